@@ -1,0 +1,84 @@
+"""Mail addresses, compared as the contract says (without case, ``user+tag`` as ``user``, quotes undone)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# RFC 5321 §4.5.3.1: 64 octets of local part, 255 of domain, 254 together (a path has 256 with its brackets).
+MAX_LOCAL = 64
+MAX_DOMAIN = 255
+MAX_ADDRESS = 254
+
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
+_DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
+_QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20-\x7e])*"')
+_LABEL = r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9_\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_LITERAL = re.compile(r"\[(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|IPv6:[0-9A-Fa-f:.]+)\]")
+
+
+class BadAddress(ValueError):
+    """The text is no mail address; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """``local`` is unquoted, ``domain`` in lower case, ``text`` as it was given (redelivery uses it)."""
+
+    local: str
+    domain: str
+    text: str
+
+    @property
+    def key(self) -> str:
+        """What addresses are compared by."""
+        return f"{self.local.lower()}@{self.domain}"
+
+    @property
+    def untagged_key(self) -> str:
+        """The key without ``+tag``; the key itself where there is none."""
+        base = self.local.partition("+")[0]
+        return f"{(base or self.local).lower()}@{self.domain}"
+
+    @property
+    def ascii(self) -> bool:
+        return self.text.isascii()
+
+    @property
+    def relays(self) -> bool:
+        """Whether a trusting home server might relay it elsewhere: ``a%b@d``, ``b!a@d``, ``"a@b"@d``."""
+        return any(character in self.local for character in "%!@")
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse(text: str) -> Address:
+    """An address without brackets. Raises BadAddress."""
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_ADDRESS:
+        raise BadAddress(f"longer than {MAX_ADDRESS} octets")
+    quoted = _QUOTED.match(text)
+    if quoted:
+        raw, rest = quoted.group(), text[quoted.end() :]
+        local = re.sub(r"\\(.)", r"\1", raw[1:-1])
+    else:
+        raw, at, host = text.rpartition("@")
+        local, rest = raw, at + host
+        if not _DOT_STRING.fullmatch(local):
+            raise BadAddress("the part before the @ is not a valid local part")
+    if not local or len(local.encode("utf-8", "surrogatepass")) > MAX_LOCAL:
+        raise BadAddress(f"the local part must have 1 to {MAX_LOCAL} octets")
+    if not rest.startswith("@"):
+        raise BadAddress("no @ and domain")
+    domain = rest[1:].rstrip(".") if not rest.endswith("..") else ""
+    if len(domain) > MAX_DOMAIN or not (_DOMAIN.fullmatch(domain) or _LITERAL.fullmatch(domain)):
+        raise BadAddress("the part after the @ is not a valid domain")
+    return Address(local, domain.lower(), text)
+
+
+def quote(local: str) -> str:
+    """The local part as it stands on the wire."""
+    if _DOT_STRING.fullmatch(local):
+        return local
+    return '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'

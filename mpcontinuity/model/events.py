@@ -1,0 +1,65 @@
+"""Names of what happens: what the store tells its listeners after a commit, and the steps that tracking shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxChanged:
+    """Entries were added, changed or expunged; ``modseq`` is the mailbox's new highest."""
+
+    mailbox: int
+    account: int
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxListChanged:
+    """A mailbox was made, renamed, deleted or subscribed."""
+
+    account: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsChanged:
+    """Users, aliases or passwords of a domain changed. ``account`` 0: more than one."""
+
+    domain: int
+    account: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DomainsChanged:
+    """A domain was added, removed or set."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwedChanged:
+    """Something is owed to the home server of this domain, or was reopened."""
+
+    domain: int
+
+
+Notice = MailboxChanged | MailboxListChanged | AccountsChanged | DomainsChanged | OwedChanged
+
+# What `track` shows in `status`; a row keeps 'deferred' for what continuity handled, for good.
+DELIVERED, DEFERRED, REJECTED, BOUNCED, QUEUED, FAILED = (
+    "delivered",
+    "deferred",
+    "rejected",
+    "bounced",
+    "queued",
+    "failed",
+)
+
+REDIRECTED_CODE = 444  # the event 'Redirect because: …', host 'continuityservice'
+REDIRECTED_HOST = "continuityservice"
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingEvent:
+    time: int  # µs
+    host: str
+    code: int
+    text: str

@@ -1,0 +1,19 @@
+"""Message flags as bits of one 64-bit mask: system flags below, a mailbox's own keywords from bit 8 on."""
+
+from __future__ import annotations
+
+SEEN = 1
+ANSWERED = 2
+FLAGGED = 4
+DELETED = 8
+DRAFT = 16
+
+SYSTEM: dict[str, int] = {
+    "\\Seen": SEEN,
+    "\\Answered": ANSWERED,
+    "\\Flagged": FLAGGED,
+    "\\Deleted": DELETED,
+    "\\Draft": DRAFT,
+}
+FIRST_KEYWORD = 8
+MAX_KEYWORDS = 54  # bits 8 to 61: the mask stays a positive 64-bit integer in both databases

@@ -1,0 +1,117 @@
+"""The settings of the server (`mpcontinuity.toml`, contract 'Configuration') and of a domain (in the database).
+
+Plain msgspec structs; `config/` reads, checks and documents them. Durations are seconds here, whatever the file had.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+import msgspec
+
+Network = IPv4Network | IPv6Network
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One table of the file."""
+
+
+class Public(Section, frozen=True):
+    host: str = ""
+    ports: dict[str, int] = {}
+
+
+class Store(Section, frozen=True):
+    database: str = "sqlite"
+    messages: str = "files"
+
+
+class Tls(Section, frozen=True):
+    certificate: str = "certs/server.pem"
+    private_key: str = "certs/server.key"
+    plaintext_login_networks: tuple[str, ...] = ()
+
+
+class Listen(Section, frozen=True):
+    smtp: tuple[str, ...] = ("tcp:1025:interface=127.0.0.1",)
+    submission: tuple[str, ...] = ("tcp:1587:interface=127.0.0.1",)
+    submissions: tuple[str, ...] = ("tcp:1465:interface=127.0.0.1",)
+    imap: tuple[str, ...] = ("tcp:1143:interface=127.0.0.1",)
+    imaps: tuple[str, ...] = ("tcp:1993:interface=127.0.0.1",)
+    pop3: tuple[str, ...] = ("tcp:1110:interface=127.0.0.1",)
+    pop3s: tuple[str, ...] = ("tcp:1995:interface=127.0.0.1",)
+    web: tuple[str, ...] = ("tcp:8443:interface=127.0.0.1",)
+    metrics: tuple[str, ...] = ("tcp:9125:interface=127.0.0.1",)
+
+
+class Home(Section, frozen=True):
+    connect_timeout: float = 10
+    reply_timeout: float = 10
+    message_timeout: float = 10
+    probe_interval: float = 15
+    recovery_probes: int = 2
+    connections: int = 10
+
+
+class Outbound(Section, frozen=True):
+    route: str = "mx"
+    port: int = 25
+    resolvers: tuple[str, ...] = ()
+    allow_private: bool = False
+
+
+class Retry(Section, frozen=True):
+    first: float = 30
+    longest: float = 3600
+    give_up: float = 5 * 86400
+
+
+class Limits(Section, frozen=True):
+    message_size: int = 52428800
+    line_length: int = 65536
+    recipients: int = 1000
+    connections: int = 20000
+    connections_per_host: int = 200
+    login_failures: int = 10
+    trusted_networks: tuple[str, ...] = ()
+    user_recipients_per_hour: int = 300
+
+
+class Password(Section, frozen=True):
+    scheme: str = "argon2"
+
+
+class Settings(Section, frozen=True):
+    hostname: str = "localhost"
+    data_dir: str = "data"
+    public: Public = Public()
+    store: Store = Store()
+    tls: Tls = Tls()
+    listen: Listen = Listen()
+    home: Home = Home()
+    outbound: Outbound = Outbound()
+    retry: Retry = Retry()
+    limits: Limits = Limits()
+    password: Password = Password()
+
+
+class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
+    """Per domain; names on the command line and in the database are the contract's, with hyphens."""
+
+    home: tuple[str, ...] = ()  # "host:port", in order of preference
+    home_tls: Literal["opportunistic", "required", "verify", "off"] = "opportunistic"
+    continuity: bool = True
+    mode: Literal["disabled", "optional", "enabled"] = "disabled"
+    mode_until: int = 0  # µs; 0: no end
+    bounce_policy: Literal["enabled", "disabled", "disabled-on-continuity"] = "enabled"
+    relay_check: bool = False
+    redirect_on: Literal["any", "outage"] = "any"
+    unregistered: Literal["defer", "hold"] = "defer"
+    sent_to_home: bool = True
+    pop3_delete: Literal["keep", "delete"] = "keep"
+    retention_days: int = 90
+    alert_hour: int = 0
+    alert_day: int = 0
+    outbound_route: str = ""
+    home_networks: tuple[str, ...] = ()

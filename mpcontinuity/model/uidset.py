@@ -1,0 +1,56 @@
+"""Sets of message numbers or UIDs (RFC 9051 §4.1.1 sequence-set), as sorted, disjoint, inclusive ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+STAR = 0  # `*` as parsed: the largest number in use, known only when the set is applied
+
+Range = tuple[int, int]
+
+
+def parse(text: bytes) -> tuple[Range, ...]:
+    """Ranges as written, `*` as STAR, order and overlaps kept. Raises ValueError."""
+    ranges = []
+    for part in text.split(b","):
+        first, colon, last = part.partition(b":")
+        ranges.append((_number(first), _number(last) if colon else _number(first)))
+    return tuple(ranges)
+
+
+def _number(text: bytes) -> int:
+    if text == b"*":
+        return STAR
+    if not text.isdigit() or text.startswith(b"0") or len(text) > 10 or int(text) > 0xFFFFFFFF:
+        raise ValueError("not a message number")
+    return int(text)
+
+
+def resolve(ranges: Iterable[Range], largest: int) -> tuple[Range, ...]:
+    """STAR replaced by ``largest``, ranges turned the right way, sorted and merged.
+
+    ``559:*`` with a largest of 12 means 12 to 559 and so contains 12 (RFC 9051 §6.4.9).
+    """
+    turned = sorted((min(a, b), max(a, b)) for a, b in ((first or largest, last or largest) for first, last in ranges))
+    merged: list[Range] = []
+    for first, last in turned:
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+        else:
+            merged.append((first, last))
+    return tuple(merged)
+
+
+def of(numbers: Iterable[int]) -> tuple[Range, ...]:
+    """Numbers gathered into ranges."""
+    return resolve(((number, number) for number in numbers), 0)
+
+
+def numbers(ranges: Iterable[Range]) -> Iterator[int]:
+    for first, last in ranges:
+        yield from range(first, last + 1)
+
+
+def show(ranges: Sequence[Range]) -> bytes:
+    """``1:3,7`` for the wire."""
+    return b",".join(b"%d" % a if a == b else b"%d:%d" % (a, b) for a, b in ranges)

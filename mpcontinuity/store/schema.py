@@ -1,0 +1,270 @@
+"""The tables (design 8). Times are integer µs UTC; ids are 64-bit (model/identifier.py) unless said otherwise.
+
+The DDL that runs is in migrations/; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+
+def _id(name: str = "id") -> Column[int]:
+    return Column(name, BigInteger, primary_key=True, autoincrement=False)
+
+
+def _number(name: str, default: str | None = "0") -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=default)
+
+
+def _text(name: str, default: str | None = "") -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _flag(name: str, default: str = "0") -> Column[int]:
+    """0 or 1: SQLite and PostgreSQL agree on integers, not on booleans."""
+    return Column(name, SmallInteger, nullable=False, server_default=default)
+
+
+# Facts about the store itself: schema generation, the last lease sweep, counters of `report`.
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), _text("value", None))
+
+domain = Table(
+    "domain",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),  # lower case
+    _text("settings", "{}"),  # DomainSettings as JSON; what is not there has its default
+    _number("created"),
+    # The home server as last seen: model of routing/health.py, changed by compare-and-set.
+    _text("state", "up"),
+    _number("since"),
+    _text("reason"),
+    _number("relapses"),
+    _text("offers"),  # JSON of home's last EHLO: {"SIZE": 123, "SMTPUTF8": true}
+    _number("uptime"),  # µs in which home was up and mode not 'enabled': what give_up counts
+    _text("paused"),  # why the flush is paused; empty when it is not
+)
+
+account = Table(
+    "account",
+    metadata,
+    _id(),
+    Column("domain", BigInteger, ForeignKey("domain.id"), nullable=False, index=True),
+    _text("address", None),  # as shown
+    _text("name"),
+    _text("password"),  # passlib hash; empty: none
+    _text("status", "inactive"),  # active | inactive | pending
+    _text("source", "manual"),  # manual | import | relay-check | directory
+    _flag("opt_in"),
+    _number("created"),
+    _number("taken_in"),  # ledger: what was ever owed; checked against the rows by `report`
+    _number("folded_delivered"),  # terminal owed rows that retention has dropped, by outcome
+    _number("folded_deleted"),
+    _number("folded_failed"),
+    _number("folded_expired"),
+    _number("folded_released"),
+)
+
+# Every address of every user, their own first: what a recipient, a sender and a login are looked up in.
+address = Table(
+    "address",
+    metadata,
+    Column("key", Text, primary_key=True),  # Address.key
+    Column("account", BigInteger, ForeignKey("account.id"), nullable=False, index=True),
+    _flag("alias"),
+)
+
+# Unregistered addresses that home took lately (`unregistered = hold`), renewed once a day at the most.
+taken = Table("taken", metadata, Column("key", Text, primary_key=True), _number("time"))
+
+mailbox = Table(
+    "mailbox",
+    metadata,
+    Column("id", Integer, primary_key=True),  # 31 bits: entry.id has it above the UID
+    Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
+    _text("name", None),  # UTF-8, '/' between levels, INBOX in capitals
+    _text("use"),  # special use: \Sent \Drafts \Trash \Junk \Archive, or empty
+    _number("uidvalidity", None),
+    _number("uidnext", "1"),
+    _number("modseq", "1"),
+    _number("expunged_floor"),  # modseq below which `expunged` no longer tells what went
+    _number("messages"),
+    _number("unseen"),
+    _number("octets"),
+    _number("deleted"),
+    Index("mailbox_by_name", "account", "name", unique=True),
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("account", BigInteger, ForeignKey("account.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+)
+
+keyword = Table(
+    "keyword",
+    metadata,
+    Column("mailbox", Integer, ForeignKey("mailbox.id"), primary_key=True),
+    Column("bit", SmallInteger, primary_key=True),  # 8 to 61 of entry.flags
+    _text("name", None),
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    _id(),  # mailbox << 32 | uid
+    Column("body", BigInteger, ForeignKey("body.id"), nullable=False, index=True),
+    _number("flags"),
+    _number("modseq", None),
+    _number("internaldate", None),
+    _number("size", None),
+    Column("rendered", LargeBinary, nullable=False),  # message/rendered.py
+)
+
+expunged = Table(
+    "expunged",
+    metadata,
+    Column("mailbox", Integer, ForeignKey("mailbox.id"), primary_key=True),
+    Column("modseq", BigInteger, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    _number("last", None),
+)
+
+pack = Table(
+    "pack",
+    metadata,
+    _id(),
+    _text("kind", None),  # mail | draft | solo
+    _number("day"),  # expiry day, in days since 1970
+    _number("created"),
+    _flag("sealed"),
+    _number("gone"),  # when it may be unlinked; 0: in use
+)
+
+# Where the bytes of a message are. Everything that needs a message refers to body.id; with lineage: a COPY has the
+# same body as its origin, so 'does the user still have it' is a question about body.
+body = Table(
+    "body",
+    metadata,
+    _id(),
+    Column("pack", BigInteger, ForeignKey("pack.id"), nullable=False, index=True),
+    _number("offset", None),  # of the first byte of what the user sees (Return-Path, Received, content)
+    _number("length", None),  # of what the user sees
+    _number("prefix"),  # bytes of Return-Path at its beginning, which home is not sent
+    _number("crc", None),  # CRC-32C of what the user sees
+    _number("keep_until"),  # 0: no end (owed, held or in a mailbox); else the latest over what refers to it
+)
+
+owed = Table(
+    "owed",
+    metadata,
+    _id(),  # shown in X-MPContinuity-Id
+    Column("domain", BigInteger, ForeignKey("domain.id"), nullable=False),
+    Column("account", BigInteger, ForeignKey("account.id")),  # NULL: owed without a mailbox (yet)
+    Column("body", BigInteger, ForeignKey("body.id"), nullable=False, index=True),
+    _text("kind", "redelivery"),  # redelivery | sent
+    _text("reverse_path"),
+    _text("recipient", None),  # the RCPT address as it was given
+    _text("parameters"),  # JSON: BODY, SMTPUTF8, RET, ENVID, NOTIFY, ORCPT as they were given
+    _text("subject"),
+    _text("message_id"),
+    _number("size"),
+    _number("received", None),
+    _text("state", "owed"),  # model/owed.py
+    _number("token"),  # of the lease: every update of a claimed row names it
+    _number("lease_until"),
+    _number("attempts"),
+    _number("next_attempt"),
+    _number("uptime_at", "0"),  # domain.uptime when it became owed
+    _number("ended"),
+    Column("last_code", Integer, nullable=False, server_default="0"),
+    _text("last_text"),
+    _number("run"),  # of the flush that refused it last: a pause gives that run's refusals back
+    Index("owed_next", "domain", "state", "next_attempt", "id"),
+    Index("owed_of_account", "account", "state"),
+)
+
+tracking = Table(
+    "tracking",
+    metadata,
+    _id(),
+    Column("domain", BigInteger, nullable=False, server_default="0"),
+    _number("received", None),
+    _text("direction", None),
+    _text("sender"),
+    _text("recipient"),
+    _text("recipient_key"),
+    _text("message_id"),
+    _text("subject"),
+    _number("size"),
+    _text("status", None),
+    _flag("continuity"),
+    _text("outcome"),  # empty: null
+    Column("code", Integer, nullable=False, server_default="0"),
+    _text("text"),
+    _text("events", "[]"),  # JSON: [[time µs, host, code, text], …]
+    Column("owed", BigInteger, nullable=False, server_default="0", index=True),
+    Index("tracking_newest", "domain", "received"),
+    Index("tracking_recipient", "recipient_key", "received"),
+)
+
+archive = Table(
+    "archive",
+    metadata,
+    _id(),
+    Column("domain", BigInteger, nullable=False),
+    Column("body", BigInteger, ForeignKey("body.id"), nullable=False, index=True),
+    _number("time", None),
+    _text("direction", None),
+    _text("sender"),
+    _text("recipients", "[]"),  # JSON array of addresses as given
+    _text("subject"),
+    _text("message_id"),
+    _number("size"),
+    _number("expires"),
+    Index("archive_newest", "domain", "time"),
+    Index("archive_expiry", "expires"),
+)
+
+# Messages answered whose client has not yet shown that it read the answer: the same one again is answered 250 without a
+# second copy for 24 h. The row goes when the client goes on.
+answered = Table(
+    "answered",
+    metadata,
+    Column("fingerprint", LargeBinary, primary_key=True),  # of reverse path, recipient and content
+    _number("time", None),
+    _text("text"),
+    Index("answered_by_time", "time"),
+)
+
+administrator = Table(
+    "administrator",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("password"),
+    _text("domain"),  # empty: all
+    _number("created"),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    _text("administrator", None),
+    _number("expires"),
+    _number("created"),
+)

@@ -7,6 +7,8 @@ stays clear, so that SQLite and PostgreSQL hold one as an ordinary integer. Show
 
 from __future__ import annotations
 
+from threading import Lock
+
 from mpcontinuity.model.clock import Clock
 from mpcontinuity.model.randomness import Randomness
 
@@ -24,11 +26,13 @@ class Identifiers:
         self._clock = clock
         self._randomness = randomness
         self._last = 0
+        self._lock = Lock()  # the reactor and the writer thread both ask
 
     def next(self) -> int:
         fresh = (self._clock.now() - _EPOCH) << _NODE_BITS | self._randomness.below(1 << _NODE_BITS)
-        self._last = max(fresh, self._last + 1)
-        return self._last
+        with self._lock:
+            self._last = max(fresh, self._last + 1)
+            return self._last
 
 
 def show(identifier: int) -> str:

@@ -35,4 +35,4 @@ def from_iso(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp()) * SECOND + moment.microsecond
+    return int(moment.replace(microsecond=0).timestamp()) * SECOND + moment.microsecond

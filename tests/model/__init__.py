@@ -1,0 +1,20 @@
+"""The values that every layer speaks."""
+
+
+class FixedClock:
+    def __init__(self, micros: int) -> None:
+        self.micros = micros
+
+    def now(self) -> int:
+        return self.micros
+
+
+class FixedRandomness:
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def bytes(self, count: int) -> bytes:
+        return bytes(count)
+
+    def below(self, limit: int) -> int:
+        return self.value % limit

@@ -1,0 +1,1 @@
+"""Domains, users, their addresses and passwords, and who may log in."""

@@ -1,0 +1,75 @@
+"""Domains and users as the hot paths ask for them: from memory, forgotten when the store says that they changed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts.domains import Domain
+from mpcontinuity.accounts.users import User
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.events import AccountsChanged, DomainsChanged, Notice
+from mpcontinuity.store.store import Store
+
+__all__ = ["Directory", "Domain", "User"]
+
+_CACHED_USERS = 50_000
+
+
+class Directory:
+    """Of one store; in the reactor thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._domains: dict[str, Domain] | None = None
+        self._users: OrderedDict[str, User | None] = OrderedDict()
+        self._generation = 0
+        store.listen(self._heard)
+
+    def _heard(self, notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            if isinstance(notice, DomainsChanged):
+                self._domains = None
+            elif not isinstance(notice, AccountsChanged):
+                continue
+            self._users.clear()
+            self._generation += 1
+
+    async def domain(self, name: str) -> Domain | None:
+        """``name`` in lower case."""
+        known = self._domains
+        if known is None:
+            known = await self._load()
+        return known.get(name)
+
+    async def domains(self) -> list[Domain]:
+        """All, by name."""
+        known = self._domains
+        if known is None:
+            known = await self._load()
+        return list(known.values())
+
+    async def _load(self) -> dict[str, Domain]:
+        while True:
+            generation = self._generation
+            known = {domain.name: domain for domain in await self._store.read(domains.listing)}
+            if generation == self._generation:  # else it was read before the change that we heard of
+                self._domains = known
+                return known
+
+    async def user(self, address: Address) -> User | None:
+        """Whom the address reaches, by alias or without its ``+tag`` too. Any status: look at ``registered``."""
+        key = address.key
+        if key in self._users:
+            self._users.move_to_end(key)
+            return self._users[key]
+        while True:
+            generation = self._generation
+            user = await self._store.read(lambda tx: users.find(tx, address))
+            if generation == self._generation:
+                break
+        self._users[key] = user
+        if len(self._users) > _CACHED_USERS:
+            self._users.popitem(last=False)
+        return user

@@ -1,0 +1,83 @@
+"""Rows of the table ``domain``: who we are responsible for, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.events import DomainsChanged
+from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+_DEFAULTS = msgspec.to_builtins(DomainSettings())
+_decoder = msgspec.json.Decoder(DomainSettings)
+
+_LIST = Statement("SELECT id, name, settings FROM domain ORDER BY name")
+_FIND = Statement("SELECT id, name, settings FROM domain WHERE name = :name")
+_ADD = Statement("INSERT INTO domain (id, name, settings, created, since) VALUES (:id, :name, :settings, :now, :now)")
+_SET = Statement("UPDATE domain SET settings = :settings WHERE id = :id")
+_REMOVE = Statement("DELETE FROM domain WHERE id = :id")
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A subscribed domain; ``name`` in lower case."""
+
+    id: int
+    name: str
+    settings: DomainSettings
+
+    def mode(self, now: int) -> Literal["disabled", "optional", "enabled"]:
+        """The administrator's choice, as long as it holds (``--until``). ``now`` in µs."""
+        until = self.settings.mode_until
+        return "disabled" if until and until <= now else self.settings.mode
+
+
+def encode(settings: DomainSettings) -> str:
+    """JSON of what differs from the defaults, so that a later version's defaults reach existing domains."""
+    given = msgspec.to_builtins(settings)
+    changed = {key: value for key, value in given.items() if value != _DEFAULTS[key]}
+    return msgspec.json.encode(changed).decode()
+
+
+def listing(tx: Transaction) -> list[Domain]:
+    """All of them, by name."""
+    return [Domain(row[0], row[1], _decoder.decode(row[2])) for row in tx.all(_LIST)]
+
+
+def find(tx: Transaction, name: str) -> Domain | None:
+    row = tx.one(_FIND, name=name.lower())
+    return Domain(row[0], row[1], _decoder.decode(row[2])) if row else None
+
+
+def known(tx: Transaction, name: str) -> Domain:
+    """The domain of that name. Raises Refused."""
+    domain = find(tx, name)
+    if domain is None:
+        raise Refused(f"{name}: no such domain here; `mpcontinuity domain list` shows them")
+    return domain
+
+
+def add(tx: Transaction, name: str, settings: DomainSettings) -> Domain:
+    """Raises Refused when it exists."""
+    if find(tx, name) is not None:
+        raise Refused(f"{name.lower()}: is a domain here already; change it with `mpcontinuity domain set`")
+    domain = Domain(tx.identifier(), name.lower(), settings)
+    tx.run(_ADD, id=domain.id, name=domain.name, settings=encode(settings), now=tx.now)
+    tx.announce(DomainsChanged())
+    return domain
+
+
+def change(tx: Transaction, domain: Domain, settings: DomainSettings) -> None:
+    tx.run(_SET, id=domain.id, settings=encode(settings))
+    tx.announce(DomainsChanged())
+
+
+def remove(tx: Transaction, domain: Domain) -> None:
+    """Of a domain that has no users and no owed rows left."""
+    tx.run(_REMOVE, id=domain.id)
+    tx.announce(DomainsChanged())

@@ -1,0 +1,185 @@
+"""Rows of the tables ``account`` and ``address``: registered users and every address that reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.events import AccountsChanged
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+Status = Literal["active", "inactive", "pending"]
+Source = Literal["manual", "import", "relay-check", "directory"]
+
+# A user on the way out, or one whose ledger is not empty: the row stays so that the domain's sum still adds up, and no
+# address leads to it.
+REMOVED = "removed"
+
+_COLUMNS = "account.id, account.domain, account.address, account.name, account.status, account.opt_in"
+_BY_KEYS = Statement(
+    f"SELECT address.key, {_COLUMNS} FROM address JOIN account ON account.id = address.account "
+    "WHERE address.key = :key OR address.key = :untagged"
+)
+_ADD = Statement(
+    "INSERT INTO account (id, domain, address, name, password, status, source, created) "
+    "VALUES (:id, :domain, :address, :name, :password, :status, :source, :now)"
+)
+_ADD_ADDRESS = Statement(
+    "INSERT INTO address (key, account, alias) VALUES (:key, :account, :alias) ON CONFLICT (key) DO NOTHING"
+)
+_HOLDER = Statement(
+    "SELECT account.id, account.address, address.alias "
+    "FROM address JOIN account ON account.id = address.account WHERE address.key = :key"
+)
+_ALIASES = Statement("SELECT key FROM address WHERE account = :account AND alias = 1 ORDER BY key")
+_REMOVE_ALIAS = Statement("DELETE FROM address WHERE key = :key AND account = :account AND alias = 1")
+_SET_STATUS = Statement("UPDATE account SET status = :status WHERE id = :id")
+_SET_OPT_IN = Statement("UPDATE account SET opt_in = :opt_in WHERE id = :id")
+_SET_NAME = Statement("UPDATE account SET name = :name WHERE id = :id")
+# A user who waited for a password is active with it; one that was made inactive stays so.
+_SET_PASSWORD = Statement(
+    "UPDATE account SET password = :password, status = CASE status WHEN 'pending' THEN 'active' ELSE status END "
+    "WHERE id = :id"
+)
+_PASSWORD = Statement("SELECT password FROM account WHERE id = :id")
+_FORGET_ADDRESSES = Statement("DELETE FROM address WHERE account = :account")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """``domain`` and ``id`` are rows' ids; ``address`` as it was given when the user was added."""
+
+    id: int
+    domain: int
+    address: str
+    name: str
+    status: Status
+    opt_in: bool
+
+    @property
+    def registered(self) -> bool:
+        """Whether continuity takes mail for them: active, or pending (no password yet)."""
+        return self.status != "inactive"
+
+
+def find(tx: Transaction, address: Address) -> User | None:
+    """The user that the address reaches: as it is, or else without its ``+tag``. Any status."""
+    rows = tx.all(_BY_KEYS, key=address.key, untagged=address.untagged_key)
+    for row in rows:
+        if row[0] == address.key or len(rows) == 1:
+            return User(row[1], row[2], row[3], row[4], row[5], bool(row[6]))
+    return None
+
+
+def add_user(
+    tx: Transaction,
+    *,
+    domain: int,
+    address: Address,
+    name: str = "",
+    aliases: Sequence[Address] = (),
+    password_hash: str = "",
+    status: Status | None = None,
+    source: Source = "manual",
+) -> User:
+    """A registered user with the standard folders. Without a ``status``: active, or pending without a password.
+
+    Raises Refused when an address is taken; nothing is added then.
+    """
+    chosen: Status = status or ("active" if password_hash else "pending")
+    user = User(tx.identifier(), domain, address.text, name, chosen, False)
+    for given in (address, *aliases):
+        _refuse_taken(tx, given)
+    tx.run(
+        _ADD,
+        id=user.id,
+        domain=domain,
+        address=address.text,
+        name=name,
+        password=password_hash,
+        status=chosen,
+        source=source,
+        now=tx.now,
+    )
+    tx.run(_ADD_ADDRESS, key=address.key, account=user.id, alias=0)
+    for alias in aliases:
+        tx.run(_ADD_ADDRESS, key=alias.key, account=user.id, alias=1)
+    mailboxes.create_standard(tx, user.id)
+    tx.announce(AccountsChanged(domain, user.id))
+    return user
+
+
+def _refuse_taken(tx: Transaction, address: Address) -> None:
+    holder = tx.one(_HOLDER, key=address.key)
+    if holder is not None:
+        what = f"is an alias of {holder[1]}" if holder[2] else "is a user"
+        raise Refused(f"{address}: {what} already; choose another address or remove that first")
+
+
+def aliases(tx: Transaction, user: User) -> list[str]:
+    return [row[0] for row in tx.all(_ALIASES, account=user.id)]
+
+
+def add_alias(tx: Transaction, user: User, alias: Address) -> None:
+    """Raises Refused when the address is taken."""
+    _refuse_taken(tx, alias)
+    tx.run(_ADD_ADDRESS, key=alias.key, account=user.id, alias=1)
+    _changed(tx, user)
+
+
+def remove_alias(tx: Transaction, user: User, alias: Address) -> None:
+    """Raises Refused when it is none of theirs."""
+    if not tx.run(_REMOVE_ALIAS, key=alias.key, account=user.id):
+        raise Refused(f"{alias}: is no alias of {user.address}; `mpcontinuity user show {user.address}` lists them")
+    _changed(tx, user)
+
+
+def set_password(tx: Transaction, user: User, password_hash: str) -> None:
+    tx.run(_SET_PASSWORD, id=user.id, password=password_hash)
+    _changed(tx, user)
+
+
+def password_hash(tx: Transaction, account: int) -> str:
+    """Of passlib's; empty when there is none."""
+    return str(tx.value(_PASSWORD, id=account) or "")
+
+
+def set_name(tx: Transaction, user: User, name: str) -> None:
+    tx.run(_SET_NAME, id=user.id, name=name)
+    _changed(tx, user)
+
+
+def set_opt_in(tx: Transaction, user: User, opt_in: bool) -> None:
+    tx.run(_SET_OPT_IN, id=user.id, opt_in=int(opt_in))
+    _changed(tx, user)
+
+
+def activate(tx: Transaction, user: User) -> Status:
+    """Active, or pending while there is no password."""
+    status: Status = "active" if tx.value(_PASSWORD, id=user.id) else "pending"
+    tx.run(_SET_STATUS, id=user.id, status=status)
+    _changed(tx, user)
+    return status
+
+
+def deactivate(tx: Transaction, user: User) -> None:
+    """No longer registered: cannot log in, continuity takes no new mail; what is owed and stored stays."""
+    tx.run(_SET_STATUS, id=user.id, status="inactive")
+    _changed(tx, user)
+
+
+def forget(tx: Transaction, user: User) -> None:
+    """Removal begins: from here on no address leads to the user, and nobody can log in as them."""
+    tx.run(_FORGET_ADDRESSES, account=user.id)
+    tx.run(_SET_STATUS, id=user.id, status=REMOVED)
+    tx.run(_SET_PASSWORD, id=user.id, password="")
+    _changed(tx, user)
+
+
+def _changed(tx: Transaction, user: User) -> None:
+    tx.announce(AccountsChanged(user.domain, user.id))

@@ -1,0 +1,145 @@
+"""The state of a home server: a pure state machine, a table (contract 'State of a home server' and 'Recovery').
+
+Only what happens to the home server as such is observed here. A 4xx to one sender, recipient or message is nobody's
+observation: it redirects that message alone.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+from mpcontinuity.model.clock import MINUTE
+
+SUSPICION = MINUTE  # how long one failure is remembered: a second one within it is `down`
+RELAPSE = 15 * MINUTE  # a fall this soon after a recovery doubles the good probes that the next recovery needs
+MOST_DOUBLINGS = 5  # 32 times: at the default interval and two probes a quarter of an hour of good answers
+
+
+class State(enum.Enum):
+    """`since` of status and the database know up, down and recovering only: a suspect is shown as up."""
+
+    UP = "up"
+    SUSPECT = "suspect"
+    DOWN = "down"
+    RECOVERING = "recovering"
+
+    @property
+    def shown(self) -> State:
+        return State.UP if self is State.SUSPECT else self
+
+
+class Observation(enum.Enum):
+    SERVED = "served"  # home answered a message (2xx, or a 5xx that concerns it)
+    UNREACHABLE = "unreachable"  # no connection, greeting, EHLO, demanded TLS; or MAIL fails for the null sender too
+    SILENT = "silent"  # silence or a lost connection later than that
+    THROTTLED = "throttled"  # a 421 or refusal while other sessions are served: outbound lowers its concurrency
+    PROBE_GOOD = "good probe"
+    PROBE_BAD = "bad probe"
+    FLUSHED = "flushed"  # all that was owed has been tried once
+
+
+class Gate(enum.Enum):
+    """What a new message finds."""
+
+    OPEN = "open"
+    TRY = "try"  # one message at a time tries, the others are redirected at once
+    SHUT = "shut"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    recovery_probes: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Times are µs. ``since`` is when the shown state began, ``last_failure`` 0 where none is remembered."""
+
+    state: State = State.UP
+    since: int = 0
+    reason: str = ""
+    good_probes: int = 0  # in a row, while down
+    relapses: int = 0
+    last_failure: int = 0
+    recovered: int = 0  # when it last left `down`
+
+
+# What each observation makes of each state. Two things depend on more than the table: a good probe of a home that is
+# down counts towards recovery, and 'again' tells a second failure within SUSPICION from a first.
+_UP, _SUSPECT, _DOWN, _RECOVERING = State.UP, State.SUSPECT, State.DOWN, State.RECOVERING
+TABLE: dict[Observation, dict[State, State]] = {
+    Observation.SERVED: {_UP: _UP, _SUSPECT: _UP, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
+    Observation.UNREACHABLE: {_UP: _DOWN, _SUSPECT: _DOWN, _DOWN: _DOWN, _RECOVERING: _DOWN},
+    # While recovering one failure is forgiven as well: a single message that kills its session must not keep all new
+    # mail from home for ever.
+    Observation.SILENT: {_UP: _SUSPECT, _SUSPECT: _DOWN, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
+    Observation.THROTTLED: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
+    # A probe goes as far as RCPT only: it does not clear a suspicion that arose later in the dialogue.
+    Observation.PROBE_GOOD: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
+    Observation.PROBE_BAD: {_UP: _SUSPECT, _SUSPECT: _DOWN, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
+    Observation.FLUSHED: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _UP},
+}
+_FAILURES = frozenset({Observation.UNREACHABLE, Observation.SILENT, Observation.PROBE_BAD})
+
+
+def probes_needed(health: Health, policy: Policy) -> int:
+    """Good probes in a row that end this `down`."""
+    return policy.recovery_probes << min(health.relapses, MOST_DOUBLINGS)
+
+
+def current(health: Health, now: int) -> Health:
+    """The same without what time has ended: a suspicion lasts for SUSPICION."""
+    if not health.last_failure or now - health.last_failure < SUSPICION:
+        return health
+    state = State.UP if health.state is State.SUSPECT else health.state
+    return replace(health, state=state, last_failure=0)
+
+
+def gate(health: Health, now: int) -> Gate:
+    health = current(health, now)
+    if health.state is State.DOWN:
+        return Gate.SHUT
+    return Gate.TRY if health.last_failure else Gate.OPEN
+
+
+def observe(health: Health, observation: Observation, now: int, policy: Policy, reason: str = "") -> Health:
+    """What the observation makes of it. ``reason`` is kept where the state becomes or stays a bad one."""
+    health = current(health, now)
+    again = bool(health.last_failure)
+    state = TABLE[observation][health.state]
+    if health.state is State.RECOVERING and again and observation in _FAILURES:
+        state = State.DOWN
+    if health.state is State.DOWN:
+        return _while_down(health, observation, now, policy, reason)
+    if state is State.DOWN:
+        return _fall(health, now, reason)
+    last_failure = now if observation in _FAILURES else health.last_failure
+    if observation is Observation.SERVED:
+        last_failure = 0
+    since = health.since if state.shown is health.state.shown else now
+    reason = (reason or health.reason) if last_failure else ""
+    return replace(health, state=state, since=since, last_failure=last_failure, reason=reason)
+
+
+def _while_down(health: Health, observation: Observation, now: int, policy: Policy, reason: str) -> Health:
+    if observation in _FAILURES:
+        return replace(health, good_probes=0, reason=reason or health.reason)
+    if observation is not Observation.PROBE_GOOD:
+        return health  # a late answer on an old session says nothing about a new one
+    if health.good_probes + 1 < probes_needed(health, policy):
+        return replace(health, good_probes=health.good_probes + 1)
+    return replace(health, state=State.RECOVERING, since=now, reason="", good_probes=0, last_failure=0, recovered=now)
+
+
+def _fall(health: Health, now: int, reason: str) -> Health:
+    relapse = health.recovered and now - health.recovered < RELAPSE
+    return replace(
+        health,
+        state=State.DOWN,
+        since=now,
+        reason=reason,
+        good_probes=0,
+        last_failure=0,
+        relapses=health.relapses + 1 if relapse else 0,
+    )

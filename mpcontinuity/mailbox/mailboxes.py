@@ -1,0 +1,196 @@
+"""A user's mailboxes: list, make, rename, delete, subscribe (RFC 9051 §6.3); each function in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mpcontinuity.mailbox.names import INBOX, SEPARATOR, MailboxRefused, canonical, check, superiors
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.events import MailboxListChanged
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+# RFC 6154 special uses, by the names that Outlook, iOS and Thunderbird show best.
+STANDARD = {
+    INBOX: "",
+    "Sent": "\\Sent",
+    "Drafts": "\\Drafts",
+    "Trash": "\\Trash",
+    "Junk": "\\Junk",
+    "Archive": "\\Archive",
+}
+MAX_MAILBOXES = 1000  # per account: LIST and STATUS of all of them stay one short read
+MAX_SUBSCRIPTIONS = 2 * MAX_MAILBOXES  # names outlive their mailboxes (RFC 9051 §6.3.7)
+
+_COLUMNS = "id, account, name, use, uidvalidity, uidnext, modseq, messages, unseen, octets, deleted"
+_LISTING = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account ORDER BY name")
+_FIND = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account AND name = :name")
+_BY_ID = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE id = :id")
+_BY_USE = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account AND use = :use ORDER BY id")
+_INBOX = Statement("SELECT id FROM mailbox WHERE account = :account AND name = 'INBOX'")
+_NAMES = Statement("SELECT name, use FROM mailbox WHERE account = :account")
+_INSERT = Statement(
+    "INSERT INTO mailbox (id, account, name, use, uidvalidity) VALUES (:id, :account, :name, :use, :uidvalidity)"
+)
+_RENAME = Statement(
+    "UPDATE mailbox SET name = :new || substr(name, :rest) "
+    "WHERE account = :account AND (name = :old OR substr(name, 1, :length) = :below)"
+)
+_RENAME_ONE = Statement("UPDATE mailbox SET name = :name WHERE id = :id")
+_SUBSCRIPTIONS = Statement("SELECT name FROM subscription WHERE account = :account ORDER BY name")
+_SUBSCRIBE = Statement("INSERT INTO subscription (account, name) VALUES (:account, :name) ON CONFLICT DO NOTHING")
+_UNSUBSCRIBE = Statement("DELETE FROM subscription WHERE account = :account AND name = :name")
+
+# Neither an id nor a UIDVALIDITY is ever used twice: a session that still has a deleted mailbox open must not find
+# another's mail there, and a client must not take a new mailbox for the deleted one of that name. UIDVALIDITY follows
+# the clock, so that it rises above what was handed out after the backup that a store was restored from.
+_NEXT_IDS = Statement(
+    "INSERT INTO meta (key, value) VALUES ('mailbox', :first) ON CONFLICT (key) DO UPDATE "
+    "SET value = CAST(CAST(meta.value AS BIGINT) + :count AS TEXT) RETURNING value"
+)
+_NEXT_UIDVALIDITIES = Statement(
+    "INSERT INTO meta (key, value) VALUES ('uidvalidity', :first) ON CONFLICT (key) DO UPDATE "
+    "SET value = CAST(CASE WHEN CAST(meta.value AS BIGINT) < :seconds THEN :seconds "
+    "ELSE CAST(meta.value AS BIGINT) END + :count AS TEXT) RETURNING value"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxInfo:
+    """A row of the table ``mailbox``; ``octets`` and the counts are of all its messages, ``deleted`` of \\Deleted."""
+
+    id: int
+    account: int
+    name: str
+    use: str
+    uidvalidity: int
+    uidnext: int
+    modseq: int
+    messages: int
+    unseen: int
+    octets: int
+    deleted: int
+
+
+def listing(tx: Transaction, account: int) -> list[MailboxInfo]:
+    return [MailboxInfo(*row) for row in tx.all(_LISTING, account=account)]
+
+
+def find(tx: Transaction, account: int, name: str) -> MailboxInfo | None:
+    row = tx.one(_FIND, account=account, name=canonical(name))
+    return MailboxInfo(*row) if row else None
+
+
+def by_id(tx: Transaction, mailbox: int) -> MailboxInfo | None:
+    row = tx.one(_BY_ID, id=mailbox)
+    return MailboxInfo(*row) if row else None
+
+
+def by_use(tx: Transaction, account: int, use: str) -> MailboxInfo | None:
+    """The mailbox with that special use, ``\\Sent`` for one, whatever the user called it."""
+    row = tx.one(_BY_USE, account=account, use=use)
+    return MailboxInfo(*row) if row else None
+
+
+def inbox(tx: Transaction, account: int) -> int:
+    """The INBOX's id. Raises MailboxRefused for an account without one."""
+    found = tx.value(_INBOX, account=account)
+    if found is None:
+        raise MailboxRefused("NONEXISTENT", "the account has no INBOX")
+    return int(found)
+
+
+def get(tx: Transaction, account: int, name: str) -> MailboxInfo:
+    """Raises MailboxRefused."""
+    info = find(tx, account, name)
+    if info is None:
+        raise MailboxRefused("NONEXISTENT", "no mailbox of that name")
+    return info
+
+
+def create(tx: Transaction, account: int, name: str, use: str = "") -> MailboxInfo:
+    """A new mailbox, and those above it that are missing. Raises MailboxRefused.
+
+    A separator at the end only says that there will be mailboxes below (RFC 9051 §6.3.4).
+    """
+    name = check(name.removesuffix(SEPARATOR))
+    taken = dict(tx.all(_NAMES, account=account))
+    if name in taken:
+        raise MailboxRefused("ALREADYEXISTS", "there is a mailbox of that name")
+    if use and (use not in STANDARD.values() or use in taken.values()):
+        raise MailboxRefused("USEATTR", "that special use is unknown, or another mailbox has it")
+    missing = [above for above in superiors(name) if above not in taken]
+    if len(taken) + len(missing) >= MAX_MAILBOXES:
+        raise MailboxRefused("LIMIT", f"an account has at most {MAX_MAILBOXES} mailboxes")
+    _insert(tx, account, [*((above, "") for above in missing), (name, use)])
+    tx.announce(MailboxListChanged(account))
+    return get(tx, account, name)
+
+
+def create_standard(tx: Transaction, account: int) -> None:
+    """What a new user begins with, subscribed."""
+    _insert(tx, account, list(STANDARD.items()))
+    tx.many(_SUBSCRIBE, [{"account": account, "name": name} for name in STANDARD])
+    tx.announce(MailboxListChanged(account))
+
+
+def _insert(tx: Transaction, account: int, named: Sequence[tuple[str, str]]) -> None:
+    count, seconds = len(named), tx.now // SECOND
+    id_ = int(tx.value(_NEXT_IDS, first=str(count), count=count)) - count
+    uidvalidity = int(tx.value(_NEXT_UIDVALIDITIES, first=str(seconds + count), seconds=seconds, count=count)) - count
+    tx.many(
+        _INSERT,
+        [
+            {"id": id_ + place, "account": account, "name": name, "use": use, "uidvalidity": uidvalidity + place}
+            for place, (name, use) in enumerate(named, 1)
+        ],
+    )
+
+
+def rename(tx: Transaction, account: int, old: str, new: str) -> None:
+    """Renames it with all below it. Raises MailboxRefused.
+
+    INBOX's messages move to the new mailbox and INBOX is left empty (RFC 9051 §6.3.6): the very mailbox gets the new
+    name, with its UIDs, and INBOX becomes a fresh one; what is below INBOX stays there.
+    """
+    source = get(tx, account, old)
+    old, new = source.name, check(new)
+    taken = dict(tx.all(_NAMES, account=account))
+    if new in taken:
+        raise MailboxRefused("ALREADYEXISTS", "there is a mailbox of that name")
+    if new.startswith(old + SEPARATOR) and old != INBOX:
+        raise MailboxRefused("CANNOT", "a mailbox cannot be moved below itself")
+    moved = [] if old == INBOX else [name for name in taken if name.startswith(old + SEPARATOR)]
+    for name in moved:
+        check(new + name[len(old) :])
+    missing = [above for above in superiors(new) if above not in taken]
+    if len(taken) + len(missing) + (old == INBOX) > MAX_MAILBOXES:
+        raise MailboxRefused("LIMIT", f"an account has at most {MAX_MAILBOXES} mailboxes")
+    if old == INBOX:
+        tx.run(_RENAME_ONE, id=source.id, name=new)
+        missing.append(INBOX)
+    else:
+        below = old + SEPARATOR
+        tx.run(_RENAME, account=account, old=old, new=new, rest=len(old) + 1, below=below, length=len(below))
+    if missing:
+        _insert(tx, account, [(name, "") for name in missing])
+    tx.announce(MailboxListChanged(account))
+
+
+def subscriptions(tx: Transaction, account: int) -> list[str]:
+    return [row[0] for row in tx.all(_SUBSCRIPTIONS, account=account)]
+
+
+def subscribe(tx: Transaction, account: int, name: str) -> None:
+    """Also of a name without a mailbox: it may come back (RFC 9051 §6.3.7). Raises MailboxRefused."""
+    name = check(name)
+    if len(subscriptions(tx, account)) >= MAX_SUBSCRIPTIONS:
+        raise MailboxRefused("LIMIT", f"an account has at most {MAX_SUBSCRIPTIONS} subscriptions")
+    tx.run(_SUBSCRIBE, account=account, name=name)
+    tx.announce(MailboxListChanged(account))
+
+
+def unsubscribe(tx: Transaction, account: int, name: str) -> None:
+    tx.run(_UNSUBSCRIBE, account=account, name=canonical(name))
+    tx.announce(MailboxListChanged(account))

@@ -1,0 +1,47 @@
+"""What a mailbox may be called: UTF-8 in NFC, ``/`` between levels, INBOX without case (RFC 9051 §5.1)."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from mpcontinuity.model.errors import Refused
+
+SEPARATOR = "/"
+INBOX = "INBOX"
+MAX_OCTETS = 1000  # of UTF-8: no client makes such names, and a LIST line stays below 8 KiB in modified UTF-7
+MAX_DEPTH = 32  # levels; a client that recurses over the tree is not led into the ground
+
+
+class MailboxRefused(Refused):
+    """``code`` is an IMAP response code (RFC 9051 §7.1) without brackets."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def canonical(name: str) -> str:
+    """The name as it is looked up; nothing is refused, since what cannot exist is just not found."""
+    first, slash, rest = unicodedata.normalize("NFC", name).partition(SEPARATOR)
+    return (INBOX if first.isascii() and first.upper() == INBOX else first) + slash + rest
+
+
+def check(name: str) -> str:
+    """The canonical name of a mailbox to be made or subscribed. Raises MailboxRefused."""
+    name = canonical(name)
+    levels = name.split(SEPARATOR)
+    if not all(levels):
+        raise MailboxRefused("CANNOT", "a mailbox name must not be empty, begin or end with / or contain //")
+    if any(character in "%*" or unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise MailboxRefused("CANNOT", "a mailbox name must not contain %, * or control characters")
+    if len(name.encode()) > MAX_OCTETS:
+        raise MailboxRefused("LIMIT", f"a mailbox name has at most {MAX_OCTETS} octets")
+    if len(levels) > MAX_DEPTH:
+        raise MailboxRefused("LIMIT", f"mailboxes nest at most {MAX_DEPTH} levels deep")
+    return name
+
+
+def superiors(name: str) -> list[str]:
+    """``a/b/c`` → ``a``, ``a/b``."""
+    levels = name.split(SEPARATOR)
+    return [SEPARATOR.join(levels[:depth]) for depth in range(1, len(levels))]

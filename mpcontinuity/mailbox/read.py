@@ -1,0 +1,55 @@
+"""Rows of messages, as FETCH and POP3 need them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mpcontinuity.mailbox.append import UID_BITS
+from mpcontinuity.model.body import Body
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+# uid, flags, modseq, internaldate (µs), size, rendered (None unless asked for), body (None unless asked for)
+Row = tuple[int, int, int, int, int, bytes | None, Body | None]
+
+MOST = 1000  # rows per read: longer lists of UIDs are read in steps, each a transaction of its own (design 5)
+
+_ENTRY = "entry.id & 4294967295, entry.flags, entry.modseq, entry.internaldate, entry.size"
+_BODY = 'body.id, body.pack, body."offset", body.length, body.prefix, body.crc'
+_JOIN = "JOIN body ON body.id = entry.body"
+_SPAN, _LISTED = "entry.id BETWEEN :first AND :last ORDER BY entry.id", "entry.id IN [:ids] ORDER BY entry.id"
+
+
+def _statements(columns: str, join: str = "") -> tuple[Statement, Statement]:
+    text = f"SELECT {_ENTRY}, {columns} FROM entry {join} WHERE "
+    return Statement(text + _SPAN), Statement(text + _LISTED)
+
+
+_BY_NEED = {  # (rendered, body)
+    (False, False): _statements("NULL, NULL"),
+    (True, False): _statements("entry.rendered, NULL"),
+    (False, True): _statements(f"NULL, {_BODY}", _JOIN),
+    (True, True): _statements(f"entry.rendered, {_BODY}", _JOIN),
+}
+
+
+def rows(
+    tx: Transaction, mailbox: int, uids: Sequence[int], *, rendered: bool = False, body: bool = False
+) -> list[Row]:
+    """Those of the UIDs (rising, at most MOST) that are there, in order."""
+    if not uids:
+        return []
+    span, listed = _BY_NEED[rendered, body]
+    base = mailbox << UID_BITS
+    found: list[Any]
+    if uids[-1] - uids[0] < 2 * len(uids):  # a range scan is twice as fast as a lookup per UID, gaps and all
+        found = tx.all(span, first=base | uids[0], last=base | uids[-1])
+        if len(found) > len(uids) or uids[-1] - uids[0] >= len(uids):
+            wanted = frozenset(uids)
+            found = [row for row in found if row[0] in wanted]
+    else:
+        found = tx.all(listed, ids=[base | uid for uid in uids])
+    if body:
+        return [(*row[:6], Body(*row[6:])) for row in found]
+    return found

@@ -52,7 +52,7 @@ class Login:
         self._sleep = sleep
         self._clock = clock
         self._key = randomness.bytes(32)
-        self._right: OrderedDict[bytes, tuple[int, int]] = OrderedDict()  # digest: account, until
+        self._right: OrderedDict[bytes, int] = OrderedDict()  # digest of account and password: until
         self._generation = 0
         store.listen(self._heard)
 
@@ -93,11 +93,8 @@ class Login:
         return await self._directory.user(address)
 
     async def _right_password(self, user: User | None, password: str, digest: bytes) -> bool:
-        remembered = self._right.get(digest)
-        if user is not None and remembered == (user.id, remembered[1] if remembered else 0):
-            if self._clock.now() < remembered[1]:
-                return True
-            del self._right[digest]
+        if user is not None and self._right.get(digest, 0) > self._clock.now():
+            return True
         generation = self._generation
         hashed = ""
         if user is not None:
@@ -106,7 +103,7 @@ class Login:
         if user is None or user.status != "active" or not right:
             return False
         if generation == self._generation:  # else the password may have been changed meanwhile: not remembered
-            self._right[digest] = (user.id, self._clock.now() + _REMEMBERED_FOR)
+            self._right[digest] = self._clock.now() + _REMEMBERED_FOR
             if len(self._right) > _REMEMBERED:
                 self._right.popitem(last=False)
         return True

@@ -1,0 +1,1 @@
+"""mpcontinuity.toml: read, checked, explained."""

@@ -1,0 +1,117 @@
+"""Every key of mpcontinuity.toml: what it may hold and what it is for. The example file is made from this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from mpcontinuity.config import values
+from mpcontinuity.config.values import Duration, Endpoints, Flag, Integer, Kind, Ports, Text, Texts
+from mpcontinuity.model.settings import Listen
+
+DOORS = tuple(field.name for field in msgspec.structs.fields(Listen))
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    kind: Kind
+    about: str
+    example: str = ""  # TOML, shown in the comment
+
+
+_NETWORKS = Texts('networks, as ["192.0.2.0/24"]', values.network)
+_PATH = Text("a path", lambda text: bool(text) and "\0" not in text)
+
+SECTIONS: dict[str, str] = {
+    "": "",
+    "public": "What mail clients are told, where it differs (NAT, port mapping).",
+    "store": "Where mail and everything about it is kept.",
+    "tls": "Made self-signed at first start when both files are missing; re-read within 10 s of a change on disk.",
+    "listen": "Twisted endpoint strings, any number in each; [] turns one off.",
+    "home": "How home servers are reached and watched.",
+    "outbound": "Mail of users to the world, reports and alerts.",
+    "retry": "Outbound and redelivery.",
+    "limits": "What one client, user or message may take.",
+    "password": "How passwords are kept.",
+}
+
+KEYS: dict[str, Key] = {
+    "hostname": Key(
+        Text('a host name, as "mail.example.org"', values.is_hostname), "In greetings, EHLO, Received and reports."
+    ),
+    "data_dir": Key(_PATH, "The database, the messages and the control socket. Mode 0700."),
+    "public.host": Key(
+        Text("a host name, or empty", lambda text: not text or values.is_hostname(text)), "Empty: hostname."
+    ),
+    "public.ports": Key(Ports(DOORS), "What is missing: as in [listen].", "{ imaps = 993, submission = 587 }"),
+    "store.database": Key(
+        Text('"sqlite" (PostgreSQL is not served by this version)', lambda text: text == "sqlite"),
+        "An embedded SQLite under data_dir.",
+    ),
+    "store.messages": Key(
+        Text('"files" (S3 and the database are not served by this version)', lambda text: text == "files"),
+        "Message bodies: pack files under data_dir.",
+    ),
+    "tls.certificate": Key(_PATH, "PEM: the certificate and its chain."),
+    "tls.private_key": Key(_PATH, "PEM. Mode 0600."),
+    "tls.plaintext_login_networks": Key(
+        _NETWORKS, "Where login without TLS is allowed; nowhere by default, loopback neither.", '["127.0.0.0/8"]'
+    ),
+    "listen.smtp": Key(Endpoints(), "Port 25 in production: inbound, and submission after AUTH."),
+    "listen.submission": Key(Endpoints(), "587: STARTTLS, then AUTH required."),
+    "listen.submissions": Key(Endpoints(), "465: implicit TLS."),
+    "listen.imap": Key(Endpoints(), "143: STARTTLS."),
+    "listen.imaps": Key(Endpoints(), "993: implicit TLS."),
+    "listen.pop3": Key(Endpoints(), "110: STLS."),
+    "listen.pop3s": Key(Endpoints(), "995: implicit TLS."),
+    "listen.web": Key(Endpoints(), "HTTPS: webmail, portal, API, client set-up."),
+    "listen.metrics": Key(Endpoints(), "HTTP: /metrics, /healthz, /readyz."),
+    "home.connect_timeout": Key(Duration(0.05, 600), "Until a connection counts as failed."),
+    "home.reply_timeout": Key(Duration(0.05, 600), "To the greeting or a reply."),
+    "home.message_timeout": Key(
+        Duration(0.05, 600), "To the reply to a message before it is redirected 'in doubt'. Exchange: 45."
+    ),
+    "home.probe_interval": Key(
+        Duration(0.05, 86400), "Between probes of a home server that is down; an idle one is probed every 60 s."
+    ),
+    "home.recovery_probes": Key(
+        Integer(1, 1000),
+        "Good probes in a row before mail flows to it again; doubled per relapse within 15 minutes.",
+    ),
+    "home.connections": Key(Integer(1, 1000), "Per home server, redelivery included."),
+    "outbound.route": Key(
+        Text('"mx" or "smtp://[user:password@]host[:port]"', values.is_route),
+        "To the MX of each domain, or through a smarthost.",
+        '"smtp://user:password@smarthost.example.org:587"',
+    ),
+    "outbound.port": Key(Integer(1, 65535), "Of MX hosts."),
+    "outbound.resolvers": Key(
+        Texts('DNS servers, as ["192.0.2.53"]', values.server),
+        'DNS servers, "host[:port]"; empty: the system\'s.',
+        '["192.0.2.53"]',
+    ),
+    "outbound.allow_private": Key(Flag(), "Whether MX hosts at loopback or private addresses are used."),
+    "retry.first": Key(Duration(0.05, 86400), "After the first failed attempt; doubled after each further one."),
+    "retry.longest": Key(Duration(0.05, 30 * 86400), "The longest time between attempts."),
+    "retry.give_up": Key(
+        Duration(0.05, 365 * 86400), "Of redelivery, only time in which the home server is up is counted."
+    ),
+    "limits.message_size": Key(Integer(1, 2**31 - 1), "Bytes."),
+    "limits.line_length": Key(Integer(1000, 2**24), "Bytes; within it lines pass unchanged."),
+    "limits.recipients": Key(Integer(1, 100_000), "Per message."),
+    "limits.connections": Key(Integer(1, 1_000_000), "To all listeners together."),
+    "limits.connections_per_host": Key(Integer(1, 1_000_000), "From one client address."),
+    "limits.login_failures": Key(
+        Integer(1, 1000),
+        "Per address and client host together, then a growing delay, then a refusal; a right password is never "
+        "refused for others' failures.",
+    ),
+    "limits.trusted_networks": Key(
+        _NETWORKS, "Exempt from limits per host (an office behind NAT).", '["192.0.2.0/24"]'
+    ),
+    "limits.user_recipients_per_hour": Key(Integer(1, 10**9), "Outbound, per user."),
+    "password.scheme": Key(
+        Text('a hash of passlib\'s that is installed, as "argon2"', values.is_scheme), "Any of passlib's."
+    ),
+}

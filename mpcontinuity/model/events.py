@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mpcontinuity.model.uidset import Range
+
 
 @dataclass(frozen=True, slots=True)
 class MailboxChanged:
-    """Entries were added, changed or expunged; ``modseq`` is the mailbox's new highest."""
+    """Entries were added, changed or expunged; ``modseq`` is the mailbox's new highest.
+
+    ``changed`` are the UIDs whose flags changed, which nothing but a scan of the mailbox would find; new messages are
+    found by their UIDs, expunged ones in the table ``expunged``.
+    """
 
     mailbox: int
     account: int
     modseq: int
+    changed: tuple[Range, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

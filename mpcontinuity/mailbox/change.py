@@ -1,0 +1,243 @@
+"""Changes to messages of a mailbox: flags, COPY, MOVE, EXPUNGE; each one set-based, in one transaction.
+
+UIDs are ranges, sorted and disjoint (model/uidset.py), and may name messages that are gone. Every function raises
+MailboxRefused for a mailbox that is gone. A caller hands over at most STEP messages at a time, but for COPY, which is
+all or nothing (RFC 9051 §6.4.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mpcontinuity.mailbox import keywords as keyword
+from mpcontinuity.mailbox.append import MAX_UID, UID_BITS, grow
+from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.model import uidset
+from mpcontinuity.model.events import MailboxChanged
+from mpcontinuity.model.flags import DELETED, FIRST_KEYWORD, SEEN
+from mpcontinuity.model.uidset import Range
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+STEP = 1000  # messages per transaction (design 4)
+_MOST_LISTED = 10_000  # numbers of a sparse set that are looked up one by one; above, the span is read
+_EXPUNGED_KEPT = 10_000  # changes of a mailbox for which it is known what went; older clients compare all UIDs
+_TRIM_EVERY = 64  # expunges between two times that what is older is dropped
+
+_ENTRIES = "SELECT id & 4294967295, flags, modseq, size, body FROM entry WHERE {} AND flags & :mask = :mask ORDER BY id"
+_SPAN = Statement(_ENTRIES.format("id BETWEEN :first AND :last"))
+_LISTED = Statement(_ENTRIES.format("id IN [:ids]"))
+# An update that changes nothing takes the row's lock in PostgreSQL; SQLite has one writer anyway.
+_LOCK = Statement("UPDATE mailbox SET modseq = modseq WHERE id = :mailbox RETURNING uidvalidity, deleted")
+_RAISE = Statement("UPDATE mailbox SET modseq = modseq + 1 WHERE id = :mailbox RETURNING modseq, account")
+_COUNT = Statement("UPDATE mailbox SET unseen = unseen + :unseen, deleted = deleted + :deleted WHERE id = :mailbox")
+_SHRINK = Statement(
+    "UPDATE mailbox SET modseq = modseq + 1, messages = messages - :count, unseen = unseen - :unseen, "
+    "octets = octets - :octets, deleted = deleted - :deleted WHERE id = :mailbox RETURNING modseq, account"
+)
+_SET = Statement("UPDATE entry SET flags = flags & :keep | :add, modseq = :modseq WHERE id IN [:ids]")
+_COPY = (
+    "INSERT INTO entry (id, body, flags, modseq, internaldate, size, rendered) "
+    "SELECT :before + row_number() OVER (ORDER BY id), body, {}, :modseq, internaldate, size, rendered "
+    "FROM entry WHERE id IN [:ids]"
+)
+_COPY_PLAIN = Statement(_COPY.format("flags"))
+# Keywords have bits of their own in each mailbox.
+_COPY_WITH_KEYWORDS = Statement(
+    _COPY.format(
+        "flags & 255 | COALESCE((SELECT CAST(SUM(CAST(1 AS BIGINT) << there.bit) AS BIGINT) FROM keyword AS here "
+        "JOIN keyword AS there ON there.mailbox = :target AND lower(there.name) = lower(here.name) "
+        "WHERE here.mailbox = :source AND (entry.flags >> here.bit) & 1 = 1), 0)"
+    )
+)
+_DELETE = Statement("DELETE FROM entry WHERE id IN [:ids]")
+_EXPUNGED = Statement("INSERT INTO expunged (mailbox, modseq, first, last) VALUES (:mailbox, :modseq, :first, :last)")
+_TRIM = Statement("DELETE FROM expunged WHERE mailbox = :mailbox AND modseq <= :floor")
+_SET_FLOOR = Statement("UPDATE mailbox SET expunged_floor = :floor WHERE id = :mailbox")
+# A body that the last entry left is kept as long as anything else needs it: without end while it is owed.
+_RELEASE = Statement(
+    "UPDATE body SET keep_until = "
+    "COALESCE((SELECT MAX(archive.expires) FROM archive WHERE archive.body = body.id), :now) "
+    "WHERE id IN [:bodies] AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.body = body.id) "
+    "AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.body = body.id "
+    "AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt'))"
+)
+
+_Entry = tuple[int, int, int, int, int]  # uid, flags, modseq, size, body
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What the messages are now, whether they changed or not, as (uid, flags, modseq).
+
+    ``modified`` are those that were left alone, since they had changed after ``unchanged_since`` (RFC 7162 §3.1.3).
+    """
+
+    modseq: int
+    messages: tuple[tuple[int, int, int], ...]
+    modified: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """For COPYUID (RFC 9051 §7.1): the n-th of ``sources`` became the n-th of ``targets``; both may be empty."""
+
+    uidvalidity: int
+    sources: tuple[Range, ...]
+    targets: tuple[Range, ...]
+
+
+def store_flags(
+    tx: Transaction,
+    mailbox: int,
+    uids: Sequence[Range],
+    how: Literal["add", "remove", "replace"],
+    flags: int,
+    keywords: tuple[str, ...],
+    unchanged_since: int | None = None,
+) -> Changed:
+    """Raises MailboxRefused when the mailbox cannot hold another keyword; nothing is changed then."""
+    modseq, account = _raise(tx, mailbox)
+    mask = flags | keyword.mask(tx, mailbox, keywords, add=how != "remove")
+    keep = {"add": -1, "remove": ~mask, "replace": 0}[how]
+    add = 0 if how == "remove" else mask
+    messages: list[tuple[int, int, int]] = []
+    modified, touched, unseen, deleted = [], [], 0, 0
+    for uid, old, changed_at, _, _ in _entries(tx, mailbox, uids):
+        if unchanged_since is not None and changed_at > unchanged_since:
+            modified.append(uid)
+            continue
+        new = old & keep | add
+        if new == old:
+            messages.append((uid, old, changed_at))
+            continue
+        messages.append((uid, new, modseq))
+        touched.append(uid)
+        unseen += (old & SEEN) - (new & SEEN)
+        deleted += (new & DELETED) // DELETED - (old & DELETED) // DELETED
+    if touched:
+        tx.run(_SET, ids=_ids(mailbox, touched), keep=keep, add=add, modseq=modseq)
+        if unseen or deleted:
+            tx.run(_COUNT, mailbox=mailbox, unseen=unseen, deleted=deleted)
+        tx.announce(MailboxChanged(mailbox, account, modseq, uidset.of(touched)))
+    return Changed(modseq, tuple(messages), uidset.of(modified))
+
+
+def copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> Copied:
+    """Copies share the body, and with it the lineage; they keep flags, internal date, and the keywords that fit."""
+    return _copy(tx, source, uids, target)[0]
+
+
+def move(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> Copied:
+    """RFC 6851: at no moment is a message in both mailboxes, or in none."""
+    copied, entries = _copy(tx, source, uids, target)
+    if entries:
+        _remove(tx, source, entries)
+    return copied
+
+
+def expunge(tx: Transaction, mailbox: int, uids: Sequence[Range] | None = None) -> tuple[Range, ...]:
+    """Removes the messages marked \\Deleted, of ``uids`` or of all; what went."""
+    row = tx.one(_LOCK, mailbox=mailbox)
+    if row is None:
+        raise MailboxRefused("NONEXISTENT", "no such mailbox")
+    if not row[1]:
+        return ()
+    return remove(tx, mailbox, ((1, MAX_UID),) if uids is None else uids, DELETED)
+
+
+def remove(tx: Transaction, mailbox: int, uids: Sequence[Range], mask: int = 0) -> tuple[Range, ...]:
+    """Removes messages that have all flags of ``mask``; what went."""
+    entries = _entries(tx, mailbox, uids, mask)
+    if entries:
+        _remove(tx, mailbox, entries)
+        tx.run(_RELEASE, bodies=list({entry[4] for entry in entries}), now=tx.now)
+    return uidset.of(entry[0] for entry in entries)
+
+
+def _copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> tuple[Copied, list[_Entry]]:
+    locked = {mailbox: tx.one(_LOCK, mailbox=mailbox) for mailbox in sorted({source, target})}
+    there = locked[target]
+    if there is None:
+        raise MailboxRefused("TRYCREATE", "no such mailbox")
+    entries = _entries(tx, source, uids)
+    if not entries:
+        return Copied(there[0], (), ()), entries
+    used = 0
+    for entry in entries:
+        used |= entry[1]
+    appended, account = grow(tx, target, [entry[3] for entry in entries], [entry[1] for entry in entries])
+    ids = _ids(source, (entry[0] for entry in entries))
+    before = (target << UID_BITS | appended.first_uid) - 1
+    if used >> FIRST_KEYWORD and source != target:
+        names = keyword.of(tx, source)
+        keyword.offer(tx, target, [name for bit, name in names.items() if used >> bit & 1])
+        tx.run(_COPY_WITH_KEYWORDS, ids=ids, before=before, modseq=appended.modseq, source=source, target=target)
+    else:
+        tx.run(_COPY_PLAIN, ids=ids, before=before, modseq=appended.modseq)
+    tx.announce(MailboxChanged(target, account, appended.modseq))
+    sources = uidset.of(entry[0] for entry in entries)
+    return Copied(appended.uidvalidity, sources, ((appended.first_uid, appended.last_uid),)), entries
+
+
+def _remove(tx: Transaction, mailbox: int, entries: Sequence[_Entry]) -> None:
+    row = tx.one(
+        _SHRINK,
+        mailbox=mailbox,
+        count=len(entries),
+        unseen=sum(not entry[1] & SEEN for entry in entries),
+        octets=sum(entry[3] for entry in entries),
+        deleted=sum(bool(entry[1] & DELETED) for entry in entries),
+    )
+    if row is None:
+        raise MailboxRefused("NONEXISTENT", "no such mailbox")
+    modseq, account = row
+    uids = [entry[0] for entry in entries]
+    tx.run(_DELETE, ids=_ids(mailbox, uids))
+    tx.many(
+        _EXPUNGED,
+        [{"mailbox": mailbox, "modseq": modseq, "first": first, "last": last} for first, last in uidset.of(uids)],
+    )
+    if modseq % _TRIM_EVERY == 0 and modseq > _EXPUNGED_KEPT:
+        floor = modseq - _EXPUNGED_KEPT
+        tx.run(_TRIM, mailbox=mailbox, floor=floor)
+        tx.run(_SET_FLOOR, mailbox=mailbox, floor=floor)
+    tx.announce(MailboxChanged(mailbox, account, modseq))
+
+
+def _raise(tx: Transaction, mailbox: int) -> tuple[int, int]:
+    """The mailbox's next modseq, and its account; the row stays locked."""
+    row = tx.one(_RAISE, mailbox=mailbox)
+    if row is None:
+        raise MailboxRefused("NONEXISTENT", "no such mailbox")
+    return row[0], row[1]
+
+
+def _entries(tx: Transaction, mailbox: int, uids: Sequence[Range], mask: int = 0) -> list[_Entry]:
+    """Those that are there, by rising UID."""
+    if not uids:
+        return []
+    base = mailbox << UID_BITS
+    rows: list[_Entry]
+    if len(uids) > 1 and sum(last - first + 1 for first, last in uids) <= _MOST_LISTED:
+        rows = tx.all(_LISTED, ids=_ids(mailbox, uidset.numbers(uids)), mask=mask)
+        return rows
+    rows = tx.all(_SPAN, first=base | uids[0][0], last=base | uids[-1][1], mask=mask)
+    if len(uids) == 1:
+        return rows
+    ranges = iter(uids)
+    first, last = next(ranges)
+    chosen = []
+    for row in rows:
+        while row[0] > last:
+            first, last = next(ranges)
+        if row[0] >= first:
+            chosen.append(row)
+    return chosen
+
+
+def _ids(mailbox: int, uids: Iterable[int]) -> list[int]:
+    base = mailbox << UID_BITS
+    return [base | uid for uid in uids]

@@ -1,0 +1,35 @@
+"""Leases whose holder is gone: what it had claimed is owed again, what it had in flight is in doubt, never plainly owed."""
+
+from __future__ import annotations
+
+from mpcontinuity.model.events import OwedChanged, TrackingEvent
+from mpcontinuity.model.owed import IN_DOUBT
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking.record import add_event
+
+STEP = 500  # rows of one transaction
+
+# Both are tried again at once: the session in which a late reply could have come is gone with the holder.
+_SWEEP = Statement(
+    """UPDATE owed SET state = CASE state WHEN 'claimed' THEN 'owed' ELSE 'in_doubt' END, token = 0, lease_until = 0,
+        next_attempt = 0
+    WHERE id IN (SELECT id FROM owed WHERE domain IN (SELECT id FROM domain) AND state IN ('claimed', 'in_flight', 'in_doubt')
+        AND token <> 0 AND lease_until <= :until LIMIT :step)
+    RETURNING id, domain, state"""
+)
+_FOR_EVER = (1 << 63) - 1
+
+
+def sweep(tx: Transaction, *, all_holders_dead: bool = False) -> int:
+    """Up to STEP rows whose lease has expired. Returns how many: call it again while that is STEP.
+
+    ``all_holders_dead``: at the start of the only process, where no lease can have a living holder.
+    """
+    rows = tx.all(_SWEEP, until=_FOR_EVER if all_holders_dead else tx.now, step=STEP)
+    for owed_id, _domain, state in rows:
+        if state == IN_DOUBT:
+            add_event(tx, owed_id, TrackingEvent(tx.now, "", 0, "Interrupted: the home server may have it"))
+    for domain in {row[1] for row in rows}:
+        tx.announce(OwedChanged(domain))
+    return len(rows)

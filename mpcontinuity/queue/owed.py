@@ -1,0 +1,299 @@
+"""The rows of `owed` and their life: taken in, claimed, in flight, in doubt, ended (design 14, model/owed.py).
+
+A claim is a lease with a token, and every update of a claimed row names the token: whoever lost a lease changes
+nothing any more. An in_doubt row keeps that state while it is claimed or while somebody waits for home's late reply, so
+that giving it back never forgets the doubt. All functions are work for one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import MINUTE
+from mpcontinuity.model.events import OwedChanged, TrackingEvent
+from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, OWED
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.reply import Outcome, Verdict
+from mpcontinuity.queue.lineage import judge_deleted
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking.record import add_event, end_of_owed
+
+LEASE = 10 * MINUTE
+LEFT_AT_FINAL_DOT = MINUTE  # the final dot is sent only with this much of the lease left
+LATE_REPLY = (
+    11 * MINUTE
+)  # a session waits 10 minutes for home's late reply (RFC 5321 §4.5.3.2.6); its lease a bit longer
+DOUBT = 10 * MINUTE  # no second attempt of a row in doubt before
+
+REDELIVERY, SENT = "redelivery", "sent"  # kinds: mail from outside, copies of what users sent
+
+
+class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The column ``parameters``: what the client asked for, as it was given."""
+
+    mail: MailParameters = MailParameters()
+    rcpt: RcptParameters = RcptParameters()
+
+
+_parameters = msgspec.json.Decoder(Parameters)
+_PLAIN = Parameters()
+
+
+@dataclass(frozen=True, slots=True)
+class NewOwed:
+    """A message to one recipient that home is owed. ``account`` None: without a mailbox, also for lineage.
+
+    ``state`` is OWED or IN_DOUBT; whoever waits for home's late reply gives any ``token`` and answers by `late_reply`.
+    """
+
+    id: int
+    domain: int
+    account: int | None
+    body: int
+    recipient: str  # as given to RCPT
+    reverse_path: str  # empty: the null one
+    received: int
+    size: int = 0
+    subject: str = ""
+    message_id: str = ""
+    parameters: Parameters = _PLAIN
+    kind: str = REDELIVERY
+    state: str = OWED
+    token: int = 0
+    next_attempt: int = 0  # µs; 0: as soon as home is up, in doubt after DOUBT
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A claimed row, all that is needed to send it."""
+
+    id: int
+    domain: int
+    account: int | None
+    body: Body
+    kind: str
+    recipient: str
+    reverse_path: str
+    parameters: Parameters
+    attempts: int  # before this one
+    token: int
+
+
+_TAKE_IN = Statement(
+    """INSERT INTO owed (id, domain, account, body, kind, reverse_path, recipient, parameters, subject, message_id, size,
+        received, state, token, lease_until, next_attempt, uptime_at)
+    VALUES (:id, :domain, :account, :body, :kind, :reverse_path, :recipient, :parameters, :subject, :message_id, :size,
+        :received, :state, :token, :lease_until, :next_attempt, (SELECT uptime FROM domain WHERE id = :domain))"""
+)
+_COUNT = Statement("UPDATE account SET taken_in = taken_in + 1 WHERE id = :account")
+# Rows without an account have their counter in meta, one per domain.
+_COUNT_UNREGISTERED = Statement(
+    """INSERT INTO meta (key, value) VALUES (:key, '1')
+    ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)"""
+)
+
+
+def unregistered_counter(domain: int) -> str:
+    """The key in `meta` of what was taken in without an account."""
+    return f"owed unregistered {domain}"
+
+
+def take_in(tx: Transaction, rows: Sequence[NewOwed]) -> None:
+    """Home is owed these. The bodies are held already (keep_until 0)."""
+    for new in rows:
+        tx.run(
+            _TAKE_IN,
+            id=new.id,
+            domain=new.domain,
+            account=new.account,
+            body=new.body,
+            kind=new.kind,
+            reverse_path=new.reverse_path,
+            recipient=new.recipient,
+            parameters="" if new.parameters == _PLAIN else msgspec.json.encode(new.parameters).decode(),
+            subject=new.subject,
+            message_id=new.message_id,
+            size=new.size,
+            received=new.received,
+            state=new.state,
+            token=new.token,
+            lease_until=tx.now + LATE_REPLY if new.token else 0,
+            next_attempt=new.next_attempt or (tx.now + DOUBT if new.state == IN_DOUBT else 0),
+        )
+        if new.account is None:
+            tx.run(_COUNT_UNREGISTERED, key=unregistered_counter(new.domain))
+        else:
+            tx.run(_COUNT, account=new.account)
+    for domain in {new.domain for new in rows}:
+        tx.announce(OwedChanged(domain))
+
+
+_CLAIMABLE = """domain = :domain AND next_attempt <= :now
+    AND (state = 'owed' OR state = 'in_doubt' AND lease_until <= :now)"""
+_CANDIDATES = Statement(
+    f"""SELECT id, account, body, attempts > 0 AND (SELECT uptime FROM domain WHERE id = :domain) - uptime_at >= :give_up
+    FROM owed WHERE id IN [:ids] AND {_CLAIMABLE}"""
+)
+_CLAIM = Statement(
+    """UPDATE owed SET state = CASE state WHEN 'owed' THEN 'claimed' ELSE state END, token = :token, lease_until = :until
+    WHERE id IN [:ids]"""
+)
+_CLAIMED = Statement(
+    """SELECT owed.id, domain, account, kind, recipient, reverse_path, parameters, attempts,
+        body.id, pack, body.offset, length, prefix, crc
+    FROM owed JOIN body ON body.id = owed.body WHERE owed.id IN [:ids] ORDER BY owed.id"""
+)
+
+
+def claim(tx: Transaction, domain: int, ids: Sequence[int], *, give_up: int) -> list[Owed]:
+    """Those of ``ids`` that are due and free, leased.
+
+    What its user has deleted ends here as deleted, and what was tried in vain for ``give_up`` µs of home being up as
+    expired.
+    """
+    token = tx.identifier()
+    wanted = []
+    for owed_id, account, body, too_old in tx.all(_CANDIDATES, ids=ids, domain=domain, now=tx.now, give_up=give_up):
+        if account is not None and judge_deleted(tx, account, body):
+            _end(tx, owed_id, DELETED, "Deleted by the user: not sent to the home server")
+        elif too_old:
+            _end(tx, owed_id, EXPIRED, "Given up: the home server was up long enough and did not take it")
+        else:
+            wanted.append(owed_id)
+    if not wanted:
+        return []
+    tx.run(_CLAIM, ids=wanted, token=token, until=tx.now + LEASE)
+    return [
+        Owed(
+            id=row[0],
+            domain=row[1],
+            account=row[2],
+            kind=row[3],
+            recipient=row[4],
+            reverse_path=row[5],
+            parameters=_parameters.decode(row[6]) if row[6] else _PLAIN,
+            attempts=row[7],
+            body=Body(*row[8:]),
+            token=token,
+        )
+        for row in tx.all(_CLAIMED, ids=wanted)
+    ]
+
+
+_END = Statement("UPDATE owed SET state = :outcome, ended = :now, token = 0, lease_until = 0, run = 0 WHERE id = :id")
+
+
+def _end(tx: Transaction, owed_id: int, outcome: str, text: str) -> None:
+    tx.run(_END, id=owed_id, outcome=outcome, now=tx.now)
+    end_of_owed(tx, owed_id, outcome, TrackingEvent(tx.now, "", 0, text))
+
+
+_EXTEND = Statement("UPDATE owed SET lease_until = :until WHERE id = :id AND token = :token AND lease_until > :now")
+_IN_FLIGHT = Statement(
+    """UPDATE owed SET state = 'in_flight', lease_until = :until
+    WHERE id = :id AND token = :token AND state IN ('claimed', 'in_doubt') AND lease_until >= :enough"""
+)
+
+
+def extend(tx: Transaction, owed_id: int, token: int) -> bool:
+    """A long transmission keeps its lease. False: it is lost."""
+    return tx.run(_EXTEND, id=owed_id, token=token, until=tx.now + LEASE, now=tx.now) == 1
+
+
+def in_flight(tx: Transaction, owed_id: int, token: int) -> bool:
+    """Once this is committed the final dot may be sent. False: it must not."""
+    until, enough = tx.now + LEASE, tx.now + LEFT_AT_FINAL_DOT
+    return tx.run(_IN_FLIGHT, id=owed_id, token=token, until=until, enough=enough) == 1
+
+
+_FINISH = Statement(
+    """UPDATE owed SET state = :outcome, ended = :now, token = 0, lease_until = 0, run = 0, attempts = attempts + 1,
+        last_code = :code, last_text = :text
+    WHERE id = :id AND token = :token AND token <> 0"""
+)
+_GIVE_BACK = Statement(
+    """UPDATE owed SET state = CASE state WHEN 'claimed' THEN 'owed' ELSE state END, token = 0, lease_until = 0
+    WHERE id = :id AND token = :token AND token <> 0 AND state <> 'in_flight'"""
+)
+# A row in doubt that failed before its final dot is in doubt as before; a reply to the final dot ends the doubt.
+_LATER = Statement(
+    """UPDATE owed SET state = CASE WHEN state = 'in_doubt' AND :late = 0 THEN state ELSE 'owed' END, token = 0,
+        lease_until = 0, attempts = attempts + 1, next_attempt = :next, run = :run, last_code = :code, last_text = :text
+    WHERE id = :id AND token = :token AND token <> 0"""
+)
+_DOUBT = Statement(
+    """UPDATE owed SET state = 'in_doubt', lease_until = :until, attempts = attempts + 1, next_attempt = :next,
+        last_code = 0, last_text = :text
+    WHERE id = :id AND token = :token AND token <> 0"""
+)
+_UNLEASE = Statement("UPDATE owed SET token = 0, lease_until = 0 WHERE id = :id AND token = :token AND token <> 0")
+
+
+def finish(tx: Transaction, owed_id: int, token: int, outcome: str, event: TrackingEvent) -> bool:
+    """The row has come to its end (delivered, failed). False: the lease was lost, nothing changed."""
+    if not tx.run(_FINISH, id=owed_id, token=token, outcome=outcome, now=tx.now, code=event.code, text=event.text):
+        return False
+    end_of_owed(tx, owed_id, outcome, event)
+    return True
+
+
+def give_back(tx: Transaction, owed_id: int, token: int) -> bool:
+    """Unlease a row of which nothing was sent."""
+    return tx.run(_GIVE_BACK, id=owed_id, token=token) == 1
+
+
+def try_later(
+    tx: Transaction,
+    owed_id: int,
+    token: int,
+    event: TrackingEvent,
+    *,
+    next_attempt: int,
+    run: int = 0,
+    late: bool = False,
+) -> bool:
+    """Not now: owed again, not before ``next_attempt``. False: the lease was lost, nothing changed.
+
+    With ``run`` the row is refused, and fails when that run of the flush ends without a pause (refusals.py).
+    """
+    if not tx.run(
+        _LATER, id=owed_id, token=token, next=next_attempt, run=run, late=late, code=event.code, text=event.text
+    ):
+        return False
+    add_event(tx, owed_id, event)
+    return True
+
+
+def doubt(tx: Transaction, owed_id: int, token: int, event: TrackingEvent, *, next_attempt: int, waiting: bool) -> bool:
+    """No reply came to the final dot. ``waiting``: the session lives on, and `late_reply` follows."""
+    until = tx.now + LATE_REPLY if waiting else 0
+    if not tx.run(_DOUBT, id=owed_id, token=token, until=until, next=next_attempt, text=event.text):
+        return False
+    if not waiting:
+        tx.run(_UNLEASE, id=owed_id, token=token)
+    add_event(tx, owed_id, event)
+    return True
+
+
+def late_reply(tx: Transaction, owed_id: int, token: int, outcome: Outcome, host: str, *, next_attempt: int) -> bool:
+    """What came after all on the session of a row in doubt; without a reply it is in doubt still, and free again."""
+    event = event_of(outcome, host, tx.now)
+    if outcome.verdict is Verdict.ACCEPTED:
+        return finish(tx, owed_id, token, DELIVERED, event)
+    if outcome.verdict is Verdict.REFUSED:
+        return finish(tx, owed_id, token, FAILED, event)
+    if outcome.verdict is Verdict.TEMPORARY:
+        return try_later(tx, owed_id, token, event, next_attempt=next_attempt, late=True)
+    return tx.run(_UNLEASE, id=owed_id, token=token) == 1
+
+
+def event_of(outcome: Outcome, host: str, now: int) -> TrackingEvent:
+    """An attempt as tracking shows it; code 0 where no reply came."""
+    if outcome.reply is None:
+        return TrackingEvent(now, host, 0, outcome.reason)
+    return TrackingEvent(now, host, outcome.reply.code, outcome.reply.line)

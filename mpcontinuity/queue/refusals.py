@@ -1,0 +1,52 @@
+"""Refusals of a redelivery are judged when its run ends: a pause gives them all back, else they fail (contract 'Recovery').
+
+Until then a refused row is owed, with the number of the run in its column ``run`` and not due for a while.
+"""
+
+from __future__ import annotations
+
+from mpcontinuity.model.events import OwedChanged, TrackingEvent
+from mpcontinuity.model.owed import FAILED
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking.record import end_of_owed
+
+STEP = 500  # rows of one transaction
+
+_REFUSED = (
+    "SELECT id FROM owed WHERE domain = :domain AND state IN ('owed', 'in_doubt') AND next_attempt > 0 AND run = :run"
+)
+_FAIL = Statement(
+    f"""UPDATE owed SET state = 'failed', ended = :now, run = 0
+    WHERE token = 0 AND id IN ({_REFUSED} LIMIT :step) RETURNING id, last_code, last_text"""
+)
+_FORGIVE = Statement(
+    f"UPDATE owed SET run = 0, next_attempt = :next WHERE id IN ({_REFUSED} LIMIT :step)",
+)
+_PAUSE = Statement("UPDATE domain SET paused = :reason WHERE id = :domain")
+_PAUSED = Statement("SELECT paused FROM domain WHERE id = :domain")
+
+
+def fail_refused(tx: Transaction, domain: int, run: int) -> int:
+    """The run is over and its refusals count. Returns how many rows: call it again while that is STEP."""
+    rows = tx.all(_FAIL, domain=domain, run=run, now=tx.now, step=STEP)
+    for owed_id, code, text in rows:
+        end_of_owed(tx, owed_id, FAILED, TrackingEvent(tx.now, "", code, text))
+    return len(rows)
+
+
+def forgive_refused(tx: Transaction, domain: int, run: int, next_attempt: int) -> int:
+    """The flush has paused: that run's refusals are owed again. Returns how many, as above."""
+    return tx.run(_FORGIVE, domain=domain, run=run, next=next_attempt, step=STEP)
+
+
+def pause(tx: Transaction, domain: int, reason: str) -> None:
+    """``reason`` is home's reply; empty: no longer paused."""
+    tx.run(_PAUSE, domain=domain, reason=reason)
+    if not reason:
+        tx.announce(OwedChanged(domain))
+
+
+def paused(tx: Transaction, domain: int) -> str:
+    """Why the flush of the domain is paused, or empty."""
+    return str(tx.value(_PAUSED, domain=domain) or "")

@@ -5,6 +5,8 @@ The DDL that runs is in migrations/; a test holds the two against each other.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -20,9 +22,15 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+# SQLite makes only a column declared INTEGER PRIMARY KEY the key of the table's tree; BIGINT would be a second index.
+_Id = BigInteger().with_variant(Integer(), "sqlite")
+
+# Tables whose key is not one integer are stored in the order of that key, instead of behind a second tree.
+_BY_KEY: Any = {"sqlite_with_rowid": False}
+
 
 def _id(name: str = "id") -> Column[int]:
-    return Column(name, BigInteger, primary_key=True, autoincrement=False)
+    return Column(name, _Id, primary_key=True, autoincrement=False)
 
 
 def _number(name: str, default: str | None = "0") -> Column[int]:
@@ -39,7 +47,7 @@ def _flag(name: str, default: str = "0") -> Column[int]:
 
 
 # Facts about the store itself: schema generation, the last lease sweep, counters of `report`.
-meta = Table("meta", metadata, Column("key", Text, primary_key=True), _text("value", None))
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), _text("value", None), **_BY_KEY)
 
 domain = Table(
     "domain",
@@ -85,10 +93,11 @@ address = Table(
     Column("key", Text, primary_key=True),  # Address.key
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False, index=True),
     _flag("alias"),
+    **_BY_KEY,
 )
 
 # Unregistered addresses that home took lately (`unregistered = hold`), renewed once a day at the most.
-taken = Table("taken", metadata, Column("key", Text, primary_key=True), _number("time"))
+taken = Table("taken", metadata, Column("key", Text, primary_key=True), _number("time"), **_BY_KEY)
 
 mailbox = Table(
     "mailbox",
@@ -113,6 +122,7 @@ subscription = Table(
     metadata,
     Column("account", BigInteger, ForeignKey("account.id"), primary_key=True),
     Column("name", Text, primary_key=True),
+    **_BY_KEY,
 )
 
 keyword = Table(
@@ -121,6 +131,7 @@ keyword = Table(
     Column("mailbox", Integer, ForeignKey("mailbox.id"), primary_key=True),
     Column("bit", SmallInteger, primary_key=True),  # 8 to 61 of entry.flags
     _text("name", None),
+    **_BY_KEY,
 )
 
 entry = Table(
@@ -142,6 +153,7 @@ expunged = Table(
     Column("modseq", BigInteger, primary_key=True),
     Column("first", BigInteger, primary_key=True),
     _number("last", None),
+    **_BY_KEY,
 )
 
 pack = Table(
@@ -249,6 +261,7 @@ answered = Table(
     _number("time", None),
     _text("text"),
     Index("answered_by_time", "time"),
+    **_BY_KEY,
 )
 
 administrator = Table(
@@ -258,6 +271,7 @@ administrator = Table(
     _text("password"),
     _text("domain"),  # empty: all
     _number("created"),
+    **_BY_KEY,
 )
 
 token = Table(
@@ -267,4 +281,5 @@ token = Table(
     _text("administrator", None),
     _number("expires"),
     _number("created"),
+    **_BY_KEY,
 )

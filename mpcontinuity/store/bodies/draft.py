@@ -1,0 +1,150 @@
+"""A message while it is received: small ones in memory, large ones in the file where they stay."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import crc32c
+
+from mpcontinuity.model.errors import Full
+from mpcontinuity.store.bodies import layout
+from mpcontinuity.store.bodies.layout import Kind
+from mpcontinuity.store.bodies.packs import Packs
+from mpcontinuity.store.disk import File, Mapped, temporary
+
+MIB = 1 << 20
+
+# Above this a message is written as it arrives: 1 MiB each is what thousands of sessions may cost in memory at once,
+# and a copy of more would hold up the sync that small messages wait for.
+SOLO = MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much may be taken in before it is kept."""
+
+    # All drafts together: twenty messages of the largest size by default, so that slow senders cannot fill the disk.
+    spool: int = 1024 * MIB
+    # Left free on the disk: the WAL at its limit, its checkpoint, and what an administrator needs to make room.
+    floor: int = 256 * MIB
+
+
+class Spool:
+    """What all drafts hold together."""
+
+    def __init__(self, packs: Packs, room: Room) -> None:
+        self.packs = packs
+        self.held = 0
+        self._room = room
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raises Full where no new message should be begun."""
+        if self.held >= self._room.spool:
+            raise Full(f"messages being received hold {self.held} octets already")
+        free = self.packs.disk.free(self.packs.folder)
+        if free < self._room.floor:
+            raise Full(f"only {free} octets are free on the disk")
+
+    def take(self, octets: int) -> None:
+        with self._lock:
+            if self.held + octets > self._room.spool:
+                raise Full(f"messages being received hold {self.held} octets already")
+            self.held += octets
+
+    def give(self, octets: int) -> None:
+        with self._lock:
+            self.held -= octets
+
+
+class Draft:
+    """Bytes of one message, in order. Used in the reactor thread until it is kept."""
+
+    def __init__(self, spool: Spool, kind: Kind, day: int) -> None:
+        self.kind = kind
+        self.day = day
+        self.size = 0
+        self.crc = 0
+        self.number = 0  # of the solo pack, where it has one
+        self.file: File | None = None
+        self._spooled: Path | None = None
+        self._spool = spool
+        self._held = 0
+        self._pieces: list[bytes] = []  # of a small one; never changed in place once handed over
+        self._handed_over = False
+
+    def write(self, data: bytes) -> None:
+        """Appends. Raises Full; the draft is then only good to be discarded."""
+        self._spool.take(len(data))
+        self._held += len(data)
+        if self.file is not None:
+            self._write(data)
+        else:
+            self._pieces.append(bytes(data))
+            if self.size + len(data) > SOLO:
+                self._spill()
+        self.size += len(data)
+        self.crc = crc32c.crc32c(data, self.crc)
+
+    def content(self) -> Mapped:
+        """All of it; for a large one the file, mapped. Valid until the draft is discarded."""
+        if self.file is None:
+            if len(self._pieces) != 1:
+                self._pieces = [b"".join(self._pieces)]
+            return self._pieces[0]
+        return self.file.map(layout.SOLO_BODY, self.size)
+
+    def discard(self) -> None:
+        """Gives back what it holds; nothing remains of a message that was not kept. May be called at any time."""
+        self.release()
+        self._pieces = []
+        if not self._handed_over:
+            self.drop_file()
+
+    def __del__(self) -> None:
+        self.discard()
+
+    def hand_over(self) -> list[bytes]:
+        """To the appender, which then owns the file; the pieces of a small message."""
+        self._handed_over = True
+        return self._pieces
+
+    def drop_file(self) -> None:
+        """Of a large message that is not kept."""
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+        if self._spooled is not None:
+            path, self._spooled = self._spooled, None
+            self._spool.packs.disk.unlink(path)
+
+    def kept(self) -> None:
+        """The spooled file becomes a solo pack; the caller syncs the folder. Raises OSError."""
+        assert self._spooled is not None
+        packs = self._spool.packs
+        packs.disk.rename(self._spooled, packs.path(self.number))
+        self._spooled = None
+
+    def release(self) -> None:
+        """It is kept: no longer counted among what is being received."""
+        held, self._held = self._held, 0
+        self._spool.give(held)
+
+    def _spill(self) -> None:
+        self._spool.check()
+        data = b"".join(self._pieces)
+        try:
+            self.number, self._spooled, self.file = self._spool.packs.new_spool()
+        except OSError as error:
+            raise temporary(error, "the message cannot be spooled") from error
+        self._pieces = []
+        self._write(data, first=True)
+
+    def _write(self, data: bytes, *, first: bool = False) -> None:
+        assert self.file is not None
+        try:
+            self.file.write(data, layout.SOLO_BODY + (0 if first else self.size))
+        except OSError as error:
+            raise temporary(error, "the message cannot be spooled") from error

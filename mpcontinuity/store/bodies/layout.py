@@ -1,0 +1,123 @@
+"""The bytes of a pack: a file header, then entries of header, body and head.
+
+The head stands behind the body, so that a large body is written where it stays before its head is known. Numbers are
+little-endian. The CRC-32C of an entry's header covers its head; that of the body is in the header, and in the index.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import crc32c
+import msgspec
+
+from mpcontinuity.store.bodies.head import Decided, Head
+from mpcontinuity.store.disk import File
+
+VERSION = 1
+MAGIC = b"\xe2MPE"
+
+# magic, version, kind, length of the head, of the body, CRC of the body, CRC of all before it and of the head
+_HEADER = struct.Struct("<4sBBxxIQII")
+_CHECKED = _HEADER.size - 4
+HEADER_LENGTH = _HEADER.size
+
+# magic and version, kind of pack, id of the pack, day of expiry, CRC of all before it
+_FILE = struct.Struct("<7sBQII")
+_FILE_MAGIC = b"MPPACK" + bytes([VERSION])
+FILE_LENGTH = _FILE.size
+
+# Where the only body of a solo pack begins: at a page, so that it can be mapped by itself.
+SOLO_BODY = 4096
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_head = msgspec.msgpack.Decoder(Head).decode
+_decode_decided = msgspec.msgpack.Decoder(Decided).decode
+
+
+class Kind(enum.IntEnum):
+    """Of a pack: what it holds decides how long it lives."""
+
+    MAIL = 1  # what passes through, until its day in the archive ends
+    DRAFT = 2  # what clients APPEND
+    KEPT = 3  # what was needed longer than the day of its first pack
+    SOLO = 4  # one large message
+
+
+class Record(enum.IntEnum):
+    """Of an entry."""
+
+    BODY = 1
+    DECIDED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as its header tells; ``offset`` and ``length`` are those of the body."""
+
+    record: int
+    offset: int
+    length: int
+    crc: int
+    raw_head: bytes
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.length + len(self.raw_head)
+
+    def head(self) -> Head:
+        return _decode_head(self.raw_head)
+
+    def decided(self) -> Decided:
+        return _decode_decided(self.raw_head)
+
+
+def file_header(kind: Kind, pack: int, day: int) -> bytes:
+    text = _FILE.pack(_FILE_MAGIC, kind, pack, day, 0)[:-4]
+    return text + crc32c.crc32c(text).to_bytes(4, "little")
+
+
+def read_file_header(file: File) -> tuple[Kind, int, int] | None:
+    """Kind, id and day of expiry; None where the file is no pack (a crash before its first sync)."""
+    text = file.read(FILE_LENGTH, 0)
+    if len(text) < FILE_LENGTH or crc32c.crc32c(text[:-4]) != int.from_bytes(text[-4:], "little"):
+        return None
+    magic, kind, pack, day, _ = _FILE.unpack(text)
+    if magic != _FILE_MAGIC or kind not in Kind.__members__.values():
+        return None
+    return Kind(kind), pack, day
+
+
+def encode_head(head: Head | Decided) -> bytes:
+    return _encode(head)
+
+
+def entry_header(record: Record, raw_head: bytes, length: int, crc: int) -> bytes:
+    text = _HEADER.pack(MAGIC, VERSION, record, len(raw_head), length, crc, 0)[:_CHECKED]
+    return text + crc32c.crc32c(raw_head, crc32c.crc32c(text)).to_bytes(4, "little")
+
+
+def read_entry(file: File, start: int) -> Entry | None:
+    """The entry that begins there; None where none does, or a torn one."""
+    header = file.read(HEADER_LENGTH, start)
+    if len(header) < HEADER_LENGTH:
+        return None
+    magic, version, record, head_length, length, crc, check = _HEADER.unpack(header)
+    if magic != MAGIC or version != VERSION:
+        return None
+    offset = start + HEADER_LENGTH
+    raw_head = file.read(head_length, offset + length) if offset + length + head_length <= file.size() else b""
+    if len(raw_head) < head_length or crc32c.crc32c(raw_head, crc32c.crc32c(header[:_CHECKED])) != check:
+        return None
+    return Entry(record, offset, length, crc, raw_head)
+
+
+def entries(file: File, kind: Kind) -> Iterator[Entry]:
+    """Every entry up to the first that is torn: what follows was never synced, so nothing refers to it."""
+    start = SOLO_BODY - HEADER_LENGTH if kind is Kind.SOLO else FILE_LENGTH
+    while entry := read_entry(file, start):
+        yield entry
+        start = entry.end

@@ -1,0 +1,49 @@
+"""What the store asks of a database driver: PEP 249 with transactions left to the store, and errors told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+
+class Conflict(Exception):
+    """A constraint of the schema was violated: a name that exists, a row that something refers to."""
+
+
+class Cursor(Protocol):
+    @property
+    def rowcount(self) -> int: ...
+
+    def execute(self, text: str, parameters: Mapping[str, Any] = ..., /) -> Any: ...
+
+    def executemany(self, text: str, rows: Iterable[Mapping[str, Any]], /) -> Any: ...
+
+    def fetchall(self) -> list[tuple[Any, ...]]: ...
+
+
+class Connection(Protocol):
+    """In autocommit mode: the store says BEGIN, SAVEPOINT and COMMIT itself. Used by one thread at a time."""
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+    @property
+    def total_changes(self) -> int: ...
+
+    def cursor(self) -> Cursor: ...
+
+    def close(self) -> None: ...
+
+
+class Driver(Protocol):
+    """Opens connections to one database."""
+
+    dialect: str  # attribute of Statement: "sqlite" | "postgresql"
+    errors: tuple[type[Exception], ...]  # what its calls raise
+    shared: bool  # whether there is a single connection, which the readers share with the writer
+
+    def connect(self, *, writes: bool) -> Connection: ...
+
+    def translate(self, error: Exception) -> Exception:
+        """The error as the store's callers know it: Conflict, Full, Temporary, or itself (a mistake in the code)."""
+        ...

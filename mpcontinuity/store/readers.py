@@ -1,0 +1,92 @@
+"""Threads that read: the database in short snapshots, and packs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.model.clock import Clock
+from mpcontinuity.model.identifier import Identifiers
+from mpcontinuity.store.driver import Connection, Driver
+from mpcontinuity.store.runner import Runner
+from mpcontinuity.store.transaction import Transaction
+
+T = TypeVar("T")
+
+# Two cores serve four readers well: they wait for the disk, and for the interpreter, not for each other.
+_THREADS = 4
+
+
+class _Reading:
+    __slots__ = ("deferred", "read")
+
+    def __init__(self, read: Callable[[], Any], deferred: Deferred[Any]) -> None:
+        self.read = read
+        self.deferred = deferred
+
+
+class Readers:
+    def __init__(
+        self,
+        driver: Driver,
+        connections: Sequence[Connection],
+        *,
+        runner: Runner,
+        clock: Clock,
+        identifiers: Identifiers,
+        reactor_call: Callable[..., None],
+    ) -> None:
+        self._driver = driver
+        self._idle = deque(connections)  # one per thread: append and popleft are atomic
+        self._clock = clock
+        self._identifiers = identifiers
+        self._reactor_call = reactor_call
+        self._worker = runner.worker("store-reader", self._handle, threads=_THREADS, most=1)
+
+    @staticmethod
+    def connect(driver: Driver) -> list[Connection]:
+        return [driver.connect(writes=False) for _ in range(_THREADS)]
+
+    def read(self, work: Callable[[Transaction], T]) -> Deferred[T]:
+        """``work`` in a read transaction of its own. It ends within 1,000 rows or 50 ms, so that checkpoints pass."""
+        return self.call(lambda: self.snapshot(work))
+
+    def call(self, read: Callable[[], T]) -> Deferred[T]:
+        """Anything that may wait for a disk."""
+        deferred: Deferred[T] = Deferred()
+        self._worker.put(_Reading(read, deferred))
+        return deferred
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        self._worker.stop(stopped)
+
+    def close(self) -> None:
+        for connection in self._idle:
+            connection.close()
+
+    def _handle(self, readings: Sequence[_Reading]) -> None:
+        for reading in readings:
+            try:
+                value = reading.read()
+            except Exception as error:
+                self._reactor_call(reading.deferred.errback, error)
+            else:
+                self._reactor_call(reading.deferred.callback, value)
+
+    def snapshot(self, work: Callable[[Transaction], T]) -> T:
+        connection = self._idle.popleft()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("BEGIN")
+            try:
+                return work(Transaction(self._driver, cursor, self._clock.now(), self._identifiers))
+            finally:
+                if connection.in_transaction:
+                    cursor.execute("ROLLBACK")
+        except self._driver.errors as error:
+            raise self._driver.translate(error) from error
+        finally:
+            self._idle.append(connection)

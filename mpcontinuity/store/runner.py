@@ -1,0 +1,140 @@
+"""Where the store's work runs: in threads, or inline in simulated time (design 15)."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from twisted.logger import Logger
+
+T = TypeVar("T")
+Item = TypeVar("Item", contravariant=True)
+Handle = Callable[[list[T]], None]
+
+_log = Logger()
+
+
+class Worker(Protocol[Item]):
+    """Hands all that waits to ``handle`` at once, in the order of ``put``: what makes groups of commits and syncs."""
+
+    def put(self, *items: Item) -> None: ...
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """Calls ``stopped``, in the worker's thread, once everything that was put is handled."""
+        ...
+
+
+class Runner(Protocol):
+    def worker(self, name: str, handle: Handle[T], *, threads: int = 1, most: int = 256) -> Worker[T]:
+        """``most`` items at a time; with several threads, several calls of ``handle`` at a time."""
+        ...
+
+
+class Threads:
+    """The runner of the real server."""
+
+    def worker(self, name: str, handle: Handle[T], *, threads: int = 1, most: int = 256) -> Worker[T]:
+        return _ThreadedWorker(name, handle, threads, most)
+
+
+class Inline:
+    """Runs work in the thread that asks for it: at once, or when ``schedule`` calls back (a simulated clock)."""
+
+    def __init__(self, schedule: Callable[[Callable[[], None]], object] | None = None) -> None:
+        self._schedule = schedule
+
+    def worker(self, name: str, handle: Handle[T], *, threads: int = 1, most: int = 256) -> Worker[T]:
+        return _InlineWorker(handle, most, self._schedule)
+
+
+class _ThreadedWorker(Generic[T]):
+    def __init__(self, name: str, handle: Handle[T], threads: int, most: int) -> None:
+        self._handle = handle
+        self._most = most
+        self._waiting: deque[T] = deque()
+        self._changed = threading.Condition(threading.Lock())
+        self._stopped: Callable[[], None] | None = None
+        self._alive = threads
+        # Daemons: a disk that hangs must not keep the process from ending; what was answered is durable already.
+        for number in range(threads):
+            threading.Thread(target=self._loop, name=f"{name}-{number}", daemon=True).start()
+
+    def put(self, *items: T) -> None:
+        with self._changed:
+            self._waiting.extend(items)
+            self._changed.notify(len(items))
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        with self._changed:
+            self._stopped = stopped
+            self._changed.notify_all()
+
+    def _loop(self) -> None:
+        while batch := self._take():
+            try:
+                self._handle(batch)
+            except Exception:
+                _log.failure("worker failed")
+        with self._changed:
+            self._alive -= 1
+            last = self._alive == 0
+        if last and self._stopped is not None:
+            self._stopped()
+
+    def _take(self) -> list[T]:
+        """What waits; nothing once the worker is stopped and all is handled."""
+        with self._changed:
+            while not self._waiting:
+                if self._stopped is not None:
+                    return []
+                self._changed.wait()
+            return [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+
+
+class _InlineWorker(Generic[T]):
+    def __init__(self, handle: Handle[T], most: int, schedule: Callable[[Callable[[], None]], object] | None) -> None:
+        self._handle = handle
+        self._most = most
+        self._schedule = schedule
+        self._waiting: deque[T] = deque()
+        self._pending = False
+        self._stopped: Callable[[], None] | None = None
+
+    def put(self, *items: T) -> None:
+        self._waiting.extend(items)
+        if self._pending:  # the round that is due, or under way, takes them
+            return
+        self._pending = True
+        if self._schedule is None:
+            self._drain()
+        else:
+            self._schedule(self._round)
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        self._stopped = stopped
+        if not self._pending:
+            stopped()
+
+    def _drain(self) -> None:
+        try:
+            while self._waiting:
+                self._handle(self._take())
+        finally:
+            self._pending = False
+        if self._stopped is not None:
+            self._stopped()
+
+    def _round(self) -> None:
+        if self._waiting:
+            self._handle(self._take())
+        if self._waiting and self._schedule is not None:
+            self._schedule(self._round)
+            return
+        self._pending = False
+        if self._stopped is not None:
+            self._stopped()
+
+    def _take(self) -> list[T]:
+        return [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]

@@ -1,0 +1,240 @@
+"""The store: transactions in groups, snapshots to read, and message bodies that are durable before they are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+
+from mpcontinuity.model import settings as model_settings
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import Clock
+from mpcontinuity.model.errors import Refused, Stopping
+from mpcontinuity.model.events import Notice
+from mpcontinuity.model.identifier import Identifiers
+from mpcontinuity.model.randomness import Randomness
+from mpcontinuity.store import sqlite
+from mpcontinuity.store.bodies import references
+from mpcontinuity.store.bodies.appender import Append
+from mpcontinuity.store.bodies.bodies import Bodies, settle
+from mpcontinuity.store.bodies.draft import Draft, Room
+from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.bodies.packs import FOLDER, Pack, Packs
+from mpcontinuity.store.disk import Disk
+from mpcontinuity.store.driver import Driver
+from mpcontinuity.store.lock import Lock, lock
+from mpcontinuity.store.readers import Readers
+from mpcontinuity.store.runner import Runner
+from mpcontinuity.store.sqlite import DATABASE, SqliteDriver
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upgrade import upgrade
+from mpcontinuity.store.writer import Job, Writer
+
+T = TypeVar("T")
+Listener = Callable[[Sequence[Notice]], None]
+
+_RECORD_PACK = Statement(
+    "INSERT INTO pack (id, kind, day, created) VALUES (:id, :kind, :day, :created) ON CONFLICT (id) DO NOTHING"
+)
+
+_log = Logger()
+
+
+class Store:
+    """What the layers above use. Every Deferred fires in the reactor thread, in the order of the commits."""
+
+    def __init__(
+        self,
+        packs: Packs,
+        driver: Driver,
+        *,
+        clock: Clock,
+        identifiers: Identifiers,
+        runner: Runner,
+        room: Room,
+        lock: Lock | None,
+        reactor_call: Callable[..., None],
+    ) -> None:
+        self.clock = clock
+        self.identifiers = identifiers
+        self._packs = packs
+        self._lock = lock
+        self._reactor_call = reactor_call
+        self._listeners: list[Listener] = []
+        self._closing: Deferred[None] | None = None
+        self._connection = driver.connect(writes=True)
+        self._readers = Readers(
+            driver,
+            [self._connection] if driver.shared else Readers.connect(driver),
+            runner=runner,
+            clock=clock,
+            identifiers=identifiers,
+            reactor_call=reactor_call,
+        )
+        self._writer = Writer(
+            driver,
+            self._connection,
+            runner=runner,
+            clock=clock,
+            identifiers=identifiers,
+            prelude=self._record_packs,
+            settle=self._settle,
+            committed=lambda: None,
+        )
+        self.bodies = Bodies(
+            packs,
+            room=room,
+            runner=runner,
+            clock=clock,
+            background=self._readers.call,
+            find=lambda body: self._readers.snapshot(partial(references.find, body_id=body)),
+            appended=self._appended,
+        )
+
+    def run(self, work: Callable[[Transaction], T], *, bulk: bool = False) -> Deferred[T]:
+        """``work`` in a transaction; fires after the commit. Fails with Temporary, Full, or what ``work`` raised."""
+        if self._closing is not None:
+            return fail(Stopping())
+        deferred: Deferred[T] = Deferred()
+        self._writer.submit(Job(work, deferred, bulk=bulk))
+        return deferred
+
+    def read(self, work: Callable[[Transaction], T]) -> Deferred[T]:
+        """``work`` in a snapshot of its own, beside the writer: at most 1,000 rows or 50 ms."""
+        if self._closing is not None:
+            return fail(Stopping())
+        return self._readers.read(work)
+
+    def keep(
+        self, draft: Draft, head: Head, work: Callable[[Transaction, Body], T], *, keep_until: int = 0
+    ) -> Deferred[T]:
+        """Makes the draft durable, then ``work`` in the transaction that inserts its row of `body`.
+
+        ``keep_until`` is that row's: 0 where the message is then owed or in a mailbox.
+        """
+        if self._closing is not None:
+            return fail(Stopping())
+        deferred: Deferred[T] = Deferred()
+        self.bodies.appender.append(Append(draft, head, deferred, partial(_index, work, keep_until)))
+        return deferred
+
+    def listen(self, listener: Listener) -> None:
+        """Called in the reactor thread after each commit that announced something, before its Deferreds fire."""
+        self._listeners.append(listener)
+
+    def close(self) -> Deferred[None]:
+        """Ends what was begun, then closes. Fires when the data folder is free for another process."""
+        if self._closing is None:
+            self._closing = Deferred()
+            self.bodies.appender.stop(lambda: self._writer.stop(lambda: self._readers.stop(self._close)))
+        return self._closing
+
+    def _close(self) -> None:
+        self._readers.close()
+        self._connection.close()
+        self._packs.close()
+        if self._lock is not None:
+            self._lock.release()
+        assert self._closing is not None
+        self._reactor_call(self._closing.callback, None)
+
+    def _record_packs(self, tx: Transaction) -> Callable[[], None] | None:
+        packs: list[Pack] = self._packs.unrecorded
+        if not packs:
+            return None
+        for pack in packs:
+            tx.run(_RECORD_PACK, id=pack.id, kind=pack.kind.name.lower(), day=pack.day, created=tx.now)
+        return partial(self._packs.recorded, packs)
+
+    def _appended(self, appends: Sequence[Append]) -> None:
+        """In the appender's thread: on to the writer without a turn of the reactor."""
+        jobs = []
+        settled = []
+        for append in appends:
+            if append.work is None or append.error is not None:
+                settled.append(append)
+            else:
+                append.draft.release()
+                jobs.append(Job(partial(append.work, append.body), append.deferred))
+        if jobs:
+            self._writer.submit(*jobs)
+        if settled:
+            self._reactor_call(_each, settle, settled)
+
+    def _settle(self, jobs: Sequence[Job]) -> None:
+        self._reactor_call(self._fire, jobs)
+
+    def _fire(self, jobs: Sequence[Job]) -> None:
+        notices = list(dict.fromkeys(notice for job in jobs if job.error is None for notice in job.notices))
+        if notices:
+            for listener in self._listeners:
+                try:
+                    listener(notices)
+                except Exception:
+                    _log.failure("a listener failed")
+        for job in jobs:
+            if job.error is None:
+                job.deferred.callback(job.value)
+            else:
+                job.deferred.errback(job.error)
+
+
+def _index(work: Callable[[Transaction, Body], T], keep_until: int, body: Body, tx: Transaction) -> T:
+    references.insert_body(tx, body, keep_until)
+    return work(tx, body)
+
+
+def _each(call: Callable[[Any], None], items: Sequence[Any]) -> None:
+    for item in items:
+        call(item)
+
+
+def open_store(
+    folder: Path,
+    settings: model_settings.Store,
+    *,
+    clock: Clock,
+    randomness: Randomness,
+    runner: Runner,
+    disk: Disk,
+    driver: Driver | None = None,
+    room: Room | None = None,
+    reactor_call: Callable[..., None],
+) -> Store:
+    """Opens the store in a data folder, and creates or upgrades it. Raises Refused with what would work.
+
+    ``driver`` replaces the database in the folder, lock and schema included (a simulation brings its own).
+    """
+    if settings.database != "sqlite":
+        raise Refused(f"[store] database = {settings.database!r}: this version knows 'sqlite' only")
+    if settings.messages != "files":
+        raise Refused(f"[store] messages = {settings.messages!r}: this version knows 'files' only")
+    held = None
+    if driver is None:
+        sqlite.check_version()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = lock(folder)
+        try:
+            upgrade(folder / DATABASE)
+        except BaseException:
+            held.release()
+            raise
+        driver = SqliteDriver(folder / DATABASE)
+    identifiers = Identifiers(clock, randomness)
+    packs = Packs(folder / FOLDER, disk, identifiers)
+    packs.drop_spools()
+    return Store(
+        packs,
+        driver,
+        clock=clock,
+        identifiers=identifiers,
+        runner=runner,
+        room=room or Room(),
+        lock=held,
+        reactor_call=reactor_call,
+    )

@@ -1,0 +1,76 @@
+"""What a piece of work sees of the database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mpcontinuity.model.events import Notice
+from mpcontinuity.model.identifier import Identifiers
+from mpcontinuity.store.driver import Cursor, Driver
+from mpcontinuity.store.statement import Statement
+
+
+class Transaction:
+    """One transaction: work gets it as its first parameter, may be run twice, and so touches nothing else.
+
+    Values in and out are int, str, bytes and None. A violated constraint raises Conflict, a failing database Temporary.
+    """
+
+    __slots__ = ("_cursor", "_dialect", "_driver", "_identifiers", "notices", "now")
+
+    def __init__(self, driver: Driver, cursor: Cursor, now: int, identifiers: Identifiers) -> None:
+        self._driver = driver
+        self._dialect = driver.dialect
+        self._cursor = cursor
+        self._identifiers = identifiers
+        self.now = now  # µs, at its begin
+        self.notices: list[Notice] = []
+
+    def identifier(self) -> int:
+        """A fresh 64-bit id."""
+        return self._identifiers.next()
+
+    def all(self, statement: Statement, /, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Every row, to the last: a RETURNING left half read would keep the transaction from its commit."""
+        try:
+            self._execute(statement, parameters)
+            return self._cursor.fetchall()
+        except self._driver.errors as error:
+            raise self._driver.translate(error) from error
+
+    def one(self, statement: Statement, /, **parameters: Any) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        rows = self.all(statement, **parameters)
+        return rows[0] if rows else None
+
+    def value(self, statement: Statement, /, **parameters: Any) -> Any:
+        """The first column of the first row, or None."""
+        rows = self.all(statement, **parameters)
+        return rows[0][0] if rows else None
+
+    def run(self, statement: Statement, /, **parameters: Any) -> int:
+        """Executes a statement without RETURNING; the number of rows it affected."""
+        try:
+            self._execute(statement, parameters)
+            return self._cursor.rowcount
+        except self._driver.errors as error:
+            raise self._driver.translate(error) from error
+
+    def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
+        """The statement once per row of parameters, none of them a list."""
+        try:
+            self._cursor.executemany(getattr(statement, self._dialect), rows)
+        except self._driver.errors as error:
+            raise self._driver.translate(error) from error
+
+    def announce(self, notice: Notice) -> None:
+        """Tells the store's listeners after the commit."""
+        self.notices.append(notice)
+
+    def _execute(self, statement: Statement, parameters: dict[str, Any]) -> None:
+        if statement.lists and self._dialect == "sqlite":
+            for name in statement.lists:
+                parameters[name] = json.dumps(list(parameters[name]))
+        self._cursor.execute(getattr(statement, self._dialect), parameters)

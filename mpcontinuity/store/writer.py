@@ -1,0 +1,156 @@
+"""Group commit: one thread takes all transactions that wait and commits them together (design 5)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mpcontinuity.model.clock import Clock
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.events import Notice
+from mpcontinuity.model.identifier import Identifiers
+from mpcontinuity.store.driver import Connection, Driver
+from mpcontinuity.store.runner import Runner, Worker
+from mpcontinuity.store.transaction import Transaction
+
+# Transactions per COMMIT: beyond that a commit's share is small already, and the first of them waits for the last.
+_MOST = 256
+
+_log = Logger()
+
+
+class Job:
+    """A piece of work, what became of it, and who waits for that."""
+
+    __slots__ = ("bulk", "deferred", "error", "notices", "value", "work")
+
+    def __init__(self, work: Callable[[Transaction], Any], deferred: Deferred[Any], *, bulk: bool = False) -> None:
+        self.work = work
+        self.deferred = deferred
+        self.bulk = bulk
+        self.value: Any = None
+        self.error: Exception | None = None
+        self.notices: list[Notice] = []
+
+
+class Writer:
+    """Owns the connection that writes; every method but ``submit`` and ``stop`` runs in its thread."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        connection: Connection,
+        *,
+        runner: Runner,
+        clock: Clock,
+        identifiers: Identifiers,
+        prelude: Callable[[Transaction], Callable[[], None] | None],
+        settle: Callable[[Sequence[Job]], None],
+        committed: Callable[[], None],
+    ) -> None:
+        """``prelude`` begins every commit; what it returns is called once that commit is done.
+
+        ``settle`` is given the jobs of a batch when their fate is known, ``committed`` is called between two batches.
+        """
+        self._driver = driver
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._clock = clock
+        self._identifiers = identifiers
+        self._prelude = prelude
+        self._settle = settle
+        self._committed = committed
+        self._bulk: deque[Job] = deque()
+        self._worker: Worker[Job | None] = runner.worker("store-writer", self._handle, most=_MOST)
+
+    def submit(self, *jobs: Job) -> None:
+        self._worker.put(*jobs)
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        self._worker.stop(stopped)
+
+    def _handle(self, jobs: Iterable[Job | None]) -> None:
+        """One round: the interactive jobs in one commit, then one of the bulk lane, which so never starves."""
+        interactive: list[Job] = []
+        for job in jobs:
+            if job is not None:
+                (self._bulk if job.bulk else interactive).append(job)
+        if interactive:
+            self._run(interactive)
+        if self._bulk:
+            self._run([self._bulk.popleft()])
+        if self._bulk:
+            self._worker.put(None)  # nothing new: come back for the bulk lane
+        self._committed()
+
+    def _run(self, jobs: Sequence[Job]) -> None:
+        try:
+            if not self._attempt(jobs):
+                for job in jobs:  # each alone, once: one of them may have been what the database could not do
+                    self._attempt([job])
+        except Exception as error:
+            _log.failure("the writer failed")
+            for job in jobs:
+                job.error = job.error or Temporary(f"the store failed: {error}")
+        self._settle(jobs)
+
+    def _attempt(self, jobs: Sequence[Job]) -> bool:
+        """Runs them in one transaction. False: none is committed, and each says why."""
+        execute = self._cursor.execute
+        alone = len(jobs) == 1
+        try:
+            execute("BEGIN IMMEDIATE")
+            now = self._clock.now()
+            done = self._prelude(Transaction(self._driver, self._cursor, now, self._identifiers))
+            for job in jobs:
+                if not alone:
+                    execute("SAVEPOINT job")
+                if self._perform(job, now):
+                    if not alone:
+                        execute("RELEASE job")
+                elif not self._connection.in_transaction:
+                    raise job.error or Temporary("the transaction is gone")
+                elif alone:
+                    execute("ROLLBACK")
+                    return True
+                else:
+                    execute("ROLLBACK TO job")
+                    execute("RELEASE job")
+            execute("COMMIT")
+        except Exception as error:
+            self._give_up(jobs, self._driver.translate(error) if isinstance(error, self._driver.errors) else error)
+            return False
+        if done is not None:
+            done()
+        return True
+
+    def _perform(self, job: Job, now: int) -> bool:
+        """Whether the work went through and left the transaction open."""
+        transaction = Transaction(self._driver, self._cursor, now, self._identifiers)
+        try:
+            job.value = job.work(transaction)
+            job.error = None
+        except Exception as error:
+            job.error = error
+            return False
+        job.notices = transaction.notices
+        if not self._connection.in_transaction:
+            job.error = Temporary("the database rolled back")
+            return False
+        return True
+
+    def _give_up(self, jobs: Sequence[Job], error: Exception) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._cursor.execute("ROLLBACK")
+            except self._driver.errors:
+                _log.failure("rollback failed")
+        if not isinstance(error, Temporary):
+            error = Temporary(f"the commit failed: {error}")
+        for job in jobs:
+            job.notices = []
+            job.error = error

@@ -1,0 +1,36 @@
+"""Time and randomness that a test holds in its hand."""
+
+from __future__ import annotations
+
+import random
+
+from twisted.internet.task import Clock
+
+from mpcontinuity.model.clock import SECOND
+
+START = 1_790_000_000 * SECOND  # 2026-09-21T13:33:20Z
+
+
+class ManualClock(Clock):
+    """Both clocks in one: Twisted's ``IReactorTime`` for what waits, and ``now()`` for what is written down."""
+
+    def __init__(self, start: int = START) -> None:
+        super().__init__()
+        self._start = start
+
+    def now(self) -> int:
+        """Microseconds since 1970; moves with ``advance(seconds)``."""
+        return self._start + round(self.seconds() * SECOND)
+
+
+class SeededRandomness:
+    """Randomness that replays."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self._random = random.Random(seed)
+
+    def bytes(self, count: int) -> bytes:
+        return self._random.randbytes(count)
+
+    def below(self, limit: int) -> int:
+        return self._random.randrange(limit)

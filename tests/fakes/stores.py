@@ -1,0 +1,76 @@
+"""A real store on a temporary folder, without threads: every Deferred it gives has fired already."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.model import settings
+from mpcontinuity.store.bodies.draft import Room
+from mpcontinuity.store.disk import Disk, RealDisk
+from mpcontinuity.store.driver import Driver
+from mpcontinuity.store.runner import Inline
+from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.store import Store, open_store
+from mpcontinuity.store.upgrade import upgrade
+from tests.fakes.clock import ManualClock, SeededRandomness
+
+T = TypeVar("T")
+
+
+@functools.cache
+def _empty_database() -> Path:
+    """Migrated once per test run, then copied."""
+    path = Path(tempfile.mkdtemp(prefix="mpcontinuity-schema-")) / DATABASE
+    upgrade(path)
+    return path
+
+
+def at_once(call: Callable[..., Any], *args: Any) -> None:
+    """A ``reactor_call`` for one thread."""
+    call(*args)
+
+
+def open_memory_like_store(
+    tmp_path: Path,
+    *,
+    clock: ManualClock | None = None,
+    seed: int = 1,
+    disk: Disk | None = None,
+    driver: Driver | None = None,
+    room: Room | None = None,
+) -> Store:
+    """The store in ``tmp_path``/data, made or opened again. ``store.clock`` is the ManualClock."""
+    folder = tmp_path / "data"
+    folder.mkdir(exist_ok=True)
+    if driver is None and not (folder / DATABASE).exists():
+        shutil.copy(_empty_database(), folder / DATABASE)
+    return open_store(
+        folder,
+        settings.Store(),
+        clock=clock or ManualClock(),
+        randomness=SeededRandomness(seed),
+        runner=Inline(),
+        disk=disk or RealDisk(),
+        driver=driver,
+        room=room or Room(floor=0),
+        reactor_call=at_once,
+    )
+
+
+def result(awaitable: Awaitable[T]) -> T:
+    """What a Deferred or coroutine that needs no waiting has come to; raises what it failed with."""
+    deferred = awaitable if isinstance(awaitable, Deferred) else Deferred.fromCoroutine(awaitable)  # type: ignore[arg-type]
+    results: list[T] = []
+    failures: list[Any] = []
+    deferred.addCallbacks(results.append, failures.append)
+    if failures:
+        failures[0].raiseException()
+    assert results, "it has not fired yet"
+    return results[0]

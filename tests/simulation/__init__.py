@@ -1,0 +1,1 @@
+"""The service on a simulated clock, network and disk."""

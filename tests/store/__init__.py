@@ -1,0 +1,1 @@
+"""The store, its packs and its database."""

@@ -1,0 +1,1 @@
+"""The IMAP door: RFC 3501 over Twisted, one file per group of commands."""

@@ -1,0 +1,204 @@
+"""Reading one complete command from left to right: the terminals of RFC 3501 §9."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+
+from mpcontinuity.model import flags, uidset
+from mpcontinuity.protocols.imap import dates, utf7
+
+_ATOM = re.compile(rb'[^(){ \x00-\x1f\x7f-\xff%*"\\\]]+')
+_ASTRING = re.compile(rb'[^(){ \x00-\x1f\x7f-\xff%*"\\]+')
+_LIST_MAILBOX = re.compile(rb'[^(){ \x00-\x1f\x7f-\xff"\\]+')
+_QUOTED = re.compile(rb'"([^"\\\r\n\x00]*(?:\\["\\][^"\\\r\n\x00]*)*)"')
+_ESCAPED = re.compile(rb"\\(.)")
+_LITERAL = re.compile(rb"\{[0-9]+\+?\}\r\n")
+_NUMBER = re.compile(rb"[0-9]{1,10}")
+_SET = re.compile(rb"[0-9*:,]+")
+_DATE = re.compile(rb'"?[0-9A-Za-z-]+"?')
+_FLAG = re.compile(rb'\\?[^(){ \x00-\x1f\x7f-\xff%*"\\\]]+')
+_SYSTEM_FLAGS = {name.upper().encode(): mask for name, mask in flags.SYSTEM.items()} | {b"\\RECENT": 0}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LARGEST_NUMBER = 0xFFFFFFFF
+_SHOWN = 40
+
+
+class BadSyntax(Exception):
+    """The command cannot be understood; the text is for the client."""
+
+
+class Cursor:
+    """``text`` is the command with a CRLF behind each literal's announcement; the literals themselves are aside."""
+
+    __slots__ = ("_literals", "position", "text")
+
+    def __init__(self, text: bytes, literals: Sequence[bytes] = ()) -> None:
+        self.text = text
+        self.position = 0
+        self._literals = iter(literals)
+
+    def match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """What the pattern finds here, taken."""
+        found = pattern.match(self.text, self.position)
+        if found is not None:
+            self.position = found.end()
+        return found
+
+    def take(self, pattern: re.Pattern[bytes], expected: str) -> bytes:
+        found = self.match(pattern)
+        if found is None:
+            raise self.wrong(expected)
+        return found.group()
+
+    def wrong(self, expected: str) -> BadSyntax:
+        rest = self.text[self.position : self.position + _SHOWN]
+        if not rest:
+            return BadSyntax(f"expected {expected} at the end of the command")
+        shown = "".join(chr(byte) if 0x20 <= byte < 0x7F else "?" for byte in rest)
+        return BadSyntax(f"expected {expected} at: {shown}")
+
+    def at(self, text: bytes) -> bool:
+        return self.text.startswith(text, self.position)
+
+    def accept(self, text: bytes) -> bool:
+        """Takes the text if it stands here."""
+        if not self.text.startswith(text, self.position):
+            return False
+        self.position += len(text)
+        return True
+
+    def expect(self, text: bytes) -> None:
+        if not self.accept(text):
+            raise self.wrong("a space" if text == b" " else text.decode("ascii"))
+
+    def space(self) -> None:
+        self.expect(b" ")
+
+    def end(self) -> None:
+        if self.position != len(self.text):
+            raise self.wrong("the end of the command")
+
+    @property
+    def ended(self) -> bool:
+        return self.position == len(self.text)
+
+    def atom(self, expected: str = "an atom") -> bytes:
+        return self.take(_ATOM, expected)
+
+    def word(self, expected: str) -> bytes:
+        """An atom in capitals: names of commands, items and options are without case."""
+        return self.take(_ATOM, expected).upper()
+
+    def number(self) -> int:
+        value = int(self.take(_NUMBER, "a number"))
+        if value > _LARGEST_NUMBER:
+            raise BadSyntax("a number has 32 bits at most")
+        return value
+
+    def string(self) -> bytes | None:
+        """A quoted string or a literal; None if neither stands here. 8-bit bytes pass, as RFC 9051 has it; NUL not."""
+        quoted = self.match(_QUOTED)
+        if quoted is not None:
+            value = quoted.group(1)
+            return _ESCAPED.sub(rb"\1", value) if b"\\" in value else value
+        if self.match(_LITERAL) is None:
+            return None
+        value = next(self._literals)
+        if b"\0" in value:
+            raise BadSyntax("NUL is not allowed in a string")
+        return value
+
+    def astring(self, expected: str = "an astring") -> bytes:
+        value = self.string()
+        return self.take(_ASTRING, expected) if value is None else value
+
+    def text_string(self, expected: str = "a string") -> str:
+        """An astring as text: UTF-8, of which US-ASCII is a part."""
+        try:
+            return self.astring(expected).decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadSyntax("a string is not valid UTF-8") from None
+
+    def mailbox(self) -> str:
+        """RFC 3501 §5.1.3 modified UTF-7; what has 8-bit bytes is taken as UTF-8 (RFC 6855)."""
+        name = mailbox_name(self.astring("a mailbox name"))
+        if not name:
+            raise BadSyntax("a mailbox name cannot be empty")
+        return name
+
+    def list_mailbox(self) -> str:
+        value = self.string()
+        return mailbox_name(self.take(_LIST_MAILBOX, "a mailbox pattern") if value is None else value)
+
+    def sequence_set(self) -> tuple[uidset.Range, ...]:
+        text = self.take(_SET, "a set of numbers")
+        try:
+            return uidset.parse(text)
+        except ValueError:
+            raise BadSyntax("a set of numbers is like 1,3:5,9:*") from None
+
+    def date(self) -> date:
+        text = self.take(_DATE, "a date")
+        if text.startswith(b'"') and text.endswith(b'"'):
+            text = text[1:-1]
+        try:
+            return dates.parse_date(text)
+        except ValueError:
+            raise BadSyntax("a date is like 1-Feb-1994") from None
+
+    def date_time(self) -> int:
+        text = self.string()
+        try:
+            return dates.parse_date_time(text or b"")
+        except (ValueError, OverflowError):
+            raise BadSyntax('a date-time is like "17-Jul-1996 02:44:25 -0700"') from None
+
+    def flag_list(self) -> tuple[int, tuple[str, ...]]:
+        """Flags in parentheses, as mask of system flags and names of keywords."""
+        self.expect(b"(")
+        if self.accept(b")"):
+            return 0, ()
+        found = self.flags()
+        self.expect(b")")
+        return found
+
+    def flags(self) -> tuple[int, tuple[str, ...]]:
+        """Flags with spaces between them. \\Recent is nobody's to set (RFC 3501 §2.3.2) and counts for nothing."""
+        mask = 0
+        keywords = []
+        while True:
+            flag = self.take(_FLAG, "a flag")
+            if not flag.startswith(b"\\"):
+                keywords.append(flag.decode("ascii"))
+            elif (bit := _SYSTEM_FLAGS.get(flag.upper())) is not None:
+                mask |= bit
+            else:
+                raise BadSyntax(f"{flag.decode('ascii')[:_SHOWN]} is no system flag that can be set")
+            if not self.accept(b" "):
+                return mask, tuple(dict.fromkeys(keywords))
+
+    def words(self, expected: str) -> list[bytes]:
+        """A parenthesised list of words, perhaps empty."""
+        self.expect(b"(")
+        found: list[bytes] = []
+        if self.accept(b")"):
+            return found
+        while True:
+            found.append(self.word(expected))
+            if self.accept(b")"):
+                return found
+            self.space()
+
+
+def mailbox_name(wire: bytes) -> str:
+    """The name in the store. Its first level is INBOX in any case of letters (RFC 3501 §5.1)."""
+    try:
+        name = utf7.decode(wire) if wire.isascii() else wire.decode("utf-8")
+    except ValueError:
+        raise BadSyntax("the mailbox name is not valid modified UTF-7") from None
+    if _CONTROL.search(name):
+        raise BadSyntax("a mailbox name cannot have control characters")
+    first, slash, rest = name.partition("/")
+    return "INBOX" + slash + rest if first.upper() == "INBOX" else name

@@ -1,0 +1,34 @@
+"""How much a client may ask for, and why that much."""
+
+from __future__ import annotations
+
+KIB = 1024
+
+# Text and literals of one command before login: LOGIN with two literals, or AUTHENTICATE with an initial response. With
+# one read of the transport (64 KiB) it is all that a connection nobody has logged in on can make us remember.
+COMMAND_BEFORE_LOGIN = 8 * KIB
+
+# RFC 7888 §5 (LITERAL-): a literal of a stranger is at most this long, announced with or without '+'.
+LITERAL_BEFORE_LOGIN = 4 * KIB
+
+# Once logged in: RFC 7162 §4 asks for 8192 octets at least; UID sets of clients that resynchronise are longer.
+COMMAND = 64 * KIB
+
+# Commands in a row that make no sense, until the client is told to go away: it is no IMAP client.
+BAD_IN_A_ROW = 20
+
+# SEARCH keys inside each other: the tree is walked by recursion here and in mailbox/.
+SEARCH_DEPTH = 100
+
+# FETCH items of one command: each may mean the whole message once more.
+FETCH_ITEMS = 100
+
+# Numbers of a part path, `BODY[1.2.3]`: deeper than any structure that message/ renders.
+PART_DEPTH = 100
+
+# Octets of a LIST pattern with its reference: matching costs its length times the name's, for each mailbox.
+LIST_PATTERN = 2 * KIB
+
+# A literal announced with '+' comes whether we want it or not. Refused ones are read and dropped up to this many times
+# the message size; a longer one ends the connection (RFC 7888 §4).
+DISCARD_FACTOR = 2

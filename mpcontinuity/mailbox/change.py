@@ -26,9 +26,11 @@ _MOST_LISTED = 10_000  # numbers of a sparse set that are looked up one by one; 
 _EXPUNGED_KEPT = 10_000  # changes of a mailbox for which it is known what went; older clients compare all UIDs
 _TRIM_EVERY = 64  # expunges between two times that what is older is dropped
 
-_ENTRIES = "SELECT id & 4294967295, flags, modseq, size, body FROM entry WHERE {} AND flags & :mask = :mask ORDER BY id"
+_COLUMNS = "id & 4294967295, flags, modseq, size, body"
+_ENTRIES = f"SELECT {_COLUMNS} FROM entry WHERE {{}} AND flags & :mask = :mask ORDER BY id"
 _SPAN = Statement(_ENTRIES.format("id BETWEEN :first AND :last"))
 _LISTED = Statement(_ENTRIES.format("id IN [:ids]"))
+_OLDEST = Statement(f"SELECT {_COLUMNS} FROM entry WHERE id BETWEEN :first AND :last ORDER BY id LIMIT :step")
 # An update that changes nothing takes the row's lock in PostgreSQL; SQLite has one writer anyway.
 _LOCK = Statement("UPDATE mailbox SET modseq = modseq WHERE id = :mailbox RETURNING uidvalidity, deleted")
 _RAISE = Statement("UPDATE mailbox SET modseq = modseq + 1 WHERE id = :mailbox RETURNING modseq, account")
@@ -153,8 +155,22 @@ def remove(tx: Transaction, mailbox: int, uids: Sequence[Range], mask: int = 0) 
     entries = _entries(tx, mailbox, uids, mask)
     if entries:
         _remove(tx, mailbox, entries)
-        tx.run(_RELEASE, bodies=list({entry[4] for entry in entries}), now=tx.now)
+        release(tx, {entry[4] for entry in entries})
     return uidset.of(entry[0] for entry in entries)
+
+
+def empty(tx: Transaction, mailbox: int) -> bool:
+    """Removes the oldest STEP messages; whether there were any."""
+    entries: list[_Entry] = tx.all(_OLDEST, first=mailbox << UID_BITS, last=mailbox << UID_BITS | MAX_UID, step=STEP)
+    if entries:
+        _remove(tx, mailbox, entries)
+        release(tx, {entry[4] for entry in entries})
+    return bool(entries)
+
+
+def release(tx: Transaction, bodies: Iterable[int]) -> None:
+    """After entries went: bodies that no mailbox holds any more are kept as long as anything else needs them."""
+    tx.run(_RELEASE, bodies=list(bodies), now=tx.now)
 
 
 def _copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> tuple[Copied, list[_Entry]]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from mpcontinuity.mailbox import change
+from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.mailbox.names import INBOX, SEPARATOR, MailboxRefused, canonical, check, superiors
 from mpcontinuity.model.clock import SECOND
-from mpcontinuity.model.events import MailboxListChanged
+from mpcontinuity.model.events import MailboxChanged, MailboxListChanged
 from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 # RFC 6154 special uses, by the names that Outlook, iOS and Thunderbird show best.
@@ -38,6 +42,12 @@ _RENAME = Statement(
     "WHERE account = :account AND (name = :old OR substr(name, 1, :length) = :below)"
 )
 _RENAME_ONE = Statement("UPDATE mailbox SET name = :name WHERE id = :id")
+_BODIES = Statement("SELECT DISTINCT body FROM entry WHERE id BETWEEN :first AND :last")
+_DELETE_ENTRIES = Statement("DELETE FROM entry WHERE id BETWEEN :first AND :last")
+_DELETE_EXPUNGED = Statement("DELETE FROM expunged WHERE mailbox = :mailbox")
+_DELETE_KEYWORDS = Statement("DELETE FROM keyword WHERE mailbox = :mailbox")
+_DELETE = Statement("DELETE FROM mailbox WHERE id = :mailbox")
+_FORGET = Statement("DELETE FROM subscription WHERE account = :account")
 _SUBSCRIPTIONS = Statement("SELECT name FROM subscription WHERE account = :account ORDER BY name")
 _SUBSCRIBE = Statement("INSERT INTO subscription (account, name) VALUES (:account, :name) ON CONFLICT DO NOTHING")
 _UNSUBSCRIBE = Statement("DELETE FROM subscription WHERE account = :account AND name = :name")
@@ -176,6 +186,54 @@ def rename(tx: Transaction, account: int, old: str, new: str) -> None:
     if missing:
         _insert(tx, account, [(name, "") for name in missing])
     tx.announce(MailboxListChanged(account))
+
+
+def delete(tx: Transaction, account: int, name: str) -> None:
+    """Deletes it with its messages, which count as deleted by the user. Raises MailboxRefused.
+
+    A standard folder stays: it would take the user's mail, owed or not, along by a slip, and clients and our own Sent
+    copies count on it. So does one with others below it, so that there are no names without a mailbox.
+    """
+    info = deletable(tx, account, name)
+    _drop(tx, info)
+    tx.announce(MailboxListChanged(account))
+
+
+def deletable(tx: Transaction, account: int, name: str) -> MailboxInfo:
+    """The mailbox, if ``delete`` would take it. Raises MailboxRefused."""
+    info = get(tx, account, name)
+    if info.name == INBOX or info.use:
+        raise MailboxRefused("CANNOT", "a standard folder cannot be deleted; delete the messages in it instead")
+    if any(other.startswith(info.name + SEPARATOR) for other, _ in tx.all(_NAMES, account=account)):
+        raise MailboxRefused("HASCHILDREN", "there are mailboxes below it; delete or rename those first")
+    return info
+
+
+def delete_all(tx: Transaction, account: int) -> None:
+    """Every mailbox and subscription of an account that is removed."""
+    for info in listing(tx, account):
+        _drop(tx, info)
+    tx.run(_FORGET, account=account)
+    tx.announce(MailboxListChanged(account))
+
+
+async def delete_in_steps(store: Store, account: int, name: str) -> None:
+    """``delete`` of a mailbox of any size, in transactions of its own. Raises MailboxRefused."""
+    info = await store.read(partial(deletable, account=account, name=name))
+    if info.messages > change.STEP:
+        while await store.run(partial(change.empty, mailbox=info.id), bulk=True):
+            pass
+    await store.run(partial(delete, account=account, name=name))
+
+
+def _drop(tx: Transaction, info: MailboxInfo) -> None:
+    first, last = info.id << UID_BITS, info.id << UID_BITS | MAX_UID
+    bodies = [row[0] for row in tx.all(_BODIES, first=first, last=last)]
+    tx.run(_DELETE_ENTRIES, first=first, last=last)
+    change.release(tx, bodies)
+    for statement in (_DELETE_EXPUNGED, _DELETE_KEYWORDS, _DELETE):
+        tx.run(statement, mailbox=info.id)
+    tx.announce(MailboxChanged(info.id, info.account, info.modseq + 1))
 
 
 def subscriptions(tx: Transaction, account: int) -> list[str]:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mpcontinuity.config.keys import KEYS, SECTIONS
-from mpcontinuity.config.values import Duration, show_duration
+from mpcontinuity.config.values import Duration
+from mpcontinuity.model import durations
 from mpcontinuity.model.settings import Settings
 
 _WIDTH = 110
@@ -54,7 +55,7 @@ def _comment(text: str) -> list[str]:
 
 def toml(value: Any, *, duration: bool = False) -> str:
     if duration:
-        return f"{value:g}" if value <= 60 and value % 30 else f'"{show_duration(value)}"'
+        return f"{value:g}" if value <= 60 and value % 30 else f'"{durations.show(value)}"'
     if isinstance(value, tuple | list):
         return f"[{', '.join(toml(element) for element in value)}]"
     if isinstance(value, dict):

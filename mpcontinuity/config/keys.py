@@ -8,6 +8,7 @@ import msgspec
 
 from mpcontinuity.config import values
 from mpcontinuity.config.values import Duration, Endpoints, Flag, Integer, Kind, Ports, Text, Texts
+from mpcontinuity.model import hosts
 from mpcontinuity.model.settings import Listen
 
 DOORS = tuple(field.name for field in msgspec.structs.fields(Listen))
@@ -20,7 +21,7 @@ class Key:
     example: str = ""  # TOML, shown in the comment
 
 
-_NETWORKS = Texts('networks, as ["192.0.2.0/24"]', values.network)
+_NETWORKS = Texts('networks, as ["192.0.2.0/24"]', hosts.network)
 _PATH = Text("a path", lambda text: bool(text) and "\0" not in text)
 
 SECTIONS: dict[str, str] = {
@@ -38,11 +39,11 @@ SECTIONS: dict[str, str] = {
 
 KEYS: dict[str, Key] = {
     "hostname": Key(
-        Text('a host name, as "mail.example.org"', values.is_hostname), "In greetings, EHLO, Received and reports."
+        Text('a host name, as "mail.example.org"', hosts.is_hostname), "In greetings, EHLO, Received and reports."
     ),
     "data_dir": Key(_PATH, "The database, the messages and the control socket. Mode 0700."),
     "public.host": Key(
-        Text("a host name, or empty", lambda text: not text or values.is_hostname(text)), "Empty: hostname."
+        Text("a host name, or empty", lambda text: not text or hosts.is_hostname(text)), "Empty: hostname."
     ),
     "public.ports": Key(Ports(DOORS), "What is missing: as in [listen].", "{ imaps = 993, submission = 587 }"),
     "store.database": Key(
@@ -81,7 +82,7 @@ KEYS: dict[str, Key] = {
     ),
     "home.connections": Key(Integer(1, 1000), "Per home server, redelivery included."),
     "outbound.route": Key(
-        Text('"mx" or "smtp://[user:password@]host[:port]"', values.is_route),
+        Text('"mx" or "smtp://[user:password@]host[:port]"', hosts.is_route),
         "To the MX of each domain, or through a smarthost.",
         '"smtp://user:password@smarthost.example.org:587"',
     ),

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from mpcontinuity.config.keys import KEYS, SECTIONS
-from mpcontinuity.config.values import endpoint_fields, show_duration
+from mpcontinuity.model import durations, hosts
 from mpcontinuity.model.settings import Settings
 
 _SHOWN = 60  # characters of a value in an error
@@ -99,14 +99,14 @@ def _check_together(settings: Settings) -> None:
     retry = settings.retry
     if retry.longest < retry.first:
         raise BadConfiguration(
-            f"retry.longest: {show_duration(retry.longest)}: must be at least retry.first, {show_duration(retry.first)}"
+            f"retry.longest: {durations.show(retry.longest)}: must be at least retry.first, {durations.show(retry.first)}"
         )
     if settings.tls.certificate == settings.tls.private_key:
         raise BadConfiguration(f'tls.private_key: "{settings.tls.private_key}": must be another file than certificate')
     taken: dict[tuple[str, ...], str] = {}
     for door in settings.listen.__struct_fields__:
         for endpoint in getattr(settings.listen, door):
-            fields = endpoint_fields(endpoint)
+            fields = hosts.endpoint_fields(endpoint)
             place = tuple(field for field in fields if not field.startswith("backlog="))
             if fields[1:2] == ["0"]:
                 continue

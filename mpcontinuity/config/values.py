@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+
+from mpcontinuity.model import durations, hosts
 
 
 class Kind(Protocol):
@@ -19,12 +19,6 @@ class Kind(Protocol):
     def read(self, value: Any) -> Any:
         """The value as the settings hold it. Raises ValueError, with a message where ``allowed`` says too little."""
         ...
-
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +45,17 @@ class Duration:
 
     @property
     def allowed(self) -> str:
-        return f'{show_duration(self.low)} to {show_duration(self.high)}, as "90s", "15m", "1h", "5d" or seconds'
+        return f'{durations.show(self.low)} to {durations.show(self.high)}, as "90s", "15m", "1h", "5d" or seconds'
 
     def read(self, value: Any) -> float:
         if isinstance(value, str):
-            match = _DURATION.fullmatch(value)
-            if match is None:
-                raise ValueError
-            value = float(match[1]) * _UNITS[match[2]]
+            try:
+                value = durations.parse(value)
+            except ValueError:
+                raise ValueError from None  # `allowed` says more
         if type(value) not in (int, float) or not self.low <= value <= self.high:  # NaN fails here too
             raise ValueError
         return float(value)
-
-
-def show_duration(seconds: float) -> str:
-    """In the largest unit that needs no fraction."""
-    for unit in "dhm":
-        if seconds and seconds % _UNITS[unit] == 0:
-            return f"{seconds / _UNITS[unit]:g}{unit}"
-    return f"{seconds:g}s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,33 +131,9 @@ class Ports:
         return value
 
 
-def is_hostname(text: str) -> bool:
-    """RFC 1123 §2.1, or an address literal as RFC 5321 §4.1.3 has it in EHLO."""
-    if text.startswith("[") and text.endswith("]"):
-        try:
-            ip_address(text[1:-1].removeprefix("IPv6:"))
-        except ValueError:
-            return False
-        return True
-    return len(text) <= 253 and _HOSTNAME.fullmatch(text) is not None
-
-
-def network(text: str) -> str:
-    """In canonical form."""
-    try:
-        return str(ip_network(text))
-    except ValueError:
-        pass
-    try:
-        wider = ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError('not a network; write it as "192.0.2.0/24" or "2001:db8::/32"') from None
-    raise ValueError(f"has bits set beyond its mask; did you mean {str(wider)!r}?")
-
-
 def server(text: str) -> str:
     """``host[:port]``; an IPv6 address with a port stands in brackets."""
-    host, port = split_server(text, 53)
+    host, port = hosts.split(text, 53)
     if not 1 <= port <= 65535:
         raise ValueError("the port must be 1 to 65535")
     try:
@@ -181,45 +143,9 @@ def server(text: str) -> str:
     return text
 
 
-def split_server(text: str, default: int) -> tuple[str, int]:
-    """Host and port. Raises ValueError."""
-    match = re.fullmatch(r"\[([^]]+)\](?::(\d{1,5}))?|([^:\[\]]+)(?::(\d{1,5}))?|([0-9A-Fa-f:.]+)", text)
-    if match is None:
-        raise ValueError("not a host with an optional :port")
-    port = match[2] or match[4]
-    return match[1] or match[3] or match[5], int(port) if port else default
-
-
-def is_route(text: str) -> bool:
-    """``mx``, or a smarthost."""
-    if text == "mx":
-        return True
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        return False
-    plain = not parts.query and not parts.fragment and parts.path in ("", "/")
-    return parts.scheme == "smtp" and bool(parts.hostname) and plain and port != 0
-
-
-_ENDPOINT_PIECE = re.compile(r"\\(.)|(:)|([^\\:]+)", re.DOTALL)
-
-
-def endpoint_fields(text: str) -> list[str]:
-    """The parts of a Twisted endpoint string; ``\\`` escapes a colon in one."""
-    fields = [""]
-    for escaped, colon, plain in _ENDPOINT_PIECE.findall(text):
-        if colon:
-            fields.append("")
-        else:
-            fields[-1] += escaped or plain
-    return fields
-
-
 def endpoint(text: str) -> str:
     """Checks what can be told without a reactor; TLS is ours to add, so ``ssl:`` and ``tls:`` are refused."""
-    kind, *fields = endpoint_fields(text)
+    kind, *fields = hosts.endpoint_fields(text)
     if kind in ("ssl", "tls"):
         raise ValueError("TLS is added by the server where the door wants it; use tcp:")
     if kind not in ("tcp", "tcp6", "unix", "systemd", "haproxy", "fd"):

@@ -1,0 +1,71 @@
+"""Hosts, networks and routes as administrators write them."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_HOST_PORT = re.compile(r"\[([^]]+)\](?::(\d{1,5}))?|([^:\[\]]+)(?::(\d{1,5}))?|([0-9A-Fa-f:.]+)")
+
+
+def is_hostname(text: str) -> bool:
+    """RFC 1123 §2.1, or an address literal as RFC 5321 §4.1.3 has it in EHLO."""
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            ip_address(text[1:-1].removeprefix("IPv6:"))
+        except ValueError:
+            return False
+        return True
+    return len(text) <= 253 and _HOSTNAME.fullmatch(text) is not None
+
+
+def network(text: str) -> str:
+    """In canonical form."""
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        pass
+    try:
+        wider = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError('not a network; write it as "192.0.2.0/24" or "2001:db8::/32"') from None
+    raise ValueError(f"has bits set beyond its mask; did you mean {str(wider)!r}?")
+
+
+def split(text: str, default: int) -> tuple[str, int]:
+    """Host and port. Raises ValueError."""
+    match = _HOST_PORT.fullmatch(text)
+    if match is None:
+        raise ValueError("not a host with an optional :port")
+    port = match[2] or match[4]
+    return match[1] or match[3] or match[5], int(port) if port else default
+
+
+def is_route(text: str) -> bool:
+    """``mx``, or a smarthost."""
+    if text == "mx":
+        return True
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = not parts.query and not parts.fragment and parts.path in ("", "/")
+    return parts.scheme == "smtp" and bool(parts.hostname) and plain and port != 0
+
+
+_ENDPOINT_PIECE = re.compile(r"\\(.)|(:)|([^\\:]+)", re.DOTALL)
+
+
+def endpoint_fields(text: str) -> list[str]:
+    """The parts of a Twisted endpoint string; ``\\`` escapes a colon in one."""
+    fields = [""]
+    for escaped, colon, plain in _ENDPOINT_PIECE.findall(text):
+        if colon:
+            fields.append("")
+        else:
+            fields[-1] += escaped or plain
+    return fields

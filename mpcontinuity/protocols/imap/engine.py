@@ -1,8 +1,8 @@
 """The server's side of an IMAP connection without the connection: bytes in, events out, answers back as bytes.
 
 One command at a time: no event is given while one waits for its end, so that pipelined commands are answered in order.
-What is kept of a client is what was received and not yet looked at (the door stops reading when it is busy) and the text
-and literals of one command, whose sum limits.py bounds; the message of an APPEND passes through as it comes.
+What is kept of a client is what was received and not yet looked at (the door stops reading when it is busy) and the
+text and literals of one command, whose sum limits.py bounds; the message of an APPEND passes through as it comes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mpcontinuity.protocols.imap.parse import State, decode_base64, parse_append
 _ANNOUNCED = re.compile(rb"\{([0-9]{1,20})(\+?)\}\Z")
 _TAGGED = re.compile(rb'([^(){ \x00-\x1f\x7f-\xff%*"\\+]+) ')
 _APPEND = re.compile(rb"[^ ]+ APPEND(?= )", re.IGNORECASE)
+_APPEND_MAILBOX = re.compile(rb"[^ ]+ APPEND \{[0-9]+\+?\}", re.IGNORECASE)
 _BOUNDARY = (b" ", b"(")
 
 
@@ -241,10 +242,8 @@ class ServerEngine:
     def _announced(self, size: int, *, synchronising: bool) -> tuple[Event | None, bool]:
         self._remaining = size
         self._synchronising = synchronising
-        if _APPEND.match(self._text):
-            event = self._announced_to_append(size)
-            if event is not None or self._mode is not _Mode.COMMAND:
-                return event, False
+        if _APPEND.match(self._text) and not _APPEND_MAILBOX.fullmatch(self._text):
+            return self._announced_message(size), False
         longest = self._command_limit - self._held
         if self.state is State.NOT_AUTHENTICATED:
             longest = min(longest, limits.LITERAL_BEFORE_LOGIN)
@@ -259,13 +258,10 @@ class ServerEngine:
             self._out.append(response.continuation(b"go on"))
         return None, False
 
-    def _announced_to_append(self, size: int) -> Event | None:
-        """The event if this literal is the message. None in mode COMMAND: it is the mailbox name."""
-        announced = self._text.rfind(b"{")
-        cursor = Cursor(self._text[:announced], self._literals)
+    def _announced_message(self, size: int) -> Event | None:
+        """APPEND, unless it is refused: then that was said."""
+        cursor = Cursor(self._text[: self._text.rfind(b"{")], self._literals)
         cursor.take(_APPEND, "APPEND")
-        if cursor.text[cursor.position :] == b" ":
-            return None
         try:
             if self._tag == b"*":
                 raise BadSyntax("a command begins with a tag")

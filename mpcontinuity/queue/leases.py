@@ -1,4 +1,4 @@
-"""Leases whose holder is gone: what it had claimed is owed again, what it had in flight is in doubt, never plainly owed."""
+"""Leases whose holder is gone: what it had claimed is owed again, what it had in flight is in doubt."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ STEP = 500  # rows of one transaction
 _SWEEP = Statement(
     """UPDATE owed SET state = CASE state WHEN 'claimed' THEN 'owed' ELSE 'in_doubt' END, token = 0, lease_until = 0,
         next_attempt = 0
-    WHERE id IN (SELECT id FROM owed WHERE domain IN (SELECT id FROM domain) AND state IN ('claimed', 'in_flight', 'in_doubt')
-        AND token <> 0 AND lease_until <= :until LIMIT :step)
+    WHERE id IN (SELECT id FROM owed WHERE domain IN (SELECT id FROM domain)
+        AND state IN ('claimed', 'in_flight', 'in_doubt') AND token <> 0 AND lease_until <= :until LIMIT :step)
     RETURNING id, domain, state"""
 )
 _FOR_EVER = (1 << 63) - 1

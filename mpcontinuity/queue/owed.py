@@ -85,10 +85,11 @@ class Owed:
 
 
 _TAKE_IN = Statement(
-    """INSERT INTO owed (id, domain, account, body, kind, reverse_path, recipient, parameters, subject, message_id, size,
-        received, state, token, lease_until, next_attempt, uptime_at)
-    VALUES (:id, :domain, :account, :body, :kind, :reverse_path, :recipient, :parameters, :subject, :message_id, :size,
-        :received, :state, :token, :lease_until, :next_attempt, (SELECT uptime FROM domain WHERE id = :domain))"""
+    """INSERT INTO owed (id, domain, account, body, kind, reverse_path, recipient, parameters, subject, message_id,
+        size, received, state, token, lease_until, next_attempt, uptime_at)
+    VALUES (:id, :domain, :account, :body, :kind, :reverse_path, :recipient, :parameters, :subject, :message_id,
+        :size, :received, :state, :token, :lease_until, :next_attempt,
+        (SELECT uptime FROM domain WHERE id = :domain))"""
 )
 _COUNT = Statement("UPDATE account SET taken_in = taken_in + 1 WHERE id = :account")
 # Rows without an account have their counter in meta, one per domain.
@@ -136,16 +137,18 @@ def take_in(tx: Transaction, rows: Sequence[NewOwed]) -> None:
 _CLAIMABLE = """domain = :domain AND next_attempt <= :now
     AND (state = 'owed' OR state = 'in_doubt' AND lease_until <= :now)"""
 _CANDIDATES = Statement(
-    f"""SELECT id, account, body, attempts > 0 AND (SELECT uptime FROM domain WHERE id = :domain) - uptime_at >= :give_up
+    f"""SELECT id, account, body,
+        attempts > 0 AND (SELECT uptime FROM domain WHERE id = :domain) - uptime_at >= :give_up
     FROM owed WHERE id IN [:ids] AND {_CLAIMABLE}"""
 )
 _CLAIM = Statement(
-    """UPDATE owed SET state = CASE state WHEN 'owed' THEN 'claimed' ELSE state END, token = :token, lease_until = :until
+    """UPDATE owed SET state = CASE state WHEN 'owed' THEN 'claimed' ELSE state END, token = :token,
+        lease_until = :until
     WHERE id IN [:ids]"""
 )
 _CLAIMED = Statement(
     """SELECT owed.id, domain, account, kind, recipient, reverse_path, parameters, attempts,
-        body.id, pack, body.offset, length, prefix, crc
+        body.id, pack, body."offset", length, prefix, crc
     FROM owed JOIN body ON body.id = owed.body WHERE owed.id IN [:ids] ORDER BY owed.id"""
 )
 
@@ -262,7 +265,7 @@ def try_later(
     With ``run`` the row is refused, and fails when that run of the flush ends without a pause (refusals.py).
     """
     if not tx.run(
-        _LATER, id=owed_id, token=token, next=next_attempt, run=run, late=late, code=event.code, text=event.text
+        _LATER, id=owed_id, token=token, next=next_attempt, run=run, late=int(late), code=event.code, text=event.text
     ):
         return False
     add_event(tx, owed_id, event)

@@ -1,4 +1,4 @@
-"""Refusals of a redelivery are judged when its run ends: a pause gives them all back, else they fail (contract 'Recovery').
+"""Refusals of a redelivery are judged when its run ends: a pause gives them back, else they fail (contract 'Recovery').
 
 Until then a refused row is owed, with the number of the run in its column ``run`` and not due for a while.
 """

@@ -1,0 +1,70 @@
+"""What of the owed rows is due, for one home server: read beside the writer, claimed later by id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+PAGE = 1000  # rows of one read
+STEP = 500  # rows of one transaction
+
+_COLUMNS = "id, account, CASE WHEN account IS NULL THEN lower(recipient) ELSE '' END, next_attempt"
+_AFTER = "next_attempt <= :now AND (next_attempt, id) > (:next_attempt, :id) ORDER BY next_attempt, id LIMIT :page"
+# Each half follows the index owed_next; an IN over both states would sort the whole backlog for every page.
+_DUE = Statement(
+    f"""SELECT * FROM (SELECT {_COLUMNS} FROM owed WHERE domain = :domain AND state = 'owed' AND {_AFTER}) AS plain
+    UNION ALL
+    SELECT * FROM (SELECT {_COLUMNS} FROM owed WHERE domain = :domain AND state = 'in_doubt' AND lease_until <= :now
+        AND {_AFTER}) AS doubtful
+    ORDER BY 4, 1 LIMIT :page"""
+)
+_NEXT = Statement(
+    """SELECT MIN(earliest) FROM (
+        SELECT MIN(next_attempt) AS earliest FROM owed WHERE domain = :domain AND state = 'owed'
+        UNION ALL
+        SELECT MIN(CASE WHEN next_attempt > lease_until THEN next_attempt ELSE lease_until END) FROM owed
+            WHERE domain = :domain AND state = 'in_doubt') AS earliest_of_both"""
+)
+_MAKE_DUE = Statement(
+    """UPDATE owed SET next_attempt = 0 WHERE id IN (
+        SELECT id FROM owed WHERE domain = :domain AND state = 'owed' AND next_attempt > 0 LIMIT :step)"""
+)
+_WITH_OWED = Statement(
+    """SELECT id FROM domain WHERE EXISTS (
+        SELECT 1 FROM owed WHERE owed.domain = domain.id AND owed.state IN ('owed', 'in_doubt'))"""
+)
+
+Place = tuple[int, int]  # next_attempt and id of the last row of a page
+START: Place = (-1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row that is due; ``user`` is whose mail it belongs to: an account, or an address without one."""
+
+    id: int
+    user: int | str
+    place: Place
+
+
+def due(tx: Transaction, domain: int, after: Place) -> list[Due]:
+    """Up to PAGE rows behind ``after``, those longest due first."""
+    rows = tx.all(_DUE, domain=domain, now=tx.now, next_attempt=after[0], id=after[1], page=PAGE)
+    return [Due(row[0], row[2] if row[1] is None else row[1], (row[3], row[0])) for row in rows]
+
+
+def next_due(tx: Transaction, domain: int) -> int | None:
+    """When the next row of the domain is due (µs); None: nothing is owed."""
+    earliest = tx.value(_NEXT, domain=domain)
+    return None if earliest is None else int(earliest)
+
+
+def make_due(tx: Transaction, domain: int) -> int:
+    """A home that recovers is tried with all that is plainly owed. Returns how many: call it again while that is STEP."""
+    return tx.run(_MAKE_DUE, domain=domain, step=STEP)
+
+
+def domains_with_owed(tx: Transaction) -> list[int]:
+    return [row[0] for row in tx.all(_WITH_OWED)]

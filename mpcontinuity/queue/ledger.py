@@ -1,0 +1,84 @@
+"""The ledger: taken in = delivered + deleted + failed + expired + released + owed, per user, at every moment.
+
+``taken_in`` is counted at the account when a row is taken in and the other columns are counted from the rows, so that a
+row that was lost or doubled shows as a sum that does not add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from mpcontinuity.model.owed import OUTCOMES, OWED
+from mpcontinuity.queue.owed import unregistered_counter
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+
+class Line(msgspec.Struct):
+    """A row of `report`: a user's, that of an address owed without being registered, or the domain's ('total')."""
+
+    user: str
+    taken_in: int = 0
+    delivered: int = 0
+    deleted: int = 0
+    failed: int = 0
+    expired: int = 0
+    released: int = 0
+    owed: int = 0
+
+    @property
+    def adds_up(self) -> bool:
+        ended = self.delivered + self.deleted + self.failed + self.expired + self.released
+        return self.taken_in == ended + self.owed
+
+    def count(self, state: str, rows: int) -> None:
+        """``state`` as in the column; every open state is owed."""
+        column = state if state in OUTCOMES else OWED
+        setattr(self, column, getattr(self, column) + rows)
+
+
+_ACCOUNTS = Statement(
+    """SELECT id, address, taken_in, folded_delivered, folded_deleted, folded_failed, folded_expired, folded_released
+    FROM account WHERE domain = :domain ORDER BY address"""
+)
+_ROWS = Statement(
+    """SELECT account, CASE WHEN account IS NULL THEN lower(recipient) ELSE '' END AS unregistered, state, COUNT(*)
+    FROM owed WHERE domain = :domain AND received >= :since GROUP BY 1, 2, 3 ORDER BY 2"""
+)
+_UNREGISTERED = Statement("SELECT value FROM meta WHERE key = :key")
+
+
+def report(tx: Transaction, domain: int, since: int = 0) -> list[Line]:
+    """A line per user, then per unregistered address, then the total. ``since`` (µs, received): what is newer only.
+
+    With ``since`` the rows can only be counted; the check against the counters is that of the whole ledger.
+    """
+    users: dict[int, Line] = {}
+    for account, address, taken_in, *folded in tx.all(_ACCOUNTS, domain=domain):
+        users[account] = Line(address) if since else Line(address, taken_in, *folded)
+    unregistered: dict[str, Line] = {}
+    for account, recipient, state, rows in tx.all(_ROWS, domain=domain, since=since):
+        line = users[account] if account is not None else unregistered.setdefault(recipient, Line(recipient))
+        line.count(state, rows)
+        if since or account is None:
+            line.taken_in += rows
+    lines = [*users.values(), *unregistered.values()]
+    total = (
+        Line("total", *(sum(column) for column in zip(*map(_numbers, lines), strict=True))) if lines else Line("total")
+    )
+    if not since:
+        total.taken_in = sum(line.taken_in for line in users.values())
+        total.taken_in += int(tx.value(_UNREGISTERED, key=unregistered_counter(domain)) or 0)
+    return [*lines, total]
+
+
+def _numbers(line: Line) -> tuple[Any, ...]:
+    return msgspec.structs.astuple(line)[1:]
+
+
+def adds_up(lines: Iterable[Line]) -> bool:
+    """Whether every line does: the exit status of `report`."""
+    return all(line.adds_up for line in lines)

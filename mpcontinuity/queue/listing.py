@@ -1,0 +1,170 @@
+"""What `queue list`, `queue retry` and `queue remove` see and change of the rows owed to home servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from mpcontinuity.model.clock import iso
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.identifier import show
+from mpcontinuity.model.owed import EXPIRED, FAILED, IN_FLIGHT, OPEN, RELEASED
+from mpcontinuity.queue.refusals import pause
+from mpcontinuity.store.bodies.references import hold
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking.record import end_of_owed, reopen_owed
+
+STEP = 500  # rows of one transaction
+
+
+class Row(msgspec.Struct, frozen=True):
+    """The contract's row of `queue list`. Times as ISO 8601; ``expires`` if home is up from now on."""
+
+    id: str
+    kind: str
+    sender: str
+    recipient: str
+    subject: str
+    message_id: str
+    attempts: int
+    next_attempt: str
+    expires: str
+    last_code: int
+    last_text: str
+
+
+_LIST = Statement(
+    """SELECT owed.id, reverse_path, recipient, subject, message_id, attempts, next_attempt, uptime - uptime_at,
+        last_code, last_text
+    FROM owed JOIN domain ON domain.id = owed.domain
+    WHERE owed.id > :after AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt')
+        AND (:domain = 0 OR domain = :domain)
+    ORDER BY owed.id LIMIT :step"""
+)
+
+
+def listing(tx: Transaction, *, domain: int = 0, after: int = 0, give_up: int) -> list[tuple[int, Row]]:
+    """Up to STEP open rows with an id above ``after``, with that id. ``domain`` 0: of all; ``give_up`` in µs.
+
+    What waits for home to come up is shown as due now.
+    """
+    return [
+        (
+            row[0],
+            Row(
+                id=show(row[0]),
+                kind="redelivery",
+                sender=row[1],
+                recipient=row[2],
+                subject=row[3],
+                message_id=row[4],
+                attempts=row[5],
+                next_attempt=iso(max(row[6], tx.now)),
+                expires=iso(tx.now + max(give_up - row[7], 0)),
+                last_code=row[8],
+                last_text=row[9],
+            ),
+        )
+        for row in tx.all(_LIST, domain=domain, after=after, step=STEP)
+    ]
+
+
+_FIND = Statement("SELECT id, domain, body, state FROM owed WHERE id IN [:ids]")
+_REOPEN = Statement(
+    """UPDATE owed SET state = 'owed', ended = 0, attempts = 0, next_attempt = 0, run = 0,
+        uptime_at = (SELECT uptime FROM domain WHERE domain.id = owed.domain)
+    WHERE id = :id"""
+)
+_NOW = Statement("UPDATE owed SET next_attempt = 0, run = 0 WHERE id = :id AND token = 0")
+
+
+def retry(tx: Transaction, ids: Sequence[int], by: str) -> int:
+    """Due at once, failed and expired ones reopened, their flush no longer paused. ``by``: the administrator's name.
+
+    Returns how many were changed. Raises Refused for an unknown id, and for one that has come to another end.
+    """
+    rows = _find(tx, ids)
+    for owed_id, _domain, body, state in rows:
+        if state in (FAILED, EXPIRED):
+            tx.run(_REOPEN, id=owed_id)
+            hold(tx, body)
+            reopen_owed(tx, owed_id, TrackingEvent(tx.now, "", 0, f"Reopened by {by}"))
+        elif state in OPEN:
+            tx.run(_NOW, id=owed_id)
+        else:
+            raise Refused(f"{show(owed_id)}: is {state} already; only failed and expired ones can be sent again")
+    for domain in {row[1] for row in rows}:
+        pause(tx, domain, "")
+    return len(rows)
+
+
+_WAITING = Statement(
+    """SELECT id FROM owed WHERE id > :after AND (:domain = 0 OR domain = :domain) AND token = 0
+        AND (state IN ('failed', 'expired') OR state IN ('owed', 'in_doubt') AND next_attempt > 0)
+    ORDER BY id LIMIT :step"""
+)
+_DOMAINS = Statement("SELECT id FROM domain WHERE (:domain = 0 OR id = :domain) AND paused <> ''")
+
+
+def retry_all(tx: Transaction, by: str, *, domain: int = 0, after: int = 0) -> list[int]:
+    """`retry` of up to STEP rows above the id ``after``. Returns their ids: call it again with the last of STEP."""
+    for row in tx.all(_DOMAINS, domain=domain):
+        pause(tx, row[0], "")
+    ids = [row[0] for row in tx.all(_WAITING, domain=domain, after=after, step=STEP)]
+    retry(tx, ids, by)
+    return ids
+
+
+_RELEASE = Statement(
+    """UPDATE owed SET state = 'released', ended = :now, token = 0, lease_until = 0, run = 0, last_text = :text
+    WHERE id = :id"""
+)
+_OPEN = Statement(
+    """SELECT id FROM owed WHERE domain = :domain AND (:account = 0 OR account = :account)
+        AND state IN ('owed', 'claimed', 'in_flight', 'in_doubt')
+    ORDER BY id LIMIT :step"""
+)
+
+
+def remove(tx: Transaction, ids: Sequence[int], by: str) -> int:
+    """Released: home is not owed these any more. A claimed one is not sent, because its token is gone.
+
+    Raises Refused, and changes nothing, for an unknown id, one that has ended, or one that home is taking just now.
+    """
+    rows = _find(tx, ids)
+    for owed_id, _domain, _body, state in rows:
+        if state == IN_FLIGHT:
+            raise Refused(f"{show(owed_id)}: the home server is taking it just now; look again in a minute")
+        if state not in OPEN:
+            raise Refused(f"{show(owed_id)}: is {state} already")
+        _release(tx, owed_id, by)
+    return len(rows)
+
+
+def release_all(tx: Transaction, domain: int, by: str, *, account: int = 0) -> int:
+    """``--force``: all that home is owed of a domain or one of its accounts, even what is in flight.
+
+    Returns how many rows: call it again while that is STEP.
+    """
+    rows = tx.all(_OPEN, domain=domain, account=account, step=STEP)
+    for row in rows:
+        _release(tx, row[0], by)
+    return len(rows)
+
+
+def _release(tx: Transaction, owed_id: int, by: str) -> None:
+    text = f"Released by {by}"
+    tx.run(_RELEASE, id=owed_id, now=tx.now, text=text)
+    end_of_owed(tx, owed_id, RELEASED, TrackingEvent(tx.now, "", 0, text))
+
+
+def _find(tx: Transaction, ids: Sequence[int]) -> list[tuple[int, int, int, str]]:
+    rows: list[Any] = tx.all(_FIND, ids=ids)
+    missing = set(ids).difference(row[0] for row in rows)
+    if missing:
+        raise Refused(f"{show(min(missing))}: no such row; `mpcontinuity queue list` shows them")
+    return rows

@@ -19,11 +19,12 @@ from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.store import sqlite
 from mpcontinuity.store.bodies import references
-from mpcontinuity.store.bodies.appender import Append
+from mpcontinuity.store.bodies.appender import Append, Appender
 from mpcontinuity.store.bodies.bodies import Bodies, settle
 from mpcontinuity.store.bodies.draft import Draft, Room
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.packs import FOLDER, Pack, Packs
+from mpcontinuity.store.checkpoint import Checkpoints
 from mpcontinuity.store.disk import Disk
 from mpcontinuity.store.driver import Driver
 from mpcontinuity.store.lock import Lock, lock
@@ -37,6 +38,7 @@ from mpcontinuity.store.writer import Job, Writer
 
 T = TypeVar("T")
 Listener = Callable[[Sequence[Notice]], None]
+Stage = Appender | Writer | Checkpoints | Readers
 
 _RECORD_PACK = Statement(
     "INSERT INTO pack (id, kind, day, created) VALUES (:id, :kind, :day, :created) ON CONFLICT (id) DO NOTHING"
@@ -76,6 +78,7 @@ class Store:
             identifiers=identifiers,
             reactor_call=reactor_call,
         )
+        self._checkpoints = Checkpoints(driver, self._connection, runner)
         self._writer = Writer(
             driver,
             self._connection,
@@ -84,7 +87,7 @@ class Store:
             identifiers=identifiers,
             prelude=self._record_packs,
             settle=self._settle,
-            committed=lambda: None,
+            committed=self._checkpoints.committed,
         )
         self.bodies = Bodies(
             packs,
@@ -131,10 +134,19 @@ class Store:
         """Ends what was begun, then closes. Fires when the data folder is free for another process."""
         if self._closing is None:
             self._closing = Deferred()
-            self.bodies.appender.stop(lambda: self._writer.stop(lambda: self._readers.stop(self._close)))
+            stages = (self.bodies.appender, self._writer, self._checkpoints, self._readers)
+            self._stop(*stages)
         return self._closing
 
+    def _stop(self, *stages: Stage) -> None:
+        """One after the other, each in the thread of the one before: what one still hands on, the next still takes."""
+        if stages:
+            stages[0].stop(partial(self._stop, *stages[1:]))
+        else:
+            self._close()
+
     def _close(self) -> None:
+        self._checkpoints.close()
         self._readers.close()
         self._connection.close()
         self._packs.close()

@@ -1,0 +1,70 @@
+"""Copying SQLite's WAL into the database: a thread beside the writer, and the writer itself when that falls behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.logger import Logger
+
+from mpcontinuity.store.driver import Connection, Cursor, Driver
+from mpcontinuity.store.runner import Runner
+
+# Rows changed between two checkpoints of the thread: some 8 MiB of WAL, copied in a few hundredths of a second.
+_CHANGES = 4096
+
+# Above this the writer stops writing for as long as it takes to copy the rest. Beside a busy writer the thread alone
+# never comes to the end, and only at the end can the WAL begin anew (it grew to 2.4 GB in 15 s without this).
+LONGEST_WAL = 64 << 20
+
+_PASSIVE = "PRAGMA wal_checkpoint(PASSIVE)"
+_RESTART = "PRAGMA wal_checkpoint(RESTART)"
+
+_log = Logger()
+
+
+class Checkpoints:
+    def __init__(self, driver: Driver, writer: Connection, runner: Runner, *, longest: int = LONGEST_WAL) -> None:
+        """``writer`` is the connection whose thread calls ``committed``."""
+        self._driver = driver
+        self._writer = writer
+        self._connection = writer if driver.shared else driver.connect(writes=True)
+        self._seen = writer.total_changes
+        self._frames = 0  # in the WAL, when last asked
+        self._limit = self._longest_frames(longest)
+        self._worker = runner.worker("store-checkpoint", self._copy)
+
+    def committed(self) -> None:
+        """Between two batches, in the writer's thread."""
+        if self._frames > self._limit:
+            self._frames = self._checkpoint(self._writer.cursor(), _RESTART)
+        changes = self._writer.total_changes
+        if changes - self._seen >= _CHANGES:
+            self._seen = changes
+            self._worker.put(None)
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        self._worker.stop(stopped)
+
+    def close(self) -> None:
+        if not self._driver.shared:
+            self._connection.close()
+
+    def _copy(self, _: Sequence[None]) -> None:
+        self._frames = self._checkpoint(self._connection.cursor(), _PASSIVE)
+
+    def _checkpoint(self, cursor: Cursor, pragma: str) -> int:
+        """Frames that the WAL has after it; 0 once it begins anew."""
+        try:
+            cursor.execute(pragma)
+            [(busy, frames, copied)] = cursor.fetchall()
+        except self._driver.errors as error:
+            # A full disk, mostly: commits go on into the WAL, and the next round tries again.
+            _log.error("checkpoint failed: {error}", error=error)
+            return 0
+        return 0 if pragma is _RESTART and not busy and frames == copied else int(frames)
+
+    def _longest_frames(self, longest: int) -> int:
+        cursor = self._writer.cursor()
+        cursor.execute("PRAGMA page_size")
+        [(page,)] = cursor.fetchall()
+        return longest // int(page)

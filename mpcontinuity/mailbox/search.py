@@ -1,0 +1,216 @@
+"""SEARCH (RFC 9051 §6.4.4) over the messages of a view, cheap keys first, the dear ones in steps."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+
+from mpcontinuity.mailbox.read import Row, rows
+from mpcontinuity.mailbox.view import View
+from mpcontinuity.message import rendered
+from mpcontinuity.message.matching import Needle
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Corrupt
+from mpcontinuity.model.search import (
+    All,
+    And,
+    BodyContains,
+    HasFlag,
+    HeaderContains,
+    InternalDate,
+    Key,
+    Not,
+    Numbers,
+    Or,
+    SentDate,
+    Size,
+    When,
+)
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+# What one step reads. Rows are matched in a reader's thread, bodies in the reactor's: a step of them is some ms.
+_ROWS = 1000
+_RENDERED_ROWS = 250
+_BODY_OCTETS = 128 * 1024
+_BODIES = 64
+
+# What a key costs per message, roughly in µs: the order in which And and Or ask.
+_COST = {All: 0, Numbers: 0, HasFlag: 0, Size: 2, InternalDate: 2, SentDate: 5, HeaderContains: 20, BodyContains: 500}
+
+_Test = Callable[[Row], bool | None]
+
+
+async def search(store: Store, view: View, key: Key) -> list[int]:
+    """UIDs of the messages that match, rising; those that the session's client does not know yet are left out.
+
+    Raises ValueError for message numbers that are not there, Temporary when the store cannot be read.
+    """
+    running = _Search(store, view)
+    return [running.uids[place] for place in await running.matching(key, range(len(running.uids)))]
+
+
+class _Search:
+    """One SEARCH. Messages are meant by their places in ``uids``, which stay while other sessions expunge."""
+
+    def __init__(self, store: Store, view: View) -> None:
+        self.uids = view.uids()
+        self._store = store
+        self._view = view
+
+    async def matching(self, key: Key, places: Sequence[int]) -> Sequence[int]:
+        """Those of the places (rising) that match, rising."""
+        if not places:
+            return places
+        match key:
+            case All():
+                return places
+            case HasFlag():
+                return self._flagged(key, places)
+            case Numbers():
+                ranges = self._view.sequences(key.ranges, uid=key.uid)
+                wanted = {place for first, last in ranges for place in range(first - 1, last)}
+                return [place for place in places if place in wanted]
+            case Not():
+                return _without(places, await self.matching(key.key, places))
+            case And():
+                for part in sorted(key.keys, key=_cost):
+                    places = await self.matching(part, places)
+                return places
+            case Or():
+                cheap, dear = sorted((key.left, key.right), key=_cost)
+                found = await self.matching(cheap, places)
+                return sorted([*found, *await self.matching(dear, _without(places, found))])
+            case BodyContains():
+                needle = Needle(key.text)
+                return await self._in_bodies(places, partial(needle.in_text, headers=key.headers))
+            case HeaderContains():
+                needle = Needle(key.text)
+                found, unknown = await self._in_rows(places, _header_test(needle, key.field), rendered=True)
+                long = await self._in_bodies(unknown, partial(needle.in_header, field=key.field))
+                return sorted([*found, *long])
+            case SentDate():
+                return (await self._in_rows(places, _sent_test(key), rendered=True))[0]
+            case Size() | InternalDate():
+                return (await self._in_rows(places, _row_test(key), rendered=False))[0]
+
+    def _flagged(self, key: HasFlag, places: Sequence[int]) -> Sequence[int]:
+        mask = key.mask
+        if not mask:
+            wanted = key.keyword.lower()
+            mask = sum(1 << bit for bit, name in self._view.keywords.items() if name.lower() == wanted)
+        flags = self._view.flags_of_all()
+        return [place for place in places if flags[place] & mask]
+
+    async def _in_rows(self, places: Sequence[int], test: _Test, *, rendered: bool) -> tuple[list[int], list[int]]:
+        """Places that pass, and those where the row cannot tell; a message that went meanwhile does not match."""
+        found: list[int] = []
+        unknown: list[int] = []
+        step = _RENDERED_ROWS if rendered else _ROWS
+        for begin in range(0, len(places), step):
+            uids = [self.uids[place] for place in places[begin : begin + step]]
+            work = partial(_tested, mailbox=self._view.mailbox, uids=uids, test=test, rendered=rendered)
+            passed, doubtful = await self._store.read(work)
+            found.extend(map(self._place, passed))
+            unknown.extend(map(self._place, doubtful))
+        return found, unknown
+
+    async def _in_bodies(self, places: Sequence[int], test: Callable[[bytes], bool]) -> list[int]:
+        """Bodies are read and matched in steps, so that memory and the reactor's pause stay bounded."""
+        found: list[int] = []
+        for begin in range(0, len(places), _ROWS):
+            uids = [self.uids[place] for place in places[begin : begin + _ROWS]]
+            read = await self._store.read(partial(rows, mailbox=self._view.mailbox, uids=uids, body=True))
+            for step in _steps(read):
+                contents = await self._store.bodies.read_many([body for _, body in step])
+                for (uid, _), content in zip(step, contents, strict=True):
+                    if not isinstance(content, Corrupt) and test(content):
+                        found.append(self._place(uid))
+        return found
+
+    def _place(self, uid: int) -> int:
+        return bisect_left(self.uids, uid)
+
+
+def _cost(key: Key) -> int:
+    match key:
+        case Not():
+            return _cost(key.key)
+        case And():
+            return min(map(_cost, key.keys), default=0)
+        case Or():
+            return _cost(key.left) + _cost(key.right)
+        case _:
+            return _COST[type(key)]
+
+
+def _without(places: Sequence[int], found: Iterable[int]) -> list[int]:
+    left_out = set(found)
+    return [place for place in places if place not in left_out]
+
+
+def _steps(read: Sequence[Row]) -> Iterable[list[tuple[int, Body]]]:
+    step: list[tuple[int, Body]] = []
+    octets = 0
+    for row in read:
+        body = row[6]
+        assert body is not None
+        if step and (octets + body.length > _BODY_OCTETS or len(step) == _BODIES):
+            yield step
+            step, octets = [], 0
+        step.append((row[0], body))
+        octets += body.length
+    if step:
+        yield step
+
+
+def _tested(
+    tx: Transaction, mailbox: int, uids: Sequence[int], test: _Test, *, rendered: bool
+) -> tuple[list[int], list[int]]:
+    passed, doubtful = [], []
+    for row in rows(tx, mailbox, uids, rendered=rendered):
+        answer = test(row)
+        if answer:
+            passed.append(row[0])
+        elif answer is None:
+            doubtful.append(row[0])
+    return passed, doubtful
+
+
+def _row_test(key: Size | InternalDate) -> _Test:
+    if isinstance(key, Size):
+        return (lambda row: row[4] > key.than) if key.larger else (lambda row: row[4] < key.than)
+    # Whole days of UTC, as the internal date is shown: two bounds instead of a date per message.
+    midnight = int(datetime(key.day.year, key.day.month, key.day.day, tzinfo=UTC).timestamp()) * SECOND
+    day = 86400 * SECOND
+    first, last = {
+        When.BEFORE: (-(1 << 63), midnight),
+        When.ON: (midnight, midnight + day),
+        When.SINCE: (midnight, 1 << 63),
+    }[key.when]
+    return lambda row: first <= row[3] < last
+
+
+def _sent_test(key: SentDate) -> _Test:
+    compare: Callable[[date], bool] = {
+        When.BEFORE: lambda sent: sent < key.day,
+        When.ON: lambda sent: sent == key.day,
+        When.SINCE: lambda sent: sent >= key.day,
+    }[key.when]
+
+    def test(row: Row) -> bool:
+        sent = rendered.sent_date(row[5] or b"")
+        return sent is not None and compare(sent)
+
+    return test
+
+
+def _header_test(needle: Needle, field: str) -> _Test:
+    def test(row: Row) -> bool | None:
+        header = rendered.header(row[5] or b"")
+        return None if header is None else needle.in_header(header, field)
+
+    return test

@@ -1,0 +1,393 @@
+"""A session's view of the mailbox it has selected: message numbers, and what is to be told (RFC 9051 §5.2, §7.5.1)."""
+
+from __future__ import annotations
+
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.mailbox.picture import STEP, Picture, read_news
+from mpcontinuity.model import uidset
+from mpcontinuity.model.events import MailboxChanged, Notice
+from mpcontinuity.model.flags import SEEN
+from mpcontinuity.model.uidset import Range
+from mpcontinuity.store.store import Store
+
+# Pictures that no session looks at, kept for the next one: clients go to and fro between folders, and open several
+# connections one after the other. 24 bytes per message: 24 MB at the most.
+_IDLE_PICTURES = 1000
+_IDLE_MESSAGES = 1_000_000
+_IDLE_CHANGES = 1000  # flags that changed meanwhile; beyond, the picture is read anew
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    """``sequence`` as it is when this update is told: each one shifts the numbers above it."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlagsChanged:
+    sequence: int
+    uid: int
+    flags: int
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordsChanged:
+    """The FLAGS response is due again, before flags that use the new keyword."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The mailbox was deleted under the session."""
+
+
+Update = Exists | Expunge | FlagsChanged | KeywordsChanged | Gone
+
+
+class Shared:
+    """One mailbox that sessions have selected: its picture, who looks at it, and the reads that keep it true."""
+
+    def __init__(self, store: Store, mailbox: int, uidvalidity: int) -> None:
+        self.picture = Picture(mailbox, uidvalidity)
+        self.views: set[View] = set()
+        self.dirty = True  # something was announced that no read has seen
+        self.changed: set[int] = set()  # UIDs to be read again
+        self._store = store
+        self._reading = False
+        self._waiting: list[Deferred[None]] = []
+
+    @property
+    def busy(self) -> bool:
+        return self.dirty or self._reading
+
+    def settled(self) -> Deferred[None]:
+        """Fires when all that was announced so far is read."""
+        if not self.busy:
+            return succeed(None)
+        waiter: Deferred[None] = Deferred()
+        self._waiting.append(waiter)
+        self.read()
+        return waiter
+
+    def read(self) -> None:
+        """One read at a time: what is announced meanwhile is taken by the next one, however many commits it was."""
+        if not self._reading:
+            self._reading = True
+            Deferred.fromCoroutine(self._read()).addErrback(self._failed)
+
+    async def _read(self) -> None:
+        told = False
+        picture = self.picture
+        try:
+            while self.dirty and not picture.gone:
+                self.dirty = False
+                taken = sorted(self.changed)[:STEP]
+                self.changed.difference_update(taken)
+                work = partial(
+                    read_news,
+                    mailbox=picture.mailbox,
+                    uidvalidity=picture.uidvalidity,
+                    since=picture.modseq,
+                    last_uid=picture.last_uid,
+                    changed=taken,
+                )
+                try:
+                    news = await self._store.read(work)
+                except BaseException:
+                    self.dirty = True
+                    self.changed.update(taken)
+                    raise
+                told = picture.apply(news) or told
+                if (news is not None and news.more) or self.changed:
+                    self.dirty = True
+        finally:
+            self._reading = False
+            if told:
+                for view in list(self.views):
+                    view.tell()
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            waiter.callback(None)
+
+    def _failed(self, failure: Failure) -> None:
+        """The next notice or command tries again."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            _log.failure("cannot read mailbox {mailbox}", failure, mailbox=self.picture.mailbox)
+        for waiter in waiting:
+            waiter.errback(failure)
+
+
+class View:
+    """What one session's client knows. Numbers count from 1, to ``exists``."""
+
+    def __init__(self, shared: Shared, closed: Callable[[Shared], None]) -> None:
+        self._shared = shared
+        self._closed = closed
+        self._callback: Callable[[], None] | None = None
+        self._own: set[int] = set()
+        self._adopt()
+        self._keywords = self._picture.keywords
+
+    def _adopt(self) -> None:
+        self._picture = self._shared.picture
+        self._version = self._picture.version
+        self.exists = len(self._version.uids)
+        self._expunges_at = self._changes_at = self._picture.log_end
+
+    @property
+    def mailbox(self) -> int:
+        return self._picture.mailbox
+
+    @property
+    def uidvalidity(self) -> int:
+        return self._picture.uidvalidity
+
+    @property
+    def modseq(self) -> int:
+        """The highest of the mailbox, as far as the picture goes."""
+        return self._picture.modseq or 1
+
+    @property
+    def gone(self) -> bool:
+        return self._picture.gone
+
+    @property
+    def keywords(self) -> dict[int, str]:
+        """Bit to name."""
+        return self._picture.keywords
+
+    def names(self, flags: int) -> list[str]:
+        """The keywords among the flags."""
+        return [name for bit, name in self._picture.keywords.items() if flags >> bit & 1]
+
+    def uid(self, sequence: int) -> int:
+        """Raises IndexError."""
+        if not 0 < sequence <= self.exists:
+            raise IndexError(sequence)
+        return self._version.uids[sequence - 1]
+
+    def uids(self, first: int = 1, last: int | None = None) -> array[int]:
+        """The UIDs of the messages ``first`` to ``last``; of all without."""
+        return self._version.uids[first - 1 : self.exists if last is None else min(last, self.exists)]
+
+    def sequence(self, uid: int) -> int:
+        """0: no such message in this view."""
+        place = self._version.index(uid) + 1
+        return place if place <= self.exists else 0
+
+    def sequences(self, ranges: Sequence[Range], *, uid: bool) -> tuple[Range, ...]:
+        """A sequence set as ranges of message numbers, sorted and disjoint; UIDs that are not there are left out.
+
+        Raises ValueError for a message number that is not there (RFC 9051 §9: an error in the client).
+        """
+        if not uid:
+            if any(max(pair) > self.exists for pair in ranges) or not self.exists:
+                raise ValueError(f"there are {self.exists} messages")
+            return uidset.resolve(ranges, self.exists)
+        if not self.exists:
+            return ()
+        largest = self._version.uids[self.exists - 1]
+        places = (self._version.within(*pair, self.exists) for pair in uidset.resolve(ranges, largest))
+        return uidset.resolve(((place.start + 1, place.stop) for place in places if place), 0)
+
+    def flags(self, sequence: int) -> int:
+        return self._state(sequence - 1)[0]
+
+    def flags_of_all(self) -> Sequence[int]:
+        """Of every message in this view, in order."""
+        if self._version is self._picture.version:
+            return self._version.flags[: self.exists]
+        return [self._state(place)[0] for place in range(self.exists)]
+
+    def flagged(self, mask: int, *, present: bool = True) -> list[int]:
+        """UIDs of the messages that have one of these flags, or none of them without ``present``."""
+        return [
+            uid
+            for uid, flags in zip(self._version.uids, self.flags_of_all(), strict=False)
+            if bool(flags & mask) is present
+        ]
+
+    def first_unseen(self) -> int:
+        """The number of the first message without \\Seen; 0: there is none."""
+        return next((number for number, flags in enumerate(self.flags_of_all(), 1) if not flags & SEEN), 0)
+
+    def own(self, modseq: int) -> None:
+        """The session has told its client itself what it changed with this modseq: ``poll`` leaves that out."""
+        self._own.add(modseq)
+
+    def refresh(self) -> Deferred[None]:
+        """Fires when everything that was committed before is in the picture; ``poll`` then tells of it."""
+        return self._shared.settled()
+
+    def on_change(self, callback: Callable[[], None] | None) -> None:
+        """Called once per read that found something, in the reactor thread: for IDLE."""
+        self._callback = callback
+
+    def tell(self) -> None:
+        if self._callback is not None:
+            self._callback()
+
+    def poll(self, expunges: bool) -> list[Update]:
+        """What the client has to be told now, in this order; from then on the view has it.
+
+        Without ``expunges`` (during FETCH, STORE and SEARCH, RFC 9051 §7.5.1) a view that lags behind an expunge does
+        not see new messages either.
+        """
+        picture = self._picture
+        if picture.gone:
+            return [Gone()]
+        if (
+            self._version is picture.version
+            and self.exists == len(picture.version.uids)
+            and self._changes_at == picture.log_end
+            and self._keywords is picture.keywords
+        ):
+            return []
+        updates: list[Update] = []
+        before = self._catch_up(updates, expunges)
+        if self._keywords is not picture.keywords:
+            self._keywords = picture.keywords
+            updates.append(KeywordsChanged())
+        self._tell_flags(updates, before)
+        picture.trim(min(min(view._expunges_at, view._changes_at) for view in self._shared.views))
+        return updates
+
+    def _catch_up(self, updates: list[Update], expunges: bool) -> int:
+        """Adopts the present version if that is permitted. How many of the messages were known before."""
+        picture = self._picture
+        known = self.exists
+        if self._version is not picture.version:
+            indexes = (self._version.index(uid) for batch in picture.since(self._expunges_at) for uid in batch.expunged)
+            hits = sorted((place for place in indexes if 0 <= place < known), reverse=True)
+            if hits and not expunges:
+                return known
+            updates.extend(Expunge(place + 1) for place in hits)
+            known -= len(hits)
+            self._version = picture.version
+            self._expunges_at = picture.log_end
+        elif self._expunges_at != picture.log_end:
+            self._expunges_at = picture.log_end  # batches of flags alone
+        self.exists = len(self._version.uids)
+        if self.exists != known:
+            updates.append(Exists(self.exists))
+        return known
+
+    def _tell_flags(self, updates: list[Update], before: int) -> None:
+        picture = self._picture
+        changed = {uid for batch in picture.since(self._changes_at) for uid in batch.changed}
+        self._changes_at = picture.log_end
+        for uid in sorted(changed):
+            place = self._version.index(uid)
+            current = picture.version.index(uid)
+            if not 0 <= place < before or current < 0:
+                continue
+            modseq = picture.version.modseqs[current]
+            if modseq not in self._own:
+                updates.append(FlagsChanged(place + 1, uid, picture.version.flags[current], modseq))
+        if not self._shared.busy:
+            self._own.clear()
+
+    def _state(self, place: int) -> tuple[int, int]:
+        """Flags and modseq; of a message that is expunged already, the last ones."""
+        if not 0 <= place < self.exists:
+            raise IndexError(place + 1)
+        version, current = self._version, self._picture.version
+        if version is not current:
+            there = current.index(version.uids[place])
+            if there >= 0:
+                version, place = current, there
+        return version.flags[place], version.modseqs[place]
+
+    def close(self) -> None:
+        self._callback = None
+        if self in self._shared.views:
+            self._shared.views.discard(self)
+            self._closed(self._shared)
+
+
+class Views:
+    """All views of a server."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._shared: dict[int, Shared] = {}
+        self._idle: OrderedDict[int, Shared] = OrderedDict()
+        self._idle_messages = 0
+        store.listen(self._heard)
+
+    async def open(self, info: MailboxInfo) -> View:
+        """Raises MailboxRefused when the mailbox is gone meanwhile, Temporary when it cannot be read."""
+        shared = self._shared.get(info.id)
+        if shared is None or shared.picture.gone:
+            shared = self._shared[info.id] = Shared(self._store, info.id, info.uidvalidity)
+        self._woken(shared)
+        shared.dirty = shared.dirty or (shared.picture.modseq or 0) < info.modseq
+        view = View(shared, self._closed)
+        shared.views.add(view)  # so that nobody drops it while it is read
+        try:
+            await shared.settled()
+        except BaseException:
+            view.close()
+            raise
+        if shared.picture.gone:
+            view.close()
+            raise MailboxRefused("NONEXISTENT", "no such mailbox")
+        view._adopt()
+        view._keywords = shared.picture.keywords
+        return view
+
+    def _heard(self, notices: Sequence[Notice]) -> None:
+        touched = set()
+        for notice in notices:
+            if isinstance(notice, MailboxChanged):
+                shared = self._shared.get(notice.mailbox)
+                if shared is not None:
+                    shared.dirty = True
+                    shared.changed.update(uidset.numbers(notice.changed))
+                    touched.add(shared)
+        for shared in touched:
+            if shared.views:
+                shared.read()
+            elif len(shared.changed) > _IDLE_CHANGES:
+                self._forget(shared)
+
+    def _closed(self, shared: Shared) -> None:
+        if shared.views:
+            return
+        if shared.picture.gone or shared.picture.modseq is None:
+            self._forget(shared)
+            return
+        shared.picture.trim(shared.picture.log_end)
+        self._idle[shared.picture.mailbox] = shared
+        self._idle_messages += len(shared.picture.version.uids)
+        while len(self._idle) > _IDLE_PICTURES or self._idle_messages > _IDLE_MESSAGES:
+            self._forget(next(iter(self._idle.values())))
+
+    def _woken(self, shared: Shared) -> None:
+        if self._idle.pop(shared.picture.mailbox, None) is not None:
+            self._idle_messages -= len(shared.picture.version.uids)
+
+    def _forget(self, shared: Shared) -> None:
+        self._woken(shared)
+        if self._shared.get(shared.picture.mailbox) is shared:
+            del self._shared[shared.picture.mailbox]

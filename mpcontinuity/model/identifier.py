@@ -17,6 +17,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _LENGTH = 13
 _NODE_BITS = 12
+_DRAWN = 64  # random numbers drawn at a time: one system call each would cost more than all the rest
 
 
 class Identifiers:
@@ -26,13 +27,20 @@ class Identifiers:
         self._clock = clock
         self._randomness = randomness
         self._last = 0
+        self._random = b""
         self._lock = Lock()  # the reactor and the writer thread both ask
 
     def next(self) -> int:
-        fresh = (self._clock.now() - _EPOCH) << _NODE_BITS | self._randomness.below(1 << _NODE_BITS)
         with self._lock:
+            fresh = (self._clock.now() - _EPOCH) << _NODE_BITS | self._node_bits()
             self._last = max(fresh, self._last + 1)
             return self._last
+
+    def _node_bits(self) -> int:
+        if not self._random:
+            self._random = self._randomness.bytes(2 * _DRAWN)
+        drawn, self._random = self._random[:2], self._random[2:]
+        return int.from_bytes(drawn) >> 16 - _NODE_BITS
 
 
 def show(identifier: int) -> str:

@@ -49,7 +49,7 @@ class Bodies:
         """``find`` reads a row of `body` again, in a reader's thread; ``appended`` settles what was appended."""
         self.packs = packs
         self.appender = Appender(packs, runner, appended)
-        self._spool = Spool(packs, room)
+        self._spool = Spool(packs, room, clock)
         self._clock = clock
         self._background = background
         self._find = find

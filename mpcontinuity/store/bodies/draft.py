@@ -8,6 +8,7 @@ from pathlib import Path
 
 import crc32c
 
+from mpcontinuity.model.clock import SECOND, Clock
 from mpcontinuity.model.errors import Full
 from mpcontinuity.store.bodies import layout
 from mpcontinuity.store.bodies.layout import Kind
@@ -34,9 +35,12 @@ class Room:
 class Spool:
     """What all drafts hold together."""
 
-    def __init__(self, packs: Packs, room: Room) -> None:
+    def __init__(self, packs: Packs, room: Room, clock: Clock) -> None:
         self.packs = packs
         self.held = 0
+        self._clock = clock
+        self._free = 0
+        self._measured = 0
         self._room = room
         self._lock = threading.Lock()
 
@@ -44,9 +48,12 @@ class Spool:
         """Raises Full where no new message should be begun."""
         if self.held >= self._room.spool:
             raise Full(f"messages being received hold {self.held} octets already")
-        free = self.packs.disk.free(self.packs.folder)
-        if free < self._room.floor:
-            raise Full(f"only {free} octets are free on the disk")
+        now = self._clock.now()
+        if self._free < self._room.floor or not 0 <= now - self._measured < SECOND:  # as often as it can matter
+            self._free = self.packs.disk.free(self.packs.folder)
+            self._measured = now
+        if self._free < self._room.floor:
+            raise Full(f"only {self._free} octets are free on the disk")
 
     def take(self, octets: int) -> None:
         with self._lock:

@@ -62,7 +62,7 @@ def next_due(tx: Transaction, domain: int) -> int | None:
 
 
 def make_due(tx: Transaction, domain: int) -> int:
-    """A home that recovers is tried with all that is plainly owed. Returns how many: call it again while that is STEP."""
+    """A home that recovers is tried with all that is plainly owed. Call it again while it returns STEP."""
     return tx.run(_MAKE_DUE, domain=domain, step=STEP)
 
 

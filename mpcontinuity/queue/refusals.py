@@ -31,7 +31,7 @@ def fail_refused(tx: Transaction, domain: int, run: int) -> int:
     """The run is over and its refusals count. Returns how many rows: call it again while that is STEP."""
     rows = tx.all(_FAIL, domain=domain, run=run, now=tx.now, step=STEP)
     for owed_id, code, text in rows:
-        end_of_owed(tx, owed_id, FAILED, TrackingEvent(tx.now, "", code, text))
+        end_of_owed(tx, owed_id, FAILED, TrackingEvent(tx.now, "", code, f"Failed, refused: {text}"))
     return len(rows)
 
 

@@ -1,0 +1,390 @@
+"""The flush of one domain: claims what is due, sends it at the pace that home bears, and records what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.model.clock import HOUR, MINUTE, SECOND
+from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
+from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.identifier import show
+from mpcontinuity.model.owed import DELIVERED
+from mpcontinuity.model.randomness import Randomness
+from mpcontinuity.model.reply import Outcome, Verdict
+from mpcontinuity.model.settings import Retry
+from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.outbound.home import HomeServer
+from mpcontinuity.queue import due, owed, refusals
+from mpcontinuity.queue.due import Due
+from mpcontinuity.queue.owed import Owed, event_of
+from mpcontinuity.queue.schedule import delay
+from mpcontinuity.redelivery.attempt import Result, attempt
+from mpcontinuity.redelivery.order import Order
+from mpcontinuity.redelivery.pausing import Pausing, Step
+from mpcontinuity.redelivery.ramp import Ramp
+from mpcontinuity.redelivery.replies import throttles
+from mpcontinuity.routing.health import Gate, Observation, State, gate
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+T = TypeVar("T")
+
+RUN = 30 * MINUTE  # a longer run of the flush is judged in parts
+REFUSED_AGAIN = HOUR  # a refused row is not due within its run
+_PLANNED = 5000  # rows known in memory
+_STORE_AGAIN = 5.0  # seconds, after a failure of the store
+_SUSPICION_AGAIN = 5.0
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every flush works with. ``doubt`` (µs) is the least time between two attempts of a row in doubt."""
+
+    store: Store
+    timer: Timer
+    randomness: Randomness
+    retry: Retry
+    connections: int
+    doubt: int = owed.DOUBT
+
+
+class Flush:
+    """In the reactor thread. `wake` whenever something may have changed; it does nothing where nothing is to do."""
+
+    def __init__(self, means: Means, domain: Domain, home: HomeServer) -> None:
+        self.domain = domain
+        self.home = home
+        self.active: dict[int, Owed] = {}
+        self._means = means
+        self._order = Order()
+        self._ramp = self._new_ramp()
+        self._pausing = Pausing(means.retry)
+        self._place = due.START
+        self._all_planned = False
+        self._new = True  # something was taken in, or `paused` may have changed, since the table was read
+        self._recovering = False  # all that is owed is to be tried once
+        self._looking = self._look_again = False
+        self._stopping = False
+        self._timer: Alarm | None = None
+        self._not_before = 0.0  # after a throttle
+        self._stopped: list[Deferred[None]] = []
+        self._start_run()
+
+    def wake(self, *, new: bool = False) -> None:
+        """``new``: rows were taken in or reopened, or an administrator resumed the flush."""
+        self._new = self._new or new
+        if self._looking:
+            self._look_again = True
+        elif not self._stopping:
+            self._looking = True
+            Deferred.fromCoroutine(self._look())
+
+    def recovering(self) -> None:
+        """Home is back: all that is owed is due now, and the pace starts over."""
+        self._recovering = True
+        self._ramp = self._new_ramp()
+        self._not_before = 0.0
+        self.wake(new=True)
+
+    def stop(self) -> Deferred[None]:
+        """No new claims. Fires when every message under way has its outcome recorded."""
+        self._stopping = True
+        self._cancel_timer()
+        stopped: Deferred[None] = Deferred()
+        self._stopped.append(stopped)
+        self._maybe_stopped()
+        return stopped
+
+    # What to do next
+
+    async def _look(self) -> None:
+        try:
+            while True:
+                self._look_again = False
+                await self._step()
+                if not self._look_again or self._stopping:
+                    return
+        except Stopping:
+            pass
+        except Exception:
+            _log.failure("{message}: redelivery will be tried again", message="redelivery", domain=self.domain.name)
+            self._wake_in(_STORE_AGAIN)
+        finally:
+            self._looking = False
+            self._maybe_stopped()
+
+    async def _step(self) -> None:
+        """Begins as many messages as the pace allows."""
+        while self._may_send():
+            if self._recovering:
+                self._recovering = False
+                await self._in_steps(due.make_due, due.STEP)
+                self._order.clear()
+            if self._new:
+                await self._read_again()
+            room = (1 if self._pausing.reason else self._ramp.width) - len(self.active)
+            now = self._means.timer.seconds()
+            if room <= 0:
+                return
+            if now < self._not_before:
+                self._wake_in(self._not_before - now)
+                return
+            rows = await self._next(room)
+            if not rows:
+                if not self.active and not self._new:
+                    await self._nothing_left()
+                return
+            await self._begin(rows)
+
+    def _may_send(self) -> bool:
+        if self._stopping or self.domain.mode(self._now()) == "enabled":
+            return False
+        way = gate(self.home.health, self._now())
+        if way is Gate.TRY:  # the one message that may try is left to new mail
+            self._wake_in(_SUSPICION_AGAIN)
+        return way is Gate.OPEN
+
+    async def _read_again(self) -> None:
+        self._new = False
+        self._all_planned = False
+        self._place = due.START
+        was = self._pausing.reason
+        reason = await self._means.store.read(partial(refusals.paused, domain=self.domain.id))
+        if reason and not was:  # of an earlier process
+            self._pausing.pause(reason)
+        elif was and not reason:  # an administrator resumed it
+            self._pausing.resume()
+            self._not_before = 0.0
+
+    async def _next(self, room: int) -> list[Due]:
+        while True:
+            rows = self._order.take(room)
+            if rows or self._all_planned or len(self._order) >= _PLANNED:
+                return rows
+            page = await self._means.store.read(partial(due.due, domain=self.domain.id, after=self._place))
+            self._order.add(row for row in page if row.id not in self.active)
+            self._all_planned = len(page) < due.PAGE
+            if page:
+                self._place = page[-1].place
+
+    async def _begin(self, rows: list[Due]) -> None:
+        give_up = int(self._means.retry.give_up * SECOND)
+        users = {row.id: row.user for row in rows}
+        try:
+            claimed = await self._means.store.run(
+                partial(owed.claim, domain=self.domain.id, ids=list(users), give_up=give_up)
+            )
+        except BaseException:
+            for user in users.values():
+                self._order.done(user)
+            raise
+        for row in claimed:
+            self.active[row.id] = row
+            Deferred.fromCoroutine(self._deliver(row, users.pop(row.id)))
+        for user in users.values():  # ended at the claim, or no longer due
+            self._order.done(user)
+
+    async def _nothing_left(self) -> None:
+        """The run is over: its refusals count, and a home that was recovering is up."""
+        if self._pausing.reason:
+            self._wake_in(self._pausing.interval)
+        else:
+            await self._end_run()
+            if self.home.health.state is State.RECOVERING and not self._new and not self._recovering:
+                self.home.observe(Observation.FLUSHED)
+        at = await self._means.store.read(partial(due.next_due, domain=self.domain.id))
+        self._all_planned = False
+        self._place = due.START
+        if at is not None:
+            self._wake_in(max((at - self._now()) / SECOND, 0.01))
+
+    # One message
+
+    async def _deliver(self, row: Owed, user: int | str) -> None:
+        trial = bool(self._pausing.reason)
+        began = self._means.timer.seconds()
+        try:
+            try:
+                result = await attempt(
+                    self.home, self._means.store.bodies, row, partial(self._may_finish, row.id, row.token)
+                )
+            except Corrupt as error:
+                _log.error("{reason}: not redelivered", reason=str(error), message=show(row.id))
+                await self._later(row, TrackingEvent(self._now(), "", 0, f"Not sent: {error}"), HOUR)
+                return
+            await self._settle(row, result, self._means.timer.seconds() - began, trial=trial)
+        except Exception:
+            _log.failure("redelivery of {message} failed", message=show(row.id), domain=self.domain.name)
+            await self._later(row, TrackingEvent(self._now(), "", 0, "Not sent: internal error"), self._delay(row))
+        finally:
+            self.active.pop(row.id, None)
+            self._order.done(user)
+            self.wake()
+            self._maybe_stopped()
+
+    async def _may_finish(self, owed_id: int, token: int) -> bool:
+        """Before the final dot: what follows can only be in doubt, until home's reply to it is recorded."""
+        if self._stopping or self.domain.mode(self._now()) == "enabled":
+            return False
+        try:
+            return await self._means.store.run(partial(owed.in_flight, owed_id=owed_id, token=token))
+        except Temporary:
+            return False
+
+    async def _settle(self, row: Owed, result: Result, seconds: float, *, trial: bool) -> None:
+        outcome = result.outcome
+        event = event_of(outcome, result.host, self._now())
+        _log.info(
+            "redelivery of {message} to {host}: {reply}", message=show(row.id), host=result.host, reply=outcome.text
+        )
+        if outcome.verdict is Verdict.ACCEPTED:
+            self._ramp.good(seconds)
+            await self._record(partial(owed.finish, owed_id=row.id, token=row.token, outcome=DELIVERED, event=event))
+            if self._run_ends < self._now():
+                await self._end_run()
+        elif outcome.verdict is Verdict.DOUBTFUL:
+            self._slow(outcome)
+            await self._doubt(row, result, event)
+        elif self._stopping and outcome.verdict is Verdict.FAILED:
+            await self._record(partial(owed.give_back, owed_id=row.id, token=row.token))
+        elif outcome.verdict is Verdict.REFUSED and not self._pausing.reason:
+            await self._later(row, event, REFUSED_AGAIN, run=self._run)
+        else:
+            if outcome.verdict is not Verdict.REFUSED:
+                self._slow(outcome)
+            await self._later(row, event, self._delay(row))
+        step = self._pausing.judge(outcome, row.recipient, trial=trial)
+        if step is Step.PAUSE:
+            await self._pause(outcome.text)
+        elif step is Step.RESUME:
+            await self._resume()
+        elif trial and self._pausing.reason:
+            self._not_before = self._means.timer.seconds() + self._pausing.interval
+            self._pausing.tried()
+
+    async def _doubt(self, row: Owed, result: Result, event: TrackingEvent) -> None:
+        work = partial(
+            owed.doubt,
+            owed_id=row.id,
+            token=row.token,
+            event=event,
+            next_attempt=self._now() + max(self._means.doubt, self._delay(row)),
+            waiting=result.late is not None,
+        )
+        if await self._record(work) and result.late is not None:
+            late = result.late
+            Deferred.fromCoroutine(self._late(row, late, result.host))
+
+    async def _late(self, row: Owed, late: Deferred[Outcome], host: str) -> None:
+        outcome = await late
+        _log.info("late reply to {message} from {host}: {reply}", message=show(row.id), host=host, reply=outcome.text)
+        await self._record(
+            partial(
+                owed.late_reply,
+                owed_id=row.id,
+                token=row.token,
+                outcome=outcome,
+                host=host,
+                next_attempt=self._now() + self._delay(row),
+            )
+        )
+        self.wake(new=True)
+
+    async def _later(self, row: Owed, event: TrackingEvent, wait: int, *, run: int = 0) -> None:
+        at = self._now() + wait
+        await self._record(
+            partial(owed.try_later, owed_id=row.id, token=row.token, event=event, next_attempt=at, run=run)
+        )
+
+    async def _record(self, work: Callable[[Transaction], bool]) -> bool:
+        """What home answered must not be forgotten because the store fails just now: it is tried until it is written.
+
+        False: the lease was lost meanwhile, or we stop; an unrecorded row is in doubt at the next start.
+        """
+        while True:
+            try:
+                return await self._means.store.run(work)
+            except Stopping:
+                return False
+            except Temporary as error:
+                _log.error("{reason}: home's reply waits to be recorded", reason=str(error), domain=self.domain.name)
+                if self._stopping:
+                    return False
+            again: Deferred[None] = Deferred()
+            self._means.timer.callLater(_STORE_AGAIN, again.callback, None)
+            await again
+
+    # Pause, pace and time
+
+    def _start_run(self) -> None:
+        self._run = self._means.store.identifiers.next()
+        self._run_ends = self._now() + RUN
+
+    async def _end_run(self) -> None:
+        run = self._run
+        self._start_run()
+        await self._in_steps(partial(refusals.fail_refused, run=run), refusals.STEP)
+
+    async def _pause(self, reason: str) -> None:
+        self._pausing.pause(reason)
+        _log.warn("redelivery to {domain} paused: {reason}", domain=self.domain.name, reason=reason)
+        run = self._run
+        self._start_run()
+        self._not_before = self._means.timer.seconds() + self._pausing.interval
+        await self._means.store.run(partial(refusals.pause, domain=self.domain.id, reason=reason))
+        at = self._now() + int(self._pausing.interval * SECOND)
+        await self._in_steps(partial(refusals.forgive_refused, run=run, next_attempt=at), refusals.STEP)
+
+    async def _resume(self) -> None:
+        _log.info("redelivery to {domain} resumed: a message was taken", domain=self.domain.name)
+        self._pausing.resume()
+        self._ramp = self._new_ramp()
+        await self._means.store.run(partial(refusals.pause, domain=self.domain.id, reason=""))
+
+    async def _in_steps(self, work: Callable[..., int], step: int) -> None:
+        """``work(tx, domain=…)`` in the bulk lane, again and again while it does a whole step of rows."""
+        while await self._means.store.run(partial(work, domain=self.domain.id), bulk=True) >= step:
+            pass
+
+    def _slow(self, outcome: Outcome) -> None:
+        self._ramp.slow(throttled=throttles(outcome))
+        if self._ramp.wait:
+            self._not_before = self._means.timer.seconds() + self._ramp.wait
+
+    def _new_ramp(self) -> Ramp:
+        # A quarter of the connections is left to new mail.
+        return Ramp(max(1, self._means.connections * 3 // 4))
+
+    def _delay(self, row: Owed) -> int:
+        return delay(row.attempts + 1, self._means.retry, self._means.randomness)
+
+    def _now(self) -> int:
+        return self._means.store.clock.now()
+
+    def _wake_in(self, seconds: float) -> None:
+        if self._stopping:
+            return
+        if self._timer is not None and self._timer.active():
+            if self._timer.getTime() <= self._means.timer.seconds() + seconds:
+                return
+            self._timer.cancel()
+        self._timer = self._means.timer.callLater(seconds, self.wake)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def _maybe_stopped(self) -> None:
+        if self._stopping and not self.active and not self._looking:
+            for stopped in self._stopped:
+                stopped.callback(None)
+            self._stopped.clear()

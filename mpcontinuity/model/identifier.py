@@ -43,6 +43,11 @@ class Identifiers:
         return int.from_bytes(drawn) >> 16 - _NODE_BITS
 
 
+def first_at(time: int) -> int:
+    """The smallest id of a moment in µs: whatever was numbered since then is not below it."""
+    return max(time - _EPOCH, 0) << _NODE_BITS
+
+
 def show(identifier: int) -> str:
     """The 13 characters of an id."""
     return "".join(_ALPHABET[identifier >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))

@@ -1,0 +1,1 @@
+"""What passed through, kept for the retention of its domain."""

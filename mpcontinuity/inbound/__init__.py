@@ -1,0 +1,1 @@
+"""The SMTP door: ports 25, 587 and 465."""

@@ -1,0 +1,141 @@
+"""Live tracking: the rows of `track` as the contract shows them, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from mpcontinuity.model import identifier
+from mpcontinuity.model.address import BadAddress, parse
+from mpcontinuity.model.clock import iso
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+SCAN = 5_000  # rows that one transaction looks at
+MOST = 1_000  # rows of one page
+
+
+class Event(msgspec.Struct, frozen=True):
+    time: str
+    host: str
+    code: int
+    text: str
+
+
+class TrackRow(msgspec.Struct, frozen=True):
+    """One message and recipient. ``code`` and ``text`` are what decided ``status``."""
+
+    id: str
+    received: str
+    direction: str
+    sender: str
+    recipient: str
+    message_id: str
+    subject: str
+    size: int
+    status: str
+    continuity: bool
+    outcome: str | None
+    code: int
+    text: str
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What is None or empty does not filter. Addresses are compared without case, Message-IDs without brackets."""
+
+    domain: int | None = None
+    recipient: str = ""
+    sender: str = ""
+    message_id: str = ""
+    status: str = ""
+    since: int = 0  # µs
+
+
+_CONDITIONS = """(:domain < 0 OR domain = :domain)
+    AND (:sender = '' OR lower(sender) = :sender)
+    AND (:bare = '' OR message_id IN (:bare, :bracketed))
+    AND (:status = '' OR status = :status)
+    AND received >= :since"""
+_COLUMNS = (
+    "id, received, direction, sender, recipient, message_id, subject, size, status, continuity, outcome, code, text,"
+    " events"
+)
+_PAGE_ENDS = Statement(
+    "SELECT min(id) FROM (SELECT id FROM tracking WHERE id < :before AND id >= :oldest ORDER BY id DESC LIMIT :scan)"
+    " AS page"
+)
+_PAGE = Statement(
+    f"SELECT {_COLUMNS} FROM tracking WHERE id < :before AND id >= :end AND {_CONDITIONS} ORDER BY id DESC LIMIT :limit"
+)
+_OF_RECIPIENT = Statement(
+    f"SELECT {_COLUMNS} FROM tracking WHERE recipient_key = :recipient AND id < :before AND {_CONDITIONS}"
+    " ORDER BY received DESC, id DESC LIMIT :limit"
+)
+_FIRST = 1 << 62
+
+_decode_events = msgspec.json.Decoder(list[tuple[int, str, int, str]]).decode
+
+
+async def newest(store: Store, filters: Filters, limit: int = 100) -> list[TrackRow]:
+    """Up to ``limit`` rows (at most MOST), newest first; in steps that keep no snapshot for long."""
+    limit = min(limit, MOST)
+    found: list[TrackRow] = []
+    before: int | None = _FIRST
+    while before is not None and len(found) < limit:
+        page, before = await store.read(partial(rows, filters=filters, before=before, limit=limit - len(found)))
+        found += page
+    return found
+
+
+def rows(
+    tx: Transaction, filters: Filters, before: int = _FIRST, limit: int = MOST
+) -> tuple[list[TrackRow], int | None]:
+    """Rows below the id ``before``, newest first, and the ``before`` of what was not looked at yet; None: nothing."""
+    bare = filters.message_id.strip("<>")
+    conditions = {
+        "domain": -1 if filters.domain is None else filters.domain,
+        "sender": filters.sender.lower(),
+        "bare": bare,
+        "bracketed": f"<{bare}>",
+        "status": filters.status,
+        "since": filters.since,
+    }
+    if filters.recipient:
+        found = tx.all(_OF_RECIPIENT, recipient=_key(filters.recipient), before=before, limit=limit, **conditions)
+        return [_shown(row) for row in found], None
+    end = tx.value(_PAGE_ENDS, before=before, oldest=identifier.first_at(filters.since), scan=SCAN)
+    if end is None:
+        return [], None
+    found = tx.all(_PAGE, before=before, end=end, limit=limit, **conditions)
+    return [_shown(row) for row in found], found[-1][0] if len(found) == limit else end
+
+
+def _key(recipient: str) -> str:
+    try:
+        return parse(recipient).key
+    except BadAddress:
+        return recipient.lower()
+
+
+def _shown(row: tuple[int, int, str, str, str, str, str, int, str, int, str, int, str, str]) -> TrackRow:
+    return TrackRow(
+        id=identifier.show(row[0]),
+        received=iso(row[1]),
+        direction=row[2],
+        sender=row[3],
+        recipient=row[4],
+        message_id=row[5],
+        subject=row[6],
+        size=row[7],
+        status=row[8],
+        continuity=bool(row[9]),
+        outcome=row[10] or None,
+        code=row[11],
+        text=row[12],
+        events=[Event(iso(time), host, code, text) for time, host, code, text in _decode_events(row[13])],
+    )

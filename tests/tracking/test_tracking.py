@@ -1,0 +1,109 @@
+import pytest
+
+from mpcontinuity.model import identifier
+from mpcontinuity.model.events import DEFERRED, DELIVERED, REJECTED, TrackingEvent
+from mpcontinuity.store.store import Store
+from mpcontinuity.tracking import listing, record
+from mpcontinuity.tracking.listing import Filters, TrackRow
+from mpcontinuity.tracking.record import NewRow
+from tests.fakes.clock import START, ManualClock
+from tests.fakes.stores import result
+
+
+def put(store: Store, **values: object) -> None:
+    row = {"domain": 1, "received": store.clock.now(), "direction": "inbound", "status": DELIVERED} | values
+    result(store.run(lambda tx: record.record(tx, NewRow(**row))))  # type: ignore[arg-type]
+
+
+def listed(store: Store, limit: int = 100, **filters: object) -> list[TrackRow]:
+    return result(listing.newest(store, Filters(**filters), limit))  # type: ignore[arg-type]
+
+
+def test_a_row_is_shown_as_the_contract_says(store: Store) -> None:
+    put(
+        store,
+        sender="a@example.net",
+        recipient="B@example.org",
+        recipient_key="b@example.org",
+        message_id="<1@x>",
+        subject="Überfall",
+        size=7,
+        status=DEFERRED,
+        continuity=True,
+        outcome="owed",
+        code=444,
+        text="Redirect because: down",
+        events=[TrackingEvent(START, "continuityservice", 444, "Redirect because: down")],
+        owed=5,
+    )
+    (row,) = listed(store)
+    assert len(row.id) == 13
+    assert row.received == "2026-09-21T14:13:20+00:00"
+    assert (row.status, row.outcome, row.continuity, row.code, row.subject) == (
+        "deferred",
+        "owed",
+        True,
+        444,
+        "Überfall",
+    )
+    assert [(event.host, event.code) for event in row.events] == [("continuityservice", 444)]
+
+
+def test_redelivery_adds_its_events_to_the_row_and_the_status_stays(store: Store) -> None:
+    put(store, status=DEFERRED, outcome="owed", owed=5)
+    result(store.run(lambda tx: record.add_event(tx, 5, TrackingEvent(START, "home:25", 451, '4.3.0 "later"'))))
+    result(store.run(lambda tx: record.end_of_owed(tx, 5, "delivered", TrackingEvent(START, "home:25", 250, "ok"))))
+    (row,) = listed(store)
+    assert (row.status, row.outcome) == ("deferred", "delivered")
+    assert [(event.code, event.text) for event in row.events] == [(451, '4.3.0 "later"'), (250, "ok")]
+    result(store.run(lambda tx: record.reopen_owed(tx, 5, TrackingEvent(START, "", 0, "Reopened"))))
+    assert listed(store)[0].outcome == "owed"
+
+
+def test_what_was_not_owed_has_no_outcome(store: Store) -> None:
+    put(store)
+    assert listed(store)[0].outcome is None
+
+
+@pytest.mark.parametrize(
+    ("filters", "subjects"),
+    [
+        ({}, ["three", "two", "one"]),
+        ({"recipient": "B@example.org"}, ["two", "one"]),
+        ({"sender": "A@example.NET"}, ["one"]),
+        ({"message_id": "m2@x"}, ["two"]),
+        ({"message_id": "<m2@x>"}, ["two"]),
+        ({"status": REJECTED}, ["three"]),
+        ({"since": START + 20_000_000}, ["three"]),
+        ({"domain": 1}, ["two", "one"]),
+        ({"recipient": "b@example.org", "domain": 2}, []),
+    ],
+)
+def test_filters_leave_what_they_name(
+    store: Store, clock: ManualClock, filters: dict[str, object], subjects: list[str]
+) -> None:
+    put(store, subject="one", sender="a@example.net", recipient_key="b@example.org", message_id="<m1@x>")
+    clock.advance(10)
+    put(store, subject="two", recipient_key="b@example.org", message_id="<m2@x>")
+    clock.advance(10)
+    put(store, subject="three", status=REJECTED, domain=2)
+    assert [row.subject for row in listed(store, **filters)] == subjects
+
+
+def test_newest_first_holds_across_the_steps_of_a_long_scan(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "SCAN", 3)
+    for number in range(10):
+        put(store, subject=str(number), status=REJECTED if number % 4 == 0 else DELIVERED)
+    assert [row.subject for row in listed(store, status=REJECTED)] == ["8", "4", "0"]
+    assert [row.subject for row in listed(store, limit=5)] == ["9", "8", "7", "6", "5"]
+    assert [row.subject for row in listed(store, limit=2, status=REJECTED)] == ["8", "4"]
+
+
+def test_old_rows_expire_and_those_still_owed_stay(store: Store, clock: ManualClock) -> None:
+    put(store, subject="old")
+    put(store, subject="owed", outcome="owed")
+    clock.advance(10)
+    put(store, subject="new")
+    before = identifier.first_at(START + 5_000_000)
+    assert result(store.run(lambda tx: record.expire(tx, before))) == 1
+    assert [row.subject for row in listed(store)] == ["new", "owed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.model.address import Address
@@ -36,7 +36,6 @@ _HOLDER = Statement(
     "SELECT account.id, account.address, address.alias "
     "FROM address JOIN account ON account.id = address.account WHERE address.key = :key"
 )
-_ALIASES = Statement("SELECT key FROM address WHERE account = :account AND alias = 1 ORDER BY key")
 _REMOVE_ALIAS = Statement("DELETE FROM address WHERE key = :key AND account = :account AND alias = 1")
 _SET_STATUS = Statement("UPDATE account SET status = :status WHERE id = :id")
 _SET_OPT_IN = Statement("UPDATE account SET opt_in = :opt_in WHERE id = :id")
@@ -48,6 +47,30 @@ _SET_PASSWORD = Statement(
 )
 _PASSWORD = Statement("SELECT password FROM account WHERE id = :id")
 _FORGET_ADDRESSES = Statement("DELETE FROM address WHERE account = :account")
+
+
+_LISTING = Statement(
+    f"SELECT {_COLUMNS}, account.source, "
+    "(SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE mailbox.account = account.id) "
+    "FROM account WHERE account.status <> 'removed' AND (:domain = 0 OR account.domain = :domain) "
+    "AND account.address > :after ORDER BY account.address LIMIT :step"
+)
+_LISTED = Statement(
+    f"SELECT {_COLUMNS}, account.source, "
+    "(SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE mailbox.account = account.id) "
+    "FROM account WHERE account.id = :id"
+)
+_ALIASES_OF = Statement("SELECT account, key FROM address WHERE alias = 1 AND account IN [:accounts] ORDER BY key")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A user as `user list` shows them; ``messages`` are those in all their mailboxes."""
+
+    user: User
+    aliases: list[str]
+    source: Source
+    messages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +97,31 @@ def find(tx: Transaction, address: Address) -> User | None:
         if row[0] == address.key or len(rows) == 1:
             return User(row[1], row[2], row[3], row[4], row[5], bool(row[6]))
     return None
+
+
+def find_exactly(tx: Transaction, address: Address) -> User | None:
+    """The user whose own address or alias it is, with its tag."""
+    rows = tx.all(_BY_KEYS, key=address.key, untagged=address.key)
+    return User(rows[0][1], rows[0][2], rows[0][3], rows[0][4], rows[0][5], bool(rows[0][6])) if rows else None
+
+
+def listing(tx: Transaction, domain: int = 0, after: str = "", step: int = 500) -> list[Listed]:
+    """The next ``step`` by address. ``domain`` 0: of all."""
+    return _listed(tx, tx.all(_LISTING, domain=domain, after=after, step=step))
+
+
+def listed(tx: Transaction, user: User) -> Listed:
+    return _listed(tx, tx.all(_LISTED, id=user.id))[0]
+
+
+def _listed(tx: Transaction, rows: list[tuple[Any, ...]]) -> list[Listed]:
+    aliases: dict[int, list[str]] = {row[0]: [] for row in rows}
+    for account, key in tx.all(_ALIASES_OF, accounts=list(aliases)):
+        aliases[account].append(key)
+    return [
+        Listed(User(row[0], row[1], row[2], row[3], row[4], bool(row[5])), aliases[row[0]], row[6], row[7])
+        for row in rows
+    ]
 
 
 def add_user(
@@ -119,10 +167,6 @@ def _refuse_taken(tx: Transaction, address: Address) -> None:
     if holder is not None:
         what = f"is an alias of {holder[1]}" if holder[2] else "is a user"
         raise Refused(f"{address}: {what} already; choose another address or remove that first")
-
-
-def aliases(tx: Transaction, user: User) -> list[str]:
-    return [row[0] for row in tx.all(_ALIASES, account=user.id)]
 
 
 def add_alias(tx: Transaction, user: User, alias: Address) -> None:
@@ -173,12 +217,12 @@ def deactivate(tx: Transaction, user: User) -> None:
     _changed(tx, user)
 
 
-def forget(tx: Transaction, user: User) -> None:
+def forget(tx: Transaction, account: int, domain: int) -> None:
     """Removal begins: from here on no address leads to the user, and nobody can log in as them."""
-    tx.run(_FORGET_ADDRESSES, account=user.id)
-    tx.run(_SET_STATUS, id=user.id, status=REMOVED)
-    tx.run(_SET_PASSWORD, id=user.id, password="")
-    _changed(tx, user)
+    tx.run(_FORGET_ADDRESSES, account=account)
+    tx.run(_SET_PASSWORD, id=account, password="")
+    tx.run(_SET_STATUS, id=account, status=REMOVED)
+    tx.announce(AccountsChanged(domain, account))
 
 
 def _changed(tx: Transaction, user: User) -> None:

@@ -6,6 +6,8 @@ import re
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
+from mpcontinuity.model.settings import Listen
+
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _HOST_PORT = re.compile(r"\[([^]]+)\](?::(\d{1,5}))?|([^:\[\]]+)(?::(\d{1,5}))?|([0-9A-Fa-f:.]+)")
@@ -69,3 +71,15 @@ def endpoint_fields(text: str) -> list[str]:
         else:
             fields[-1] += escaped or plain
     return fields
+
+
+def listeners(doors: Listen) -> list[tuple[str, int]]:
+    """Interface (empty: all) and port of every TCP endpoint."""
+    places = []
+    for door in doors.__struct_fields__:
+        for endpoint in getattr(doors, door):
+            kind, *fields = endpoint_fields(endpoint)
+            if kind in ("tcp", "tcp6"):
+                options = dict(field.partition("=")[::2] for field in fields[1:])
+                places.append((options.get("interface", ""), int(fields[0].removeprefix("port="))))
+    return places

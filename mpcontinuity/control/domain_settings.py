@@ -1,0 +1,162 @@
+"""A domain's settings as they are written: ``KEY=VALUE`` read, checked, explained and shown."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from mpcontinuity.control.operation import moment
+from mpcontinuity.model import hosts
+from mpcontinuity.model.clock import iso
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.settings import DomainSettings
+
+HOME_PORT = 25
+_ON = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """``read`` raises ValueError, with a message where ``allowed`` says too little."""
+
+    field: str
+    allowed: str
+    about: str
+    read: Callable[[str], Any]
+
+
+def _switch(text: str) -> bool:
+    if text.lower() not in _ON:
+        raise ValueError
+    return _ON[text.lower()]
+
+
+def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError
+        return text
+
+    return read
+
+
+def _number(high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= high):
+            raise ValueError
+        return int(text)
+
+    return read
+
+
+def _homes(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_home(part.strip()) for part in text.split(",")))
+
+
+def _home(text: str) -> str:
+    host, port = hosts.split(text, HOME_PORT)
+    if not hosts.is_hostname(host) and not (":" in host and hosts.is_hostname(f"[{host}]")):
+        raise ValueError(f'"{text}": not a host name or address')
+    if not 1 <= port <= 65535:
+        raise ValueError(f'"{text}": the port must be 1 to 65535')
+    return f"[{host.lower()}]:{port}" if ":" in host else f"{host.lower()}:{port}"
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    return tuple(hosts.network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _route(text: str) -> str:
+    if text and not hosts.is_route(text):
+        raise ValueError
+    return text
+
+
+_ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
+    "home": ("host[:port], with commas between several", "the home servers, in order of preference", _homes),
+    "home-tls": ("", "TLS to the home server", None),
+    "continuity": ("", "off makes the domain a plain relay", None),
+    "mode": ("", "continuity for all users now (enabled), for those who opt in, or in an outage only", None),
+    "bounce-policy": ("", "whether senders hear of redeliveries that failed", None),
+    "relay-check": ("", "on: an address that the home server accepts becomes a user", None),
+    "redirect-on": ("", "outage: policy refusals (4.2.x, 4.7.x, 4.1.8) go to the client as home gave them", None),
+    "unregistered": ("", "hold: what home took in the last 30 days is owed in an outage without a mailbox", None),
+    "sent-to-home": ("", "whether the home server gets a copy of what users send", None),
+    "pop3-delete": ("", "what POP3's DELE means", None),
+    "retention-days": ("0 to 36500", "how long messages are archived; 0: not at all", _number(36500)),
+    "alert-hour": ("a number, 0 is off", "errors within an hour that alert", _number(999_999_999)),
+    "alert-day": ("a number, 0 is off", "errors within a day that alert", _number(999_999_999)),
+    "outbound-route": ('"mx", "smtp://[user:password@]host[:port]" or empty', "as [outbound] route", _route),
+    "home-networks": (
+        'networks as "192.0.2.0/24", with commas between several',
+        "who may send the domain's outbound mail by port 25 without AUTH",
+        _networks,
+    ),
+}
+
+
+def _settings() -> dict[str, Setting]:
+    hints = get_type_hints(DomainSettings)
+    table = {}
+    for key, (allowed, about, read) in _ABOUT.items():
+        field = key.replace("-", "_")
+        if get_origin(hints[field]) is Literal:
+            choices = get_args(hints[field])
+            table[key] = Setting(field, ", ".join(choices), about, _one_of(choices))
+        elif hints[field] is bool:
+            table[key] = Setting(field, "on or off", about, _switch)
+        else:
+            assert read is not None
+            table[key] = Setting(field, allowed, about, read)
+    return table
+
+
+SETTINGS = _settings()
+
+
+def change(settings: DomainSettings, given: Mapping[str, str], until: str | None, now: int) -> DomainSettings:
+    """The settings with what is ``given``. Raises Refused for the first that will not do.
+
+    ``until`` ends the mode that is given with it; a mode without it has no end.
+    """
+    fields: dict[str, Any] = {}
+    for key, text in given.items():
+        setting = SETTINGS.get(key)
+        if setting is None:
+            near = difflib.get_close_matches(key, SETTINGS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SETTINGS)}"
+            raise Refused(f"{key}: no such setting; {hint}")
+        try:
+            fields[setting.field] = setting.read(text)
+        except ValueError as error:
+            raise Refused(f"{key}: {error}" if str(error) else f'{key}: "{text}": must be {setting.allowed}') from None
+    if "mode" in fields:
+        fields["mode_until"] = 0
+    if until is not None:
+        if fields.get("mode", settings.mode) == "disabled":
+            raise Refused("until: is the end of mode=optional or mode=enabled; give one of them")
+        fields["mode_until"] = moment(until, now, ahead=True)
+        if fields["mode_until"] <= now:
+            raise Refused(f'until: "{until}": is in the past')
+    return msgspec.structs.replace(settings, **fields)
+
+
+def show(settings: DomainSettings) -> dict[str, Any]:
+    """As JSON: the home servers in one string as they are given, switches as booleans, times as ISO 8601."""
+    shown: dict[str, Any] = {key: getattr(settings, setting.field) for key, setting in SETTINGS.items()}
+    shown["home"] = ",".join(settings.home)
+    shown["home-networks"] = ",".join(settings.home_networks)
+    if settings.outbound_route:
+        shown["outbound-route"] = _without_password(settings.outbound_route)
+    shown["mode-until"] = iso(settings.mode_until) if settings.mode_until else None
+    return shown
+
+
+def _without_password(route: str) -> str:
+    scheme, mark, rest = route.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    return f"{scheme}{mark}{credentials.partition(':')[0]}:…@{host}" if at else route

@@ -1,0 +1,138 @@
+"""Users from a CSV file, with an account of what became of each line."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import msgspec
+
+from mpcontinuity.accounts import domains, users
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.users import parse_address, refuse_foreign
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.store.transaction import Transaction
+
+COLUMNS = ("address", "name", "aliases", "password")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A line of the file; an empty ``error`` where it could be read. ``aliases`` are separated by semicolons."""
+
+    number: int
+    address: str = ""
+    name: str = ""
+    aliases: tuple[str, ...] = ()
+    password: str = ""
+    error: str = ""
+
+
+class Done(msgspec.Struct, frozen=True):
+    """``result`` is added, updated, unchanged or refused; ``text`` says why."""
+
+    line: int
+    address: str
+    result: str
+    text: str = ""
+
+
+def lines(text: str) -> Iterator[Line]:
+    """The lines of the file. The columns are those of its first line, or ``COLUMNS`` where that is no heading."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=_delimiter(text), strict=True)
+    columns: Sequence[str] = COLUMNS
+    seen: dict[str, int] = {}
+    first = True
+    try:
+        for cells in reader:
+            number = reader.line_num
+            names = tuple(cell.strip().lower() for cell in cells)
+            if first and "address" in names:
+                columns = names
+            elif any(names):
+                yield _line(number, columns, cells, seen)
+            first = False
+    except csv.Error as error:
+        yield Line(reader.line_num, error=f"not CSV from here on: {error}")
+
+
+def _delimiter(text: str) -> str:
+    """A comma, or the semicolon that spreadsheets write in some countries: only a heading tells it."""
+    heading = text.split("\n", 1)[0].lower()
+    return ";" if "address" in heading and ";" in heading and "," not in heading else ","
+
+
+def _line(number: int, columns: Sequence[str], cells: Sequence[str], seen: dict[str, int]) -> Line:
+    if len(cells) > len(columns):
+        return Line(number, cells[0].strip(), error=f"{len(cells)} columns, at most {len(columns)} are expected")
+    fields = dict(zip(columns, cells, strict=False))
+    address = fields.get("address", "").strip()
+    before = seen.setdefault(address.lower(), number)
+    if before != number:
+        return Line(number, address, error=f"the same address as in line {before}")
+    return Line(
+        number,
+        address,
+        fields.get("name", "").strip(),
+        tuple(alias.strip() for alias in fields.get("aliases", "").split(";") if alias.strip()),
+        fields.get("password", ""),
+    )
+
+
+async def take(control: Control, lines: list[Line]) -> list[Done]:
+    """Registers who is new and brings those who are known up to date: name, aliases and password that are given."""
+    return [await _take(control, line) for line in lines]
+
+
+async def _take(control: Control, line: Line) -> Done:
+    try:
+        if line.error:
+            raise Refused(line.error)
+        return await _register(control, line)
+    except Refused as refused:
+        return Done(line.number, line.address, "refused", str(refused))
+
+
+async def _register(control: Control, line: Line) -> Done:
+    address = parse_address(line.address)
+    aliases = [parse_address(alias) for alias in line.aliases]
+    refuse_foreign(address.domain, aliases)
+    hashed = await control.compute(partial(control.passwords.hash, line.password)) if line.password else ""
+
+    def work(tx: Transaction) -> Done:
+        domain = domains.known(tx, address.domain)
+        user = users.find_exactly(tx, address)
+        if user is not None:
+            changed = _update(tx, user, line, aliases, hashed)
+            return Done(line.number, line.address, "updated" if changed else "unchanged", ", ".join(changed))
+        user = users.add_user(
+            tx,
+            domain=domain.id,
+            address=address,
+            name=line.name,
+            aliases=aliases,
+            password_hash=hashed,
+            source="import",
+        )
+        return Done(line.number, line.address, "added", user.status)
+
+    return await control.store.run(work)
+
+
+def _update(tx: Transaction, user: users.User, line: Line, aliases: Sequence[Address], hashed: str) -> list[str]:
+    """What was changed."""
+    changed = []
+    if line.name and line.name != user.name:
+        users.set_name(tx, user, line.name)
+        changed.append("name")
+    have = users.listed(tx, user).aliases
+    for alias in aliases:
+        if alias.key not in have:
+            users.add_alias(tx, user, alias)
+            changed.append(f"alias {alias}")
+    if hashed:
+        users.set_password(tx, user, hashed)
+        changed.append("password")
+    return changed

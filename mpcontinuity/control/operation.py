@@ -1,0 +1,79 @@
+"""What an operation has to work with, and how one is called by name with arguments from outside."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, get_type_hints
+
+import msgspec
+
+from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.model.clock import SECOND, from_iso
+from mpcontinuity.model.durations import parse
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.randomness import Randomness
+from mpcontinuity.model.settings import Settings
+from mpcontinuity.store.store import Store
+
+T = TypeVar("T")
+
+
+class Compute(Protocol):
+    """Runs what is slow or blocks (hashing, a name lookup) beside the reactor. Raises Temporary when too much waits."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """``by``: who asks, as tracking will show it. ``listening``: our listeners, none of which may be a home.
+
+    Hosts of ``listening`` are as configured: empty, or an address.
+    """
+
+    store: Store
+    settings: Settings
+    passwords: Passwords
+    compute: Compute
+    randomness: Randomness
+    listening: Callable[[], list[tuple[str, int]]]
+    by: str = "an administrator"
+
+
+class Operation:
+    """A coroutine function of (control, **arguments); arguments and result are JSON's values."""
+
+    def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
+        self.function = function
+        hints = get_type_hints(function)
+        fields: list[Any] = []
+        for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
+            required = parameter.default is inspect.Parameter.empty
+            fields.append((name, hints[name]) if required else (name, hints[name], parameter.default))
+        self.arguments = msgspec.defstruct(function.__name__, fields, forbid_unknown_fields=True, kw_only=True)
+
+    async def __call__(self, control: Control, arguments: Mapping[str, Any]) -> Any:
+        """Raises Refused, also for arguments that are none of its own."""
+        try:
+            checked = msgspec.convert(arguments, self.arguments)
+        except msgspec.ValidationError as error:
+            raise Refused(str(error)) from None
+        return await self.function(control, **msgspec.structs.asdict(checked))
+
+
+def moment(text: str, now: int, *, ahead: bool = False) -> int:
+    """µs of an ISO 8601 time, or of a duration before ``now`` (after it, where ``ahead``). Raises Refused."""
+    try:
+        seconds = parse(text)
+    except ValueError:
+        pass
+    else:
+        return now + round(seconds * SECOND) * (1 if ahead else -1)
+    try:
+        return from_iso(text)
+    except (ValueError, OverflowError):
+        raise Refused(
+            f'"{text}": not a time, as "2026-11-22T08:00:00+01:00", "2026-11-22", or a duration as "24h"'
+        ) from None

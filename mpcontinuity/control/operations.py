@@ -1,0 +1,41 @@
+"""The operations by the names under which control socket, command line and API ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from mpcontinuity.control import administrators, domains, imports, mail, users
+from mpcontinuity.control.operation import Operation
+
+_FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "domain add": domains.add,
+    "domain set": domains.set_,
+    "domain list": domains.list_,
+    "domain show": domains.show,
+    "domain remove": domains.remove,
+    "user add": users.add,
+    "user import": imports.take,
+    "user list": users.list_,
+    "user show": users.show,
+    "user remove": users.remove,
+    "user activate": users.activate,
+    "user deactivate": users.deactivate,
+    "user password": users.password,
+    "user alias add": users.alias_add,
+    "user alias remove": users.alias_remove,
+    "user continuity": users.continuity,
+    "status": mail.status,
+    "report": mail.report,
+    "track": mail.track,
+    "queue list": mail.queue_list,
+    "queue retry": mail.queue_retry,
+    "queue remove": mail.queue_remove,
+    "admin add": administrators.add,
+    "admin first": administrators.first,
+    "admin list": administrators.list_,
+    "admin remove": administrators.remove,
+    "admin password": administrators.password,
+    "admin token": administrators.token,
+}
+OPERATIONS = {name: Operation(function) for name, function in _FUNCTIONS.items()}

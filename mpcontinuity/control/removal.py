@@ -1,0 +1,72 @@
+"""Letting go of what is owed and stored, in steps that do not hold up mail."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mpcontinuity.control.operation import Control
+from mpcontinuity.mailbox import change, mailboxes
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.queue import listing
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+_OPEN = "state IN ('owed', 'claimed', 'in_flight', 'in_doubt')"
+_COUNT = Statement(
+    f"SELECT COUNT(*) FROM owed WHERE {_OPEN} "
+    "AND (:domain = 0 OR domain = :domain) AND (:account = 0 OR account = :account)"
+)
+_FORGET_OWED = Statement(
+    "DELETE FROM owed WHERE id IN (SELECT id FROM owed WHERE account = :account AND ended > 0 LIMIT 500)"
+)
+_HAS_LEDGER = Statement(
+    "SELECT 1 FROM account WHERE id = :account "
+    "AND (taken_in > 0 OR EXISTS (SELECT 1 FROM owed WHERE account = :account))"
+)
+_DELETE = Statement("DELETE FROM account WHERE id = :account")
+
+
+def open_rows(tx: Transaction, *, domain: int = 0, account: int = 0) -> int:
+    """How much is owed to a domain's home server, or of one user."""
+    return int(tx.value(_COUNT, domain=domain, account=account))
+
+
+def refuse_owed(count: int, whom: str, name: str) -> None:
+    """Raises Refused while there is any."""
+    if count:
+        messages = "1 message is" if count == 1 else f"{count} messages are"
+        raise Refused(
+            f"{name}: {messages} still owed to {whom}; wait until `mpcontinuity queue list` is empty, "
+            "or use --force to release them"
+        )
+
+
+async def release(control: Control, domain: int, *, account: int = 0) -> None:
+    """Every open row ends as released, by the administrator."""
+    step = partial(listing.release_all, domain=domain, by=control.by, account=account)
+    while await control.store.run(step, bulk=True):
+        pass
+
+
+def _forget_owed(tx: Transaction, account: int) -> bool:
+    return tx.run(_FORGET_OWED, account=account) > 0
+
+
+async def erase(control: Control, account: int, *, rows_too: bool = False) -> None:
+    """The mailboxes of a user whom no address leads to any more, and the row itself.
+
+    The row stays where the ledger has something to say about it, unless ``rows_too``. Can be done again after a crash.
+    """
+    store = control.store
+    for info in await store.read(partial(mailboxes.listing, account=account)):
+        while await store.run(partial(change.empty, mailbox=info.id), bulk=True):
+            pass
+    await store.run(partial(mailboxes.delete_all, account=account))
+    while rows_too and await store.run(partial(_forget_owed, account=account), bulk=True):
+        pass
+
+    def forget(tx: Transaction) -> None:
+        if rows_too or tx.one(_HAS_LEDGER, account=account) is None:
+            tx.run(_DELETE, account=account)
+
+    await store.run(forget)

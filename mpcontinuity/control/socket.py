@@ -1,0 +1,90 @@
+"""The control socket: ``data_dir/control.sock``, a JSON object per line and request, one per answer, in order.
+
+Request: ``{"operation": "domain show", "arguments": {"name": "example.org"}, "by": "root"}``.
+Answer: ``{"result": …}`` or ``{"refused": "one line"}``. Whoever can open the socket is an administrator: its folder is
+0700, itself 0600.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.basic import LineOnlyReceiver
+
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.operations import OPERATIONS
+from mpcontinuity.model.errors import Refused, Stopping, Temporary
+
+SOCKET = "control.sock"
+
+_log = Logger()
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    operation: str
+    arguments: dict[str, Any] = {}
+    by: str = "an administrator"
+
+
+_request = msgspec.json.Decoder(Request)
+
+
+async def answer(control: Control, line: bytes) -> bytes:
+    """The line that answers a request; never raises."""
+    try:
+        request = _request.decode(line)
+        operation = OPERATIONS.get(request.operation)
+        if operation is None:
+            raise Refused(f"{request.operation}: this server has no such operation; is its version older?")
+        result = await operation(replace(control, by=request.by), request.arguments)
+        return msgspec.json.encode({"result": result})
+    except (Refused, msgspec.MsgspecError) as error:
+        return msgspec.json.encode({"refused": str(error)})
+    except Stopping:
+        return msgspec.json.encode({"refused": "the server shuts down; try again when it runs"})
+    except Temporary as error:
+        return msgspec.json.encode({"refused": f"cannot be done now: {error}; try again later"})
+    except Exception as error:
+        _log.failure("control operation failed")
+        return msgspec.json.encode({"refused": f"failed inside the server ({type(error).__name__}); its log says more"})
+
+
+class ControlProtocol(LineOnlyReceiver):
+    """One client. Requests on a connection are answered one after the other."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = 16 * 1024 * 1024
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._waiting: list[bytes] = []
+        self._busy = False
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        self._waiting.append(line)
+        if not self._busy:
+            self._busy = True
+            Deferred.fromCoroutine(self._work())
+
+    async def _work(self) -> None:
+        while self._waiting:
+            line = await answer(self._control, self._waiting.pop(0))
+            if self.transport is not None:
+                self.sendLine(line)  # type: ignore[no-untyped-call]
+        self._busy = False
+
+
+class ControlFactory(Factory):
+    noisy = False
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:  # noqa: N802
+        return ControlProtocol(self._control)

@@ -1,0 +1,184 @@
+"""Registering users, their aliases and passwords, and letting them go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts.users import Listed, User
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.removal import erase, open_rows, refuse_owed, release
+from mpcontinuity.model.address import Address, BadAddress, parse
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.store.transaction import Transaction
+
+
+async def add(
+    control: Control,
+    address: str,
+    name: str = "",
+    aliases: list[str] | None = None,
+    password: str | None = None,
+    inactive: bool = False,
+) -> Any:
+    """A registered user: active with a password, pending without one. Shows it."""
+    theirs = parse_address(address)
+    others = [parse_address(alias) for alias in aliases or ()]
+    hashed = await _hash(control, password) if password is not None else ""
+
+    def work(tx: Transaction) -> Any:
+        domain = domains.known(tx, theirs.domain)
+        refuse_foreign(domain.name, others)
+        user = users.add_user(
+            tx,
+            domain=domain.id,
+            address=theirs,
+            name=name,
+            aliases=others,
+            password_hash=hashed,
+            status="inactive" if inactive else None,
+        )
+        return row(users.listed(tx, user))
+
+    return await control.store.run(work)
+
+
+async def list_(control: Control, domain: str | None = None) -> Any:
+    wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
+    rows: list[Any] = []
+    after = ""
+    while step := await control.store.read(partial(users.listing, domain=wanted, after=after)):
+        rows += map(row, step)
+        after = step[-1].user.address
+    return rows
+
+
+async def show(control: Control, address: str) -> Any:
+    def look(tx: Transaction) -> Any:
+        user = known(tx, address)
+        return {**row(users.listed(tx, user)), "continuity": "on" if user.opt_in else "off"}
+
+    return await control.store.read(look)
+
+
+async def remove(control: Control, address: str, force: bool = False) -> Any:
+    """With their mailboxes; the archive stays. Refused while mail is owed, unless forced."""
+
+    def begin(tx: Transaction) -> User:
+        user = known(tx, address)
+        if not force:
+            refuse_owed(open_rows(tx, account=user.id), "their home server", user.address)
+        users.forget(tx, user.id, user.domain)
+        return user
+
+    user = await control.store.run(begin)
+    await release(control, user.domain, account=user.id)
+    await erase(control, user.id)
+    return {"address": user.address, "removed": True}
+
+
+async def activate(control: Control, address: str) -> Any:
+    """Active again; pending as long as there is no password."""
+
+    def work(tx: Transaction) -> None:
+        users.activate(tx, known(tx, address))
+
+    await control.store.run(work)
+    return await show(control, address)
+
+
+async def deactivate(control: Control, address: str) -> Any:
+    """No longer registered: no login, no new mail into continuity. What is owed and stored stays."""
+
+    def work(tx: Transaction) -> None:
+        users.deactivate(tx, known(tx, address))
+
+    await control.store.run(work)
+    return await show(control, address)
+
+
+async def password(control: Control, address: str, password: str) -> Any:
+    hashed = await _hash(control, password)
+
+    def work(tx: Transaction) -> None:
+        users.set_password(tx, known(tx, address), hashed)
+
+    await control.store.run(work)
+    return await show(control, address)
+
+
+async def alias_add(control: Control, address: str, alias: str) -> Any:
+    other = parse_address(alias)
+
+    def work(tx: Transaction) -> None:
+        user = known(tx, address)
+        refuse_foreign(parse(user.address).domain, [other])
+        users.add_alias(tx, user, other)
+
+    await control.store.run(work)
+    return await show(control, address)
+
+
+async def alias_remove(control: Control, address: str, alias: str) -> Any:
+    other = parse_address(alias)
+
+    def work(tx: Transaction) -> None:
+        users.remove_alias(tx, known(tx, address), other)
+
+    await control.store.run(work)
+    return await show(control, address)
+
+
+async def continuity(control: Control, address: str, on: bool) -> Any:
+    """The opt-in of mode `optional`."""
+
+    def work(tx: Transaction) -> None:
+        users.set_opt_in(tx, known(tx, address), on)
+
+    await control.store.run(work)
+    return await show(control, address)
+
+
+def known(tx: Transaction, address: str) -> User:
+    """The user with that very address or alias. Raises Refused."""
+    parsed = parse_address(address)
+    user = users.find_exactly(tx, parsed)
+    if user is None:
+        raise Refused(f"{address}: no such user; `mpcontinuity user list --domain {parsed.domain}` shows them")
+    return user
+
+
+def parse_address(text: str) -> Address:
+    """Raises Refused for what could not receive mail here."""
+    try:
+        address = parse(text.strip())
+    except BadAddress as error:
+        raise Refused(f"{text}: not a mail address: {error}") from None
+    if address.relays:
+        raise Refused(f"{text}: addresses with %, ! or @ in the local part are refused from outside, so none is added")
+    return address
+
+
+def row(listed: Listed) -> dict[str, Any]:
+    """The contract's row of `user list`."""
+    return {
+        "address": listed.user.address,
+        "name": listed.user.name,
+        "status": listed.user.status,
+        "aliases": listed.aliases,
+        "source": listed.source,
+        "messages": listed.messages,
+    }
+
+
+def refuse_foreign(domain: str, aliases: Sequence[Address]) -> None:
+    """One user's mail is owed to one home server."""
+    for alias in aliases:
+        if alias.domain != domain:
+            raise Refused(f"{alias}: an alias must be an address of {domain}, the user's own domain")
+
+
+async def _hash(control: Control, password: str) -> str:
+    return await control.compute(partial(control.passwords.hash, password))

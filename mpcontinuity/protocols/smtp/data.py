@@ -1,0 +1,135 @@
+"""What follows DATA, in both directions: dots, the end of data, and the rules for lines (RFC 5321 §4.1.1.4, §4.5.2)."""
+
+from __future__ import annotations
+
+import re
+
+from mpcontinuity.model.reply import Reply
+
+BARE_LINE_END = Reply(550, "5.6.11", "Lines must end in CRLF: the message has a bare CR or LF")
+
+_END = b"\r\n.\r\n"
+_ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+class DataReader:
+    """Reads one message as it arrives: finds its end, undoes dot-stuffing, notices what is wrong with it.
+
+    Only CRLF.CRLF ends a message; every other mixture of CR, LF and dot is content, so that no two servers can
+    disagree about where it ends. From the first fault on the rest is read and dropped.
+    """
+
+    def __init__(self, message_size: int, line_length: int, normalise: bool = False) -> None:
+        self.size = 0  # of the content so far, dots undone
+        self.fault: Reply | None = None
+        self._message_size = message_size
+        self._line_length = line_length
+        self._normalise = normalise
+        # The longest end of what came that may be the beginning of the end of data. The CRLF before the first line
+        # is the one that ended the command DATA. CR and LF of it have been given out already, a dot has not.
+        self._tail = b"\r\n"
+        self._carriage_returns = self._line_feeds = self._pairs = 0
+        self._after_cr = False
+        self._line = 0  # octets so far of the line that is not yet complete
+
+    def feed(self, data: bytes, start: int = 0) -> tuple[bytes, int]:
+        """Content that is certain by now, and where in ``data`` the message ended, or -1.
+
+        ``start``: where the message's part of ``data`` begins.
+        """
+        tail = self._tail
+        stream = tail + data[start:]
+        emitted = min(len(tail), 2)
+        end = stream.find(_END)
+        if end < 0:
+            self._tail = _tail_of(stream)
+            content = stream[: len(stream) - max(0, len(self._tail) - 2)].replace(b"\r\n.", b"\r\n")[emitted:]
+            return self._checked(content, last=False), -1
+        content = stream[: end + 2].replace(b"\r\n.", b"\r\n")[emitted:]
+        return self._checked(content, last=True), end + len(_END) - len(tail) + start
+
+    def _checked(self, content: bytes, last: bool) -> bytes:
+        self.size += len(content)
+        if self.fault is not None:
+            return b""
+        if self._normalise:
+            content = self._normalised(content, last)
+        else:
+            self._count_line_ends(content)
+            even = self._pairs == self._line_feeds == self._carriage_returns
+            if not even and not (self._after_cr and not last and self._only_the_last_cr_is_open()):
+                self.fault = BARE_LINE_END
+        if self.size > self._message_size:
+            self.fault = Reply(552, "5.3.4", f"Message is larger than {self._message_size} octets")
+        elif self._has_long_line(content):
+            self.fault = Reply(554, "5.6.0", f"Message has a line longer than {self._line_length} octets")
+        return content if self.fault is None else b""
+
+    def _count_line_ends(self, content: bytes) -> None:
+        if not content:
+            return
+        # Three counts cost a tenth of a regular expression for bare CR and LF (design, 'Traps').
+        self._pairs += content.count(b"\r\n") + (self._after_cr and content[0] == 10)
+        self._line_feeds += content.count(b"\n")
+        self._carriage_returns += content.count(b"\r")
+        self._after_cr = content[-1] == 13
+
+    def _only_the_last_cr_is_open(self) -> bool:
+        return self._pairs == self._line_feeds == self._carriage_returns - 1
+
+    def _normalised(self, content: bytes, last: bool) -> bytes:
+        """Every CR, LF or CRLF as CRLF; a CR at the end of a piece waits for what follows it."""
+        if self._after_cr:
+            content = b"\r" + content
+        self._after_cr = not last and content.endswith(b"\r")
+        if self._after_cr:
+            content = content[:-1]
+        if content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
+            return content
+        return _ANY_LINE_END.sub(b"\r\n", content)
+
+    def _has_long_line(self, content: bytes) -> bool:
+        limit = self._line_length + 2  # its CRLF does not count
+        if self._line + len(content) <= limit:
+            last = content.rfind(b"\n")
+            self._line = self._line + len(content) if last < 0 else len(content) - last - 1
+            return False
+        # A line is too long where no LF lies in the octets that it may have: leap from one to the next.
+        start = -self._line
+        while start + limit < len(content):
+            line_feed = content.rfind(b"\n", max(start, 0), max(start + limit, 0))
+            if line_feed < 0:
+                return True
+            start = line_feed + 1
+        last = content.rfind(b"\n", max(start, 0))
+        self._line = len(content) - (last + 1 if last >= 0 else start)
+        return False
+
+
+def _tail_of(stream: bytes) -> bytes:
+    for length in (4, 3, 2, 1):
+        if stream.endswith(_END[:length]):
+            return _END[:length]
+    return b""
+
+
+class DotStuffer:
+    """Doubles the dot at the beginning of a line, over the whole stream: first line and chunk edges included."""
+
+    def __init__(self) -> None:
+        self._tail = b"\r\n"  # how the stream ended so far, as much as matters
+
+    def feed(self, data: bytes) -> bytes:
+        if not data:
+            return data
+        tail = self._tail
+        self._tail = b"\r\n" if data.endswith(b"\r\n") or (tail == b"\r" and data == b"\n") else data[-1:]
+        if tail == b"\r\n" and data[0] == 46:
+            data = b"." + data
+        elif tail == b"\r" and data.startswith(b"\n."):
+            data = b"\n." + data[1:]
+        return data.replace(b"\r\n.", b"\r\n..")
+
+    def finish(self) -> bytes:
+        """The final dot, on a line of its own."""
+        return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"

@@ -1,0 +1,479 @@
+"""The server's side of SMTP: bytes in, events out, replies in their order.
+
+A door feeds ``receive``, takes events from ``next_event`` until that is None, answers those that wait by ``reply``
+and sends ``to_send`` once per turn. While an event waits for its reply no other is given, so that pipelined commands
+are answered in order. Memory per connection, authenticated or not, is bounded by ``Limits.buffer``: a command line
+is kept until it is complete (at most ``Limits.command_line``), a message never; what arrives while an event waits is
+kept too, so that the door stops reading then (``reads``).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mpcontinuity.model.reply import Reply
+from mpcontinuity.protocols.smtp import command
+from mpcontinuity.protocols.smtp.command import BadCommand
+from mpcontinuity.protocols.smtp.data import DataReader
+from mpcontinuity.protocols.smtp.events import (
+    Auth,
+    AuthAnswer,
+    AuthCancelled,
+    Chunk,
+    Data,
+    Disconnect,
+    EndOfData,
+    Event,
+    Hello,
+    Mail,
+    Rcpt,
+    Reset,
+    StartTls,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may use up. Sizes in octets, line ends included."""
+
+    message_size: int = 52_428_800
+    line_length: int = 65_536
+    command_line: int = 2048  # RFC 5321 §4.5.3.1.4 asks for 512, more with extensions: SMTPUTF8, DSN and LIMITS fit
+    auth_line: int = 12_288  # RFC 4954 §4
+    buffer: int = 262_144  # what may wait behind a command that is being worked on
+    errors: int = 20  # refused commands until 421; a refusal by the door does not count
+    idle_commands: int = 100  # NOOP, RSET, VRFY, EXPN, HELP and EHLO without a message between them; more are errors
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What EHLO lists beside PIPELINING, SIZE, 8BITMIME and ENHANCEDSTATUSCODES."""
+
+    starttls: bool = False
+    auth: tuple[str, ...] = ()  # mechanisms; empty: no AUTH here or now
+    smtputf8: bool = True
+    dsn: bool = False
+    recipients: int = 0  # RFC 9422 LIMITS RCPTMAX; 0: not said
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The keywords that allow parameters of MAIL and RCPT."""
+        return frozenset(name for name, offered in (("SMTPUTF8", self.smtputf8), ("DSN", self.dsn)) if offered)
+
+
+_TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
+_TOO_MUCH_WAITS = Reply(421, "4.7.0", "Too much was sent without waiting for replies")
+_LONG_LINE = BadCommand(500, "5.5.2", "Command line too long")
+_BARE_LINE_FEED = BadCommand(500, "5.5.2", "Command lines end in CRLF")
+_REPLY_LINE = 500  # RFC 5321 §4.5.3.1.5: 512 octets with code and CRLF
+_MAX_REPLY_LINES = 40
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class ServerEngine:
+    """One connection. ``offers`` is the door's to change, before EHLO is read: after TLS, after AUTH."""
+
+    def __init__(self, hostname: str, limits: Limits | None = None, offers: Offers | None = None) -> None:
+        self.hostname = hostname
+        self.limits = limits or Limits()
+        self.offers = offers or Offers()
+        self.normalise_line_ends = False  # submission: bare CR and LF become CRLF instead of a refusal
+        self.closed = False
+        self.spoke_early = False  # sent something before the greeting
+        self.authenticated = False
+        self.tls = False
+        self.commands = 0  # how many lines were read: shows that a client went on after a reply
+        self._buffer = b""
+        self._position = 0  # what lies before it in the buffer has been read
+        self._discarding = False  # the rest of a command line that is too long
+        self._output: list[bytes] = []
+        self._greeted = False
+        self._waiting: Event | None = None
+        self._disconnect: str | None = None  # why, once closed and until told
+        self._challenged = False
+        self._stopping: Reply | None = None
+        self._data: DataReader | None = None
+        self._end_of_data: EndOfData | None = None  # comes after the last chunk
+        self._errors = 0
+        self._idle = 0
+        self._hello = ""
+        self._in_mail = False
+        self._smtputf8 = False
+        self._recipients = 0
+
+    @property
+    def offers(self) -> Offers:
+        return self._offers
+
+    @offers.setter
+    def offers(self, offers: Offers) -> None:
+        self._offers = offers
+        self._parameters = offers.parameters
+
+    @property
+    def reads(self) -> bool:
+        """Whether more should be read from the client now."""
+        return self._waiting is None and not self.closed
+
+    def greet(self, text: str = "ESMTP mpcontinuity") -> None:
+        self._greeted = True
+        self._send(Reply(220, "", f"{self.hostname} {text}"))
+
+    def receive(self, data: bytes) -> None:
+        if self.closed:
+            return
+        if not self._greeted and data:
+            self.spoke_early = True
+        rest = self._buffer[self._position :] if self._position < len(self._buffer) else b""
+        self._buffer, self._position = (rest + data if rest else data), 0
+        if len(self._buffer) > self.limits.buffer and not self.reads:
+            self.close(_TOO_MUCH_WAITS)
+
+    def next_event(self) -> Event | None:
+        """The next thing to do, or None: more must arrive first, or an event waits for its reply."""
+        event = self._work()
+        if event is None and self._disconnect is not None:
+            reason, self._disconnect = self._disconnect, None
+            return Disconnect(reason)
+        return event
+
+    def _work(self) -> Event | None:
+        while self._greeted and self._waiting is None and not self.closed:
+            if self._end_of_data is not None:
+                self._waiting, self._end_of_data = self._end_of_data, None
+                return self._waiting
+            if self._data is not None:
+                return self._read_data(self._data)
+            line = self._line()
+            if line is None:
+                break
+            event = self._execute(line)
+            if event is not None:
+                if event.waits:
+                    self._waiting = event
+                return event
+        return None
+
+    def reply(self, reply: Reply) -> None:
+        """Answers the event that waits. A 421 closes as well (RFC 5321 §3.8)."""
+        event, self._waiting = self._waiting, None
+        if event is None:
+            raise RuntimeError("no event waits for a reply")
+        self._send(reply)
+        if reply.code == 421:
+            self._close("421")
+        elif isinstance(event, Mail):
+            self._in_mail = reply.positive
+            self._smtputf8 = event.parameters.smtputf8
+        elif isinstance(event, Rcpt):
+            self._recipients += reply.positive
+        elif isinstance(event, Data):
+            self._answer_data(reply)
+        elif isinstance(event, EndOfData):
+            self._end_transaction()
+            self._idle = 0
+        elif isinstance(event, (Auth, AuthAnswer)):
+            self.authenticated = reply.code == 235
+            if reply.permanent:
+                self._count_error()
+
+    def challenge(self, challenge: bytes) -> None:
+        """Answers Auth or AuthAnswer by 334; the client's answer comes as AuthAnswer."""
+        if not isinstance(self._waiting, (Auth, AuthAnswer)):
+            raise RuntimeError("no authentication waits for a reply")
+        self._waiting = None
+        self._challenged = True
+        self._output.append(b"334 " + base64.b64encode(challenge) + b"\r\n")
+
+    def to_send(self) -> bytes:
+        output = b"".join(self._output)
+        self._output.clear()
+        return output
+
+    def stop(self, reply: Reply) -> None:
+        """The next command gets this 421 and the connection ends; a message that is arriving may end first."""
+        self._stopping = reply
+
+    def close(self, reply: Reply | None = None) -> None:
+        """Ends the connection now: a timeout, a shutdown. Disconnect is the next event."""
+        if not self.closed:
+            if reply is not None:
+                self._send(reply)
+            self._waiting = None
+            self._close(str(reply) if reply is not None else "closed")
+
+    def tls_started(self) -> None:
+        """TLS is on: all that was said before is forgotten (RFC 3207 §4.2)."""
+        self._buffer, self._position, self._discarding = b"", 0, False
+        self._hello = ""
+        self.tls = True
+        self.authenticated = False
+        self._end_transaction()
+
+    # Reading
+
+    def _line(self) -> bytes | None:
+        """The next command line without its line end, or None: incomplete, or the connection was closed over it."""
+        while not self.closed:
+            start = self._position
+            end = self._buffer.find(b"\n", start)
+            length = (end + 1 if end >= 0 else len(self._buffer)) - start
+            if length > self._line_limit(start):
+                self._discarding = True
+            if end < 0:
+                if self._discarding:
+                    self._position = len(self._buffer)
+                return None
+            self._position = end + 1
+            self.commands += 1
+            if self._discarding:
+                self._discarding = self._challenged = False
+                self._refuse(_LONG_LINE)
+            elif end == start or self._buffer[end - 1] != 13:
+                self._refuse(_BARE_LINE_FEED)
+            else:
+                return self._buffer[start : end - 1]
+        return None
+
+    def _line_limit(self, start: int) -> int:
+        if self._challenged or (self.offers.auth and self._buffer[start : start + 5].upper() == b"AUTH "):
+            return self.limits.auth_line
+        return self.limits.command_line
+
+    def _read_data(self, reader: DataReader) -> Event | None:
+        if self._position >= len(self._buffer):
+            return None
+        content, end = reader.feed(self._buffer, self._position)
+        if end < 0:
+            self._buffer, self._position = b"", 0
+            return Chunk(content) if content else None
+        self._position = end
+        self._data = None
+        self._end_of_data = EndOfData(reader.fault, reader.size)
+        return Chunk(content) if content else self._work()
+
+    # Commands
+
+    def _execute(self, line: bytes) -> Event | None:
+        if self._stopping is not None:
+            self.close(self._stopping)
+            return None
+        try:
+            if self._challenged:
+                return self._auth_answer(line)
+            verb, argument = command.split(line)
+            return _COMMANDS.get(verb, ServerEngine._unknown)(self, argument)
+        except BadCommand as error:
+            self._refuse(error)
+            return None
+
+    def _hello_extended(self, argument: str) -> Event:
+        event = self._hello_with(argument, extended=True)
+        lines = [self.hostname, "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
+        lines.append(f"SIZE {self.limits.message_size}")
+        offers = self.offers
+        if offers.starttls and not self.tls:
+            lines.append("STARTTLS")
+        if offers.auth:
+            lines.append("AUTH " + " ".join(offers.auth))
+        if offers.smtputf8:
+            lines.append("SMTPUTF8")
+        if offers.dsn:
+            lines.append("DSN")
+        if offers.recipients:
+            lines.append(f"LIMITS RCPTMAX={offers.recipients}")
+        self._send(Reply(250, "", "\n".join(lines)))
+        return event
+
+    def _hello_plain(self, argument: str) -> Event:
+        event = self._hello_with(argument, extended=False)
+        self._send(Reply(250, "", self.hostname))
+        return event
+
+    def _hello_with(self, argument: str, extended: bool) -> Event:
+        self._idle_command()
+        name = argument.partition(" ")[0]
+        if not name or not name.isascii() or not name.isprintable() or len(name) > 255:
+            raise BadCommand(501, "5.5.4", "Syntax: EHLO hostname")
+        self._hello = name
+        self._end_transaction()
+        return Hello(name, extended)
+
+    def _mail(self, argument: str) -> Event:
+        if not self._hello:
+            raise BadCommand(503, "5.5.1", "Send EHLO first")
+        if self._in_mail:
+            raise BadCommand(503, "5.5.1", "A transaction is open: send RSET to give it up")
+        return Mail(
+            *command.mail(
+                argument,
+                offers=self._parameters,
+                message_size=self.limits.message_size,
+                authenticates=bool(self.offers.auth) or self.authenticated,
+            )
+        )
+
+    def _rcpt(self, argument: str) -> Event:
+        if not self._in_mail:
+            raise BadCommand(503, "5.5.1", "Send MAIL first")
+        return Rcpt(*command.rcpt(argument, offers=self._parameters, hostname=self.hostname, smtputf8=self._smtputf8))
+
+    def _data_command(self, argument: str) -> Event:
+        if argument:
+            raise BadCommand(501, "5.5.4", "Syntax: DATA")
+        if not self._in_mail:
+            raise BadCommand(503, "5.5.1", "Send MAIL first")
+        if not self._recipients:
+            raise BadCommand(554, "5.5.1", "No valid recipients")
+        return Data()
+
+    def _answer_data(self, reply: Reply) -> None:
+        if reply.code == 354:
+            limits = self.limits
+            self._data = DataReader(limits.message_size, limits.line_length, self.normalise_line_ends)
+        elif self._position < len(self._buffer):
+            # DATA is the last of a group (RFC 2920 §3.1): what lies behind it is a message sent without waiting,
+            # and must not be run as commands.
+            self.close(Reply(421, "4.5.0", "Nothing may be sent behind DATA before its reply"))
+
+    def _starttls(self, argument: str) -> Event | None:
+        if argument:
+            raise BadCommand(501, "5.5.4", "Syntax: STARTTLS")
+        if not self.offers.starttls or self.tls:
+            raise BadCommand(503, "5.5.1", "STARTTLS is not available")
+        if self._position < len(self._buffer):
+            # Somebody injects commands before the handshake: they would run as if they came through TLS.
+            self._close("sent bytes behind STARTTLS")
+            return None
+        self._send(Reply(220, "2.0.0", "Ready to start TLS"))
+        return StartTls()
+
+    def _auth(self, argument: str) -> Event:
+        if not self.offers.auth:
+            if self.offers.starttls and not self.tls:
+                raise BadCommand(538, "5.7.11", "Send STARTTLS before AUTH")
+            raise BadCommand(503, "5.5.1", "AUTH is not available")
+        if self.authenticated or self._in_mail or not self._hello:
+            raise BadCommand(503, "5.5.1", "AUTH comes once, after EHLO and before MAIL")
+        mechanism, _, initial = argument.partition(" ")
+        mechanism = mechanism.upper()
+        if mechanism not in self.offers.auth:
+            raise BadCommand(504, "5.5.4", f"Mechanisms: {' '.join(self.offers.auth)}")
+        initial = initial.strip()
+        if not initial:
+            return Auth(mechanism, None)
+        return Auth(mechanism, b"" if initial == "=" else command.base64_strict(initial.encode()))
+
+    def _auth_answer(self, line: bytes) -> Event | None:
+        self._challenged = False
+        try:
+            if line == b"*":
+                raise BadCommand(501, "5.7.0", "Authentication cancelled")
+            return AuthAnswer(command.base64_strict(line))
+        except BadCommand as error:
+            self._refuse(error)
+            return None if self.closed else AuthCancelled()
+
+    def _rset(self, argument: str) -> Event:
+        if argument:
+            raise BadCommand(501, "5.5.4", "Syntax: RSET")
+        self._idle_command()
+        self._end_transaction()
+        self._send(Reply(250, "2.0.0", "Reset"))
+        return Reset()
+
+    def _noop(self, argument: str) -> None:
+        self._idle_command()
+        self._send(Reply(250, "2.0.0", "OK"))
+
+    def _vrfy(self, argument: str) -> None:
+        self._idle_command()
+        if not argument:
+            raise BadCommand(501, "5.5.4", "Syntax: VRFY address")
+        self._send(Reply(252, "2.5.0", "Cannot verify; send the message and see"))
+
+    def _expn(self, argument: str) -> None:
+        self._idle_command()
+        raise BadCommand(502, "5.5.1", "Lists are not shown")
+
+    def _help(self, argument: str) -> None:
+        self._idle_command()
+        self._send(Reply(214, "2.0.0", "See RFC 5321. Commands: " + " ".join(sorted(_COMMANDS))))
+
+    def _quit(self, argument: str) -> None:
+        if argument:
+            raise BadCommand(501, "5.5.4", "Syntax: QUIT")
+        self._send(Reply(221, "2.0.0", f"{self.hostname} closes"))
+        self._close("QUIT")
+
+    def _unknown(self, argument: str) -> None:
+        raise BadCommand(500, "5.5.1", "Command not recognised")
+
+    # State
+
+    def _end_transaction(self) -> None:
+        self._in_mail = False
+        self._smtputf8 = False
+        self._recipients = 0
+
+    def _idle_command(self) -> None:
+        self._idle += 1
+        if self._idle > self.limits.idle_commands:
+            raise BadCommand(450, "4.7.0", "Too many commands without a message")
+
+    def _refuse(self, error: BadCommand) -> None:
+        self._send(error.reply)
+        self._count_error()
+
+    def _count_error(self) -> None:
+        self._errors += 1
+        if self._errors >= self.limits.errors:
+            self.close(_TOO_MANY_ERRORS)
+
+    def _close(self, reason: str) -> None:
+        self.closed = True
+        self._disconnect = reason
+        self._buffer, self._position = b"", 0
+        self._data = self._end_of_data = None
+
+    def _send(self, reply: Reply) -> None:
+        self._output.append(encode(reply))
+
+
+def encode(reply: Reply) -> bytes:
+    """A reply for the wire. Text that another server gave may hold anything: it is made printable ASCII."""
+    if reply.text.isascii() and reply.text.isprintable() and len(reply.text) < _REPLY_LINE - 12:
+        between = f" {reply.enhanced} " if reply.enhanced else " "
+        return f"{reply.code}{between}{reply.text}\r\n".encode("ascii")
+    prefix = f"{reply.enhanced} " if reply.enhanced else ""
+    room = _REPLY_LINE - len(prefix) - 4
+    lines = [
+        prefix + line[start : start + room]
+        for line in reply.text.split("\n")
+        for start in range(0, max(len(line), 1), room)
+    ][:_MAX_REPLY_LINES]
+    last = len(lines) - 1
+    return b"".join(
+        f"{reply.code}{' ' if number == last else '-'}{_UNPRINTABLE.sub(' ', line)}\r\n".encode("ascii", "replace")
+        for number, line in enumerate(lines)
+    )
+
+
+_COMMANDS: dict[str, Callable[[ServerEngine, str], Event | None]] = {
+    "EHLO": ServerEngine._hello_extended,
+    "HELO": ServerEngine._hello_plain,
+    "MAIL": ServerEngine._mail,
+    "RCPT": ServerEngine._rcpt,
+    "DATA": ServerEngine._data_command,
+    "STARTTLS": ServerEngine._starttls,
+    "AUTH": ServerEngine._auth,
+    "RSET": ServerEngine._rset,
+    "NOOP": ServerEngine._noop,
+    "VRFY": ServerEngine._vrfy,
+    "EXPN": ServerEngine._expn,
+    "HELP": ServerEngine._help,
+    "QUIT": ServerEngine._quit,
+}

@@ -81,7 +81,7 @@ class ServerEngine:
     def _begin(self) -> None:
         """Waits for the next command."""
         self._mode = _Mode.COMMAND
-        self._tag = b"*"
+        self.tag = b"*"
         self._text = b""
         self._literals: list[bytes] = []
         self._held = 0  # octets of text and literals
@@ -127,7 +127,7 @@ class ServerEngine:
 
     def complete(self, condition: bytes, message: str, code: bytes = b"") -> None:
         """The tagged status of the command at hand. What its client still sends for it is dropped first."""
-        verdict = response.status(self._tag, condition, message, code)
+        verdict = response.status(self.tag, condition, message, code)
         if condition != b"BAD":
             self._bad_in_a_row = 0
         if self._mode in (_Mode.MESSAGE, _Mode.MESSAGE_END):
@@ -215,7 +215,7 @@ class ServerEngine:
             return None, True
         if not self._text:
             found = _TAGGED.match(self._received if line is None else line)
-            self._tag = bytes(found.group(1)) if found is not None and found.end() <= room else b"*"
+            self.tag = bytes(found.group(1)) if found is not None and found.end() <= room else b"*"
         if line is None or len(line) > room:
             self._too_long(complete=line is not None, line=line or b"")
             return None, False
@@ -234,7 +234,7 @@ class ServerEngine:
         if self.state is State.NOT_AUTHENTICATED:
             self.bye(message)
             return
-        verdict = response.status(self._tag, b"BAD", message)
+        verdict = response.status(self.tag, b"BAD", message)
         self._drop(verdict)
         if complete:
             self._dropped_line(line)
@@ -263,7 +263,7 @@ class ServerEngine:
         cursor = Cursor(self._text[: self._text.rfind(b"{")], self._literals)
         cursor.take(_APPEND, "APPEND")
         try:
-            if self._tag == b"*":
+            if self.tag == b"*":
                 raise BadSyntax("a command begins with a tag")
             if self.state is State.NOT_AUTHENTICATED:
                 raise BadSyntax("log in first")
@@ -282,7 +282,7 @@ class ServerEngine:
     def _refuse_literal(self, message: str, *, condition: bytes = b"BAD", code: bytes = b"") -> None:
         """RFC 7888 §4: one that waits for our word is not asked for; one that comes anyway is dropped, or the
         connection is."""
-        verdict = response.status(self._tag, condition, message, code)
+        verdict = response.status(self.tag, condition, message, code)
         if self._synchronising:
             self._finish_dropped(verdict)
         elif self.state is State.NOT_AUTHENTICATED or self._remaining > limits.DISCARD_FACTOR * self._message_size:
@@ -307,7 +307,7 @@ class ServerEngine:
             tag = tag_of(cursor.text)
             if tag == b"*":
                 raise BadSyntax("a command begins with a tag")
-            self._tag = tag
+            self.tag = tag
             cursor.position = len(tag)
             cursor.space()
             parsed = parse_command(cursor, self.state)
@@ -332,10 +332,10 @@ class ServerEngine:
         line = self._line()
         if line is None:
             if len(self._received) > limits.COMMAND:
-                self._drop(response.status(self._tag, b"BAD", "a line end must follow the message"))
+                self._drop(response.status(self.tag, b"BAD", "a line end must follow the message"))
             return None, len(self._received) <= limits.COMMAND
         if line:
-            self._drop(response.status(self._tag, b"BAD", "one message, and nothing behind it"))
+            self._drop(response.status(self.tag, b"BAD", "one message, and nothing behind it"))
             self._dropped_line(line)
             return None, False
         self._mode = _Mode.BUSY

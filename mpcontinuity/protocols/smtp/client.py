@@ -1,0 +1,292 @@
+"""The client's side of SMTP: commands out, replies in, each answer with the command that it belongs to.
+
+Commands are pipelined where the server offers it (RFC 2920) and wait for each other where it does not. Nothing here
+decides what to send next; ``outbound`` does.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import deque
+from dataclasses import dataclass
+
+import msgspec
+
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.protocols.smtp.data import DotStuffer
+
+# RFC 5321 §4.5.3.1.5 allows 512 octets; a server that sends more is borne with up to here, and then is broken.
+MAX_REPLY_LINE = 4096
+MAX_REPLY_LINES = 256
+
+_REPLY = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
+_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|$)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+# RFC 2920 §3.1: nothing may be sent behind these before their reply.
+_ENDS_GROUP = {"GREETING", "EHLO", "HELO", "STARTTLS", "AUTH", "DATA", "QUIT"}
+
+
+class Offers(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a server's last EHLO offered. ``size`` 0: no limit told."""
+
+    pipelining: bool = False
+    starttls: bool = False
+    eightbit: bool = False
+    smtputf8: bool = False
+    dsn: bool = False
+    size_offered: bool = False
+    size: int = 0
+    auth: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reply to ``command``: its verb, ``GREETING``, or ``MESSAGE`` for the reply to the final dot."""
+
+    command: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The session cannot go on. ``reply`` is set where the server said something unasked, such as 421."""
+
+    reason: str
+    reply: Reply | None = None
+
+
+class Unsafe(ValueError):
+    """A name, address or parameter that would not stay one argument of one command."""
+
+
+class ClientEngine:
+    """One connection; the greeting is awaited from the beginning."""
+
+    def __init__(self) -> None:
+        self.offers = Offers()
+        self.broken = False
+        self._input = b""
+        self._lines: list[tuple[int, str]] = []
+        self._awaited: deque[str] = deque(["GREETING"])
+        self._held: deque[tuple[str, bytes]] = deque()  # commands that may not be sent yet
+        self._output: list[bytes] = []
+        self._answers: deque[Answer | Broken] = deque()
+        self._stuffer: DotStuffer | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether every reply has come and no message is half sent."""
+        return not self._awaited and not self._held and self._stuffer is None and not self.broken
+
+    # Commands
+
+    def ehlo(self, name: str) -> None:
+        self._command("EHLO", f"EHLO {_safe(name)}")
+
+    def helo(self, name: str) -> None:
+        self.offers = Offers()
+        self._command("HELO", f"HELO {_safe(name)}")
+
+    def starttls(self) -> None:
+        self._command("STARTTLS", "STARTTLS")
+
+    def auth_plain(self, name: str, password: str) -> None:
+        secret = base64.b64encode(f"\0{name}\0{password}".encode()).decode()
+        self._command("AUTH", f"AUTH PLAIN {secret}")
+
+    def mail(self, address: Address | None, parameters: MailParameters = MailParameters()) -> None:  # noqa: B008
+        """Parameters that the server does not offer are left out. Raises Unsafe."""
+        offers = self.offers
+        text = [f"MAIL FROM:<{_path(address)}>"]
+        if parameters.size and offers.size_offered:
+            text.append(f"SIZE={parameters.size}")
+        if parameters.body and offers.eightbit:
+            text.append(f"BODY={_safe(parameters.body)}")
+        if parameters.smtputf8 and offers.smtputf8:
+            text.append("SMTPUTF8")
+        if offers.dsn:
+            if parameters.ret:
+                text.append(f"RET={_safe(parameters.ret)}")
+            if parameters.envid:
+                text.append(f"ENVID={_safe(parameters.envid)}")
+        self._command("MAIL", " ".join(text))
+
+    def rcpt(self, address: Address, parameters: RcptParameters = RcptParameters()) -> None:  # noqa: B008
+        """As ``mail``."""
+        text = f"RCPT TO:<{_path(address)}>"
+        if self.offers.dsn:
+            if parameters.notify:
+                text += f" NOTIFY={_safe(parameters.notify)}"
+            if parameters.orcpt:
+                text += f" ORCPT={_safe(parameters.orcpt)}"
+        self._command("RCPT", text)
+
+    def data(self) -> None:
+        self._command("DATA", "DATA")
+
+    def message(self, piece: bytes) -> None:
+        """The next piece of the message, once DATA was answered by 354; cut anywhere."""
+        if self._stuffer is None:
+            raise RuntimeError("no 354 was given")
+        self._output.append(self._stuffer.feed(piece))
+
+    def final_dot(self) -> None:
+        """Ends the message: from here on the server may have it."""
+        if self._stuffer is None:
+            raise RuntimeError("no 354 was given")
+        self._output.append(self._stuffer.finish())
+        self._stuffer = None
+        self._awaited.append("MESSAGE")
+
+    def rset(self) -> None:
+        self._command("RSET", "RSET")
+
+    def quit(self) -> None:
+        self._command("QUIT", "QUIT")
+
+    def tls_started(self) -> None:
+        """TLS is on: what was offered without it counts no more (RFC 3207 §4.2). Send EHLO again."""
+        self.offers = Offers()
+        self._input = b""
+
+    def to_send(self) -> bytes:
+        output = b"".join(self._output)
+        self._output.clear()
+        return output
+
+    # Replies
+
+    def receive(self, data: bytes) -> None:
+        self._input += data
+        while not self.broken:
+            line, line_feed, rest = self._input.partition(b"\n")
+            if len(line) > MAX_REPLY_LINE:
+                self._break(f"a reply line of more than {MAX_REPLY_LINE} octets")
+            if not line_feed or self.broken:
+                break
+            self._input = rest
+            self._read_line(line.removesuffix(b"\r"))
+
+    def next_answer(self) -> Answer | Broken | None:
+        return self._answers.popleft() if self._answers else None
+
+    def _read_line(self, line: bytes) -> None:
+        match = _REPLY.fullmatch(line)
+        if match is None:
+            self._break(f"no SMTP reply: {line[:80]!r}")
+            return
+        code, between, text = match.groups()
+        self._lines.append((int(code), _CONTROL.sub(" ", (text or b"").decode("utf-8", "replace"))))
+        if between != b"-":
+            lines, self._lines = self._lines, []
+            self._read_reply(lines)
+        elif len(self._lines) >= MAX_REPLY_LINES:
+            self._break(f"a reply of more than {MAX_REPLY_LINES} lines")
+
+    def _read_reply(self, lines: list[tuple[int, str]]) -> None:
+        reply = _joined(lines)
+        if not self._awaited:
+            self._break(f"said unasked: {reply}", reply)
+            return
+        command = self._awaited.popleft()
+        if command == "EHLO" and reply.code == 250:
+            self.offers = _offers([text for _, text in lines[1:]])
+        elif command == "DATA" and reply.code == 354:
+            self._stuffer = DotStuffer()
+        elif command == "STARTTLS" and reply.code == 220 and self._input:
+            # Replies before the handshake would be taken for the server's own inside TLS (CVE-2021-38371 and its kin).
+            self._break("sent bytes behind its reply to STARTTLS")
+            return
+        self._answers.append(Answer(command, reply))
+        self._send_held()
+
+    def _break(self, reason: str, reply: Reply | None = None) -> None:
+        self.broken = True
+        self._input = b""
+        self._held.clear()
+        self._answers.append(Broken(reason, reply))
+
+    # Order
+
+    def _command(self, name: str, text: str) -> None:
+        if self._stuffer is not None:
+            raise RuntimeError("a message is half sent")
+        self._held.append((name, text.encode("utf-8") + b"\r\n"))
+        self._send_held()
+
+    def _send_held(self) -> None:
+        while self._held and self._may_send():
+            name, line = self._held.popleft()
+            self._output.append(line)
+            self._awaited.append(name)
+
+    def _may_send(self) -> bool:
+        if not self._awaited:
+            return self._stuffer is None
+        return self.offers.pipelining and self._awaited[-1] not in _ENDS_GROUP
+
+
+def _joined(lines: list[tuple[int, str]]) -> Reply:
+    """The code is the last line's; an enhanced code is taken off each line that begins with the same."""
+    code = lines[-1][0]
+    match = _ENHANCED.match(lines[0][1])
+    if match is None or match[1][0] != str(code)[0]:
+        return Reply(code, "", "\n".join(text for _, text in lines))
+    enhanced = match[1]
+    texts = [text.removeprefix(enhanced).lstrip(" ") if text.startswith(enhanced) else text for _, text in lines]
+    return Reply(code, enhanced, "\n".join(texts))
+
+
+def _offers(lines: list[str]) -> Offers:
+    """Reads the EHLO reply without its first line."""
+    keywords: dict[str, list[str]] = {}
+    for line in lines:
+        # `AUTH=LOGIN` is how servers before RFC 2554 wrote it.
+        name, *arguments = line.replace("=", " ", 1).upper().split() or [""]
+        keywords.setdefault(name, arguments)
+    size = keywords.get("SIZE", [""])
+    return Offers(
+        pipelining="PIPELINING" in keywords,
+        starttls="STARTTLS" in keywords,
+        eightbit="8BITMIME" in keywords,
+        smtputf8="SMTPUTF8" in keywords,
+        dsn="DSN" in keywords,
+        size_offered="SIZE" in keywords,
+        size=int(size[0]) if size and size[0].isascii() and size[0].isdigit() else 0,
+        auth=tuple(keywords.get("AUTH", ())),
+    )
+
+
+def _path(address: Address | None) -> str:
+    if address is None:
+        return ""
+    if _CONTROL.search(address.text):
+        raise Unsafe("a control character in an address")
+    return address.text
+
+
+def _safe(text: str) -> str:
+    if not text or _CONTROL.search(text) or " " in text:
+        raise Unsafe(f"{text!r} is not one argument of a command")
+    return text
+
+
+# RFC 4954 §4 and RFC 3207 §4: about us and not about a message.
+_NOT_ABOUT_THE_MESSAGE = {530, 535, 538}
+_BEFORE_THE_MESSAGE = {Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.TLS, Stage.AUTH}
+
+
+def outcome(stage: Stage, reply: Reply) -> Outcome:
+    """What a reply means (contract 'What happens to a message'): 530, 535 and 538 at any stage, and a 5xx before MAIL,
+    are temporary: the server does not serve us."""
+    if 200 <= reply.code < 300 or (stage is Stage.DATA and reply.code == 354):
+        return Outcome(Verdict.ACCEPTED, stage, reply)
+    if reply.temporary or reply.code in _NOT_ABOUT_THE_MESSAGE or (reply.permanent and stage in _BEFORE_THE_MESSAGE):
+        return Outcome(Verdict.TEMPORARY, stage, reply)
+    if reply.permanent:
+        return Outcome(Verdict.REFUSED, stage, reply)
+    return Outcome(Verdict.FAILED, stage, reply, f"unexpected reply: {reply}")

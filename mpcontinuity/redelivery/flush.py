@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -20,7 +20,6 @@ from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.model.settings import Retry
 from mpcontinuity.model.timer import Alarm, Timer
-from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.queue import due, owed, refusals
 from mpcontinuity.queue.due import Due
 from mpcontinuity.queue.owed import Owed, event_of
@@ -33,6 +32,9 @@ from mpcontinuity.redelivery.replies import throttles
 from mpcontinuity.routing.health import Gate, Observation, State, gate
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from mpcontinuity.outbound.home import HomeServer
 
 T = TypeVar("T")
 
@@ -84,7 +86,7 @@ class Flush:
         self._new = self._new or new
         if self._looking:
             self._look_again = True
-        elif not self._stopping:
+        elif self._may_send():
             self._looking = True
             Deferred.fromCoroutine(self._look())
 

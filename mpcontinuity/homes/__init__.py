@@ -1,0 +1,1 @@
+"""How home servers are: probed, remembered across restarts, and how long they have been up."""

@@ -1,0 +1,87 @@
+"""What the table `domain` remembers of a home server. All functions are work for one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import msgspec
+
+from mpcontinuity.accounts import domains
+from mpcontinuity.routing.health import Health, State
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+_LOAD = Statement("SELECT id, state, since, reason, relapses, offers FROM domain")
+_SAVE = Statement(
+    """UPDATE domain SET state = :state, since = :since, reason = :reason, relapses = :relapses
+    WHERE id = :domain AND state = :known_state AND since = :known_since"""
+)
+_OFFERS = Statement("UPDATE domain SET offers = :offers WHERE id = :domain")
+# While the flush is paused home takes nothing of ours: that time counts no more than an outage.
+_UPTIME = Statement("UPDATE domain SET uptime = uptime + :time WHERE id = :domain AND paused = ''")
+_KNOWN_USER = Statement(
+    "SELECT address FROM account WHERE domain = :domain AND status <> 'inactive' ORDER BY id LIMIT 1"
+)
+
+
+def load(tx: Transaction) -> dict[int, tuple[Health, str]]:
+    """Of every domain: how its home server was, and the JSON of what its last EHLO offered (empty: not known)."""
+    return {row[0]: (_health(*row[1:5]), row[5]) for row in tx.all(_LOAD)}
+
+
+def _health(state: str, since: int, reason: str, relapses: int) -> Health:
+    known = State(state)
+    return Health(known, since, reason, relapses=relapses, recovered=0 if known is State.DOWN else since)
+
+
+def save(tx: Transaction, domain: int, known: Health, health: Health) -> bool:
+    """By compare-and-set against ``known``, what was last saved or loaded. False: another process was first."""
+    return (
+        tx.run(
+            _SAVE,
+            domain=domain,
+            known_state=known.state.shown.value,
+            known_since=known.since,
+            state=health.state.shown.value,
+            since=health.since,
+            reason=health.reason if health.state is not State.SUSPECT else "",
+            relapses=health.relapses,
+        )
+        == 1
+    )
+
+
+def same(known: Health, health: Health) -> bool:
+    """Whether the table would hold the same for both."""
+    return _kept(known) == _kept(health)
+
+
+def _kept(health: Health) -> Health:
+    """Without what the table does not hold."""
+    state = health.state.shown
+    reason = "" if health.state is State.SUSPECT else health.reason
+    return replace(health, state=state, reason=reason, good_probes=0, last_failure=0, recovered=0)
+
+
+def save_offers(tx: Transaction, domain: int, offers: str) -> None:
+    tx.run(_OFFERS, domain=domain, offers=offers)
+
+
+def add_uptime(tx: Transaction, times: Mapping[int, int]) -> None:
+    """µs in which a home server was up and the mode not 'enabled', by domain: what ``give_up`` counts."""
+    tx.many(_UPTIME, [{"domain": domain, "time": time} for domain, time in times.items()])
+
+
+def known_user(tx: Transaction, domain: int) -> str | None:
+    """An address that home should know, for the probe."""
+    address: str | None = tx.value(_KNOWN_USER, domain=domain)
+    return address
+
+
+def end_modes(tx: Transaction) -> int:
+    """Modes whose `--until` has come become 'disabled' for everyone to see. Returns how many."""
+    ended = [domain for domain in domains.listing(tx) if 0 < domain.settings.mode_until <= tx.now]
+    for domain in ended:
+        domains.change(tx, domain, msgspec.structs.replace(domain.settings, mode="disabled", mode_until=0))
+    return len(ended)

@@ -1,0 +1,95 @@
+"""The probes of one home server: often while it is down or suspect, rarely while it is up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.logger import Logger
+
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.reply import Outcome, Stage, Verdict
+from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.routing.health import Observation, State
+
+if TYPE_CHECKING:
+    from mpcontinuity.outbound.home import HomeServer
+
+IDLE = 60.0  # seconds between the probes of a home server that is up
+
+# A failure as early as this is that of the server, whoever the mail is from or for.
+_EARLY = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.TLS, Stage.AUTH, Stage.MAIL})
+_NOT_SERVING = frozenset({421, 530, 535, 538})
+
+_log = Logger()
+
+
+def observation(outcome: Outcome) -> Observation:
+    """What a probe says (contract 'State of a home server'): a refusal of RCPT is an answer as good as any."""
+    if outcome.verdict is Verdict.ACCEPTED:
+        return Observation.PROBE_GOOD
+    if outcome.stage in _EARLY:
+        return Observation.UNREACHABLE
+    if outcome.reply is not None and outcome.reply.code not in _NOT_SERVING:
+        return Observation.PROBE_GOOD
+    return Observation.PROBE_BAD
+
+
+class Prober:
+    """``known_user`` gives the address for RCPT; ``slots`` bounds the probes of all home servers together."""
+
+    def __init__(
+        self,
+        home: HomeServer,
+        *,
+        timer: Timer,
+        interval: float,
+        known_user: Callable[[], Awaitable[Address | None]],
+        slots: DeferredSemaphore,
+    ) -> None:
+        self.home = home
+        self._timer = timer
+        self._interval = interval
+        self._known_user = known_user
+        self._slots = slots
+        self._alarm: Alarm | None = None
+        self._probing = False
+        self._stopped = False
+
+    def schedule(self, within: float | None = None) -> None:
+        """The next probe, at its time or sooner: ``within`` seconds. A probe under way schedules the next itself."""
+        if self._stopped or self._probing:
+            return
+        wait = self._usual() if within is None else within
+        if self._alarm is not None and self._alarm.active():
+            if self._alarm.getTime() <= self._timer.seconds() + wait:
+                return
+            self._alarm.cancel()
+        self._alarm = self._timer.callLater(wait, self._begin)
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+
+    def _usual(self) -> float:
+        quick = self.home.health.state in (State.DOWN, State.SUSPECT)
+        return min(self._interval, IDLE) if quick else IDLE
+
+    def _begin(self) -> None:
+        self._probing = True
+        self._slots.run(lambda: Deferred.fromCoroutine(self._probe())).addErrback(self._failed)
+
+    async def _probe(self) -> None:
+        try:
+            if not self._stopped:
+                outcome = await self.home.probe(await self._known_user())
+                if not self._stopped:
+                    self.home.observe(observation(outcome), outcome.text)
+        finally:
+            self._probing = False
+            self.schedule()
+
+    def _failed(self, failure: object) -> None:
+        _log.error("a probe failed: {failure}", failure=failure, domain=self.home.domain)

@@ -1,0 +1,236 @@
+"""The health of all home servers: loaded at the start, probed, saved as it changes, with the time they were up."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mpcontinuity.accounts.directory import Directory, Domain
+from mpcontinuity.homes import memory
+from mpcontinuity.homes.prober import IDLE, Prober
+from mpcontinuity.model import address
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Stopping, Temporary
+from mpcontinuity.model.events import DomainsChanged, Notice
+from mpcontinuity.model.randomness import Randomness
+from mpcontinuity.model.settings import Home
+from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.routing.health import Health, State
+from mpcontinuity.store.store import Store
+
+if TYPE_CHECKING:
+    from mpcontinuity.outbound.home import HomeServer
+
+PROBES_AT_ONCE = 20
+_COUNT = 60.0  # seconds between two notes of the time that home servers were up
+_LONGEST_ALARM = 86400.0
+_MODE_AGAIN = 5.0  # after a failure of the store
+
+_log = Logger()
+
+
+class Homes(Protocol):
+    """outbound.home.HomeServers."""
+
+    def of(self, domain: Domain) -> HomeServer: ...
+
+
+@dataclass
+class Watched:
+    """A home server and what the table holds of it."""
+
+    domain: Domain
+    home: HomeServer
+    prober: Prober
+    known: Health
+    offers: str
+    counted: int  # µs: until when its time is counted
+    counts: bool  # whether the time since then counts
+    saving: bool = False
+
+
+class Watch:
+    """Start it before anything that asks a home server; in the reactor thread."""
+
+    def __init__(
+        self, store: Store, directory: Directory, homes: Homes, settings: Home, *, timer: Timer, randomness: Randomness
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._homes = homes
+        self._settings = settings
+        self._timer = timer
+        self._randomness = randomness
+        self._slots = DeferredSemaphore(PROBES_AT_ONCE)
+        self._watched: dict[int, Watched] = {}
+        self._count_alarm: Alarm | None = None
+        self._mode_alarm: Alarm | None = None
+        self._stopped = False
+
+    async def start(self) -> None:
+        await self._read_domains()
+        self._store.listen(self._heard)
+        self._count_alarm = self._timer.callLater(_COUNT, self._count_regularly)
+
+    async def stop(self) -> None:
+        """No more probes; what is known is saved."""
+        self._stopped = True
+        for alarm in (self._count_alarm, self._mode_alarm):
+            if alarm is not None and alarm.active():
+                alarm.cancel()
+        for watched in self._watched.values():
+            watched.prober.stop()
+        await self._count()
+
+    def _heard(self, notices: Sequence[Notice]) -> None:
+        if not self._stopped and any(isinstance(notice, DomainsChanged) for notice in notices):
+            self._begin(self._read_domains())
+
+    async def _read_domains(self) -> None:
+        await self._count()  # by the modes as they were
+        domains = {domain.id: domain for domain in await self._directory.domains()}
+        remembered = await self._store.read(memory.load)
+        for gone in self._watched.keys() - domains.keys():
+            self._watched.pop(gone).prober.stop()
+        for domain in domains.values():
+            home = self._homes.of(domain)
+            watched = self._watched.get(domain.id)
+            if watched is not None and watched.home is home:
+                if watched.domain.settings.home != domain.settings.home:
+                    watched.prober.schedule(within=0)
+                watched.domain = domain
+            else:
+                if watched is not None:
+                    watched.prober.stop()
+                self._watch(domain, home, *remembered.get(domain.id, (Health(since=self._now()), "")))
+            self._note_counting(self._watched[domain.id])
+        self._wait_for_end_of_modes()
+
+    def _watch(self, domain: Domain, home: HomeServer, health: Health, offers: str) -> None:
+        home.health = health
+        if offers:
+            try:
+                home.offers = msgspec.json.decode(offers, type=type(home.offers))
+            except msgspec.DecodeError:
+                _log.warn("what {domain}'s home server offered is not readable", domain=domain.name)
+        prober = Prober(
+            home,
+            timer=self._timer,
+            interval=self._settings.probe_interval,
+            known_user=partial(self._known_user, domain.id),
+            slots=self._slots,
+        )
+        self._watched[domain.id] = Watched(domain, home, prober, health, offers, counted=self._now(), counts=False)
+        home.listeners.append(self._changed)
+        # One that was down is asked at once, the others not all in the same second.
+        spread = self._randomness.below(int(IDLE * 1000)) / 1000
+        prober.schedule(within=0 if health.state is State.DOWN else spread)
+
+    async def _known_user(self, domain: int) -> Address | None:
+        known = await self._store.read(partial(memory.known_user, domain=domain))
+        return address.parse(known) if known else None
+
+    # What changes is saved
+
+    def _changed(self, home: HomeServer) -> None:
+        watched = self._watched.get(home.domain)
+        if watched is None or watched.home is not home or self._stopped:
+            return
+        if watched.counts is (home.health.state is State.DOWN):
+            self._begin(self._count())
+        watched.prober.schedule()
+        if not watched.saving and not memory.same(watched.known, home.health):
+            watched.saving = True
+            self._begin(self._save(watched))
+
+    async def _save(self, watched: Watched) -> None:
+        try:
+            while not memory.same(watched.known, watched.home.health):
+                health = watched.home.health
+                if await self._store.run(
+                    partial(memory.save, domain=watched.domain.id, known=watched.known, health=health)
+                ):
+                    watched.known = health
+                    _log.info(
+                        "home server of {domain} is {state} {reason}",
+                        domain=watched.domain.name,
+                        state=health.state.value,
+                        reason=health.reason,
+                    )
+                    continue
+                remembered = (await self._store.read(memory.load)).get(watched.domain.id)
+                if remembered is None:  # the domain is gone
+                    return
+                watched.known = watched.home.health = remembered[0]
+        finally:
+            watched.saving = False
+
+    # How long home servers were up
+
+    def _note_counting(self, watched: Watched) -> None:
+        now = self._now()
+        watched.counted = now
+        watched.counts = watched.home.health.state is not State.DOWN and watched.domain.mode(now) != "enabled"
+
+    async def _count(self) -> None:
+        times = {}
+        for domain, watched in self._watched.items():
+            before, counted = watched.counted, watched.counts
+            self._note_counting(watched)
+            if counted and watched.counted > before:
+                times[domain] = watched.counted - before
+        if times:
+            await self._store.run(partial(memory.add_uptime, times=times))
+
+    def _count_regularly(self) -> None:
+        self._count_alarm = self._timer.callLater(_COUNT, self._count_regularly)
+        self._begin(self._count())
+        self._begin(self._save_offers())
+        for watched in list(self._watched.values()):
+            self._changed(watched.home)
+
+    async def _save_offers(self) -> None:
+        for watched in list(self._watched.values()):
+            offers = msgspec.json.encode(watched.home.offers).decode()
+            if offers != watched.offers:
+                await self._store.run(partial(memory.save_offers, domain=watched.domain.id, offers=offers))
+                watched.offers = offers
+
+    # The end of a mode
+
+    def _wait_for_end_of_modes(self) -> None:
+        if self._mode_alarm is not None and self._mode_alarm.active():
+            self._mode_alarm.cancel()
+        ends = [watched.domain.settings.mode_until for watched in self._watched.values()]
+        ends = [end for end in ends if end]
+        if ends and not self._stopped:
+            wait = max((min(ends) - self._now()) / SECOND, 0.0) + 0.001
+            self._mode_alarm = self._timer.callLater(min(wait, _LONGEST_ALARM), self._end_modes)
+
+    def _end_modes(self) -> None:
+        self._begin(self._end_due_modes())
+
+    async def _end_due_modes(self) -> None:
+        try:
+            if not await self._store.run(memory.end_modes):  # else DomainsChanged leads to the next end
+                self._wait_for_end_of_modes()
+        except Temporary:
+            self._mode_alarm = self._timer.callLater(_MODE_AGAIN, self._end_modes)
+
+    def _now(self) -> int:
+        return self._store.clock.now()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        Deferred.fromCoroutine(work).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(Stopping):
+            _log.error("homes: {failure}", failure=failure)

@@ -1,0 +1,133 @@
+"""Redelivery to every home server: started by a recovery, by new rows, and by a slow poll that misses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
+
+from mpcontinuity.accounts.directory import Directory, Domain
+from mpcontinuity.model.errors import Stopping
+from mpcontinuity.model.events import DomainsChanged, Notice, OwedChanged
+from mpcontinuity.model.timer import Alarm
+from mpcontinuity.queue import due, leases, owed
+from mpcontinuity.redelivery.flush import Flush, Means
+from mpcontinuity.routing.health import State
+from mpcontinuity.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from mpcontinuity.outbound.home import HomeServer
+
+POLL = 60.0  # seconds; notices are what usually wakes a flush
+STOP_WITHIN = 8.0  # seconds that a message under way has to end when the server stops
+
+_log = Logger()
+
+
+class Homes(Protocol):
+    """outbound.home.HomeServers."""
+
+    def of(self, domain: Domain) -> HomeServer: ...
+
+
+class Redelivery:
+    """Start it after the health of home servers is loaded (homes/), stop it before the store closes."""
+
+    def __init__(self, means: Means, directory: Directory, homes: Homes) -> None:
+        self._means = means
+        self._directory = directory
+        self._homes = homes
+        self._flushes: dict[int, Flush] = {}
+        self._states: dict[int, State] = {}
+        self._poll_alarm: Alarm | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Frees what the process before had claimed, then begins."""
+        while await self._means.store.run(partial(leases.sweep, all_holders_dead=True)) >= leases.STEP:
+            pass
+        self._means.store.listen(self._heard)
+        await self._read_domains()
+        await self._poll()
+
+    async def stop(self) -> None:
+        """No new claims; returns when what was under way has ended, or after STOP_WITHIN: then it is in doubt."""
+        self._stopping = True
+        if self._poll_alarm is not None and self._poll_alarm.active():
+            self._poll_alarm.cancel()
+        all_stopped: Deferred[None] = Deferred()
+        limit = self._means.timer.callLater(STOP_WITHIN, all_stopped.callback, None)
+
+        def stopped(_: object) -> None:
+            if limit.active():
+                limit.cancel()
+                all_stopped.callback(None)
+
+        DeferredList([flush.stop() for flush in self._flushes.values()]).addCallback(stopped)
+        await all_stopped
+
+    def _heard(self, notices: Sequence[Notice]) -> None:
+        if self._stopping:
+            return
+        if any(isinstance(notice, DomainsChanged) for notice in notices):
+            Deferred.fromCoroutine(self._read_domains()).addErrback(self._failed)
+        for notice in notices:
+            if isinstance(notice, OwedChanged) and notice.domain in self._flushes:
+                self._flushes[notice.domain].wake(new=True)
+
+    async def _read_domains(self) -> None:
+        domains = {domain.id: domain for domain in await self._directory.domains()}
+        for gone in self._flushes.keys() - domains.keys():
+            self._flushes.pop(gone).stop()
+        for domain in domains.values():
+            home = self._homes.of(domain)
+            flush = self._flushes.get(domain.id)
+            if flush is None or flush.home is not home:
+                if flush is not None:
+                    flush.stop()
+                self._flushes[domain.id] = flush = Flush(self._means, domain, home)
+                self._states[domain.id] = State.UP
+                home.listeners.append(self._home_changed)
+                self._home_changed(home)
+            flush.domain = domain
+            flush.wake(new=True)
+
+    def _home_changed(self, home: HomeServer) -> None:
+        flush = self._flushes.get(home.domain)
+        if flush is None or flush.home is not home or self._stopping:
+            return
+        before, self._states[home.domain] = self._states[home.domain], home.health.state
+        if home.health.state is State.RECOVERING and before is not State.RECOVERING:
+            flush.recovering()
+        elif home.health.state is not before:
+            flush.wake()
+
+    async def _poll(self) -> None:
+        """The net under the notices: leases kept and freed, flushes woken."""
+        try:
+            claimed = [(row.id, row.token) for flush in self._flushes.values() for row in flush.active.values()]
+            await self._means.store.run(partial(_keep_leases, claimed=claimed))
+            for domain in await self._means.store.read(due.domains_with_owed):
+                if domain in self._flushes:
+                    self._flushes[domain].wake(new=True)
+        except Stopping:
+            return
+        except Exception:
+            _log.failure("the poll of owed rows failed")
+        if not self._stopping:
+            self._poll_alarm = self._means.timer.callLater(POLL, self._poll_again)
+
+    def _poll_again(self) -> None:
+        Deferred.fromCoroutine(self._poll()).addErrback(self._failed)
+
+    def _failed(self, failure: object) -> None:
+        _log.error("redelivery: {failure}", failure=failure)
+
+
+def _keep_leases(tx: Transaction, claimed: Sequence[tuple[int, int]]) -> None:
+    for owed_id, token in claimed:
+        owed.extend(tx, owed_id, token)
+    leases.sweep(tx)

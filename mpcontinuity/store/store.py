@@ -23,7 +23,7 @@ from mpcontinuity.store.bodies.appender import Append, Appender
 from mpcontinuity.store.bodies.bodies import Bodies, settle
 from mpcontinuity.store.bodies.draft import Draft, Room
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.bodies.packs import FOLDER, Pack, Packs
+from mpcontinuity.store.bodies.packs import FOLDER, Packs
 from mpcontinuity.store.checkpoint import Checkpoints
 from mpcontinuity.store.disk import Disk
 from mpcontinuity.store.driver import Driver
@@ -31,7 +31,6 @@ from mpcontinuity.store.lock import Lock, lock
 from mpcontinuity.store.readers import Readers
 from mpcontinuity.store.runner import Runner
 from mpcontinuity.store.sqlite import DATABASE, SqliteDriver
-from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upgrade import upgrade
 from mpcontinuity.store.writer import Job, Writer
@@ -39,10 +38,6 @@ from mpcontinuity.store.writer import Job, Writer
 T = TypeVar("T")
 Listener = Callable[[Sequence[Notice]], None]
 Stage = Appender | Writer | Checkpoints | Readers
-
-_RECORD_PACK = Statement(
-    "INSERT INTO pack (id, kind, day, created) VALUES (:id, :kind, :day, :created) ON CONFLICT (id) DO NOTHING"
-)
 
 _log = Logger()
 
@@ -64,7 +59,7 @@ class Store:
     ) -> None:
         self.clock = clock
         self.identifiers = identifiers
-        self._packs = packs
+        self.packs = packs
         self._lock = lock
         self._reactor_call = reactor_call
         self._listeners: list[Listener] = []
@@ -85,7 +80,7 @@ class Store:
             runner=runner,
             clock=clock,
             identifiers=identifiers,
-            prelude=self._record_packs,
+            prelude=packs.record_new,
             settle=self._settle,
             committed=self._checkpoints.committed,
         )
@@ -149,19 +144,11 @@ class Store:
         self._checkpoints.close()
         self._readers.close()
         self._connection.close()
-        self._packs.close()
+        self.packs.close()
         if self._lock is not None:
             self._lock.release()
         assert self._closing is not None
         self._reactor_call(self._closing.callback, None)
-
-    def _record_packs(self, tx: Transaction) -> Callable[[], None] | None:
-        packs: list[Pack] = self._packs.unrecorded
-        if not packs:
-            return None
-        for pack in packs:
-            tx.run(_RECORD_PACK, id=pack.id, kind=pack.kind.name.lower(), day=pack.day, created=tx.now)
-        return partial(self._packs.recorded, packs)
 
     def _appended(self, appends: Sequence[Append]) -> None:
         """In the appender's thread: on to the writer without a turn of the reactor."""
@@ -238,7 +225,7 @@ def open_store(
             raise
         driver = SqliteDriver(folder / DATABASE)
     identifiers = Identifiers(clock, randomness)
-    packs = Packs(folder / FOLDER, disk, identifiers)
+    packs = Packs(folder / FOLDER, disk, identifiers, clock)
     packs.drop_spools()
     return Store(
         packs,

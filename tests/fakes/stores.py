@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,8 @@ from tests.fakes.clock import ManualClock, SeededRandomness
 
 T = TypeVar("T")
 
+_openings: Counter[Path] = Counter()
+
 
 @functools.cache
 def _empty_database() -> Path:
@@ -37,25 +40,34 @@ def at_once(call: Callable[..., Any], *args: Any) -> None:
     call(*args)
 
 
+def data_folder(tmp_path: Path) -> Path:
+    """A data folder with an empty database, unless it is there already."""
+    folder = tmp_path / "data"
+    folder.mkdir(exist_ok=True)
+    if not (folder / DATABASE).exists():
+        shutil.copy(_empty_database(), folder / DATABASE)
+    return folder
+
+
 def open_memory_like_store(
     tmp_path: Path,
     *,
     clock: ManualClock | None = None,
-    seed: int = 1,
+    seed: int | None = None,
     disk: Disk | None = None,
     driver: Driver | None = None,
     room: Room | None = None,
 ) -> Store:
-    """The store in ``tmp_path``/data, made or opened again. ``store.clock`` is the ManualClock."""
-    folder = tmp_path / "data"
-    folder.mkdir(exist_ok=True)
-    if driver is None and not (folder / DATABASE).exists():
-        shutil.copy(_empty_database(), folder / DATABASE)
+    """The store in ``tmp_path``/data, made or opened again. ``store.clock`` is the ManualClock.
+
+    Without ``seed`` each opening of a folder has its own, so that ids differ although time stands still.
+    """
+    _openings[tmp_path] += 1
     return open_store(
-        folder,
+        data_folder(tmp_path),
         settings.Store(),
         clock=clock or ManualClock(),
-        randomness=SeededRandomness(seed),
+        randomness=SeededRandomness(_openings[tmp_path] if seed is None else seed),
         runner=Inline(),
         disk=disk or RealDisk(),
         driver=driver,

@@ -99,7 +99,10 @@ class Appender:
 
     def _pack(self, key: tuple[Kind, int]) -> Pack:
         pack = self._current.get(key)
-        if pack is None or pack.end >= PACK_SIZE:
+        if pack is not None and pack.end >= PACK_SIZE:
+            self._packs.full(self._current.pop(key))
+            pack = None
+        if pack is None:
             pack = self._current[key] = self._packs.create(*key)
         return pack
 
@@ -112,6 +115,8 @@ class Appender:
             _log.failure("cannot truncate a pack")
         if pack.end == layout.FILE_LENGTH:
             self._packs.forget(pack)
+        else:
+            self._packs.full(pack)
 
     def _handle_solos(self, appends: Sequence[Append]) -> None:
         for append in appends:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
 
 import crc32c
@@ -22,7 +23,9 @@ from mpcontinuity.store.runner import Runner
 
 T = TypeVar("T")
 
-_KINDS = {"mail": Kind.MAIL, "draft": Kind.DRAFT}
+# The kind of pack, and the days after which it is looked through: the archive's default, and a time in which most
+# drafts have been replaced by their next version.
+_KINDS = {"mail": (Kind.MAIL, 90), "draft": (Kind.DRAFT, 14)}
 
 # Bodies that are kept and not yet in the index, while their message is handed to home: as many as may be under way.
 _UNDECIDED = 100_000
@@ -51,14 +54,25 @@ class Bodies:
         self.appender = Appender(packs, runner, appended)
         self._spool = Spool(packs, room, clock)
         self._clock = clock
-        self._background = background
+        self.background = background
         self._find = find
         self._undecided: OrderedDict[int, Body] = OrderedDict()
 
-    def draft(self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int = 90) -> Draft:
-        """A message to be received; ``retention_days`` decides which pack it goes to. Raises Full."""
+    def draft(self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int | None = None) -> Draft:
+        """A message to be received: ``mail`` passes through, ``draft`` is what a client APPENDs. Raises Full.
+
+        ``retention_days`` decides which pack it goes to; it is needed longer or not, without being lost in either case.
+        """
         self._spool.check()
-        return Draft(self._spool, _KINDS[kind], self._clock.now() // DAY + retention_days + 1)
+        pack_kind, days = _KINDS[kind]
+        if retention_days is not None:
+            days = retention_days
+        return Draft(self._spool, pack_kind, self._clock.now() // DAY + days + 1)
+
+    @property
+    def spooled(self) -> int:
+        """Octets of all messages that are being received."""
+        return self._spool.held
 
     def keep(self, draft: Draft, head: Head) -> Deferred[Body]:
         """Fires when the body is durable. It is garbage until a transaction inserts its row (references.py)."""
@@ -82,6 +96,14 @@ class Bodies:
                 )
             )
 
+    def move(self, old: Body, content: bytes, head: Head, day: int, work: Callable[..., None]) -> Deferred[None]:
+        """Appends it anew to a pack that lives until ``day``; ``work(old, tx, new)`` then updates its row."""
+        draft = Draft(self._spool, Kind.KEPT, day)
+        draft.write(content)
+        deferred: Deferred[None] = Deferred()
+        self.appender.append(Append(draft, head, deferred, partial(work, old)))
+        return deferred
+
     def content(self, body: Body, *, skip_prefix: bool = False) -> Stored:
         """The message to be read in pieces, or whole after ``await load()``; without Return-Path for home."""
         return Stored(body, body.prefix if skip_prefix else 0, self.read)
@@ -91,11 +113,11 @@ class Bodies:
         end = body.length if stop is None else min(stop, body.length)
         if start >= end:
             return succeed(b"")
-        return self._background(lambda: self._read(body, start, end))
+        return self.background(lambda: self._read(body, start, end))
 
     def read_many(self, bodies: Sequence[Body]) -> Deferred[list[bytes | Corrupt]]:
         """Each whole, in order; a damaged one does not stop the others."""
-        return self._background(lambda: [self._read_or_corrupt(body) for body in bodies])
+        return self.background(lambda: [self._read_or_corrupt(body) for body in bodies])
 
     def _keep_undecided(self, body: Body) -> Body:
         self._undecided[body.id] = body

@@ -5,17 +5,30 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from mpcontinuity.model import identifier
+from mpcontinuity.model.clock import MINUTE, Clock
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.store.bodies import layout
 from mpcontinuity.store.bodies.layout import Kind
 from mpcontinuity.store.disk import Disk, File
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
 
 FOLDER = "packs"  # in the data folder
 PACK = ".pack"
 SPOOL = ".spool"  # a large message still being received
+
+_RECORD = Statement(
+    "INSERT INTO pack (id, kind, day, created, sealed) VALUES (:id, :kind, :day, :created, :sealed)"
+    " ON CONFLICT (id) DO NOTHING"
+)
+
+# After a pack is full, the commits that follow its last entries are through long before this.
+_SETTLED = 10 * MINUTE
 
 # Files kept open to be read: well below any limit of descriptors, and more than a busy day's packs.
 _OPEN = 64
@@ -37,10 +50,12 @@ class Pack:
 class Packs:
     """Thread-safe: the appender, the readers and the reactor use it."""
 
-    def __init__(self, folder: Path, disk: Disk, identifiers: Identifiers) -> None:
+    def __init__(self, folder: Path, disk: Disk, identifiers: Identifiers, clock: Clock) -> None:
         self.folder = folder
         self.disk = disk
         self._identifiers = identifiers
+        self._clock = clock
+        self._busy: dict[int, int] = {}  # appended to: 0, or since when no longer
         self._open: OrderedDict[int, File] = OrderedDict()
         self._unrecorded: list[Pack] = []
         self._lock = threading.Lock()
@@ -62,6 +77,8 @@ class Packs:
             self.unlink(number)
             raise
         pack = Pack(number, kind, day, file, layout.FILE_LENGTH)
+        with self._lock:
+            self._busy[number] = 0
         self.record(pack)
         return pack
 
@@ -70,17 +87,31 @@ class Packs:
         with self._lock:
             self._unrecorded.append(pack)
 
+    def full(self, pack: Pack) -> None:
+        """Nothing more is appended to it."""
+        with self._lock:
+            self._busy[pack.id] = self._clock.now()
+
+    def busy(self, now: int) -> set[int]:
+        """Packs that entries are, or were a moment ago, appended to."""
+        with self._lock:
+            for pack, since in list(self._busy.items()):
+                if since and now - since >= _SETTLED:
+                    del self._busy[pack]
+            return set(self._busy)
+
+    def header(self, pack: int) -> tuple[Kind, int, int] | None:
+        return layout.read_file_header(self.file(pack))
+
     def forget(self, pack: Pack) -> None:
         """A pack in which nothing was written, after all."""
-        self.recorded([pack])
+        self._recorded([pack])
+        with self._lock:
+            self._busy.pop(pack.id, None)
         pack.file.close()
         self.unlink(pack.id)
 
-    @property
-    def unrecorded(self) -> list[Pack]:
-        return self._unrecorded.copy()
-
-    def recorded(self, packs: list[Pack]) -> None:
+    def _recorded(self, packs: list[Pack]) -> None:
         with self._lock:
             self._unrecorded = [pack for pack in self._unrecorded if pack not in packs]
 
@@ -112,8 +143,12 @@ class Packs:
 
     def numbers(self) -> list[int]:
         """The packs that are there, oldest first."""
-        names = (name for name in self.disk.list(self.folder) if name.endswith(PACK))
-        return [identifier.parse(name.removesuffix(PACK)) for name in names]
+        numbers = []
+        for name in self.disk.list(self.folder):
+            with contextlib.suppress(ValueError):  # no file of ours
+                if name.endswith(PACK):
+                    numbers.append(identifier.parse(name.removesuffix(PACK)))
+        return numbers
 
     def drop_spools(self) -> None:
         """At start: messages that were being received when the process ended."""
@@ -121,8 +156,23 @@ class Packs:
             if name.endswith(SPOOL):
                 self.disk.unlink(self.folder / name)
 
+    def record_new(self, tx: Transaction) -> Callable[[], None] | None:
+        """Begins every commit: inserts rows of new packs; what it returns is called when they are committed."""
+        packs = self._unrecorded.copy()
+        if not packs:
+            return None
+        for pack in packs:
+            insert_pack(pack.id, pack.kind, pack.day, tx)
+        return partial(self._recorded, packs)
+
     def close(self) -> None:
         with self._lock:
             for file in self._open.values():
                 file.close()
             self._open.clear()
+
+
+def insert_pack(pack: int, kind: Kind, day: int, tx: Transaction) -> None:
+    """Inserts its row. A solo pack is sealed from the beginning: nothing is ever appended to it."""
+    sealed = int(kind is Kind.SOLO)
+    tx.run(_RECORD, id=pack, kind=kind.name.lower(), day=day, created=tx.now, sealed=sealed)

@@ -1,0 +1,124 @@
+"""Makes the index agree with packs: what home took although the commit that should have said so failed (design 13).
+
+At start, and hourly for packs that are full. A pack is walked once, then sealed. Its torn tail, if it has one, is
+left where it is: nothing is ever appended behind it, and it goes with the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import crc32c
+from twisted.logger import Logger
+
+from mpcontinuity.model import identifier
+from mpcontinuity.model.body import Body
+from mpcontinuity.store.bodies import layout, references
+from mpcontinuity.store.bodies.head import Decided, Head
+from mpcontinuity.store.bodies.layout import Kind, Record
+from mpcontinuity.store.bodies.packs import Packs, insert_pack
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+# Writes archive and tracking of a message that home took; its row of `body` is there already.
+Repair = Callable[[Transaction, Head, Body, Mapping[str, str]], None]
+
+_ALL = Statement("SELECT id FROM pack")
+_UNSEALED = Statement("SELECT id FROM pack WHERE sealed = 0 ORDER BY id")
+_SEAL = Statement("UPDATE pack SET sealed = 1 WHERE id = :id")
+
+_AT_ONCE = 500
+_PIECE = 1 << 20
+
+_log = Logger()
+
+
+async def reconcile(store: Store, repair: Repair) -> int:
+    """How many messages were missing from the index. A damaged one is reported and stops no other."""
+    await _register(store)
+    busy = store.packs.busy(store.clock.now())
+    missing = 0
+    for (pack,) in await store.read(lambda tx: tx.all(_UNSEALED)):
+        if pack in busy:
+            continue
+        decided = await store.bodies.background(partial(_decided, store.packs, pack))
+        for start in range(0, len(decided), _AT_ONCE):
+            missing += await _repair(store, repair, decided[start : start + _AT_ONCE])
+        await store.run(partial(_seal, pack), bulk=True)
+    return missing
+
+
+def _seal(pack: int, tx: Transaction) -> None:
+    tx.run(_SEAL, id=pack)
+
+
+async def _register(store: Store) -> None:
+    """Files without a row: the process ended after the first sync and before the first commit."""
+    packs = store.packs
+    numbers = await store.bodies.background(packs.numbers)
+    known = {row[0] for row in await store.read(lambda tx: tx.all(_ALL))} | packs.busy(store.clock.now())
+    for number in numbers:
+        if number in known:
+            continue
+        header = await store.bodies.background(partial(packs.header, number))
+        if header is None:
+            packs.unlink(number)
+            _log.info("dropped {pack}, in which nothing was written", pack=packs.path(number).name)
+            continue
+        kind, _, day = header
+        await store.run(partial(insert_pack, number, kind, day), bulk=True)
+
+
+def _decided(packs: Packs, pack: int) -> list[Decided]:
+    """The outcome records of a pack."""
+    try:
+        file = packs.file(pack)
+    except FileNotFoundError:
+        _log.error("pack {pack} is missing", pack=packs.path(pack).name)
+        return []
+    header = layout.read_file_header(file)
+    kind = header[0] if header else Kind.MAIL
+    return [entry.decided() for entry in layout.entries(file, kind) if entry.record == Record.DECIDED]
+
+
+async def _repair(store: Store, repair: Repair, decided: Sequence[Decided]) -> int:
+    present = await store.read(lambda tx: references.find_many(tx, [record.id for record in decided]))
+    missing = [record for record in decided if record.id not in present]
+    for record in missing:
+        head = await store.bodies.background(partial(_head, store.packs, record))
+        if head is None:
+            where = identifier.show(record.pack)
+            _log.error(
+                "message {message} in pack {pack} at {offset} was taken by its home server, but its entry is damaged",
+                message=identifier.show(record.id),
+                pack=where,
+                offset=record.offset,
+            )
+            continue
+        await store.run(partial(_insert, repair, head, record), bulk=True)
+        _log.warn("message {message} is in the index again", message=identifier.show(record.id))
+    return len(missing)
+
+
+def _head(packs: Packs, record: Decided) -> Head | None:
+    try:
+        file = packs.file(record.pack)
+    except FileNotFoundError:
+        return None
+    entry = layout.read_entry(file, record.offset - layout.HEADER_LENGTH)
+    if entry is None or entry.record != Record.BODY or entry.length != record.length:
+        return None
+    crc = 0
+    for start in range(0, entry.length, _PIECE):
+        crc = crc32c.crc32c(file.read(min(_PIECE, entry.length - start), entry.offset + start), crc)
+    return entry.head() if crc == record.crc else None
+
+
+def _insert(repair: Repair, head: Head, record: Decided, tx: Transaction) -> None:
+    if references.find(tx, record.id) is not None:
+        return
+    body = Body(record.id, record.pack, record.offset, record.length, record.prefix, record.crc)
+    references.insert_body(tx, body, keep_until=tx.now)
+    repair(tx, head, body, record.decisions)

@@ -1,0 +1,147 @@
+"""Dropping what is no longer needed, by whole packs; what must live on is moved first (design 9).
+
+Every step is a short transaction of the bulk lane, so that a sweep of a million messages holds up none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from twisted.logger import Logger
+
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import DAY, MINUTE
+from mpcontinuity.model.errors import Corrupt
+from mpcontinuity.store.bodies import layout
+from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.bodies.layout import Kind
+from mpcontinuity.store.bodies.packs import Packs
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+# A reader that has read a row of `body` reads the pack within that time, or reads the row once more.
+GRACE = 10 * MINUTE
+
+_ROWS = 500  # per step
+_MOVED = 100  # messages per step: at most 100 MiB in memory, since larger ones have packs of their own
+
+# How long what is moved may stay in its next pack: most of it is in mailboxes, and lives for years.
+_KEPT_DAYS = 365
+# A pack of which more than half is still needed is not worth the copy yet.
+_MOSTLY_NEEDED_DAYS = 30
+
+_EXPIRED = Statement(
+    "SELECT id, kind FROM pack WHERE day <= :today AND gone = 0 AND sealed = 1 ORDER BY day, id LIMIT 100"
+)
+_DROP = Statement(
+    "DELETE FROM body WHERE id IN (SELECT b.id FROM body b WHERE b.pack = :pack AND b.keep_until <= :now"
+    " AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.body = b.id)"
+    " AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.body = b.id)"
+    " AND NOT EXISTS (SELECT 1 FROM archive WHERE archive.body = b.id)"
+    " LIMIT :rows)"
+)
+_LEFT = Statement(
+    'SELECT id, pack, "offset", length, prefix, crc FROM body'
+    " WHERE pack = :pack AND id > :after ORDER BY id LIMIT :rows"
+)
+_LEFT_OCTETS = Statement("SELECT COALESCE(SUM(length), 0) FROM body WHERE pack = :pack")
+_MOVE = Statement('UPDATE body SET pack = :pack, "offset" = :offset WHERE id = :id AND pack = :old')
+_POSTPONE = Statement("UPDATE pack SET day = :day WHERE id = :pack")
+_GO = Statement("UPDATE pack SET gone = :gone WHERE id = :pack")
+_GONE = Statement("SELECT id FROM pack WHERE gone > 0 AND gone <= :now LIMIT 100")
+_FORGET = Statement("DELETE FROM pack WHERE id = :pack")
+
+_log = Logger()
+
+
+async def sweep(store: Store) -> None:
+    """Drops rows and packs whose day has come. To be run every hour or so; it may be run at any time."""
+    for (pack,) in await store.read(lambda tx: tx.all(_GONE, now=tx.now)):
+        await store.bodies.background(partial(store.packs.unlink, pack))
+        await store.run(partial(_forget, pack), bulk=True)
+    today = store.clock.now() // DAY
+    for pack, kind in await store.read(lambda tx: tx.all(_EXPIRED, today=today)):
+        await _empty(store, pack, kind, today)
+
+
+async def _empty(store: Store, pack: int, kind: str, today: int) -> None:
+    """Towards a pack that nothing refers to."""
+    while await store.run(partial(_drop, pack), bulk=True) == _ROWS:
+        pass
+    octets = await store.read(lambda tx: tx.value(_LEFT_OCTETS, pack=pack))
+    if octets and kind == Kind.SOLO.name.lower():
+        await _postpone(store, pack, today + _KEPT_DAYS)
+    elif octets and 2 * octets > await store.bodies.background(partial(_size, store.packs, pack)):
+        await _postpone(store, pack, today + _MOSTLY_NEEDED_DAYS)
+    elif await _move_all(store, pack, today):
+        await store.run(lambda tx: tx.run(_GO, pack=pack, gone=tx.now + GRACE), bulk=True)
+    else:  # what is damaged stays where it is, for whoever can repair it
+        await _postpone(store, pack, today + _MOSTLY_NEEDED_DAYS)
+
+
+def _drop(pack: int, tx: Transaction) -> int:
+    return tx.run(_DROP, pack=pack, now=tx.now, rows=_ROWS)
+
+
+def _left(pack: int, after: int, tx: Transaction) -> list[Body]:
+    return [Body(*row) for row in tx.all(_LEFT, pack=pack, after=after, rows=_MOVED)]
+
+
+def _forget(pack: int, tx: Transaction) -> None:
+    tx.run(_FORGET, pack=pack)
+
+
+async def _postpone(store: Store, pack: int, day: int) -> None:
+    await store.run(lambda tx: tx.run(_POSTPONE, pack=pack, day=day), bulk=True)
+
+
+def _size(packs: Packs, pack: int) -> int:
+    try:
+        return packs.file(pack).size()
+    except FileNotFoundError:
+        return 0
+
+
+async def _move_all(store: Store, pack: int, today: int) -> bool:
+    """Whether everything that was left is in another pack now."""
+    whole = True
+    after = 0
+    while True:
+        bodies = await store.read(partial(_left, pack, after))
+        if not bodies:
+            return whole
+        after = bodies[-1].id
+        whole &= await _move(store, bodies, today)
+
+
+async def _move(store: Store, bodies: Sequence[Body], today: int) -> bool:
+    contents = await store.bodies.read_many(bodies)
+    heads = await store.bodies.background(partial(_heads, store.packs, bodies))
+    moves = []
+    whole = True
+    for body, content, head in zip(bodies, contents, heads, strict=True):
+        if isinstance(content, Corrupt) or head is None:
+            _log.error("cannot be moved to a new pack: {error}", error=content if head else f"the head of {body}")
+            whole = False
+            continue
+        moves.append(store.bodies.move(body, content, head, today + _KEPT_DAYS, _moved))
+    for move in moves:
+        await move
+    return whole
+
+
+def _moved(old: Body, tx: Transaction, new: Body) -> None:
+    tx.run(_MOVE, id=old.id, old=old.pack, pack=new.pack, offset=new.offset)
+
+
+def _heads(packs: Packs, bodies: Sequence[Body]) -> list[Head | None]:
+    heads: list[Head | None] = []
+    for body in bodies:
+        try:
+            entry = layout.read_entry(packs.file(body.pack), body.offset - layout.HEADER_LENGTH)
+        except FileNotFoundError:
+            entry = None
+        heads.append(entry.head() if entry else None)
+    return heads

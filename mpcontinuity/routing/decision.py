@@ -1,0 +1,132 @@
+"""The table of the contract's 'What happens to a message' for inbound mail. Pure: facts in, a way out."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.model.settings import DomainSettings
+
+
+class Way(enum.Enum):
+    """What is done about one recipient. The values stand in the packs."""
+
+    ASK = "ask"  # home is asked, and the answer decides
+    PASS = "relay"  # home took it
+    REDIRECT = "redirect"  # into INBOX at once, and owed
+    HOLD = "hold"  # owed without a mailbox
+    KEEP = "keep"  # archived for the administrators, owed to nobody
+    REPLY = "reply"  # the client gets home's own reply
+    DEFER = "defer"  # 451 4.4.1: the sender's server tries again
+    SEPARATE = "separate"  # 452 4.5.3: the sender's server sends it by itself
+
+    @property
+    def stores(self) -> bool:
+        """Whether the message is taken without home."""
+        return self in (Way.REDIRECT, Way.HOLD, Way.KEEP)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What matters here of a domain's settings at one moment."""
+
+    continuity: bool = True
+    declared: bool = False  # mode `enabled` is in force: home is not tried
+    copies: bool = False  # mode `optional`: who opted in gets a copy of what home takes
+    outage_only: bool = False  # redirect-on = outage
+    hold: bool = False  # unregistered = hold
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """What is known of an address of the domain."""
+
+    registered: bool = False  # a user, active or pending
+    opted_in: bool = False
+    taken: bool = False  # unregistered, and home took it lately
+    role: bool = False  # postmaster, abuse: always taken
+
+
+def policy_of(settings: DomainSettings, now: int) -> Policy:
+    """``now`` in µs: a declared outage has an end."""
+    return Policy(
+        continuity=settings.continuity,
+        declared=settings.mode == "enabled" and not 0 < settings.mode_until <= now,
+        copies=settings.continuity and settings.mode == "optional",
+        outage_only=settings.redirect_on == "outage",
+        hold=settings.unregistered == "hold",
+    )
+
+
+def before_asking(policy: Policy, recipient: Recipient, away: bool) -> Way:
+    """At RCPT. ``away``: home is known to be down, or is suspect and another message is trying it."""
+    if not policy.continuity:
+        return Way.DEFER if away else Way.ASK
+    if policy.declared or away:
+        return _continued(policy, recipient)
+    return Way.ASK
+
+
+def at_recipient(policy: Policy, recipient: Recipient, outcome: Outcome, *, others_taken: bool) -> Way:
+    """What home answered to MAIL and RCPT. ``others_taken``: it took another recipient of the same transaction."""
+    if outcome.verdict is Verdict.ACCEPTED:
+        return Way.PASS
+    if others_taken and _too_many(outcome.reply):
+        return Way.SEPARATE
+    if outcome.verdict is Verdict.REFUSED:
+        return Way.KEEP if recipient.role else Way.REPLY
+    if policy.outage_only and not recipient.role and _concerns_message(outcome):
+        return Way.REPLY
+    return _unserved(policy, recipient, outcome)
+
+
+def at_message(policy: Policy, recipients: Sequence[Recipient], outcome: Outcome) -> list[Way]:
+    """What home answered to DATA or to the message, which it had taken all these recipients for: one reply for all."""
+    if outcome.verdict is Verdict.ACCEPTED:
+        return [Way.PASS] * len(recipients)
+    if outcome.verdict is Verdict.REFUSED:
+        return [Way.REPLY] * len(recipients)
+    # Home took the address a moment ago, which is later than any memory of it.
+    ways = [
+        Way.HOLD if policy.continuity and policy.hold and not recipient.registered else way
+        for recipient, way in ((recipient, _unserved(policy, recipient, outcome)) for recipient in recipients)
+    ]
+    if any(way.stores for way in ways):
+        return [way if way.stores else Way.HOLD for way in ways]
+    return ways
+
+
+def copied(policy: Policy, recipient: Recipient) -> bool:
+    """Whether a message that home took is put into the continuity INBOX too, and not owed."""
+    return policy.copies and recipient.registered and recipient.opted_in
+
+
+def _unserved(policy: Policy, recipient: Recipient, outcome: Outcome) -> Way:
+    if policy.continuity:
+        return _continued(policy, recipient)
+    # A plain relay. 421 would announce that *we* close the connection (RFC 5321 §3.8).
+    reply = outcome.reply
+    return Way.REPLY if reply is not None and reply.temporary and reply.code != 421 else Way.DEFER
+
+
+def _continued(policy: Policy, recipient: Recipient) -> Way:
+    if recipient.registered:
+        return Way.REDIRECT
+    if recipient.role or (policy.hold and recipient.taken):
+        return Way.HOLD
+    return Way.DEFER
+
+
+def _too_many(reply: Reply | None) -> bool:
+    """RFC 5321 §4.5.3.1.10: 452, and 552 of old servers. With another enhanced code it means a full mailbox or disk."""
+    return reply is not None and reply.code in (452, 552) and reply.enhanced in ("", "4.5.3", "5.5.3")
+
+
+def _concerns_message(outcome: Outcome) -> bool:
+    """A 4xx that says something about this sender or recipient, not about home (contract, ``redirect-on``)."""
+    reply = outcome.reply
+    if reply is None or not reply.temporary or outcome.stage not in (Stage.MAIL, Stage.RCPT):
+        return False
+    return reply.enhanced.startswith(("4.2.", "4.7.")) or reply.enhanced == "4.1.8"

@@ -72,12 +72,13 @@ class Shared:
         self.dirty = True  # something was announced that no read has seen
         self.changed: set[int] = set()  # UIDs to be read again
         self._store = store
-        self._reading = False
+        self._running = False  # the loop of reads
+        self._awaiting = False  # a read that has not come back
         self._waiting: list[Deferred[None]] = []
 
     @property
     def busy(self) -> bool:
-        return self.dirty or self._reading
+        return self.dirty or self._awaiting
 
     def settled(self) -> Deferred[None]:
         """Fires when all that was announced so far is read."""
@@ -90,46 +91,57 @@ class Shared:
 
     def read(self) -> None:
         """One read at a time: what is announced meanwhile is taken by the next one, however many commits it was."""
-        if not self._reading:
-            self._reading = True
+        if not self._running:
+            self._running = True
             Deferred.fromCoroutine(self._read()).addErrback(self._failed)
 
     async def _read(self) -> None:
-        told = False
         picture = self.picture
-        try:
-            while self.dirty and not picture.gone:
-                self.dirty = False
-                taken = sorted(self.changed)[:STEP]
-                self.changed.difference_update(taken)
-                work = partial(
-                    read_news,
-                    mailbox=picture.mailbox,
-                    uidvalidity=picture.uidvalidity,
-                    since=picture.modseq,
-                    last_uid=picture.last_uid,
-                    changed=taken,
-                )
-                try:
-                    news = await self._store.read(work)
-                except BaseException:
-                    self.dirty = True
-                    self.changed.update(taken)
-                    raise
-                told = picture.apply(news) or told
-                if (news is not None and news.more) or self.changed:
-                    self.dirty = True
-        finally:
-            self._reading = False
-            if told:
-                for view in list(self.views):
-                    view.tell()
+        told = False
+        while self.dirty and not picture.gone:
+            self.dirty = False
+            taken = sorted(self.changed)[:STEP]
+            self.changed.difference_update(taken)
+            work = partial(
+                read_news,
+                mailbox=picture.mailbox,
+                uidvalidity=picture.uidvalidity,
+                since=picture.modseq,
+                last_uid=picture.last_uid,
+                changed=taken,
+            )
+            waiting, self._waiting = self._waiting, []  # this read begins after they asked
+            self._awaiting = True
+            try:
+                news = await self._store.read(work)
+            except BaseException:
+                self.dirty = True
+                self.changed.update(taken)
+                self._waiting[:0] = waiting
+                raise
+            finally:
+                self._awaiting = False
+            told = picture.apply(news) or told
+            if (news is not None and news.more) or self.changed:
+                self.dirty = True
+                self._waiting[:0] = waiting
+            else:
+                self._fire(waiting, told)
+                told = False
+        self._running = False
         waiting, self._waiting = self._waiting, []
+        self._fire(waiting, told)
+
+    def _fire(self, waiting: Sequence[Deferred[None]], told: bool) -> None:
         for waiter in waiting:
             waiter.callback(None)
+        if told:
+            for view in list(self.views):
+                view.tell()
 
     def _failed(self, failure: Failure) -> None:
         """The next notice or command tries again."""
+        self._running = False
         waiting, self._waiting = self._waiting, []
         if not waiting:
             _log.failure("cannot read mailbox {mailbox}", failure, mailbox=self.picture.mailbox)
@@ -341,7 +353,8 @@ class Views:
         if shared is None or shared.picture.gone:
             shared = self._shared[info.id] = Shared(self._store, info.id, info.uidvalidity)
         self._woken(shared)
-        shared.dirty = shared.dirty or (shared.picture.modseq or 0) < info.modseq
+        if shared.picture.modseq is not None and shared.picture.modseq < info.modseq:
+            shared.dirty = True  # its notice is still on the way
         view = View(shared, self._closed)
         shared.views.add(view)  # so that nobody drops it while it is read
         try:

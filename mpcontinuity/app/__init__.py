@@ -1,0 +1,1 @@
+"""The one place that joins parts: the service, its listeners and certificates, the command line."""

@@ -1,0 +1,125 @@
+"""The command line, ``mpcontinuity``: what the contract calls by these names."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mpcontinuity.app import commands_accounts, commands_mail, output
+from mpcontinuity.app.configuration import DEFAULT, Configuration, json_option, pass_configuration, user
+from mpcontinuity.config.read import BadConfiguration
+from mpcontinuity.model.errors import Refused, Temporary
+
+
+class _OneLine(click.Group):
+    """What is refused is one line on standard error and exit 1; click itself exits 2 for wrong usage."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (BadConfiguration, Refused, Temporary) as error:
+            why = str(error)
+        except PermissionError as error:
+            name = f": {error.filename}" if error.filename else ""
+            why = f"not permitted{name}; run this as the user that the server runs as"
+        except OSError as error:
+            why = str(error)
+        click.echo(f"mpcontinuity: {why}", err=True)
+        raise click.exceptions.Exit(1)
+
+
+@click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="MPCONTINUITY_CONFIG",
+    default=DEFAULT,
+    show_default=True,
+    show_envvar=True,
+    help="The configuration file.",
+)
+@click.version_option(package_name="mpcontinuity")
+@click.pass_context
+def main(context: click.Context, config: Path) -> None:
+    """Email continuity for organisations with a mail server of their own.
+
+    While the home server of a domain is away, mail for its users is kept here, they go on reading it by IMAP, and
+    everything is delivered home when it is back.
+
+    \b
+    Begin with:
+      mpcontinuity init
+      mpcontinuity serve &
+      mpcontinuity domain add example.org --home mail.example.org
+      mpcontinuity user add anna@example.org --password-stdin
+
+    All commands work while the server runs, which acts on changes within a second, and while it does not.
+    """
+    context.obj = Configuration(config)
+
+
+@main.command()
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--hostname", help="What the server calls itself, as mail.example.org; else localhost.")
+@pass_configuration
+def init(configuration: Configuration, folder: Path | None, hostname: str | None) -> None:
+    """Make a server ready: configuration, certificate, database, administrator.
+
+    Writes a commented mpcontinuity.toml into DIR (default: where --config points). What exists is kept, so that it
+    does no harm to run it again. The administrator's password is printed once.
+    """
+    from mpcontinuity.app.initialise import initialise
+
+    path = folder / DEFAULT.name if folder is not None else configuration.path
+    for line in initialise(path, hostname, user()):
+        click.echo(line)
+
+
+@main.command()
+@pass_configuration
+def serve(configuration: Configuration) -> None:
+    """Run the server in the foreground, until SIGTERM or Ctrl-C.
+
+    The same as `twistd -n mpcontinuity --config FILE`.
+    """
+    configuration.settings()  # said here in one line, before twistd begins
+    from twisted.scripts.twistd import run
+
+    sys.argv = ["twistd", "--nodaemon", "--pidfile=", "mpcontinuity", "--config", str(configuration.path)]
+    run()  # type: ignore[no-untyped-call]
+
+
+@main.command()
+@json_option
+@pass_configuration
+def doctor(configuration: Configuration, as_json: bool) -> None:
+    """Check configuration, certificate, store, listeners and home servers, and say what to do.
+
+    Exit status 1 if anything is wrong; a warning is no error.
+    """
+    from mpcontinuity.app.doctor import examine
+
+    findings = list(examine(configuration.path, user()))
+    if as_json:
+        output.as_json([finding.row() for finding in findings])
+    else:
+        for finding in findings:
+            click.echo(finding.line())
+    if any(finding.verdict == "wrong" for finding in findings):
+        raise SystemExit(1)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def demo(arguments: tuple[str, ...]) -> None:
+    """Play a whole outage in two minutes on loopback, with a home server of its own."""
+    from mpcontinuity.app.demo import main as play
+
+    raise SystemExit(play(arguments))
+
+
+for command in (*commands_accounts.COMMANDS, *commands_mail.COMMANDS):
+    main.add_command(command)

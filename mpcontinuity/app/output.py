@@ -1,0 +1,48 @@
+"""How results are shown: tables and ``key: value`` lines for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+_WIDEST = 60
+
+
+def text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(map(text, value)) or "-"
+    return " ".join(str(value).split()) if value != "" else "-"
+
+
+def as_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
+    """Columns as wide as they need; ``empty`` says what an empty list means."""
+    if not rows:
+        click.echo(empty)
+        return
+    cells = [[column.replace("_", " ") for column in columns]]
+    cells += [[_short(text(row[column])) for column in columns] for row in rows]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
+    for line in cells:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def fields(row: Mapping[str, Any]) -> None:
+    """One object, a line each."""
+    width = max(len(key) for key in row) + 1
+    for key, value in row.items():
+        click.echo(f"{key + ':':<{width}} {text(value)}")
+
+
+def _short(cell: str) -> str:
+    return cell if len(cell) <= _WIDEST else cell[: _WIDEST - 1] + "…"

@@ -21,7 +21,7 @@ _OFFERS = Statement("UPDATE domain SET offers = :offers WHERE id = :domain")
 # While the flush is paused home takes nothing of ours: that time counts no more than an outage.
 _UPTIME = Statement("UPDATE domain SET uptime = uptime + :time WHERE id = :domain AND paused = ''")
 _KNOWN_USER = Statement(
-    "SELECT address FROM account WHERE domain = :domain AND status <> 'inactive' ORDER BY id LIMIT 1"
+    "SELECT address FROM account WHERE domain = :domain AND status IN ('active', 'pending') ORDER BY id LIMIT 1"
 )
 
 

@@ -232,5 +232,5 @@ class Watch:
         Deferred.fromCoroutine(work).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
-        if not failure.check(Stopping):
+        if not isinstance(failure.value, Stopping):
             _log.error("homes: {failure}", failure=failure)

@@ -65,8 +65,8 @@ class Health:
     recovered: int = 0  # when it last left `down`
 
 
-# What each observation makes of each state. Two things depend on more than the table: a good probe of a home that is
-# down counts towards recovery, and 'again' tells a second failure within SUSPICION from a first.
+# What each observation makes of each state. Two things depend on more than the table: enough good probes of a home that
+# is down make it recover, and a second failure within SUSPICION brings a recovering one down.
 _UP, _SUSPECT, _DOWN, _RECOVERING = State.UP, State.SUSPECT, State.DOWN, State.RECOVERING
 TABLE: dict[Observation, dict[State, State]] = {
     Observation.SERVED: {_UP: _UP, _SUSPECT: _UP, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
@@ -93,7 +93,7 @@ def current(health: Health, now: int) -> Health:
     if not health.last_failure or now - health.last_failure < SUSPICION:
         return health
     state = State.UP if health.state is State.SUSPECT else health.state
-    return replace(health, state=state, last_failure=0)
+    return replace(health, state=state, last_failure=0, reason="")
 
 
 def gate(health: Health, now: int) -> Gate:
@@ -117,6 +117,8 @@ def observe(health: Health, observation: Observation, now: int, policy: Policy, 
     last_failure = now if observation in _FAILURES else health.last_failure
     if observation is Observation.SERVED:
         last_failure = 0
+    if state is State.UP and last_failure:  # flushed, or a first failure
+        state = State.SUSPECT
     since = health.since if state.shown is health.state.shown else now
     reason = (reason or health.reason) if last_failure else ""
     return replace(health, state=state, since=since, last_failure=last_failure, reason=reason)

@@ -1,0 +1,166 @@
+"""Address lists (RFC 5322 §3.4 with the obsolete forms of §4.4), read leniently: some meaning is found in any bytes."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from mpcontinuity.message.fields import unfold
+from mpcontinuity.message.wire import NIL, nstring
+
+_ATOM = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
+# What nearly all mail has, in one step: `"name" <local@host>`, `name <local@host>`, `local@host`.
+_SIMPLE = re.compile(
+    rb'[ \t]*(?:(?:"([ !#-\[\]-~]*)"[ \t]*|((?:%b|[ ])*))<(%b+)@([A-Za-z0-9._-]+)>|(%b+)@([A-Za-z0-9._-]+))'
+    rb"[ \t]*(?:,|\Z)" % (_ATOM, _ATOM, _ATOM)
+)
+_TOKEN = re.compile(
+    rb'(?P<blank>[\s]+)|"(?P<quoted>(?:[^"\\]|\\[\s\S])*)"?|(?P<literal>\[[^\]]*\]?)|(?P<special>[<>@,;:()])'
+    rb'|(?P<atom>[^\s"\[<>@,;:()]+)'
+)
+_IN_COMMENT = re.compile(rb"[()]|\\[\s\S]")
+_ESCAPE = re.compile(rb"\\([\s\S])")
+_CACHED: Final = 256  # octets: addresses that come again and again are short
+
+
+class Mailbox(NamedTuple):
+    """A line of IMAP's address structure (RFC 9051 §7.5.2), quoting removed, encoded words as they are.
+
+    ``host`` None with a ``mailbox``: a group begins, of that name; both None: it ends. What the text lacks is empty.
+    """
+
+    name: bytes | None
+    route: bytes | None
+    mailbox: bytes | None
+    host: bytes | None
+
+
+_GROUP_END = Mailbox(None, None, None, None)
+
+
+def parse(value: bytes) -> list[Mailbox]:
+    """The mailboxes of a field's value. Never raises."""
+    return _Parser().parse(unfold(value))
+
+
+def structure(value: bytes | None) -> bytes:
+    """IMAP's parenthesised list of addresses; NIL where there are none."""
+    if value is None:
+        return NIL
+    return _cached_structure(value) if len(value) <= _CACHED else _structure(value)
+
+
+def _structure(value: bytes) -> bytes:
+    value = unfold(value)
+    found: list[bytes] = []
+    position = 0
+    while position < len(value):
+        match = _SIMPLE.match(value, position)
+        if not match:
+            found = [b"(%b %b %b %b)" % tuple(map(nstring, mailbox)) for mailbox in _Parser().parse(value)]
+            break
+        quoted, phrase, local, host, bare_local, bare_host = match.groups()
+        name = quoted or (phrase and phrase.strip())
+        shown = b'"%b"' % name if name else NIL
+        found.append(b'(%b NIL "%b" "%b")' % (shown, local or bare_local, host or bare_host))
+        position = match.end()
+    return b"(%b)" % b"".join(found) if found else NIL
+
+
+_cached_structure = lru_cache(maxsize=1024)(_structure)
+
+
+class _Parser:
+    """One address list. Words gather until a separator says whose they were."""
+
+    def __init__(self) -> None:
+        self._found: list[Mailbox] = []
+        self._in_group = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._words: list[bytes] = []  # before `<`, b" " where blanks stood; without `<` they are the address
+        self._address: list[bytes] | None = None  # within `<…>`
+        self._host_at = -1  # index of the last @ in what will be the address
+        self._closed = False  # `>` was read
+        self._comment: bytes | None = None
+
+    def parse(self, value: bytes) -> list[Mailbox]:
+        position = 0
+        while match := _TOKEN.match(value, position):
+            position = match.end()
+            kind, token = match.lastgroup, match[match.lastindex or 0]
+            if kind == "special":
+                if token == b"(":
+                    position = self._read_comment(value, position)
+                else:
+                    self._special(token)
+            elif kind == "blank":
+                if self._address is None and self._words:
+                    self._words.append(b" ")
+            else:
+                self._word(_ESCAPE.sub(rb"\1", token) if kind == "quoted" else token)
+        self._end()
+        if self._in_group:
+            self._found.append(_GROUP_END)
+        return self._found
+
+    def _read_comment(self, value: bytes, start: int) -> int:
+        depth, position = 1, start
+        while depth and (match := _IN_COMMENT.search(value, position)):
+            position = match.end()
+            depth += {b"(": 1, b")": -1}.get(match[0], 0)
+        stop = position - 1 if not depth else len(value)
+        self._comment = _ESCAPE.sub(rb"\1", value[start:stop]).strip()
+        return position if not depth else len(value)
+
+    def _special(self, token: bytes) -> None:
+        within = self._address is not None and not self._closed
+        if token == b"<":
+            if self._closed:  # a comma is missing
+                self._end()
+            self._address, self._host_at = [], -1
+        elif token == b">":
+            self._closed = self._address is not None
+        elif token == b"@" or (within and token in b",:"):  # within: the route of RFC 5322 §4.4
+            self._word(token)
+        elif token == b",":
+            self._end()
+        elif token == b":" and not self._in_group:
+            name = b"".join(self._words).strip()
+            self._clear()
+            self._in_group = True
+            self._found.append(Mailbox(None, None, name, None))
+        elif token == b";":
+            self._end()
+            if self._in_group:
+                self._found.append(_GROUP_END)
+            self._in_group = False
+
+    def _word(self, token: bytes) -> None:
+        if self._closed:
+            return
+        words = self._words if self._address is None else self._address
+        if token == b"@":
+            self._host_at = len(words)
+        words.append(token)
+
+    def _end(self) -> None:
+        """What was gathered is one mailbox, if it is anything."""
+        words, address = self._words, self._address
+        if address is None:
+            name, address = self._comment, words
+        else:
+            name = b"".join(words).strip() or self._comment
+        route = None
+        split = self._host_at if self._host_at >= 0 else len(address)
+        local, host = address[:split], address[split + 1 :]
+        if local and local[0] == b"@" and b":" in local:
+            colon = local.index(b":")
+            route, local = b"".join(local[:colon]), local[colon + 1 :]
+        mailbox = b"".join(word for word in local if word != b" ")
+        domain = b"".join(word for word in host if word != b" ")
+        if mailbox or domain or name:
+            self._found.append(Mailbox(name or None, route, mailbox, domain))
+        self._clear()

@@ -1,0 +1,125 @@
+"""Values of Content-Type and Content-Disposition (RFC 2045 §5.1, RFC 2183) with the parameters of RFC 2231."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from mpcontinuity.message.charset import decode
+from mpcontinuity.message.fields import unfold
+
+MAX_PARAMETERS: Final = 100  # of one field; the rest is not looked at
+_CACHED: Final = 128  # octets: values without a boundary or a file name come again and again
+
+_TYPE = re.compile(
+    rb"[ \t]*([^][()<>@,;:\\\"/?=\s\x00-\x20\x7f-\xff]+)[ \t]*/[ \t]*([^][()<>@,;:\\\"/?=\s\x00-\x20\x7f-\xff]+)"
+)
+_TOKEN = re.compile(rb"[ \t]*([^][()<>@,;:\\\"/?=\s\x00-\x20\x7f-\xff]+)")
+_PARAMETER = re.compile(rb';[ \t]*([^=;\s"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\[\s\S])*)"?|([^;]*))')
+_ESCAPE = re.compile(rb"\\([\s\S])")
+_COMMENT = re.compile(rb"[ \t]+\([^()\"]*\)[ \t]*(?=;|\Z)")
+_SECTION = re.compile(rb"([^*]+)\*([0-9]{1,4})(\*?)")
+_UNSAFE = re.compile(rb"[^A-Za-z0-9!#$&+^_`{}|~.%'-]")
+
+Parameters = tuple[tuple[bytes, bytes], ...]
+
+
+class ContentType(NamedTuple):
+    """``type`` and ``subtype`` as written; names of parameters in lower case. A value in RFC 2231's extended form keeps
+    it (``filename*`` with ``UTF-8''…``): the reader decodes it; continuations are joined."""
+
+    type: bytes
+    subtype: bytes
+    parameters: Parameters
+    kind: tuple[bytes, bytes]  # type and subtype in lower case
+
+    def parameter(self, name: bytes) -> bytes:
+        """Decoded to bytes, the charset of an extended value disregarded; empty if there is none."""
+        found = dict(self.parameters)
+        if name in found:
+            return found[name]
+        extended = found.get(name + b"*", b"")
+        return unquote_to_bytes(extended.split(b"'", 2)[-1])
+
+    def text(self, name: bytes) -> str:
+        """Decoded to text; empty if there is none."""
+        return _text(dict(self.parameters), name)
+
+
+PLAIN: Final = ContentType(b"text", b"plain", ((b"charset", b"us-ascii"),), (b"text", b"plain"))  # RFC 2045 §5.2
+RFC822: Final = ContentType(b"message", b"rfc822", (), (b"message", b"rfc822"))  # default in a digest, RFC 2046 §5.1.5
+
+
+def content_type(value: bytes) -> ContentType | None:
+    """None: it is not of the form type/subtype, and counts as if it were not there (RFC 2045 §5.2)."""
+    return _cached_content_type(value) if len(value) <= _CACHED else _content_type(value)
+
+
+def _content_type(value: bytes) -> ContentType | None:
+    value = unfold(value)
+    match = _TYPE.match(value)
+    if not match:
+        return None
+    type_, subtype = match.groups()
+    return ContentType(type_, subtype, parameters(value[match.end() :]), (type_.lower(), subtype.lower()))
+
+
+_cached_content_type = lru_cache(maxsize=512)(_content_type)
+
+
+def disposition(value: bytes) -> tuple[bytes, Parameters] | None:
+    """``attachment`` and its parameters. None: no token is there."""
+    value = unfold(value)
+    match = _TOKEN.match(value)
+    return (match[1], parameters(value[match.end() :])) if match else None
+
+
+def parameters(text: bytes) -> Parameters:
+    """What follows the first ``;``. Of a name that is repeated the first counts."""
+    if b"(" in text:
+        text = _COMMENT.sub(b"", text)
+    found: dict[bytes, bytes] = {}
+    for name, quoted, plain in _PARAMETER.findall(text)[:MAX_PARAMETERS]:
+        found.setdefault(name.lower(), _ESCAPE.sub(rb"\1", quoted) if quoted else plain.strip())
+    if any(b"*" in name for name in found):
+        found = _joined(found)
+    return tuple(found.items())
+
+
+def _joined(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """Continuations (RFC 2231 §3) joined in the order of their numbers, up to the first that is missing."""
+    sections: dict[bytes, dict[int, tuple[bytes, bytes]]] = {}
+    for name, value in found.items():
+        match = _SECTION.fullmatch(name)
+        if match:
+            sections.setdefault(match[1], {})[int(match[2])] = (match[3], value)
+    joined = {name: value for name, value in found.items() if not _SECTION.fullmatch(name)}
+    for name, pieces in sections.items():
+        run = [pieces[number] for number in range(len(pieces)) if number in pieces]
+        if 0 not in pieces or len(run) != len(pieces):
+            run = run[: next(number for number in range(len(pieces) + 1) if number not in pieces)]
+        if not run:
+            continue
+        if any(star for star, _ in run):  # §4.1: one extended piece makes the whole extended
+            value = b"".join(
+                piece if star else _UNSAFE.sub(_escape, piece.replace(b"%", b"%25")) for star, piece in run
+            )
+            joined.setdefault(name + b"*", value if run[0][0] else b"''" + value)
+        else:
+            joined.setdefault(name, b"".join(piece for _, piece in run))
+    return joined
+
+
+def _escape(match: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % ord(match[0])
+
+
+def _text(found: dict[bytes, bytes], name: bytes) -> str:
+    if name + b"*" in found:
+        charset, quote, rest = found[name + b"*"].partition(b"'")
+        return decode(
+            unquote_to_bytes(rest.partition(b"'")[2] if quote else charset), charset.decode("latin-1") if quote else ""
+        )
+    return decode(found.get(name, b""))

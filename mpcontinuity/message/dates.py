@@ -1,0 +1,36 @@
+"""The Date field (RFC 5322 §3.3, obsolete forms of §4.3 too): read for its day, written for Received."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime
+
+from mpcontinuity.model.clock import SECOND
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NUMBER = {name.lower().encode(): number for number, name in enumerate(_MONTHS, 1)}
+_DAY = re.compile(rb"(?:^|[,\s])([0-9]{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*[\s-]+([0-9]{2,4})(?![0-9])")
+
+
+def day(value: bytes) -> date | None:
+    """The day as the sender wrote it, time and zone disregarded (as SENTON wants it). None: there is none in it."""
+    match = _DAY.search(value[:256])
+    if not match:
+        return None
+    year = int(match[3])
+    if len(match[3]) < 4:  # RFC 5322 §4.3
+        year += 2000 if len(match[3]) == 2 and year < 50 else 1900
+    try:
+        return date(year, _NUMBER[match[2].lower()], int(match[1]))
+    except (KeyError, ValueError):
+        return None
+
+
+def show(time: int) -> str:
+    """Microseconds as ``Sun, 22 Nov 2026 04:03:00 +0000``."""
+    moment = datetime.fromtimestamp(time // SECOND, UTC)
+    return (
+        f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} {moment.year:04} "
+        f"{moment.hour:02}:{moment.minute:02}:{moment.second:02} +0000"
+    )

@@ -1,0 +1,56 @@
+"""RFC 2047 encoded words, and header values as people read them."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from mpcontinuity.message.charset import decode
+from mpcontinuity.message.fields import unfold
+
+# The language of RFC 2231 §5 after `*` is dropped. Blanks within are not allowed, but some clients write them.
+_WORD = re.compile(rb"=\?([^?*\s]{1,64})(?:\*[^?\s]*)?\?([bBqQ])\?([^?\r\n]*)\?=")
+
+
+def text(value: bytes) -> str:
+    """A header value unfolded and decoded. 8-bit bytes beside encoded words are UTF-8, else Windows-1252."""
+    value = unfold(value)
+    if b"=?" not in value:
+        return decode(value)
+    pieces: list[str] = []
+    pending, charset = b"", b""  # of adjacent words: a character may be cut between two of them
+    end = -1
+    for match in _WORD.finditer(value):
+        between = value[max(end, 0) : match.start()]
+        adjacent = end >= 0 and not between.strip()  # blanks between two encoded words do not count (§6.2)
+        if not adjacent or match[1].lower() != charset:
+            pieces.append(decode(pending, charset.decode("latin-1")))
+            pending, charset = b"", match[1].lower()
+        if not adjacent:
+            pieces.append(decode(between))
+        pending += _payload(match[2], match[3])
+        end = match.end()
+    pieces.append(decode(pending, charset.decode("latin-1")))
+    pieces.append(decode(value[max(end, 0) :]))
+    return "".join(pieces)
+
+
+def _payload(encoding: bytes, data: bytes) -> bytes:
+    if encoding in b"bB":
+        return base64(data)
+    return binascii.a2b_qp(data.replace(b" ", b"_"), header=True)
+
+
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+
+
+def base64(data: bytes) -> bytes:
+    """Decoded leniently: foreign characters are passed over, a cut end gives what it holds, padding is not needed and
+    may also stand in the middle (pieces that were encoded one by one)."""
+    return b"".join(map(_base64_piece, _NOT_BASE64.sub(b"", data).split(b"=")))
+
+
+def _base64_piece(data: bytes) -> bytes:
+    if len(data) % 4 == 1:  # six bits are no byte
+        data = data[:-1]
+    return binascii.a2b_base64(data + b"=" * (-len(data) % 4))

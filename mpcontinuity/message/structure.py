@@ -1,0 +1,189 @@
+"""The MIME structure of a message (RFC 2045, 2046) as offsets into its bytes, for any bytes whatever.
+
+One pass: lines that begin with ``--`` are looked up among the boundaries that are open, so that time is linear in the
+size of the message, whatever is nested in it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from typing import Final
+
+from mpcontinuity.message import fields
+from mpcontinuity.message.contenttype import PLAIN, RFC822, ContentType, content_type
+
+MAX_DEPTH: Final = 64  # of multiparts and messages within each other; what is deeper is not taken apart
+MAX_PARTS: Final = 10_000  # of one message; further boundary lines belong to the last part
+MAX_BOUNDARY: Final = 1_000  # octets of a line that may be a boundary; RFC 2046 allows 70
+
+Content = bytes | mmap.mmap
+
+_HEADER_END = re.compile(rb"\n\r?\n")
+_SLICE: Final = 1 << 20
+
+
+class Part:
+    """A message or a body part. Its header is ``data[header:body]``, blank line included, its body ``data[body:end]``.
+
+    ``parts`` are set where it is a multipart in which parts were found, ``message`` where it is a message/rfc822. A
+    multipart without any part (empty, unterminated before it began, no boundary) is text/plain: some clients do not
+    survive an empty multipart, and so the user can read what is there.
+    """
+
+    __slots__ = ("body", "end", "fields", "header", "message", "parts", "type")
+
+    def __init__(self, header: int, default: ContentType) -> None:
+        self.header = header
+        self.body = header
+        self.end = header
+        self.fields: dict[bytes, bytes] = {}
+        self.type = default
+        self.parts: list[Part] = []
+        self.message: Part | None = None
+
+
+def scan(data: Content) -> Part:
+    """The message's structure. Never raises."""
+    return _Scanner(data).part(0, PLAIN, 0)
+
+
+def lines(data: Content, start: int, stop: int) -> int:
+    """Text lines in a range; the last one counts without a line end too."""
+    if start >= stop:
+        return 0
+    if isinstance(data, bytes):
+        ends = data.count(b"\n", start, stop)
+    else:  # mmap has no count
+        ends = sum(data[at : min(at + _SLICE, stop)].count(b"\n") for at in range(start, stop, _SLICE))
+    return ends + (data[stop - 1] != 10)
+
+
+class _Scanner:
+    def __init__(self, data: Content) -> None:
+        self._data = data
+        self._size = len(data)
+        self._count = 0  # of parts so far
+        self._open: dict[bytes, int] = {}  # boundary -> depth of its multipart, outermost first
+        # The next line that begins with `--`: where it begins, where the line after it does, and its text. Nothing is
+        # looked for while no boundary is open.
+        self._stop()
+
+    def _stop(self) -> None:
+        """No line that could be a boundary is to come."""
+        self._at = self._after = self._size
+        self._line = b""
+
+    def _next_dashes(self, start: int) -> None:
+        """Finds the next line at or after ``start`` (where a line begins) that begins with ``--``."""
+        data = self._data
+        if data[start : start + 2] == b"--":
+            at = start
+        else:
+            at = data.find(b"\n--", start) + 1
+            if not at:
+                self._stop()
+                return
+        end = data.find(b"\n", at)
+        self._at = at
+        self._after = self._size if end < 0 else end + 1
+        self._line = data[at + 2 : min(self._after, at + MAX_BOUNDARY)].rstrip(b" \t\r\n")
+
+    def _boundary(self) -> tuple[int, bool] | None:
+        """Depth of the multipart whose boundary the present line is, and whether it closes it; None at the end too."""
+        depth = self._open.get(self._line)
+        if depth is not None:
+            return depth, False
+        if self._line.endswith(b"--"):
+            depth = self._open.get(self._line[:-2])
+            if depth is not None:
+                return depth, True
+        return None
+
+    def part(self, start: int, default: ContentType, depth: int) -> Part:
+        """What begins with a header at ``start``; it ends at a boundary that is open, or with the data."""
+        part = Part(start, default)
+        self._count += 1
+        part.body = self._header_end(start)
+        part.fields = fields.index(self._data[start : min(part.body, start + fields.MAX_HEADER)])
+        given = part.fields.get(b"content-type")
+        if given is not None:
+            part.type = content_type(given) or PLAIN
+        kind = part.type.kind
+        if kind[0] == b"multipart":
+            self._multipart(part, depth)
+            if not part.parts:
+                part.type = PLAIN
+        elif kind == (b"message", b"rfc822"):
+            self._nested(part, depth)
+        if not part.parts and part.message is None:
+            self._skip_to_boundary()
+        part.end = max(part.body, self._content_end())
+        return part
+
+    def _header_end(self, start: int) -> int:
+        """Where the body begins: behind the first blank line, or at an open boundary that comes before one."""
+        data = self._data
+        blank = data[start : start + 2]
+        if blank[:1] == b"\n":
+            return start + 1
+        if blank == b"\r\n":
+            return start + 2
+        if not self._open:
+            match = _HEADER_END.search(data, start)
+            return match.end() if match else self._size
+        position = start
+        while True:
+            # The piece before the next line with dashes; a blank line just before that line belongs to the piece.
+            match = _HEADER_END.search(data, position, self._at)
+            if match:
+                return match.end()
+            if self._at >= self._size or self._boundary() is not None:
+                return self._at
+            position = max(position, self._after - 1)
+            self._next_dashes(self._after)
+
+    def _skip_to_boundary(self) -> None:
+        """Moves on to the next line that is an open boundary."""
+        while self._at < self._size and self._boundary() is None:
+            self._next_dashes(self._after)
+
+    def _content_end(self) -> int:
+        """The line end before a boundary belongs to the boundary (RFC 2046 §5.1.1)."""
+        at = self._at
+        if at >= self._size:
+            return self._size
+        return at - 2 if self._data[at - 2 : at] == b"\r\n" else at - 1
+
+    def _multipart(self, part: Part, depth: int) -> None:
+        boundary = part.type.parameter(b"boundary").rstrip()
+        if not boundary or depth >= MAX_DEPTH or self._count >= MAX_PARTS or boundary in self._open:
+            return
+        default = RFC822 if part.type.kind[1] == b"digest" else PLAIN
+        if not self._open:
+            self._next_dashes(part.body)
+        self._open[boundary] = depth
+        while True:
+            self._skip_to_boundary()  # over the preamble; a part has moved on by itself
+            found = self._boundary()
+            if found != (depth, False):
+                break
+            if self._count >= MAX_PARTS:
+                self._stop()
+                break
+            start = self._after
+            self._next_dashes(start)
+            part.parts.append(self.part(start, default, depth + 1))
+        del self._open[boundary]
+        if not self._open:
+            self._stop()
+        elif found == (depth, True):
+            self._next_dashes(self._after)
+            self._skip_to_boundary()  # over the epilogue
+
+    def _nested(self, part: Part, depth: int) -> None:
+        encoding = part.fields.get(b"content-transfer-encoding", b"").strip().lower()
+        if depth >= MAX_DEPTH or self._count >= MAX_PARTS or encoding == b"base64":
+            part.type = ContentType(b"application", b"octet-stream", (), (b"application", b"octet-stream"))
+            return
+        part.message = self.part(part.body, PLAIN, depth + 1)

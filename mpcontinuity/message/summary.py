@@ -1,0 +1,36 @@
+"""What tracking and the archive show of a message."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from mpcontinuity.message import encodedwords, fields
+from mpcontinuity.message.structure import Content
+
+MAX_HEADER: Final = 64 * 1024  # what is looked at
+MAX_TEXT: Final = 1000  # characters of a member; what is longer is cut
+
+_HEADER_END = re.compile(rb"(?:\A|\n)\r?\n")
+_CONTROL = re.compile("[\x00-\x1f\x7f]+")  # PostgreSQL takes no NUL, a terminal none of them
+
+
+class Summary(NamedTuple):
+    """Decoded to text, in one line each; empty where the field is missing. ``message_id`` with its angle brackets."""
+
+    subject: str
+    message_id: str
+    from_: str
+    date: str
+
+
+def summarise(content_or_header: Content) -> Summary:
+    """Reads at most the first 64 KiB. Never raises."""
+    start = content_or_header[:MAX_HEADER]
+    end = _HEADER_END.search(start)
+    found = fields.index(start[: end.end()] if end else start)
+    return Summary(*(_shown(found.get(name)) for name in (b"subject", b"message-id", b"from", b"date")))
+
+
+def _shown(value: bytes | None) -> str:
+    return _CONTROL.sub(" ", encodedwords.text(value))[:MAX_TEXT] if value else ""

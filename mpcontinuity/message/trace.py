@@ -1,0 +1,152 @@
+"""Trace fields (RFC 5321 §4.4): the ones we write, and the ones from outside that only claim to be ours."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import lru_cache
+from typing import Final
+
+from mpcontinuity.message import dates
+
+MAX_FIELD: Final = 8 * 1024  # octets of a field that are held back until it is clear whose it is
+MAX_COUNTED: Final = 100  # Received fields that are looked at; a message with more than 50 is refused anyway
+
+PREFIX: Final = b"X-Untrusted-"
+
+_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f.:IPv]{2,60}\]")
+_FIELD_END = re.compile(rb"\n(?=[^ \t])")
+_RECEIVED = re.compile(rb"received[ \t]*:", re.IGNORECASE)
+_RESULTS = re.compile(rb"authentication-results[ \t]*:", re.IGNORECASE)
+_TOKEN = re.compile(rb'"((?:[^"\\]|\\[\s\S])*)"?|([^\s;()"]+)')
+_FOR = re.compile(rb"\sfor\s+<([^\r\n]*)>;")
+
+
+def received(
+    *, helo: str, peer: str, hostname: str, protocol: str, identifier: str, time: int, recipient: str | None
+) -> bytes:
+    """A Received field with its line end. ``peer`` is an IP address, ``time`` in µs, ``identifier`` as shown."""
+    literal = f"[IPv6:{peer}]" if ":" in peer else f"[{peer}]"
+    name = helo if _DOMAIN.fullmatch(helo) else literal  # what else was said may not spoil the field
+    for_ = f"\r\n\tfor <{recipient}>" if recipient else ""
+    return (
+        f"Received: from {name} ({literal})\r\n"
+        f"\tby {hostname} (mpcontinuity) with {protocol} id {identifier}{for_}; {dates.show(time)}\r\n"
+    ).encode()
+
+
+def return_path(reverse_path: str) -> bytes:
+    """A Return-Path field with its line end; ``reverse_path`` is empty for the null sender."""
+    return f"Return-Path: <{reverse_path}>\r\n".encode()
+
+
+@lru_cache(maxsize=8)
+def _ours(hostname: bytes) -> re.Pattern[bytes]:
+    return re.compile(
+        rb"\sby\s+%b\s+\(mpcontinuity\)\s+with\s+[A-Z0-9]+\s+id\s+[0-9a-hjkmnp-tv-z]{13}[\s;]" % re.escape(hostname),
+        re.IGNORECASE,
+    )
+
+
+class Untrusted:
+    """Streams a message as it arrives. In its header, fields that claim to be ours get the prefix ``X-Untrusted-``:
+    ``X-MPContinuity-*``, and Authentication-Results whose authserv-id is our host name. Nothing else is touched, and
+    the output does not depend on how the stream is cut. At most ``MAX_FIELD`` octets and one piece are held back.
+
+    Received fields are counted on the way, for the detection of loops; counts are complete once a body octet came out.
+    """
+
+    def __init__(self, hostname: str) -> None:
+        self._hostname = hostname.lower().encode()
+        self._ours = _ours(self._hostname)
+        self._held = b""  # begins with a field, or (``_within``) in the middle of one that was let through
+        self._within = False
+        self._in_header = True
+        self._recipients: Counter[bytes] = Counter()
+        self.received = 0
+
+    def ours(self, recipient: str) -> int:
+        """How many Received fields we wrote when the message came for this recipient, or for several at once."""
+        return self._recipients[recipient.lower().encode()] + self._recipients[b""]
+
+    def feed(self, data: bytes) -> bytes:
+        if not self._in_header:
+            return data
+        searched = max(len(self._held) - 1, 0)
+        held = self._held = self._held + data
+        position = 0
+        out: list[bytes] = []
+        while True:
+            if not self._within and held.startswith((b"\n", b"\r\n"), position):
+                self._in_header = False
+                break
+            end = _FIELD_END.search(held, max(position, searched))
+            if end is None:
+                break
+            out.append(self._passed(held[position : end.end()]))
+            self._within = False
+            position = end.end()
+        return b"".join(out) + self._rest(position)
+
+    def _rest(self, position: int) -> bytes:
+        """What can go out of the bytes behind the last complete field."""
+        rest = self._held[position:] if position else self._held
+        if not self._in_header:
+            self._held = b""
+            return rest
+        if self._within or len(rest) > MAX_FIELD:
+            keep = 1 if rest.endswith(b"\n") else 0  # whether the field ends with it, the next byte says
+            self._held = rest[len(rest) - keep :]
+            out = self._passed(rest[: len(rest) - keep])
+            self._within = True
+            return out
+        self._held = rest
+        return b""
+
+    def finish(self) -> bytes:
+        """What was still held back. The message ended within its header."""
+        rest, self._held = self._held, b""
+        return self._passed(rest) if self._in_header else rest
+
+    def _passed(self, field: bytes) -> bytes:
+        """A field as it goes out. Judged by its first ``MAX_FIELD`` octets, also where more of it is there."""
+        if self._within:
+            return field
+        start = field[:15].lower()
+        if start.startswith(b"x-mpcontinuity-"):
+            return PREFIX + field
+        if start.startswith(b"authentication-") and self._claims_results(field[:MAX_FIELD]):
+            return PREFIX + field
+        if start.startswith(b"received"):
+            self._count(field[:MAX_FIELD])
+        return field
+
+    def _claims_results(self, field: bytes) -> bool:
+        """Whether the authserv-id (RFC 8601 §2.2) is our name; if it cannot be made out, it counts as ours."""
+        match = _RESULTS.match(field)
+        if not match:
+            return False
+        position, depth = match.end(), 0
+        while position < len(field):
+            byte = field[position : position + 1]
+            if byte == b"\\" and depth:
+                position += 1
+            elif byte == b"(":
+                depth += 1
+            elif byte == b")" and depth:
+                depth -= 1
+            elif not depth and not byte.isspace():
+                token = _TOKEN.match(field, position)
+                name = (token[1] or token[2] or b"") if token else b""
+                return name.replace(b"\\", b"").rstrip(b".").lower() == self._hostname
+            position += 1
+        return len(field) >= MAX_FIELD
+
+    def _count(self, field: bytes) -> None:
+        match = _RECEIVED.match(field)
+        if not match:
+            return
+        self.received += 1
+        if self.received <= MAX_COUNTED and self._ours.search(field):
+            recipient = _FOR.search(field)
+            self._recipients[recipient[1].lower() if recipient else b""] += 1

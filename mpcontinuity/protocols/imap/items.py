@@ -30,7 +30,7 @@ class Section:
     label: bytes
     path: tuple[int, ...] = ()
     text: str = ""  # "", HEADER, HEADER.FIELDS, HEADER.FIELDS.NOT, TEXT or MIME
-    names: tuple[str, ...] = ()  # of header fields, as the client wrote them
+    names: tuple[bytes, ...] = ()  # of header fields, as the client wrote them
     peek: bool = False  # whether \Seen stays as it is
     partial: tuple[int, int] | None = None  # first octet, number of octets
 
@@ -51,7 +51,7 @@ _NAME = re.compile(rb"[A-Za-z0-9.]+")
 _PATH = re.compile(rb"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*")
 _SECTION_TEXT = re.compile(rb"HEADER\.FIELDS\.NOT|HEADER\.FIELDS|HEADER|TEXT|MIME", re.IGNORECASE)
 _PARTIAL = re.compile(rb"<([0-9]{1,10})\.([1-9][0-9]{0,9})>")
-_FIELD_NAME = re.compile(r"[\x21-\x39\x3b-\x7e]+")  # RFC 5322 §2.2
+_FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+")  # RFC 5322 §2.2
 
 
 def parse_items(cursor: Cursor) -> tuple[Item, ...]:
@@ -97,7 +97,7 @@ def _section(cursor: Cursor, *, peek: bool) -> Section:
         text = cursor.take(_SECTION_TEXT, "a section").upper().decode("ascii")
         if text == "MIME" and not path:
             raise BadSyntax("MIME is a section of a part only")
-    names: tuple[str, ...] = ()
+    names: tuple[bytes, ...] = ()
     if text.startswith("HEADER.FIELDS"):
         cursor.space()
         names = _field_names(cursor)
@@ -110,11 +110,11 @@ def _section(cursor: Cursor, *, peek: bool) -> Section:
     return Section(label + b"<%d>" % first, path, text, names, peek, (first, count))
 
 
-def _field_names(cursor: Cursor) -> tuple[str, ...]:
+def _field_names(cursor: Cursor) -> tuple[bytes, ...]:
     cursor.expect(b"(")
     names = []
     while True:
-        name = cursor.text_string("the name of a header field")
+        name = cursor.astring("the name of a header field")
         if not _FIELD_NAME.fullmatch(name):
             raise BadSyntax("that is no name of a header field")
         names.append(name)
@@ -123,8 +123,8 @@ def _field_names(cursor: Cursor) -> tuple[str, ...]:
         cursor.space()
 
 
-def _label(path: tuple[int, ...], text: str, names: tuple[str, ...]) -> bytes:
+def _label(path: tuple[int, ...], text: str, names: tuple[bytes, ...]) -> bytes:
     section = ".".join((*(str(number) for number in path), *((text,) if text else ()))).encode("ascii")
     if names:
-        section += b" (" + b" ".join(astring(name.encode("ascii")) for name in names) + b")"
+        section += b" (" + b" ".join(astring(name) for name in names) + b")"
     return b"BODY[" + section + b"]"

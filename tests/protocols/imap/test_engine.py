@@ -1,5 +1,6 @@
 """The stream: commands cut out of it, literals, what is dropped, and how much is ever held."""
 
+import itertools
 import sys
 from typing import Any
 
@@ -199,7 +200,7 @@ def test_an_unauthenticated_connection_holds_little(flood: bytes) -> None:
     door = Door(State.NOT_AUTHENTICATED)
     for _ in range(100_000 // len(flood)):
         door.receive(flood)
-        held = sum(sys.getsizeof(getattr(door.engine, name)) for name in ("_received", "_text", "_tag", "_verdict"))
+        held = sum(sys.getsizeof(getattr(door.engine, name)) for name in ("_received", "_text", "tag", "_verdict"))
         held += sum(map(len, door.engine._literals))
         assert held < 3 * limits.COMMAND_BEFORE_LOGIN
         door.events.clear()
@@ -295,7 +296,7 @@ STREAM = (
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12).map(sorted))
 def test_any_cut_of_the_stream_gives_the_same_events_and_answers(cuts: list[int]) -> None:
     edges = [0, *cuts, len(STREAM)]
-    pieces = [STREAM[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [STREAM[a:b] for a, b in itertools.pairwise(edges)]
     whole, cut = run(STREAM), run(*pieces)
     assert cut.events == whole.events
     assert cut.out == whole.out

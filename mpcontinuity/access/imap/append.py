@@ -1,0 +1,95 @@
+"""APPEND (RFC 3501 §6.3.11), with APPENDUID (RFC 4315): the message goes to the body store as it arrives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from mpcontinuity.access.imap.session import Session, Status, no, ok
+from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox.append import Appended, NewEntry, append
+from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.message.render import render
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.protocols.imap import command
+from mpcontinuity.protocols.imap.engine import Chunk, EndOfMessage
+from mpcontinuity.store.bodies.draft import Draft
+from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.transaction import Transaction
+
+
+@dataclass(slots=True)
+class Appending:
+    """An APPEND whose message is being received."""
+
+    mailbox: int
+    asked: command.Append
+    draft: Draft
+
+    def discard(self) -> None:
+        self.draft.discard()
+
+
+async def begin(session: Session, asked: command.Append) -> Status | None:
+    """Everything that can be refused is refused before the message is asked for."""
+    services = session.services
+    info = await services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
+    if info is None:
+        raise MailboxRefused("TRYCREATE", "no mailbox of that name")
+    session.appending = Appending(info.id, asked, services.store.bodies.draft("draft"))
+    session.engine.take_message()
+    return None
+
+
+async def chunk(session: Session, piece: Chunk) -> Status | None:
+    appending = session.appending
+    if appending is None:  # its end was told when it was given up; what still comes of it is dropped by the engine
+        return None
+    try:
+        appending.draft.write(piece.data)
+    except Temporary as error:
+        session.appending = None
+        appending.discard()
+        return no(str(error), b"UNAVAILABLE")
+    return None
+
+
+async def end(session: Session, event: EndOfMessage) -> Status:
+    appending, session.appending = session.appending, None
+    assert appending is not None
+    draft, asked, store = appending.draft, appending.asked, session.services.store
+    try:
+        head = Head(
+            id=store.identifiers.next(),
+            time=store.clock.now(),
+            direction="append",
+            recipients=(session.user.address,),
+            decisions={session.user.address: "append"},
+        )
+        work = partial(
+            _index,
+            mailbox=appending.mailbox,
+            size=draft.size,
+            internaldate=head.time if asked.date is None else asked.date,
+            asked=asked,
+            rendered=render(draft.content()),
+        )
+        appended = await store.keep(draft, head, work)
+    except BaseException:
+        draft.discard()
+        raise
+    return ok("appended", b"APPENDUID %d %d" % (appended.uidvalidity, appended.first_uid))
+
+
+def _index(
+    tx: Transaction,
+    body: Body,
+    *,
+    mailbox: int,
+    size: int,
+    internaldate: int,
+    asked: command.Append,
+    rendered: bytes,
+) -> Appended:
+    return append(tx, mailbox, [NewEntry(body.id, size, internaldate, asked.flags, asked.keywords, rendered)])

@@ -1,0 +1,66 @@
+"""CAPABILITY, ID, ENABLE, NAMESPACE, NOOP, LOGOUT: what any server says of itself."""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from mpcontinuity import __version__
+from mpcontinuity.access.imap.session import Session, Status, ok
+from mpcontinuity.protocols.imap import command, response
+
+_log = Logger()
+
+_ANY = b"IMAP4rev1 SASL-IR ID ENABLE"
+# RFC 7888 §6: LITERAL- says what limits.py grants a stranger.
+_BEFORE = _ANY + b" LITERAL-"
+_AFTER = (
+    _ANY + b" LITERAL+ IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE LIST-EXTENDED LIST-STATUS "
+    b"STATUS=SIZE ESEARCH APPENDLIMIT=%d"
+)
+_ID = b'* ID ("name" "mpcontinuity" "version" %s)\r\n' % response.quoted(__version__.encode("ascii"))
+
+
+def capabilities(session: Session) -> bytes:
+    """What can be done now: it changes with TLS and with the login."""
+    if session.logged_in is not None:
+        return _AFTER % session.services.message_size
+    known = _BEFORE
+    if not session.secure and session.services.tls is not None:
+        known += b" STARTTLS"
+    return known + (b" AUTH=PLAIN" if may_log_in(session) else b" LOGINDISABLED")
+
+
+def may_log_in(session: Session) -> bool:
+    return session.secure or session.services.plaintext_allowed(session.peer)
+
+
+async def capability(session: Session, asked: command.Capability) -> Status:
+    session.send(b"* CAPABILITY " + capabilities(session) + response.CRLF)
+    return ok("that is all")
+
+
+async def identify(session: Session, asked: command.Id) -> Status:
+    client = " ".join(f"{name}={value}" for name, value in asked.fields)
+    _log.info("session={session} client says: {client}", session=session.name, client=client[:200])
+    session.send(_ID)
+    return ok("pleased to meet you")
+
+
+async def enable(session: Session, asked: command.Enable) -> Status:
+    session.send(b"* ENABLED\r\n")  # nothing here needs it
+    return ok("done")
+
+
+async def namespace(session: Session, asked: command.Namespace) -> Status:
+    session.send(b'* NAMESPACE (("" "%s")) NIL NIL\r\n' % response.SEPARATOR.encode("ascii"))
+    return ok("one namespace")
+
+
+async def noop(session: Session, asked: command.Noop) -> Status:
+    return ok("nothing done")
+
+
+async def logout(session: Session, asked: command.Logout) -> Status:
+    session.send(response.status(b"*", b"BYE", "see you"))
+    session.ending = True
+    return ok("logged out")

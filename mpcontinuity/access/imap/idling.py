@@ -1,0 +1,78 @@
+"""IDLE (RFC 2177): what happens in the mailbox is told as soon as it is committed."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mpcontinuity.access.imap.output import Gone
+from mpcontinuity.access.imap.services import KEEPALIVE
+from mpcontinuity.access.imap.session import Session, Status, ok
+from mpcontinuity.model.timer import Alarm
+from mpcontinuity.protocols.imap import command, response
+from mpcontinuity.protocols.imap.engine import Done
+
+_STILL_HERE = response.status(b"*", b"OK", "still here")
+
+
+class Idling:
+    """From IDLE to DONE. To a client that does not read nothing is sent until it does: the news add up in the view."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._waiting = False
+        self._alive: Alarm = session.services.timer.callLater(KEEPALIVE, self._keep_alive)
+        if session.selection is not None:
+            session.selection.view.on_change(self.tell)
+
+    def tell(self) -> None:
+        session = self._session
+        if self._waiting or session.idling is not self:
+            return
+        if session.output.full:
+            self._waiting = True
+            Deferred.fromCoroutine(self._tell_later()).addErrback(_gone)
+            return
+        if session.selection is not None:
+            news = session.selection.news(expunges=True)
+            if news is None:
+                session.engine.bye("the mailbox was deleted")
+            elif news:
+                session.send(news)
+        session.output.write(session.engine.to_send())
+        if session.engine.closed:
+            session.output.close()
+
+    async def _tell_later(self) -> None:
+        await self._session.output.room()
+        self._waiting = False
+        self.tell()
+
+    def _keep_alive(self) -> None:
+        self._alive = self._session.services.timer.callLater(KEEPALIVE, self._keep_alive)
+        if not self._session.output.full:
+            self._session.output.write(_STILL_HERE)
+
+    def stop(self) -> None:
+        self._alive.cancel()
+        if self._session.selection is not None:
+            self._session.selection.view.on_change(None)
+
+
+def _gone(failure: Failure) -> None:
+    if not isinstance(failure.value, Gone):
+        failure.raiseException()
+
+
+async def idle(session: Session, asked: command.Idle) -> Status | None:
+    session.engine.idle()
+    session.idling = Idling(session)
+    session.idling.tell()
+    return None
+
+
+async def done(session: Session, event: Done) -> Status:
+    if session.idling is not None:
+        session.idling.stop()
+        session.idling = None
+    return ok("done")

@@ -1,0 +1,116 @@
+"""FETCH items compiled, once per command, to functions of a row (design 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from mpcontinuity.mailbox.read import Row
+from mpcontinuity.message import rendered
+from mpcontinuity.message.rendered import HeaderNames
+from mpcontinuity.protocols.imap.dates import date_time
+from mpcontinuity.protocols.imap.items import Attribute, Item, Section
+from mpcontinuity.protocols.imap.response import literal
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Octets ``start`` to ``stop`` of the message, to be read from its body; with ``names``, the fields of a header
+    that are chosen from there."""
+
+    section: Section
+    start: int
+    stop: int
+    names: HeaderNames | None = None
+
+    def cut(self) -> Piece:
+        """With the partial fetch applied, where that can be done before reading."""
+        if self.names is not None or self.section.partial is None:
+            return self
+        first, count = self.section.partial
+        start = min(self.start + first, self.stop)
+        return Piece(self.section, start, min(start + count, self.stop))
+
+    def answer(self, data: bytes) -> bytes:
+        """The item for the answer, of the octets as they were read."""
+        if self.names is None:
+            return self.section.label + b" " + literal(data)
+        return answer(self.section, self.names.pick(data))
+
+
+Part = bytes | Piece
+
+
+def answer(section: Section, data: bytes) -> bytes:
+    if section.partial is not None:
+        first, count = section.partial
+        data = data[first : first + count]
+    return section.label + b" " + literal(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``attributes`` never need the body, ``sections`` may. ``sees``: \\Seen is to be set."""
+
+    attributes: Sequence[Callable[[Row], bytes]]
+    sections: Sequence[Callable[[Row], Part]]
+    rendered: bool
+    body: bool
+    sees: bool
+    flags: bool
+
+
+def compile_items(items: Sequence[Item], flags_text: Callable[[int], bytes]) -> Plan:
+    attributes: dict[Attribute, Callable[[Row], bytes]] = {
+        Attribute.UID: lambda row: b"UID %d" % row[0],
+        Attribute.FLAGS: lambda row: flags_text(row[1]),
+        Attribute.INTERNALDATE: lambda row: b"INTERNALDATE " + date_time(row[3]),
+        Attribute.SIZE: lambda row: b"RFC822.SIZE %d" % row[4],
+        Attribute.ENVELOPE: lambda row: b"ENVELOPE " + rendered.envelope(row[5] or b""),
+        Attribute.BODY: lambda row: b"BODY " + rendered.body(row[5] or b""),
+        Attribute.BODYSTRUCTURE: lambda row: b"BODYSTRUCTURE " + rendered.bodystructure(row[5] or b""),
+    }
+    asked = [item for item in items if isinstance(item, Attribute)]
+    sections = [item for item in items if isinstance(item, Section)]
+    blobs = (Attribute.ENVELOPE, Attribute.BODY, Attribute.BODYSTRUCTURE)
+    return Plan(
+        attributes=[attributes[item] for item in asked],
+        sections=[_compile_section(section) for section in sections],
+        rendered=any(item in blobs for item in asked) or any(section.path or section.text for section in sections),
+        body=bool(sections),
+        sees=any(not section.peek for section in sections),
+        flags=Attribute.FLAGS in asked,
+    )
+
+
+def _compile_section(section: Section) -> Callable[[Row], Part]:
+    if not section.path and not section.text:
+        return lambda row: Piece(section, 0, row[4]).cut()
+    if section.names:
+        names = HeaderNames(section.names, exclude=section.text == "HEADER.FIELDS.NOT")
+        return partial(_fields, section, names)
+    if not section.path and section.text == "HEADER":
+        return partial(_header, section)
+    return partial(_located, section, section.text, None)
+
+
+def _header(section: Section, row: Row) -> Part:
+    header = rendered.header(row[5] or b"")
+    return _located(section, "HEADER", None, row) if header is None else answer(section, header)
+
+
+def _fields(section: Section, names: HeaderNames, row: Row) -> Part:
+    if not section.path:
+        found = rendered.fields(row[5] or b"", names)
+        if found is not None:
+            return answer(section, found)
+    return _located(section, "HEADER", names, row)
+
+
+def _located(section: Section, text: str, names: HeaderNames | None, row: Row) -> Part:
+    place = rendered.section(row[5] or b"", section.path, text)
+    if place is None:
+        return section.label + b" NIL"
+    start, length = place
+    return Piece(section, start, start + length, names).cut()

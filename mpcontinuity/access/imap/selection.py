@@ -1,0 +1,137 @@
+"""SELECT, EXAMINE, CLOSE, UNSELECT, CHECK, and what is told of a selected mailbox (RFC 3501 §6.3.1, §7)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mpcontinuity.access.imap.session import Session, Status, no, ok
+from mpcontinuity.mailbox import change, mailboxes
+from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.mailbox.view import Exists, Expunge, FlagsChanged, Gone, KeywordsChanged, View
+from mpcontinuity.model import flags, uidset
+from mpcontinuity.model.errors import Refused, Temporary
+from mpcontinuity.model.uidset import Range
+from mpcontinuity.protocols.imap import command, response
+
+_SYSTEM_FLAGS = b" ".join(name.encode("ascii") for name in flags.SYSTEM)
+
+
+class BadNumbers(Exception):
+    """Message numbers that are not there: an error in the client (RFC 9051 §9, seq-number)."""
+
+
+class Selection:
+    """A session's mailbox. ``read_only``: EXAMINE, nothing is changed through it."""
+
+    def __init__(self, view: View, *, read_only: bool) -> None:
+        self.view = view
+        self.read_only = read_only
+        self._texts: dict[int, bytes] = {}
+        self._keywords: dict[int, str] | None = None
+
+    @property
+    def mailbox(self) -> int:
+        return self.view.mailbox
+
+    def sequences(self, numbers: tuple[Range, ...], *, uid: bool) -> tuple[Range, ...]:
+        """Message numbers of a set, as ranges. Raises BadNumbers."""
+        try:
+            return self.view.sequences(numbers, uid=uid)
+        except ValueError as error:
+            raise BadNumbers(str(error)) from None
+
+    def uids(self, numbers: tuple[Range, ...], *, uid: bool) -> list[int]:
+        """The UIDs of a set that are in the view, rising. Raises BadNumbers."""
+        found: list[int] = []
+        for first, last in self.sequences(numbers, uid=uid):
+            found.extend(self.view.uids(first, last))
+        return found
+
+    def flags_text(self, mask: int) -> bytes:
+        """``FLAGS (…)``; a mailbox has few different masks, each is joined once."""
+        if self._keywords is not self.view.keywords:
+            self._keywords = self.view.keywords
+            self._texts.clear()
+        text = self._texts.get(mask)
+        if text is None:
+            names = [(1 << bit, name) for bit, name in self._keywords.items()]
+            text = self._texts[mask] = b"FLAGS (" + response.flag_names(mask, names) + b")"
+        return text
+
+    def defined_flags(self) -> bytes:
+        """The FLAGS response and PERMANENTFLAGS."""
+        keywords = b"".join(b" " + name.encode("ascii") for name in self.view.keywords.values())
+        defined = _SYSTEM_FLAGS + keywords
+        permanent = b"" if self.read_only else defined + b" \\*"
+        return b"* FLAGS (%s)\r\n* OK [PERMANENTFLAGS (%s)] flags that are kept\r\n" % (defined, permanent)
+
+    def news(self, *, expunges: bool) -> bytes | None:
+        """Untagged responses for what happened since the last ones; None when the mailbox was deleted."""
+        parts = []
+        for update in self.view.poll(expunges):
+            match update:
+                case Exists(count):
+                    parts.append(response.exists(count))
+                case Expunge(sequence):
+                    parts.append(response.expunged(sequence))
+                case FlagsChanged(sequence, uid, mask, _):
+                    parts.append(response.fetched(sequence, (b"UID %d" % uid, self.flags_text(mask))))
+                case KeywordsChanged():
+                    parts.append(self.defined_flags())
+                case Gone():
+                    return None
+        return b"".join(parts)
+
+
+async def report(session: Session, *, expunges: bool) -> None:
+    """Tells the client what is new, at the end of a command: all that was committed before, its own changes too."""
+    selection = session.selection
+    if selection is None:
+        return
+    try:
+        await selection.view.refresh()
+    except (Temporary, Refused):
+        return  # what is new is told another time
+    news = selection.news(expunges=expunges)
+    if news is None:
+        session.engine.bye("the mailbox was deleted")
+    elif news:
+        session.send(news)
+
+
+async def select(session: Session, asked: command.Select) -> Status:
+    session.select(None)  # whatever becomes of it (RFC 3501 §6.3.1)
+    services = session.services
+    info = await services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
+    if info is None:
+        raise MailboxRefused("NONEXISTENT", "no mailbox of that name")
+    selection = Selection(await services.views.open(info), read_only=asked.read_only)
+    session.select(selection)
+    view = selection.view
+    lines = [selection.defined_flags(), response.exists(view.exists), b"* 0 RECENT\r\n"]
+    if unseen := view.first_unseen():
+        lines.append(b"* OK [UNSEEN %d] the first unseen message\r\n" % unseen)
+    lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % view.uidvalidity)
+    last = view.uid(view.exists) if view.exists else 0
+    lines.append(b"* OK [UIDNEXT %d] at the least\r\n" % max(info.uidnext, last + 1))
+    session.send(b"".join(lines))
+    return ok("selected", b"READ-ONLY" if asked.read_only else b"READ-WRITE")
+
+
+async def close(session: Session, asked: command.Close) -> Status:
+    selection = session.selected
+    if asked.expunge and not selection.read_only:
+        uids = selection.view.flagged(flags.DELETED)
+        for begin in range(0, len(uids), change.STEP):
+            step = uidset.of(uids[begin : begin + change.STEP])
+            await session.services.store.run(partial(change.expunge, mailbox=selection.mailbox, uids=step))
+    session.select(None)
+    return ok("closed")
+
+
+async def check(session: Session, asked: command.Check) -> Status:
+    return ok("all is stored at any time")
+
+
+def read_only() -> Status:
+    return no("the mailbox was opened with EXAMINE", b"READ-ONLY")

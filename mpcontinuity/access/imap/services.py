@@ -1,0 +1,59 @@
+"""What every IMAP session uses, and the limits of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.login import Login
+from mpcontinuity.mailbox.view import Views
+from mpcontinuity.model.limits import ConnectionLimits
+from mpcontinuity.model.settings import Network
+from mpcontinuity.model.timer import Timer
+from mpcontinuity.store.store import Store
+
+# Seconds from the connection to a successful login, whatever is said meanwhile: what strangers hold is soon free again.
+LOGIN_WITHIN = 180.0
+
+# Seconds without a word of the client's, in IDLE too (RFC 9051 §5.4 demands 30 minutes at least).
+SILENCE = 1800.0
+
+# Seconds between two signs of life in IDLE: routers forget a silent connection after some minutes.
+KEEPALIVE = 120.0
+
+# Wrong passwords on one connection; the next one costs a new connection, besides what accounts/throttle.py adds.
+WRONG_PASSWORDS = 10
+
+# Octets that a client may send ahead while a command runs; then it is read no further.
+READ_AHEAD = 64 * 1024
+
+# Octets joined before they are written; the next piece waits until the transport has passed the last one on.
+PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """``tls`` is an OpenSSL context factory, None where no certificate is to be had: then there is no STARTTLS."""
+
+    store: Store
+    directory: Directory
+    login: Login
+    views: Views
+    limits: ConnectionLimits
+    timer: Timer
+    tls: Any
+    hostname: str
+    message_size: int
+    plaintext_login_networks: Sequence[Network] = ()
+
+    def plaintext_allowed(self, peer: str) -> bool:
+        """Whether a client at this IP address may log in without TLS."""
+        try:
+            address = ip_address(peer.partition("%")[0])
+        except ValueError:
+            return False
+        mapped = getattr(address, "ipv4_mapped", None)
+        return any((mapped or address) in network for network in self.plaintext_login_networks)

@@ -1,0 +1,124 @@
+"""What an IMAP session is between two commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpcontinuity.accounts.directory import User
+from mpcontinuity.protocols.imap.engine import ServerEngine
+from mpcontinuity.protocols.imap.parse import State
+
+if TYPE_CHECKING:
+    from mpcontinuity.access.imap.append import Appending
+    from mpcontinuity.access.imap.idling import Idling
+    from mpcontinuity.access.imap.output import Output
+    from mpcontinuity.access.imap.selection import Selection
+    from mpcontinuity.access.imap.services import Services
+
+
+class Status(NamedTuple):
+    """The tagged end of a command."""
+
+    condition: bytes
+    text: str
+    code: bytes = b""
+
+
+def ok(text: str, code: bytes = b"") -> Status:
+    return Status(b"OK", text, code)
+
+
+def no(text: str, code: bytes = b"") -> Status:
+    return Status(b"NO", text, code)
+
+
+@dataclass(slots=True)
+class Transfer:
+    """What a session has done, for its last line in the log."""
+
+    commands: int = 0
+    fetched: int = 0  # messages
+
+
+class Session:
+    """``secure``: under TLS. ``start_tls`` takes the connection there."""
+
+    def __init__(
+        self,
+        services: Services,
+        engine: ServerEngine,
+        output: Output,
+        *,
+        name: str,
+        peer: str,
+        secure: bool,
+        start_tls: Callable[[], None],
+    ) -> None:
+        self.services = services
+        self.engine = engine
+        self.output = output
+        self.name = name
+        self.peer = peer
+        self.secure = secure
+        self.start_tls = start_tls
+        self.wrong_passwords = 0
+        self.ending = False  # after the command at hand
+        self.transfer = Transfer()
+        self._user: User | None = None
+        self.selection: Selection | None = None
+        self.appending: Appending | None = None
+        self.idling: Idling | None = None
+
+    @property
+    def logged_in(self) -> User | None:
+        return self._user
+
+    @property
+    def user(self) -> User:
+        """Of commands that the engine lets pass after login only."""
+        assert self._user is not None
+        return self._user
+
+    @property
+    def account(self) -> int:
+        return self.user.id
+
+    @property
+    def selected(self) -> Selection:
+        """Of commands that the engine lets pass with a mailbox only."""
+        assert self.selection is not None
+        return self.selection
+
+    def log_in(self, user: User) -> None:
+        self._user = user
+        self.engine.state = State.AUTHENTICATED
+
+    def select(self, selection: Selection | None) -> None:
+        """Leaves the mailbox that was selected; None: no other."""
+        if self.selection is not None:
+            self.selection.view.close()
+        self.selection = selection
+        self.engine.state = State.SELECTED if selection is not None else State.AUTHENTICATED
+
+    def send(self, data: bytes) -> None:
+        """Untagged responses; they leave with the end of the command, or with ``flush``."""
+        self.engine.send(data)
+
+    async def flush(self) -> None:
+        """Writes what was sent, and waits while the client does not read. Raises Gone."""
+        self.output.write(self.engine.to_send())
+        await self.output.room()
+
+    def leave(self) -> None:
+        """The connection is gone: gives back all that the session holds."""
+        if self.selection is not None:
+            self.selection.view.close()
+            self.selection = None
+        if self.appending is not None:
+            self.appending.discard()
+            self.appending = None
+        if self.idling is not None:
+            self.idling.stop()
+            self.idling = None

@@ -28,12 +28,17 @@ def the_body(tx: Transaction, body: Body) -> Body:
 
 
 def keep(
-    store: Store, content: bytes, work: Callable[[Transaction, Body], Any] = the_body, **options: Any
+    store: Store,
+    content: bytes,
+    work: Callable[[Transaction, Body], Any] = the_body,
+    *,
+    keep_until: int = 0,
+    **options: Any,
 ) -> Deferred[Any]:
     """Keeps ``content`` and goes on with ``work``, which by default gives the Body."""
     draft = store.bodies.draft(**options)
     draft.write(content)
-    return store.keep(draft, head(store), work)
+    return store.keep(draft, head(store), work, keep_until=keep_until)
 
 
 def bodies(store: Store) -> Deferred[list[Body]]:

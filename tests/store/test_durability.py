@@ -7,6 +7,7 @@ from pathlib import Path
 import pysqlite3.dbapi2 as sqlite
 import pytest
 
+from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Full, Temporary
 from mpcontinuity.store.bodies.draft import Room
 from mpcontinuity.store.sqlite import DATABASE
@@ -131,7 +132,7 @@ def test_a_database_that_may_not_grow_refuses_the_message_and_keeps_all_before(t
     with sqlite.connect(str(folder / DATABASE)) as connection:
         pages.append(connection.execute("PRAGMA page_count").fetchone()[0] + 2)
     store = open_memory_like_store(tmp_path, driver=Small(folder / DATABASE, lambda text: None))
-    kept = []
+    kept: list[Body] = []
     while len(kept) < 1000:
         try:
             kept.append(result(keep(store, b"x")))
@@ -143,7 +144,7 @@ def test_a_database_that_may_not_grow_refuses_the_message_and_keeps_all_before(t
     pages.clear()
     again = open_memory_like_store(tmp_path)
     kept.append(result(keep(again, b"x")))
-    assert result(bodies(again)) == kept
+    assert set(result(bodies(again))) == set(kept)
 
 
 class TestRoom:

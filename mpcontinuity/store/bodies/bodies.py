@@ -97,7 +97,7 @@ class Bodies:
             )
 
     def move(self, old: Body, content: bytes, head: Head, day: int, work: Callable[..., None]) -> Deferred[None]:
-        """Appends it anew to a pack that lives until ``day``; ``work(old, tx, new)`` then updates its row."""
+        """Appends it anew to a pack that lives until ``day``; ``work(old, new, tx)`` then updates its row."""
         draft = Draft(self._spool, Kind.KEPT, day)
         draft.write(content)
         deferred: Deferred[None] = Deferred()

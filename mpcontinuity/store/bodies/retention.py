@@ -132,7 +132,7 @@ async def _move(store: Store, bodies: Sequence[Body], today: int) -> bool:
     return whole
 
 
-def _moved(old: Body, tx: Transaction, new: Body) -> None:
+def _moved(old: Body, new: Body, tx: Transaction) -> None:
     tx.run(_MOVE, id=old.id, old=old.pack, pack=new.pack, offset=new.offset)
 
 

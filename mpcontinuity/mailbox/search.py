@@ -9,8 +9,8 @@ from functools import partial
 
 from mpcontinuity.mailbox.read import Row, rows
 from mpcontinuity.mailbox.view import View
-from mpcontinuity.message import rendered
 from mpcontinuity.message.matching import Needle
+from mpcontinuity.message.rendered import header, sent_date
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Corrupt
@@ -202,7 +202,7 @@ def _sent_test(key: SentDate) -> _Test:
     }[key.when]
 
     def test(row: Row) -> bool:
-        sent = rendered.sent_date(row[5] or b"")
+        sent = sent_date(row[5]) if row[5] else None
         return sent is not None and compare(sent)
 
     return test
@@ -210,7 +210,7 @@ def _sent_test(key: SentDate) -> _Test:
 
 def _header_test(needle: Needle, field: str) -> _Test:
     def test(row: Row) -> bool | None:
-        header = rendered.header(row[5] or b"")
-        return None if header is None else needle.in_header(header, field)
+        block = header(row[5]) if row[5] else None
+        return None if block is None else needle.in_header(block, field)
 
     return test

@@ -23,6 +23,10 @@ _HAS_LEDGER = Statement(
     "SELECT 1 FROM account WHERE id = :account "
     "AND (taken_in > 0 OR EXISTS (SELECT 1 FROM owed WHERE account = :account))"
 )
+_REMOVED = Statement(
+    "SELECT id FROM account WHERE status = 'removed' "
+    "AND EXISTS (SELECT 1 FROM mailbox WHERE mailbox.account = account.id)"
+)
 _DELETE = Statement("DELETE FROM account WHERE id = :account")
 
 
@@ -70,3 +74,9 @@ async def erase(control: Control, account: int, *, rows_too: bool = False) -> No
             tx.run(_DELETE, account=account)
 
     await store.run(forget)
+
+
+async def finish_removals(control: Control) -> None:
+    """Goes on with those that a crash interrupted."""
+    for (account,) in await control.store.read(lambda tx: tx.all(_REMOVED)):
+        await erase(control, account)

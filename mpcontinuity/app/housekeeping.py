@@ -1,0 +1,48 @@
+"""What is done at start and then every hour: packs and index agree, what has expired goes, removals are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mpcontinuity.model.errors import Stopping
+from mpcontinuity.model.timer import Alarm, Timer
+
+_EVERY = 3600.0  # s
+
+_log = Logger()
+
+Chore = Callable[[], Awaitable[object]]
+
+
+class Housekeeping:
+    """A chore that fails is logged and stops no other."""
+
+    def __init__(self, timer: Timer, chores: Sequence[tuple[str, Chore]]) -> None:
+        self._timer = timer
+        self._chores = chores
+        self._alarm: Alarm | None = None
+        self._stopped = False
+
+    def start(self) -> None:
+        Deferred.fromCoroutine(self._round())
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+
+    async def _round(self) -> None:
+        for name, chore in self._chores:
+            if self._stopped:
+                return
+            try:
+                await chore()
+            except Stopping:
+                return
+            except Exception:
+                _log.failure("housekeeping failed: {chore}", chore=name)
+        if not self._stopped:
+            self._alarm = self._timer.callLater(_EVERY, self.start)

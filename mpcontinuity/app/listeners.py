@@ -1,0 +1,121 @@
+"""Listeners: endpoint strings turned into ports, and when they accept."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from mpcontinuity.config.read import BadConfiguration
+from mpcontinuity.model import hosts
+from mpcontinuity.model.limits import ConnectionLimits
+from mpcontinuity.model.settings import Limits
+
+_BACKLOG = 1024
+_OWN_FILES = 512  # descriptors for packs, database, connections to home servers
+
+parse: Any = serverFromString  # Twisted has no types for it
+
+_log = Logger()
+
+
+def raise_file_limit(limits: Limits) -> int:
+    """As many open files as we may have; returns how many connections that leaves room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.connections + _OWN_FILES
+    files = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if files > soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    files = max(files, soft)
+    if files < wanted:
+        _log.warn("{files} open files are allowed: fewer than [limits] connections needs, {wanted}", **locals())
+    return max(files - _OWN_FILES, 16)
+
+
+class Gatekeeper(ConnectionLimits):
+    """Counts connections for every door, and stops accepting while descriptors are short.
+
+    Whom the kernel still queues then is served when others go; accepting would fail (EMFILE), or cost one in service.
+    """
+
+    def __init__(self, limits: Limits, room: int) -> None:
+        super().__init__(limits.connections, limits.connections_per_host, limits.trusted_networks)
+        self._room = room
+        self._connections = 0
+        self._ports: list[Any] = []
+        self._accepting = False
+
+    def bind(self, reactor: Any, door: str, endpoint: str, factory: Factory) -> tuple[str, int]:
+        """Listens, but accepts only once ``open`` is called. Host and port. Raises BadConfiguration."""
+        try:
+            listening = parse(reactor, _with_backlog(endpoint)).listen(factory)
+        except (ValueError, TypeError, ImportError) as error:
+            raise BadConfiguration(f'listen.{door}: "{endpoint}": {error}') from None
+        failures: list[Any] = []
+        listening.addCallbacks(self._ports.append, failures.append)
+        if failures:
+            problem = failures[0].value
+            why = problem.socketError if isinstance(problem, CannotListenError) else problem
+            raise BadConfiguration(f'listen.{door}: "{endpoint}": cannot listen there: {why}')
+        port = self._ports[-1]
+        port.stopReading()
+        if port.socket.family in (socket.AF_INET, socket.AF_INET6):
+            # inherited by every connection: answers are short, and must not wait for an acknowledgement
+            port.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        address = port.getHost()
+        place = (getattr(address, "host", ""), getattr(address, "port", 0))
+        _log.info("{door} listens at {address}", door=door, address=f"{place[0]}:{place[1]}" if place[1] else endpoint)
+        return place
+
+    def open(self) -> None:
+        self._accepting = True
+        for port in self._ports:
+            port.startReading()
+
+    def close(self) -> Deferred[Any]:
+        """Fires when no port listens any more; connections stay."""
+        self._accepting = False
+        ports, self._ports = self._ports, []
+        return DeferredList([Deferred.fromCoroutine(_stop(port)) for port in ports])
+
+    def take(self, host: str) -> bool:
+        taken = super().take(host)
+        if taken:
+            self._connections += 1
+            if self._connections >= self._room and self._accepting:
+                self._accepting = False
+                for port in self._ports:
+                    port.stopReading()
+                _log.warn("{count} connections: no more are accepted until some go", count=self._connections)
+        return taken
+
+    def release(self, host: str) -> None:
+        super().release(host)
+        self._connections -= 1
+        if self._ports and not self._accepting and self._connections < self._room - self._room // 16:
+            self.open()
+
+
+async def _stop(port: Any) -> None:
+    await port.stopListening()
+
+
+def _with_backlog(endpoint: str) -> str:
+    fields = hosts.endpoint_fields(endpoint)
+    if fields[0] in ("tcp", "tcp6") and not any(field.startswith("backlog=") for field in fields):
+        return f"{endpoint}:backlog={_BACKLOG}"
+    return endpoint
+
+
+def not_served(doors: Sequence[str], served: Sequence[str]) -> None:
+    """Says in one line which doors of the configuration this version does not have."""
+    missing = [door for door in doors if door not in served]
+    if missing:
+        _log.info("not served yet by this version: {doors}", doors=", ".join(missing))

@@ -1,0 +1,155 @@
+"""The parts of the server, made in the order of their layers, started and stopped in the order of their needs."""
+
+from __future__ import annotations
+
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import deferLater
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from mpcontinuity.access.imap.factory import ImapFactory
+from mpcontinuity.access.imap.services import Services
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.app.certificate import Certificate
+from mpcontinuity.app.housekeeping import Housekeeping
+from mpcontinuity.app.listeners import Gatekeeper, not_served, raise_file_limit
+from mpcontinuity.app.workers import Workers
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.removal import finish_removals
+from mpcontinuity.control.socket import SOCKET, ControlFactory
+from mpcontinuity.mailbox.view import Views
+from mpcontinuity.model import hosts
+from mpcontinuity.model.clock import SystemClock
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.randomness import SystemRandomness
+from mpcontinuity.model.settings import Settings
+from mpcontinuity.store.bodies import retention
+from mpcontinuity.store.disk import RealDisk
+from mpcontinuity.store.runner import Threads
+from mpcontinuity.store.store import open_store
+
+_LONGEST_SOCKET_PATH = 107  # sun_path of unix(7)
+
+
+class Parts:
+    """Made before the reactor runs. Raises BadConfiguration, Refused or OSError where something cannot be had."""
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        clock, randomness = SystemClock(), SystemRandomness()
+        room = raise_file_limit(settings.limits)
+        self.certificate = Certificate(settings.tls, reactor)
+        self.store = open_store(
+            Path(settings.data_dir),
+            settings.store,
+            clock=clock,
+            randomness=randomness,
+            runner=Threads(),
+            disk=RealDisk(),
+            reactor_call=reactor.callFromThread,
+        )
+        self.gatekeeper = Gatekeeper(settings.limits, room)
+        self.directory = Directory(self.store)
+        self.passwords = Passwords(settings.password.scheme)
+        self.login_workers = Workers(reactor, "login", threads=2, most=500)
+        self.control_workers = Workers(reactor, "control", threads=1, most=500)
+        self.login = Login(
+            self.store,
+            self.directory,
+            self.passwords,
+            failures=settings.limits.login_failures,
+            trusted=_networks(settings.limits.trusted_networks),
+            compute=self.login_workers,
+            sleep=partial(deferLater, reactor),
+            clock=clock,
+            randomness=randomness,
+        )
+        self.views = Views(self.store)
+        self.control = Control(
+            self.store, settings, self.passwords, self.control_workers, randomness, listening=self._listening
+        )
+        self._places: list[tuple[str, int]] = []
+        self._control_port: Any = None
+        self._imap: dict[str, Any] = {
+            "imap": self._imap_factory(implicit_tls=False),
+            "imaps": self._imap_factory(implicit_tls=True),
+        }
+        self.housekeeping = Housekeeping(
+            reactor,
+            [
+                ("retention", partial(retention.sweep, self.store)),
+                ("removals", partial(finish_removals, self.control)),
+            ],
+        )
+
+    def _imap_factory(self, *, implicit_tls: bool) -> ImapFactory:
+        services = Services(
+            store=self.store,
+            directory=self.directory,
+            login=self.login,
+            views=self.views,
+            limits=self.gatekeeper,
+            timer=self._reactor,
+            tls=self.certificate,
+            hostname=self._settings.hostname,
+            message_size=self._settings.limits.message_size,
+            plaintext_login_networks=_networks(self._settings.tls.plaintext_login_networks),
+        )
+        return ImapFactory(services, implicit_tls=implicit_tls)
+
+    def bind(self) -> None:
+        """Listens everywhere, without accepting yet. Raises BadConfiguration."""
+        certificate: Any = self.certificate
+        doors: dict[str, Any] = {
+            "imap": self._imap["imap"],
+            "imaps": TLSMemoryBIOFactory(certificate, False, self._imap["imaps"], self._reactor),
+        }
+        listen = self._settings.listen
+        for door, factory in doors.items():
+            for endpoint in getattr(listen, door):
+                self._places.append(self.gatekeeper.bind(self._reactor, door, endpoint, factory))
+        not_served([door for door in listen.__struct_fields__ if getattr(listen, door)], list(doors))
+
+    async def start(self) -> None:
+        """In the running reactor; ends by accepting connections."""
+        self.login_workers.start()
+        self.control_workers.start()
+        self.certificate.start()
+        self._listen_for_control()
+        self.gatekeeper.open()
+        self.housekeeping.start()
+
+    async def stop_sessions(self) -> None:
+        """No new connections; ends when nothing is under way any more."""
+        self.housekeeping.stop()
+        self.certificate.stop()
+        await self.gatekeeper.close()
+        for factory in self._imap.values():
+            factory.stop()
+        if self._control_port is not None:
+            await self._control_port.stopListening()
+
+    async def close(self) -> None:
+        await self.store.close()
+        self.login_workers.stop()
+        self.control_workers.stop()
+
+    def _listen_for_control(self) -> None:
+        path = Path(self._settings.data_dir) / SOCKET
+        if len(str(path).encode()) > _LONGEST_SOCKET_PATH:
+            raise Refused(f"data_dir: the path of {path} is too long for a socket; choose a shorter data_dir")
+        path.unlink(missing_ok=True)  # of a process that was killed: the lock of the folder is ours
+        self._control_port = self._reactor.listenUNIX(str(path), ControlFactory(self.control), mode=0o600)
+
+    def _listening(self) -> list[tuple[str, int]]:
+        return [*hosts.listeners(self._settings.listen), *self._places]
+
+
+def _networks(texts: tuple[str, ...]) -> list[Any]:
+    return [ip_network(text) for text in texts]

@@ -270,8 +270,8 @@ class Flush:
         elif step is Step.RESUME:
             await self._resume()
         elif trial and self._pausing.reason:
-            self._not_before = self._means.timer.seconds() + self._pausing.interval
             self._pausing.tried()
+            self._not_before = self._means.timer.seconds() + self._pausing.interval
 
     async def _doubt(self, row: Owed, result: Result, event: TrackingEvent) -> None:
         work = partial(

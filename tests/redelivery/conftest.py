@@ -1,0 +1,57 @@
+"""A domain whose home server is a fake, and its redelivery on a clock that the test moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.model.clock import MINUTE
+from mpcontinuity.model.settings import Retry
+from mpcontinuity.redelivery.flush import Means
+from mpcontinuity.redelivery.service import Redelivery
+from mpcontinuity.routing.health import State
+from mpcontinuity.store.store import Store
+from tests.fakes.clock import ManualClock, SeededRandomness
+from tests.fakes.stores import result
+from tests.queue.ledgers import Books
+from tests.redelivery.homes import FakeHome, FakeHomes
+
+
+class World:
+    """``flows`` starts the redelivery, with home up unless the test has it down."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.clock = clock
+        self.books = Books(store, clock)
+        self.home = FakeHome(clock, self.books.domain.id)
+        self.redelivery = self.new_redelivery(store)
+
+    def new_redelivery(self, store: Store) -> Redelivery:
+        means = Means(store, self.clock, SeededRandomness(), Retry(), connections=10, doubt=10 * MINUTE)
+        return Redelivery(means, Directory(store), FakeHomes(self.home))
+
+    def flows(self) -> None:
+        result(self.redelivery.start())
+
+    def stop(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.redelivery.stop())
+
+    def wait(self, seconds: float, step: float = 1.0) -> None:
+        while seconds > 0:
+            self.clock.advance(min(step, seconds))
+            seconds -= step
+
+    def state(self) -> State:
+        """Home's, as the health machine has it."""
+        return self.home.health.state
+
+    def redirect(self, *names: str, **more: Any) -> list[int]:
+        return [self.books.redirect(name, **more) for name in names]
+
+
+@pytest.fixture
+def world(store: Store, clock: ManualClock) -> World:
+    return World(store, clock)

@@ -1,0 +1,483 @@
+"""What is owed goes home: whole, once, in order, and without new harm where home does not want it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.accounts import domains
+from mpcontinuity.mailbox import change, mailboxes
+from mpcontinuity.model.clock import DAY
+from mpcontinuity.model.identifier import show
+from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, IN_FLIGHT, OWED, RELEASED
+from mpcontinuity.model.parameters import MailParameters
+from mpcontinuity.model.reply import Outcome
+from mpcontinuity.queue import ledger, listing
+from mpcontinuity.queue.owed import SENT, Parameters
+from mpcontinuity.routing.health import Observation, State
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+from tests.redelivery.conftest import World
+from tests.redelivery.homes import BUSY, FULL, LOST, NO_REPLY, OK, RELAYING, SPAM, UNKNOWN, Delivery
+
+_DAMAGE = Statement("UPDATE body SET crc = crc + 1 WHERE id = :id")
+
+
+def outage(world: World, *names: str, **more: Any) -> list[int]:
+    """Messages to these users while home is down."""
+    world.home.goes_down()
+    return world.redirect(*names, **more)
+
+
+def users(world: World, count: int) -> list[str]:
+    names = [f"user{number}" for number in range(count)]
+    for name in names:
+        world.books.add_user(name)
+    return names
+
+
+def test_what_home_gets_is_the_message_with_its_id_before_it(world: World) -> None:
+    parameters = Parameters(MailParameters(body="8BITMIME", smtputf8=True))
+    (row,) = outage(world, "anna", text="Grüße", parameters=parameters)
+    world.flows()
+    world.home.comes_back()
+    (taken,) = world.home.taken
+    assert taken.head == b"X-MPContinuity-Id: " + show(row).encode() + b"\r\n"
+    assert taken.content == "Subject: x\r\n\r\nGrüße\r\n".encode()  # without Return-Path
+    assert str(taken.reverse_path) == "a@b.example"
+    assert taken.recipient == "anna@example.org"
+    assert taken.parameters.body == "8BITMIME"
+    assert taken.parameters.smtputf8
+    assert taken.parameters.size == len(taken.head) + len(taken.content)
+
+
+def test_the_copy_of_a_sent_message_is_marked_and_has_the_null_reverse_path(world: World) -> None:
+    outage(world, "anna", kind=SENT, reverse_path="")
+    world.flows()
+    world.home.comes_back()
+    (taken,) = world.home.taken
+    assert taken.reverse_path is None
+    assert b"X-MPContinuity-Copy: sent\r\nX-Auto-Response-Suppress: All\r\n" in taken.head
+
+
+def test_nothing_is_sent_to_a_home_that_is_down(world: World) -> None:
+    outage(world, "anna")
+    world.flows()
+    world.wait(3600, 60)
+    assert world.home.tried == []
+
+
+def test_recovery_ends_when_all_was_tried(world: World) -> None:
+    rows = outage(world, "anna", "bert", "nobody")
+    world.home.answers["bert@example.org"] = FULL
+    world.flows()
+    world.home.comes_back()
+    assert world.state() is State.UP
+    assert world.books.states(*rows) == [DELIVERED, OWED, DELIVERED]
+
+
+def test_recovery_ends_at_once_where_nothing_is_owed(world: World) -> None:
+    world.home.goes_down()
+    world.flows()
+    world.home.comes_back()
+    assert world.state() is State.UP
+
+
+def test_recovery_goes_on_until_the_last_reply(world: World) -> None:
+    outage(world, "anna")
+    reply: Deferred[Outcome] = Deferred()
+    world.home.answers[""] = reply
+    world.flows()
+    world.home.comes_back()
+    assert world.state() is State.RECOVERING
+    reply.callback(OK)
+    assert world.state() is State.UP
+
+
+def test_a_recovery_that_was_interrupted_by_a_restart_is_finished(world: World) -> None:
+    (row,) = outage(world, "anna", next_attempt=world.clock.now() + DAY)
+    world.home.comes_back()
+    world.flows()
+    assert world.books.state(row) == DELIVERED
+    assert world.state() is State.UP
+
+
+def test_oldest_first_and_never_two_of_one_user_at_once(world: World) -> None:
+    names = users(world, 4)
+    rows = outage(world, *(names * 10))
+    under_way: set[str] = set()
+    replies: list[tuple[Delivery, Deferred[Outcome]]] = []
+
+    def answer(delivery: Delivery) -> Deferred[Outcome]:
+        assert delivery.recipient not in under_way
+        under_way.add(delivery.recipient)
+        reply: Deferred[Outcome] = Deferred()
+        replies.append((delivery, reply))
+        return reply
+
+    world.home.answers[""] = answer
+    world.flows()
+    world.home.comes_back()
+    while replies:
+        delivery, reply = replies.pop()  # the youngest is answered first
+        under_way.discard(delivery.recipient)
+        reply.callback(OK)
+    assert world.books.states(*rows) == [DELIVERED] * 40
+    for name in names:
+        ids = [taken.id for taken in world.home.taken if taken.recipient == f"{name}@example.org"]
+        assert ids == sorted(ids)
+        assert len(ids) == 10
+
+
+def test_the_flush_starts_with_one_and_grows_while_home_answers_well(world: World) -> None:
+    outage(world, *(users(world, 30)))
+    replies: list[Deferred[Outcome]] = []
+
+    def answer(_: Delivery) -> Deferred[Outcome]:
+        replies.append(Deferred())
+        return replies[-1]
+
+    world.home.answers[""] = answer
+    world.flows()
+    world.home.comes_back()
+    widths = []
+    for _ in range(5):
+        widths.append(len(replies))
+        waiting, replies[:] = replies[:], []
+        for reply in waiting:
+            reply.callback(OK)
+    assert widths == [1, 2, 4, 7, 7]  # a quarter of the ten connections is left to new mail
+
+
+def test_a_home_that_answers_slowly_is_not_asked_for_more(world: World) -> None:
+    outage(world, *(users(world, 5)))
+    replies: list[Deferred[Outcome]] = []
+    world.home.answers[""] = lambda _: replies.append(Deferred()) or replies[-1]  # type: ignore[func-returns-value]
+    world.flows()
+    world.home.comes_back()
+    for _ in range(5):
+        world.wait(6)
+        replies[-1].callback(OK)
+    assert world.home.most_open == 1
+
+
+def test_a_4xx_slows_down_and_the_message_is_tried_again_by_the_schedule(world: World) -> None:
+    rows = outage(world, "anna", "bert")
+    world.home.answers["anna@example.org"] = [BUSY, BUSY, OK]
+    world.flows()
+    world.home.comes_back()
+    assert world.home.tried == ["anna@example.org"]  # the next one waits a moment
+    world.wait(2)
+    assert world.books.states(*rows) == [OWED, DELIVERED]
+    world.wait(20)
+    assert world.home.tried.count("anna@example.org") == 1
+    world.wait(10)
+    assert world.home.tried.count("anna@example.org") == 2
+    assert world.books.row(rows[0]).attempts == 2
+    world.wait(60)
+    assert world.books.states(*rows) == [DELIVERED, DELIVERED]
+    assert world.state() is State.UP
+
+
+def test_a_full_mailbox_does_not_hold_up_the_others(world: World) -> None:
+    rows = outage(world, "anna", "anna", "bert")
+    world.home.answers["anna@example.org"] = FULL
+    world.flows()
+    world.home.comes_back()
+    assert world.books.states(*rows) == [OWED, OWED, DELIVERED]
+
+
+def test_a_refused_message_fails_when_the_run_ends(world: World) -> None:
+    rows = outage(world, "anna", "bert")
+    world.home.answers["anna@example.org"] = SPAM
+    world.flows()
+    world.home.comes_back()
+    assert world.books.states(*rows) == [FAILED, DELIVERED]
+    outcome, events = world.books.tracked(rows[0])
+    assert outcome == FAILED
+    assert "I do not like it" in events
+    world.wait(7200, 60)
+    assert world.home.tried.count("anna@example.org") == 1
+
+
+def test_many_refusals_of_one_recipient_are_no_pause(world: World) -> None:
+    rows = outage(world, *["anna"] * 5, "bert")
+    world.home.answers["anna@example.org"] = UNKNOWN
+    world.flows()
+    world.home.comes_back()
+    assert world.books.states(*rows) == [FAILED] * 5 + [DELIVERED]
+    assert world.books.paused() == ""
+
+
+def test_three_different_recipients_refused_in_a_row_pause_the_flush(world: World) -> None:
+    names = users(world, 5)
+    rows = outage(world, *names)
+    world.home.answers[""] = UNKNOWN
+    world.flows()
+    world.home.comes_back()
+    assert len(world.home.tried) == 3
+    assert world.books.states(*rows) == [OWED] * 5
+    assert world.books.paused() == "550 5.1.1 unknown user"
+    assert world.state() is State.RECOVERING
+    for row in rows[:3]:
+        assert world.books.tracked(row)[0] == OWED
+        assert "unknown user" in world.books.tracked(row)[1]
+
+
+def test_a_pause_gives_back_all_that_its_run_refused(world: World) -> None:
+    names = users(world, 5)
+    rows = outage(world, *names)
+    for name in names:
+        world.home.answers[f"{name}@example.org"] = UNKNOWN
+    world.home.answers[f"{names[1]}@example.org"] = OK
+    world.flows()
+    world.home.comes_back()
+    assert world.books.states(*rows) == [OWED, DELIVERED, OWED, OWED, OWED]
+    assert world.books.paused()
+
+
+def test_a_paused_flush_tries_one_message_at_intervals_and_a_good_one_resumes_it(world: World) -> None:
+    rows = outage(world, *users(world, 8))
+    world.home.answers[""] = UNKNOWN
+    world.flows()
+    world.home.comes_back()
+    tried = len(world.home.tried)
+    world.wait(29)
+    assert len(world.home.tried) == tried
+    world.wait(2)
+    assert len(world.home.tried) == tried + 1
+    world.wait(58)
+    assert len(world.home.tried) == tried + 1
+    world.home.answers[""] = OK
+    world.wait(3)
+    assert world.books.paused() == ""
+    world.wait(300)
+    assert world.books.states(*rows) == [DELIVERED] * 8
+    assert world.state() is State.UP
+
+
+def test_an_administrator_resumes_a_paused_flush(world: World) -> None:
+    rows = outage(world, *users(world, 4))
+    world.home.answers[""] = UNKNOWN
+    world.flows()
+    world.home.comes_back()
+    world.home.answers[""] = OK
+    world.books.run(listing.retry_all, by="root")
+    assert world.books.states(*rows) == [DELIVERED] * 4
+    assert world.books.paused() == ""
+
+
+def test_a_pause_outlives_a_restart(world: World, store: Store) -> None:
+    outage(world, *users(world, 4))
+    world.home.answers[""] = UNKNOWN
+    world.flows()
+    world.home.comes_back()
+    world.stop()
+    tried = len(world.home.tried)
+    world.new_redelivery(store)
+    again = world.new_redelivery(store)
+    Deferred.fromCoroutine(again.start())
+    assert len(world.home.tried) <= tried + 1
+    assert world.books.paused()
+
+
+def test_a_reply_that_concerns_us_pauses_at_once(world: World) -> None:
+    rows = outage(world, "anna", "bert")
+    world.home.answers[""] = RELAYING
+    world.flows()
+    world.home.comes_back()
+    assert len(world.home.tried) == 1
+    assert world.books.states(*rows) == [OWED, OWED]
+    assert world.books.paused() == "550 5.7.1 relaying denied"
+
+
+def test_no_reply_to_the_message_is_in_doubt_and_repeated_with_the_same_id(world: World) -> None:
+    (row,) = outage(world, "anna")
+    world.home.answers[""] = [NO_REPLY, OK]
+    world.flows()
+    world.home.comes_back()
+    assert world.books.state(row) == IN_DOUBT
+    world.wait(599)
+    assert len(world.home.tried) == 1
+    world.wait(3)
+    assert world.books.state(row) == DELIVERED
+    first, second = world.home.replied
+    assert first.id == second.id
+
+
+@pytest.mark.parametrize(("late", "state"), [(OK, DELIVERED), (SPAM, FAILED), (BUSY, OWED), (NO_REPLY, IN_DOUBT)])
+def test_a_late_reply_counts_and_nothing_is_sent_before_it(world: World, late: Outcome, state: str) -> None:
+    (row,) = outage(world, "anna")
+    world.home.answers[""] = NO_REPLY
+    reply = world.home.late["anna@example.org"] = Deferred()
+    world.flows()
+    world.home.comes_back()
+    world.wait(595, 5)
+    assert (world.books.state(row), len(world.home.tried)) == (IN_DOUBT, 1)
+    reply.callback(late)
+    assert world.books.state(row) == state
+
+
+def test_nothing_is_redelivered_while_the_mode_is_enabled(world: World) -> None:
+    (row,) = world.redirect("anna")
+    enabled = msgspec.structs.replace(world.books.domain.settings, mode="enabled")
+    world.books.run(domains.change, domain=world.books.domain, settings=enabled)
+    world.flows()
+    world.wait(600, 10)
+    assert world.home.tried == []
+    world.books.run(domains.change, domain=world.books.domain, settings=world.books.domain.settings)
+    assert world.books.state(row) == DELIVERED
+
+
+def test_what_the_user_deleted_is_not_sent(world: World) -> None:
+    rows = outage(world, "anna", "bert")
+
+    def delete(tx: Transaction) -> None:
+        inbox = mailboxes.inbox(tx, world.books.accounts["anna"])
+        change.store_flags(tx, inbox, [(1, 1)], "add", 8, ())
+        change.expunge(tx, inbox)
+
+    world.books.run(delete)
+    world.flows()
+    world.home.comes_back()
+    assert world.home.tried == ["bert@example.org"]
+    assert world.books.states(*rows) == [DELETED, DELIVERED]
+
+
+def test_what_is_owed_while_home_is_up_is_sent_at_once(world: World) -> None:
+    world.flows()
+    (row,) = world.redirect("anna")
+    assert world.books.state(row) == DELIVERED
+
+
+def test_a_home_that_goes_down_in_the_flush_ends_it_and_nothing_is_lost(world: World) -> None:
+    rows = outage(world, *users(world, 3))
+
+    def answer(_: Delivery) -> Outcome:
+        if len(world.home.tried) == 2:
+            world.home.goes_down()
+            return LOST
+        return OK
+
+    world.home.answers[""] = answer
+    world.flows()
+    world.home.comes_back()
+    assert world.books.states(*rows) == [DELIVERED, OWED, OWED]
+    world.wait(600, 10)
+    assert len(world.home.tried) == 2
+    world.home.answers[""] = OK
+    world.home.comes_back()
+    assert world.books.states(*rows) == [DELIVERED] * 3
+
+
+def test_a_suspect_home_is_left_to_new_mail_until_the_suspicion_ends(world: World) -> None:
+    world.flows()
+    world.home.observe(Observation.SILENT, "lost")
+    (row,) = world.redirect("anna")
+    assert world.home.tried == []
+    world.wait(66)
+    assert world.books.state(row) == DELIVERED
+
+
+def test_give_up_counts_the_time_of_home_up_and_ends_as_expired(world: World) -> None:
+    world.home.answers[""] = FULL
+    world.flows()
+    (row,) = world.redirect("anna")
+    world.wait(6 * 86400, 600)
+    assert world.books.state(row) == OWED
+    world.books.home_was_up(5 * DAY)
+    world.wait(3700, 60)
+    assert world.books.state(row) == EXPIRED
+
+
+def test_a_damaged_message_does_not_stop_the_others(world: World) -> None:
+    rows = outage(world, "anna", "bert")
+    world.books.run(lambda tx: tx.run(_DAMAGE, id=world.books.bodies[rows[0]]))
+    world.flows()
+    world.home.comes_back()
+    assert world.books.states(*rows) == [OWED, DELIVERED]
+    assert "checksum" in world.books.row(rows[0]).last_text
+
+
+def test_a_stop_claims_nothing_new_and_waits_for_the_reply(world: World) -> None:
+    rows = outage(world, "anna", "bert")
+    reply: Deferred[Outcome] = Deferred()
+    world.home.answers[""] = reply
+    world.flows()
+    world.home.comes_back()
+    stopped = world.stop()
+    assert [stopped.called] == [False]
+    reply.callback(OK)
+    assert [stopped.called] == [True]
+    assert world.books.states(*rows) == [DELIVERED, OWED]
+
+
+def test_a_stop_has_an_end_and_what_home_did_not_answer_is_in_doubt_at_the_next_start(
+    world: World, store: Store
+) -> None:
+    (row,) = outage(world, "anna")
+    world.home.answers[""] = Deferred()
+    world.flows()
+    world.home.comes_back()
+    stopped = world.stop()
+    world.wait(8)
+    assert stopped.called
+    assert world.books.state(row) == IN_FLIGHT
+    world.home.goes_down()
+    again = world.new_redelivery(store)
+    Deferred.fromCoroutine(again.start())
+    assert world.books.state(row) == IN_DOUBT
+    world.home.answers[""] = OK
+    world.home.comes_back()
+    assert world.books.state(row) == DELIVERED
+
+
+def test_the_final_dot_is_not_sent_for_what_an_administrator_removed(world: World) -> None:
+    world.flows()
+
+    def remove(delivery: Delivery) -> Outcome:
+        world.books.run(listing.remove, ids=list(world.books.bodies), by="root")
+        return OK
+
+    world.home.answers[""] = remove
+    (row,) = world.redirect("anna")
+    assert world.books.state(row) == RELEASED
+    assert world.home.taken == []
+
+
+def test_a_long_transmission_keeps_its_lease(world: World) -> None:
+    world.flows()
+    reply: Deferred[Outcome] = Deferred()
+    world.home.answers[""] = reply
+    (row,) = world.redirect("anna")
+    world.wait(3600, 30)
+    reply.callback(OK)
+    assert world.books.state(row) == DELIVERED
+    assert len(world.home.tried) == 1
+
+
+def test_a_large_backlog_of_one_user_does_not_hold_up_the_others(world: World) -> None:
+    rows = outage(world, *["anna"] * 50, "bert")
+    replies: list[Deferred[Outcome]] = []
+
+    def answer(delivery: Delivery) -> Outcome | Deferred[Outcome]:
+        if delivery.recipient.startswith("anna") and len(world.home.tried) > 1:
+            replies.append(Deferred())
+            return replies[-1]
+        return OK
+
+    world.home.answers[""] = answer
+    world.flows()
+    world.home.comes_back()
+    assert world.books.state(rows[-1]) == DELIVERED
+    while replies:
+        replies.pop().callback(OK)
+    assert ledger.adds_up(world.books.report())
+    assert world.books.states(*rows) == [DELIVERED] * 51
+    assert [taken.id for taken in world.home.taken if taken.recipient.startswith("anna")] == [
+        show(row).encode() for row in rows[:-1]
+    ]

@@ -1,0 +1,1 @@
+"""The SMTP client over Twisted: pooled sessions to a home server, one outcome per recipient."""

@@ -1,0 +1,181 @@
+"""How a session to a home server begins: which host, connection, greeting, EHLO, TLS as the domain demands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError
+from twisted.internet.protocol import Factory
+
+from mpcontinuity.model import hosts
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.model.settings import Home
+from mpcontinuity.model.timer import Timer
+from mpcontinuity.outbound.network import Connector, Securing
+from mpcontinuity.outbound.session import Lost, Session, why
+from mpcontinuity.protocols.smtp.client import outcome
+
+SMTP_PORT = 25
+HOST_AGAIN = 60.0  # seconds for which a host that failed is asked after the others
+PLAIN_AGAIN = 3600.0  # seconds for which a host whose TLS failed is used without
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every session needs."""
+
+    hostname: str  # ours, for EHLO
+    settings: Home
+    timer: Timer
+    connect: Connector
+    secure: Securing
+
+
+@dataclass(slots=True)
+class _Host:
+    """What is remembered of a host."""
+
+    name: str
+    port: int
+    failed_until: float = 0.0
+    plain_until: float = 0.0
+    address: str = ""  # the last that answered
+
+    @property
+    def shown(self) -> str:
+        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotOpened:
+    """``refused``: somebody is there, but has no room for one more session. ``handshake``: TLS failed half-way."""
+
+    outcome: Outcome
+    refused: bool = False
+    handshake: bool = False
+
+
+@dataclass
+class Opener:
+    """To the hosts of one home server, in order of preference; ``tls`` as the setting ``home-tls``."""
+
+    means: Means
+    tls: str
+    names: tuple[str, ...]
+    _hosts: list[_Host] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._hosts = [_Host(*hosts.split(name, SMTP_PORT)) for name in self.names]
+
+    async def open(self) -> Session | NotOpened:
+        """A session that is ready for MAIL, or the last host's failure with the reasons of all."""
+        now = self.means.timer.seconds()
+        result = NotOpened(Outcome(Verdict.FAILED, Stage.CONNECT, None, "the domain has no home server"))
+        reasons = []
+        for host in sorted(self._hosts, key=lambda host: host.failed_until > now):  # stable: preference stays
+            opened = await self._open_host(host)
+            if isinstance(opened, Session):
+                host.failed_until = 0.0
+                return opened
+            host.failed_until = self.means.timer.seconds() + HOST_AGAIN
+            reasons.append(opened.outcome.text)
+            result = opened
+        if len(reasons) > 1:
+            last = result.outcome
+            joined = Outcome(last.verdict, last.stage, last.reply, "; ".join(reasons))
+            return NotOpened(joined, refused=result.refused)
+        return result
+
+    async def _open_host(self, host: _Host) -> Session | NotOpened:
+        opportunistic = self.tls == "opportunistic"
+        plain = opportunistic and host.plain_until > self.means.timer.seconds()
+        result = await self._open_connection(host, tls=self.tls != "off" and not plain)
+        if isinstance(result, NotOpened) and result.handshake and opportunistic:
+            host.plain_until = self.means.timer.seconds() + PLAIN_AGAIN
+            result = await self._open_connection(host, tls=False)
+        return result
+
+    async def _open_connection(self, host: _Host, *, tls: bool) -> Session | NotOpened:
+        session = await self._connect(host)
+        if isinstance(session, NotOpened):
+            return session
+        failure = await self._greeted(session)
+        if failure is None and tls:
+            failure = await self._secured(session, host)
+        if failure is None:
+            return session
+        session.abort()
+        return failure
+
+    async def _connect(self, host: _Host) -> Session | NotOpened:
+        means = self.means
+        factory: Any = Factory.forProtocol(lambda: Session(means.timer, host.shown))
+        factory.noisy = False
+        seconds = means.settings.connect_timeout
+        try:
+            try:
+                session: Session = await means.connect(host.name, host.port, factory, seconds)
+            except DNSLookupError:
+                if not host.address:
+                    raise
+                # A fault of our own resolver is not home's.
+                session = await means.connect(host.address, host.port, factory, seconds)
+        except Exception as error:
+            reason = f"no connection to {host.shown}: {why(error)}"
+            failed = Outcome(Verdict.FAILED, Stage.CONNECT, None, reason)
+            return NotOpened(failed, refused=isinstance(error, ConnectionRefusedError))
+        host.address = session.peer
+        return session
+
+    async def _greeted(self, session: Session) -> NotOpened | None:
+        wait = self.means.settings.reply_timeout
+        greeting = await session.reply(session.greeting, wait)
+        failure = _unless_ok(Stage.GREETING, greeting)
+        return failure or await self._hello(session)
+
+    async def _hello(self, session: Session) -> NotOpened | None:
+        wait = self.means.settings.reply_timeout
+        answer = await session.reply(session.ehlo(self.means.hostname), wait)
+        if isinstance(answer, Reply) and answer.permanent:  # RFC 5321 §3.2: a server without extensions
+            answer = await session.reply(session.helo(self.means.hostname), wait)
+        return _unless_ok(Stage.EHLO, answer)
+
+    async def _secured(self, session: Session, host: _Host) -> NotOpened | None:
+        demanded = self.tls in ("required", "verify")
+        wait = self.means.settings.reply_timeout
+        if not session.offers.starttls:
+            if not demanded:
+                return None
+            reason = f"{host.shown} does not offer STARTTLS, which home-tls demands"
+            return NotOpened(Outcome(Verdict.TEMPORARY, Stage.TLS, None, reason))
+        answer = await session.reply(session.starttls(), wait)
+        if isinstance(answer, Lost):
+            return NotOpened(Outcome(Verdict.FAILED, Stage.TLS, None, answer.reason), handshake=True)
+        if answer.code != 220:
+            return NotOpened(outcome(Stage.TLS, answer)) if demanded else None
+        creator = self.means.secure(host.name, self.tls == "verify")
+        if not await session.start_tls(creator, wait):
+            lost = session.lost.reason if session.lost else f"no handshake within {wait:g} s"
+            reason = f"TLS to {host.shown} failed: {lost}"
+            return NotOpened(Outcome(Verdict.FAILED, Stage.TLS, None, reason), handshake=True)
+        return await self._hello(session)
+
+
+def _unless_ok(stage: Stage, answer: Reply | Lost) -> NotOpened | None:
+    if isinstance(answer, Lost):
+        failed = lost_outcome(stage, answer)
+    else:
+        failed = outcome(stage, answer)
+        if failed.verdict is Verdict.ACCEPTED:
+            return None
+    return NotOpened(failed, refused=failed.reply is not None)
+
+
+def lost_outcome(stage: Stage, lost: Lost) -> Outcome:
+    """No reply, before the final dot. What the server said unasked before it closed counts as the reply."""
+    if lost.reply is not None and lost.reply.code >= 400:
+        result = outcome(stage, lost.reply)
+        if result.verdict is not Verdict.FAILED:
+            return result
+    return Outcome(Verdict.FAILED, stage, None, lost.reason)

@@ -1,0 +1,314 @@
+"""One mail transaction with a home server: recipients while the client talks, then the message."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.body import Content
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.outbound.opening import lost_outcome
+from mpcontinuity.outbound.session import Lost, Response, Session, within
+from mpcontinuity.protocols.smtp.client import outcome
+from mpcontinuity.routing.health import Observation
+
+if TYPE_CHECKING:
+    from mpcontinuity.outbound.home import HomeServer
+
+PIECE = 65_536
+LATE = 600.0  # seconds that a late reply to a message is waited for (RFC 5321 §4.5.3.2.6)
+
+Recipient = tuple[Address, RcptParameters]
+
+_NO_SMTPUTF8 = Reply(553, "5.6.7", "The home server does not take addresses with non-ASCII characters")
+
+
+class HomeTransaction:
+    """``host`` is the ``host:port`` that was used. End it by ``message`` or ``abandon``."""
+
+    def __init__(self, home: HomeServer, reverse_path: Address | None, parameters: MailParameters) -> None:
+        self.host = ""
+        self.before_final_dot: Callable[[], Awaitable[bool]] | None = None
+        self.late: Deferred[Outcome] | None = None
+        self._home = home
+        self._reverse_path = reverse_path
+        self._parameters = parameters
+        self._session: Session | None = None
+        self._accepted: list[Recipient] = []
+        self._ended: Outcome | None = None  # stands for all that is asked afterwards
+        self._stale = False  # it ended because the session had grown old: that says nothing about home
+        self._repeated = False
+
+    # Recipients
+
+    async def recipient(self, address: Address, parameters: RcptParameters) -> Outcome:
+        """Home's answer for this one. The first also takes a session and says MAIL."""
+        if self._ended is not None:
+            return self._ended
+        recipient = (address, parameters)
+        if self._session is None:
+            result = await self._start([recipient], fresh=False)
+        else:
+            result = self._unable(address) or await self._rcpt(self._session, self._session.rcpt(*recipient))
+        if self._stale:
+            result = await self._start([*self._accepted, recipient], fresh=True)
+        if result.verdict is Verdict.ACCEPTED:
+            self._accepted.append(recipient)
+        return result
+
+    async def _start(self, recipients: list[Recipient], *, fresh: bool) -> Outcome:
+        """A session, then MAIL and RCPT in one write. The outcome is that of the last recipient; where home does not
+        take an earlier one again, the transaction ends."""
+        self._repeated = fresh
+        self._stale = False
+        self._ended = None
+        taken = await self._home.pool.take(self._home.settings.reply_timeout, fresh=fresh)
+        if isinstance(taken, Outcome):
+            return self._end(taken)
+        session = taken
+        self.host = session.host
+        self._home.offers = session.offers
+        refusal = self._unable(recipients[-1][0])
+        if refusal is not None:
+            self._home.pool.put(session)
+            return refusal
+        self._session = session
+        session.served += 1
+        mail = session.mail(self._reverse_path, self._parameters)
+        responses = [session.rcpt(*recipient) for recipient in recipients]
+        answer = await session.reply(mail, self._home.settings.reply_timeout)
+        if isinstance(answer, Lost):
+            return self._lost(Stage.MAIL, answer)
+        result = outcome(Stage.MAIL, answer)
+        if result.verdict is not Verdict.ACCEPTED:
+            return self._mail_failed(session, result, answer)
+        *again, last = responses
+        for response in again:
+            result = await self._rcpt(session, response)
+            if self._session is not session:
+                return result
+            if result.verdict is not Verdict.ACCEPTED:
+                return self._give_up(f"{session.host} took a recipient and then did not: {result.text}")
+        return await self._rcpt(session, last)
+
+    async def _rcpt(self, session: Session, response: Response) -> Outcome:
+        answer = await session.reply(response, self._home.settings.reply_timeout)
+        if isinstance(answer, Lost):
+            return self._lost(Stage.RCPT, answer)
+        if answer.code == 421:
+            return self._closing(outcome(Stage.RCPT, answer))
+        return outcome(Stage.RCPT, answer)
+
+    def _unable(self, address: Address) -> Outcome | None:
+        """What this home server cannot be asked."""
+        path = self._reverse_path
+        if self._home.offers.smtputf8 or (address.ascii and (path is None or path.ascii)):
+            return None
+        return Outcome(Verdict.REFUSED, Stage.RCPT, _NO_SMTPUTF8)
+
+    def _mail_failed(self, session: Session, result: Outcome, answer: Reply) -> Outcome:
+        """A refused sender is the sender's trouble; home is in trouble when it does not take the null sender either."""
+        if answer.code == 421 and self._is_stale(session):
+            return self._closing(result)
+        if result.verdict is Verdict.FAILED:
+            return self._lost(Stage.MAIL, Lost(result.reason))
+        self._session = None
+        if result.verdict is Verdict.REFUSED:
+            self._home.background(_reset(self._home, session))
+        elif answer.code == 421 and self._home.pool.others(session):
+            self._discard(session)
+            self._home.throttled(result.text)
+        elif self._reverse_path is None:
+            self._discard(session)
+            self._home.observe(Observation.UNREACHABLE, result.text)
+        else:
+            self._home.background(_try_null_sender(self._home, session, result))
+        return self._end(result)
+
+    # The message
+
+    async def message(self, head: bytes, content: Content) -> Outcome:
+        """DATA, ``head`` and the content, the final dot; the outcome is for all recipients that home took."""
+        if self._ended is not None:
+            return self._ended
+        result = await self._data()
+        if self._stale:
+            result = await self._start(self._accepted, fresh=True)
+            if result.verdict is Verdict.ACCEPTED:
+                result = await self._data()
+        session = self._session
+        if result.verdict is not Verdict.ACCEPTED or session is None:
+            if result.verdict is Verdict.REFUSED:
+                self._home.observe(Observation.SERVED)
+            self.abandon()
+            return result
+        try:
+            return await self._send(session, head, content)
+        except BaseException:
+            self.abandon()
+            raise
+
+    async def _data(self) -> Outcome:
+        session = self._session
+        if session is None:
+            raise RuntimeError("home took no recipient")
+        answer = await session.reply(session.data(), self._home.settings.reply_timeout)
+        if isinstance(answer, Lost):
+            return self._lost(Stage.DATA, answer, idle=True)
+        result = outcome(Stage.DATA, answer)
+        if answer.code == 421:
+            return self._closing(result, idle=True)
+        if answer.code != 354 and result.verdict is Verdict.ACCEPTED:
+            return self._lost(Stage.DATA, Lost(f"{session.host} answered DATA by {answer}"))
+        return result
+
+    async def _send(self, session: Session, head: bytes, content: Content) -> Outcome:
+        lost = await self._send_content(session, head, content)
+        if lost is None and self.before_final_dot is not None:
+            session.flush()  # goes while the caller does its work
+            if not await self.before_final_dot():
+                return self._give_up("not sent: withdrawn before the final dot")
+        lost = lost or session.lost
+        if lost is not None:
+            return self._lost(Stage.DATA, lost)
+        response = session.final_dot()
+        answer = await session.reply(response, self._home.settings.message_timeout)
+        if isinstance(answer, Lost):
+            return self._doubtful(session, response, answer)
+        return self._answered(session, answer)
+
+    async def _send_content(self, session: Session, head: bytes, content: Content) -> Lost | None:
+        """A small message is not flushed: its final dot goes in the same write."""
+        whole = content.whole
+        session.message(head)
+        if whole is not None and len(whole) <= PIECE:
+            session.message(whole)
+            return session.lost
+        patience = self._home.settings.message_timeout
+        for offset in range(0, content.length, PIECE):
+            if not await session.room(patience):
+                return session.lost or Lost(f"{session.host} took no more of it for {patience:g} s", silent=True)
+            length = min(PIECE, content.length - offset)
+            piece = whole[offset : offset + length] if whole is not None else await content.read(offset, length)
+            session.message(piece)
+        session.end_of_message()
+        return session.lost
+
+    def _answered(self, session: Session, answer: Reply) -> Outcome:
+        result = outcome(Stage.MESSAGE, answer)
+        if result.verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
+            self._home.observe(Observation.SERVED)
+        if answer.code == 421:
+            return self._closing(result)
+        if result.verdict is Verdict.FAILED:  # neither 2xx nor an error: home may have it
+            return self._doubtful(session, None, Lost(result.reason))
+        self._session = None
+        self._home.pool.put(session)
+        return self._end(result)
+
+    def _doubtful(self, session: Session, response: Response | None, lost: Lost) -> Outcome:
+        """The session, if it lives, is kept for the late reply and no longer counts against the cap."""
+        self._session = None
+        if response is not None and lost.silent:
+            self.late = _late_reply(self._home, session, response)
+            self._home.pool.drop(session)
+        else:
+            self._discard(session)
+        self._home.observe(Observation.SILENT, lost.reason)
+        return self._end(Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, lost.reason))
+
+    # Ends
+
+    def abandon(self) -> None:
+        """Gives the transaction up, wherever it is. May be called at any time, and again."""
+        session, self._session = self._session, None
+        if session is not None:
+            if session.idle:
+                self._home.background(_reset(self._home, session))
+            else:
+                self._discard(session)
+        if self._ended is None:
+            self._end(Outcome(Verdict.FAILED, Stage.DATA, None, "the transaction was given up"))
+
+    def _give_up(self, reason: str) -> Outcome:
+        session, self._session = self._session, None
+        if session is not None:
+            self._discard(session)
+        return self._end(Outcome(Verdict.FAILED, Stage.DATA, None, reason))
+
+    def _lost(self, stage: Stage, lost: Lost, *, idle: bool = False) -> Outcome:
+        """No reply, before the final dot. ``idle``: the session had nothing to do before."""
+        return self._trouble(lost_outcome(stage, lost), closed=not lost.silent, idle=idle)
+
+    def _closing(self, result: Outcome, *, idle: bool = False) -> Outcome:
+        """421: home closes the session."""
+        return self._trouble(result, closed=True, idle=idle)
+
+    def _trouble(self, result: Outcome, *, closed: bool, idle: bool) -> Outcome:
+        session, self._session = self._session, None
+        if session is not None:
+            self._stale = closed and self._is_stale(session, idle=idle) and result.stage is not Stage.MESSAGE
+            self._discard(session)
+            if not self._stale:
+                self._judge(session, result)
+        return self._end(result)
+
+    def _judge(self, session: Session, result: Outcome) -> None:
+        says_421 = result.reply is not None and result.reply.code == 421
+        if says_421 and self._home.pool.others(session):
+            self._home.throttled(result.text)
+        else:
+            self._home.observe(Observation.SILENT, result.text)
+
+    def _is_stale(self, session: Session, *, idle: bool = False) -> bool:
+        """Whether to repeat, once: it was used before, or waited while the client talked."""
+        return not self._repeated and (idle or session.served > 1)
+
+    def _discard(self, session: Session) -> None:
+        session.abort()
+        self._home.pool.drop(session)
+
+    def _end(self, result: Outcome) -> Outcome:
+        self._ended = result
+        self._home.ended(self)
+        return result
+
+
+async def _reset(home: HomeServer, session: Session) -> None:
+    """Back to the pool, when RSET is answered."""
+    answer = await session.reply(session.rset(), home.settings.reply_timeout)
+    if isinstance(answer, Reply) and answer.positive:
+        home.pool.put(session)
+    else:
+        session.abort()
+        home.pool.drop(session)
+
+
+async def _try_null_sender(home: HomeServer, session: Session, failed: Outcome) -> None:
+    """Contract, 'State of a home server': a MAIL that fails for the null sender on the same session marks it down."""
+    session.rset()
+    answer = await session.reply(session.mail(None, MailParameters()), home.settings.reply_timeout)
+    if isinstance(answer, Reply) and answer.positive:
+        await _reset(home, session)
+        return
+    session.abort()
+    home.pool.drop(session)
+    home.observe(Observation.UNREACHABLE, f"{failed.text}; also to the null sender")
+
+
+def _late_reply(home: HomeServer, session: Session, response: Response) -> Deferred[Outcome]:
+    """Fires with home's late answer, or as doubtful as it was."""
+    never = Lost(f"{session.host} did not answer within {LATE:g} s", silent=True)
+
+    def answered(answer: Reply | Lost) -> Outcome:
+        if isinstance(answer, Lost):
+            session.abort()
+            return Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, answer.reason)
+        session.quit()
+        return outcome(Stage.MESSAGE, answer)
+
+    return within(home.timer, response, LATE, never).addCallback(answered)

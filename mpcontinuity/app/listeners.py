@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import socket
-from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -16,7 +15,9 @@ from twisted.logger import Logger
 from mpcontinuity.config.read import BadConfiguration
 from mpcontinuity.model import hosts
 from mpcontinuity.model.limits import ConnectionLimits
-from mpcontinuity.model.settings import Limits
+from mpcontinuity.model.settings import Limits, Listen
+
+SERVED = ("smtp", "imap", "imaps")
 
 _BACKLOG = 1024
 _OWN_FILES = 512  # descriptors for packs, database, connections to home servers
@@ -34,9 +35,10 @@ def raise_file_limit(limits: Limits) -> int:
     if files > soft != resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     files = max(files, soft)
-    if files < wanted:
-        _log.warn("{files} open files are allowed: fewer than [limits] connections needs, {wanted}", **locals())
-    return max(files - _OWN_FILES, 16)
+    room = max(files - _OWN_FILES, 16)
+    if room < limits.connections:
+        _log.info("room for {room} connections: the limit of open files is {files}", room=room, files=files)
+    return room
 
 
 class Gatekeeper(ConnectionLimits):
@@ -114,8 +116,13 @@ def _with_backlog(endpoint: str) -> str:
     return endpoint
 
 
-def not_served(doors: Sequence[str], served: Sequence[str]) -> None:
-    """Says in one line which doors of the configuration this version does not have."""
-    missing = [door for door in doors if door not in served]
+def served(listen: Listen) -> Listen:
+    """The configuration without the doors that this version does not have."""
+    return Listen(**{door: getattr(listen, door) if door in SERVED else () for door in listen.__struct_fields__})
+
+
+def say_not_served(listen: Listen) -> None:
+    """In one line."""
+    missing = [door for door in listen.__struct_fields__ if getattr(listen, door) and door not in SERVED]
     if missing:
         _log.info("not served yet by this version: {doors}", doors=", ".join(missing))

@@ -20,7 +20,7 @@ from twisted.logger import (
 def observer() -> ILogObserver:
     """For the Application component of twistd."""
     predicate = LogLevelFilterPredicate(LogLevel.info)
-    for noisy in ("twisted", "stdout"):
+    for noisy in ("twisted", "log_legacy", "stdout"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
     # Twisted's classes provide these interfaces, which mypy cannot see
     output: Any = FileLogObserver(sys.stderr, line)

@@ -17,7 +17,7 @@ from mpcontinuity.accounts.login import Login
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.app.certificate import Certificate
 from mpcontinuity.app.housekeeping import Housekeeping
-from mpcontinuity.app.listeners import Gatekeeper, not_served, raise_file_limit
+from mpcontinuity.app.listeners import Gatekeeper, raise_file_limit, say_not_served
 from mpcontinuity.app.workers import Workers
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
@@ -114,7 +114,7 @@ class Parts:
         for door, factory in doors.items():
             for endpoint in getattr(listen, door):
                 self._places.append(self.gatekeeper.bind(self._reactor, door, endpoint, factory))
-        not_served([door for door in listen.__struct_fields__ if getattr(listen, door)], list(doors))
+        say_not_served(listen)
 
     async def start(self) -> None:
         """In the running reactor; ends by accepting connections."""

@@ -1,0 +1,66 @@
+"""A pytest plugin of ``scripts/test``: how many tests of each kind ran, how long they took, and how long they may."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+# Seconds on two cores (design 'Tests and their time'); a folder of tests/ that is named nowhere is of the first kind.
+KINDS = {
+    "unit and property": 180,
+    "store": 120,
+    "dialogues": 60,
+    "journeys": 300,
+    "simulation": 60,
+    "browser": 90,
+}
+FOLDERS = {
+    "store": "store",
+    "contracts": "store",
+    "protocols": "dialogues",
+    "access": "dialogues",
+    "inbound": "dialogues",
+    "outbound": "dialogues",
+    "journeys": "journeys",
+    "app": "journeys",
+    "simulation": "simulation",
+    "browser": "browser",
+}
+STATIC = 60
+
+_seconds: dict[str, float] = defaultdict(float)
+_count: dict[str, int] = defaultdict(int)
+
+
+def kind(path: str) -> str:
+    """Of a test's file, relative to the checkout."""
+    parts = Path(path).parts
+    folder = parts[1] if len(parts) > 2 else ""
+    return FOLDERS.get(folder, next(iter(KINDS)))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    what = kind(report.location[0])
+    _seconds[what] += report.duration
+    if report.when == "call":
+        _count[what] += 1
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    write = terminalreporter.write_line
+    write("")
+    write(f"{'kind':<18} {'tests':>6} {'took':>8} {'budget':>8}")
+    static = os.environ.get("STATIC_SECONDS")
+    if static and int(static):
+        write(_line("static", "-", float(static), STATIC))
+    for what, budget in KINDS.items():
+        if _count[what]:
+            write(_line(what, str(_count[what]), _seconds[what], budget))
+
+
+def _line(what: str, tests: str, seconds: float, budget: int) -> str:
+    return f"{what:<18} {tests:>6} {seconds:>6.1f} s {budget:>6} s{'  OVER BUDGET' if seconds > budget else ''}"

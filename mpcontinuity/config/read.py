@@ -98,9 +98,8 @@ def _one_line(text: str) -> str:
 def _check_together(settings: Settings) -> None:
     retry = settings.retry
     if retry.longest < retry.first:
-        raise BadConfiguration(
-            f"retry.longest: {durations.show(retry.longest)}: must be at least retry.first, {durations.show(retry.first)}"
-        )
+        first, longest = durations.show(retry.first), durations.show(retry.longest)
+        raise BadConfiguration(f"retry.longest: {longest}: must be at least retry.first, {first}")
     if settings.tls.certificate == settings.tls.private_key:
         raise BadConfiguration(f'tls.private_key: "{settings.tls.private_key}": must be another file than certificate')
     taken: dict[tuple[str, ...], str] = {}

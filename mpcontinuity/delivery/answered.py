@@ -1,0 +1,183 @@
+"""Messages that were answered 250 while nobody knows yet whether the client read it (contract 'No reply').
+
+The fingerprint of each is committed with the message and goes when the client goes on: until then, and for a day
+across restarts, the same message again is answered 250 without a second copy. Two clients that send the very same
+message at a time are told apart by waiting: the second one's fate depends on whether the first one's client goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import partial
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mpcontinuity.model.clock import HOUR
+from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+REMEMBERED = 24 * HOUR
+PATIENCE = 5.0  # seconds that a message waits for another session's client to go on or to vanish
+IN_HAND = 60.0  # seconds that a message waits for another session to answer the same one
+GATHER = 0.05  # seconds in which fingerprints are gathered for one deletion
+STEP = 500  # rows of one transaction
+_SWEEP_EVERY = 3600.0  # seconds
+
+_ADD = Statement(
+    """INSERT INTO answered (fingerprint, time, text) VALUES (:fingerprint, :now, :text)
+    ON CONFLICT (fingerprint) DO UPDATE SET time = :now WHERE answered.time < :oldest
+    RETURNING fingerprint"""
+)
+_FIND = Statement("SELECT 1 FROM answered WHERE fingerprint = :fingerprint AND time >= :oldest")
+_FORGET = Statement("DELETE FROM answered WHERE fingerprint = :fingerprint")
+_SWEEP = Statement(
+    "DELETE FROM answered WHERE fingerprint IN (SELECT fingerprint FROM answered WHERE time < :oldest LIMIT :step)"
+)
+
+_log = Logger()
+
+
+def fingerprint(reverse_path: str, recipient_key: str, digest: bytes) -> bytes:
+    """16 octets. ``digest``: BLAKE2b of the content as the client sent it."""
+    text = f"{reverse_path}\0{recipient_key}\0".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text + digest, digest_size=16).digest()
+
+
+def note(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
+    """Those that are new; they are answered from now on. The others have been answered already."""
+    oldest = tx.now - REMEMBERED
+    return {one for one in fingerprints if tx.one(_ADD, fingerprint=one, now=tx.now, text="", oldest=oldest)}
+
+
+def find(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
+    """Those that have been answered already."""
+    oldest = tx.now - REMEMBERED
+    return {one for one in fingerprints if tx.one(_FIND, fingerprint=one, oldest=oldest)}
+
+
+def forget(tx: Transaction, fingerprints: Iterable[bytes]) -> None:
+    tx.many(_FORGET, [{"fingerprint": one} for one in fingerprints])
+
+
+def sweep(tx: Transaction) -> int:
+    """Drops up to STEP rows that are too old. Returns how many: call it again while that is STEP."""
+    return tx.run(_SWEEP, oldest=tx.now - REMEMBERED, step=STEP)
+
+
+class _Held:
+    """A message that a session has in hand, or has answered without having heard of its client since."""
+
+    __slots__ = ("answered_at", "waiters")
+
+    def __init__(self) -> None:
+        self.answered_at: float | None = None
+        self.waiters: list[Deferred[None]] = []
+
+    def wake(self) -> None:
+        waiters, self.waiters = self.waiters, []
+        for waiter in waiters:
+            waiter.callback(None)
+
+
+class Answered:
+    """Of one process; in the reactor thread. Memory: one entry per message under way or not yet confirmed."""
+
+    def __init__(self, store: Store, timer: Timer) -> None:
+        self._store = store
+        self._timer = timer
+        self._held: dict[bytes, _Held] = {}
+        self._leaving: list[bytes] = []  # confirmed; their rows are to be deleted
+        self._alarm: Alarm | None = None
+        self._next_sweep = 0.0
+
+    async def claim(self, fingerprints: Iterable[bytes]) -> set[bytes] | None:
+        """Those that are ours to handle from now on; the others have been answered. None: not to be told yet.
+
+        Whoever claims ends it by `release`, or by `answered` and then `went_on` or `lost`.
+        """
+        ours: set[bytes] = set()
+        for one in sorted(set(fingerprints)):  # in one order, so that no two wait for each other
+            if one not in self._held or await self._comes_free(one):
+                self._held[one] = _Held()
+                ours.add(one)
+            elif self._held[one].answered_at is None:
+                self.release(ours)
+                return None
+        return ours
+
+    async def _comes_free(self, one: bytes) -> bool:
+        """Waits until no other session holds it. False: it does, for as long as one may wait."""
+        patience = self._timer.seconds() + IN_HAND
+        while (held := self._held.get(one)) is not None:
+            until = patience if held.answered_at is None else held.answered_at + PATIENCE
+            left = until - self._timer.seconds()
+            if left <= 0:
+                return False
+            if one in self._leaving:
+                self._flush()
+            else:
+                await self._changed(held, left)
+        return True
+
+    def _changed(self, held: _Held, seconds: float) -> Deferred[None]:
+        """Fires when the other session has come further, or after that time."""
+        waiter: Deferred[None] = Deferred()
+        held.waiters.append(waiter)
+        timer = self._timer.callLater(seconds, held.wake)
+
+        def settled(_: None) -> None:
+            if timer.active():
+                timer.cancel()
+
+        return waiter.addCallback(settled)
+
+    def release(self, fingerprints: Iterable[bytes]) -> None:
+        """The message was not taken after all."""
+        for one in fingerprints:
+            held = self._held.pop(one, None)
+            if held is not None:
+                held.wake()
+
+    def answered(self, fingerprints: Iterable[bytes]) -> None:
+        """They are committed and answered 250."""
+        now = self._timer.seconds()
+        for one in fingerprints:
+            held = self._held[one]
+            held.answered_at = now
+            held.wake()
+
+    def lost(self, fingerprints: Iterable[bytes]) -> None:
+        """The client vanished without a sign that it read the answer: the table remembers it for a day."""
+        self.release(fingerprints)
+
+    def went_on(self, fingerprints: Iterable[bytes]) -> None:
+        """The client has read our answer: the same message again would be another one."""
+        self._leaving.extend(fingerprints)
+        if len(self._leaving) >= STEP:
+            self._flush()
+        elif self._alarm is None:
+            self._alarm = self._timer.callLater(GATHER, self._flush)
+
+    def stop(self) -> Deferred[None]:
+        """Deletes what is confirmed by now; fires when that is done."""
+        return self._flush()
+
+    def _flush(self) -> Deferred[None]:
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        self._alarm = None
+        leaving, self._leaving = self._leaving, []
+        now = self._timer.seconds()
+        if now >= self._next_sweep:
+            self._next_sweep = now + _SWEEP_EVERY
+            self._store.run(sweep, bulk=True).addErrback(self._failed)
+        done = self._store.run(partial(forget, fingerprints=leaving), bulk=True)
+        return done.addErrback(self._failed).addCallback(lambda _: self.release(leaving))
+
+    def _failed(self, failure: object) -> None:
+        # The rows stay for their day; at the worst the very same message is taken once only.
+        _log.warn("confirmed messages stay remembered: {failure}", failure=failure)

@@ -1,0 +1,93 @@
+"""What is known of one inbound message: who sends it, to whom, and what was decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mpcontinuity.accounts.directory import User
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.routing.decision import Recipient, Way
+from mpcontinuity.tracking.record import INBOUND, NewRow
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who talks to the door."""
+
+    peer: str  # IP address
+    helo: str
+    protocol: str  # of Received: SMTP | ESMTP | ESMTPS (RFC 3848)
+    session: str  # for logs
+
+
+_PLAIN = RcptParameters()
+_UNKNOWN = Recipient()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A recipient that was answered 250."""
+
+    address: Address
+    way: Way
+    parameters: RcptParameters = _PLAIN
+    user: User | None = None  # registered
+    known: Recipient = _UNKNOWN
+    because: str = ""  # why home was not tried or does not serve; empty where it took the recipient
+    attempts: tuple[TrackingEvent, ...] = ()  # what home answered at RCPT, where that matters
+    owed: int = 0  # the id that home is shown, and of the owed row if there is to be one
+    fingerprint: bytes = b""
+
+    @property
+    def account(self) -> int | None:
+        return self.user.id if self.user is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What every row about the message says."""
+
+    id: int
+    domain: int  # 0: the server's own postmaster
+    received: int  # µs
+    reverse_path: str
+    parameters: MailParameters
+    retention_days: int
+    subject: str
+    message_id: str
+    size: int  # octets as the user sees it
+    taken: tuple[Taken, ...] = field(repr=False)
+
+    def row(
+        self,
+        recipient: Taken,
+        status: str,
+        code: int,
+        text: str,
+        events: tuple[TrackingEvent, ...],
+        *,
+        continuity: bool = False,
+        outcome: str = "",
+        owed: int = 0,
+    ) -> NewRow:
+        """The row of `tracking` for one recipient."""
+        return NewRow(
+            domain=self.domain,
+            received=self.received,
+            direction=INBOUND,
+            status=status,
+            sender=self.reverse_path,
+            recipient=recipient.address.text,
+            recipient_key=recipient.address.key,
+            message_id=self.message_id,
+            subject=self.subject,
+            size=self.size,
+            continuity=continuity,
+            outcome=outcome,
+            code=code,
+            text=text,
+            events=events,
+            owed=owed,
+        )

@@ -1,0 +1,256 @@
+"""A complete message: to the home server that took its recipients, or into continuity.
+
+The order is the promise (design 13): the body is durable before home gets its final dot, and 250 is said when home has
+the message or the transaction that owes it is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mpcontinuity.delivery import answered, redirect, relay
+from mpcontinuity.delivery.envelope import Message, Taken
+from mpcontinuity.delivery.hurry import STOPPED
+from mpcontinuity.delivery.redirect import AllAnswered, Redirect
+from mpcontinuity.delivery.relay import Relayed
+from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.message.render import render
+from mpcontinuity.model import events, identifier
+from mpcontinuity.model.body import Body, Content, InMemory
+from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.queue.owed import event_of, late_reply
+from mpcontinuity.routing.decision import Policy, Way, at_message, copied
+from mpcontinuity.store.bodies.draft import Draft
+from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.bodies.references import insert_body
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking.record import NewRow
+
+if TYPE_CHECKING:
+    from mpcontinuity.outbound.transaction import HomeTransaction
+
+STORED = Reply(250, "2.0.0", "Message accepted")
+KNOWN = Reply(250, "2.0.0", "Message accepted before")
+AWAY = Reply(451, "4.4.1", "The home server does not answer, try again later")
+
+_OWED = frozenset({Way.REDIRECT, Way.HOLD})
+
+_log = Logger()
+
+
+@dataclass(slots=True)
+class Handover:
+    """One message; ``policy`` and ``relay_check`` are its domain's. The caller discards the draft."""
+
+    delivery: Delivery
+    message: Message
+    draft: Draft
+    head: Head
+    policy: Policy
+    relay_check: bool
+    home_name: str = ""  # where no host answered
+
+    async def keep(self) -> Reply:
+        """Home is not asked. Raises Temporary."""
+        message = self.message
+        rendered = self._rendered(message)
+        work = partial(redirect.commit, redirect=Redirect(message, rendered))
+        until = redirect.keep_until(message)
+        try:
+            await self.delivery.store.keep(self.draft, self.head, work, keep_until=until)
+        except AllAnswered:
+            return KNOWN
+        self._say("redirected" if rendered else "kept", message.taken[0].because)
+        return STORED
+
+    async def relay(self, begun: HomeTransaction | None, begin: Callable[[], HomeTransaction]) -> Reply:
+        """Home took the recipients, in ``begun`` where that still stands; ``begin`` makes another one.
+
+        Raises Temporary.
+        """
+        try:
+            body, known = await self._durable()
+        except BaseException:
+            if begun is not None:
+                begun.abandon()
+            raise
+        if known and begun is not None:
+            begun.abandon()  # home cannot be told to forget a recipient: those that are left are asked for again
+            begun = None
+        self.message = replace(
+            self.message, taken=tuple(one for one in self.message.taken if one.fingerprint not in known)
+        )
+        if not self.message.taken:
+            return KNOWN
+        transaction = begun or begin()
+        if begun is None:
+            for one in self.message.taken:
+                outcome = await transaction.recipient(one.address, one.parameters)
+                if outcome.verdict is not Verdict.ACCEPTED:
+                    transaction.abandon()
+                    return await self._not_accepted(body, self._host(transaction), outcome, None)
+        answer = Deferred.fromCoroutine(transaction.message(self._ids(), self._for_home(body)))
+        answer.addErrback(self._broke)
+        outcome = await self.delivery.hurry.wait(answer)
+        if outcome.verdict is Verdict.ACCEPTED:
+            return await self._accepted(body, transaction.host, outcome)
+        late = answer if outcome is STOPPED else transaction.late
+        return await self._not_accepted(body, self._host(transaction), outcome, late)
+
+    def _host(self, transaction: HomeTransaction) -> str:
+        return transaction.host or self.home_name
+
+    async def _durable(self) -> tuple[Body, set[bytes]]:
+        """The body, synced, and the fingerprints that were answered before; both are asked for at the same time."""
+        store = self.delivery.store
+        looked_up = store.read(partial(answered.find, fingerprints=[one.fingerprint for one in self.message.taken]))
+        try:
+            body = await store.bodies.keep(self.draft, self.head)
+        except BaseException:
+            looked_up.addErrback(lambda _: None)
+            raise
+        return body, await looked_up
+
+    def _ids(self) -> bytes:
+        return b"".join(b"X-MPContinuity-Id: %s\r\n" % identifier.show(one.owed).encode() for one in self.message.taken)
+
+    def _for_home(self, body: Body) -> Content:
+        """Without Return-Path, which the server that delivers writes itself (RFC 5321 §4.4)."""
+        content = self.draft.content()
+        if isinstance(content, bytes):
+            return InMemory(content[self.head.prefix :])
+        return self.delivery.store.bodies.content(body, skip_prefix=True)
+
+    def _broke(self, failure: object) -> Outcome:
+        """A fault of ours while home was handed the message: nobody knows how far it came."""
+        _log.error("message {message}: {failure}", message=self._shown, failure=failure)
+        return Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, "a fault of ours in handing the message over")
+
+    # Home has it
+
+    async def _accepted(self, body: Body, host: str, outcome: Outcome) -> Reply:
+        """250, whatever becomes of our commit: home has the message."""
+        assert outcome.reply is not None
+        self.delivery.store.bodies.outcome(body.id, {one.address.text: Way.PASS.value for one in self.message.taken})
+        try:
+            await self._record(body, host, outcome.reply)
+        except Exception as error:
+            self.delivery.not_recorded(self._shown, error)
+        self._say("relayed", f"{host} {outcome.text}")
+        return Reply(250, outcome.reply.enhanced or "2.0.0", outcome.reply.text)
+
+    def _record(self, body: Body, host: str, reply: Reply) -> Deferred[None]:
+        message = self.message
+        copies = tuple(one for one in message.taken if copied(self.policy, one.known))
+        rendered = render(self.draft.content()) if copies else b""
+        relayed = Relayed(message, host, reply, self.relay_check, copies, rendered)
+        return self.delivery.store.run(partial(relay.commit, body=body, relayed=relayed))
+
+    # Home has it not, or nobody knows
+
+    async def _not_accepted(self, body: Body, host: str, outcome: Outcome, late: Deferred[Outcome] | None) -> Reply:
+        ways = at_message(self.policy, [one.known for one in self.message.taken], outcome)
+        if ways[0] is Way.REPLY and outcome.reply is not None:
+            self._refused(outcome.reply, host, outcome)
+            return outcome.reply
+        if not ways[0].stores:
+            if late is not None:
+                late.addCallback(partial(self._late_without_owed, body, host))
+            self._refused(AWAY, host, outcome)
+            return AWAY
+        return await self._redirect_after(body, host, outcome, ways, late)
+
+    async def _redirect_after(
+        self, body: Body, host: str, outcome: Outcome, ways: list[Way], late: Deferred[Outcome] | None
+    ) -> Reply:
+        taken = tuple(replace(one, way=way) for one, way in zip(self.message.taken, ways, strict=True))
+        message = self.message = replace(self.message, taken=taken)
+        store = self.delivery.store
+        token = store.identifiers.next() if late is not None else 0
+        redirected = Redirect(
+            message,
+            self._rendered(message),
+            attempt=(event_of(outcome, host, store.clock.now()),),
+            because=because(host, outcome),
+            in_doubt=outcome.verdict is Verdict.DOUBTFUL,
+            token=token,
+        )
+        try:
+            await store.run(partial(_insert_and_commit, body=body, redirected=redirected))
+        except AllAnswered:
+            return KNOWN
+        if late is not None:
+            owed = [one.owed for one in taken if one.way in _OWED]
+            late.addCallback(partial(self._late, owed, token, host))
+        self._say("redirected in doubt" if redirected.in_doubt else "redirected", redirected.because)
+        return STORED
+
+    def _late(self, owed: list[int], token: int, host: str, outcome: Outcome) -> Outcome:
+        """Home's reply came after our 250, or is not to be had any more."""
+        work = partial(_late_replies, owed=owed, token=token, outcome=outcome, host=host)
+        self.delivery.store.run(work).addErrback(self._late_lost)
+        self._say("late reply", f"{host} {outcome.text}")
+        return outcome
+
+    def _late_without_owed(self, body: Body, host: str, outcome: Outcome) -> Outcome:
+        """The client was told to try again, and home had it after all: it will be answered that we know it."""
+        if outcome.verdict is Verdict.ACCEPTED and outcome.reply is not None:
+            self._record(body, host, outcome.reply).addErrback(self._late_lost)
+            self._say("late reply", f"{host} {outcome.text}")
+        return outcome
+
+    def _late_lost(self, failure: object) -> None:
+        _log.warn("message {message}: home's late reply is not noted: {failure}", message=self._shown, failure=failure)
+
+    # What is said of it
+
+    def _rendered(self, message: Message) -> bytes:
+        in_inbox = any(one.way is Way.REDIRECT for one in message.taken)
+        return render(self.draft.content()) if in_inbox else b""
+
+    def _refused(self, reply: Reply, host: str, outcome: Outcome) -> None:
+        event = event_of(outcome, host, self.delivery.store.clock.now())
+        for one in self.message.taken:
+            self.delivery.refusals.add(refusal(self.message, one, reply, (*one.attempts, event)))
+        self._say("refused", f"{reply}; {host} {outcome.text}")
+
+    @property
+    def _shown(self) -> str:
+        return identifier.show(self.message.id)
+
+    def _say(self, what: str, why: str) -> None:
+        _log.info(
+            "message {message} from <{sender}> to {recipients}: {what}: {why}",
+            message=self._shown,
+            sender=self.message.reverse_path,
+            recipients=[str(one.address) for one in self.message.taken],
+            what=what,
+            why=why,
+        )
+
+
+def because(host: str, outcome: Outcome) -> str:
+    """Why home was passed by, fit for tracking."""
+    return f"{host} at {outcome.stage.value}: {outcome.text}"
+
+
+def refusal(message: Message, taken: Taken, reply: Reply, attempts: tuple[TrackingEvent, ...]) -> NewRow:
+    """The row of `tracking` for a recipient of a message that was refused."""
+    return message.row(taken, events.REJECTED, reply.code, reply.line, attempts)
+
+
+def _insert_and_commit(tx: Transaction, body: Body, redirected: Redirect) -> None:
+    insert_body(tx, body, redirect.keep_until(redirected.message))
+    redirect.commit(tx, body, redirected)
+
+
+def _late_replies(tx: Transaction, owed: list[int], token: int, outcome: Outcome, host: str) -> None:
+    for owed_id in owed:
+        late_reply(tx, owed_id, token, outcome, host, next_attempt=tx.now)

@@ -1,0 +1,413 @@
+"""One inbound SMTP transaction: recipients are decided as they come, the message when its last dot has come."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
+
+from mpcontinuity.accounts.directory import Domain, User
+from mpcontinuity.delivery import answered, redirect, relay
+from mpcontinuity.delivery.envelope import Client, Message, Taken
+from mpcontinuity.delivery.handover import AWAY, KNOWN, Handover, because
+from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.message import trace
+from mpcontinuity.message.summary import summarise
+from mpcontinuity.message.trace import Untrusted
+from mpcontinuity.model import events, identifier
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.reply import Outcome, Reply
+from mpcontinuity.queue.owed import event_of
+from mpcontinuity.routing.decision import (
+    Policy,
+    Recipient,
+    Way,
+    at_recipient,
+    before_asking,
+    policy_of,
+)
+from mpcontinuity.routing.health import Gate
+from mpcontinuity.store.bodies.draft import Draft
+from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.tracking.record import INBOUND, NewRow
+
+if TYPE_CHECKING:
+    from mpcontinuity.outbound.home import HomeServer
+    from mpcontinuity.outbound.transaction import HomeTransaction
+
+ROLES = frozenset({"postmaster", "abuse"})  # RFC 5321 §4.5.1, RFC 2142 §2
+HOPS_OF_OURS = 3
+MAX_HOPS = 50
+
+GO_ON = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
+_OK = Reply(250, "2.1.5", "Recipient OK")
+_SEPARATELY = Reply(452, "4.5.3", "Send this recipient in a transaction of its own")
+_TOO_MANY = Reply(452, "4.5.3", "Too many recipients")
+_NOT_OURS = Reply(550, "5.7.1", "Relaying denied")
+_RELAYS = Reply(550, "5.1.3", "Addresses with %, ! or @ in their local part are not taken")
+_NO_SMTPUTF8 = Reply(553, "5.6.7", "The home server does not offer SMTPUTF8")
+_TOO_LARGE = Reply(552, "5.3.4", "Message is larger than the home server takes")
+_LOOP = Reply(554, "5.4.6", "Routing loop detected")
+_IN_HAND = Reply(451, "4.3.2", "The same message is being handled in another session, try again later")
+
+_ROLE_POLICY = Policy()
+
+_log = Logger()
+
+
+class Incoming:
+    """From MAIL to the reply to the message. One call at a time; after `end` or `abandon` it is of no further use.
+
+    ``receipt``, after `end`: what is remembered until the client shows that it read the 250; its owner tells
+    `Delivery.answered` whether the client went on or was lost.
+    """
+
+    def __init__(
+        self, delivery: Delivery, client: Client, reverse_path: Address | None, parameters: MailParameters
+    ) -> None:
+        self._delivery = delivery
+        self._store = delivery.store
+        self._client = client
+        self._reverse_path = reverse_path
+        self._sender = str(reverse_path) if reverse_path is not None else ""
+        self._parameters = parameters
+        self._taken: dict[str, Taken] = {}
+        self._domain: Domain | None = None
+        self._policy = _ROLE_POLICY
+        self._home: HomeServer | None = None
+        self._transaction: HomeTransaction | None = None
+        self._complete = True  # it has all the recipients that home took
+        self._stores: bool | None = None  # the kind of treatment, once the first recipient was taken
+        self._away = ""  # why home is not tried; decided with the first recipient
+        self._abandoned = False
+        self._id = 0
+        self._received = 0
+        self._prefix = 0
+        self._draft: Draft | None = None
+        self._untrusted: Untrusted | None = None
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._fault: Reply | None = None
+        self.receipt: set[bytes] = set()
+
+    # RCPT
+
+    async def recipient(self, address: Address, parameters: RcptParameters) -> Reply:
+        """What the client is answered to RCPT. Raises Temporary where the store cannot be asked."""
+        if address.key in self._taken:
+            return _OK
+        if len(self._taken) >= self._delivery.limits.recipients:
+            return _TOO_MANY
+        self._delivery.lending.end(self)
+        taken, reply = await self._decide(address, parameters)
+        if self._transaction is not None:
+            self._delivery.lending.begin(self, self._give_up_home)
+        if self._abandoned:
+            self._give_up_home()
+        elif taken is not None:
+            self._taken[address.key] = taken
+            self._stores = taken.way.stores
+        elif reply is not _SEPARATELY:
+            self._refused(address, reply)
+        return reply
+
+    async def _decide(self, address: Address, parameters: RcptParameters) -> tuple[Taken | None, Reply]:
+        if address.relays:
+            return None, _RELAYS
+        role = address.local.lower() in ROLES
+        domain = await self._delivery.directory.domain(address.domain)
+        if domain is None:
+            if not role or address.domain != self._delivery.hostname.lower():
+                return None, _NOT_OURS
+            return self._fitting(Taken(address, Way.KEEP, parameters, owed=self._store.identifiers.next()), None)
+        if self._taken and (self._domain is None or self._domain.id != domain.id):
+            return None, _SEPARATELY
+        self._begin_domain(domain)
+        user = await self._delivery.directory.user(address)
+        if user is not None and not user.registered:
+            user = None
+        known = await self._known(address, user, role)
+        return await self._ask_or_not(domain, Taken(address, Way.ASK, parameters, user, known))
+
+    def _begin_domain(self, domain: Domain) -> None:
+        """The domain, its policy and the state of its home server are those of the first recipient for all."""
+        if self._domain is not None and self._domain.id == domain.id:
+            return
+        self._give_up_home()
+        self._domain = domain
+        self._policy = policy_of(domain.settings, self._store.clock.now())
+        self._home = self._delivery.homes.of(domain)
+        self._away = ""
+        if self._policy.continuity and self._policy.declared:
+            self._away = "continuity is declared by the administrator"
+        elif self._home.gate() is Gate.SHUT:
+            self._away = f"the home server is away: {self._home.health.reason or 'it does not answer'}"
+
+    async def _known(self, address: Address, user: User | None, role: bool) -> Recipient:
+        taken = False
+        if user is None and self._policy.hold:
+            taken = await self._store.read(partial(relay.was_taken, key=address.key))
+        return Recipient(user is not None, user is not None and user.opt_in, taken, role)
+
+    async def _ask_or_not(self, domain: Domain, taken: Taken) -> tuple[Taken | None, Reply]:
+        way = before_asking(self._policy, taken.known, bool(self._away))
+        if way is not Way.ASK:
+            if way.stores and (refusal := self._beyond_offers(taken.address)) is not None:
+                return None, refusal
+            return self._fitting(replace(taken, way=way, because=self._away), None)
+        assert self._home is not None
+        if self._transaction is None:
+            self._transaction = self._begin_at_home()
+            self._complete = not self._taken
+        transaction = self._transaction
+        outcome = await transaction.recipient(taken.address, taken.parameters)
+        if not self._taken and outcome.reply is not None and outcome.reply.enhanced == "5.6.7":
+            self._give_up_home()  # a refusal of this address, before MAIL was said: the next recipient begins anew
+        way = at_recipient(self._policy, taken.known, outcome, others_taken=self._stores is False)
+        if way is Way.PASS:
+            return self._fitting(replace(taken, way=way), outcome)
+        host = transaction.host or _name(self._home)
+        attempts = (event_of(outcome, host, self._store.clock.now()),)
+        return self._fitting(replace(taken, way=way, because=because(host, outcome), attempts=attempts), outcome)
+
+    def _begin_at_home(self) -> HomeTransaction:
+        assert self._home is not None
+        return self._home.transaction(self._reverse_path, self._parameters)
+
+    def _fitting(self, taken: Taken, outcome: Outcome | None) -> tuple[Taken | None, Reply]:
+        """The answer to a recipient whose way is decided; one that needs another treatment goes separately."""
+        if taken.way in (Way.PASS, Way.REDIRECT, Way.HOLD, Way.KEEP):
+            if self._stores is not None and self._stores is not taken.way.stores:
+                return None, _SEPARATELY
+            return replace(taken, owed=self._store.identifiers.next()), _OK
+        if taken.way is Way.SEPARATE:
+            return None, _SEPARATELY
+        if taken.way is Way.REPLY and outcome is not None and outcome.reply is not None:
+            return None, outcome.reply
+        return None, AWAY
+
+    def _beyond_offers(self, address: Address) -> Reply | None:
+        """What home would refuse by what its last EHLO offered; it holds while home is away."""
+        assert self._home is not None
+        offers = self._home.offers
+        if not offers.smtputf8 and not (address.ascii and self._sender.isascii()):
+            return _NO_SMTPUTF8
+        if 0 < offers.size < self._parameters.size:
+            return _TOO_LARGE
+        return None
+
+    # DATA
+
+    def begin(self) -> Reply:
+        """The client wants to send the message: 354, or why not."""
+        if self._stores:
+            self._give_up_home()
+        taken = list(self._taken.values())
+        try:
+            self._draft = self._store.bodies.draft(retention_days=self._retention_days())
+        except Temporary as error:
+            _log.warn("no room for a message: {error}", session=self._client.session, error=error)
+            return NO_ROOM
+        self._id = self._store.identifiers.next()
+        self._received = self._store.clock.now()
+        self._untrusted = Untrusted(self._delivery.hostname)
+        return_path = trace.return_path(self._sender)
+        self._prefix = len(return_path)
+        received = trace.received(
+            helo=self._client.helo,
+            peer=self._client.peer,
+            hostname=self._delivery.hostname,
+            protocol=self._client.protocol,
+            identifier=identifier.show(self._id),
+            time=self._received,
+            recipient=taken[0].address.text if len(taken) == 1 else None,
+        )
+        self._keep(return_path + received)
+        return GO_ON
+
+    def write(self, data: bytes) -> None:
+        """The next piece of content."""
+        if self._fault is None:
+            assert self._untrusted is not None
+            self._digest.update(data)
+            self._keep(self._untrusted.feed(data))
+
+    def _keep(self, data: bytes) -> None:
+        assert self._draft is not None
+        try:
+            self._draft.write(data)
+        except Temporary as error:
+            _log.warn("no room for a message: {error}", session=self._client.session, error=error)
+            self._fault = NO_ROOM
+            self._draft.discard()
+
+    async def end(self, fault: Reply | None) -> Reply:
+        """What the client is answered to its message. ``fault``: the engine's, part of the message is missing.
+
+        The outcome stands even if the client has gone meanwhile.
+        """
+        assert self._untrusted is not None
+        self._delivery.lending.end(self)
+        if fault is None and self._fault is None:
+            self._keep(self._untrusted.finish())
+        refusal = fault or self._fault or self._loop() or self._too_large()
+        if refusal is not None:
+            return self._refuse_all(refusal)
+        digest = self._digest.digest()
+        for key, taken in self._taken.items():
+            self._taken[key] = replace(taken, fingerprint=answered.fingerprint(self._sender, key, digest))
+        fingerprints = {taken.fingerprint for taken in self._taken.values()}
+        ours = await self._delivery.answered.claim(fingerprints)
+        if ours is None:
+            return self._refuse_all(_IN_HAND)
+        try:
+            reply = await self._settle(ours)
+        except Temporary as error:
+            _log.warn("message {message} not stored: {error}", message=identifier.show(self._id), error=error)
+            reply = self._refuse_all(NO_ROOM)
+        except BaseException:
+            self._delivery.answered.release(ours)
+            self._discard()
+            raise
+        if reply.positive:
+            self._delivery.answered.answered(ours)
+            self.receipt = ours
+        else:
+            self._delivery.answered.release(ours)
+        self._discard()
+        return reply
+
+    def abandon(self) -> None:
+        """RSET, or the client is gone before its final dot: nothing remains."""
+        self._abandoned = True
+        self._discard()
+
+    def _loop(self) -> Reply | None:
+        assert self._untrusted is not None
+        untrusted = self._untrusted
+        if untrusted.received > MAX_HOPS:
+            return _LOOP
+        if any(untrusted.ours(taken.address.text) >= HOPS_OF_OURS for taken in self._taken.values()):
+            return _LOOP
+        return None
+
+    def _too_large(self) -> Reply | None:
+        """A message that is kept for a home server which would not take it."""
+        assert self._draft is not None
+        if not self._stores or self._home is None:
+            return None
+        return _TOO_LARGE if 0 < self._home.offers.size < self._draft.size - self._prefix else None
+
+    async def _settle(self, ours: set[bytes]) -> Reply:
+        """Every recipient has a fingerprint; those in ``ours`` are not in another session's hands."""
+        taken = [one for one in self._taken.values() if one.fingerprint in ours]
+        if not taken:
+            return KNOWN
+        assert self._draft is not None
+        content = self._draft.content()
+        summary = summarise(content)
+        message = Message(
+            id=self._id,
+            domain=self._domain.id if self._domain is not None else 0,
+            received=self._received,
+            reverse_path=self._sender,
+            parameters=self._parameters,
+            retention_days=self._retention_days(),
+            subject=summary.subject,
+            message_id=summary.message_id,
+            size=self._draft.size,
+            taken=tuple(taken),
+        )
+        handover = Handover(
+            self._delivery,
+            message,
+            self._draft,
+            self._head(message),
+            self._policy,
+            self._domain is not None and self._domain.settings.relay_check,
+            _name(self._home) if self._home is not None else "",
+        )
+        if self._stores:
+            return await handover.keep()
+        if not self._complete:
+            self._give_up_home()
+        transaction, self._transaction = self._transaction, None  # it is the handover's to end
+        return await handover.relay(transaction, self._begin_at_home)
+
+    def _head(self, message: Message) -> Head:
+        return Head(
+            id=message.id,
+            time=message.received,
+            direction=INBOUND,
+            reverse_path=message.reverse_path,
+            recipients=tuple(one.address.text for one in message.taken),
+            decisions={one.address.text: one.way.value for one in message.taken} if self._stores else {},
+            prefix=self._prefix,
+            fingerprint=self._digest.digest(),
+            subject=message.subject,
+            message_id=message.message_id,
+        )
+
+    # Ends
+
+    def _retention_days(self) -> int:
+        days = self._domain.settings.retention_days if self._domain is not None else 0
+        return max(days, redirect.KEPT_DAYS) if any(one.way is Way.KEEP for one in self._taken.values()) else days
+
+    def _discard(self) -> None:
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
+        self._give_up_home()
+
+    def _give_up_home(self) -> None:
+        self._delivery.lending.end(self)
+        if self._transaction is not None:
+            self._transaction.abandon()
+            self._transaction = None
+
+    def _refuse_all(self, reply: Reply) -> Reply:
+        """The whole message is refused by us."""
+        for taken in self._taken.values():
+            self._refused(taken.address, reply)
+        self._discard()
+        return reply
+
+    def _refused(self, address: Address, reply: Reply) -> None:
+        now = self._store.clock.now()
+        self._delivery.refusals.add(
+            NewRow(
+                domain=self._domain.id if self._domain is not None else 0,
+                received=self._received or now,
+                direction=INBOUND,
+                status=events.REJECTED,
+                sender=self._sender,
+                recipient=address.text,
+                recipient_key=address.key,
+                size=self._parameters.size,
+                code=reply.code,
+                text=reply.line,
+                events=(
+                    TrackingEvent(now, self._transaction.host if self._transaction else "", reply.code, reply.line),
+                ),
+            )
+        )
+        _log.info(
+            "refused <{sender}> to <{recipient}> from {peer}: {reply}",
+            session=self._client.session,
+            sender=self._sender,
+            recipient=address.text,
+            peer=self._client.peer,
+            reply=str(reply),
+        )
+
+
+def _name(home: HomeServer) -> str:
+    """Where no connection came about: what was tried."""
+    return ", ".join(home.hosts)

@@ -1,0 +1,67 @@
+"""Refusals as tracking shows them: gathered, and written behind what matters more.
+
+Nobody waits for these rows: a client is refused at once, and a flood of refusals costs one transaction per GATHER.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+
+from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.store.store import Store
+from mpcontinuity.tracking.record import STEP, NewRow, record_all
+
+GATHER = 0.2  # seconds
+MOST = 10 * STEP  # rows that may wait; what comes beyond is counted and logged only
+
+_log = Logger()
+
+
+class Refusals:
+    """Of one process; in the reactor thread."""
+
+    def __init__(self, store: Store, timer: Timer) -> None:
+        self._store = store
+        self._timer = timer
+        self._rows: list[NewRow] = []
+        self._alarm: Alarm | None = None
+        self._dropped = 0
+
+    def add(self, row: NewRow) -> None:
+        if len(self._rows) >= MOST:
+            self._dropped += 1
+            return
+        self._rows.append(row)
+        if self._alarm is None:
+            self._alarm = self._timer.callLater(GATHER, self._write)
+
+    def stop(self) -> Deferred[None]:
+        """Writes what waits; fires when that is done."""
+        if self._alarm is None:
+            return succeed(None)
+        self._alarm.cancel()
+        return self._write()
+
+    def _write(self) -> Deferred[None]:
+        self._alarm = None
+        if self._dropped:
+            _log.warn("{count} refusals are not in tracking: too many at once", count=self._dropped)
+            self._dropped = 0
+        rows, self._rows = self._rows, []
+        done: Deferred[None] = Deferred()
+        self._write_step(rows, done)
+        return done
+
+    def _write_step(self, rows: list[NewRow], done: Deferred[None]) -> None:
+        if not rows:
+            done.callback(None)
+            return
+        written = self._store.run(partial(record_all, rows=rows[:STEP]), bulk=True)
+        written.addErrback(self._failed)
+        written.addCallback(lambda _: self._write_step(rows[STEP:], done))
+
+    def _failed(self, failure: object) -> None:
+        _log.warn("refusals are not in tracking: {failure}", failure=failure)

@@ -1,0 +1,65 @@
+"""What all inbound transactions of a process share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.delivery.answered import Answered
+from mpcontinuity.delivery.hurry import Hurry
+from mpcontinuity.delivery.lending import Lending
+from mpcontinuity.delivery.refusals import Refusals
+from mpcontinuity.model.settings import Limits
+from mpcontinuity.model.timer import Timer
+from mpcontinuity.store.store import Store
+
+if TYPE_CHECKING:
+    from mpcontinuity.outbound.home import HomeServers
+
+_log = Logger()
+
+
+class Delivery:
+    """Given to every `Incoming`. ``unrecorded`` counts messages that home took and our commit failed for."""
+
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        homes: HomeServers,
+        *,
+        hostname: str,
+        limits: Limits,
+        timer: Timer,
+    ) -> None:
+        self.store = store
+        self.directory = directory
+        self.homes = homes
+        self.hostname = hostname
+        self.limits = limits
+        self.answered = Answered(store, timer)
+        self.refusals = Refusals(store, timer)
+        self.lending = Lending(timer)
+        self.hurry = Hurry()
+        self.unrecorded = 0
+
+    def not_recorded(self, message: str, error: Exception) -> None:
+        """Home has the message, so the client gets its 250; the pack's outcome record repairs the index later."""
+        self.unrecorded += 1
+        _log.critical(
+            "message {message} was taken by its home server, but the store failed: {error}",
+            message=message,
+            error=error,
+        )
+
+    async def stop(self) -> None:
+        """After the last session: what nobody waited for is written."""
+        await _all(self.refusals.stop(), self.answered.stop())
+
+
+async def _all(*deferreds: Deferred[None]) -> None:
+    for deferred in deferreds:
+        await deferred

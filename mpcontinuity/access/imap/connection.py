@@ -14,7 +14,7 @@ from mpcontinuity.access.imap.fetch import Damaged
 from mpcontinuity.access.imap.greeting import capabilities
 from mpcontinuity.access.imap.output import Gone, Output
 from mpcontinuity.access.imap.selection import BadNumbers, report
-from mpcontinuity.access.imap.services import LOGIN_WITHIN, READ_AHEAD, SILENCE, Services
+from mpcontinuity.access.imap.services import LINGER, LOGIN_WITHIN, READ_AHEAD, SILENCE, Services
 from mpcontinuity.access.imap.session import Session, Status, no
 from mpcontinuity.accounts.directory import User
 from mpcontinuity.mailbox.names import MailboxRefused
@@ -73,6 +73,7 @@ class Connection(Protocol):
             peer=host,
             secure=self._implicit_tls,
             start_tls=self._start_tls,
+            end=self._end,
         )
         self.factory.connections.add(self)
         self._alarm = self._services.timer.callLater(LOGIN_WITHIN, self._alarmed)
@@ -123,8 +124,7 @@ class Connection(Protocol):
                 if session.ending or self._stopping:
                     self._farewell(session)
             if self._engine.closed:
-                session.output.write(self._engine.to_send())
-                session.output.close()
+                self._end()
             else:
                 session.output.write(self._engine.to_send())
         except Gone:
@@ -223,5 +223,20 @@ class Connection(Protocol):
         session = self._session
         if session is not None and not self._engine.closed:
             self._engine.bye(message, b"UNAVAILABLE")
-            session.output.write(self._engine.to_send())
-            session.output.close()
+            self._end()
+
+    def _end(self) -> None:
+        """Hangs up after the last word, and does not wait long for a client that does not read it."""
+        session = self._session
+        if session is None:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._services.timer.callLater(LINGER, self._abort)
+        session.output.write(self._engine.to_send())
+        session.leave()
+        session.output.close()
+
+    def _abort(self) -> None:
+        self._alarm = None
+        self.transport.abortConnection()

@@ -39,9 +39,10 @@ class Idling:
                 session.engine.bye("the mailbox was deleted")
             elif news:
                 session.send(news)
-        session.output.write(session.engine.to_send())
         if session.engine.closed:
-            session.output.close()
+            session.end()
+        else:
+            session.output.write(session.engine.to_send())
 
     async def _tell_later(self) -> None:
         await self._session.output.room()

@@ -21,6 +21,9 @@ LOGIN_WITHIN = 180.0
 # Seconds without a word of the client's, in IDLE too (RFC 9051 §5.4 demands 30 minutes at least).
 SILENCE = 1800.0
 
+# Seconds that a client has to read the last words.
+LINGER = 30.0
+
 # Seconds between two signs of life in IDLE: routers forget a silent connection after some minutes.
 KEEPALIVE = 120.0
 

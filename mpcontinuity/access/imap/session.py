@@ -43,7 +43,7 @@ class Transfer:
 
 
 class Session:
-    """``secure``: under TLS. ``start_tls`` takes the connection there."""
+    """``secure``: under TLS. ``start_tls`` takes the connection there, ``end`` hangs up after the last word."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Session:
         peer: str,
         secure: bool,
         start_tls: Callable[[], None],
+        end: Callable[[], None],
     ) -> None:
         self.services = services
         self.engine = engine
@@ -63,6 +64,7 @@ class Session:
         self.peer = peer
         self.secure = secure
         self.start_tls = start_tls
+        self.end = end
         self.wrong_passwords = 0
         self.ending = False  # after the command at hand
         self.transfer = Transfer()
@@ -112,7 +114,7 @@ class Session:
         await self.output.room()
 
     def leave(self) -> None:
-        """The connection is gone: gives back all that the session holds."""
+        """Gives back all that the session holds."""
         if self.selection is not None:
             self.selection.view.close()
             self.selection = None

@@ -1,0 +1,1 @@
+"""The IMAP door, by dialogues and by strangers."""

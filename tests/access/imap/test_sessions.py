@@ -1,0 +1,381 @@
+"""Several sessions of one mailbox, IDLE, time, limits, large and damaged messages, the end."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mpcontinuity.access.imap import services
+from mpcontinuity.accounts import users
+from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.model.errors import Full
+from mpcontinuity.model.flags import SEEN
+from mpcontinuity.store.statement import Statement
+from tests.access.imap.world import MESSAGE_SIZE, SIMPLE, Client, World, converse
+from tests.fakes.clock import ManualClock
+from tests.fakes.stores import result
+
+BODY_OF = Statement(
+    'SELECT body.pack, body."offset", body.length FROM entry JOIN body ON body.id = entry.body WHERE entry.id = :id'
+)
+
+
+def test_every_session_of_a_mailbox_hears_what_another_does(world: World) -> None:
+    for _ in range(3):
+        world.deliver()
+    first, second = world.logged_in("INBOX"), world.logged_in("INBOX")
+    assert first.ask(r"a STORE 2 +FLAGS (\Deleted)") == b"* 2 FETCH (FLAGS (\\Deleted))\r\na OK stored\r\n"
+    assert second.ask("b NOOP") == b"* 2 FETCH (UID 2 FLAGS (\\Deleted))\r\nb OK nothing done\r\n"
+    first.ask("c EXPUNGE")
+    world.deliver()
+    assert second.ask("d NOOP") == b"* 2 EXPUNGE\r\n* 3 EXISTS\r\nd OK nothing done\r\n"
+    assert first.ask("e NOOP") == b"* 3 EXISTS\r\ne OK nothing done\r\n"
+    assert second.ask("f NOOP") == b"f OK nothing done\r\n"
+
+
+def test_numbers_do_not_shift_while_they_are_in_use(world: World) -> None:
+    for _ in range(3):
+        world.deliver()
+    first, second = world.logged_in("INBOX"), world.logged_in("INBOX")
+    first.ask(r"a STORE 1 +FLAGS.SILENT (\Deleted)")
+    first.ask("b EXPUNGE")
+    for number, line in enumerate(("FETCH 2 UID", r"STORE 3 +FLAGS.SILENT (\Seen)", "SEARCH ALL"), 1):
+        assert b"EXPUNGE\r\n" not in second.ask(f"c{number} {line}")
+    assert second.ask("d FETCH 1:3 UID") == (
+        b"* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\nd NO [EXPUNGEISSUED] 1 of the messages are expunged\r\n"
+    )
+    assert second.ask("e UID FETCH 2 UID") == b"* 2 FETCH (UID 2)\r\n* 1 EXPUNGE\r\ne OK fetched\r\n"
+    assert second.ask("f FETCH 2 UID") == b"* 2 FETCH (UID 3)\r\nf OK fetched\r\n"
+
+
+def test_a_flag_set_silently_is_told_to_the_others_only(world: World) -> None:
+    world.deliver()
+    first, second = world.logged_in("INBOX"), world.logged_in("INBOX")
+    assert first.ask(r"a STORE 1 +FLAGS.SILENT (\Answered)") == b"a OK stored\r\n"
+    assert first.ask("b NOOP") == b"b OK nothing done\r\n"
+    assert b"Answered" in second.ask("c NOOP")
+
+
+def test_reading_a_body_sets_seen_for_all_but_not_in_examine(world: World) -> None:
+    world.deliver()
+    reader, other = world.logged_in(), world.logged_in("INBOX")
+    reader.ask("a EXAMINE INBOX")
+    assert b"\\Seen" not in reader.ask("b FETCH 1 BODY[]")
+    reader.ask("c SELECT INBOX")
+    assert b"FLAGS (\\Seen) BODY[]" in reader.ask("d FETCH 1 BODY[]")
+    assert b"\\Seen" not in reader.ask("e FETCH 1 BODY[]")
+    assert other.ask("f NOOP") == b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\nf OK nothing done\r\n"
+    assert reader.ask("g NOOP") == b"g OK nothing done\r\n"
+
+
+def test_idle_pushes_after_each_commit(world: World) -> None:
+    client = world.logged_in("INBOX")
+    assert client.ask("a IDLE") == b"+ idling\r\n"
+    world.deliver()
+    assert client.take() == b"* 1 EXISTS\r\n"
+    other = world.logged_in("INBOX")
+    other.ask(r"x STORE 1 +FLAGS (\Deleted)")
+    assert client.take() == b"* 1 FETCH (UID 1 FLAGS (\\Deleted))\r\n"
+    other.ask("y EXPUNGE")
+    assert client.take() == b"* 1 EXPUNGE\r\n"
+    client.send(b"DONE\r\nb NOOP\r\nc FETCH 1:* FLAGS\r\n")
+    assert client.take() == b"a OK done\r\nb OK nothing done\r\nc BAD there are 0 messages\r\n"
+    world.deliver()
+    assert client.take() == b""
+    assert client.ask("d NOOP") == b"* 1 EXISTS\r\nd OK nothing done\r\n"
+
+
+def test_idle_shows_that_it_lives_and_ends_after_half_an_hour_of_silence(world: World, clock: ManualClock) -> None:
+    client = world.logged_in("INBOX")
+    client.ask("a IDLE")
+    clock.advance(services.KEEPALIVE)
+    assert client.take() == b"* OK still here\r\n"
+    for _ in range(13):
+        clock.advance(services.KEEPALIVE)
+    assert not client.closed
+    client.send(b"DONE\r\nb IDLE\r\n")
+    for _ in range(14):
+        clock.advance(services.KEEPALIVE)
+    assert not client.closed
+    clock.advance(services.KEEPALIVE)
+    assert client.closed
+    assert client.take().endswith(b"* BYE [UNAVAILABLE] you were silent for too long\r\n")
+    client.lose()
+    assert not clock.getDelayedCalls()
+
+
+def test_idle_sends_nothing_to_a_client_that_does_not_read_and_all_later(world: World) -> None:
+    client = world.logged_in("INBOX")
+    client.ask("a IDLE")
+    client.wire.producer.pauseProducing()
+    for _ in range(50):
+        world.deliver()
+    assert client.take() == b""
+    client.wire.producer.resumeProducing()
+    assert client.take() == b"* 50 EXISTS\r\n"
+
+
+def test_a_stranger_has_three_minutes_whatever_he_says(world: World, clock: ManualClock) -> None:
+    client = world.connect()
+    for number in range(18):
+        assert not client.closed
+        client.say(f"{number} NOOP")
+        clock.advance(10)
+    assert client.closed
+
+
+def test_a_user_who_is_silent_for_half_an_hour_is_sent_away(world: World, clock: ManualClock) -> None:
+    client = world.logged_in("INBOX")
+    clock.advance(1700)
+    client.ask("a NOOP")
+    clock.advance(1700)
+    assert not client.closed
+    clock.advance(101)
+    assert client.closed
+
+
+def test_connections_are_limited_in_all_and_per_host(world: World) -> None:
+    clients = [world.connect() for _ in range(5)]
+    refused = world.connect()
+    assert refused.take() == b"* BYE [UNAVAILABLE] too many connections\r\n"
+    assert refused.closed
+    refused.lose()
+    clients[0].lose()
+    assert b"OK" in world.connect().take()
+    for number in range(5):
+        world.connect(host=f"192.0.2.{number}")
+    assert world.connect(host="192.0.2.77").closed
+
+
+def test_all_sessions_hear_bye_at_shutdown_and_a_running_command_ends_first(world: World) -> None:
+    world.deliver(SIMPLE + b"x" * 600_000)
+    idle, idling, busy = world.logged_in("INBOX"), world.logged_in("INBOX"), world.logged_in("INBOX")
+    idling.ask("a IDLE")
+    busy.wire.full = True
+    busy.ask("a FETCH 1 BODY[]")
+    idling.take()
+    world.factory.stop()
+    for client in (idle, idling):
+        assert client.take() == b"* BYE [UNAVAILABLE] the server stops\r\n"
+        assert client.closed
+    assert not busy.closed
+    drain(busy)
+    assert busy.take().endswith(b"a OK fetched\r\n* BYE [UNAVAILABLE] the server stops\r\n")
+    assert busy.closed
+
+
+def drain(client: Client) -> int:
+    """Reads as a slow client does; the most that was ever waiting."""
+    most = 0
+    kept = []
+    while client.wire.producer is not None:
+        piece = client.take()
+        most = max(most, len(piece))
+        kept.append(piece)
+        client.wire.producer.resumeProducing()
+        if not client.wire.value():
+            break
+    kept.append(client.take())
+    client.wire.io.write(b"".join(kept))
+    return most
+
+
+def test_a_large_message_passes_in_pieces_beside_a_quick_session(world: World) -> None:
+    content = SIMPLE + b"0123456789abcde\n" * 200_000
+    world.deliver(content)
+    slow, quick = world.logged_in("INBOX"), world.logged_in("INBOX")
+    slow.wire.full = True
+    slow.say("a FETCH 1 (UID BODY[] BODY[TEXT]<0.5>)")
+    assert len(slow.wire.value()) < 2 * services.PIECE
+    assert quick.ask("b NOOP") == b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\nb OK nothing done\r\n"
+    assert drain(slow) < 2 * services.PIECE
+    whole = slow.take()
+    start = b"* 1 FETCH (UID 1 FLAGS (\\Seen) BODY[] {%d}\r\n" % len(content)
+    assert whole == start + content + b" BODY[TEXT]<0> {5}\r\nhello)\r\na OK fetched\r\n"
+
+
+def test_many_messages_pass_in_pieces_too(world: World) -> None:
+    for _ in range(40):
+        world.deliver(SIMPLE + b"x" * 30_000)
+    client = world.logged_in("INBOX")
+    client.wire.full = True
+    client.say("a FETCH 1:* (ENVELOPE BODY.PEEK[])")
+    assert drain(client) < 2 * services.PIECE
+    whole = client.take()
+    assert whole.count(b"} \r\n".strip()) == 40
+    assert whole.endswith(b"a OK fetched\r\n")
+
+
+def test_a_client_that_leaves_amid_an_answer_leaves_nothing_behind(world: World, clock: ManualClock) -> None:
+    world.deliver(SIMPLE + b"x" * 600_000)
+    client = world.logged_in("INBOX")
+    client.wire.full = True
+    client.say("a FETCH 1 BODY[]")
+    client.lose()
+    assert not clock.getDelayedCalls()
+    assert not world.factory.connections
+    assert world.limits.take("127.0.0.1")
+
+
+def test_a_client_that_sends_ahead_is_read_no_further_while_a_command_runs(world: World) -> None:
+    world.deliver(SIMPLE + b"x" * 600_000)
+    client = world.logged_in("INBOX")
+    client.wire.full = True
+    client.say("a FETCH 1 BODY[]")
+    client.send(b"b NOOP\r\n" * 10_000)
+    assert client.wire.producerState == "paused"
+    client.wire.full = False
+    client.wire.clear()
+    client.wire.producer.resumeProducing()
+    assert client.take().count(b"b OK nothing done\r\n") == 10_000
+    assert client.wire.producerState == "producing"
+
+
+def test_appended_messages_are_spooled_as_they_come_and_dropped_with_the_connection(world: World) -> None:
+    client = world.logged_in()
+    spool = world.store.bodies._spool
+    client.send(b"a APPEND Sent {3000000}\r\n")
+    for _ in range(20):
+        client.send(b"x" * 100_000)
+        assert client.connection._engine.waiting == 0
+    assert spool.held == 2_000_000
+    client.lose()
+    assert spool.held == 0
+    assert world.logged_in().ask("a STATUS Sent (MESSAGES)").startswith(b'* STATUS "Sent" (MESSAGES 0)')
+
+
+def test_a_full_disk_refuses_a_message_and_the_session_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = world.logged_in()
+    draft = type(world.store.bodies.draft("draft"))
+
+    def full(self: object, data: bytes) -> None:
+        raise Full("no room")
+
+    monkeypatch.setattr(draft, "write", full)
+    client.send(b"a APPEND Sent {10}\r\n12345")
+    assert client.take() == b"+ go on\r\n"
+    client.send(b"67890\r\nb NOOP\r\n")
+    assert client.take() == b"a NO [UNAVAILABLE] no room\r\nb OK nothing done\r\n"
+
+
+def test_reading_goes_on_where_seen_cannot_be_stored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deliver()
+    client = world.logged_in("INBOX")
+
+    def full(*args: object, **more: object) -> None:
+        raise Full("no room")
+
+    monkeypatch.setattr("mpcontinuity.access.imap.fetch.change.store_flags", full)
+    assert SIMPLE in client.ask("a FETCH 1 BODY[]")
+
+
+def damage(world: World, uid: int) -> None:
+    """Flips a byte in the pack, where the message ends."""
+    packs = world.store.bodies.packs
+    row = result(world.store.read(lambda tx: tx.all(BODY_OF, id=mailboxes.inbox(tx, world.user.id) << 32 | uid)))[0]
+    path = packs.path(row[0])
+    data = bytearray(path.read_bytes())
+    data[row[1] + row[2] - 3] ^= 0xFF
+    path.write_bytes(data)
+
+
+def test_a_damaged_message_stops_no_other(world: World) -> None:
+    for _ in range(3):
+        world.deliver()
+    client = world.logged_in("INBOX")
+    damage(world, 2)
+    answer = client.ask("a FETCH 1:3 BODY[]")
+    assert answer.count(SIMPLE) == 2
+    assert answer.endswith(b"a NO [CORRUPTION] 1 of the messages cannot be read: damaged on disk\r\n")
+    assert b"* 2 FETCH" not in answer
+    assert client.ask("b FETCH 2 FLAGS") == b"* 2 FETCH (FLAGS ())\r\nb OK fetched\r\n"
+
+
+def test_a_large_damaged_message_ends_the_connection_and_not_as_a_message(world: World) -> None:
+    world.deliver(SIMPLE + b"x" * 600_000)
+    client = world.logged_in("INBOX")
+    damage(world, 1)
+    answer = client.ask("a FETCH 1 BODY[]")
+    assert b"a OK" not in answer
+    assert not answer.endswith(b")\r\n")
+    assert client.closed
+
+
+def test_a_deleted_mailbox_ends_the_sessions_that_have_it_selected(world: World) -> None:
+    first, second = world.logged_in(), world.logged_in()
+    first.ask("a CREATE Work")
+    second.ask("b SELECT Work")
+    first.ask("c SELECT Work")
+    assert first.ask("d DELETE Work") == b"d OK deleted\r\n"
+    assert first.ask("e NOOP") == b"e OK nothing done\r\n"
+    assert second.ask("f NOOP") == b"* BYE the mailbox was deleted\r\n"
+    assert second.closed
+
+
+def test_a_renamed_mailbox_stays_selected(world: World) -> None:
+    first, second = world.logged_in(), world.logged_in()
+    first.ask("a CREATE Work")
+    second.ask("b SELECT Work")
+    first.ask("c RENAME Work Play")
+    world.deliver(mailbox="Play")
+    assert second.ask("d NOOP") == b"* 1 EXISTS\r\nd OK nothing done\r\n"
+
+
+def test_a_deactivated_user_is_sent_away(world: World) -> None:
+    client = world.logged_in("INBOX")
+    result(world.store.run(lambda tx: users.deactivate(tx, world.user)))
+    assert client.closed
+
+
+def test_plain_text_behind_starttls_drops_the_connection(world: World) -> None:
+    client = world.connect()
+    client.take()
+    client.send(b"a STARTTLS\r\nb LOGIN joe@example.org secret\r\n")
+    assert client.take() == b"a OK begin TLS now\r\n"
+    assert not client.wire.tls
+    assert client.wire.disconnected
+
+
+def test_implicit_tls_begins_at_once(world: World) -> None:
+    client = world.connect(implicit_tls=True, host="192.0.2.1")
+    assert client.wire.tls
+    greeting = client.take()
+    assert b"AUTH=PLAIN" in greeting
+    assert b"STARTTLS" not in greeting
+
+
+def test_ten_wrong_passwords_end_the_connection(world: World) -> None:
+    client = world.connect()
+    for _ in range(services.WRONG_PASSWORDS):
+        assert not client.closed
+        client.say("a LOGIN joe@example.org wrong")
+    assert client.closed
+
+
+def test_a_literal_of_terabytes_is_refused_before_it_is_asked_for(world: World) -> None:
+    client = world.connect()
+    client.take()
+    converse(
+        client,
+        """
+        C: a LOGIN joe {10000000000000}
+        S: a BAD a literal here has 4096 octets at most
+        C: b LOGIN joe@example.org secret
+        S: b OK …
+        C: c APPEND Sent {10000000000000}
+        S: c NO [TOOBIG] …
+        """,
+    )
+    client.send(b"d APPEND Sent {%d+}\r\n" % (MESSAGE_SIZE + 1) + b"x" * (MESSAGE_SIZE + 1) + b"\r\ne NOOP\r\n")
+    assert re.match(rb"d NO \[TOOBIG\] .*\r\ne OK nothing done\r\n", client.take())
+
+
+def test_mailboxes_of_others_are_out_of_reach(world: World) -> None:
+    world.add_user("ann@example.org")
+    world.deliver(flags=SEEN)
+    ann = world.connect()
+    ann.say("a LOGIN ann@example.org secret")
+    ann.take()
+    assert b"* 0 EXISTS" in ann.ask("b SELECT INBOX")
+    assert ann.ask("c FETCH 1 BODY[]") == b"c BAD there are 0 messages\r\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
@@ -11,10 +10,8 @@ from twisted.logger import Logger
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.routing.health import Observation, State
-
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.home import HomeServer
 
 IDLE = 60.0  # seconds between the probes of a home server that is up
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, DeferredSemaphore
@@ -23,11 +23,9 @@ from mpcontinuity.model.events import DomainsChanged, Notice
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Home
 from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.outbound.home import HomeServer, HomeServers
 from mpcontinuity.routing.health import Health, State
 from mpcontinuity.store.store import Store
-
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.home import HomeServer
 
 PROBES_AT_ONCE = 20
 _COUNT = 60.0  # seconds between two notes of the time that home servers were up
@@ -35,12 +33,6 @@ _LONGEST_ALARM = 86400.0
 _MODE_AGAIN = 5.0  # after a failure of the store
 
 _log = Logger()
-
-
-class Homes(Protocol):
-    """outbound.home.HomeServers."""
-
-    def of(self, domain: Domain) -> HomeServer: ...
 
 
 @dataclass
@@ -61,7 +53,14 @@ class Watch:
     """Start it before anything that asks a home server; in the reactor thread."""
 
     def __init__(
-        self, store: Store, directory: Directory, homes: Homes, settings: Home, *, timer: Timer, randomness: Randomness
+        self,
+        store: Store,
+        directory: Directory,
+        homes: HomeServers,
+        settings: Home,
+        *,
+        timer: Timer,
+        randomness: Randomness,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -100,6 +99,7 @@ class Watch:
         remembered = await self._store.read(memory.load)
         for gone in self._watched.keys() - domains.keys():
             self._watched.pop(gone).prober.stop()
+        self._homes.keep_only(domains)
         for domain in domains.values():
             home = self._homes.of(domain)
             watched = self._watched.get(domain.id)
@@ -159,12 +159,6 @@ class Watch:
                     partial(memory.save, domain=watched.domain.id, known=watched.known, health=health)
                 ):
                     watched.known = health
-                    _log.info(
-                        "home server of {domain} is {state} {reason}",
-                        domain=watched.domain.name,
-                        state=health.state.value,
-                        reason=health.reason,
-                    )
                     continue
                 remembered = (await self._store.read(memory.load)).get(watched.domain.id)
                 if remembered is None:  # the domain is gone

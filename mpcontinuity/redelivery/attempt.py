@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -12,11 +11,9 @@ from twisted.internet.defer import Deferred
 from mpcontinuity.model import address
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.reply import Outcome, Verdict
+from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.queue.owed import SENT, Owed
 from mpcontinuity.store.bodies.bodies import Bodies
-
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.home import HomeServer
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -20,6 +20,7 @@ from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.model.settings import Retry
 from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.queue import due, owed, refusals
 from mpcontinuity.queue.due import Due
 from mpcontinuity.queue.owed import Owed, event_of
@@ -32,9 +33,6 @@ from mpcontinuity.redelivery.replies import throttles
 from mpcontinuity.routing.health import Gate, Observation, State, gate
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
-
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.home import HomeServer
 
 T = TypeVar("T")
 
@@ -78,7 +76,10 @@ class Flush:
         self._stopping = False
         self._timer: Alarm | None = None
         self._not_before = 0.0  # after a throttle
+        self._run = self._run_ends = 0
         self._stopped: list[Deferred[None]] = []
+        self._held_back: set[int] = set()  # whose final dot we did not let go
+        self._writing_pause = False
         self._start_run()
 
     def wake(self, *, new: bool = False) -> None:
@@ -159,6 +160,8 @@ class Flush:
         self._new = False
         self._all_planned = False
         self._place = due.START
+        if self._writing_pause:  # what the table says is about to change
+            return
         was = self._pausing.reason
         reason = await self._means.store.read(partial(refusals.paused, domain=self.domain.id))
         if reason and not was:  # of an earlier process
@@ -215,6 +218,9 @@ class Flush:
         trial = bool(self._pausing.reason)
         began = self._means.timer.seconds()
         try:
+            if not self._may_send():  # home went down, or we stop, while the claim was committed
+                await self._give_back(row)
+                return
             try:
                 result = await attempt(
                     self.home, self._means.store.bodies, row, partial(self._may_finish, row.id, row.token)
@@ -225,10 +231,12 @@ class Flush:
                 return
             await self._settle(row, result, self._means.timer.seconds() - began, trial=trial)
         except Exception:
+            # Whether the final dot was sent is not known here: never plainly owed again.
             _log.failure("redelivery of {message} failed", message=show(row.id), domain=self.domain.name)
-            await self._later(row, TrackingEvent(self._now(), "", 0, "Not sent: internal error"), self._delay(row))
+            await self._doubt(row, None, TrackingEvent(self._now(), "", 0, "Interrupted by an internal error"))
         finally:
             self.active.pop(row.id, None)
+            self._held_back.discard(row.id)
             self._order.done(user)
             self.wake()
             self._maybe_stopped()
@@ -236,6 +244,7 @@ class Flush:
     async def _may_finish(self, owed_id: int, token: int) -> bool:
         """Before the final dot: what follows can only be in doubt, until home's reply to it is recorded."""
         if self._stopping or self.domain.mode(self._now()) == "enabled":
+            self._held_back.add(owed_id)
             return False
         try:
             return await self._means.store.run(partial(owed.in_flight, owed_id=owed_id, token=token))
@@ -255,10 +264,12 @@ class Flush:
                 await self._end_run()
         elif outcome.verdict is Verdict.DOUBTFUL:
             self._slow(outcome)
-            await self._doubt(row, result, event)
-        elif self._stopping and outcome.verdict is Verdict.FAILED:
-            await self._record(partial(owed.give_back, owed_id=row.id, token=row.token))
+            await self._doubt(row, result.late, event, result.host)
+        elif row.id in self._held_back:
+            await self._give_back(row)
+            return
         elif outcome.verdict is Verdict.REFUSED and not self._pausing.reason:
+            self._refused = True
             await self._later(row, event, REFUSED_AGAIN, run=self._run)
         else:
             if outcome.verdict is not Verdict.REFUSED:
@@ -273,18 +284,17 @@ class Flush:
             self._pausing.tried()
             self._not_before = self._means.timer.seconds() + self._pausing.interval
 
-    async def _doubt(self, row: Owed, result: Result, event: TrackingEvent) -> None:
+    async def _doubt(self, row: Owed, late: Deferred[Outcome] | None, event: TrackingEvent, host: str = "") -> None:
         work = partial(
             owed.doubt,
             owed_id=row.id,
             token=row.token,
             event=event,
             next_attempt=self._now() + max(self._means.doubt, self._delay(row)),
-            waiting=result.late is not None,
+            waiting=late is not None,
         )
-        if await self._record(work) and result.late is not None:
-            late = result.late
-            Deferred.fromCoroutine(self._late(row, late, result.host))
+        if await self._record(work) and late is not None:
+            Deferred.fromCoroutine(self._late(row, late, host))
 
     async def _late(self, row: Owed, late: Deferred[Outcome], host: str) -> None:
         outcome = await late
@@ -300,6 +310,9 @@ class Flush:
             )
         )
         self.wake(new=True)
+
+    async def _give_back(self, row: Owed) -> None:
+        await self._record(partial(owed.give_back, owed_id=row.id, token=row.token))
 
     async def _later(self, row: Owed, event: TrackingEvent, wait: int, *, run: int = 0) -> None:
         at = self._now() + wait
@@ -329,12 +342,14 @@ class Flush:
 
     def _start_run(self) -> None:
         self._run = self._means.store.identifiers.next()
+        self._refused = False  # whether this run has refusals to be judged
         self._run_ends = self._now() + RUN
 
     async def _end_run(self) -> None:
-        run = self._run
+        run, refused = self._run, self._refused
         self._start_run()
-        await self._in_steps(partial(refusals.fail_refused, run=run), refusals.STEP)
+        if refused:
+            await self._in_steps(partial(refusals.fail_refused, run=run), refusals.STEP)
 
     async def _pause(self, reason: str) -> None:
         self._pausing.pause(reason)
@@ -342,7 +357,7 @@ class Flush:
         run = self._run
         self._start_run()
         self._not_before = self._means.timer.seconds() + self._pausing.interval
-        await self._means.store.run(partial(refusals.pause, domain=self.domain.id, reason=reason))
+        await self._write_pause(reason)
         at = self._now() + int(self._pausing.interval * SECOND)
         await self._in_steps(partial(refusals.forgive_refused, run=run, next_attempt=at), refusals.STEP)
 
@@ -350,7 +365,14 @@ class Flush:
         _log.info("redelivery to {domain} resumed: a message was taken", domain=self.domain.name)
         self._pausing.resume()
         self._ramp = self._new_ramp()
-        await self._means.store.run(partial(refusals.pause, domain=self.domain.id, reason=""))
+        await self._write_pause("")
+
+    async def _write_pause(self, reason: str) -> None:
+        self._writing_pause = True
+        try:
+            await self._means.store.run(partial(refusals.pause, domain=self.domain.id, reason=reason))
+        finally:
+            self._writing_pause = False
 
     async def _in_steps(self, work: Callable[..., int], step: int) -> None:
         """``work(tx, domain=…)`` in the bulk lane, again and again while it does a whole step of rows."""

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from mpcontinuity.accounts.directory import Directory, Domain
+from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.events import DomainsChanged, Notice, OwedChanged
 from mpcontinuity.model.timer import Alarm
+from mpcontinuity.outbound.home import HomeServer, HomeServers
 from mpcontinuity.queue import due, leases, owed
 from mpcontinuity.redelivery.flush import Flush, Means
 from mpcontinuity.routing.health import State
 from mpcontinuity.store.transaction import Transaction
-
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.home import HomeServer
 
 POLL = 60.0  # seconds; notices are what usually wakes a flush
 STOP_WITHIN = 8.0  # seconds that a message under way has to end when the server stops
@@ -27,16 +24,10 @@ STOP_WITHIN = 8.0  # seconds that a message under way has to end when the server
 _log = Logger()
 
 
-class Homes(Protocol):
-    """outbound.home.HomeServers."""
-
-    def of(self, domain: Domain) -> HomeServer: ...
-
-
 class Redelivery:
     """Start it after the health of home servers is loaded (homes/), stop it before the store closes."""
 
-    def __init__(self, means: Means, directory: Directory, homes: Homes) -> None:
+    def __init__(self, means: Means, directory: Directory, homes: HomeServers) -> None:
         self._means = means
         self._directory = directory
         self._homes = homes

@@ -31,7 +31,8 @@ class World:
 
     def new_redelivery(self, store: Store) -> Redelivery:
         means = Means(store, self.clock, SeededRandomness(), Retry(), connections=10, doubt=10 * MINUTE)
-        return Redelivery(means, Directory(store), FakeHomes(self.home))
+        homes: Any = FakeHomes(self.home)
+        return Redelivery(means, Directory(store), homes)
 
     def flows(self) -> None:
         result(self.redelivery.start())

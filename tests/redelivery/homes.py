@@ -144,3 +144,6 @@ class FakeHomes:
 
     def of(self, domain: object) -> Any:
         return self.home
+
+    def keep_only(self, domains: object) -> None:
+        pass

@@ -13,10 +13,10 @@ from mpcontinuity.model.errors import Full, Temporary
 Mapped = bytes | mmap.mmap
 
 
-def temporary(error: OSError, what: str) -> Temporary:
+def temporary(error: Exception, what: str) -> Temporary:
     """The error as the store's callers know it."""
-    kind = Full if error.errno in (errno.ENOSPC, errno.EDQUOT) else Temporary
-    return kind(f"{what}: {error.strerror or error}")
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return (Full if full else Temporary)(f"{what}: {error}")
 
 
 class File(Protocol):

@@ -28,7 +28,7 @@ _openings: Counter[Path] = Counter()
 
 
 @functools.cache
-def _empty_database() -> Path:
+def empty_database() -> Path:
     """Migrated once per test run, then copied."""
     path = Path(tempfile.mkdtemp(prefix="mpcontinuity-schema-")) / DATABASE
     upgrade(path)
@@ -45,7 +45,7 @@ def data_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir(exist_ok=True)
     if not (folder / DATABASE).exists():
-        shutil.copy(_empty_database(), folder / DATABASE)
+        shutil.copy(empty_database(), folder / DATABASE)
     return folder
 
 

@@ -85,13 +85,10 @@ class Appender:
             pack.file.write(b"".join(pieces), pack.end)
             if appends:  # an outcome alone waits for the next message's sync: it only ever repairs an index
                 pack.file.sync()
-        except OSError as error:
+        except Exception as error:  # whatever it was: who waits must hear of it
             if pack is not None:
                 self._leave(key, pack)
-            failure = temporary(error, "the message cannot be written to its pack")
-            _log.error("append failed: {error}", error=failure)
-            for append in appends:
-                append.error = failure
+            _fail(appends, error)
             return
         pack.end = end
         for append, body in zip(appends, bodies, strict=True):
@@ -110,22 +107,21 @@ class Appender:
         """After a failed write or sync nobody knows what of it is on the disk: what follows goes into a new file."""
         del self._current[key]
         try:
-            pack.file.truncate(pack.end)
-        except OSError:
-            _log.failure("cannot truncate a pack")
-        if pack.end == layout.FILE_LENGTH:
-            self._packs.forget(pack)
-        else:
-            self._packs.full(pack)
+            if pack.end == layout.FILE_LENGTH:
+                self._packs.forget(pack)
+            else:
+                self._packs.full(pack)
+                pack.file.truncate(pack.end)
+        except OSError as error:
+            _log.error("cannot tidy up a pack: {error}", error=error)
 
     def _handle_solos(self, appends: Sequence[Append]) -> None:
         for append in appends:
             try:
                 append.body = self._finish_solo(append)
-            except OSError as error:
+            except Exception as error:
                 append.draft.drop_file()
-                append.error = temporary(error, "the message cannot be written to its pack")
-                _log.error("append failed: {error}", error=append.error)
+                _fail([append], error)
         self._done(appends)
 
     def _finish_solo(self, append: Append) -> Body:
@@ -143,6 +139,13 @@ class Appender:
         end = layout.SOLO_BODY + draft.size + len(raw_head)
         self._packs.record(Pack(draft.number, Kind.SOLO, draft.day, draft.file, end))
         return Body(append.head.id, draft.number, layout.SOLO_BODY, draft.size, append.head.prefix, draft.crc)
+
+
+def _fail(appends: Sequence[Append], error: Exception) -> None:
+    failure = temporary(error, "the message cannot be written to its pack")
+    _log.error("append failed: {error}", error=failure)
+    for append in appends:
+        append.error = failure
 
 
 def _encode(pack: Pack, appends: Sequence[Append], decided: Sequence[Decided]) -> tuple[list[bytes], list[Body], int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import crc32c
+from twisted.logger import Logger
 
 from mpcontinuity.model.clock import SECOND, Clock
 from mpcontinuity.model.errors import Full
@@ -20,6 +21,8 @@ MIB = 1 << 20
 # Above this a message is written as it arrives: 1 MiB each is what thousands of sessions may cost in memory at once,
 # and a copy of more would hold up the sync that small messages wait for.
 SOLO = MIB
+
+_log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,10 @@ class Draft:
             self.file = None
         if self._spooled is not None:
             path, self._spooled = self._spooled, None
-            self._spool.packs.disk.unlink(path)
+            try:
+                self._spool.packs.disk.unlink(path)
+            except OSError as error:
+                _log.error("{path} stays until the next start: {error}", path=path, error=error)
 
     def kept(self) -> None:
         """The spooled file becomes a solo pack; the caller syncs the folder. Raises OSError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -166,7 +167,7 @@ def is_scheme(text: str) -> bool:
         return True
     from passlib import registry  # loads all of passlib: only where the default does not do
 
-    handler = registry.get_crypt_handler(text, None) if text.isidentifier() else None
+    handler = registry.get_crypt_handler(text, None) if re.fullmatch("[a-z][a-z0-9_]*", text) else None
     if handler is None or handler.context_kwds or getattr(handler, "is_disabled", False):
         return False
     has_backend = getattr(handler, "has_backend", None)

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+
+from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.login import Login
+from mpcontinuity.model.address import parse
+from mpcontinuity.model.clock import MINUTE, SECOND
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.store.store import Store
+from tests.fakes.clock import ManualClock, SeededRandomness
+from tests.fakes.stores import result
+
+HERE, ELSEWHERE, OFFICE = "192.0.2.1", "192.0.2.2", "198.51.100.7"
+LIMIT = 3
+
+
+class PlainPasswords:
+    """Fast, and countable."""
+
+    def __init__(self) -> None:
+        self.checked: list[str] = []
+
+    def hash(self, password: str) -> str:
+        return f"${password}"
+
+    def verify(self, password: str, hashed: str) -> bool:
+        self.checked.append(hashed)
+        return hashed == f"${password}"
+
+
+class Harness:
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.passwords = PlainPasswords()
+        self.slept: list[float] = []
+        self.failing: Exception | None = None
+        self.login = Login(
+            store,
+            Directory(store),
+            self.passwords,  # type: ignore[arg-type]
+            failures=LIMIT,
+            trusted=[ip_network("198.51.100.0/24")],
+            compute=self._compute,
+            sleep=self._sleep,
+            clock=clock,
+            randomness=SeededRandomness(),
+        )
+        domain = result(store.run(lambda tx: domains.add(tx, "example.org", DomainSettings())))
+        for name, hashed in (("anna", "$right"), ("bob", "")):
+            result(
+                store.run(
+                    lambda tx, name=name, hashed=hashed: users.add_user(
+                        tx,
+                        domain=domain.id,
+                        address=parse(f"{name}@example.org"),
+                        aliases=[parse(f"{name}.alias@example.org")],
+                        password_hash=hashed,
+                    )
+                )
+            )
+
+    def check(self, name: str, password: str, peer: str = HERE) -> bool:
+        return result(self.login.check(name, password, peer)) is not None
+
+    def _compute(self, work: Callable[[], bool]) -> Deferred[Any]:
+        return fail(self.failing) if self.failing else succeed(work())
+
+    def _sleep(self, seconds: float) -> Deferred[None]:
+        self.slept.append(seconds)
+        self.clock.advance(seconds)
+        return succeed(None)
+
+
+@pytest.fixture
+def harness(store: Store, clock: ManualClock) -> Harness:
+    return Harness(store, clock)
+
+
+def test_the_right_password_logs_in_by_address_and_alias(harness: Harness) -> None:
+    assert harness.check("anna@example.org", "right")
+    assert harness.check(" Anna.Alias@EXAMPLE.org", "right")
+    assert not harness.check("anna@example.org", "wrong")
+
+
+def test_unknown_names_and_users_without_a_password_cost_as_much_as_a_wrong_one(harness: Harness) -> None:
+    for name in ("nobody@example.org", "no address", "bob@example.org"):
+        assert not harness.check(name, "right")
+    assert harness.passwords.checked == ["", "", ""]
+
+
+def test_an_inactive_user_does_not_log_in(harness: Harness) -> None:
+    anna = result(harness.store.read(lambda tx: users.find(tx, parse("anna@example.org"))))
+    assert anna is not None
+    assert harness.check("anna@example.org", "right")
+    result(harness.store.run(lambda tx: users.deactivate(tx, anna)))
+    assert not harness.check("anna@example.org", "right")
+
+
+def test_a_pending_user_logs_in_once_a_password_is_set(harness: Harness) -> None:
+    bob = result(harness.store.read(lambda tx: users.find(tx, parse("bob@example.org"))))
+    assert bob is not None
+    result(harness.store.run(lambda tx: users.set_password(tx, bob, "$new")))
+    assert harness.check("bob@example.org", "new")
+
+
+def test_a_right_password_is_remembered_for_some_minutes_and_forgotten_when_it_changes(harness: Harness) -> None:
+    for _ in range(3):
+        assert harness.check("anna@example.org", "right")
+    assert len(harness.passwords.checked) == 1
+    harness.clock.advance(10 * MINUTE / SECOND)
+    assert harness.check("anna@example.org", "right")
+    assert len(harness.passwords.checked) == 2
+    anna = result(harness.store.read(lambda tx: users.find(tx, parse("anna@example.org"))))
+    assert anna is not None
+    result(harness.store.run(lambda tx: users.set_password(tx, anna, "$other")))
+    assert not harness.check("anna@example.org", "right")
+
+
+def test_failures_from_one_host_cost_a_growing_delay_and_then_a_refusal(harness: Harness) -> None:
+    for _ in range(2 * LIMIT):
+        assert not harness.check("anna@example.org", "wrong")
+    assert harness.slept == [1.0, 2.0, 4.0]
+    checked = len(harness.passwords.checked)
+    assert not harness.check("anna@example.org", "right")
+    assert len(harness.passwords.checked) == checked  # refused unseen
+
+
+def test_failures_of_others_never_refuse_a_right_password(harness: Harness) -> None:
+    for _ in range(3 * LIMIT):
+        harness.check("anna@example.org", "wrong", ELSEWHERE)
+    harness.slept.clear()
+    assert harness.check("anna@example.org", "right", HERE)
+    assert harness.slept == []
+
+
+def test_a_right_password_within_the_delay_is_taken_and_ends_it(harness: Harness) -> None:
+    for _ in range(LIMIT + 1):
+        harness.check("anna@example.org", "wrong")
+    assert harness.check("anna@example.org", "right")
+    harness.slept.clear()
+    assert not harness.check("anna@example.org", "wrong")
+    assert harness.slept == []
+
+
+def test_a_refusal_is_over_after_a_quarter_of_an_hour(harness: Harness) -> None:
+    for _ in range(2 * LIMIT):
+        harness.check("anna@example.org", "wrong")
+    assert not harness.check("anna@example.org", "right")
+    harness.clock.advance(16 * MINUTE / SECOND)
+    assert harness.check("anna@example.org", "right")
+
+
+def test_aliases_do_not_multiply_the_attempts(harness: Harness) -> None:
+    for _ in range(LIMIT):
+        harness.check("anna@example.org", "wrong")
+    harness.check("anna.alias@example.org", "wrong")
+    assert harness.slept == [1.0]
+
+
+def test_a_trusted_office_is_slowed_down_and_never_refused(harness: Harness) -> None:
+    for _ in range(5 * LIMIT):
+        harness.check("anna@example.org", "wrong", OFFICE)
+    assert harness.check("anna@example.org", "right", OFFICE)
+    assert max(harness.slept) == 30
+
+
+def test_a_check_that_could_not_be_made_is_no_failure(harness: Harness) -> None:
+    harness.failing = Temporary("too much waits")
+    for _ in range(3 * LIMIT):
+        with pytest.raises(Temporary):
+            harness.check("anna@example.org", "right")
+    harness.failing = None
+    assert harness.check("anna@example.org", "right")
+    assert harness.slept == []

@@ -32,7 +32,9 @@ def load(tx: Transaction) -> dict[int, tuple[Health, str]]:
 
 def _health(state: str, since: int, reason: str, relapses: int) -> Health:
     known = State(state)
-    return Health(known, since, reason, relapses=relapses, recovered=0 if known is State.DOWN else since)
+    # A home that is up may never have been down: only one with relapses behind it is known to have recovered.
+    recovered = known is State.RECOVERING or (known is State.UP and relapses)
+    return Health(known, since, reason, relapses=relapses, recovered=since if recovered else 0)
 
 
 def save(tx: Transaction, domain: int, known: Health, health: Health) -> bool:

@@ -11,6 +11,7 @@ from mpcontinuity.model.address import Address
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing import health
 from mpcontinuity.routing.health import Health, Observation, Policy
 from tests.fakes.clock import ManualClock
@@ -91,7 +92,7 @@ class FakeHome:
     def __init__(self, clock: ManualClock, domain: int) -> None:
         self.domain = domain
         self.health = Health(since=clock.now())
-        self.offers: dict[str, Any] = {}
+        self.offers = Offers()
         self.listeners: list[Callable[[Any], None]] = []
         self.answers: dict[str, Any] = {}
         self.late: dict[str, Deferred[Outcome]] = {}

@@ -72,7 +72,7 @@ class Outages:
         self.waiting.clear()
         self.world.home.listeners.clear()
         self.world.home.open = 0
-        calls: list[Any] = self.clock.getDelayedCalls()
+        calls: Any = self.clock.getDelayedCalls()
         for call in calls:
             call.cancel()
         for flush in self.world.redelivery._flushes.values():

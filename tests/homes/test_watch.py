@@ -1,0 +1,245 @@
+"""Home servers are probed as their state asks for, remembered across restarts, and their time up is counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.accounts import domains
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.homes.prober import observation
+from mpcontinuity.homes.service import Watch
+from mpcontinuity.model.clock import MINUTE, SECOND
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.model.settings import Home
+from mpcontinuity.protocols.smtp.client import Offers
+from mpcontinuity.queue import refusals
+from mpcontinuity.routing.health import Observation, State
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from tests.fakes.clock import ManualClock, SeededRandomness
+from tests.fakes.stores import result
+from tests.queue.ledgers import Books
+from tests.redelivery.homes import FakeHome, FakeHomes
+
+GOOD = Outcome(Verdict.ACCEPTED, Stage.RCPT, Reply(250, "2.1.5", "ok"))
+REFUSED = Outcome(Verdict.FAILED, Stage.CONNECT, None, "connection refused")
+
+_REMEMBERED = Statement("SELECT state, reason, since, relapses FROM domain")
+_UPTIME = Statement("SELECT uptime FROM domain")
+_OTHER_PROCESS = Statement("UPDATE domain SET state = 'down', since = 77, reason = 'seen by another'")
+
+
+class Site:
+    """One domain, its fake home, and the watch over it."""
+
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.store = store
+        self.clock = clock
+        self.books = Books(store, clock)
+        self.home = FakeHome(clock, self.books.domain.id)
+        self.home.probe_answer = GOOD
+
+    def watch(self) -> Watch:
+        homes: Any = FakeHomes(self.home)
+        watch = Watch(self.store, Directory(self.store), homes, Home(), timer=self.clock, randomness=SeededRandomness())
+        result(watch.start())
+        return watch
+
+    def wait(self, seconds: int, step: float = 1.0) -> None:
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+
+    def remembered(self) -> tuple[str, str]:
+        row = self.books.read(lambda tx: tx.one(_REMEMBERED))
+        assert row is not None
+        return row[0], row[1]
+
+    def uptime(self) -> int:
+        return int(self.books.read(lambda tx: tx.value(_UPTIME)))
+
+    def state(self) -> State:
+        return self.home.health.state
+
+    def set(self, **settings: Any) -> None:
+        changed = msgspec.structs.replace(self.books.domain.settings, **settings)
+        self.books.run(domains.change, domain=self.books.domain, settings=changed)
+
+
+@pytest.fixture
+def site(store: Store, clock: ManualClock) -> Site:
+    return Site(store, clock)
+
+
+def reply(code: int, stage: Stage, verdict: Verdict) -> Outcome:
+    return Outcome(verdict, stage, Reply(code, "", "text"))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "observed"),
+    [
+        (GOOD, Observation.PROBE_GOOD),
+        (Outcome(Verdict.ACCEPTED, Stage.MAIL, Reply(250)), Observation.PROBE_GOOD),  # no user is known yet
+        (reply(550, Stage.RCPT, Verdict.REFUSED), Observation.PROBE_GOOD),
+        (reply(450, Stage.RCPT, Verdict.TEMPORARY), Observation.PROBE_GOOD),
+        (reply(421, Stage.RCPT, Verdict.TEMPORARY), Observation.PROBE_BAD),
+        (reply(530, Stage.RCPT, Verdict.TEMPORARY), Observation.PROBE_BAD),
+        (Outcome(Verdict.FAILED, Stage.RCPT, None, "no reply in 10 s"), Observation.PROBE_BAD),
+        (reply(451, Stage.MAIL, Verdict.TEMPORARY), Observation.UNREACHABLE),
+        (reply(554, Stage.GREETING, Verdict.TEMPORARY), Observation.UNREACHABLE),
+        (Outcome(Verdict.FAILED, Stage.TLS, None, "bad certificate"), Observation.UNREACHABLE),
+        (REFUSED, Observation.UNREACHABLE),
+    ],
+)
+def test_what_a_probe_says(outcome: Outcome, observed: Observation) -> None:
+    assert observation(outcome) is observed
+
+
+def test_an_idle_home_is_probed_every_minute_with_a_known_user(site: Site) -> None:
+    site.watch()
+    site.wait(600)
+    assert len(site.home.probes) == 10
+    assert {str(recipient) for recipient in site.home.probes} == {"anna@example.org"}
+
+
+def test_a_home_that_is_down_is_probed_at_the_interval_until_it_recovers(site: Site) -> None:
+    site.watch()
+    site.home.probe_answer = REFUSED
+    site.home.observe(Observation.UNREACHABLE, "connection refused")
+    site.wait(60)
+    assert len(site.home.probes) == 4
+    site.home.probe_answer = GOOD
+    site.wait(15)
+    assert site.state() is State.DOWN
+    site.wait(15)
+    assert site.state() is State.RECOVERING
+
+
+def test_a_silent_outage_of_an_idle_home_is_noticed(site: Site) -> None:
+    site.watch()
+    site.home.probe_answer = Outcome(Verdict.FAILED, Stage.RCPT, None, "no reply in 10 s")
+    site.wait(80)
+    assert site.state() is State.DOWN
+
+
+def test_probes_of_one_home_do_not_overlap(site: Site) -> None:
+    site.home.probe_answer = Deferred()
+    site.watch()
+    site.wait(600)
+    site.home.observe(Observation.UNREACHABLE)
+    site.wait(60)
+    assert len(site.home.probes) == 1
+    site.home.probe_answer.callback(REFUSED)
+    site.home.probe_answer = GOOD
+    site.wait(15)
+    assert len(site.home.probes) == 2
+
+
+def test_the_state_is_remembered_and_loaded(site: Site) -> None:
+    watch = site.watch()
+    assert site.remembered() == ("up", "")
+    site.home.observe(Observation.SILENT, "lost")
+    assert site.remembered() == ("up", "")  # a suspicion is nobody's state
+    site.home.observe(Observation.SILENT, "lost again")
+    assert site.remembered() == ("down", "lost again")
+    since = site.home.health.since
+    result(watch.stop())
+
+    site.clock.advance(3600)
+    site.home = FakeHome(site.clock, site.books.domain.id)
+    site.home.probe_answer = GOOD
+    site.watch()
+    assert site.state() is State.DOWN
+    assert site.home.health.since == since
+    site.wait(16)
+    assert site.state() is State.RECOVERING  # probed at once, then at the interval
+    assert site.remembered() == ("recovering", "")
+
+
+def test_what_home_offered_is_remembered(site: Site) -> None:
+    site.watch()
+    site.home.offers = Offers(smtputf8=True, size=1000)
+    site.wait(60)
+    site.home.offers = Offers()
+    site.watch()
+    assert site.home.offers == Offers(smtputf8=True, size=1000)
+
+
+def test_another_process_that_was_first_is_believed(site: Site) -> None:
+    site.watch()
+    site.books.run(lambda tx: tx.run(_OTHER_PROCESS))
+    site.home.observe(Observation.UNREACHABLE, "refused")
+    assert site.home.health.since == 77
+    assert site.home.health.reason == "seen by another"
+
+
+def test_a_new_home_that_goes_down_is_no_relapse(site: Site) -> None:
+    site.watch()
+    site.home.observe(Observation.UNREACHABLE)
+    assert site.home.health.relapses == 0
+
+
+class TestUptime:
+    """What `give_up` counts."""
+
+    def test_it_stands_still_while_home_is_down(self, site: Site) -> None:
+        site.watch()
+        site.wait(90)
+        site.home.probe_answer = REFUSED
+        site.home.observe(Observation.UNREACHABLE)
+        assert site.uptime() == 90 * SECOND
+        site.wait(3600, 10)
+        assert site.uptime() == 90 * SECOND
+
+    def test_it_goes_on_through_a_restart(self, site: Site) -> None:
+        result(site.watch().stop())
+        watch = site.watch()
+        site.wait(30)
+        result(watch.stop())
+        assert site.uptime() == 30 * SECOND
+
+    def test_a_declared_outage_does_not_count(self, site: Site) -> None:
+        site.watch()
+        site.wait(30)
+        site.set(mode="enabled")
+        site.wait(600)
+        site.set(mode="disabled")
+        site.wait(30)
+        site.home.observe(Observation.UNREACHABLE)
+        assert site.uptime() == MINUTE
+
+    def test_a_paused_flush_does_not_count(self, site: Site) -> None:
+        site.watch()
+        site.books.run(refusals.pause, domain=site.books.domain.id, reason="550 no")
+        site.wait(600)
+        assert site.uptime() == 0
+
+
+def test_a_mode_ends_at_its_time(site: Site) -> None:
+    site.watch()
+    site.set(mode="enabled", mode_until=site.clock.now() + 90 * SECOND)
+    site.wait(89)
+    assert site.books.read(domains.listing)[0].settings.mode == "enabled"
+    site.wait(2)
+    settings = site.books.read(domains.listing)[0].settings
+    assert (settings.mode, settings.mode_until) == ("disabled", 0)
+
+
+def test_a_mode_may_end_in_a_year(site: Site) -> None:
+    site.watch()
+    site.set(mode="enabled", mode_until=site.clock.now() + 365 * 86400 * SECOND)
+    site.wait(364 * 86400, 86400 / 2)
+    assert site.books.read(domains.listing)[0].settings.mode == "enabled"
+    site.wait(2 * 86400, 86400 / 2)
+    assert site.books.read(domains.listing)[0].settings.mode == "disabled"
+
+
+def test_after_a_stop_nothing_is_probed(site: Site) -> None:
+    watch = site.watch()
+    result(watch.stop())
+    site.wait(600)
+    assert site.home.probes == []
+    assert site.clock.getDelayedCalls() == []

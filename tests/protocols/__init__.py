@@ -1,0 +1,1 @@
+"""Protocol engines: dialogues and properties, no sockets."""

@@ -24,7 +24,6 @@ _INSERT = Statement(
     "INSERT INTO entry (id, body, flags, modseq, internaldate, size, rendered) "
     "VALUES (:id, :body, :flags, :modseq, :internaldate, :size, :rendered)"
 )
-_HOLD = Statement("UPDATE body SET keep_until = 0 WHERE id IN [:bodies] AND keep_until <> 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,10 @@ def grow(tx: Transaction, mailbox: int, sizes: Sequence[int], flags: Sequence[in
 
 
 def append(tx: Transaction, mailbox: int, entries: Sequence[NewEntry]) -> Appended:
-    """At least one message, in order; their bodies are kept as long as they are here. Raises MailboxRefused."""
+    """At least one message, in order. Raises MailboxRefused.
+
+    Their bodies are held already: inserted with ``keep_until`` 0, or by store/bodies/references.hold.
+    """
     appended, account = grow(tx, mailbox, [entry.size for entry in entries], [entry.flags for entry in entries])
     base = mailbox << UID_BITS
     tx.many(
@@ -87,6 +89,5 @@ def append(tx: Transaction, mailbox: int, entries: Sequence[NewEntry]) -> Append
             for uid, entry in enumerate(entries, appended.first_uid)
         ],
     )
-    tx.run(_HOLD, bodies=[entry.body for entry in entries])
     tx.announce(MailboxChanged(mailbox, account, appended.modseq))
     return appended

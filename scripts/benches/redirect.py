@@ -1,4 +1,4 @@
-"""The store's full redirect transaction: pack, INBOX entry, owed row, archive row, tracking row, fingerprint, one 250."""
+"""The full redirect transaction: pack, INBOX entry, owed row, archive row, tracking row and fingerprint."""
 
 from __future__ import annotations
 

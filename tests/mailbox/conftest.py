@@ -79,7 +79,7 @@ class User:
             entries = []
             for _ in range(count):
                 body = Body(tx.identifier(), 1, 0, size, 0, 0)
-                references.insert_body(tx, body, 1)
+                references.insert_body(tx, body, 0)
                 entries.append(NewEntry(body.id, size, tx.now, flags, keywords, b"rendered"))
             return append(tx, mailbox, entries)
 

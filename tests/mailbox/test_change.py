@@ -57,11 +57,6 @@ def test_appended_messages_get_rising_uids_and_are_counted(user: User) -> None:
     user.check_counters()
 
 
-def test_an_appended_body_is_kept_without_an_end(user: User) -> None:
-    user.deliver()
-    assert user.keep_until(user.entries()[0][4]) == 0
-
-
 def test_append_announces_the_mailbox_once(user: User) -> None:
     heard: list[Notice] = []
     user.store.listen(heard.extend)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
-from mpcontinuity.accounts.directory import Domain, User
+from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.delivery import answered, redirect, relay
 from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import AWAY, KNOWN, Handover, because
@@ -57,7 +57,7 @@ _TOO_LARGE = Reply(552, "5.3.4", "Message is larger than the home server takes")
 _LOOP = Reply(554, "5.4.6", "Routing loop detected")
 _IN_HAND = Reply(451, "4.3.2", "The same message is being handled in another session, try again later")
 
-_ROLE_POLICY = Policy()
+_NO_POLICY = Policy()
 
 _log = Logger()
 
@@ -65,8 +65,7 @@ _log = Logger()
 class Incoming:
     """From MAIL to the reply to the message. One call at a time; after `end` or `abandon` it is of no further use.
 
-    ``receipt``, after `end`: what is remembered until the client shows that it read the 250; its owner tells
-    `Delivery.answered` whether the client went on or was lost.
+    After `end` its owner says whether the client went on, which shows that it read the answer, or was lost.
     """
 
     def __init__(
@@ -80,12 +79,11 @@ class Incoming:
         self._parameters = parameters
         self._taken: dict[str, Taken] = {}
         self._domain: Domain | None = None
-        self._policy = _ROLE_POLICY
+        self._policy = _NO_POLICY
         self._home: HomeServer | None = None
         self._transaction: HomeTransaction | None = None
         self._complete = True  # it has all the recipients that home took
         self._stores: bool | None = None  # the kind of treatment, once the first recipient was taken
-        self._away = ""  # why home is not tried; decided with the first recipient
         self._abandoned = False
         self._id = 0
         self._received = 0
@@ -94,7 +92,7 @@ class Incoming:
         self._untrusted: Untrusted | None = None
         self._digest = hashlib.blake2b(digest_size=16)
         self._fault: Reply | None = None
-        self.receipt: set[bytes] = set()
+        self._receipt: set[bytes] = set()  # answered 250, and not known to have been read
 
     # RCPT
 
@@ -105,63 +103,60 @@ class Incoming:
         if len(self._taken) >= self._delivery.limits.recipients:
             return _TOO_MANY
         self._delivery.lending.end(self)
-        taken, reply = await self._decide(address, parameters)
+        taken, reply = await self._decide(Taken(address, Way.REPLY, parameters))
         if self._transaction is not None:
             self._delivery.lending.begin(self, self._give_up_home)
         if self._abandoned:
             self._give_up_home()
-        elif taken is not None:
-            self._taken[address.key] = taken
+        elif reply.positive:
+            self._taken[address.key] = replace(taken, owed=self._store.identifiers.next())
             self._stores = taken.way.stores
         elif reply is not _SEPARATELY:
-            self._refused(address, reply)
+            self._refused(taken, reply)
         return reply
 
-    async def _decide(self, address: Address, parameters: RcptParameters) -> tuple[Taken | None, Reply]:
+    async def _decide(self, taken: Taken) -> tuple[Taken, Reply]:
+        address = taken.address
         if address.relays:
-            return None, _RELAYS
+            return taken, _RELAYS
         role = address.local.lower() in ROLES
         domain = await self._delivery.directory.domain(address.domain)
-        if domain is None:
-            if not role or address.domain != self._delivery.hostname.lower():
-                return None, _NOT_OURS
-            return self._fitting(Taken(address, Way.KEEP, parameters, owed=self._store.identifiers.next()), None)
-        if self._taken and (self._domain is None or self._domain.id != domain.id):
-            return None, _SEPARATELY
+        if domain is None and not (role and address.domain == self._delivery.hostname.lower()):
+            return taken, _NOT_OURS
+        if self._taken and (domain and domain.id) != (self._domain and self._domain.id):
+            return taken, _SEPARATELY
         self._begin_domain(domain)
+        if self._home is None:  # the server's own postmaster
+            return self._fitting(replace(taken, way=Way.KEEP), None)
         user = await self._delivery.directory.user(address)
         if user is not None and not user.registered:
             user = None
-        known = await self._known(address, user, role)
-        return await self._ask_or_not(domain, Taken(address, Way.ASK, parameters, user, known))
+        lately = user is None and self._policy.hold and await self._was_taken(address)
+        known = Recipient(user is not None, user is not None and user.opt_in, lately, role)
+        return await self._ask_or_not(self._home, replace(taken, user=user, known=known))
 
-    def _begin_domain(self, domain: Domain) -> None:
-        """The domain, its policy and the state of its home server are those of the first recipient for all."""
-        if self._domain is not None and self._domain.id == domain.id:
+    def _begin_domain(self, domain: Domain | None) -> None:
+        """All recipients that are taken are of one domain, with the policy of the first."""
+        if domain is not None and self._domain is not None and self._domain.id == domain.id:
             return
         self._give_up_home()
         self._domain = domain
-        self._policy = policy_of(domain.settings, self._store.clock.now())
-        self._home = self._delivery.homes.of(domain)
-        self._away = ""
-        if self._policy.continuity and self._policy.declared:
-            self._away = "continuity is declared by the administrator"
-        elif self._home.gate() is Gate.SHUT:
-            self._away = f"the home server is away: {self._home.health.reason or 'it does not answer'}"
+        self._home = None
+        self._policy = _NO_POLICY
+        if domain is not None:
+            self._policy = policy_of(domain.settings, self._store.clock.now())
+            self._home = self._delivery.homes.of(domain)
 
-    async def _known(self, address: Address, user: User | None, role: bool) -> Recipient:
-        taken = False
-        if user is None and self._policy.hold:
-            taken = await self._store.read(partial(relay.was_taken, key=address.key))
-        return Recipient(user is not None, user is not None and user.opt_in, taken, role)
+    async def _was_taken(self, address: Address) -> bool:
+        return await self._store.read(partial(relay.was_taken, key=address.key))
 
-    async def _ask_or_not(self, domain: Domain, taken: Taken) -> tuple[Taken | None, Reply]:
-        way = before_asking(self._policy, taken.known, bool(self._away))
+    async def _ask_or_not(self, home: HomeServer, taken: Taken) -> tuple[Taken, Reply]:
+        away = self._away(home)
+        way = before_asking(self._policy, taken.known, bool(away))
         if way is not Way.ASK:
-            if way.stores and (refusal := self._beyond_offers(taken.address)) is not None:
-                return None, refusal
-            return self._fitting(replace(taken, way=way, because=self._away), None)
-        assert self._home is not None
+            if way.stores and (refusal := self._beyond_offers(home, taken.address)) is not None:
+                return taken, refusal
+            return self._fitting(replace(taken, way=way, because=away), None)
         if self._transaction is None:
             self._transaction = self._begin_at_home()
             self._complete = not self._taken
@@ -172,30 +167,36 @@ class Incoming:
         way = at_recipient(self._policy, taken.known, outcome, others_taken=self._stores is False)
         if way is Way.PASS:
             return self._fitting(replace(taken, way=way), outcome)
-        host = transaction.host or _name(self._home)
+        host = transaction.host or _name(home)
         attempts = (event_of(outcome, host, self._store.clock.now()),)
         return self._fitting(replace(taken, way=way, because=because(host, outcome), attempts=attempts), outcome)
+
+    def _away(self, home: HomeServer) -> str:
+        """Why home is not asked; empty where it is."""
+        if self._policy.continuity and self._policy.declared:
+            return "continuity is declared by the administrator"
+        if self._transaction is not None or home.gate() is not Gate.SHUT:
+            return ""
+        return f"the home server is away: {home.health.reason or 'it does not answer'}"
 
     def _begin_at_home(self) -> HomeTransaction:
         assert self._home is not None
         return self._home.transaction(self._reverse_path, self._parameters)
 
-    def _fitting(self, taken: Taken, outcome: Outcome | None) -> tuple[Taken | None, Reply]:
+    def _fitting(self, taken: Taken, outcome: Outcome | None) -> tuple[Taken, Reply]:
         """The answer to a recipient whose way is decided; one that needs another treatment goes separately."""
-        if taken.way in (Way.PASS, Way.REDIRECT, Way.HOLD, Way.KEEP):
-            if self._stores is not None and self._stores is not taken.way.stores:
-                return None, _SEPARATELY
-            return replace(taken, owed=self._store.identifiers.next()), _OK
+        if taken.way is Way.PASS or taken.way.stores:
+            other = self._stores is not None and self._stores is not taken.way.stores
+            return taken, _SEPARATELY if other else _OK
         if taken.way is Way.SEPARATE:
-            return None, _SEPARATELY
+            return taken, _SEPARATELY
         if taken.way is Way.REPLY and outcome is not None and outcome.reply is not None:
-            return None, outcome.reply
-        return None, AWAY
+            return taken, outcome.reply
+        return taken, AWAY
 
-    def _beyond_offers(self, address: Address) -> Reply | None:
+    def _beyond_offers(self, home: HomeServer, address: Address) -> Reply | None:
         """What home would refuse by what its last EHLO offered; it holds while home is away."""
-        assert self._home is not None
-        offers = self._home.offers
+        offers = home.offers
         if not offers.smtputf8 and not (address.ascii and self._sender.isascii()):
             return _NO_SMTPUTF8
         if 0 < offers.size < self._parameters.size:
@@ -277,7 +278,7 @@ class Incoming:
             raise
         if reply.positive:
             self._delivery.answered.answered(ours)
-            self.receipt = ours
+            self._receipt = ours
         else:
             self._delivery.answered.release(ours)
         self._discard()
@@ -287,6 +288,14 @@ class Incoming:
         """RSET, or the client is gone before its final dot: nothing remains."""
         self._abandoned = True
         self._discard()
+
+    def went_on(self) -> None:
+        """The client has sent something since the answer to its message."""
+        self._delivery.answered.went_on(self._receipt)
+
+    def lost(self) -> None:
+        """The client has vanished since, or before it could have read the answer."""
+        self._delivery.answered.lost(self._receipt)
 
     def _loop(self) -> Reply | None:
         assert self._untrusted is not None
@@ -375,34 +384,35 @@ class Incoming:
     def _refuse_all(self, reply: Reply) -> Reply:
         """The whole message is refused by us."""
         for taken in self._taken.values():
-            self._refused(taken.address, reply)
+            self._refused(taken, reply)
         self._discard()
         return reply
 
-    def _refused(self, address: Address, reply: Reply) -> None:
+    def _refused(self, taken: Taken, reply: Reply) -> None:
         now = self._store.clock.now()
+        domain = self._domain
+        by_home = bool(taken.attempts) and taken.attempts[-1].code == reply.code
+        ours = () if by_home else (TrackingEvent(now, "", reply.code, reply.line),)
         self._delivery.refusals.add(
             NewRow(
-                domain=self._domain.id if self._domain is not None else 0,
+                domain=domain.id if domain is not None and domain.name == taken.address.domain else 0,
                 received=self._received or now,
                 direction=INBOUND,
                 status=events.REJECTED,
                 sender=self._sender,
-                recipient=address.text,
-                recipient_key=address.key,
+                recipient=taken.address.text,
+                recipient_key=taken.address.key,
                 size=self._parameters.size,
                 code=reply.code,
                 text=reply.line,
-                events=(
-                    TrackingEvent(now, self._transaction.host if self._transaction else "", reply.code, reply.line),
-                ),
+                events=(*taken.attempts, *ours),
             )
         )
         _log.info(
             "refused <{sender}> to <{recipient}> from {peer}: {reply}",
             session=self._client.session,
             sender=self._sender,
-            recipient=address.text,
+            recipient=taken.address.text,
             peer=self._client.peer,
             reply=str(reply),
         )

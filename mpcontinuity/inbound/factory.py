@@ -1,0 +1,66 @@
+"""The SMTP door: a Twisted factory for any number of endpoints, and its orderly end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import ServerFactory
+
+from mpcontinuity.inbound.services import Services
+from mpcontinuity.inbound.session import Session
+
+# Seconds since the stop. SIGTERM leaves 10 in all, and the store wants some of them (contract, 'Two commands').
+GRACE = 2.0  # for idle clients to give a command and read 421, for messages that arrive to arrive
+PATIENCE = 5.0  # for home's reply to a message, which is then in doubt
+LONGEST = 7.0  # then connections are cut
+
+_LOOK = 0.05
+
+
+class SmtpFactory(ServerFactory):
+    """``implicit_tls``: of port 465, whose transport is under TLS already. ``hurry``: home's replies are not awaited
+    any longer (`delivery.hurry.Hurry.begin`)."""
+
+    noisy = False
+
+    def __init__(self, services: Services, hurry: Callable[[], None], *, implicit_tls: bool = False) -> None:
+        self._services = services
+        self._hurry = hurry
+        self._implicit_tls = implicit_tls
+
+    def buildProtocol(self, addr: IAddress | None) -> Session:  # noqa: N802
+        session = Session(self._services, implicit_tls=self._implicit_tls)
+        session.factory = self
+        return session
+
+    def stop(self) -> Deferred[None]:
+        """421 to every session at its next command; fires when every message under way is answered and none is left."""
+        services = self._services
+        services.stopping = True
+        for session in list(services.sessions):
+            session.stop()
+        stopped: Deferred[None] = Deferred()
+        begun = services.timer.seconds()
+
+        def look(*due: tuple[float, Callable[[], None]]) -> None:
+            spent = services.timer.seconds() - begun
+            while due and due[0][0] <= spent:
+                due[0][1]()
+                due = due[1:]
+            if services.sessions and spent < LONGEST + 1:
+                services.timer.callLater(_LOOK, look, *due)
+            else:
+                stopped.callback(None)
+
+        look((GRACE, self._close), (PATIENCE, self._hurry), (LONGEST, self._abort))
+        return stopped
+
+    def _close(self) -> None:
+        for session in list(self._services.sessions):
+            session.close()
+
+    def _abort(self) -> None:
+        for session in list(self._services.sessions):
+            session.abort()

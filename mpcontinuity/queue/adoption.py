@@ -1,0 +1,55 @@
+"""Mail that is owed without a mailbox appears in INBOX when its address is registered meanwhile (contract)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox.append import NewEntry, append
+from mpcontinuity.model import address
+from mpcontinuity.model.body import Body
+from mpcontinuity.queue.owed import unregistered_counter
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+STEP = 500  # rows of one reading
+
+_WITHOUT = Statement(
+    """SELECT owed.id, recipient, received, body.id, pack, body."offset", length, prefix, crc
+    FROM owed JOIN body ON body.id = owed.body
+    WHERE owed.domain = :domain AND owed.account IS NULL AND owed.id > :after
+        AND state IN ('owed', 'claimed', 'in_flight', 'in_doubt')
+    ORDER BY owed.id LIMIT :step"""
+)
+_ADOPT = Statement(
+    "UPDATE owed SET account = :account WHERE id = :id AND account IS NULL AND ended = 0 RETURNING domain"
+)
+_COUNT = Statement("UPDATE account SET taken_in = taken_in + 1 WHERE id = :account")
+_COUNT_LESS = Statement("UPDATE meta SET value = CAST(CAST(value AS BIGINT) - 1 AS TEXT) WHERE key = :key")
+
+
+def without_mailbox(
+    tx: Transaction, domain: int, keys: Collection[str], after: int = 0
+) -> tuple[list[tuple[int, int, Body]], int | None]:
+    """Open rows for these addresses (Address.key), as id, time received and body, of the next STEP above ``after``.
+
+    Also where to go on, or None at the end.
+    """
+    rows = tx.all(_WITHOUT, domain=domain, after=after, step=STEP)
+    found = []
+    for row in rows:
+        recipient = address.parse(row[1])
+        if recipient.key in keys or recipient.untagged_key in keys:
+            found.append((row[0], row[2], Body(*row[3:])))
+    return found, rows[-1][0] if len(rows) == STEP else None
+
+
+def adopt(tx: Transaction, owed_id: int, account: int, entry: NewEntry) -> bool:
+    """The row is the account's from now on, with ``entry`` in its INBOX. False: it has ended, or has an account."""
+    domain = tx.value(_ADOPT, id=owed_id, account=account)
+    if domain is None:
+        return False
+    append(tx, mailboxes.inbox(tx, account), (entry,))
+    tx.run(_COUNT, account=account)
+    tx.run(_COUNT_LESS, key=unregistered_counter(domain))
+    return True

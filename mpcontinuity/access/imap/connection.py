@@ -54,16 +54,12 @@ class Connection(Protocol):
     def connectionMade(self) -> None:  # noqa: N802
         host = getattr(self.transport.getPeer(), "host", "")
         if not self._services.limits.take(host):
-            # In plain text on a port with TLS nobody would understand it.
-            if not self._implicit_tls:
-                self.transport.write(response.status(b"*", b"BYE", "too many connections", b"UNAVAILABLE"))
+            self.transport.write(response.status(b"*", b"BYE", "too many connections", b"UNAVAILABLE"))
             self.transport.loseConnection()
             return
         self._counted = host
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
-        if self._implicit_tls:
-            self.transport.startTLS(self._services.tls)
         output = Output(self.transport)
         self._session = Session(
             self._services,

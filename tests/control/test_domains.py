@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mpcontinuity.model.errors import Refused
+from tests.control.conftest import Call
+from tests.queue.ledgers import Books
+
+
+@pytest.fixture
+def domain(call: Call) -> Any:
+    return call("domain add", name="Example.org", home="Home.example.org,[2001:db8::1]:2525")
+
+
+def test_a_domain_has_its_name_in_lower_case_and_home_servers_with_their_ports(domain: Any) -> None:
+    assert domain["domain"] == "example.org"
+    assert domain["home"] == "home.example.org:25,[2001:db8::1]:2525"
+
+
+def test_it_is_added_once(call: Call, domain: Any) -> None:
+    with pytest.raises(Refused, match="is a domain here already"):
+        call("domain add", name="EXAMPLE.ORG", home="other")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a@b.org", "-x.org", "x..org", "192.0.2.1", "[192.0.2.1]", "x/y", "a" * 64]
+)
+def test_what_is_no_domain_name_is_refused(call: Call, name: str) -> None:
+    with pytest.raises(Refused, match="not a domain name"):
+        call("domain add", name=name, home="home.example.org")
+
+
+@pytest.mark.parametrize("home", ["localhost:1025", "127.0.0.1:1143", "home.example.org,127.0.0.1:1025"])
+def test_one_of_our_own_listeners_is_no_home_server(call: Call, home: str) -> None:
+    with pytest.raises(Refused, match="is a listener of this server"):
+        call("domain add", name="example.org", home=home)
+    assert call("domain list") == []
+
+
+def test_another_port_or_address_of_this_machine_may_be_one(call: Call) -> None:
+    call("domain add", name="a.org", home="127.0.0.1:2525")
+    call("domain add", name="b.org", home="127.0.0.2:1025")
+
+
+def test_a_domain_that_exists_cannot_be_set_to_our_own_listener_either(call: Call, domain: Any) -> None:
+    with pytest.raises(Refused, match="is a listener of this server"):
+        call("domain set", name="example.org", settings={"home": "127.0.0.1:1025"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"home": ""}, "home: not a host with an optional :port"),
+        ({"home": "a b"}, 'home: "a b": not a host name or address'),
+        ({"home": "a:0"}, 'home: "a:0": the port must be 1 to 65535'),
+        ({"home-tls": "yes"}, 'home-tls: "yes": must be opportunistic, required, verify, off'),
+        ({"relay-check": "maybe"}, 'relay-check: "maybe": must be on or off'),
+        ({"retention-days": "-1"}, 'retention-days: "-1": must be 0 to 36500'),
+        ({"alert-hour": "many"}, 'alert-hour: "many": must be a number, 0 is off'),
+        ({"home-networks": "10.0.0.1/8"}, "home-networks: has bits set beyond its mask; did you mean '10.0.0.0/8'?"),
+        ({"mod": "enabled"}, "mod: no such setting; did you mean mode?"),
+    ],
+)
+def test_a_bad_setting_is_refused_in_one_line_and_nothing_is_changed(
+    call: Call, domain: Any, settings: dict[str, str], line: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        call("domain set", name="example.org", settings={"bounce-policy": "disabled", **settings})
+    assert str(caught.value) == line
+    assert call("domain show", name="example.org") == domain
+
+
+def test_a_mode_may_have_an_end(call: Call, domain: Any) -> None:
+    row = call("domain set", name="example.org", settings={"mode": "enabled"}, until="2h")
+    assert row["mode"] == "enabled"
+    assert row["mode-until"] == "2026-09-21T16:13:20+00:00"
+    assert call("domain set", name="example.org", settings={"mode": "enabled"})["mode-until"] is None
+    with pytest.raises(Refused, match="is in the past"):
+        call("domain set", name="example.org", settings={"mode": "enabled"}, until="2020-01-01")
+    with pytest.raises(Refused, match="is the end of mode=optional or mode=enabled"):
+        call("domain set", name="example.org", settings={"mode": "disabled"}, until="2h")
+
+
+def test_a_password_in_a_route_is_not_shown(call: Call, domain: Any) -> None:
+    row = call("domain set", name="example.org", settings={"outbound-route": "smtp://u:secret@relay.example:587"})
+    assert row["outbound-route"] == "smtp://u:…@relay.example:587"
+
+
+def test_a_domain_is_removed_with_its_users(call: Call, domain: Any) -> None:
+    call("user add", address="anna@example.org")
+    call("domain remove", name="example.org")
+    assert call("domain list") == call("user list") == []
+    call("domain add", name="example.org", home="home.example.org")
+    call("user add", address="anna@example.org")
+
+
+def test_a_domain_that_is_owed_mail_is_removed_by_force_only(call: Call, books: Books) -> None:
+    books.redirect("anna")
+    with pytest.raises(Refused, match=r"1 message is still owed to the home server of example\.org"):
+        call("domain remove", name="example.org")
+    assert call("status")[0]["redelivery_backlog"] == 1
+    call("domain remove", name="example.org", force=True)
+    assert call("domain list") == []
+
+
+def test_tracking_stays_when_a_domain_goes(call: Call, books: Books) -> None:
+    books.redirect("anna")
+    call("domain remove", name="example.org", force=True)
+    row = call("track")[0]
+    assert (row["status"], row["outcome"]) == ("deferred", "released")
+    assert row["events"][-1]["text"] == "Released by root"

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mpcontinuity.control.imports import Line, lines
+from tests.control.conftest import Call
+
+
+@pytest.fixture(autouse=True)
+def domain(call: Call) -> None:
+    call("domain add", name="example.org", home="home.example.org")
+
+
+def take(call: Call, text: str) -> list[tuple[int, str, str]]:
+    rows: list[dict[str, Any]] = call("user import", lines=msgspec.to_builtins(list(lines(text))))
+    return [(row["line"], row["result"], row["text"]) for row in rows]
+
+
+def test_each_line_says_what_became_of_it_and_a_bad_one_stops_nothing(call: Call) -> None:
+    text = (
+        "address,name,aliases,password\n"
+        'anna@example.org,"Example, Anna",a@example.org;aa@example.org,secret\n'
+        "\n"
+        "nobody,,,\n"
+        "x@other.org,,,\n"
+        "bert@example.org,,,\n"
+        "ANNA@example.org,,,\n"
+        "carl@example.org,,a@example.org,\n"
+        "dora@example.org,,,,too,many\n"
+    )
+    assert take(call, text) == [
+        (2, "added", "active"),
+        (4, "refused", "nobody: not a mail address: the part before the @ is not a valid local part"),
+        (5, "refused", "other.org: no such domain here; `mpcontinuity domain list` shows them"),
+        (6, "added", "pending"),
+        (7, "refused", "the same address as in line 2"),
+        (
+            8,
+            "refused",
+            "a@example.org: is an alias of anna@example.org already; choose another address or remove that first",
+        ),
+        (9, "refused", "6 columns, at most 4 are expected"),
+    ]
+    anna = call("user show", address="anna@example.org")
+    assert (anna["name"], anna["aliases"], anna["source"]) == (
+        "Example, Anna",
+        ["a@example.org", "aa@example.org"],
+        "import",
+    )
+
+
+def test_the_same_file_again_changes_nothing(call: Call) -> None:
+    text = "anna@example.org,Anna,a@example.org\n"
+    assert take(call, text) == [(1, "added", "pending")]
+    assert take(call, text) == [(1, "unchanged", "")]
+    assert take(call, "anna@example.org,Anna B.,b@example.org,secret\n") == [
+        (1, "updated", "name, alias b@example.org, password")
+    ]
+
+
+def test_the_heading_gives_the_order_of_the_columns() -> None:
+    assert list(lines("Name,Address\nAnna,anna@example.org\n")) == [Line(2, "anna@example.org", "Anna")]
+
+
+def test_a_spreadsheet_may_write_semicolons_and_a_byte_order_mark() -> None:
+    text = '\ufeffaddress;name;aliases;password\r\nanna@example.org;Anna;"a@example.org;b@example.org";x\r\n'
+    assert list(lines(text)) == [Line(2, "anna@example.org", "Anna", ("a@example.org", "b@example.org"), "x")]
+
+
+def test_passwords_keep_their_blanks() -> None:
+    assert next(lines("anna@example.org,,, x \n")).password == " x "
+
+
+@given(st.text())
+def test_any_text_is_read_to_its_end(text: str) -> None:
+    assert all(isinstance(line, Line) for line in lines(text))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.identifier import show
+from mpcontinuity.queue.refusals import pause
+from tests.control.conftest import Call
+from tests.queue.ledgers import Books
+
+
+def test_status_has_a_row_per_domain(call: Call, books: Books) -> None:
+    books.redirect("anna")
+    call("domain add", name="another.org", home="home.another.org", settings={"continuity": "off"})
+    another, example = call("status")
+    assert another["continuity"] is False
+    assert example == {
+        "domain": "example.org",
+        "home": "127.0.0.1:25",
+        "state": "up",
+        "since": "2026-09-21T14:13:20+00:00",
+        "reason": "",
+        "mode": "disabled",
+        "continuity": True,
+        "users": 2,
+        "redelivery_backlog": 1,
+        "outbound_backlog": 0,
+        "errors_hour": 1,
+        "errors_day": 1,
+    }
+    assert call("status", domain="EXAMPLE.org") == [example]
+    with pytest.raises(Refused, match="no such domain"):
+        call("status", domain="x.org")
+
+
+def test_errors_leave_the_hour_and_then_the_day(call: Call, books: Books) -> None:
+    books.redirect("anna")
+    books.clock.advance(7200)
+    row = call("status")[0]
+    assert (row["errors_hour"], row["errors_day"]) == (0, 1)
+    books.clock.advance(86400)
+    assert call("status")[0]["errors_day"] == 0
+
+
+def test_a_paused_flush_is_the_reason_that_status_shows(call: Call, books: Books) -> None:
+    books.run(pause, domain=books.domain.id, reason="550 5.7.1 go away")
+    assert call("status")[0]["reason"] == "redelivery is paused: 550 5.7.1 go away"
+
+
+def test_the_ledger_ends_with_the_sum(call: Call, books: Books) -> None:
+    books.redirect("anna")
+    report = call("report", domain="example.org")
+    assert report["adds_up"]
+    assert [(row["user"], row["taken_in"], row["owed"]) for row in report["rows"]] == [
+        ("anna@example.org", 1, 1),
+        ("bert@example.org", 0, 0),
+        ("total", 1, 1),
+    ]
+    assert call("report", domain="example.org", since="2026-09-22")["rows"][-1]["taken_in"] == 0
+
+
+def test_the_queue_is_listed_released_and_retried(call: Call, books: Books) -> None:
+    first, second = books.redirect("anna"), books.redirect("bert")
+    assert [row["id"] for row in call("queue list")] == [show(first), show(second)]
+    assert [row["id"] for row in call("queue list", domain="example.org")] == [show(first), show(second)]
+    assert call("queue remove", ids=[show(first)]) == {"removed": 1}
+    assert books.state(first) == "released"
+    assert call("queue retry", ids=[show(second)]) == {"retried": 1}
+    with pytest.raises(Refused, match="is released already"):
+        call("queue retry", ids=[show(first)])
+    with pytest.raises(Refused, match="an id has 13 characters"):
+        call("queue remove", ids=["x"])
+    call("queue retry")
+
+
+def test_tracking_is_filtered(call: Call, books: Books) -> None:
+    books.redirect("anna")
+    assert len(call("track")) == 1
+    assert call("track", status="rejected") == []
+    assert len(call("track", since="1h")) == 1
+    books.clock.advance(7200)
+    assert call("track", since="1h") == []
+    with pytest.raises(Refused, match="limit: 0: must be 1 to 1000"):
+        call("track", limit=0)
+    with pytest.raises(Refused, match='"soon": not a time'):
+        call("track", since="soon")

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.testing import StringTransport
+
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.socket import ControlFactory, answer
+from tests.fakes.stores import result
+
+
+def ask(control: Control, **request: Any) -> Any:
+    return json.loads(result(answer(control, json.dumps(request).encode())))
+
+
+def test_a_result_or_a_refusal(control: Control) -> None:
+    assert ask(control, operation="domain list") == {"result": []}
+    refused = ask(control, operation="domain show", arguments={"name": "x.org"})
+    assert refused == {"refused": "x.org: no such domain here; `mpcontinuity domain list` shows them"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        ({"operation": "domain fly"}, "domain fly: this server has no such operation; is its version older?"),
+        ({"operation": "domain show"}, "Object missing required field `name`"),
+        ({"operation": "domain show", "arguments": {"name": 1}}, "Expected `str`, got `int` - at `$.name`"),
+        ({"operation": "domain list", "arguments": {"x": 1}}, "Object contains unknown field `x`"),
+        ({"operation": 7}, "Expected `str`, got `int` - at `$.operation`"),
+    ],
+)
+def test_a_request_that_is_none_is_refused_in_one_line(control: Control, request_: dict[str, Any], why: str) -> None:
+    assert ask(control, **request_) == {"refused": why}
+
+
+@given(line=st.binary(max_size=60))
+def test_any_line_is_answered(control: Control, line: bytes) -> None:
+    assert set(json.loads(result(answer(control, line)))) in ({"result"}, {"refused"})
+
+
+def test_requests_on_one_connection_are_answered_in_order(control: Control) -> None:
+    protocol = ControlFactory(control).buildProtocol(None)
+    transport = StringTransport()
+    protocol.makeConnection(transport)
+    requests = [{"operation": "domain add", "arguments": {"name": "a.org", "home": "h"}}, {"operation": "domain list"}]
+    sent = b"".join(json.dumps(request).encode() + b"\n" for request in requests)
+    protocol.dataReceived(sent[:40])
+    protocol.dataReceived(sent[40:])
+    first, second = (json.loads(line) for line in transport.value().splitlines())
+    assert first["result"]["domain"] == "a.org"
+    assert [row["domain"] for row in second["result"]] == ["a.org"]

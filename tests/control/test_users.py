@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from tests.control.conftest import Call
+from tests.fakes.stores import result
+from tests.queue.ledgers import Books
+
+
+@pytest.fixture(autouse=True)
+def domain(call: Call, request: pytest.FixtureRequest) -> None:
+    if "books" not in request.fixturenames:
+        call("domain add", name="example.org", home="home.example.org")
+
+
+def test_a_user_is_shown_as_the_contract_says(call: Call) -> None:
+    row = call("user add", address="Anna@example.org", name="Anna A.", aliases=["a@example.org"], password="secret")
+    assert row == {
+        "address": "Anna@example.org",
+        "name": "Anna A.",
+        "status": "active",
+        "aliases": ["a@example.org"],
+        "source": "manual",
+        "messages": 0,
+    }
+    assert call("user list") == [row]
+    assert call("user list", domain="example.org") == [row]
+    assert call("user show", address="A@example.org") == {**row, "continuity": "off"}
+
+
+def test_users_are_listed_by_address_however_many_there_are(store: Store, call: Call) -> None:
+    domain = result(store.read(lambda tx: tx.value(Statement("SELECT id FROM domain"))))
+    add = Statement("INSERT INTO account (id, domain, address, status) VALUES (:id, :domain, :address, 'pending')")
+    rows = [{"id": number, "domain": domain, "address": f"{number:04}@example.org"} for number in range(1201)]
+    result(store.run(lambda tx: tx.many(add, rows)))
+    listed = [row["address"] for row in call("user list")]
+    assert listed == [row["address"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"address": "anna"}, "not a mail address"),
+        ({"address": "anna@other.org"}, "other.org: no such domain here"),
+        ({"address": "anna%b@example.org"}, "with %, ! or @ in the local part"),
+        ({"address": "anna@example.org", "aliases": ["a@other.org"]}, "an alias must be an address of example.org"),
+        ({"address": "anna@example.org", "aliases": ["anna@example.org"]}, None),
+        ({"address": "anna@example.org", "password": ""}, "the password is empty"),
+    ],
+)
+def test_what_cannot_be_added_is_refused_in_one_line(call: Call, arguments: dict[str, Any], why: str | None) -> None:
+    if why is None:  # their own address as an alias is no second address
+        assert call("user add", **arguments)["aliases"] == []
+        return
+    with pytest.raises(Refused) as caught:
+        call("user add", **arguments)
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert call("user list") == []
+
+
+def test_inactive_active_pending(call: Call) -> None:
+    assert call("user add", address="anna@example.org", inactive=True)["status"] == "inactive"
+    assert call("user activate", address="anna@example.org")["status"] == "pending"
+    assert call("user password", address="anna@example.org", password="secret")["status"] == "active"
+    assert call("user deactivate", address="anna@example.org")["status"] == "inactive"
+    assert call("user activate", address="anna@example.org")["status"] == "active"
+
+
+def test_aliases_come_and_go(call: Call) -> None:
+    call("user add", address="anna@example.org")
+    call("user add", address="bert@example.org")
+    assert call("user alias add", address="anna@example.org", alias="A@example.org")["aliases"] == ["a@example.org"]
+    with pytest.raises(Refused, match=r"a@example\.org: is an alias of anna@example\.org already"):
+        call("user alias add", address="bert@example.org", alias="a@example.org")
+    with pytest.raises(Refused, match="is no alias of"):
+        call("user alias remove", address="anna@example.org", alias="anna@example.org")
+    assert call("user alias remove", address="anna@example.org", alias="a@example.org")["aliases"] == []
+
+
+def test_opting_in(call: Call) -> None:
+    call("user add", address="anna@example.org")
+    assert call("user continuity", address="anna@example.org", on=True)["continuity"] == "on"
+
+
+def test_a_tag_names_no_user(call: Call) -> None:
+    """What is removed must have been named."""
+    call("user add", address="anna@example.org")
+    with pytest.raises(Refused, match="no such user"):
+        call("user remove", address="anna+x@example.org")
+
+
+def test_who_is_owed_mail_is_removed_by_force_only_and_the_ledger_still_adds_up(call: Call, books: Books) -> None:
+    books.redirect("anna")
+    with pytest.raises(Refused, match="1 message is still owed to their home server"):
+        call("user remove", address="anna@example.org")
+    call("user remove", address="anna@example.org", force=True)
+    assert [row["address"] for row in call("user list")] == ["bert@example.org"]
+    report = call("report", domain="example.org")
+    assert report["adds_up"]
+    total = report["rows"][-1]
+    assert (total["user"], total["taken_in"], total["released"], total["owed"]) == ("total", 1, 1, 0)
+
+
+def test_nothing_of_a_removed_users_mailboxes_is_left_and_the_address_is_free(call: Call, books: Books) -> None:
+    books.redirect("anna")
+    call("user remove", address="anna@example.org", force=True)
+    call("user remove", address="bert@example.org")
+    for table in ("mailbox", "entry", "subscription", "address"):
+        assert books.read(lambda tx, table=table: tx.value(Statement(f"SELECT COUNT(*) FROM {table}"))) == 0
+    assert call("user add", address="anna@example.org")["messages"] == 0
+
+
+def test_a_removal_that_a_crash_interrupted_is_finished(call: Call, control: Any, books: Books) -> None:
+    from mpcontinuity.accounts import users
+    from mpcontinuity.control.removal import finish_removals
+
+    books.redirect("anna")
+    books.run(users.forget, account=books.accounts["anna"], domain=books.domain.id)
+    result(finish_removals(control))
+    assert books.read(lambda tx: tx.value(Statement("SELECT COUNT(*) FROM entry"))) == 0
+    assert call("report", domain="example.org")["adds_up"]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 
 from mpcontinuity.access.imap.factory import ImapFactory
-from mpcontinuity.access.imap.services import Services
+from mpcontinuity.access.imap.services import Services as ImapServices
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.accounts.passwords import Passwords
@@ -22,18 +26,32 @@ from mpcontinuity.app.workers import Workers
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.control.socket import SOCKET, ControlFactory
+from mpcontinuity.delivery.incoming import Incoming
+from mpcontinuity.delivery.relay import repair
+from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.homes.service import Watch
+from mpcontinuity.inbound.factory import SmtpFactory
+from mpcontinuity.inbound.services import Services as SmtpServices
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import SystemClock
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Refused, Stopping
+from mpcontinuity.model.events import DomainsChanged, Notice
 from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.model.settings import Settings
+from mpcontinuity.outbound.home import HomeServers, Means
+from mpcontinuity.outbound.network import connector, securing
+from mpcontinuity.redelivery.flush import Means as Flushing
+from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.store.bodies import retention
+from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import open_store
 
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7)
+
+_log = Logger()
 
 
 class Parts:
@@ -76,6 +94,35 @@ class Parts:
         )
         self._places: list[tuple[str, int]] = []
         self._control_port: Any = None
+        self.homes = HomeServers(
+            Means(settings.hostname, settings.home, reactor, connector(reactor), securing()), clock
+        )
+        self.watch = Watch(self.store, self.directory, self.homes, settings.home, timer=reactor, randomness=randomness)
+        self.redelivery = Redelivery(
+            Flushing(self.store, reactor, randomness, settings.retry, settings.home.connections),
+            self.directory,
+            self.homes,
+        )
+        self.delivery = Delivery(
+            self.store,
+            self.directory,
+            self.homes,
+            hostname=settings.hostname,
+            limits=settings.limits,
+            timer=reactor,
+        )
+        self._smtp = SmtpFactory(
+            SmtpServices(
+                begin=partial(Incoming, self.delivery),
+                hostname=settings.hostname,
+                limits=settings.limits,
+                connections=self.gatekeeper,
+                identifiers=self.store.identifiers,
+                timer=reactor,
+                tls=self.certificate,
+            ),
+            self.delivery.hurry.begin,
+        )
         self._imap: dict[str, Any] = {
             "imap": self._imap_factory(implicit_tls=False),
             "imaps": self._imap_factory(implicit_tls=True),
@@ -83,13 +130,14 @@ class Parts:
         self.housekeeping = Housekeeping(
             reactor,
             [
+                ("reconciliation", partial(reconcile, self.store, repair)),
                 ("retention", partial(retention.sweep, self.store)),
                 ("removals", partial(finish_removals, self.control)),
             ],
         )
 
     def _imap_factory(self, *, implicit_tls: bool) -> ImapFactory:
-        services = Services(
+        services = ImapServices(
             store=self.store,
             directory=self.directory,
             login=self.login,
@@ -107,6 +155,7 @@ class Parts:
         """Listens everywhere, without accepting yet. Raises BadConfiguration."""
         certificate: Any = self.certificate
         doors: dict[str, Any] = {
+            "smtp": self._smtp,
             "imap": self._imap["imap"],
             "imaps": TLSMemoryBIOFactory(certificate, False, self._imap["imaps"], self._reactor),
         }
@@ -121,6 +170,9 @@ class Parts:
         self.login_workers.start()
         self.control_workers.start()
         self.certificate.start()
+        await self.watch.start()
+        self.store.listen(self._forget_homes)
+        await self.redelivery.start()
         self._listen_for_control()
         self.gatekeeper.open()
         self.housekeeping.start()
@@ -134,8 +186,14 @@ class Parts:
             factory.stop()
         if self._control_port is not None:
             await self._control_port.stopListening()
+        redelivery = Deferred.fromCoroutine(self.redelivery.stop())
+        await self._smtp.stop()
+        await redelivery
+        await self.delivery.stop()
+        await self.watch.stop()
 
     async def close(self) -> None:
+        self.homes.close()
         await self.store.close()
         self.login_workers.stop()
         self.control_workers.stop()
@@ -147,8 +205,20 @@ class Parts:
         path.unlink(missing_ok=True)  # of a process that was killed: the lock of the folder is ours
         self._control_port = self._reactor.listenUNIX(str(path), ControlFactory(self.control), mode=0o600)
 
+    def _forget_homes(self, notices: Sequence[Notice]) -> None:
+        if any(isinstance(notice, DomainsChanged) for notice in notices):
+            Deferred.fromCoroutine(self._keep_homes()).addErrback(_failed)
+
+    async def _keep_homes(self) -> None:
+        self.homes.keep_only({domain.id for domain in await self.directory.domains()})
+
     def _listening(self) -> list[tuple[str, int]]:
         return [*hosts.listeners(self._settings.listen), *self._places]
+
+
+def _failed(failure: Failure) -> None:
+    if not isinstance(failure.value, Stopping):
+        _log.failure("cannot tell which domains there are", failure)
 
 
 def _networks(texts: tuple[str, ...]) -> list[Any]:

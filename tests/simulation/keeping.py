@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
-from mpcontinuity.model.errors import Corrupt
+from mpcontinuity.model.errors import Corrupt, Temporary
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.bodies.references import insert_body
@@ -46,13 +46,14 @@ class Keeping:
         for _ in range(LIVES):
             store = self._machine.boot()
             self._audit(store)
+            if not self.faults:
+                self._machine.disk.fail_after(self._chance.randint(1, 200))
+                for _ in range(SESSIONS):
+                    self._send(store)
+                self._machine.run(0.5)
+            self._machine.switch_off()
             if self.faults:
                 break
-            self._machine.disk.fail_after(self._chance.randint(1, 200))
-            for _ in range(SESSIONS):
-                self._send(store)
-            self._machine.run(0.5)
-            self._machine.switch_off()
         return self.faults
 
     def _send(self, store: Store) -> None:
@@ -63,7 +64,7 @@ class Keeping:
         try:
             draft = store.bodies.draft()
             draft.write(content)
-        except OSError:
+        except (OSError, Temporary):
             return
         if self._chance.random() < 0.7:
             answer = store.keep(draft, head, _index)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -34,13 +33,12 @@ from mpcontinuity.routing.health import Gate, Observation, State, gate
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
-T = TypeVar("T")
-
 RUN = 30 * MINUTE  # a longer run of the flush is judged in parts
 REFUSED_AGAIN = HOUR  # a refused row is not due within its run
 _PLANNED = 5000  # rows known in memory
 _STORE_AGAIN = 5.0  # seconds, after a failure of the store
 _SUSPICION_AGAIN = 5.0
+_SOONEST = 0.05
 
 _log = Logger()
 
@@ -119,7 +117,8 @@ class Flush:
         except Stopping:
             pass
         except Exception:
-            _log.failure("{message}: redelivery will be tried again", message="redelivery", domain=self.domain.name)
+            _log.failure("redelivery to {domain} failed and begins anew", domain=self.domain.name)
+            self._new = True
             self._wake_in(_STORE_AGAIN)
         finally:
             self._looking = False
@@ -129,9 +128,7 @@ class Flush:
         """Begins as many messages as the pace allows."""
         while self._may_send():
             if self._recovering:
-                self._recovering = False
-                await self._in_steps(due.make_due, due.STEP)
-                self._order.clear()
+                await self._make_all_due()
             if self._new:
                 await self._read_again()
             room = (1 if self._pausing.reason else self._ramp.width) - len(self.active)
@@ -147,6 +144,15 @@ class Flush:
                     await self._nothing_left()
                 return
             await self._begin(rows)
+
+    async def _make_all_due(self) -> None:
+        self._recovering = False
+        try:
+            await self._in_steps(due.make_due, due.STEP)
+        except BaseException:
+            self._recovering = True
+            raise
+        self._order.clear()
 
     def _may_send(self) -> bool:
         if self._stopping or self.domain.mode(self._now()) == "enabled":
@@ -210,7 +216,7 @@ class Flush:
         self._all_planned = False
         self._place = due.START
         if at is not None:
-            self._wake_in(max((at - self._now()) / SECOND, 0.01))
+            self._wake_in(max((at - self._now()) / SECOND, _SOONEST))
 
     # One message
 
@@ -409,6 +415,6 @@ class Flush:
 
     def _maybe_stopped(self) -> None:
         if self._stopping and not self.active and not self._looking:
-            for stopped in self._stopped:
-                stopped.callback(None)
-            self._stopped.clear()
+            stopped, self._stopped = self._stopped, []
+            for each in stopped:
+                each.callback(None)

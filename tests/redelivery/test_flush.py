@@ -6,16 +6,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from mpcontinuity.accounts import domains
 from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.model.clock import DAY
+from mpcontinuity.model.errors import Full
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, IN_FLIGHT, OWED, RELEASED
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Outcome
-from mpcontinuity.queue import ledger, listing
+from mpcontinuity.queue import due, ledger, listing, owed
 from mpcontinuity.queue.owed import SENT, Parameters
 from mpcontinuity.routing.health import Observation, State
 from mpcontinuity.store.statement import Statement
@@ -401,6 +402,59 @@ def test_a_damaged_message_does_not_stop_the_others(world: World) -> None:
     world.home.comes_back()
     assert world.books.states(*rows) == [OWED, DELIVERED]
     assert "checksum" in world.books.row(rows[0]).last_text
+
+
+def test_a_reply_is_recorded_though_the_store_fails_for_a_while(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.flows()
+    run, store = world.books.store.run, world.books.store
+    full = True
+
+    def fails(work: Any, **more: Any) -> Deferred[Any]:
+        if full and getattr(work, "func", None) is owed.finish:
+            return fail(Full("no room on the disk"))
+        return run(work, **more)
+
+    monkeypatch.setattr(store, "run", fails)
+    (row,) = world.redirect("anna")
+    world.wait(60)
+    assert world.books.state(row) == IN_FLIGHT
+    full = False
+    world.wait(6)
+    assert world.books.state(row) == DELIVERED
+    assert len(world.home.taken) == 1
+
+
+@pytest.mark.parametrize("failing", [owed.claim, due.make_due, owed.in_flight])
+def test_a_failing_store_delays_the_flush_and_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, failing: object
+) -> None:
+    rows = outage(world, "anna", "bert")
+    run, store = world.books.store.run, world.books.store
+    full = True
+
+    def fails(work: Any, **more: Any) -> Deferred[Any]:
+        if full and getattr(getattr(work, "func", None), "func", getattr(work, "func", None)) is failing:
+            return fail(Full("no room on the disk"))
+        return run(work, **more)
+
+    monkeypatch.setattr(store, "run", fails)
+    world.flows()
+    world.home.comes_back()
+    world.wait(60)
+    assert world.home.taken == []
+    full = False
+    world.wait(300)
+    assert world.books.states(*rows) == [DELIVERED, DELIVERED]
+    assert len(world.home.taken) == 2
+
+
+def test_a_fault_of_ours_after_the_final_dot_is_a_doubt(world: World) -> None:
+    world.flows()
+    reply: Deferred[Outcome] = Deferred()
+    world.home.answers[""] = reply
+    (row,) = world.redirect("anna")
+    reply.errback(RuntimeError("a defect"))
+    assert world.books.state(row) == IN_DOUBT
 
 
 def test_a_stop_claims_nothing_new_and_waits_for_the_reply(world: World) -> None:

@@ -1,0 +1,142 @@
+"""Our server on a temporary folder, with the users of the load generator, as twistd runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.accounts import domains
+from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.accounts.users import add_user
+from mpcontinuity.model import settings
+from mpcontinuity.model.address import parse
+from mpcontinuity.model.clock import SystemClock
+from mpcontinuity.model.randomness import SystemRandomness
+from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.store.disk import RealDisk
+from mpcontinuity.store.runner import Inline
+from mpcontinuity.store.store import Store, open_store
+from mpcontinuity.store.transaction import Transaction
+
+DOMAIN, PASSWORD = "bench.test", "benchpw"
+USERS = [f"u{number:04}@{DOMAIN}" for number in range(2100)] + [f"a{number:04}@{DOMAIN}" for number in range(20)]
+ROOT = Path(__file__).resolve().parents[2]
+
+# The home server is declared out, so that mail is redirected without asking: what an outage is.
+CONFIG = """
+data_dir = "data"
+[tls]
+plaintext_login_networks = ["127.0.0.0/8"]
+[listen]
+smtp = ["tcp:{smtp}:interface=127.0.0.1"]
+imap = ["tcp:{imap}:interface=127.0.0.1"]
+submission = []
+submissions = []
+imaps = []
+pop3 = []
+pop3s = []
+web = []
+metrics = []
+[limits]
+connections_per_host = 20000
+trusted_networks = ["127.0.0.0/8"]
+"""
+
+
+class Server:
+    """Started in ``folder``; ``stop`` ends it. ``command`` stands before twistd (a profiler)."""
+
+    def __init__(self, folder: Path, *, smtp: int, imap: int, command: tuple[str, ...] = ()) -> None:
+        self.smtp, self.imap = smtp, imap
+        config = folder / "mpcontinuity.toml"
+        config.write_text(CONFIG.format(smtp=smtp, imap=imap))
+        if not (folder / "data").exists():
+            _fill(folder / "data")
+        self._log = (folder / "log").open("ab")
+        twistd = [str(ROOT / ".venv/bin/twistd"), "-n", "--pidfile=", "mpcontinuity", "--config", str(config)]
+        self.process = subprocess.Popen([*command, *twistd], cwd=ROOT, stdout=self._log, stderr=self._log)
+        for port in (imap, smtp):
+            self._wait_for(port, folder)
+
+    @property
+    def target(self) -> str:
+        """For the load generator's --target."""
+        return f"mpcontinuity:smtp={self.smtp},imap={self.imap},pid={self.process.pid}"
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(15)
+        self._log.close()
+
+    def _wait_for(self, port: int, folder: Path) -> None:
+        until = time.monotonic() + 20
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        self.stop()
+        raise SystemExit(f"our server does not listen on port {port}:\n{(folder / 'log').read_text()[-2000:]}")
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _fill(folder: Path) -> None:
+    """Domain and users, all with one hash of the one password: made without the server, in a few transactions."""
+    os.umask(0o077)
+    store = open_inline(folder)
+    domain = do(
+        store, partial(domains.add, name=DOMAIN, settings=DomainSettings(home=("127.0.0.1:9",), mode="enabled"))
+    )
+    hashed = Passwords("argon2").hash(PASSWORD)
+
+    def add(tx: Transaction, addresses: list[str]) -> None:
+        for address in addresses:
+            add_user(tx, domain=domain.id, address=parse(address), password_hash=hashed)
+
+    for begin in range(0, len(USERS), 100):
+        do(store, partial(add, addresses=USERS[begin : begin + 100]))
+    result(store.close())
+
+
+def open_inline(folder: Path) -> Store:
+    """A store whose Deferreds have fired when they are given."""
+    return open_store(
+        folder,
+        settings.Store(),
+        clock=SystemClock(),
+        randomness=SystemRandomness(),
+        runner=Inline(),
+        disk=RealDisk(),
+        reactor_call=lambda call, *arguments: call(*arguments),
+    )
+
+
+def do(store: Store, work: Any) -> Any:
+    return result(store.run(work))
+
+
+def result(awaitable: Any) -> Any:
+    deferred = awaitable if isinstance(awaitable, Deferred) else Deferred.fromCoroutine(awaitable)
+    results: list[Any] = []
+    failures: list[Any] = []
+    deferred.addCallbacks(results.append, failures.append)
+    if failures:
+        failures[0].raiseException()
+    return results[0]

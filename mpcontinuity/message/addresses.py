@@ -15,11 +15,11 @@ _SIMPLE = re.compile(
     rb'[ \t]*(?:(?:"([ !#-\[\]-~]*)"[ \t]*|((?:%b|[ ])*))<(%b+)@([A-Za-z0-9._-]+)>|(%b+)@([A-Za-z0-9._-]+))'
     rb"[ \t]*(?:,|\Z)" % (_ATOM, _ATOM, _ATOM)
 )
-_TOKEN = re.compile(
-    rb'(?P<blank>[\s]+)|"(?P<quoted>(?:[^"\\]|\\[\s\S])*)"?|(?P<literal>\[[^\]]*\]?)|(?P<special>[<>@,;:()])'
-    rb'|(?P<atom>[^\s"\[<>@,;:()]+)'
-)
-_IN_COMMENT = re.compile(rb"[()]|\\[\s\S]")
+# A run of blanks, a quoted string, a domain literal, a comment up to the next parenthesis, one that separates, an atom.
+_TOKEN = re.compile(rb'\s+|"(?:[^"\\]|\\[\s\S])*"?|\[[^\]]*\]?|\((?:[^()\\]|\\[\s\S])*\)?|[<>@,;:)]|[^\s"\[<>@,;:()]+')
+_QUOTE, _OPEN, _CLOSE = b'"()'
+_BLANKS = frozenset(b" \t\r\n\f\v")
+_SEPARATORS = frozenset(b"<>@,;:")
 _ESCAPE = re.compile(rb"\\([\s\S])")
 _CACHED: Final = 256  # octets: addresses that come again and again are short
 
@@ -61,7 +61,7 @@ def _structure(value: bytes) -> bytes:
             found = [b"(%b %b %b %b)" % tuple(map(nstring, mailbox)) for mailbox in _Parser().parse(value)]
             break
         quoted, phrase, local, host, bare_local, bare_host = match.groups()
-        name = quoted or (phrase and phrase.strip())
+        name = (quoted or phrase or b"").strip()
         shown = b'"%b"' % name if name else NIL
         found.append(b'(%b NIL "%b" "%b")' % (shown, local or bare_local, host or bare_host))
         position = match.end()
@@ -84,36 +84,36 @@ class _Parser:
         self._address: list[bytes] | None = None  # within `<…>`
         self._host_at = -1  # index of the last @ in what will be the address
         self._closed = False  # `>` was read
-        self._comment: bytes | None = None
+        self._comment: list[bytes] = []  # parentheses included
 
     def parse(self, value: bytes) -> list[Mailbox]:
-        position = 0
-        while match := _TOKEN.match(value, position):
-            position = match.end()
-            kind, token = match.lastgroup, match[match.lastindex or 0]
-            if kind == "special":
-                if token == b"(":
-                    position = self._read_comment(value, position)
-                else:
-                    self._special(token)
-            elif kind == "blank":
+        depth = 0  # of comments within each other
+        for token in _TOKEN.findall(value):
+            first = token[0]
+            if depth or first == _OPEN:
+                depth = self._in_comment(token, depth)
+            elif first in _SEPARATORS:
+                self._special(token)
+            elif first in _BLANKS:
                 if self._address is None and self._words:
                     self._words.append(b" ")
+            elif first == _QUOTE:
+                self._word(_ESCAPE.sub(rb"\1", token[1:].removesuffix(b'"')))
             else:
-                self._word(_ESCAPE.sub(rb"\1", token) if kind == "quoted" else token)
+                self._word(token)
         self._end()
         if self._in_group:
             self._found.append(_GROUP_END)
         return self._found
 
-    def _read_comment(self, value: bytes, start: int) -> int:
-        depth, position = 1, start
-        while depth and (match := _IN_COMMENT.search(value, position)):
-            position = match.end()
-            depth += {b"(": 1, b")": -1}.get(match[0], 0)
-        stop = position - 1 if not depth else len(value)
-        self._comment = _ESCAPE.sub(rb"\1", value[start:stop]).strip()
-        return position if not depth else len(value)
+    def _in_comment(self, token: bytes, depth: int) -> int:
+        """The depth behind the token. Only the last comment of a mailbox counts."""
+        if not depth:
+            self._comment.clear()
+        self._comment.append(token)
+        if token[0] == _OPEN:
+            return depth + (token[-1] != _CLOSE or token.endswith(b"\\)"))
+        return depth - (token[0] == _CLOSE)
 
     def _special(self, token: bytes) -> None:
         within = self._address is not None and not self._closed
@@ -150,9 +150,11 @@ class _Parser:
         """What was gathered is one mailbox, if it is anything."""
         words, address = self._words, self._address
         if address is None:
-            name, address = self._comment, words
+            name, address = b"", words
         else:
-            name = b"".join(words).strip() or self._comment
+            name = b"".join(words).strip()
+        if not name and self._comment:  # `a@b (Name)`: how names were given once
+            name = _ESCAPE.sub(rb"\1", b"".join(self._comment)[1:].removesuffix(b")")).strip()
         route = None
         split = self._host_at if self._host_at >= 0 else len(address)
         local, host = address[:split], address[split + 1 :]

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from mpcontinuity.message import encodedwords
 from mpcontinuity.message.charset import decode
 from mpcontinuity.message.fields import unfold
 
@@ -42,10 +43,6 @@ class ContentType(NamedTuple):
             return found[name]
         extended = found.get(name + b"*", b"")
         return unquote_to_bytes(extended.split(b"'", 2)[-1])
-
-    def text(self, name: bytes) -> str:
-        """Decoded to text; empty if there is none."""
-        return _text(dict(self.parameters), name)
 
 
 PLAIN: Final = ContentType(b"text", b"plain", ((b"charset", b"us-ascii"),), (b"text", b"plain"))  # RFC 2045 §5.2
@@ -116,10 +113,10 @@ def _escape(match: re.Match[bytes]) -> bytes:
     return b"%%%02X" % ord(match[0])
 
 
-def _text(found: dict[bytes, bytes], name: bytes) -> str:
-    if name + b"*" in found:
-        charset, quote, rest = found[name + b"*"].partition(b"'")
-        return decode(
-            unquote_to_bytes(rest.partition(b"'")[2] if quote else charset), charset.decode("latin-1") if quote else ""
-        )
-    return decode(found.get(name, b""))
+def text(parameter: tuple[bytes, bytes]) -> str:
+    """The value of one of ``Parameters``, decoded."""
+    name, value = parameter
+    if not name.endswith(b"*"):
+        return encodedwords.text(value)  # not allowed there (RFC 2047 §5), and yet common
+    charset, _, rest = value.partition(b"'")
+    return decode(unquote_to_bytes(rest.partition(b"'")[2]), charset.decode("latin-1"))

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Iterable
 from typing import Final
 
 # What is read of one header block. Offsets and sizes stay exact beyond it; only fields there are not looked at.
-MAX_HEADER: Final = 256 * 1024
+MAX_HEADER: Final = 128 * 1024
 
 # A name, blanks that RFC 822 allowed before the colon, then the value with the lines that are folded behind it.
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
 
+_HEADER_END = re.compile(rb"\n\r?\n")
+
 # The address fields that must occur once and sometimes do not: what all of them say is joined.
 _LISTS = frozenset((b"from", b"reply-to", b"to", b"cc", b"bcc"))
+
+
+def block(content: bytes | mmap.mmap, limit: int = MAX_HEADER) -> bytes:
+    """The header block at the beginning of a message, as much of it as is in the first ``limit`` octets."""
+    start = content[:limit]
+    if start.startswith((b"\n", b"\r\n")):
+        return b""
+    end = _HEADER_END.search(start)
+    return start[: end.end()] if end else start
 
 
 def read(header: bytes) -> list[tuple[bytes, bytes]]:

@@ -6,16 +6,11 @@ Case does not count, by Unicode's full case folding.
 from __future__ import annotations
 
 import binascii
-import re
 from collections.abc import Iterator
 
-from mpcontinuity.message import encodedwords, fields
+from mpcontinuity.message import contenttype, encodedwords, fields
 from mpcontinuity.message.charset import decode
 from mpcontinuity.message.structure import Content, Part, scan
-
-_HEADER_END = re.compile(rb"(?:\A|\n)\r?\n")
-_EXTENDED = re.compile(rb"([^\s;=*]+)(?:\*[0-9]*)*\*?=\"?([^\s;\"']*)'[^\s;']*'([^\s;\"]+)")
-_SOFT_BREAK = re.compile(rb"[ \t]*=?[ \t]*\Z")
 
 
 class Needle:
@@ -27,7 +22,7 @@ class Needle:
     def in_header(self, content: Content, field: str) -> bool:
         """Whether a field of that name, in ``content``'s own header, contains it. ``content`` may be a header block."""
         wanted = field.lower().encode("utf-8", "replace")
-        for name, value in fields.read(_header(content)):
+        for name, value in fields.read(fields.block(content)):
             if name.lower() == wanted and self._in(encodedwords.text(value)):
                 return True
         return False
@@ -38,12 +33,6 @@ class Needle:
 
     def _in(self, text: str) -> bool:
         return self._text in text.casefold()
-
-
-def _header(content: Content) -> bytes:
-    start = content[: fields.MAX_HEADER]
-    end = _HEADER_END.search(start)
-    return start[: end.end()] if end else start
 
 
 def _texts(data: Content, part: Part, headers: bool) -> Iterator[str]:
@@ -62,13 +51,8 @@ def _texts(data: Content, part: Part, headers: bool) -> Iterator[str]:
 def _header_texts(header: bytes) -> Iterator[str]:
     for name, value in fields.read(header):
         yield f"{decode(name)}: {encodedwords.text(value)}"
-        if b"''" in value or b"*" in value:  # names of files in the form of RFC 2231
-            for match in _EXTENDED.finditer(value):
-                yield decode(_unquoted(match[3]), match[2].decode("latin-1"))
-
-
-def _unquoted(value: bytes) -> bytes:
-    return binascii.a2b_qp(value.replace(b"=", b"=3D").replace(b"%", b"="))
+        if b"*" in value and name.lower().startswith(b"content-"):  # names of files in the form of RFC 2231
+            yield from map(contenttype.text, contenttype.parameters(fields.unfold(value)))
 
 
 def _decoded(body: bytes, part: Part) -> bytes:

@@ -15,6 +15,8 @@ from mpcontinuity.message.contenttype import PLAIN, RFC822, ContentType, content
 
 MAX_DEPTH: Final = 64  # of multiparts and messages within each other; what is deeper is not taken apart
 MAX_PARTS: Final = 10_000  # of one message; further boundary lines belong to the last part
+MAX_CANDIDATES: Final = 100_000  # lines that are looked at because they begin with `--`
+MAX_HEADERS: Final = 1 << 20  # octets of headers that are read in one message; parts beyond it count as text/plain
 MAX_BOUNDARY: Final = 1_000  # octets of a line that may be a boundary; RFC 2046 allows 70
 
 Content = bytes | mmap.mmap
@@ -64,6 +66,8 @@ class _Scanner:
         self._data = data
         self._size = len(data)
         self._count = 0  # of parts so far
+        self._unread = MAX_HEADERS
+        self._candidates = MAX_CANDIDATES
         self._open: dict[bytes, int] = {}  # boundary -> depth of its multipart, outermost first
         # The next line that begins with `--`: where it begins, where the line after it does, and its text. Nothing is
         # looked for while no boundary is open.
@@ -77,6 +81,10 @@ class _Scanner:
     def _next_dashes(self, start: int) -> None:
         """Finds the next line at or after ``start`` (where a line begins) that begins with ``--``."""
         data = self._data
+        self._candidates -= 1
+        if self._candidates < 0:
+            self._stop()
+            return
         if data[start : start + 2] == b"--":
             at = start
         else:
@@ -105,7 +113,7 @@ class _Scanner:
         part = Part(start, default)
         self._count += 1
         part.body = self._header_end(start)
-        part.fields = fields.index(self._data[start : min(part.body, start + fields.MAX_HEADER)])
+        part.fields = self._fields(start, part.body)
         given = part.fields.get(b"content-type")
         if given is not None:
             part.type = content_type(given) or PLAIN
@@ -118,8 +126,14 @@ class _Scanner:
             self._nested(part, depth)
         if not part.parts and part.message is None:
             self._skip_to_boundary()
-        part.end = max(part.body, self._content_end())
+        within = part.parts[-1] if part.parts else part.message
+        part.end = max(within.end if within else part.body, self._content_end())
         return part
+
+    def _fields(self, start: int, stop: int) -> dict[bytes, bytes]:
+        length = min(stop - start, fields.MAX_HEADER, self._unread)
+        self._unread -= length
+        return fields.index(self._data[start : start + length])
 
     def _header_end(self, start: int) -> int:
         """Where the body begins: behind the first blank line, or at an open boundary that comes before one."""

@@ -6,12 +6,13 @@ import re
 from typing import Final, NamedTuple
 
 from mpcontinuity.message import encodedwords, fields
+from mpcontinuity.message.fields import HeaderNames
 from mpcontinuity.message.structure import Content
 
 MAX_HEADER: Final = 64 * 1024  # what is looked at
 MAX_TEXT: Final = 1000  # characters of a member; what is longer is cut
 
-_HEADER_END = re.compile(rb"(?:\A|\n)\r?\n")
+_FIELDS = HeaderNames((b"subject", b"message-id", b"from", b"date"))
 _CONTROL = re.compile("[\x00-\x1f\x7f]+")  # PostgreSQL takes no NUL, a terminal none of them
 
 
@@ -26,9 +27,7 @@ class Summary(NamedTuple):
 
 def summarise(content_or_header: Content) -> Summary:
     """Reads at most the first 64 KiB. Never raises."""
-    start = content_or_header[:MAX_HEADER]
-    end = _HEADER_END.search(start)
-    found = fields.index(start[: end.end()] if end else start)
+    found = fields.index(_FIELDS.pick(fields.block(content_or_header, MAX_HEADER)))
     return Summary(*(_shown(found.get(name)) for name in (b"subject", b"message-id", b"from", b"date")))
 
 

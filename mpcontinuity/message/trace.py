@@ -19,6 +19,7 @@ _FIELD_END = re.compile(rb"\n(?=[^ \t])")
 _RECEIVED = re.compile(rb"received[ \t]*:", re.IGNORECASE)
 _RESULTS = re.compile(rb"authentication-results[ \t]*:", re.IGNORECASE)
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\[\s\S])*)"?|([^\s;()"]+)')
+_FIRST: Final = b"xXaArR"  # a glance at the first octet settles most fields
 _FOR = re.compile(rb"\sfor\s+<([^\r\n]*)>;")
 
 
@@ -106,11 +107,11 @@ class Untrusted:
     def finish(self) -> bytes:
         """What was still held back. The message ended within its header."""
         rest, self._held = self._held, b""
-        return self._passed(rest) if self._in_header else rest
+        return self._passed(rest) if rest and self._in_header else rest
 
     def _passed(self, field: bytes) -> bytes:
         """A field as it goes out. Judged by its first ``MAX_FIELD`` octets, also where more of it is there."""
-        if self._within:
+        if self._within or field[0] not in _FIRST:
             return field
         start = field[:15].lower()
         if start.startswith(b"x-mpcontinuity-"):

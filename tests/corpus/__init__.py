@@ -1,0 +1,1 @@
+"""Messages that real software sends, and messages that nobody should."""

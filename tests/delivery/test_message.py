@@ -1,0 +1,546 @@
+"""What becomes of a message: where it is afterwards, and what the client is told."""
+
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.delivery import answered, relay
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.errors import Full, Temporary
+from mpcontinuity.model.identifier import parse as parse_id
+from mpcontinuity.model.owed import IN_DOUBT
+from mpcontinuity.model.parameters import MailParameters
+from mpcontinuity.model.reply import Outcome, Reply, Stage
+from mpcontinuity.protocols.smtp.client import Offers
+from mpcontinuity.queue.ledger import report
+from mpcontinuity.routing.health import Gate
+from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.bodies.reconcile import reconcile
+from mpcontinuity.store.bodies.references import find, insert_body
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+from tests.delivery.conftest import CONTENT, Post
+from tests.delivery.homes import DOUBTFUL, accepted, failed, refused, temporary
+from tests.fakes.stores import open_memory_like_store, result
+
+OPT_IN = Statement("UPDATE account SET opt_in = 1 WHERE address = 'ann@example.org'")
+PACK = Statement("INSERT INTO pack (id, kind) VALUES (1, 'mail')")
+ANN, BOB, LIST = "ann@example.org", "bob@example.org", "list@example.org"
+
+
+def stored(post: Post, address: str) -> bytes:
+    ((body, _),) = post.inbox(address)
+    return result(post.store.bodies.read(result(post.store.read(lambda tx: find(tx, int(str(body)))))))  # type: ignore[arg-type]
+
+
+# Home takes it
+
+
+def test_what_home_takes_passes_through_and_is_archived_and_tracked(post: Post) -> None:
+    assert str(post.send(ANN)) == "250 2.0.0 fine"
+    ((head, content, recipients),) = post.home.received
+    assert recipients == [ANN]
+    assert head.startswith(b"X-MPContinuity-Id: ")
+    assert head.endswith(b"\r\n")
+    assert content.endswith(CONTENT)
+    assert content.startswith(b"Received: from client.example.net ([192.0.2.1])\r\n\tby mx.example.org")
+    assert b"for <ann@example.org>;" in content
+    assert (post.inbox(ANN), post.owed(), post.count("archive")) == ([], [], 1)
+    (row,) = post.track()
+    assert (row.status, row.continuity, row.outcome, row.code, row.subject) == (
+        "delivered",
+        False,
+        None,
+        250,
+        "Hello",
+    )
+    assert [(event.host, event.text) for event in row.events] == [("home.example:25", "2.0.0 fine")]
+
+
+def test_the_body_is_durable_before_home_gets_the_final_dot(post: Post) -> None:
+    bodies: list[int] = []
+    keep = post.store.bodies.keep
+    post.store.bodies.keep = lambda *args: keep(*args).addCallback(lambda body: bodies.append(body.id) or body)  # type: ignore[assignment, method-assign, func-returns-value]
+    post.home.before_dot = lambda: bodies.append(0)
+    assert post.send(ANN).code == 250
+    assert len(bodies) == 2
+    assert bodies[1] == 0
+
+
+def test_several_recipients_share_a_body_and_have_an_id_each(post: Post) -> None:
+    assert post.send(ANN, BOB).code == 250
+    ((head, content, _),) = post.home.received
+    assert head.count(b"X-MPContinuity-Id: ") == 2
+    assert b"\tfor <" not in content
+    assert (post.count("body"), post.count("archive"), len(post.track())) == (1, 1, 2)
+
+
+def test_retention_0_archives_nothing_and_tracks_all_the_same(post: Post) -> None:
+    post.set(retention_days=0)
+    assert post.send(ANN).code == 250
+    assert (post.count("archive"), len(post.track())) == (0, 1)
+    assert post.rows("SELECT keep_until FROM body") == [(post.store.clock.now() - 1_000_000,)]
+
+
+def test_who_opted_in_finds_a_copy_that_is_not_owed(post: Post) -> None:
+    post.set(mode="optional")
+    result(post.store.run(lambda tx: tx.run(OPT_IN)))
+    post.start()
+    assert post.send(ANN, BOB).code == 250
+    assert len(post.inbox(ANN)) == 1
+    assert (post.inbox(BOB), post.owed()) == ([], [])
+    assert post.rows("SELECT keep_until FROM body") == [(0,)]
+
+
+def test_relay_check_makes_a_pending_user_of_an_address_that_home_takes(post: Post) -> None:
+    post.set(relay_check=True)
+    assert post.send("new+tag@example.org").code == 250
+    rows = post.rows("SELECT address, status, source FROM account WHERE address LIKE 'new%'")
+    assert rows == [("new@example.org", "pending", "relay-check")]
+    post.home.way = Gate.SHUT
+    assert post.send("new@example.org").code == 250
+    assert len(post.inbox("new@example.org")) == 1
+
+
+def test_a_commit_that_fails_after_homes_250_is_still_a_250_and_is_made_good(post: Post, tmp_path: Path) -> None:
+    run = post.store.run
+
+    def fails(work: object, *, bulk: bool = False) -> Deferred[object]:
+        if getattr(getattr(work, "func", None), "__name__", "") == "commit":
+            raise Temporary("disk on fire")
+        return run(work, bulk=bulk)  # type: ignore[arg-type]
+
+    post.store.run = fails  # type: ignore[assignment, method-assign]
+    reply = post.send(ANN, BOB)
+    post.store.run = run  # type: ignore[method-assign]
+    assert reply.code == 250
+    assert post.delivery.unrecorded == 1
+    assert post.track() == []
+    result(post.delivery.stop())
+    result(post.store.close())
+    post.store = open_memory_like_store(tmp_path, clock=post.clock)
+    post.start()
+    assert result(reconcile(post.store, relay.repair)) == 1
+    assert [(row.recipient, row.status) for row in post.track()] == [(ANN, "delivered"), (BOB, "delivered")]
+    assert post.count("archive") == 1
+    result(post.delivery.stop())
+    result(post.store.close())
+
+
+def test_the_repair_gives_a_message_its_rows(post: Post) -> None:
+    def work(tx: Transaction) -> None:
+        tx.run(PACK)
+        body = Body(9, 1, 0, 40, 10, 0)
+        insert_body(tx, body, tx.now)
+        head = Head(id=9, time=tx.now, direction="inbound", reverse_path="eve@example.net", subject="Hello")
+        relay.repair(tx, head, body, {ANN: "relay", BOB: "relay"})
+
+    result(post.store.run(work))
+    assert post.rows("SELECT recipients, subject FROM archive") == [(f'["{ANN}","{BOB}"]', "Hello")]
+    assert [(row.recipient, row.status) for row in post.track()] == [(ANN, "delivered"), (BOB, "delivered")]
+    (keep_until,) = post.rows("SELECT keep_until FROM body")[0]
+    assert int(str(keep_until)) > post.clock.now()
+
+
+# Home refuses it
+
+
+def test_homes_refusal_of_the_message_goes_to_the_client_and_nothing_is_stored(post: Post) -> None:
+    post.home.answer = refused(Stage.MESSAGE, 554, "5.7.1")
+    assert str(post.send(ANN, BOB)) == "554 5.7.1 no"
+    assert (post.count("body"), post.count("archive"), post.owed(), post.inbox(ANN)) == (0, 0, [], [])
+    assert [(row.recipient, row.status, row.code) for row in post.track()] == [
+        (ANN, "rejected", 554),
+        (BOB, "rejected", 554),
+    ]
+
+
+# Home does not serve
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        temporary(Stage.DATA),
+        temporary(Stage.MESSAGE),
+        failed(Stage.DATA, "connection lost"),
+        temporary(Stage.MESSAGE, 530, "5.7.0"),
+    ],
+)
+def test_a_message_that_home_takes_not_is_in_inbox_at_once_and_owed(post: Post, outcome: Outcome) -> None:
+    post.home.answer = outcome
+    assert post.send(ANN).code == 250
+    assert stored(post, ANN).startswith(b"Return-Path: <eve@example.net>\r\nReceived: ")
+    assert stored(post, ANN).endswith(CONTENT)
+    assert post.owed() == [(ANN, 1, "owed")]
+    assert post.count("archive") == 1
+    (row,) = post.track()
+    assert (row.status, row.continuity, row.outcome, row.code) == ("deferred", True, "owed", 444)
+    assert [event.host for event in row.events] == ["home.example:25", "continuityservice"]
+    assert row.events[-1].code == 444
+    assert row.events[-1].text.startswith("Redirect because: home.example:25 at ")
+    assert post.rows("SELECT keep_until FROM body") == [(0,)]
+
+
+def test_redirected_without_asking_says_why(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    assert post.send(ANN).code == 250
+    (row,) = post.track()
+    assert row.text == "Redirect because: the home server is away: it does not answer"
+    assert len(post.inbox(ANN)) == 1
+    assert post.home.transactions == []
+
+
+def test_the_id_that_home_was_shown_is_that_of_the_owed_row(post: Post) -> None:
+    post.home.answer = temporary(Stage.MESSAGE)
+    assert post.send(ANN).code == 250
+    shown = post.home.received[0][0].removeprefix(b"X-MPContinuity-Id: ").strip().decode()
+    assert post.rows("SELECT id FROM owed") == [(parse_id(shown),)]
+
+
+def test_two_addresses_of_one_user_are_one_entry_and_two_owed_rows(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    assert post.send(ANN, "ann+news@example.org", BOB).code == 250
+    assert (len(post.inbox(ANN)), len(post.inbox(BOB))) == (1, 1)
+    assert [row[0] for row in post.owed()] == [ANN, "ann+news@example.org", BOB]
+    domain = int(str(post.rows("SELECT id FROM domain")[0][0]))
+    rows = result(post.store.read(lambda tx: report(tx, domain)))
+    assert sum(row.taken_in for row in rows if row.user != "total") == 3
+
+
+def test_an_unregistered_recipient_beside_a_registered_one_is_owed_without_a_mailbox(post: Post) -> None:
+    post.home.answer = temporary(Stage.MESSAGE)
+    assert post.send(ANN, LIST).code == 250
+    assert post.owed() == [(ANN, 1, "owed"), (LIST, 0, "owed")]
+
+
+@pytest.mark.parametrize("outcome", [temporary(Stage.MESSAGE), failed(Stage.DATA), DOUBTFUL])
+def test_without_a_registered_recipient_the_sender_tries_again(post: Post, outcome: Outcome) -> None:
+    post.home.answer = outcome
+    assert str(post.send(LIST)).startswith("451 4.4.1")
+    assert (post.count("body"), post.owed(), post.count("archive")) == (0, [], 0)
+
+
+def test_continuity_off_gives_homes_4xx_to_the_client(post: Post) -> None:
+    post.set(continuity=False)
+    post.home.answer = temporary(Stage.MESSAGE, 452, "4.3.1")
+    assert str(post.send(ANN)) == "452 4.3.1 not now"
+    assert post.owed() == []
+
+
+def test_postmaster_is_owed_where_home_is_away_and_archived_where_it_refuses(post: Post) -> None:
+    post.set(retention_days=0)
+    post.home.recipients["abuse@example.org"] = refused(Stage.RCPT)
+    assert post.send("abuse@example.org").code == 250
+    assert (post.count("archive"), post.owed()) == (1, [])
+    assert post.send("postmaster@mx.example.org").code == 250
+    assert (post.count("archive"), post.owed()) == (2, [])
+    post.home.way = Gate.SHUT
+    assert post.send("postmaster@example.org").code == 250
+    assert post.owed() == [("postmaster@example.org", 0, "owed")]
+    assert [row.status for row in post.track()] == ["delivered", "delivered", "deferred"]
+
+
+def test_parameters_are_owed_as_they_were_given(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    incoming = post.begin(parameters=MailParameters(body="8BITMIME", size=7))
+    post.rcpt(incoming, ANN)
+    assert result(post.data(incoming)).code == 250
+    ((parameters,),) = post.rows("SELECT parameters FROM owed")
+    assert "8BITMIME" in str(parameters)
+
+
+# No reply to the message
+
+
+def test_no_reply_is_a_redirect_in_doubt_that_a_late_250_ends_as_delivered(post: Post) -> None:
+    post.home.answer, post.home.late = DOUBTFUL, Deferred()
+    assert post.send(ANN, BOB).code == 250
+    assert [row[2] for row in post.owed()] == [IN_DOUBT, IN_DOUBT]
+    (lease,) = post.rows("SELECT min(lease_until) FROM owed")[0]
+    assert int(str(lease)) > post.clock.now() + 590_000_000
+    post.home.late.callback(accepted(Stage.MESSAGE))
+    assert [row[2] for row in post.owed()] == ["delivered", "delivered"]
+    assert {row.outcome for row in post.track()} == {"delivered"}
+    assert {row.status for row in post.track()} == {"deferred"}
+    assert len(post.inbox(ANN)) == 1
+
+
+@pytest.mark.parametrize(
+    ("late", "state"),
+    [
+        (refused(Stage.MESSAGE, 554, "5.7.1"), "failed"),
+        (temporary(Stage.MESSAGE), "owed"),
+        (DOUBTFUL, IN_DOUBT),
+    ],
+)
+def test_other_late_replies_end_the_row_or_leave_it(post: Post, late: Outcome, state: str) -> None:
+    post.home.answer, post.home.late = DOUBTFUL, Deferred()
+    assert post.send(ANN).code == 250
+    post.home.late.callback(late)
+    assert [row[2] for row in post.owed()] == [state]
+    assert post.rows("SELECT token FROM owed") == [(0,)]
+
+
+def test_a_lost_connection_leaves_the_row_in_doubt_for_ten_minutes(post: Post) -> None:
+    post.home.answer = DOUBTFUL
+    assert post.send(ANN).code == 250
+    ((state, token, next_attempt),) = post.rows("SELECT state, token, next_attempt FROM owed")
+    assert (state, token) == (IN_DOUBT, 0)
+    assert int(str(next_attempt)) >= post.clock.now() + 598_000_000
+
+
+def test_a_late_250_for_a_message_that_the_client_was_told_to_send_again_answers_the_repeat(post: Post) -> None:
+    post.home.answer, post.home.late = DOUBTFUL, Deferred()
+    assert post.send(LIST).code == 451
+    post.home.late.callback(accepted(Stage.MESSAGE))
+    assert post.send(LIST).code == 250
+    assert len(post.home.received) == 1
+    assert post.count("archive") == 1
+
+
+def test_a_stop_ends_the_wait_and_the_message_is_in_doubt(post: Post) -> None:
+    answer: Deferred[Outcome] = Deferred()
+    post.home.answer = answer
+    incoming = post.begin()
+    post.rcpt(incoming, ANN)
+    reply = post.data(incoming)
+    assert not reply.called
+    post.delivery.hurry.begin()
+    assert result(reply).code == 250
+    assert [row[2] for row in post.owed()] == [IN_DOUBT]
+    answer.callback(accepted(Stage.MESSAGE))
+    assert [row[2] for row in post.owed()] == ["delivered"]
+
+
+def test_a_fault_of_ours_while_home_gets_the_message_is_a_doubt(post: Post) -> None:
+    post.home.answer = Deferred()
+    incoming = post.begin()
+    post.rcpt(incoming, ANN)
+    reply = post.data(incoming)
+    post.home.answer.errback(ValueError("bug"))
+    assert result(reply).code == 250
+    assert [row[2] for row in post.owed()] == [IN_DOUBT]
+
+
+# The same message again
+
+
+def vanish(post: Post, *recipients: str) -> None:
+    """Sends, and is gone before the answer was read."""
+    incoming = post.begin()
+    for recipient in recipients:
+        post.rcpt(incoming, recipient)
+    assert result(post.data(incoming)).code == 250
+    incoming.lost()
+
+
+@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_client_that_vanished_and_sends_again_makes_no_second_copy(post: Post, away: bool, restarted: bool) -> None:
+    post.home.way = Gate.SHUT if away else Gate.OPEN
+    vanish(post, ANN)
+    if restarted:
+        post.start()
+    assert post.send(ANN).code == 250
+    assert post.count("body") == 1
+    assert len(post.home.received) == (0 if away else 1)
+    assert len(post.inbox(ANN)) == (1 if away else 0)
+    assert len(post.track()) == 1
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_only_the_recipients_that_are_new_are_treated(post: Post, away: bool) -> None:
+    post.home.way = Gate.SHUT if away else Gate.OPEN
+    vanish(post, ANN)
+    assert post.send(ANN, BOB).code == 250
+    if away:
+        assert (len(post.inbox(ANN)), len(post.inbox(BOB))) == (1, 1)
+        assert [row[0] for row in post.owed()] == [ANN, BOB]
+    else:
+        assert [recipients for _, _, recipients in post.home.received] == [[ANN], [BOB]]
+    assert sorted(row.recipient for row in post.track()) == [ANN, BOB]
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_client_that_goes_on_may_send_the_very_same_message_again(post: Post, away: bool) -> None:
+    post.home.way = Gate.SHUT if away else Gate.OPEN
+    for _ in range(2):
+        assert post.send(ANN).code == 250
+    assert post.count("body") == 2
+    assert len(post.track()) == 2
+    assert post.count("answered") == 0
+
+
+def test_the_memory_of_an_answer_ends_after_a_day(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    vanish(post, ANN)
+    post.clock.advance(86400 + 1)
+    assert post.send(ANN).code == 250
+    assert len(post.inbox(ANN)) == 2
+    assert answered.REMEMBERED == 86400 * 1_000_000
+
+
+def test_another_sender_recipient_or_content_is_another_message(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    vanish(post, ANN)
+    assert post.send(BOB).code == 250
+    assert post.send(ANN, sender="").code == 250
+    assert post.send(ANN, content=CONTENT + b"more\r\n").code == 250
+    assert (len(post.inbox(ANN)), len(post.inbox(BOB))) == (3, 1)
+
+
+def test_the_same_message_in_two_sessions_waits_for_the_first_ones_client(post: Post) -> None:
+    answer: Deferred[Outcome] = Deferred()
+    post.home.answer = answer
+    first, second = post.begin(), post.begin()
+    for incoming in (first, second):
+        post.rcpt(incoming, ANN)
+    first_reply, second_reply = post.data(first), post.data(second)
+    assert len(post.home.received) == 1
+    answer.callback(temporary(Stage.MESSAGE))
+    assert result(first_reply).code == 250
+    assert not second_reply.called
+    first.lost()
+    assert result(second_reply).code == 250
+    assert len(post.inbox(ANN)) == 1
+
+
+def test_the_same_message_in_two_sessions_is_two_where_both_clients_go_on(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    first, second = post.begin(), post.begin()
+    for incoming in (first, second):
+        post.rcpt(incoming, ANN)
+    assert result(post.data(first)).code == 250
+    second_reply = post.data(second)
+    assert not second_reply.called
+    first.went_on()
+    post.clock.advance(1)
+    assert result(second_reply).code == 250
+    assert len(post.inbox(ANN)) == 2
+
+
+def test_a_client_that_keeps_silent_after_the_answer_is_not_waited_for(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    first, second = post.begin(), post.begin()
+    for incoming in (first, second):
+        post.rcpt(incoming, ANN)
+    assert result(post.data(first)).code == 250
+    second_reply = post.data(second)
+    post.clock.advance(6)
+    assert result(second_reply).code == 250
+    assert len(post.inbox(ANN)) == 1
+
+
+def test_a_message_in_hand_elsewhere_for_long_is_sent_again_later(post: Post) -> None:
+    post.home.answer = Deferred()
+    first, second = post.begin(), post.begin()
+    for incoming in (first, second):
+        post.rcpt(incoming, ANN)
+    post.data(first)
+    second_reply = post.data(second)
+    post.clock.advance(61)
+    assert str(result(second_reply)).startswith("451 4.3.2")
+    post.home.answer.callback(accepted(Stage.MESSAGE))
+
+
+# Refused by us
+
+
+def test_a_loop_is_refused(post: Post) -> None:
+    ours = b"Received: from a ([192.0.2.9])\r\n\tby mx.example.org (mpcontinuity) with ESMTP id 0123456789abc"
+    thrice = (ours + b"\r\n\tfor <ann@example.org>; Mon, 1 Jan 2024 00:00:00 +0000\r\n") * 3
+    assert str(post.send(ANN, content=thrice + CONTENT)).startswith("554 5.4.6")
+    assert post.send(BOB, content=thrice + CONTENT).code == 250
+    many = b"Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\n" * 51
+    assert str(post.send(ANN, content=many + CONTENT)).startswith("554 5.4.6")
+
+
+def test_a_fault_of_the_data_refuses_the_message_for_all(post: Post) -> None:
+    incoming = post.begin()
+    post.rcpt(incoming, ANN)
+    incoming.begin()
+    assert result(incoming.end(Reply(550, "5.6.11", "bare LF"))).code == 550
+    assert [row.code for row in post.track()] == [550]
+    assert post.home.transactions[0].abandoned
+
+
+def test_fields_that_claim_to_be_ours_are_marked(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    assert post.send(ANN, content=b"X-MPContinuity-Id: forged\r\n" + CONTENT).code == 250
+    assert b"\r\nX-Untrusted-X-MPContinuity-Id: forged\r\n" in stored(post, ANN)
+
+
+def test_a_message_larger_than_homes_last_offer_is_refused_in_an_outage(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    post.home.offers = Offers(size=500)
+    assert str(post.send(ANN, content=CONTENT + b"x" * 600)).startswith("552 5.3.4")
+
+
+# The store fails
+
+
+def test_no_room_is_452_and_leaves_nothing(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise Full("nothing left")
+
+    incoming = post.begin()
+    post.rcpt(incoming, ANN)
+    monkeypatch.setattr(post.store.bodies, "draft", full)
+    assert str(incoming.begin()).startswith("452 4.3.1")
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_store_that_fails_is_452_and_the_message_can_be_sent_again(
+    post: Post, away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.home.way = Gate.SHUT if away else Gate.OPEN
+
+    def fails(*_: object, **__: object) -> Deferred[object]:
+        raise Temporary("disk on fire")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(post.store, "keep", fails)
+        patch.setattr(post.store.bodies, "keep", fails)
+        assert str(post.send(ANN)).startswith("452 4.3.1")
+    assert post.home.received == []
+    assert post.send(ANN).code == 250
+    assert post.count("archive") == 1
+
+
+def test_a_disk_that_fills_up_within_data_is_452(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    incoming = post.begin()
+    post.rcpt(incoming, ANN)
+    incoming.begin()
+    draft = incoming._draft
+    assert draft is not None
+
+    def full(data: bytes) -> None:
+        raise Full("nothing left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(draft), "write", lambda self, data: full(data))
+        incoming.write(CONTENT)
+    assert str(result(incoming.end(None))).startswith("452 4.3.1")
+    assert post.store.bodies._spool.held == 0
+
+
+def test_a_client_that_goes_within_data_leaves_nothing(post: Post) -> None:
+    incoming = post.begin()
+    post.rcpt(incoming, ANN)
+    incoming.begin()
+    incoming.write(CONTENT * 50_000)
+    incoming.abandon()
+    assert post.store.bodies._spool.held == 0
+    assert post.home.transactions[0].abandoned
+    assert (post.count("body"), post.track()) == (0, [])
+
+
+def test_a_large_message_goes_to_home_and_to_inbox_in_pieces(post: Post) -> None:
+    content = CONTENT + b"x" * 70 + b"\r\n" * 700_000
+    assert post.send(ANN, content=content).code == 250
+    assert post.home.received[0][1].endswith(content)
+    post.home.answer = temporary(Stage.MESSAGE)
+    assert post.send(ANN, content=content + b"again").code == 250
+    assert stored(post, ANN).endswith(content + b"again")

@@ -62,8 +62,15 @@ _NO_POLICY = Policy()
 _log = Logger()
 
 
+def begin(delivery: Delivery, client: Client, reverse_path: Address | None, parameters: MailParameters) -> Incoming:
+    """At MAIL. Raises Full where no message could be taken: better than after all recipients."""
+    delivery.store.bodies.draft().discard()
+    return Incoming(delivery, client, reverse_path, parameters)
+
+
 class Incoming:
-    """From MAIL to the reply to the message. One call at a time; after `end` or `abandon` it is of no further use.
+    """From MAIL to the reply to the message. One call at a time, `abandon` and `lost` excepted; no
+    further use after `abandon`.
 
     After `end` its owner says whether the client went on, which shows that it read the answer, or was lost.
     """

@@ -1,0 +1,92 @@
+"""A door on string transports: what a client says and what it reads."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from mpcontinuity.delivery.incoming import begin
+from mpcontinuity.inbound.factory import SmtpFactory
+from mpcontinuity.inbound.services import Services
+from mpcontinuity.inbound.session import Session
+from mpcontinuity.model.limits import ConnectionLimits
+from mpcontinuity.model.settings import Limits
+from tests.delivery.conftest import Post
+
+
+class Wire(StringTransport):
+    """Counts writes, knows TLS, and breaks as a socket does."""
+
+    def __init__(self, host: str = "192.0.2.7") -> None:
+        super().__init__(peerAddress=IPv4Address("TCP", host, 4711))
+        self.writes = 0
+        self.secured: object = None
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.writes += 1
+        super().write(data)
+
+    def startTLS(self, context: object) -> None:
+        self.secured = context
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+        self.loseConnection()
+
+
+class Door:
+    """A factory over a `Post`'s delivery."""
+
+    def __init__(
+        self, post: Post, *, connections: ConnectionLimits | None = None, limits: Limits | None = None
+    ) -> None:
+        self.post = post
+        self.connections = connections or ConnectionLimits(100, 10)
+        self.services = Services(
+            begin=partial(begin, post.delivery),
+            hostname="mx.example.org",
+            limits=limits or Limits(),
+            connections=self.connections,
+            identifiers=post.store.identifiers,
+            timer=post.clock,
+            tls=object(),
+        )
+        self.factory = SmtpFactory(self.services, post.delivery.hurry.begin)
+
+    def connect(self, host: str = "192.0.2.7") -> Connection:
+        session = self.factory.buildProtocol(None)
+        return Connection(session, Wire(host))
+
+
+class Connection:
+    def __init__(self, session: Session, wire: Wire) -> None:
+        self.session = session
+        self.wire = wire
+        session.makeConnection(wire)
+
+    def read(self) -> str:
+        """What came since the last time."""
+        data = self.wire.value()
+        self.wire.clear()
+        return data.decode("ascii")
+
+    def say(self, *lines: str) -> str:
+        """Sends lines in one piece; what is read then."""
+        self.send("".join(f"{line}\r\n" for line in lines).encode())
+        return self.read()
+
+    def send(self, data: bytes) -> None:
+        if not self.wire.disconnecting:
+            self.session.dataReceived(data)
+
+    def codes(self, *lines: str) -> list[str]:
+        """The codes of the replies to lines sent in one piece."""
+        return [line[:3] for line in self.say(*lines).splitlines() if line[3:4] == " "]
+
+    def vanish(self) -> None:
+        self.wire.connected = False
+        self.session.connectionLost(Failure(ConnectionError("gone")))

@@ -60,73 +60,23 @@ class Parts:
     def __init__(self, settings: Settings, reactor: Any) -> None:
         self._settings = settings
         self._reactor = reactor
-        clock, randomness = SystemClock(), SystemRandomness()
-        room = raise_file_limit(settings.limits)
+        self._clock, self._randomness = SystemClock(), SystemRandomness()
+        self._places: list[tuple[str, int]] = []
+        self._control_port: Any = None
+        self.gatekeeper = Gatekeeper(settings.limits, raise_file_limit(settings.limits))
         self.certificate = Certificate(settings.tls, reactor)
         self.store = open_store(
             Path(settings.data_dir),
             settings.store,
-            clock=clock,
-            randomness=randomness,
+            clock=self._clock,
+            randomness=self._randomness,
             runner=Threads(),
             disk=RealDisk(),
             reactor_call=reactor.callFromThread,
         )
-        self.gatekeeper = Gatekeeper(settings.limits, room)
         self.directory = Directory(self.store)
-        self.passwords = Passwords(settings.password.scheme)
-        self.login_workers = Workers(reactor, "login", threads=2, most=500)
-        self.control_workers = Workers(reactor, "control", threads=1, most=500)
-        self.login = Login(
-            self.store,
-            self.directory,
-            self.passwords,
-            failures=settings.limits.login_failures,
-            trusted=_networks(settings.limits.trusted_networks),
-            compute=self.login_workers,
-            sleep=partial(deferLater, reactor),
-            clock=clock,
-            randomness=randomness,
-        )
-        self.views = Views(self.store)
-        self.control = Control(
-            self.store, settings, self.passwords, self.control_workers, randomness, listening=self._listening
-        )
-        self._places: list[tuple[str, int]] = []
-        self._control_port: Any = None
-        self.homes = HomeServers(
-            Means(settings.hostname, settings.home, reactor, connector(reactor), securing()), clock
-        )
-        self.watch = Watch(self.store, self.directory, self.homes, settings.home, timer=reactor, randomness=randomness)
-        self.redelivery = Redelivery(
-            Flushing(self.store, reactor, randomness, settings.retry, settings.home.connections),
-            self.directory,
-            self.homes,
-        )
-        self.delivery = Delivery(
-            self.store,
-            self.directory,
-            self.homes,
-            hostname=settings.hostname,
-            limits=settings.limits,
-            timer=reactor,
-        )
-        self._smtp = SmtpFactory(
-            SmtpServices(
-                begin=partial(Incoming, self.delivery),
-                hostname=settings.hostname,
-                limits=settings.limits,
-                connections=self.gatekeeper,
-                identifiers=self.store.identifiers,
-                timer=reactor,
-                tls=self.certificate,
-            ),
-            self.delivery.hurry.begin,
-        )
-        self._imap: dict[str, Any] = {
-            "imap": self._imap_factory(implicit_tls=False),
-            "imaps": self._imap_factory(implicit_tls=True),
-        }
+        self._make_access()
+        self._make_delivery()
         self.housekeeping = Housekeeping(
             reactor,
             [
@@ -136,28 +86,78 @@ class Parts:
             ],
         )
 
-    def _imap_factory(self, *, implicit_tls: bool) -> ImapFactory:
+    def _make_access(self) -> None:
+        """What users and administrators come in by."""
+        settings, reactor = self._settings, self._reactor
+        passwords = Passwords(settings.password.scheme)
+        self.login_workers = Workers(reactor, "login", threads=2, most=500)
+        self.control_workers = Workers(reactor, "control", threads=1, most=500)
+        self.control = Control(
+            self.store, settings, passwords, self.control_workers, self._randomness, listening=self._listening
+        )
+        login = Login(
+            self.store,
+            self.directory,
+            passwords,
+            failures=settings.limits.login_failures,
+            trusted=_networks(settings.limits.trusted_networks),
+            compute=self.login_workers,
+            sleep=partial(deferLater, reactor),
+            clock=self._clock,
+            randomness=self._randomness,
+        )
         services = ImapServices(
             store=self.store,
             directory=self.directory,
-            login=self.login,
-            views=self.views,
+            login=login,
+            views=Views(self.store),
             limits=self.gatekeeper,
-            timer=self._reactor,
+            timer=reactor,
             tls=self.certificate,
-            hostname=self._settings.hostname,
-            message_size=self._settings.limits.message_size,
-            plaintext_login_networks=_networks(self._settings.tls.plaintext_login_networks),
+            hostname=settings.hostname,
+            message_size=settings.limits.message_size,
+            plaintext_login_networks=_networks(settings.tls.plaintext_login_networks),
         )
-        return ImapFactory(services, implicit_tls=implicit_tls)
+        self._imap = ImapFactory(services)
+        self._imaps = ImapFactory(services, implicit_tls=True)
+
+    def _make_delivery(self) -> None:
+        """What mail passes through."""
+        settings, reactor = self._settings, self._reactor
+        means = Means(settings.hostname, settings.home, reactor, connector(reactor), securing())
+        self.homes = HomeServers(means, self._clock)
+        self.watch = Watch(
+            self.store, self.directory, self.homes, settings.home, timer=reactor, randomness=self._randomness
+        )
+        flushing = Flushing(self.store, reactor, self._randomness, settings.retry, settings.home.connections)
+        self.redelivery = Redelivery(flushing, self.directory, self.homes)
+        self.delivery = Delivery(
+            self.store,
+            self.directory,
+            self.homes,
+            hostname=settings.hostname,
+            limits=settings.limits,
+            timer=reactor,
+        )
+        services = SmtpServices(
+            begin=partial(Incoming, self.delivery),
+            hostname=settings.hostname,
+            limits=settings.limits,
+            connections=self.gatekeeper,
+            identifiers=self.store.identifiers,
+            timer=reactor,
+            tls=self.certificate,
+        )
+        self._smtp = SmtpFactory(services, self.delivery.hurry.begin)
 
     def bind(self) -> None:
         """Listens everywhere, without accepting yet. Raises BadConfiguration."""
         certificate: Any = self.certificate
+        imaps: Any = self._imaps
         doors: dict[str, Any] = {
             "smtp": self._smtp,
-            "imap": self._imap["imap"],
-            "imaps": TLSMemoryBIOFactory(certificate, False, self._imap["imaps"], self._reactor),
+            "imap": self._imap,
+            "imaps": TLSMemoryBIOFactory(certificate, False, imaps, self._reactor),
         }
         listen = self._settings.listen
         for door, factory in doors.items():
@@ -182,8 +182,8 @@ class Parts:
         self.housekeeping.stop()
         self.certificate.stop()
         await self.gatekeeper.close()
-        for factory in self._imap.values():
-            factory.stop()
+        for imap in (self._imap, self._imaps):
+            imap.stop()
         if self._control_port is not None:
             await self._control_port.stopListening()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())

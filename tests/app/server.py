@@ -1,0 +1,120 @@
+"""A real ``twistd`` on a temporary folder, ports from 0, and the command line beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+BIN = Path(sys.executable).parent
+
+CONFIGURATION = """
+[listen]
+smtp = ["tcp:0:interface=127.0.0.1"]
+imap = ["tcp:0:interface=127.0.0.1"]
+imaps = ["tcp:0:interface=127.0.0.1"]
+submission = []
+submissions = []
+pop3 = []
+pop3s = []
+web = []
+metrics = []
+
+[home]
+connect_timeout = 1
+reply_timeout = 1
+message_timeout = 1
+probe_interval = 0.2
+
+[tls]
+plaintext_login_networks = ["127.0.0.0/8"]
+"""
+
+
+class Server:
+    """A context manager: started when it is entered, stopped with SIGTERM when it is left."""
+
+    def __init__(self, folder: Path, configuration: str = CONFIGURATION, *, command: tuple[str, ...] = ()) -> None:
+        self.folder = folder
+        self.config = folder / "mpcontinuity.toml"
+        self.config.write_text(configuration)
+        self.log = folder / "log"
+        self.ports: dict[str, int] = {}
+        self._command = command or (
+            str(BIN / "twistd"),
+            "--nodaemon",
+            "--pidfile=",
+            "mpcontinuity",
+            "--config",
+            str(self.config),
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            begin = log.tell()
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.folder)
+        self.wait_for(lambda: "mpcontinuity.app.service ready" in self.log.read_text()[begin:])
+        text = self.log.read_text()[begin:]
+        self.ports = {door: int(port) for door, port in re.findall(r"(\w+) listens at 127\.0\.0\.1:(\d+)", text)}
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """The exit status."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        return self.wait()
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def wait(self) -> int:
+        """For its end; the exit status."""
+        assert self._process is not None
+        return self._process.wait(timeout=12)
+
+    def wait_for(self, condition: Any, seconds: float = 10) -> None:
+        until = time.monotonic() + seconds
+        while not condition():
+            assert self._process is None or self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < until, self.log.read_text()
+            time.sleep(0.02)
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return command(*arguments, config=self.config, stdin=stdin)
+
+    def json(self, *arguments: str, stdin: str = "") -> Any:
+        done = self.run(*arguments, "--json", stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.stop()
+
+
+def command(*arguments: str, config: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """``mpcontinuity``, in a process of its own."""
+    given = ("--config", str(config)) if config is not None else ()
+    environment = {name: value for name, value in os.environ.items() if name != "MPCONTINUITY_CONFIG"}
+    return subprocess.run(
+        [str(BIN / "mpcontinuity"), *given, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )

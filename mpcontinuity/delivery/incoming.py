@@ -62,22 +62,18 @@ _NO_POLICY = Policy()
 _log = Logger()
 
 
-def begin(delivery: Delivery, client: Client, reverse_path: Address | None, parameters: MailParameters) -> Incoming:
-    """At MAIL. Raises Full where no message could be taken: better than after all recipients."""
-    delivery.store.bodies.draft().discard()
-    return Incoming(delivery, client, reverse_path, parameters)
-
-
 class Incoming:
     """From MAIL to the reply to the message. One call at a time, `abandon` and `lost` excepted; no
     further use after `abandon`.
 
     After `end` its owner says whether the client went on, which shows that it read the answer, or was lost.
+    The constructor raises Full where no message can be taken: better said at MAIL than after all recipients.
     """
 
     def __init__(
         self, delivery: Delivery, client: Client, reverse_path: Address | None, parameters: MailParameters
     ) -> None:
+        delivery.store.bodies.draft().discard()
         self._delivery = delivery
         self._store = delivery.store
         self._client = client

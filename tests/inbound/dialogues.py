@@ -8,7 +8,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from mpcontinuity.delivery.incoming import begin
+from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Services
 from mpcontinuity.inbound.session import Session
@@ -47,7 +47,7 @@ class Door:
         self.post = post
         self.connections = connections or ConnectionLimits(100, 10)
         self.services = Services(
-            begin=partial(begin, post.delivery),
+            begin=partial(Incoming, post.delivery),
             hostname="mx.example.org",
             limits=limits or Limits(),
             connections=self.connections,

@@ -60,7 +60,7 @@ class Connection(Protocol):
         self._counted = host
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
-        output = Output(self.transport)
+        output = Output(self.transport, self._heard)
         self._session = Session(
             self._services,
             self._engine,
@@ -80,7 +80,7 @@ class Connection(Protocol):
         session = self._session
         if session is None or self._engine.closed:
             return
-        self._silent_since = self._services.timer.seconds()
+        self._heard()
         self._engine.receive(data)
         if not self._working:
             self._working = True
@@ -115,7 +115,7 @@ class Connection(Protocol):
         try:
             while (event := self._engine.next_event()) is not None:
                 await self._handle(session, event)
-                self._silent_since = self._services.timer.seconds()
+                self._heard()
                 await session.flush()
                 if session.ending or self._stopping:
                     self._farewell(session)
@@ -169,6 +169,8 @@ class Connection(Protocol):
         except Damaged:
             self._engine.close()  # in the middle of a literal nothing else can be said
         except Exception:
+            if session.output.gone:  # the command has lost its mailbox under way
+                raise Gone from None
             _log.failure("session={session} {event} failed", session=session.name, event=type(event).__name__)
             return no("an error of the server, which its log tells of", b"SERVERBUG")
         return None
@@ -190,6 +192,9 @@ class Connection(Protocol):
         session.secure = True
 
     # --- time ---
+
+    def _heard(self) -> None:
+        self._silent_since = self._services.timer.seconds()
 
     def _alarmed(self) -> None:
         """Before login nothing prolongs what a stranger may take; then the alarm follows the last sign of life."""

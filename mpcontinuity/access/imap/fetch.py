@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.access.imap.sections import Part, Piece, Plan, compile_items
@@ -42,14 +43,16 @@ class Damaged(Exception):
 
 async def fetch(session: Session, asked: command.Fetch) -> Status:
     selection = session.selected
-    uids = selection.uids(asked.numbers, uid=asked.uid)
+    ranges = selection.sequences(asked.numbers, uid=asked.uid)
+    numbers = list(uidset.numbers(ranges))
+    uids = [uid for first, last in ranges for uid in selection.view.uids(first, last)]
     items = asked.items
     if asked.uid and Attribute.UID not in items:
         items = (Attribute.UID, *items)
     fetching = _Fetching(session, selection, compile_items(items, selection.flags_text))
     step = _RENDERED_ROWS if fetching.plan.rendered else _ROWS
     for begin in range(0, len(uids), step):
-        await fetching.step(uids[begin : begin + step])
+        await fetching.step(numbers[begin : begin + step], uids[begin : begin + step])
     session.transfer.fetched += fetching.answered
     if fetching.damaged:
         return no(f"{fetching.damaged} of the messages cannot be read: damaged on disk", b"CORRUPTION")
@@ -71,39 +74,69 @@ class _Fetching:
         self._store = session.services.store
         self._sees = plan.sees and not selection.read_only
 
-    async def step(self, uids: Sequence[int]) -> None:
+    async def step(self, numbers: Sequence[int], uids: Sequence[int]) -> None:
         plan = self.plan
-        found = await self._store.read(
-            partial(rows, mailbox=self._selection.mailbox, uids=uids, rendered=plan.rendered, body=plan.body)
-        )
-        self.missing += len(uids) - len(found)
-        if plan.sections:
-            await self._with_sections(found)
+        found = await self._rows(uids, rendered=plan.rendered, body=plan.body)
+        if len(found) != len(uids):  # some are expunged, and not yet told
+            self.missing += len(uids) - len(found)
+            number_of = dict(zip(uids, numbers, strict=True))
+            numbers = [number_of[row[0]] for row in found]
+        if not plan.sections:
+            template = b"* %d FETCH (" + plan.template + b")\r\n"
+            values = plan.values
+            await self._send(
+                template % (number, *[value(row) for value in values])
+                for number, row in zip(numbers, found, strict=True)
+            )
+            self.answered += len(found)
+            return
+        answers: list[_Answer] = [
+            (number, row, [locate(row) for locate in plan.sections]) for number, row in zip(numbers, found, strict=True)
+        ]
+        if plan.body:
+            await self._with_bodies(answers)
         else:
-            await self._join(found)
+            await self._headers(answers)
 
-    async def _join(self, found: Sequence[Row]) -> None:
-        """Answers from the index alone."""
-        attributes = self.plan.attributes
-        sequence = self._selection.view.sequence
-        lines = []
+    def _rows(self, uids: Sequence[int], *, rendered: bool, body: bool) -> Deferred[list[Row]]:
+        work = partial(rows, mailbox=self._selection.mailbox, uids=uids, rendered=rendered, body=body)
+        return self._store.read(work)
+
+    async def _send(self, lines: Iterable[bytes]) -> None:
+        """In pieces, each of them a turn of the reactor where the client reads slower than we write."""
+        piece = []
         size = 0
-        for row in found:
-            line = b"* %d FETCH (%s)\r\n" % (sequence(row[0]), b" ".join([show(row) for show in attributes]))
-            lines.append(line)
+        for line in lines:
+            piece.append(line)
             size += len(line)
             if size >= PIECE:
-                self._session.send(b"".join(lines))
+                self._session.send(b"".join(piece))
                 await self._session.flush()
-                lines.clear()
+                piece.clear()
                 size = 0
-        self._session.send(b"".join(lines))
+        self._session.send(b"".join(piece))
         await self._session.flush()
-        self.answered += len(found)
 
-    async def _with_sections(self, found: Sequence[Row]) -> None:
-        sequence = self._selection.view.sequence
-        answers = [(sequence(row[0]), row, [locate(row) for locate in self.plan.sections]) for row in found]
+    async def _headers(self, answers: Sequence[_Answer]) -> None:
+        """Of what is rendered. Headers too long for that are few, and read from the messages."""
+        lines = []
+        long = []
+        for number, row, parts in answers:
+            shown = [part for part in parts if isinstance(part, bytes)]
+            if len(shown) == len(parts):
+                lines.append(response.fetched(number, [*self._attributes(row, {}), *shown]))
+            else:
+                long.append((number, row, parts))
+        await self._send(lines)
+        self.answered += len(lines)
+        if long:
+            read = await self._rows([row[0] for _, row, _ in long], rendered=False, body=True)
+            bodies = {row[0]: row[6] for row in read}
+            await self._with_bodies(
+                [(number, (*row[:6], bodies[row[0]]), parts) for number, row, parts in long if row[0] in bodies]
+            )
+
+    async def _with_bodies(self, answers: Sequence[_Answer]) -> None:
         for batch in _batches(answers):
             _, row, parts = batch[0]
             if len(batch) == 1 and row[4] > _WHOLE and _needs_body(parts):
@@ -125,22 +158,15 @@ class _Fetching:
             else:
                 whole.append((answer, content))
         flags = await self._see([answer[1] for answer, _ in whole])
-        size = 0
-        for (sequence, row, parts), content in whole:
-            line = response.fetched(
-                sequence, [*self._attributes(row, flags), *(_shown(part, content) for part in parts)]
-            )
-            self._session.send(line)
-            size += len(line)
-            if size >= PIECE:
-                await self._session.flush()
-                size = 0
-        await self._session.flush()
+        await self._send(
+            response.fetched(number, [*self._attributes(row, flags), *(_shown(part, content) for part in parts)])
+            for (number, row, parts), content in whole
+        )
         self.answered += len(whole)
 
     async def _stream(self, answer: _Answer) -> None:
         """One large message, or parts of it. Raises Damaged once it is too late for another answer."""
-        sequence, row, parts = answer
+        number, row, parts = answer
         session = self._session
         content = self._store.bodies.content(_body(row))
         pieces = [part for part in parts if isinstance(part, Piece)]
@@ -151,10 +177,10 @@ class _Fetching:
         except Corrupt as error:
             self._report(error)
             return
-        session.send(b"* %d FETCH (%s" % (sequence, b" ".join(self._attributes(row, flags))))
+        session.send(b"* %d FETCH (%s" % (number, b" ".join(self._attributes(row, flags))))
         try:
-            for number, part in enumerate(parts):
-                session.send(b" " if number or self.plan.attributes or flags else b"")
+            for place, part in enumerate(parts):
+                session.send(b" " if place or self.plan.values or flags else b"")
                 if isinstance(part, bytes):
                     session.send(part)
                     continue
@@ -182,11 +208,10 @@ class _Fetching:
     def _attributes(self, row: Row, flags: dict[int, int]) -> list[bytes]:
         """With the flags as they are now, which are told unasked where \\Seen was added."""
         mask = flags.get(row[0])
-        if mask is None:
-            return [show(row) for show in self.plan.attributes]
-        row = (row[0], mask, *row[2:])
-        shown = [show(row) for show in self.plan.attributes]
-        if not self.plan.flags:
+        if mask is not None:
+            row = (row[0], mask, *row[2:])
+        shown = [self.plan.attributes(row)] if self.plan.values else []
+        if mask is not None and not self.plan.flags:
             shown.append(self._selection.flags_text(mask))
         return shown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -19,12 +20,18 @@ class Output:
     session holds one piece and the transport's buffer, and every piece of a long answer is a turn of the reactor of
     its own, with other sessions between."""
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: Any, progressed: Callable[[], None]) -> None:
+        """``progressed`` is called when the client has read some."""
         self._transport = transport
+        self._progressed = progressed
         self._full = False
         self._lost = False
         self._waiting: list[Deferred[None]] = []
         transport.registerProducer(self, True)
+
+    @property
+    def gone(self) -> bool:
+        return self._lost
 
     @property
     def full(self) -> bool:
@@ -61,6 +68,7 @@ class Output:
 
     def resumeProducing(self) -> None:  # noqa: N802
         self._full = False
+        self._progressed()
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 
 from mpcontinuity.mailbox.read import Row
 from mpcontinuity.message import rendered
@@ -49,37 +50,47 @@ def answer(section: Section, data: bytes) -> bytes:
     return section.label + b" " + literal(data)
 
 
+Value = Callable[[Row], bytes | int]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``attributes`` never need the body, ``sections`` may. ``sees``: \\Seen is to be set."""
+    """``template`` takes one of ``values`` after the other and never needs the body; ``sections`` may need it even
+    where ``body`` is False: headers too long to be rendered. ``sees``: \\Seen is to be set."""
 
-    attributes: Sequence[Callable[[Row], bytes]]
+    template: bytes
+    values: Sequence[Value]
     sections: Sequence[Callable[[Row], Part]]
     rendered: bool
     body: bool
     sees: bool
     flags: bool
 
+    def attributes(self, row: Row) -> bytes:
+        return self.template % tuple([value(row) for value in self.values])
+
 
 def compile_items(items: Sequence[Item], flags_text: Callable[[int], bytes]) -> Plan:
-    attributes: dict[Attribute, Callable[[Row], bytes]] = {
-        Attribute.UID: lambda row: b"UID %d" % row[0],
-        Attribute.FLAGS: lambda row: flags_text(row[1]),
-        Attribute.INTERNALDATE: lambda row: b"INTERNALDATE " + date_time(row[3]),
-        Attribute.SIZE: lambda row: b"RFC822.SIZE %d" % row[4],
-        Attribute.ENVELOPE: lambda row: b"ENVELOPE " + rendered.envelope(row[5] or b""),
-        Attribute.BODY: lambda row: b"BODY " + rendered.body(row[5] or b""),
-        Attribute.BODYSTRUCTURE: lambda row: b"BODYSTRUCTURE " + rendered.bodystructure(row[5] or b""),
+    attributes: dict[Attribute, tuple[bytes, Value]] = {
+        Attribute.UID: (b"UID %d", itemgetter(0)),
+        Attribute.FLAGS: (b"%b", lambda row: flags_text(row[1])),
+        Attribute.INTERNALDATE: (b"INTERNALDATE %b", lambda row: date_time(row[3])),
+        Attribute.SIZE: (b"RFC822.SIZE %d", itemgetter(4)),
+        Attribute.ENVELOPE: (b"ENVELOPE %b", lambda row: rendered.envelope(row[5] or b"")),
+        Attribute.BODY: (b"BODY %b", lambda row: rendered.body(row[5] or b"")),
+        Attribute.BODYSTRUCTURE: (b"BODYSTRUCTURE %b", lambda row: rendered.bodystructure(row[5] or b"")),
     }
     asked = [item for item in items if isinstance(item, Attribute)]
     sections = [item for item in items if isinstance(item, Section)]
     blobs = (Attribute.ENVELOPE, Attribute.BODY, Attribute.BODYSTRUCTURE)
+    sees = any(not section.peek for section in sections)
     return Plan(
-        attributes=[attributes[item] for item in asked],
+        template=b" ".join(attributes[item][0] for item in asked),
+        values=[attributes[item][1] for item in asked],
         sections=[_compile_section(section) for section in sections],
         rendered=any(item in blobs for item in asked) or any(section.path or section.text for section in sections),
-        body=bool(sections),
-        sees=any(not section.peek for section in sections),
+        body=sees or any(section.path or not section.text.startswith("HEADER") for section in sections),
+        sees=sees,
         flags=Attribute.FLAGS in asked,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from time import gmtime
 
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
@@ -49,5 +50,13 @@ def _month(name: bytes) -> int:
 
 def date_time(micros: int) -> bytes:
     """INTERNALDATE with its quotes, in UTC."""
-    year, month, day, hour, minute, second, *_ = gmtime(micros // 1_000_000)
-    return b'"%2d-%b-%04d %02d:%02d:%02d +0000"' % (day, _MONTHS[month - 1], year, hour, minute, second)
+    day, second = divmod(micros // 1_000_000, 86400)
+    minute, second = divmod(second, 60)
+    return b'"%b %02d:%02d:%02d +0000"' % (_day(day), minute // 60, minute % 60, second)
+
+
+@lru_cache(maxsize=10_000)
+def _day(number: int) -> bytes:
+    """Of that day since 1970: a mailbox has few days and many messages."""
+    year, month, day, *_ = gmtime(number * 86400)
+    return b"%2d-%b-%04d" % (day, _MONTHS[month - 1], year)

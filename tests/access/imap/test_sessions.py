@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, globalLogPublisher
 
 from mpcontinuity.access.imap import services
 from mpcontinuity.accounts import users
@@ -12,6 +16,7 @@ from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.model.errors import Full
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
 from tests.access.imap.world import MESSAGE_SIZE, SIMPLE, Client, World, converse
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import result
@@ -19,6 +24,17 @@ from tests.fakes.stores import result
 BODY_OF = Statement(
     'SELECT body.pack, body."offset", body.length FROM entry JOIN body ON body.id = entry.body WHERE entry.id = :id'
 )
+
+
+@contextmanager
+def capture() -> Iterator[list[LogEvent]]:
+    """What is logged meanwhile."""
+    events: list[LogEvent] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        yield events
+    finally:
+        globalLogPublisher.removeObserver(events.append)
 
 
 def test_every_session_of_a_mailbox_hears_what_another_does(world: World) -> None:
@@ -378,3 +394,81 @@ def test_mailboxes_of_others_are_out_of_reach(world: World) -> None:
     ann.take()
     assert b"* 0 EXISTS" in ann.ask("b SELECT INBOX")
     assert ann.ask("c FETCH 1 BODY[]") == b"c BAD there are 0 messages\r\n"
+
+
+def test_headers_too_long_to_be_rendered_are_read_from_the_message(world: World) -> None:
+    header = b"Subject: long\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"y" * 500) for n in range(100)) + b"\r\n"
+    world.deliver()
+    world.deliver(header + b"hello\r\n")
+    client = world.logged_in("INBOX")
+    answer = client.ask("a FETCH 1:2 (UID BODY.PEEK[HEADER] BODY.PEEK[HEADER.FIELDS (subject)])")
+    assert (
+        b" BODY[HEADER] {%d}\r\n%s BODY[HEADER.FIELDS (subject)] {17}\r\nSubject: long\r\n\r\n)"
+        % (
+            len(header),
+            header,
+        )
+        in answer
+    )
+    assert answer.count(b" FETCH (UID ") == 2
+    assert b"\\Seen" in client.ask("b FETCH 2 BODY[HEADER]")
+
+
+def test_every_item_of_a_large_message(world: World) -> None:
+    content = SIMPLE + b"x" * 600_000
+    world.deliver(content)
+    client = world.logged_in("INBOX")
+    answer = client.ask(
+        "a FETCH 1 (BODY.PEEK[1] BODY.PEEK[HEADER.FIELDS (Subject)] BODY.PEEK[2] BODY.PEEK[]<500000.5>)"
+    )
+    body = content[content.index(b"hello") :]
+    assert answer == (
+        b"* 1 FETCH (BODY[1] {%d}\r\n%s BODY[HEADER.FIELDS (Subject)] {15}\r\nSubject: hi\r\n\r\n BODY[2] NIL "
+        b"BODY[]<500000> {5}\r\nxxxxx)\r\na OK fetched\r\n" % (len(body), body)
+    )
+
+
+def test_a_client_that_reads_slowly_is_no_silent_one(world: World, clock: ManualClock) -> None:
+    world.deliver(SIMPLE + b"x" * 600_000)
+    slow, stuck = world.logged_in("INBOX"), world.logged_in("INBOX")
+    for client in (slow, stuck):
+        client.wire.full = True
+        client.say("a FETCH 1 BODY.PEEK[]")
+    for _ in range(4):
+        clock.advance(1000)
+        slow.wire.producer.resumeProducing()
+    assert not slow.closed
+    assert stuck.wire.disconnected
+
+
+def test_what_a_stranger_sends_ahead_is_bounded(world: World) -> None:
+    client = world.connect()
+    never: Deferred[None] = Deferred()
+
+    async def check(name: str, password: str, peer: str) -> None:
+        await never
+
+    world.login.check = check  # type: ignore[method-assign]
+    client.say("a LOGIN joe@example.org secret")
+    for _ in range(100):
+        if client.wire.producerState == "producing":
+            client.send(b"b NOOP\r\n" * 1000)
+    assert client.wire.producerState == "paused"
+    assert client.connection._engine.waiting < services.READ_AHEAD + 8000
+
+
+def test_a_client_that_leaves_amid_a_command_is_no_error(world: World) -> None:
+    world.deliver()
+    client = world.logged_in("INBOX")
+    later: Deferred[None] = Deferred()
+    read = world.store.read
+
+    def slow(work: Callable[[Transaction], object]) -> Deferred[object]:
+        return later.addCallback(lambda _: read(work))
+
+    world.store.read = slow  # type: ignore[method-assign, assignment]
+    with capture() as events:
+        client.say("a MOVE 1 Trash")
+        client.lose()
+        later.callback(None)
+    assert not [event for event in events if "failed" in event["log_format"]]

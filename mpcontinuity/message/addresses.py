@@ -80,7 +80,7 @@ class _Parser:
         self._clear()
 
     def _clear(self) -> None:
-        self._words: list[bytes] = []  # before `<`, b" " where blanks stood; without `<` they are the address
+        self._words: list[bytes] = []  # before `<`, the blanks between them too; without `<` they are the address
         self._address: list[bytes] | None = None  # within `<…>`
         self._host_at = -1  # index of the last @ in what will be the address
         self._closed = False  # `>` was read
@@ -96,7 +96,7 @@ class _Parser:
                 self._special(token)
             elif first in _BLANKS:
                 if self._address is None and self._words:
-                    self._words.append(b" ")
+                    self._words.append(token)
             elif first == _QUOTE:
                 self._word(_ESCAPE.sub(rb"\1", token[1:].removesuffix(b'"')))
             else:
@@ -161,8 +161,8 @@ class _Parser:
         if local and local[0] == b"@" and b":" in local:
             colon = local.index(b":")
             route, local = b"".join(local[:colon]), local[colon + 1 :]
-        mailbox = b"".join(word for word in local if word != b" ")
-        domain = b"".join(word for word in host if word != b" ")
+        mailbox = b"".join(word for word in local if not word.isspace())
+        domain = b"".join(word for word in host if not word.isspace())
         if mailbox or domain or name:
             self._found.append(Mailbox(name or None, route, mailbox, domain))
         self._clear()

@@ -11,15 +11,21 @@ PAGE = 1000  # rows of one read
 STEP = 500  # rows of one transaction
 
 _COLUMNS = "id, account, CASE WHEN account IS NULL THEN lower(recipient) ELSE '' END, next_attempt"
-_AFTER = "next_attempt <= :now AND (next_attempt, id) > (:next_attempt, :id) ORDER BY next_attempt, id LIMIT :page"
-# Each half follows the index owed_next; an IN over both states would sort the whole backlog for every page.
-_DUE = Statement(
-    f"""SELECT * FROM (SELECT {_COLUMNS} FROM owed WHERE domain = :domain AND state = 'owed' AND {_AFTER}) AS plain
-    UNION ALL
-    SELECT * FROM (SELECT {_COLUMNS} FROM owed WHERE domain = :domain AND state = 'in_doubt' AND lease_until <= :now
-        AND {_AFTER}) AS doubtful
-    ORDER BY 4, 1 LIMIT :page"""
+# Each part follows the index owed_next to its place. An IN over both states would sort all the backlog for every page,
+# and a comparison of (next_attempt, id) would walk again over all that shares the page's next_attempt.
+_PARTS = " UNION ALL ".join(
+    f"SELECT * FROM (SELECT {_COLUMNS} FROM owed WHERE domain = :domain AND {state} AND {after}"
+    f" ORDER BY next_attempt, id LIMIT :page) AS part_{number}"
+    for number, (state, after) in enumerate(
+        (state, after)
+        for state in ("state = 'owed'", "state = 'in_doubt' AND lease_until <= :now")
+        for after in (
+            "next_attempt = :next_attempt AND id > :id",
+            "next_attempt > :next_attempt AND next_attempt <= :now",
+        )
+    )
 )
+_DUE = Statement(f"{_PARTS} ORDER BY 4, 1 LIMIT :page")
 _NEXT = Statement(
     """SELECT MIN(earliest) FROM (
         SELECT MIN(next_attempt) AS earliest FROM owed WHERE domain = :domain AND state = 'owed'
@@ -37,7 +43,7 @@ _WITH_OWED = Statement(
 )
 
 Place = tuple[int, int]  # next_attempt and id of the last row of a page
-START: Place = (-1, 0)
+START: Place = (-1, 0)  # before what is due as soon as home is up, whose next_attempt is 0
 
 
 @dataclass(frozen=True, slots=True)

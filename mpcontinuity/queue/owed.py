@@ -134,17 +134,18 @@ def take_in(tx: Transaction, rows: Sequence[NewOwed]) -> None:
         tx.announce(OwedChanged(domain))
 
 
-_CLAIMABLE = """domain = :domain AND next_attempt <= :now
-    AND (state = 'owed' OR state = 'in_doubt' AND lease_until <= :now)"""
+# A CASE, so that the planner takes the ids and not the index by state: that would be all the backlog for one claim.
+_FREE = """CASE WHEN next_attempt > :now THEN 0 WHEN state = 'owed' THEN 1
+    WHEN state = 'in_doubt' AND lease_until <= :now THEN 1 ELSE 0 END = 1"""
 _CANDIDATES = Statement(
     f"""SELECT id, account, body,
-        attempts > 0 AND (SELECT uptime FROM domain WHERE id = :domain) - uptime_at >= :give_up
-    FROM owed WHERE id IN [:ids] AND {_CLAIMABLE}"""
+        attempts > 0 AND (SELECT uptime FROM domain WHERE domain.id = owed.domain) - uptime_at >= :give_up
+    FROM owed WHERE id IN [:ids] AND {_FREE}"""
 )
 _CLAIM = Statement(
-    """UPDATE owed SET state = CASE state WHEN 'owed' THEN 'claimed' ELSE state END, token = :token,
+    f"""UPDATE owed SET state = CASE state WHEN 'owed' THEN 'claimed' ELSE state END, token = :token,
         lease_until = :until
-    WHERE id IN [:ids]"""
+    WHERE id IN [:ids] AND {_FREE} RETURNING id"""
 )
 _CLAIMED = Statement(
     """SELECT owed.id, domain, account, kind, recipient, reverse_path, parameters, attempts,
@@ -153,7 +154,7 @@ _CLAIMED = Statement(
 )
 
 
-def claim(tx: Transaction, domain: int, ids: Sequence[int], *, give_up: int) -> list[Owed]:
+def claim(tx: Transaction, ids: Sequence[int], *, give_up: int) -> list[Owed]:
     """Those of ``ids`` that are due and free, leased.
 
     What its user has deleted ends here as deleted, and what was tried in vain for ``give_up`` µs of home being up as
@@ -161,7 +162,7 @@ def claim(tx: Transaction, domain: int, ids: Sequence[int], *, give_up: int) -> 
     """
     token = tx.identifier()
     wanted = []
-    for owed_id, account, body, too_old in tx.all(_CANDIDATES, ids=ids, domain=domain, now=tx.now, give_up=give_up):
+    for owed_id, account, body, too_old in tx.all(_CANDIDATES, ids=ids, now=tx.now, give_up=give_up):
         if account is not None and judge_deleted(tx, account, body):
             _end(tx, owed_id, DELETED, "Deleted by the user: not sent to the home server")
         elif too_old:
@@ -170,7 +171,7 @@ def claim(tx: Transaction, domain: int, ids: Sequence[int], *, give_up: int) -> 
             wanted.append(owed_id)
     if not wanted:
         return []
-    tx.run(_CLAIM, ids=wanted, token=token, until=tx.now + LEASE)
+    claimed = tx.all(_CLAIM, ids=wanted, token=token, until=tx.now + LEASE, now=tx.now)
     return [
         Owed(
             id=row[0],
@@ -184,7 +185,7 @@ def claim(tx: Transaction, domain: int, ids: Sequence[int], *, give_up: int) -> 
             body=Body(*row[8:]),
             token=token,
         )
-        for row in tx.all(_CLAIMED, ids=wanted)
+        for row in tx.all(_CLAIMED, ids=[row[0] for row in claimed])
     ]
 
 

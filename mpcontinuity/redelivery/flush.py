@@ -191,9 +191,7 @@ class Flush:
         give_up = int(self._means.retry.give_up * SECOND)
         users = {row.id: row.user for row in rows}
         try:
-            claimed = await self._means.store.run(
-                partial(owed.claim, domain=self.domain.id, ids=list(users), give_up=give_up)
-            )
+            claimed = await self._means.store.run(partial(owed.claim, ids=list(users), give_up=give_up))
         except BaseException:
             for user in users.values():
                 self._order.done(user)

@@ -43,7 +43,7 @@ def test_it_is_still_owed_as_long_as_the_user_keeps_it(books: Books) -> None:
     row = books.redirect("carl")
     books.add_user("carl")
     adopt_all(books, "carl")
-    assert books.run(owed.claim, domain=books.domain.id, ids=[row], give_up=DAY)
+    assert books.run(owed.claim, ids=[row], give_up=DAY)
     assert books.state(row) not in (OWED, DELETED)
 
 

@@ -35,7 +35,7 @@ def line(books: Books, user: str, since: int = 0) -> Line:
 
 
 def end(books: Books, row: int, outcome: str) -> None:
-    (claimed,) = books.run(owed.claim, domain=books.domain.id, ids=[row], give_up=DAY)
+    (claimed,) = books.run(owed.claim, ids=[row], give_up=DAY)
     event = TrackingEvent(books.clock.now(), "home:25", 250, "ok")
     assert books.run(owed.finish, owed_id=row, token=claimed.token, outcome=outcome, event=event)
 
@@ -112,7 +112,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def claim(self, data: st.DataObject) -> None:
         if self.rows:
             ids = data.draw(st.lists(st.sampled_from(self.rows), max_size=3, unique=True))
-            self.claimed += self.books.run(owed.claim, domain=self.books.domain.id, ids=ids, give_up=3 * MINUTE)
+            self.claimed += self.books.run(owed.claim, ids=ids, give_up=3 * MINUTE)
 
     @rule(data=st.data(), what=st.integers(0, 7))
     def attempt(self, data: st.DataObject, what: int) -> None:

@@ -17,7 +17,7 @@ from tests.queue.ledgers import Books
 
 
 def finish(books: Books, row: int, outcome: str) -> None:
-    (claimed,) = books.run(owed.claim, domain=books.domain.id, ids=[row], give_up=DAY)
+    (claimed,) = books.run(owed.claim, ids=[row], give_up=DAY)
     event = TrackingEvent(books.clock.now(), "home:25", 550, "5.1.1 no")
     books.run(owed.finish, owed_id=row, token=claimed.token, outcome=outcome, event=event)
 
@@ -81,9 +81,9 @@ def test_retry_reopens_what_failed(books: Books, all_of_them: bool) -> None:
     assert outcome == OWED
     assert json.loads(events)[-1][3] == "Reopened by root"
     # give_up begins anew
-    (claimed,) = books.run(owed.claim, domain=books.domain.id, ids=[row], give_up=DAY)
+    (claimed,) = books.run(owed.claim, ids=[row], give_up=DAY)
     books.run(owed.try_later, owed_id=row, token=claimed.token, event=TrackingEvent(0, "", 451, "x"), next_attempt=0)
-    assert books.run(owed.claim, domain=books.domain.id, ids=[row], give_up=DAY)
+    assert books.run(owed.claim, ids=[row], give_up=DAY)
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])
@@ -112,14 +112,14 @@ def test_remove_ends_as_released_with_the_name(books: Books) -> None:
 
 def test_a_claimed_message_that_is_removed_is_not_sent(books: Books) -> None:
     row = books.redirect("anna")
-    (claimed,) = books.run(owed.claim, domain=books.domain.id, ids=[row], give_up=DAY)
+    (claimed,) = books.run(owed.claim, ids=[row], give_up=DAY)
     books.run(listing.remove, ids=[row], by="carla")
     assert not books.run(owed.in_flight, owed_id=row, token=claimed.token)
 
 
 def test_what_home_is_taking_just_now_cannot_be_removed(books: Books) -> None:
     row, other = books.redirect("anna"), books.redirect("bert")
-    (claimed,) = books.run(owed.claim, domain=books.domain.id, ids=[row], give_up=DAY)
+    (claimed,) = books.run(owed.claim, ids=[row], give_up=DAY)
     books.run(owed.in_flight, owed_id=row, token=claimed.token)
     with pytest.raises(Refused, match="just now"):
         books.run(listing.remove, ids=[other, row], by="carla")

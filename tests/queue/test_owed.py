@@ -32,7 +32,7 @@ SILENCE = Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, "no reply in 10 s")
 
 
 def claim(books: Books, *ids: int, give_up: int = 5 * DAY) -> list[Owed]:
-    return books.run(owed.claim, domain=books.domain.id, ids=ids, give_up=give_up)
+    return books.run(owed.claim, ids=ids, give_up=give_up)
 
 
 def event(books: Books, code: int = 250, text: str = "2.0.0 taken") -> TrackingEvent:

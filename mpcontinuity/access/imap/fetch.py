@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -21,9 +22,11 @@ from mpcontinuity.model.flags import SEEN
 from mpcontinuity.protocols.imap import command, response
 from mpcontinuity.protocols.imap.items import Attribute
 
-# Rows of one read: with what is rendered some hundred KiB, and 3 ms of joining before other sessions have their turn.
+# Rows of one read. With what is rendered they are as many as make some hundred KiB, which are joined in a few ms before
+# other sessions have their turn: usually 250, a single one where somebody sends messages of ten thousand parts.
 _ROWS = 1000
 _RENDERED_ROWS = 250
+_RENDERED_OCTETS = 512 * 1024
 
 # Bodies that are read together, in one step of a reader's thread.
 _BATCH_OCTETS = 512 * 1024
@@ -43,16 +46,13 @@ class Damaged(Exception):
 
 async def fetch(session: Session, asked: command.Fetch) -> Status:
     selection = session.selected
-    ranges = selection.sequences(asked.numbers, uid=asked.uid)
-    numbers = list(uidset.numbers(ranges))
-    uids = [uid for first, last in ranges for uid in selection.view.uids(first, last)]
+    numbers = uidset.numbers(selection.sequences(asked.numbers, uid=asked.uid))
     items = asked.items
     if asked.uid and Attribute.UID not in items:
         items = (Attribute.UID, *items)
     fetching = _Fetching(session, selection, compile_items(items, selection.flags_text))
-    step = _RENDERED_ROWS if fetching.plan.rendered else _ROWS
-    for begin in range(0, len(uids), step):
-        await fetching.step(numbers[begin : begin + step], uids[begin : begin + step])
+    while step := list(islice(numbers, fetching.rows)):
+        await fetching.step(step, selection.uids_of(step))
     session.transfer.fetched += fetching.answered
     if fetching.damaged:
         return no(f"{fetching.damaged} of the messages cannot be read: damaged on disk", b"CORRUPTION")
@@ -66,6 +66,7 @@ class _Fetching:
 
     def __init__(self, session: Session, selection: Selection, plan: Plan) -> None:
         self.plan = plan
+        self.rows = _RENDERED_ROWS // 5 if plan.rendered else _ROWS  # of the next step
         self.answered = 0
         self.damaged = 0
         self.missing = 0
@@ -77,6 +78,9 @@ class _Fetching:
     async def step(self, numbers: Sequence[int], uids: Sequence[int]) -> None:
         plan = self.plan
         found = await self._rows(uids, rendered=plan.rendered, body=plan.body)
+        if plan.rendered:
+            octets = sum(len(row[5] or b"") for row in found)
+            self.rows = max(1, min(_RENDERED_ROWS, _RENDERED_OCTETS * len(found) // max(octets, 1)))
         if len(found) != len(uids):  # some are expunged, and not yet told
             self.missing += len(uids) - len(found)
             number_of = dict(zip(uids, numbers, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from mpcontinuity.access.imap.session import Session, Status, no, ok
@@ -46,6 +47,13 @@ class Selection:
         for first, last in self.sequences(numbers, uid=uid):
             found.extend(self.view.uids(first, last))
         return found
+
+    def uids_of(self, sequences: Sequence[int]) -> Sequence[int]:
+        """Of rising message numbers."""
+        first, last = sequences[0], sequences[-1]
+        if last - first + 1 == len(sequences):
+            return self.view.uids(first, last)
+        return [self.view.uid(sequence) for sequence in sequences]
 
     def flags_text(self, mask: int) -> bytes:
         """``FLAGS (…)``; a mailbox has few different masks, each is joined once."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, globalLogPublisher
 
 from mpcontinuity.access.imap import services
 from mpcontinuity.accounts import users
@@ -17,24 +15,13 @@ from mpcontinuity.model.errors import Full
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
-from tests.access.imap.world import MESSAGE_SIZE, SIMPLE, Client, World, converse
+from tests.access.imap.world import MESSAGE_SIZE, SIMPLE, Client, World, capture, converse
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import result
 
 BODY_OF = Statement(
     'SELECT body.pack, body."offset", body.length FROM entry JOIN body ON body.id = entry.body WHERE entry.id = :id'
 )
-
-
-@contextmanager
-def capture() -> Iterator[list[LogEvent]]:
-    """What is logged meanwhile."""
-    events: list[LogEvent] = []
-    globalLogPublisher.addObserver(events.append)
-    try:
-        yield events
-    finally:
-        globalLogPublisher.removeObserver(events.append)
 
 
 def test_every_session_of_a_mailbox_hears_what_another_does(world: World) -> None:

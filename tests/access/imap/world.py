@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ipaddress import ip_network
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
+from twisted.logger import LogEvent, globalLogPublisher
 
 from mpcontinuity.access.imap.connection import Connection
 from mpcontinuity.access.imap.factory import ImapFactory
@@ -151,6 +153,17 @@ class Client:
         from twisted.python.failure import Failure
 
         self.connection.connectionLost(Failure(ConnectionLost()))
+
+
+@contextmanager
+def capture() -> Iterator[list[LogEvent]]:
+    """What is logged meanwhile."""
+    events: list[LogEvent] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        yield events
+    finally:
+        globalLogPublisher.removeObserver(events.append)
 
 
 def converse(client: Client, dialogue: str) -> None:

@@ -8,9 +8,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLContextFactory, IReactorTime
@@ -93,23 +94,32 @@ def load(tls: Tls) -> SSL.Context:
     context.set_cipher_list(_CIPHERS)
     # Tickets are OpenSSL's default and spare returning clients the handshake; a session needs a name to be taken up.
     context.set_session_id(b"mpcontinuity")
-    for key, path, use in (
-        ("certificate", tls.certificate, context.use_certificate_chain_file),
-        ("private_key", tls.private_key, context.use_privatekey_file),
-    ):
-        try:
-            Path(path).read_bytes()
-            use(path)
-        except OSError as error:
-            raise BadConfiguration(f"tls.{key}: {path}: cannot be read: {error.strerror}") from None
-        except SSL.Error:
-            what = "a certificate" if key == "certificate" else "a private key without passphrase"
-            raise BadConfiguration(f"tls.{key}: {path}: must be a PEM file with {what}") from None
+    _check(tls)
     try:
+        context.use_certificate_chain_file(tls.certificate)
+        context.use_privatekey_file(tls.private_key)
         context.check_privatekey()
     except SSL.Error:
         raise BadConfiguration(f"tls.private_key: {tls.private_key}: is not the key of {tls.certificate}") from None
     return context
+
+
+def _check(tls: Tls) -> None:
+    """Each file by itself, so that an error can name it."""
+    for key, path, parse, what in (
+        ("certificate", tls.certificate, x509.load_pem_x509_certificates, "a certificate"),
+        ("private_key", tls.private_key, _load_key, "a private key without passphrase"),
+    ):
+        try:
+            parse(Path(path).read_bytes())
+        except OSError as error:
+            raise BadConfiguration(f"tls.{key}: {path}: cannot be read: {error.strerror}") from None
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise BadConfiguration(f"tls.{key}: {path}: must be a PEM file with {what}") from None
+
+
+def _load_key(pem: bytes) -> object:
+    return load_pem_private_key(pem, None)
 
 
 @implementer(IOpenSSLContextFactory)

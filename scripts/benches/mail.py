@@ -51,7 +51,7 @@ def main() -> int:
         install()
     with tempfile.TemporaryDirectory(prefix="bench.", dir=arguments.folder) as folder:
         Path(folder).chmod(0o755)
-        (Path(folder) / "ours").mkdir()
+        (Path(folder) / "ours").mkdir(mode=0o700)
         smtp, imap = free_ports(2)
         server = Server(Path(folder) / "ours", smtp=smtp, imap=imap)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -99,7 +98,6 @@ def free_ports(count: int) -> list[int]:
 
 def _fill(folder: Path) -> None:
     """Domain and users, all with one hash of the one password: made without the server, in a few transactions."""
-    os.umask(0o077)
     store = open_inline(folder)
     domain = do(
         store, partial(domains.add, name=DOMAIN, settings=DomainSettings(home=("127.0.0.1:9",), mode="enabled"))

@@ -1,0 +1,168 @@
+"""The command line without a server: it opens the store itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from mpcontinuity.app.commands import main
+from tests.app.server import command
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    config = tmp_path / "mpcontinuity.toml"
+    config.write_text('[password]\nscheme = "pbkdf2_sha256"\n')
+
+    def run(*arguments: str, stdin: str = "") -> Result:
+        return CliRunner().invoke(main, ["--config", str(config), *arguments], input=stdin, prog_name="mpcontinuity")
+
+    return run
+
+
+def rows(run: Run, *arguments: str, stdin: str = "") -> Any:
+    done = run(*arguments, "--json", stdin=stdin)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def commands(group: click.Group, before: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    found: list[tuple[tuple[str, ...], click.Command]] = []
+    for name, member in group.commands.items():
+        found.append(((*before, name), member))
+        if isinstance(member, click.Group):
+            found += commands(member, (*before, name))
+    return found
+
+
+def test_every_command_explains_itself_and_its_options(run: Run) -> None:
+    for name, member in commands(main):
+        done = run(*name, "--help")
+        assert done.exit_code == 0, name
+        assert member.help, name
+        for option in member.params:
+            assert not isinstance(option, click.Option) or option.help, (name, option.name)
+
+
+def test_every_command_that_lists_or_shows_takes_json() -> None:
+    for name, member in commands(main):
+        if name[-1] in ("list", "show", "status", "report", "track", "import", "doctor"):
+            assert any(option.name == "as_json" for option in member.params), name
+
+
+def test_empty_lists_are_empty_arrays(run: Run) -> None:
+    for name in (("domain", "list"), ("user", "list"), ("admin", "list"), ("status",), ("track",), ("queue", "list")):
+        assert rows(run, *name) == []
+
+
+def test_a_domain_and_its_users(run: Run) -> None:
+    row = rows(run, "domain", "add", "Example.org", "--home", "home.example.org", "--relay-check", "on")
+    assert (row["domain"], row["home"], row["relay-check"]) == ("example.org", "home.example.org:25", True)
+    assert rows(run, "domain", "set", "example.org", "mode=enabled", "retention-days=0")["retention-days"] == 0
+    user = rows(run, "user", "add", "anna@example.org", "--alias", "a@example.org", "--password-stdin", stdin="x\n")
+    assert (user["status"], user["aliases"]) == ("active", ["a@example.org"])
+    assert [row["address"] for row in rows(run, "user", "list", "--domain", "example.org")] == ["anna@example.org"]
+    assert "anna@example.org" in run("user", "list").stdout
+    assert run("user", "remove", "anna@example.org").stdout == "anna@example.org: removed\n"
+    assert run("domain", "remove", "example.org").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("domain", "add", "a b", "--home", "x"),
+        ("domain", "add", "example.org", "--home", "127.0.0.1:1025"),
+        ("domain", "show", "x.org"),
+        ("user", "add", "nobody"),
+        ("user", "import", "/nonexistent.csv"),
+        ("report", "x.org"),
+        ("track", "--since", "soon"),
+        ("queue", "remove", "x"),
+        ("admin", "remove", "x"),
+    ],
+)
+def test_what_is_refused_is_exit_1_and_one_line_on_standard_error(run: Run, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("mpcontinuity: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("fly",),
+        ("domain", "add", "example.org"),
+        ("domain", "set", "example.org", "mode"),
+        ("user", "continuity", "anna@example.org", "perhaps"),
+        ("user", "password", "anna@example.org"),
+        ("track", "--status", "lost"),
+        ("track", "--limit", "0"),
+        ("queue", "remove"),
+    ],
+)
+def test_wrong_usage_is_exit_2(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_an_import_accounts_for_every_line_and_a_bad_one_makes_exit_1(run: Run, tmp_path: Path) -> None:
+    run("domain", "add", "example.org", "--home", "home.example.org")
+    file = tmp_path / "users.csv"
+    file.write_text("address,name\n" + "".join(f"u{number}@example.org,U\n" for number in range(45)))
+    done = run("user", "import", str(file))
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[0] == "line 2: u0@example.org added: pending"
+    assert len(done.stdout.splitlines()) == 45
+    file.write_text("u0@example.org,U\nbad,U\n")
+    done = run("user", "import", str(file))
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[0] == "line 1: u0@example.org unchanged"
+    assert done.stdout.splitlines()[1].startswith("line 2: bad refused: bad: not a mail address")
+
+
+def test_a_ledger_that_does_not_add_up_is_exit_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mpcontinuity.queue import ledger
+
+    run("domain", "add", "example.org", "--home", "home.example.org")
+    assert run("report", "example.org").exit_code == 0
+    monkeypatch.setattr(ledger, "adds_up", lambda lines: False)
+    done = run("report", "example.org")
+    assert done.exit_code == 1
+    assert "does not add up" in done.stderr
+
+
+def test_the_configuration_may_be_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPCONTINUITY_CONFIG", str(tmp_path / "elsewhere.toml"))
+    done = CliRunner().invoke(main, ["domain", "list"])
+    assert f"{tmp_path}/elsewhere.toml: no such file" in done.stderr
+
+
+def test_init_makes_what_is_missing_and_keeps_what_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    done = CliRunner().invoke(main, ["init", str(folder), "--hostname", "mx.example.org"])
+    assert done.exit_code == 0, done.output
+    assert "administrator: admin   password: " in done.stdout
+    made = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {"mpcontinuity.toml", "certs/server.pem", "certs/server.key", "data/mpcontinuity.sqlite"} <= made
+    assert 'hostname = "mx.example.org"' in (folder / "mpcontinuity.toml").read_text()
+    again = CliRunner().invoke(main, ["init", str(folder)])
+    assert again.exit_code == 0
+    assert "password" not in again.stdout
+
+
+def test_as_a_process_too(tmp_path: Path) -> None:
+    (config := tmp_path / "mpcontinuity.toml").write_text("")
+    assert command("domain", "list", "--json", config=config).stdout == "[]\n"
+    refused = command("domain", "show", "x.org", config=config)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "mpcontinuity: x.org: no such domain here; `mpcontinuity domain list` shows them\n"
+    assert command("fly", config=config).returncode == 2

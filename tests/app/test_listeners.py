@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.protocol import ServerFactory
+
+from mpcontinuity.app.listeners import Gatekeeper, served
+from mpcontinuity.config.read import BadConfiguration
+from mpcontinuity.model.settings import Limits, Listen
+
+
+class Port:
+    """As much of a Twisted port as the gatekeeper touches."""
+
+    reading = False
+
+    def startReading(self) -> None:
+        self.reading = True
+
+    def stopReading(self) -> None:
+        self.reading = False
+
+
+def gatekeeper(room: int) -> tuple[Gatekeeper, Port]:
+    keeper, port = Gatekeeper(Limits(), room), Port()
+    keeper._ports.append(port)
+    return keeper, port
+
+
+def test_nothing_is_accepted_before_it_opens() -> None:
+    keeper, port = gatekeeper(room=10)
+    assert not port.reading
+    keeper.open()
+    assert port.reading
+
+
+def test_accepting_pauses_while_descriptors_are_short_and_goes_on_when_some_are_free() -> None:
+    keeper, port = gatekeeper(room=32)
+    keeper.open()
+    for number in range(32):
+        assert keeper.take(f"192.0.2.{number}")
+    assert not port.reading
+    keeper.release("192.0.2.0")
+    keeper.release("192.0.2.1")
+    assert not port.reading  # not back and forth with every connection
+    keeper.release("192.0.2.2")
+    assert port.reading
+
+
+@pytest.mark.parametrize("endpoint", ["tcp:1:interface=192.0.2.77", "haproxy:nonsense", "tcp:0:interface=no such"])
+def test_where_one_cannot_listen_is_said_by_the_doors_name(endpoint: str) -> None:
+    from twisted.internet import reactor
+
+    keeper = Gatekeeper(Limits(), 10)
+    unused: Any = ServerFactory()
+    with pytest.raises(BadConfiguration, match=r'^listen\.smtp: "'):
+        keeper.bind(reactor, "smtp", endpoint, unused)
+
+
+def test_doors_that_this_version_does_not_have_are_left_out() -> None:
+    assert served(Listen()) == Listen(submission=(), submissions=(), pop3=(), pop3s=(), web=(), metrics=())

@@ -126,7 +126,7 @@ class SimulatedDisk:
 
     def __init__(self, chance: random.Random, *, lies: bool = False) -> None:
         self._chance = chance
-        self._lies = lies
+        self.lies = lies
         self.life = 0
         self.off = False
         self._until_failure = -1
@@ -194,6 +194,13 @@ class SimulatedDisk:
         self.inode(name)
         self._change(name, None, None)
 
+    def rename(self, old: str, new: str) -> None:
+        self.step()
+        self._change(new, old, self.inode(old))
+
+    def names(self, prefix: str) -> list[str]:
+        return sorted(name.removeprefix(prefix) for name in self._names if name.startswith(prefix))
+
     def _change(self, name: str, former: str | None, inode: Inode | None) -> None:
         self._rename(self._names, name, former, inode)
         self._renamed.append((name, former, inode))
@@ -207,32 +214,43 @@ class SimulatedDisk:
         else:
             names[name] = inode
 
-    # store.disk.Disk
+
+class Mounted:
+    """The disk as one life of the process sees it (store.disk.Disk): what a dead process still does changes nothing."""
+
+    def __init__(self, disk: SimulatedDisk) -> None:
+        self._disk = disk
+        self._life = disk.life
 
     def make_folder(self, folder: Path) -> None:
         pass
 
     def create(self, path: Path) -> SimulatedFile:
-        if self.exists(str(path)):
+        disk = self._alive()
+        if disk.exists(str(path)):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-        return SimulatedFile(self, self.inode(str(path), create=True), lies=self._lies)
+        return SimulatedFile(disk, disk.inode(str(path), create=True), lies=disk.lies)
 
     def open(self, path: Path, *, writes: bool = False) -> SimulatedFile:
-        return SimulatedFile(self, self.inode(str(path)), lies=self._lies)
+        disk = self._alive()
+        return SimulatedFile(disk, disk.inode(str(path)), lies=disk.lies)
 
     def rename(self, old: Path, new: Path) -> None:
-        self.step()
-        self._change(str(new), str(old), self.inode(str(old)))
+        self._alive().rename(str(old), str(new))
 
     def unlink(self, path: Path) -> None:
-        self.remove(str(path))
+        self._alive().remove(str(path))
 
     def list(self, folder: Path) -> list[str]:
-        prefix = f"{folder}/"
-        return sorted(name.removeprefix(prefix) for name in self._names if name.startswith(prefix))
+        return self._alive().names(f"{folder}/")
 
     def sync_folder(self, folder: Path) -> None:
-        self.sync_names()
+        self._alive().sync_names()
 
     def free(self, folder: Path) -> int:
         return 1 << 40
+
+    def _alive(self) -> SimulatedDisk:
+        if self._life != self._disk.life or self._disk.off:
+            raise PowerFailure
+        return self._disk

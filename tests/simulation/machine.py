@@ -16,7 +16,7 @@ from mpcontinuity.store.sqlite import DATABASE
 from mpcontinuity.store.store import Store, open_store
 from tests.fakes.clock import ManualClock, SeededRandomness
 from tests.fakes.stores import empty_database
-from tests.simulation.disk import SimulatedDisk
+from tests.simulation.disk import Mounted, SimulatedDisk
 from tests.simulation.vfs import SimulatedDriver
 
 FOLDER = Path("/data")
@@ -66,19 +66,22 @@ class Machine:
             clock=self.clock,
             randomness=SeededRandomness(self.chance.getrandbits(32)),
             runner=Inline(lambda call: self.clock.callLater(self.chance.random() * 0.002, call)),
-            disk=self.disk,
+            disk=Mounted(self.disk),
             driver=self._driver,
             room=Room(),
             reactor_call=Reactor(self.clock, self.chance).call,
         )
 
-    def run(self, seconds: float, step: float = 0.001) -> bool:
-        """Whether the power held for that long."""
-        for _ in range(round(seconds / step)):
-            self.clock.advance(step)
-            if self.disk.off:
-                return False
-        return True
+    def run(self, seconds: float, done: Callable[[], bool] = lambda: False) -> bool:
+        """Lets time pass, from event to event, until something is done. False: the power failed."""
+        end = self.clock.seconds() + seconds
+        while not self.disk.off and not done():
+            calls = self.clock.calls
+            if not calls or calls[0].getTime() > end:
+                self.clock.advance(end - self.clock.seconds())
+                break
+            self.clock.advance(max(calls[0].getTime() - self.clock.seconds(), 0))
+        return not self.disk.off
 
     def switch_off(self) -> None:
         """Everything in memory is gone, and the disk keeps what it kept."""
@@ -86,7 +89,8 @@ class Machine:
         if self._driver is not None:
             self._driver.abandon()
             self._driver = None
-        self.clock.calls.clear()
+        # What is left of the dead process holds the old clock, which stands still for ever.
+        self.clock = self.clock.successor()
         self.disk.restart()
 
     def check_database(self) -> list[str]:

@@ -11,7 +11,7 @@ import msgspec
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.control.operation import Control
-from mpcontinuity.control.users import parse_address, refuse_foreign
+from mpcontinuity.control.users import adopt_all, parse_address, refuse_foreign
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.transaction import Transaction
@@ -83,7 +83,16 @@ def _line(number: int, columns: Sequence[str], cells: Sequence[str], seen: dict[
 
 async def take(control: Control, lines: list[Line]) -> list[Done]:
     """Registers who is new and brings those who are known up to date: name, aliases and password that are given."""
-    return [await _take(control, line) for line in lines]
+    done = [await _take(control, line) for line in lines]
+    new: dict[str, list[Address]] = {}
+    for line, outcome in zip(lines, done, strict=True):
+        if outcome.result in ("added", "updated"):
+            for text in (line.address, *line.aliases):
+                address = parse_address(text)
+                new.setdefault(address.domain, []).append(address)
+    for domain, addresses in new.items():
+        await adopt_all(control, domain, addresses)
+    return done
 
 
 async def _take(control: Control, line: Line) -> Done:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.users import Listed, User
+from mpcontinuity.control.adoption import adopt
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, open_rows, refuse_owed, release
 from mpcontinuity.model.address import Address, BadAddress, parse
@@ -42,7 +43,9 @@ async def add(
         )
         return row(users.listed(tx, user))
 
-    return await control.store.run(work)
+    added = await control.store.run(work)
+    await adopt_all(control, theirs.domain, [theirs, *others])
+    return added
 
 
 async def list_(control: Control, domain: str | None = None) -> Any:
@@ -118,6 +121,7 @@ async def alias_add(control: Control, address: str, alias: str) -> Any:
         users.add_alias(tx, user, other)
 
     await control.store.run(work)
+    await adopt_all(control, other.domain, [other])
     return await show(control, address)
 
 
@@ -178,6 +182,12 @@ def refuse_foreign(domain: str, aliases: Sequence[Address]) -> None:
     for alias in aliases:
         if alias.domain != domain:
             raise Refused(f"{alias}: an alias must be an address of {domain}, the user's own domain")
+
+
+async def adopt_all(control: Control, domain: str, addresses: Sequence[Address]) -> None:
+    """Mail owed to these addresses without a mailbox goes into INBOX now."""
+    known = await control.store.read(partial(domains.known, name=domain))
+    await adopt(control.store, known.id, {address.key for address in addresses})
 
 
 async def _hash(control: Control, password: str) -> str:

@@ -30,8 +30,8 @@ _COUNT_LESS = Statement("UPDATE meta SET value = CAST(CAST(value AS BIGINT) - 1 
 
 def without_mailbox(
     tx: Transaction, domain: int, keys: Collection[str], after: int = 0
-) -> tuple[list[tuple[int, int, Body]], int | None]:
-    """Open rows for these addresses (Address.key), as id, time received and body, of the next STEP above ``after``.
+) -> tuple[list[tuple[int, str, int, Body]], int | None]:
+    """Open rows for these addresses (Address.key) of the next STEP above ``after``: id, recipient, time received, body.
 
     Also where to go on, or None at the end.
     """
@@ -40,7 +40,7 @@ def without_mailbox(
     for row in rows:
         recipient = address.parse(row[1])
         if recipient.key in keys or recipient.untagged_key in keys:
-            found.append((row[0], row[2], Body(*row[3:])))
+            found.append((row[0], row[1], row[2], Body(*row[3:])))
     return found, rows[-1][0] if len(rows) == STEP else None
 
 

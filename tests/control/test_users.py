@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from mpcontinuity.control.imports import lines
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -125,3 +127,19 @@ def test_a_removal_that_a_crash_interrupted_is_finished(call: Call, control: Any
     result(finish_removals(control))
     assert books.read(lambda tx: tx.value(Statement("SELECT COUNT(*) FROM entry"))) == 0
     assert call("report", domain="example.org")["adds_up"]
+
+
+def test_mail_owed_without_a_mailbox_appears_when_its_address_is_registered(books: Books, call: Call) -> None:
+    for name in ("carl", "Carl+shop", "dora"):
+        books.redirect(name)
+    call("user add", address="carl@example.org")
+    assert [row["messages"] for row in call("user list") if row["address"] == "carl@example.org"] == [2]
+    call("user alias add", address="carl@example.org", alias="dora@example.org")
+    assert call("user show", address="dora@example.org")["messages"] == 3
+    assert books.report()[-1].adds_up
+
+
+def test_mail_owed_without_a_mailbox_appears_when_its_address_is_imported(books: Books, call: Call) -> None:
+    books.redirect("carl")
+    call("user import", lines=msgspec.to_builtins(list(lines("address\ncarl@example.org\n"))))
+    assert call("user show", address="carl@example.org")["messages"] == 1

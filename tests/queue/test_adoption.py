@@ -18,7 +18,7 @@ def adopt_all(books: Books, name: str) -> list[int]:
     adopted = []
     found, after = books.read(without_mailbox, domain=books.domain.id, keys={f"{name}@example.org"})
     assert after is None
-    for row, received, body in found:
+    for row, _, received, body in found:
         entry = NewEntry(body.id, body.length, received, 0, (), b"")
         if books.run(adopt, owed_id=row, account=books.accounts[name], entry=entry):
             adopted.append(row)
@@ -52,7 +52,7 @@ def test_what_has_ended_stays_where_it_was(books: Books) -> None:
     found, _ = books.read(without_mailbox, domain=books.domain.id, keys=KEYS)
     books.run(listing.remove, ids=[row], by="root")
     books.add_user("carl")
-    entry = NewEntry(found[0][2].id, 1, 0, 0, (), b"")
+    entry = NewEntry(found[0][3].id, 1, 0, 0, (), b"")
     assert not books.run(adopt, owed_id=row, account=books.accounts["carl"], entry=entry)
     assert adopt_all(books, "carl") == []
     assert books.state(row) == RELEASED

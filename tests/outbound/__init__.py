@@ -1,0 +1,1 @@
+"""The SMTP client over Twisted, on a wire of memory and on real sockets."""

@@ -1,0 +1,60 @@
+"""A process with a real reactor: sends one message to a port of this machine and prints what became of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
+
+from mpcontinuity.model.address import parse
+from mpcontinuity.model.body import InMemory
+from mpcontinuity.model.clock import SystemClock
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.reply import Outcome, Verdict
+from mpcontinuity.model.settings import DomainSettings, Home
+from mpcontinuity.outbound.home import HomeServers
+from mpcontinuity.outbound.network import connector, securing
+from mpcontinuity.outbound.opening import Means
+from tests.outbound.wire import Domain
+
+reactor: object = _reactor
+
+
+async def send(port: int, tls: str, authority: str, size: int) -> Outcome:
+    trust = trustRootFromCertificates([Certificate.loadPEM(authority)]) if authority else None
+    settings = Home(connect_timeout=3, reply_timeout=3, message_timeout=5)
+    means = Means("mx.example.org", settings, reactor, connector(reactor), securing(trust))  # type: ignore[arg-type]
+    domain = Domain(DomainSettings(home=(f"localhost:{port}",), home_tls=tls))  # type: ignore[arg-type]
+    home = HomeServers(means, SystemClock()).of(domain)
+    transaction = home.transaction(None, MailParameters())
+    outcome = await transaction.recipient(parse("bob@example.org"), RcptParameters())
+    if outcome.verdict is Verdict.ACCEPTED:
+        outcome = await transaction.message(b"X-Id: 1\r\n", InMemory(b".dots\r\n" * (size // 7)))
+    return outcome
+
+
+def main(port: str, tls: str, authority: str, size: str) -> None:
+    """``authority``: a PEM file whose certificate is believed, or empty."""
+    believed = Path(authority).read_text() if authority else ""
+
+    def done(outcome: object) -> None:
+        told = (
+            [outcome.verdict.value, outcome.stage.value, outcome.text]
+            if isinstance(outcome, Outcome)
+            else repr(outcome)
+        )
+        print(json.dumps(told))
+        _reactor.callLater(0.1, _reactor.stop)  # type: ignore[attr-defined]
+
+    _reactor.callWhenRunning(  # type: ignore[attr-defined]
+        lambda: Deferred.fromCoroutine(send(int(port), tls, believed, int(size))).addBoth(done)
+    )
+    _reactor.run()  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,217 @@
+"""How many sessions there are, to which hosts, and what a home that cannot be had means for those who wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mpcontinuity.model.reply import Outcome, Stage, Verdict
+from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.outbound.home import HomeServer
+from mpcontinuity.outbound.transaction import HomeTransaction
+from mpcontinuity.routing.health import Observation, State
+from tests.outbound.test_transaction import ANN, BOB, MAIL, RCPT, network, send
+from tests.outbound.wire import CLOSE, SILENT, Domain, Network, ScriptedHome
+
+TLS = "250-home.example.org\r\n250-PIPELINING\r\n250 STARTTLS"
+
+
+def begin(net: Network, home: HomeServer) -> HomeTransaction:
+    transaction = home.transaction(ANN, MAIL)
+    assert net.run(transaction.recipient(BOB, RCPT)).verdict is Verdict.ACCEPTED
+    return transaction
+
+
+def test_no_more_sessions_are_opened_than_the_cap() -> None:
+    net, scripted, home = network(connections=3)
+    busy = [begin(net, home) for _ in range(3)]
+    waiting = net.start(send(home))
+    net.settle(5)
+    assert waiting == []
+    assert len(scripted.wires) == 3
+    busy[0].abandon()
+    net.settle()
+    assert [outcome.verdict for outcome in waiting] == [Verdict.ACCEPTED]
+    assert len(scripted.wires) == 3
+
+
+def test_who_finds_no_free_session_within_the_reply_timeout_goes_without() -> None:
+    net, _, home = network(connections=1)
+    begin(net, home)
+    outcome = net.run(send(home), 10)
+    assert (outcome.verdict, outcome.stage) == (Verdict.FAILED, Stage.CONNECT)
+    assert "no free connection" in outcome.text
+    assert home.health.state is State.UP
+
+
+def test_a_home_that_does_not_connect_is_waited_for_once() -> None:
+    net, scripted, home = network()
+    scripted.connecting = "timeout"
+    first = net.start(send(home))
+    net.settle(9)
+    later = net.start(send(home))
+    net.settle(1)
+    assert [outcome.verdict for outcome in first + later] == [Verdict.FAILED] * 2
+    assert home.health.state is State.DOWN
+
+
+def test_a_refusal_while_other_sessions_are_served_lowers_our_concurrency_and_is_no_outage() -> None:
+    net, scripted, home = network(connections=5)
+    seen: list[Observation] = []
+    observe = home.pool._observe
+    home.pool._observe = lambda observation, reason: (seen.append(observation), observe(observation, reason))[1]  # type: ignore[assignment]
+    busy = begin(net, home)
+    scripted.greeting = "421 4.7.0 too many connections"
+    waiting = net.start(send(home))
+    net.settle()
+    assert seen == [Observation.THROTTLED]
+    assert home.pool.limit == 1
+    assert home.health.state is State.UP
+    busy.abandon()
+    net.settle()
+    assert [outcome.verdict for outcome in waiting] == [Verdict.ACCEPTED]
+    scripted.greeting = "220 ok"
+    for _ in range(5):
+        net.run(send(home))
+    assert home.pool.limit > 1
+
+
+def test_hosts_are_tried_in_order_of_preference_and_home_is_down_when_all_are() -> None:
+    net = Network()
+    home = net.home("one:25", "two:26")
+    net.homes["one:25"].connecting = "refused"
+    assert net.run(send(home)).verdict is Verdict.ACCEPTED
+    net.run(home.probe(BOB))
+    assert net.connected == ["one:25", "two:26", "two:26"]  # one that failed is asked after the others for a while
+    assert home.health.state is State.UP
+    net.settle(61)
+    net.homes["one:25"].connecting = ""
+    assert net.run(send(home)).verdict is Verdict.ACCEPTED
+    assert net.connected[-1] == "one:25"
+    net.homes["one:25"].connecting = net.homes["two:26"].connecting = "refused"
+    net.settle(31)
+    outcome = net.run(send(home))
+    assert "one:25" in outcome.reason
+    assert "two:26" in outcome.reason
+    assert home.health.state is State.DOWN
+
+
+def test_a_fault_of_our_own_resolver_is_not_homes() -> None:
+    net = Network()
+    home = net.home("home:25")
+    assert net.run(send(home)).verdict is Verdict.ACCEPTED
+    net.settle(31)
+    net.homes["home:25"].connecting = "unknown"
+    net.homes["192.168.1.1:25"] = ScriptedHome()  # what StringTransport says its peer is
+    assert net.run(send(home)).verdict is Verdict.ACCEPTED
+    assert net.connected[-1] == "192.168.1.1:25"
+
+
+def test_other_hosts_by_the_administrator_are_used_at_once() -> None:
+    net, scripted, home = network()
+    net.run(send(home))
+    net.homes["new:25"] = ScriptedHome()
+    assert net.servers.of(Domain(DomainSettings(home=("new:25",)))) is home
+    net.settle()
+    assert scripted.wires[0].closed
+    net.run(send(home))
+    assert home.hosts == ["new:25"]
+    assert net.connected[-1] == "new:25"
+
+
+@pytest.mark.parametrize(
+    ("policy", "changes", "expected"),
+    [
+        ("opportunistic", {}, "tls"),
+        ("opportunistic", {"answers": {"EHLO": "250 home"}}, "plain"),
+        ("opportunistic", {"answers": {"EHLO": TLS, "STARTTLS": "454 4.7.0 not now"}}, "plain"),
+        ("opportunistic", {"handshake": False}, "plain"),
+        ("opportunistic", {"handshake": None}, "plain"),
+        ("required", {}, "tls"),
+        ("required", {"answers": {"EHLO": "250 home"}}, Verdict.TEMPORARY),
+        ("required", {"answers": {"EHLO": TLS, "STARTTLS": "454 4.7.0 not now"}}, Verdict.TEMPORARY),
+        ("required", {"handshake": False}, Verdict.FAILED),
+        ("verify", {}, "tls"),
+        ("off", {}, "plain"),
+    ],
+)
+def test_tls_as_the_domain_wants_it(policy: str, changes: dict[str, Any], expected: Any) -> None:
+    net = Network()
+    net.homes["home:25"] = ScriptedHome(**{"answers": {"EHLO": TLS}, **changes})
+    home = net.home("home:25", home_tls=policy)
+    outcome = net.run(send(home), 10 if changes.get("handshake", True) is None else 0)
+    last = net.homes["home:25"].wires[-1].lines
+    if expected in ("tls", "plain"):
+        assert outcome.verdict is Verdict.ACCEPTED
+        assert ("(TLS)" in last) == (expected == "tls")
+        assert home.health.state is State.UP
+    else:
+        assert (outcome.verdict, outcome.stage) == (expected, Stage.TLS)
+        assert home.health.state is State.DOWN
+    assert net.verified in ([], [policy == "verify"])
+
+
+def test_a_host_whose_tls_failed_is_used_without_for_a_while() -> None:
+    net = Network()
+    net.homes["home:25"] = ScriptedHome(answers={"EHLO": TLS}, handshake=False)
+    home = net.home("home:25")
+    net.run(send(home))
+    net.settle(31)
+    net.run(send(home))
+    assert len(net.verified) == 1
+    net.settle(3600)
+    net.run(send(home))
+    assert len(net.verified) == 2
+
+
+@pytest.mark.parametrize(
+    ("trouble", "seconds", "verdict", "stage"),
+    [
+        ({}, 0, Verdict.ACCEPTED, Stage.RCPT),
+        ({"connecting": "refused"}, 0, Verdict.FAILED, Stage.CONNECT),
+        ({"answers": {"MAIL": "451 no"}}, 0, Verdict.TEMPORARY, Stage.MAIL),
+        ({"answers": {"RCPT": "451 no"}}, 0, Verdict.TEMPORARY, Stage.RCPT),
+        ({"answers": {"RCPT": SILENT}}, 10, Verdict.FAILED, Stage.RCPT),
+        ({"answers": {"MAIL": CLOSE}}, 0, Verdict.FAILED, Stage.MAIL),
+    ],
+)
+def test_a_probe_says_how_far_it_came_and_observes_nothing(
+    trouble: dict[str, Any], seconds: float, verdict: Verdict, stage: Stage
+) -> None:
+    net = Network()
+    net.homes["home:25"] = ScriptedHome(**trouble)
+    home = net.home("home:25")
+    outcome: Outcome = net.run(home.probe(BOB), seconds)
+    assert (outcome.verdict, outcome.stage) == (verdict, stage)
+    assert home.health.state is State.UP
+    if not trouble:
+        assert net.homes["home:25"].lines[-3:] == ["MAIL FROM:<>", "RCPT TO:<bob@example.org>", "QUIT"]
+
+
+def test_a_probe_that_is_refused_while_others_are_served_is_a_good_one() -> None:
+    net, scripted, home = network()
+    begin(net, home)
+    scripted.greeting = "421 4.7.0 too many connections"
+    assert net.run(home.probe(BOB)).verdict is Verdict.ACCEPTED
+
+
+def test_listeners_hear_of_a_change_and_nothing_else() -> None:
+    net, scripted, home = network()
+    heard: list[State] = []
+    home.listeners.append(lambda changed: heard.append(changed.health.state))
+    net.run(send(home))
+    assert heard == []
+    scripted.message = CLOSE
+    net.run(send(home))
+    net.run(send(home))
+    assert heard == [State.SUSPECT, State.DOWN]
+
+
+def test_the_home_servers_of_removed_domains_are_forgotten() -> None:
+    net, scripted, home = network()
+    net.run(send(home))
+    net.servers.keep_only([])
+    net.settle()
+    assert scripted.wires[0].closed
+    assert net.home("home:25") is not home

@@ -1,0 +1,149 @@
+"""The same client on real sockets and with real TLS, in a process of its own."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+ROOT = Path(__file__).parents[2]
+
+
+def make_certificate(folder: Path) -> Path:
+    """Self-signed for localhost; key and certificate in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "home.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+class TlsHome(threading.Thread):
+    """Offers STARTTLS and takes messages; one connection after the other."""
+
+    def __init__(self, certificate: Path) -> None:
+        super().__init__(daemon=True)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate)
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listening.getsockname()[1]
+        self.messages: list[bytes] = []
+        self.encrypted: list[bool] = []
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listening.accept()
+            except OSError:
+                return
+            connection.settimeout(10)
+            try:
+                self._serve(connection)
+            except (OSError, ValueError):
+                connection.close()
+
+    def _serve(self, connection: socket.socket) -> None:
+        connection.sendall(b"220 home\r\n")
+        stream = connection.makefile("rb")
+        while line := stream.readline():
+            verb = line.split()[0].upper()
+            if verb == b"STARTTLS":
+                connection.sendall(b"220 go\r\n")
+                connection = self.context.wrap_socket(connection, server_side=True)
+                stream = connection.makefile("rb")
+            elif verb == b"EHLO":
+                secure = isinstance(connection, ssl.SSLSocket)
+                connection.sendall(b"250-home\r\n250 PIPELINING\r\n" if secure else b"250-home\r\n250 STARTTLS\r\n")
+            elif verb == b"DATA":
+                connection.sendall(b"354 go\r\n")
+                lines = []
+                while (part := stream.readline()) != b".\r\n":
+                    lines.append(part.removeprefix(b"."))
+                self.messages.append(b"".join(lines))
+                self.encrypted.append(isinstance(connection, ssl.SSLSocket))
+                connection.sendall(b"250 2.0.0 taken\r\n")
+            else:
+                connection.sendall(b"250 ok\r\n")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def home(certificate: Path) -> Iterator[TlsHome]:
+    serving = TlsHome(certificate)
+    yield serving
+    serving.listening.close()
+
+
+def send(port: int, tls: str, authority: str = "", size: int = 70) -> list[str]:
+    child = subprocess.run(
+        [sys.executable, "-m", "tests.outbound.child", str(port), tls, authority, str(size)],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr.decode()
+    told: list[str] = json.loads(child.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.mark.parametrize("tls", ["opportunistic", "required", "off"])
+def test_a_certificate_that_nobody_vouches_for_still_encrypts(home: TlsHome, tls: str) -> None:
+    assert send(home.port, tls)[:2] == ["accepted", "message"]
+    assert home.encrypted == [tls != "off"]
+    assert home.messages == [b"X-Id: 1\r\n" + b".dots\r\n" * 10]
+
+
+def test_verify_believes_only_who_is_vouched_for(home: TlsHome, certificate: Path) -> None:
+    assert send(home.port, "verify")[:2] == ["failed", "STARTTLS"]
+    assert send(home.port, "verify", str(certificate))[:2] == ["accepted", "message"]
+    assert home.encrypted == [True]
+
+
+@pytest.mark.parametrize("tls", ["required", "off"])
+def test_a_message_of_several_megabytes_arrives_whole(home: TlsHome, tls: str) -> None:
+    size = 7 * 500_000
+    assert send(home.port, tls, size=size)[:2] == ["accepted", "message"]
+    assert home.messages == [b"X-Id: 1\r\n" + b".dots\r\n" * 500_000]
+
+
+def test_a_port_where_nobody_listens_is_told_as_it_is() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    verdict, stage, text = send(port, "off")
+    assert (verdict, stage) == ("failed", "connect")
+    assert "refused" in text

@@ -26,9 +26,9 @@ _PLAIN = RcptParameters()
 _UNKNOWN = Recipient()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Taken:
-    """A recipient that was answered 250."""
+    """A recipient that is, or was, answered 250. Nothing changes in it once its message is being settled."""
 
     address: Address
     way: Way

@@ -196,14 +196,14 @@ class Handover:
         """Home's reply came after our 250, or is not to be had any more."""
         work = partial(_late_replies, owed=owed, token=token, outcome=outcome, host=host)
         self.delivery.store.run(work).addErrback(self._late_lost)
-        self._say("late reply", f"{host} {outcome.text}")
+        self._say("late reply", because(host, outcome))
         return outcome
 
     def _late_without_owed(self, body: Body, host: str, outcome: Outcome) -> Outcome:
         """The client was told to try again, and home had it after all: it will be answered that we know it."""
         if outcome.verdict is Verdict.ACCEPTED and outcome.reply is not None:
             self._record(body, host, outcome.reply).addErrback(self._late_lost)
-            self._say("late reply", f"{host} {outcome.text}")
+            self._say("late reply", because(host, outcome))
         return outcome
 
     def _late_lost(self, failure: object) -> None:
@@ -219,7 +219,7 @@ class Handover:
         event = event_of(outcome, host, self.delivery.store.clock.now())
         for one in self.message.taken:
             self.delivery.refusals.add(refusal(self.message, one, reply, (*one.attempts, event)))
-        self._say("refused", f"{reply}; {host} {outcome.text}")
+        self._say("refused", f"{reply}; {because(host, outcome)}")
 
     @property
     def _shown(self) -> str:
@@ -237,8 +237,8 @@ class Handover:
 
 
 def because(host: str, outcome: Outcome) -> str:
-    """Why home was passed by, fit for tracking."""
-    return f"{host} at {outcome.stage.value}: {outcome.text}"
+    """Why home was passed by, fit for tracking. Where no reply came, the reason says who was asked."""
+    return outcome.reason if outcome.reply is None else f"{host} at {outcome.stage.value}: {outcome.reply}"
 
 
 def refusal(message: Message, taken: Taken, reply: Reply, attempts: tuple[TrackingEvent, ...]) -> NewRow:

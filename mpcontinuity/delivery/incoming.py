@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.delivery import answered, redirect, relay
+from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import AWAY, KNOWN, Handover, because
 from mpcontinuity.delivery.service import Delivery
@@ -93,7 +92,7 @@ class Incoming:
         self._prefix = 0
         self._draft: Draft | None = None
         self._untrusted: Untrusted | None = None
-        self._digest = hashlib.blake2b(digest_size=16)
+        self._digest = Digest()
         self._fault: Reply | None = None
         self._receipt: set[bytes] = set()  # answered 250, and not known to have been read
 
@@ -106,37 +105,42 @@ class Incoming:
         if len(self._taken) >= self._delivery.limits.recipients:
             return _TOO_MANY
         self._delivery.lending.end(self)
-        taken, reply = await self._decide(Taken(address, Way.REPLY, parameters))
+        taken = Taken(address, Way.ASK, parameters)
+        reply = await self._decide(taken)
         if self._transaction is not None:
             self._delivery.lending.begin(self, self._give_up_home)
         if self._abandoned:
             self._give_up_home()
         elif reply.positive:
-            self._taken[address.key] = replace(taken, owed=self._store.identifiers.next())
+            taken.owed = self._store.identifiers.next()
+            self._taken[address.key] = taken
             self._stores = taken.way.stores
         elif reply is not _SEPARATELY:
             self._refused(taken, reply)
         return reply
 
-    async def _decide(self, taken: Taken) -> tuple[Taken, Reply]:
+    async def _decide(self, taken: Taken) -> Reply:
+        """The answer to a recipient; says in ``taken`` what is to be done about it."""
         address = taken.address
         if address.relays:
-            return taken, _RELAYS
+            return _RELAYS
         role = address.local.lower() in ROLES
         domain = await self._delivery.directory.domain(address.domain)
         if domain is None and not (role and address.domain == self._delivery.hostname.lower()):
-            return taken, _NOT_OURS
+            return _NOT_OURS
         if self._taken and (domain and domain.id) != (self._domain and self._domain.id):
-            return taken, _SEPARATELY
+            return _SEPARATELY
         self._begin_domain(domain)
         if self._home is None:  # the server's own postmaster
-            return self._fitting(replace(taken, way=Way.KEEP), None)
+            taken.way = Way.KEEP
+            return self._fitting(taken, None)
         user = await self._delivery.directory.user(address)
-        if user is not None and not user.registered:
-            user = None
-        lately = user is None and self._policy.hold and await self._was_taken(address)
-        known = Recipient(user is not None, user is not None and user.opt_in, lately, role)
-        return await self._ask_or_not(self._home, replace(taken, user=user, known=known))
+        if user is not None and user.registered:
+            taken.user = user
+            taken.known = Recipient(True, user.opt_in, False, role)
+        else:
+            taken.known = Recipient(False, False, self._policy.hold and await self._was_taken(address), role)
+        return await self._ask_or_not(self._home, taken)
 
     def _begin_domain(self, domain: Domain | None) -> None:
         """All recipients that are taken are of one domain, with the policy of the first."""
@@ -153,13 +157,12 @@ class Incoming:
     async def _was_taken(self, address: Address) -> bool:
         return await self._store.read(partial(relay.was_taken, key=address.key))
 
-    async def _ask_or_not(self, home: HomeServer, taken: Taken) -> tuple[Taken, Reply]:
-        away = self._away(home)
-        way = before_asking(self._policy, taken.known, bool(away))
-        if way is not Way.ASK:
-            if way.stores and (refusal := self._beyond_offers(home, taken.address)) is not None:
-                return taken, refusal
-            return self._fitting(replace(taken, way=way, because=away), None)
+    async def _ask_or_not(self, home: HomeServer, taken: Taken) -> Reply:
+        taken.because = self._away(home)
+        taken.way = before_asking(self._policy, taken.known, bool(taken.because))
+        if taken.way is not Way.ASK:
+            refusal = self._beyond_offers(home, taken.address) if taken.way.stores else None
+            return refusal or self._fitting(taken, None)
         if self._transaction is None:
             self._transaction = self._begin_at_home()
             self._complete = not self._taken
@@ -167,12 +170,12 @@ class Incoming:
         outcome = await transaction.recipient(taken.address, taken.parameters)
         if not self._taken and outcome.reply is not None and outcome.reply.enhanced == "5.6.7":
             self._give_up_home()  # a refusal of this address, before MAIL was said: the next recipient begins anew
-        way = at_recipient(self._policy, taken.known, outcome, others_taken=self._stores is False)
-        if way is Way.PASS:
-            return self._fitting(replace(taken, way=way), outcome)
-        host = transaction.host or _name(home)
-        attempts = (event_of(outcome, host, self._store.clock.now()),)
-        return self._fitting(replace(taken, way=way, because=because(host, outcome), attempts=attempts), outcome)
+        taken.way = at_recipient(self._policy, taken.known, outcome, others_taken=self._stores is False)
+        if taken.way is not Way.PASS:
+            host = transaction.host or _name(home)
+            taken.because = because(host, outcome)
+            taken.attempts = (event_of(outcome, host, self._store.clock.now()),)
+        return self._fitting(taken, outcome)
 
     def _away(self, home: HomeServer) -> str:
         """Why home is not asked; empty where it is."""
@@ -186,16 +189,16 @@ class Incoming:
         assert self._home is not None
         return self._home.transaction(self._reverse_path, self._parameters)
 
-    def _fitting(self, taken: Taken, outcome: Outcome | None) -> tuple[Taken, Reply]:
+    def _fitting(self, taken: Taken, outcome: Outcome | None) -> Reply:
         """The answer to a recipient whose way is decided; one that needs another treatment goes separately."""
         if taken.way is Way.PASS or taken.way.stores:
             other = self._stores is not None and self._stores is not taken.way.stores
-            return taken, _SEPARATELY if other else _OK
+            return _SEPARATELY if other else _OK
         if taken.way is Way.SEPARATE:
-            return taken, _SEPARATELY
+            return _SEPARATELY
         if taken.way is Way.REPLY and outcome is not None and outcome.reply is not None:
-            return taken, outcome.reply
-        return taken, AWAY
+            return outcome.reply
+        return AWAY
 
     def _beyond_offers(self, home: HomeServer, address: Address) -> Reply | None:
         """What home would refuse by what its last EHLO offered; it holds while home is away."""
@@ -263,9 +266,9 @@ class Incoming:
         refusal = fault or self._fault or self._loop() or self._too_large()
         if refusal is not None:
             return self._refuse_all(refusal)
-        digest = self._digest.digest()
+        digest = self._digest.value()
         for key, taken in self._taken.items():
-            self._taken[key] = replace(taken, fingerprint=answered.fingerprint(self._sender, key, digest))
+            taken.fingerprint = answered.fingerprint(self._sender, key, digest)
         fingerprints = {taken.fingerprint for taken in self._taken.values()}
         ours = await self._delivery.answered.claim(fingerprints)
         if ours is None:
@@ -361,7 +364,7 @@ class Incoming:
             recipients=tuple(one.address.text for one in message.taken),
             decisions={one.address.text: one.way.value for one in message.taken} if self._stores else {},
             prefix=self._prefix,
-            fingerprint=self._digest.digest(),
+            fingerprint=self._digest.value(),
             subject=message.subject,
             message_id=message.message_id,
         )

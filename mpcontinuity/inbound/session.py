@@ -1,8 +1,9 @@
 """One SMTP connection: bytes to the engine, events to the transaction, replies back (design 2).
 
-Reading is paused while work is under way and while the client does not read our replies. So a connection, known or not,
-holds at most what the engine buffers (256 KiB), one read of the transport (64 KiB), its write buffer (64 KiB and the
-reply that went beyond), and within DATA the first MiB of a message; more of that is on the disk, counted by the store.
+Reading is paused where more arrives while work is under way, and while the client does not read our replies. So a
+connection, known or not, holds at most what the engine buffers (256 KiB), one read of the transport (64 KiB), its write
+buffer (64 KiB and the reply that went beyond), and within DATA the first MiB of a message; more of that is on the disk,
+counted by the store.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class Session(Protocol):
         self._in_message = False  # ... and it is the end of a message
         self._turning = False
         self._clogged = False  # the client does not read our replies
+        self._paused = False  # we do not read from the client
         self._counted = False
         self._heard = 0.0
         self._commands = 0
@@ -115,6 +117,10 @@ class Session(Protocol):
             self._answered.went_on()
             self._answered = None
         self._engine.receive(data)
+        if self._working and not self._paused:
+            # Only who sends more without waiting is made to wait: for others that would be two system calls each time.
+            self._paused = True
+            self.transport.pauseProducing()
         self._turn()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
@@ -135,12 +141,13 @@ class Session(Protocol):
 
     def pauseProducing(self) -> None:  # noqa: N802
         """The transport's write buffer is full."""
-        self._clogged = True
+        self._clogged = self._paused = True
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:  # noqa: N802
         self._clogged = False
         if not self._working:
+            self._paused = False
             self.transport.resumeProducing()
             self._turn()
 
@@ -206,13 +213,11 @@ class Session(Protocol):
             self.transport.write(data)
 
     def _work(self, work: Coroutine[Any, Any, Reply]) -> None:
-        """Answers the event that waits, now or later; until then nothing is read."""
+        """Answers the event that waits, now or later; until then no other is given."""
         self._working = True
         done = Deferred.fromCoroutine(work)
         done.addErrback(self._failed)
         done.addCallback(self._reply)
-        if self._working:
-            self.transport.pauseProducing()
 
     def _failed(self, failure: Failure) -> Reply:
         if isinstance(failure.value, Temporary):
@@ -232,7 +237,8 @@ class Session(Protocol):
             self._engine.reply(reply)
         self._heard = self._services.timer.seconds()
         if waited:
-            if not self._clogged:
+            if self._paused and not self._clogged:
+                self._paused = False
                 self.transport.resumeProducing()
             self._turn()
 

@@ -55,14 +55,16 @@ def test_pipelined_commands_are_answered_in_order_and_in_one_write(door: Door) -
     assert c.wire.writes == before + 1
 
 
-def test_reading_pauses_while_home_is_asked_and_goes_on_after(door: Door) -> None:
+def test_who_sends_more_while_home_is_asked_is_not_read_until_the_answer(door: Door) -> None:
     answer: Deferred[Outcome] = Deferred()
     door.post.home.recipients["ann@example.org"] = answer
     c = greeted(door)
     assert c.codes(*ENVELOPE[:3], "NOOP") == ["250", "250"]
+    assert c.wire.producerState == "producing"
+    assert c.say("NOOP") == ""
     assert c.wire.producerState == "paused"
     answer.callback(accepted(Stage.RCPT))
-    assert [line[:3] for line in c.read().splitlines()] == ["250", "250"]
+    assert [line[:3] for line in c.read().splitlines()] == ["250", "250", "250"]
     assert c.wire.producerState == "producing"
 
 

@@ -14,7 +14,7 @@ from mpcontinuity.access.imap.fetch import Damaged
 from mpcontinuity.access.imap.greeting import capabilities
 from mpcontinuity.access.imap.output import Gone, Output
 from mpcontinuity.access.imap.selection import BadNumbers, report
-from mpcontinuity.access.imap.services import LINGER, LOGIN_WITHIN, READ_AHEAD, SILENCE, Services
+from mpcontinuity.access.imap.services import LINGER, LOGIN_WITHIN, READ_AHEAD, SILENCE, TURN, Services
 from mpcontinuity.access.imap.session import Session, Status, no
 from mpcontinuity.accounts.directory import User
 from mpcontinuity.mailbox.names import MailboxRefused
@@ -45,7 +45,7 @@ class Connection(Protocol):
         self._counted = ""  # the host that the limits count this connection for
         self._working = False
         self._reading = True
-        self._stopping = False
+        self._last_word = ""  # what is said at the end of the command at hand
         self._alarm: Alarm | None = None
         self._silent_since = 0.0
 
@@ -112,13 +112,17 @@ class Connection(Protocol):
     # --- events ---
 
     async def _work(self, session: Session) -> None:
+        events = 0
         try:
             while (event := self._engine.next_event()) is not None:
                 await self._handle(session, event)
                 self._heard()
                 await session.flush()
-                if session.ending or self._stopping:
+                if session.ending or self._last_word:
                     self._farewell(session)
+                events += 1
+                if events % TURN == 0:
+                    await self._let_others()
             if self._engine.closed:
                 self._end()
             else:
@@ -135,13 +139,18 @@ class Connection(Protocol):
         if session.ending:
             self._engine.close()  # BYE was said
         elif not self._engine.busy:
-            self._engine.bye("the server stops", b"UNAVAILABLE")
+            self._engine.bye(self._last_word, b"UNAVAILABLE")
+
+    async def _let_others(self) -> None:
+        later: Deferred[None] = Deferred()
+        self._services.timer.callLater(0, later.callback, None)
+        await later
 
     async def _handle(self, session: Session, event: Event) -> None:
-        session.transfer.commands += 1
         status = await self._answer(session, event)
         if status is None or self._engine.closed:
             return
+        session.transfer.commands += 1
         await report(session, expunges=shifts_numbers(event))
         if not self._engine.closed:
             self._engine.complete(*status)
@@ -210,11 +219,11 @@ class Connection(Protocol):
             return
         self._say_bye("you were silent for too long")
 
-    def stop(self) -> None:
+    def stop(self, last_word: str) -> None:
         """BYE at once, or at the end of the command at hand."""
-        self._stopping = True
+        self._last_word = last_word
         if not self._working:
-            self._say_bye("the server stops")
+            self._say_bye(last_word)
 
     @property
     def user(self) -> User | None:

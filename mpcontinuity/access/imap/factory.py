@@ -38,7 +38,7 @@ class ImapFactory(ServerFactory):
     def stop(self) -> None:
         """At shutdown: BYE to every session."""
         for connection in list(self.connections):
-            connection.stop()
+            connection.stop("the server stops")
 
     def _heard(self, notices: Sequence[Notice]) -> None:
         """Sessions of users that were deactivated or removed end."""
@@ -55,7 +55,7 @@ class ImapFactory(ServerFactory):
     async def _check(self, connection: Connection, user: User) -> None:
         now = await self._services.directory.user(parse(user.address))
         if now is None or now.id != user.id or now.status != "active":
-            connection.stop()
+            connection.stop("the account was closed")
 
 
 def _failed(failure: Failure) -> None:

@@ -7,7 +7,7 @@ from twisted.logger import Logger
 from mpcontinuity.access.imap.greeting import capabilities, may_log_in
 from mpcontinuity.access.imap.services import WRONG_PASSWORDS
 from mpcontinuity.access.imap.session import Session, Status, no, ok
-from mpcontinuity.protocols.imap import command
+from mpcontinuity.protocols.imap import command, response
 from mpcontinuity.protocols.imap.engine import Answer
 
 _log = Logger()
@@ -68,11 +68,12 @@ async def _check(session: Session, name: str, password: str) -> Status:
     user = await session.services.login.check(name, password, session.peer)
     if user is None:
         session.wrong_passwords += 1
-        _log.info("session={session} login of {user} failed", session=session.name, user=name[:200])
+        _log.info("session={session} login of {user!r} failed", session=session.name, user=name[:200])
         if session.wrong_passwords >= WRONG_PASSWORDS:
+            session.send(response.status(b"*", b"BYE", "too many wrong passwords"))
             session.ending = True
             return no("too many wrong passwords", b"AUTHENTICATIONFAILED")
         return no("wrong name or password", b"AUTHENTICATIONFAILED")
     session.log_in(user)
-    _log.info("session={session} login of {user}", session=session.name, user=user.address)
+    _log.info("session={session} login of {user!r}", session=session.name, user=user.address)
     return ok("logged in", b"CAPABILITY " + capabilities(session))

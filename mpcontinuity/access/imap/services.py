@@ -33,6 +33,9 @@ WRONG_PASSWORDS = 10
 # Octets that a client may send ahead while a command runs; then it is read no further.
 READ_AHEAD = 64 * 1024
 
+# Commands of one client that are worked off in a row before others have their turn.
+TURN = 100
+
 # Octets joined before they are written; the next piece waits until the transport has passed the last one on.
 PIECE = 64 * 1024
 

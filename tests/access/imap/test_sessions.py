@@ -231,8 +231,17 @@ def test_a_client_that_sends_ahead_is_read_no_further_while_a_command_runs(world
     client.wire.full = False
     client.wire.clear()
     client.wire.producer.resumeProducing()
+    world.clock.advance(0)
     assert client.take().count(b"b OK nothing done\r\n") == 10_000
     assert client.wire.producerState == "producing"
+
+
+def test_a_client_with_many_commands_takes_turns_with_the_others(world: World, clock: ManualClock) -> None:
+    client = world.logged_in("INBOX")
+    client.send(b"b NOOP\r\n" * 250)
+    assert client.take().count(b"b OK") == services.TURN
+    clock.advance(0)
+    assert client.take().count(b"b OK") == 150
 
 
 def test_appended_messages_are_spooled_as_they_come_and_dropped_with_the_connection(world: World) -> None:

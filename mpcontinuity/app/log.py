@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from functools import lru_cache
 from typing import Any, cast
 
 from twisted.logger import (
@@ -13,7 +15,6 @@ from twisted.logger import (
     LogLevel,
     LogLevelFilterPredicate,
     eventAsText,
-    formatTime,
 )
 
 
@@ -30,11 +31,26 @@ def observer() -> ILogObserver:
 
 def line(event: LogEvent) -> str | None:
     """``2026-11-22T04:03:00+0000 warn mpcontinuity.homes text``; a traceback follows a failure."""
-    text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+    text = _text(event)
     if not text:
         return None
     level = event.get("log_level")
     name = level.name if level is not None else "-"
-    namespace = str(event.get("log_namespace", "-"))
     body = text.rstrip("\n").replace("\n", "\n\t").replace("\r", "\\r")
-    return f"{formatTime(event.get('log_time'))} {name} {namespace} {body}\n"
+    return f"{_second(int(event.get('log_time', 0)))} {name} {event.get('log_namespace', '-')} {body}\n"
+
+
+def _text(event: LogEvent) -> str:
+    """What Twisted makes of the event, the common case of it without Twisted: there is a line per message."""
+    template = event.get("log_format")
+    if isinstance(template, str) and "log_failure" not in event:
+        try:
+            return template.format_map(event)
+        except Exception:  # Twisted's own extensions of the format, and whatever it says of one that is wrong
+            pass
+    return eventAsText(event, includeTimestamp=False, includeSystem=False)
+
+
+@lru_cache(maxsize=1)
+def _second(moment: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(moment))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_network
@@ -46,10 +47,12 @@ from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.store.bodies import retention
 from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.disk import RealDisk
+from mpcontinuity.store.lock import held
 from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import open_store
 
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7)
+_PATIENCE = 3.0  # s
 
 _log = Logger()
 
@@ -65,8 +68,12 @@ class Parts:
         self._control_port: Any = None
         self.gatekeeper = Gatekeeper(settings.limits, raise_file_limit(settings.limits))
         self.certificate = Certificate(settings.tls, reactor)
+        folder = Path(settings.data_dir)
+        if len(str(folder / SOCKET).encode()) > _LONGEST_SOCKET_PATH:
+            raise Refused(f"data_dir: {folder}: is too long for the path of a socket in it; choose a shorter one")
+        _wait_for_commands(folder)
         self.store = open_store(
-            Path(settings.data_dir),
+            folder,
             settings.store,
             clock=self._clock,
             randomness=self._randomness,
@@ -200,8 +207,6 @@ class Parts:
 
     def _listen_for_control(self) -> None:
         path = Path(self._settings.data_dir) / SOCKET
-        if len(str(path).encode()) > _LONGEST_SOCKET_PATH:
-            raise Refused(f"data_dir: the path of {path} is too long for a socket; choose a shorter data_dir")
         path.unlink(missing_ok=True)  # of a process that was killed: the lock of the folder is ours
         self._control_port = self._reactor.listenUNIX(str(path), ControlFactory(self.control), mode=0o600)
 
@@ -214,6 +219,13 @@ class Parts:
 
     def _listening(self) -> list[tuple[str, int]]:
         return [*hosts.listeners(self._settings.listen), *self._places]
+
+
+def _wait_for_commands(folder: Path) -> None:
+    """A command that opened the store because no server ran ends soon; before the reactor runs, so it may block."""
+    until = time.monotonic() + _PATIENCE
+    while folder.exists() and held(folder) and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def _failed(failure: Failure) -> None:

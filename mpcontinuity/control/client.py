@@ -132,7 +132,11 @@ def connect(settings: Settings, by: str, *, patience: float = _PATIENCE) -> Call
         if server is not None:
             return Caller(server, by)
         if not held(folder):
-            return Caller(_Alone(settings), by)
+            try:
+                return Caller(_Alone(settings), by)
+            except Refused:
+                if not held(folder):  # else somebody was faster
+                    raise
         if time.monotonic() > until:
             raise Refused(f"{folder} is in use by another process that does not answer on {SOCKET}; try again")
         time.sleep(0.1)

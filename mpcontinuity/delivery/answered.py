@@ -176,8 +176,14 @@ class Answered:
 
     def went_on(self, fingerprints: Iterable[bytes]) -> None:
         """The client has read our answer: the same message again would be another one."""
-        self._leaving.extend(fingerprints)
-        if len(self._leaving) >= STEP:
+        awaited = False
+        now = self._timer.seconds()
+        for one in fingerprints:
+            held = self._held[one]
+            held.answered_at = now  # the patience of others begins anew: the row is about to go
+            awaited = awaited or bool(held.waiters)
+            self._leaving.append(one)
+        if awaited or len(self._leaving) >= STEP:
             self._flush()
         elif self._alarm is None:
             self._alarm = self._timer.callLater(GATHER, self._flush)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Domain
-from mpcontinuity.delivery import answered, redirect, relay
+from mpcontinuity.delivery import answered, relay
 from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import AWAY, KNOWN, Handover, because
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from mpcontinuity.outbound.home import HomeServer
     from mpcontinuity.outbound.transaction import HomeTransaction
 
+# Mail to postmaster and abuse that home refuses is in the archive alone, also of a domain that archives nothing else.
+KEPT_DAYS = 90
 ROLES = frozenset({"postmaster", "abuse"})  # RFC 5321 §4.5.1, RFC 2142 §2
 HOPS_OF_OURS = 3
 MAX_HOPS = 50
@@ -373,7 +375,7 @@ class Incoming:
 
     def _retention_days(self) -> int:
         days = self._domain.settings.retention_days if self._domain is not None else 0
-        return max(days, redirect.KEPT_DAYS) if any(one.way is Way.KEEP for one in self._taken.values()) else days
+        return max(days, KEPT_DAYS) if any(one.way is Way.KEEP for one in self._taken.values()) else days
 
     def _discard(self) -> None:
         if self._draft is not None:

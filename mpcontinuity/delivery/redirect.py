@@ -19,9 +19,6 @@ from mpcontinuity.routing.decision import Way
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow, record_all
 
-# Mail to postmaster and abuse that home refuses is nowhere but in the archive, also where nothing else is archived.
-KEPT_DAYS = 90
-
 
 class AllAnswered(Exception):
     """Every copy of the message has been taken before; the transaction is rolled back."""
@@ -39,23 +36,17 @@ class Redirect:
     token: int = 0  # in doubt, and we wait for home's late reply
 
 
-def archived_days(message: Message) -> int:
-    """0: the message is not archived."""
-    kept = any(taken.way is Way.KEEP for taken in message.taken)
-    return max(message.retention_days, KEPT_DAYS) if kept else message.retention_days
-
-
 def keep_until(message: Message) -> int:
     """Of the row of `body`: 0 while it is owed."""
     if any(taken.way in (Way.REDIRECT, Way.HOLD) for taken in message.taken):
         return 0
-    return expiry(message.received, archived_days(message))
+    return expiry(message.received, message.retention_days)
 
 
-def commit(tx: Transaction, body: Body, redirect: Redirect) -> set[bytes]:
-    """All that 250 promises: INBOX, owed, archive, tracking, answered. The fingerprints that are new.
+def commit(tx: Transaction, body: Body, redirect: Redirect) -> None:
+    """All that 250 promises: INBOX, owed, archive, tracking, answered; for those that were not answered before.
 
-    Raises AllAnswered when there are none. The row of `body` has been inserted in the same transaction.
+    Raises AllAnswered when there are none such. The row of `body` has been inserted in the same transaction.
     """
     message = redirect.message
     fresh = answered.note(tx, (taken.fingerprint for taken in message.taken))
@@ -66,9 +57,8 @@ def commit(tx: Transaction, body: Body, redirect: Redirect) -> set[bytes]:
     owed = [one for one in taken if one.way in (Way.REDIRECT, Way.HOLD)]
     if owed:
         take_in(tx, [_owed(redirect, body, one) for one in owed])
-    record_in_archive(tx, body, message, [one.address.text for one in taken], archived_days(message))
+    record_in_archive(tx, body, message, [one.address.text for one in taken])
     record_all(tx, [_row(tx, redirect, one) for one in taken])
-    return fresh
 
 
 def put_in_inbox(tx: Transaction, body: Body, message: Message, taken: list[Taken], rendered: bytes) -> None:
@@ -79,8 +69,8 @@ def put_in_inbox(tx: Transaction, body: Body, message: Message, taken: list[Take
         append(tx, mailbox, (NewEntry(body.id, body.length, message.received, 0, (), rendered),))
 
 
-def record_in_archive(tx: Transaction, body: Body, message: Message, recipients: list[str], days: int) -> None:
-    if days <= 0:
+def record_in_archive(tx: Transaction, body: Body, message: Message, recipients: list[str]) -> None:
+    if message.retention_days <= 0:
         return
     archive(
         tx,
@@ -94,7 +84,7 @@ def record_in_archive(tx: Transaction, body: Body, message: Message, recipients:
             subject=message.subject,
             message_id=message.message_id,
             size=message.size,
-            retention_days=days,
+            retention_days=message.retention_days,
         ),
     )
 

@@ -52,7 +52,7 @@ def commit(tx: Transaction, body: Body, relayed: Relayed) -> None:
     insert_body(tx, body, 0 if relayed.copies else expiry(message.received, message.retention_days))
     answered.note(tx, (taken.fingerprint for taken in message.taken))
     put_in_inbox(tx, body, message, list(relayed.copies), relayed.rendered)
-    record_in_archive(tx, body, message, [taken.address.text for taken in message.taken], message.retention_days)
+    record_in_archive(tx, body, message, [taken.address.text for taken in message.taken])
     event = TrackingEvent(tx.now, relayed.host, relayed.reply.code, relayed.reply.line)
     record_all(
         tx,
@@ -101,7 +101,7 @@ def repair(tx: Transaction, head: Head, body: Body, decisions: Mapping[str, str]
         size=body.length,
         taken=tuple(Taken(recipient, Way.PASS) for recipient in recipients),
     )
-    record_in_archive(tx, body, message, [recipient.text for recipient in recipients], message.retention_days)
+    record_in_archive(tx, body, message, [recipient.text for recipient in recipients])
     keep_longer(tx, body.id, expiry(head.time, message.retention_days))
     event = TrackingEvent(tx.now, "", 250, text)
     record_all(tx, [message.row(taken, events.DELIVERED, 250, text, (event,)) for taken in message.taken])

@@ -6,6 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.delivery import answered, relay
+from mpcontinuity.delivery.handover import because
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Full, Temporary
 from mpcontinuity.model.identifier import parse as parse_id
@@ -179,7 +180,7 @@ def test_a_message_that_home_takes_not_is_in_inbox_at_once_and_owed(post: Post, 
     assert (row.status, row.continuity, row.outcome, row.code) == ("deferred", True, "owed", 444)
     assert [event.host for event in row.events] == ["home.example:25", "continuityservice"]
     assert row.events[-1].code == 444
-    assert row.events[-1].text.startswith("Redirect because: home.example:25 at ")
+    assert row.events[-1].text == f"Redirect because: {because('home.example:25', outcome)}"
     assert post.rows("SELECT keep_until FROM body") == [(0,)]
 
 
@@ -431,6 +432,17 @@ def test_a_client_that_keeps_silent_after_the_answer_is_not_waited_for(post: Pos
     post.clock.advance(6)
     assert result(second_reply).code == 250
     assert len(post.inbox(ANN)) == 1
+
+
+def test_a_client_that_went_on_after_a_long_silence_frees_the_message_too(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    first = post.begin()
+    post.rcpt(first, ANN)
+    assert result(post.data(first)).code == 250
+    post.clock.advance(60)
+    first.went_on()
+    assert post.send(ANN).code == 250
+    assert len(post.inbox(ANN)) == 2
 
 
 def test_a_message_in_hand_elsewhere_for_long_is_sent_again_later(post: Post) -> None:

@@ -1,0 +1,54 @@
+import pytest
+
+from mpcontinuity.delivery import refusals
+from mpcontinuity.delivery.lending import LENT, Lending
+from mpcontinuity.delivery.refusals import Refusals
+from mpcontinuity.model.events import REJECTED
+from mpcontinuity.store.store import Store
+from mpcontinuity.tracking.listing import Filters, newest
+from mpcontinuity.tracking.record import NewRow
+from tests.fakes.clock import ManualClock
+from tests.fakes.stores import result
+
+
+def row(number: int) -> NewRow:
+    return NewRow(domain=1, received=1, direction="inbound", status=REJECTED, subject=str(number))
+
+
+def test_refusals_are_written_together_a_moment_later(store: Store, clock: ManualClock) -> None:
+    gathered = Refusals(store, clock)
+    for number in range(3):
+        gathered.add(row(number))
+    assert result(newest(store, Filters())) == []
+    clock.advance(1)
+    assert [shown.subject for shown in result(newest(store, Filters()))] == ["2", "1", "0"]
+
+
+def test_a_flood_of_refusals_costs_bounded_memory(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "MOST", 7)
+    monkeypatch.setattr(refusals, "STEP", 3)
+    gathered = Refusals(store, clock)
+    for number in range(20):
+        gathered.add(row(number))
+    result(gathered.stop())
+    assert len(result(newest(store, Filters()))) == 7
+    gathered.add(row(21))
+    clock.advance(1)
+    assert len(result(newest(store, Filters()))) == 8
+
+
+def test_a_session_is_lent_for_its_time_from_the_last_loan_on(clock: ManualClock) -> None:
+    lending = Lending(clock)
+    taken_back: list[str] = []
+    for borrower in ("one", "two", "three"):
+        lending.begin(borrower, lambda borrower=borrower: taken_back.append(borrower))  # type: ignore[misc]
+    clock.advance(LENT - 0.5)
+    lending.begin("one", lambda: taken_back.append("one"))
+    lending.end("two")
+    clock.advance(0.6)
+    assert taken_back == ["three"]
+    clock.advance(LENT)
+    assert taken_back == ["three", "one"]
+    assert clock.getDelayedCalls() == []

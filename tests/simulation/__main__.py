@@ -1,32 +1,39 @@
-"""``scripts/simulate``: as many seeds as one has patience for, in all processors; exit 1 if one finds something."""
+"""``scripts/simulate``: as many seeds as one has patience for, on all processors; exit 1 if one finds something."""
 
 from __future__ import annotations
 
 import multiprocessing
 import sys
 import time
+import traceback
 from functools import partial
 
 import click
 
 from tests.simulation.keeping import Keeping
+from tests.simulation.service import Journey
 
-BUGS = {"": {}, "answer-before-sync": {"lying_sync": True}, "unsynced-commit": {"durable_commits": False}}
+STORIES = {"service": Journey, "store": Keeping}
+BUGS = {"none": {}, "answer-before-sync": {"lying_sync": True}, "unsynced-commit": {"durable_commits": False}}
 
 
-def play(bug: str, seed: int) -> tuple[int, list[str]]:
-    return seed, Keeping(seed, **BUGS[bug]).run()
+def play(story: str, bug: str, seed: int) -> tuple[int, list[str]]:
+    try:
+        return seed, STORIES[story](seed, **BUGS[bug]).run()
+    except Exception:
+        return seed, [traceback.format_exc()]
 
 
 @click.command()
-@click.option("--seeds", default=1000, show_default=True, help="How many.")
+@click.option("--seeds", default=500, show_default=True, help="How many.")
 @click.option("--first", default=0, show_default=True, help="The first of them.")
-@click.option("--bug", default="", type=click.Choice(list(BUGS)), help="A planted bug, to see that it is found.")
-def main(seeds: int, first: int, bug: str) -> None:
+@click.option("--story", default="service", show_default=True, type=click.Choice(list(STORIES)))
+@click.option("--bug", default="none", type=click.Choice(list(BUGS)), help="A planted bug, to see that it is found.")
+def main(seeds: int, first: int, story: str, bug: str) -> None:
     started = time.monotonic()
     found = 0
     with multiprocessing.Pool() as pool:
-        for seed, faults in pool.imap_unordered(partial(play, bug), range(first, first + seeds), chunksize=5):
+        for seed, faults in pool.imap_unordered(partial(play, story, bug), range(first, first + seeds)):
             for fault in faults:
                 click.echo(f"seed {seed}: {fault}")
             found += bool(faults)

@@ -38,7 +38,11 @@ class Inode:
         self.pending.append((length, None))
 
     def sync(self) -> None:
-        self.durable = bytearray(self.seen)
+        for offset, data in self.pending:
+            if data is None:
+                _resize(self.durable, offset)
+            else:
+                _put(self.durable, data, offset)
         self.pending.clear()
 
     def lose_power(self, chance: random.Random) -> None:

@@ -59,17 +59,18 @@ class Machine:
         """A new process opens the store."""
         self.boots += 1
         name = str(FOLDER / DATABASE)
-        self._driver = SimulatedDriver(self.disk, name, self.chance, durable=self._durable_commits)
+        clock, chance = self.clock, self.chance
+        self._driver = SimulatedDriver(self.disk, name, chance, durable=self._durable_commits)
         return open_store(
             FOLDER,
             settings.Store(),
-            clock=self.clock,
-            randomness=SeededRandomness(self.chance.getrandbits(32)),
-            runner=Inline(lambda call: self.clock.callLater(self.chance.random() * 0.002, call)),
+            clock=clock,
+            randomness=SeededRandomness(chance.getrandbits(32)),
+            runner=Inline(lambda call: clock.callLater(chance.random() * 0.002, call)),
             disk=Mounted(self.disk),
             driver=self._driver,
             room=Room(),
-            reactor_call=Reactor(self.clock, self.chance).call,
+            reactor_call=Reactor(clock, chance).call,
         )
 
     def run(self, seconds: float, done: Callable[[], bool] = lambda: False) -> bool:

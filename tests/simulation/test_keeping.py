@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.keeping import Keeping
 
-SEEDS = range(50)
+SEEDS = range(20)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,0 +1,48 @@
+"""The demo as a user runs it, and that it would not praise a server that doubles mail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mpcontinuity.app import demo
+from mpcontinuity.app.demo_home import DemoHome
+from mpcontinuity.model.reply import Reply
+
+COMMAND = [sys.executable, "-c", "from mpcontinuity.app.commands import main; main()", "demo"]
+
+
+def test_the_demo_proves_in_two_minutes_that_nothing_is_lost_or_doubled() -> None:
+    began = time.monotonic()
+    played = subprocess.run(COMMAND, capture_output=True, text=True, timeout=120, check=False)
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert time.monotonic() - began < 120
+    assert played.stdout.count("proved") == 5
+    assert "FAILED" not in played.stdout
+    assert "\x1b" not in played.stdout  # plain lines where nobody sees colours
+    assert "came home: 202 of 202" in played.stdout
+
+
+def test_a_message_that_came_home_twice_fails_the_demo_and_keeps_its_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    take = DemoHome.take
+
+    def doubled(home: DemoHome, recipients: list[str], content: bytes) -> Reply:
+        if b"Subject: Order 7\r\n" in content:
+            take(home, recipients, content)
+        return take(home, recipients, content)
+
+    monkeypatch.setattr(DemoHome, "take", doubled)
+    monkeypatch.setattr(demo, "_FLOOD", 20)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert demo.play(keep=False) == 1
+    shown = capsys.readouterr().out
+    assert "FAILED  nothing was doubled" in shown
+    (folder,) = tmp_path.iterdir()
+    assert (folder / "log").exists()
+    assert f"Look at {folder}" in shown.replace("\n", "")

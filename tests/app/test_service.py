@@ -81,6 +81,27 @@ def test_what_the_command_line_changes_is_acted_on_at_once(server: Server) -> No
         assert client.rcpt("x@other.example")[0] == 550
 
 
+def test_a_domain_that_is_added_set_and_removed_is_so_at_once(server: Server) -> None:
+    home = free_port()
+    server.json("domain", "add", "new.example", "--home", f"127.0.0.1:{home}")
+    assert rcpt(server, "eve@new.example") == 451  # home is away and nobody is registered
+    server.json("user", "add", "eve@new.example")
+    assert rcpt(server, "eve@new.example") == 250
+    server.json("domain", "set", "new.example", "continuity=off")
+    assert rcpt(server, "eve@new.example") == 451
+    assert server.run("domain", "add", "loop.example", "--home", f"127.0.0.1:{server.ports['smtp']}").returncode == 1
+    server.json("domain", "remove", "new.example")
+    assert rcpt(server, "eve@new.example") == 550
+    assert "Traceback" not in server.log.read_text()
+
+
+def rcpt(server: Server, address: str) -> int:
+    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=10) as client:
+        client.ehlo()
+        client.mail("bob@example.net")
+        return client.rcpt(address)[0]
+
+
 def test_the_data_folder_is_private(server: Server) -> None:
     folder = server.folder / "data"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -210,3 +231,21 @@ def test_what_is_not_served_yet_is_said_in_one_line(tmp_path: Path) -> None:
         lines = [line for line in server.log.read_text().splitlines() if "not served yet" in line]
         assert len(lines) == 1
         assert lines[0].endswith("not served yet by this version: pop3, web")
+
+
+def test_when_descriptors_are_short_further_clients_wait_until_others_go(tmp_path: Path) -> None:
+    command = f"ulimit -n 544; exec {BIN}/twistd -n --pidfile= mpcontinuity --config mpcontinuity.toml"
+    with Server(tmp_path, command=("bash", "-c", command)) as server:
+        place = ("127.0.0.1", server.ports["imap"])
+        clients = [socket.create_connection(place, 5) for _ in range(32)]
+        for client in clients:
+            assert client.recv(100).startswith(b"* OK")
+        late = socket.create_connection(place, 5)
+        late.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            late.recv(100)
+        for client in clients:
+            client.close()
+        late.settimeout(5)
+        assert late.recv(100).startswith(b"* OK")
+        late.close()

@@ -91,7 +91,7 @@ class HomeServer:
 
     async def probe(self, recipient: Address | None) -> Outcome:
         """A fresh session, MAIL FROM:<> and RCPT of a known user, and away. Observes nothing itself."""
-        opened = await self.pool.opener.open()
+        opened = await self.pool.opener.open(probe=True)
         if isinstance(opened, NotOpened):
             if opened.refused and self.pool.size:
                 reason = f"serves {self.pool.size} other sessions of ours: {opened.outcome.text}"

@@ -17,7 +17,6 @@ from mpcontinuity.outbound.session import Lost, Session, why
 from mpcontinuity.protocols.smtp.client import outcome
 
 SMTP_PORT = 25
-HOST_AGAIN = 60.0  # seconds for which a host that failed is asked after the others
 PLAIN_AGAIN = 3600.0  # seconds for which a host whose TLS failed is used without
 
 
@@ -38,7 +37,7 @@ class _Host:
 
     name: str
     port: int
-    failed_until: float = 0.0
+    failed: bool = False
     plain_until: float = 0.0
     address: str = ""  # the last that answered
 
@@ -68,17 +67,19 @@ class Opener:
     def __post_init__(self) -> None:
         self._hosts = [_Host(*hosts.split(name, SMTP_PORT)) for name in self.names]
 
-    async def open(self) -> Session | NotOpened:
-        """A session that is ready for MAIL, or the last host's failure with the reasons of all."""
-        now = self.means.timer.seconds()
+    async def open(self, *, probe: bool = False) -> Session | NotOpened:
+        """A session that is ready for MAIL, or the last host's failure with the reasons of all.
+
+        A host that failed is asked after the others, so that no message waits for it, until a ``probe`` finds it well.
+        """
         result = NotOpened(Outcome(Verdict.FAILED, Stage.CONNECT, None, "the domain has no home server"))
         reasons = []
-        for host in sorted(self._hosts, key=lambda host: host.failed_until > now):  # stable: preference stays
+        for host in sorted(self._hosts, key=lambda host: host.failed and not probe):  # stable: by preference
             opened = await self._open_host(host)
             if isinstance(opened, Session):
-                host.failed_until = 0.0
+                host.failed = False
                 return opened
-            host.failed_until = self.means.timer.seconds() + HOST_AGAIN
+            host.failed = True
             reasons.append(opened.outcome.text)
             result = opened
         if len(reasons) > 1:
@@ -159,7 +160,10 @@ class Opener:
             lost = session.lost.reason if session.lost else f"no handshake within {wait:g} s"
             reason = f"TLS to {host.shown} failed: {lost}"
             return NotOpened(Outcome(Verdict.FAILED, Stage.TLS, None, reason), handshake=True)
-        return await self._hello(session)
+        failure = await self._hello(session)
+        if failure is not None and failure.outcome.reply is None:  # in TLS 1.3 the server's alert comes as late as this
+            return NotOpened(failure.outcome, handshake=True)
+        return failure
 
 
 def _unless_ok(stage: Stage, answer: Reply | Lost) -> NotOpened | None:

@@ -72,6 +72,9 @@ class Pool:
 
     def put(self, session: Session) -> None:
         """Back for the next one, unless its dialogue is not at its end."""
+        if session not in self._busy:  # of hosts that were left
+            session.quit()
+            return
         self._busy.discard(session)
         if not session.idle:
             session.abort()
@@ -134,11 +137,11 @@ class Pool:
             opened = await opener.open()
         finally:
             self._opening -= 1
-        if isinstance(opened, Session):
-            if generation != self._generation:
+        if generation != self._generation:  # to hosts that were left
+            if isinstance(opened, Session):
                 opened.quit()
-                self._open_more()
-                return
+            self._open_more()
+        elif isinstance(opened, Session):
             opened.on_lost = self._lost
             self._offer(opened)
         elif opened.refused and (self._busy or self._idle):

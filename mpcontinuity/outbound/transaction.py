@@ -24,6 +24,7 @@ LATE = 600.0  # seconds that a late reply to a message is waited for (RFC 5321 Â
 
 Recipient = tuple[Address, RcptParameters]
 
+_GIVEN_UP = Outcome(Verdict.FAILED, Stage.DATA, None, "the transaction was given up")
 _NO_SMTPUTF8 = Reply(553, "5.6.7", "The home server does not take addresses with non-ASCII characters")
 
 
@@ -42,6 +43,7 @@ class HomeTransaction:
         self._ended: Outcome | None = None  # stands for all that is asked afterwards
         self._stale = False  # it ended because the session had grown old: that says nothing about home
         self._repeated = False
+        self._abandoned = False
 
     # Recipients
 
@@ -70,6 +72,9 @@ class HomeTransaction:
         if isinstance(taken, Outcome):
             return self._end(taken)
         session = taken
+        if self._abandoned:  # while it waited
+            self._home.pool.put(session)
+            return self._end(_GIVEN_UP)
         self.host = session.host
         self._home.offers = session.offers
         refusal = self._unable(recipients[-1][0])
@@ -218,13 +223,15 @@ class HomeTransaction:
             self._home.pool.drop(session)
         else:
             self._discard(session)
-        self._home.observe(Observation.SILENT, lost.reason)
+        if not self._abandoned:
+            self._home.observe(Observation.SILENT, lost.reason)
         return self._end(Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, lost.reason))
 
     # Ends
 
     def abandon(self) -> None:
         """Gives the transaction up, wherever it is. May be called at any time, and again."""
+        self._abandoned = True
         session, self._session = self._session, None
         if session is not None:
             if session.idle:
@@ -232,7 +239,7 @@ class HomeTransaction:
             else:
                 self._discard(session)
         if self._ended is None:
-            self._end(Outcome(Verdict.FAILED, Stage.DATA, None, "the transaction was given up"))
+            self._end(_GIVEN_UP)
 
     def _give_up(self, reason: str) -> Outcome:
         session, self._session = self._session, None

@@ -82,13 +82,15 @@ def test_hosts_are_tried_in_order_of_preference_and_home_is_down_when_all_are() 
     home = net.home("one:25", "two:26")
     net.homes["one:25"].connecting = "refused"
     assert net.run(send(home)).verdict is Verdict.ACCEPTED
-    net.run(home.probe(BOB))
-    assert net.connected == ["one:25", "two:26", "two:26"]  # one that failed is asked after the others for a while
-    assert home.health.state is State.UP
-    net.settle(61)
-    net.homes["one:25"].connecting = ""
+    net.settle(31)
     assert net.run(send(home)).verdict is Verdict.ACCEPTED
-    assert net.connected[-1] == "one:25"
+    assert net.connected == ["one:25", "two:26", "two:26"]  # no message waits again for one that failed
+    assert home.health.state is State.UP
+    net.homes["one:25"].connecting = ""
+    assert net.run(home.probe(BOB)).verdict is Verdict.ACCEPTED
+    net.settle(31)
+    assert net.run(send(home)).verdict is Verdict.ACCEPTED
+    assert net.connected[-2:] == ["one:25", "one:25"]
     net.homes["one:25"].connecting = net.homes["two:26"].connecting = "refused"
     net.settle(31)
     outcome = net.run(send(home))
@@ -120,6 +122,33 @@ def test_other_hosts_by_the_administrator_are_used_at_once() -> None:
     assert net.connected[-1] == "new:25"
 
 
+def test_a_session_to_hosts_that_were_left_is_not_used_again() -> None:
+    net, scripted, home = network()
+    transaction = begin(net, home)
+    net.homes["new:25"] = ScriptedHome()
+    net.servers.of(Domain(DomainSettings(home=("new:25",))))
+    transaction.abandon()
+    net.settle()
+    assert scripted.wires[0].closed
+    net.run(send(home))
+    assert net.connected[-1] == "new:25"
+
+
+def test_a_transaction_that_is_given_up_while_it_waits_keeps_no_session() -> None:
+    net, scripted, home = network(connections=1)
+    busy = begin(net, home)
+    waiting = home.transaction(ANN, MAIL)
+    results = net.start(waiting.recipient(BOB, RCPT))
+    net.settle()
+    waiting.abandon()
+    busy.abandon()
+    net.settle()
+    assert [outcome.verdict for outcome in results] == [Verdict.FAILED]
+    assert scripted.lines[-1] == "RSET"
+    assert net.run(send(home)).verdict is Verdict.ACCEPTED
+    assert len(scripted.wires) == 1
+
+
 @pytest.mark.parametrize(
     ("policy", "changes", "expected"),
     [
@@ -128,6 +157,7 @@ def test_other_hosts_by_the_administrator_are_used_at_once() -> None:
         ("opportunistic", {"answers": {"EHLO": TLS, "STARTTLS": "454 4.7.0 not now"}}, "plain"),
         ("opportunistic", {"handshake": False}, "plain"),
         ("opportunistic", {"handshake": None}, "plain"),
+        ("opportunistic", {"answers": {"EHLO": [TLS, CLOSE, TLS]}}, "plain"),
         ("required", {}, "tls"),
         ("required", {"answers": {"EHLO": "250 home"}}, Verdict.TEMPORARY),
         ("required", {"answers": {"EHLO": TLS, "STARTTLS": "454 4.7.0 not now"}}, Verdict.TEMPORARY),

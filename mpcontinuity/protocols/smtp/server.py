@@ -68,6 +68,7 @@ _TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
 _TOO_MUCH_WAITS = Reply(421, "4.7.0", "Too much was sent without waiting for replies")
 _LONG_LINE = BadCommand(500, "5.5.2", "Command line too long")
 _BARE_LINE_FEED = BadCommand(500, "5.5.2", "Command lines end in CRLF")
+_INJECTED = "sent bytes behind STARTTLS"
 _REPLY_LINE = 500  # RFC 5321 §4.5.3.1.5: 512 octets with code and CRLF
 _MAX_REPLY_LINES = 40
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
@@ -94,6 +95,7 @@ class ServerEngine:
         self._waiting: Event | None = None
         self._disconnect: str | None = None  # why, once closed and until told
         self._challenged = False
+        self._securing = False  # StartTls was told, and TLS is not on yet
         self._stopping: Reply | None = None
         self._data: DataReader | None = None
         self._end_of_data: EndOfData | None = None  # comes after the last chunk
@@ -123,13 +125,16 @@ class ServerEngine:
         self._send(Reply(220, "", f"{self.hostname} {text}"))
 
     def receive(self, data: bytes) -> None:
-        if self.closed:
+        if self.closed or not data:
             return
-        if not self._greeted and data:
+        if self._securing:
+            self._close(_INJECTED)
+            return
+        if not self._greeted:
             self.spoke_early = True
         rest = self._buffer[self._position :] if self._position < len(self._buffer) else b""
         self._buffer, self._position = (rest + data if rest else data), 0
-        if len(self._buffer) > self.limits.buffer and not self.reads:
+        if len(self._buffer) > self.limits.buffer and (self._waiting is not None or not self._greeted):
             self.close(_TOO_MUCH_WAITS)
 
     def next_event(self) -> Event | None:
@@ -209,6 +214,7 @@ class ServerEngine:
         """TLS is on: all that was said before is forgotten (RFC 3207 §4.2)."""
         self._buffer, self._position, self._discarding = b"", 0, False
         self._hello = ""
+        self._securing = False
         self.tls = True
         self.authenticated = False
         self._end_transaction()
@@ -346,8 +352,9 @@ class ServerEngine:
             raise BadCommand(503, "5.5.1", "STARTTLS is not available")
         if self._position < len(self._buffer):
             # Somebody injects commands before the handshake: they would run as if they came through TLS.
-            self._close("sent bytes behind STARTTLS")
+            self._close(_INJECTED)
             return None
+        self._securing = True
         self._send(Reply(220, "2.0.0", "Ready to start TLS"))
         return StartTls()
 

@@ -265,6 +265,14 @@ def test_bytes_behind_starttls_end_the_connection() -> None:
     assert door.events[-1] == Disconnect("sent bytes behind STARTTLS")
 
 
+def test_plain_bytes_between_220_and_tls_end_the_connection() -> None:
+    door = Door(offers=Offers(starttls=True))
+    door.engine.greet()
+    door.hear(b"EHLO c\r\nSTARTTLS\r\n")
+    assert door.hear(b"NOOP\r\n") == b""
+    assert door.engine.closed
+
+
 def test_an_envelope_given_before_tls_is_forgotten_behind_it() -> None:
     door = Door(offers=Offers(starttls=True))
     door.engine.greet()
@@ -347,6 +355,14 @@ def test_what_waits_behind_a_command_is_bounded() -> None:
         engine.receive(b"NOOP\r\n" * 10_000)
     assert engine.closed
     assert engine.next_event() == Disconnect("421 4.7.0 Too much was sent without waiting for replies")
+    assert engine._buffer == b""
+
+
+def test_what_is_said_before_the_greeting_is_bounded() -> None:
+    engine = ServerEngine("mx.example.org", Limits(buffer=100_000))
+    for _ in range(3):
+        engine.receive(b"x" * 50_000)
+    assert engine.closed
     assert engine._buffer == b""
 
 

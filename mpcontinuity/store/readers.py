@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from mpcontinuity.model.clock import Clock
+from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.store.driver import Connection, Driver
 from mpcontinuity.store.runner import Runner
@@ -57,7 +58,10 @@ class Readers:
     def call(self, read: Callable[[], T]) -> Deferred[T]:
         """Anything that may wait for a disk."""
         deferred: Deferred[T] = Deferred()
-        self._worker.put(_Reading(read, deferred))
+        try:
+            self._worker.put(_Reading(read, deferred))
+        except Stopping:
+            return fail(Stopping())
         return deferred
 
     def stop(self, stopped: Callable[[], None]) -> None:

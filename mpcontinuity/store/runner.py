@@ -9,6 +9,8 @@ from typing import Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
 
+from mpcontinuity.model.errors import Stopping
+
 T = TypeVar("T")
 Item = TypeVar("Item", contravariant=True)
 Handle = Callable[[list[T]], None]
@@ -19,7 +21,9 @@ _log = Logger()
 class Worker(Protocol[Item]):
     """Hands all that waits to ``handle`` at once, in the order of ``put``: what makes groups of commits and syncs."""
 
-    def put(self, *items: Item) -> None: ...
+    def put(self, *items: Item) -> None:
+        """Raises Stopping once the worker has stopped; what is put before is handled."""
+        ...
 
     def stop(self, stopped: Callable[[], None]) -> None:
         """Calls ``stopped``, in the worker's thread, once everything that was put is handled."""
@@ -63,6 +67,8 @@ class _ThreadedWorker(Generic[T]):
 
     def put(self, *items: T) -> None:
         with self._changed:
+            if not self._alive:
+                raise Stopping
             self._waiting.extend(items)
             self._changed.notify(len(items))
 
@@ -78,16 +84,18 @@ class _ThreadedWorker(Generic[T]):
             except Exception:
                 _log.failure("worker failed")
         with self._changed:
-            self._alive -= 1
-            last = self._alive == 0
-        if last and self._stopped is not None:
-            self._stopped()
+            if self._alive:
+                return
+            stopped, self._stopped = self._stopped, None  # the last thread to end says so, once
+        if stopped is not None:
+            stopped()
 
     def _take(self) -> list[T]:
-        """What waits; nothing once the worker is stopped and all is handled."""
+        """What waits; nothing once the worker is stopped and all is handled: the thread then ends."""
         with self._changed:
             while not self._waiting:
                 if self._stopped is not None:
+                    self._alive -= 1
                     return []
                 self._changed.wait()
             return [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
@@ -103,6 +111,8 @@ class _InlineWorker(Generic[T]):
         self._stopped: Callable[[], None] | None = None
 
     def put(self, *items: T) -> None:
+        if self._stopped is not None and not self._pending:
+            raise Stopping
         self._waiting.extend(items)
         if self._pending:  # the round that is due, or under way, takes them
             return

@@ -67,6 +67,7 @@ class SqliteDriver:
             "synchronous = FULL",  # in WAL mode: the WAL is synced at every commit
             "foreign_keys = ON",
             "wal_autocheckpoint = 0",  # checkpoint.py does it, beside the writer
+            *(["journal_mode = WAL"] if writes else []),  # also of a copy that somebody made and put back
             f"cache_size = -{_CACHE_KIB[writes]}",
             "temp_store = MEMORY",
             f"query_only = {'OFF' if writes else 'ON'}",

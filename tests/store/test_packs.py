@@ -153,6 +153,19 @@ def test_messages_of_another_day_or_kind_have_packs_of_their_own(store: Store) -
     assert len(set(packs)) == 3
 
 
+@pytest.mark.parametrize("size", [100, 2 * MEGABYTE])
+def test_what_home_refused_gives_back_the_room_of_a_large_message(store: Store, size: int) -> None:
+    kept = result(keep(store, b"x" * 100))
+    draft = store.bodies.draft()
+    draft.write(b"y" * size)
+    refused = result(store.bodies.keep(draft, head(store)))
+    store.bodies.forget(refused.id)
+    store.bodies.forget(kept.id)
+    draft.discard()
+    assert store.packs.path(refused.pack).exists() == (size == 100)
+    assert result(store.bodies.read(kept)) == b"x" * 100
+
+
 def test_a_message_that_was_being_received_leaves_nothing_behind_a_crash(tmp_path: Path) -> None:
     store = open_memory_like_store(tmp_path)
     result(keep(store, b"kept"))

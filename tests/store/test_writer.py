@@ -25,6 +25,7 @@ from mpcontinuity.store.transaction import Transaction
 from tests.fakes.clock import ManualClock, SeededRandomness
 from tests.fakes.drivers import HookedDriver
 from tests.fakes.stores import data_folder, result
+from tests.store.messages import head, keep
 
 ADD = Statement("INSERT INTO meta (key, value) VALUES (:key, :value)")
 KEYS = Statement("SELECT key FROM meta ORDER BY key")
@@ -226,6 +227,15 @@ def test_what_was_begun_is_done_before_the_store_closes_and_nothing_is_begun_aft
     assert outcome(closing) is None
     assert [outcome(deferred) for deferred in (running, *bulk)] == ["a", "bulk 0", "bulk 1", "bulk 2"]
     assert isinstance(outcome(refused), Stopping)
+    for late in (grouped.store.run(adding("c")), grouped.store.read(adding("c"))):
+        assert isinstance(outcome(late), Stopping)
+
+
+def test_bodies_are_neither_kept_nor_read_once_the_store_is_closed(store: Store) -> None:
+    body = result(keep(store, b"x"))
+    result(store.close())
+    assert isinstance(outcome(store.bodies.read(body)), Stopping)
+    assert isinstance(outcome(store.bodies.keep(store.bodies.draft(), head(store))), Stopping)
 
 
 def test_threads_commit_in_groups_and_lose_nothing(tmp_path: Path) -> None:

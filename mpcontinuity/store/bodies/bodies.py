@@ -8,11 +8,13 @@ from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
 
 import crc32c
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY, Clock
-from mpcontinuity.model.errors import Corrupt
+from mpcontinuity.model.errors import Corrupt, Stopping
 from mpcontinuity.store.bodies.appender import Append, Appender
 from mpcontinuity.store.bodies.content import Stored, check, corrupt
 from mpcontinuity.store.bodies.draft import Draft, Room, Spool
@@ -28,7 +30,9 @@ T = TypeVar("T")
 _KINDS = {"mail": (Kind.MAIL, 90), "draft": (Kind.DRAFT, 14)}
 
 # Bodies that are kept and not yet in the index, while their message is handed to home: as many as may be under way.
-_UNDECIDED = 100_000
+_UNDECIDED = 20_000
+
+_log = Logger()
 
 
 class Background(Protocol):
@@ -77,8 +81,17 @@ class Bodies:
     def keep(self, draft: Draft, head: Head) -> Deferred[Body]:
         """Fires when the body is durable. It is garbage until a transaction inserts its row (references.py)."""
         deferred: Deferred[Body] = Deferred()
-        self.appender.append(Append(draft, head, deferred, None))
+        try:
+            self.appender.append(Append(draft, head, deferred, None))
+        except Stopping:
+            return fail(Stopping())
         return deferred.addCallback(self._keep_undecided)
+
+    def forget(self, body_id: int) -> None:
+        """Home refused it: a large one gives its room back now, a small one with its pack."""
+        body = self._undecided.pop(body_id, None)
+        if body is not None:
+            self.background(partial(self.packs.unlink_solo, body.pack)).addErrback(_not_unlinked)
 
     def outcome(self, body_id: int, decisions: Mapping[str, str]) -> None:
         """Home took it: noted in the pack without waiting, so that a commit that fails is made good (reconcile.py)."""
@@ -152,6 +165,10 @@ class Bodies:
         if len(data) == body.length:
             check(body, crc32c.crc32c(data))
         return data
+
+
+def _not_unlinked(failure: Failure) -> None:
+    _log.warn("a pack of a message that was refused stays until its day: {error}", error=failure.value)
 
 
 def settle(append: Append) -> None:

@@ -141,6 +141,12 @@ class Packs:
         with contextlib.suppress(FileNotFoundError):
             self.disk.unlink(self.path(pack))
 
+    def unlink_solo(self, pack: int) -> None:
+        """Unlinks it if it holds but one message."""
+        header = self.header(pack)
+        if header is not None and header[0] is Kind.SOLO:
+            self.unlink(pack)
+
     def numbers(self) -> list[int]:
         """The packs that are there, oldest first."""
         numbers = []

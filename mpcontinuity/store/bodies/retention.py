@@ -58,12 +58,14 @@ _log = Logger()
 
 async def sweep(store: Store) -> None:
     """Drops rows and packs whose day has come. To be run every hour or so; it may be run at any time."""
-    for (pack,) in await store.read(lambda tx: tx.all(_GONE, now=tx.now)):
-        await store.bodies.background(partial(store.packs.unlink, pack))
-        await store.run(partial(_forget, pack), bulk=True)
+    while gone := await store.read(lambda tx: tx.all(_GONE, now=tx.now)):
+        for (pack,) in gone:
+            await store.bodies.background(partial(store.packs.unlink, pack))
+            await store.run(partial(_forget, pack), bulk=True)
     today = store.clock.now() // DAY
-    for pack, kind in await store.read(lambda tx: tx.all(_EXPIRED, today=today)):
-        await _empty(store, pack, kind, today)
+    while expired := await store.read(lambda tx: tx.all(_EXPIRED, today=today)):
+        for pack, kind in expired:
+            await _empty(store, pack, kind, today)
 
 
 async def _empty(store: Store, pack: int, kind: str, today: int) -> None:

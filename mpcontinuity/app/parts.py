@@ -35,13 +35,14 @@ from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Services as SmtpServices
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import hosts
-from mpcontinuity.model.clock import SystemClock
+from mpcontinuity.model.clock import SECOND, SystemClock
 from mpcontinuity.model.errors import Refused, Stopping
 from mpcontinuity.model.events import DomainsChanged, Notice
 from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.outbound.network import connector, securing
+from mpcontinuity.queue.owed import DOUBT
 from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.store.bodies import retention
@@ -136,7 +137,10 @@ class Parts:
         self.watch = Watch(
             self.store, self.directory, self.homes, settings.home, timer=reactor, randomness=self._randomness
         )
-        flushing = Flushing(self.store, reactor, self._randomness, settings.retry, settings.home.connections)
+        # What home may have is left alone while home may still be busy with it; but no wait is longer than the longest.
+        doubt = min(DOUBT, int(settings.retry.longest * SECOND))
+        connections = settings.home.connections
+        flushing = Flushing(self.store, reactor, self._randomness, settings.retry, connections, doubt)
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
         self.delivery = Delivery(
             self.store,
@@ -145,6 +149,7 @@ class Parts:
             hostname=settings.hostname,
             limits=settings.limits,
             timer=reactor,
+            doubt=doubt,
         )
         services = SmtpServices(
             begin=partial(Incoming, self.delivery),

@@ -174,13 +174,15 @@ class Handover:
         message = self.message = replace(self.message, taken=taken)
         store = self.delivery.store
         token = store.identifiers.next() if late is not None else 0
+        in_doubt, now = outcome.verdict is Verdict.DOUBTFUL, store.clock.now()
         redirected = Redirect(
             message,
             self._rendered(message),
-            attempt=(event_of(outcome, host, store.clock.now()),),
+            attempt=(event_of(outcome, host, now),),
             because=because(host, outcome),
-            in_doubt=outcome.verdict is Verdict.DOUBTFUL,
+            in_doubt=in_doubt,
             token=token,
+            next_attempt=now + self.delivery.doubt if in_doubt else 0,
         )
         try:
             await store.run(partial(_insert_and_commit, body=body, redirected=redirected))
@@ -189,7 +191,7 @@ class Handover:
         if late is not None:
             owed = [one.owed for one in taken if one.way in _OWED]
             late.addCallback(partial(self._late, owed, token, host))
-        self._say("redirected in doubt" if redirected.in_doubt else "redirected", redirected.because)
+        self._say("redirected in doubt" if in_doubt else "redirected", redirected.because)
         return STORED
 
     def _late(self, owed: list[int], token: int, host: str, outcome: Outcome) -> Outcome:

@@ -34,6 +34,7 @@ class Redirect:
     because: str = ""  # of the message's failure; each recipient has its own reason otherwise
     in_doubt: bool = False
     token: int = 0  # in doubt, and we wait for home's late reply
+    next_attempt: int = 0  # µs, where in doubt
 
 
 def keep_until(message: Message) -> int:
@@ -105,6 +106,7 @@ def _owed(redirect: Redirect, body: Body, taken: Taken) -> NewOwed:
         parameters=Parameters(message.parameters, taken.parameters),
         state=IN_DOUBT if redirect.in_doubt else OWED,
         token=redirect.token,
+        next_attempt=redirect.next_attempt,
     )
 
 

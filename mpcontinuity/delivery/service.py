@@ -14,6 +14,7 @@ from mpcontinuity.delivery.lending import Lending
 from mpcontinuity.delivery.refusals import Refusals
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.model.timer import Timer
+from mpcontinuity.queue.owed import DOUBT
 from mpcontinuity.store.store import Store
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _log = Logger()
 
 
 class Delivery:
-    """Given to every `Incoming`. ``unrecorded`` counts messages that home took and our commit failed for."""
+    """Given to every `Incoming`. ``unrecorded`` counts messages that home took and our commit failed for. ``doubt`` (µs)
+    is how long a message whose reply was lost is not sent to home again."""
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class Delivery:
         hostname: str,
         limits: Limits,
         timer: Timer,
+        doubt: int = DOUBT,
     ) -> None:
         self.store = store
         self.directory = directory
@@ -44,6 +47,7 @@ class Delivery:
         self.refusals = Refusals(store, timer)
         self.lending = Lending(timer)
         self.hurry = Hurry()
+        self.doubt = doubt
         self.unrecorded = 0
 
     def not_recorded(self, message: str, error: Exception) -> None:

@@ -51,9 +51,9 @@ trusted_networks = ["127.0.0.0/8"]
 
 
 class Server:
-    """Started in ``folder``; ``stop`` ends it. ``command`` stands before twistd (a profiler)."""
+    """Started in ``folder``; ``stop`` ends it."""
 
-    def __init__(self, folder: Path, *, smtp: int, imap: int, command: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, *, smtp: int, imap: int) -> None:
         self.smtp, self.imap = smtp, imap
         config = folder / "mpcontinuity.toml"
         config.write_text(CONFIG.format(smtp=smtp, imap=imap))
@@ -61,7 +61,7 @@ class Server:
             _fill(folder / "data")
         self._log = (folder / "log").open("ab")
         twistd = [str(ROOT / ".venv/bin/twistd"), "-n", "--pidfile=", "mpcontinuity", "--config", str(config)]
-        self.process = subprocess.Popen([*command, *twistd], cwd=ROOT, stdout=self._log, stderr=self._log)
+        self.process = subprocess.Popen(twistd, cwd=ROOT, stdout=self._log, stderr=self._log)
         for port in (imap, smtp):
             self._wait_for(port, folder)
 

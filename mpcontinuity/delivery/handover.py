@@ -61,7 +61,7 @@ class Handover:
         """Home is not asked. Raises Temporary."""
         message = self.message
         rendered = self._rendered(message)
-        work = partial(redirect.commit, redirect=Redirect(message, rendered))
+        work = partial(redirect.commit, redirect=Redirect(message, rendered, retry_after=self.delivery.retry_after))
         until = redirect.keep_until(message)
         try:
             await self.delivery.store.keep(self.draft, self.head, work, keep_until=until)
@@ -182,7 +182,7 @@ class Handover:
             because=because(host, outcome),
             in_doubt=in_doubt,
             token=token,
-            next_attempt=now + self.delivery.doubt if in_doubt else 0,
+            retry_after=self.delivery.retry_after,
         )
         try:
             await store.run(partial(_insert_and_commit, body=body, redirected=redirected))

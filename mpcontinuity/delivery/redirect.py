@@ -34,7 +34,7 @@ class Redirect:
     because: str = ""  # of the message's failure; each recipient has its own reason otherwise
     in_doubt: bool = False
     token: int = 0  # in doubt, and we wait for home's late reply
-    next_attempt: int = 0  # µs, where in doubt
+    retry_after: int = 0  # µs, where home was tried
 
 
 def keep_until(message: Message) -> int:
@@ -57,7 +57,7 @@ def commit(tx: Transaction, body: Body, redirect: Redirect) -> None:
     put_in_inbox(tx, body, message, [one for one in taken if one.way is Way.REDIRECT], redirect.rendered)
     owed = [one for one in taken if one.way in (Way.REDIRECT, Way.HOLD)]
     if owed:
-        take_in(tx, [_owed(redirect, body, one) for one in owed])
+        take_in(tx, [_owed(tx, redirect, body, one) for one in owed])
     record_in_archive(tx, body, message, [one.address.text for one in taken])
     record_all(tx, [_row(tx, redirect, one) for one in taken])
 
@@ -90,7 +90,7 @@ def record_in_archive(tx: Transaction, body: Body, message: Message, recipients:
     )
 
 
-def _owed(redirect: Redirect, body: Body, taken: Taken) -> NewOwed:
+def _owed(tx: Transaction, redirect: Redirect, body: Body, taken: Taken) -> NewOwed:
     message = redirect.message
     return NewOwed(
         id=taken.owed,
@@ -106,7 +106,7 @@ def _owed(redirect: Redirect, body: Body, taken: Taken) -> NewOwed:
         parameters=Parameters(message.parameters, taken.parameters),
         state=IN_DOUBT if redirect.in_doubt else OWED,
         token=redirect.token,
-        next_attempt=redirect.next_attempt,
+        next_attempt=tx.now + redirect.retry_after if redirect.attempt or taken.attempts else 0,
     )
 
 

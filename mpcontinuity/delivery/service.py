@@ -14,7 +14,6 @@ from mpcontinuity.delivery.lending import Lending
 from mpcontinuity.delivery.refusals import Refusals
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.model.timer import Timer
-from mpcontinuity.queue.owed import DOUBT
 from mpcontinuity.store.store import Store
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ _log = Logger()
 
 
 class Delivery:
-    """Given to every `Incoming`. ``unrecorded`` counts messages that home took and our commit failed for. ``doubt`` (µs)
+    """Given to every `Incoming`. ``retry_after``: µs until what home did not take is tried again. ``unrecorded`` counts messages that home took and our commit failed for. ``doubt`` (µs)
     is how long a message whose reply was lost is not sent to home again."""
 
     def __init__(
@@ -36,7 +35,7 @@ class Delivery:
         hostname: str,
         limits: Limits,
         timer: Timer,
-        doubt: int = DOUBT,
+        retry_after: int,
     ) -> None:
         self.store = store
         self.directory = directory
@@ -47,7 +46,7 @@ class Delivery:
         self.refusals = Refusals(store, timer)
         self.lending = Lending(timer)
         self.hurry = Hurry()
-        self.doubt = doubt
+        self.retry_after = retry_after
         self.unrecorded = 0
 
     def not_recorded(self, message: str, error: Exception) -> None:

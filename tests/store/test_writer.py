@@ -102,16 +102,28 @@ def outcome(deferred: Deferred[Any]) -> Any:
 def test_all_that_waits_is_committed_together_with_one_wake_up(grouped: Grouped) -> None:
     deferreds = [grouped.store.run(adding(key)) for key in "abc"]
     grouped.round()
-    each = ["SAVEPOINT job", "INSERT INTO meta", "RELEASE job"]
-    assert grouped.executed == ["BEGIN IMMEDIATE", *each * 3, "COMMIT"]
+    assert grouped.executed == ["BEGIN IMMEDIATE", *["INSERT INTO meta"] * 3, "COMMIT"]
     assert grouped.wake_ups == 1
     assert [outcome(deferred) for deferred in deferreds] == ["a", "b", "c"]
 
 
-def test_one_alone_needs_no_savepoint(grouped: Grouped) -> None:
-    grouped.store.run(adding("a"))
+def test_a_group_in_which_one_raises_is_run_again_with_savepoints(grouped: Grouped) -> None:
+    deferreds = [grouped.store.run(adding(key)) for key in ("a", "a", "b")]
     grouped.round()
-    assert grouped.executed == ["BEGIN IMMEDIATE", "INSERT INTO meta", "COMMIT"]
+    assert [type(outcome(deferred)) for deferred in deferreds] == [str, Conflict, str]
+    each = ["SAVEPOINT job", "INSERT INTO meta", "RELEASE job"]
+    failed = ["SAVEPOINT job", "INSERT INTO meta", "ROLLBACK TO job", "RELEASE job"]
+    assert grouped.executed == [
+        *("BEGIN IMMEDIATE", "INSERT INTO meta", "INSERT INTO meta", "ROLLBACK"),
+        *("BEGIN IMMEDIATE", *each, *failed, *each, "COMMIT"),
+    ]
+
+
+def test_one_alone_that_raises_is_not_run_again(grouped: Grouped) -> None:
+    refused = grouped.store.run(lambda tx: tx.run(ADD, key=None, value=""))
+    grouped.round()
+    assert isinstance(outcome(refused), Conflict)
+    assert grouped.executed == ["BEGIN IMMEDIATE", "INSERT INTO meta", "ROLLBACK"]
 
 
 def test_work_that_raises_takes_nobody_with_it(grouped: Grouped) -> None:

@@ -42,7 +42,6 @@ from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.outbound.network import connector, securing
-from mpcontinuity.queue.owed import DOUBT
 from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.store.bodies import retention
@@ -137,10 +136,7 @@ class Parts:
         self.watch = Watch(
             self.store, self.directory, self.homes, settings.home, timer=reactor, randomness=self._randomness
         )
-        # What home may have is left alone while home may still be busy with it; but no wait is longer than the longest.
-        doubt = min(DOUBT, int(settings.retry.longest * SECOND))
-        connections = settings.home.connections
-        flushing = Flushing(self.store, reactor, self._randomness, settings.retry, connections, doubt)
+        flushing = Flushing(self.store, reactor, self._randomness, settings.retry, settings.home.connections)
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
         self.delivery = Delivery(
             self.store,
@@ -149,7 +145,7 @@ class Parts:
             hostname=settings.hostname,
             limits=settings.limits,
             timer=reactor,
-            doubt=doubt,
+            retry_after=int(settings.retry.first * SECOND),
         )
         services = SmtpServices(
             begin=partial(Incoming, self.delivery),

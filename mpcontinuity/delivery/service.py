@@ -23,8 +23,10 @@ _log = Logger()
 
 
 class Delivery:
-    """Given to every `Incoming`. ``retry_after``: µs until what home did not take is tried again. ``unrecorded`` counts messages that home took and our commit failed for. ``doubt`` (µs)
-    is how long a message whose reply was lost is not sent to home again."""
+    """Given to every `Incoming`. ``unrecorded`` counts messages that home took and our commit failed for.
+
+    ``retry_after``: µs until home is tried again with what it did not take.
+    """
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -76,16 +76,10 @@ class HomeServer:
         way = health.gate(self.health, self._clock.now())
         return Gate.SHUT if way is Gate.TRY and self._trying is not None else way
 
-    def transaction(
-        self,
-        reverse_path: Address | None,
-        parameters: MailParameters,
-        *,
-        purpose: Literal["relay", "redelivery"] = "relay",
-    ) -> HomeTransaction:
+    def transaction(self, reverse_path: Address | None, parameters: MailParameters) -> HomeTransaction:
         """Nothing is said to home before the first recipient."""
         transaction = HomeTransaction(self, reverse_path, parameters)
-        if purpose == "relay" and self.gate() is Gate.TRY:
+        if self.gate() is Gate.TRY:
             self._trying = transaction
         return transaction
 

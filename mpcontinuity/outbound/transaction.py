@@ -316,6 +316,7 @@ def _late_reply(home: HomeServer, session: Session, response: Response) -> Defer
             session.abort()
             return Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, answer.reason)
         session.quit()
+        home.observe(Observation.SERVED)  # it was slow, not away (design 12)
         return outcome(Stage.MESSAGE, answer)
 
     return within(home.timer, response, LATE, never).addCallback(answered)

@@ -15,7 +15,7 @@ import msgspec
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
-from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, OWED
+from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, OWED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.queue.lineage import judge_deleted
@@ -28,7 +28,6 @@ LEFT_AT_FINAL_DOT = MINUTE  # the final dot is sent only with this much of the l
 LATE_REPLY = (
     11 * MINUTE
 )  # a session waits 10 minutes for home's late reply (RFC 5321 §4.5.3.2.6); its lease a bit longer
-DOUBT = 10 * MINUTE  # no second attempt of a row in doubt before
 
 REDELIVERY, SENT = "redelivery", "sent"  # kinds: mail from outside, copies of what users sent
 
@@ -65,7 +64,7 @@ class NewOwed:
     kind: str = REDELIVERY
     state: str = OWED
     token: int = 0
-    next_attempt: int = 0  # µs; 0: as soon as home is up, in doubt after DOUBT
+    next_attempt: int = 0  # µs; 0: as soon as home is up
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ def take_in(tx: Transaction, rows: Sequence[NewOwed]) -> None:
             state=new.state,
             token=new.token,
             lease_until=tx.now + LATE_REPLY if new.token else 0,
-            next_attempt=new.next_attempt or (tx.now + DOUBT if new.state == IN_DOUBT else 0),
+            next_attempt=new.next_attempt,
         )
         if new.account is None:
             tx.run(_COUNT_UNREGISTERED, key=unregistered_counter(new.domain))

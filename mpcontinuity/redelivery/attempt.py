@@ -41,7 +41,7 @@ async def attempt(home: HomeServer, bodies: Bodies, owed: Owed, may_finish: Call
     first = head(owed)
     mail = msgspec.structs.replace(owed.parameters.mail, size=len(first) + content.length)
     reverse_path = address.parse(owed.reverse_path) if owed.reverse_path else None
-    transaction = home.transaction(reverse_path, mail, purpose="redelivery")
+    transaction = home.transaction(reverse_path, mail)
     transaction.before_final_dot = may_finish
     try:
         outcome = await transaction.recipient(address.parse(owed.recipient), owed.parameters.rcpt)

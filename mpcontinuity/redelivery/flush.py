@@ -29,7 +29,7 @@ from mpcontinuity.redelivery.order import Order
 from mpcontinuity.redelivery.pausing import Pausing, Step
 from mpcontinuity.redelivery.ramp import Ramp
 from mpcontinuity.redelivery.replies import throttles
-from mpcontinuity.routing.health import Gate, Observation, State, gate
+from mpcontinuity.routing.health import Gate, Observation, State
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
@@ -45,14 +45,13 @@ _log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What every flush works with. ``doubt`` (µs) is the least time between two attempts of a row in doubt."""
+    """What every flush works with."""
 
     store: Store
     timer: Timer
     randomness: Randomness
     retry: Retry
     connections: int
-    doubt: int = owed.DOUBT
 
 
 class Flush:
@@ -131,7 +130,7 @@ class Flush:
                 await self._make_all_due()
             if self._new:
                 await self._read_again()
-            room = (1 if self._pausing.reason else self._ramp.width) - len(self.active)
+            room = self._room()
             now = self._means.timer.seconds()
             if room <= 0:
                 return
@@ -157,10 +156,16 @@ class Flush:
     def _may_send(self) -> bool:
         if self._stopping or self.domain.mode(self._now()) == "enabled":
             return False
-        way = gate(self.home.health, self._now())
-        if way is Gate.TRY:  # the one message that may try is left to new mail
-            self._wake_in(_SUSPICION_AGAIN)
-        return way is Gate.OPEN
+        if self.home.gate() is Gate.SHUT:
+            if self.home.health.state is not State.DOWN:  # another message tries it
+                self._wake_in(_SUSPICION_AGAIN)
+            return False
+        return True
+
+    def _room(self) -> int:
+        """How many messages more may be under way: one at all while home is suspect, or the flush paused."""
+        one = bool(self._pausing.reason) or self.home.gate() is Gate.TRY
+        return (1 if one else self._ramp.width) - len(self.active)
 
     async def _read_again(self) -> None:
         self._new = False
@@ -294,7 +299,7 @@ class Flush:
             owed_id=row.id,
             token=row.token,
             event=event,
-            next_attempt=self._now() + max(self._means.doubt, self._delay(row)),
+            next_attempt=self._now() + self._delay(row),
             waiting=late is not None,
         )
         if await self._record(work) and late is not None:

@@ -14,6 +14,7 @@ from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.model.address import parse
+from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.model.settings import DomainSettings, Limits
@@ -27,6 +28,8 @@ from tests.fakes.stores import result
 
 CONTENT = b"Subject: Hello\r\nMessage-ID: <1@example.net>\r\n\r\nText\r\n"
 CLIENT = Client("192.0.2.1", "client.example.net", "ESMTP", "s1")
+
+RETRY_AFTER = 30 * SECOND
 
 
 class Post:
@@ -51,6 +54,7 @@ class Post:
             hostname="mx.example.org",
             limits=self.limits,
             timer=self.clock,
+            retry_after=RETRY_AFTER,
         )
 
     @property

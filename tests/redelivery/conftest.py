@@ -8,7 +8,6 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.settings import Retry
 from mpcontinuity.redelivery.flush import Means
 from mpcontinuity.redelivery.service import Redelivery
@@ -30,7 +29,7 @@ class World:
         self.redelivery = self.new_redelivery(store)
 
     def new_redelivery(self, store: Store) -> Redelivery:
-        means = Means(store, self.clock, SeededRandomness(), Retry(), connections=10, doubt=10 * MINUTE)
+        means = Means(store, self.clock, SeededRandomness(), Retry(), connections=10)
         homes: Any = FakeHomes(self.home)
         return Redelivery(means, Directory(store), homes)
 

@@ -13,7 +13,7 @@ from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing import health
-from mpcontinuity.routing.health import Health, Observation, Policy
+from mpcontinuity.routing.health import Gate, Health, Observation, Policy
 from tests.fakes.clock import ManualClock
 
 OK = Outcome(Verdict.ACCEPTED, Stage.MESSAGE, Reply(250, "2.0.0", "taken"))
@@ -104,10 +104,11 @@ class FakeHome:
         self.probe_answer: Answer = OK
         self._clock = clock
 
-    def transaction(
-        self, reverse_path: Address | None, parameters: MailParameters, *, purpose: str = "relay"
-    ) -> FakeTransaction:
-        assert purpose == "redelivery"
+    def gate(self) -> Gate:
+        way = health.gate(self.health, self._clock.now())
+        return Gate.SHUT if way is Gate.TRY and self.open else way
+
+    def transaction(self, reverse_path: Address | None, parameters: MailParameters) -> FakeTransaction:
         return FakeTransaction(self, Delivery(reverse_path, parameters))
 
     def answer(self, delivery: Delivery) -> Answer:

@@ -75,7 +75,9 @@ class Process:
         self._watch = Watch(store, directory, self.homes, HOME, timer=clock, randomness=randomness)
         flushing = Flushing(store, clock, randomness, RETRY, HOME.connections)
         self._redelivery = Redelivery(flushing, directory, self.homes)
-        delivery = Delivery(store, directory, self.homes, hostname="mx.example", limits=LIMITS, timer=clock)
+        delivery = Delivery(
+            store, directory, self.homes, hostname="mx.example", limits=LIMITS, timer=clock, retry_after=30_000_000
+        )
         services = Services(
             begin=partial(Incoming, delivery),
             hostname="mx.example",

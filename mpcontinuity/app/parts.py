@@ -24,6 +24,7 @@ from mpcontinuity.app.certificate import Certificate
 from mpcontinuity.app.housekeeping import Housekeeping
 from mpcontinuity.app.listeners import Gatekeeper, raise_file_limit, say_not_served
 from mpcontinuity.app.workers import Workers
+from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.control.socket import SOCKET, ControlFactory
@@ -42,6 +43,7 @@ from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.outbound.network import connector, securing
+from mpcontinuity.queue import folding
 from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.store.bodies import retention
@@ -50,6 +52,7 @@ from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import held
 from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import open_store
+from mpcontinuity.tracking import retention as tracking_retention
 
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7)
 _PATIENCE = 3.0  # s
@@ -88,7 +91,10 @@ class Parts:
             reactor,
             [
                 ("reconciliation", partial(reconcile, self.store, repair)),
-                ("retention", partial(retention.sweep, self.store)),
+                ("archive", partial(archive_retention.sweep, self.store)),
+                ("tracking", partial(tracking_retention.sweep, self.store)),
+                ("ledger", partial(folding.sweep, self.store)),
+                ("packs", partial(retention.sweep, self.store)),  # last: drops what nothing refers to any more
                 ("removals", partial(finish_removals, self.control)),
             ],
         )

@@ -1,0 +1,49 @@
+"""Ended rows of `owed` become numbers of the ledger: the sums stay for ever, the rows do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+from mpcontinuity.model.clock import DAY
+from mpcontinuity.model.identifier import first_at
+from mpcontinuity.model.owed import OUTCOMES
+from mpcontinuity.queue.owed import unregistered_counter
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+REMEMBERED = 90 * DAY  # as tracking does: `report --since` and `queue retry` reach back so far
+STEP = 500  # rows of one transaction
+
+# The key rises with time, so old rows lie together; those that are still open are few and passed over.
+_ENDED = Statement(
+    """DELETE FROM owed WHERE id IN (
+        SELECT id FROM owed WHERE id < :before AND ended > 0 AND ended < :then ORDER BY id LIMIT :step)
+    RETURNING domain, account, state"""
+)
+_FOLD = {
+    outcome: Statement(f"UPDATE account SET folded_{outcome} = folded_{outcome} + :rows WHERE id = :account")
+    for outcome in OUTCOMES
+}
+_COUNT_LESS = Statement("UPDATE meta SET value = CAST(CAST(value AS BIGINT) - :rows AS TEXT) WHERE key = :key")
+
+
+async def sweep(store: Store) -> None:
+    then = store.clock.now() - REMEMBERED
+    while await store.run(partial(fold, then=then), bulk=True) == STEP:
+        pass
+
+
+def fold(tx: Transaction, then: int) -> int:
+    """Up to STEP rows that ended before ``then`` (µs). Returns how many: call it again while that is STEP.
+
+    What was owed without an account leaves the ledger altogether: there is no line to keep its number in.
+    """
+    ended = Counter(tx.all(_ENDED, before=first_at(then), then=then, step=STEP))
+    for (domain, account, state), rows in ended.items():
+        if account is None:
+            tx.run(_COUNT_LESS, key=unregistered_counter(domain), rows=rows)
+        else:
+            tx.run(_FOLD[state], account=account, rows=rows)
+    return ended.total()

@@ -23,7 +23,7 @@ from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.message.render import render
 from mpcontinuity.model import events, identifier
 from mpcontinuity.model.body import Body, Content, InMemory
-from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.queue.owed import event_of, late_reply
 from mpcontinuity.routing.decision import Policy, Way, at_message, copied
@@ -196,7 +196,7 @@ class Handover:
 
     def _late(self, owed: list[int], token: int, host: str, outcome: Outcome) -> Outcome:
         """Home's reply came after our 250, or is not to be had any more."""
-        work = partial(_late_replies, owed=owed, token=token, outcome=outcome, host=host)
+        work = partial(_late_replies, domain=self.message.domain, owed=owed, token=token, outcome=outcome, host=host)
         self.delivery.store.run(work).addErrback(self._late_lost)
         self._say("late reply", because(host, outcome))
         return outcome
@@ -253,6 +253,7 @@ def _insert_and_commit(tx: Transaction, body: Body, redirected: Redirect) -> Non
     redirect.commit(tx, body, redirected)
 
 
-def _late_replies(tx: Transaction, owed: list[int], token: int, outcome: Outcome, host: str) -> None:
+def _late_replies(tx: Transaction, domain: int, owed: list[int], token: int, outcome: Outcome, host: str) -> None:
     for owed_id in owed:
         late_reply(tx, owed_id, token, outcome, host, next_attempt=tx.now)
+    tx.announce(OwedChanged(domain))  # what home did not take after all is due, and nobody looks at it otherwise

@@ -1,0 +1,29 @@
+"""A server for all journeys of a module; a domain with its home server for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.app.server import Server
+from tests.fakes.home import ScriptedHome
+from tests.journeys.world import CONFIGURATION, World
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("server"), CONFIGURATION) as running:
+        yield running
+        assert "Traceback" not in running.log.read_text(), running.log.read_text()[-6000:]
+
+
+@pytest.fixture
+def home() -> Iterator[ScriptedHome]:
+    with ScriptedHome() as running:
+        yield running
+
+
+@pytest.fixture
+def world(server: Server, home: ScriptedHome) -> World:
+    return World(server, home)

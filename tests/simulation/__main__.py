@@ -14,7 +14,11 @@ from tests.simulation.keeping import Keeping
 from tests.simulation.service import Journey
 
 STORIES: dict[str, type[Journey] | type[Keeping]] = {"service": Journey, "store": Keeping}
-BUGS: dict[str, dict[str, bool]] = {"none": {}, "answer-before-sync": {"lying_sync": True}, "unsynced-commit": {"durable_commits": False}}
+BUGS: dict[str, dict[str, bool]] = {
+    "none": {},
+    "answer-before-sync": {"lying_sync": True},
+    "unsynced-commit": {"durable_commits": False},
+}
 
 
 def play(story: str, bug: str, seed: int) -> tuple[int, list[str]]:

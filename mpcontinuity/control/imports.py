@@ -41,21 +41,36 @@ class Done(msgspec.Struct, frozen=True):
 
 def lines(text: str) -> Iterator[Line]:
     """The lines of the file. The columns are those of its first line, or ``COLUMNS`` where that is no heading."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=_delimiter(text), strict=True)
     columns: Sequence[str] = COLUMNS
     seen: dict[str, int] = {}
-    first = True
-    try:
-        for cells in reader:
-            number = reader.line_num
-            names = tuple(cell.strip().lower() for cell in cells)
-            if first and "address" in names:
-                columns = names
-            elif any(names):
-                yield _line(number, columns, cells, seen)
-            first = False
-    except csv.Error as error:
-        yield Line(reader.line_num, error=f"not CSV from here on: {error}")
+    for number, cells in _records(text.removeprefix("\ufeff")):
+        if isinstance(cells, csv.Error):
+            yield Line(number, error=f"not CSV: {cells}")
+            continue
+        names = tuple(cell.strip().lower() for cell in cells)
+        if number == 1 and "address" in names:
+            columns = names
+        elif any(names):
+            yield _line(number, columns, cells, seen)
+
+
+def _records(text: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Each record with the number of its first line. What is not CSV ends with its first line: a quote that is left
+    open there swallows nothing."""
+    rows = list(io.StringIO(text, newline=""))
+    delimiter = _delimiter(text)
+    begin = 0
+    while begin < len(rows):
+        reader = csv.reader(map(rows.__getitem__, range(begin, len(rows))), delimiter=delimiter, strict=True)
+        record = begin
+        try:
+            for cells in reader:
+                yield record + 1, cells
+                record = begin + reader.line_num
+            return
+        except csv.Error as error:
+            yield record + 1, error
+        begin = record + 1
 
 
 def _delimiter(text: str) -> str:

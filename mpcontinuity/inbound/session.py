@@ -237,10 +237,11 @@ class Session(Protocol):
             self._engine.reply(reply)
         self._heard = self._services.timer.seconds()
         if waited:
-            if self._paused and not self._clogged:
+            self._turn()
+            # Not before all that came has been worked on: what is held would grow by one read with every reply.
+            if self._paused and not self._working and not self._clogged and not self._lost:
                 self._paused = False
                 self.transport.resumeProducing()
-            self._turn()
 
     def _end_message(self, reply: Reply) -> None:
         self._in_message = False

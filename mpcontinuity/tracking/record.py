@@ -28,7 +28,8 @@ INBOUND, OUTBOUND, REDELIVERY, RELEASE, ALERT, DSN = (
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """``domain`` 0: none of ours. ``owed``: the row of `owed` whose life this one shows, or 0."""
+    """``domain`` 0: none of ours. ``owed``: the row of `owed` whose life this one shows, or 0. Both have the same id:
+    what `track` shows is what `queue retry` takes, also when the row has ended."""
 
     domain: int
     received: int  # µs
@@ -77,7 +78,7 @@ def _shape(event: TrackingEvent) -> tuple[int, str, int, str]:
 
 def record(tx: Transaction, row: NewRow) -> int:
     """Inserts the row; its id."""
-    row_id = tx.identifier()
+    row_id = row.owed or tx.identifier()
     tx.run(
         _INSERT,
         id=row_id,

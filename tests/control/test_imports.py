@@ -54,6 +54,21 @@ def test_each_line_says_what_became_of_it_and_a_bad_one_stops_nothing(call: Call
     )
 
 
+def test_a_line_that_is_not_csv_stops_nothing_and_swallows_nothing() -> None:
+    text = (
+        'anna@example.org\n"a"b@example.org\nbert@example.org\n'
+        '"carl@example.org\ndora@example.org,"D\nD"\nemil@example.org\n'
+    )
+    assert [(line.number, line.address, line.name, bool(line.error)) for line in lines(text)] == [
+        (1, "anna@example.org", "", False),
+        (2, "", "", True),
+        (3, "bert@example.org", "", False),
+        (4, "", "", True),
+        (5, "dora@example.org", "D\nD", False),
+        (7, "emil@example.org", "", False),
+    ]
+
+
 def test_the_same_file_again_changes_nothing(call: Call) -> None:
     text = "anna@example.org,Anna,a@example.org\n"
     assert take(call, text) == [(1, "added", "pending")]

@@ -62,6 +62,18 @@ def test_who_sends_more_while_home_is_asked_is_not_read_until_the_answer(door: D
     assert c.wire.producerState == "producing"
 
 
+def test_what_came_early_is_worked_off_before_more_is_read(door: Door) -> None:
+    answers: list[Deferred[Outcome]] = [Deferred(), Deferred()]
+    door.post.home.recipients.update(zip(("ann@example.org", "bob@example.org"), answers, strict=True))
+    c = greeted(door)
+    c.say(*ENVELOPE[:3])
+    c.say("RCPT TO:<bob@example.org>")
+    answers[0].callback(accepted(Stage.RCPT))
+    assert c.wire.producerState == "paused"
+    answers[1].callback(accepted(Stage.RCPT))
+    assert c.wire.producerState == "producing"
+
+
 def test_homes_refusal_reaches_the_client_in_its_own_words(door: Door) -> None:
     c = greeted(door)
     door.post.home.answer = refused(Stage.MESSAGE, 554, "5.7.1")

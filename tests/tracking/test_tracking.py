@@ -60,6 +60,11 @@ def test_redelivery_adds_its_events_to_the_row_and_the_status_stays(store: Store
     assert listed(store)[0].outcome == "owed"
 
 
+def test_the_id_is_that_of_what_is_owed(store: Store) -> None:
+    put(store, status=DEFERRED, outcome="owed", owed=5)
+    assert listed(store)[0].id == identifier.show(5)
+
+
 def test_what_was_not_owed_has_no_outcome(store: Store) -> None:
     put(store)
     assert listed(store)[0].outcome is None

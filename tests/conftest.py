@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from twisted.logger import globalLogBeginner
 
 from mpcontinuity.store.store import Store
 from tests.fakes.clock import ManualClock
@@ -37,3 +38,8 @@ def store(tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
     opened = open_memory_like_store(tmp_path, clock=clock)
     yield opened
     result(opened.close())
+
+
+def pytest_unconfigure() -> None:
+    """What simulated processes left half done is collected at exit, and would be logged behind pytest's last line."""
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)

@@ -140,7 +140,13 @@ class Parts:
         means = Means(settings.hostname, settings.home, reactor, connector(reactor), securing())
         self.homes = HomeServers(means, self._clock)
         self.watch = Watch(
-            self.store, self.directory, self.homes, settings.home, timer=reactor, randomness=self._randomness
+            self.store,
+            self.directory,
+            self.homes,
+            settings.home,
+            timer=reactor,
+            randomness=self._randomness,
+            give_up=settings.retry.give_up,
         )
         flushing = Flushing(self.store, reactor, self._randomness, settings.retry, settings.home.connections)
         self.redelivery = Redelivery(flushing, self.directory, self.homes)

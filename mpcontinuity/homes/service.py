@@ -28,7 +28,8 @@ from mpcontinuity.routing.health import Health, State
 from mpcontinuity.store.store import Store
 
 PROBES_AT_ONCE = 20
-_COUNT = 60.0  # seconds between two notes of the time that home servers were up
+_COUNT = 60.0  # seconds between two notes of the time that home servers were up, at most
+_COUNTS = 20  # notes within ``give_up``, where that is short
 _LONGEST_ALARM = 86400.0
 _MODE_AGAIN = 5.0  # after a failure of the store
 
@@ -50,7 +51,7 @@ class Watched:
 
 
 class Watch:
-    """Start it before anything that asks a home server; in the reactor thread."""
+    """Start it before anything that asks a home server; in the reactor thread. ``give_up`` in seconds."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Watch:
         *,
         timer: Timer,
         randomness: Randomness,
+        give_up: float = 5 * 86400.0,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -69,6 +71,7 @@ class Watch:
         self._timer = timer
         self._randomness = randomness
         self._slots = DeferredSemaphore(PROBES_AT_ONCE)
+        self._count_every = min(max(give_up / _COUNTS, 1.0), _COUNT)
         self._watched: dict[int, Watched] = {}
         self._count_alarm: Alarm | None = None
         self._mode_alarm: Alarm | None = None
@@ -77,7 +80,7 @@ class Watch:
     async def start(self) -> None:
         await self._read_domains()
         self._store.listen(self._heard)
-        self._count_alarm = self._timer.callLater(_COUNT, self._count_regularly)
+        self._count_alarm = self._timer.callLater(self._count_every, self._count_regularly)
 
     async def stop(self) -> None:
         """No more probes; what is known is saved."""
@@ -85,8 +88,9 @@ class Watch:
         for alarm in (self._count_alarm, self._mode_alarm):
             if alarm is not None and alarm.active():
                 alarm.cancel()
-        for watched in self._watched.values():
+        for watched in list(self._watched.values()):
             watched.prober.stop()
+            await self._save_offers(watched)
         await self._count()
 
     def _heard(self, notices: Sequence[Notice]) -> None:
@@ -150,6 +154,7 @@ class Watch:
         if not watched.saving and not memory.same(watched.known, home.health):
             watched.saving = True
             self._begin(self._save(watched))
+        self._begin(self._save_offers(watched))  # above all when it goes down: they hold in the outage
 
     async def _save(self, watched: Watched) -> None:
         try:
@@ -166,6 +171,12 @@ class Watch:
                 watched.known = watched.home.health = remembered[0]
         finally:
             watched.saving = False
+
+    async def _save_offers(self, watched: Watched) -> None:
+        offers = msgspec.json.encode(watched.home.offers).decode()
+        if offers != watched.offers:
+            await self._store.run(partial(memory.save_offers, domain=watched.domain.id, offers=offers))
+            watched.offers = offers
 
     # How long home servers were up
 
@@ -185,18 +196,10 @@ class Watch:
             await self._store.run(partial(memory.add_uptime, times=times))
 
     def _count_regularly(self) -> None:
-        self._count_alarm = self._timer.callLater(_COUNT, self._count_regularly)
+        self._count_alarm = self._timer.callLater(self._count_every, self._count_regularly)
         self._begin(self._count())
-        self._begin(self._save_offers())
         for watched in list(self._watched.values()):
             self._changed(watched.home)
-
-    async def _save_offers(self) -> None:
-        for watched in list(self._watched.values()):
-            offers = msgspec.json.encode(watched.home.offers).decode()
-            if offers != watched.offers:
-                await self._store.run(partial(memory.save_offers, domain=watched.domain.id, offers=offers))
-                watched.offers = offers
 
     # The end of a mode
 

@@ -43,9 +43,17 @@ class Site:
         self.home = FakeHome(clock, self.books.domain.id)
         self.home.probe_answer = GOOD
 
-    def watch(self) -> Watch:
+    def watch(self, **more: float) -> Watch:
         homes: Any = FakeHomes(self.home)
-        watch = Watch(self.store, Directory(self.store), homes, Home(), timer=self.clock, randomness=SeededRandomness())
+        watch = Watch(
+            self.store,
+            Directory(self.store),
+            homes,
+            Home(),
+            timer=self.clock,
+            randomness=SeededRandomness(),
+            **more,
+        )
         result(watch.start())
         return watch
 
@@ -168,6 +176,24 @@ def test_what_home_offered_is_remembered(site: Site) -> None:
     assert site.home.offers == Offers(smtputf8=True, size=1000)
 
 
+def test_what_home_offered_holds_in_its_outage_even_if_we_are_killed(site: Site) -> None:
+    site.watch()
+    site.home.offers = Offers(size=1000)
+    site.home.observe(Observation.UNREACHABLE, "refused")
+    site.home.offers = Offers()
+    site.watch()
+    assert site.home.offers == Offers(size=1000)
+
+
+def test_what_home_offered_is_remembered_at_a_stop(site: Site) -> None:
+    watch = site.watch()
+    site.home.offers = Offers(size=1000)
+    result(watch.stop())
+    site.home.offers = Offers()
+    site.watch()
+    assert site.home.offers == Offers(size=1000)
+
+
 def test_another_process_that_was_first_is_believed(site: Site) -> None:
     site.watch()
     site.books.run(lambda tx: tx.run(_OTHER_PROCESS))
@@ -200,6 +226,11 @@ class TestUptime:
         site.wait(30)
         result(watch.stop())
         assert site.uptime() == 30 * SECOND
+
+    def test_a_short_give_up_is_counted_finely(self, site: Site) -> None:
+        site.watch(give_up=30)
+        site.wait(20, 0.5)
+        assert site.uptime() >= 18 * SECOND
 
     def test_a_declared_outage_does_not_count(self, site: Site) -> None:
         site.watch()

@@ -172,12 +172,12 @@ def test_an_unregistered_recipient_is_tried_again_by_the_sender(
 
 
 def test_tls_that_is_required_and_not_offered_is_a_failure(world: World) -> None:
-    world.server.json("domain", "set", world.domain, "home-tls=required")
+    world.cli("domain", "set", world.domain, "home-tls=required")
     assert world.send("in the clear").code == 250
     assert world.subjects() == ["in the clear"]
     assert world.home.messages == []
     assert world.state() == "down"
-    world.server.json("domain", "set", world.domain, "home-tls=opportunistic")
+    world.cli("domain", "set", world.domain, "home-tls=opportunistic")
     world.wait_for_ledger(taken_in=1, delivered=1)
 
 

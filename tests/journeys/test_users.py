@@ -68,7 +68,7 @@ def test_deleted_marks_count_when_home_is_back_and_can_be_taken_back_until_then(
         outage.home.start()
         outage.wait_for_ledger(taken_in=4, delivered=3, deleted=1)
     assert _subjects_at_home(outage) == ["four", "three", "two"]
-    rows = {row["subject"]: row for row in outage.server.json("track", "--recipient", outage.anna)}
+    rows = {row["subject"]: row for row in outage.cli("track", "--recipient", outage.anna)}
     assert (rows["one"]["status"], rows["one"]["outcome"]) == ("deferred", "deleted")
     assert (rows["two"]["status"], rows["two"]["outcome"]) == ("deferred", "delivered")
 

@@ -92,6 +92,7 @@ class HomeServer:
                 return Outcome(Verdict.ACCEPTED, opened.outcome.stage, opened.outcome.reply, reason)
             return opened.outcome
         self.offers = opened.offers
+        self.pool.prefer(opened.host)
         try:
             return await self._ask(opened, recipient)
         finally:

@@ -116,6 +116,12 @@ class Pool:
             alarm.cancel()
             session.quit()
 
+    def prefer(self, host: str) -> None:
+        """This host serves, and no other comes before it: sessions to others end with what they are doing."""
+        for session in [session for session, _ in self._idle if session.host != host]:
+            self._expire(session)
+        self._busy = {session for session in self._busy if session.host == host}
+
     def renew(self, opener: Opener) -> None:
         """Other hosts, or another TLS policy: sessions under way end, new ones go there."""
         self.opener = opener

@@ -99,6 +99,19 @@ def test_hosts_are_tried_in_order_of_preference_and_home_is_down_when_all_are() 
     assert home.health.state is State.DOWN
 
 
+def test_a_preferred_host_that_is_well_again_is_used_though_traffic_never_rests() -> None:
+    net = Network()
+    home = net.home("one:25", "two:26")
+    net.homes["one:25"].connecting = "refused"
+    assert net.run(send(home)).verdict is Verdict.ACCEPTED
+    busy = begin(net, home)
+    net.homes["one:25"].connecting = ""
+    assert net.run(home.probe(BOB)).verdict is Verdict.ACCEPTED
+    busy.abandon()
+    assert net.run(send(home)).verdict is Verdict.ACCEPTED
+    assert net.connected == ["one:25", "two:26", "one:25", "one:25"]
+
+
 def test_a_fault_of_our_own_resolver_is_not_homes() -> None:
     net = Network()
     home = net.home("home:25")

@@ -5,6 +5,7 @@ Nobody waits for these rows: a client is refused at once, and a flood of refusal
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from twisted.internet.defer import Deferred, succeed
@@ -34,7 +35,7 @@ class Refusals:
         if len(self._rows) >= MOST:
             self._dropped += 1
             return
-        self._rows.append(row)
+        self._rows.append(replace(row, id=self._store.identifiers.next()))  # `track` lists by it, newest first
         if self._alarm is None:
             self._alarm = self._timer.callLater(GATHER, self._write)
 

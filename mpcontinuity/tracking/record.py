@@ -29,7 +29,8 @@ INBOUND, OUTBOUND, REDELIVERY, RELEASE, ALERT, DSN = (
 @dataclass(frozen=True, slots=True)
 class NewRow:
     """``domain`` 0: none of ours. ``owed``: the row of `owed` whose life this one shows, or 0. Both have the same id:
-    what `track` shows is what `queue retry` takes, also when the row has ended."""
+    what `track` shows is what `queue retry` takes, also when the row has ended. ``id``: given to what is written later
+    than it happened; 0: a fresh one."""
 
     domain: int
     received: int  # µs
@@ -47,6 +48,7 @@ class NewRow:
     text: str = ""
     events: Sequence[TrackingEvent] = ()
     owed: int = 0
+    id: int = 0
 
 
 _INSERT = Statement(
@@ -78,7 +80,7 @@ def _shape(event: TrackingEvent) -> tuple[int, str, int, str]:
 
 def record(tx: Transaction, row: NewRow) -> int:
     """Inserts the row; its id."""
-    row_id = row.owed or tx.identifier()
+    row_id = row.owed or row.id or tx.identifier()
     tx.run(
         _INSERT,
         id=row_id,

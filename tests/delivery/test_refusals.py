@@ -6,7 +6,7 @@ from mpcontinuity.delivery.refusals import Refusals
 from mpcontinuity.model.events import REJECTED
 from mpcontinuity.store.store import Store
 from mpcontinuity.tracking.listing import Filters, newest
-from mpcontinuity.tracking.record import NewRow
+from mpcontinuity.tracking.record import NewRow, record
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import result
 
@@ -22,6 +22,15 @@ def test_refusals_are_written_together_a_moment_later(store: Store, clock: Manua
     assert result(newest(store, Filters())) == []
     clock.advance(1)
     assert [shown.subject for shown in result(newest(store, Filters()))] == ["2", "1", "0"]
+
+
+def test_what_is_written_late_is_listed_where_it_happened(store: Store, clock: ManualClock) -> None:
+    gathered = Refusals(store, clock)
+    gathered.add(row(0))
+    clock.advance(refusals.GATHER / 2)
+    result(store.run(lambda tx: record(tx, row(1))))
+    clock.advance(1)
+    assert [shown.subject for shown in result(newest(store, Filters()))] == ["1", "0"]
 
 
 def test_a_flood_of_refusals_costs_bounded_memory(

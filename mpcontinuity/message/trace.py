@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import lru_cache
+from mmap import mmap
 from typing import Final
 
 from mpcontinuity.message import dates
 
 MAX_FIELD: Final = 8 * 1024  # octets of a field that are held back until it is clear whose it is
+_SEARCHED: Final = 16 * 1024  # octets in which our Received field is looked for: only clients write above it
 MAX_COUNTED: Final = 100  # Received fields that are looked at; a message with more than 50 is refused anyway
 
 PREFIX: Final = b"X-Untrusted-"
@@ -44,9 +46,15 @@ def return_path(reverse_path: str) -> bytes:
 @lru_cache(maxsize=8)
 def _ours(hostname: bytes) -> re.Pattern[bytes]:
     return re.compile(
-        rb"\sby\s+%b\s+\(mpcontinuity\)\s+with\s+[A-Z0-9]+\s+id\s+[0-9a-hjkmnp-tv-z]{13}[\s;]" % re.escape(hostname),
+        rb"\sby\s+%b\s+\(mpcontinuity\)\s+with\s+[A-Z0-9]+\s+id\s+([0-9a-hjkmnp-tv-z]{13})[\s;]" % re.escape(hostname),
         re.IGNORECASE,
     )
+
+
+def origin(message: bytes | mmap, hostname: str) -> str | None:
+    """The id in our topmost Received field: which message of ours a client has got hold of here."""
+    found = _ours(hostname.lower().encode()).search(message[:_SEARCHED])
+    return found[1].decode().lower() if found is not None else None
 
 
 class Untrusted:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
@@ -179,6 +180,8 @@ body = Table(
     _number("prefix"),  # bytes of Return-Path at its beginning, which home is not sent
     _number("crc", None),  # CRC-32C of what the user sees
     _number("keep_until"),  # 0: no end (owed, held or in a mailbox); else the latest over what refers to it
+    _number("origin"),  # the body that a client appended anew, with its trace headers; 0: none
+    Index("body_by_origin", "origin", sqlite_where=text("origin > 0"), postgresql_where=text("origin > 0")),
 )
 
 owed = Table(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcontinuity.message.trace import MAX_FIELD, Untrusted, received, return_path
+from mpcontinuity.message.trace import MAX_FIELD, Untrusted, origin, received, return_path
 from mpcontinuity.model import identifier
 
 _TIME = 1_795_320_183_000_000  # Sun, 22 Nov 2026 04:03:03 +0000
@@ -148,3 +148,19 @@ def test_our_received_is_a_field_to_the_standard_library() -> None:
     parsed = BytesHeaderParser().parsebytes(return_path("a@b") + _received("c@d") + b"Subject: s\r\n\r\n")
     assert parsed.keys() == ["Return-Path", "Received", "Subject"]
     assert not parsed.defects
+
+
+def test_a_message_that_was_ours_is_known_again_below_what_a_client_put_above_it() -> None:
+    field = received(
+        helo="x",
+        peer="192.0.2.1",
+        hostname="mx.example",
+        protocol="ESMTP",
+        identifier="0rq6wj2by456p",
+        time=0,
+        recipient="a@b.example",
+    )
+    message = b"X-TUID: abcdefghijkl\r\nReturn-Path: <>\r\n" + field + b"Received: from elsewhere\r\n\r\ntext\r\n"
+    assert origin(message, "MX.example") == "0rq6wj2by456p"
+    assert origin(message, "other.example") is None
+    assert origin(b"Subject: x\r\n\r\nby mx.example\r\n", "mx.example") is None

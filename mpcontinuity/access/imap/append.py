@@ -9,11 +9,14 @@ from mpcontinuity.access.imap.session import Session, Status, no, ok
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import Appended, NewEntry, append
 from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.message import trace
 from mpcontinuity.message.render import render
+from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.protocols.imap import command
 from mpcontinuity.protocols.imap.engine import Chunk, EndOfMessage
+from mpcontinuity.queue import lineage
 from mpcontinuity.store.bodies.draft import Draft
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.transaction import Transaction
@@ -60,6 +63,8 @@ async def end(session: Session, event: EndOfMessage) -> Status:
     assert appending is not None
     draft, asked, store = appending.draft, appending.asked, session.services.store
     try:
+        content = draft.content()
+        origin = trace.origin(content, session.services.hostname)
         head = Head(
             id=store.identifiers.next(),
             time=store.clock.now(),
@@ -73,7 +78,9 @@ async def end(session: Session, event: EndOfMessage) -> Status:
             size=draft.size,
             internaldate=head.time if asked.date is None else asked.date,
             asked=asked,
-            rendered=render(draft.content()),
+            rendered=render(content),
+            account=session.account,
+            origin=identifier.parse(origin) if origin is not None else 0,
         )
         appended = await store.keep(draft, head, work)
     except BaseException:
@@ -91,5 +98,9 @@ def _index(
     internaldate: int,
     asked: command.Append,
     rendered: bytes,
+    account: int,
+    origin: int,
 ) -> Appended:
+    if origin:
+        lineage.descend(tx, account, body.id, origin)
     return append(tx, mailbox, [NewEntry(body.id, size, internaldate, asked.flags, asked.keywords, rendered)])

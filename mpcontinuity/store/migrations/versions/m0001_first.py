@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic import op
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, SmallInteger, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, SmallInteger, Text, text
 
 revision = "0001"
 down_revision = None
@@ -131,8 +131,11 @@ def upgrade() -> None:
         Column("prefix", BigInteger, nullable=False, server_default="0"),
         Column("crc", BigInteger, nullable=False),
         Column("keep_until", BigInteger, nullable=False, server_default="0"),
+        Column("origin", BigInteger, nullable=False, server_default="0"),
     )
     op.create_index("ix_body_pack", "body", ["pack"])
+    appended = text("origin > 0")
+    op.create_index("body_by_origin", "body", ["origin"], sqlite_where=appended, postgresql_where=appended)
     op.create_table(
         "owed",
         Column("id", Id, primary_key=True, autoincrement=False),

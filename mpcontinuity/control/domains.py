@@ -145,8 +145,10 @@ async def _refuse_own(control: Control, homes: Sequence[str]) -> None:
         listeners = [interface for interface, taken in control.listening() if taken == port]
         if not listeners:
             continue
-        own = await control.compute(partial(_is_own, host, listeners))
-        if own:
+        # Our own name is ours whatever it resolves to here, behind address translation for example.
+        if host.lower() == control.settings.hostname.lower() or await control.compute(
+            partial(_is_own, host, listeners)
+        ):
             raise Refused(f"home: {home}: is a listener of this server; give the home server's own address")
 
 

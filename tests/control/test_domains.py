@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.settings import Settings
 from tests.control.conftest import Call
+from tests.fakes.stores import result
 from tests.queue.ledgers import Books
 
 
@@ -37,6 +42,14 @@ def test_one_of_our_own_listeners_is_no_home_server(call: Call, home: str) -> No
     with pytest.raises(Refused, match="is a listener of this server"):
         call("domain add", name="example.org", home=home)
     assert call("domain list") == []
+
+
+def test_our_own_name_is_ours_whatever_it_resolves_to(control: Control) -> None:
+    named = replace(control, settings=Settings(hostname="mx.example.invalid"))
+    add = OPERATIONS["domain add"]
+    with pytest.raises(Refused, match="is a listener of this server"):
+        result(add(named, {"name": "example.org", "home": "MX.example.invalid:1025"}))
+    result(add(named, {"name": "example.org", "home": "mx.example.invalid:2525"}))
 
 
 def test_another_port_or_address_of_this_machine_may_be_one(call: Call) -> None:

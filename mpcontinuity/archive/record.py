@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
 from mpcontinuity.model.clock import DAY
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.statement import Rows
 from mpcontinuity.store.transaction import Transaction
 
 INBOUND, OUTBOUND = "inbound", "outbound"
 
 
-@dataclass(frozen=True, slots=True)
-class NewArchived:
+class NewArchived(msgspec.Struct, frozen=True):
     """``domain`` 0: mail to the server's own postmaster. ``retention_days`` at least 1: with 0 nothing is archived."""
 
     domain: int
@@ -30,9 +28,9 @@ class NewArchived:
     retention_days: int
 
 
-_INSERT = Statement(
+_INSERT = Rows(
     """INSERT INTO archive (id, domain, body, time, direction, sender, recipients, subject, message_id, size, expires)
-    VALUES (:id, :domain, :body, :time, :direction, :sender, :recipients, :subject, :message_id, :size, :expires)"""
+    VALUES [11]"""
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -43,21 +41,24 @@ def expiry(time: int, retention_days: int) -> int:
     return time + retention_days * DAY
 
 
-def record(tx: Transaction, message: NewArchived) -> int:
-    """Inserts the row; its id. The body's own row says the same or more (``keep_until`` at its insertion)."""
-    row_id = tx.identifier()
-    tx.run(
+def record_all(tx: Transaction, messages: Sequence[NewArchived]) -> None:
+    """Inserts their rows. The bodies' own rows say the same or more (``keep_until`` at their insertion)."""
+    tx.rows(
         _INSERT,
-        id=row_id,
-        domain=message.domain,
-        body=message.body,
-        time=message.time,
-        direction=message.direction,
-        sender=message.sender,
-        recipients=_encode(message.recipients).decode(),
-        subject=message.subject,
-        message_id=message.message_id,
-        size=message.size,
-        expires=expiry(message.time, message.retention_days),
+        [
+            (
+                tx.identifier(),
+                one.domain,
+                one.body,
+                one.time,
+                one.direction,
+                one.sender,
+                _encode(one.recipients).decode(),
+                one.subject,
+                one.message_id,
+                one.size,
+                expiry(one.time, one.retention_days),
+            )
+            for one in messages
+        ],
     )
-    return row_id

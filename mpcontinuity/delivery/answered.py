@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.model.clock import HOUR
 from mpcontinuity.model.timer import Alarm, Timer
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
@@ -28,9 +28,9 @@ STEP = 500  # rows of one transaction
 _SWEEP_EVERY = 3600.0  # seconds
 _SMALL = 16_384
 
-_ADD = Statement(
-    """INSERT INTO answered (fingerprint, time, text) VALUES (:fingerprint, :now, :text)
-    ON CONFLICT (fingerprint) DO UPDATE SET time = :now WHERE answered.time < :oldest
+_ADD = Rows(
+    f"""INSERT INTO answered (fingerprint, time) VALUES [2]
+    ON CONFLICT (fingerprint) DO UPDATE SET time = excluded.time WHERE answered.time < excluded.time - {REMEMBERED}
     RETURNING fingerprint"""
 )
 _FIND = Statement("SELECT 1 FROM answered WHERE fingerprint = :fingerprint AND time >= :oldest")
@@ -69,8 +69,7 @@ def fingerprint(reverse_path: str, recipient_key: str, digest: bytes) -> bytes:
 
 def note(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
     """Those that are new; they are answered from now on. The others have been answered already."""
-    oldest = tx.now - REMEMBERED
-    return {one for one in fingerprints if tx.one(_ADD, fingerprint=one, now=tx.now, text="", oldest=oldest)}
+    return {row[0] for row in tx.rows(_ADD, [(one, tx.now) for one in dict.fromkeys(fingerprints)])}
 
 
 def find(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:

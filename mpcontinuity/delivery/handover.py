@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from mpcontinuity.delivery import answered, redirect, relay
 from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.hurry import STOPPED
-from mpcontinuity.delivery.redirect import AllAnswered, Redirect
+from mpcontinuity.delivery.redirect import OWED_WAYS, Redirect
 from mpcontinuity.delivery.relay import Relayed
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.message.render import render
@@ -29,7 +29,6 @@ from mpcontinuity.queue.owed import event_of, late_reply
 from mpcontinuity.routing.decision import Policy, Way, at_message, copied
 from mpcontinuity.store.bodies.draft import Draft
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.bodies.references import insert_body
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow
 
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 STORED = Reply(250, "2.0.0", "Message accepted")
 KNOWN = Reply(250, "2.0.0", "Message accepted before")
 AWAY = Reply(451, "4.4.1", "The home server does not answer, try again later")
-
-_OWED = frozenset({Way.REDIRECT, Way.HOLD})
 
 _log = Logger()
 
@@ -61,11 +58,8 @@ class Handover:
         """Home is not asked. Raises Temporary."""
         message = self.message
         rendered = self._rendered(message)
-        work = partial(redirect.commit, redirect=Redirect(message, rendered, retry_after=self.delivery.retry_after))
-        until = redirect.keep_until(message)
-        try:
-            await self.delivery.store.keep(self.draft, self.head, work, keep_until=until)
-        except AllAnswered:
+        redirected = Redirect(message, rendered, retry_after=self.delivery.retry_after)
+        if not await self.delivery.store.keep_together(self.draft, self.head, redirect.commit, redirected):
             return KNOWN
         self._say("redirected" if rendered else "kept", message.taken[0].because)
         return STORED
@@ -184,12 +178,10 @@ class Handover:
             token=token,
             retry_after=self.delivery.retry_after,
         )
-        try:
-            await store.run(partial(_insert_and_commit, body=body, redirected=redirected))
-        except AllAnswered:
+        if not await store.together(redirect.commit, (body, redirected)):
             return KNOWN
         if late is not None:
-            owed = [one.owed for one in taken if one.way in _OWED]
+            owed = [one.owed for one in taken if one.way in OWED_WAYS]
             late.addCallback(partial(self._late, owed, token, host))
         self._say("redirected in doubt" if in_doubt else "redirected", redirected.because)
         return STORED
@@ -246,11 +238,6 @@ def because(host: str, outcome: Outcome) -> str:
 def refusal(message: Message, taken: Taken, reply: Reply, attempts: tuple[TrackingEvent, ...]) -> NewRow:
     """The row of `tracking` for a recipient of a message that was refused."""
     return message.row(taken, events.REJECTED, reply.code, reply.line, attempts)
-
-
-def _insert_and_commit(tx: Transaction, body: Body, redirected: Redirect) -> None:
-    insert_body(tx, body, redirect.keep_until(redirected.message))
-    redirect.commit(tx, body, redirected)
 
 
 def _late_replies(tx: Transaction, domain: int, owed: list[int], token: int, outcome: Outcome, host: str) -> None:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mpcontinuity.archive.record import INBOUND, NewArchived, expiry
-from mpcontinuity.archive.record import record as archive
+from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.envelope import Message, Taken
-from mpcontinuity.mailbox.append import NewEntry, append
-from mpcontinuity.mailbox.mailboxes import inbox
+from mpcontinuity.mailbox.append import NewEntry, append_all
+from mpcontinuity.mailbox.mailboxes import inboxes
 from mpcontinuity.model import events
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.owed import IN_DOUBT, OWED
 from mpcontinuity.queue.owed import NewOwed, Parameters, take_in
 from mpcontinuity.routing.decision import Way
+from mpcontinuity.store.bodies.references import insert_bodies
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow, record_all
 
-
-class AllAnswered(Exception):
-    """Every copy of the message has been taken before; the transaction is rolled back."""
+OWED_WAYS = frozenset({Way.REDIRECT, Way.HOLD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,58 +39,85 @@ class Redirect:
 
 def keep_until(message: Message) -> int:
     """Of the row of `body`: 0 while it is owed."""
-    if any(taken.way in (Way.REDIRECT, Way.HOLD) for taken in message.taken):
+    if any(one.way in OWED_WAYS for one in message.taken):
         return 0
     return expiry(message.received, message.retention_days)
 
 
-def commit(tx: Transaction, body: Body, redirect: Redirect) -> None:
-    """All that 250 promises: INBOX, owed, archive, tracking, answered; for those that were not answered before.
+def commit(tx: Transaction, messages: Sequence[tuple[Body, Redirect]]) -> list[bool]:
+    """All that 250 promises: `body`, INBOX, owed, archive, tracking, answered; for those that were not answered before.
 
-    Raises AllAnswered when there are none such. The row of `body` has been inserted in the same transaction.
+    Which messages were taken: the others have no recipient left, and nothing is stored of them.
     """
-    message = redirect.message
-    fresh = answered.note(tx, (taken.fingerprint for taken in message.taken))
-    if not fresh:
-        raise AllAnswered
-    taken = [one for one in message.taken if one.fingerprint in fresh]
-    put_in_inbox(tx, body, message, [one for one in taken if one.way is Way.REDIRECT], redirect.rendered)
-    owed = [one for one in taken if one.way in (Way.REDIRECT, Way.HOLD)]
-    if owed:
-        take_in(tx, [_owed(tx, redirect, body, one) for one in owed])
-    record_in_archive(tx, body, message, [one.address.text for one in taken])
-    record_all(tx, [_row(tx, redirect, one) for one in taken])
+    new = _not_answered(tx, messages)
+    stored = [(body, redirect, taken) for (body, redirect), taken in zip(messages, new, strict=True) if taken]
+    insert_bodies(tx, [(body, keep_until(redirect.message)) for body, redirect, _ in stored])
+    copies: list[Copy] = []
+    owed: list[NewOwed] = []
+    archived: list[NewArchived] = []
+    tracked: list[NewRow] = []
+    for body, redirect, taken in stored:
+        message = redirect.message
+        copies += copies_of(body, message, [one for one in taken if one.way is Way.REDIRECT], redirect.rendered)
+        owed += [_owed(redirect, body, one, tx.now) for one in taken if one.way in OWED_WAYS]
+        archived += archived_as(body, message, taken)
+        tracked += [_row(redirect, one, tx.now) for one in taken]
+    put_in_inboxes(tx, copies)
+    take_in(tx, owed)
+    archive(tx, archived)
+    record_all(tx, tracked)
+    return [bool(taken) for taken in new]
 
 
-def put_in_inbox(tx: Transaction, body: Body, message: Message, taken: list[Taken], rendered: bytes) -> None:
-    """Once per user, however many of their addresses were named."""
-    accounts = {one.account for one in taken if one.account is not None}
-    # In ascending order of mailbox, as everywhere: two such messages at a time cannot wait for each other.
-    for mailbox in sorted(inbox(tx, account) for account in accounts):
-        append(tx, mailbox, (NewEntry(body.id, body.length, message.received, 0, (), rendered),))
+def _not_answered(tx: Transaction, messages: Sequence[tuple[Body, Redirect]]) -> list[list[Taken]]:
+    """The recipients of each message to whom it was not answered before, nor stands before in ``messages``."""
+    fresh = answered.note(tx, [one.fingerprint for _, redirect in messages for one in redirect.message.taken])
+    new = []
+    for _, redirect in messages:
+        taken = [one for one in redirect.message.taken if one.fingerprint in fresh]
+        fresh.difference_update(one.fingerprint for one in taken)
+        new.append(taken)
+    return new
 
 
-def record_in_archive(tx: Transaction, body: Body, message: Message, recipients: list[str]) -> None:
+Copy = tuple[int, NewEntry]  # for the INBOX of an account
+
+
+def copies_of(body: Body, message: Message, taken: Iterable[Taken], rendered: bytes) -> list[Copy]:
+    """One per user, however many of their addresses were named."""
+    entry = NewEntry(body.id, body.length, message.received, 0, (), rendered)
+    return [(account, entry) for account in {one.account for one in taken} if account is not None]
+
+
+def put_in_inboxes(tx: Transaction, copies: Sequence[Copy]) -> None:
+    inbox_of = inboxes(tx, {account for account, _ in copies})
+    entries: dict[int, list[NewEntry]] = {}
+    for account, entry in copies:
+        entries.setdefault(inbox_of[account], []).append(entry)
+    append_all(tx, entries)
+
+
+def archived_as(body: Body, message: Message, taken: Iterable[Taken]) -> list[NewArchived]:
+    """One row, or none where the domain archives nothing."""
     if message.retention_days <= 0:
-        return
-    archive(
-        tx,
+        return []
+    return [
         NewArchived(
             domain=message.domain,
             body=body.id,
             time=message.received,
             direction=INBOUND,
             sender=message.reverse_path,
-            recipients=recipients,
+            recipients=[one.address.text for one in taken],
             subject=message.subject,
             message_id=message.message_id,
             size=message.size,
             retention_days=message.retention_days,
-        ),
-    )
+        )
+    ]
 
 
-def _owed(tx: Transaction, redirect: Redirect, body: Body, taken: Taken) -> NewOwed:
+def _owed(redirect: Redirect, body: Body, taken: Taken, now: int) -> NewOwed:
     message = redirect.message
     return NewOwed(
         id=taken.owed,
@@ -106,16 +133,16 @@ def _owed(tx: Transaction, redirect: Redirect, body: Body, taken: Taken) -> NewO
         parameters=Parameters(message.parameters, taken.parameters),
         state=IN_DOUBT if redirect.in_doubt else OWED,
         token=redirect.token,
-        next_attempt=tx.now + redirect.retry_after if redirect.attempt or taken.attempts else 0,
+        next_attempt=now + redirect.retry_after if redirect.attempt or taken.attempts else 0,
     )
 
 
-def _row(tx: Transaction, redirect: Redirect, taken: Taken) -> NewRow:
+def _row(redirect: Redirect, taken: Taken, now: int) -> NewRow:
     message = redirect.message
     attempts = taken.attempts + redirect.attempt
     if taken.way is Way.KEEP:
         text = "2.0.0 Kept for the administrators"
-        event = TrackingEvent(tx.now, events.REDIRECTED_HOST, 250, text)
+        event = TrackingEvent(now, events.REDIRECTED_HOST, 250, text)
         return message.row(taken, events.DELIVERED, 250, text, (*attempts, event))
     text = f"Redirect because: {redirect.because or taken.because}"
     return message.row(
@@ -123,7 +150,7 @@ def _row(tx: Transaction, redirect: Redirect, taken: Taken) -> NewRow:
         events.DEFERRED,
         events.REDIRECTED_CODE,
         text,
-        (*attempts, TrackingEvent(tx.now, events.REDIRECTED_HOST, events.REDIRECTED_CODE, text)),
+        (*attempts, TrackingEvent(now, events.REDIRECTED_HOST, events.REDIRECTED_CODE, text)),
         continuity=True,
         outcome=OWED,
         owed=taken.owed,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.archive.record import expiry
+from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.envelope import Message, Taken
-from mpcontinuity.delivery.redirect import put_in_inbox, record_in_archive
+from mpcontinuity.delivery.redirect import archived_as, copies_of, put_in_inboxes
 from mpcontinuity.model import events
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.body import Body
@@ -51,8 +52,8 @@ def commit(tx: Transaction, body: Body, relayed: Relayed) -> None:
     message = relayed.message
     insert_body(tx, body, 0 if relayed.copies else expiry(message.received, message.retention_days))
     answered.note(tx, (taken.fingerprint for taken in message.taken))
-    put_in_inbox(tx, body, message, list(relayed.copies), relayed.rendered)
-    record_in_archive(tx, body, message, [taken.address.text for taken in message.taken])
+    put_in_inboxes(tx, copies_of(body, message, relayed.copies, relayed.rendered))
+    archive(tx, archived_as(body, message, message.taken))
     event = TrackingEvent(tx.now, relayed.host, relayed.reply.code, relayed.reply.line)
     record_all(
         tx,
@@ -101,7 +102,7 @@ def repair(tx: Transaction, head: Head, body: Body, decisions: Mapping[str, str]
         size=body.length,
         taken=tuple(Taken(recipient, Way.PASS) for recipient in recipients),
     )
-    record_in_archive(tx, body, message, [recipient.text for recipient in recipients])
+    archive(tx, archived_as(body, message, message.taken))
     keep_longer(tx, body.id, expiry(head.time, message.retention_days))
     event = TrackingEvent(tx.now, "", 250, text)
     record_all(tx, [message.row(taken, events.DELIVERED, 250, text, (event,)) for taken in message.taken])

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from mpcontinuity.mailbox import keywords
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.events import MailboxChanged
 from mpcontinuity.model.flags import DELETED, SEEN
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.statement import Rows
 from mpcontinuity.store.transaction import Transaction
 
 UID_BITS = 32  # entry.id is mailbox << 32 | uid
 MAX_UID = (1 << UID_BITS) - 1
 
-_GROW = Statement(
-    "UPDATE mailbox SET uidnext = uidnext + :count, modseq = modseq + 1, messages = messages + :count, "
-    "unseen = unseen + :unseen, octets = octets + :octets, deleted = deleted + :deleted "
-    "WHERE id = :mailbox RETURNING uidnext, modseq, uidvalidity, account"
+_GROW = Rows(
+    """WITH grown (mailbox, messages, unseen, octets, deleted) AS (VALUES [5])
+    UPDATE mailbox SET uidnext = uidnext + grown.messages, modseq = modseq + 1,
+        messages = mailbox.messages + grown.messages, unseen = mailbox.unseen + grown.unseen,
+        octets = mailbox.octets + grown.octets, deleted = mailbox.deleted + grown.deleted
+    FROM grown WHERE id = grown.mailbox RETURNING id, uidnext, modseq, uidvalidity, account"""
 )
-_INSERT = Statement(
-    "INSERT INTO entry (id, body, flags, modseq, internaldate, size, rendered) "
-    "VALUES (:id, :body, :flags, :modseq, :internaldate, :size, :rendered)"
-)
+_INSERT = Rows("INSERT INTO entry (id, body, flags, modseq, internaldate, size, rendered) VALUES [7]")
 
 
-@dataclass(frozen=True, slots=True)
-class NewEntry:
+class NewEntry(msgspec.Struct, frozen=True):
     """``body`` is a row's id, ``internaldate`` µs, ``rendered`` what message/render.py made of the content."""
 
     body: int
@@ -40,31 +40,41 @@ class NewEntry:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
+    account: int
     uidvalidity: int
     first_uid: int
     last_uid: int
     modseq: int
 
 
-def grow(tx: Transaction, mailbox: int, sizes: Sequence[int], flags: Sequence[int]) -> tuple[Appended, int]:
-    """Takes UIDs and counts the messages that will have them; the row stays locked. Also the mailbox's account.
+def grow(tx: Transaction, mailboxes: Mapping[int, Iterable[tuple[int, int]]]) -> dict[int, Appended]:
+    """Takes UIDs for new messages (size, flags) and counts them; the rows of the mailboxes stay locked.
 
-    Raises MailboxRefused when the mailbox is gone (TRYCREATE) or has no UIDs left.
+    Raises MailboxRefused when a mailbox is gone (TRYCREATE) or has no UIDs left.
     """
-    row = tx.one(
-        _GROW,
-        mailbox=mailbox,
-        count=len(sizes),
-        unseen=sum(not mask & SEEN for mask in flags),
-        octets=sum(sizes),
-        deleted=sum(bool(mask & DELETED) for mask in flags),
-    )
-    if row is None:
+    # In ascending order, as everywhere: two transactions cannot wait for each other.
+    counts = [(mailbox, *_counts(messages)) for mailbox, messages in sorted(mailboxes.items())]
+    rows = {row[0]: row[1:] for row in tx.rows(_GROW, counts)}
+    if len(rows) < len(counts):
         raise MailboxRefused("TRYCREATE", "no such mailbox")
-    uidnext, modseq, uidvalidity, account = row
-    if uidnext > MAX_UID:
-        raise MailboxRefused("LIMIT", "the mailbox has no UIDs left")
-    return Appended(uidvalidity, uidnext - len(sizes), uidnext - 1, modseq), account
+    grown = {}
+    for mailbox, messages, *_ in counts:
+        uidnext, modseq, uidvalidity, account = rows[mailbox]
+        if uidnext > MAX_UID:
+            raise MailboxRefused("LIMIT", "the mailbox has no UIDs left")
+        grown[mailbox] = Appended(account, uidvalidity, uidnext - messages, uidnext - 1, modseq)
+    return grown
+
+
+def _counts(messages: Iterable[tuple[int, int]]) -> tuple[int, int, int, int]:
+    """How many, unseen ones, octets, deleted ones."""
+    count = unseen = octets = deleted = 0
+    for size, flags in messages:
+        count += 1
+        octets += size
+        unseen += not flags & SEEN
+        deleted += bool(flags & DELETED)
+    return count, unseen, octets, deleted
 
 
 def append(tx: Transaction, mailbox: int, entries: Sequence[NewEntry]) -> Appended:
@@ -72,22 +82,19 @@ def append(tx: Transaction, mailbox: int, entries: Sequence[NewEntry]) -> Append
 
     Their bodies are held already: inserted with ``keep_until`` 0, or by store/bodies/references.hold.
     """
-    appended, account = grow(tx, mailbox, [entry.size for entry in entries], [entry.flags for entry in entries])
-    base = mailbox << UID_BITS
-    tx.many(
-        _INSERT,
-        [
-            {
-                "id": base | uid,
-                "body": entry.body,
-                "flags": entry.flags | keywords.mask(tx, mailbox, entry.keywords),
-                "modseq": appended.modseq,
-                "internaldate": entry.internaldate,
-                "size": entry.size,
-                "rendered": entry.rendered,
-            }
-            for uid, entry in enumerate(entries, appended.first_uid)
-        ],
-    )
-    tx.announce(MailboxChanged(mailbox, account, appended.modseq))
-    return appended
+    return append_all(tx, {mailbox: entries})[mailbox]
+
+
+def append_all(tx: Transaction, entries: Mapping[int, Sequence[NewEntry]]) -> dict[int, Appended]:
+    """`append` to several mailboxes."""
+    grown = grow(tx, {mailbox: [(one.size, one.flags) for one in new] for mailbox, new in entries.items()})
+    rows = []
+    for mailbox, appended in grown.items():
+        entry_id = mailbox << UID_BITS | appended.first_uid
+        for one in entries[mailbox]:
+            flags = one.flags | keywords.mask(tx, mailbox, one.keywords)
+            rows.append((entry_id, one.body, flags, appended.modseq, one.internaldate, one.size, one.rendered))
+            entry_id += 1
+        tx.announce(MailboxChanged(mailbox, appended.account, appended.modseq))
+    tx.rows(_INSERT, rows)
+    return grown

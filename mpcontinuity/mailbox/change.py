@@ -184,7 +184,7 @@ def _copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> t
     used = 0
     for entry in entries:
         used |= entry[1]
-    appended, account = grow(tx, target, [entry[3] for entry in entries], [entry[1] for entry in entries])
+    appended = grow(tx, {target: [(entry[3], entry[1]) for entry in entries]})[target]
     ids = _ids(source, (entry[0] for entry in entries))
     before = (target << UID_BITS | appended.first_uid) - 1
     if used >> FIRST_KEYWORD and source != target:
@@ -193,7 +193,7 @@ def _copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> t
         tx.run(_COPY_WITH_KEYWORDS, ids=ids, before=before, modseq=appended.modseq, source=source, target=target)
     else:
         tx.run(_COPY_PLAIN, ids=ids, before=before, modseq=appended.modseq)
-    tx.announce(MailboxChanged(target, account, appended.modseq))
+    tx.announce(MailboxChanged(target, appended.account, appended.modseq))
     sources = uidset.of(entry[0] for entry in entries)
     return Copied(appended.uidvalidity, sources, ((appended.first_uid, appended.last_uid),)), entries
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,7 +32,7 @@ _LISTING = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account O
 _FIND = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account AND name = :name")
 _BY_ID = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE id = :id")
 _BY_USE = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account AND use = :use ORDER BY id")
-_INBOX = Statement("SELECT id FROM mailbox WHERE account = :account AND name = 'INBOX'")
+_INBOXES = Statement("SELECT account, id FROM mailbox WHERE account IN [:accounts] AND name = 'INBOX'")
 _NAMES = Statement("SELECT name, use FROM mailbox WHERE account = :account")
 _INSERT = Statement(
     "INSERT INTO mailbox (id, account, name, use, uidvalidity) VALUES (:id, :account, :name, :use, :uidvalidity)"
@@ -105,10 +105,15 @@ def by_use(tx: Transaction, account: int, use: str) -> MailboxInfo | None:
 
 def inbox(tx: Transaction, account: int) -> int:
     """The INBOX's id. Raises MailboxRefused for an account without one."""
-    found = tx.value(_INBOX, account=account)
-    if found is None:
+    return inboxes(tx, [account])[account]
+
+
+def inboxes(tx: Transaction, accounts: Collection[int]) -> dict[int, int]:
+    """Each account's. Raises MailboxRefused where one has none."""
+    found: dict[int, int] = dict(tx.all(_INBOXES, accounts=accounts))
+    if not found.keys() >= set(accounts):
         raise MailboxRefused("NONEXISTENT", "the account has no INBOX")
-    return int(found)
+    return found
 
 
 def get(tx: Transaction, account: int, name: str) -> MailboxInfo:

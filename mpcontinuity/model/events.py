@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from mpcontinuity.model.uidset import Range
 
 
@@ -64,8 +66,7 @@ REDIRECTED_CODE = 444  # the event 'Redirect because: …', host 'continuityserv
 REDIRECTED_HOST = "continuityservice"
 
 
-@dataclass(frozen=True, slots=True)
-class TrackingEvent:
+class TrackingEvent(msgspec.Struct, frozen=True, array_like=True):
     time: int  # µs
     host: str
     code: int

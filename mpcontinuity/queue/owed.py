@@ -7,8 +7,10 @@ that giving it back never forgets the doubt. All functions are work for one tran
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -19,7 +21,7 @@ from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, OWED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.queue.lineage import judge_deleted
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import add_event, end_of_owed
 
@@ -43,8 +45,7 @@ _parameters = msgspec.json.Decoder(Parameters)
 _PLAIN = Parameters()
 
 
-@dataclass(frozen=True, slots=True)
-class NewOwed:
+class NewOwed(msgspec.Struct, frozen=True):
     """A message to one recipient that home is owed. ``account`` None: without a mailbox, also for lineage.
 
     ``state`` is OWED or IN_DOUBT; whoever waits for home's late reply gives any ``token`` and answers by `late_reply`.
@@ -83,18 +84,19 @@ class Owed:
     token: int
 
 
-_TAKE_IN = Statement(
+_UPTIMES = Statement("SELECT id, uptime FROM domain WHERE id IN [:domains]")
+_TAKE_IN = Rows(
     """INSERT INTO owed (id, domain, account, body, kind, reverse_path, recipient, parameters, subject, message_id,
-        size, received, state, token, lease_until, next_attempt, uptime_at)
-    VALUES (:id, :domain, :account, :body, :kind, :reverse_path, :recipient, :parameters, :subject, :message_id,
-        :size, :received, :state, :token, :lease_until, :next_attempt,
-        (SELECT uptime FROM domain WHERE id = :domain))"""
+        size, received, state, token, lease_until, next_attempt, uptime_at) VALUES [17]"""
 )
-_COUNT = Statement("UPDATE account SET taken_in = taken_in + 1 WHERE id = :account")
+_COUNT = Rows(
+    """WITH new (account, count) AS (VALUES [2])
+    UPDATE account SET taken_in = taken_in + new.count FROM new WHERE id = new.account"""
+)
 # Rows without an account have their counter in meta, one per domain.
-_COUNT_UNREGISTERED = Statement(
-    """INSERT INTO meta (key, value) VALUES (:key, '1')
-    ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)"""
+_COUNT_UNREGISTERED = Rows(
+    """INSERT INTO meta (key, value) VALUES [2] ON CONFLICT (key)
+    DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + CAST(excluded.value AS BIGINT) AS TEXT)"""
 )
 
 
@@ -105,32 +107,38 @@ def unregistered_counter(domain: int) -> str:
 
 def take_in(tx: Transaction, rows: Sequence[NewOwed]) -> None:
     """Home is owed these. The bodies are held already (keep_until 0)."""
-    for new in rows:
-        tx.run(
-            _TAKE_IN,
-            id=new.id,
-            domain=new.domain,
-            account=new.account,
-            body=new.body,
-            kind=new.kind,
-            reverse_path=new.reverse_path,
-            recipient=new.recipient,
-            parameters="" if new.parameters == _PLAIN else msgspec.json.encode(new.parameters).decode(),
-            subject=new.subject,
-            message_id=new.message_id,
-            size=new.size,
-            received=new.received,
-            state=new.state,
-            token=new.token,
-            lease_until=tx.now + LATE_REPLY if new.token else 0,
-            next_attempt=new.next_attempt,
-        )
-        if new.account is None:
-            tx.run(_COUNT_UNREGISTERED, key=unregistered_counter(new.domain))
-        else:
-            tx.run(_COUNT, account=new.account)
-    for domain in {new.domain for new in rows}:
+    counts = Counter((new.domain, new.account) for new in rows)
+    domains = {domain for domain, _ in counts}
+    uptimes = dict(tx.all(_UPTIMES, domains=domains))
+    tx.rows(_TAKE_IN, [_columns(new, uptimes.get(new.domain), tx.now) for new in rows])
+    registered = [(account, count) for (_, account), count in counts.items() if account is not None]
+    tx.rows(_COUNT, sorted(registered))
+    unregistered = [(unregistered_counter(key[0]), str(count)) for key, count in counts.items() if key[1] is None]
+    tx.rows(_COUNT_UNREGISTERED, sorted(unregistered))
+    for domain in domains:
         tx.announce(OwedChanged(domain))
+
+
+def _columns(new: NewOwed, uptime: int | None, now: int) -> tuple[Any, ...]:
+    return (
+        new.id,
+        new.domain,
+        new.account,
+        new.body,
+        new.kind,
+        new.reverse_path,
+        new.recipient,
+        "" if new.parameters == _PLAIN else msgspec.json.encode(new.parameters).decode(),
+        new.subject,
+        new.message_id,
+        new.size,
+        new.received,
+        new.state,
+        new.token,
+        now + LATE_REPLY if new.token else 0,
+        new.next_attempt,
+        uptime,
+    )
 
 
 # A CASE, so that the planner takes the ids and not the index by state: that would be all the backlog for one claim.

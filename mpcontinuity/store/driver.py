@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -14,7 +14,7 @@ class Cursor(Protocol):
     @property
     def rowcount(self) -> int: ...
 
-    def execute(self, text: str, parameters: Mapping[str, Any] = ..., /) -> Any: ...
+    def execute(self, text: str, parameters: Mapping[str, Any] | Sequence[Any] = ..., /) -> Any: ...
 
     def executemany(self, text: str, rows: Iterable[Mapping[str, Any]], /) -> Any: ...
 

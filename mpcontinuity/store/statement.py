@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_ROWS = re.compile(r"VALUES \[(\d+)\]")
 _LIST = re.compile(r"\b(NOT )?IN \[:(\w+)\]")
 
 
@@ -23,3 +24,32 @@ class Statement:
 
     def __repr__(self) -> str:
         return f"Statement({self.sqlite!r})"
+
+
+PIECES = (32, 16, 8, 4, 2, 1)
+
+
+class Rows:
+    """One statement over many rows: ``VALUES [n]`` in it stands for the rows, of n parameters each.
+
+    It is executed in pieces of 32, 16, … 1 rows, so that few texts are prepared for any number of rows. The thread
+    gives up the interpreter once per piece, where `Transaction.many` does it once per row, and RETURNING works.
+    """
+
+    __slots__ = ("postgresql", "sqlite")
+
+    def __init__(self, text: str) -> None:
+        self.sqlite = _pieces(text, "?")
+        self.postgresql = _pieces(text, "%s")
+
+    def __repr__(self) -> str:
+        return f"Rows({self.sqlite[1]!r})"
+
+
+def _pieces(text: str, parameter: str) -> dict[int, str]:
+    """The text by its number of rows."""
+    found = _ROWS.search(text)
+    assert found is not None, text
+    before, after = text[: found.start()], text[found.end() :]
+    row = f"({', '.join([parameter] * int(found[1]))})"
+    return {count: f"{before}VALUES {', '.join([row] * count)}{after}" for count in PIECES}

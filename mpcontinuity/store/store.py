@@ -36,6 +36,7 @@ from mpcontinuity.store.upgrade import upgrade
 from mpcontinuity.store.writer import Job, Writer
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Listener = Callable[[Sequence[Notice]], None]
 Stage = Appender | Writer | Checkpoints | Readers
 
@@ -118,7 +119,30 @@ class Store:
         if self._closing is not None:
             return fail(Stopping())
         deferred: Deferred[T] = Deferred()
-        self.bodies.appender.append(Append(draft, head, deferred, partial(_index, work, keep_until)))
+        self.bodies.appender.append(
+            Append(draft, head, deferred, lambda body: Job(partial(_index, work, keep_until, body), deferred))
+        )
+        return deferred
+
+    def together(self, work: Callable[[Transaction, list[Item]], Sequence[T]], item: Item) -> Deferred[T]:
+        """Like `run`, for what many do at a time: ``work`` is done once for the items of all who wait with it.
+
+        It returns what became of each item, in their order. When it raises, it is done again for each item alone.
+        """
+        if self._closing is not None:
+            return fail(Stopping())
+        deferred: Deferred[T] = Deferred()
+        self._writer.submit(Job(work, deferred, item=item))
+        return deferred
+
+    def keep_together(
+        self, draft: Draft, head: Head, work: Callable[[Transaction, list[tuple[Body, Item]]], Sequence[T]], item: Item
+    ) -> Deferred[T]:
+        """Makes the draft durable, then `together` with its body, whose row ``work`` inserts."""
+        if self._closing is not None:
+            return fail(Stopping())
+        deferred: Deferred[T] = Deferred()
+        self.bodies.appender.append(Append(draft, head, deferred, lambda body: Job(work, deferred, item=(body, item))))
         return deferred
 
     def listen(self, listener: Listener) -> None:
@@ -155,11 +179,11 @@ class Store:
         jobs = []
         settled = []
         for append in appends:
-            if append.work is None or append.error is not None:
+            if append.job is None or append.body is None:
                 settled.append(append)
             else:
                 append.draft.release()
-                jobs.append(Job(partial(append.work, append.body), append.deferred))
+                jobs.append(append.job(append.body))
         if jobs:
             self._writer.submit(*jobs)
         if settled:

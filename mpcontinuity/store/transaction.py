@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from mpcontinuity.model.events import Notice
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.store.driver import Cursor, Driver
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.statement import PIECES, Rows, Statement
 
 
 class Transaction:
@@ -64,6 +65,21 @@ class Transaction:
             self._cursor.executemany(getattr(statement, self._dialect), rows)
         except self._driver.errors as error:
             raise self._driver.translate(error) from error
+
+    def rows(self, statement: Rows, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The statement over all rows; what it returns, in any order."""
+        texts: dict[int, str] = getattr(statement, self._dialect)
+        returned = []
+        begin = 0
+        try:
+            for count in PIECES:
+                while len(rows) - begin >= count:
+                    self._cursor.execute(texts[count], tuple(chain.from_iterable(rows[begin : begin + count])))
+                    returned += self._cursor.fetchall()
+                    begin += count
+        except self._driver.errors as error:
+            raise self._driver.translate(error) from error
+        return returned
 
     def announce(self, notice: Notice) -> None:
         """Tells the store's listeners after the commit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -24,13 +24,23 @@ _MOST = 256
 _log = Logger()
 
 
+ALONE: Final = object()  # the item of work that is not done together with that of others
+
+
 class Job:
-    """A piece of work, what became of it, and who waits for that."""
+    """A piece of work, what became of it, and who waits for that.
 
-    __slots__ = ("bulk", "deferred", "error", "notices", "value", "work")
+    With an ``item``, the work is given the items of all jobs of the group that have the same work, as a list, and
+    returns what became of each.
+    """
 
-    def __init__(self, work: Callable[[Transaction], Any], deferred: Deferred[Any], *, bulk: bool = False) -> None:
+    __slots__ = ("bulk", "deferred", "error", "item", "notices", "value", "work")
+
+    def __init__(
+        self, work: Callable[..., Any], deferred: Deferred[Any], *, item: object = ALONE, bulk: bool = False
+    ) -> None:
         self.work = work
+        self.item = item
         self.deferred = deferred
         self.bulk = bulk
         self.value: Any = None
@@ -121,12 +131,12 @@ class Writer:
             execute("BEGIN IMMEDIATE")
             now = self._clock.now()
             done = self._prelude(Transaction(self._driver, self._cursor, now, self._identifiers))
-            for job in jobs:
+            for step in [[job] for job in jobs] if savepoints else _steps(jobs):
                 if savepoints:
                     execute("SAVEPOINT job")
-                performed = self._perform(job, now)
+                performed = self._perform(step, now)
                 if not self._connection.in_transaction:
-                    raise job.error or Temporary("the database rolled back")
+                    raise step[0].error or Temporary("the database rolled back")
                 if not performed and not savepoints:
                     execute("ROLLBACK")
                     return _Fate.WORK_FAILED
@@ -142,16 +152,24 @@ class Writer:
             done()
         return _Fate.COMMITTED
 
-    def _perform(self, job: Job, now: int) -> bool:
-        """Whether the work went through."""
+    def _perform(self, step: Sequence[Job], now: int) -> bool:
+        """Whether the work went through, which is one for all jobs of the step."""
         transaction = Transaction(self._driver, self._cursor, now, self._identifiers)
+        first = step[0]
         try:
-            job.value = job.work(transaction)
-            job.error = None
+            if first.item is ALONE:
+                first.value = first.work(transaction)
+            else:
+                values = first.work(transaction, [job.item for job in step])
+                for job, value in zip(step, values, strict=True):
+                    job.value = value
+            for job in step:
+                job.error = None
         except Exception as error:
-            job.error = error
+            for job in step:
+                job.error = error
             return False
-        job.notices = transaction.notices
+        first.notices = transaction.notices
         return True
 
     def _give_up(self, jobs: Sequence[Job], error: Exception) -> None:
@@ -165,3 +183,11 @@ class Writer:
         for job in jobs:
             job.notices = []
             job.error = error
+
+
+def _steps(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs that are done together, where the first of them stands."""
+    steps: dict[object, list[Job]] = {}
+    for job in jobs:
+        steps.setdefault(job if job.item is ALONE else job.work, []).append(job)
+    return list(steps.values())

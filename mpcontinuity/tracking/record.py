@@ -6,14 +6,13 @@ redelivery adds its events to the same row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import msgspec
 
 from mpcontinuity.model import owed as life
 from mpcontinuity.model.events import TrackingEvent
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
 
 INBOUND, OUTBOUND, REDELIVERY, RELEASE, ALERT, DSN = (
@@ -26,8 +25,7 @@ INBOUND, OUTBOUND, REDELIVERY, RELEASE, ALERT, DSN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NewRow:
+class NewRow(msgspec.Struct, frozen=True):
     """``domain`` 0: none of ours. ``owed``: the row of `owed` whose life this one shows, or 0. Both have the same id:
     what `track` shows is what `queue retry` takes, also when the row has ended. ``id``: given to what is written later
     than it happened; 0: a fresh one."""
@@ -51,11 +49,9 @@ class NewRow:
     id: int = 0
 
 
-_INSERT = Statement(
+_INSERT = Rows(
     """INSERT INTO tracking (id, domain, received, direction, sender, recipient, recipient_key, message_id, subject,
-        size, status, continuity, outcome, code, text, events, owed)
-    VALUES (:id, :domain, :received, :direction, :sender, :recipient, :recipient_key, :message_id, :subject,
-        :size, :status, :continuity, :outcome, :code, :text, :events, :owed)"""
+        size, status, continuity, outcome, code, text, events, owed) VALUES [17]"""
 )
 # An event is put before the closing bracket of the array, without reading it.
 _WITH_EVENT = "substr(events, 1, length(events) - 1) || CASE events WHEN '[]' THEN '' ELSE ',' END || :event || ']'"
@@ -74,54 +70,47 @@ STEP = 500  # rows of one transaction
 _encode = msgspec.json.Encoder().encode
 
 
-def _shape(event: TrackingEvent) -> tuple[int, str, int, str]:
-    return event.time, event.host, event.code, event.text
-
-
-def record(tx: Transaction, row: NewRow) -> int:
-    """Inserts the row; its id."""
-    row_id = row.owed or row.id or tx.identifier()
-    tx.run(
+def record_all(tx: Transaction, rows: Sequence[NewRow]) -> None:
+    tx.rows(
         _INSERT,
-        id=row_id,
-        domain=row.domain,
-        received=row.received,
-        direction=row.direction,
-        sender=row.sender,
-        recipient=row.recipient,
-        recipient_key=row.recipient_key,
-        message_id=row.message_id,
-        subject=row.subject,
-        size=row.size,
-        status=row.status,
-        continuity=int(row.continuity),
-        outcome=row.outcome,
-        code=row.code,
-        text=row.text,
-        events=_encode([_shape(event) for event in row.events]).decode(),
-        owed=row.owed,
+        [
+            (
+                row.owed or row.id or tx.identifier(),
+                row.domain,
+                row.received,
+                row.direction,
+                row.sender,
+                row.recipient,
+                row.recipient_key,
+                row.message_id,
+                row.subject,
+                row.size,
+                row.status,
+                int(row.continuity),
+                row.outcome,
+                row.code,
+                row.text,
+                _encode(row.events).decode(),
+                row.owed,
+            )
+            for row in rows
+        ],
     )
-    return row_id
-
-
-def record_all(tx: Transaction, rows: Iterable[NewRow]) -> None:
-    for row in rows:
-        record(tx, row)
 
 
 def add_event(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:
     """One more step of what is owed; nothing where its row is gone by retention."""
-    tx.run(_ADD_EVENT, owed=owed_id, event=_encode(_shape(event)).decode(), most=_MOST_EVENTS)
+    tx.run(_ADD_EVENT, owed=owed_id, event=_encode(event).decode(), most=_MOST_EVENTS)
 
 
 def end_of_owed(tx: Transaction, owed_id: int, outcome: str, event: TrackingEvent) -> None:
     """What is owed has ended as ``outcome`` (model/owed.py)."""
-    tx.run(_OUTCOME, owed=owed_id, outcome=outcome, event=_encode(_shape(event)).decode())
+    tx.run(_OUTCOME, owed=owed_id, outcome=outcome, event=_encode(event).decode())
 
 
 def reopen_owed(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:
     """An administrator wants it tried again."""
-    tx.run(_OUTCOME, owed=owed_id, outcome=life.OWED, event=_encode(_shape(event)).decode())
+    tx.run(_OUTCOME, owed=owed_id, outcome=life.OWED, event=_encode(event).decode())
 
 
 def expire(tx: Transaction, before: int) -> int:

@@ -125,7 +125,7 @@ class Bench:
             message_id=message_id,
         )
         work = redirect.Redirect(message, rendered)
-        await store.keep(draft, head, partial(redirect.commit, redirect=work), keep_until=redirect.keep_until(message))
+        await store.keep_together(draft, head, redirect.commit, work)
 
     async def run(self, sessions: int, seconds: float) -> tuple[float, float, float]:
         """Messages per second, and the latency's median and 99th percentile in ms."""

@@ -12,7 +12,7 @@ import pysqlite3.dbapi2 as sqlite
 import pytest
 
 import mpcontinuity
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.statement import Rows, Statement
 from tests.fakes.stores import empty_database
 
 # What SQLite knows and PostgreSQL does not, or understands otherwise.
@@ -26,16 +26,16 @@ SQLITE_ONLY = re.compile(
 RESERVED = re.compile(r"(?<![\".\w:])offset(?!\")(?=\s*[,)=<>]|\s+FROM\b)", re.IGNORECASE)
 
 
-def statements() -> list[tuple[str, Statement]]:
+def statements() -> list[tuple[str, Statement | Rows]]:
     """All module constants, by name."""
-    found: list[tuple[str, Statement]] = []
+    found: list[tuple[str, Statement | Rows]] = []
     for module_info in pkgutil.walk_packages(mpcontinuity.__path__, "mpcontinuity."):
         if ".migrations" in module_info.name:
             continue
         module = importlib.import_module(module_info.name)
         for name, value in sorted(vars(module).items()):
             values = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
-            found += [(f"{module_info.name}.{name}", each) for each in values if isinstance(each, Statement)]
+            found += [(f"{module_info.name}.{name}", each) for each in values if isinstance(each, (Statement, Rows))]
     return found
 
 
@@ -47,6 +47,10 @@ def test_sqlite_prepares_every_statement(tmp_path: Path) -> None:
     database.write_bytes(empty_database().read_bytes())
     with closing(sqlite.connect(str(database))) as connection:
         for name, statement in STATEMENTS:
+            if isinstance(statement, Rows):
+                for text in statement.sqlite.values():
+                    connection.execute(f"EXPLAIN {text}", [None] * text.count("?"))
+                continue
             parameters = dict.fromkeys(re.findall(r":(\w+)", statement.sqlite))
             for listed in statement.lists:
                 parameters[listed] = "[]"
@@ -57,6 +61,7 @@ def test_sqlite_prepares_every_statement(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "statement"), STATEMENTS, ids=[name for name, _ in STATEMENTS])
-def test_no_statement_is_for_sqlite_alone(name: str, statement: Statement) -> None:
-    assert not SQLITE_ONLY.search(statement.postgresql)
-    assert not RESERVED.search(statement.postgresql)
+def test_no_statement_is_for_sqlite_alone(name: str, statement: Statement | Rows) -> None:
+    text = statement.postgresql[1] if isinstance(statement, Rows) else statement.postgresql
+    assert not SQLITE_ONLY.search(text)
+    assert not RESERVED.search(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ class HookedCursor:
     def rowcount(self) -> int:
         return self._cursor.rowcount
 
-    def execute(self, text: str, parameters: Mapping[str, Any] = {}, /) -> Any:
+    def execute(self, text: str, parameters: Mapping[str, Any] | Sequence[Any] = {}, /) -> Any:
         self._hook(text)
         return self._cursor.execute(text, parameters)
 

@@ -88,7 +88,8 @@ class Books:
                 append(tx, inbox, [NewEntry(body.id, body.length, tx.now, 0, (), b"")])
             values = {"reverse_path": "a@b.example", "received": tx.now, **more}
             take_in(tx, [NewOwed(owed_id, self.domain.id, account, body.id, recipient, **values)])
-            record.record(tx, record.NewRow(self.domain.id, tx.now, "inbound", DEFERRED, outcome=OWED, owed=owed_id))
+            row = record.NewRow(self.domain.id, tx.now, "inbound", DEFERRED, outcome=OWED, owed=owed_id)
+            record.record_all(tx, [row])
 
         head = Head(id=owed_id, time=self.clock.now(), direction="inbound", prefix=content.index(b"Subject"))
         result(self.store.keep(draft, head, work))

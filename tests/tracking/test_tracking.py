@@ -12,7 +12,7 @@ from tests.fakes.stores import result
 
 def put(store: Store, **values: object) -> None:
     row = {"domain": 1, "received": store.clock.now(), "direction": "inbound", "status": DELIVERED} | values
-    result(store.run(lambda tx: record.record(tx, NewRow(**row))))  # type: ignore[arg-type]
+    result(store.run(lambda tx: record.record_all(tx, [NewRow(**row)])))  # type: ignore[arg-type]
 
 
 def listed(store: Store, limit: int = 100, **filters: object) -> list[TrackRow]:

@@ -17,6 +17,7 @@ from mpcontinuity.store.bodies.layout import Kind, Record
 from mpcontinuity.store.bodies.packs import Pack, Packs
 from mpcontinuity.store.disk import temporary
 from mpcontinuity.store.runner import Runner
+from mpcontinuity.store.writer import Job
 
 # A pack is closed above this: small enough that one with a damaged sector, or one that is copied for the sake of a few
 # messages that live on, is a small matter; large enough that a year of mail is a few thousand files.
@@ -31,14 +32,14 @@ _log = Logger()
 class Append:
     """A draft to be kept, who waits for it, and where it went."""
 
-    __slots__ = ("body", "deferred", "draft", "error", "head", "pieces", "work")
+    __slots__ = ("body", "deferred", "draft", "error", "head", "job", "pieces")
 
-    def __init__(self, draft: Draft, head: Head, deferred: Deferred[Any], work: Callable[..., Any] | None) -> None:
+    def __init__(self, draft: Draft, head: Head, deferred: Deferred[Any], job: Callable[[Body], Job] | None) -> None:
         self.draft = draft
         self.head = head
         self.deferred = deferred
         self.pieces = draft.hand_over()
-        self.work = work  # goes on with the body in a transaction; None: the body is all that is wanted
+        self.job = job  # makes what goes on with the body in a transaction; None: the body is all that is wanted
         self.body: Body | None = None
         self.error: Temporary | None = None
 

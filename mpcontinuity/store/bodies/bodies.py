@@ -22,6 +22,7 @@ from mpcontinuity.store.bodies.head import Decided, Head
 from mpcontinuity.store.bodies.layout import Kind
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.runner import Runner
+from mpcontinuity.store.writer import Job
 
 T = TypeVar("T")
 
@@ -114,7 +115,7 @@ class Bodies:
         draft = Draft(self._spool, Kind.KEPT, day)
         draft.write(content)
         deferred: Deferred[None] = Deferred()
-        self.appender.append(Append(draft, head, deferred, partial(work, old)))
+        self.appender.append(Append(draft, head, deferred, lambda body: Job(partial(work, old, body), deferred)))
         return deferred
 
     def content(self, body: Body, *, skip_prefix: bool = False) -> Stored:

@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpcontinuity.model.body import Body
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
 
-_INSERT = Statement(
-    'INSERT INTO body (id, pack, "offset", length, prefix, crc, keep_until)'
-    " VALUES (:id, :pack, :offset, :length, :prefix, :crc, :keep_until)"
-)
+_INSERT = Rows('INSERT INTO body (id, pack, "offset", length, prefix, crc, keep_until) VALUES [7]')
 _KEEP_LONGER = Statement(
     "UPDATE body SET keep_until = :until WHERE id = :id AND keep_until <> 0 AND keep_until < :until"
 )
@@ -26,15 +23,17 @@ _FIND_MANY = Statement('SELECT id, pack, "offset", length, prefix, crc FROM body
 
 def insert_body(tx: Transaction, body: Body, keep_until: int) -> None:
     """``keep_until`` in µs; 0: held, because it is owed or in a mailbox."""
-    tx.run(
+    insert_bodies(tx, [(body, keep_until)])
+
+
+def insert_bodies(tx: Transaction, bodies: Sequence[tuple[Body, int]]) -> None:
+    """Each with its ``keep_until``."""
+    tx.rows(
         _INSERT,
-        id=body.id,
-        pack=body.pack,
-        offset=body.offset,
-        length=body.length,
-        prefix=body.prefix,
-        crc=body.crc,
-        keep_until=keep_until,
+        [
+            (body.id, body.pack, body.offset, body.length, body.prefix, body.crc, keep_until)
+            for body, keep_until in bodies
+        ],
     )
 
 

@@ -12,7 +12,7 @@ from mpcontinuity.message.structure import Content
 MAX_HEADER: Final = 64 * 1024  # what is looked at
 MAX_TEXT: Final = 1000  # characters of a member; what is longer is cut
 
-_FIELDS = HeaderNames((b"subject", b"message-id", b"from", b"date"))
+_FIELDS = HeaderNames((b"subject", b"message-id"))
 _CONTROL = re.compile("[\x00-\x1f\x7f]+")  # PostgreSQL takes no NUL, a terminal none of them
 
 
@@ -21,14 +21,12 @@ class Summary(NamedTuple):
 
     subject: str
     message_id: str
-    from_: str
-    date: str
 
 
 def summarise(content_or_header: Content) -> Summary:
     """Reads at most the first 64 KiB. Never raises."""
     found = fields.index(_FIELDS.pick(fields.block(content_or_header, MAX_HEADER)))
-    return Summary(*(_shown(found.get(name)) for name in (b"subject", b"message-id", b"from", b"date")))
+    return Summary(_shown(found.get(b"subject")), _shown(found.get(b"message-id")))
 
 
 def _shown(value: bytes | None) -> str:

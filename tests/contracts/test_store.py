@@ -10,7 +10,7 @@ import pytest
 
 from mpcontinuity.model.events import DomainsChanged, MailboxListChanged, Notice
 from mpcontinuity.store.driver import Conflict
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from tests.contracts.databases import DATABASES, Open
@@ -30,6 +30,11 @@ COUNT = Statement("UPDATE domain SET uptime = uptime + :add WHERE id >= :from RE
 RAISE = Statement("UPDATE domain SET uptime = uptime + 1")
 UPSERT = Statement(
     "INSERT INTO taken (key, time) VALUES (:key, :time) ON CONFLICT (key) DO UPDATE SET time = excluded.time"
+)
+DOMAINS = Rows("INSERT INTO domain (id, name) VALUES [2] RETURNING id")
+RAISE_EACH = Rows(
+    "WITH more (domain, time) AS (VALUES [2])"
+    " UPDATE domain SET uptime = uptime + more.time FROM more WHERE id = more.domain RETURNING id, uptime"
 )
 TAKEN = Statement("SELECT key, time FROM taken ORDER BY key")
 ANSWERED = Statement("INSERT INTO answered (fingerprint, time, text) VALUES (:fingerprint, 1, :text)")
@@ -100,6 +105,15 @@ def test_an_upsert_changes_what_is_there(store: Store) -> None:
     rows = [{"key": key, "time": time} for time, key in enumerate("abca", 1)]
     result(store.run(lambda tx: tx.many(UPSERT, rows)))
     assert result(store.read(lambda tx: tx.all(TAKEN))) == [("a", 4), ("b", 2), ("c", 3)]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 31, 47, 65])
+def test_a_statement_over_rows_takes_any_number_and_returns_what_all_of_it_returns(store: Store, number: int) -> None:
+    rows = [(key, f"n{key}") for key in range(1, number + 1)]
+    assert sorted(result(store.run(lambda tx: tx.rows(DOMAINS, rows)))) == [(key,) for key, _ in rows]
+    assert result(store.read(lambda tx: tx.all(NAMES))) == rows
+    more = [(key, 10 * key) for key, _ in rows[1:]]
+    assert sorted(result(store.run(lambda tx: tx.rows(RAISE_EACH, more)))) == more
 
 
 def test_row_values_compare_in_order(store: Store) -> None:

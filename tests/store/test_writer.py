@@ -12,6 +12,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.model import settings
+from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import SystemClock
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import DomainsChanged
@@ -286,3 +287,48 @@ def test_a_listener_that_fails_keeps_nobody_from_hearing(store: Store) -> None:
     store.listen(heard.extend)
     result(store.run(lambda tx: tx.announce(DomainsChanged())))
     assert heard == [DomainsChanged()]
+
+
+def test_work_that_many_ask_for_at_a_time_is_done_once_for_all_of_them(grouped: Grouped) -> None:
+    asked: list[list[str]] = []
+
+    def add(tx: Transaction, keys: list[str]) -> list[str]:
+        asked.append(keys)
+        for key in keys:
+            tx.run(ADD, key=key, value="")
+        return [f"{key} added" for key in keys]
+
+    together = [grouped.store.together(add, key) for key in "ab"]
+    alone = grouped.store.run(adding("x"))
+    together.append(grouped.store.together(add, "c"))
+    grouped.round()
+    assert asked == [["a", "b", "c"]]
+    assert [outcome(deferred) for deferred in together] == ["a added", "b added", "c added"]
+    assert outcome(alone) == "x"
+    assert grouped.executed.count("COMMIT") == grouped.wake_ups == 1
+
+
+def test_when_work_for_many_raises_each_has_it_done_alone(grouped: Grouped) -> None:
+    def add(tx: Transaction, keys: list[str]) -> list[str]:
+        for key in keys:
+            tx.run(ADD, key=key, value="")
+        return keys
+
+    deferreds = [grouped.store.together(add, key) for key in ("a", "a", "b")]
+    grouped.round()
+    first, second, third = (outcome(deferred) for deferred in deferreds)
+    assert (first, type(second), third) == ("a", Conflict, "b")
+    assert grouped.keys() == ["a", "b"]
+
+
+def test_a_message_that_is_kept_together_with_others_finds_its_body_durable(grouped: Grouped) -> None:
+    def names(tx: Transaction, items: list[tuple[Body, str]]) -> list[tuple[int, str]]:
+        return [(body.length, name) for body, name in items]
+
+    deferreds = []
+    for text in ("one", "three"):
+        draft = grouped.store.bodies.draft()
+        draft.write(text.encode())
+        deferreds.append(grouped.store.keep_together(draft, head(grouped.store), names, text))
+    grouped.all_rounds()
+    assert [outcome(deferred) for deferred in deferreds] == [(3, "one"), (5, "three")]

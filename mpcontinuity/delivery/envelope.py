@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from mpcontinuity.accounts.directory import User
 from mpcontinuity.model.address import Address
@@ -12,8 +14,7 @@ from mpcontinuity.routing.decision import Recipient, Way
 from mpcontinuity.tracking.record import INBOUND, NewRow
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(msgspec.Struct, frozen=True):
     """Who talks to the door."""
 
     peer: str  # IP address
@@ -45,8 +46,7 @@ class Taken:
         return self.user.id if self.user is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """What every row about the message says."""
 
     id: int
@@ -58,7 +58,7 @@ class Message:
     subject: str
     message_id: str
     size: int  # octets as the user sees it
-    taken: tuple[Taken, ...] = field(repr=False)
+    taken: tuple[Taken, ...]
 
     def row(
         self,

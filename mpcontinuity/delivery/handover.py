@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -78,7 +79,7 @@ class Handover:
         if known and begun is not None:
             begun.abandon()  # home cannot be told to forget a recipient: those that are left are asked for again
             begun = None
-        self.message = replace(
+        self.message = msgspec.structs.replace(
             self.message, taken=tuple(one for one in self.message.taken if one.fingerprint not in known)
         )
         if not self.message.taken:
@@ -165,7 +166,7 @@ class Handover:
         self, body: Body, host: str, outcome: Outcome, ways: list[Way], late: Deferred[Outcome] | None
     ) -> Reply:
         taken = tuple(replace(one, way=way) for one, way in zip(self.message.taken, ways, strict=True))
-        message = self.message = replace(self.message, taken=taken)
+        message = self.message = msgspec.structs.replace(self.message, taken=taken)
         store = self.delivery.store
         token = store.identifiers.next() if late is not None else 0
         in_doubt, now = outcome.verdict is Verdict.DOUBTFUL, store.clock.now()

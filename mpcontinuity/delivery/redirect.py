@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from mpcontinuity.archive.record import INBOUND, NewArchived, expiry
 from mpcontinuity.archive.record import record_all as archive
@@ -24,8 +25,7 @@ from mpcontinuity.tracking.record import NewRow, record_all
 OWED_WAYS = frozenset({Way.REDIRECT, Way.HOLD})
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(msgspec.Struct, frozen=True):
     """``rendered``: what INBOX needs (message/render.py); empty where no copy goes to an INBOX."""
 
     message: Message

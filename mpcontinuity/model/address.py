@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 # RFC 5321 §4.5.3.1: 64 octets of local part, 255 of domain, 254 together (a path has 256 with its brackets).
 MAX_LOCAL = 64
@@ -22,8 +23,7 @@ class BadAddress(ValueError):
     """The text is no mail address; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """``local`` is unquoted, ``domain`` in lower case, ``text`` as it was given (redelivery uses it)."""
 
     local: str

@@ -6,9 +6,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Body:
+
+class Body(msgspec.Struct, frozen=True):
     """A row of the table ``body``: ``length`` bytes as the user sees them, beginning with ``prefix`` of Return-Path."""
 
     id: int

@@ -16,6 +16,8 @@ _EPOCH = 1_577_836_800_000_000  # 2020-01-01T00:00:00Z
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {character: value for value, character in enumerate(_ALPHABET)}
 _LENGTH = 13
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]  # by 10 bits
+_SHIFTS = range(50, -1, -10)
 _NODE_BITS = 12
 _DRAWN = 64  # random numbers drawn at a time: one system call each would cost more than all the rest
 
@@ -50,7 +52,7 @@ def first_at(time: int) -> int:
 
 def show(identifier: int) -> str:
     """The 13 characters of an id."""
-    return "".join(_ALPHABET[identifier >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+    return _ALPHABET[identifier >> 60] + "".join([_PAIRS[identifier >> shift & 1023] for shift in _SHIFTS])
 
 
 def parse(text: str) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
@@ -28,8 +29,7 @@ class Way(enum.Enum):
         return self in (Way.REDIRECT, Way.HOLD, Way.KEEP)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """What matters here of a domain's settings at one moment."""
 
     continuity: bool = True
@@ -39,8 +39,7 @@ class Policy:
     hold: bool = False  # unregistered = hold
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(msgspec.Struct, frozen=True):
     """What is known of an address of the domain."""
 
     registered: bool = False  # a user, active or pending

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+import msgspec
 
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(msgspec.Struct, frozen=True):
     """EHLO, or HELO where not ``extended``; answered. It ends a transaction, as Reset does."""
 
     waits: ClassVar[bool] = False
@@ -19,8 +19,7 @@ class Hello:
     extended: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True):
     """MAIL FROM; ``address`` is None for the null sender."""
 
     waits: ClassVar[bool] = True
@@ -28,8 +27,7 @@ class Mail:
     parameters: MailParameters
 
 
-@dataclass(frozen=True, slots=True)
-class Rcpt:
+class Rcpt(msgspec.Struct, frozen=True):
     """RCPT TO. ``<Postmaster>`` without a domain comes with the server's own name (RFC 5321 §4.5.1)."""
 
     waits: ClassVar[bool] = True
@@ -37,23 +35,20 @@ class Rcpt:
     parameters: RcptParameters
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(msgspec.Struct, frozen=True):
     """DATA with at least one recipient; answered by 354 or an error."""
 
     waits: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """A piece of the message as it arrived, dots undone."""
 
     waits: ClassVar[bool] = False
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EndOfData:
+class EndOfData(msgspec.Struct, frozen=True):
     """The message is complete. With a ``fault`` part of it was dropped, and the door must refuse it with that."""
 
     waits: ClassVar[bool] = True
@@ -61,8 +56,7 @@ class EndOfData:
     size: int  # octets of content, dropped ones included
 
 
-@dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(msgspec.Struct, frozen=True):
     """AUTH with a mechanism that is offered. Answered by 235 or an error, or by ``ServerEngine.challenge``."""
 
     waits: ClassVar[bool] = True
@@ -70,37 +64,32 @@ class Auth:
     initial: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class AuthAnswer:
+class AuthAnswer(msgspec.Struct, frozen=True):
     """The client's answer to a challenge."""
 
     waits: ClassVar[bool] = True
     answer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AuthCancelled:
+class AuthCancelled(msgspec.Struct, frozen=True):
     """The client sent ``*``, or no base64, instead of an answer; answered."""
 
     waits: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class StartTls:
+class StartTls(msgspec.Struct, frozen=True):
     """220 is in ``to_send``: send it, start TLS, then call ``ServerEngine.tls_started``."""
 
     waits: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(msgspec.Struct, frozen=True):
     """RSET, answered: the transaction is gone."""
 
     waits: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnect:
+class Disconnect(msgspec.Struct, frozen=True):
     """Send ``to_send`` and close. The reason is ``QUIT`` or one for the log."""
 
     waits: ClassVar[bool] = False

@@ -21,7 +21,8 @@ from mpcontinuity.delivery.hurry import STOPPED
 from mpcontinuity.delivery.redirect import OWED_WAYS, Redirect
 from mpcontinuity.delivery.relay import Relayed
 from mpcontinuity.delivery.service import Delivery
-from mpcontinuity.message.render import render
+from mpcontinuity.message.render import render, render_scanned
+from mpcontinuity.message.structure import Part
 from mpcontinuity.model import events, identifier
 from mpcontinuity.model.body import Body, Content, InMemory
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
@@ -55,10 +56,10 @@ class Handover:
     relay_check: bool
     home_name: str = ""  # where no host answered
 
-    async def keep(self) -> Reply:
+    async def keep(self, scanned: Part) -> Reply:
         """Home is not asked. Raises Temporary."""
         message = self.message
-        rendered = self._rendered(message)
+        rendered = render_scanned(self.draft.content(), scanned) if in_inbox(message) else b""
         redirected = Redirect(message, rendered, retry_after=self.delivery.retry_after)
         if not await self.delivery.store.keep_together(self.draft, self.head, redirect.commit, redirected):
             return KNOWN
@@ -172,7 +173,7 @@ class Handover:
         in_doubt, now = outcome.verdict is Verdict.DOUBTFUL, store.clock.now()
         redirected = Redirect(
             message,
-            self._rendered(message),
+            render(self.draft.content()) if in_inbox(message) else b"",
             attempt=(event_of(outcome, host, now),),
             because=because(host, outcome),
             in_doubt=in_doubt,
@@ -206,10 +207,6 @@ class Handover:
 
     # What is said of it
 
-    def _rendered(self, message: Message) -> bytes:
-        in_inbox = any(one.way is Way.REDIRECT for one in message.taken)
-        return render(self.draft.content()) if in_inbox else b""
-
     def _refused(self, reply: Reply, host: str, outcome: Outcome) -> None:
         event = event_of(outcome, host, self.delivery.store.clock.now())
         for one in self.message.taken:
@@ -229,6 +226,10 @@ class Handover:
             what=what,
             why=why,
         )
+
+
+def in_inbox(message: Message) -> bool:
+    return any(one.way is Way.REDIRECT for one in message.taken)
 
 
 def because(host: str, outcome: Outcome) -> str:

@@ -14,7 +14,8 @@ from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import AWAY, KNOWN, Handover, because
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.message import trace
-from mpcontinuity.message.summary import summarise
+from mpcontinuity.message.structure import scan
+from mpcontinuity.message.summary import summarise, summary
 from mpcontinuity.message.trace import Untrusted
 from mpcontinuity.model import events, identifier
 from mpcontinuity.model.address import Address
@@ -328,7 +329,8 @@ class Incoming:
             return KNOWN
         assert self._draft is not None
         content = self._draft.content()
-        summary = summarise(content)
+        scanned = scan(content) if self._stores else None
+        shown = summarise(content) if scanned is None else summary(scanned.fields)
         message = Message(
             id=self._id,
             domain=self._domain.id if self._domain is not None else 0,
@@ -336,8 +338,8 @@ class Incoming:
             reverse_path=self._sender,
             parameters=self._parameters,
             retention_days=self._retention_days(),
-            subject=summary.subject,
-            message_id=summary.message_id,
+            subject=shown.subject,
+            message_id=shown.message_id,
             size=self._draft.size,
             taken=tuple(taken),
         )
@@ -350,8 +352,8 @@ class Incoming:
             self._domain is not None and self._domain.settings.relay_check,
             _name(self._home) if self._home is not None else "",
         )
-        if self._stores:
-            return await handover.keep()
+        if scanned is not None:
+            return await handover.keep(scanned)
         if not self._complete:
             self._give_up_home()
         transaction, self._transaction = self._transaction, None  # it is the handover's to end

@@ -22,7 +22,11 @@ MAX_STORED_HEADER: Final = 16 * 1024
 
 def render(content: Content) -> bytes:
     """The blob for a message of any bytes. Never raises."""
-    root = scan(content)
+    return render_scanned(content, scan(content))
+
+
+def render_scanned(content: Content, root: Part) -> bytes:
+    """The same of a message whose structure is known."""
     length = root.body
     header = b"\n" + content[:length] if length <= MAX_STORED_HEADER else b""
     body, extended = structure(content, root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from mpcontinuity.message import encodedwords, fields
@@ -25,7 +26,11 @@ class Summary(NamedTuple):
 
 def summarise(content_or_header: Content) -> Summary:
     """Reads at most the first 64 KiB. Never raises."""
-    found = fields.index(_FIELDS.pick(fields.block(content_or_header, MAX_HEADER)))
+    return summary(fields.index(_FIELDS.pick(fields.block(content_or_header, MAX_HEADER))))
+
+
+def summary(found: Mapping[bytes, bytes]) -> Summary:
+    """The same of fields that have been read already (fields.index)."""
     return Summary(_shown(found.get(b"subject")), _shown(found.get(b"message-id")))
 
 

@@ -143,7 +143,8 @@ class Draft:
     def release(self) -> None:
         """It is kept: no longer counted among what is being received."""
         held, self._held = self._held, 0
-        self._spool.give(held)
+        if held:
+            self._spool.give(held)
 
     def _spill(self) -> None:
         self._spool.check()

@@ -5,9 +5,9 @@ Nobody waits for these rows: a client is refused at once, and a flood of refusal
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
+import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
@@ -35,7 +35,9 @@ class Refusals:
         if len(self._rows) >= MOST:
             self._dropped += 1
             return
-        self._rows.append(replace(row, id=self._store.identifiers.next()))  # `track` lists by it, newest first
+        self._rows.append(
+            msgspec.structs.replace(row, id=self._store.identifiers.next())
+        )  # `track` lists by it, newest first
         if self._alarm is None:
             self._alarm = self._timer.callLater(GATHER, self._write)
 

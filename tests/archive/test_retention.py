@@ -1,7 +1,7 @@
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.archive import retention
-from mpcontinuity.archive.record import NewArchived, record
+from mpcontinuity.archive.record import NewArchived, record_all
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.store.bodies.references import insert_body
@@ -21,7 +21,7 @@ def test_a_row_goes_when_its_own_time_has_come_however_many_there_are(store: Sto
         insert_body(tx, Body(9, 1, 0, 4, 0, 0), 0)
         for days in (30, 90):
             for _ in range(retention.STEP + 1):
-                record(tx, NewArchived(1, 9, tx.now, "inbound", "a@x", ("b@y",), "Hi", "<1@x>", 4, days))
+                record_all(tx, [NewArchived(1, 9, tx.now, "inbound", "a@x", ("b@y",), "Hi", "<1@x>", 4, days)])
 
     result(store.run(work))
     clock.advance(31 * DAY / SECOND)

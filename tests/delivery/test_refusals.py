@@ -6,7 +6,7 @@ from mpcontinuity.delivery.refusals import Refusals
 from mpcontinuity.model.events import REJECTED
 from mpcontinuity.store.store import Store
 from mpcontinuity.tracking.listing import Filters, newest
-from mpcontinuity.tracking.record import NewRow, record
+from mpcontinuity.tracking.record import NewRow, record_all
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import result
 
@@ -28,7 +28,7 @@ def test_what_is_written_late_is_listed_where_it_happened(store: Store, clock: M
     gathered = Refusals(store, clock)
     gathered.add(row(0))
     clock.advance(refusals.GATHER / 2)
-    result(store.run(lambda tx: record(tx, row(1))))
+    result(store.run(lambda tx: record_all(tx, [row(1)])))
     clock.advance(1)
     assert [shown.subject for shown in result(newest(store, Filters()))] == ["1", "0"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -105,8 +105,8 @@ class _Cursor:
     def rowcount(self) -> int:
         return self._connection.changes()
 
-    def execute(self, text: str, parameters: Mapping[str, Any] = {}, /) -> Any:
-        return self._cursor.execute(text, dict(parameters))
+    def execute(self, text: str, parameters: Mapping[str, Any] | Sequence[Any] = {}, /) -> Any:
+        return self._cursor.execute(text, dict(parameters) if isinstance(parameters, Mapping) else parameters)
 
     def executemany(self, text: str, rows: Iterable[Mapping[str, Any]], /) -> Any:
         return self._cursor.executemany(text, [dict(row) for row in rows])

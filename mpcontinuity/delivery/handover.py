@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mpcontinuity.delivery import answered, redirect, relay
 from mpcontinuity.delivery.envelope import Message, Taken
@@ -25,6 +26,7 @@ from mpcontinuity.message.render import render, render_scanned
 from mpcontinuity.message.structure import Part
 from mpcontinuity.model import events, identifier
 from mpcontinuity.model.body import Body, Content, InMemory
+from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.queue.owed import event_of, late_reply
@@ -154,11 +156,14 @@ class Handover:
     async def _not_accepted(self, body: Body, host: str, outcome: Outcome, late: Deferred[Outcome] | None) -> Reply:
         ways = at_message(self.policy, [one.known for one in self.message.taken], outcome)
         if ways[0] is Way.REPLY and outcome.reply is not None:
+            self.delivery.store.bodies.forget(body.id)
             self._refused(outcome.reply, host, outcome)
             return outcome.reply
         if not ways[0].stores:
             if late is not None:
                 late.addCallback(partial(self._late_without_owed, body, host))
+            else:
+                self.delivery.store.bodies.forget(body.id)
             self._refused(AWAY, host, outcome)
             return AWAY
         return await self._redirect_after(body, host, outcome, ways, late)
@@ -202,8 +207,13 @@ class Handover:
             self._say("late reply", because(host, outcome))
         return outcome
 
-    def _late_lost(self, failure: object) -> None:
-        _log.warn("message {message}: home's late reply is not noted: {failure}", message=self._shown, failure=failure)
+    def _late_lost(self, failure: Failure) -> None:
+        """The row stays in doubt, and is sent again under the same id."""
+        if isinstance(failure.value, Stopping):
+            return
+        _log.warn(
+            "message {message}: home's late reply is not noted: {failure}", message=self._shown, failure=failure.value
+        )
 
     # What is said of it
 

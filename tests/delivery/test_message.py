@@ -157,6 +157,15 @@ def test_homes_refusal_of_the_message_goes_to_the_client_and_nothing_is_stored(p
     ]
 
 
+def test_a_large_message_that_home_refuses_gives_its_room_back(post: Post) -> None:
+    packs = post.store.packs
+    assert post.send(ANN).code == 250
+    kept = packs.numbers()
+    post.home.answer = refused(Stage.MESSAGE)
+    assert post.send(ANN, content=b"Subject: large\r\n\r\n" + b"x" * 60 * 50_000 + b"\r\n").code >= 500
+    assert packs.numbers() == kept
+
+
 # Home does not serve
 
 

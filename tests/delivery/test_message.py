@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.delivery import answered, relay
+from mpcontinuity.delivery import relay
 from mpcontinuity.delivery.handover import because
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Full, Temporary
@@ -332,138 +332,6 @@ def test_a_fault_of_ours_while_home_gets_the_message_is_a_doubt(post: Post) -> N
     post.home.answer.errback(ValueError("bug"))
     assert result(reply).code == 250
     assert [row[2] for row in post.owed()] == [IN_DOUBT]
-
-
-# The same message again
-
-
-def vanish(post: Post, *recipients: str) -> None:
-    """Sends, and is gone before the answer was read."""
-    incoming = post.begin()
-    for recipient in recipients:
-        post.rcpt(incoming, recipient)
-    assert result(post.data(incoming)).code == 250
-    incoming.lost()
-
-
-@pytest.mark.parametrize("away", [True, False])
-@pytest.mark.parametrize("restarted", [True, False])
-def test_a_client_that_vanished_and_sends_again_makes_no_second_copy(post: Post, away: bool, restarted: bool) -> None:
-    post.home.way = Gate.SHUT if away else Gate.OPEN
-    vanish(post, ANN)
-    if restarted:
-        post.start()
-    assert post.send(ANN).code == 250
-    assert post.count("body") == 1
-    assert len(post.home.received) == (0 if away else 1)
-    assert len(post.inbox(ANN)) == (1 if away else 0)
-    assert len(post.track()) == 1
-
-
-@pytest.mark.parametrize("away", [True, False])
-def test_only_the_recipients_that_are_new_are_treated(post: Post, away: bool) -> None:
-    post.home.way = Gate.SHUT if away else Gate.OPEN
-    vanish(post, ANN)
-    assert post.send(ANN, BOB).code == 250
-    if away:
-        assert (len(post.inbox(ANN)), len(post.inbox(BOB))) == (1, 1)
-        assert [row[0] for row in post.owed()] == [ANN, BOB]
-    else:
-        assert [recipients for _, _, recipients in post.home.received] == [[ANN], [BOB]]
-    assert sorted(row.recipient for row in post.track()) == [ANN, BOB]
-
-
-@pytest.mark.parametrize("away", [True, False])
-def test_a_client_that_goes_on_may_send_the_very_same_message_again(post: Post, away: bool) -> None:
-    post.home.way = Gate.SHUT if away else Gate.OPEN
-    for _ in range(2):
-        assert post.send(ANN).code == 250
-    assert post.count("body") == 2
-    assert len(post.track()) == 2
-    assert post.count("answered") == 0
-
-
-def test_the_memory_of_an_answer_ends_after_a_day(post: Post) -> None:
-    post.home.way = Gate.SHUT
-    vanish(post, ANN)
-    post.clock.advance(86400 + 1)
-    assert post.send(ANN).code == 250
-    assert len(post.inbox(ANN)) == 2
-    assert answered.REMEMBERED == 86400 * 1_000_000
-
-
-def test_another_sender_recipient_or_content_is_another_message(post: Post) -> None:
-    post.home.way = Gate.SHUT
-    vanish(post, ANN)
-    assert post.send(BOB).code == 250
-    assert post.send(ANN, sender="").code == 250
-    assert post.send(ANN, content=CONTENT + b"more\r\n").code == 250
-    assert (len(post.inbox(ANN)), len(post.inbox(BOB))) == (3, 1)
-
-
-def test_the_same_message_in_two_sessions_waits_for_the_first_ones_client(post: Post) -> None:
-    answer: Deferred[Outcome] = Deferred()
-    post.home.answer = answer
-    first, second = post.begin(), post.begin()
-    for incoming in (first, second):
-        post.rcpt(incoming, ANN)
-    first_reply, second_reply = post.data(first), post.data(second)
-    assert len(post.home.received) == 1
-    answer.callback(temporary(Stage.MESSAGE))
-    assert result(first_reply).code == 250
-    assert not second_reply.called
-    first.lost()
-    assert result(second_reply).code == 250
-    assert len(post.inbox(ANN)) == 1
-
-
-def test_the_same_message_in_two_sessions_is_two_where_both_clients_go_on(post: Post) -> None:
-    post.home.way = Gate.SHUT
-    first, second = post.begin(), post.begin()
-    for incoming in (first, second):
-        post.rcpt(incoming, ANN)
-    assert result(post.data(first)).code == 250
-    second_reply = post.data(second)
-    assert not second_reply.called
-    first.went_on()
-    post.clock.advance(1)
-    assert result(second_reply).code == 250
-    assert len(post.inbox(ANN)) == 2
-
-
-def test_a_client_that_keeps_silent_after_the_answer_is_not_waited_for(post: Post) -> None:
-    post.home.way = Gate.SHUT
-    first, second = post.begin(), post.begin()
-    for incoming in (first, second):
-        post.rcpt(incoming, ANN)
-    assert result(post.data(first)).code == 250
-    second_reply = post.data(second)
-    post.clock.advance(6)
-    assert result(second_reply).code == 250
-    assert len(post.inbox(ANN)) == 1
-
-
-def test_a_client_that_went_on_after_a_long_silence_frees_the_message_too(post: Post) -> None:
-    post.home.way = Gate.SHUT
-    first = post.begin()
-    post.rcpt(first, ANN)
-    assert result(post.data(first)).code == 250
-    post.clock.advance(60)
-    first.went_on()
-    assert post.send(ANN).code == 250
-    assert len(post.inbox(ANN)) == 2
-
-
-def test_a_message_in_hand_elsewhere_for_long_is_sent_again_later(post: Post) -> None:
-    post.home.answer = Deferred()
-    first, second = post.begin(), post.begin()
-    for incoming in (first, second):
-        post.rcpt(incoming, ANN)
-    post.data(first)
-    second_reply = post.data(second)
-    post.clock.advance(61)
-    assert str(result(second_reply)).startswith("451 4.3.2")
-    post.home.answer.callback(accepted(Stage.MESSAGE))
 
 
 # Refused by us

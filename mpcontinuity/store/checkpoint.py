@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from twisted.logger import Logger
 
 from mpcontinuity.store.driver import Connection, Cursor, Driver
+from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.runner import Runner
 
 # Rows changed between two checkpoints of the thread: some 8 MiB of WAL, copied in a few hundredths of a second.
@@ -23,13 +24,17 @@ _log = Logger()
 
 
 class Checkpoints:
-    def __init__(self, driver: Driver, writer: Connection, runner: Runner, *, longest: int = LONGEST_WAL) -> None:
+    def __init__(
+        self, driver: Driver, writer: Connection, runner: Runner, figures: Figures, *, longest: int = LONGEST_WAL
+    ) -> None:
         """``writer`` is the connection whose thread calls ``committed``."""
         self._driver = driver
         self._writer = writer
         self._connection = writer if driver.shared else driver.connect(writes=True)
         self._seen = writer.total_changes
         self._frames = 0  # in the WAL, when last asked
+        self._figures = figures
+        self._page = self._page_size()
         self._limit = self._longest_frames(longest)
         self._worker = runner.worker("store-checkpoint", self._copy)
 
@@ -61,10 +66,16 @@ class Checkpoints:
             # A full disk, mostly: commits go on into the WAL, and the next round tries again.
             _log.error("checkpoint failed: {error}", error=error)
             return 0
+        self._figures.checkpoints += 1
+        self._figures.restarts += pragma is _RESTART
+        self._figures.wal_octets = max(int(frames), 0) * self._page
         return 0 if pragma is _RESTART and not busy and frames == copied else int(frames)
 
     def _longest_frames(self, longest: int) -> int:
+        return longest // self._page
+
+    def _page_size(self) -> int:
         cursor = self._writer.cursor()
         cursor.execute("PRAGMA page_size")
         [(page,)] = cursor.fetchall()
-        return longest // int(page)
+        return int(page)

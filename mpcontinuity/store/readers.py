@@ -12,6 +12,7 @@ from mpcontinuity.model.clock import Clock
 from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.store.driver import Connection, Driver
+from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.runner import Runner
 from mpcontinuity.store.transaction import Transaction
 
@@ -38,12 +39,14 @@ class Readers:
         runner: Runner,
         clock: Clock,
         identifiers: Identifiers,
+        figures: Figures,
         reactor_call: Callable[..., None],
     ) -> None:
         self._driver = driver
         self._idle = deque(connections)  # one per thread: append and popleft are atomic
         self._clock = clock
         self._identifiers = identifiers
+        self._figures = figures
         self._reactor_call = reactor_call
         self._worker = runner.worker("store-reader", self._handle, threads=_THREADS, most=1)
 
@@ -82,6 +85,7 @@ class Readers:
 
     def snapshot(self, work: Callable[[Transaction], T]) -> T:
         connection = self._idle.popleft()
+        begun = self._figures.monotonic()
         try:
             cursor = connection.cursor()
             cursor.execute("BEGIN")
@@ -94,3 +98,4 @@ class Readers:
             raise self._driver.translate(error) from error
         finally:
             self._idle.append(connection)
+            self._figures.read(self._figures.monotonic() - begun)

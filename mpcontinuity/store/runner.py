@@ -25,6 +25,10 @@ class Worker(Protocol[Item]):
         """Raises Stopping once the worker has stopped; what is put before is handled."""
         ...
 
+    def waiting(self) -> int:
+        """What was put and not taken yet."""
+        ...
+
     def stop(self, stopped: Callable[[], None]) -> None:
         """Calls ``stopped``, in the worker's thread, once everything that was put is handled."""
         ...
@@ -71,6 +75,9 @@ class _ThreadedWorker(Generic[T]):
                 raise Stopping
             self._waiting.extend(items)
             self._changed.notify(len(items))
+
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     def stop(self, stopped: Callable[[], None]) -> None:
         with self._changed:
@@ -121,6 +128,9 @@ class _InlineWorker(Generic[T]):
             self._drain()
         else:
             self._schedule(self._round)
+
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     def stop(self, stopped: Callable[[], None]) -> None:
         self._stopped = stopped

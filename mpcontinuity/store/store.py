@@ -27,6 +27,7 @@ from mpcontinuity.store.bodies.packs import FOLDER, Packs
 from mpcontinuity.store.checkpoint import Checkpoints
 from mpcontinuity.store.disk import Disk
 from mpcontinuity.store.driver import Driver
+from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.lock import Lock, lock
 from mpcontinuity.store.readers import Readers
 from mpcontinuity.store.runner import Runner
@@ -60,6 +61,7 @@ class Store:
     ) -> None:
         self.clock = clock
         self.identifiers = identifiers
+        self.figures = figures = Figures()
         self.packs = packs
         self._lock = lock
         self._reactor_call = reactor_call
@@ -72,15 +74,17 @@ class Store:
             runner=runner,
             clock=clock,
             identifiers=identifiers,
+            figures=figures,
             reactor_call=reactor_call,
         )
-        self._checkpoints = Checkpoints(driver, self._connection, runner)
+        self._checkpoints = Checkpoints(driver, self._connection, runner, figures)
         self._writer = Writer(
             driver,
             self._connection,
             runner=runner,
             clock=clock,
             identifiers=identifiers,
+            figures=figures,
             prelude=packs.record_new,
             settle=self._settle,
             committed=self._checkpoints.committed,
@@ -94,6 +98,8 @@ class Store:
             find=lambda body: self._readers.snapshot(partial(references.find, body_id=body)),
             appended=self._appended,
         )
+        figures.waiting = self._writer.waiting
+        figures.spooled = lambda: self.bodies.spooled
 
     def run(self, work: Callable[[Transaction], T], *, bulk: bool = False) -> Deferred[T]:
         """``work`` in a transaction; fires after the commit. Fails with Temporary, Full, or what ``work`` raised."""

@@ -15,6 +15,7 @@ from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import Notice
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.store.driver import Connection, Driver
+from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.runner import Runner, Worker
 from mpcontinuity.store.transaction import Transaction
 
@@ -67,6 +68,7 @@ class Writer:
         runner: Runner,
         clock: Clock,
         identifiers: Identifiers,
+        figures: Figures,
         prelude: Callable[[Transaction], Callable[[], None] | None],
         settle: Callable[[Sequence[Job]], None],
         committed: Callable[[], None],
@@ -80,6 +82,7 @@ class Writer:
         self._cursor = connection.cursor()
         self._clock = clock
         self._identifiers = identifiers
+        self._figures = figures
         self._prelude = prelude
         self._settle = settle
         self._committed = committed
@@ -88,6 +91,10 @@ class Writer:
 
     def submit(self, *jobs: Job) -> None:
         self._worker.put(*jobs)
+
+    def waiting(self) -> int:
+        """Pieces of work that nobody has begun."""
+        return self._worker.waiting() + len(self._bulk)
 
     def stop(self, stopped: Callable[[], None]) -> None:
         self._worker.stop(stopped)
@@ -118,6 +125,7 @@ class Writer:
             _log.failure("the writer failed")
             for job in jobs:
                 job.error = job.error or Temporary(f"the store failed: {error}")
+        self._figures.failed += sum(job.error is not None for job in jobs)
         self._settle(jobs)
 
     def _attempt(self, jobs: Sequence[Job], *, savepoints: bool = False) -> _Fate:
@@ -127,6 +135,9 @@ class Writer:
         raises undoes all; with them, it undoes its own only, and the others are committed.
         """
         execute = self._cursor.execute
+        seconds = self._figures.monotonic
+        performances: list[tuple[Sequence[Job], float, int]] = []
+        begun = self._figures.commit_begun = seconds()
         try:
             execute("BEGIN IMMEDIATE")
             now = self._clock.now()
@@ -134,23 +145,37 @@ class Writer:
             for step in [[job] for job in jobs] if savepoints else _steps(jobs):
                 if savepoints:
                     execute("SAVEPOINT job")
+                before, changes = seconds(), self._connection.total_changes
                 performed = self._perform(step, now)
+                performances.append((step, seconds() - before, self._connection.total_changes - changes))
                 if not self._connection.in_transaction:
                     raise step[0].error or Temporary("the database rolled back")
                 if not performed and not savepoints:
                     execute("ROLLBACK")
                     return _Fate.WORK_FAILED
                 if not performed:
+                    performances.pop()
                     execute("ROLLBACK TO job")
                 if savepoints:
                     execute("RELEASE job")
             execute("COMMIT")
         except Exception as error:
             self._give_up(jobs, self._driver.translate(error) if isinstance(error, self._driver.errors) else error)
+            self._figures.failed_commits += 1
             return _Fate.DATABASE_FAILED
+        finally:
+            self._figures.commit_begun = 0.0
         if done is not None:
             done()
+        self._count(jobs, seconds() - begun, performances)
         return _Fate.COMMITTED
+
+    def _count(
+        self, jobs: Sequence[Job], seconds: float, performances: Sequence[tuple[Sequence[Job], float, int]]
+    ) -> None:
+        self._figures.commit(len(jobs), seconds, jobs[0].work)
+        for step, duration, rows in performances:
+            self._figures.transaction(step[0].work, duration, rows, items=len(step), bulk=step[0].bulk)
 
     def _perform(self, step: Sequence[Job], now: int) -> bool:
         """Whether the work went through, which is one for all jobs of the step."""

@@ -50,7 +50,12 @@ class OwedChanged:
     domain: int
 
 
-Notice = MailboxChanged | MailboxListChanged | AccountsChanged | DomainsChanged | OwedChanged
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """Anything may have changed: other processes were not heard for a while. Whatever is remembered is read again."""
+
+
+Notice = MailboxChanged | MailboxListChanged | AccountsChanged | DomainsChanged | OwedChanged | Everything
 
 # What `track` shows in `status`; a row keeps 'deferred' for what continuity handled, for good.
 DELIVERED, DEFERRED, REJECTED, BOUNCED, QUEUED, FAILED = (

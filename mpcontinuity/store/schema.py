@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -17,7 +18,6 @@ from sqlalchemy import (
     MetaData,
     SmallInteger,
     Table,
-    Text,
     text,
 )
 
@@ -25,6 +25,9 @@ metadata = MetaData()
 
 # SQLite makes only a column declared INTEGER PRIMARY KEY the key of the table's tree; BIGINT would be a second index.
 _Id = BigInteger().with_variant(Integer(), "sqlite")
+
+# Compared byte by byte, as SQLite does, whatever the locale of the database is.
+Text = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresql")
 
 # Tables whose key is not one integer are stored in the order of that key, instead of behind a second tree.
 _BY_KEY: Any = {"sqlite_with_rowid": False}
@@ -103,7 +106,7 @@ taken = Table("taken", metadata, Column("key", Text, primary_key=True), _number(
 mailbox = Table(
     "mailbox",
     metadata,
-    Column("id", Integer, primary_key=True),  # 31 bits: entry.id has it above the UID
+    _id(),  # below 2**31: entry.id has it above the UID
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
     _text("name", None),  # UTF-8, '/' between levels, INBOX in capitals
     _text("use"),  # special use: \Sent \Drafts \Trash \Junk \Archive, or empty
@@ -129,7 +132,7 @@ subscription = Table(
 keyword = Table(
     "keyword",
     metadata,
-    Column("mailbox", Integer, ForeignKey("mailbox.id"), primary_key=True),
+    Column("mailbox", _Id, ForeignKey("mailbox.id"), primary_key=True),
     Column("bit", SmallInteger, primary_key=True),  # 8 to 61 of entry.flags
     _text("name", None),
     **_BY_KEY,
@@ -150,7 +153,7 @@ entry = Table(
 expunged = Table(
     "expunged",
     metadata,
-    Column("mailbox", Integer, ForeignKey("mailbox.id"), primary_key=True),
+    Column("mailbox", _Id, ForeignKey("mailbox.id"), primary_key=True),
     Column("modseq", BigInteger, primary_key=True),
     Column("first", BigInteger, primary_key=True),
     _number("last", None),
@@ -166,6 +169,7 @@ pack = Table(
     _number("created"),
     _flag("sealed"),
     _number("gone"),  # when it may be unlinked; 0: in use
+    _number("node"),  # the process that appends to it; 0: none
 )
 
 # Where the bytes of a message are. Everything that needs a message refers to body.id; with lineage: a COPY has the
@@ -284,5 +288,19 @@ token = Table(
     _text("administrator", None),
     _number("expires"),
     _number("created"),
+    **_BY_KEY,
+)
+
+# The processes that have opened the store, on PostgreSQL; a live one holds the advisory lock of its id.
+node = Table("node", metadata, _id(), _text("host"), _number("started"), _number("seen"))
+
+# Messages in the database instead of packs (`[store] messages = "database"`), in pieces of at most 256 KiB. Without a
+# foreign key: a message is durable before its row of `body` is.
+content = Table(
+    "content",
+    metadata,
+    Column("body", BigInteger, primary_key=True),
+    Column("piece", Integer, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
     **_BY_KEY,
 )

@@ -6,6 +6,8 @@ import re
 
 _ROWS = re.compile(r"VALUES \[(\d+)\]")
 _LIST = re.compile(r"\b(NOT )?IN \[:(\w+)\]")
+_LOCK = re.compile(r" \[FOR UPDATE( SKIP LOCKED)?\]")
+_PARAMETER = re.compile(r"'[^']*'|(?<!:):(\w+)")  # a quoted text is none
 
 
 class Statement:
@@ -13,14 +15,18 @@ class Statement:
 
     Parameters are ``:name``. ``IN [:names]`` takes a sequence of integers or strings of any length, the empty one
     included, without a text of its own per length: SQLite unpacks it by ``json_each``, PostgreSQL by ``= ANY``.
+
+    ``[FOR UPDATE]`` and ``[FOR UPDATE SKIP LOCKED]`` behind a SELECT lock its rows on PostgreSQL, as an UPDATE of
+    columns without a key would (a foreign key that refers to the row is not held up); SQLite has one writer anyway.
     """
 
     __slots__ = ("lists", "postgresql", "sqlite")
 
     def __init__(self, text: str) -> None:
         self.lists = tuple(match[2] for match in _LIST.finditer(text))
-        self.sqlite = _LIST.sub(r"\1IN (SELECT value FROM json_each(:\2))", text)
-        self.postgresql = _LIST.sub(lambda match: f"{'<> ALL' if match[1] else '= ANY'} (:{match[2]})", text)
+        self.sqlite = _LIST.sub(r"\1IN (SELECT value FROM json_each(:\2))", _LOCK.sub("", text))
+        text = _LIST.sub(lambda match: f"{'<> ALL' if match[1] else '= ANY'} (:{match[2]})", text)
+        self.postgresql = _PARAMETER.sub(lambda match: f"%({match[1]})s" if match[1] else match[0], _percent(text))
 
     def __repr__(self) -> str:
         return f"Statement({self.sqlite!r})"
@@ -39,11 +45,16 @@ class Rows:
     __slots__ = ("postgresql", "sqlite")
 
     def __init__(self, text: str) -> None:
-        self.sqlite = _pieces(text, "?")
-        self.postgresql = _pieces(text, "%s")
+        self.sqlite = _pieces(_LOCK.sub("", text), "?")
+        self.postgresql = _pieces(_percent(text), "%s")
 
     def __repr__(self) -> str:
         return f"Rows({self.sqlite[1]!r})"
+
+
+def _percent(text: str) -> str:
+    """For PostgreSQL: rows locked, and a percent sign that begins no parameter doubled."""
+    return _LOCK.sub(r" FOR NO KEY UPDATE\1", text).replace("%", "%%")
 
 
 def _pieces(text: str, parameter: str) -> dict[int, str]:

@@ -27,6 +27,7 @@ from mpcontinuity.store.bodies.packs import FOLDER, Packs
 from mpcontinuity.store.checkpoint import Checkpoints
 from mpcontinuity.store.disk import Disk
 from mpcontinuity.store.driver import Driver
+from mpcontinuity.store.election import Alone, Election
 from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.lock import Lock, lock
 from mpcontinuity.store.readers import Readers
@@ -63,6 +64,7 @@ class Store:
         self.identifiers = identifiers
         self.figures = figures = Figures()
         self.packs = packs
+        self.election: Election = Alone()
         self._lock = lock
         self._reactor_call = reactor_call
         self._listeners: list[Listener] = []

@@ -23,7 +23,7 @@ SQLITE_ONLY = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 # A word that PostgreSQL takes as a column's name only in quotes, or behind a dot.
-RESERVED = re.compile(r"(?<![\".\w:])offset(?!\")(?=\s*[,)=<>]|\s+FROM\b)", re.IGNORECASE)
+RESERVED = re.compile(r"(?<![\".\w:(])offset(?!\")(?=\s*[,)=<>]|\s+FROM\b)", re.IGNORECASE)
 
 
 def statements() -> list[tuple[str, Statement | Rows]]:

@@ -110,11 +110,11 @@ def test_a_database_with_content_is_copied_before_it_is_upgraded(
     result(store.close())
     database = tmp_path / "data" / DATABASE
     migrated: list[Path] = []
-    monkeypatch.setattr(store_upgrade, "HEAD", "0002")
+    monkeypatch.setattr(store_upgrade, "HEAD", "9998")
     monkeypatch.setattr(store_upgrade, "_migrate", migrated.append)
     upgrade(database)
     assert migrated == [database]
-    copy = database.with_name(DATABASE + ".before-0002")
+    copy = database.with_name(DATABASE + ".before-9998")
     monkeypatch.undo()
     copy.rename(database)
     assert result(bodies(open_memory_like_store(tmp_path))) == [kept]

@@ -1,14 +1,19 @@
-"""The first schema (design 8)."""
+"""The first schema (design 8).
+
+No version that had it ran on PostgreSQL; what it makes there was made good before the first one did.
+"""
 
 from __future__ import annotations
 
+import sqlalchemy
 from alembic import op
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, SmallInteger, Text, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, SmallInteger, text
 
 revision = "0001"
 down_revision = None
 
 Id = BigInteger().with_variant(Integer(), "sqlite")
+Text = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -67,7 +72,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "mailbox",
-        Column("id", Integer, primary_key=True),
+        Column("id", Id, primary_key=True, autoincrement=False),
         Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
         Column("name", Text, nullable=False),
         Column("use", Text, nullable=False, server_default=""),
@@ -89,7 +94,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "keyword",
-        Column("mailbox", Integer, ForeignKey("mailbox.id"), primary_key=True),
+        Column("mailbox", Id, ForeignKey("mailbox.id"), primary_key=True),
         Column("bit", SmallInteger, primary_key=True),
         Column("name", Text, nullable=False),
         sqlite_with_rowid=False,
@@ -107,7 +112,7 @@ def upgrade() -> None:
     op.create_index("ix_entry_body", "entry", ["body"])
     op.create_table(
         "expunged",
-        Column("mailbox", Integer, ForeignKey("mailbox.id"), primary_key=True),
+        Column("mailbox", Id, ForeignKey("mailbox.id"), primary_key=True),
         Column("modseq", BigInteger, primary_key=True),
         Column("first", BigInteger, primary_key=True),
         Column("last", BigInteger, nullable=False),

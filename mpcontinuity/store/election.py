@@ -1,0 +1,36 @@
+"""What one process at a time does although several run: probing a home server, chores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, succeed
+
+
+class Election(Protocol):
+    """Something is named by a kind (``"home"``) and a number (the domain's id)."""
+
+    def hold(self, kind: str, number: int) -> Deferred[bool]:
+        """Whether it is ours: until `release`, the loss of it (`on_lost`), or the end of the process.
+
+        To be asked again now and then where it is not: nobody tells when another process gives it up.
+        """
+        ...
+
+    def release(self, kind: str, number: int) -> None: ...
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Called in the reactor thread when all that was held is lost, with the connection that held it."""
+        ...
+
+
+class Alone:
+    """There is no other process: everything is ours, for good."""
+
+    def hold(self, kind: str, number: int) -> Deferred[bool]:
+        return succeed(True)
+
+    def release(self, kind: str, number: int) -> None: ...
+
+    def on_lost(self, callback: Callable[[], None]) -> None: ...

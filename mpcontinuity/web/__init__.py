@@ -1,0 +1,1 @@
+"""HTTP: what a request may cost, and sites of fixed pages."""

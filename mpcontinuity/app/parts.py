@@ -38,7 +38,7 @@ from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import SECOND, SystemClock
 from mpcontinuity.model.errors import Refused, Stopping
-from mpcontinuity.model.events import DomainsChanged, Notice
+from mpcontinuity.model.events import DomainsChanged, Everything, Notice
 from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers, Means
@@ -106,7 +106,13 @@ class Parts:
         self.login_workers = Workers(reactor, "login", threads=2, most=500)
         self.control_workers = Workers(reactor, "control", threads=1, most=500)
         self.control = Control(
-            self.store, settings, passwords, self.control_workers, self._randomness, listening=self._listening
+            self.store,
+            settings,
+            passwords,
+            self.control_workers,
+            self._randomness,
+            listening=self._listening,
+            serving=True,
         )
         login = Login(
             self.store,
@@ -224,7 +230,7 @@ class Parts:
         self._control_port = self._reactor.listenUNIX(str(path), ControlFactory(self.control), mode=0o600)
 
     def _forget_homes(self, notices: Sequence[Notice]) -> None:
-        if any(isinstance(notice, DomainsChanged) for notice in notices):
+        if any(isinstance(notice, DomainsChanged | Everything) for notice in notices):
             Deferred.fromCoroutine(self._keep_homes()).addErrback(_failed)
 
     async def _keep_homes(self) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from twisted.internet.defer import Deferred, succeed
 
 from mpcontinuity.accounts.passwords import Passwords
-from mpcontinuity.control.operation import Control
+from mpcontinuity.control.operation import Control, Progress, unheard
 from mpcontinuity.control.socket import SOCKET, answer
 from mpcontinuity.model.clock import SystemClock
 from mpcontinuity.model.errors import Refused
@@ -27,6 +27,7 @@ from mpcontinuity.store.store import open_store
 
 T = TypeVar("T")
 
+_PROGRESS = b'{"progress":'
 _PATIENCE = 5.0  # s for a server that starts or stops: it has the lock, but no socket
 
 
@@ -35,7 +36,7 @@ class Client(Protocol):
 
     running: bool  # whether a server answers
 
-    def ask(self, line: bytes) -> bytes: ...
+    def ask(self, line: bytes, progress: Progress) -> bytes: ...
 
     def close(self) -> None: ...
 
@@ -51,11 +52,11 @@ class Caller:
     def running(self) -> bool:
         return self._client.running
 
-    def call(self, operation: str, **arguments: Any) -> Any:
-        """The result. Raises Refused."""
+    def call(self, operation: str, *, progress: Progress = unheard, **arguments: Any) -> Any:
+        """The result. Raises Refused. ``progress`` hears what a long operation says before its end."""
         given = {name: value for name, value in arguments.items() if value is not None}
         line = msgspec.json.encode({"operation": operation, "arguments": given, "by": self._by})
-        reply = msgspec.json.decode(self._client.ask(line))
+        reply = msgspec.json.decode(self._client.ask(line, progress))
         if "refused" in reply:
             raise Refused(reply["refused"])
         return reply["result"]
@@ -76,10 +77,11 @@ class _Server:
         self._connection = connection
         self._file = connection.makefile("rb")
 
-    def ask(self, line: bytes) -> bytes:
+    def ask(self, line: bytes, progress: Progress) -> bytes:
         try:
             self._connection.sendall(line + b"\n")
-            reply = self._file.readline()
+            while (reply := self._file.readline()).startswith(_PROGRESS) and reply.endswith(b"\n"):
+                progress(msgspec.json.decode(reply)["progress"])
         except OSError as error:
             raise Refused(f"the server stopped answering: {error.strerror}") from None
         if not reply.endswith(b"\n"):
@@ -116,8 +118,8 @@ class _Alone:
             lambda: listeners(settings.listen),
         )
 
-    def ask(self, line: bytes) -> bytes:
-        return _result(Deferred.fromCoroutine(answer(self._control, line)))
+    def ask(self, line: bytes, progress: Progress) -> bytes:
+        return _result(Deferred.fromCoroutine(answer(self._control, line, progress)))
 
     def close(self) -> None:
         _result(self._store.close())

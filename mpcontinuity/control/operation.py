@@ -18,6 +18,11 @@ from mpcontinuity.model.settings import Settings
 from mpcontinuity.store.store import Store
 
 T = TypeVar("T")
+Progress = Callable[[Any], None]
+
+
+def unheard(said: Any) -> None:
+    """Nobody listens to the progress."""
 
 
 class Compute(Protocol):
@@ -30,7 +35,8 @@ class Compute(Protocol):
 class Control:
     """``by``: who asks, as tracking will show it. ``listening``: our listeners, none of which may be a home.
 
-    Hosts of ``listening`` are as configured: empty, or an address.
+    Hosts of ``listening`` are as configured: empty, or an address. ``progress`` hears what a long operation has to say
+    before its end, as JSON's values.
     """
 
     store: Store
@@ -40,6 +46,8 @@ class Control:
     randomness: Randomness
     listening: Callable[[], list[tuple[str, int]]]
     by: str = "an administrator"
+    progress: Progress = unheard
+    serving: bool = False  # whether mail comes and goes meanwhile
 
 
 class Operation:

@@ -1,7 +1,8 @@
 """The control socket: ``data_dir/control.sock``, a JSON object per line and request, one per answer, in order.
 
 Request: ``{"operation": "domain show", "arguments": {"name": "example.org"}, "by": "root"}``.
-Answer: ``{"result": …}`` or ``{"refused": "one line"}``. Whoever can open the socket is an administrator: its folder is
+Answer: ``{"result": …}`` or ``{"refused": "one line"}``; a long operation says ``{"progress": …}`` before, any number
+of lines. Whoever can open the socket is an administrator: its folder is
 0700, itself 0600.
 """
 
@@ -17,7 +18,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 
-from mpcontinuity.control.operation import Control
+from mpcontinuity.control.operation import Control, Progress, unheard
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 
@@ -35,14 +36,14 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _request = msgspec.json.Decoder(Request)
 
 
-async def answer(control: Control, line: bytes) -> bytes:
+async def answer(control: Control, line: bytes, progress: Progress = unheard) -> bytes:
     """The line that answers a request; never raises."""
     try:
         request = _request.decode(line)
         operation = OPERATIONS.get(request.operation)
         if operation is None:
             raise Refused(f"{request.operation}: this server has no such operation; is its version older?")
-        result = await operation(replace(control, by=request.by), request.arguments)
+        result = await operation(replace(control, by=request.by, progress=progress), request.arguments)
         return msgspec.json.encode({"result": result})
     except (Refused, msgspec.MsgspecError) as error:
         return msgspec.json.encode({"refused": str(error)})
@@ -74,10 +75,14 @@ class ControlProtocol(LineOnlyReceiver):
 
     async def _work(self) -> None:
         while self._waiting:
-            line = await answer(self._control, self._waiting.pop(0))
+            line = await answer(self._control, self._waiting.pop(0), self._progress)
             if self.transport is not None:
                 self.sendLine(line)  # type: ignore[no-untyped-call]
         self._busy = False
+
+    def _progress(self, said: Any) -> None:
+        if self.transport is not None:
+            self.sendLine(msgspec.json.encode({"progress": said}))  # type: ignore[no-untyped-call]
 
 
 class ControlFactory(Factory):

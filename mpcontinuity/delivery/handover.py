@@ -187,6 +187,7 @@ class Handover:
         )
         if not await store.together(redirect.commit, (body, redirected)):
             return KNOWN
+        store.bodies.outcome(body.id, {one.address.text: one.way.value for one in taken})
         if late is not None:
             owed = [one.owed for one in taken if one.way in OWED_WAYS]
             late.addCallback(partial(self._late, owed, token, host))

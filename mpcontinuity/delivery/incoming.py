@@ -23,7 +23,7 @@ from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply
-from mpcontinuity.queue.owed import event_of
+from mpcontinuity.queue.owed import encode_parameters, event_of
 from mpcontinuity.routing.decision import (
     Policy,
     Recipient,
@@ -371,6 +371,8 @@ class Incoming:
             fingerprint=self._digest.value(),
             subject=message.subject,
             message_id=message.message_id,
+            owed=tuple(one.owed for one in message.taken),
+            parameters=encode_parameters(message.parameters, [one.parameters for one in message.taken]),
         )
 
     # Ends

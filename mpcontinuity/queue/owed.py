@@ -45,6 +45,21 @@ _parameters = msgspec.json.Decoder(Parameters)
 _PLAIN = Parameters()
 
 
+def _encode(parameters: Parameters) -> str:
+    return "" if parameters == _PLAIN else msgspec.json.encode(parameters).decode()
+
+
+def encode_parameters(mail: MailParameters, recipients: Sequence[RcptParameters]) -> tuple[str, ...]:
+    """What the column has for each recipient, for the head of a message in its pack; () where all is plain."""
+    texts = tuple([_encode(Parameters(mail, rcpt)) for rcpt in recipients])
+    return texts if any(texts) else ()
+
+
+def decode_parameters(text: str) -> Parameters:
+    """Of the column, or of a head."""
+    return _parameters.decode(text) if text else _PLAIN
+
+
 class NewOwed(msgspec.Struct, frozen=True):
     """A message to one recipient that home is owed. ``account`` None: without a mailbox, also for lineage.
 
@@ -128,7 +143,7 @@ def _columns(new: NewOwed, uptime: int | None, now: int) -> tuple[Any, ...]:
         new.kind,
         new.reverse_path,
         new.recipient,
-        "" if new.parameters == _PLAIN else msgspec.json.encode(new.parameters).decode(),
+        _encode(new.parameters),
         new.subject,
         new.message_id,
         new.size,
@@ -187,7 +202,7 @@ def claim(tx: Transaction, ids: Sequence[int], *, give_up: int) -> list[Owed]:
             kind=row[3],
             recipient=row[4],
             reverse_path=row[5],
-            parameters=_parameters.decode(row[6]) if row[6] else _PLAIN,
+            parameters=decode_parameters(row[6]),
             attempts=row[7],
             body=Body(*row[8:]),
             token=token,

@@ -71,6 +71,7 @@ async def end(session: Session, event: EndOfMessage) -> Status:
             direction="append",
             recipients=(session.user.address,),
             decisions={session.user.address: "append"},
+            mailbox=asked.mailbox,
         )
         work = partial(
             _index,

@@ -95,7 +95,10 @@ class Bodies:
             self.background(partial(self.packs.unlink_solo, body.pack)).addErrback(_not_unlinked)
 
     def outcome(self, body_id: int, decisions: Mapping[str, str]) -> None:
-        """Home took it: noted in the pack without waiting, so that a commit that fails is made good (reconcile.py)."""
+        """What its head could not say yet, noted in the pack without waiting: an index may be built from it.
+
+        Home took it: noted before the commit, so that one that fails is made good (reconcile.py).
+        """
         body = self._undecided.pop(body_id, None)
         if body is not None:
             self.appender.note(

@@ -18,6 +18,9 @@ class Head(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     fingerprint: bytes = b""
     subject: str = ""
     message_id: str = ""
+    owed: tuple[int, ...] = ()  # per recipient: the id that home is shown, and of the owed row if there is one
+    parameters: tuple[str, ...] = ()  # per recipient: as in the column owed.parameters; () where all are plain
+    mailbox: str = ""  # where an APPEND put it
 
 
 class Decided(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

@@ -29,6 +29,8 @@ _ALL = Statement("SELECT id FROM pack")
 _UNSEALED = Statement("SELECT id FROM pack WHERE sealed = 0 ORDER BY id")
 _SEAL = Statement("UPDATE pack SET sealed = 1 WHERE id = :id")
 
+TAKEN = "relay"  # routing/decision.py: home took it
+
 _AT_ONCE = 500
 _PIECE = 1 << 20
 
@@ -72,7 +74,7 @@ async def _register(store: Store) -> None:
 
 
 def _decided(packs: Packs, pack: int) -> list[Decided]:
-    """The outcome records of a pack."""
+    """The outcome records of a pack that say 'home took it'."""
     try:
         file = packs.file(pack)
     except FileNotFoundError:
@@ -80,7 +82,9 @@ def _decided(packs: Packs, pack: int) -> list[Decided]:
         return []
     header = layout.read_file_header(file)
     kind = header[0] if header else Kind.MAIL
-    return [entry.decided() for entry in layout.entries(file, kind) if entry.record == Record.DECIDED]
+    decided = [entry.decided() for entry in layout.entries(file, kind) if entry.record == Record.DECIDED]
+    # What was redirected is noted once its commit is done: for an index that is lost, not for one that is current.
+    return [record for record in decided if all(way == TAKEN for way in record.decisions.values())]
 
 
 async def _repair(store: Store, repair: Repair, decided: Sequence[Decided]) -> int:

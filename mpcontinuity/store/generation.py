@@ -1,0 +1,84 @@
+"""Whether the database is as new as the packs beside it.
+
+A number in the database (`meta`) rises at every start, every hour and with every backup; a file beside the packs
+follows it. A file with a higher number than the database shows that the database is an older copy (a backup put back, a
+snapshot of the file system), or a new one in the place of one that is lost: UIDs and ids were handed out that it does
+not know, and packs hold messages that it does not list. Such a store does not serve before `check --repair`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.store.bodies.packs import Packs
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+FILE = "generation"  # in the folder of packs
+_NEW = "generation.new"
+
+_READ = Statement("SELECT value FROM meta WHERE key = 'generation'")
+_RAISE = Statement(
+    "INSERT INTO meta (key, value) VALUES ('generation', :first) ON CONFLICT (key) DO UPDATE SET value = CAST(CASE "
+    "WHEN CAST(meta.value AS BIGINT) < :least THEN :least ELSE CAST(meta.value AS BIGINT) END + 1 AS TEXT) "
+    "RETURNING value"
+)
+
+
+async def begin(store: Store) -> None:
+    """Before a server serves. Raises Refused where the database is older than the packs."""
+    if await older(store):
+        raise Refused(
+            "the database is older than the message packs beside it (a backup was put back, or it was lost): "
+            "run `mpcontinuity check --repair`, which takes into it what the packs know"
+        )
+    await advance(store)
+
+
+async def older(store: Store) -> bool:
+    """Whether the packs know of a newer database than this one."""
+    return await store.read(known) < await store.bodies.background(partial(beside, store.packs))
+
+
+async def advance(store: Store, least: int = 0) -> int:
+    """From here on an earlier copy of the database is an older one. The number is above ``least``."""
+    number = await store.run(partial(_raise, least))
+    await store.bodies.background(partial(_write, store.packs, number))
+    return number
+
+
+def known(tx: Transaction) -> int:
+    return int(tx.value(_READ) or 0)
+
+
+def _raise(least: int, tx: Transaction) -> int:
+    return int(tx.value(_RAISE, first=str(least + 1), least=least))
+
+
+def beside(packs: Packs) -> int:
+    """The number in the file; 0 where there is none."""
+    try:
+        file = packs.disk.open(packs.folder / FILE)
+        return int(file.read(32, 0).strip() or b"0")
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _write(packs: Packs, number: int) -> None:
+    """After the commit: a crash in between leaves a file that says too little, which does no harm."""
+    if beside(packs) >= number:  # another process was faster
+        return
+    disk, new = packs.disk, packs.folder / _NEW
+    with contextlib.suppress(FileNotFoundError):
+        disk.unlink(new)
+    file = disk.create(new)
+    try:
+        file.write(b"%d\n" % number, 0)
+        file.sync()
+    finally:
+        file.close()
+    disk.rename(new, packs.folder / FILE)
+    disk.sync_folder(packs.folder)

@@ -9,7 +9,7 @@ from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.accounts.users import User
 from mpcontinuity.model.address import Address
-from mpcontinuity.model.events import AccountsChanged, DomainsChanged, Notice
+from mpcontinuity.model.events import AccountsChanged, DomainsChanged, Everything, Notice
 from mpcontinuity.store.store import Store
 
 __all__ = ["Directory", "Domain", "User"]
@@ -29,7 +29,7 @@ class Directory:
 
     def _heard(self, notices: Sequence[Notice]) -> None:
         for notice in notices:
-            if isinstance(notice, DomainsChanged):
+            if isinstance(notice, DomainsChanged | Everything):
                 self._domains = None
             elif not isinstance(notice, AccountsChanged):
                 continue

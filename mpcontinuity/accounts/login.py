@@ -14,7 +14,7 @@ from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.throttle import Throttle
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.model.clock import MINUTE, Clock
-from mpcontinuity.model.events import AccountsChanged, DomainsChanged, Notice
+from mpcontinuity.model.events import AccountsChanged, DomainsChanged, Everything, Notice
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Network
 from mpcontinuity.store.store import Store
@@ -57,7 +57,7 @@ class Login:
         store.listen(self._heard)
 
     def _heard(self, notices: Sequence[Notice]) -> None:
-        if any(isinstance(notice, AccountsChanged | DomainsChanged) for notice in notices):
+        if any(isinstance(notice, AccountsChanged | DomainsChanged | Everything) for notice in notices):
             self._right.clear()
             self._generation += 1
 

@@ -16,7 +16,7 @@ from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.picture import STEP, Picture, read_news
 from mpcontinuity.model import uidset
-from mpcontinuity.model.events import MailboxChanged, Notice
+from mpcontinuity.model.events import Everything, MailboxChanged, Notice
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.model.uidset import Range
 from mpcontinuity.store.store import Store
@@ -255,6 +255,11 @@ class View:
         """Called once per read that found something, in the reactor thread: for IDLE."""
         self._callback = callback
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for `on_change`."""
+        return self._callback is not None
+
     def tell(self) -> None:
         if self._callback is not None:
             self._callback()
@@ -370,6 +375,8 @@ class Views:
         return view
 
     def _heard(self, notices: Sequence[Notice]) -> None:
+        if any(isinstance(notice, Everything) for notice in notices):
+            self._doubt_all()
         touched = set()
         for notice in notices:
             if isinstance(notice, MailboxChanged):
@@ -383,6 +390,17 @@ class Views:
                 shared.read()
             elif len(shared.changed) > _IDLE_CHANGES:
                 self._forget(shared)
+
+    def _doubt_all(self) -> None:
+        """Changes went unheard, and flags are found by nothing but reading them: at once for those who idle only."""
+        for shared in list(self._shared.values()):
+            if not shared.views:
+                self._forget(shared)
+                continue
+            shared.dirty = True
+            shared.changed.update(shared.picture.version.uids)
+            if any(view.awaited for view in shared.views):
+                shared.read()
 
     def _closed(self, shared: Shared) -> None:
         if shared.views:

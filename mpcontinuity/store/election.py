@@ -9,7 +9,9 @@ from twisted.internet.defer import Deferred, succeed
 
 
 class Election(Protocol):
-    """Something is named by a kind (``"home"``) and a number (the domain's id)."""
+    """Something is named by a kind (``"prober"``) and a number (the domain's id)."""
+
+    alone: bool  # no other process can have the store open
 
     def hold(self, kind: str, number: int) -> Deferred[bool]:
         """Whether it is ours: until `release`, the loss of it (`on_lost`), or the end of the process.
@@ -27,6 +29,8 @@ class Election(Protocol):
 
 class Alone:
     """There is no other process: everything is ours, for good."""
+
+    alone = True
 
     def hold(self, kind: str, number: int) -> Deferred[bool]:
         return succeed(True)

@@ -7,6 +7,7 @@ from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.store.store import Store
+from tests.fakes.nodes import Cluster
 from tests.fakes.stores import result
 
 ANNA = parse("anna@example.org")
@@ -55,3 +56,19 @@ def test_what_was_read_before_a_change_is_not_kept(store: Store, directory: Dire
     store.read = slow  # type: ignore[method-assign]
     user = result(directory.user(ANNA))
     assert user is not None
+
+
+def test_what_another_node_changed_is_read_again_when_it_is_heard_of(store: Store) -> None:
+    here = Cluster(store).node()
+    directory = Directory(here)
+    assert result(directory.domain("example.org")) is None
+    domain = result(store.run(lambda tx: domains.add(tx, "example.org", DomainSettings())))
+    here.hear()
+    assert result(directory.domain("example.org")) == domain
+    assert result(directory.user(ANNA)) is None
+    user = result(store.run(lambda tx: users.add_user(tx, domain=domain.id, address=ANNA)))
+    here.hear_again()  # and its notice is lost
+    assert result(directory.user(ANNA)) == user
+    result(store.run(lambda tx: domains.add(tx, "example.net", DomainSettings())))
+    here.hear_again()
+    assert result(directory.domain("example.net")) is not None

@@ -14,6 +14,7 @@ from mpcontinuity.mailbox.view import Exists, Expunge, FlagsChanged, Gone, Keywo
 from mpcontinuity.model import flags, uidset
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.store.store import Store
+from tests.fakes.nodes import Cluster
 from tests.fakes.stores import result
 from tests.mailbox.conftest import ACCOUNT, User
 
@@ -318,3 +319,52 @@ def test_a_read_that_fails_is_told_to_who_waits_and_made_good_later(user: User) 
     result(refreshed)
     assert seen.poll(False) == [Exists(2)]
     assert seen.flags(1) == flags.SEEN
+
+
+def test_what_another_node_changed_is_told_when_its_notice_comes(user: User) -> None:
+    cluster = Cluster(user.store)
+    here = cluster.node()
+    user.deliver(3)
+    seen = look(Views(here), user)
+    told: list[int] = []
+    seen.on_change(lambda: told.append(1))
+    mark(user, (1,))
+    remove(user, 2)
+    user.deliver(1)
+    assert seen.poll(True) == []
+    assert [seen.uid(number) for number in (1, 2, 3)] == [1, 2, 3]
+    here.hear()
+    assert told
+    assert seen.poll(True) == [Expunge(2), Exists(3), FlagsChanged(1, 1, flags.SEEN, 3)]
+
+
+def test_changes_that_went_unheard_are_read_again_flags_too(user: User) -> None:
+    cluster = Cluster(user.store)
+    here = cluster.node()
+    user.deliver(3)
+    views = Views(here)
+    idling, busy, left = look(views, user), look(views, user, "Sent"), look(views, user, "Drafts")
+    idling.on_change(lambda: None)
+    left.close()
+    mark(user, (3,))
+    remove(user, 1)
+    user.deliver(1)
+    user.deliver(1, "Sent")
+    user.deliver(1, "Drafts")
+    here.hear_again()
+    assert idling.poll(True) == [Expunge(1), Exists(3), FlagsChanged(2, 3, flags.SEEN, 3)]
+    assert busy.poll(True) == []  # nobody waits for it: with its next command
+    result(busy.refresh())
+    assert busy.poll(True) == [Exists(1)]
+    assert look(views, user, "Drafts").exists == 1
+
+
+def test_a_mailbox_that_another_node_deleted_unheard_is_gone(user: User) -> None:
+    cluster = Cluster(user.store)
+    here = cluster.node()
+    user.run(mailboxes.create, account=ACCOUNT, name="Letters")
+    seen = look(Views(here), user, "Letters")
+    user.run(mailboxes.delete, account=ACCOUNT, name="Letters")
+    here.hear_again()
+    result(seen.refresh())
+    assert seen.poll(True) == [Gone()]

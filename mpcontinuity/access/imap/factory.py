@@ -14,7 +14,7 @@ from mpcontinuity.access.imap.connection import Connection
 from mpcontinuity.access.imap.services import Services
 from mpcontinuity.accounts.directory import User
 from mpcontinuity.model.address import parse
-from mpcontinuity.model.events import AccountsChanged, Notice
+from mpcontinuity.model.events import AccountsChanged, Everything, Notice
 
 _log = Logger()
 
@@ -43,13 +43,14 @@ class ImapFactory(ServerFactory):
     def _heard(self, notices: Sequence[Notice]) -> None:
         """Sessions of users that were deactivated or removed end."""
         changed = [notice for notice in notices if isinstance(notice, AccountsChanged)]
-        if not changed:
+        everything = any(isinstance(notice, Everything) for notice in notices)
+        if not changed and not everything:
             return
         accounts = {notice.account for notice in changed}
         domains = {notice.domain for notice in changed if not notice.account}
         for connection in self.connections:
             user = connection.user
-            if user is not None and (user.id in accounts or user.domain in domains):
+            if user is not None and (everything or user.id in accounts or user.domain in domains):
                 Deferred.fromCoroutine(self._check(connection, user)).addErrback(_failed)
 
     async def _check(self, connection: Connection, user: User) -> None:

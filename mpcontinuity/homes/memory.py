@@ -8,14 +8,19 @@ from dataclasses import replace
 import msgspec
 
 from mpcontinuity.accounts import domains
+from mpcontinuity.model.events import HomeChanged
 from mpcontinuity.routing.health import Health, State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
-_LOAD = Statement("SELECT id, state, since, reason, relapses, offers FROM domain")
+_LOAD = Statement(
+    "SELECT id, state, since, reason, relapses, last_failure, recovered, offers FROM domain"
+    " WHERE (:domain = 0 OR id = :domain)"
+)
 _SAVE = Statement(
-    """UPDATE domain SET state = :state, since = :since, reason = :reason, relapses = :relapses
-    WHERE id = :domain AND state = :known_state AND since = :known_since"""
+    """UPDATE domain SET state = :state, since = :since, reason = :reason, relapses = :relapses,
+        last_failure = :last_failure, recovered = :recovered
+    WHERE id = :domain AND state = :known_state AND since = :known_since AND last_failure = :known_failure"""
 )
 _OFFERS = Statement("UPDATE domain SET offers = :offers WHERE id = :domain")
 # While the flush is paused home takes nothing of ours: that time counts no more than an outage.
@@ -25,33 +30,38 @@ _KNOWN_USER = Statement(
 )
 
 
-def load(tx: Transaction) -> dict[int, tuple[Health, str]]:
-    """Of every domain: how its home server was, and the JSON of what its last EHLO offered (empty: not known)."""
-    return {row[0]: (_health(*row[1:5]), row[5]) for row in tx.all(_LOAD)}
+def load(tx: Transaction, domain: int = 0) -> dict[int, tuple[Health, str]]:
+    """Of every domain, or of one: how its home server was, and the JSON of what its last EHLO offered, if known."""
+    return {row[0]: (_health(*row[1:7]), row[7]) for row in tx.all(_LOAD, domain=domain)}
 
 
-def _health(state: str, since: int, reason: str, relapses: int) -> Health:
+def _health(state: str, since: int, reason: str, relapses: int, last_failure: int, recovered: int) -> Health:
     known = State(state)
-    # A home that is up may never have been down: only one with relapses behind it is known to have recovered.
-    recovered = known is State.RECOVERING or (known is State.UP and relapses)
-    return Health(known, since, reason, relapses=relapses, recovered=since if recovered else 0)
+    if known is State.UP and last_failure:
+        known = State.SUSPECT
+    if known is State.RECOVERING:
+        recovered = recovered or since
+    return Health(known, since, reason, relapses=relapses, last_failure=last_failure, recovered=recovered)
 
 
 def save(tx: Transaction, domain: int, known: Health, health: Health) -> bool:
     """By compare-and-set against ``known``, what was last saved or loaded. False: another process was first."""
-    return (
-        tx.run(
-            _SAVE,
-            domain=domain,
-            known_state=known.state.shown.value,
-            known_since=known.since,
-            state=health.state.shown.value,
-            since=health.since,
-            reason=health.reason if health.state is not State.SUSPECT else "",
-            relapses=health.relapses,
-        )
-        == 1
+    saved = tx.run(
+        _SAVE,
+        domain=domain,
+        known_state=known.state.shown.value,
+        known_since=known.since,
+        known_failure=known.last_failure,
+        state=health.state.shown.value,
+        since=health.since,
+        reason=health.reason if health.state is not State.SUSPECT else "",
+        relapses=health.relapses,
+        last_failure=health.last_failure,
+        recovered=health.recovered,
     )
+    if saved:
+        tx.announce(HomeChanged(domain))
+    return saved == 1
 
 
 def same(known: Health, health: Health) -> bool:
@@ -61,9 +71,8 @@ def same(known: Health, health: Health) -> bool:
 
 def _kept(health: Health) -> Health:
     """Without what the table does not hold."""
-    state = health.state.shown
     reason = "" if health.state is State.SUSPECT else health.reason
-    return replace(health, state=state, reason=reason, good_probes=0, last_failure=0, recovered=0)
+    return replace(health, reason=reason, good_probes=0)
 
 
 def save_offers(tx: Transaction, domain: int, offers: str) -> None:

@@ -34,7 +34,10 @@ def observation(outcome: Outcome) -> Observation:
 
 
 class Prober:
-    """``known_user`` gives the address for RCPT; ``slots`` bounds the probes of all home servers together."""
+    """``known_user`` gives the address for RCPT; ``slots`` bounds the probes of all home servers together.
+
+    Of several processes the one that ``is_ours`` tells so probes; the others ask again at the interval.
+    """
 
     def __init__(
         self,
@@ -43,12 +46,15 @@ class Prober:
         timer: Timer,
         interval: float,
         known_user: Callable[[], Awaitable[Address | None]],
+        is_ours: Callable[[], Awaitable[bool]],
         slots: DeferredSemaphore,
     ) -> None:
         self.home = home
         self._timer = timer
         self._interval = interval
         self._known_user = known_user
+        self._is_ours = is_ours
+        self._ours = True
         self._slots = slots
         self._alarm: Alarm | None = None
         self._probing = False
@@ -71,7 +77,7 @@ class Prober:
             self._alarm.cancel()
 
     def _usual(self) -> float:
-        quick = self.home.health.state in (State.DOWN, State.SUSPECT)
+        quick = not self._ours or self.home.health.state in (State.DOWN, State.SUSPECT)
         return min(self._interval, IDLE) if quick else IDLE
 
     def _begin(self) -> None:
@@ -80,7 +86,8 @@ class Prober:
 
     async def _probe(self) -> None:
         try:
-            if not self._stopped:
+            self._ours = not self._stopped and await self._is_ours()
+            if self._ours:
                 outcome = await self.home.probe(await self._known_user())
                 if not self._stopped:
                     self.home.observe(observation(outcome), outcome.text)

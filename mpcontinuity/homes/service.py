@@ -1,4 +1,8 @@
-"""The health of all home servers: loaded at the start, probed, saved as it changes, with the time they were up."""
+"""The health of all home servers: loaded at the start, probed, saved as it changes, with the time they were up.
+
+Of several processes each watches what its own traffic meets and changes the row of the domain by compare-and-set; the
+others hear of it and adopt it. One of them is elected to probe, and it alone counts the time that home was up.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from mpcontinuity.model import address
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Stopping, Temporary
-from mpcontinuity.model.events import DomainsChanged, Notice
+from mpcontinuity.model.events import DomainsChanged, Everything, HomeChanged, Notice
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Home
 from mpcontinuity.model.timer import Alarm, Timer
@@ -27,11 +31,12 @@ from mpcontinuity.outbound.home import HomeServer, HomeServers
 from mpcontinuity.routing.health import Health, State
 from mpcontinuity.store.store import Store
 
+PROBER = "prober"  # the kind of election
 PROBES_AT_ONCE = 20
 _COUNT = 60.0  # seconds between two notes of the time that home servers were up, at most
 _COUNTS = 20  # notes within ``give_up``, where that is short
 _LONGEST_ALARM = 86400.0
-_MODE_AGAIN = 5.0  # after a failure of the store
+_STORE_AGAIN = 5.0  # after a failure of the store
 
 _log = Logger()
 
@@ -46,8 +51,10 @@ class Watched:
     known: Health
     offers: str
     counted: int  # µs: until when its time is counted
-    counts: bool  # whether the time since then counts
-    saving: bool = False
+    counts: bool = False  # whether the time since then counts
+    ours: bool = False  # to probe, and to count
+    doubted: bool = False  # another process may have changed the table
+    agreeing: bool = False
 
 
 class Watch:
@@ -79,6 +86,7 @@ class Watch:
 
     async def start(self) -> None:
         await self._read_domains()
+        self._store.election.on_lost(self._lost)
         self._store.listen(self._heard)
         self._count_alarm = self._timer.callLater(self._count_every, self._count_regularly)
 
@@ -92,10 +100,26 @@ class Watch:
             watched.prober.stop()
             await self._save_offers(watched)
         await self._count()
+        for domain in self._watched:
+            self._store.election.release(PROBER, domain)
 
     def _heard(self, notices: Sequence[Notice]) -> None:
-        if not self._stopped and any(isinstance(notice, DomainsChanged) for notice in notices):
+        if self._stopped:
+            return
+        everything = any(isinstance(notice, Everything) for notice in notices)
+        if everything or any(isinstance(notice, DomainsChanged) for notice in notices):
             self._begin(self._read_domains())
+        doubted = {notice.domain for notice in notices if isinstance(notice, HomeChanged)}
+        for watched in list(self._watched.values()):
+            if everything or watched.domain.id in doubted:
+                watched.doubted = True
+                self._agree(watched)
+
+    def _lost(self) -> None:
+        """Another process may probe by now, and count. The time that is not noted yet is not counted at all."""
+        for watched in self._watched.values():
+            watched.ours = watched.counts = False
+            watched.prober.schedule()
 
     async def _read_domains(self) -> None:
         await self._count()  # by the modes as they were
@@ -115,28 +139,36 @@ class Watch:
                 if watched is not None:
                     watched.prober.stop()
                 self._watch(domain, home, *remembered.get(domain.id, (Health(since=self._now()), "")))
+                await self._is_ours(domain.id)
             self._note_counting(self._watched[domain.id])
         self._wait_for_end_of_modes()
 
     def _watch(self, domain: Domain, home: HomeServer, health: Health, offers: str) -> None:
         home.health = health
-        if offers:
-            try:
-                home.offers = msgspec.json.decode(offers, type=type(home.offers))
-            except msgspec.DecodeError:
-                _log.warn("what {domain}'s home server offered is not readable", domain=domain.name)
+        self._adopt_offers(home, offers)
         prober = Prober(
             home,
             timer=self._timer,
             interval=self._settings.probe_interval,
             known_user=partial(self._known_user, domain.id),
+            is_ours=partial(self._is_ours, domain.id),
             slots=self._slots,
         )
-        self._watched[domain.id] = Watched(domain, home, prober, health, offers, counted=self._now(), counts=False)
+        self._watched[domain.id] = Watched(domain, home, prober, health, offers, counted=self._now())
         home.listeners.append(self._changed)
         # One that was down is asked at once, the others not all in the same second.
         spread = self._randomness.below(int(IDLE * 1000)) / 1000
         prober.schedule(within=0 if health.state is State.DOWN else spread)
+
+    async def _is_ours(self, domain: int) -> bool:
+        """Whether this process probes the home server of the domain; asks for it where it does not."""
+        watched = self._watched.get(domain)
+        if watched is None:
+            return False
+        if not watched.ours:
+            watched.ours = await self._store.election.hold(PROBER, domain)
+            self._note_counting(watched)  # from now on
+        return watched.ours
 
     async def _known_user(self, domain: int) -> Address | None:
         known = await self._store.read(partial(memory.known_user, domain=domain))
@@ -148,29 +180,60 @@ class Watch:
         watched = self._watched.get(home.domain)
         if watched is None or watched.home is not home or self._stopped:
             return
-        if watched.counts is (home.health.state is State.DOWN):
+        if watched.ours and watched.counts is (home.health.state is State.DOWN):
             self._begin(self._count())
         watched.prober.schedule()
-        if not watched.saving and not memory.same(watched.known, home.health):
-            watched.saving = True
-            self._begin(self._save(watched))
+        self._agree(watched)
         self._begin(self._save_offers(watched))  # above all when it goes down: they hold in the outage
 
-    async def _save(self, watched: Watched) -> None:
+    def _agree(self, watched: Watched) -> None:
+        if not watched.agreeing and (watched.doubted or not memory.same(watched.known, watched.home.health)):
+            watched.agreeing = True
+            self._begin(self._agree_with_table(watched))
+
+    async def _agree_with_table(self, watched: Watched) -> None:
+        """What changed here is saved, what others changed is adopted, until both are the same."""
+        home, domain = watched.home, watched.domain.id
         try:
-            while not memory.same(watched.known, watched.home.health):
-                health = watched.home.health
-                if await self._store.run(
-                    partial(memory.save, domain=watched.domain.id, known=watched.known, health=health)
-                ):
-                    watched.known = health
+            while True:
+                if watched.doubted:
+                    watched.doubted = False
+                    remembered = (await self._store.read(partial(memory.load, domain=domain))).get(domain)
+                    if remembered is None:  # the domain is gone
+                        return
+                    self._adopt(watched, *remembered)
                     continue
-                remembered = (await self._store.read(memory.load)).get(watched.domain.id)
-                if remembered is None:  # the domain is gone
+                health, observed = home.health, home.observed
+                if memory.same(watched.known, health):
+                    home.observed = []
                     return
-                watched.known = watched.home.health = remembered[0]
+                if await self._store.run(partial(memory.save, domain=domain, known=watched.known, health=health)):
+                    watched.known = health
+                    home.observed = [each for each in home.observed if each not in observed]
+                else:
+                    watched.doubted = True
+        except Temporary as error:
+            watched.doubted = True
+            _log.warn("the state of {domain}'s home server: {reason}", domain=watched.domain.name, reason=str(error))
+            if not self._stopped:
+                self._timer.callLater(_STORE_AGAIN, self._agree, watched)
         finally:
-            watched.saving = False
+            watched.agreeing = False
+
+    def _adopt(self, watched: Watched, health: Health, offers: str) -> None:
+        if offers != watched.offers:
+            watched.offers = offers
+            self._adopt_offers(watched.home, offers)
+        if not memory.same(watched.known, health):
+            watched.known = health
+            watched.home.adopt(health)
+
+    def _adopt_offers(self, home: HomeServer, offers: str) -> None:
+        if offers:
+            try:
+                home.offers = msgspec.json.decode(offers, type=type(home.offers))
+            except msgspec.DecodeError:
+                _log.warn("what {domain}'s home server offered is not readable", domain=home.name)
 
     async def _save_offers(self, watched: Watched) -> None:
         offers = msgspec.json.encode(watched.home.offers).decode()
@@ -183,7 +246,8 @@ class Watch:
     def _note_counting(self, watched: Watched) -> None:
         now = self._now()
         watched.counted = now
-        watched.counts = watched.home.health.state is not State.DOWN and watched.domain.mode(now) != "enabled"
+        up = watched.home.health.state is not State.DOWN and watched.domain.mode(now) != "enabled"
+        watched.counts = watched.ours and up
 
     async def _count(self) -> None:
         times = {}
@@ -192,8 +256,12 @@ class Watch:
             self._note_counting(watched)
             if counted and watched.counted > before:
                 times[domain] = watched.counted - before
-        if times:
+        if not times:
+            return
+        try:
             await self._store.run(partial(memory.add_uptime, times=times))
+        except Temporary as error:  # a `give_up` that comes later loses nothing
+            _log.warn("the time that home servers were up is not counted: {reason}", reason=str(error))
 
     def _count_regularly(self) -> None:
         self._count_alarm = self._timer.callLater(self._count_every, self._count_regularly)
@@ -220,7 +288,7 @@ class Watch:
             if not await self._store.run(memory.end_modes):  # else DomainsChanged leads to the next end
                 self._wait_for_end_of_modes()
         except Temporary:
-            self._mode_alarm = self._timer.callLater(_MODE_AGAIN, self._end_modes)
+            self._mode_alarm = self._timer.callLater(_STORE_AGAIN, self._end_modes)
 
     def _now(self) -> int:
         return self._store.clock.now()

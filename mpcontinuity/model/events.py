@@ -51,11 +51,18 @@ class OwedChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class HomeChanged:
+    """What the table `domain` says of the state of its home server."""
+
+    domain: int
+
+
+@dataclass(frozen=True, slots=True)
 class Everything:
     """Anything may have changed: other processes were not heard for a while. Whatever is remembered is read again."""
 
 
-Notice = MailboxChanged | MailboxListChanged | AccountsChanged | DomainsChanged | OwedChanged | Everything
+Notice = MailboxChanged | MailboxListChanged | AccountsChanged | DomainsChanged | OwedChanged | HomeChanged | Everything
 
 # What `track` shows in `status`; a row keeps 'deferred' for what continuity handled, for good.
 DELIVERED, DEFERRED, REJECTED, BOUNCED, QUEUED, FAILED = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -24,6 +25,8 @@ from mpcontinuity.routing.health import Gate, Health, Observation, Policy, State
 
 __all__ = ["HomeServer", "HomeServers", "HomeTransaction", "Means"]
 
+_OBSERVED = 20  # kept while the store cannot be told
+
 _log = Logger()
 
 
@@ -40,6 +43,15 @@ class Domain(Protocol):
     def settings(self) -> DomainSettings: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What changed the health, and when (µs)."""
+
+    observation: Observation
+    time: int
+    reason: str
+
+
 class HomeServer:
     """One per domain, in the reactor thread. ``listeners`` hear of every change of ``health``."""
 
@@ -49,6 +61,7 @@ class HomeServer:
         self.health = Health(since=clock.now())
         self.offers = Offers()  # of the last EHLO; homes/ keeps it across restarts
         self.listeners: list[Callable[[HomeServer], None]] = []
+        self.observed: list[Observed] = []  # what other processes do not know yet; emptied by homes/
         self.timer: Timer = means.timer
         self.settings: Home = means.settings
         self._means = means
@@ -107,12 +120,26 @@ class HomeServer:
 
     def observe(self, observation: Observation, reason: str = "") -> None:
         """Feeds the state machine and tells the listeners."""
-        before = self.health
-        self.health = health.observe(before, observation, self._clock.now(), self._policy, reason)
-        if self.health == before:
-            return
+        now = self._clock.now()
+        after = health.observe(self.health, observation, now, self._policy, reason)
+        if after != self.health:
+            self.observed = [*self.observed[1 - _OBSERVED :], Observed(observation, now, reason)]
+            self._become(after)
+
+    def adopt(self, known: Health) -> None:
+        """Another process changed ``health`` to this; what was observed here meanwhile is observed of it."""
+        if self.health.state is State.DOWN and (known.state, known.since) == (State.DOWN, self.health.since):
+            known = replace(known, good_probes=self.health.good_probes)
+        for each in self.observed:
+            known = health.observe(known, each.observation, each.time, self._policy, each.reason)
+        if known != self.health:
+            self._become(known)
+
+    def _become(self, after: Health) -> None:
+        before, self.health = self.health, after
         if self.health.state is State.DOWN and before.state is not State.DOWN:
-            self.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, f"the home server is down: {reason}"))
+            because = f"the home server is down: {after.reason}"
+            self.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, because))
         if self.health.state is not before.state:
             _log.info(
                 "home server of {domain} is {state}: {reason}",
@@ -163,6 +190,9 @@ class HomeServers:
         else:
             home.update(domain)
         return home
+
+    def all(self) -> list[HomeServer]:
+        return list(self._homes.values())
 
     def keep_only(self, domains: Collection[int]) -> None:
         """Forgets the home servers of domains that were removed."""

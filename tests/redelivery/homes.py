@@ -91,6 +91,8 @@ class FakeHome:
 
     def __init__(self, clock: ManualClock, domain: int) -> None:
         self.domain = domain
+        self.name = "example.org"
+        self.observed: list[Any] = []
         self.health = Health(since=clock.now())
         self.offers = Offers()
         self.listeners: list[Callable[[Any], None]] = []
@@ -127,6 +129,11 @@ class FakeHome:
 
     def observe(self, observation: Observation, reason: str = "") -> None:
         self.health = health.observe(self.health, observation, self._clock.now(), Policy(), reason)
+        for listener in list(self.listeners):
+            listener(self)
+
+    def adopt(self, known: Health) -> None:
+        self.health = known
         for listener in list(self.listeners):
             listener(self)
 

@@ -21,6 +21,8 @@ def upgrade() -> None:
         Column("started", BigInteger, nullable=False, server_default="0"),
         Column("seen", BigInteger, nullable=False, server_default="0"),
     )
+    op.add_column("domain", Column("last_failure", BigInteger, nullable=False, server_default="0"))
+    op.add_column("domain", Column("recovered", BigInteger, nullable=False, server_default="0"))
     op.add_column("pack", Column("node", BigInteger, nullable=False, server_default="0"))
     op.create_table(
         "content",
@@ -29,3 +31,11 @@ def upgrade() -> None:
         Column("data", LargeBinary, nullable=False),
         sqlite_with_rowid=False,
     )
+    if op.get_bind().dialect.name == "postgresql":
+        # Empty after a crash: so it is known that there was one (store/postgresql.py, `incarnation`).
+        op.create_table(
+            "incarnation",
+            Column("one", Integer, primary_key=True, autoincrement=False),
+            Column("number", BigInteger, nullable=False),
+            prefixes=["UNLOGGED"],
+        )

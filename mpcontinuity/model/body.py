@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+IN_DATABASE: Final = 0  # Body.pack of a message in the table `content`; ``offset`` is then that in its pieces together
 
 
 class Body(msgspec.Struct, frozen=True):

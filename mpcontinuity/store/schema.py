@@ -68,8 +68,6 @@ domain = Table(
     _text("offers"),  # JSON of home's last EHLO: {"SIZE": 123, "SMTPUTF8": true}
     _number("uptime"),  # µs in which home was up and mode not 'enabled': what give_up counts
     _text("paused"),  # why the flush is paused; empty when it is not
-    _number("last_failure"),  # of a home that is suspect for it; 0: none
-    _number("recovered"),  # when it last left `down`
 )
 
 account = Table(
@@ -166,7 +164,7 @@ pack = Table(
     "pack",
     metadata,
     _id(),
-    _text("kind", None),  # mail | draft | solo
+    _text("kind", None),  # mail | draft | kept | solo; database: the row with id 0, that messages in `content` refer to
     _number("day"),  # expiry day, in days since 1970
     _number("created"),
     _flag("sealed"),
@@ -296,13 +294,13 @@ token = Table(
 # The processes that have opened the store, on PostgreSQL; a live one holds the advisory lock of its id.
 node = Table("node", metadata, _id(), _text("host"), _number("started"), _number("seen"))
 
-# Messages in the database instead of packs (`[store] messages = "database"`), in pieces of at most 256 KiB. Without a
-# foreign key: a message is durable before its row of `body` is.
+# Messages in the database (`[store] messages = "database"`): the rows of `body` whose pack is 0. A message is an entry
+# as in a pack (bodies/layout.py), cut into pieces. No foreign key: it is durable before its row of `body` is. Its
+# key is beside the rows: in the order of the key itself, pieces of 64 KiB would stand in every node of the tree.
 content = Table(
     "content",
     metadata,
-    Column("body", BigInteger, primary_key=True),
-    Column("piece", Integer, primary_key=True),
+    Column("body", BigInteger, primary_key=True, autoincrement=False),
+    Column("piece", Integer, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
-    **_BY_KEY,
 )

@@ -14,7 +14,7 @@ from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 BODIES = Statement('SELECT id, pack, "offset", length, prefix, crc FROM body ORDER BY id')
-PACKS = Statement("SELECT id, kind, day, sealed, gone FROM pack ORDER BY id")
+PACKS = Statement("SELECT id, kind, day, sealed, gone FROM pack WHERE id > 0 ORDER BY id")
 
 MEGABYTE = 1_000_000
 

@@ -68,6 +68,8 @@ domain = Table(
     _text("offers"),  # JSON of home's last EHLO: {"SIZE": 123, "SMTPUTF8": true}
     _number("uptime"),  # µs in which home was up and mode not 'enabled': what give_up counts
     _text("paused"),  # why the flush is paused; empty when it is not
+    _number("last_failure"),  # of a home that is suspect for it; 0: none
+    _number("recovered"),  # when it last left `down`
 )
 
 account = Table(

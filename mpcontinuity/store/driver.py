@@ -5,9 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from mpcontinuity.model.errors import Temporary
+
 
 class Conflict(Exception):
     """A constraint of the schema was violated: a name that exists, a row that something refers to."""
+
+
+class Again(Temporary):
+    """The transaction is undone, and may do when it is repeated: it met another one (40001, 40P01)."""
+
+
+class Lost(Temporary):
+    """The connection is gone, and with it the transaction, unless its COMMIT was under way."""
 
 
 class Cursor(Protocol):

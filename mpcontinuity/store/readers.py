@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail
 
-from mpcontinuity.model.clock import Clock
 from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.identifier import Identifiers
-from mpcontinuity.store.driver import Connection, Driver
+from mpcontinuity.store.driver import Connection, Cursor, Driver, Lost
 from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.runner import Runner
 from mpcontinuity.store.transaction import Transaction
@@ -35,16 +34,17 @@ class Readers:
         self,
         driver: Driver,
         connections: Sequence[Connection],
+        begin: Callable[[Connection], tuple[Cursor, int]],
         *,
         runner: Runner,
-        clock: Clock,
         identifiers: Identifiers,
         figures: Figures,
         reactor_call: Callable[..., None],
     ) -> None:
+        """``begin`` begins a snapshot: a cursor in it, and the time."""
         self._driver = driver
         self._idle = deque(connections)  # one per thread: append and popleft are atomic
-        self._clock = clock
+        self._begin = begin
         self._identifiers = identifiers
         self._figures = figures
         self._reactor_call = reactor_call
@@ -84,13 +84,19 @@ class Readers:
                 self._reactor_call(reading.deferred.callback, value)
 
     def snapshot(self, work: Callable[[Transaction], T]) -> T:
+        """`read`, in this thread."""
+        try:
+            return self._snapshot(work)
+        except Lost:  # since it was used last, perhaps: a new connection says
+            return self._snapshot(work)
+
+    def _snapshot(self, work: Callable[[Transaction], T]) -> T:
         connection = self._idle.popleft()
         begun = self._figures.monotonic()
         try:
-            cursor = connection.cursor()
-            cursor.execute("BEGIN")
+            cursor, now = self._begin(connection)
             try:
-                return work(Transaction(self._driver, cursor, self._clock.now(), self._identifiers))
+                return work(Transaction(self._driver, cursor, now, self._identifiers))
             finally:
                 if connection.in_transaction:
                     cursor.execute("ROLLBACK")

@@ -39,12 +39,20 @@ class Runner(Protocol):
         """``most`` items at a time; with several threads, several calls of ``handle`` at a time."""
         ...
 
+    def thread(self, name: str, loop: Callable[[], None]) -> bool:
+        """Starts a thread that waits for something by itself. False: there are none here."""
+        ...
+
 
 class Threads:
     """The runner of the real server."""
 
     def worker(self, name: str, handle: Handle[T], *, threads: int = 1, most: int = 256) -> Worker[T]:
         return _ThreadedWorker(name, handle, threads, most)
+
+    def thread(self, name: str, loop: Callable[[], None]) -> bool:
+        threading.Thread(target=loop, name=name, daemon=True).start()
+        return True
 
 
 class Inline:
@@ -55,6 +63,9 @@ class Inline:
 
     def worker(self, name: str, handle: Handle[T], *, threads: int = 1, most: int = 256) -> Worker[T]:
         return _InlineWorker(handle, most, self._schedule)
+
+    def thread(self, name: str, loop: Callable[[], None]) -> bool:
+        return False
 
 
 class _ThreadedWorker(Generic[T]):

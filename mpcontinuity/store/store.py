@@ -19,28 +19,25 @@ from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.store import sqlite
 from mpcontinuity.store.bodies import references
-from mpcontinuity.store.bodies.appender import Append, Appender
+from mpcontinuity.store.bodies.appender import Append
 from mpcontinuity.store.bodies.bodies import Bodies, settle
 from mpcontinuity.store.bodies.draft import Draft, Room
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.packs import FOLDER, Packs
-from mpcontinuity.store.checkpoint import Checkpoints
 from mpcontinuity.store.disk import Disk
 from mpcontinuity.store.driver import Driver
-from mpcontinuity.store.election import Alone, Election
+from mpcontinuity.store.engine import Engine, Means, SqliteEngine, Stage
 from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.lock import Lock, lock
-from mpcontinuity.store.readers import Readers
 from mpcontinuity.store.runner import Runner
 from mpcontinuity.store.sqlite import DATABASE, SqliteDriver
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upgrade import upgrade
-from mpcontinuity.store.writer import Job, Writer
+from mpcontinuity.store.writer import Job
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 Listener = Callable[[Sequence[Notice]], None]
-Stage = Appender | Writer | Checkpoints | Readers
 
 _log = Logger()
 
@@ -51,10 +48,11 @@ class Store:
     def __init__(
         self,
         packs: Packs,
-        driver: Driver,
+        engine: Callable[[Means], Engine],
         *,
         clock: Clock,
         identifiers: Identifiers,
+        randomness: Randomness,
         runner: Runner,
         room: Room,
         lock: Lock | None,
@@ -64,33 +62,23 @@ class Store:
         self.identifiers = identifiers
         self.figures = figures = Figures()
         self.packs = packs
-        self.election: Election = Alone()
         self._lock = lock
         self._reactor_call = reactor_call
         self._listeners: list[Listener] = []
         self._closing: Deferred[None] | None = None
-        self._connection = driver.connect(writes=True)
-        self._readers = Readers(
-            driver,
-            [self._connection] if driver.shared else Readers.connect(driver),
-            runner=runner,
-            clock=clock,
-            identifiers=identifiers,
-            figures=figures,
-            reactor_call=reactor_call,
+        self._engine = engine(
+            Means(
+                clock=clock,
+                identifiers=identifiers,
+                randomness=randomness,
+                runner=runner,
+                figures=figures,
+                reactor_call=reactor_call,
+                upwards=self,
+            )
         )
-        self._checkpoints = Checkpoints(driver, self._connection, runner, figures)
-        self._writer = Writer(
-            driver,
-            self._connection,
-            runner=runner,
-            clock=clock,
-            identifiers=identifiers,
-            figures=figures,
-            prelude=packs.record_new,
-            settle=self._settle,
-            committed=self._checkpoints.committed,
-        )
+        self.election = self._engine.election
+        self._readers = self._engine.readers
         self.bodies = Bodies(
             packs,
             room=room,
@@ -100,7 +88,7 @@ class Store:
             find=lambda body: self._readers.snapshot(partial(references.find, body_id=body)),
             appended=self._appended,
         )
-        figures.waiting = self._writer.waiting
+        figures.waiting = self._engine.waiting
         figures.spooled = lambda: self.bodies.spooled
 
     def run(self, work: Callable[[Transaction], T], *, bulk: bool = False) -> Deferred[T]:
@@ -108,7 +96,7 @@ class Store:
         if self._closing is not None:
             return fail(Stopping())
         deferred: Deferred[T] = Deferred()
-        self._writer.submit(Job(work, deferred, bulk=bulk))
+        self._engine.submit(Job(work, deferred, bulk=bulk))
         return deferred
 
     def read(self, work: Callable[[Transaction], T]) -> Deferred[T]:
@@ -140,7 +128,7 @@ class Store:
         if self._closing is not None:
             return fail(Stopping())
         deferred: Deferred[T] = Deferred()
-        self._writer.submit(Job(work, deferred, item=item))
+        self._engine.submit(Job(work, deferred, item=item))
         return deferred
 
     def keep_together(
@@ -161,8 +149,7 @@ class Store:
         """Ends what was begun, then closes. Fires when the data folder is free for another process."""
         if self._closing is None:
             self._closing = Deferred()
-            stages = (self.bodies.appender, self._writer, self._checkpoints, self._readers)
-            self._stop(*stages)
+            self._stop(self.bodies.appender, *self._engine.stages)
         return self._closing
 
     def _stop(self, *stages: Stage) -> None:
@@ -173,9 +160,7 @@ class Store:
             self._close()
 
     def _close(self) -> None:
-        self._checkpoints.close()
-        self._readers.close()
-        self._connection.close()
+        self._engine.close()
         self.packs.close()
         if self._lock is not None:
             self._lock.release()
@@ -193,21 +178,30 @@ class Store:
                 append.draft.release()
                 jobs.append(append.job(append.body))
         if jobs:
-            self._writer.submit(*jobs)
+            self._engine.submit(*jobs)
         if settled:
             self._reactor_call(_each, settle, settled)
 
-    def _settle(self, jobs: Sequence[Job]) -> None:
+    def prelude(self, tx: Transaction) -> Callable[[], None] | None:
+        """Upwards.prelude."""
+        return self.packs.record_new(tx)
+
+    def settle(self, jobs: Sequence[Job]) -> None:
+        """Upwards.settle."""
         self._reactor_call(self._fire, jobs)
+
+    def heard(self, notices: Sequence[Notice]) -> None:
+        """Upwards.heard."""
+        for listener in self._listeners:
+            try:
+                listener(notices)
+            except Exception:
+                _log.failure("a listener failed")
 
     def _fire(self, jobs: Sequence[Job]) -> None:
         notices = list(dict.fromkeys(notice for job in jobs if job.error is None for notice in job.notices))
         if notices:
-            for listener in self._listeners:
-                try:
-                    listener(notices)
-                except Exception:
-                    _log.failure("a listener failed")
+            self.heard(notices)
         for job in jobs:
             if job.error is None:
                 job.deferred.callback(job.value)
@@ -241,31 +235,58 @@ def open_store(
 
     ``driver`` replaces the database in the folder, lock and schema included (a simulation brings its own).
     """
-    if settings.database != "sqlite":
-        raise Refused(f"[store] database = {settings.database!r}: this version knows 'sqlite' only")
     if settings.messages != "files":
         raise Refused(f"[store] messages = {settings.messages!r}: this version knows 'files' only")
     held = None
-    if driver is None:
-        sqlite.check_version()
+    engine: Callable[[Means], Engine]
+    if settings.database != "sqlite":
+        engine = _postgresql(settings.database, driver)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        held = lock(folder)
-        try:
-            upgrade(folder / DATABASE)
-        except BaseException:
-            held.release()
-            raise
-        driver = SqliteDriver(folder / DATABASE)
+    else:
+        if driver is None:
+            held, driver = _sqlite(folder)
+        engine = partial(SqliteEngine, driver)
     identifiers = Identifiers(clock, randomness)
     packs = Packs(folder / FOLDER, disk, identifiers, clock)
     packs.drop_spools()
     return Store(
         packs,
-        driver,
+        engine,
         clock=clock,
         identifiers=identifiers,
+        randomness=randomness,
         runner=runner,
         room=room or Room(),
         lock=held,
         reactor_call=reactor_call,
     )
+
+
+def _sqlite(folder: Path) -> tuple[Lock, Driver]:
+    """The database in the folder, which is ours alone."""
+    sqlite.check_version()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    held = lock(folder)
+    try:
+        upgrade(folder / DATABASE)
+    except BaseException:
+        held.release()
+        raise
+    return held, SqliteDriver(folder / DATABASE)
+
+
+def _postgresql(url: str, driver: Driver | None) -> Callable[[Means], Engine]:
+    """A database that other processes may use at the same time."""
+    # Imported here: most servers run on SQLite, and psycopg takes a twentieth of a second.
+    from mpcontinuity.store import upgrade_postgresql
+    from mpcontinuity.store.postgresql import PostgresqlDriver
+    from mpcontinuity.store.postgresql_engine import PostgresqlEngine
+
+    if not isinstance(driver, PostgresqlDriver):
+        try:
+            driver = PostgresqlDriver(url)
+        except ValueError as error:
+            raise Refused(f"[store] database: {error}") from None
+        driver.check()
+        upgrade_postgresql.check(driver)
+    return partial(PostgresqlEngine, driver)

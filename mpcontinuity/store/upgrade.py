@@ -26,14 +26,18 @@ def upgrade(database: Path) -> None:
     if present == HEAD:
         return
     if present > HEAD:
-        raise Refused(
-            f"{database} has schema {present}, but this version of mpcontinuity knows {HEAD}: "
-            "install the version that wrote it, or a newer one"
-        )
+        raise newer(str(database), present)
     if present:
         _log.info("upgrading the schema from {present} to {head}", present=present, head=HEAD)
         _copy(database, database.with_name(f"{database.name}.before-{HEAD}"))
     _migrate(database)
+
+
+def newer(database: str, present: str) -> Refused:
+    return Refused(
+        f"{database} has schema {present}, but this version of mpcontinuity knows {HEAD}: "
+        "install the version that wrote it, or a newer one"
+    )
 
 
 def revision(database: Path) -> str:

@@ -100,25 +100,6 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
-        "entry",
-        Column("id", Id, primary_key=True, autoincrement=False),
-        Column("body", BigInteger, ForeignKey("body.id"), nullable=False),
-        Column("flags", BigInteger, nullable=False, server_default="0"),
-        Column("modseq", BigInteger, nullable=False),
-        Column("internaldate", BigInteger, nullable=False),
-        Column("size", BigInteger, nullable=False),
-        Column("rendered", LargeBinary, nullable=False),
-    )
-    op.create_index("ix_entry_body", "entry", ["body"])
-    op.create_table(
-        "expunged",
-        Column("mailbox", Id, ForeignKey("mailbox.id"), primary_key=True),
-        Column("modseq", BigInteger, primary_key=True),
-        Column("first", BigInteger, primary_key=True),
-        Column("last", BigInteger, nullable=False),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
         "pack",
         Column("id", Id, primary_key=True, autoincrement=False),
         Column("kind", Text, nullable=False),
@@ -141,6 +122,25 @@ def upgrade() -> None:
     op.create_index("ix_body_pack", "body", ["pack"])
     appended = text("origin > 0")
     op.create_index("body_by_origin", "body", ["origin"], sqlite_where=appended, postgresql_where=appended)
+    op.create_table(
+        "entry",
+        Column("id", Id, primary_key=True, autoincrement=False),
+        Column("body", BigInteger, ForeignKey("body.id"), nullable=False),
+        Column("flags", BigInteger, nullable=False, server_default="0"),
+        Column("modseq", BigInteger, nullable=False),
+        Column("internaldate", BigInteger, nullable=False),
+        Column("size", BigInteger, nullable=False),
+        Column("rendered", LargeBinary, nullable=False),
+    )
+    op.create_index("ix_entry_body", "entry", ["body"])
+    op.create_table(
+        "expunged",
+        Column("mailbox", Id, ForeignKey("mailbox.id"), primary_key=True),
+        Column("modseq", BigInteger, primary_key=True),
+        Column("first", BigInteger, primary_key=True),
+        Column("last", BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "owed",
         Column("id", Id, primary_key=True, autoincrement=False),

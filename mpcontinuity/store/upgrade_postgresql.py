@@ -1,0 +1,75 @@
+"""The schema on PostgreSQL: made in an empty database, upgraded by `mpcontinuity migrate` while servers run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.store.postgresql import PostgresqlDriver, conninfo, shown
+from mpcontinuity.store.upgrade import HEAD, newer
+
+# Whoever changes the schema holds this advisory lock: two nodes that are started at once do not collide.
+_LOCK = 0x6D70632D736368  # any number that nobody else uses: "mpc-sch"
+
+
+def check(driver: PostgresqlDriver) -> None:
+    """Makes the schema where there is none; raises Refused where it is older or newer than this version's."""
+    url = driver.url
+    present = revision(url)
+    if not present:
+        migrate(url, fresh=True)
+        present = revision(url)
+    if present > HEAD:
+        raise newer(shown(url), present)
+    if present < HEAD:
+        raise Refused(
+            f"[store] database: {shown(url)} has schema {present}, and this version needs {HEAD}:"
+            " run `mpcontinuity migrate` first (servers of the version before may go on running meanwhile)"
+        )
+
+
+def revision(url: str) -> str:
+    """The revision a database has; empty for an empty one. Raises Refused."""
+    try:
+        with psycopg.connect(conninfo(url), autocommit=True) as connection:
+            return _revision(connection)
+    except psycopg.Error as error:
+        raise Refused(f"[store] database: {shown(url)} cannot be used: {' '.join(str(error).split())}") from None
+
+
+def migrate(url: str, *, fresh: bool = False, progress: Callable[[str], None] = lambda revision: None) -> None:
+    """Brings the schema to HEAD, each step in a transaction of its own; ``progress`` hears of each revision done.
+
+    ``fresh``: only where there is none. Raises Refused where the schema is newer, or cannot be changed.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo(url)))
+    config = Config()
+    config.set_main_option("script_location", "mpcontinuity.store:migrations")
+    config.attributes["done"] = progress
+    try:
+        with psycopg.connect(conninfo(url), autocommit=True) as lock, engine.connect() as connection:
+            lock.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+            present = _revision(lock)
+            if present > HEAD:
+                raise newer(shown(url), present)
+            if present < HEAD and not (fresh and present):
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+    except psycopg.Error as error:
+        raise Refused(f"[store] database: {shown(url)}: {' '.join(str(error).split())}") from None
+    finally:
+        engine.dispose()
+
+
+def _revision(connection: psycopg.Connection[Any]) -> str:
+    if connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,):
+        return ""
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else ""

@@ -62,9 +62,9 @@ def due(tx: Transaction, domain: int, after: Place) -> list[Due]:
 
 
 def next_due(tx: Transaction, domain: int) -> int | None:
-    """When the next row of the domain is due (µs); None: nothing is owed."""
+    """In how many µs the next row of the domain is due, below 0 where it is; None: nothing is owed."""
     earliest = tx.value(_NEXT, domain=domain)
-    return None if earliest is None else int(earliest)
+    return None if earliest is None else int(earliest) - tx.now
 
 
 def make_due(tx: Transaction, domain: int) -> int:

@@ -25,7 +25,7 @@ from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import add_event, end_of_owed
 
-LEASE = 10 * MINUTE
+LEASE = 3 * MINUTE  # kept up by redelivery; what a process that died had claimed waits so long for another one
 LEFT_AT_FINAL_DOT = MINUTE  # the final dot is sent only with this much of the lease left
 LATE_REPLY = (
     11 * MINUTE
@@ -162,7 +162,7 @@ _FREE = """CASE WHEN next_attempt > :now THEN 0 WHEN state = 'owed' THEN 1
 _CANDIDATES = Statement(
     f"""SELECT id, account, body,
         attempts > 0 AND (SELECT uptime FROM domain WHERE domain.id = owed.domain) - uptime_at >= :give_up
-    FROM owed WHERE id IN [:ids] AND {_FREE}"""
+    FROM owed WHERE id IN [:ids] AND {_FREE} [FOR UPDATE SKIP LOCKED]"""
 )
 _CLAIM = Statement(
     f"""UPDATE owed SET state = CASE state WHEN 'owed' THEN 'claimed' ELSE state END, token = :token,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from twisted.internet.defer import Deferred
@@ -33,12 +34,14 @@ from mpcontinuity.routing.health import Gate, Observation, State
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
+FLUSH = "flush"  # the kind of election: of several processes one sends what is owed to a domain
 RUN = 30 * MINUTE  # a longer run of the flush is judged in parts
 REFUSED_AGAIN = HOUR  # a refused row is not due within its run
 _PLANNED = 5000  # rows known in memory
 _STORE_AGAIN = 5.0  # seconds, after a failure of the store
 _SUSPICION_AGAIN = 5.0
 _SOONEST = 0.05
+_ELECTION_AGAIN = 5.0
 
 _log = Logger()
 
@@ -52,6 +55,7 @@ class Means:
     randomness: Randomness
     retry: Retry
     connections: int
+    outcomes: Counter[Verdict] = field(default_factory=Counter)  # of all attempts
 
 
 class Flush:
@@ -69,6 +73,8 @@ class Flush:
         self._all_planned = False
         self._new = True  # something was taken in, or `paused` may have changed, since the table was read
         self._recovering = False  # all that is owed is to be tried once
+        self._ours = False  # by election
+        self._ask_again = 0.0  # whether it is ours
         self._looking = self._look_again = False
         self._stopping = False
         self._timer: Alarm | None = None
@@ -95,6 +101,12 @@ class Flush:
         self._not_before = 0.0
         self.wake(new=True)
 
+    def election_lost(self) -> None:
+        """Another process may send by now. What is under way here goes on: its leases are ours."""
+        self._ours = False
+        self._ask_again = 0.0
+        self.wake()
+
     def stop(self) -> Deferred[None]:
         """No new claims. Fires when every message under way has its outcome recorded."""
         self._stopping = True
@@ -108,7 +120,7 @@ class Flush:
 
     async def _look(self) -> None:
         try:
-            while True:
+            while await self._elected():
                 self._look_again = False
                 await self._step()
                 if not self._look_again or self._stopping:
@@ -123,9 +135,30 @@ class Flush:
             self._looking = False
             self._maybe_stopped()
 
+    async def _elected(self) -> bool:
+        """Whether this process sends: one order and one pace for each home server, however many processes there are."""
+        if self._ours:
+            return True
+        if self._means.timer.seconds() < self._ask_again:
+            return False  # the timer is set
+        self._ours = await self._means.store.election.hold(FLUSH, self.domain.id)
+        if self._ours:
+            self._take_over()
+        elif await self._means.store.read(partial(due.next_due, domain=self.domain.id)) is not None:
+            self._ask_again = self._means.timer.seconds() + _ELECTION_AGAIN
+            self._wake_in(_ELECTION_AGAIN)
+        return self._ours
+
+    def _take_over(self) -> None:
+        """Nothing is known of what another process did since this one sent last."""
+        self._recovering = self.home.health.state is State.RECOVERING
+        self._new = True
+        self._order.clear()
+        self._ramp = self._new_ramp()
+
     async def _step(self) -> None:
         """Begins as many messages as the pace allows."""
-        while self._may_send():
+        while self._ours and self._may_send():
             if self._recovering:
                 await self._make_all_due()
             if self._new:
@@ -213,13 +246,13 @@ class Flush:
             self._wake_in(self._pausing.interval)
         else:
             await self._end_run()
-            if self.home.health.state is State.RECOVERING and not self._new and not self._recovering:
+            if self._ours and self.home.health.state is State.RECOVERING and not self._new and not self._recovering:
                 self.home.observe(Observation.FLUSHED)
-        at = await self._means.store.read(partial(due.next_due, domain=self.domain.id))
+        wait = await self._means.store.read(partial(due.next_due, domain=self.domain.id))
         self._all_planned = False
         self._place = due.START
-        if at is not None:
-            self._wake_in(max((at - self._now()) / SECOND, _SOONEST))
+        if wait is not None:
+            self._wake_in(max(wait / SECOND, _SOONEST))
 
     # One message
 
@@ -235,13 +268,13 @@ class Flush:
                     self.home, self._means.store.bodies, row, partial(self._may_finish, row.id, row.token)
                 )
             except Corrupt as error:
-                _log.error("{reason}: not redelivered", reason=str(error), message=show(row.id))
+                _log.error("not redelivered: {reason}", reason=str(error), message=show(row.body.id), owed=show(row.id))
                 await self._later(row, TrackingEvent(self._now(), "", 0, f"Not sent: {error}"), HOUR)
                 return
             await self._settle(row, result, self._means.timer.seconds() - began, trial=trial)
         except Exception:
             # Whether the final dot was sent is not known here: never plainly owed again.
-            _log.failure("redelivery of {message} failed", message=show(row.id), domain=self.domain.name)
+            _log.failure("redelivery failed inside the server", message=show(row.body.id), owed=show(row.id))
             await self._doubt(row, None, TrackingEvent(self._now(), "", 0, "Interrupted by an internal error"))
         finally:
             self.active.pop(row.id, None)
@@ -263,9 +296,8 @@ class Flush:
     async def _settle(self, row: Owed, result: Result, seconds: float, *, trial: bool) -> None:
         outcome = result.outcome
         event = event_of(outcome, result.host, self._now())
-        _log.info(
-            "redelivery of {message} to {host}: {reply}", message=show(row.id), host=result.host, reply=outcome.text
-        )
+        self._means.outcomes[outcome.verdict] += 1
+        self._say(row, "redelivery", result.host, outcome)
         if outcome.verdict is Verdict.ACCEPTED:
             self._ramp.good(seconds)
             await self._record(partial(owed.finish, owed_id=row.id, token=row.token, outcome=DELIVERED, event=event))
@@ -293,6 +325,21 @@ class Flush:
             self._pausing.tried()
             self._not_before = self._means.timer.seconds() + self._pausing.interval
 
+    def _say(self, row: Owed, what: str, host: str, outcome: Outcome) -> None:
+        """``message`` is the id that the message has had since it came in, ``owed`` the one that home is told."""
+        _log.info(
+            "{what} {number} from <{sender}> to <{recipient}> at {host}: {verdict}: {reply}",
+            message=show(row.body.id),
+            owed=show(row.id),
+            what=what,
+            number=row.attempts + 1,
+            sender=row.reverse_path,
+            recipient=row.recipient,
+            host=host,
+            verdict=outcome.verdict.value,
+            reply=outcome.text,
+        )
+
     async def _doubt(self, row: Owed, late: Deferred[Outcome] | None, event: TrackingEvent, host: str = "") -> None:
         work = partial(
             owed.doubt,
@@ -307,7 +354,7 @@ class Flush:
 
     async def _late(self, row: Owed, late: Deferred[Outcome], host: str) -> None:
         outcome = await late
-        _log.info("late reply to {message} from {host}: {reply}", message=show(row.id), host=host, reply=outcome.text)
+        self._say(row, "late reply to redelivery", host, outcome)
         await self._record(
             partial(
                 owed.late_reply,
@@ -418,6 +465,9 @@ class Flush:
 
     def _maybe_stopped(self) -> None:
         if self._stopping and not self.active and not self._looking:
+            if self._ours:
+                self._ours = False
+                self._means.store.election.release(FLUSH, self.domain.id)
             stopped, self._stopped = self._stopped, []
             for each in stopped:
                 each.callback(None)

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.model.errors import Stopping
-from mpcontinuity.model.events import DomainsChanged, Notice, OwedChanged
+from mpcontinuity.model.errors import Stopping, Temporary
+from mpcontinuity.model.events import DomainsChanged, Everything, Notice, OwedChanged
 from mpcontinuity.model.timer import Alarm
 from mpcontinuity.outbound.home import HomeServer, HomeServers
 from mpcontinuity.queue import due, leases, owed
@@ -19,6 +19,7 @@ from mpcontinuity.routing.health import State
 from mpcontinuity.store.transaction import Transaction
 
 POLL = 60.0  # seconds; notices are what usually wakes a flush
+_POLL_AGAIN = 5.0  # after a failure of the store
 STOP_WITHIN = 8.0  # seconds that a message under way has to end when the server stops
 
 _log = Logger()
@@ -37,9 +38,11 @@ class Redelivery:
         self._stopping = False
 
     async def start(self) -> None:
-        """Frees what the process before had claimed, then begins."""
-        while await self._means.store.run(partial(leases.sweep, all_holders_dead=True)) >= leases.STEP:
+        """Frees what the process before had claimed, then begins. Leases of other processes that live are theirs."""
+        alone = self._means.store.election.alone
+        while await self._means.store.run(partial(leases.sweep, all_holders_dead=alone)) >= leases.STEP:
             pass
+        self._means.store.election.on_lost(self._election_lost)
         self._means.store.listen(self._heard)
         await self._read_domains()
         await self._poll()
@@ -63,11 +66,15 @@ class Redelivery:
     def _heard(self, notices: Sequence[Notice]) -> None:
         if self._stopping:
             return
-        if any(isinstance(notice, DomainsChanged) for notice in notices):
+        if any(isinstance(notice, DomainsChanged | Everything) for notice in notices):
             Deferred.fromCoroutine(self._read_domains()).addErrback(self._failed)
         for notice in notices:
             if isinstance(notice, OwedChanged) and notice.domain in self._flushes:
                 self._flushes[notice.domain].wake(new=True)
+
+    def _election_lost(self) -> None:
+        for flush in list(self._flushes.values()):
+            flush.election_lost()
 
     async def _read_domains(self) -> None:
         domains = {domain.id: domain for domain in await self._directory.domains()}
@@ -98,6 +105,7 @@ class Redelivery:
 
     async def _poll(self) -> None:
         """The net under the notices: leases kept and freed, flushes woken."""
+        wait = POLL
         try:
             claimed = [(row.id, row.token) for flush in self._flushes.values() for row in flush.active.values()]
             await self._means.store.run(partial(_keep_leases, claimed=claimed))
@@ -106,10 +114,13 @@ class Redelivery:
                     self._flushes[domain].wake(new=True)
         except Stopping:
             return
+        except Temporary as error:  # before leases end
+            _log.warn("the poll of owed rows: {reason}", reason=str(error))
+            wait = _POLL_AGAIN
         except Exception:
             _log.failure("the poll of owed rows failed")
         if not self._stopping:
-            self._poll_alarm = self._means.timer.callLater(POLL, self._poll_again)
+            self._poll_alarm = self._means.timer.callLater(wait, self._poll_again)
 
     def _poll_again(self) -> None:
         Deferred.fromCoroutine(self._poll()).addErrback(self._failed)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
+from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.events import Everything, Notice
 from mpcontinuity.store.store import Store
 
@@ -29,13 +30,24 @@ class Node:
         self._cluster = cluster
         self._store = cluster.store
         self._listeners: list[Listener] = []
+        self.dead = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     def run(self, work: Callable[..., Any], *, bulk: bool = False) -> Deferred[Any]:
+        if self.dead:
+            return fail(Stopping())
         self._cluster.committing = self
         return self._store.run(work, bulk=bulk)
+
+    def read(self, work: Callable[..., Any]) -> Deferred[Any]:
+        return fail(Stopping()) if self.dead else self._store.read(work)
+
+    def kill(self) -> None:
+        """It does nothing any more, and others may hold what it held."""
+        self.dead = True
+        self.election.give_up()
 
     def listen(self, listener: Listener) -> None:
         self._listeners.append(listener)
@@ -47,7 +59,7 @@ class Node:
     def hear(self) -> None:
         """What the others announced since."""
         unheard, self.unheard = self.unheard, []
-        if unheard:
+        if unheard and not self.dead:
             self.tell(unheard)
 
     def hear_again(self) -> None:
@@ -69,6 +81,8 @@ class Held:
 
     def hold(self, kind: str, number: int) -> Deferred[bool]:
         self.asked += 1
+        if self._node.dead:
+            return succeed(False)
         return succeed(self._holders.setdefault((kind, number), self._node) is self._node)
 
     def release(self, kind: str, number: int) -> None:

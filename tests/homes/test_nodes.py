@@ -104,10 +104,7 @@ def test_one_node_probes_and_the_others_follow_it_through_the_recovery(site: Sit
 
 def test_another_node_probes_soon_after_the_prober_was_killed(site: Site) -> None:
     site.wait(30)
-    site.one.watch._stopped = True  # as far as a killed process goes
-    for watched in site.one.watch._watched.values():
-        watched.prober.stop()
-    site.one.store.election.give_up()
+    site.one.store.kill()
     site.wait(15)
     assert site.other.probes == 1
 

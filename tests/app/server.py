@@ -47,6 +47,7 @@ class Server:
         self.config.write_text(configuration)
         self.log = folder / "log"
         self.ports: dict[str, int] = {}
+        self.environment: dict[str, str] = {}  # of the process, beside ours
         self._command = command or (
             str(BIN / "twistd"),
             "--nodaemon",
@@ -58,12 +59,25 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        begin = self.launch()
+        self.wait_for(lambda: "mpcontinuity.app.service ready" in self.said(begin))
+        text = self.said(begin)
+        self.ports = {door: int(port) for door, port in re.findall(r"(\w+) listens at 127\.0\.0\.1:(\d+)", text)}
+
+    def launch(self) -> int:
+        """Begins a start without waiting for it; where its log begins."""
         with self.log.open("ab") as log:
             begin = log.tell()
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self.folder)
-        self.wait_for(lambda: "mpcontinuity.app.service ready" in self.log.read_text()[begin:])
-        text = self.log.read_text()[begin:]
-        self.ports = {door: int(port) for door, port in re.findall(r"(\w+) listens at 127\.0\.0\.1:(\d+)", text)}
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, cwd=self.folder, env=os.environ | self.environment
+            )
+        return begin
+
+    def said(self, begin: int) -> str:
+        """The log from there on, in octets."""
+        with self.log.open("rb") as log:
+            log.seek(begin)
+            return log.read().decode(errors="replace")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """The exit status."""

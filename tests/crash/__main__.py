@@ -1,0 +1,65 @@
+"""``scripts/crash``: rounds of kill -9, a line each, and the numbers at the end."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.crash.rounds import Rounds
+
+_PAGE = 20  # rounds between two judgements
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/crash", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=None, help="what is done; when, real processes decide")
+    parser.add_argument("--folder", type=Path, help="for the data, kept afterwards; default: a new one, removed")
+    options = parser.parse_args()
+    seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="mpcontinuity-crash-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"seed {seed}, data in {folder}", flush=True)
+    begun = time.monotonic()
+    rounds = Rounds(folder, seed)
+    try:
+        for number in range(1, options.rounds + 1):
+            print(f"{number:4} {rounds.round()}", flush=True)
+            if number % _PAGE == 0 or number == options.rounds:
+                print(f"     {rounds.judge()}", flush=True)
+                if number < options.rounds:
+                    rounds.go_on()
+            if rounds.books.faults:
+                break
+    finally:
+        rounds.close()
+    return _summary(rounds, folder, seed, time.monotonic() - begun, keep=options.folder is not None)
+
+
+def _summary(rounds: Rounds, folder: Path, seed: int, seconds: float, *, keep: bool) -> int:
+    figures = rounds.figures
+    print(
+        f"{figures.rounds} rounds in {seconds / 60:.1f} minutes: {figures.kills} kills, {figures.early_kills} during a "
+        f"start, {figures.stops} stops; the slowest start took {figures.slowest_start:.1f} s\n"
+        f"{figures.acknowledged} answered 250 (recipients), {figures.octets >> 20} MiB; {figures.at_home} came home, "
+        f"{figures.several} of them more than once, in doubt; {figures.deleted} deleted by their users; "
+        f"{figures.commands} IMAP commands answered OK"
+    )
+    for fault in rounds.books.faults:
+        print(f"FAULT {fault}")
+    if rounds.books.faults:
+        print(f"seed {seed}: {len(rounds.books.faults)} faults; data and log stay in {folder}")
+        return 1
+    print("lost 0; doubled only in doubt; the ledger adds up; no UID meant two messages")
+    if not keep:
+        shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

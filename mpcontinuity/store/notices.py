@@ -16,6 +16,7 @@ from mpcontinuity.model.events import (
     AccountsChanged,
     DomainsChanged,
     Everything,
+    HomeChanged,
     MailboxChanged,
     MailboxListChanged,
     Notice,
@@ -38,6 +39,7 @@ _KINDS: dict[str, type[Any]] = {
     "a": AccountsChanged,
     "d": DomainsChanged,
     "o": OwedChanged,
+    "h": HomeChanged,
     "e": Everything,
 }
 _LETTERS = {kind: letter for letter, kind in _KINDS.items()}

@@ -51,8 +51,8 @@ KEYS: dict[str, Key] = {
         "An embedded SQLite under data_dir.",
     ),
     "store.messages": Key(
-        Text('"files" (S3 and the database are not served by this version)', lambda text: text == "files"),
-        "Message bodies: pack files under data_dir.",
+        Text('"files" or "database" (S3 is not served by this version)', lambda text: text in ("files", "database")),
+        "Message bodies: pack files under data_dir, or the database: for nodes that share no folder.",
     ),
     "tls.certificate": Key(_PATH, "PEM: the certificate and its chain."),
     "tls.private_key": Key(_PATH, "PEM. Mode 0600."),

@@ -16,7 +16,6 @@ from mpcontinuity.model.events import (
     AccountsChanged,
     DomainsChanged,
     Everything,
-    HomeChanged,
     MailboxChanged,
     MailboxListChanged,
     Notice,
@@ -39,7 +38,6 @@ _KINDS: dict[str, type[Any]] = {
     "a": AccountsChanged,
     "d": DomainsChanged,
     "o": OwedChanged,
-    "h": HomeChanged,
     "e": Everything,
 }
 _LETTERS = {kind: letter for letter, kind in _KINDS.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
@@ -19,9 +19,10 @@ from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.store import sqlite
 from mpcontinuity.store.bodies import references
-from mpcontinuity.store.bodies.appender import Append
-from mpcontinuity.store.bodies.bodies import Bodies, settle
+from mpcontinuity.store.bodies.bodies import Bodies
+from mpcontinuity.store.bodies.database import InDatabase
 from mpcontinuity.store.bodies.draft import Draft, Room
+from mpcontinuity.store.bodies.files import Files
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.packs import FOLDER, Packs
 from mpcontinuity.store.disk import Disk
@@ -37,6 +38,7 @@ from mpcontinuity.store.writer import Job
 
 T = TypeVar("T")
 Item = TypeVar("Item")
+MESSAGES = ("files", "database")
 Listener = Callable[[Sequence[Notice]], None]
 
 _log = Logger()
@@ -50,6 +52,7 @@ class Store:
         packs: Packs,
         engine: Callable[[Means], Engine],
         *,
+        messages: str,
         clock: Clock,
         identifiers: Identifiers,
         randomness: Randomness,
@@ -79,15 +82,27 @@ class Store:
         )
         self.election = self._engine.election
         self._readers = self._engine.readers
-        self.bodies = Bodies(
-            packs,
-            room=room,
-            runner=runner,
-            clock=clock,
-            background=self._readers.call,
-            find=lambda body: self._readers.snapshot(partial(references.find, body_id=body)),
-            appended=self._appended,
-        )
+        self.bodies: Bodies
+        if messages == "database":
+            self.bodies = InDatabase(
+                packs,
+                room=room,
+                clock=clock,
+                background=self._readers.call,
+                snapshot=self._readers.snapshot,
+                submit=self._engine.submit,
+            )
+        else:
+            self.bodies = Files(
+                packs,
+                room=room,
+                runner=runner,
+                clock=clock,
+                background=self._readers.call,
+                snapshot=self._readers.snapshot,
+                submit=self._engine.submit,
+                reactor_call=reactor_call,
+            )
         figures.waiting = self._engine.waiting
         figures.spooled = lambda: self.bodies.spooled
 
@@ -115,9 +130,7 @@ class Store:
         if self._closing is not None:
             return fail(Stopping())
         deferred: Deferred[T] = Deferred()
-        self.bodies.appender.append(
-            Append(draft, head, deferred, lambda body: Job(partial(_index, work, keep_until, body), deferred))
-        )
+        self.bodies.keep_for(draft, head, deferred, lambda body: Job(partial(_index, work, keep_until, body), deferred))
         return deferred
 
     def together(self, work: Callable[[Transaction, list[Item]], Sequence[T]], item: Item) -> Deferred[T]:
@@ -138,7 +151,7 @@ class Store:
         if self._closing is not None:
             return fail(Stopping())
         deferred: Deferred[T] = Deferred()
-        self.bodies.appender.append(Append(draft, head, deferred, lambda body: Job(work, deferred, item=(body, item))))
+        self.bodies.keep_for(draft, head, deferred, lambda body: Job(work, deferred, item=(body, item)))
         return deferred
 
     def listen(self, listener: Listener) -> None:
@@ -149,7 +162,7 @@ class Store:
         """Ends what was begun, then closes. Fires when the data folder is free for another process."""
         if self._closing is None:
             self._closing = Deferred()
-            self._stop(self.bodies.appender, *self._engine.stages)
+            self._stop(self.bodies, *self._engine.stages)
         return self._closing
 
     def _stop(self, *stages: Stage) -> None:
@@ -166,21 +179,6 @@ class Store:
             self._lock.release()
         assert self._closing is not None
         self._reactor_call(self._closing.callback, None)
-
-    def _appended(self, appends: Sequence[Append]) -> None:
-        """In the appender's thread: on to the writer without a turn of the reactor."""
-        jobs = []
-        settled = []
-        for append in appends:
-            if append.job is None or append.body is None:
-                settled.append(append)
-            else:
-                append.draft.release()
-                jobs.append(append.job(append.body))
-        if jobs:
-            self._engine.submit(*jobs)
-        if settled:
-            self._reactor_call(_each, settle, settled)
 
     def prelude(self, tx: Transaction) -> Callable[[], None] | None:
         """Upwards.prelude."""
@@ -214,11 +212,6 @@ def _index(work: Callable[[Transaction, Body], T], keep_until: int, body: Body, 
     return work(tx, body)
 
 
-def _each(call: Callable[[Any], None], items: Sequence[Any]) -> None:
-    for item in items:
-        call(item)
-
-
 def open_store(
     folder: Path,
     settings: model_settings.Store,
@@ -235,8 +228,8 @@ def open_store(
 
     ``driver`` replaces the database in the folder, lock and schema included (a simulation brings its own).
     """
-    if settings.messages != "files":
-        raise Refused(f"[store] messages = {settings.messages!r}: this version knows 'files' only")
+    if settings.messages not in MESSAGES:
+        raise Refused(f"[store] messages = {settings.messages!r}: this version knows 'files' and 'database'")
     held = None
     engine: Callable[[Means], Engine]
     if settings.database != "sqlite":
@@ -252,6 +245,7 @@ def open_store(
     return Store(
         packs,
         engine,
+        messages=settings.messages,
         clock=clock,
         identifiers=identifiers,
         randomness=randomness,

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
 
 import crc32c
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred, succeed
 
-from mpcontinuity.model.body import Body
+from mpcontinuity.model.body import IN_DATABASE, Body
 from mpcontinuity.model.clock import DAY, Clock
-from mpcontinuity.model.errors import Corrupt, Stopping
-from mpcontinuity.store.bodies.appender import Append, Appender
+from mpcontinuity.model.errors import Corrupt
+from mpcontinuity.store.bodies import pieces, references
 from mpcontinuity.store.bodies.content import Stored, check, corrupt
-from mpcontinuity.store.bodies.draft import Draft, Room, Spool
-from mpcontinuity.store.bodies.head import Decided, Head
+from mpcontinuity.store.bodies.draft import MIB, Draft, Room, Spool
+from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.layout import Kind
 from mpcontinuity.store.bodies.packs import Packs
-from mpcontinuity.store.runner import Runner
+from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.writer import Job
 
 T = TypeVar("T")
@@ -33,8 +32,6 @@ _KINDS = {"mail": (Kind.MAIL, 90), "draft": (Kind.DRAFT, 14)}
 # Bodies that are kept and not yet in the index, while their message is handed to home: as many as may be under way.
 _UNDECIDED = 20_000
 
-_log = Logger()
-
 
 class Background(Protocol):
     """Readers.call."""
@@ -42,32 +39,123 @@ class Background(Protocol):
     def __call__(self, read: Callable[[], T], /) -> Deferred[T]: ...
 
 
-class Bodies:
+class Snapshot(Protocol):
+    """Readers.snapshot, in a reader's thread."""
+
+    def __call__(self, read: Callable[[Transaction], T], /) -> T: ...
+
+
+@dataclass(slots=True)
+class Swept:
+    """How far this process has looked through messages in the database (garbage.py)."""
+
+    expired: int = -1  # the day of the last search for those that have expired
+    named: int = 0  # up to this id all that the index does not name are known
+    nameless: dict[int, int] = field(default_factory=dict)  # by id: when it was found
+
+
+class Bodies(Protocol):
+    """`[store] messages`: where new messages are kept. Each implementation reads what another one kept."""
+
+    @property
+    def swept(self) -> Swept: ...
+
+    @property
+    def background(self) -> Background: ...
+
+    @property
+    def spooled(self) -> int:
+        """Octets of all messages that are being received."""
+        ...
+
+    def draft(self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int | None = None) -> Draft:
+        """A message to be received: ``mail`` passes through, ``draft`` is what a client APPENDs. Raises Full.
+
+        ``retention_days`` says when it is looked through; what is needed longer is not lost then.
+        """
+        ...
+
+    def keep(self, draft: Draft, head: Head) -> Deferred[Body]:
+        """Fires when the body is durable. It is garbage until a transaction inserts its row (references.py)."""
+        ...
+
+    def keep_for(self, draft: Draft, head: Head, deferred: Deferred[Any], job: Callable[[Body], Job]) -> None:
+        """Makes it durable before, or together with, the job that goes on with it and tells ``deferred``."""
+        ...
+
+    def forget(self, body_id: int) -> None:
+        """Home refused it: it gives its room back."""
+        ...
+
+    def outcome(self, body_id: int, decisions: Mapping[str, str]) -> None:
+        """What its head could not say yet, noted without waiting.
+
+        Home took it: said before the commit, so that one that fails is made good (reconcile.py).
+        """
+        ...
+
+    def note(self, body: Body, decisions: Mapping[str, str]) -> None:
+        """What became of a message, where an index that is lost is built from, without waiting."""
+        ...
+
+    def recorded(self, body_id: int) -> None:
+        """The commit that followed its outcome is done."""
+        ...
+
+    def unrecorded(self) -> list[tuple[Body, Mapping[str, str]]]:
+        """What home took a while ago, and no commit followed."""
+        ...
+
+    def content(self, body: Body, *, skip_prefix: bool = False) -> Stored:
+        """The message to be read in pieces, or whole after ``await load()``; without Return-Path for home."""
+        ...
+
+    def read(self, body: Body, start: int = 0, stop: int | None = None) -> Deferred[bytes]:
+        """That piece; all of it is checked against its CRC. Fails with Corrupt."""
+        ...
+
+    def read_many(self, bodies: Sequence[Body]) -> Deferred[list[bytes | Corrupt]]:
+        """Each whole, in order; a damaged one does not stop the others."""
+        ...
+
+    async def move(self, old: Body, head: Head, day: int, work: Callable[[Body, Body, Transaction], None]) -> None:
+        """Keeps it anew until ``day``, with ``work(old, new, tx)``, which updates its row. Raises Corrupt."""
+        ...
+
+    def gathers(self, pack_kind: str, octets: int, needed: int) -> bool:
+        """Whether a pack of which that many octets are still needed is to be emptied on its day."""
+        ...
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """Calls ``stopped`` when nothing is on its way to the engine any more."""
+        ...
+
+
+class Kept:
+    """What both implementations share: drafts, and reading wherever a row of `body` says that it is."""
+
     def __init__(
         self,
         packs: Packs,
         *,
         room: Room,
-        runner: Runner,
         clock: Clock,
         background: Background,
-        find: Callable[[int], Body | None],
-        appended: Callable[[Sequence[Append]], None],
+        snapshot: Snapshot,
+        submit: Callable[..., None],
+        becomes_pack: bool,
     ) -> None:
-        """``find`` reads a row of `body` again, in a reader's thread; ``appended`` settles what was appended."""
+        """``submit`` takes jobs, in any thread; ``becomes_pack``: as for Spool."""
         self.packs = packs
-        self.appender = Appender(packs, runner, appended)
-        self._spool = Spool(packs, room, clock)
-        self._clock = clock
         self.background = background
-        self._find = find
+        self.swept = Swept()
+        self._clock = clock
+        self._submit = submit
+        self._spool = Spool(packs, room, clock, becomes_pack=becomes_pack)
+        self._snapshot = snapshot
         self._undecided: OrderedDict[int, Body] = OrderedDict()
 
     def draft(self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int | None = None) -> Draft:
-        """A message to be received: ``mail`` passes through, ``draft`` is what a client APPENDs. Raises Full.
-
-        ``retention_days`` decides which pack it goes to; it is needed longer or not, without being lost in either case.
-        """
         self._spool.check()
         pack_kind, days = _KINDS[kind]
         if retention_days is not None:
@@ -76,65 +164,31 @@ class Bodies:
 
     @property
     def spooled(self) -> int:
-        """Octets of all messages that are being received."""
         return self._spool.held
 
-    def keep(self, draft: Draft, head: Head) -> Deferred[Body]:
-        """Fires when the body is durable. It is garbage until a transaction inserts its row (references.py)."""
-        deferred: Deferred[Body] = Deferred()
-        try:
-            self.appender.append(Append(draft, head, deferred, None))
-        except Stopping:
-            return fail(Stopping())
-        return deferred.addCallback(self._keep_undecided)
-
-    def forget(self, body_id: int) -> None:
-        """Home refused it: a large one gives its room back now, a small one with its pack."""
-        body = self._undecided.pop(body_id, None)
-        if body is not None:
-            self.background(partial(self.packs.unlink_solo, body.pack)).addErrback(_not_unlinked)
-
-    def outcome(self, body_id: int, decisions: Mapping[str, str]) -> None:
-        """What its head could not say yet, noted in the pack without waiting: an index may be built from it.
-
-        Home took it: noted before the commit, so that one that fails is made good (reconcile.py).
-        """
-        body = self._undecided.pop(body_id, None)
-        if body is not None:
-            self.appender.note(
-                Decided(
-                    id=body.id,
-                    pack=body.pack,
-                    offset=body.offset,
-                    length=body.length,
-                    prefix=body.prefix,
-                    crc=body.crc,
-                    decisions=dict(decisions),
-                )
-            )
-
-    def move(self, old: Body, content: bytes, head: Head, day: int, work: Callable[..., None]) -> Deferred[None]:
-        """Appends it anew to a pack that lives until ``day``; ``work(old, new, tx)`` then updates its row."""
-        draft = Draft(self._spool, Kind.KEPT, day)
-        draft.write(content)
-        deferred: Deferred[None] = Deferred()
-        self.appender.append(Append(draft, head, deferred, lambda body: Job(partial(work, old, body), deferred)))
-        return deferred
-
     def content(self, body: Body, *, skip_prefix: bool = False) -> Stored:
-        """The message to be read in pieces, or whole after ``await load()``; without Return-Path for home."""
         return Stored(body, body.prefix if skip_prefix else 0, self.read)
 
     def read(self, body: Body, start: int = 0, stop: int | None = None) -> Deferred[bytes]:
-        """That piece; all of it is checked against its CRC. Fails with Corrupt."""
         end = body.length if stop is None else min(stop, body.length)
         if start >= end:
             return succeed(b"")
         return self.background(lambda: self._read(body, start, end))
 
     def read_many(self, bodies: Sequence[Body]) -> Deferred[list[bytes | Corrupt]]:
-        """Each whole, in order; a damaged one does not stop the others."""
-        return self.background(lambda: [self._read_or_corrupt(body) for body in bodies])
+        return self.background(lambda: self._read_many(bodies))
+
+    async def draft_of(self, old: Body, day: int) -> Draft:
+        """Its content, to be kept anew. Raises Corrupt."""
+        draft = Draft(self._spool, Kind.KEPT, day)
+        try:
+            content = self.content(old)
+            for start in range(0, old.length, MIB):
+                draft.write(await content.read(start, min(MIB, old.length - start)))
+        except BaseException:
+            draft.discard()
+            raise
+        return draft
 
     def _keep_undecided(self, body: Body) -> Body:
         self._undecided[body.id] = body
@@ -142,44 +196,47 @@ class Bodies:
             self._undecided.popitem(last=False)
         return body
 
-    def _read_or_corrupt(self, body: Body) -> bytes | Corrupt:
+    def _read_many(self, bodies: Sequence[Body]) -> list[bytes | Corrupt]:
+        small = [body for body in bodies if body.pack == IN_DATABASE and pieces.count(body) == 1]
+        found = self._snapshot(partial(pieces.read_small, bodies=small)) if small else {}
+        return [self._whole(body, found.get(body.id)) for body in bodies]
+
+    def _whole(self, body: Body, data: bytes | None) -> bytes | Corrupt:
         try:
-            return self._read(body, 0, body.length)
+            return self._read(body, 0, body.length) if data is None else _checked(body, data, body.length)
         except Corrupt as error:
             return error
 
     def _read(self, body: Body, start: int, stop: int) -> bytes:
         try:
-            file = self.packs.file(body.pack)
-        except FileNotFoundError:  # it was moved to another pack since the row was read
-            moved = self._find(body.id)
+            data = self._octets(body, start, stop)
+        except FileNotFoundError:  # it was moved since the row was read
+            moved = self._snapshot(partial(references.find, body_id=body.id))
             if moved is None or moved.pack == body.pack:
                 raise corrupt(body, "is missing") from None
             body = moved
             try:
-                file = self.packs.file(body.pack)
+                data = self._octets(body, start, stop)
             except FileNotFoundError:
                 raise corrupt(body, "is missing") from None
+        return _checked(body, data, stop - start)
+
+    def _octets(self, body: Body, start: int, stop: int) -> bytes:
+        """Raises FileNotFoundError where its pack is not there."""
+        if body.pack == IN_DATABASE:
+            return self._snapshot(
+                partial(pieces.read, body=body.id, start=body.offset + start, stop=body.offset + stop)
+            )
+        file = self.packs.file(body.pack)
         try:
-            data = file.read(stop - start, body.offset + start)
+            return file.read(stop - start, body.offset + start)
         except OSError as error:
             raise corrupt(body, f"cannot be read: {error}") from error
-        if len(data) != stop - start:
-            raise corrupt(body, "is cut short")
-        if len(data) == body.length:
-            check(body, crc32c.crc32c(data))
-        return data
 
 
-def _not_unlinked(failure: Failure) -> None:
-    _log.warn("a pack of a message that was refused stays until its day: {error}", error=failure.value)
-
-
-def settle(append: Append) -> None:
-    """Tells who waits for an append without a transaction; in the reactor thread."""
-    deferred: Deferred[Any] = append.deferred
-    if append.error is not None:
-        deferred.errback(append.error)
-    else:
-        append.draft.release()
-        deferred.callback(append.body)
+def _checked(body: Body, data: bytes, wanted: int) -> bytes:
+    if len(data) != wanted:
+        raise corrupt(body, "is cut short")
+    if wanted == body.length:
+        check(body, crc32c.crc32c(data))
+    return data

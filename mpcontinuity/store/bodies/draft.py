@@ -38,8 +38,10 @@ class Room:
 class Spool:
     """What all drafts hold together."""
 
-    def __init__(self, packs: Packs, room: Room, clock: Clock) -> None:
+    def __init__(self, packs: Packs, room: Room, clock: Clock, *, becomes_pack: bool = True) -> None:
+        """``becomes_pack``: a large message stays in the file that it was spooled to."""
         self.packs = packs
+        self.becomes_pack = becomes_pack
         self.held = 0
         self._clock = clock
         self._free = 0
@@ -151,6 +153,9 @@ class Draft:
         data = b"".join(self._pieces)
         try:
             self.number, self._spooled, self.file = self._spool.packs.new_spool()
+            if not self._spool.becomes_pack:  # it needs no name, and goes with the process
+                self._spool.packs.disk.unlink(self._spooled)
+                self._spooled = None
         except OSError as error:
             raise temporary(error, "the message cannot be spooled") from error
         self._pieces = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+TAKEN = "relay"  # a decision (routing/decision.py): home took it
+
 
 class Head(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """New fields go to the end and have a default: packs of older versions are read with the same struct."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import crc32c
@@ -121,3 +121,17 @@ def entries(file: File, kind: Kind) -> Iterator[Entry]:
     while entry := read_entry(file, start):
         yield entry
         start = entry.end
+
+
+def read_head_first(read: Callable[[int, int], bytes]) -> Entry | None:
+    """The entry at 0 whose head stands before its body (pieces.py); ``read(length, offset)`` as of a file."""
+    header = read(HEADER_LENGTH, 0)
+    if len(header) < HEADER_LENGTH:
+        return None
+    magic, version, record, head_length, length, crc, check = _HEADER.unpack(header)
+    if magic != MAGIC or version != VERSION:
+        return None
+    raw_head = read(head_length, HEADER_LENGTH)
+    if crc32c.crc32c(raw_head, crc32c.crc32c(header[:_CHECKED])) != check:
+        return None
+    return Entry(record, HEADER_LENGTH + head_length, length, crc, raw_head)

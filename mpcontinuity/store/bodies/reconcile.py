@@ -14,8 +14,8 @@ from twisted.logger import Logger
 
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
-from mpcontinuity.store.bodies import layout, references
-from mpcontinuity.store.bodies.head import Decided, Head
+from mpcontinuity.store.bodies import layout, pieces, references
+from mpcontinuity.store.bodies.head import TAKEN, Decided, Head
 from mpcontinuity.store.bodies.layout import Kind, Record
 from mpcontinuity.store.bodies.packs import Packs, insert_pack
 from mpcontinuity.store.statement import Statement
@@ -28,8 +28,6 @@ Repair = Callable[[Transaction, Head, Body, Mapping[str, str]], None]
 _ALL = Statement("SELECT id FROM pack")
 _UNSEALED = Statement("SELECT id FROM pack WHERE sealed = 0 ORDER BY id")
 _SEAL = Statement("UPDATE pack SET sealed = 1 WHERE id = :id")
-
-TAKEN = "relay"  # routing/decision.py: home took it
 
 _AT_ONCE = 500
 _PIECE = 1 << 20
@@ -50,6 +48,30 @@ async def reconcile(store: Store, repair: Repair) -> int:
             missing += await _repair(store, repair, decided[start : start + _AT_ONCE])
         await store.run(partial(_seal, pack), bulk=True)
     return missing
+
+
+async def repair_unrecorded(store: Store, repair: Repair) -> int:
+    """The same for what is noted in memory (database.py): to be run every minute or so, it asks nobody in vain."""
+    missing = 0
+    for body, decisions in store.bodies.unrecorded():
+        if await store.run(partial(_insert_noted, repair, body, decisions), bulk=True):
+            _log.warn("message {message} is in the index now", message=identifier.show(body.id))
+            missing += 1
+        store.bodies.recorded(body.id)
+    return missing
+
+
+def _insert_noted(repair: Repair, body: Body, decisions: Mapping[str, str], tx: Transaction) -> bool:
+    """Whether it was missing."""
+    if references.find(tx, body.id) is not None:
+        return False
+    entry = pieces.entry(tx, body.id)
+    if entry is None:
+        _log.error("message {message} was taken by its home server, but is damaged", message=identifier.show(body.id))
+        return False
+    references.insert_body(tx, body, keep_until=tx.now)
+    repair(tx, entry.head(), body, decisions)
+    return True
 
 
 def _seal(pack: int, tx: Transaction) -> None:

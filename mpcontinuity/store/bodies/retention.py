@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY, MINUTE
 from mpcontinuity.model.errors import Corrupt
-from mpcontinuity.store.bodies import layout
+from mpcontinuity.store.bodies import garbage, layout
+from mpcontinuity.store.bodies.files import SOLO
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.bodies.layout import Kind
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -58,6 +59,11 @@ _log = Logger()
 
 async def sweep(store: Store) -> None:
     """Drops rows and packs whose day has come. To be run every hour or so; it may be run at any time."""
+    await _sweep_packs(store)
+    await garbage.sweep(store)
+
+
+async def _sweep_packs(store: Store) -> None:
     while gone := await store.read(lambda tx: tx.all(_GONE, now=tx.now)):
         for (pack,) in gone:
             await store.bodies.background(partial(store.packs.unlink, pack))
@@ -72,11 +78,10 @@ async def _empty(store: Store, pack: int, kind: str, today: int) -> None:
     """Towards a pack that nothing refers to."""
     while await store.run(partial(_drop, pack), bulk=True) == _ROWS:
         pass
-    octets = await store.read(lambda tx: tx.value(_LEFT_OCTETS, pack=pack))
-    if octets and kind == Kind.SOLO.name.lower():
-        await _postpone(store, pack, today + _KEPT_DAYS)
-    elif octets and 2 * octets > await store.bodies.background(partial(_size, store.packs, pack)):
-        await _postpone(store, pack, today + _MOSTLY_NEEDED_DAYS)
+    needed = await store.read(lambda tx: tx.value(_LEFT_OCTETS, pack=pack))
+    octets = await store.bodies.background(partial(_size, store.packs, pack))
+    if not store.bodies.gathers(kind, octets, needed):
+        await _postpone(store, pack, today + (_KEPT_DAYS if kind == SOLO else _MOSTLY_NEEDED_DAYS))
     elif await _move_all(store, pack, today):
         await store.run(lambda tx: tx.run(_GO, pack=pack, gone=tx.now + GRACE), bulk=True)
     else:  # what is damaged stays where it is, for whoever can repair it
@@ -119,18 +124,20 @@ async def _move_all(store: Store, pack: int, today: int) -> bool:
 
 
 async def _move(store: Store, bodies: Sequence[Body], today: int) -> bool:
-    contents = await store.bodies.read_many(bodies)
     heads = await store.bodies.background(partial(_heads, store.packs, bodies))
-    moves = []
+    moves = [
+        Deferred.fromCoroutine(store.bodies.move(body, head, today + _KEPT_DAYS, _moved)) if head else None
+        for body, head in zip(bodies, heads, strict=True)
+    ]
     whole = True
-    for body, content, head in zip(bodies, contents, heads, strict=True):
-        if isinstance(content, Corrupt) or head is None:
-            _log.error("cannot be moved to a new pack: {error}", error=content if head else f"the head of {body}")
+    for body, move in zip(bodies, moves, strict=True):
+        try:
+            if move is None:
+                raise Corrupt(f"the head of {body}")
+            await move
+        except Corrupt as error:
+            _log.error("cannot be moved to a new pack: {error}", error=error)
             whole = False
-            continue
-        moves.append(store.bodies.move(body, content, head, today + _KEPT_DAYS, _moved))
-    for move in moves:
-        await move
     return whole
 
 

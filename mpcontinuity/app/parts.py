@@ -46,6 +46,7 @@ from mpcontinuity.outbound.network import connector, securing
 from mpcontinuity.queue import folding
 from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.service import Redelivery
+from mpcontinuity.store import generation
 from mpcontinuity.store.bodies import retention
 from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.disk import RealDisk
@@ -90,6 +91,7 @@ class Parts:
         self.housekeeping = Housekeeping(
             reactor,
             [
+                ("generation", partial(generation.advance, self.store)),
                 ("reconciliation", partial(reconcile, self.store, repair)),
                 ("archive", partial(archive_retention.sweep, self.store)),
                 ("tracking", partial(tracking_retention.sweep, self.store)),
@@ -192,7 +194,8 @@ class Parts:
         say_not_served(listen)
 
     async def start(self) -> None:
-        """In the running reactor; ends by accepting connections."""
+        """In the running reactor; ends by accepting connections. Raises Refused."""
+        await generation.begin(self.store)
         self.login_workers.start()
         self.control_workers.start()
         self.certificate.start()

@@ -105,7 +105,10 @@ class Server(Service):
         )
 
     def _failed(self, failure: Failure) -> None:
-        _log.failure("cannot start", failure)
+        if isinstance(failure.value, Refused):
+            print(f"mpcontinuity: {failure.value}", file=sys.__stderr__, flush=True)
+        else:
+            _log.failure("cannot start", failure)
         os._exit(1)
 
     def stopService(self) -> Deferred[Any]:  # noqa: N802

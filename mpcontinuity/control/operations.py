@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mpcontinuity.control import administrators, domains, imports, mail, users
+from mpcontinuity.control.check import check
 from mpcontinuity.control.operation import Operation
 
 _FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -31,6 +32,7 @@ _FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     "queue list": mail.queue_list,
     "queue retry": mail.queue_retry,
     "queue remove": mail.queue_remove,
+    "check": check.check,
     "admin add": administrators.add,
     "admin first": administrators.first,
     "admin list": administrators.list_,

@@ -42,6 +42,9 @@ _RENAME = Statement(
     "WHERE account = :account AND (name = :old OR substr(name, 1, :length) = :below)"
 )
 _RENAME_ONE = Statement("UPDATE mailbox SET name = :name WHERE id = :id")
+_AFTER = Statement("SELECT id FROM mailbox WHERE id > :after ORDER BY id LIMIT :step")
+_HIGHEST_UIDVALIDITY = Statement("SELECT MAX(uidvalidity) FROM mailbox")
+_RENEW = Statement("UPDATE mailbox SET uidvalidity = :uidvalidity, modseq = modseq + 1 WHERE id = :id")
 _BODIES = Statement("SELECT DISTINCT body FROM entry WHERE id BETWEEN :first AND :last")
 _DELETE_ENTRIES = Statement("DELETE FROM entry WHERE id BETWEEN :first AND :last")
 _DELETE_EXPUNGED = Statement("DELETE FROM expunged WHERE mailbox = :mailbox")
@@ -161,6 +164,19 @@ def _insert(tx: Transaction, account: int, named: Sequence[tuple[str, str]]) -> 
             for place, (name, use) in enumerate(named, 1)
         ],
     )
+
+
+def renew_uidvalidity(tx: Transaction, after: int, step: int) -> list[int]:
+    """The next ``step`` mailboxes by id get a UIDVALIDITY above any before (RFC 9051 §2.3.1.1): theirs may have been
+    given to other messages, by a database that is lost. Their ids."""
+    ids = [row[0] for row in tx.all(_AFTER, after=after, step=step)]
+    if ids:
+        count, seconds = len(ids), tx.now // SECOND
+        highest = tx.value(_HIGHEST_UIDVALIDITY)
+        least = max(seconds, highest)
+        first = int(tx.value(_NEXT_UIDVALIDITIES, first=str(least + count), seconds=least, count=count)) - count
+        tx.many(_RENEW, [{"id": one, "uidvalidity": first + place} for place, one in enumerate(ids, 1)])
+    return ids
 
 
 def rename(tx: Transaction, account: int, old: str, new: str) -> None:

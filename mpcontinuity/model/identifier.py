@@ -50,6 +50,11 @@ def first_at(time: int) -> int:
     return max(time - _EPOCH, 0) << _NODE_BITS
 
 
+def moment_of(identifier: int) -> int:
+    """When it was handed out, in µs; a little later where the clock had stepped back."""
+    return (identifier >> _NODE_BITS) + _EPOCH
+
+
 def show(identifier: int) -> str:
     """The 13 characters of an id."""
     return _ALPHABET[identifier >> 60] + "".join([_PAIRS[identifier >> shift & 1023] for shift in _SHIFTS])

@@ -301,6 +301,7 @@ class Flush:
         if outcome.verdict is Verdict.ACCEPTED:
             self._ramp.good(seconds)
             await self._record(partial(owed.finish, owed_id=row.id, token=row.token, outcome=DELIVERED, event=event))
+            self._means.store.bodies.note(row.body, {row.recipient: DELIVERED})
             if self._run_ends < self._now():
                 await self._end_run()
         elif outcome.verdict is Verdict.DOUBTFUL:

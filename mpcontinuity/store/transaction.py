@@ -29,6 +29,11 @@ class Transaction:
         self.now = now  # µs, at its begin
         self.notices: list[Notice] = []
 
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``: for maintenance, which has no common words."""
+        return self._dialect
+
     def identifier(self) -> int:
         """A fresh 64-bit id."""
         return self._identifiers.next()

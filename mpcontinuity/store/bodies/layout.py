@@ -10,6 +10,7 @@ import enum
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import crc32c
 import msgspec
@@ -100,7 +101,32 @@ def entry_header(record: Record, raw_head: bytes, length: int, crc: int) -> byte
     return text + crc32c.crc32c(raw_head, crc32c.crc32c(text)).to_bytes(4, "little")
 
 
-def read_entry(file: File, start: int) -> Entry | None:
+class Readable(Protocol):
+    """The part of File that reading entries needs."""
+
+    def read(self, length: int, offset: int) -> bytes: ...
+
+    def size(self) -> int: ...
+
+
+def lengths(header: bytes) -> tuple[int, int] | None:
+    """Of head and body, as an entry's header says without being checked; None where it is none."""
+    magic, version, _, head_length, length, _, _ = _HEADER.unpack(header)
+    return (head_length, length) if magic == MAGIC and version == VERSION else None
+
+
+def checked(header: bytes) -> bytes:
+    """What of a header its checksum covers, before the head."""
+    return header[:_CHECKED]
+
+
+def entry_of(header: bytes, raw_head: bytes, offset: int) -> Entry:
+    """Of a header that is trusted."""
+    _, _, record, _, length, crc, _ = _HEADER.unpack(header)
+    return Entry(record, offset, length, crc, raw_head)
+
+
+def read_entry(file: Readable, start: int) -> Entry | None:
     """The entry that begins there; None where none does, or a torn one."""
     header = file.read(HEADER_LENGTH, start)
     if len(header) < HEADER_LENGTH:

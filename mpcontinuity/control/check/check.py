@@ -1,0 +1,105 @@
+"""The check, from end to end; also what a restored database has to go through."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from mpcontinuity.control.check import database, ledgers, mailboxes, messages
+from mpcontinuity.control.check.indexing import Indexing
+from mpcontinuity.control.check.inspection import Inspection
+from mpcontinuity.control.operation import Control
+from mpcontinuity.delivery.relay import repair as take_up
+from mpcontinuity.mailbox.mailboxes import renew_uidvalidity
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.queue import recovery
+from mpcontinuity.store import generation
+from mpcontinuity.store.bodies.reconcile import reconcile
+from mpcontinuity.store.transaction import Transaction
+
+_STEP = 500
+
+
+async def check(control: Control, repair: bool = False, quick: bool = False, older: bool = False) -> Any:
+    """Looks at all of the store; with ``repair``, mends what can be mended without guessing.
+
+    ``older``: the database is an older copy, although it does not show. Findings are told as progress, the result
+    counts them. Raises Refused.
+    """
+    if repair and control.serving:
+        raise Refused("a server runs on this store: stop it, then run `mpcontinuity check --repair` again")
+    behind = older or await generation.older(control.store)
+    inspection = Inspection(control, repair=repair, quick=quick, older=behind)
+    inspection.step("reading the database")
+    await database.examine_pages(inspection)
+    gone = await database.examine_references(inspection)
+    await messages.examine_packs(inspection)
+    lost = await database.lost_bodies(inspection)
+    await messages.mend_lost(inspection, lost)
+    await messages.mend_messages(inspection, await messages.examine_messages(inspection))
+    if behind:
+        await take_in_newer(inspection)
+    else:
+        await _put_back_owed(inspection)
+    if repair:
+        await reconcile(control.store, take_up)
+    if gone:
+        await mailboxes.mend_loose_entries(inspection, gone)
+    inspection.step("counting")
+    await mailboxes.examine_mailboxes(inspection)
+    await ledgers.examine_tracking(inspection)
+    await ledgers.examine_ledgers(inspection)
+    return msgspec.to_builtins(inspection.totals)
+
+
+async def take_in_newer(inspection: Inspection) -> None:
+    """The database is older than the packs: it takes in what they know, and nobody is told a UID twice."""
+    store = inspection.store
+    what = "the database is older than the packs: UIDs were given and mail was delivered that it does not know of"
+    await inspection.found(
+        "database",
+        what,
+        "UIDVALIDITY of all mailboxes rises, all that is owed is in doubt, and the packs are read",
+        partial(_renew, inspection),
+    )
+    indexing = Indexing(inspection, {})
+    await indexing.run()
+    if inspection.repair:
+        await _doubt(inspection, indexing.delivered)
+        await generation.advance(store, await store.bodies.background(partial(generation.beside, store.packs)))
+
+
+async def _renew(inspection: Inspection) -> str:
+    count = after = 0
+    while step := await inspection.store.run(partial(renew_uidvalidity, after=after, step=_STEP)):
+        count, after = count + len(step), step[-1]
+    return f"UIDVALIDITY of {count} mailboxes has risen"
+
+
+async def _doubt(inspection: Inspection, delivered: set[int]) -> None:
+    after = doubtful = ended = 0
+    while rows := await inspection.store.read(partial(recovery.open_rows, after=after)):
+        after = rows[-1][0]
+        taken = [row[0] for row in rows if hash((row[1], row[2])) in delivered]
+        left = [row[0] for row in rows if row[0] not in set(taken)]
+        await inspection.store.run(partial(_settle, taken=taken, left=left))
+        doubtful, ended = doubtful + len(left), ended + len(taken)
+    inspection.note(
+        f"{doubtful} messages are owed in doubt: they go home again under the same ids; "
+        f"{ended} more are known to be there since"
+    )
+
+
+def _settle(tx: Transaction, taken: list[int], left: list[int]) -> None:
+    for owed in taken:
+        recovery.delivered(tx, owed)
+    recovery.in_doubt(tx, left)
+
+
+async def _put_back_owed(inspection: Inspection) -> None:
+    """Rows of `owed` that are gone, as tracking shows, come back from packs."""
+    lost = await ledgers.lost_rows(inspection)
+    if lost:
+        await Indexing(inspection, lost).run()

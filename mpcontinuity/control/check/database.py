@@ -1,0 +1,136 @@
+"""The database itself: its pages, its indexes, and rows that refer to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from mpcontinuity.control.check.inspection import Inspection
+from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+_INTEGRITY = Statement("PRAGMA integrity_check(100)")
+_REINDEX = Statement("REINDEX")
+
+# Distinct values, from the index alone, a step at a time; and whether there is what they refer to.
+_BODIES_OF = {
+    table: Statement(
+        "SELECT named, EXISTS (SELECT 1 FROM body WHERE body.id = named) "
+        f"FROM (SELECT DISTINCT body AS named FROM {table} WHERE body > :after ORDER BY body LIMIT 1000) AS step "
+        "ORDER BY named"
+    )
+    for table in ("entry", "owed", "archive")
+}
+_NEXT_ENTRY = Statement("SELECT MIN(id) FROM entry WHERE id > :after")
+_MAILBOX = Statement("SELECT 1 FROM mailbox WHERE id = :id")
+_ENTRIES = Statement("SELECT COUNT(*) FROM entry WHERE id BETWEEN :first AND :last")
+
+# Rows that hold no mail, and mean nothing without what they refer to.
+_LOOSE = (
+    ("address", "account", "account", "addresses of users that are not there"),
+    ("subscription", "account", "account", "subscriptions of users that are not there"),
+    ("keyword", "mailbox", "mailbox", "keywords of mailboxes that are not there"),
+    ("expunged", "mailbox", "mailbox", "notes of what was expunged in mailboxes that are not there"),
+)
+_LOOSE_TEXT = "FROM {0} WHERE NOT EXISTS (SELECT 1 FROM {2} WHERE {2}.id = {0}.{1})"
+_WITHOUT_OWNER = {
+    "mailbox": Statement(
+        "SELECT id, name FROM mailbox WHERE NOT EXISTS (SELECT 1 FROM account WHERE account.id = mailbox.account)"
+    ),
+    "user": Statement(
+        "SELECT id, address FROM account WHERE NOT EXISTS (SELECT 1 FROM domain WHERE domain.id = account.domain)"
+    ),
+}
+
+
+async def examine_pages(inspection: Inspection) -> None:
+    """Alone with the store: this reads all of the database in one go, which would keep a busy server's log growing."""
+    if inspection.serving:
+        inspection.note(
+            "the pages of the database are not read while the server runs: every backup checks its copy of them"
+        )
+        return
+    try:
+        wrong: Sequence[tuple[Any, ...]] = await inspection.store.read(_integrity)
+    except Temporary as error:
+        wrong = [(str(error),)]
+    for (what,) in wrong:
+        await inspection.found(
+            "database",
+            f"{what}",
+            "builds the indexes again; what that does not mend needs `mpcontinuity restore`",
+            partial(_reindex, inspection) if "index" in str(what) else None,
+        )
+
+
+def _integrity(tx: Transaction) -> list[tuple[Any, ...]]:
+    if tx.dialect != "sqlite":
+        return []
+    return [row for row in tx.all(_INTEGRITY) if row[0] != "ok" and "foreign key" not in str(row[0]).lower()]
+
+
+async def _reindex(inspection: Inspection) -> str:
+    await inspection.store.run(lambda tx: tx.run(_REINDEX))
+    return "indexes built again"
+
+
+async def lost_bodies(inspection: Inspection) -> dict[int, set[str]]:
+    """Bodies that something names and that are not in the index, with the tables that name them."""
+    lost: dict[int, set[str]] = {}
+    for table, statement in _BODIES_OF.items():
+        after = 0
+        while step := await inspection.store.read(lambda tx, s=statement, a=after: tx.all(s, after=a)):  # type: ignore[misc]
+            after = step[-1][0]
+            for named, there in step:
+                if not there:
+                    lost.setdefault(named, set()).add(table)
+    return lost
+
+
+async def examine_references(inspection: Inspection) -> list[int]:
+    """Rows without what they belong to. Mailboxes that are gone though entries are in them, for whoever re-lists these.
+
+    Bodies are not looked at.
+    """
+    for table, column, parent, what in _LOOSE:
+        text = _LOOSE_TEXT.format(table, column, parent)
+        count = await inspection.store.read(lambda tx, t=text: tx.value(Statement(f"SELECT COUNT(*) {t}")))  # type: ignore[misc]
+        if count:
+            remove = partial(_remove, inspection, Statement(f"DELETE {text}"))
+            await inspection.found("database", f"{count} {what}", "removes them", remove)
+    for kind, statement in _WITHOUT_OWNER.items():
+        for row, name in await inspection.store.read(lambda tx, s=statement: tx.all(s)):  # type: ignore[misc]
+            await inspection.found("database", f"{kind} {name} (row {row}) belongs to nothing that is there", "")
+    return await _without_mailbox(inspection)
+
+
+async def _remove(inspection: Inspection, statement: Statement) -> str:
+    count = await inspection.store.run(lambda tx: tx.run(statement))
+    return f"removed {count}"
+
+
+async def _without_mailbox(inspection: Inspection) -> list[int]:
+    gone = []
+    after = 0
+    while found := await inspection.store.read(partial(_next_mailbox, after)):
+        mailbox, there = found
+        after = mailbox << UID_BITS | MAX_UID
+        if not there:
+            gone.append(mailbox)
+    return gone
+
+
+def _next_mailbox(after: int, tx: Transaction) -> tuple[int, bool] | None:
+    """The next mailbox that has entries, and whether there is one."""
+    entry = tx.value(_NEXT_ENTRY, after=after)
+    if entry is None:
+        return None
+    mailbox = entry >> UID_BITS
+    return mailbox, tx.one(_MAILBOX, id=mailbox) is not None
+
+
+def entries_in(tx: Transaction, mailbox: int) -> int:
+    return int(tx.value(_ENTRIES, first=mailbox << UID_BITS, last=mailbox << UID_BITS | MAX_UID))

@@ -1,0 +1,70 @@
+"""What a check finds, says and mends."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import msgspec
+
+from mpcontinuity.control.operation import Control
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.store.driver import Conflict
+from mpcontinuity.store.store import Store
+
+Kind = Literal["database", "pack", "message", "mailbox", "ledger", "tracking", "note"]
+Mend = Callable[[], Awaitable[str]]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is not as it should be. A ``note`` is no fault: it mends itself, or was only left out."""
+
+    kind: Kind
+    what: str  # names what it is about
+    remedy: str  # what --repair does about it; empty: nothing can be done here
+    repaired: str = ""  # what was done
+
+
+class Totals(msgspec.Struct):
+    """What the check has looked at and found."""
+
+    messages: int = 0
+    octets: int = 0
+    packs: int = 0
+    mailboxes: int = 0
+    accounts: int = 0
+    findings: int = 0
+    repaired: int = 0
+
+
+class Inspection:
+    """One run. ``older``: the database knows less than the packs beside it (store/generation.py)."""
+
+    def __init__(self, control: Control, *, repair: bool, quick: bool, older: bool) -> None:
+        self.control = control
+        self.store: Store = control.store
+        self.repair = repair
+        self.quick = quick
+        self.older = older
+        self.serving = control.serving
+        self.totals = Totals()
+
+    def step(self, text: str) -> None:
+        self.control.progress({"step": text})
+
+    async def found(self, kind: Kind, what: str, remedy: str = "", mend: Mend | None = None) -> None:
+        """Says it, and mends it where that is asked for. ``mend`` says what it did; empty: it could not."""
+        repaired = ""
+        if self.repair and mend is not None:
+            try:
+                repaired = await mend()
+            except (Conflict, Temporary) as error:
+                remedy = f"{remedy} (tried, but the database refused: {error})"
+        if kind != "note":
+            self.totals.findings += 1
+            self.totals.repaired += bool(repaired)
+        self.control.progress({"finding": Finding(kind, what, remedy, repaired)})
+
+    def note(self, what: str) -> None:
+        """What the administrator should know, and nothing is wrong with."""
+        self.control.progress({"finding": Finding("note", what, "")})

@@ -1,0 +1,81 @@
+"""Rows of `owed` after a database was lost, or replaced by an older one: nobody knows what home has got since.
+
+Each function is work for one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.owed import DELIVERED
+from mpcontinuity.queue.owed import unregistered_counter
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking.record import end_of_owed, reopen_owed
+
+STEP = 500  # rows of one transaction
+
+_OPEN = Statement("SELECT id, body, recipient FROM owed WHERE id > :after AND ended = 0 ORDER BY id LIMIT :step")
+_DOUBT = Statement(
+    "UPDATE owed SET state = 'in_doubt', token = 0, lease_until = 0, run = 0 WHERE id IN [:ids] AND ended = 0"
+)
+_DELIVERED = Statement(
+    "UPDATE owed SET state = 'delivered', ended = :now, token = 0, lease_until = 0, run = 0 WHERE id = :id"
+)
+_KNOWN = Statement("SELECT 1 FROM owed WHERE id = :id")
+_TRACKED = Statement("SELECT 1 FROM tracking WHERE owed = :id")
+_ACCOUNT = Statement(
+    "SELECT taken_in - folded_delivered - folded_deleted - folded_failed - folded_expired - folded_released "
+    "- (SELECT COUNT(*) FROM owed WHERE owed.account = account.id) FROM account WHERE id = :account"
+)
+_COUNTER = Statement("SELECT value FROM meta WHERE key = :key")
+_ROWS = Statement("SELECT COUNT(*) FROM owed WHERE domain = :domain AND account IS NULL")
+_UNCOUNT = Statement("UPDATE account SET taken_in = taken_in - 1 WHERE id = :account")
+_UNCOUNT_UNREGISTERED = Statement("UPDATE meta SET value = CAST(CAST(value AS BIGINT) - 1 AS TEXT) WHERE key = :key")
+
+_SINCE = "Home took it after the backup that the database comes from was made (noted in a pack)"
+
+
+def known(tx: Transaction, owed_id: int) -> bool:
+    return tx.one(_KNOWN, id=owed_id) is not None
+
+
+def open_rows(tx: Transaction, after: int) -> list[tuple[int, int, str]]:
+    """The next STEP by id: id, body, recipient."""
+    return [(row[0], row[1], row[2]) for row in tx.all(_OPEN, after=after, step=STEP)]
+
+
+def in_doubt(tx: Transaction, ids: Collection[int]) -> int:
+    """Home may have got these since: they are tried again under the same id, which home can know a repeat by."""
+    return tx.run(_DOUBT, ids=list(ids))
+
+
+def delivered(tx: Transaction, owed_id: int) -> None:
+    """A pack says that home took it."""
+    tx.run(_DELIVERED, id=owed_id, now=tx.now)
+    end_of_owed(tx, owed_id, DELIVERED, TrackingEvent(tx.now, "", 250, _SINCE))
+
+
+def tracked(tx: Transaction, owed_id: int, event: TrackingEvent) -> bool:
+    """Whether tracking has a row for it, which then shows it as owed again."""
+    if tx.one(_TRACKED, id=owed_id) is None:
+        return False
+    reopen_owed(tx, owed_id, event)
+    return True
+
+
+def counted(tx: Transaction, domain: int, account: int | None) -> bool:
+    """Whether more was counted as taken in than there are rows: the row to be put back is in that number."""
+    if account is not None:
+        return int(tx.value(_ACCOUNT, account=account) or 0) > 0
+    has = int(tx.value(_COUNTER, key=unregistered_counter(domain)) or 0)
+    return has > int(tx.value(_ROWS, domain=domain))
+
+
+def uncount(tx: Transaction, domain: int, account: int | None) -> None:
+    """What was put back was counted when it came."""
+    if account is not None:
+        tx.run(_UNCOUNT, account=account)
+    else:
+        tx.run(_UNCOUNT_UNREGISTERED, key=unregistered_counter(domain))

@@ -12,7 +12,7 @@ from twisted.logger import globalLogBeginner
 
 from mpcontinuity.store.store import Store
 from tests.fakes.clock import ManualClock
-from tests.fakes.stores import open_memory_like_store, result
+from tests.fakes.stores import Chosen, open_memory_like_store, result
 
 settings.register_profile(
     "suite",
@@ -25,6 +25,30 @@ settings.register_profile(
 # For hunting: new examples each time, as many as one has patience for.
 settings.register_profile("hunt", parent=settings.get_profile("suite"), derandomize=False, max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+DATABASES = ("sqlite", "postgresql")
+
+# Tests of these folders run on both databases; all others on SQLite, unless `--database` says otherwise.
+ON_BOTH = ("accounts", "archive", "delivery", "mailbox", "queue", "tracking")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=DATABASES, help="the one that all tests with a store use")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    folder = metafunc.definition.path.parent.name
+    if metafunc.config.getoption("database") is None and folder in ON_BOTH and "store" in metafunc.fixturenames:
+        metafunc.parametrize("database", DATABASES, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The kind that stores are opened on in this test."""
+    Chosen.database = getattr(request, "param", None) or request.config.getoption("database") or "sqlite"
+    yield Chosen.database
+    Chosen.drop()
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ class Transaction:
         self.notices.append(notice)
 
     def _execute(self, statement: Statement, parameters: dict[str, Any]) -> None:
-        if statement.lists and self._dialect == "sqlite":
-            for name in statement.lists:
-                parameters[name] = json.dumps(list(parameters[name]))
+        for name in statement.lists:
+            values = list(parameters[name])
+            parameters[name] = json.dumps(values) if self._dialect == "sqlite" else values
         self._cursor.execute(getattr(statement, self._dialect), parameters)

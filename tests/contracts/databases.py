@@ -1,31 +1,23 @@
-"""The databases that the store's contract is tried on. PostgreSQL becomes one more entry of DATABASES."""
+"""The databases that the store's contract is tried on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from mpcontinuity.model import settings
 from mpcontinuity.model.clock import Clock
-from mpcontinuity.store.disk import RealDisk
-from mpcontinuity.store.runner import Inline
-from mpcontinuity.store.store import Store, open_store
-from tests.fakes.clock import SeededRandomness
-from tests.fakes.stores import at_once, data_folder
+from mpcontinuity.store.store import Store
+from tests.fakes.stores import Chosen, open_memory_like_store
 
 Open = Callable[[Path, Clock, int], Store]
 
 
-def sqlite(folder: Path, clock: Clock, seed: int) -> Store:
-    return open_store(
-        data_folder(folder),
-        settings.Store(),
-        clock=clock,
-        randomness=SeededRandomness(seed),
-        runner=Inline(),
-        disk=RealDisk(),
-        reactor_call=at_once,
-    )
+def _open(database: str) -> Open:
+    def opened(folder: Path, clock: Clock, seed: int) -> Store:
+        Chosen.database = database
+        return open_memory_like_store(folder, clock=clock, seed=seed)
+
+    return opened
 
 
-DATABASES: dict[str, Open] = {"sqlite": sqlite}
+DATABASES: dict[str, Open] = {"sqlite": _open("sqlite"), "postgresql": _open("postgresql")}

@@ -43,13 +43,13 @@ BY_ROW = Statement("SELECT id FROM domain WHERE (uptime, id) > (:uptime, :id) OR
 
 
 @pytest.fixture(params=DATABASES, ids=str)
-def database(request: pytest.FixtureRequest) -> Open:
+def open_one(request: pytest.FixtureRequest) -> Open:
     return DATABASES[request.param]
 
 
 @pytest.fixture
-def store(database: Open, tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
-    opened = database(tmp_path, clock, 1)
+def store(open_one: Open, tmp_path: Path, clock: ManualClock) -> Iterator[Store]:
+    opened = open_one(tmp_path, clock, 1)
     yield opened
     result(opened.close())
 
@@ -174,11 +174,11 @@ def test_a_reader_sees_whole_transactions(store: Store) -> None:
     assert result(store.read(lambda tx: [tx.all(NAMES), tx.all(NAMES)])) == [[(2, "b"), (3, "a")]] * 2
 
 
-def test_what_was_committed_is_there_for_the_next_process(database: Open, tmp_path: Path, clock: ManualClock) -> None:
-    first = database(tmp_path, clock, 1)
+def test_what_was_committed_is_there_for_the_next_process(open_one: Open, tmp_path: Path, clock: ManualClock) -> None:
+    first = open_one(tmp_path, clock, 1)
     kept = [result(keep(first, b"x" * size)) for size in (0, 5, 2 * MEGABYTE)]
     result(first.close())
-    second = database(tmp_path, clock, 2)
+    second = open_one(tmp_path, clock, 2)
     assert set(result(bodies(second))) == set(kept)
     assert result(second.bodies.read_many(kept)) == [b"", b"x" * 5, b"x" * 2 * MEGABYTE]
     result(second.close())

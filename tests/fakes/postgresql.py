@@ -121,6 +121,11 @@ class Cluster:
         """The name of one without anything."""
         return self._create("template0")
 
+    def drop(self, url: str) -> None:
+        """With the connections that it still has."""
+        with self.connect() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name(url)}" WITH (FORCE)'.encode())
+
     def dump(self, database: str) -> str:
         """What pg_dump makes of it."""
         done = self._run("pg_dump", "-h", str(self.folder), "-U", "mpcontinuity", "--no-owner", "--inserts", database)
@@ -174,6 +179,11 @@ def cluster() -> Cluster:
 def fresh_database() -> str:
     """The URL of an empty database with the schema, on the shared cluster."""
     return cluster().fresh_database()
+
+
+def name(url: str) -> str:
+    """Of the database."""
+    return url.partition("://")[2].partition("/")[2].partition("?")[0]
 
 
 def _memory() -> str | None:

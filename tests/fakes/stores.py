@@ -13,18 +13,35 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.model import settings
+from mpcontinuity.model.clock import Clock
 from mpcontinuity.store.bodies.draft import Room
 from mpcontinuity.store.disk import Disk, RealDisk
 from mpcontinuity.store.driver import Driver
+from mpcontinuity.store.postgresql import PostgresqlDriver
 from mpcontinuity.store.runner import Inline
 from mpcontinuity.store.sqlite import DATABASE
 from mpcontinuity.store.store import Store, open_store
 from mpcontinuity.store.upgrade import upgrade
+from tests.fakes import postgresql
 from tests.fakes.clock import ManualClock, SeededRandomness
 
 T = TypeVar("T")
 
 _openings: Counter[Path] = Counter()
+
+
+class Chosen:
+    """The kind of database that stores are opened on now, and those on PostgreSQL by the folder they belong to."""
+
+    database = "sqlite"  # set by tests/conftest.py
+    urls: dict[Path, str] = {}  # noqa: RUF012
+
+    @classmethod
+    def drop(cls) -> None:
+        """After a test."""
+        for url in cls.urls.values():
+            postgresql.cluster().drop(url)
+        cls.urls.clear()
 
 
 @functools.cache
@@ -44,6 +61,10 @@ def data_folder(tmp_path: Path) -> Path:
     """A data folder with an empty database, unless it is there already."""
     folder = tmp_path / "data"
     folder.mkdir(exist_ok=True)
+    if Chosen.database == "postgresql":
+        if folder not in Chosen.urls:
+            Chosen.urls[folder] = postgresql.fresh_database()
+        return folder
     if not (folder / DATABASE).exists():
         shutil.copy(empty_database(), folder / DATABASE)
     return folder
@@ -52,7 +73,7 @@ def data_folder(tmp_path: Path) -> Path:
 def open_memory_like_store(
     tmp_path: Path,
     *,
-    clock: ManualClock | None = None,
+    clock: Clock | None = None,
     seed: int | None = None,
     disk: Disk | None = None,
     driver: Driver | None = None,
@@ -63,10 +84,16 @@ def open_memory_like_store(
     Without ``seed`` each opening of a folder has its own, so that ids differ although time stands still.
     """
     _openings[tmp_path] += 1
+    folder = data_folder(tmp_path)
+    clock = clock or ManualClock()
+    chosen = settings.Store()
+    if folder in Chosen.urls and driver is None:
+        chosen = settings.Store(database=Chosen.urls[folder])
+        driver = PostgresqlDriver(chosen.database, clock=clock)
     return open_store(
-        data_folder(tmp_path),
-        settings.Store(),
-        clock=clock or ManualClock(),
+        folder,
+        chosen,
+        clock=clock,
         randomness=SeededRandomness(_openings[tmp_path] if seed is None else seed),
         runner=Inline(),
         disk=disk or RealDisk(),

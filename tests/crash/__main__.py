@@ -20,13 +20,15 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None, help="what is done; when, real processes decide")
     parser.add_argument("--folder", type=Path, help="for the data, kept afterwards; default: a new one, removed")
+    parser.add_argument("--power", action="store_true", help="the machine loses power: unsynced writes are undone")
+    parser.add_argument("--lies", default="", help="with --power: plants a disk whose syncs of such files are no use")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
     folder = options.folder or Path(tempfile.mkdtemp(prefix="mpcontinuity-crash-"))
     folder.mkdir(parents=True, exist_ok=True)
     print(f"seed {seed}, data in {folder}", flush=True)
     begun = time.monotonic()
-    rounds = Rounds(folder, seed)
+    rounds = Rounds(folder, seed, power=options.power, lies=options.lies)
     try:
         for number in range(1, options.rounds + 1):
             print(f"{number:4} {rounds.round()}", flush=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.app.server import Server
 from tests.crash.home import Home, Moods
 from tests.crash.letters import Books
+from tests.crash.power import Power
 from tests.crash.senders import Senders
 from tests.crash.users import Dead, User
 from tests.journeys.world import CONFIGURATION, World
@@ -34,6 +35,7 @@ class Figures:
     at_home: int = 0
     deleted: int = 0
     several: int = 0  # that home has more than once, in doubt
+    unsynced: int = 0  # writes that a loss of power could undo
     commands: int = 0  # of users, answered OK
     drains: list[float] = field(default_factory=list)
 
@@ -41,7 +43,18 @@ class Figures:
 class Rounds:
     """A server, its home and its users. ``seed`` decides what they do; when, real processes decide."""
 
-    def __init__(self, folder: Path, seed: int, *, store: str = "", users: int = 6, senders: int = 6) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        store: str = "",
+        users: int = 6,
+        senders: int = 6,
+        power: bool = False,
+        lies: str = "",
+    ) -> None:
+        """``power``: with the process the machine goes, too (power.py)."""
         self.figures = Figures()
         self.books = Books()
         self._seed = seed
@@ -50,6 +63,9 @@ class Rounds:
         self._page = 0
         self.home = Home(self.books)
         self.server = Server(folder, CONFIGURATION + store)
+        self.power = Power(folder / "data", random.Random(f"power {seed}"), lies=lies) if power else None
+        if self.power is not None:
+            self.server.environment.update(self.power.environment)
         self._begin = 0  # of the log of this process
         self._start()
         self.world = World(self.server, self.home)
@@ -115,7 +131,7 @@ class Rounds:
         self.server.stop(signal.SIGKILL)
         self.figures.kills += 1
         self._read_log()
-        return "killed"
+        return "killed" + self._cut_power()
 
     def _kill_early(self, seconds: float) -> str:
         self._begin = self.server.log.stat().st_size
@@ -125,7 +141,14 @@ class Rounds:
         self.server.stop(signal.SIGKILL)
         self.figures.early_kills += 1
         self._read_log()
-        return f"killed {seconds:.1f} s into its start"
+        return f"killed {seconds:.1f} s into its start" + self._cut_power()
+
+    def _cut_power(self) -> str:
+        if self.power is None:
+            return ""
+        pending = self.power.cut()
+        self.figures.unsynced += pending
+        return f" ({pending} writes not synced)"
 
     def _stop(self) -> str:
         begun = time.monotonic()
@@ -134,6 +157,8 @@ class Rounds:
         if status != 0:
             self.books.fault(f"SIGTERM: exit {status}")
         self._read_log()
+        if self.power is not None:
+            self.power.forget()
         return f"stopped within {time.monotonic() - begun:.1f} s"
 
     def _note_kill(self) -> None:

@@ -198,7 +198,7 @@ async def _append(inspection: Inspection, body: Body, content: bytes, done: str)
     head = await store.bodies.background(partial(_head, store.packs, body))
     if head is None:
         head = await store.read(partial(describe.head_of, body=body))
-    await store.bodies.move(body, content, head, store.clock.now() // DAY + _KEPT_DAYS, _moved)
+    await store.bodies.move(body, head, store.clock.now() // DAY + _KEPT_DAYS, _moved, content=content)
     return done
 
 

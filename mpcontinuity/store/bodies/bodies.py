@@ -118,8 +118,19 @@ class Bodies(Protocol):
         """Each whole, in order; a damaged one does not stop the others."""
         ...
 
-    async def move(self, old: Body, head: Head, day: int, work: Callable[[Body, Body, Transaction], None]) -> None:
-        """Keeps it anew until ``day``, with ``work(old, new, tx)``, which updates its row. Raises Corrupt."""
+    async def move(
+        self,
+        old: Body,
+        head: Head,
+        day: int,
+        work: Callable[[Body, Body, Transaction], None],
+        *,
+        content: bytes | None = None,
+    ) -> None:
+        """Keeps it anew until ``day``, with ``work(old, new, tx)``, which updates its row. Raises Corrupt.
+
+        ``content`` replaces what is stored.
+        """
         ...
 
     def gathers(self, pack_kind: str, octets: int, needed: int) -> bool:
@@ -178,13 +189,16 @@ class Kept:
     def read_many(self, bodies: Sequence[Body]) -> Deferred[list[bytes | Corrupt]]:
         return self.background(lambda: self._read_many(bodies))
 
-    async def draft_of(self, old: Body, day: int) -> Draft:
-        """Its content, to be kept anew. Raises Corrupt."""
+    async def draft_of(self, old: Body, content: bytes | None, day: int) -> Draft:
+        """What is to be kept anew. Raises Corrupt."""
         draft = Draft(self._spool, Kind.KEPT, day)
         try:
-            content = self.content(old)
+            if content is not None:
+                draft.write(content)
+                return draft
+            stored = self.content(old)
             for start in range(0, old.length, MIB):
-                draft.write(await content.read(start, min(MIB, old.length - start)))
+                draft.write(await stored.read(start, min(MIB, old.length - start)))
         except BaseException:
             draft.discard()
             raise

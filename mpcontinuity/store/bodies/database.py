@@ -150,8 +150,16 @@ class InDatabase(Kept):
         latest = self._clock.now() - _SETTLED
         return [(noted.body, noted.decisions) for noted in self._noted.values() if noted.time <= latest]
 
-    async def move(self, old: Body, head: Head, day: int, work: Callable[[Body, Body, Transaction], None]) -> None:
-        draft = await self.draft_of(old, day)
+    async def move(
+        self,
+        old: Body,
+        head: Head,
+        day: int,
+        work: Callable[[Body, Body, Transaction], None],
+        *,
+        content: bytes | None = None,
+    ) -> None:
+        draft = await self.draft_of(old, content, day)
         before = pieces.encode(head, draft.size, draft.crc)
         new = pieces.place(head, before, draft.size, draft.crc)
         try:

@@ -90,8 +90,16 @@ class Files(Kept):
     def unrecorded(self) -> list[tuple[Body, Mapping[str, str]]]:
         return []
 
-    async def move(self, old: Body, head: Head, day: int, work: Callable[[Body, Body, Transaction], None]) -> None:
-        draft = await self.draft_of(old, day)
+    async def move(
+        self,
+        old: Body,
+        head: Head,
+        day: int,
+        work: Callable[[Body, Body, Transaction], None],
+        *,
+        content: bytes | None = None,
+    ) -> None:
+        draft = await self.draft_of(old, content, day)
         deferred: Deferred[None] = Deferred()
         self.keep_for(draft, head, deferred, lambda new: Job(partial(work, old, new), deferred))
         await deferred

@@ -111,7 +111,7 @@ class Watch:
             self._begin(self._read_domains())
         doubted = {notice.domain for notice in notices if isinstance(notice, HomeChanged)}
         for watched in list(self._watched.values()):
-            if everything or watched.domain.id in doubted:
+            if watched.domain.id in doubted:
                 watched.doubted = True
                 self._agree(watched)
 
@@ -135,6 +135,9 @@ class Watch:
                 if watched.domain.settings.home != domain.settings.home:
                     watched.prober.schedule(within=0)
                 watched.domain = domain
+                if domain.id in remembered and not memory.same(watched.known, remembered[domain.id][0]):
+                    watched.doubted = True
+                    self._agree(watched)
             else:
                 if watched is not None:
                     watched.prober.stop()

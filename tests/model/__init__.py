@@ -14,7 +14,7 @@ class FixedRandomness:
         self.value = value
 
     def bytes(self, count: int) -> bytes:
-        return bytes(count)
+        return self.value.to_bytes(count)
 
     def below(self, limit: int) -> int:
         return self.value % limit

@@ -22,6 +22,15 @@ def test_ids_of_a_later_time_are_larger_whatever_the_random_bits_are() -> None:
     assert early < late
 
 
+def test_two_processes_never_give_the_same_id() -> None:
+    clock = FixedClock(1_800_000_000_000_000)
+    one, other = (identifier.Identifiers(clock, FixedRandomness(node << 4)) for node in (7, 8))
+    given = [ids.next() for _ in range(1000) for ids in (one, other)]
+    clock.micros += 500
+    given += [ids.next() for _ in range(1000) for ids in (one, other)]
+    assert len(set(given)) == len(given)
+
+
 @given(st.integers(min_value=0, max_value=(1 << 63) - 1))
 def test_an_id_survives_being_shown(number: int) -> None:
     assert identifier.parse(identifier.show(number)) == number

@@ -30,17 +30,24 @@ def main() -> int:
     begun = time.monotonic()
     rounds = Rounds(folder, seed, power=options.power, lies=options.lies)
     try:
-        for number in range(1, options.rounds + 1):
-            print(f"{number:4} {rounds.round()}", flush=True)
-            if number % _PAGE == 0 or number == options.rounds:
-                print(f"     {rounds.judge()}", flush=True)
-                if number < options.rounds:
-                    rounds.go_on()
-            if rounds.books.faults:
-                break
+        _play(rounds, options.rounds)
+    except AssertionError as error:  # it does not start, mostly
+        rounds.books.fault(f"{str(error)[-3000:]}")
     finally:
         rounds.close()
     return _summary(rounds, folder, seed, time.monotonic() - begun, keep=options.folder is not None)
+
+
+def _play(rounds: Rounds, count: int) -> None:
+    for number in range(1, count + 1):
+        print(f"{number:4} {rounds.round()}", flush=True)
+        last = number == count
+        if number % _PAGE == 0 or last or rounds.books.faults:
+            print(f"     {rounds.judge()}", flush=True)
+        if rounds.books.faults:
+            return
+        if number % _PAGE == 0 and not last:
+            rounds.go_on()
 
 
 def _summary(rounds: Rounds, folder: Path, seed: int, seconds: float, *, keep: bool) -> int:

@@ -210,10 +210,12 @@ class Rounds:
             user.work_on()
 
     def close(self) -> None:
+        self.senders.stop()
         for user in self.users:
             user.stop()
-        self.server.stop()
-        self._read_log()
+        if self.server.running:
+            self.server.stop()
+            self._read_log()
         self.home.stop()
 
     def _look(self, user: User) -> set[int]:

@@ -51,10 +51,13 @@ class Senders:
         until = time.monotonic() + seconds
         while (left := self.left) and time.monotonic() < until:
             time.sleep(0.05)
+        self.stop()
+        return left
+
+    def stop(self) -> None:
         self._stopped.set()
         for sender in self.senders:
             sender.join()
-        return left
 
     @property
     def left(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from ipaddress import ip_address
@@ -54,6 +54,7 @@ class Login:
         self._key = randomness.bytes(32)
         self._right: OrderedDict[bytes, int] = OrderedDict()  # digest of account and password: until
         self._generation = 0
+        self.outcomes: Counter[str] = Counter(succeeded=0, failed=0, throttled=0)
         store.listen(self._heard)
 
     def _heard(self, notices: Sequence[Notice]) -> None:
@@ -71,6 +72,7 @@ class Login:
         digest = hmac.digest(self._key, f"{who}\0{password}".encode("utf-8", "surrogatepass"), "sha256")
         wait = self._throttle.begin(who, peer, digest, exempt=self._exempt(peer))
         if wait is None:
+            self.outcomes["throttled"] += 1
             return None
         try:
             if wait:
@@ -81,8 +83,10 @@ class Login:
             raise
         if not right:
             self._throttle.failed(who, peer, digest)
+            self.outcomes["failed"] += 1
             return None
         self._throttle.succeeded(who, peer)
+        self.outcomes["succeeded"] += 1
         return user
 
     async def _find(self, name: str) -> User | None:

@@ -104,6 +104,11 @@ def load(tls: Tls) -> SSL.Context:
     return context
 
 
+def leaf(tls: Tls) -> x509.Certificate:
+    """The server's own, which stands first. Raises OSError or ValueError."""
+    return x509.load_pem_x509_certificates(Path(tls.certificate).read_bytes())[0]
+
+
 def _check(tls: Tls) -> None:
     """Each file by itself, so that an error can name it."""
     for key, path, parse, what in (
@@ -131,6 +136,7 @@ class Certificate:
         self._tls = tls
         self._seen = self._state()
         self._context = load(tls)
+        self.expires = leaf(tls).not_valid_after_utc.timestamp()  # s since 1970, of the one in use
         self._loop = LoopingCall(self.look)
         self._loop.clock = clock
 
@@ -151,7 +157,8 @@ class Certificate:
             return
         try:
             self._context = load(self._tls)
-        except BadConfiguration as error:
+            self.expires = leaf(self._tls).not_valid_after_utc.timestamp()
+        except (BadConfiguration, OSError, ValueError) as error:
             # Half of a pair that is being replaced, perhaps: looked at again as long as it is wrong.
             _log.warn("the certificate on disk cannot be used: {error}", error=str(error))
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import socket
+from collections import Counter
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -17,7 +18,7 @@ from mpcontinuity.model import hosts
 from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import Limits, Listen
 
-SERVED = ("smtp", "imap", "imaps")
+SERVED = ("smtp", "imap", "imaps", "metrics")
 
 _BACKLOG = 1024
 _OWN_FILES = 512  # descriptors for packs, database, connections to home servers
@@ -52,38 +53,29 @@ class Gatekeeper(ConnectionLimits):
         self._room = room
         self._connections = 0
         self._ports: list[Any] = []
-        self._accepting = False
+        self.accepting = False
+        self.accepted: Counter[str] = Counter()  # connections, by door
+        self.turned_away = 0
 
     def bind(self, reactor: Any, door: str, endpoint: str, factory: Factory) -> tuple[str, int]:
         """Listens, but accepts only once ``open`` is called. Host and port. Raises BadConfiguration."""
-        try:
-            listening = parse(reactor, _with_backlog(endpoint)).listen(factory)
-        except (ValueError, TypeError, ImportError) as error:
-            raise BadConfiguration(f'listen.{door}: "{endpoint}": {error}') from None
-        failures: list[Any] = []
-        listening.addCallbacks(self._ports.append, failures.append)
-        if failures:
-            problem = failures[0].value
-            why = problem.socketError if isinstance(problem, CannotListenError) else problem
-            raise BadConfiguration(f'listen.{door}: "{endpoint}": cannot listen there: {why}')
-        port = self._ports[-1]
+        self.accepted[door] += 0
+        port = listen(reactor, door, endpoint, _Counting(factory, door, self.accepted))
+        self._ports.append(port)
         port.stopReading()
         if port.socket.family in (socket.AF_INET, socket.AF_INET6):
             # inherited by every connection: answers are short, and must not wait for an acknowledgement
             port.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        address = port.getHost()
-        place = (getattr(address, "host", ""), getattr(address, "port", 0))
-        _log.info("{door} listens at {address}", door=door, address=f"{place[0]}:{place[1]}" if place[1] else endpoint)
-        return place
+        return place(port)
 
     def open(self) -> None:
-        self._accepting = True
+        self.accepting = True
         for port in self._ports:
             port.startReading()
 
     def close(self) -> Deferred[Any]:
         """Fires when no port listens any more; connections stay."""
-        self._accepting = False
+        self.accepting = False
         ports, self._ports = self._ports, []
         return DeferredList([Deferred.fromCoroutine(_stop(port)) for port in ports])
 
@@ -91,18 +83,59 @@ class Gatekeeper(ConnectionLimits):
         taken = super().take(host)
         if taken:
             self._connections += 1
-            if self._connections >= self._room and self._accepting:
-                self._accepting = False
+            if self._connections >= self._room and self.accepting:
+                self.accepting = False
                 for port in self._ports:
                     port.stopReading()
                 _log.warn("{count} connections: no more are accepted until some go", count=self._connections)
+        else:
+            self.turned_away += 1
         return taken
 
     def release(self, host: str) -> None:
         super().release(host)
         self._connections -= 1
-        if self._ports and not self._accepting and self._connections < self._room - self._room // 16:
+        if self._ports and not self.accepting and self._connections < self._room - self._room // 16:
             self.open()
+
+
+class _Counting:
+    """A door's factory, as a port sees it."""
+
+    def __init__(self, factory: Any, door: str, accepted: Counter[str]) -> None:
+        self._factory = factory
+        self._door = door
+        self._accepted = accepted
+        self.doStart = factory.doStart
+        self.doStop = factory.doStop
+
+    def buildProtocol(self, address: Any) -> Any:  # noqa: N802
+        self._accepted[self._door] += 1
+        return self._factory.buildProtocol(address)
+
+
+def listen(reactor: Any, door: str, endpoint: str, factory: Any) -> Any:
+    """The port; it accepts as soon as the reactor runs. Raises BadConfiguration."""
+    try:
+        listening = parse(reactor, _with_backlog(endpoint)).listen(factory)
+    except (ValueError, TypeError, ImportError) as error:
+        raise BadConfiguration(f'listen.{door}: "{endpoint}": {error}') from None
+    ports: list[Any] = []
+    failures: list[Any] = []
+    listening.addCallbacks(ports.append, failures.append)
+    if failures:
+        problem = failures[0].value
+        why = problem.socketError if isinstance(problem, CannotListenError) else problem
+        raise BadConfiguration(f'listen.{door}: "{endpoint}": cannot listen there: {why}')
+    host, number = place(ports[0])
+    _log.info("{door} listens at {address}", door=door, address=f"{host}:{number}" if number else endpoint)
+    return ports[0]
+
+
+def place(port: Any) -> tuple[str, int]:
+    """Host and port; the port is 0 for a socket in the file system."""
+    address = port.getHost()
+    return getattr(address, "host", ""), getattr(address, "port", 0)
 
 
 async def _stop(port: Any) -> None:

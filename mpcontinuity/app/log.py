@@ -1,12 +1,18 @@
-"""The log: a line per event on standard error, what the parts say and warnings of Twisted."""
+"""The log: a line per event on standard error, what the parts say and warnings of Twisted.
+
+Who logs gives the ids it knows as fields: ``session`` (of a connection), ``message`` (of a message, from the door to
+redelivery) and ``owed`` (of a row owed to a home server: X-MPContinuity-Id). They
+stand at the same place in every line.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, Literal, cast
 
+import msgspec
 from twisted.logger import (
     FileLogObserver,
     FilteringLogObserver,
@@ -17,27 +23,68 @@ from twisted.logger import (
     eventAsText,
 )
 
+IDS = ("session", "message", "owed")
 
-def observer() -> ILogObserver:
+# What could end a line, move a terminal's cursor or hide text; within a line nothing needs it. A tab is a blank.
+_CONTROLS: dict[int, str] = {
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+} | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): " "}
+
+
+def observer(form: Literal["text", "json"] = "text") -> ILogObserver:
     """For the Application component of twistd."""
     predicate = LogLevelFilterPredicate(LogLevel.info)
     for noisy in ("twisted", "log_legacy", "stdout"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
     # Twisted's classes provide these interfaces, which mypy cannot see
-    output: Any = FileLogObserver(sys.stderr, line)
+    output: Any = FileLogObserver(sys.stderr, json_line if form == "json" else line)
     predicates: list[Any] = [predicate]
     return cast(ILogObserver, FilteringLogObserver(output, predicates))
 
 
 def line(event: LogEvent) -> str | None:
-    """``2026-11-22T04:03:00+0000 warn mpcontinuity.homes text``; a traceback follows a failure."""
+    """``2026-11-22T04:03:00+0000 warn mpcontinuity.homes session=… message=… text``; a traceback follows a failure."""
     text = _text(event)
     if not text:
         return None
     level = event.get("log_level")
     name = level.name if level is not None else "-"
-    body = text.rstrip("\n").replace("\n", "\n\t").replace("\r", "\\r")
-    return f"{_second(int(event.get('log_time', 0)))} {name} {event.get('log_namespace', '-')} {body}\n"
+    ids = "".join([f"{field}={event[field]} " for field in IDS if event.get(field)])
+    if not text.isprintable():
+        first, *rest = text.rstrip("\n").split("\n") if "log_failure" in event else [text]
+        text = "\n\t".join([first.translate(_CONTROLS), *(each.translate(_CONTROLS) for each in rest)])
+    return f"{_second(int(event.get('log_time', 0)))} {name} {event.get('log_namespace', '-')} {ids}{text}\n"
+
+
+def json_line(event: LogEvent) -> str | None:
+    """An object per line: time, level, part, the ids, text; every other field of the event under its own name."""
+    text = _text(event)
+    if not text:
+        return None
+    level = event.get("log_level")
+    row: dict[str, Any] = {
+        "time": _second(int(event.get("log_time", 0))),
+        "level": level.name if level is not None else "-",
+        "part": event.get("log_namespace", "-"),
+    }
+    row.update((field, str(event[field])) for field in IDS if event.get(field))
+    row["text"] = text
+    fields = {
+        name: value if isinstance(value, str | int | float | bool) or value is None else _shown(value)
+        for name, value in event.items()
+        if not name.startswith("log_") and name not in IDS and name not in _TWISTED
+    }
+    if fields:
+        row["fields"] = fields
+    return msgspec.json.encode(row).decode() + "\n"
+
+
+_TWISTED = frozenset({"format", "time", "system", "message", "isError", "failure", "why", "text"})
+
+
+def _shown(value: Any) -> Any:
+    return [str(each) for each in value] if isinstance(value, list | tuple) else str(value)
 
 
 def _text(event: LogEvent) -> str:

@@ -23,6 +23,7 @@ from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.app.certificate import Certificate
 from mpcontinuity.app.housekeeping import Housekeeping
 from mpcontinuity.app.listeners import Gatekeeper, raise_file_limit, say_not_served
+from mpcontinuity.app.watching import Watching
 from mpcontinuity.app.workers import Workers
 from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.control.operation import Control
@@ -48,6 +49,7 @@ from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.store import generation
 from mpcontinuity.store.bodies import retention
+from mpcontinuity.store.bodies.draft import Room
 from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import held
@@ -83,11 +85,14 @@ class Parts:
             randomness=self._randomness,
             runner=Threads(),
             disk=RealDisk(),
+            room=Room(settings.limits.spool_size, settings.limits.free_space),
             reactor_call=reactor.callFromThread,
         )
         self.directory = Directory(self.store)
         self._make_access()
         self._make_delivery()
+        doors = {"smtp": self._smtp.connections, "imap": self._imap.count, "imaps": self._imaps.count}
+        self.watching = Watching(self, settings, reactor, doors)
         self.housekeeping = Housekeeping(
             reactor,
             [
@@ -116,7 +121,7 @@ class Parts:
             listening=self._listening,
             serving=True,
         )
-        login = Login(
+        self.login = Login(
             self.store,
             self.directory,
             passwords,
@@ -130,7 +135,7 @@ class Parts:
         services = ImapServices(
             store=self.store,
             directory=self.directory,
-            login=login,
+            login=self.login,
             views=Views(self.store),
             limits=self.gatekeeper,
             timer=reactor,
@@ -157,6 +162,7 @@ class Parts:
             give_up=settings.retry.give_up,
         )
         flushing = Flushing(self.store, reactor, self._randomness, settings.retry, settings.home.connections)
+        self.redeliveries = flushing.outcomes
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
         self.delivery = Delivery(
             self.store,
@@ -191,6 +197,7 @@ class Parts:
         for door, factory in doors.items():
             for endpoint in getattr(listen, door):
                 self._places.append(self.gatekeeper.bind(self._reactor, door, endpoint, factory))
+        self.watching.bind()
         say_not_served(listen)
 
     async def start(self) -> None:
@@ -204,10 +211,12 @@ class Parts:
         await self.redelivery.start()
         self._listen_for_control()
         self.gatekeeper.open()
+        self.watching.begin()
         self.housekeeping.start()
 
     async def stop_sessions(self) -> None:
         """No new connections; ends when nothing is under way any more."""
+        self.watching.end()
         self.housekeeping.stop()
         self.certificate.stop()
         await self.gatekeeper.close()
@@ -226,6 +235,7 @@ class Parts:
         await self.store.close()
         self.login_workers.stop()
         self.control_workers.stop()
+        await self.watching.close()
 
     def _listen_for_control(self) -> None:
         path = Path(self._settings.data_dir) / SOCKET

@@ -72,7 +72,7 @@ class Server(Service):
     def setServiceParent(self, parent: Any) -> None:  # noqa: N802
         """Logs to standard error where twistd was told nothing else."""
         if self._own_log and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, log.observer())  # type: ignore[no-untyped-call]
+            parent.setComponent(ILogObserver, log.observer(self._settings.log.format))  # type: ignore[no-untyped-call]
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:  # noqa: N802

@@ -35,6 +35,7 @@ SECTIONS: dict[str, str] = {
     "retry": "Outbound and redelivery.",
     "limits": "What one client, user or message may take.",
     "password": "How passwords are kept.",
+    "log": "What is written to standard error.",
 }
 
 KEYS: dict[str, Key] = {
@@ -112,7 +113,21 @@ KEYS: dict[str, Key] = {
         _NETWORKS, "Exempt from limits per host (an office behind NAT).", '["192.0.2.0/24"]'
     ),
     "limits.user_recipients_per_hour": Key(Integer(1, 10**9), "Outbound, per user."),
+    "limits.spool_size": Key(
+        Integer(1 << 20, 1 << 50),
+        "Bytes of all messages that are being received at a time, above which new ones are told to come again: twenty "
+        "of the largest size by default, so that slow senders cannot fill the disk.",
+    ),
+    "limits.free_space": Key(
+        Integer(0, 1 << 50),
+        "Bytes left free on the disk of data_dir, below which new messages are told to come again: the database's log "
+        "at its limit, its checkpoint, and what you need to make room.",
+    ),
     "password.scheme": Key(
         Text('a hash of passlib\'s that is installed, as "argon2"', values.is_scheme), "Any of passlib's."
+    ),
+    "log.format": Key(
+        Text('"text" or "json"', lambda text: text in ("text", "json")),
+        "A line per event: for people, or an object for a collector of logs.",
     ),
 }

@@ -21,7 +21,7 @@ from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.hurry import STOPPED
 from mpcontinuity.delivery.redirect import OWED_WAYS, Redirect
 from mpcontinuity.delivery.relay import Relayed
-from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.delivery.service import IN_DOUBT, KEPT, PASSED, REDIRECTED, REPEATED, Delivery, refused
 from mpcontinuity.message.render import render, render_scanned
 from mpcontinuity.message.structure import Part
 from mpcontinuity.model import events, identifier
@@ -43,6 +43,8 @@ STORED = Reply(250, "2.0.0", "Message accepted")
 KNOWN = Reply(250, "2.0.0", "Message accepted before")
 AWAY = Reply(451, "4.4.1", "The home server does not answer, try again later")
 
+_IN_A_LINE = 100  # recipients: journals cut longer lines
+
 _log = Logger()
 
 
@@ -57,6 +59,7 @@ class Handover:
     policy: Policy
     relay_check: bool
     home_name: str = ""  # where no host answered
+    session: str = ""  # for the log
 
     async def keep(self, scanned: Part) -> Reply:
         """Home is not asked. Raises Temporary."""
@@ -64,8 +67,9 @@ class Handover:
         rendered = render_scanned(self.draft.content(), scanned) if in_inbox(message) else b""
         redirected = Redirect(message, rendered, retry_after=self.delivery.retry_after)
         if not await self.delivery.store.keep_together(self.draft, self.head, redirect.commit, redirected):
-            return KNOWN
-        self._say("redirected" if rendered else "kept", message.taken[0].because)
+            return self._known()
+        kept = all(one.way is Way.KEEP for one in message.taken)
+        self._settled(KEPT if kept else REDIRECTED, message.taken[0].because)
         return STORED
 
     async def relay(self, begun: HomeTransaction | None, begin: Callable[[], HomeTransaction]) -> Reply:
@@ -82,11 +86,10 @@ class Handover:
         if known and begun is not None:
             begun.abandon()  # home cannot be told to forget a recipient: those that are left are asked for again
             begun = None
-        self.message = msgspec.structs.replace(
-            self.message, taken=tuple(one for one in self.message.taken if one.fingerprint not in known)
-        )
-        if not self.message.taken:
-            return KNOWN
+        new = tuple(one for one in self.message.taken if one.fingerprint not in known)
+        if not new:
+            return self._known()
+        self.message = msgspec.structs.replace(self.message, taken=new)
         transaction = begun or begin()
         if begun is None:
             for one in self.message.taken:
@@ -128,7 +131,7 @@ class Handover:
 
     def _broke(self, failure: object) -> Outcome:
         """A fault of ours while home was handed the message: nobody knows how far it came."""
-        _log.error("message {message}: {failure}", message=self._shown, failure=failure)
+        _log.error("handing over failed: {failure}", message=self._shown, failure=failure)
         return Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, "a fault of ours in handing the message over")
 
     # Home has it
@@ -141,7 +144,9 @@ class Handover:
             await self._record(body, host, outcome.reply)
         except Exception as error:
             self.delivery.not_recorded(self._shown, error)
-        self._say("relayed", f"{host} {outcome.text}")
+        else:
+            self.delivery.store.bodies.recorded(body.id)
+        self._settled(PASSED, f"{host} {outcome.text}")
         return Reply(250, outcome.reply.enhanced or "2.0.0", outcome.reply.text)
 
     def _record(self, body: Body, host: str, reply: Reply) -> Deferred[None]:
@@ -186,12 +191,12 @@ class Handover:
             retry_after=self.delivery.retry_after,
         )
         if not await store.together(redirect.commit, (body, redirected)):
-            return KNOWN
+            return self._known()
         store.bodies.outcome(body.id, {one.address.text: one.way.value for one in taken})
         if late is not None:
             owed = [one.owed for one in taken if one.way in OWED_WAYS]
             late.addCallback(partial(self._late, owed, token, host))
-        self._say("redirected in doubt" if in_doubt else "redirected", redirected.because)
+        self._settled(IN_DOUBT if in_doubt else REDIRECTED, redirected.because)
         return STORED
 
     def _late(self, owed: list[int], token: int, host: str, outcome: Outcome) -> Outcome:
@@ -212,9 +217,7 @@ class Handover:
         """The row stays in doubt, and is sent again under the same id."""
         if isinstance(failure.value, Stopping):
             return
-        _log.warn(
-            "message {message}: home's late reply is not noted: {failure}", message=self._shown, failure=failure.value
-        )
+        _log.warn("home's late reply is not noted: {failure}", message=self._shown, failure=failure.value)
 
     # What is said of it
 
@@ -222,21 +225,35 @@ class Handover:
         event = event_of(outcome, host, self.delivery.store.clock.now())
         for one in self.message.taken:
             self.delivery.refusals.add(refusal(self.message, one, reply, (*one.attempts, event)))
-        self._say("refused", f"{reply}; {because(host, outcome)}")
+        self._settled(refused(reply), f"{reply}; {because(host, outcome)}")
 
     @property
     def _shown(self) -> str:
         return identifier.show(self.message.id)
 
+    def _known(self) -> Reply:
+        """Every recipient was answered 250 before."""
+        self._settled(REPEATED, "taken before, in another session")
+        return KNOWN
+
+    def _settled(self, what: str, why: str) -> None:
+        self.delivery.outcomes[what] += len(self.message.taken)
+        self._say(what, why)
+
     def _say(self, what: str, why: str) -> None:
-        _log.info(
-            "message {message} from <{sender}> to {recipients}: {what}: {why}",
-            message=self._shown,
-            sender=self.message.reverse_path,
-            recipients=[str(one.address) for one in self.message.taken],
-            what=what,
-            why=why,
-        )
+        taken = self.message.taken
+        for begin in range(0, len(taken), _IN_A_LINE):
+            some = taken[begin : begin + _IN_A_LINE]
+            _log.info(
+                "{what}: <{sender}> to {recipients}: {why}",
+                session=self.session,
+                message=self._shown,
+                owed=",".join([identifier.show(one.owed) for one in some]),
+                sender=self.message.reverse_path,
+                recipients=", ".join([f"<{one.address.text}>" for one in some]),
+                what=what,
+                why=why,
+            )
 
 
 def in_inbox(message: Message) -> bool:

@@ -12,7 +12,7 @@ from mpcontinuity.delivery import answered, relay
 from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import AWAY, KNOWN, Handover, because
-from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.delivery.service import REPEATED, Delivery, refused
 from mpcontinuity.message import trace
 from mpcontinuity.message.structure import scan
 from mpcontinuity.message.summary import summarise, summary
@@ -279,7 +279,9 @@ class Incoming:
         try:
             reply = await self._settle(ours)
         except Temporary as error:
-            _log.warn("message {message} not stored: {error}", message=identifier.show(self._id), error=error)
+            _log.warn(
+                "not stored: {error}", session=self._client.session, message=identifier.show(self._id), error=error
+            )
             reply = self._refuse_all(NO_ROOM)
         except BaseException:
             self._delivery.answered.release(ours)
@@ -326,6 +328,7 @@ class Incoming:
         """Every recipient has a fingerprint; those in ``ours`` are not in another session's hands."""
         taken = [one for one in self._taken.values() if one.fingerprint in ours]
         if not taken:
+            self._delivery.outcomes[REPEATED] += len(self._taken)
             return KNOWN
         assert self._draft is not None
         content = self._draft.content()
@@ -351,6 +354,7 @@ class Incoming:
             self._policy,
             self._domain is not None and self._domain.settings.relay_check,
             _name(self._home) if self._home is not None else "",
+            self._client.session,
         )
         if scanned is not None:
             return await handover.keep(scanned)
@@ -420,9 +424,13 @@ class Incoming:
                 events=(*taken.attempts, *ours),
             )
         )
+        what = refused(reply)
+        self._delivery.outcomes[what] += 1
         _log.info(
-            "refused <{sender}> to <{recipient}> from {peer}: {reply}",
+            "{what}: <{sender}> to <{recipient}> from {peer}: {reply}",
             session=self._client.session,
+            message=identifier.show(self._id) if self._id else "",
+            what=what,
             sender=self._sender,
             recipient=taken.address.text,
             peer=self._client.peer,

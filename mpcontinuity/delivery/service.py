@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -12,6 +13,7 @@ from mpcontinuity.delivery.answered import Answered
 from mpcontinuity.delivery.hurry import Hurry
 from mpcontinuity.delivery.lending import Lending
 from mpcontinuity.delivery.refusals import Refusals
+from mpcontinuity.model.reply import Reply
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
@@ -19,11 +21,25 @@ from mpcontinuity.store.store import Store
 if TYPE_CHECKING:
     from mpcontinuity.outbound.home import HomeServers
 
+# What becomes of a message for one recipient: in the log, and counted in `Delivery.outcomes`.
+PASSED = "passed on"
+REDIRECTED = "redirected"
+IN_DOUBT = "redirected in doubt"
+KEPT = "kept"  # for the administrators
+REJECTED = "rejected"  # 5xx
+DEFERRED = "deferred"  # 4xx: the sender tries again
+REPEATED = "repeated"  # answered 250 before, and not taken twice
+
 _log = Logger()
 
 
+def refused(reply: Reply) -> str:
+    return REJECTED if reply.permanent else DEFERRED
+
+
 class Delivery:
-    """Given to every `Incoming`. ``unrecorded`` counts messages that home took and our commit failed for.
+    """Given to every `Incoming`. ``unrecorded`` counts messages that home took and our commit failed for, ``outcomes``
+    recipients by what became of the message for them.
 
     ``retry_after``: µs until home is tried again with what it did not take.
     """
@@ -50,15 +66,12 @@ class Delivery:
         self.hurry = Hurry()
         self.retry_after = retry_after
         self.unrecorded = 0
+        self.outcomes = Counter(dict.fromkeys((PASSED, REDIRECTED, IN_DOUBT, KEPT, REJECTED, DEFERRED, REPEATED), 0))
 
     def not_recorded(self, message: str, error: Exception) -> None:
         """Home has the message, so the client gets its 250; the pack's outcome record repairs the index later."""
         self.unrecorded += 1
-        _log.critical(
-            "message {message} was taken by its home server, but the store failed: {error}",
-            message=message,
-            error=error,
-        )
+        _log.critical("was taken by its home server, but the store failed: {error}", message=message, error=error)
 
     async def stop(self) -> None:
         """After the last session: what nobody waited for is written."""

@@ -35,6 +35,9 @@ class SmtpFactory(ServerFactory):
         session.factory = self
         return session
 
+    def connections(self) -> int:
+        return len(self._services.sessions)
+
     def stop(self) -> Deferred[None]:
         """421 to every session at its next command; fires when every message under way is answered and none is left."""
         services = self._services

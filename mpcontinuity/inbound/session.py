@@ -83,6 +83,8 @@ class Session(Protocol):
         self._counted = False
         self._heard = 0.0
         self._commands = 0
+        self._messages = 0
+        self._why = "the connection was lost"
         self._alarm: Alarm | None = None
         self._lost = False
 
@@ -106,7 +108,7 @@ class Session(Protocol):
         self.transport.registerProducer(self, True)
         self._heard = services.timer.seconds()
         self._alarm = services.timer.callLater(IDLE, self._idle)
-        _log.debug("session {session} from {peer}", session=self._id, peer=self._peer)
+        _log.debug("SMTP session from {peer}", session=self._id, peer=self._peer)
         if services.stopping:
             self._engine.stop(STOPPING)
         self._engine.greet()
@@ -137,7 +139,14 @@ class Session(Protocol):
         if not self._in_message:  # else the outcome stands
             self._abandon()
             services.sessions.remove(self)
-        _log.debug("session {session} ends", session=self._id)
+        # Not of balancers that connect to see whether somebody is there.
+        (_log.info if self._engine.commands else _log.debug)(
+            "SMTP session from {peer} ends: {messages} messages; {why}",
+            session=self._id,
+            peer=self._peer,
+            messages=self._messages,
+            why=self._why,
+        )
 
     def pauseProducing(self) -> None:  # noqa: N802
         """The transport's write buffer is full."""
@@ -221,9 +230,9 @@ class Session(Protocol):
 
     def _failed(self, failure: Failure) -> Reply:
         if isinstance(failure.value, Temporary):
-            _log.warn("session {session}: {error}", session=self._id, error=failure.value)
+            _log.warn("{error}", session=self._id, error=failure.value)
             return NO_ROOM
-        _log.failure("session {session}: a fault of ours", failure, session=self._id)
+        _log.failure("a fault of ours", failure, session=self._id)
         return FAULT
 
     def _reply(self, reply: Reply) -> None:
@@ -267,7 +276,7 @@ class Session(Protocol):
         try:
             self._transaction = self._services.begin(client, event.address, event.parameters)
         except Temporary as error:
-            _log.warn("session {session}: {error}", session=self._id, error=error)
+            _log.warn("{error}", session=self._id, error=error)
             self._engine.reply(NO_ROOM)
         else:
             self._engine.reply(SENDER_OK)
@@ -288,6 +297,7 @@ class Session(Protocol):
     def _end_of_data(self, event: EndOfData) -> None:
         assert self._transaction is not None
         self._in_message = True
+        self._messages += 1
         self._work(self._transaction.end(event.fault))
 
     def _reset(self, event: Reset) -> None:
@@ -301,7 +311,7 @@ class Session(Protocol):
         self._engine.tls_started()
 
     def _disconnect(self, event: Disconnect) -> None:
-        _log.debug("session {session}: {reason}", session=self._id, reason=event.reason)
+        self._why = event.reason
         if not self._in_message:
             self._abandon()
         self._flush()

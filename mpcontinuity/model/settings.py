@@ -76,10 +76,16 @@ class Limits(Section, frozen=True):
     login_failures: int = 10
     trusted_networks: tuple[str, ...] = ()
     user_recipients_per_hour: int = 300
+    spool_size: int = 1024 << 20
+    free_space: int = 256 << 20
 
 
 class Password(Section, frozen=True):
     scheme: str = "argon2"
+
+
+class Log(Section, frozen=True):
+    format: Literal["text", "json"] = "text"
 
 
 class Settings(Section, frozen=True):
@@ -94,6 +100,7 @@ class Settings(Section, frozen=True):
     retry: Retry = Retry()
     limits: Limits = Limits()
     password: Password = Password()
+    log: Log = Log()
 
 
 class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):

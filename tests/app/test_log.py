@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
-from mpcontinuity.app.log import line
+from mpcontinuity.app.log import json_line, line
 
 
 def event(template: str, **fields: Any) -> dict[str, Any]:
@@ -32,13 +33,53 @@ def test_a_line_has_time_level_part_and_text() -> None:
     ("template", "fields", "text"),
     [
         ("{value()}", {"value": lambda: 7}, "7"),  # Twisted's extension of the format
-        ("a\nb\rc", {}, "a\n\tb\\rc"),  # one event cannot look like two
+        ("a\nb\rc", {}, "a\\nb\\rc"),  # one event cannot look like two
         ("", {}, None),
     ],
 )
 def test_unusual_events_are_shown_as_twisted_does(template: str, fields: dict[str, Any], text: str | None) -> None:
     shown = line(event(template, **fields))
     assert (shown and shown.split("homes ", 1)[1]) == (text and text + "\n")
+
+
+def test_ids_stand_in_front_of_the_text_at_the_same_place_in_every_line() -> None:
+    shown = line(event("redirected: {why}", why="away", owed="0c", message="0b", session="0a"))
+    assert shown is not None
+    assert shown.endswith(" mpcontinuity.homes session=0a message=0b owed=0c redirected: away\n")
+    assert "message=" not in (line(event("refused", session="0a", message="")) or "")
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\x1b[31m", "\x00", "\x7f", "\x85", "\u2028", "\u202e"])
+def test_no_value_can_end_a_line_or_move_the_cursor(sign: str) -> None:
+    shown = line(event("login of {user}", user=f"a{sign}2026-11-22T04:03:00+0000 info all is well"))
+    assert shown is not None
+    assert shown.endswith("\n")
+    assert shown[:-1].isprintable()
+
+
+def test_json_has_an_object_per_line_with_ids_text_and_fields() -> None:
+    shown = json_line(event("{what} to {to}", what="redirected\n", to=["a", "b"], session="0a", message="0b", n=7))
+    assert shown is not None
+    assert shown.count("\n") == 1
+    row = json.loads(shown)
+    assert row.pop("time").startswith("2026-09-21T")
+    assert row == {
+        "level": "info",
+        "part": "mpcontinuity.homes",
+        "session": "0a",
+        "message": "0b",
+        "text": "redirected\n to ['a', 'b']",
+        "fields": {"what": "redirected\n", "to": ["a", "b"], "n": 7},
+    }
+
+
+def test_json_shows_a_failure_with_its_traceback() -> None:
+    try:
+        raise ValueError("odd")
+    except ValueError:
+        shown = json_line(event("it failed", log_failure=Failure()))
+    assert shown is not None
+    assert "ValueError: odd" in json.loads(shown)["text"]
 
 
 def test_a_failure_brings_its_traceback_and_a_wrong_format_is_told() -> None:

@@ -103,8 +103,9 @@ class Connection(Protocol):
             session.output.lost()
             session.leave()
             _log.info(
-                "session={session} ends: {commands} commands, {fetched} messages fetched",
+                "IMAP session from {peer} ends: {commands} commands, {fetched} messages fetched",
                 session=session.name,
+                peer=session.peer,
                 commands=session.transfer.commands,
                 fetched=session.transfer.fetched,
             )
@@ -168,10 +169,10 @@ class Connection(Protocol):
         except Refused as error:
             return no(str(error))
         except Corrupt as error:
-            _log.error("session={session} {error}", session=session.name, error=error)
+            _log.error("{error}", session=session.name, error=error)
             return no("a message is damaged on disk", b"CORRUPTION")
         except Temporary as error:
-            _log.warn("session={session} {error}", session=session.name, error=error)
+            _log.warn("{error}", session=session.name, error=error)
             return no("that cannot be done now, try again later", b"UNAVAILABLE")
         except Stopping:
             self._engine.bye("the server stops", b"UNAVAILABLE")
@@ -180,7 +181,7 @@ class Connection(Protocol):
         except Exception:
             if session.output.gone:  # the command has lost its mailbox under way
                 raise Gone from None
-            _log.failure("session={session} {event} failed", session=session.name, event=type(event).__name__)
+            _log.failure("{event} failed", session=session.name, event=type(event).__name__)
             return no("an error of the server, which its log tells of", b"SERVERBUG")
         return None
 
@@ -193,7 +194,7 @@ class Connection(Protocol):
         assert session is not None
         session.output.write(self._engine.to_send())
         if not self._engine.restart():
-            _log.warn("session={session} sent plain text behind STARTTLS", session=session.name)
+            _log.warn("sent plain text behind STARTTLS", session=session.name)
             self._engine.close()
             self.transport.abortConnection()
             return

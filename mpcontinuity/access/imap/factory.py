@@ -35,6 +35,9 @@ class ImapFactory(ServerFactory):
         connection.factory = self
         return connection
 
+    def count(self) -> int:
+        return len(self.connections)
+
     def stop(self) -> None:
         """At shutdown: BYE to every session."""
         for connection in list(self.connections):

@@ -241,7 +241,7 @@ class _Fetching:
 
     def _report(self, error: Corrupt) -> None:
         self.damaged += 1
-        _log.error("session={session} {error}", session=self._session.name, error=error)
+        _log.error("{error}", session=self._session.name, error=error)
 
 
 def _needs_body(parts: Sequence[Part]) -> bool:

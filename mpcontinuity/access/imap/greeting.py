@@ -41,7 +41,7 @@ async def capability(session: Session, asked: command.Capability) -> Status:
 
 async def identify(session: Session, asked: command.Id) -> Status:
     client = " ".join(f"{name}={value}" for name, value in asked.fields)
-    _log.info("session={session} client says {client!r}", session=session.name, client=client[:200])
+    _log.info("client says {client!r}", session=session.name, client=client[:200])
     session.send(_ID)
     return ok("pleased to meet you")
 

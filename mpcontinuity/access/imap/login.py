@@ -68,12 +68,12 @@ async def _check(session: Session, name: str, password: str) -> Status:
     user = await session.services.login.check(name, password, session.peer)
     if user is None:
         session.wrong_passwords += 1
-        _log.info("session={session} login of {user!r} failed", session=session.name, user=name[:200])
+        _log.info("login of {user!r} from {peer} failed", session=session.name, user=name[:200], peer=session.peer)
         if session.wrong_passwords >= WRONG_PASSWORDS:
             session.send(response.status(b"*", b"BYE", "too many wrong passwords"))
             session.ending = True
             return no("too many wrong passwords", b"AUTHENTICATIONFAILED")
         return no("wrong name or password", b"AUTHENTICATIONFAILED")
     session.log_in(user)
-    _log.info("session={session} login of {user!r}", session=session.name, user=user.address)
+    _log.info("login of {user!r} from {peer}", session=session.name, user=user.address, peer=session.peer)
     return ok("logged in", b"CAPABILITY " + capabilities(session))

@@ -117,14 +117,14 @@ async def _repair(store: Store, repair: Repair, decided: Sequence[Decided]) -> i
         if head is None:
             where = identifier.show(record.pack)
             _log.error(
-                "message {message} in pack {pack} at {offset} was taken by its home server, but its entry is damaged",
+                "in pack {pack} at {offset}: was taken by its home server, but its entry is damaged",
                 message=identifier.show(record.id),
                 pack=where,
                 offset=record.offset,
             )
             continue
         await store.run(partial(_insert, repair, head, record), bulk=True)
-        _log.warn("message {message} is in the index again", message=identifier.show(record.id))
+        _log.warn("is in the index again", message=identifier.show(record.id))
     return len(missing)
 
 

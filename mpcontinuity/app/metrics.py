@@ -1,0 +1,235 @@
+"""/metrics: counters that the parts keep anyway, in Prometheus' text format. A scrape asks the database for nothing."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from mpcontinuity.app.lag import Lag
+from mpcontinuity.app.overview import Overview, State
+from mpcontinuity.model.clock import SECOND, Clock
+from mpcontinuity.outbound.home import HomeServer
+from mpcontinuity.routing import health
+from mpcontinuity.store.figures import GROUP_SIZES, Figures
+from mpcontinuity.web.pages import Answer
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+# By domain there are four numbers: beyond this many domains those in trouble are named, the others only counted.
+MOST_DOMAINS: Final = 500
+
+STATES: Final = {
+    health.State.UP: 0,
+    health.State.SUSPECT: 1,
+    health.State.RECOVERING: 2,
+    health.State.DOWN: 3,
+}
+
+_PREFIX = "mpcontinuity_"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a scrape looks at. ``open`` gives the connections that a protocol has now."""
+
+    figures: Figures
+    overview: Overview
+    lag: Lag
+    clock: Clock
+    open: Mapping[str, Callable[[], int]]
+    accepted: Mapping[str, int]  # connections, by protocol
+    turned_away: Callable[[], int]
+    messages: Mapping[str, int]  # recipients of messages, by outcome
+    unrecorded: Callable[[], int]
+    redeliveries: Callable[[], Mapping[str, int]]  # attempts, by outcome
+    logins: Mapping[str, int]  # by outcome
+    homes: Callable[[], Iterable[HomeServer]]
+    certificate_expires: Callable[[], float]  # seconds since 1970
+
+
+class Metrics(Collector):
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._state: State | None = None
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        self._registry.register(ProcessCollector(registry=None))
+        self._build = {
+            "version": version("mpcontinuity"),
+            "python": platform.python_version(),
+            "twisted": version("twisted"),
+        }
+
+    async def page(self) -> Answer:
+        self._state = await self._sources.overview.get() or self._sources.overview.last
+        return Answer(generate_latest(self._registry), content_type=CONTENT_TYPE)
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily(_PREFIX + "build", "The version that runs.", self._build)
+        yield from self._of_connections()
+        yield from self._of_mail()
+        yield from self._of_domains()
+        yield from self._of_store()
+        yield from self._of_commits()
+        yield from self._of_process()
+
+    def _of_connections(self) -> Iterator[Metric]:
+        sources = self._sources
+        now = {protocol: float(count()) for protocol, count in sources.open.items()}
+        yield _gauge("connections", "Connections that are open.", "protocol", now)
+        yield _counter("connections_accepted", "Connections that were accepted.", "protocol", sources.accepted)
+        yield _count("connections_refused", "Connections refused by a limit of [limits].", sources.turned_away())
+        yield _counter("logins", "Log-ins that were tried, by outcome.", "outcome", sources.logins)
+
+    def _of_mail(self) -> Iterator[Metric]:
+        sources = self._sources
+        yield _counter(
+            "messages",
+            "Inbound messages by what became of them, counted once per recipient as in tracking.",
+            "outcome",
+            sources.messages,
+        )
+        yield _count(
+            "messages_unrecorded",
+            "Messages that the home server took and our commit failed for; their index is repaired at the next start.",
+            sources.unrecorded(),
+        )
+        yield _counter("redeliveries", "Attempts at redelivery, by outcome.", "outcome", sources.redeliveries())
+        yield _one("spool_bytes", "Octets of messages that are being received.", sources.figures.spooled())
+
+    def _of_domains(self) -> Iterator[Metric]:
+        state, now = self._state, self._sources.clock.now()
+        states, since, owed, oldest, paused = (
+            GaugeMetricFamily(_PREFIX + name, text, labels=["domain"])
+            for name, text in (
+                ("home_state", "Home server: 0 up, 1 suspect (shown as up), 2 recovering, 3 down."),
+                ("home_state_since_timestamp_seconds", "When that state began."),
+                ("owed_messages", "Messages owed to the home server, by recipient."),
+                ("owed_oldest_age_seconds", "Age of the oldest message that is owed; 0 where none is."),
+                ("redelivery_paused", "1 where redelivery is paused and waits for somebody."),
+            )
+        )
+        backlogs = {one.domain: one for one in state.backlogs} if state is not None else {}
+        for home in self._named({backlog.domain for backlog in backlogs.values()}):
+            labels = [home.name]
+            states.add_metric(labels, STATES[home.health.state])
+            since.add_metric(labels, home.health.since / SECOND)
+            if state is None:
+                continue
+            backlog = backlogs.get(home.domain)
+            owed.add_metric(labels, backlog.owed if backlog else 0)
+            oldest.add_metric(labels, max(now - backlog.oldest, 0) / SECOND if backlog else 0)
+            paused.add_metric(labels, bool(state.domains.get(home.domain, ("", ""))[1]))
+        yield from (states, since, owed, oldest, paused)
+        yield _one("domains", "Domains that are subscribed.", len(list(self._sources.homes())))
+        total = sum(backlog.owed for backlog in backlogs.values())
+        yield _one("owed", "Messages owed to all home servers, by recipient.", total if state is not None else None)
+        yield _one("disk_free_bytes", "Free space below data_dir.", state.disk_free if state is not None else None)
+
+    def _named(self, owing: set[int]) -> list[HomeServer]:
+        """Every domain's, as long as they are not too many to be told apart."""
+        homes = sorted(self._sources.homes(), key=lambda home: home.name)
+        if len(homes) > MOST_DOMAINS:
+            homes.sort(key=lambda home: home.health.state is health.State.UP and home.domain not in owing)
+        return homes[:MOST_DOMAINS]
+
+    def _of_store(self) -> Iterator[Metric]:
+        figures = self._sources.figures
+        for name, text, value in (
+            ("store_transactions", "Pieces of work whose transaction was committed.", figures.transactions),
+            ("store_transactions_failed", "Pieces of work whose transaction was not committed.", figures.failed),
+            ("store_conflicts", "Transactions that the database asked to repeat.", figures.conflicts),
+            ("store_commits_failed", "Commits that the database could not do.", figures.failed_commits),
+            ("store_rows_changed", "Rows inserted, updated and deleted.", figures.rows_changed),
+            ("store_bulk_steps", "Steps of the bulk lane.", figures.bulk_steps),
+            ("store_above_limit", "Transactions above 1,000 rows or 20 ms (bulk 50 ms).", figures.above_limit),
+            ("store_reads", "Snapshots that were read.", figures.reads),
+            ("store_checkpoints", "Checkpoints of SQLite's WAL.", figures.checkpoints),
+            ("store_checkpoint_restarts", "Checkpoints for which the writer stopped.", figures.restarts),
+        ):
+            yield _count(name, text, value)
+        yield _one("store_waiting", "Pieces of work that wait for the writer.", figures.waiting())
+        yield _one("store_wal_bytes", "SQLite's WAL, when a checkpoint last looked.", figures.wal_octets)
+        yield _one("store_longest_read_seconds", "The longest snapshot since the start.", figures.longest_read)
+
+    def _of_commits(self) -> Iterator[Metric]:
+        figures = self._sources.figures
+        for name, text, longest in (
+            (
+                "longest_transaction",
+                "The longest work of a transaction in the last minute.",
+                figures.longest_transaction(),
+            ),
+            ("longest_commit", "The longest group in the last minute, begin to disk.", figures.longest_commit()),
+        ):
+            # The name of the work changes from scrape to scrape and is one of a few dozen functions.
+            yield _gauge(f"store_{name}_seconds", text, "work", {longest.name: longest.seconds})
+        yield _one(
+            "store_longest_transaction_ever_seconds",
+            "The longest work of a transaction since the start.",
+            figures.longest_transactions.ever.seconds,
+        )
+        sizes = HistogramMetricFamily(
+            _PREFIX + "store_group_size", "Pieces of work (transactions) that one commit made durable."
+        )
+        sizes.add_metric([], list(_cumulated(figures.group_sizes)), figures.transactions)
+        yield sizes
+        yield _count("store_commit_seconds", "Time in commits, begin to disk.", figures.commit_seconds)
+
+    def _of_process(self) -> Iterator[Metric]:
+        sources = self._sources
+        yield _one(
+            "tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in use expires.",
+            sources.certificate_expires(),
+        )
+        yield _one(
+            "reactor_longest_lag_seconds",
+            "How late a timer was called, at worst in the last minute.",
+            sources.lag.longest(),
+        )
+        yield _count("reactor_lag_seconds", "How late a timer was called twice a second, added up.", sources.lag.total)
+
+
+def _one(name: str, text: str, value: float | None) -> Metric:
+    return GaugeMetricFamily(_PREFIX + name, text, value=value)
+
+
+def _count(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(_PREFIX + name, text, value=value)
+
+
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    metric = GaugeMetricFamily(_PREFIX + name, text, labels=[label])
+    for key, value in values.items():
+        metric.add_metric([key], value)
+    return metric
+
+
+def _counter(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    metric = CounterMetricFamily(_PREFIX + name, text, labels=[label])
+    for key, value in values.items():
+        metric.add_metric([key.replace(" ", "_")], value)
+    return metric
+
+
+def _cumulated(counts: Iterable[int]) -> Iterator[tuple[str, float]]:
+    total = 0
+    bounds = [*(f"{size:.1f}" for size in GROUP_SIZES), "+Inf"]
+    for bound, count in zip(bounds, counts, strict=True):
+        total += count
+        yield bound, total

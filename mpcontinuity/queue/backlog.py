@@ -1,0 +1,28 @@
+"""What is owed to each home server, as a number: index entries alone are read, never a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mpcontinuity.model.identifier import moment_of
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    domain: int
+    owed: int
+    oldest: int  # µs, when it was taken in
+
+
+_BACKLOG = Statement(
+    """SELECT domain, COUNT(*), MIN(id) FROM owed
+    WHERE domain IN (SELECT id FROM domain) AND state IN ('owed', 'claimed', 'in_flight', 'in_doubt')
+    GROUP BY domain"""
+)
+
+
+def backlog(tx: Transaction) -> list[Backlog]:
+    """Of the domains to whose home server anything is owed."""
+    return [Backlog(domain, owed, moment_of(oldest)) for domain, owed, oldest in tx.all(_BACKLOG)]

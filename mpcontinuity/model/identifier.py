@@ -1,8 +1,9 @@
 """64-bit, time-ordered identifiers of messages, owed rows and jobs.
 
 51 bits of microseconds since 2020 (enough until 2091), then 12 bits of the process, drawn when it starts, that keep
-two nodes apart: with random bits in every id two busy nodes would meet every few minutes. The sign bit stays clear, so that SQLite and PostgreSQL hold one as an ordinary integer. Shown as 13 characters of Crockford's base
-32, which sorts as the number does and has no letter that reads as a digit.
+two nodes apart: with random bits in every id two busy nodes would meet every few minutes. The sign bit stays clear, so
+that SQLite and PostgreSQL hold one as an ordinary integer. Shown as 13 characters of Crockford's base 32, which sorts
+as the number does and has no letter that reads as a digit.
 """
 
 from __future__ import annotations

@@ -1,86 +1,191 @@
-"""A home server that serves, refuses, stalls and forgets to answer, as chance has it."""
+"""Home servers that serve, refuse, stall, throttle and forget to answer, as their moods say."""
 
 from __future__ import annotations
 
-import random
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from tests.fakes.clock import ManualClock
+from tests.simulation.world import Life, World
 
 _PATH = re.compile(rb"<([^>]*)>")
 _IDS = re.compile(rb"(?:X-MPContinuity-Id: \S+\r\n)+")
+_NUMBER = re.compile(rb"^Message-ID: <(\d+)@", re.MULTILINE)
 
-UNKNOWN = "nobody@a.example"  # a recipient that it does not have
+NOBODY = "nobody"  # local part of addresses that no home server has
+LATE = 8.0  # seconds until a late answer: longer than the simulated message_timeout
+VERY_LATE = 130.0
 
-# What it may be like for a while, and how often.
-MOODS = {
-    "well": 6,
-    "refuses connections": 2,
-    "does not answer": 1,
-    "says nothing": 1,
-    "greets with 421": 1,
-    "tempfails recipients": 1,
-    "tempfails messages": 1,
-    "takes and hangs up": 2,
-    "takes and answers late": 1,
-    "hangs up in the message": 1,
+
+@dataclass(frozen=True)
+class Act:
+    """What is done instead of the usual. ``take``: the message counts as received, whatever is said then."""
+
+    reply: bytes = b""
+    take: bool = False
+    wait: float = 0.0
+    silent: bool = False
+    hang_up: bool = False
+
+
+def say(reply: str, **acts: Any) -> Act:
+    return Act(reply.encode(), **acts)
+
+
+_TAKEN = "250 2.0.0 Taken"
+_SILENCE = Act(silent=True)
+_HANG_UP = Act(hang_up=True)
+
+# By mood: what happens at a stage (connect, greeting, ehlo, mail, rcpt, data, content, message) instead of the usual.
+MOODS: dict[str, dict[str, Act]] = {
+    "well": {},
+    "refuses connections": {"connect": _HANG_UP},
+    "does not answer": {"connect": _SILENCE},
+    "says nothing": {"greeting": _SILENCE},
+    "greets with 421": {"greeting": say("421 4.3.2 Not now", hang_up=True)},
+    "greets with 554": {"greeting": say("554 5.3.2 No mail here", hang_up=True)},
+    "tempfails EHLO": {"ehlo": say("451 4.3.0 Not now")},
+    "refuses EHLO": {"ehlo": say("550 5.7.1 Go away")},
+    "tempfails senders": {"mail": say("451 4.3.0 Not now")},
+    "closes at MAIL": {"mail": say("421 4.7.0 Not now", hang_up=True)},
+    "refuses senders": {"mail": say("550 5.1.8 Bad sender")},
+    "does not know the sender": {"mail": say("451 4.1.8 Cannot check the sender")},
+    "is silent at MAIL": {"mail": _SILENCE},
+    "tempfails recipients": {"rcpt": say("451 4.3.0 Not now")},
+    "greylists": {"rcpt": say("450 4.7.1 Greylisted")},
+    "has full mailboxes": {"rcpt": say("452 4.2.2 Mailbox full")},
+    "refuses recipients": {"rcpt": say("550 5.1.1 Unknown")},
+    "refuses relaying": {"rcpt": say("550 5.7.1 Relaying denied for your IP")},
+    "wants AUTH": {"rcpt": say("530 5.7.0 Authentication required")},
+    "closes at RCPT": {"rcpt": say("421 4.7.0 Not now", hang_up=True)},
+    "is silent at RCPT": {"rcpt": _SILENCE},
+    "takes one recipient": {},
+    "tempfails DATA": {"data": say("451 4.3.0 Not now")},
+    "hangs up at DATA": {"data": _HANG_UP},
+    "refuses DATA": {"data": say("554 5.7.1 No")},
+    "is silent at DATA": {"data": _SILENCE},
+    "hangs up in the message": {"content": _HANG_UP},
+    "tempfails messages": {"message": say("451 4.3.0 Not now")},
+    "is full": {"message": say("452 4.3.1 No room")},
+    "throttles": {"message": say("451 4.7.500 Server busy")},
+    "closes after messages": {"message": say("421 4.7.0 Not now", hang_up=True)},
+    "refuses messages": {"message": say("554 5.7.1 Spam")},
+    "refuses some messages": {},
+    "serves few": {},
+    "serves one by refusal": {},
+    "is silent at the message": {"message": _SILENCE},
+    "hangs up at the message": {"message": _HANG_UP},
+    "takes and hangs up": {"message": Act(take=True, hang_up=True)},
+    "takes and is silent": {"message": Act(take=True, silent=True)},
+    "takes and answers late": {"message": say(_TAKEN, take=True, wait=LATE)},
+    "takes and answers very late": {"message": say(_TAKEN, take=True, wait=VERY_LATE)},
+    "takes and says nonsense": {"message": say("299 Maybe", take=True)},
+    "refuses late": {"message": say("554 5.7.1 Spam, on second thoughts", wait=LATE)},
+    "tempfails late": {"message": say("451 4.3.0 Not now, at last", wait=LATE)},
+    "takes and closes": {"message": say(_TAKEN, take=True, hang_up=True)},
 }
+# What a while in bad health is often like.
+LIKELY = (
+    "refuses connections",
+    "does not answer",
+    "tempfails messages",
+    "takes and hangs up",
+    "takes and answers late",
+)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Taken:
     """A message that it has. ``confirmed``: our server went on in the session, so it knows."""
 
     ids: frozenset[bytes]  # X-MPContinuity-Id, one per recipient
     recipients: tuple[str, ...]
+    number: int  # of the letter
     content: bytes  # without those lines
-    life: int  # of our machine
-    confirmed: bool = False
+    time: float
+    begun: float  # when MAIL was said
+    life: int  # of our process
+    known: list[float] = field(default_factory=list)  # when it showed that it heard our 250
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A 5xx. ``number`` 0: before the message. ``recipient`` empty: whoever it is."""
+
+    time: float
+    recipient: str
+    number: int
 
 
 class Home:
-    def __init__(self, chance: random.Random) -> None:
+    """The home server of a domain: its hosts have one spool between them."""
+
+    def __init__(self, world: World, domain: str) -> None:
+        self.world = world
+        self.domain = domain
         self.taken: list[Taken] = []
+        self.refusals: list[Refusal] = []
+        self.failures = 0  # replies but 2xx, silences and hang-ups: 0 while it never gave reason for a redirect
+        self.on_taken: Callable[[Taken], None] = lambda taken: None
+
+
+class Host:
+    """One of them."""
+
+    def __init__(self, home: Home, name: str) -> None:
+        self.home = home
+        self.name = name
         self.mood = "well"
-        self.life = 0
-        self.clock = ManualClock()
-        self._chance = chance
+        self.sessions: set[HomeSession] = set()
 
-    def change_mood(self) -> None:
-        self.mood = self._chance.choices(list(MOODS), list(MOODS.values()))[0]
+    def change_mood(self, mood: str) -> None:
+        self.mood = mood
+        if mood == "refuses connections":
+            for session in list(self.sessions):
+                session.transport.abortConnection()
 
-    def accept(self) -> Protocol | None:
-        if self.mood == "refuses connections":
-            raise ConnectionRefusedError
-        return None if self.mood == "does not answer" else HomeSession(self)
+    def accept(self, life: Life) -> Protocol | None:
+        """network.Network.listen."""
+        act = MOODS[self.mood].get("connect")
+        if act is not None or (self.mood == "serves one by refusal" and self.sessions):
+            self.home.failures += 1
+            if act is None or act.hang_up:
+                raise ConnectionRefusedError
+            return None
+        return HomeSession(self, life)
 
 
 class HomeSession(Protocol):
     transport: Any
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, host: Host, life: Life) -> None:
+        self._host = host
+        self._home = host.home
+        self._world = host.home.world
+        self._life = life
         self._buffer = b""
+        self._pieces: list[bytes] | None = None  # of the message that arrives
         self._recipients: list[str] = []
-        self._in_message = False
+        self._begun = 0.0
         self._unconfirmed: Taken | None = None
-        self._stuck = False  # waits before it answers; pipelined commands wait too
+        self._stuck = False  # waits before it answers, or has hung up; pipelined commands wait too
+        self._gone = False
 
     def connectionMade(self) -> None:
-        if self._home.mood == "greets with 421":
-            self._say(b"421 4.3.2 Not now")
-            self.transport.loseConnection()
-        elif self._home.mood != "says nothing":
-            self._say(b"220 home.a.example")
+        self._host.sessions.add(self)
+        if self._host.mood == "serves few" and len(self._host.sessions) > 2:
+            self._do(say("421 4.7.0 Too many connections", hang_up=True))
+        else:
+            self._usual("greeting", b"220 home")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._stuck = True
+        self._stuck = self._gone = True
+        self._host.sessions.discard(self)
 
     def dataReceived(self, data: bytes) -> None:
         self._buffer += data
@@ -88,80 +193,136 @@ class HomeSession(Protocol):
 
     def _turn(self) -> None:
         while not self._stuck:
-            end = b"\r\n.\r\n" if self._in_message else b"\r\n"
-            piece, found, rest = self._buffer.partition(end)
-            if self._in_message and self._home.mood == "hangs up in the message" and len(self._buffer) > 50:
-                self._hang_up()
-            elif found:
-                self._buffer = rest
-                self._message(piece + b"\r\n") if self._in_message else self._command(piece)
-            else:
+            if self._pieces is not None:
+                if not self._content():
+                    return
+                continue
+            line, found, rest = self._buffer.partition(b"\r\n")
+            if not found:
                 return
+            self._buffer = rest
+            self._command(line)
+
+    def _content(self) -> bool:
+        """Whether the message is complete."""
+        assert self._pieces is not None
+        if len(self._buffer) > 50 and "content" in MOODS[self._host.mood]:
+            self._pieces = None
+            self._do(MOODS[self._host.mood]["content"])
+            return False
+        end = 0 if not self._pieces and self._buffer.startswith(b".\r\n") else self._buffer.find(b"\r\n.\r\n")
+        if end < 0:
+            return False
+        stuffed, self._buffer = self._buffer[: end + 2], self._buffer[end + 5 :]
+        self._pieces = None
+        content = stuffed.replace(b"\r\n..", b"\r\n.")
+        self._message(content[1:] if content.startswith(b"..") else content)
+        return True
 
     def _command(self, line: bytes) -> None:
         if self._unconfirmed is not None:
-            self._unconfirmed.confirmed = True
+            self._unconfirmed.known.append(self._world.now)
             self._unconfirmed = None
         verb = line[:4].upper()
-        if verb == b"EHLO":
-            self._say(b"250-home.a.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES")
+        if verb in (b"EHLO", b"HELO"):
+            self._usual("ehlo", b"250-home\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES")
         elif verb == b"MAIL":
             self._recipients = []
-            self._say(b"250 2.1.0 Fine")
+            self._begun = self._world.now
+            self._usual("mail", b"250 2.1.0 Fine")
         elif verb == b"RCPT":
             self._recipient(line)
         elif verb == b"DATA" and self._recipients:
-            self._in_message = True
-            self._say(b"354 Go on")
+            if self._usual("data", b"354 Go on"):
+                self._pieces = []
         elif verb == b"DATA":
-            self._say(b"554 5.5.1 No recipients")
+            self._do(say("554 5.5.1 No recipients"))
         elif verb == b"QUIT":
-            self._say(b"221 2.0.0 Bye")
-            self.transport.loseConnection()
+            self._do(say("221 2.0.0 Bye", hang_up=True))
         else:
-            self._say(b"250 2.0.0 Fine")
+            self._do(say("250 2.0.0 Fine"))
 
     def _recipient(self, line: bytes) -> None:
         match = _PATH.search(line)
         assert match
         address = match[1].decode()
-        if address == UNKNOWN:
-            self._say(b"550 5.1.1 Unknown")
-        elif self._home.mood == "tempfails recipients":
-            self._say(b"451 4.3.0 Not now")
-        else:
+        if address.startswith(NOBODY):
+            self._refuse(say("550 5.1.1 Unknown"), address, 0)
+        elif self._host.mood == "takes one recipient" and self._recipients:
+            self._home.failures += 1
+            self._do(say("452 4.5.3 One at a time"))
+        elif self._usual("rcpt", b"250 2.1.5 Fine", address):
             self._recipients.append(address)
-            self._say(b"250 2.1.5 Fine")
 
-    def _message(self, stuffed: bytes) -> None:
-        self._in_message = False
-        if self._home.mood == "tempfails messages":
-            self._say(b"451 4.3.0 Not now")
-            return
-        content = stuffed[1:] if stuffed.startswith(b".") else stuffed
-        content = content.replace(b"\r\n..", b"\r\n.")
+    def _message(self, content: bytes) -> None:
         match = _IDS.match(content)
-        assert match, content[:80]
-        ids = frozenset(line.split()[1] for line in match[0].splitlines())
-        taken = Taken(ids, tuple(self._recipients), content[match.end() :], self._home.life)
-        self._home.taken.append(taken)
-        if self._home.mood == "takes and hangs up":
-            self._hang_up()
-        elif self._home.mood == "takes and answers late":
-            self._stuck = True
-            self._home.clock.callLater(8.0, self._answer_late)
+        number = _NUMBER.search(content)
+        assert match, content[:300]
+        assert number, content[:300]
+        act = MOODS[self._host.mood].get("message")
+        letter = int(number[1])
+        if self._host.mood == "refuses some messages" and letter % 3 == 0:
+            act = say("554 5.7.1 Not this one")
+        if act is None or act.take:
+            ids = frozenset(line.split()[1] for line in match[0].splitlines())
+            taken = Taken(
+                ids,
+                tuple(self._recipients),
+                letter,
+                content[match.end() :],
+                self._world.now,
+                self._begun,
+                self._life.number,
+            )
+            self._world.note(f"{self._host.name} takes letter {letter} for {', '.join(self._recipients)}", *sorted(ids))
+            self._home.taken.append(taken)
+            self._home.on_taken(taken)
+            if act is None or act.reply == _TAKEN.encode():
+                self._unconfirmed = taken
+        if act is None:
+            self._do(say(_TAKEN))
+        elif act.reply.startswith(b"5"):
+            self._refuse(act, "", letter)
         else:
-            self._unconfirmed = taken
-            self._say(b"250 2.0.0 Taken")
+            self._home.failures += 1
+            self._do(act)
 
-    def _answer_late(self) -> None:
-        self._stuck = False
-        self._say(b"250 2.0.0 Taken, at last")
-        self._turn()
+    # What is said
 
-    def _hang_up(self) -> None:
-        self._stuck = True
-        self.transport.abortConnection()
+    def _usual(self, stage: str, reply: bytes, recipient: str = "") -> bool:
+        """Says that, and returns True, unless the mood has it otherwise."""
+        act = MOODS[self._host.mood].get(stage)
+        if act is None:
+            self.transport.write(reply + b"\r\n")
+            return True
+        if act.reply.startswith(b"5"):
+            self._refuse(act, recipient, 0)
+        else:
+            self._home.failures += 1
+            self._do(act)
+        return False
 
-    def _say(self, line: bytes) -> None:
-        self.transport.write(line + b"\r\n")
+    def _refuse(self, act: Act, recipient: str, number: int) -> None:
+        self._home.failures += 1
+        self._home.refusals.append(Refusal(self._world.now, recipient, number))
+        self._do(act)
+
+    def _do(self, act: Act) -> None:
+        if act.reply and not act.reply.startswith(b"2"):
+            self._world.note(f"{self._host.name} says {act.reply.decode()}")
+        if act.wait:
+            self._stuck = True
+            self._world.later(act.wait, self._world.nobody, self._late, act)
+            return
+        if act.reply:
+            self.transport.write(act.reply + b"\r\n")
+        if act.silent or act.hang_up:
+            self._stuck = True
+        if act.hang_up:
+            self.transport.loseConnection() if act.reply else self.transport.abortConnection()
+
+    def _late(self, act: Act) -> None:
+        if not self._gone:
+            self._stuck = False
+            self._do(Act(act.reply, hang_up=act.hang_up))
+            self._turn()

@@ -21,6 +21,8 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from tests.simulation.machine import Machine
+from tests.simulation.play import Result
+from tests.simulation.world import World
 
 T = TypeVar("T")
 
@@ -35,14 +37,15 @@ _NOTED = Statement("SELECT key FROM meta")
 class Keeping:
     """One run: several lives of a machine, and after each the promises made so far are checked."""
 
-    def __init__(self, seed: int, **bugs: bool) -> None:
-        self._machine = Machine(seed, **bugs)
-        self._chance = self._machine.chance
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._world = World(seed)
+        self._machine = Machine(self._world)
+        self._chance = self._world.chance("keeping")
         self._promised: dict[int, bytes] = {}  # what was answered with 250, by message id
         self.faults: list[str] = []
 
-    def run(self) -> list[str]:
-        """What was found wrong."""
+    def run(self) -> Result:
         for _ in range(LIVES):
             store = self._machine.boot()
             self._audit(store)
@@ -50,11 +53,13 @@ class Keeping:
                 self._machine.disk.fail_after(self._chance.randint(1, 200))
                 for _ in range(SESSIONS):
                     self._send(store)
-                self._machine.run(0.5)
-            self._machine.switch_off()
+                until = self._world.now + 0.5
+                while self._machine.on and self._world.step(until):
+                    pass
+            self._machine.switch_off(power=True)
             if self.faults:
                 break
-        return self.faults
+        return Result(self._seed, self.faults, self._world.now, self._world.fingerprint())
 
     def _send(self, store: Store) -> None:
         """One message after the other, as SMTP clients do, until power fails."""
@@ -72,7 +77,7 @@ class Keeping:
             answer = store.bodies.keep(draft, head).addCallback(partial(self._hand_to_home, store))
 
         def answered(_: None) -> None:
-            if not self._machine.disk.off:
+            if self._machine.on:
                 self._promised[head.id] = content
                 self._send(store)
 
@@ -107,14 +112,7 @@ class Keeping:
             self.faults.append(f"message {identifier.show(message)} was answered and is lost")
 
     def _await(self, awaitable: Awaitable[T]) -> T:
-        results: list[T] = []
-        Deferred.fromCoroutine(_of(awaitable)).addCallback(results.append)
-        self._machine.run(60, lambda: bool(results))
-        return results[0]
-
-
-async def _of(awaitable: Awaitable[T]) -> T:
-    return await awaitable
+        return self._machine.wait(awaitable, 60)
 
 
 def _index(tx: Transaction, body: Body) -> None:

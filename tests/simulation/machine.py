@@ -1,25 +1,31 @@
-"""A machine in simulated time: its disk, its clock, and the store of the process that runs on it."""
+"""The machine: its disk, its clock, and the store of the process that runs on it."""
 
 from __future__ import annotations
 
 import functools
-import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
 
 from mpcontinuity.model import settings
 from mpcontinuity.store.bodies.draft import Room
 from mpcontinuity.store.runner import Inline
 from mpcontinuity.store.sqlite import DATABASE
 from mpcontinuity.store.store import Store, open_store
-from tests.fakes.clock import ManualClock, SeededRandomness
+from mpcontinuity.store.transaction import Transaction
+from tests.fakes.clock import SeededRandomness
 from tests.fakes.stores import empty_database
 from tests.simulation.disk import Mounted, SimulatedDisk
 from tests.simulation.vfs import SimulatedDriver
+from tests.simulation.world import Life, ProcessTime, Wall, World
+
+T = TypeVar("T")
 
 FOLDER = Path("/data")
+ROOM = Room(spool=64 << 20, floor=1 << 16)
 
 
 @functools.cache
@@ -30,70 +36,97 @@ def _empty() -> bytes:
 class Reactor:
     """``callFromThread`` in simulated time: in order, a moment later."""
 
-    def __init__(self, clock: ManualClock, chance: random.Random) -> None:
-        self._clock = clock
-        self._chance = chance
+    def __init__(self, world: World, life: Life) -> None:
+        self._world = world
+        self._life = life
+        self._chance = world.chance("threads", life.number)
         self._calls: deque[Callable[[], Any]] = deque()
 
     def call(self, function: Callable[..., Any], *args: Any) -> None:
         self._calls.append(functools.partial(function, *args))
-        self._clock.callLater(self._chance.random() * 0.001, self._run)
+        self._world.later(self._chance.random() * 0.001, self._life, self._run)
 
     def _run(self) -> None:
         self._calls.popleft()()
 
 
 class Machine:
-    """Booted, used, and switched off in the middle of an operation; then booted again."""
+    """Booted, used, killed or switched off in the middle of an operation; then booted again."""
 
-    def __init__(self, seed: int, *, lying_sync: bool = False, durable_commits: bool = True) -> None:
-        self.chance = random.Random(seed)
-        self.clock = ManualClock()
-        self.disk = SimulatedDisk(self.chance, lies=lying_sync)
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.disk = SimulatedDisk(world)
         self.disk.put(str(FOLDER / DATABASE), _empty())
-        self._durable_commits = durable_commits
+        self.wall = Wall()
+        self.life = self.disk.life
+        self.time = ProcessTime(world, self.life, self.wall)
         self._driver: SimulatedDriver | None = None
-        self.boots = 0
+        self.lives = 0
+
+    @property
+    def on(self) -> bool:
+        return not self.life.dead
 
     def boot(self) -> Store:
-        """A new process opens the store."""
-        self.boots += 1
-        name = str(FOLDER / DATABASE)
-        clock, chance = self.clock, self.chance
-        self._driver = SimulatedDriver(self.disk, name, chance, durable=self._durable_commits)
+        """A new process opens the store. Raises what that raises, PowerFailure among it."""
+        world = self.world
+        chance = world.chance("process", self.life.number)
+        self._driver = SimulatedDriver(self.disk, str(FOLDER / DATABASE), chance)
+        threads = world.chance("workers", self.life.number)
         return open_store(
             FOLDER,
             settings.Store(),
-            clock=clock,
+            clock=self.time,
             randomness=SeededRandomness(chance.getrandbits(32)),
-            runner=Inline(lambda call: clock.callLater(chance.random() * 0.002, call)),
+            runner=Inline(lambda call: world.later(threads.random() * 0.002, self.life, call)),
             disk=Mounted(self.disk),
             driver=self._driver,
-            room=Room(),
-            reactor_call=Reactor(clock, chance).call,
+            room=ROOM,
+            reactor_call=Reactor(world, self.life).call,
         )
 
-    def run(self, seconds: float, done: Callable[[], bool] = lambda: False) -> bool:
-        """Lets time pass, from event to event, until something is done. False: the power failed."""
-        end = self.clock.seconds() + seconds
-        while not self.disk.off and not done():
-            calls = self.clock.calls
-            if not calls or calls[0].getTime() > end:
-                self.clock.advance(end - self.clock.seconds())
-                break
-            self.clock.advance(max(calls[0].getTime() - self.clock.seconds(), 0))
-        return not self.disk.off
-
-    def switch_off(self) -> None:
-        """Everything in memory is gone, and the disk keeps what it kept."""
-        self.disk.off = True
+    def switch_off(self, *, power: bool) -> None:
+        """Everything in memory is gone; where ``power`` failed too, the disk keeps what it kept."""
+        self.life.dead = True
         if self._driver is not None:
             self._driver.abandon()
             self._driver = None
-        # What is left of the dead process holds the old clock, which stands still for ever.
-        self.clock = self.clock.successor()
-        self.disk.restart()
+        self.lives += 1
+        self.life = Life(self.lives)
+        self.time = ProcessTime(self.world, self.life, self.wall)
+        if power:
+            self.disk.restart(self.world.chance("power", self.lives), self.life)
+        else:
+            self.disk.hand_over(self.life)
+
+    def look(self, work: Callable[[Transaction], T]) -> T:
+        """What an auditor reads between two turns: the same in every way as what is committed."""
+        assert self._driver is not None
+        return self._driver.look(work, self.time.now())
+
+    def changes(self) -> int:
+        """Rows changed since the process began; a process's first is not another's."""
+        assert self._driver is not None
+        return self._driver.changes() + (self.lives << 32)
 
     def check_database(self) -> list[str]:
         assert self._driver is not None
         return self._driver.check()
+
+    def wait(self, awaitable: Awaitable[T], seconds: float) -> T:
+        """Lets time pass until it has come to something. Raises what it failed with, or TimeoutError."""
+        results: list[T] = []
+        failures: list[Any] = []
+        Deferred.fromCoroutine(_of(awaitable)).addCallbacks(results.append, failures.append)
+        until = self.world.now + seconds
+        while not results and not failures and self.on and self.world.step(until):
+            pass
+        if failures:
+            failures[0].raiseException()
+        if not results:
+            raise TimeoutError
+        return results[0]
+
+
+async def _of(awaitable: Awaitable[T]) -> T:
+    return await awaitable

@@ -1,9 +1,15 @@
-"""A network in simulated time: connections in memory that delay, split and cut what they carry."""
+"""A network in simulated time: connections in memory that delay, split, cut, and swallow what they carry.
+
+Within a connection bytes arrive in order; between connections nothing is ordered. A connection may be cut, or fall
+silent, at any byte of either direction.
+"""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -14,149 +20,275 @@ from twisted.internet.interfaces import IProtocolFactory, ITransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.fakes.clock import ManualClock
+from tests.simulation.world import Life, World
 
-LATENCY = 0.05  # seconds, at most
+BUFFER = 65_536  # octets under way before the sender is asked to pause
+UNNOTICED = 900.0  # seconds after which even who says nothing notices that the other end is gone (keepalive)
+
+_HOST = IPv4Address("TCP", "192.0.2.25", 25)
+
+
+@dataclass
+class Weather:
+    """``cut`` and ``hush``: the chance of a connection to be cut, or to fall silent; ``latency``: seconds at most."""
+
+    cut: float = 0.0
+    hush: float = 0.0
+    latency: float = 0.02
 
 
 @implementer(ITransport)
 class End:
     """One end of a connection, with what our protocols use of a Twisted transport."""
 
-    def __init__(self, network: Network, host: str, peer: str) -> None:
+    def __init__(self, link: Link, life: Life, peer: IPv4Address) -> None:
         self.protocol: Any = None
         self.other: End
+        self.life = life
         self.disconnecting = False
-        self._network = network
-        self._host = host
+        self.link = link
+        self._world = link.world
         self._peer = peer
         self._arrived: list[bytes] = []
-        self._paused = False
+        self._reading = True
         self._due = 0.0  # when the last of what was sent to it arrives: nothing overtakes
         self._lost: Exception | None = None  # arrived, but not yet told to a protocol that reads nothing
         self._gone = False
+        self._producer: Any = None
+        self._unread = 0  # octets that were sent from here and not yet read there
+        self._clogged = False
 
     def write(self, data: bytes) -> None:
-        if self.disconnecting or self._gone or not data:
+        if self.disconnecting or self._gone or self.life.dead or not data:
             return
-        cut = self._network.chance.randint(0, len(data))
-        for piece in (data[:cut], data[cut:]):
-            if piece:
-                self.other._later(self.other._receive, piece)
+        data = bytes(data)
+        chance = self.link.chance
+        self._unread += len(data)
+        if self._producer is not None and self._unread > BUFFER and not self._clogged:
+            self._clogged = True
+            self._producer.pauseProducing()
+        if len(data) > 1 and chance.random() < 0.25:
+            cut = chance.randrange(1, len(data))
+            self.other.expect(self.other.receive, data[:cut])
+            data = data[cut:]
+        self.other.expect(self.other.receive, data)
 
     def writeSequence(self, pieces: list[bytes]) -> None:
         self.write(b"".join(pieces))
 
     def loseConnection(self, reason: object = None) -> None:
         """What was written still arrives."""
-        if not self.disconnecting:
+        if not self.disconnecting and not self.life.dead:
             self.disconnecting = True
-            self.other._later(self.other._end, ConnectionDone())
-            self._later(self._end, ConnectionDone())
+            self.other.expect(self.other.end, ConnectionDone())
+            self.expect(self.end, ConnectionDone())
 
     def abortConnection(self) -> None:
+        """What was written may still arrive, or not."""
+        if self.life.dead or self._gone:
+            return
+        if not self.disconnecting and self.link.chance.random() < 0.5:
+            self.other._due = 0.0
+            self.other.expect(self.other.end, ConnectionLost())
+        else:
+            self.other.expect(self.other.end, ConnectionLost())
         self.disconnecting = True
-        self.other._later(self.other._end, ConnectionLost())
-        self._later(self._end, ConnectionAborted())
-
-    def cut(self) -> None:
-        """The network fails: neither end is told what the other has got."""
-        for end in (self, self.other):
-            end.disconnecting = True
-            end._arrived.clear()
-            end._later(end._end, ConnectionLost())
+        self.expect(self.end, ConnectionAborted())
 
     def pauseProducing(self) -> None:
-        self._paused = True
+        self._reading = False
 
     def resumeProducing(self) -> None:
-        self._paused = False
-        self._later(self._deliver)
+        if not self._reading and not self.life.dead:
+            self._reading = True
+            self._world.later(0.0, self.life, self._deliver)
+
+    def stopProducing(self) -> None:
+        self.loseConnection()
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
-        """Its buffer is never full."""
+        self._producer = producer
 
     def unregisterProducer(self) -> None:
-        pass
+        self._producer = None
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         pass
 
     def getPeer(self) -> IPv4Address:
-        return IPv4Address("TCP", self._peer, 25)
+        return self._peer
 
     def getHost(self) -> IPv4Address:
-        return IPv4Address("TCP", self._host, 25)
+        return _HOST
 
-    def _later(self, call: Callable[..., None], *args: Any) -> None:
-        clock = self._network.clock
-        self._due = max(self._due, clock.seconds() + self._network.chance.random() * LATENCY)
-        clock.callLater(self._due - clock.seconds(), call, *args)
+    def expect(self, call: Callable[..., None], *args: Any) -> None:
+        """It arrives here, behind all that is under way."""
+        world = self._world
+        due = max(self._due, world.now + self.link.chance.random() * self.link.latency)
+        self._due = due
+        world.later(due - world.now, self.life, call, *args)
 
-    def _receive(self, data: bytes) -> None:
-        self._arrived.append(data)
-        self._deliver()
+    def receive(self, data: bytes) -> None:
+        if self._gone or self.link.silent:
+            return
+        data = self.link.passes(self, data)
+        self._world.detail(self.link.name, len(data), data[:64])
+        if data:
+            self._arrived.append(data)
+            self._deliver()
 
     def _deliver(self) -> None:
-        while self._arrived and not self._paused and not self._gone:
-            self.protocol.dataReceived(self._arrived.pop(0))
+        while self._arrived and self._reading and not self._gone:
+            data = self._arrived.pop(0)
+            self.other.was_read(len(data))
+            self.protocol.dataReceived(data)
         if self._lost is not None and not self._arrived:
-            self._end(self._lost)
+            self.end(self._lost)
 
-    def _end(self, error: Exception) -> None:
-        if self._arrived and self._paused and not self.disconnecting:
+    def was_read(self, octets: int) -> None:
+        self._unread -= octets
+        if self._clogged and self._unread <= BUFFER // 2 and not self.life.dead and not self._gone:
+            self._clogged = False
+            self._world.later(0.0, self.life, self._unclog)
+
+    def _unclog(self) -> None:
+        if self._producer is not None and not self._gone:
+            self._producer.resumeProducing()
+
+    def end(self, error: Exception) -> None:
+        if self._arrived and not self._reading and not self.disconnecting:
             self._lost = error  # the end of a stream is behind all that was sent
         elif not self._gone:
             self._gone = True
             self.protocol.connectionLost(_failure(error))
+
+    def vanish(self) -> None:
+        """The other end's machine is off: some hear of it soon, some when they next look."""
+        chance = self.link.chance
+        delay = chance.random() * 2 if chance.random() < 0.5 else UNNOTICED
+        self._world.later(delay, self.life, self.end, ConnectionLost())
 
 
 _failure: Callable[[Exception], Failure] = Failure  # Twisted has no types for it
 _connect_timeout: Callable[[], Exception] = ConnectTimeout
 
 
+class Link:
+    """A connection. ``fails_at``: after how many octets in the direction ``towards``, or None."""
+
+    def __init__(self, world: World, name: str, weather: Weather) -> None:
+        self.world = world
+        self.name = name
+        self.chance = world.chance("link", name)
+        self.latency = weather.latency
+        self.silent = False
+        self.ends: tuple[End, End]
+        self._carried = {True: 0, False: 0}
+        fate = self.chance.random()
+        self._fails = "cut" if fate < weather.cut else "hush" if fate < weather.cut + weather.hush else ""
+        self._towards = self.chance.random() < 0.5
+        self._after = _octets(self.chance)
+
+    def passes(self, end: End, data: bytes) -> bytes:
+        """What of it arrives; the connection may fail at this very byte."""
+        if not self._fails or (end is self.ends[0]) is not self._towards:
+            return data
+        carried = self._carried[self._towards] + len(data)
+        self._carried[self._towards] = carried
+        if carried < self._after:
+            return data
+        data = data[: len(data) - (carried - self._after)]
+        self.world.note(f"{self.name}: {self._fails}")
+        if self._fails == "cut":
+            self.world.later(0.0, self.world.nobody, self.cut)
+        else:
+            self.silent = True
+            for each in self.ends:
+                self.world.later(UNNOTICED, each.life, each.end, ConnectionLost())
+        self._fails = ""
+        return data
+
+    def cut(self) -> None:
+        """Neither end is told what the other has got."""
+        self.silent = True
+        for end in self.ends:
+            end.disconnecting = True
+            end._arrived.clear()
+            end.expect(end.end, ConnectionLost())
+
+
+def _octets(chance: random.Random) -> int:
+    """Where a connection fails: most say little, so every size is as likely as any other."""
+    return int(1.5 ** (chance.random() * 26))
+
+
 class Network:
-    """Hosts that listen, by name. ``cuts``: the chance that a connection is cut at some moment."""
+    """Hosts that listen, by name."""
 
-    def __init__(self, clock: ManualClock, chance: random.Random, *, cuts: float = 0.05) -> None:
-        self.clock = clock
-        self.chance = chance
-        self._cuts = cuts
-        self._hosts: dict[str, Callable[[], Any]] = {}
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.weather = Weather()
+        self.links: list[Link] = []
+        self._hosts: dict[str, Callable[[Life], Any]] = {}
+        self._counts: Counter[str] = Counter()
 
-    def listen(self, host: str, accept: Callable[[], Any]) -> None:
-        """``accept`` gives a protocol, None (nobody answers), or raises ConnectionRefusedError."""
+    def listen(self, host: str, accept: Callable[[Life], Any]) -> None:
+        """``accept`` is told who connects. It gives a protocol, None (nobody answers), or raises
+        ConnectionRefusedError."""
         self._hosts[host] = accept
 
-    def calm(self) -> None:
-        """No more cuts."""
-        self._cuts = 0
+    def connector(self, life: Life) -> Callable[[str, int, IProtocolFactory, float], Deferred[Any]]:
+        """outbound.network.Connector of a process."""
 
-    def connect(self, host: str, port: int, factory: IProtocolFactory, timeout: float) -> Deferred[Any]:
-        """outbound.network.Connector."""
-        connected: Deferred[Any] = Deferred()
-        self.clock.callLater(self.chance.random() * LATENCY, self._connect, connected, host, factory, timeout)
-        return connected
+        def connect(host: str, port: int, factory: IProtocolFactory, timeout: float) -> Deferred[Any]:
+            connected: Deferred[Any] = Deferred()
+            delay = self.weather.latency * 0.5
+            self.world.later(delay, life, self._connect, life, connected, host, factory, timeout)
+            return connected
 
-    def _connect(self, connected: Deferred[Any], host: str, factory: Any, timeout: float) -> None:
+        return connect
+
+    def _connect(self, life: Life, connected: Deferred[Any], host: str, factory: Any, timeout: float) -> None:
         try:
-            server = self._hosts[host]()
+            server = self._hosts[host](life)
         except ConnectionRefusedError as error:
             connected.errback(error)
             return
         if server is None:
-            self.clock.callLater(timeout, connected.errback, _connect_timeout())
+            self.world.later(timeout, life, connected.errback, _connect_timeout())
             return
-        client = factory.buildProtocol(IPv4Address("TCP", "192.0.2.25", 25))
-        self.join(client, server)
+        client = factory.buildProtocol(_HOST)
+        self.join(host, client, life, server, self.world.nobody)
         connected.callback(client)
 
-    def join(self, client: Any, server: Any, *, address: str = "192.0.2.1") -> None:
-        """A connection between two protocols; ``address`` is the client's."""
-        near, far = End(self, address, "192.0.2.25"), End(self, "192.0.2.25", address)
+    def join(self, name: str, client: Any, client_life: Life, server: Any, server_life: Life, peer: str = "") -> Link:
+        """A connection between two protocols; ``peer`` is the client's address."""
+        self._counts[name] += 1
+        link = Link(self.world, f"{name}#{self._counts[name]}", self.weather)
+        address = IPv4Address("TCP", peer or "192.0.2.1", 25)
+        near, far = End(link, client_life, _HOST), End(link, server_life, address)
         near.other, far.other = far, near
         near.protocol, far.protocol = client, server
-        if self.chance.random() < self._cuts:
-            self.clock.callLater(self.chance.random() * 5, near.cut)
+        link.ends = (near, far)
+        self.links = [each for each in self.links if not all(end._gone for end in each.ends)]
+        self.links.append(link)
         server.makeConnection(far)
         client.makeConnection(near)
+        return link
+
+    def dies(self, life: Life) -> None:
+        """The process is gone, and with it its ends of all connections."""
+        for link in self.links:
+            near, far = link.ends
+            for end, other in ((near, far), (far, near)):
+                if end.life is life and other.life is not life:
+                    other.vanish()
+        self.links = [link for link in self.links if all(end.life is not life for end in link.ends)]
+
+    def calm(self) -> None:
+        """No more failures; connections that are silent are cut."""
+        self.weather = Weather()
+        for link in self.links:
+            if link.silent:
+                link.cut()
+            link._fails = ""

@@ -6,35 +6,46 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import random
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import apsw
 
 from mpcontinuity.store.driver import Connection, Cursor
 from mpcontinuity.store.sqlite import translate
-from tests.simulation.disk import PowerFailure, SimulatedDisk, SimulatedFile
+from mpcontinuity.store.transaction import Transaction
+from tests.simulation.disk import SimulatedDisk, SimulatedFile
 
+T = TypeVar("T")
+
+_NO_IDENTIFIERS: Any = None  # who only looks needs none
 _numbers = itertools.count()
 
 
 class _File(apsw.VFSFile):
     def __init__(self, disk: SimulatedDisk, name: str) -> None:
-        self._file = SimulatedFile(disk, disk.inode(name, create=True))
+        self._disk = disk
+        self._unnamed = "" if disk.exists(name) else name.rpartition("/")[0]  # the folder that does not know it yet
+        self._file = SimulatedFile(disk, _io(disk.inode, name, create=True))
 
     def xRead(self, amount: int, offset: int) -> bytes:
         return bytes(_io(self._file.read, amount, offset))
 
     def xWrite(self, data: bytes, offset: int) -> None:
-        _io(self._file.write, bytes(data), offset)
+        _io(self._file.write, data, offset)
 
     def xTruncate(self, newsize: int) -> None:
         _io(self._file.truncate, newsize)
 
     def xSync(self, flags: int) -> None:
+        """As SQLite's own VFS for Unix, the first of a new file makes its name durable too."""
         _io(self._file.sync)
+        if self._unnamed:
+            _io(self._disk.sync_names, self._unnamed)
+            self._unnamed = ""
 
     def xFileSize(self) -> int:
         return int(_io(self._file.size))
@@ -77,7 +88,7 @@ class _Vfs(apsw.VFS):
             raise apsw.IOError
         _io(self._disk.remove, filename)
         if syncdir:
-            _io(self._disk.sync_names)
+            _io(self._disk.sync_names, filename.rpartition("/")[0])
 
     def xAccess(self, pathname: str, flags: int) -> bool:
         return self._disk.exists(pathname)
@@ -89,11 +100,12 @@ class _Vfs(apsw.VFS):
         return self._chance.randbytes(numbytes)
 
 
-def _io(call: Any, *args: Any) -> Any:
+def _io(call: Any, *args: Any, **kw: Any) -> Any:
     try:
-        return call(*args)
-    except PowerFailure as error:
-        raise apsw.IOError(str(error)) from error
+        return call(*args, **kw)
+    except OSError as error:
+        failed = apsw.FullError if error.errno == errno.ENOSPC else apsw.IOError
+        raise failed(str(error)) from error
 
 
 class _Cursor:
@@ -135,24 +147,24 @@ class _Connection:
 
 
 class SimulatedDriver:
-    """The database ``name`` on the simulated disk. ``durable=False`` plants a bug: commits that are not synced."""
+    """The database ``name`` on the simulated disk."""
 
     dialect = "sqlite"
     errors: tuple[type[Exception], ...] = (apsw.Error,)
     shared = True
+    synchronous = "FULL"
 
-    def __init__(self, disk: SimulatedDisk, name: str, chance: random.Random, *, durable: bool = True) -> None:
+    def __init__(self, disk: SimulatedDisk, name: str, chance: random.Random) -> None:
         self._name = name
-        self._durable = durable
         self._vfs = _Vfs(f"simulated-{next(_numbers)}", disk, chance)
         self._opened: apsw.Connection | None = None
 
     def connect(self, *, writes: bool) -> Connection:
         assert self._opened is None, "one connection, shared by all"
-        self._opened = apsw.Connection(self._name, vfs=self._vfs.name)
+        self._opened = apsw.Connection(self._name, vfs=self._vfs.name, statementcachesize=512)
         for pragma in (
             "locking_mode = EXCLUSIVE",
-            f"synchronous = {'FULL' if self._durable else 'OFF'}",
+            f"synchronous = {self.synchronous}",
             "foreign_keys = ON",
             "wal_autocheckpoint = 0",
             "temp_store = MEMORY",
@@ -162,6 +174,17 @@ class SimulatedDriver:
 
     def translate(self, error: Exception) -> Exception:
         return translate(error)
+
+    def look(self, work: Callable[[Transaction], T], now: int) -> T:
+        """Read between two turns, when no transaction is open."""
+        assert self._opened is not None
+        assert not self._opened.in_transaction
+        return work(Transaction(self, _Cursor(self._opened), now, _NO_IDENTIFIERS))
+
+    def changes(self) -> int:
+        """Rows changed since it was opened."""
+        assert self._opened is not None
+        return self._opened.total_changes()
 
     def check(self) -> list[str]:
         """What SQLite itself finds wrong."""

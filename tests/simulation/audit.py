@@ -1,0 +1,397 @@
+"""What must be true, whatever happens: looked at all along, after every start, and at the end.
+
+The auditor reads the database between two turns, and compares it with what the mail servers, the home servers and the
+users know. docs/simulation.md lists the invariants.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mpcontinuity.accounts import domains
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Corrupt
+from mpcontinuity.model.identifier import parse, show
+from mpcontinuity.model.owed import DELETED, EXPIRED, FAILED, OPEN, OUTCOMES, RELEASED
+from mpcontinuity.queue import ledger
+from mpcontinuity.queue.owed import LEASE
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+from tests.simulation.home import Taken
+from tests.simulation.memory import left_over, unbounded
+from tests.simulation.reader import Owner
+from tests.simulation.sender import Attempt, Letter
+
+if TYPE_CHECKING:
+    from tests.simulation.play import Play
+
+_OWED = Statement(
+    """SELECT owed.id, owed.domain, owed.account, account.address, account.status, owed.recipient, owed.state,
+        owed.message_id, owed.body, tracking.outcome
+    FROM owed LEFT JOIN account ON account.id = owed.account LEFT JOIN tracking ON tracking.owed = owed.id"""
+)
+_MAILBOXES = Statement(
+    """SELECT mailbox.id, account.address, mailbox.name, uidvalidity, uidnext, modseq, messages, unseen, octets, deleted
+    FROM mailbox JOIN account ON account.id = mailbox.account"""
+)
+_ENTRIES = Statement(
+    """SELECT entry.id, entry.body, flags, entry.modseq, size, body.origin FROM entry JOIN body ON body.id = entry.body
+    ORDER BY entry.id"""
+)
+_ARCHIVE = Statement("SELECT body, message_id, recipients FROM archive")
+_NAMED = Statement("SELECT body, message_id FROM archive UNION SELECT body, message_id FROM owed")
+_BODIES = Statement('SELECT id, pack, "offset", length, prefix, crc FROM body')
+_TRACKING = Statement("SELECT message_id, recipient, status, outcome, code, owed FROM tracking")
+
+STALE = 60.0  # seconds that a message may be under way to home since it was claimed
+NOTICED = 30.0  # seconds from a client's end to that of what was done for it
+
+
+class Audit:
+    def __init__(self, play: Play) -> None:
+        self._play = play
+        self._takes: dict[tuple[int, str], list[Taken]] = {}  # by letter and recipient, in order
+        self._last: dict[bytes, list[Taken]] = {}  # by id
+        self._releasing: set[int] = set()
+        self._bodies: dict[int, int] = {}  # entry: body
+        self._high: dict[int, tuple[int, int, int]] = {}  # mailbox: uidvalidity, uidnext, modseq
+        self._numbers: dict[int, int] = {}  # body: letter
+        self._changes = -1
+        self._owner_of = {user: user for user in play.owners}
+        for plan in play.story.domains:
+            self._owner_of.update({alias: user for user, alias in plan.aliases})
+        self._shared: dict[str, set[str]] = {}  # address: users to whom an administrator may have given it
+        self._unsure: set[str] = set()  # addresses that may be unregistered now and then
+        self._relays: set[str] = set()  # domains that may be plain relays now and then
+        self._read_story()
+
+    def _read_story(self) -> None:
+        for plan in self._play.story.domains:
+            self._unsure.update(plan.strangers)
+            if dict(plan.settings).get("continuity") == "off":
+                self._relays.add(plan.name)
+        for event in self._play.story.events:
+            if event.what != "admin":
+                continue
+            operation, arguments = event.how[0], dict(event.how[1])
+            if operation in ("user deactivate", "user remove"):
+                self._unsure.add(arguments["address"])
+            elif operation == "user alias add":
+                self._shared.setdefault(arguments["alias"], set()).add(arguments["address"])
+            elif arguments.get("settings", {}).get("continuity") == "off":
+                self._relays.add(event.who)
+
+    # What others tell
+
+    def releasing(self, shown: str) -> None:
+        """An administrator wants this owed row released."""
+        self._releasing.add(parse(shown))
+
+    def taken(self, taken: Taken) -> None:
+        """A home server has a message."""
+        play = self._play
+        letter = play.letters.get(taken.number)
+        if letter is None:
+            play.fault(f"home got letter {taken.number}, which nobody sent")
+            return
+        head, found, rest = taken.content.partition(letter.content)
+        if not found or rest or not head.startswith(b"Received: from ") or head.count(b"Received: ") != 1:
+            play.fault(f"letter {letter.number} reached home changed: {taken.content[:400]!r}")
+        if not set(taken.recipients) <= set(letter.recipients):
+            play.fault(f"letter {letter.number} reached {taken.recipients}, whom it is not for")
+        for shown in taken.ids:
+            for before in self._last.get(shown, ()):
+                self._judge_repeat(letter, before, taken)
+            self._last.setdefault(shown, []).append(taken)
+        for recipient in taken.recipients:
+            self._judge_deleted(letter, recipient, taken)
+            takes = self._takes.setdefault((letter.number, recipient), [])
+            takes.append(taken)
+            groups = _unrelated(takes)
+            if groups > 1 + self._excusable(letter, recipient):
+                play.fault(f"letter {letter.number} reached {recipient} {groups} times with different ids")
+
+    def _judge_repeat(self, letter: Letter, before: Taken, taken: Taken) -> None:
+        """Who heard home's 250 sends no more, unless the clock took the lease away meanwhile."""
+        jumped = any(
+            before.begun - 1 <= at <= taken.time and seconds * SECOND > LEASE / 2
+            for at, seconds in self._play.deaths.jumps
+        )
+        if before.life == taken.life and before.known and before.known[0] < taken.begun and not jumped:
+            self._play.fault(f"letter {letter.number} was sent again although home's 250 was heard")
+
+    def _judge_deleted(self, letter: Letter, recipient: str, taken: Taken) -> None:
+        owner = self._play.owners.get(self._owner(recipient))
+        if owner is None or letter.number in owner.copied or letter.number in owner.moving:
+            return
+        deleted = owner.deleted.get(letter.number)
+        again = len([each for each in letter.attempts if each.sent]) > 1 or len(letter.recipients) > 1
+        if deleted is not None and taken.begun > deleted + STALE and not again:
+            self._play.fault(f"letter {letter.number} was sent home although {owner.address} had deleted it")
+
+    def shown(self, owner: Owner, number: int, content: bytes) -> None:
+        """A user's client fetched a message."""
+        play = self._play
+        if number == 0:
+            if b"a draft of " + owner.address.encode() not in content:
+                play.fault(f"{owner.address} sees what is none of their drafts: {content[:200]!r}")
+            return
+        letter = play.letters[number]
+        if not content.endswith(b"\r\n" + letter.content):
+            play.fault(f"{owner.address} sees letter {number} changed: {content[:400]!r}")
+        if not self._is_for(letter, owner.address):
+            play.fault(f"{owner.address} sees letter {number}, which is for {letter.recipients}")
+
+    def _owner(self, recipient: str) -> str:
+        if recipient in self._owner_of:
+            return self._owner_of[recipient]
+        local, _, domain = recipient.partition("@")
+        untagged = f"{local.partition('+')[0]}@{domain}"
+        return self._owner_of.get(untagged, untagged)
+
+    def _is_for(self, letter: Letter, address: str) -> bool:
+        return any(
+            self._owner(recipient) == address or address in self._shared.get(recipient, ())
+            for recipient in letter.recipients
+        )
+
+    def _excusable(self, letter: Letter, recipient: str) -> int:
+        """Attempts after which nobody could know that home had the message: each may have made one copy."""
+        return sum(self._excuses(letter, attempt) for attempt in letter.attempts)
+
+    def _excuses(self, letter: Letter, attempt: Attempt) -> bool:
+        play = self._play
+        if not attempt.sent or attempt.code == 250:
+            return False
+        if attempt.code:  # told to try again, perhaps in doubt
+            return True
+        ended = (attempt.ended or play.world.now) + NOTICED
+        died = play.deaths.of.get(attempt.life)
+        if died is not None and died <= ended:
+            return True
+        if play.deaths.full_between(attempt.begun, ended):
+            return True
+        # A relay answers doubt with 451, which the client perhaps did not read.
+        return any(
+            self._owner(each) in self._unsure
+            or self._owner(each) not in play.owners
+            or each.partition("@")[2] in self._relays
+            for each in letter.recipients
+        )
+
+    # What the database says
+
+    def look(self) -> None:
+        """All that must hold at every moment."""
+        play = self._play
+        if fault := unbounded(play):
+            play.fault(fault)
+        play.machine.look(self._look)
+
+    def _look(self, tx: Transaction) -> None:
+        changes = self._play.machine.changes()
+        if changes == self._changes:
+            return
+        self._changes = changes
+        for domain in domains.listing(tx):
+            for line in ledger.report(tx, domain.id):
+                if not line.adds_up:
+                    self._play.fault(f"the ledger of {domain.name} does not add up: {line}")
+        self._numbers.update({body: _letter(shown) for body, shown in tx.all(_NAMED)})
+        entries = tx.all(_ENTRIES)
+        mailboxes = {row[0]: row[1:] for row in tx.all(_MAILBOXES)}
+        self._look_at_mailboxes(mailboxes, entries)
+        self._look_at_owed(tx.all(_OWED), mailboxes, entries)
+
+    def _look_at_mailboxes(self, mailboxes: dict[int, Any], entries: list[Any]) -> None:
+        fault = self._play.fault
+        counts: dict[int, list[int]] = {mailbox: [0, 0, 0, 0] for mailbox in mailboxes}
+        inboxes: Counter[tuple[int, str]] = Counter()
+        for entry, body, flags, modseq, size, origin in entries:
+            mailbox, uid = entry >> 32, entry & 0xFFFFFFFF
+            address, name, _, uidnext, highest = mailboxes[mailbox][:5]
+            count = counts[mailbox]
+            count[0] += 1
+            count[1] += not flags & 1
+            count[2] += size
+            count[3] += bool(flags & 8)
+            if uid >= uidnext or modseq > highest:
+                fault(f"{name} of {address}: UID {uid}, modseq {modseq} beyond {uidnext}, {highest}")
+            known = self._bodies.get(entry)
+            if known is None:
+                self._bodies[entry] = body
+                if mailbox in self._high and uid < self._high[mailbox][1]:
+                    fault(f"{name} of {address}: UID {uid} appeared although UIDNEXT was {self._high[mailbox][1]}")
+                number = self._numbers.get(body)
+                if number and not self._is_for(self._play.letters[number], address):
+                    fault(f"letter {number} is in {name} of {address}")
+            elif known != body:
+                fault(f"{name} of {address}: UID {uid} is another message than before")
+            number = self._numbers.get(body, 0)
+            if name == "INBOX" and number and not origin:
+                inboxes[number, address] += 1
+        for mailbox, row in mailboxes.items():
+            address, name, *high = row[:5]
+            if tuple(counts[mailbox]) != row[5:]:
+                fault(f"{name} of {address} counts {row[5:]}, and has {counts[mailbox]}")
+            before = self._high.get(mailbox)
+            if before is not None and (high[0] != before[0] or high[1] < before[1] or high[2] < before[2]):
+                fault(f"{name} of {address} went from {before} back to {high}")
+            self._high[mailbox] = (high[0], high[1], high[2])
+        for (number, address), times in inboxes.items():
+            owner = self._play.owners.get(address)
+            if times > 1 and (owner is None or number not in owner.copied | owner.moving):
+                letter = self._play.letters[number]
+                if times > 1 + self._excusable(letter, address):
+                    fault(f"letter {number} is {times} times in INBOX of {address}")
+
+    def _look_at_owed(self, owed: list[Any], mailboxes: dict[int, Any], entries: list[Any]) -> None:
+        play = self._play
+        has = {(mailboxes[entry >> 32][0], body) for entry, body, *_ in entries}
+        has |= {(mailboxes[entry >> 32][0], origin) for entry, *_, origin in entries}
+        states: dict[tuple[int, str], set[str]] = {}
+        for owed_id, _, account, address, status, recipient, state, shown, body, outcome in owed:
+            number = _letter(shown)
+            states.setdefault((number, recipient), set()).add(state)
+            expected = state if state in OUTCOMES else "owed"
+            if outcome != expected:
+                play.fault(f"letter {number} to {recipient} is {state}, and tracked as {outcome}")
+            owner = play.owners.get(address or "")
+            missing = state in OPEN and account is not None and (address, body) not in has
+            if missing and owner is not None and number not in owner.deleting and address not in play.removing:
+                play.fault(f"letter {number} is owed to {address}, who does not have it ({status})")
+            self._judge_end(owed_id, number, recipient, state, owner)
+        for letter in play.letters.values():
+            for recipient in letter.answered:
+                self._judge_answered(letter, recipient, states.get((letter.number, recipient), set()))
+            for recipient, (at, code) in letter.refused.items():
+                self._judge_refused(letter, recipient, at, code)
+
+    def _judge_end(self, owed_id: int, number: int, recipient: str, state: str, owner: Owner | None) -> None:
+        """No row ends in a way for which there was no reason."""
+        play = self._play
+        where = f"letter {number} to {recipient} ended as {state}, although"
+        home = play.homes[recipient.partition("@")[2]]
+        if state == "delivered" and not any(show(owed_id).encode() in each.ids for each in home.taken):
+            play.fault(f"{where} home does not have it")
+        elif state == DELETED and (owner is None or number not in owner.deleting):
+            play.fault(f"{where} its user never deleted it")
+        elif state == RELEASED and owed_id not in self._releasing and self._owner(recipient) not in play.removing:
+            play.fault(f"{where} no administrator said so")
+        elif state == FAILED and not any(
+            each.number == number or (not each.number and each.recipient in ("", recipient)) for each in home.refusals
+        ):
+            play.fault(f"{where} home never refused it")
+        elif state == EXPIRED and "give_up" not in play.story.retry:
+            play.fault(f"{where} it was not tried for long")
+
+    def _judge_answered(self, letter: Letter, recipient: str, states: set[str]) -> None:
+        """What was answered 250 is at home, or owed, or has ended for a reason."""
+        if (letter.number, recipient) in self._takes or states:
+            return
+        if recipient.startswith("postmaster@") and letter.number in self._numbers.values():
+            return  # home refused it: it is kept for the administrators
+        self._play.fault(f"letter {letter.number} to {recipient} was answered 250 and is lost")
+
+    def _judge_refused(self, letter: Letter, recipient: str, at: float, code: int) -> None:
+        home = self._play.homes[recipient.partition("@")[2]]
+        begun = max((each.begun for each in letter.attempts if each.begun <= at), default=0.0)
+        if not any(
+            begun <= each.time <= at and (each.number == letter.number or each.recipient in ("", recipient))
+            for each in home.refusals
+        ):
+            self._play.fault(f"letter {letter.number} to {recipient} was refused with {code}; home never did")
+
+    # Starts and ends
+
+    def started(self) -> None:
+        """A process is ready: what it found on the disk is whole."""
+        self.look()
+        self._look_at_bodies()
+
+    def _look_at_bodies(self) -> None:
+        """Every body is there, as it was sent."""
+        process = self._play.process
+        assert process is not None
+        bodies = self._play.machine.look(lambda tx: [Body(*row) for row in tx.all(_BODIES)])
+        process.store.bodies.read_many(bodies).addCallback(partial(self._compare, bodies))
+
+    def _compare(self, bodies: Sequence[Body], contents: Sequence[bytes | Corrupt]) -> None:
+        for body, content in zip(bodies, contents, strict=True):
+            number = self._numbers.get(body.id)
+            if isinstance(content, Corrupt):
+                self._play.fault(f"the index names what is not there: {content}, letter {number}")
+            elif number and not content.endswith(b"\r\n" + self._play.letters[number].content):
+                self._play.fault(f"the body of letter {number} is not what was sent: {content[:400]!r}")
+
+    def settled(self) -> bool:
+        """Whether nothing waits any more."""
+        play = self._play
+        if any(letter.waiting for letter in play.letters.values()):
+            return False
+        return not play.machine.look(partial(_any_open))
+
+    def end(self) -> None:
+        play = self._play
+        self.look()
+        if not self.settled():
+            waiting = [each.number for each in play.letters.values() if each.waiting]
+            rows = play.machine.look(lambda tx: [row for row in tx.all(_OWED) if row[6] in OPEN])
+            play.fault(f"not settled: letters {waiting} wait, and home is owed {rows}")
+        self._look_at_bodies()
+        if fault := left_over(play):
+            play.fault(fault)
+        play.machine.look(self._look_at_records)
+
+    def _look_at_records(self, tx: Transaction) -> None:
+        """Archive and tracking have all that passed."""
+        play = self._play
+        archived: dict[int, set[str]] = {}
+        for _, shown, recipients in tx.all(_ARCHIVE):
+            archived.setdefault(_letter(shown), set()).update(json.loads(recipients))
+        tracked: dict[tuple[int, str], list[str]] = {}
+        for shown, recipient, status, *_ in tx.all(_TRACKING):
+            if shown:
+                tracked.setdefault((_letter(shown), recipient), []).append(status)
+        for letter in play.letters.values():
+            for recipient in letter.answered:
+                self._judge_records(letter, recipient, archived, tracked)
+
+    def _judge_records(self, letter: Letter, recipient: str, archived: Any, tracked: Any) -> None:
+        play = self._play
+        if any(shown.encode() in taken.content for shown in play.unrecorded for taken in self._takes_of(letter)):
+            return  # home took it while our disk was full, which is made good at the next start
+        plan = next(each for each in play.story.domains if each.name == recipient.partition("@")[2])
+        kept = dict(plan.settings).get("retention-days") != "0"
+        if kept and recipient not in archived.get(letter.number, ()):
+            play.fault(f"letter {letter.number} to {recipient} is not in the archive")
+        statuses = tracked.get((letter.number, recipient), [])
+        if not set(statuses) & {"delivered", "deferred"}:
+            play.fault(f"letter {letter.number} to {recipient} was answered 250, and is tracked as {statuses}")
+
+    def _takes_of(self, letter: Letter) -> list[Taken]:
+        return [taken for (number, _), takes in self._takes.items() if number == letter.number for taken in takes]
+
+
+def _any_open(tx: Transaction) -> bool:
+    return any(row[6] in OPEN for row in tx.all(_OWED))
+
+
+def _letter(message_id: str) -> int:
+    """Its number, from the Message-ID that its mail server gave it."""
+    return int(message_id.strip("<>").partition("@")[0] or 0)
+
+
+def _unrelated(takes: list[Taken]) -> int:
+    """How many of them share an id with none of those before: a repeat is known by its id."""
+    seen: set[bytes] = set()
+    count = 0
+    for taken in takes:
+        count += seen.isdisjoint(taken.ids)
+        seen |= taken.ids
+    return count

@@ -1,0 +1,51 @@
+"""What a process holds in memory: bounded while it works, and nothing of it left when nothing is under way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.machine import ROOM
+
+if TYPE_CHECKING:
+    from tests.simulation.play import Play
+
+ALARMS = 40  # of an idle process: probes, polls, sweeps
+
+
+def unbounded(play: Play) -> str:
+    """What holds more than it may."""
+    process: Any = play.process
+    most = process.settings.home.connections
+    if process.store.bodies.spooled > ROOM.spool:
+        return f"messages being received hold {process.store.bodies.spooled} octets"
+    for flush in process.redelivery._flushes.values():
+        if len(flush.active) > most:
+            return f"{len(flush.active)} redeliveries at once"
+    for home in process.homes._homes.values():
+        if home.pool.size > most + len(home.pool._busy):
+            return f"{home.pool.size} sessions to the home server of {home.name}"
+    if len(process.delivery.answered._held) > 10 * (len(play.letters) + 1):
+        return f"{len(process.delivery.answered._held)} answers remembered"
+    return ""
+
+
+def left_over(play: Play) -> str:
+    """What a process holds although its clients have gone and all is delivered."""
+    process: Any = play.process
+    held = {
+        "octets of messages being received": process.store.bodies.spooled,
+        "SMTP sessions": len(process.services.sessions),
+        "IMAP sessions": len(process.imap.connections),
+        "connections counted": process.limits._held,
+        "answers remembered": len(process.delivery.answered._held),
+        "home sessions lent": len(process.delivery.lending._lent),
+        "refusals to be written": len(process.delivery.refusals._rows),
+        "redeliveries": sum(len(flush.active) for flush in process.redelivery._flushes.values()),
+        "home sessions in use": sum(len(home.pool._busy) for home in process.homes._homes.values()),
+        "waiting for home sessions": sum(len(home.pool._waiting) for home in process.homes._homes.values()),
+    }
+    for what, count in held.items():
+        if count:
+            return f"left over: {count} {what}"
+    waiting = play.world.waiting(process.life)
+    return f"left over: {waiting} alarms" if waiting > ALARMS else ""

@@ -1,0 +1,65 @@
+"""Bugs that are planted to see that the simulation finds them: a patch of the product by name.
+
+An entry is a function that returns the patches (unittest.mock) of one bug. `scripts/simulate --bug NAME` plays with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+from mpcontinuity.delivery import answered
+from mpcontinuity.store.bodies.packs import Packs
+from tests.simulation.vfs import SimulatedDriver
+
+Patches = list[Any]
+Bug = Callable[[], Patches]
+
+BUGS: dict[str, Bug] = {}
+
+
+def bug(name: str) -> Callable[[Bug], Bug]:
+    def register(plant: Bug) -> Bug:
+        BUGS[name] = plant
+        return plant
+
+    return register
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """The product with that bug; empty: as it is."""
+    with ExitStack() as stack:
+        for patch in BUGS[name]() if name else []:
+            stack.enter_context(patch)
+        yield
+
+
+@bug("250-before-sync")
+def _before_sync() -> Patches:
+    """The sync of a pack returns before anything is durable."""
+    create = Packs.create
+
+    def lying(*args: Any) -> Any:
+        pack = create(*args)
+        pack.file.sync = lambda: None  # type: ignore[method-assign]
+        return pack
+
+    return [mock.patch.object(Packs, "create", lying)]
+
+
+@bug("250-before-commit")
+def _before_commit() -> Patches:
+    """``synchronous = OFF``: a commit returns before it is durable."""
+    return [mock.patch.object(SimulatedDriver, "synchronous", "OFF")]
+
+
+@bug("forgets-answers")
+def _forgets() -> Patches:
+    """A client that tries again has its message taken twice."""
+    return [
+        mock.patch.object(answered, "note", lambda tx, fingerprints: set(fingerprints)),
+        mock.patch.object(answered, "find", return_value=set()),
+    ]

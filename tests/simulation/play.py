@@ -1,0 +1,368 @@
+"""A story, played: the service on its machine, home servers, mail servers, users and administrators, and an auditor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+
+from mpcontinuity.control.operations import OPERATIONS
+from mpcontinuity.model import settings
+from mpcontinuity.model.errors import Refused, Stopping, Temporary
+from tests.simulation.audit import Audit
+from tests.simulation.home import Home, Host
+from tests.simulation.machine import Machine
+from tests.simulation.network import Network, Weather
+from tests.simulation.process import Process
+from tests.simulation.reader import Deed, Owner, ReaderSession
+from tests.simulation.sender import Letter, Sender, SenderSession
+from tests.simulation.story import Event, Story
+from tests.simulation.world import World
+
+LOOK = 2.0  # seconds between two looks of the auditor
+BOUND = 2 * 3600.0  # seconds after all heals within which everything is where it belongs
+BOOT_AGAIN = 5.0
+STOP_WITHIN = 10.0  # contract: SIGTERM
+START_WITHIN = 60.0
+
+
+@dataclass
+class Result:
+    """``faults``: what was found wrong. ``simulated``: seconds."""
+
+    seed: int
+    faults: list[str]
+    simulated: float
+    fingerprint: str
+    trace: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Deaths:
+    """When processes ended, how, and when the disk was full or the clock jumped: what excuses something later."""
+
+    of: dict[int, float] = field(default_factory=dict)  # by number of life
+    full: list[tuple[float, float]] = field(default_factory=list)
+    jumps: list[tuple[float, float]] = field(default_factory=list)  # when, seconds
+
+    def full_between(self, start: float, end: float) -> bool:
+        return any(begun <= end and ended >= start for begun, ended in self.full)
+
+
+class Play:
+    """One run of a story."""
+
+    def __init__(self, story: Story, *, traced: bool = False) -> None:
+        self.story = story
+        self.world = World(story.seed, traced=traced)
+        self.machine = Machine(self.world)
+        self.network = Network(self.world)
+        self.homes = {domain.name: Home(self.world, domain.name) for domain in story.domains}
+        self.hosts = {host: Host(self.homes[plan.name], host) for plan in story.domains for host in plan.hosts}
+        self.letters: dict[int, Letter] = {}
+        self.owners = {user: Owner(user) for plan in story.domains for user in plan.users}
+        self.senders = [Sender(self.world, number, habits, self._dial) for number, habits in enumerate(story.senders)]
+        self.deaths = Deaths()
+        self.removing: set[str] = set()  # users whom an administrator wanted removed
+        self.releasing: set[int] = set()  # owed rows that one wanted released
+        self.unrecorded: set[str] = set()  # messages that home took while our store failed
+        self.faults: list[str] = []
+        self.process: Process | None = None
+        self._buried: list[Process] = []
+        self._crash: tuple[str, int] = ("", 0)  # how, and in how many turns
+        self._down = 0.0
+        self._stopped = 0
+        self._audit = Audit(self)
+        self._settings = settings.Settings(home=settings.Home(**story.home), retry=settings.Retry(**story.retry))  # type: ignore[arg-type]
+        for host in self.hosts.values():
+            self.network.listen(host.name, host.accept)
+        for home in self.homes.values():
+            home.on_taken = self._audit.taken
+        for plan in story.domains:
+            self.network.listen(plan.name, lambda life: None)
+
+    def run(self) -> Result:
+        with mock.patch.object(Logger, "emit", self._logged):
+            self._run()
+        world = self.world
+        return Result(self.story.seed, self.faults, world.now, world.fingerprint(), world.trace)
+
+    def fault(self, text: str) -> None:
+        self.world.note("FAULT", text)
+        if text not in self.faults:
+            self.faults.append(text)
+
+    def _run(self) -> None:
+        self._begin()
+        begun = self.world.now
+        for event in self.story.events:
+            self.world.at(begun + event.at, self._happens, event)
+        end = begun + max((event.at for event in self.story.events), default=0.0) + 10
+        while self.world.now < end and not self.faults:
+            self._live(min(LOOK, end - self.world.now))
+        if not self.faults:
+            self._end_well()
+
+    def _begin(self) -> None:
+        """A service that runs, with its domains and users."""
+        self._boot()
+        for plan in self.story.domains:
+            given = dict(plan.settings)
+            home = given.pop("home")
+            self._await(OPERATIONS["domain add"], {"name": plan.name, "home": home, "settings": given})
+            aliases = dict(plan.aliases)
+            for user in plan.users:
+                more = {"aliases": [aliases[user]]} if user in aliases else {}
+                self._await(OPERATIONS["user add"], {"address": user, "password": "secret", **more})
+
+    def _await(self, operation: Any, arguments: dict[str, Any]) -> Any:
+        assert self.process is not None
+        return self.machine.wait(operation(self.process.control, arguments), 600)
+
+    # Time goes on
+
+    def _live(self, seconds: float) -> None:
+        """Lets time pass, through the ends and beginnings of processes; then the auditor looks."""
+        world, machine = self.world, self.machine
+        until = world.now + seconds
+        while world.now < until and not self.faults:
+            if not machine.on:
+                self._died()
+            elif not world.step(until):
+                break
+            elif self._crash[0]:
+                self._maybe_crash()
+        if self.process is not None and machine.on:
+            self._audit.look()
+
+    def _maybe_crash(self) -> None:
+        how, turns = self._crash
+        if turns >= 0:
+            self._crash = (how, turns - 1)
+            if turns == 0:
+                self.world.note(f"{how} at this turn")
+                self.machine.life.dead = True
+
+    def _died(self) -> None:
+        """The process is gone, in the middle of whatever it did; the machine comes up again later."""
+        how = self._crash[0] or "power"
+        self._crash = ("", 0)
+        self._end_process(power=how == "power")
+        self.world.later(self._down, self.world.nobody, self._boot)
+
+    def _end_process(self, *, power: bool) -> None:
+        life = self.machine.life
+        self.deaths.of[life.number] = self.world.now
+        if self.process is not None:
+            self._buried.append(self.process)
+            self.process = None
+        self.network.dies(life)
+        self.machine.switch_off(power=power)
+
+    def _boot(self) -> None:
+        if self.process is not None or not self.machine.on:
+            return
+        self.world.note(f"process {self.machine.life.number} starts")
+        try:
+            process = Process(self.machine, self.network, self._settings)
+        except Exception as error:
+            self._not_started(error)
+            return
+        self.process = process
+        if problems := self.machine.check_database():
+            self.fault(f"the database is damaged: {problems}")
+        Deferred.fromCoroutine(process.start()).addCallbacks(
+            lambda _: self._started(process), lambda failure: self._not_started(failure.value)
+        )
+
+    def _started(self, process: Process) -> None:
+        if process is self.process:
+            self._audit.started()
+
+    def _not_started(self, error: BaseException) -> None:
+        """As in app.service: the process ends, and whoever watches it tries again."""
+        self.world.note(f"cannot start: {error!r}")
+        if not self.machine.on:  # power failed meanwhile
+            return
+        if not self._disk_troubled():
+            self.fault(f"the service cannot start: {error!r}")
+            return
+        self._crash = ("", 0)
+        self._end_process(power=False)
+        self.world.later(BOOT_AGAIN, self.world.nobody, self._boot)
+
+    def _disk_troubled(self) -> bool:
+        now = self.world.now
+        return self.machine.disk.room is not None or self.deaths.full_between(now - 10, now)
+
+    # What happens
+
+    def _happens(self, event: Event) -> None:
+        self.world.note(str(event).strip())
+        getattr(self, "happens_" + event.what)(event.who, *event.how)
+
+    def happens_letter(
+        self, sender: str, number: int, reverse_path: str, recipients: tuple[str, ...], octets: int
+    ) -> None:
+        chance = self.world.chance("letter", number)
+        lines = b"".join(
+            chance.choices((b".\r\n", b"..x\r\n", b"text\r\n", b"x" * 900 + b"\r\n"), k=octets // 225 + bool(octets))
+        )
+        head = b"From: <%s>\r\nTo: %s\r\nSubject: letter %d\r\nMessage-ID: <%d@client.example>\r\n\r\n"
+        content = head % (reverse_path.encode(), ", ".join(recipients).encode(), number, number) + lines
+        letter = Letter(number, reverse_path, recipients, content, list(recipients))
+        self.letters[number] = letter
+        self.senders[int(sender.split()[1])].post(letter)
+
+    def _dial(self, session: SenderSession) -> bool:
+        process = self.process
+        if process is None or not self.machine.on:
+            return False
+        session.life = process.life.number
+        name, peer = session._sender.name, session._sender.address
+        self.network.join(name, session, self.world.nobody, process.smtp.buildProtocol(None), process.life, peer)
+        return True
+
+    def happens_mood(self, host: str, mood: str) -> None:
+        self.hosts[host].change_mood(mood)
+
+    def happens_weather(self, _: str, cut: float, hush: float, latency: float) -> None:
+        self.network.weather = Weather(cut, hush, latency)
+
+    def happens_crash(self, _: str, how: str, unit: str, after: int, down: float) -> None:
+        if self.process is None or not self.machine.on:
+            return
+        self._down = down
+        if how == "stop":
+            self._stop()
+        elif unit == "write":
+            self._crash = (how, -1)
+            self.machine.disk.fail_after(after)
+        else:
+            self._crash = (how, after)
+
+    def _stop(self) -> None:
+        process = self.process
+        assert process is not None
+        begun = self.world.now
+
+        def stopped(failure: Failure | None) -> None:
+            if process is not self.process or not self.machine.on:
+                return
+            if failure is not None and not self._disk_troubled():
+                self.fault(f"the service cannot stop: {failure.value!r}")
+            if self.world.now - begun > STOP_WITHIN:
+                self.fault(f"the service took {self.world.now - begun:.1f} s to stop")
+            self._crash = ("", 0)
+            self._end_process(power=False)
+            self.world.later(self._down, self.world.nobody, self._boot)
+            self._stopped += 1
+
+        Deferred.fromCoroutine(process.stop()).addCallbacks(lambda _: stopped(None), stopped)
+
+    def happens_full(self, _: str, room: int, seconds: float) -> None:
+        """No more than ``room`` octets for a while."""
+        self.machine.disk.room = room
+        now = self.world.now
+        self.deaths.full.append((now, now + seconds))
+        self.world.at(now + seconds, self._make_room)
+
+    def _make_room(self) -> None:
+        if not self.deaths.full_between(self.world.now + 0.001, self.world.now + 0.001):
+            self.machine.disk.room = None
+
+    def happens_jump(self, _: str, seconds: float) -> None:
+        self.machine.wall.jump(seconds)
+        self.deaths.jumps.append((self.world.now, seconds))
+
+    def happens_reads(self, user: str, deeds: tuple[Deed, ...]) -> None:
+        process = self.process
+        if process is None or not self.machine.on:
+            return
+        owner = self.owners[user]
+        session = ReaderSession(self.world, owner, deeds, check=self._audit.shown, fault=self.fault)
+        door = process.imap.buildProtocol(None)
+        self.network.join(f"client of {user}", session, self.world.nobody, door, process.life, "203.0.113.1")
+
+    def happens_admin(self, domain: str, operation: str, arguments: tuple[tuple[str, Any], ...]) -> None:
+        process = self.process
+        if process is None or not self.machine.on:
+            return
+        asked = Deferred.fromCoroutine(self._ask(process, operation, dict(arguments)))
+        asked.addErrback(self._asked, operation)
+
+    async def _ask(self, process: Process, operation: str, arguments: dict[str, Any]) -> None:
+        if operation == "queue remove":
+            rows = await OPERATIONS["queue list"](process.control, {})
+            if not rows:
+                return
+            row = rows[arguments["which"] % len(rows)]
+            arguments = {"ids": [row.id]}
+            self._audit.releasing(row.id)
+        elif operation == "user remove":
+            self.removing.add(arguments["address"])
+        await OPERATIONS[operation](process.control, arguments)
+
+    def _asked(self, failure: Failure, operation: str) -> None:
+        self.world.note(f"{operation}: {failure.value}")
+        if not isinstance(failure.value, Refused | Temporary | Stopping) and self.machine.on:
+            self.fault(f"{operation} broke: {failure.getTraceback()}")
+
+    # The end
+
+    def _end_well(self) -> None:
+        """Everything heals: within a bound all that was answered is where it belongs, and nothing is left over."""
+        self.world.note("all heals")
+        for host in self.hosts.values():
+            host.change_mood("well")
+        self.network.calm()
+        self.machine.disk.room = None
+        self.machine.disk.fail_after(-1)
+        self._crash = ("", 0)
+        self._down = 0.0
+        while (self.process is None or not self.machine.on) and not self.faults:
+            self._live(1.0)
+        if self.faults or self.process is None:
+            return
+        for plan in self.story.domains:
+            healed = {"mode": "disabled", "continuity": "on"}
+            self._await(OPERATIONS["domain set"], {"name": plan.name, "settings": healed})
+        end = self.world.now + BOUND + self.machine.wall.back
+        self.network.calm()
+        while self.world.now < end and not self.faults and not self._audit.settled():
+            self._live(5.0)
+        if not self.faults:
+            self._live(40.0)  # timers of what has ended
+            self._audit.end()
+        if not self.faults:
+            self._stop()
+            stopped = self._stopped
+            self._live(STOP_WITHIN + 1)
+            if self._stopped == stopped and not self.faults:
+                self.fault("the service does not stop")
+
+    # What the service says of itself
+
+    def _logged(self, level: Any, format: str | None = None, **event: Any) -> None:
+        """Instead of Logger.emit: a failure that nobody expected is a fault of the service."""
+        if self.world.traced and level is not LogLevel.debug:
+            self.world.note("log:", (format or "").format_map(_Any(event)))
+        if level is not LogLevel.critical:
+            return
+        if "message" in event and "was taken by its home server" in (format or ""):
+            self.unrecorded.add(event["message"])
+            return
+        failure = event.get("log_failure")
+        if self.machine.life.dead or self._disk_troubled():
+            return
+        reason = failure.getTraceback() if failure is not None else ""
+        self.fault(f"the service logs a failure: {(format or '').format_map(_Any(event))} {reason}")
+
+
+class _Any(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return f"{{{key}}}"

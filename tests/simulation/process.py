@@ -1,0 +1,172 @@
+"""What `app.parts` joins, on a machine and a network that are not real: one process, from its start to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_network
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.access.imap.factory import ImapFactory
+from mpcontinuity.access.imap.services import Services as ImapServices
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.login import Login
+from mpcontinuity.app.housekeeping import Housekeeping
+from mpcontinuity.archive import retention as archive_retention
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.removal import finish_removals
+from mpcontinuity.delivery.incoming import Incoming
+from mpcontinuity.delivery.relay import repair
+from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.homes.service import Watch
+from mpcontinuity.inbound.factory import SmtpFactory
+from mpcontinuity.inbound.services import Services as SmtpServices
+from mpcontinuity.mailbox.view import Views
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.limits import ConnectionLimits
+from mpcontinuity.model.settings import Settings
+from mpcontinuity.outbound.home import HomeServers, Means
+from mpcontinuity.queue import folding
+from mpcontinuity.redelivery.flush import Means as Flushing
+from mpcontinuity.redelivery.service import Redelivery
+from mpcontinuity.store.bodies import retention
+from mpcontinuity.store.bodies.reconcile import reconcile
+from mpcontinuity.tracking import retention as tracking_retention
+from tests.fakes.clock import SeededRandomness
+from tests.simulation.machine import Machine
+from tests.simulation.network import Network
+
+HOSTNAME = "mx.example"
+
+
+class Passwords:
+    """Hashing would be all that is measured. Every user's password is 'secret'."""
+
+    def hash(self, password: str) -> str:
+        return f"plain {password}"
+
+    def verify(self, password: str, hashed: str) -> bool:
+        return hashed == f"plain {password}"
+
+
+class Process:
+    """Of one life of the machine."""
+
+    def __init__(self, machine: Machine, network: Network, settings: Settings) -> None:
+        self.settings = settings
+        self.time = machine.time
+        self.life = machine.life
+        self._world = machine.world
+        self._randomness = SeededRandomness(machine.world.chance("randomness", self.life.number).getrandbits(32))
+        self.store = machine.boot()
+        self.directory = Directory(self.store)
+        self.limits = ConnectionLimits(settings.limits.connections, settings.limits.connections_per_host)
+        self._make_access()
+        self._make_delivery(network)
+        self.housekeeping = Housekeeping(
+            self.time,
+            [
+                ("reconciliation", partial(reconcile, self.store, repair)),
+                ("archive", partial(archive_retention.sweep, self.store)),
+                ("tracking", partial(tracking_retention.sweep, self.store)),
+                ("ledger", partial(folding.sweep, self.store)),
+                ("packs", partial(retention.sweep, self.store)),
+                ("removals", partial(finish_removals, self.control)),
+            ],
+        )
+
+    def _make_access(self) -> None:
+        passwords: Any = Passwords()
+        self.control = Control(self.store, self.settings, passwords, self._at_once, self._randomness, listening=list)
+        login = Login(
+            self.store,
+            self.directory,
+            passwords,
+            failures=self.settings.limits.login_failures,
+            trusted=(),
+            compute=self._at_once,
+            sleep=self._sleep,
+            clock=self.time,
+            randomness=self._randomness,
+        )
+        self.views = Views(self.store)
+        services = ImapServices(
+            store=self.store,
+            directory=self.directory,
+            login=login,
+            views=self.views,
+            limits=self.limits,
+            timer=self.time,
+            tls=None,
+            hostname=HOSTNAME,
+            message_size=self.settings.limits.message_size,
+            plaintext_login_networks=(ip_network("0.0.0.0/0"),),
+        )
+        self.imap = ImapFactory(services)
+
+    def _make_delivery(self, network: Network) -> None:
+        settings, time = self.settings, self.time
+        means = Means(HOSTNAME, settings.home, time, network.connector(self.life), _no_tls)
+        self.homes = HomeServers(means, time)
+        self.watch = Watch(
+            self.store,
+            self.directory,
+            self.homes,
+            settings.home,
+            timer=time,
+            randomness=self._randomness,
+            give_up=settings.retry.give_up,
+        )
+        flushing = Flushing(self.store, time, self._randomness, settings.retry, settings.home.connections)
+        self.redelivery = Redelivery(flushing, self.directory, self.homes)
+        self.delivery = Delivery(
+            self.store,
+            self.directory,
+            self.homes,
+            hostname=HOSTNAME,
+            limits=settings.limits,
+            timer=time,
+            retry_after=int(settings.retry.first * SECOND),
+        )
+        self.services = SmtpServices(
+            begin=partial(Incoming, self.delivery),
+            hostname=HOSTNAME,
+            limits=settings.limits,
+            connections=self.limits,
+            identifiers=self.store.identifiers,
+            timer=time,
+        )
+        self.smtp = SmtpFactory(self.services, self.delivery.hurry.begin)
+
+    async def start(self) -> None:
+        """As app.parts does."""
+        await self.watch.start()
+        await self.redelivery.start()
+        self.housekeeping.start()
+
+    async def stop(self) -> None:
+        """SIGTERM."""
+        self.housekeeping.stop()
+        self.imap.stop()
+        redelivery = Deferred.fromCoroutine(self.redelivery.stop())
+        await self.smtp.stop()
+        await redelivery
+        await self.delivery.stop()
+        await self.watch.stop()
+        self.homes.close()
+        await self.store.close()
+
+    async def _at_once(self, work: Callable[[], Any]) -> Any:
+        await self._sleep(0.002)
+        return work()
+
+    def _sleep(self, seconds: float) -> Deferred[None]:
+        slept: Deferred[None] = Deferred()
+        self.time.callLater(seconds, slept.callback, None)
+        return slept
+
+
+def _no_tls(host: str, verify: bool) -> Any:
+    raise AssertionError("home offers no STARTTLS")

@@ -1,0 +1,240 @@
+"""What happens to the service, told beforehand: a seed's story is data, so that it can be printed, cut and replayed.
+
+Every seed leaves some kinds of trouble out altogether: what one kind would hide, another seed's story shows.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tests.simulation.home import LIKELY, MOODS, NOBODY
+from tests.simulation.network import Weather
+from tests.simulation.reader import Deed
+from tests.simulation.sender import Habits
+
+FOLDERS = ("INBOX", "Archive", "Junk", "Trash")
+VERBS = ("read", "see", "unsee", "move", "copy", "file", "refile", "delete", "mark", "append", "wait", "trash")
+
+
+@dataclass(frozen=True)
+class Event:
+    """``what`` happens at ``at`` seconds to ``who``; ``how`` is its details, as play.py takes them."""
+
+    at: float
+    what: str
+    who: str = ""
+    how: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.at:9.3f}  {self.what} {self.who} {' '.join(map(str, self.how))}"
+
+
+@dataclass(frozen=True)
+class DomainPlan:
+    """``strangers``: addresses that home has and we do not."""
+
+    name: str
+    hosts: tuple[str, ...]
+    settings: tuple[tuple[str, str], ...]
+    users: tuple[str, ...]
+    aliases: tuple[tuple[str, str], ...]
+    strangers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    seed: int
+    domains: tuple[DomainPlan, ...]
+    senders: tuple[Habits, ...]
+    events: tuple[Event, ...]
+    home: dict[str, float] = field(default_factory=dict)  # [home]
+    retry: dict[str, float] = field(default_factory=dict)
+
+    def without(self, events: set[int]) -> Story:
+        return replace(self, events=tuple(each for place, each in enumerate(self.events) if place not in events))
+
+    def __str__(self) -> str:
+        lines = [f"seed {self.seed}: [home] {self.home} [retry] {self.retry}"]
+        for domain in self.domains:
+            lines.append(f"  {domain.name} at {', '.join(domain.hosts)}: {dict(domain.settings)}")
+            lines.append(f"    users {', '.join(domain.users)}, aliases {dict(domain.aliases)}")
+        lines += [f"  sender {number}: {habits}" for number, habits in enumerate(self.senders)]
+        return "\n".join([*lines, *map(str, self.events)])
+
+
+def story_of(seed: int) -> Story:
+    return _Author(seed).write()
+
+
+_NAMES = ("ann", "bob", "eve", "joe", "kim")
+
+
+class _Author:
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._chance = random.Random(f"{seed} story")
+        chance = self._chance
+        # Most stories are short: what goes wrong needs few steps, and their number counts.
+        self._letters = chance.choice((4, 6, 8, 10, 12, 16, 20, 24, 40))
+        self._hours = chance.random() < 0.03  # hours instead of a minute
+        self._length = chance.uniform(3600, 10_000) if self._hours else chance.uniform(15, 90)
+        self._likes = {kind: chance.random() < 0.6 for kind in ("cuts", "crashes", "full", "jumps", "users", "admins")}
+        self._moods = chance.sample(list(MOODS), k=chance.randint(1, 6))
+        self._events: list[Event] = []
+
+    def write(self) -> Story:
+        chance = self._chance
+        domains = tuple(self._domain(name) for name in ("a.example", "b.example")[: chance.choice((1, 1, 1, 2))])
+        senders = tuple(
+            Habits(
+                pipelines=chance.random() < 0.3,
+                hurried=chance.choice((0, 0, 0.1, 0.3)),
+                retry=chance.choice((0.5, 2, 5)),
+                keeps=chance.choice((0.0, 0.5, 0.95)),
+            )
+            for _ in range(chance.randint(1, 3))
+        )
+        for number in range(1, self._letters + 1):
+            self._letter(number, chance.choice(domains), len(senders))
+        self._trouble(domains)
+        quick = not self._hours
+        home: dict[str, float] = {
+            "connect_timeout": 3,
+            "reply_timeout": 3,
+            "message_timeout": 5,
+            "probe_interval": 5 if quick else 60,
+            "recovery_probes": chance.choice((1, 2)),
+            "connections": chance.choice((1, 2, 3, 10)),
+        }
+        retry: dict[str, float] = {"first": chance.choice((1, 5, 30)), "longest": 60}
+        if chance.random() < 0.1:
+            retry["give_up"] = chance.choice((5, 60))
+        self._events.sort(key=lambda event: event.at)
+        return Story(self._seed, domains, senders, tuple(self._events), home, retry)
+
+    def _add(self, at: float, what: str, who: str = "", *how: Any) -> None:
+        self._events.append(Event(round(at, 3), what, who, how))
+
+    def _domain(self, name: str) -> DomainPlan:
+        chance = self._chance
+        hosts = tuple(f"home{number}.{name}" for number in range(1, chance.choice((1, 1, 2)) + 1))
+        settings = {"home": ",".join(hosts), "home-tls": "off"}
+        rare = (
+            ("redirect-on", "outage", 0.2),
+            ("unregistered", "hold", 0.4),
+            ("relay-check", "on", 0.2),
+            ("retention-days", "0", 0.1),
+            ("mode", "optional", 0.15),
+            ("continuity", "off", 0.04),
+        )
+        settings.update({key: value for key, value, chances in rare if chance.random() < chances})
+        users = tuple(f"{each}@{name}" for each in _NAMES[: chance.randint(1, 4)])
+        aliases = tuple((user, f"{user[:3]}.alias@{name}") for user in users if chance.random() < 0.3)
+        strangers = (f"new@{name}", f"lee@{name}")
+        return DomainPlan(name, hosts, tuple(settings.items()), users, aliases, strangers)
+
+    def _letter(self, number: int, domain: DomainPlan, senders: int) -> None:
+        chance = self._chance
+        recipients = chance.choices(domain.users, k=chance.choice((1, 1, 1, 1, 2, 3)))
+        for place, recipient in enumerate(recipients):
+            fate = chance.random()
+            if fate < 0.1:
+                local, _, name = recipient.partition("@")
+                recipients[place] = f"{local}+{chance.choice('xy')}@{name}"
+            elif fate < 0.2 and dict(domain.aliases).get(recipient):
+                recipients[place] = dict(domain.aliases)[recipient]
+            elif fate < 0.28:
+                recipients[place] = chance.choice(domain.strangers)
+            elif fate < 0.31:
+                recipients[place] = f"{NOBODY}@{domain.name}"
+            elif fate < 0.33:
+                recipients[place] = f"postmaster@{domain.name}"
+        octets = chance.choice((0, 50, 300, 300, 300, 5000, 70_000)) if chance.random() < 0.997 else 1_150_000
+        reverse_path = chance.choice(("c@client.example", "c@client.example", "d@client.example", ""))
+        self._add(
+            chance.uniform(0, self._length),
+            "letter",
+            f"sender {chance.randrange(senders)}",
+            number,
+            reverse_path,
+            tuple(dict.fromkeys(recipients)),
+            octets,
+        )
+
+    def _trouble(self, domains: tuple[DomainPlan, ...]) -> None:
+        chance, likes = self._chance, self._likes
+        hosts = [host for domain in domains for host in domain.hosts]
+        for host in hosts:
+            at = 0.0 if chance.random() < 0.5 else chance.uniform(0, self._length)
+            while at < self._length:
+                kinds = self._moods if chance.random() < 0.6 else LIKELY
+                self._add(at, "mood", host, chance.choice(kinds) if chance.random() < 0.7 else "well")
+                at += chance.expovariate(1 / (self._length / 4))
+        if likes["cuts"]:
+            for _ in range(chance.randint(1, 3)):
+                weather = Weather(
+                    chance.choice((0.0, 0.1, 0.4)), chance.choice((0.0, 0.05, 0.2)), chance.choice((0.001, 0.02, 0.5))
+                )
+                self._add(self._moment(), "weather", "", weather.cut, weather.hush, weather.latency)
+        if likes["crashes"]:
+            for _ in range(chance.choice((1, 1, 2, 3))):
+                how = chance.choice(("power", "power", "kill", "stop"))
+                unit = chance.choice(("turn", "write"))
+                after = int(1.5 ** (chance.random() * 17)) if unit == "write" else int(1.5 ** (chance.random() * 20))
+                down = chance.choice((0.0, 1.0, 20.0))
+                self._add(self._moment(), "crash", "", how, unit, after, down)
+        if likes["full"]:
+            for _ in range(chance.randint(1, 2)):
+                room = chance.choice((0, int(1.5 ** (chance.random() * 34))))
+                self._add(self._moment(), "full", "", room, round(chance.expovariate(1 / 10), 3))
+        if likes["jumps"]:
+            for _ in range(chance.randint(1, 2)):
+                self._add(self._moment(), "jump", "", chance.choice((-3600, -700, -30, -1, 1, 30, 700, 3600)))
+        for domain in domains:
+            if likes["users"]:
+                for _ in range(chance.randint(1, 5)):
+                    deeds = tuple(self._deed() for _ in range(chance.randint(1, 5)))
+                    self._add(self._moment(), "reads", chance.choice(domain.users), deeds)
+            if likes["admins"]:
+                for _ in range(chance.randint(1, 3)):
+                    self._administrator(domain)
+
+    def _moment(self) -> float:
+        return self._chance.uniform(0, self._length * 1.1)
+
+    def _deed(self) -> Deed:
+        chance = self._chance
+        verb = chance.choice(VERBS)
+        folder = "INBOX" if chance.random() < 0.7 else chance.choice(FOLDERS)
+        target = chance.choice([each for each in FOLDERS if each not in (folder, "Trash")])
+        if verb == "trash":
+            return ("move", folder if folder != "Trash" else "INBOX", chance.randrange(10), "Trash")
+        return (verb, folder, chance.randrange(10), target)
+
+    def _administrator(self, domain: DomainPlan) -> None:
+        chance = self._chance
+        user = chance.choice(domain.users)
+        choices: list[tuple[str, dict[str, Any]]] = [
+            ("queue retry", {}),
+            ("queue retry", {}),
+            ("queue remove", {"which": chance.randrange(10)}),
+            ("domain set", {"settings": {"mode": "enabled"}, "until": f"{chance.choice((5, 30, 120))}s"}),
+            ("domain set", {"settings": {"mode": chance.choice(("disabled", "optional", "enabled"))}}),
+            ("domain set", {"settings": {"continuity": chance.choice(("on", "off"))}}),
+            ("domain set", {"settings": {"unregistered": chance.choice(("hold", "defer"))}}),
+            ("domain set", {"settings": {"home": ",".join(reversed(domain.hosts))}}),
+            ("user deactivate", {"address": user}),
+            ("user activate", {"address": user}),
+            ("user remove", {"address": user, "force": chance.random() < 0.5}),
+            ("user continuity", {"address": user, "on": chance.random() < 0.7}),
+            ("user add", {"address": domain.strangers[0], "password": "secret"}),
+            ("user alias add", {"address": user, "alias": domain.strangers[1]}),
+            ("status", {}),
+            ("track", {}),
+        ]
+        operation, arguments = chance.choice(choices)
+        if operation == "domain set":
+            arguments = {"name": domain.name, **arguments}
+        self._add(self._moment(), "admin", domain.name, operation, tuple(arguments.items()))

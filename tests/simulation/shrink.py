@@ -79,8 +79,10 @@ class Shrinking:
             size //= 2
 
     def _simplify(self) -> None:
-        for domain in self.story.domains:
-            self._keep(replace(self.story, domains=tuple(each for each in self.story.domains if each is not domain)))
+        for domain in self.story.domains if len(self.story.domains) > 1 else ():
+            domains = tuple(each for each in self.story.domains if each is not domain)
+            events = tuple(event for event in self.story.events if not _about(event, domain.name))
+            self._keep(replace(self.story, domains=domains, events=events))
         for place, habits in enumerate(self.story.senders):
             plain = (*self.story.senders[:place], Habits(), *self.story.senders[place + 1 :])
             if habits != Habits():
@@ -95,7 +97,16 @@ class Shrinking:
             for simpler_domain in _simpler_domain(self.story.domains[place]):
                 plans = list(self.story.domains)
                 plans[place] = simpler_domain
-                self._keep(replace(self.story, domains=tuple(plans)))
+                events = [event for event in self.story.events if event.what != "reads" or _known(event, plans)]
+                self._keep(replace(self.story, domains=tuple(plans), events=tuple(events)))
+
+
+def _about(event: Event, domain: str) -> bool:
+    return domain in str((event.who, event.how))
+
+
+def _known(event: Event, plans: list[DomainPlan]) -> bool:
+    return any(event.who in plan.users for plan in plans)
 
 
 def _simpler(event: Event) -> Iterator[Event]:

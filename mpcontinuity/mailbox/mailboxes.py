@@ -38,8 +38,8 @@ _INSERT = Statement(
     "INSERT INTO mailbox (id, account, name, use, uidvalidity) VALUES (:id, :account, :name, :use, :uidvalidity)"
 )
 _RENAME = Statement(
-    "UPDATE mailbox SET name = :new || substr(name, :rest) "
-    "WHERE account = :account AND (name = :old OR substr(name, 1, :length) = :below)"
+    "UPDATE mailbox SET name = :new || substr(name, CAST(:rest AS INTEGER)) "
+    "WHERE account = :account AND (name = :old OR substr(name, 1, CAST(:length AS INTEGER)) = :below)"
 )
 _RENAME_ONE = Statement("UPDATE mailbox SET name = :name WHERE id = :id")
 _AFTER = Statement("SELECT id FROM mailbox WHERE id > :after ORDER BY id LIMIT :step")

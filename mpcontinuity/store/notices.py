@@ -6,21 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, fields
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import psycopg
 from twisted.logger import Logger
 
-from mpcontinuity.model.events import (
-    AccountsChanged,
-    DomainsChanged,
-    Everything,
-    MailboxChanged,
-    MailboxListChanged,
-    Notice,
-    OwedChanged,
-)
+from mpcontinuity.model.events import Everything, Notice
 from mpcontinuity.store.postgresql import PostgresqlConnection, PostgresqlDriver
 from mpcontinuity.store.runner import Runner, Worker
 
@@ -32,16 +24,8 @@ _GATHER = 0.005
 _LONGEST = 7500  # octets of a payload; PostgreSQL allows 8,000
 _MOST = 20  # payloads at a time: beyond that, 'anything may have changed' is less to send and less to do
 
-_KINDS: dict[str, type[Any]] = {
-    "m": MailboxChanged,
-    "l": MailboxListChanged,
-    "a": AccountsChanged,
-    "d": DomainsChanged,
-    "o": OwedChanged,
-    "e": Everything,
-}
-_LETTERS = {kind: letter for letter, kind in _KINDS.items()}
-_NAMES = {kind: [field.name for field in fields(kind)] for kind in _LETTERS}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Notice)}
+_NAMES = {kind: [field.name for field in fields(kind)] for kind in _KINDS.values()}
 
 _EVERYTHING: Sequence[Notice] = [Everything()]
 
@@ -49,13 +33,13 @@ _log = Logger()
 
 
 def encode(sender: int, notices: Iterable[Notice]) -> list[str]:
-    """Payloads: JSON ``[sender, [letter, field, …], …]``."""
+    """Payloads: JSON ``[sender, [name, field, …], …]``."""
     payloads: list[str] = []
     begin = f"[{sender}"
     parts: list[str] = []
     length = len(begin) + 1
     for notice in notices:
-        part = msgspec.json.encode([_LETTERS[type(notice)], *astuple(notice)]).decode()
+        part = msgspec.json.encode([type(notice).__name__, *astuple(notice)]).decode()
         if len(part) + len(begin) + 2 > _LONGEST:
             return encode(sender, _EVERYTHING)
         if length + len(part) + 1 > _LONGEST:
@@ -77,8 +61,8 @@ def decode(payload: str | bytes) -> tuple[int, Sequence[Notice]]:
         return 0, _EVERYTHING
 
 
-def _notice(letter: str, *values: Any) -> Notice:
-    kind = _KINDS[letter]
+def _notice(name: str, *values: Any) -> Notice:
+    kind = _KINDS[name]
     notice: Notice = msgspec.convert(dict(zip(_NAMES[kind], values, strict=True)), kind)
     return notice
 

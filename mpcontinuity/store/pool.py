@@ -171,9 +171,11 @@ class Pool:
                 job.error = job.error or Temporary(f"the store failed: {error}")
         self._figures.failed += sum(job.error is not None for job in step)
         notices = [notice for job in step if job.error is None for notice in job.notices]
-        if notices:
-            self._announce(notices)
-        self._settle(step)
+        try:
+            if notices:
+                self._announce(notices)
+        finally:
+            self._settle(step)
 
     def _repeat(self, connection: PostgresqlConnection, step: Step) -> None:
         """Until it is done, or failed for good; each job says which."""

@@ -9,8 +9,10 @@ from twisted.logger import Logger
 
 from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.store.election import Election
 
 _EVERY = 3600.0  # s
+_KIND = "chore"  # of election
 
 _log = Logger()
 
@@ -18,10 +20,11 @@ Chore = Callable[[], Awaitable[object]]
 
 
 class Housekeeping:
-    """A chore that fails is logged and stops no other."""
+    """A chore that fails is logged and stops no other. What another process is at now is left to that one."""
 
-    def __init__(self, timer: Timer, chores: Sequence[tuple[str, Chore]]) -> None:
+    def __init__(self, timer: Timer, election: Election, chores: Sequence[tuple[str, Chore]]) -> None:
         self._timer = timer
+        self._election = election
         self._chores = chores
         self._alarm: Alarm | None = None
         self._stopped = False
@@ -39,10 +42,18 @@ class Housekeeping:
             if self._stopped:
                 return
             try:
-                await chore()
+                await self._do(name, chore)
             except Stopping:
                 return
             except Exception:
                 _log.failure("housekeeping failed: {chore}", chore=name)
         if not self._stopped:
             self._alarm = self._timer.callLater(_EVERY, self.start)
+
+    async def _do(self, name: str, chore: Chore) -> None:
+        kind = f"{_KIND} {name}"
+        if await self._election.hold(kind, 0):
+            try:
+                await chore()
+            finally:
+                self._election.release(kind, 0)

@@ -95,6 +95,7 @@ class Parts:
         self.watching = Watching(self, settings, reactor, doors)
         self.housekeeping = Housekeeping(
             reactor,
+            self.store.election,
             [
                 ("generation", partial(generation.advance, self.store)),
                 ("reconciliation", partial(reconcile, self.store, repair)),

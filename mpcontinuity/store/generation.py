@@ -40,7 +40,8 @@ async def begin(store: Store) -> None:
 
 async def older(store: Store) -> bool:
     """Whether the packs know of a newer database than this one."""
-    return await store.read(known) < await store.bodies.background(partial(beside, store.packs))
+    number = await store.bodies.background(partial(beside, store.packs))  # first: another process may raise both
+    return number > await store.read(known)
 
 
 async def advance(store: Store, least: int = 0) -> int:

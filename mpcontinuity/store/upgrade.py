@@ -41,7 +41,21 @@ def newer(database: str, present: str) -> Refused:
 
 
 def revision(database: Path) -> str:
-    """The revision a database has; empty for a fresh one. Revisions sort as text."""
+    """The revision a database has; empty for a fresh one. Revisions sort as text.
+
+    Raises Refused where the file is damaged, or its disk fails: the first that anybody reads of it is this.
+    """
+    try:
+        return _revision(database)
+    except sqlite.OperationalError as error:
+        raise Refused(f"{database} cannot be read: {error}; see to its disk, its room and its permissions") from error
+    except sqlite.DatabaseError as error:
+        raise Refused(
+            f"{database} is damaged: {error}; keep the data folder as it is, and restore a backup beside its packs"
+        ) from error
+
+
+def _revision(database: Path) -> str:
     if not database.exists():
         return ""
     with closing(sqlite.connect(str(database))) as connection:

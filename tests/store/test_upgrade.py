@@ -104,6 +104,16 @@ def test_a_newer_schema_is_refused_in_one_line_and_left_as_it_is(tmp_path: Path)
     result(open_memory_like_store(tmp_path).close())  # the lock was given back
 
 
+def test_a_damaged_database_is_refused_in_one_line_and_left_as_it_is(tmp_path: Path) -> None:
+    database = data_folder(tmp_path) / DATABASE
+    damaged = bytes(4096) + database.read_bytes()[4096:]
+    database.write_bytes(damaged)
+    with pytest.raises(Refused, match=r"is damaged: file is not a database; .*restore a backup") as caught:
+        upgrade(database)
+    assert "\n" not in str(caught.value)
+    assert database.read_bytes() == damaged
+
+
 def test_a_database_with_content_is_copied_before_it_is_upgraded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

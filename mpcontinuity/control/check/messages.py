@@ -8,11 +8,11 @@ from functools import partial
 from mpcontinuity.control.check import describe
 from mpcontinuity.control.check.inspection import Inspection
 from mpcontinuity.model import identifier
-from mpcontinuity.model.body import Body
+from mpcontinuity.model.body import IN_DATABASE, Body
 from mpcontinuity.model.clock import DAY, MINUTE
 from mpcontinuity.store.bodies import layout, references, salvage
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.bodies.layout import HEADER_LENGTH, Kind, Record
+from mpcontinuity.store.bodies.layout import HEADER_LENGTH, NO_DAY, Kind, Record
 from mpcontinuity.store.bodies.packs import Packs, insert_pack
 from mpcontinuity.store.bodies.verify import Fault, Packed, faults, walk
 from mpcontinuity.store.statement import Statement
@@ -63,7 +63,7 @@ async def examine_packs(inspection: Inspection) -> None:
             await inspection.found("note", what, "is registered", partial(_register, inspection, pack))
         else:
             inspection.note(f"{what}: the next start, or --repair, registers it")
-    for pack in sorted(known.keys() - files - {LOST}):
+    for pack in sorted(known.keys() - files - {LOST, IN_DATABASE}):
         if known[pack] == 0 and await store.read(partial(_unused, pack)):
             what = f"pack {identifier.show(pack)} is in the index, but not there; no message is in it"
             await inspection.found("pack", what, "forgets it", partial(_forget, inspection, pack))
@@ -85,7 +85,7 @@ async def _register(inspection: Inspection, pack: int) -> str:
 
 def _header(packs: Packs, pack: int) -> tuple[Kind, int]:
     header = packs.header(pack)
-    return (header[0], header[2]) if header is not None else (Kind.MAIL, 0)
+    return (header[0], header[2]) if header is not None else (Kind.MAIL, NO_DAY)
 
 
 async def _forget(inspection: Inspection, pack: int) -> str:
@@ -95,10 +95,10 @@ async def _forget(inspection: Inspection, pack: int) -> str:
 async def examine_messages(inspection: Inspection) -> list[tuple[Body, Fault]]:
     """Every message of the index against its pack."""
     damaged: list[tuple[Body, Fault]] = []
-    pack = 0
+    pack = IN_DATABASE - 1
     while (found := await inspection.store.read(partial(_next_pack, pack))) is not None:
         pack, after = found, 0
-        inspection.step(f"reading pack {identifier.show(pack)}")
+        inspection.step(f"reading pack {identifier.show(pack)}" if pack else "reading the messages in the database")
         while bodies := await inspection.store.read(partial(_of_pack, pack, after)):
             after = bodies[-1].id
             inspection.totals.messages += len(bodies)
@@ -149,7 +149,7 @@ async def mend_messages(inspection: Inspection, damaged: Sequence[tuple[Body, Fa
     located = await locate(inspection, {body.id for body, fault in damaged if fault is not Fault.HEAD})
     for body, fault in damaged:
         name = await inspection.store.read(partial(describe.message, body=body.id))
-        where = f"pack {identifier.show(body.pack)} at {body.offset}"
+        where = f"pack {identifier.show(body.pack)} at {body.offset}" if body.pack else "the database"
         what = f"{name}: {fault.value} ({where}, {body.length} octets)"
         other = located.get(body.id)
         if other is not None:
@@ -159,7 +159,7 @@ async def mend_messages(inspection: Inspection, damaged: Sequence[tuple[Body, Fa
         elif fault is Fault.HEAD:
             remedy = "the message is appended to another pack, with a head from the index"
             await inspection.found("message", what, remedy, partial(_append_anew, inspection, body))
-        elif fault is Fault.CONTENT and body.length <= salvage.MENDABLE:
+        elif fault is Fault.CONTENT and body.pack != IN_DATABASE and body.length <= salvage.MENDABLE:
             remedy = "a single flipped bit is turned back; otherwise it stays listed, and reading it says what is wrong"
             await inspection.found("message", what, remedy, partial(_mend_content, inspection, body))
         else:

@@ -39,6 +39,10 @@ _decode_head = msgspec.msgpack.Decoder(Head).decode
 _decode_decided = msgspec.msgpack.Decoder(Decided).decode
 
 
+# Of a pack whose header is damaged: it is never dropped for its day.
+NO_DAY = 2**31 - 1
+
+
 class Kind(enum.IntEnum):
     """Of a pack: what it holds decides how long it lives."""
 

@@ -86,13 +86,21 @@ async def _register(store: Store) -> None:
     for number in numbers:
         if number in known:
             continue
-        header = await store.bodies.background(partial(packs.header, number))
-        if header is None:
+        kind_and_day = await store.bodies.background(partial(_looked_at, packs, number))
+        if kind_and_day is None:
             packs.unlink(number)
             _log.info("dropped {pack}, in which nothing was written", pack=packs.path(number).name)
             continue
-        kind, _, day = header
-        await store.run(partial(insert_pack, number, kind, day), bulk=True)
+        await store.run(partial(insert_pack, number, *kind_and_day), bulk=True)
+
+
+def _looked_at(packs: Packs, number: int) -> tuple[Kind, int] | None:
+    """Kind and day of a pack; None where nothing but a header, or not even that, was written."""
+    header = packs.header(number)
+    if header is not None:
+        return header[0], header[2]
+    # A damaged header is no reason to drop what stands behind it.
+    return (Kind.MAIL, layout.NO_DAY) if packs.file(number).size() > layout.FILE_LENGTH else None
 
 
 def _decided(packs: Packs, pack: int) -> list[Decided]:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from mpcontinuity.model.body import Body
+from mpcontinuity.model.body import IN_DATABASE, Body
+from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.store.bodies import layout, salvage
 from mpcontinuity.store.bodies.head import Decided, Head
 from mpcontinuity.store.bodies.layout import HEADER_LENGTH, Entry, Kind, Record
@@ -34,7 +35,13 @@ class Fault(enum.Enum):
 async def faults(store: Store, bodies: Sequence[Body], *, quick: bool) -> list[tuple[Body, Fault]]:
     """Those of the rows that are not as they should be. ``quick``: without reading the messages themselves."""
     found: list[tuple[Body, Fault]] = []
-    for step in _steps(bodies):
+    in_database = [body for body in bodies if body.pack == IN_DATABASE]
+    for step in _steps(in_database):
+        contents = await store.bodies.read_many(step)
+        found += [
+            (body, Fault.CONTENT) for body, content in zip(step, contents, strict=True) if isinstance(content, Corrupt)
+        ]
+    for step in _steps([body for body in bodies if body.pack != IN_DATABASE]):
         found += await store.bodies.background(partial(_faults, store.packs, step, quick))
     return found
 
@@ -139,7 +146,7 @@ def _header(file: File) -> tuple[Kind, int]:
     if header is not None:
         return header[0], header[2]
     solo = layout.read_entry(file, layout.SOLO_BODY - HEADER_LENGTH)
-    return (Kind.SOLO if solo is not None else Kind.MAIL), 0
+    return (Kind.SOLO if solo is not None else Kind.MAIL), layout.NO_DAY
 
 
 def _packed(pack: int, kind: Kind, day: int, entry: Entry) -> Packed:

@@ -58,9 +58,9 @@ class Server:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, within: float = 10) -> None:
         begin = self.launch()
-        self.wait_for(lambda: "mpcontinuity.app.service ready" in self.said(begin))
+        self.wait_for(lambda: "mpcontinuity.app.service ready" in self.said(begin), within)
         text = self.said(begin)
         self.ports = {door: int(port) for door, port in re.findall(r"(\w+) listens at 127\.0\.0\.1:(\d+)", text)}
 

@@ -17,7 +17,7 @@ from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.control.check.inspection import Inspection
 from mpcontinuity.control.check.mailboxes import RECOVERED, folder
-from mpcontinuity.control.check.messages import sound
+from mpcontinuity.control.check.messages import append_anew, sound
 from mpcontinuity.delivery import answered, relay
 from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.redirect import OWED_WAYS, archived_as, copies_of, put_in_inboxes
@@ -173,6 +173,8 @@ class Indexing:
             return False
         blob = render(content) if set(decisions.values()) & {Way.REDIRECT.value, APPEND} else b""
         said: list[str] = await self._store.run(partial(self._work, packed=packed, decisions=decisions, blob=blob))
+        if packed.mended:
+            await append_anew(self._inspection, packed.body, packed.head)
         for text in said:
             self._inspection.note(text)
         return True

@@ -158,7 +158,7 @@ async def mend_messages(inspection: Inspection, damaged: Sequence[tuple[Body, Fa
             await inspection.found("message", what, remedy, partial(point, inspection, other.body))
         elif fault is Fault.HEAD:
             remedy = "the message is appended to another pack, with a head from the index"
-            await inspection.found("message", what, remedy, partial(_append_anew, inspection, body))
+            await inspection.found("message", what, remedy, partial(append_anew, inspection, body))
         elif fault is Fault.CONTENT and body.pack != IN_DATABASE and body.length <= salvage.MENDABLE:
             remedy = "a single flipped bit is turned back; otherwise it stays listed, and reading it says what is wrong"
             await inspection.found("message", what, remedy, partial(_mend_content, inspection, body))
@@ -179,9 +179,10 @@ async def point(inspection: Inspection, body: Body) -> str:
     return f"now read from pack {identifier.show(body.pack)}"
 
 
-async def _append_anew(inspection: Inspection, body: Body) -> str:
+async def append_anew(inspection: Inspection, body: Body, head: Head | None = None) -> str:
+    """To another pack, with this head, or one from the index; what is read is the new copy."""
     content = await inspection.store.bodies.read(body)
-    return await _append(inspection, body, content, "appended to another pack")
+    return await _append(inspection, body, content, "appended to another pack", head)
 
 
 async def _mend_content(inspection: Inspection, body: Body) -> str:
@@ -193,9 +194,10 @@ async def _mend_content(inspection: Inspection, body: Body) -> str:
     return await _append(inspection, body, content, done)
 
 
-async def _append(inspection: Inspection, body: Body, content: bytes, done: str) -> str:
+async def _append(inspection: Inspection, body: Body, content: bytes, done: str, head: Head | None = None) -> str:
     store = inspection.store
-    head = await store.bodies.background(partial(_head, store.packs, body))
+    if head is None:
+        head = await store.bodies.background(partial(_head, store.packs, body))
     if head is None:
         head = await store.read(partial(describe.head_of, body=body))
     await store.bodies.move(body, head, store.clock.now() // DAY + _KEPT_DAYS, _moved, content=content)

@@ -68,6 +68,7 @@ class Entry:
     length: int
     crc: int
     raw_head: bytes
+    mended: bool = False  # a bit of header or head was turned back to read it (salvage.py)
 
     @property
     def end(self) -> int:
@@ -125,9 +126,9 @@ def checked(header: bytes) -> bytes:
 
 
 def entry_of(header: bytes, raw_head: bytes, offset: int) -> Entry:
-    """Of a header that is trusted."""
+    """Of a header that was mended."""
     _, _, record, _, length, crc, _ = _HEADER.unpack(header)
-    return Entry(record, offset, length, crc, raw_head)
+    return Entry(record, offset, length, crc, raw_head, mended=True)
 
 
 def read_entry(file: Readable, start: int) -> Entry | None:

@@ -99,7 +99,7 @@ def _mended(file: File, start: int) -> Entry | None:
         turned[bit // 8] ^= 1 << bit % 8
         entry = layout.read_entry(_Patched(file, start, bytes(turned)), start)
         if entry is not None:
-            return entry
+            return layout.entry_of(bytes(turned), entry.raw_head, entry.offset)
     return None
 
 

@@ -94,6 +94,7 @@ class Packed:
     kind: Kind
     day: int  # of its pack
     head: Head
+    mended: bool = False  # its entry in the pack is damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def _header(file: File) -> tuple[Kind, int]:
 def _packed(pack: int, kind: Kind, day: int, entry: Entry) -> Packed:
     head = entry.head()
     body = Body(head.id, pack, entry.offset, entry.length, head.prefix, entry.crc)
-    return Packed(body, kind, day, head)
+    return Packed(body, kind, day, head, entry.mended)
 
 
 def _decided(packs: Packs, decided: Decided) -> Packed | None:

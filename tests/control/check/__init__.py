@@ -1,0 +1,1 @@
+"""``mpcontinuity check`` on stores that were damaged for real."""

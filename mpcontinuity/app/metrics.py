@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,11 +18,12 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.process_collector import ProcessCollector
-from prometheus_client.registry import Collector
+from twisted.internet.defer import Deferred
 
 from mpcontinuity.app.lag import Lag
 from mpcontinuity.app.overview import Overview, State
 from mpcontinuity.model.clock import SECOND, Clock
+from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.routing import health
 from mpcontinuity.store.figures import GROUP_SIZES, Figures
@@ -29,8 +31,11 @@ from mpcontinuity.web.pages import Answer
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-# By domain there are four numbers: beyond this many domains those in trouble are named, the others only counted.
-MOST_DOMAINS: Final = 500
+# By domain there are five numbers: beyond this many domains those in trouble are named, the others only counted.
+MOST_DOMAINS: Final = 100
+
+# Rendered in one turn of the reactor; a sample takes some 10 µs.
+_IN_A_TURN = 100
 
 STATES: Final = {
     health.State.UP: 0,
@@ -50,6 +55,7 @@ class Sources:
     overview: Overview
     lag: Lag
     clock: Clock
+    timer: Timer
     open: Mapping[str, Callable[[], int]]
     accepted: Mapping[str, int]  # connections, by protocol
     turned_away: Callable[[], int]
@@ -61,13 +67,21 @@ class Sources:
     certificate_expires: Callable[[], float]  # seconds since 1970
 
 
-class Metrics(Collector):
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """What `generate_latest` takes for a registry."""
+
+    metric: Metric
+
+    def collect(self) -> Iterable[Metric]:
+        return [self.metric]
+
+
+class Metrics:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._state: State | None = None
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
-        self._registry.register(ProcessCollector(registry=None))
+        self._process = ProcessCollector(registry=None)
         self._build = {
             "version": version("mpcontinuity"),
             "python": platform.python_version(),
@@ -76,9 +90,22 @@ class Metrics(Collector):
 
     async def page(self) -> Answer:
         self._state = await self._sources.overview.get() or self._sources.overview.last
-        return Answer(generate_latest(self._registry), content_type=CONTENT_TYPE)
+        texts = []
+        samples = 0
+        for metric in self.families():
+            texts.append(generate_latest(_Family(metric)))
+            samples += len(metric.samples)
+            if samples >= _IN_A_TURN:
+                samples = 0
+                await self._next_turn()
+        return Answer(b"".join(texts), content_type=CONTENT_TYPE)
 
-    def collect(self) -> Iterator[Metric]:
+    async def _next_turn(self) -> None:
+        turn: Deferred[None] = Deferred()
+        self._sources.timer.callLater(0, turn.callback, None)
+        await turn
+
+    def families(self) -> Iterator[Metric]:
         yield InfoMetricFamily(_PREFIX + "build", "The version that runs.", self._build)
         yield from self._of_connections()
         yield from self._of_mail()
@@ -86,6 +113,7 @@ class Metrics(Collector):
         yield from self._of_store()
         yield from self._of_commits()
         yield from self._of_process()
+        yield from self._process.collect()
 
     def _of_connections(self) -> Iterator[Metric]:
         sources = self._sources
@@ -135,7 +163,9 @@ class Metrics(Collector):
             oldest.add_metric(labels, max(now - backlog.oldest, 0) / SECOND if backlog else 0)
             paused.add_metric(labels, bool(state.domains.get(home.domain, ("", ""))[1]))
         yield from (states, since, owed, oldest, paused)
-        yield _one("domains", "Domains that are subscribed.", len(list(self._sources.homes())))
+        counted = Counter(home.health.state.value for home in self._sources.homes())
+        every = {one.value: counted[one.value] for one in STATES}
+        yield _gauge("homes", "Home servers by state, those that are not named among them.", "state", every)
         total = sum(backlog.owed for backlog in backlogs.values())
         yield _one("owed", "Messages owed to all home servers, by recipient.", total if state is not None else None)
         yield _one("disk_free_bytes", "Free space below data_dir.", state.disk_free if state is not None else None)

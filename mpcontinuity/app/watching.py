@@ -55,6 +55,7 @@ class Watching:
                 overview=overview,
                 lag=self._lag,
                 clock=store.clock,
+                timer=reactor,
                 open=doors,
                 accepted=parts.gatekeeper.accepted,
                 turned_away=lambda: parts.gatekeeper.turned_away,

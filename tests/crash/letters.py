@@ -142,8 +142,8 @@ class Books:
             self.cuts.clear()
 
     def _disturbed(self, take: Take, after: Take, settle: float) -> bool:
-        # The take is noted a moment before home says so.
-        killed = any(take.time <= kill <= min(take.time + settle, after.time) for kill in self.kills)
+        # Home takes also what a process that is dead meanwhile had sent, on a busy machine after a while.
+        killed = any(take.time - settle <= kill <= min(take.time + settle, after.time) for kill in self.kills)
         return killed or any(take.time <= cut <= take.time + 0.3 for cut in self.cuts)
 
 

@@ -48,8 +48,11 @@ KEYS: dict[str, Key] = {
     ),
     "public.ports": Key(Ports(DOORS), "What is missing: as in [listen].", "{ imaps = 993, submission = 587 }"),
     "store.database": Key(
-        Text('"sqlite" (PostgreSQL is not served by this version)', lambda text: text == "sqlite"),
-        "An embedded SQLite under data_dir.",
+        Text(
+            '"sqlite", or "postgresql+psycopg://user:password@host/database"',
+            lambda text: text == "sqlite" or text.startswith(("postgresql+psycopg://", "postgresql://")),
+        ),
+        "An embedded SQLite under data_dir, or PostgreSQL, which several servers may share.",
     ),
     "store.messages": Key(
         Text('"files" or "database" (S3 is not served by this version)', lambda text: text in ("files", "database")),

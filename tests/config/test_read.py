@@ -82,8 +82,8 @@ def test_durations_have_a_unit_or_are_seconds(written: str, seconds: float) -> N
             "imap, imaps, pop3, pop3s, web, metrics",
         ),
         (
-            '[store]\ndatabase = "postgresql+psycopg://u@h/d"',
-            'store.database: "postgresql+psycopg://u@h/d": must be "sqlite" (PostgreSQL is not served by this version)',
+            '[store]\ndatabase = "mysql://u@h/d"',
+            'store.database: "mysql://u@h/d": must be "sqlite", or "postgresql+psycopg://user:password@host/database"',
         ),
         (
             '[password]\nscheme = "msdcc"',

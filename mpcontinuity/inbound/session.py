@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -52,7 +52,7 @@ TOO_MANY = b"421 4.7.0 Too many connections\r\n"
 _log = Logger()
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHalfCloseableProtocol)
 class Session(Protocol):
     """``implicit_tls``: the transport is under TLS already.
 
@@ -80,6 +80,7 @@ class Session(Protocol):
         self._turning = False
         self._clogged = False  # the client does not read our replies
         self._paused = False  # we do not read from the client
+        self._heard_out = False  # the client has closed its direction, and may still read
         self._counted = False
         self._heard = 0.0
         self._commands = 0
@@ -125,6 +126,16 @@ class Session(Protocol):
             self.transport.pauseProducing()
         self._turn()
 
+    def readConnectionLost(self) -> None:  # noqa: N802
+        """No more will come; what came is worked off and answered, then we close too. TLS knows no half of a close."""
+        self._heard_out = True
+        self._why = "the client closed"
+        if self._counted:
+            self._turn()
+
+    def writeConnectionLost(self) -> None:  # noqa: N802
+        """We never close our direction alone."""
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         if not self._counted:
             return
@@ -156,8 +167,7 @@ class Session(Protocol):
     def resumeProducing(self) -> None:  # noqa: N802
         self._clogged = False
         if not self._working:
-            self._paused = False
-            self.transport.resumeProducing()
+            self._read_on()
             self._turn()
 
     def stopProducing(self) -> None:  # noqa: N802
@@ -209,6 +219,8 @@ class Session(Protocol):
             self._commands = self._engine.commands
             self._heard = self._services.timer.seconds()
         self._flush()
+        if self._heard_out and not (self._working or self._clogged or self._engine.closed or self._lost):
+            self._hang_up()
 
     def _disconnected(self) -> None:
         """The engine has closed, perhaps while work is under way: its Disconnect is the last event."""
@@ -230,7 +242,7 @@ class Session(Protocol):
 
     def _failed(self, failure: Failure) -> Reply:
         if isinstance(failure.value, Temporary):
-            _log.warn("{error}", session=self._id, error=failure.value)
+            _log.warn("not taken: {error}", session=self._id, error=failure.value, often=True)
             return NO_ROOM
         _log.failure("a fault of ours", failure, session=self._id)
         return FAULT
@@ -249,8 +261,12 @@ class Session(Protocol):
             self._turn()
             # Not before all that came has been worked on: what is held would grow by one read with every reply.
             if self._paused and not self._working and not self._clogged and not self._lost:
-                self._paused = False
-                self.transport.resumeProducing()
+                self._read_on()
+
+    def _read_on(self) -> None:
+        self._paused = False
+        if not self._heard_out:
+            self.transport.resumeProducing()
 
     def _end_message(self, reply: Reply) -> None:
         self._in_message = False
@@ -276,7 +292,7 @@ class Session(Protocol):
         try:
             self._transaction = self._services.begin(client, event.address, event.parameters)
         except Temporary as error:
-            _log.warn("{error}", session=self._id, error=error)
+            _log.warn("no message is taken: {error}", session=self._id, error=error, often=True)
             self._engine.reply(NO_ROOM)
         else:
             self._engine.reply(SENDER_OK)
@@ -315,6 +331,9 @@ class Session(Protocol):
         if not self._in_message:
             self._abandon()
         self._flush()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         self.transport.unregisterProducer()
         self.transport.loseConnection()
         if self._alarm is not None and self._alarm.active():

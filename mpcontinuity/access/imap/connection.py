@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from mpcontinuity.access.imap.dispatch import HANDLERS, shifts_numbers
 from mpcontinuity.access.imap.fetch import Damaged
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _log = Logger()
 
 
+@implementer(IHalfCloseableProtocol)
 class Connection(Protocol):
     """Events are worked off one after the other; what comes meanwhile waits in the engine, and beyond READ_AHEAD with
     the client."""
@@ -45,6 +48,7 @@ class Connection(Protocol):
         self._counted = ""  # the host that the limits count this connection for
         self._working = False
         self._reading = True
+        self._heard_out = False  # the client has closed its direction, and may still read
         self._last_word = ""  # what is said at the end of the command at hand
         self._alarm: Alarm | None = None
         self._silent_since = 0.0
@@ -89,6 +93,15 @@ class Connection(Protocol):
             self._reading = False
             self.transport.pauseProducing()
 
+    def readConnectionLost(self) -> None:  # noqa: N802
+        """No more will come; what came is worked off and answered, then we close too. TLS knows no half of a close."""
+        self._heard_out = True
+        if not self._working:
+            self._end()
+
+    def writeConnectionLost(self) -> None:  # noqa: N802
+        """We never close our direction alone."""
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         if self._counted:
             self._services.limits.release(self._counted)
@@ -124,7 +137,7 @@ class Connection(Protocol):
                 events += 1
                 if events % TURN == 0:
                     await self._let_others()
-            if self._engine.closed:
+            if self._engine.closed or self._heard_out:
                 self._end()
             else:
                 session.output.write(self._engine.to_send())
@@ -132,7 +145,7 @@ class Connection(Protocol):
             return
         finally:
             self._working = False
-            if not self._reading and self._session is not None:
+            if not self._reading and not self._heard_out and self._session is not None:
                 self._reading = True
                 self.transport.resumeProducing()
 

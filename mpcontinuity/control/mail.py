@@ -10,7 +10,7 @@ from mpcontinuity.control.operation import Control, moment
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import DAY, HOUR, SECOND, iso
 from mpcontinuity.model.errors import Refused
-from mpcontinuity.model.events import BOUNCED, DEFERRED, DELIVERED, FAILED, QUEUED, REJECTED
+from mpcontinuity.model.events import BOUNCED, DECLARED, DEFERRED, DELIVERED, FAILED, QUEUED, REJECTED, redirect_text
 from mpcontinuity.queue import ledger
 from mpcontinuity.queue import listing as queue
 from mpcontinuity.store.statement import Statement
@@ -28,9 +28,11 @@ _STATUS = Statement(
 _ERRORS = Statement(
     """SELECT COALESCE(SUM(CASE WHEN received >= :hour THEN 1 ELSE 0 END), 0), COUNT(*) FROM tracking
     WHERE domain = :domain AND received >= :day AND direction = 'inbound'
-        AND (status = 'deferred' OR status = 'rejected' AND code BETWEEN 400 AND 499)"""
+        AND (status = 'deferred' AND text <> :declared OR status = 'rejected' AND code BETWEEN 400 AND 499)"""
 )
 
+
+_DECLARED = redirect_text(DECLARED)
 
 STATUSES = (DELIVERED, DEFERRED, REJECTED, BOUNCED, QUEUED, FAILED)
 
@@ -49,7 +51,7 @@ async def status(control: Control, domain: str | None = None) -> Any:
 def _status(
     tx: Transaction, domain: domains.Domain, state: str, since: int, reason: str, paused: str, users: int, owed: int
 ) -> dict[str, Any]:
-    errors = tx.one(_ERRORS, domain=domain.id, hour=tx.now - HOUR, day=tx.now - DAY)
+    errors = tx.one(_ERRORS, domain=domain.id, hour=tx.now - HOUR, day=tx.now - DAY, declared=_DECLARED)
     assert errors is not None
     return {
         "domain": domain.name,

@@ -61,6 +61,8 @@ _IN_HAND = Reply(451, "4.3.2", "The same message is being handled in another ses
 
 _NO_POLICY = Policy()
 
+_ROOMLESS = {"often": True}  # on a full disk the log has no room for a line per message either
+
 _log = Logger()
 
 
@@ -183,7 +185,7 @@ class Incoming:
     def _away(self, home: HomeServer) -> str:
         """Why home is not asked; empty where it is."""
         if self._policy.continuity and self._policy.declared:
-            return "continuity is declared by the administrator"
+            return events.DECLARED
         if self._transaction is not None or home.gate() is not Gate.SHUT:
             return ""
         return f"the home server is away: {home.health.reason or 'it does not answer'}"
@@ -222,7 +224,7 @@ class Incoming:
         try:
             self._draft = self._store.bodies.draft(retention_days=self._retention_days())
         except Temporary as error:
-            _log.warn("no room for a message: {error}", session=self._client.session, error=error)
+            _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
             return NO_ROOM
         self._id = self._store.identifiers.next()
         self._received = self._store.clock.now()
@@ -253,7 +255,7 @@ class Incoming:
         try:
             self._draft.write(data)
         except Temporary as error:
-            _log.warn("no room for a message: {error}", session=self._client.session, error=error)
+            _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
             self._fault = NO_ROOM
             self._draft.discard()
 
@@ -280,7 +282,11 @@ class Incoming:
             reply = await self._settle(ours)
         except Temporary as error:
             _log.warn(
-                "not stored: {error}", session=self._client.session, message=identifier.show(self._id), error=error
+                "not stored: {error}",
+                session=self._client.session,
+                message=identifier.show(self._id),
+                error=error,
+                often=True,
             )
             reply = self._refuse_all(NO_ROOM)
         except BaseException:
@@ -435,6 +441,7 @@ class Incoming:
             recipient=taken.address.text,
             peer=self._client.peer,
             reply=str(reply),
+            **_ROOMLESS if reply is NO_ROOM else {},
         )
 
 

@@ -144,7 +144,7 @@ def _row(redirect: Redirect, taken: Taken, now: int) -> NewRow:
         text = "2.0.0 Kept for the administrators"
         event = TrackingEvent(now, events.REDIRECTED_HOST, 250, text)
         return message.row(taken, events.DELIVERED, 250, text, (*attempts, event))
-    text = f"Redirect because: {redirect.because or taken.because}"
+    text = events.redirect_text(redirect.because or taken.because)
     return message.row(
         taken,
         events.DEFERRED,

@@ -76,6 +76,13 @@ DELIVERED, DEFERRED, REJECTED, BOUNCED, QUEUED, FAILED = (
 
 REDIRECTED_CODE = 444  # the event 'Redirect because: …', host 'continuityservice'
 REDIRECTED_HOST = "continuityservice"
+# Why home was not asked where its administrators said so: no failure of home's, and no error that alerts count.
+DECLARED = "continuity is declared by the administrator"
+
+
+def redirect_text(because: str) -> str:
+    """Of the event and the row."""
+    return f"Redirect because: {because}"
 
 
 class TrackingEvent(msgspec.Struct, frozen=True, array_like=True):

@@ -40,6 +40,7 @@ def test_a_declared_outage_keeps_all_mail_here_until_it_is_over(world: World) ->
     sessions = world.home.sessions
     assert world.send("declared").code == 250
     assert world.subjects() == ["declared"]
+    assert world.cli("status", world.domain)[0]["errors_hour"] == 0  # nobody asked home
     time.sleep(4 * TIMEOUT)
     assert world.home.messages == []
     assert world.home.sessions <= sessions + 10  # probes

@@ -18,7 +18,7 @@ from mpcontinuity.model import hosts
 from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import Limits, Listen
 
-SERVED = ("smtp", "imap", "imaps", "metrics")
+SERVED = ("smtp", "imap", "imaps", "pop3", "pop3s", "metrics")
 
 _BACKLOG = 1024
 _OWN_FILES = 512  # descriptors for packs, database, connections to home servers

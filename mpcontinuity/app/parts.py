@@ -17,6 +17,9 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.access.imap.factory import ImapFactory
 from mpcontinuity.access.imap.services import Services as ImapServices
+from mpcontinuity.access.pop3.factory import Pop3Factory
+from mpcontinuity.access.pop3.lock import Locks
+from mpcontinuity.access.pop3.services import Services as Pop3Services
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.accounts.passwords import Passwords
@@ -59,6 +62,7 @@ from mpcontinuity.tracking import retention as tracking_retention
 
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7)
 _PATIENCE = 3.0  # s
+_IMPLICIT_TLS = ("imaps", "pop3s")
 
 _log = Logger()
 
@@ -133,7 +137,8 @@ class Parts:
             clock=self._clock,
             randomness=self._randomness,
         )
-        services = ImapServices(
+        plaintext = _networks(settings.tls.plaintext_login_networks)
+        imap = ImapServices(
             store=self.store,
             directory=self.directory,
             login=self.login,
@@ -143,10 +148,25 @@ class Parts:
             tls=self.certificate,
             hostname=settings.hostname,
             message_size=settings.limits.message_size,
-            plaintext_login_networks=_networks(settings.tls.plaintext_login_networks),
+            plaintext_login_networks=plaintext,
         )
-        self._imap = ImapFactory(services)
-        self._imaps = ImapFactory(services, implicit_tls=True)
+        pop3 = Pop3Services(
+            store=self.store,
+            directory=self.directory,
+            login=self.login,
+            locks=Locks(reactor),
+            limits=self.gatekeeper,
+            timer=reactor,
+            tls=self.certificate,
+            hostname=settings.hostname,
+            plaintext_login_networks=plaintext,
+        )
+        self._access: dict[str, ImapFactory | Pop3Factory] = {
+            "imap": ImapFactory(imap),
+            "imaps": ImapFactory(imap, implicit_tls=True),
+            "pop3": Pop3Factory(pop3),
+            "pop3s": Pop3Factory(pop3, implicit_tls=True),
+        }
 
     def _make_delivery(self) -> None:
         """What mail passes through."""
@@ -188,12 +208,9 @@ class Parts:
     def bind(self) -> None:
         """Listens everywhere, without accepting yet. Raises BadConfiguration."""
         certificate: Any = self.certificate
-        imaps: Any = self._imaps
-        doors: dict[str, Any] = {
-            "smtp": self._smtp,
-            "imap": self._imap,
-            "imaps": TLSMemoryBIOFactory(certificate, False, imaps, self._reactor),
-        }
+        doors: dict[str, Any] = {"smtp": self._smtp, **self._access}
+        for door in _IMPLICIT_TLS:
+            doors[door] = TLSMemoryBIOFactory(certificate, False, doors[door], self._reactor)
         listen = self._settings.listen
         for door, factory in doors.items():
             for endpoint in getattr(listen, door):
@@ -221,8 +238,8 @@ class Parts:
         self.housekeeping.stop()
         self.certificate.stop()
         await self.gatekeeper.close()
-        for imap in (self._imap, self._imaps):
-            imap.stop()
+        for door in self._access.values():
+            door.stop()
         if self._control_port is not None:
             await self._control_port.stopListening()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())

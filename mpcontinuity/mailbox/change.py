@@ -16,7 +16,7 @@ from mpcontinuity.mailbox.append import MAX_UID, UID_BITS, grow
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model import uidset
 from mpcontinuity.model.events import MailboxChanged
-from mpcontinuity.model.flags import DELETED, FIRST_KEYWORD, SEEN
+from mpcontinuity.model.flags import DELETED, DOWNLOADED, FIRST_KEYWORD, SEEN
 from mpcontinuity.model.uidset import Range
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -24,6 +24,7 @@ from mpcontinuity.store.transaction import Transaction
 STEP = 1000  # messages per transaction (design 4)
 _MOST_LISTED = 10_000  # numbers of a sparse set that are looked up one by one; above, the span is read
 _EXPUNGED_KEPT = 10_000  # changes of a mailbox for which it is known what went; older clients compare all UIDs
+_NO_KEYWORDS = (1 << FIRST_KEYWORD) - 1 | DOWNLOADED
 _TRIM_EVERY = 64  # expunges between two times that what is older is dropped
 
 _COLUMNS = "id & 4294967295, flags, modseq, size, body"
@@ -49,7 +50,7 @@ _COPY_PLAIN = Statement(_COPY.format("flags"))
 # Keywords have bits of their own in each mailbox.
 _COPY_WITH_KEYWORDS = Statement(
     _COPY.format(
-        "flags & 255 | COALESCE((SELECT CAST(SUM(CAST(1 AS BIGINT) << there.bit) AS BIGINT) FROM keyword AS here "
+        "flags & :kept | COALESCE((SELECT CAST(SUM(CAST(1 AS BIGINT) << there.bit) AS BIGINT) FROM keyword AS here "
         "JOIN keyword AS there ON there.mailbox = :target AND lower(there.name) = lower(here.name) "
         "WHERE here.mailbox = :source AND (entry.flags >> here.bit) & 1 = 1), 0)"
     )
@@ -103,7 +104,7 @@ def store_flags(
     """Raises MailboxRefused when the mailbox cannot hold another keyword; nothing is changed then."""
     modseq, account = _raise(tx, mailbox)
     mask = flags | keyword.mask(tx, mailbox, keywords, add=how != "remove")
-    keep = {"add": -1, "remove": ~mask, "replace": 0}[how]
+    keep = {"add": -1, "remove": ~mask, "replace": DOWNLOADED}[how]
     add = 0 if how == "remove" else mask
     messages: list[tuple[int, int, int]] = []
     modified, touched, unseen, deleted = [], [], 0, 0
@@ -183,14 +184,22 @@ def _copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> t
         return Copied(there[0], (), ()), entries
     used = 0
     for entry in entries:
-        used |= entry[1]
+        used |= entry[1] & ~DOWNLOADED
     appended = grow(tx, {target: [(entry[3], entry[1]) for entry in entries]})[target]
     ids = _ids(source, (entry[0] for entry in entries))
     before = (target << UID_BITS | appended.first_uid) - 1
     if used >> FIRST_KEYWORD and source != target:
         names = keyword.of(tx, source)
         keyword.offer(tx, target, [name for bit, name in names.items() if used >> bit & 1])
-        tx.run(_COPY_WITH_KEYWORDS, ids=ids, before=before, modseq=appended.modseq, source=source, target=target)
+        tx.run(
+            _COPY_WITH_KEYWORDS,
+            ids=ids,
+            before=before,
+            modseq=appended.modseq,
+            source=source,
+            target=target,
+            kept=_NO_KEYWORDS,
+        )
     else:
         tx.run(_COPY_PLAIN, ids=ids, before=before, modseq=appended.modseq)
     tx.announce(MailboxChanged(target, appended.account, appended.modseq))

@@ -17,3 +17,7 @@ SYSTEM: dict[str, int] = {
 }
 FIRST_KEYWORD = 8
 MAX_KEYWORDS = 54  # bits 8 to 61: the mask stays a positive 64-bit integer in both databases
+
+# Fetched by POP3 and 'deleted' there, which means 'downloaded' (contract): no longer in the maildrop, still in IMAP and
+# still owed. No flag of IMAP's: nothing shows, sets or removes it.
+DOWNLOADED = 1 << 62

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address, ip_network
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from mpcontinuity.model.settings import Listen
@@ -35,6 +36,16 @@ def network(text: str) -> str:
     except ValueError:
         raise ValueError('not a network; write it as "192.0.2.0/24" or "2001:db8::/32"') from None
     raise ValueError(f"has bits set beyond its mask; did you mean {str(wider)!r}?")
+
+
+def contains(networks: Iterable[IPv4Network | IPv6Network], peer: str) -> bool:
+    """Whether a peer's address, an IPv4 one in IPv6 too, lies in one of the networks."""
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in network for network in networks)
 
 
 def split(text: str, default: int) -> tuple[str, int]:

@@ -59,4 +59,4 @@ def test_where_one_cannot_listen_is_said_by_the_doors_name(endpoint: str) -> Non
 
 
 def test_doors_that_this_version_does_not_have_are_left_out() -> None:
-    assert served(Listen()) == Listen(submission=(), submissions=(), pop3=(), pop3s=(), web=())
+    assert served(Listen()) == Listen(submission=(), submissions=(), web=())

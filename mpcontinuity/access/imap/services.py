@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.mailbox.view import Views
+from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import Network
 from mpcontinuity.model.timer import Timer
@@ -57,9 +57,4 @@ class Services:
 
     def plaintext_allowed(self, peer: str) -> bool:
         """Whether a client at this IP address may log in without TLS."""
-        try:
-            address = ip_address(peer.partition("%")[0])
-        except ValueError:
-            return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self.plaintext_login_networks)
+        return contains(self.plaintext_login_networks, peer)

@@ -13,9 +13,9 @@ from mpcontinuity.protocols.imap.parse import State
 if TYPE_CHECKING:
     from mpcontinuity.access.imap.append import Appending
     from mpcontinuity.access.imap.idling import Idling
-    from mpcontinuity.access.imap.output import Output
     from mpcontinuity.access.imap.selection import Selection
     from mpcontinuity.access.imap.services import Services
+    from mpcontinuity.access.output import Output
 
 
 class Status(NamedTuple):

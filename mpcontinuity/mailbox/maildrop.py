@@ -1,0 +1,38 @@
+"""INBOX as POP3 sees it: what was not downloaded yet, by rising UID; numbers are the session's own (RFC 1939 §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpcontinuity.mailbox import change
+from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
+from mpcontinuity.model import uidset
+from mpcontinuity.model.flags import DOWNLOADED, SEEN
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+STEP = 5000  # messages per read: two numbers each
+
+_LISTING = Statement(
+    "SELECT id & 4294967295, size FROM entry "
+    "WHERE id > :after AND id <= :last AND flags & :downloaded = 0 ORDER BY id LIMIT :step"
+)
+_DOWNLOADED = Statement("UPDATE entry SET flags = flags | :downloaded WHERE id IN [:ids]")
+
+
+def listing(tx: Transaction, mailbox: int, after: int = 0) -> list[tuple[int, int]]:
+    """UID and size of the next STEP messages above the UID ``after``."""
+    base = mailbox << UID_BITS
+    return tx.all(_LISTING, after=base | after, last=base | MAX_UID, downloaded=DOWNLOADED, step=STEP)
+
+
+def keep(tx: Transaction, mailbox: int, uids: Sequence[int]) -> None:
+    """The client has downloaded them: gone from the maildrop, seen in IMAP, at most ``change.STEP`` of them."""
+    change.store_flags(tx, mailbox, uidset.of(uids), "add", SEEN, ())
+    base = mailbox << UID_BITS
+    tx.run(_DOWNLOADED, ids=[base | uid for uid in uids], downloaded=DOWNLOADED)
+
+
+def delete(tx: Transaction, mailbox: int, uids: Sequence[int]) -> None:
+    """The user deletes them (`pop3-delete = delete`), at most ``change.STEP``: gone from IMAP, and not owed."""
+    change.remove(tx, mailbox, uidset.of(uids))

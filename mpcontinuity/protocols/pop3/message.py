@@ -1,0 +1,77 @@
+"""A message as POP3 sends it: lines end in CRLF, dots are stuffed, a dot ends it (RFC 1939 §3); TOP's part of it."""
+
+from __future__ import annotations
+
+import re
+
+_ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+def on_the_wire(content: bytes, lines: int = -1) -> bytes:
+    """The whole of it at once; ``lines`` as for Stream."""
+    stream = Stream(lines)
+    return stream.feed(content) + stream.finish()
+
+
+class Stream:
+    """The same in pieces. ``lines`` of the body, as for TOP; -1: the whole message.
+
+    A bare CR or LF, which some clients take for the end of a line and others do not, becomes CRLF: nobody can then
+    disagree about where the message ends.
+    """
+
+    def __init__(self, lines: int = -1) -> None:
+        self.complete = False  # all that is wanted was given: nothing more needs to be fed
+        self._lines = lines
+        self._in_header = True
+        self._begins_line = True  # so far as it was given out
+        self._open_cr = False  # a CR at the end of a piece waits for what follows it
+
+    def feed(self, data: bytes) -> bytes:
+        """What goes to the client now."""
+        return self._given(data, last=False)
+
+    def finish(self) -> bytes:
+        """The last of it, and the dot."""
+        last = self._given(b"", last=True)
+        return last + (b".\r\n" if self._begins_line else b"\r\n.\r\n")
+
+    def _given(self, data: bytes, *, last: bool) -> bytes:
+        if self.complete:
+            return b""
+        data = self._with_crlf(data, last)
+        if self._lines >= 0:
+            data = self._limited(data)
+        if not data:
+            return data
+        stuffed = data.replace(b"\r\n.", b"\r\n..")
+        if self._begins_line and data[0] == 46:
+            stuffed = b"." + stuffed
+        self._begins_line = data.endswith(b"\r\n")
+        return stuffed
+
+    def _with_crlf(self, data: bytes, last: bool) -> bytes:
+        if self._open_cr:
+            data = b"\r" + data
+        self._open_cr = not last and data.endswith(b"\r")
+        if self._open_cr:
+            data = data[:-1]
+        if data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
+            return data
+        return _ANY_LINE_END.sub(b"\r\n", data)
+
+    def _limited(self, data: bytes) -> bytes:
+        begins_line = self._begins_line
+        position = 0
+        while (end := data.find(b"\r\n", position)) >= 0:
+            blank = end == position and begins_line
+            begins_line = True
+            position = end + 2
+            if not self._in_header:
+                self._lines -= 1
+            elif blank:
+                self._in_header = False
+            if not self._in_header and not self._lines:
+                self.complete = True
+                return data[:position]
+        return data

@@ -1,0 +1,108 @@
+"""One exchange of a mechanism: the client's messages in, what the door must do next out.
+
+The door decodes base64, sends challenges, checks passwords and looks up keys; nothing here knows users or sockets.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+# Octets of a client's message. RFC 4616 §2 grants 255 to identity, name and password each, but passwords of 1,024
+# characters are allowed here (accounts/passwords.py), in up to four octets each; SCRAM's messages are shorter.
+LONGEST = 6144
+
+
+class Challenge(msgspec.Struct, frozen=True):
+    """To be sent; the client's answer goes to ``Exchange.receive``."""
+
+    data: bytes
+
+
+class Password(msgspec.Struct, frozen=True):
+    """The door checks it; that ends the exchange."""
+
+    name: str
+    password: str
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    """The door answers by ``Scram.found`` with the keys of this user, or with none."""
+
+    name: str
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """The client knows the password of ``name``; ``data`` is the last challenge, whose answer is empty."""
+
+    name: str
+    data: bytes
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """Not understood, or not proven. ``malformed``: a mistake, not a wrong password. ``reason`` is fit for a log."""
+
+    reason: str
+    malformed: bool = True
+
+
+Step = Challenge | Password | Lookup | Proven | Failed
+
+
+class Exchange(Protocol):
+    def receive(self, message: bytes | None) -> Step:
+        """The client's next message; None where it began without an initial response."""
+        ...
+
+
+class Plain:
+    """RFC 4616: authorization identity, name and password, with NUL between them, in one message."""
+
+    def receive(self, message: bytes | None) -> Step:
+        if message is None:
+            return Challenge(b"")
+        try:
+            identity, name, password = _text(message).split("\0")
+        except ValueError:
+            return Failed("no message of PLAIN")
+        return _password(identity, name, password)
+
+
+class Login:
+    """The mechanism that Outlook asks for: name and password each behind a prompt; never standardised."""
+
+    def __init__(self) -> None:
+        self._name: str | None = None
+
+    def receive(self, message: bytes | None) -> Step:
+        if message is None:
+            return Challenge(b"Username:")
+        try:
+            text = _text(message)
+        except ValueError:
+            return Failed("no UTF-8")
+        if self._name is None:
+            self._name = text
+            return Challenge(b"Password:")
+        return _password("", self._name, text)
+
+
+def may_act_as(identity: str, name: str) -> bool:
+    """Nobody acts for another here."""
+    return not identity or identity.lower() == name.lower()
+
+
+def _password(identity: str, name: str, password: str) -> Step:
+    if not name or not password:
+        return Failed("an empty name or password")
+    if not may_act_as(identity, name):
+        return Failed("nobody acts for another here", malformed=False)
+    return Password(name, password)
+
+
+def _text(message: bytes) -> str:
+    """Raises ValueError."""
+    if len(message) > LONGEST:
+        raise ValueError("too long")
+    return message.decode("utf-8")

@@ -1,0 +1,372 @@
+"""Sessions as RFC 1939 shows them: C: and S:."""
+
+from __future__ import annotations
+
+import base64
+from functools import partial
+
+import pytest
+
+from mpcontinuity.accounts import domains, users
+from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox.read import rows
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.flags import DELETED, DOWNLOADED, SEEN
+from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.store.transaction import Transaction
+from tests.access.imap.world import Client
+from tests.access.pop3.world import World, converse
+from tests.fakes.stores import result
+
+DOTTED = b"Subject: dots\r\n\r\n.\r\n..two\r\nthe end"
+
+
+def inbox(world: World) -> dict[int, int]:
+    """Flags by UID."""
+
+    def work(tx: Transaction) -> dict[int, int]:
+        found = rows(tx, mailboxes.inbox(tx, world.user.id), range(1, 100))
+        return {row[0]: row[1] for row in found}
+
+    return result(world.store.read(work))
+
+
+def delete_means_delete(world: World) -> None:
+    settings = DomainSettings(pop3_delete="delete")
+    result(world.store.run(lambda tx: domains.change(tx, domains.known(tx, "example.org"), settings)))
+
+
+def test_a_session_as_the_rfc_shows_it(world: World) -> None:
+    world.deliver(b"Subject: one\r\n\r\none\r\n")
+    world.deliver(DOTTED)
+    converse(
+        world.fetch_by_pop(),
+        """
+        S: +OK mx.example POP3, mpcontinuity
+        C: USER joe@example.org
+        S: +OK now the password
+        C: PASS secret
+        S: +OK 2 messages, 55 octets
+        C: STAT
+        S: +OK 2 55
+        C: LIST
+        S: +OK 2 messages, 55 octets
+        S: 1 21
+        S: 2 34
+        S: .
+        C: LIST 2
+        S: +OK 2 34
+        C: LIST 3
+        S: -ERR no such message
+        C: RETR 1
+        S: +OK 21 octets
+        S: Subject: one
+        S:
+        S: one
+        S: .
+        C: RETR 2
+        S: +OK 34 octets
+        S: Subject: dots
+        S:
+        S: ..
+        S: ...two
+        S: the end
+        S: .
+        C: TOP 2 1
+        S: +OK 34 octets
+        S: Subject: dots
+        S:
+        S: ..
+        S: .
+        C: DELE 1
+        S: +OK marked
+        C: DELE 1
+        S: -ERR no such message
+        C: RETR 1
+        S: -ERR no such message
+        C: STAT
+        S: +OK 1 34
+        C: LIST
+        S: +OK 1 messages, 34 octets
+        S: 2 34
+        S: .
+        C: RSET
+        S: +OK 2 messages, 55 octets
+        C: DELE 2
+        S: +OK marked
+        C: QUIT
+        S: +OK see you
+        """,
+    )
+    assert inbox(world) == {1: 0, 2: SEEN | DOWNLOADED}
+
+
+def test_dele_means_downloaded_gone_from_the_maildrop_and_still_in_imap(world: World) -> None:
+    for _ in range(3):
+        world.deliver()
+    client = world.at_the_maildrop()
+    client.send(b"DELE 1\r\nDELE 3\r\nQUIT\r\n")
+    assert client.take() == b"+OK marked\r\n+OK marked\r\n+OK see you\r\n"
+    assert inbox(world) == {1: SEEN | DOWNLOADED, 2: 0, 3: SEEN | DOWNLOADED}
+    again = world.at_the_maildrop()
+    assert again.ask("UIDL").endswith(b".2\r\n.\r\n")
+    imap = world.logged_in("INBOX")
+    answer = imap.ask("a FETCH 1:* FLAGS")
+    assert answer.count(b"FETCH (FLAGS (\\Seen))") == 2
+    assert answer.count(b"FETCH (FLAGS ())") == 1
+    imap.ask("a STORE 1 FLAGS (\\Flagged)")
+    assert inbox(world)[1] == 4 | DOWNLOADED  # IMAP neither sees it nor takes it away
+
+
+def test_what_was_downloaded_stays_so_when_imap_moves_it_away_and_back(world: World) -> None:
+    world.deliver()
+    client = world.at_the_maildrop()
+    client.send(b"DELE 1\r\nQUIT\r\n")
+    imap = world.logged_in("INBOX")
+    imap.ask("a STORE 1 +FLAGS (keyword)")
+    imap.ask("a MOVE 1 Archive")
+    imap.ask("a SELECT Archive")
+    imap.ask("a MOVE 1 INBOX")
+    assert world.at_the_maildrop().ask("STAT") == b"+OK 0 0\r\n"
+
+
+def test_with_pop3_delete_it_is_gone(world: World) -> None:
+    delete_means_delete(world)
+    world.deliver()
+    world.deliver()
+    client = world.at_the_maildrop()
+    client.send(b"DELE 1\r\nQUIT\r\n")
+    assert inbox(world) == {2: 0}
+
+
+def test_a_connection_that_is_lost_deletes_nothing(world: World) -> None:
+    world.deliver()
+    client = world.at_the_maildrop()
+    client.ask("DELE 1")
+    client.lose()
+    assert inbox(world) == {1: 0}
+    assert world.at_the_maildrop().ask("STAT").startswith(b"+OK 1 ")
+
+
+def test_quit_says_ok_only_after_the_deletion_is_durable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deliver()
+    client = world.at_the_maildrop()
+    client.ask("DELE 1")
+
+    async def fails(*_: object, **__: object) -> int:
+        raise Temporary("the disk is full")
+
+    monkeypatch.setattr("mpcontinuity.access.pop3.maildrop.Maildrop.update", fails)
+    assert client.ask("QUIT") == b"-ERR [SYS/TEMP] that cannot be done now, try again later\r\n"
+    assert client.closed
+    assert inbox(world) == {1: 0}
+
+
+def test_uidls_are_the_same_in_every_session_and_at_most_70_characters(world: World) -> None:
+    world.deliver()
+    world.deliver()
+    first = world.at_the_maildrop()
+    listed = first.ask("UIDL").split(b"\r\n")[1:3]
+    assert first.ask("UIDL 2") == b"+OK " + listed[1] + b"\r\n"
+    first.send(b"DELE 1\r\nQUIT\r\n")
+    second = world.at_the_maildrop().ask("UIDL").split(b"\r\n")[1]
+    assert second.split()[1] == listed[1].split()[1]
+    assert len(set(listed)) == 2
+    assert all(0 < len(line.split()[1]) <= 70 for line in listed)
+
+
+def test_what_can_be_done_depends_on_tls_and_on_the_login(world: World) -> None:
+    plain = world.fetch_by_pop(host="192.0.2.1")
+    assert {b"STLS", b"TOP", b"UIDL", b"PIPELINING", b"EXPIRE NEVER"} <= set(plain.ask("CAPA").split(b"\r\n"))
+    assert b"SASL" not in plain.ask("CAPA")
+    assert b"USER\r\n" not in plain.ask("CAPA").replace(b"UTF8 USER", b"")
+    assert plain.ask("AUTH PLAIN AGpvZQBzZWNyZXQ=").startswith(b"-ERR [AUTH] use STLS")
+    plain.ask("USER joe@example.org")
+    assert plain.ask("PASS secret").startswith(b"-ERR [AUTH] use STLS")
+    assert plain.ask("STLS") == b"+OK begin TLS now\r\n"
+    assert getattr(plain.wire, "tls")  # noqa: B009
+    answer = plain.ask("CAPA")
+    assert b"SASL PLAIN LOGIN\r\n" in answer
+    assert b"STLS" not in answer
+    secure = world.fetch_by_pop(host="192.0.2.1", implicit_tls=True)
+    secure.take()
+    wrong = base64.b64encode(b"\0joe@example.org\0wrong").decode()
+    assert secure.ask(f"AUTH PLAIN {wrong}") == b"-ERR [AUTH] wrong name or password\r\n"
+
+
+def test_sasl_plain_and_login(world: World) -> None:
+    world.deliver()
+    secret = base64.b64encode(b"\0joe@example.org\0secret").decode()
+    for lines in (
+        [f"AUTH PLAIN {secret}"],
+        ["AUTH PLAIN", secret],
+        ["AUTH LOGIN", base64.b64encode(b"joe@example.org").decode(), base64.b64encode(b"secret").decode()],
+    ):
+        client = world.fetch_by_pop()
+        for line in lines:
+            answer = client.ask(line)
+        assert answer.startswith(b"+OK 1 messages")
+        client.ask("QUIT")
+    client = world.fetch_by_pop()
+    assert client.ask("AUTH XOAUTH2") == b"-ERR mechanisms here: PLAIN LOGIN\r\n"
+    assert client.ask("AUTH") == b"+OK mechanisms:\r\nPLAIN\r\nLOGIN\r\n.\r\n"
+    client.ask("AUTH PLAIN")
+    assert client.ask("*") == b"-ERR cancelled\r\n"
+    client.ask("AUTH PLAIN")
+    assert client.ask("AAAA").startswith(b"-ERR no message of PLAIN")
+
+
+def test_too_many_wrong_passwords_end_the_connection(world: World) -> None:
+    client = world.fetch_by_pop()
+    for _ in range(5):
+        client.ask("USER joe@example.org")
+        answer = client.ask("PASS wrong")
+        assert answer.startswith(b"-ERR [AUTH] wrong name or password\r\n")
+    assert client.closed
+
+
+def test_a_maildrop_in_use_is_refused_and_a_silent_holder_loses_it(world: World) -> None:
+    world.deliver()
+    first = world.at_the_maildrop()
+    second = world.fetch_by_pop()
+    second.ask("USER joe@example.org")
+    assert second.ask("PASS secret") == b""  # it waits
+    for _ in range(20):
+        world.clock.advance(0.5)
+        first.ask("NOOP")
+    world.clock.advance(0.5)
+    assert second.take() == b"-ERR [IN-USE] another session has the maildrop\r\n"
+    world.clock.advance(3)
+    second.ask("USER joe@example.org")
+    assert second.ask("PASS secret").startswith(b"+OK 1 messages")
+    assert first.take().startswith(b"-ERR [SYS/TEMP] another session took the maildrop")
+    assert first.closed
+
+
+def test_a_lost_connection_frees_the_maildrop_at_once(world: World) -> None:
+    world.at_the_maildrop().lose()
+    world.at_the_maildrop().ask("QUIT")
+    world.at_the_maildrop()
+
+
+def test_mail_that_comes_meanwhile_is_the_next_sessions(world: World) -> None:
+    world.deliver()
+    client = world.at_the_maildrop()
+    world.deliver()
+    assert client.ask("STAT").startswith(b"+OK 1 ")
+    client.ask("QUIT")
+    assert world.at_the_maildrop().ask("STAT").startswith(b"+OK 2 ")
+
+
+def test_what_imap_expunges_meanwhile_cannot_be_fetched_and_costs_nothing_at_quit(world: World) -> None:
+    world.deliver()
+    world.deliver()
+    client = world.at_the_maildrop()
+    imap = world.logged_in("INBOX")
+    imap.ask("a STORE 1 +FLAGS (\\Deleted)")
+    imap.ask("a EXPUNGE")
+    assert client.ask("RETR 1") == b"-ERR the message was expunged meanwhile\r\n"
+    client.send(b"DELE 1\r\nDELE 2\r\nQUIT\r\n")
+    assert client.take().endswith(b"+OK see you\r\n")
+    assert inbox(world) == {2: SEEN | DOWNLOADED}
+
+
+def test_messages_flagged_deleted_by_imap_are_still_in_the_maildrop(world: World) -> None:
+    world.deliver(flags=DELETED)
+    assert world.at_the_maildrop().ask("STAT").startswith(b"+OK 1 ")
+
+
+def test_a_large_message_goes_in_pieces_as_the_client_reads(world: World) -> None:
+    lines = [b".%d" % number for number in range(60_000)]
+    content = b"Subject: large\r\n\r\n" + b"\r\n".join(lines) + b"\r\n"
+    world.deliver(content)
+    client = world.at_the_maildrop()
+    got = client.ask("RETR 1").split(b"\r\n")
+    assert got[0] == b"+OK %d octets" % len(content)
+    assert got[3:-2] == [b"." + line for line in lines]
+    assert got[-2:] == [b".", b""]
+    assert client.ask("TOP 1 2").split(b"\r\n")[3:] == [b"..0", b"..1", b".", b""]
+    assert client.ask("NOOP") == b"+OK\r\n"
+
+
+def test_a_client_that_does_not_read_stops_us(world: World) -> None:
+    world.deliver(b"Subject: large\r\n\r\n" + b"x" * 2_000_000)
+    client = world.at_the_maildrop()
+    client.wire.full = True
+    client.say("RETR 1")
+    assert 0 < len(client.wire.value()) < 200_000
+    client.wire.full = False
+    producer = client.wire.producer
+    assert producer is not None
+    producer.resumeProducing()
+    assert len(client.wire.value()) > 2_000_000
+
+
+def test_a_damaged_message_is_said_to_be_and_the_session_goes_on(world: World) -> None:
+    world.deliver()
+    world.deliver()
+    _flip_a_bit(world)
+    client = world.at_the_maildrop()
+    assert client.ask("RETR 1") == b"-ERR [SYS/PERM] the message is damaged on disk\r\n"
+    assert client.ask("RETR 2").startswith(b"+OK ")
+
+
+def test_a_client_that_takes_all_in_order_has_them_read_ahead(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(50):
+        world.deliver()
+    reads = []
+    original = world.store.bodies.read_many
+    monkeypatch.setattr(
+        world.store.bodies, "read_many", lambda bodies: (reads.append(len(bodies)), original(bodies))[1]
+    )
+    client = world.at_the_maildrop()
+    for number in range(1, 51):
+        assert client.ask(f"RETR {number}").startswith(b"+OK ")
+    assert reads == [50]
+
+
+def test_a_user_who_is_deactivated_is_thrown_out(world: World) -> None:
+    client = world.at_the_maildrop()
+    result(world.store.run(partial(users.deactivate, user=world.user)))
+    assert client.take().startswith(b"-ERR [SYS/TEMP] the account was closed")
+    assert client.closed
+
+
+def test_at_shutdown_nothing_that_was_marked_goes(world: World) -> None:
+    world.deliver()
+    client = world.at_the_maildrop()
+    client.ask("DELE 1")
+    world.pop_factory.stop()
+    assert client.take() == b"-ERR [SYS/TEMP] the server stops\r\n"
+    assert inbox(world) == {1: 0}
+
+
+def test_strangers_are_not_kept_for_long(world: World) -> None:
+    client = world.fetch_by_pop()
+    for _ in range(70):
+        world.clock.advance(1)
+        client.ask("CAPA")
+    assert client.closed
+    user = world.at_the_maildrop()
+    world.clock.advance(599)
+    assert not user.closed
+    user.ask("NOOP")
+    world.clock.advance(599)
+    assert not user.closed
+    world.clock.advance(2)
+    assert user.closed
+
+
+def test_one_host_has_so_many_connections(world: World) -> None:
+    held = [world.fetch_by_pop() for _ in range(5)]
+    client = Client(world.pop_factory.buildProtocol(None))  # type: ignore[arg-type]
+    assert client.take() == b"-ERR [SYS/TEMP] too many connections\r\n"
+    held[0].lose()
+    assert world.fetch_by_pop().take().startswith(b"+OK ")
+
+
+def _flip_a_bit(world: World) -> None:
+    (path,) = world.store.bodies.packs.folder.glob("*.pack")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"hello")] ^= 1
+    path.write_bytes(content)

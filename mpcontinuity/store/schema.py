@@ -90,6 +90,7 @@ account = Table(
     _number("folded_failed"),
     _number("folded_expired"),
     _number("folded_released"),
+    _text("scram"),  # protocols/sasl/scram.Keys; empty: none yet, made at the next login with a password
 )
 
 # Every address of every user, their own first: what a recipient, a sender and a login are looked up in.
@@ -305,4 +306,61 @@ content = Table(
     Column("body", BigInteger, primary_key=True, autoincrement=False),
     Column("piece", Integer, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
+)
+
+# What is to be sent to the world, a row per recipient; ended rows stay as long as the archive, so that `queue retry`
+# can reopen them. Delivered ones go at once: tracking tells of them.
+outgoing = Table(
+    "outgoing",
+    metadata,
+    _id(),  # shown by `queue list` and `track`
+    _number("domain"),  # whose mail it is; 0: the server's own
+    Column("account", BigInteger, ForeignKey("account.id")),  # the sender; NULL: none of ours
+    Column("body", BigInteger, ForeignKey("body.id"), nullable=False, index=True),
+    _text("kind", "outbound"),  # outbound | dsn | alert | release
+    _text("reverse_path"),
+    _text("recipient", None),  # as it was given
+    _text("destination", None),  # the recipient's domain, lower case, A-labels: what connections are shared by
+    _text("parameters"),  # as in `owed`
+    _text("subject"),
+    _text("message_id"),
+    _number("size"),
+    _number("received", None),
+    _number("expires", None),  # when it is given up
+    _text("state", "queued"),  # model/outgoing.py
+    _number("token"),
+    _number("lease_until"),
+    _number("attempts"),
+    _number("next_attempt"),
+    Column("last_code", Integer, nullable=False, server_default="0"),
+    _text("last_text"),
+    _number("told"),  # when the sender was told of the delay; 0: not
+    _number("ended"),
+    Index("outgoing_next", "state", "next_attempt", "id"),
+    Index("outgoing_of_destination", "destination", "state", "next_attempt"),
+    Index("outgoing_of_domain", "domain", "state"),
+    Index("outgoing_of_account", "account"),
+)
+
+# The key that signs the mail of a domain's users.
+dkim = Table(
+    "dkim",
+    metadata,
+    Column("domain", BigInteger, ForeignKey("domain.id"), primary_key=True, autoincrement=False),
+    _text("selector", None),
+    _text("private_key", None),  # PEM
+    _number("created"),
+    **_BY_KEY,
+)
+
+# What SPF, DKIM and DMARC said when the message came: at redelivery it is too late to ask.
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("body", BigInteger, ForeignKey("body.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    _text("spf"),  # pass | fail | … (RFC 8601 §2.7); empty: not asked yet
+    _text("dkim"),
+    _text("dmarc"),
+    _text("details"),  # the value of an Authentication-Results field
+    **_BY_KEY,
 )

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.model.errors import Refused
 
-HEAD = "0002"  # the newest revision in migrations/versions
+HEAD = "0003"  # the newest revision in migrations/versions
 
 _log = Logger()
 

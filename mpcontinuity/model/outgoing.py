@@ -1,0 +1,15 @@
+"""The life of a row of `outgoing`: queued → claimed → delivered (and gone), or one of the other ends."""
+
+from __future__ import annotations
+
+QUEUED = "queued"
+CLAIMED = "claimed"  # leased by a worker
+
+FAILED = "failed"  # a 5xx, or nobody to send it to
+EXPIRED = "expired"  # tried until `give_up`
+REMOVED = "removed"  # by an administrator
+
+OPEN = (QUEUED, CLAIMED)
+
+# Kinds, and directions of tracking: mail of users, reports about it, alerts to administrators, mail from the archive.
+OUTBOUND, DSN, ALERT, RELEASE = "outbound", "dsn", "alert", "release"

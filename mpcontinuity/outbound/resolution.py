@@ -1,0 +1,222 @@
+"""Where mail for a domain goes (RFC 5321 §5): MX records, or its address where there are none; asked of DNS each time
+that no answer is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from typing import Any, Protocol
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.names import client, dns
+from twisted.names.error import DNSNameError, DNSServerError, DomainError
+
+from mpcontinuity.model import hosts
+from mpcontinuity.model.timer import Timer
+
+# RFC 1034 §3.6.2 forbids none and means one; resolvers that are fed with circles must not keep us.
+_ALIASES = 8
+# Of one domain: more are not tried, and not asked for addresses.
+_MOST_EXCHANGES = 20
+_MOST_ADDRESSES = 10
+_REMEMBERED = 10_000  # domains
+_REMEMBERED_FOR = 300.0  # seconds at most; DNS servers behind us keep what may be kept longer
+
+_TIMEOUTS = (2, 4, 8)  # seconds, of each question
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """A host to be tried, by all its addresses; ``name`` without a dot at its end."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+
+class Exchanges(msgspec.Struct, frozen=True):
+    """In the order of trying."""
+
+    hosts: tuple[Exchange, ...]
+
+
+class Unresolved(msgspec.Struct, frozen=True):
+    """``permanent``: to be reported now; else the message is kept and tried again. ``enhanced`` as RFC 3463."""
+
+    permanent: bool
+    enhanced: str
+    reason: str
+
+
+class Questions(Protocol):
+    """What is asked of DNS: `twisted.names.client.Resolver`. Records of the answer, authority, additional section."""
+
+    def lookupMailExchange(self, name: str, timeout: Sequence[int]) -> Deferred[Any]: ...  # noqa: N802
+
+    def lookupAddress(self, name: str, timeout: Sequence[int]) -> Deferred[Any]: ...  # noqa: N802
+
+    def lookupIPV6Address(self, name: str, timeout: Sequence[int]) -> Deferred[Any]: ...  # noqa: N802
+
+
+def questions(servers: Sequence[str], reactor: Any) -> Questions:
+    """To ``[outbound] resolvers``, or those of the system."""
+    resolver: Any = client.Resolver
+    asked: Questions = (
+        resolver(servers=[hosts.split(server, dns.PORT) for server in servers], reactor=reactor)
+        if servers
+        else resolver(resolv="/etc/resolv.conf", reactor=reactor)
+    )
+    return asked
+
+
+class Resolution:
+    """``shuffle`` puts equal preferences into any order (RFC 5321 §5.1). ``hostname`` is ours: no MX from there on is
+    tried. ``allow_private``: whether addresses that no stranger could mean are used."""
+
+    def __init__(
+        self,
+        asked: Questions,
+        *,
+        hostname: str,
+        allow_private: bool,
+        timer: Timer,
+        shuffle: Callable[[list[Any]], None],
+    ) -> None:
+        self._asked = asked
+        self._hostname = hostname.lower()
+        self._allow_private = allow_private
+        self._timer = timer
+        self._shuffle = shuffle
+        self._remembered: dict[str, tuple[float, Exchanges]] = {}
+
+    async def exchanges(self, domain: str) -> Exchanges | Unresolved:
+        """``domain`` in lower case, A-labels; or an address literal, ``[192.0.2.1]``."""
+        if domain.startswith("["):
+            return self._literal(domain)
+        until, known = self._remembered.get(domain, (0.0, None))
+        if known is not None and until > self._timer.seconds():
+            return known
+        found = await self._resolve(domain)
+        if isinstance(found, Exchanges):
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[domain] = (self._timer.seconds() + _REMEMBERED_FOR, found)
+        return found
+
+    def forget(self, domain: str) -> None:
+        """All its hosts failed: perhaps it has others now."""
+        self._remembered.pop(domain, None)
+
+    async def _resolve(self, domain: str) -> Exchanges | Unresolved:
+        records = await self._ask(self._asked.lookupMailExchange, domain)
+        if isinstance(records, Unresolved):
+            return records
+        found = _follow(domain, records, dns.MX)
+        preferences = sorted(((int(record.preference), str(record.name).lower()) for record in found), key=_first)
+        if not preferences:
+            return await self._with_addresses(domain, [domain])
+        if any(name in ("", ".") for _, name in preferences):
+            if len(preferences) == 1:  # RFC 7505
+                return Unresolved(True, "5.1.10", f"{domain} takes no mail: its MX is null")
+            preferences = [(preference, name) for preference, name in preferences if name not in ("", ".")]
+        names = self._order(preferences)
+        if not names:
+            return Unresolved(True, "5.4.6", f"the MX of {domain} is this server, which is not responsible for it")
+        return await self._with_addresses(domain, names[:_MOST_EXCHANGES])
+
+    def _order(self, preferences: list[tuple[int, str]]) -> list[str]:
+        """Equal ones in any order; from our own on none (RFC 5321 §5.1: they could only send it back)."""
+        ours = [preference for preference, name in preferences if name == self._hostname]
+        if ours:
+            preferences = [(preference, name) for preference, name in preferences if preference < min(ours)]
+        self._shuffle(preferences)
+        names = [name for _, name in sorted(preferences, key=_first)]
+        return list(dict.fromkeys(names))
+
+    async def _with_addresses(self, domain: str, names: Sequence[str]) -> Exchanges | Unresolved:
+        """Hosts without addresses are left out; when none is left, the first one's failure tells why."""
+        asked: Deferred[list[tuple[bool, Any]]] = DeferredList(
+            [Deferred.fromCoroutine(self._addresses(name)) for name in names], consumeErrors=True
+        )
+        usable = []
+        failures = []
+        for name, (_, addresses) in zip(names, await asked, strict=True):
+            if isinstance(addresses, Unresolved):
+                failures.append(addresses)
+            else:
+                usable.append(Exchange(name, addresses))
+        if usable:
+            return Exchanges(tuple(usable))
+        temporary = [failure for failure in failures if not failure.permanent]
+        return temporary[0] if temporary else failures[0]
+
+    async def _addresses(self, name: str) -> tuple[str, ...] | Unresolved:
+        both: list[tuple[bool, Any]] = await DeferredList(
+            [
+                Deferred.fromCoroutine(self._ask(self._asked.lookupIPV6Address, name)),
+                Deferred.fromCoroutine(self._ask(self._asked.lookupAddress, name)),
+            ]
+        )
+        addresses: list[str] = []
+        failures = []
+        for (_, records), kind in zip(both, (dns.AAAA, dns.A), strict=True):
+            if isinstance(records, Unresolved):
+                failures.append(records)
+            else:
+                addresses += [str(ip_address(record.address)) for record in _follow(name, records, kind)]
+        usable = [address for address in addresses if self._allow_private or ip_address(address).is_global]
+        if usable:
+            return tuple(usable[:_MOST_ADDRESSES])
+        if addresses:
+            return Unresolved(False, "4.4.4", f"{name} has private addresses only: {', '.join(addresses[:3])}")
+        temporary = [failure for failure in failures if not failure.permanent]
+        if temporary:
+            return temporary[0]
+        return failures[0] if failures else Unresolved(True, "5.4.4", f"{name} has no address")
+
+    async def _ask(self, question: Callable[..., Deferred[Any]], name: str) -> list[Any] | Unresolved:
+        """The records of the answer section."""
+        try:
+            answer, _, _ = await question(name, _TIMEOUTS)
+        except DNSNameError:
+            return Unresolved(True, "5.1.2", f"{name} does not exist")
+        except (DNSServerError, DomainError) as error:
+            return Unresolved(False, "4.4.3", f"DNS cannot tell about {name}: {_why(error)}")
+        except Exception as error:  # timeouts have classes of several modules; a broken answer raises anything
+            return Unresolved(False, "4.4.3", f"DNS did not answer about {name}: {_why(error)}")
+        return list(answer)
+
+    def _literal(self, domain: str) -> Exchanges | Unresolved:
+        """RFC 5321 §4.1.3."""
+        try:
+            address = ip_address(domain.strip("[]").removeprefix("IPv6:").removeprefix("ipv6:"))
+        except ValueError:
+            return Unresolved(True, "5.1.2", f"{domain} is no address")
+        if not self._allow_private and not address.is_global:
+            return Unresolved(True, "5.4.4", f"{domain} is a private address")
+        return Exchanges((Exchange(domain, (str(address),)),))
+
+
+def _follow(name: str, records: Sequence[Any], kind: int) -> list[Any]:
+    """Payloads of that kind which belong to ``name``, through its aliases; what else an answer says is not believed."""
+    wanted = name.lower()
+    for _ in range(_ALIASES):
+        found = [record.payload for record in records if record.type == kind and _named(record) == wanted]
+        if found:
+            return found
+        alias = [record.payload for record in records if record.type == dns.CNAME and _named(record) == wanted]
+        if not alias:
+            return []
+        wanted = str(alias[0].name).lower()
+    return []
+
+
+def _named(record: Any) -> str:
+    return str(record.name).lower().rstrip(".")
+
+
+def _first(item: tuple[int, str]) -> int:
+    return item[0]
+
+
+def _why(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

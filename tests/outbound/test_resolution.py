@@ -1,0 +1,123 @@
+"""Where mail for a domain goes, asked of a real DNS server on loopback, a lying one and a silent one too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import msgspec
+
+from tests.fakes.nameserver import GARBAGE, REFUSED, SERVFAIL, SILENT, Nameserver, a, aaaa, cname, mx
+
+ADDRESSES = {
+    "one.mail.example": [a("192.0.2.1")],
+    "two.mail.example": [a("127.0.0.2"), aaaa("::1")],
+    "alias.mail.example": [cname("two.mail.example")],
+    "no-address.example": [],
+    "broken.mail.example": SERVFAIL,
+}
+
+
+def resolve(zone: dict[str, Any], *domains: str, scope: str = "private") -> list[dict[str, Any]]:
+    with Nameserver(ADDRESSES | zone) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.outbound.resolve", server.address, scope, *domains],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    lines = [line.partition(" ") for line in done.stdout.splitlines()]
+    assert len(lines) == len(domains), done.stderr
+    return [{"kind": kind, **msgspec.json.decode(text)} for kind, _, text in lines]
+
+
+def hosts(found: dict[str, Any]) -> list[str]:
+    return [host["name"] for host in found["hosts"]]
+
+
+def test_by_preference_and_equal_ones_in_any_order() -> None:
+    zone = {
+        "d.example": [mx(20, "alias.mail.example"), mx(10, "one.mail.example"), mx(10, "two.mail.example")],
+    }
+    (found,) = resolve(zone, "d.example")
+    assert hosts(found)[2:] == ["alias.mail.example"]
+    assert sorted(hosts(found)[:2]) == ["one.mail.example", "two.mail.example"]
+    assert found["hosts"][2]["addresses"] == ["::1", "127.0.0.2"]
+
+
+def test_without_mx_the_address_of_the_domain_is_used() -> None:
+    zone = {"plain.example": [a("192.0.2.7")], "alias.example": [cname("plain.example")]}
+    plain, alias = resolve(zone, "plain.example", "alias.example")
+    assert plain["hosts"] == [{"name": "plain.example", "addresses": ["192.0.2.7"]}]
+    assert alias["hosts"] == [{"name": "alias.example", "addresses": ["192.0.2.7"]}]
+
+
+def test_what_is_final_is_told_from_what_may_pass() -> None:
+    zone = {
+        "null.example": [mx(0, "")],
+        "no-address.example": [],
+        "servfail.example": SERVFAIL,
+        "refused.example": REFUSED,
+        "silent.example": SILENT,
+        "garbage.example": GARBAGE,
+        "dangling.example": [mx(10, "gone.example")],
+        "half.example": [mx(10, "gone.example"), mx(20, "one.mail.example")],
+        "unknown.example": [mx(10, "gone.example"), mx(20, "broken.mail.example")],
+        "loop.example": [mx(10, "mx.ours.example")],
+        "backup.example": [mx(5, "one.mail.example"), mx(10, "mx.ours.example"), mx(20, "two.mail.example")],
+        "circle.example": [cname("circle.example")],
+    }
+    names = ["gone.example", *zone]
+    found = dict(zip(names, resolve(zone, *names), strict=True))
+    final = {name: row["enhanced"] for name, row in found.items() if row["kind"] == "Unresolved" and row["permanent"]}
+    assert final == {
+        "gone.example": "5.1.2",
+        "null.example": "5.1.10",
+        "no-address.example": "5.4.4",
+        "dangling.example": "5.1.2",
+        "loop.example": "5.4.6",
+        "circle.example": "5.4.4",
+    }
+    passing = [name for name, row in found.items() if row["kind"] == "Unresolved" and not row["permanent"]]
+    assert passing == [
+        "servfail.example",
+        "refused.example",
+        "silent.example",
+        "garbage.example",
+        "unknown.example",
+    ]
+    assert hosts(found["half.example"]) == ["one.mail.example"]
+    assert hosts(found["backup.example"]) == ["one.mail.example"]
+
+
+def test_addresses_that_no_stranger_can_mean_are_not_used_unless_allowed() -> None:
+    zone = {"inside.example": [mx(10, "two.mail.example")], "both.example": [a("127.0.0.1"), a("8.8.8.8")]}
+    inside, both, literal = resolve(zone, "inside.example", "both.example", "[127.0.0.1]", scope="global")
+    assert (inside["kind"], inside["permanent"]) == ("Unresolved", False)
+    assert "private" in inside["reason"]
+    assert both["hosts"][0]["addresses"] == ["8.8.8.8"]
+    assert literal["permanent"]
+
+
+def test_an_address_literal_is_not_asked_for() -> None:
+    found, bad = resolve({}, "[IPv6:::1]", "[nonsense]")
+    assert found["hosts"][0]["addresses"] == ["::1"]
+    assert bad["permanent"]
+
+
+def test_records_of_other_names_in_an_answer_are_not_believed() -> None:
+    class Lying(Nameserver):
+        def _records(self, name: str, known: Any, kind: int) -> list[Any]:
+            return super()._records("other.example", known, kind)
+
+    with Lying({"d.example": [mx(10, "one.mail.example"), a("192.0.2.1")]}) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.outbound.resolve", server.address, "private", "d.example"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert "5.4.4" in done.stdout

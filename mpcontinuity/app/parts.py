@@ -95,7 +95,7 @@ class Parts:
         self.directory = Directory(self.store)
         self._make_access()
         self._make_delivery()
-        doors = {"smtp": self._smtp.connections, "imap": self._imap.count, "imaps": self._imaps.count}
+        doors = {"smtp": self._smtp.connections, **{name: door.count for name, door in self._access.items()}}
         self.watching = Watching(self, settings, reactor, doors)
         self.housekeeping = Housekeeping(
             reactor,

@@ -51,6 +51,11 @@ class OwedChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingChanged:
+    """Something waits to be sent to the world, or was reopened."""
+
+
+@dataclass(frozen=True, slots=True)
 class HomeChanged:
     """What the table `domain` says of the state of its home server."""
 
@@ -62,7 +67,16 @@ class Everything:
     """Anything may have changed: other processes were not heard for a while. Whatever is remembered is read again."""
 
 
-Notice = MailboxChanged | MailboxListChanged | AccountsChanged | DomainsChanged | OwedChanged | HomeChanged | Everything
+Notice = (
+    MailboxChanged
+    | MailboxListChanged
+    | AccountsChanged
+    | DomainsChanged
+    | OwedChanged
+    | OutgoingChanged
+    | HomeChanged
+    | Everything
+)
 
 # What `track` shows in `status`; a row keeps 'deferred' for what continuity handled, for good.
 DELIVERED, DEFERRED, REJECTED, BOUNCED, QUEUED, FAILED = (

@@ -45,13 +45,14 @@ _parameters = msgspec.json.Decoder(Parameters)
 _PLAIN = Parameters()
 
 
-def _encode(parameters: Parameters) -> str:
+def encode_one(parameters: Parameters) -> str:
+    """The column; empty where all is plain."""
     return "" if parameters == _PLAIN else msgspec.json.encode(parameters).decode()
 
 
 def encode_parameters(mail: MailParameters, recipients: Sequence[RcptParameters]) -> tuple[str, ...]:
     """What the column has for each recipient, for the head of a message in its pack; () where all is plain."""
-    texts = tuple([_encode(Parameters(mail, rcpt)) for rcpt in recipients])
+    texts = tuple([encode_one(Parameters(mail, rcpt)) for rcpt in recipients])
     return texts if any(texts) else ()
 
 
@@ -143,7 +144,7 @@ def _columns(new: NewOwed, uptime: int | None, now: int) -> tuple[Any, ...]:
         new.kind,
         new.reverse_path,
         new.recipient,
-        _encode(new.parameters),
+        encode_one(new.parameters),
         new.subject,
         new.message_id,
         new.size,

@@ -57,6 +57,9 @@ _INSERT = Rows(
 _WITH_EVENT = "substr(events, 1, length(events) - 1) || CASE events WHEN '[]' THEN '' ELSE ',' END || :event || ']'"
 _ADD_EVENT = Statement(f"UPDATE tracking SET events = {_WITH_EVENT} WHERE owed = :owed AND length(events) < :most")
 _OUTCOME = Statement(f"UPDATE tracking SET outcome = :outcome, events = {_WITH_EVENT} WHERE owed = :owed")
+_STATUS = Statement(
+    f"UPDATE tracking SET status = :status, code = :code, text = :text, events = {_WITH_EVENT} WHERE owed = :owed"
+)
 _EXPIRE = Statement(
     "DELETE FROM tracking WHERE id IN (SELECT id FROM tracking WHERE id < :before AND outcome <> 'owed'"
     " ORDER BY id LIMIT :step)"
@@ -106,6 +109,11 @@ def add_event(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:
 def end_of_owed(tx: Transaction, owed_id: int, outcome: str, event: TrackingEvent) -> None:
     """What is owed has ended as ``outcome`` (model/owed.py)."""
     tx.run(_OUTCOME, owed=owed_id, outcome=outcome, event=_encode(event).decode())
+
+
+def end_of_outgoing(tx: Transaction, outgoing_id: int, status: str, event: TrackingEvent) -> None:
+    """What was to be sent has come to its end (model/events.py). Its row of tracking names it in ``owed``."""
+    tx.run(_STATUS, owed=outgoing_id, status=status, code=event.code, text=event.text, event=_encode(event).decode())
 
 
 def reopen_owed(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:

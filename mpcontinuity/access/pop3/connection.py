@@ -102,8 +102,9 @@ class Connection(Protocol):
             session.output.lost()
             session.leave()
             _log.info(
-                "session={session} ends: {fetched} messages fetched, {removed} {how}",
+                "POP3 session from {peer} ends: {fetched} messages fetched, {removed} {how}",
                 session=session.name,
+                peer=session.peer,
                 fetched=session.fetched,
                 removed=session.removed,
                 how=session.how,
@@ -139,7 +140,7 @@ class Connection(Protocol):
 
     async def _handle(self, session: Session, event: Event) -> None:
         if isinstance(event, Disconnect):
-            _log.debug("session={session} {reason}", session=session.name, reason=event.reason)
+            _log.debug("{reason}", session=session.name, reason=event.reason)
             self._end(session)
             return
         if isinstance(event, StartTls):
@@ -157,17 +158,17 @@ class Connection(Protocol):
         except Refused as error:
             engine.error(str(error), "SYS/PERM")
         except Corrupt as error:
-            _log.error("session={session} {error}", session=session.name, error=error)
+            _log.error("{error}", session=session.name, error=error)
             self._after(session, "the message is damaged on disk", "SYS/PERM")
         except Temporary as error:
-            _log.warn("session={session} {error}", session=session.name, error=error)
+            _log.warn("{error}", session=session.name, error=error)
             self._after(session, "that cannot be done now, try again later", "SYS/TEMP")
         except Stopping:
             engine.close("the server stops", "SYS/TEMP")
         except Exception:
             if session.output.gone:
                 raise Gone from None
-            _log.failure("session={session} {event} failed", session=session.name, event=type(event).__name__)
+            _log.failure("{event} failed", session=session.name, event=type(event).__name__)
             self._after(session, "an error of the server, which its log tells of", "SYS/TEMP")
 
     def _after(self, session: Session, text: str, code: str) -> None:

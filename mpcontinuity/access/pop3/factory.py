@@ -35,6 +35,10 @@ class Pop3Factory(ServerFactory):
         connection.factory = self
         return connection
 
+    def count(self) -> int:
+        """Connections that are open."""
+        return len(self.connections)
+
     def stop(self) -> None:
         """At shutdown: the last word to every session, and nothing that was marked goes."""
         for connection in list(self.connections):

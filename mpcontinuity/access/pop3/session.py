@@ -120,7 +120,7 @@ class Session:
         user = await self.services.login.check(name, password, self.peer)
         if user is None:
             self._wrong_passwords += 1
-            _log.info("session={session} login of {user!r} failed", session=self.name, user=name[:200])
+            _log.info("login of {user!r} from {peer} failed", session=self.name, user=name[:200], peer=self.peer)
             self.engine.error("wrong name or password", "AUTH")
             if self._wrong_passwords >= WRONG_PASSWORDS:
                 self.engine.close("too many wrong passwords", "AUTH")
@@ -140,7 +140,7 @@ class Session:
             maildrop = Maildrop(self.services.store, info)
             await maildrop.load()
             self._maildrop = maildrop
-            _log.info("session={session} login of {user!r}", session=self.name, user=user.address)
+            _log.info("login of {user!r} from {peer}", session=self.name, user=user.address, peer=self.peer)
             self.engine.logged_in(f"{maildrop.messages} messages, {maildrop.octets} octets")
         finally:
             if self._maildrop is None or self._left:

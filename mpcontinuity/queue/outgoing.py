@@ -1,0 +1,338 @@
+"""Rows of `outgoing`, mail to the world: taken in, claimed, and what became of them. Work of one transaction each.
+
+A claim is a lease with a token that every later update names: whoever lost a lease changes nothing any more. What was
+claimed by a process that died is queued again when its lease ends, and may then arrive twice, with the same Message-ID:
+SMTP has no way to ask the other side (RFC 1047).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import MINUTE
+from mpcontinuity.model.events import OutgoingChanged, TrackingEvent
+from mpcontinuity.model.outgoing import EXPIRED, FAILED, OUTBOUND, REMOVED
+from mpcontinuity.queue.owed import Parameters, decode_parameters, encode_one
+from mpcontinuity.store.statement import Rows, Statement
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking.record import add_event, end_of_outgoing
+
+# Longer than a message of 50 MiB takes over a slow line; extended while it is being sent.
+LEASE = 10 * MINUTE
+
+STEP = 500  # rows of one transaction
+_DESTINATIONS = 1000  # due rows looked at for destinations
+
+_PLAIN = Parameters()
+
+
+class NewOutgoing(msgspec.Struct, frozen=True):
+    """A message to one recipient. ``id`` is shown by `queue list` and `track`, and is the row's of `tracking` too."""
+
+    id: int
+    domain: int  # 0: the server's own mail
+    account: int | None  # the sender; None: none of ours
+    body: int
+    recipient: str  # as given to RCPT
+    destination: str  # its domain, in lower case, A-labels
+    reverse_path: str  # empty: the null one
+    received: int  # µs
+    expires: int  # µs, when it is given up
+    kind: str = OUTBOUND
+    parameters: Parameters = _PLAIN
+    subject: str = ""
+    message_id: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A claimed row, all that is needed to send it and to report about it."""
+
+    id: int
+    domain: int
+    account: int | None
+    kind: str
+    reverse_path: str
+    recipient: str
+    destination: str
+    parameters: Parameters
+    received: int
+    expires: int
+    attempts: int  # before this one
+    told: int  # when the sender was told of the delay; 0: not
+    body: Body
+    token: int
+
+
+_TAKE_IN = Rows(
+    """INSERT INTO outgoing (id, domain, account, body, kind, reverse_path, recipient, destination, parameters, subject,
+        message_id, size, received, expires) VALUES [14]"""
+)
+
+
+def take_in(tx: Transaction, rows: Sequence[NewOutgoing]) -> None:
+    """They are due at once. Their bodies are in the table already, or inserted by the same transaction."""
+    tx.rows(
+        _TAKE_IN,
+        [
+            (
+                new.id,
+                new.domain,
+                new.account,
+                new.body,
+                new.kind,
+                new.reverse_path,
+                new.recipient,
+                new.destination,
+                encode_one(new.parameters),
+                new.subject,
+                new.message_id,
+                new.size,
+                new.received,
+                new.expires,
+            )
+            for new in rows
+        ],
+    )
+    if rows:
+        tx.announce(OutgoingChanged())
+
+
+_FREE = "(state = 'queued' AND next_attempt <= :now OR state = 'claimed' AND lease_until <= :now)"
+_DUE = Statement(
+    """SELECT DISTINCT destination FROM (
+        SELECT * FROM (SELECT destination FROM outgoing WHERE state = 'queued' AND next_attempt <= :now
+            AND destination NOT IN [:busy] ORDER BY next_attempt, id LIMIT :most) AS queued
+        UNION ALL
+        SELECT destination FROM outgoing WHERE state = 'claimed' AND lease_until <= :now
+            AND destination NOT IN [:busy]) AS due"""
+)
+_NEXT = Statement(
+    """SELECT MIN(earliest) FROM (
+        SELECT MIN(next_attempt) AS earliest FROM outgoing WHERE state = 'queued'
+        UNION ALL SELECT MIN(lease_until) FROM outgoing WHERE state = 'claimed') AS earliest_of_both"""
+)
+# In the order of their messages, so that recipients of one message are claimed together.
+_CANDIDATES = Statement(
+    f"""SELECT id FROM outgoing WHERE destination = :destination AND {_FREE}
+    ORDER BY body, id LIMIT :most [FOR UPDATE SKIP LOCKED]"""
+)
+_CLAIM = Statement("UPDATE outgoing SET state = 'claimed', token = :token, lease_until = :until WHERE id IN [:ids]")
+_CLAIMED = Statement(
+    """SELECT outgoing.id, domain, account, kind, reverse_path, recipient, destination, parameters, received, expires,
+        attempts, told, body.id, pack, body."offset", length, prefix, crc
+    FROM outgoing JOIN body ON body.id = outgoing.body WHERE outgoing.id IN [:ids] ORDER BY body.id, outgoing.id"""
+)
+
+
+def due(tx: Transaction, busy: Sequence[str]) -> list[str]:
+    """Destinations for which something is due, but for the ``busy`` ones; perhaps not all."""
+    return [row[0] for row in tx.all(_DUE, now=tx.now, busy=busy, most=_DESTINATIONS)]
+
+
+def next_due(tx: Transaction) -> int | None:
+    """When the next row is due (µs), which may be long ago; None: nothing waits."""
+    earliest = tx.value(_NEXT)
+    return None if earliest is None else int(earliest)
+
+
+def claim(tx: Transaction, destination: str, most: int) -> list[Outgoing]:
+    """Up to ``most`` due rows for a destination, leased; those of one message follow each other."""
+    ids = [row[0] for row in tx.all(_CANDIDATES, destination=destination, now=tx.now, most=min(most, STEP))]
+    if not ids:
+        return []
+    token = tx.identifier()
+    tx.run(_CLAIM, ids=ids, token=token, until=tx.now + LEASE)
+    return [_claimed(row, token) for row in tx.all(_CLAIMED, ids=ids)]
+
+
+def _claimed(row: tuple[Any, ...], token: int) -> Outgoing:
+    return Outgoing(
+        id=row[0],
+        domain=row[1],
+        account=row[2],
+        kind=row[3],
+        reverse_path=row[4],
+        recipient=row[5],
+        destination=row[6],
+        parameters=decode_parameters(row[7]),
+        received=row[8],
+        expires=row[9],
+        attempts=row[10],
+        told=row[11],
+        body=Body(*row[12:]),
+        token=token,
+    )
+
+
+_EXTEND = Statement("UPDATE outgoing SET lease_until = :until WHERE token = :token AND id IN [:ids]")
+_GIVE_BACK = Statement(
+    "UPDATE outgoing SET state = 'queued', token = 0, lease_until = 0 WHERE token = :token AND id IN [:ids]"
+)
+_SENT = Statement("DELETE FROM outgoing WHERE id = :id AND token = :token AND token <> 0")
+_LATER = Statement(
+    """UPDATE outgoing SET state = 'queued', token = 0, lease_until = 0, attempts = attempts + 1, next_attempt = :next,
+        last_code = :code, last_text = :text
+    WHERE id = :id AND token = :token AND token <> 0"""
+)
+_END = Statement(
+    """UPDATE outgoing SET state = :state, token = 0, lease_until = 0, attempts = attempts + 1, ended = :now,
+        last_code = :code, last_text = :text
+    WHERE id = :id AND token = :token AND token <> 0"""
+)
+_TOLD = Statement("UPDATE outgoing SET told = :now WHERE id IN [:ids]")
+
+
+def extend(tx: Transaction, ids: Sequence[int], token: int) -> None:
+    """A long transmission keeps its lease."""
+    tx.run(_EXTEND, ids=ids, token=token, until=tx.now + LEASE)
+
+
+def give_back(tx: Transaction, ids: Sequence[int], token: int) -> None:
+    """Nothing was sent of these."""
+    tx.run(_GIVE_BACK, ids=ids, token=token)
+
+
+def delivered(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, status: str) -> bool:
+    """The next host has it: the row goes, tracking tells of it. False: the lease was lost, nothing changed."""
+    if not tx.run(_SENT, id=outgoing.id, token=outgoing.token):
+        return False
+    end_of_outgoing(tx, outgoing.id, status, event)
+    return True
+
+
+def later(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, next_attempt: int) -> bool:
+    """Not now. False: the lease was lost, nothing changed."""
+    values = {"id": outgoing.id, "token": outgoing.token, "code": event.code, "text": event.text}
+    if not tx.run(_LATER, next=next_attempt, **values):
+        return False
+    add_event(tx, outgoing.id, event)
+    return True
+
+
+def end(tx: Transaction, outgoing: Outgoing, state: str, event: TrackingEvent, status: str) -> bool:
+    """FAILED or EXPIRED. False: the lease was lost, nothing changed: somebody else decides, and reports."""
+    values = {"id": outgoing.id, "token": outgoing.token, "code": event.code, "text": event.text}
+    if not tx.run(_END, state=state, now=tx.now, **values):
+        return False
+    end_of_outgoing(tx, outgoing.id, status, event)
+    return True
+
+
+def told(tx: Transaction, ids: Sequence[int]) -> None:
+    """Their sender was told that they are late."""
+    tx.run(_TOLD, ids=ids, now=tx.now)
+
+
+# For administrators and retention
+
+_LIST = Statement(
+    """SELECT id, kind, reverse_path, recipient, subject, message_id, attempts, next_attempt, expires, last_code,
+        last_text, destination
+    FROM outgoing WHERE id > :after AND state IN ('queued', 'claimed') AND (:domain = 0 OR domain = :domain)
+    ORDER BY id LIMIT :step"""
+)
+_BY_DESTINATION = Statement(
+    """SELECT destination, COUNT(*), MIN(received), MIN(next_attempt), MAX(attempts)
+    FROM outgoing WHERE state IN ('queued', 'claimed') AND (:domain = 0 OR domain = :domain)
+    GROUP BY destination ORDER BY 2 DESC, destination LIMIT :step"""
+)
+_WAITING = Statement(
+    "SELECT COUNT(*) FROM outgoing WHERE domain = :domain AND state IN ('queued', 'claimed') AND kind <> 'alert'"
+)
+_FIND = Statement("SELECT id, state FROM outgoing WHERE id IN [:ids]")
+_REOPEN = Statement(
+    """UPDATE outgoing SET state = 'queued', ended = 0, attempts = 0, next_attempt = 0, told = 0, expires = :expires
+    WHERE id = :id"""
+)
+_NOW = Statement("UPDATE outgoing SET next_attempt = 0 WHERE id = :id AND state = 'queued'")
+_REMOVE = Statement(
+    "UPDATE outgoing SET state = :state, token = 0, lease_until = 0, ended = :now, last_text = :text WHERE id = :id"
+)
+_OF_ACCOUNT = Statement(
+    "SELECT id FROM outgoing WHERE account = :account AND state IN ('queued', 'claimed') ORDER BY id LIMIT :step"
+)
+_FORGET = Statement(
+    """DELETE FROM outgoing WHERE id IN (SELECT id FROM outgoing
+        WHERE state IN ('failed', 'expired', 'removed') AND ended <= :before LIMIT :step)"""
+)
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A row as `queue list` shows it; times in µs."""
+
+    id: int
+    kind: str
+    sender: str
+    recipient: str
+    subject: str
+    message_id: str
+    attempts: int
+    next_attempt: int
+    expires: int
+    last_code: int
+    last_text: str
+    destination: str
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """All that waits for one; times in µs."""
+
+    destination: str
+    messages: int
+    oldest: int
+    next_attempt: int
+    attempts: int  # of the row that was tried most often
+
+
+def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[Waiting]:
+    """Up to STEP open rows with an id above ``after``. ``domain`` 0: of all."""
+    return [Waiting(*row) for row in tx.all(_LIST, domain=domain, after=after, step=STEP)]
+
+
+def destinations(tx: Transaction, *, domain: int = 0) -> list[Destination]:
+    """Those with most waiting first, at most STEP."""
+    return [Destination(*row) for row in tx.all(_BY_DESTINATION, domain=domain, step=STEP)]
+
+
+def waiting(tx: Transaction, domain: int) -> int:
+    """The outbound backlog of `status`."""
+    return int(tx.value(_WAITING, domain=domain))
+
+
+def states(tx: Transaction, ids: Sequence[int]) -> dict[int, str]:
+    """Of those that there are, by id."""
+    return {row[0]: row[1] for row in tx.all(_FIND, ids=ids)}
+
+
+def retry(tx: Transaction, outgoing_id: int, state: str, by: str, *, give_up: int) -> None:
+    """Due at once; a failed or expired one is queued again for ``give_up`` µs."""
+    if state in (FAILED, EXPIRED):
+        tx.run(_REOPEN, id=outgoing_id, expires=tx.now + give_up)
+        add_event(tx, outgoing_id, TrackingEvent(tx.now, "", 0, f"Reopened by {by}"))
+    else:
+        tx.run(_NOW, id=outgoing_id)
+    tx.announce(OutgoingChanged())
+
+
+def remove(tx: Transaction, outgoing_id: int, by: str, status: str) -> None:
+    """An administrator takes it out; one that is being sent just now may still arrive."""
+    text = f"Removed by {by}"
+    tx.run(_REMOVE, id=outgoing_id, state=REMOVED, now=tx.now, text=text)
+    end_of_outgoing(tx, outgoing_id, status, TrackingEvent(tx.now, "", 0, text))
+
+
+def of_account(tx: Transaction, account: int) -> list[int]:
+    """Up to STEP open rows of a user."""
+    return [row[0] for row in tx.all(_OF_ACCOUNT, account=account, step=STEP)]
+
+
+def forget(tx: Transaction, before: int) -> int:
+    """Drops up to STEP rows that ended before a time in µs. Returns how many: call it again while that is STEP."""
+    return tx.run(_FORGET, before=before, step=STEP)

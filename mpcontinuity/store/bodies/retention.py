@@ -40,7 +40,6 @@ _DROP = Statement(
     "DELETE FROM body WHERE id IN (SELECT b.id FROM body b WHERE b.pack = :pack AND b.keep_until <= :now"
     " AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.body = b.id)"
     " AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.body = b.id)"
-    " AND NOT EXISTS (SELECT 1 FROM outgoing WHERE outgoing.body = b.id)"
     " AND NOT EXISTS (SELECT 1 FROM archive WHERE archive.body = b.id)"
     " LIMIT :rows)"
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mpcontinuity.app import output
-from mpcontinuity.app.configuration import Configuration, json_option, pass_configuration
+from mpcontinuity.app.configuration import Configuration, json_option, pass_configuration, user
 
 
 class Teller:
@@ -74,4 +75,80 @@ def check(
         context.exit(1)
 
 
-COMMANDS = (check,)
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@json_option
+@pass_configuration
+def backup(configuration: Configuration, folder: Path, as_json: bool) -> None:
+    """Make a backup in DIR, while the server goes on.
+
+    The database as it is at one moment, and all messages that it names; also mpcontinuity.toml, the certificate and
+    its PRIVATE KEY, readable for the owner alone: keep DIR as you keep those. A server that runs makes the backup
+    itself, so that DIR must be a place where it may write.
+
+    Only what is new is copied when DIR has a backup already. One that is interrupted leaves the one before as it was.
+    """
+    teller = Teller(as_json=as_json)
+    with configuration.connect() as control:
+        row = control.call(
+            "backup",
+            progress=teller,
+            folder=str(folder.absolute()),
+            configuration=str(configuration.path.absolute()),
+        )
+    if as_json:
+        output.as_json(row)
+        return
+    click.echo(
+        f"{row['folder']}: the store as it was at {row['time']}: {row['total']} octets in {row['packs']} packs and the "
+        f"database ({row['database']}); copied {row['copied']} octets, {row['packs_copied']} packs, "
+        f"in {row['seconds']:.1f} s"
+    )
+    for name in row["missing"]:
+        click.echo(f"{name} is missing, so that the messages in it are not in the backup: mpcontinuity check", err=True)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--into",
+    metavar="DATA_DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The data folder to restore to; else the configured one.",
+)
+@click.option("--force", is_flag=True, help="Also where a store is: its database is set aside, its packs are taken in.")
+@json_option
+@pass_configuration
+@click.pass_context
+def restore(
+    context: click.Context, configuration: Configuration, folder: Path, into: Path | None, force: bool, as_json: bool
+) -> None:
+    """Put the backup in DIR back. No server may run on the data folder.
+
+    Every file of the backup is read and compared with its checksum before anything is written. Nobody knows what was
+    delivered, read or deleted after the backup: so all that is owed is in doubt then (it goes home again, under the
+    same ids), UIDVALIDITY rises (mail clients read their folders anew), and mail that was deleted since is back. With
+    --force, messages that only the packs of the data folder have are taken in, so that nothing is lost.
+
+    Configuration, certificate and key are put where --config says, if there are none.
+    """
+    from mpcontinuity.app.restoring import restore as put_back
+
+    teller = Teller(as_json=as_json)
+    row = put_back(configuration.path, folder, into, user(), teller, force=force)
+    if as_json:
+        output.as_json({**row, "list": teller.findings})
+    else:
+        click.echo(
+            f"{row['database']}: the store as it was at {row['time']}, {row['packs']} packs "
+            f"({row['packs_kept']} of them were there), {row['octets']} octets"
+        )
+        for path in row["set_aside"]:
+            click.echo(f"{path}: what was there before; remove it when you need it no more")
+        for path in row["configuration"]:
+            click.echo(f"{path}: restored")
+    if row["findings"] > row["repaired"]:
+        context.exit(1)
+
+
+COMMANDS = (check, backup, restore)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mpcontinuity.control import administrators, domains, imports, mail, users
+from mpcontinuity.control import administrators, backup, domains, imports, mail, users
 from mpcontinuity.control.check import check
 from mpcontinuity.control.operation import Operation
 
@@ -33,6 +33,7 @@ _FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     "queue retry": mail.queue_retry,
     "queue remove": mail.queue_remove,
     "check": check.check,
+    "backup": backup.backup,
     "admin add": administrators.add,
     "admin first": administrators.first,
     "admin list": administrators.list_,

@@ -51,7 +51,15 @@ _LEFT_OCTETS = Statement("SELECT COALESCE(SUM(length), 0) FROM body WHERE pack =
 _MOVE = Statement('UPDATE body SET pack = :pack, "offset" = :offset WHERE id = :id AND pack = :old')
 _POSTPONE = Statement("UPDATE pack SET day = :day WHERE id = :pack")
 _GO = Statement("UPDATE pack SET gone = :gone WHERE id = :pack")
-_GONE = Statement("SELECT id FROM pack WHERE gone > 0 AND gone <= :now LIMIT 100")
+# A backup copies packs that its snapshot names, also such as are no longer needed since.
+_GONE = Statement(
+    "SELECT id FROM pack WHERE gone > 0 AND gone <= :now AND NOT EXISTS "
+    "(SELECT 1 FROM meta WHERE key = 'backup' AND CAST(value AS BIGINT) > :now) LIMIT 100"
+)
+_HOLD = Statement(
+    "INSERT INTO meta (key, value) VALUES ('backup', :until) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+)
+_RELEASE = Statement("DELETE FROM meta WHERE key = 'backup'")
 _FORGET = Statement("DELETE FROM pack WHERE id = :pack")
 
 _log = Logger()
@@ -61,6 +69,15 @@ async def sweep(store: Store) -> None:
     """Drops rows and packs whose day has come. To be run every hour or so; it may be run at any time."""
     await _sweep_packs(store)
     await garbage.sweep(store)
+
+
+def hold(tx: Transaction, until: int) -> None:
+    """No pack is unlinked until then (µs), or `release`: in no process."""
+    tx.run(_HOLD, until=str(until))
+
+
+def release(tx: Transaction) -> None:
+    tx.run(_RELEASE)
 
 
 async def _sweep_packs(store: Store) -> None:

@@ -1,0 +1,266 @@
+"""Backups: what is in one, what a second one copies, what an interrupted one leaves, what a damaged one restores."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import pytest
+from twisted.internet.defer import succeed
+
+from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.control.backup import backup
+from mpcontinuity.control.operation import Control
+from mpcontinuity.model.clock import DAY, SECOND
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.settings import Settings, Tls
+from mpcontinuity.store.backup import backup as making
+from mpcontinuity.store.backup import manifest
+from mpcontinuity.store.backup.restore import restore
+from mpcontinuity.store.bodies import appender, retention
+from mpcontinuity.store.bodies.reconcile import reconcile
+from mpcontinuity.store.sqlite import DATABASE
+from tests.control.check.damaged import Damaged
+from tests.fakes.clock import SeededRandomness
+from tests.fakes.stores import result
+
+
+@pytest.fixture
+def served(damaged: Damaged) -> Any:
+    """Open, as a server has it."""
+    damaged.serve()
+    yield damaged
+    damaged.stop()
+
+
+def control_of(served: Damaged) -> Control:
+    tls = Tls(certificate=str(served.tmp_path / "server.pem"), private_key=str(served.tmp_path / "server.key"))
+    return Control(
+        served.store,
+        Settings(tls=tls),
+        Passwords("pbkdf2_sha256"),
+        lambda work: succeed(work()),
+        SeededRandomness(),
+        listening=list,
+    )
+
+
+def back_up(served: Damaged, folder: str = "backup", **options: Any) -> dict[str, Any]:
+    made: dict[str, Any] = result(backup(control_of(served), str(served.tmp_path / folder), **options))
+    return made
+
+
+def restored(served: Damaged, *, folder: str = "backup", into: str = "other", force: bool = False) -> Damaged:
+    """The backup in a data folder of its own, after all that `restore` does to it."""
+    other = object.__new__(Damaged)
+    other.__dict__.update(served.__dict__)
+    other.tmp_path = served.tmp_path / into
+    other.folder = other.tmp_path / "data"
+    other.database = other.folder / DATABASE
+    backup_folder = served.tmp_path / folder
+    restore(backup_folder, other.folder, {}, served.clock.now(), lambda _: None, force=force)
+    repaired = other.repair(older=True)
+    assert repaired.repaired, repaired.text
+    assert other.check().clean
+    return other
+
+
+def test_a_backup_restored_elsewhere_has_all_that_was_there(served: Damaged) -> None:
+    made = back_up(served)
+    assert made["packs"] == made["packs_copied"] == 2
+    assert made["missing"] == []
+    served.redirect("later")
+    other = restored(served)
+    other.serve()
+    assert other.subjects() == ["one", "two"]
+    assert other.subjects("bob@example.org") == ["two"]
+    assert other.subjects(folder="Drafts") == ["four"]
+    assert other.owed() == {"one": "in_doubt", "two": "in_doubt"}
+    assert other.ledger()
+    other.stop()
+
+
+def test_configuration_and_key_are_in_it_for_the_owner_alone(served: Damaged) -> None:
+    (served.tmp_path / "server.key").write_text("secret")
+    (served.tmp_path / "mpcontinuity.toml").write_text("# mine")
+    back_up(served, configuration=str(served.tmp_path / "mpcontinuity.toml"))
+    files = {path.name: path for path in (served.tmp_path / "backup").rglob("*") if path.is_file()}
+    assert files["private_key.pem"].read_text() == "secret"
+    assert files["mpcontinuity.toml"].read_text() == "# mine"
+    assert {path.stat().st_mode & 0o777 for path in files.values()} == {0o600}
+
+
+def test_a_second_backup_copies_only_what_is_new(served: Damaged) -> None:
+    first = back_up(served)
+    again = back_up(served)
+    assert again["packs_copied"] == 0
+    assert again["copied"] == again["database"]
+    served.redirect("five", text=b"x" * 10_000)
+    third = back_up(served)
+    assert third["packs_copied"] == 1
+    assert 10_000 < third["copied"] - third["database"] < 11_000
+    assert third["total"] - third["database"] > first["total"] - first["database"] + 10_000
+    other = restored(served)
+    other.serve()
+    assert other.subjects() == ["one", "two", "five"]
+    other.stop()
+    assert len(list((served.tmp_path / "backup").iterdir())) == 4  # manifest, packs, lock, one folder
+
+
+def test_a_pack_that_grew_is_copied_from_where_the_last_backup_ended(served: Damaged) -> None:
+    served.redirect("five", text=b"x" * 50_000)
+    back_up(served)
+    served.redirect("six")
+    made = back_up(served)
+    assert made["copied"] - made["database"] < 5_000
+    other = restored(served)
+    other.serve()
+    assert other.subjects() == ["one", "two", "five", "six"]
+    other.stop()
+
+
+def test_an_interrupted_backup_leaves_the_one_before(served: Damaged, monkeypatch: pytest.MonkeyPatch) -> None:
+    back_up(served)
+    served.redirect("five", text=b"x" * 10_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "_piece", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(Refused, match="the backup before stays"):
+            back_up(served)
+    with monkeypatch.context() as patch:
+        patch.setattr(manifest, "write", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error")))
+        with pytest.raises(Refused):
+            back_up(served)
+    other = restored(served)
+    other.serve()
+    assert other.subjects() == ["one", "two"]
+    other.stop()
+    back_up(served)
+    other = restored(served, into="third")
+    other.serve()
+    assert other.subjects() == ["one", "two", "five"]
+    other.stop()
+
+
+def test_retention_does_not_take_packs_from_under_a_backup(served: Damaged, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The snapshot names packs that are emptied, and would be unlinked, before their turn comes."""
+    original = making._Backup._pack
+    swept = []
+
+    async def sweep_first(*arguments: Any) -> Any:
+        if not swept:
+            swept.append(True)
+            served.clock.advance(200 * DAY / SECOND)
+            await reconcile(served.store, lambda *_: None)
+            await retention.sweep(served.store)
+            await served.store.run(partial(retention.hold, until=served.clock.now() + DAY))  # as it is renewed
+            served.clock.advance(3600)
+            await retention.sweep(served.store)
+        return await original(*arguments)
+
+    monkeypatch.setattr(making._Backup, "_pack", sweep_first)
+    before = {path.name for path in served.packs()}
+    back_up(served)
+    assert served.post.rows("SELECT id FROM pack WHERE gone > 0")
+    assert {path.name for path in served.packs()} > before
+    other = restored(served)
+    other.serve()
+    assert other.subjects() == ["one", "two"]
+    other.stop()
+    result(retention.sweep(served.store))
+    assert not before <= {path.name for path in served.packs()}
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_written(served: Damaged) -> None:
+    back_up(served)
+    pack = next((served.tmp_path / "backup" / "packs").iterdir())
+    content = bytearray(pack.read_bytes())
+    content[100] ^= 1
+    pack.write_bytes(content)
+    other = served.tmp_path / "other"
+    with pytest.raises(Refused, match="does not match its checksum"):
+        restore(served.tmp_path / "backup", other, {}, 0, lambda _: None, force=False)
+    assert not other.exists()
+    pack.write_bytes(content[:50])
+    with pytest.raises(Refused, match="cut short"):
+        restore(served.tmp_path / "backup", other, {}, 0, lambda _: None, force=False)
+    pack.unlink()
+    with pytest.raises(Refused, match="missing"):
+        restore(served.tmp_path / "backup", other, {}, 0, lambda _: None, force=False)
+    with pytest.raises(Refused, match="no backup"):
+        restore(other, served.tmp_path / "third", {}, 0, lambda _: None, force=False)
+
+
+def test_a_store_is_not_restored_over_another_without_force(served: Damaged) -> None:
+    back_up(served)
+    with pytest.raises(Refused, match="--force"):
+        restore(served.tmp_path / "backup", served.folder, {}, 0, lambda _: None, force=False)
+
+
+def test_a_backup_put_back_beside_todays_packs_loses_nothing(damaged: Damaged) -> None:
+    damaged.serve()
+    back_up(damaged)
+    damaged.redirect("five")
+    damaged.append("six")
+    damaged.stop()
+    damaged.lose_database()
+    other = restored(damaged, into=".", force=True)
+    other.serve()
+    assert other.subjects() == ["one", "two", "five"]
+    assert other.subjects(folder="Drafts") == ["four", "six"]
+    assert other.ledger()
+    other.stop()
+
+
+def test_the_database_of_a_backup_copied_by_hand_is_known_as_older(damaged: Damaged) -> None:
+    damaged.serve()
+    back_up(damaged)
+    damaged.redirect("five")
+    damaged.stop()
+    copy = next((damaged.tmp_path / "backup").rglob(DATABASE))
+    damaged.put_back(copy)
+    with pytest.raises(Refused, match="check --repair"):
+        damaged.serve()
+    result(damaged.store.close())
+    damaged.repair()
+    damaged.serve()
+    assert damaged.subjects() == ["one", "two", "five"]
+    damaged.stop()
+
+
+def test_a_pack_that_is_damaged_since_is_replaced_by_that_of_the_backup(damaged: Damaged) -> None:
+    damaged.serve()
+    back_up(damaged)
+    damaged.stop()
+    damaged.flip("one", bits=5)
+    damaged.lose_database()
+    other = restored(damaged, into=".", force=True)
+    other.serve()
+    assert other.subjects() == ["one", "two"]
+    other.stop()
+    assert len(list((damaged.folder / "packs").glob("*.damaged-*"))) == 1
+
+
+def test_where_a_backup_may_go(served: Damaged) -> None:
+    with pytest.raises(Refused, match="is in the data folder"):
+        back_up(served, "data/backup")
+    (served.tmp_path / "full").mkdir()
+    (served.tmp_path / "full" / "photos").write_text("")
+    with pytest.raises(Refused, match="not empty"):
+        back_up(served, "full")
+    with pytest.raises(Refused, match="absolute"):
+        result(backup(control_of(served), "relative"))
+
+
+def test_large_messages_and_many_packs_are_in_it(served: Damaged, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(appender, "PACK_SIZE", 1000)
+    for number in range(8):
+        served.redirect(f"small {number}", text=b"y" * 400)
+    served.redirect("large", text=b"z" * 3_000_000)
+    made = back_up(served)
+    assert made["packs"] >= 5
+    assert json.loads((served.tmp_path / "backup" / "manifest.json").read_text())["dialect"] == "sqlite"
+    other = restored(served)
+    other.serve()
+    assert other.subjects() == ["one", "two", *(f"small {number}" for number in range(8)), "large"]
+    other.stop()

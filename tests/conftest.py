@@ -37,7 +37,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=DATABASES, help="the one that all tests with a store use")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite: what is tried holds on SQLite, or for a single process, only")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker("sqlite"):
+        return
     folder = metafunc.definition.path.parent.name
     if metafunc.config.getoption("database") is None and folder in ON_BOTH and "store" in metafunc.fixturenames:
         metafunc.parametrize("database", DATABASES, indirect=True)
@@ -46,7 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(autouse=True)
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The kind that stores are opened on in this test."""
-    Chosen.database = getattr(request, "param", None) or request.config.getoption("database") or "sqlite"
+    chosen = getattr(request, "param", None) or request.config.getoption("database")
+    Chosen.database = "sqlite" if request.node.get_closest_marker("sqlite") else chosen or "sqlite"
     yield Chosen.database
     Chosen.drop()
 

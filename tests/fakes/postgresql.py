@@ -22,6 +22,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from mpcontinuity.store.schema import metadata
 from mpcontinuity.store.upgrade_postgresql import migrate
 
 _USERS = ("postgres", "nobody")
@@ -70,6 +71,7 @@ class Cluster:
         self._bin = bin_
         self._names = count(1)
         self._template = ""
+        self._free: list[str] = []
         self.folder = Path(tempfile.mkdtemp(prefix="mpcontinuity-pg-", dir=None if durable else _memory()))
         self._settings = (*_SETTINGS, *(() if durable else _NOT_DURABLE))
         self._user = _unprivileged()
@@ -112,6 +114,8 @@ class Cluster:
 
     def fresh_database(self) -> str:
         """The URL of an empty one, with the schema."""
+        if self._free:
+            return self._free.pop()
         if not self._template:
             self._template = self.bare_database()
             migrate(self.url(self._template))
@@ -121,10 +125,17 @@ class Cluster:
         """The name of one without anything."""
         return self._create("template0")
 
-    def drop(self, url: str) -> None:
-        """With the connections that it still has."""
-        with self.connect() as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name(url)}" WITH (FORCE)'.encode())
+    def give_back(self, url: str) -> None:
+        """Emptied for the next who wants a fresh one, which is faster by far than to copy and drop databases."""
+        with self.connect(name(url)) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            emptying = [f"DELETE FROM {table.name}" for table in metadata.sorted_tables if table.name != "pack"]
+            connection.execute("SET session_replication_role = replica")  # in any order
+            connection.execute("; ".join([*emptying, "DELETE FROM pack WHERE id > 0"]).encode())
+        self._free.append(url)
 
     def dump(self, database: str) -> str:
         """What pg_dump makes of it."""

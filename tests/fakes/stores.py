@@ -40,7 +40,7 @@ class Chosen:
     def drop(cls) -> None:
         """After a test."""
         for url in cls.urls.values():
-            postgresql.cluster().drop(url)
+            postgresql.cluster().give_back(url)
         cls.urls.clear()
 
 

@@ -20,6 +20,8 @@ from tests.fakes.drivers import HookedDriver
 from tests.fakes.stores import data_folder, open_memory_like_store, result
 from tests.inbound.dialogues import Connection, Door
 
+pytestmark = pytest.mark.sqlite  # whose driver has the hooks
+
 ENVELOPE = ("EHLO client.example.net", "MAIL FROM:<eve@example.net>", "RCPT TO:<ann@example.org>", "DATA")
 MESSAGE = ("Subject: Hi", "", "Text", ".")
 LARGE = ("Subject: Hi", "", *("x" * 998 for _ in range(1200)), ".")

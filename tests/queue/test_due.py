@@ -63,6 +63,7 @@ def test_a_recovery_makes_all_due_but_what_is_in_doubt(books: Books) -> None:
     assert books.read(due.domains_with_owed) == [books.domain.id]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("statement", "parameters", "index"),
     [

@@ -34,6 +34,7 @@ class Chosen:
     """The kind of database that stores are opened on now, and those on PostgreSQL by the folder they belong to."""
 
     database = "sqlite"  # set by tests/conftest.py
+    messages = "files"  # and this
     urls: dict[Path, str] = {}  # noqa: RUF012
 
     @classmethod
@@ -78,6 +79,7 @@ def open_memory_like_store(
     disk: Disk | None = None,
     driver: Driver | None = None,
     room: Room | None = None,
+    messages: str | None = None,
 ) -> Store:
     """The store in ``tmp_path``/data, made or opened again. ``store.clock`` is the ManualClock.
 
@@ -86,9 +88,9 @@ def open_memory_like_store(
     _openings[tmp_path] += 1
     folder = data_folder(tmp_path)
     clock = clock or ManualClock()
-    chosen = settings.Store()
+    chosen = settings.Store(messages=messages or Chosen.messages)
     if folder in Chosen.urls and driver is None:
-        chosen = settings.Store(database=Chosen.urls[folder])
+        chosen = settings.Store(database=Chosen.urls[folder], messages=chosen.messages)
         driver = PostgresqlDriver(chosen.database, clock=clock)
     return open_store(
         folder,

@@ -8,13 +8,14 @@ message at a time are told apart by waiting: the second one's fate depends on wh
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from mpcontinuity.model.clock import HOUR
+from mpcontinuity.model.clock import HOUR, SECOND
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.store import Store
@@ -23,6 +24,7 @@ from mpcontinuity.store.transaction import Transaction
 REMEMBERED = 24 * HOUR
 PATIENCE = 5.0  # seconds that a message waits for another session's client to go on or to vanish
 IN_HAND = 60.0  # seconds that a message waits for another session to answer the same one
+_LOOK_AGAIN = 0.25  # seconds
 GATHER = 0.05  # seconds in which fingerprints are gathered for one deletion
 STEP = 500  # rows of one transaction
 _SWEEP_EVERY = 3600.0  # seconds
@@ -34,6 +36,7 @@ _ADD = Rows(
     RETURNING fingerprint"""
 )
 _FIND = Statement("SELECT 1 FROM answered WHERE fingerprint = :fingerprint AND time >= :oldest")
+_AGE = Statement("SELECT :now - time FROM answered WHERE fingerprint = :fingerprint")
 _FORGET = Statement("DELETE FROM answered WHERE fingerprint = :fingerprint")
 _SWEEP = Statement(
     "DELETE FROM answered WHERE fingerprint IN (SELECT fingerprint FROM answered WHERE time < :oldest LIMIT :step)"
@@ -76,6 +79,12 @@ def find(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
     """Those that have been answered already."""
     oldest = tx.now - REMEMBERED
     return {one for one in fingerprints if tx.one(_FIND, fingerprint=one, oldest=oldest)}
+
+
+def ages(tx: Transaction, fingerprints: Iterable[bytes]) -> list[int]:
+    """For how long those that are remembered are, in µs."""
+    found = (tx.value(_AGE, fingerprint=one, now=tx.now) for one in fingerprints)
+    return [age for age in found if age is not None]
 
 
 def forget(tx: Transaction, fingerprints: Iterable[bytes]) -> None:
@@ -154,6 +163,23 @@ class Answered:
 
         return waiter.addCallback(settled)
 
+    async def told_elsewhere(self, fingerprints: Collection[bytes]) -> bool:
+        """Whether these, which the table knows, were answered to a client that has not gone on within PATIENCE.
+
+        Another process may have its session; False: it went on, so this is another message.
+        """
+        if self._store.election.alone:
+            return True
+        while True:
+            known = await self._store.read(partial(ages, fingerprints=fingerprints))
+            if len(known) < len(fingerprints):
+                return False
+            if min(known) >= PATIENCE * SECOND:
+                return True
+            again: Deferred[None] = Deferred()
+            self._timer.callLater(_LOOK_AGAIN, again.callback, None)
+            await again
+
     def release(self, fingerprints: Iterable[bytes]) -> None:
         """The message was not taken after all."""
         for one in fingerprints:
@@ -203,6 +229,6 @@ class Answered:
         done = self._store.run(partial(forget, fingerprints=leaving), bulk=True)
         return done.addErrback(self._failed).addCallback(lambda _: self.release(leaving))
 
-    def _failed(self, failure: object) -> None:
+    def _failed(self, failure: Failure) -> None:
         # The rows stay for their day; at the worst the very same message is taken once only.
-        _log.warn("confirmed messages stay remembered: {failure}", failure=failure)
+        _log.warn("confirmed messages stay remembered: {failure}", failure=failure.getErrorMessage(), often=True)

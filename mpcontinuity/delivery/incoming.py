@@ -13,6 +13,7 @@ from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import AWAY, KNOWN, Handover, because
 from mpcontinuity.delivery.service import REPEATED, Delivery, refused
+from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import trace
 from mpcontinuity.message.structure import scan
 from mpcontinuity.message.summary import summarise, summary
@@ -280,6 +281,8 @@ class Incoming:
             return self._refuse_all(_IN_HAND)
         try:
             reply = await self._settle(ours)
+            if reply is KNOWN and ours and not await self._delivery.answered.told_elsewhere(ours):
+                reply = self._refuse_all(_IN_HAND)
         except Temporary as error:
             _log.warn(
                 "not stored: {error}",
@@ -338,7 +341,9 @@ class Incoming:
             return KNOWN
         assert self._draft is not None
         content = self._draft.content()
-        scanned = scan(content) if self._stores else None
+        scanned = None
+        if self._stores:
+            scanned = await aside(self._store, partial(scan, content)) if takes_long(content) else scan(content)
         shown = summarise(content) if scanned is None else summary(scanned.fields)
         message = Message(
             id=self._id,

@@ -1,5 +1,7 @@
 """The same message again: from a client that vanished, that goes on, or in two sessions at a time."""
 
+import copy
+
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -8,6 +10,7 @@ from mpcontinuity.model.reply import Outcome, Stage
 from mpcontinuity.routing.health import Gate
 from tests.delivery.conftest import CONTENT, Post
 from tests.delivery.homes import accepted, temporary
+from tests.fakes.nodes import Cluster
 from tests.fakes.stores import result
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -89,6 +92,8 @@ def test_the_same_message_in_two_sessions_waits_for_the_first_ones_client(post: 
     assert result(first_reply).code == 250
     assert not second_reply.called
     first.lost()
+    if not post.store.election.alone:  # what this process knows another one cannot
+        post.clock.advance(answered.PATIENCE)
     assert result(second_reply).code == 250
     assert len(post.inbox(ANN)) == 1
 
@@ -140,3 +145,50 @@ def test_a_message_in_hand_elsewhere_for_long_is_sent_again_later(post: Post) ->
     post.clock.advance(61)
     assert str(result(second_reply)).startswith("451 4.3.2")
     post.home.answer.callback(accepted(Stage.MESSAGE))
+
+
+@pytest.fixture
+def nodes(post: Post) -> tuple[Post, Post]:
+    """The same mail system by way of two processes."""
+    cluster = Cluster(post.store)
+    both = []
+    for _ in range(2):
+        one = copy.copy(post)
+        one.store = cluster.node()
+        one.start()
+        both.append(one)
+    return both[0], both[1]
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_a_repeat_at_another_node_is_known_once_its_client_is_long_gone(nodes: tuple[Post, Post], away: bool) -> None:
+    here, there = nodes
+    here.home.way = Gate.SHUT if away else Gate.OPEN
+    vanish(here, ANN)
+    incoming = there.begin()
+    there.rcpt(incoming, ANN)
+    answer = there.data(incoming)
+    here.clock.advance(answered.PATIENCE - 1)
+    assert not answer.called
+    here.clock.advance(1)
+    assert result(answer).code == 250
+    assert here.count("body") == 1
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_the_same_message_of_another_client_at_another_node_is_not_swallowed(
+    nodes: tuple[Post, Post], away: bool
+) -> None:
+    here, there = nodes
+    here.home.way = Gate.SHUT if away else Gate.OPEN
+    incoming = here.begin()
+    here.rcpt(incoming, ANN)
+    assert result(here.data(incoming)).code == 250
+    other = there.begin()
+    there.rcpt(other, ANN)
+    answer = there.data(other)
+    incoming.went_on()
+    here.clock.advance(1)
+    assert result(answer).code == 451
+    assert there.send(ANN).code == 250
+    assert here.count("body") == 2

@@ -63,8 +63,11 @@ class Inspection:
         if kind != "note":
             self.totals.findings += 1
             self.totals.repaired += bool(repaired)
-        self.control.progress({"finding": Finding(kind, what, remedy, repaired)})
+        self._say(Finding(kind, what, remedy, repaired))
 
     def note(self, what: str) -> None:
         """What the administrator should know, and nothing is wrong with."""
-        self.control.progress({"finding": Finding("note", what, "")})
+        self._say(Finding("note", what, ""))
+
+    def _say(self, finding: Finding) -> None:
+        self.control.progress({"finding": msgspec.to_builtins(finding)})

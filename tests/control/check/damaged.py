@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pysqlite3.dbapi2 as sqlite
 from twisted.internet.defer import succeed
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.control.check.check import check
+from mpcontinuity.control.check.inspection import Finding
 from mpcontinuity.control.operation import Control
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import NewEntry, append
@@ -192,7 +194,7 @@ class Damaged:
 
         def hear(progress: Any) -> None:
             if "finding" in progress:
-                said.append(progress["finding"])
+                said.append(msgspec.convert(progress["finding"], Finding))
 
         control = Control(
             store,

@@ -22,6 +22,7 @@ from mpcontinuity.delivery.hurry import STOPPED
 from mpcontinuity.delivery.redirect import OWED_WAYS, Redirect
 from mpcontinuity.delivery.relay import Relayed
 from mpcontinuity.delivery.service import IN_DOUBT, KEPT, PASSED, REDIRECTED, REPEATED, Delivery, refused
+from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message.render import render, render_scanned
 from mpcontinuity.message.structure import Part
 from mpcontinuity.model import events, identifier
@@ -64,7 +65,7 @@ class Handover:
     async def keep(self, scanned: Part) -> Reply:
         """Home is not asked. Raises Temporary."""
         message = self.message
-        rendered = render_scanned(self.draft.content(), scanned) if in_inbox(message) else b""
+        rendered = await self._rendered(scanned) if in_inbox(message) else b""
         redirected = Redirect(message, rendered, retry_after=self.delivery.retry_after)
         if not await self.delivery.store.keep_together(self.draft, self.head, redirect.commit, redirected):
             return self._known()
@@ -134,6 +135,12 @@ class Handover:
         _log.error("handing over failed: {failure}", message=self._shown, failure=failure)
         return Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, "a fault of ours in handing the message over")
 
+    async def _rendered(self, scanned: Part | None = None) -> bytes:
+        """What INBOX needs; ``scanned`` where the structure is known already."""
+        content = self.draft.content()
+        work = partial(render, content) if scanned is None else partial(render_scanned, content, scanned)
+        return await aside(self.delivery.store, work) if takes_long(content) else work()
+
     # Home has it
 
     async def _accepted(self, body: Body, host: str, outcome: Outcome) -> Reply:
@@ -141,7 +148,8 @@ class Handover:
         assert outcome.reply is not None
         self.delivery.store.bodies.outcome(body.id, {one.address.text: Way.PASS.value for one in self.message.taken})
         try:
-            await self._record(body, host, outcome.reply)
+            copies = tuple(one for one in self.message.taken if copied(self.policy, one.known))
+            await self._record(body, host, outcome.reply, copies, await self._rendered() if copies else b"")
         except Exception as error:
             self.delivery.not_recorded(self._shown, error)
         else:
@@ -149,11 +157,10 @@ class Handover:
         self._settled(PASSED, f"{host} {outcome.text}")
         return Reply(250, outcome.reply.enhanced or "2.0.0", outcome.reply.text)
 
-    def _record(self, body: Body, host: str, reply: Reply) -> Deferred[None]:
-        message = self.message
-        copies = tuple(one for one in message.taken if copied(self.policy, one.known))
-        rendered = render(self.draft.content()) if copies else b""
-        relayed = Relayed(message, host, reply, self.relay_check, copies, rendered)
+    def _record(
+        self, body: Body, host: str, reply: Reply, copies: tuple[Taken, ...] = (), rendered: bytes = b""
+    ) -> Deferred[None]:
+        relayed = Relayed(self.message, host, reply, self.relay_check, copies, rendered)
         return self.delivery.store.run(partial(relay.commit, body=body, relayed=relayed))
 
     # Home has it not, or nobody knows
@@ -183,7 +190,7 @@ class Handover:
         in_doubt, now = outcome.verdict is Verdict.DOUBTFUL, store.clock.now()
         redirected = Redirect(
             message,
-            render(self.draft.content()) if in_inbox(message) else b"",
+            await self._rendered() if in_inbox(message) else b"",
             attempt=(event_of(outcome, host, now),),
             because=because(host, outcome),
             in_doubt=in_doubt,

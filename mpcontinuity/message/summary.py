@@ -13,6 +13,9 @@ from mpcontinuity.message.structure import Content
 MAX_HEADER: Final = 64 * 1024  # what is looked at
 MAX_TEXT: Final = 1000  # characters of a member; what is longer is cut
 
+# Octets that are decoded for it: four for a character, which is more than any writing needs where it is not hostile.
+_MAX_OCTETS = 4 * MAX_TEXT
+
 _FIELDS = HeaderNames((b"subject", b"message-id"))
 _CONTROL = re.compile("[\x00-\x1f\x7f]+")  # PostgreSQL takes no NUL, a terminal none of them
 
@@ -35,4 +38,4 @@ def summary(found: Mapping[bytes, bytes]) -> Summary:
 
 
 def _shown(value: bytes | None) -> str:
-    return _CONTROL.sub(" ", encodedwords.text(value))[:MAX_TEXT] if value else ""
+    return _CONTROL.sub(" ", encodedwords.text(value[:_MAX_OCTETS]))[:MAX_TEXT] if value else ""

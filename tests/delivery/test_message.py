@@ -193,6 +193,18 @@ def test_a_message_that_home_takes_not_is_in_inbox_at_once_and_owed(post: Post, 
     assert post.rows("SELECT keep_until FROM body") == [(0,)]
 
 
+@pytest.mark.parametrize("way", [Gate.SHUT, Gate.OPEN])
+def test_a_message_that_takes_long_to_look_into_is_looked_into_beside_the_reactor(post: Post, way: Gate) -> None:
+    post.home.way, post.home.answer = way, temporary(Stage.MESSAGE)
+    aside = []
+    background = post.store.bodies.background
+    post.store.bodies.background = lambda work: aside.append(work) or background(work)  # type: ignore[func-returns-value]
+    hostile = b"To: " + b"<>," * 5000 + b"\r\n" + CONTENT
+    assert post.send(ANN, content=hostile).positive
+    assert len(aside) == (2 if way is Gate.SHUT else 1)  # scanned and rendered, or both at once
+    assert len(post.inbox(ANN)) == 1
+
+
 def test_redirected_without_asking_says_why(post: Post) -> None:
     post.home.way = Gate.SHUT
     assert post.send(ANN).code == 250

@@ -9,6 +9,7 @@ from mpcontinuity.access.imap.session import Session, Status, no, ok
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import Appended, NewEntry, append
 from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import trace
 from mpcontinuity.message.render import render
 from mpcontinuity.model import identifier
@@ -79,7 +80,7 @@ async def end(session: Session, event: EndOfMessage) -> Status:
             size=draft.size,
             internaldate=head.time if asked.date is None else asked.date,
             asked=asked,
-            rendered=render(content),
+            rendered=await aside(store, partial(render, content)) if takes_long(content) else render(content),
             account=session.account,
             origin=identifier.parse(origin) if origin is not None else 0,
         )

@@ -7,6 +7,11 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mpcontinuity.accounts import users
 from mpcontinuity.accounts.directory import Directory, User
@@ -20,11 +25,13 @@ from mpcontinuity.model.settings import Network
 from mpcontinuity.store.store import Store
 
 # Runs the slow verification elsewhere. Raises Temporary when too many wait already.
-Compute = Callable[[Callable[[], bool]], Awaitable[bool]]
+Compute = Callable[[Callable[[], Any]], Awaitable[Any]]
 Sleep = Callable[[float], Awaitable[None]]
 
 _REMEMBERED_FOR = 5 * MINUTE
 _REMEMBERED = 10_000
+
+_log = Logger()
 
 
 class Login:
@@ -106,11 +113,18 @@ class Login:
         right = await self._compute(partial(self._passwords.verify, password, hashed))
         if user is None or user.status != "active" or not right:
             return False
+        if self._passwords.outdated(hashed):
+            Deferred.fromCoroutine(self._renew(user, password, hashed)).addErrback(_not_renewed)
         if generation == self._generation:  # else the password may have been changed meanwhile: not remembered
             self._right[digest] = self._clock.now() + _REMEMBERED_FOR
             if len(self._right) > _REMEMBERED:
                 self._right.popitem(last=False)
         return True
+
+    async def _renew(self, user: User, password: str, old: str) -> None:
+        """Here alone the password is known: its hash is made anew as the configuration wants it now."""
+        new = await self._compute(partial(self._passwords.hash, password))
+        await self._store.run(partial(users.replace_hash, account=user.id, old=old, new=new))
 
     def _exempt(self, peer: str) -> bool:
         if not self._trusted:
@@ -120,3 +134,8 @@ class Login:
         except ValueError:
             return False
         return any(host in network for network in self._trusted)
+
+
+def _not_renewed(failure: Failure) -> None:
+    """The next login tries again."""
+    _log.warn("the hash of a password is not renewed: {error}", error=failure.value)

@@ -37,6 +37,13 @@ class Passwords:
             raise Refused(f"the password is longer than {MAX_LENGTH} characters or has a NUL in it")
         return str(self._context.hash(prepare(password)))
 
+    def outdated(self, hashed: str) -> bool:
+        """Whether it was made under another scheme or weaker parameters than `hash` uses now."""
+        try:
+            return bool(hashed) and bool(self._context.needs_update(hashed))
+        except ValueError:
+            return False
+
     def verify(self, password: str, hashed: str) -> bool:
         """False for a hash that nobody can read, too."""
         if not hashed:

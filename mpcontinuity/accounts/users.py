@@ -45,6 +45,7 @@ _SET_PASSWORD = Statement(
     "UPDATE account SET password = :password, status = CASE status WHEN 'pending' THEN 'active' ELSE status END "
     "WHERE id = :id"
 )
+_REPLACE_HASH = Statement("UPDATE account SET password = :new WHERE id = :id AND password = :old")
 _PASSWORD = Statement("SELECT password FROM account WHERE id = :id")
 _FORGET_ADDRESSES = Statement("DELETE FROM address WHERE account = :account")
 
@@ -186,6 +187,11 @@ def remove_alias(tx: Transaction, user: User, alias: Address) -> None:
 def set_password(tx: Transaction, user: User, password_hash: str) -> None:
     tx.run(_SET_PASSWORD, id=user.id, password=password_hash)
     _changed(tx, user)
+
+
+def replace_hash(tx: Transaction, account: int, old: str, new: str) -> None:
+    """The same password under another hash, unless it was changed meanwhile. Nobody's login or session ends by it."""
+    tx.run(_REPLACE_HASH, id=account, old=old, new=new)
 
 
 def password_hash(tx: Transaction, account: int) -> str:

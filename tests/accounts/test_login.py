@@ -31,7 +31,12 @@ class PlainPasswords:
     def hash(self, password: str) -> str:
         return f"${password}"
 
+    def outdated(self, hashed: str) -> bool:
+        return hashed.startswith("$old$")
+
     def verify(self, password: str, hashed: str) -> bool:
+        if self.outdated(hashed):
+            return hashed == f"$old${password}"
         self.checked.append(hashed)
         return hashed == f"${password}"
 
@@ -55,7 +60,7 @@ class Harness:
             randomness=SeededRandomness(),
         )
         domain = result(store.run(lambda tx: domains.add(tx, "example.org", DomainSettings())))
-        for name, hashed in (("anna", "$right"), ("bob", "")):
+        for name, hashed in (("anna", "$right"), ("bob", ""), ("olga", "$old$right")):
             result(
                 store.run(
                     lambda tx, name=name, hashed=hashed: users.add_user(
@@ -181,3 +186,28 @@ def test_a_check_that_could_not_be_made_is_no_failure(harness: Harness) -> None:
     harness.failing = None
     assert harness.check("anna@example.org", "right")
     assert harness.slept == []
+
+
+def hash_of(harness: Harness, name: str) -> str:
+    user = result(harness.login._find(f"{name}@example.org"))
+    assert user is not None
+    return result(harness.store.read(lambda tx: users.password_hash(tx, user.id)))
+
+
+def test_a_hash_of_another_scheme_is_renewed_when_its_user_logs_in(store: Store, clock: ManualClock) -> None:
+    harness = Harness(store, clock)
+    assert not harness.check("olga@example.org", "wrong")
+    assert hash_of(harness, "olga") == "$old$right"
+    assert harness.check("olga@example.org", "right")
+    assert hash_of(harness, "olga") == "$right"
+    assert harness.check("olga@example.org", "right")
+    assert harness.check("anna@example.org", "right")
+    assert hash_of(harness, "anna") == "$right"
+
+
+def test_a_password_that_was_changed_meanwhile_is_not_overwritten(store: Store, clock: ManualClock) -> None:
+    harness = Harness(store, clock)
+    user = result(harness.login._find("anna@example.org"))
+    assert user is not None
+    result(store.run(lambda tx: users.replace_hash(tx, user.id, "$before", "$renewed")))
+    assert hash_of(harness, "anna") == "$right"

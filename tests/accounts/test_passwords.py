@@ -35,3 +35,12 @@ def test_what_cannot_be_a_password_is_refused_and_never_right(password: str) -> 
 def test_a_hash_that_nobody_can_read_is_never_right() -> None:
     assert not Passwords("pbkdf2_sha256").verify("secret", "plain text")
     assert not Passwords("pbkdf2_sha256").verify("secret", "")
+
+
+def test_a_hash_is_outdated_when_its_scheme_or_its_cost_is_not_the_configured_one() -> None:
+    old = Passwords("pbkdf2_sha256").hash("secret")
+    assert Passwords().outdated(old)
+    assert not Passwords("pbkdf2_sha256").outdated(old)
+    assert Passwords().outdated("$argon2id$v=19$m=1024,t=1,p=1$" + Passwords().hash("secret").partition("p=1$")[2])
+    assert not Passwords().outdated("")
+    assert not Passwords().outdated("plain text")

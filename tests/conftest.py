@@ -42,11 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.definition.get_closest_marker("sqlite"):
+    if metafunc.definition.get_closest_marker("sqlite") or metafunc.config.getoption("database") is not None:
         return
     folder = metafunc.definition.path.parent.name
-    if metafunc.config.getoption("database") is None and folder in ON_BOTH and "store" in metafunc.fixturenames:
+    if folder in ON_BOTH and "store" in metafunc.fixturenames or "configured" in metafunc.fixturenames:
         metafunc.parametrize("database", DATABASES, indirect=True)
+    elif folder == "journeys" and "server" in metafunc.fixturenames:
+        metafunc.parametrize("server", DATABASES, indirect=True, scope="module")
 
 
 @pytest.fixture(autouse=True)

@@ -125,6 +125,11 @@ class Cluster:
         """The name of one without anything."""
         return self._create("template0")
 
+    def drop(self, url: str) -> None:
+        """With the connections that it still has."""
+        with self.connect() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name(url)}" WITH (FORCE)'.encode())
+
     def give_back(self, url: str) -> None:
         """Emptied for the next who wants a fresh one, which is faster by far than to copy and drop databases."""
         with self.connect(name(url)) as connection:

@@ -8,14 +8,21 @@ import pytest
 
 from tests.app.server import Server
 from tests.fakes.home import ScriptedHome
-from tests.journeys.world import CONFIGURATION, World
+from tests.journeys.world import World, configuration
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("server"), CONFIGURATION) as running:
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    chosen = getattr(request, "param", None) or request.config.getoption("database")
+    with Server(tmp_path_factory.mktemp("server"), configuration(chosen)) as running:
         yield running
         assert "Traceback" not in running.log.read_text(), running.log.read_text()[-6000:]
+
+
+@pytest.fixture
+def configured(database: str) -> str:
+    """The configuration for a server of one's own, on a database of its own."""
+    return configuration(database)
 
 
 @pytest.fixture

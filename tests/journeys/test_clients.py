@@ -13,7 +13,7 @@ import pytest
 
 from tests.app.server import Server
 from tests.fakes.home import SILENCE, ScriptedHome, say
-from tests.journeys.world import CONFIGURATION, SENDER, TIMEOUT, World, message
+from tests.journeys.world import SENDER, TIMEOUT, World, message
 
 
 def _vanish(world: World, subject: str, *, recipient: str = "", before_dot: bool = False) -> None:
@@ -66,8 +66,8 @@ def test_a_message_that_home_took_is_not_sent_again_for_a_client_that_did_not_he
 
 
 @pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
-def test_a_vanished_client_is_remembered_across_a_restart(tmp_path: Path, kill: bool) -> None:
-    with ScriptedHome() as home, Server(tmp_path, CONFIGURATION) as server:
+def test_a_vanished_client_is_remembered_across_a_restart(tmp_path: Path, configured: str, kill: bool) -> None:
+    with ScriptedHome() as home, Server(tmp_path, configured) as server:
         world = World(server, home)
         home.on("message", say("250 2.0.0 taken", wait=0.1), recipient=world.ben)
         _vanish(world, "passed", recipient=world.ben)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.app.server import Server
 from tests.crash.rounds import Rounds
 from tests.fakes.home import Received, ScriptedHome, say
-from tests.journeys.world import CONFIGURATION, SENDER, World, message, same_message
+from tests.journeys.world import SENDER, World, message, same_message
 
 
 def _by_subject(messages: list[Received]) -> dict[str, list[Received]]:
@@ -42,8 +42,8 @@ def test_killed_under_mixed_load_loses_nothing_and_doubles_only_in_doubt(tmp_pat
     assert rounds.figures.acknowledged
 
 
-def test_killed_during_redelivery(tmp_path: Path) -> None:
-    with ScriptedHome() as home, Server(tmp_path, CONFIGURATION) as server:
+def test_killed_during_redelivery(tmp_path: Path, configured: str) -> None:
+    with ScriptedHome() as home, Server(tmp_path, configured) as server:
         world = World(server, home)
         home.stop()
         subjects = [f"owed {number}" for number in range(60)]
@@ -62,8 +62,8 @@ def test_killed_during_redelivery(tmp_path: Path) -> None:
         world.wait_for_ledger(taken_in=60, delivered=60)
 
 
-def test_a_clean_stop_during_redelivery_sends_nothing_twice(tmp_path: Path) -> None:
-    with ScriptedHome() as home, Server(tmp_path, CONFIGURATION) as server:
+def test_a_clean_stop_during_redelivery_sends_nothing_twice(tmp_path: Path, configured: str) -> None:
+    with ScriptedHome() as home, Server(tmp_path, configured) as server:
         world = World(server, home)
         home.stop()
         for number in range(30):

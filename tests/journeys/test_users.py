@@ -10,7 +10,7 @@ import pytest
 
 from tests.app.server import Server
 from tests.fakes.home import ScriptedHome
-from tests.journeys.world import CONFIGURATION, World, message
+from tests.journeys.world import World, message
 
 
 @pytest.fixture
@@ -205,8 +205,8 @@ def test_mbsync_sees_an_outage_and_what_it_deletes_or_moves_is_decided_by_it(out
     outage.wait_for_ledger(taken_in=5, delivered=4, deleted=1)
 
 
-def test_a_new_server_of_the_same_folder_serves_the_same_mailboxes(tmp_path: Path) -> None:
-    with ScriptedHome() as home, Server(tmp_path, CONFIGURATION) as server:
+def test_a_new_server_of_the_same_folder_serves_the_same_mailboxes(tmp_path: Path, configured: str) -> None:
+    with ScriptedHome() as home, Server(tmp_path, configured) as server:
         world = World(server, home)
         home.stop()
         assert world.send("before").code == 250

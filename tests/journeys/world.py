@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from mpcontinuity.app.commands import main
 from tests.app.server import Server
+from tests.fakes import postgresql
 from tests.fakes.home import Received, ScriptedHome
 
 TIMEOUT = 0.5  # of home, in every stage
@@ -48,6 +49,14 @@ longest = 0.5
 [tls]
 plaintext_login_networks = ["127.0.0.0/8"]
 """
+
+
+def configuration(database: str | None = None) -> str:
+    """For a new server on SQLite or on PostgreSQL."""
+    if database != "postgresql":
+        return CONFIGURATION
+    return f'{CONFIGURATION}\n[store]\ndatabase = "{postgresql.fresh_database()}"\n'
+
 
 SENDER = "bob@sender.example"
 _names = count(1)

@@ -15,7 +15,7 @@ from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.view import Exists, Expunge, FlagsChanged, KeywordsChanged, View, Views
 from mpcontinuity.model import uidset
 from mpcontinuity.model.flags import DELETED, FLAGGED, SEEN
-from tests.fakes.stores import open_memory_like_store, result
+from tests.fakes.stores import Chosen, open_memory_like_store, result
 from tests.mailbox.conftest import _PACK, User
 from tests.mailbox.test_view import Paced
 
@@ -181,6 +181,7 @@ class Sessions(RuleBasedStateMachine):
             self.paced.drain()
             result(self.store.close())
             self.folder.cleanup()
+            Chosen.drop()
 
 
 TestSessions = Sessions.TestCase

@@ -24,7 +24,7 @@ from mpcontinuity.queue.owed import Owed
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from tests.fakes.clock import ManualClock
-from tests.fakes.stores import open_memory_like_store, result
+from tests.fakes.stores import Chosen, open_memory_like_store, result
 from tests.queue.ledgers import Books
 
 _LOSE = Statement("DELETE FROM owed WHERE id = :id")
@@ -98,6 +98,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         result(self.store.close())
         self.folder.cleanup()
+        Chosen.drop()
 
     def event(self, code: int = 250) -> TrackingEvent:
         return TrackingEvent(self.clock.now(), "home:25", code, "reply")

@@ -2,13 +2,15 @@
 
 Who logs gives the ids it knows as fields: ``session`` (of a connection), ``message`` (of a message, from the door to
 redelivery) and ``owed`` (of a row owed to a home server: X-MPContinuity-Id). They
-stand at the same place in every line.
+stand at the same place in every line. What a fault brings about for every message, a full disk for one, has the field
+``often``: it is said once a minute, with how often it was true meanwhile.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, Literal, cast
 
@@ -20,10 +22,13 @@ from twisted.logger import (
     LogEvent,
     LogLevel,
     LogLevelFilterPredicate,
+    PredicateResult,
     eventAsText,
 )
 
 IDS = ("session", "message", "owed")
+
+_OFTEN_AGAIN = 60.0  # s
 
 # What could end a line, move a terminal's cursor or hide text; within a line nothing needs it. A tab is a blank.
 _CONTROLS: dict[int, str] = {
@@ -39,8 +44,27 @@ def observer(form: Literal["text", "json"] = "text") -> ILogObserver:
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
     # Twisted's classes provide these interfaces, which mypy cannot see
     output: Any = FileLogObserver(sys.stderr, json_line if form == "json" else line)
-    predicates: list[Any] = [predicate]
+    predicates: list[Any] = [predicate, Often()]
     return cast(ILogObserver, FilteringLogObserver(output, predicates))
+
+
+class Often:
+    """A filter: of events with the field ``often``, those of the same format are let through once a minute."""
+
+    def __init__(self) -> None:
+        self._said: dict[Hashable, tuple[float, int]] = {}  # when, and how often it was held back since
+
+    def __call__(self, event: LogEvent) -> Any:
+        if "often" not in event:
+            return PredicateResult.maybe
+        key, now = (event.get("log_namespace"), event.get("log_format")), event.get("log_time", 0.0)
+        said, held = self._said.get(key, (-_OFTEN_AGAIN, 0))
+        if 0 <= now - said < _OFTEN_AGAIN:
+            self._said[key] = (said, held + 1)
+            return PredicateResult.no
+        self._said[key] = (now, 0)
+        event["often"] = held
+        return PredicateResult.maybe
 
 
 def line(event: LogEvent) -> str | None:
@@ -51,6 +75,8 @@ def line(event: LogEvent) -> str | None:
     level = event.get("log_level")
     name = level.name if level is not None else "-"
     ids = "".join([f"{field}={event[field]} " for field in IDS if event.get(field)])
+    if (held := event.get("often", True)) is not True and held:
+        text += f" (and {held} times more since the last such line)"
     if not text.isprintable():
         first, *rest = text.rstrip("\n").split("\n") if "log_failure" in event else [text]
         text = "\n\t".join([first.translate(_CONTROLS), *(each.translate(_CONTROLS) for each in rest)])

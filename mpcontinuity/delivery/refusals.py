@@ -10,6 +10,7 @@ from functools import partial
 import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.store.store import Store
@@ -66,5 +67,5 @@ class Refusals:
         written.addErrback(self._failed)
         written.addCallback(lambda _: self._write_step(rows[STEP:], done))
 
-    def _failed(self, failure: object) -> None:
-        _log.warn("refusals are not in tracking: {failure}", failure=failure)
+    def _failed(self, failure: Failure) -> None:
+        _log.warn("refusals are not in tracking: {failure}", failure=failure.getErrorMessage(), often=True)

@@ -71,7 +71,9 @@ class Delivery:
     def not_recorded(self, message: str, error: Exception) -> None:
         """Home has the message, so the client gets its 250; the pack's outcome record repairs the index later."""
         self.unrecorded += 1
-        _log.critical("was taken by its home server, but the store failed: {error}", message=message, error=error)
+        _log.critical(
+            "was taken by its home server, but the store failed: {error}", message=message, error=error, often=True
+        )
 
     async def stop(self) -> None:
         """After the last session: what nobody waited for is written."""

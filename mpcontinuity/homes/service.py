@@ -301,4 +301,4 @@ class Watch:
 
     def _failed(self, failure: Failure) -> None:
         if not isinstance(failure.value, Stopping):
-            _log.error("homes: {failure}", failure=failure)
+            _log.error("homes: {failure}", failure=failure.getErrorMessage(), often=True)

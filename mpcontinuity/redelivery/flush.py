@@ -127,6 +127,10 @@ class Flush:
                     return
         except Stopping:
             pass
+        except Temporary as error:
+            _log.warn("redelivery to {domain} waits: {error}", domain=self.domain.name, error=str(error), often=True)
+            self._new = True
+            self._wake_in(_STORE_AGAIN)
         except Exception:
             _log.failure("redelivery to {domain} failed and begins anew", domain=self.domain.name)
             self._new = True
@@ -388,7 +392,12 @@ class Flush:
             except Stopping:
                 return False
             except Temporary as error:
-                _log.error("{reason}: home's reply waits to be recorded", reason=str(error), domain=self.domain.name)
+                _log.error(
+                    "{reason}: home's reply waits to be recorded",
+                    reason=str(error),
+                    domain=self.domain.name,
+                    often=True,
+                )
                 if self._stopping:
                     return False
             again: Deferred[None] = Deferred()

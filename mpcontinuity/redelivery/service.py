@@ -7,6 +7,7 @@ from functools import partial
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.model.errors import Stopping, Temporary
@@ -125,8 +126,8 @@ class Redelivery:
     def _poll_again(self) -> None:
         Deferred.fromCoroutine(self._poll()).addErrback(self._failed)
 
-    def _failed(self, failure: object) -> None:
-        _log.error("redelivery: {failure}", failure=failure)
+    def _failed(self, failure: Failure) -> None:
+        _log.error("redelivery: {failure}", failure=failure.getErrorMessage())
 
 
 def _keep_leases(tx: Transaction, claimed: Sequence[tuple[int, int]]) -> None:

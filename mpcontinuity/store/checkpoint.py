@@ -64,7 +64,7 @@ class Checkpoints:
             [(busy, frames, copied)] = cursor.fetchall()
         except self._driver.errors as error:
             # A full disk, mostly: commits go on into the WAL, and the next round tries again.
-            _log.error("checkpoint failed: {error}", error=error)
+            _log.error("checkpoint failed: {error}", error=error, often=True)
             return 0
         self._figures.checkpoints += 1
         self._figures.restarts += pragma is _RESTART

@@ -90,6 +90,12 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def processor_seconds(self) -> float:
+        """What it has computed so far: other than its time, this is the same on a busy machine."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
@@ -102,8 +108,8 @@ class Server:
     def wait_for(self, condition: Any, seconds: float = 10) -> None:
         until = time.monotonic() + seconds
         while not condition():
-            assert self._process is None or self._process.poll() is None, self.log.read_text()
-            assert time.monotonic() < until, self.log.read_text()
+            assert self._process is None or self._process.poll() is None, f"it ended: {self.log.read_text()[-6000:]}"
+            assert time.monotonic() < until, f"not within {seconds} s: {self.log.read_text()[-6000:]}"
             time.sleep(0.02)
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

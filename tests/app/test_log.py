@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from twisted.logger import LogLevel
+from twisted.logger import LogLevel, PredicateResult
 from twisted.python.failure import Failure
 
-from mpcontinuity.app.log import json_line, line
+from mpcontinuity.app.log import Often, json_line, line
 
 
 def event(template: str, **fields: Any) -> dict[str, Any]:
@@ -90,3 +90,26 @@ def test_a_failure_brings_its_traceback_and_a_wrong_format_is_told() -> None:
     assert shown is not None
     assert "ValueError: odd" in shown
     assert "missing" in (line(event("{missing}")) or "")
+
+
+def test_what_is_true_of_every_message_is_said_once_a_minute_with_how_often() -> None:
+    often = Often()
+
+    def said(seconds: float, **fields: Any) -> str | None:
+        one = event("no room: {why}", why=seconds, often=True) | fields | {"log_time": 1_790_000_000.0 + seconds}
+        return line(one) if often(one) is PredicateResult.maybe else None
+
+    first = said(0)
+    assert first is not None
+    assert first.endswith("no room: 0\n")
+    assert [said(second) for second in (1, 2, 59)] == [None, None, None]
+    again = said(60)
+    assert again is not None
+    assert again.endswith("no room: 60 (and 3 times more since the last such line)\n")
+    assert said(61, log_format="another") is not None
+    assert said(30) is not None  # the clock was set back
+
+
+def test_what_is_not_marked_as_frequent_is_always_said() -> None:
+    often = Often()
+    assert [often(event("the same")) for _ in range(3)] == [PredicateResult.maybe] * 3

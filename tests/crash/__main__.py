@@ -54,7 +54,8 @@ def _summary(rounds: Rounds, folder: Path, seed: int, seconds: float, *, keep: b
     figures = rounds.figures
     print(
         f"{figures.rounds} rounds in {seconds / 60:.1f} minutes: {figures.kills} kills, {figures.early_kills} during a "
-        f"start, {figures.stops} stops; the slowest start took {figures.slowest_start:.1f} s\n"
+        f"start, {figures.stops} stops; the slowest start took {figures.slowest_start:.1f} s, the dearest "
+        f"{figures.dearest_start:.1f} s of a processor\n"
         f"{figures.acknowledged} answered 250 (recipients), {figures.octets >> 20} MiB; {figures.at_home} came home, "
         f"{figures.several} of them more than once, in doubt; {figures.deleted} deleted by their users; "
         f"{figures.commands} IMAP commands answered OK"

@@ -144,7 +144,7 @@ class Appender:
 
 def _fail(appends: Sequence[Append], error: Exception) -> None:
     failure = temporary(error, "the message cannot be written to its pack")
-    _log.error("append failed: {error}", error=failure)
+    _log.error("append failed: {error}", error=failure, often=True)
     for append in appends:
         append.error = failure
 

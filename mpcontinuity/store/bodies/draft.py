@@ -47,6 +47,7 @@ class Spool:
         self._free = 0
         self._measured = 0
         self._room = room
+        self._low = False
         self._lock = threading.Lock()
 
     def check(self) -> None:
@@ -57,7 +58,17 @@ class Spool:
         if self._free < self._room.floor or not 0 <= now - self._measured < SECOND:  # as often as it can matter
             self._free = self.packs.disk.free(self.packs.folder)
             self._measured = now
-        if self._free < self._room.floor:
+        low = self._free < self._room.floor
+        if low is not self._low:
+            self._low = low
+            say, what = (_log.error, "no new messages until there is room") if low else (_log.info, "room again")
+            say(
+                "{free} octets are free on the disk, the floor is {floor}: {what}",
+                free=self._free,
+                floor=self._room.floor,
+                what=what,
+            )
+        if low:
             raise Full(f"only {self._free} octets are free on the disk")
 
     def take(self, octets: int) -> None:

@@ -43,7 +43,7 @@ def expiry(time: int, retention_days: int) -> int:
 
 def record_all(tx: Transaction, messages: Sequence[NewArchived]) -> None:
     """Inserts their rows. The bodies' own rows say the same or more (``keep_until`` at their insertion)."""
-    tx.rows(
+    tx.run_rows(
         _INSERT,
         [
             (

@@ -11,7 +11,7 @@ from mpcontinuity.mailbox import keywords
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.events import MailboxChanged
 from mpcontinuity.model.flags import DELETED, SEEN
-from mpcontinuity.store.statement import Rows
+from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
 
 UID_BITS = 32  # entry.id is mailbox << 32 | uid
@@ -22,8 +22,9 @@ _GROW = Rows(
     UPDATE mailbox SET uidnext = uidnext + grown.messages, modseq = modseq + 1,
         messages = mailbox.messages + grown.messages, unseen = mailbox.unseen + grown.unseen,
         octets = mailbox.octets + grown.octets, deleted = mailbox.deleted + grown.deleted
-    FROM grown WHERE id = grown.mailbox RETURNING id, uidnext, modseq, uidvalidity, account"""
+    FROM grown WHERE id = grown.mailbox"""
 )
+_GROWN = Statement("SELECT [id, uidnext, modseq, uidvalidity, account] FROM mailbox WHERE id IN [:mailboxes]")
 _INSERT = Rows("INSERT INTO entry (id, body, flags, modseq, internaldate, size, rendered) VALUES [7]")
 
 
@@ -54,9 +55,9 @@ def grow(tx: Transaction, mailboxes: Mapping[int, Iterable[tuple[int, int]]]) ->
     """
     # In ascending order, as everywhere: two transactions cannot wait for each other.
     counts = [(mailbox, *_counts(messages)) for mailbox, messages in sorted(mailboxes.items())]
-    rows = {row[0]: row[1:] for row in tx.rows(_GROW, counts)}
-    if len(rows) < len(counts):
+    if tx.run_rows(_GROW, counts) < len(counts):
         raise MailboxRefused("TRYCREATE", "no such mailbox")
+    rows = {row[0]: row[1:] for row in tx.all(_GROWN, mailboxes=mailboxes)}
     grown = {}
     for mailbox, messages, *_ in counts:
         uidnext, modseq, uidvalidity, account = rows[mailbox]
@@ -96,5 +97,5 @@ def append_all(tx: Transaction, entries: Mapping[int, Sequence[NewEntry]]) -> di
             rows.append((entry_id, one.body, flags, appended.modseq, one.internaldate, one.size, one.rendered))
             entry_id += 1
         tx.announce(MailboxChanged(mailbox, appended.account, appended.modseq))
-    tx.rows(_INSERT, rows)
+    tx.run_rows(_INSERT, rows)
     return grown

@@ -32,7 +32,7 @@ _LISTING = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account O
 _FIND = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account AND name = :name")
 _BY_ID = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE id = :id")
 _BY_USE = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account AND use = :use ORDER BY id")
-_INBOXES = Statement("SELECT account, id FROM mailbox WHERE account IN [:accounts] AND name = 'INBOX'")
+_INBOXES = Statement("SELECT [account, id] FROM mailbox WHERE account IN [:accounts] AND name = 'INBOX'")
 _NAMES = Statement("SELECT name, use FROM mailbox WHERE account = :account")
 _INSERT = Statement(
     "INSERT INTO mailbox (id, account, name, use, uidvalidity) VALUES (:id, :account, :name, :use, :uidvalidity)"

@@ -100,7 +100,7 @@ class Owed:
     token: int
 
 
-_UPTIMES = Statement("SELECT id, uptime FROM domain WHERE id IN [:domains]")
+_UPTIMES = Statement("SELECT [id, uptime] FROM domain WHERE id IN [:domains]")
 _TAKE_IN = Rows(
     """INSERT INTO owed (id, domain, account, body, kind, reverse_path, recipient, parameters, subject, message_id,
         size, received, state, token, lease_until, next_attempt, uptime_at) VALUES [17]"""
@@ -126,11 +126,11 @@ def take_in(tx: Transaction, rows: Sequence[NewOwed]) -> None:
     counts = Counter((new.domain, new.account) for new in rows)
     domains = {domain for domain, _ in counts}
     uptimes = dict(tx.all(_UPTIMES, domains=domains))
-    tx.rows(_TAKE_IN, [_columns(new, uptimes.get(new.domain), tx.now) for new in rows])
+    tx.run_rows(_TAKE_IN, [_columns(new, uptimes.get(new.domain), tx.now) for new in rows])
     registered = [(account, count) for (_, account), count in counts.items() if account is not None]
-    tx.rows(_COUNT, sorted(registered))
+    tx.run_rows(_COUNT, sorted(registered))
     unregistered = [(unregistered_counter(key[0]), str(count)) for key, count in counts.items() if key[1] is None]
-    tx.rows(_COUNT_UNREGISTERED, sorted(unregistered))
+    tx.run_rows(_COUNT_UNREGISTERED, sorted(unregistered))
     for domain in domains:
         tx.announce(OwedChanged(domain))
 

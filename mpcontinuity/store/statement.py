@@ -7,6 +7,7 @@ import re
 _ROWS = re.compile(r"VALUES \[(\d+)\]")
 _LIST = re.compile(r"\b(NOT )?IN \[:(\w+)\]")
 _LOCK = re.compile(r" \[FOR UPDATE( SKIP LOCKED)?\]")
+_GATHERED = re.compile(r"SELECT \[([^]]*)\]")
 _PARAMETER = re.compile(r"'[^']*'|(?<!:):(\w+)")  # a quoted text is none
 
 
@@ -18,13 +19,19 @@ class Statement:
 
     ``[FOR UPDATE]`` and ``[FOR UPDATE SKIP LOCKED]`` behind a SELECT lock its rows on PostgreSQL, as an UPDATE of
     columns without a key would (a foreign key that refers to the row is not held up); SQLite has one writer anyway.
+
+    ``SELECT [a, b] FROM …`` gathers the rows, of numbers and strings, into one where the driver gives up the
+    interpreter for each row that it takes: SQLite's does. Under load each time costs a switch of threads.
     """
 
-    __slots__ = ("lists", "postgresql", "sqlite")
+    __slots__ = ("gathered", "lists", "postgresql", "sqlite")
 
     def __init__(self, text: str) -> None:
         self.lists = tuple(match[2] for match in _LIST.finditer(text))
-        self.sqlite = _LIST.sub(r"\1IN (SELECT value FROM json_each(:\2))", _LOCK.sub("", text))
+        self.gathered = _GATHERED.search(text) is not None
+        sqlite = _GATHERED.sub(r"SELECT json_group_array(json_array(\1))", _LOCK.sub("", text))
+        self.sqlite = _LIST.sub(r"\1IN (SELECT value FROM json_each(:\2))", sqlite)
+        text = _GATHERED.sub(r"SELECT \1", text)
         text = _LIST.sub(lambda match: f"{'<> ALL' if match[1] else '= ANY'} (:{match[2]})", text)
         self.postgresql = _PARAMETER.sub(lambda match: f"%({match[1]})s" if match[1] else match[0], _percent(text))
 
@@ -32,14 +39,15 @@ class Statement:
         return f"Statement({self.sqlite!r})"
 
 
-PIECES = (32, 16, 8, 4, 2, 1)
+PIECES = (64, 32, 16, 8, 7, 6, 5, 4, 3, 2, 1)
 
 
 class Rows:
     """One statement over many rows: ``VALUES [n]`` in it stands for the rows, of n parameters each.
 
-    It is executed in pieces of 32, 16, … 1 rows, so that few texts are prepared for any number of rows. The thread
-    gives up the interpreter once per piece, where `Transaction.many` does it once per row, and RETURNING works.
+    It is executed in pieces of 64, 32, 16 and up to 8 rows, so that few texts are prepared for any number of rows. The
+    thread gives up the interpreter once per piece, where `Transaction.many` does it once per row. RETURNING works, but
+    the interpreter is given up for each row that it returns.
     """
 
     __slots__ = ("postgresql", "sqlite")

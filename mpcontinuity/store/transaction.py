@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
+
+import msgspec
 
 from mpcontinuity.model.events import Notice
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.store.driver import Cursor, Driver
 from mpcontinuity.store.statement import PIECES, Rows, Statement
+
+_array = msgspec.json.Encoder().encode
+_rows = msgspec.json.Decoder(list[tuple[int | str, ...]]).decode
 
 
 class Transaction:
@@ -42,9 +46,12 @@ class Transaction:
         """Every row, to the last: a RETURNING left half read would keep the transaction from its commit."""
         try:
             self._execute(statement, parameters)
-            return self._cursor.fetchall()
+            rows = self._cursor.fetchall()
         except self._driver.errors as error:
             raise self._driver.translate(error) from error
+        if statement.gathered and self._dialect == "sqlite":
+            return _rows(rows[0][0])
+        return rows
 
     def one(self, statement: Statement, /, **parameters: Any) -> tuple[Any, ...] | None:
         """The first row, or None."""
@@ -73,18 +80,31 @@ class Transaction:
 
     def rows(self, statement: Rows, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """The statement over all rows; what it returns, in any order."""
+        returned: list[tuple[Any, ...]] = []
+        self._in_pieces(statement, rows, lambda: returned.extend(self._cursor.fetchall()))
+        return returned
+
+    def run_rows(self, statement: Rows, rows: Sequence[tuple[Any, ...]]) -> int:
+        """The statement, without RETURNING, over all rows; the number of rows it affected."""
+        return self._in_pieces(statement, rows)
+
+    def _in_pieces(
+        self, statement: Rows, rows: Sequence[tuple[Any, ...]], done: Callable[[], None] | None = None
+    ) -> int:
         texts: dict[int, str] = getattr(statement, self._dialect)
-        returned = []
-        begin = 0
+        begin = affected = 0
+        execute = self._cursor.execute
         try:
             for count in PIECES:
                 while len(rows) - begin >= count:
-                    self._cursor.execute(texts[count], tuple(chain.from_iterable(rows[begin : begin + count])))
-                    returned += self._cursor.fetchall()
+                    execute(texts[count], tuple(chain.from_iterable(rows[begin : begin + count])))
+                    affected += self._cursor.rowcount
                     begin += count
+                    if done is not None:
+                        done()
         except self._driver.errors as error:
             raise self._driver.translate(error) from error
-        return returned
+        return affected
 
     def announce(self, notice: Notice) -> None:
         """Tells the store's listeners after the commit."""
@@ -93,5 +113,5 @@ class Transaction:
     def _execute(self, statement: Statement, parameters: dict[str, Any]) -> None:
         for name in statement.lists:
             values = list(parameters[name])
-            parameters[name] = json.dumps(values) if self._dialect == "sqlite" else values
+            parameters[name] = _array(values).decode() if self._dialect == "sqlite" else values
         self._cursor.execute(getattr(statement, self._dialect), parameters)

@@ -74,7 +74,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def record_all(tx: Transaction, rows: Sequence[NewRow]) -> None:
-    tx.rows(
+    tx.run_rows(
         _INSERT,
         [
             (

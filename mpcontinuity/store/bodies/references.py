@@ -28,7 +28,7 @@ def insert_body(tx: Transaction, body: Body, keep_until: int) -> None:
 
 def insert_bodies(tx: Transaction, bodies: Sequence[tuple[Body, int]]) -> None:
     """Each with its ``keep_until``."""
-    tx.rows(
+    tx.run_rows(
         _INSERT,
         [
             (body.id, body.pack, body.offset, body.length, body.prefix, body.crc, keep_until)

@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mpcontinuity.model.address import Address
+from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.outbound.home import HomeServer
@@ -95,5 +97,7 @@ class Prober:
             self._probing = False
             self.schedule()
 
-    def _failed(self, failure: object) -> None:
-        _log.error("a probe failed: {failure}", failure=failure, domain=self.home.domain)
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(Stopping):
+            reason = failure.getErrorMessage()
+            _log.error("a probe failed: {reason}", reason=reason, domain=self.home.domain, often=True)

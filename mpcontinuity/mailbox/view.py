@@ -143,7 +143,12 @@ class Shared:
         """The next notice or command tries again."""
         self._running = False
         waiting, self._waiting = self._waiting, []
-        if not waiting:
+        if not waiting and failure.check(Temporary):
+            reason = failure.getErrorMessage()
+            _log.warn(
+                "cannot read mailbox {mailbox}: {reason}", mailbox=self.picture.mailbox, reason=reason, often=True
+            )
+        elif not waiting:
             _log.failure("cannot read mailbox {mailbox}", failure, mailbox=self.picture.mailbox)
         for waiter in waiting:
             waiter.errback(failure)

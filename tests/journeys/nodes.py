@@ -8,6 +8,7 @@ import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,9 @@ from tests.fakes.home import ScriptedHome
 from tests.fakes.postgresql import Cluster, name
 from tests.fakes.proxy import Proxy
 from tests.journeys.world import CONFIGURATION, World
+
+
+_PATIENCE = 40.0  # s, for two of them to start at a time
 
 
 class Nodes:
@@ -35,8 +39,10 @@ class Nodes:
         self.servers = [self._server(folder / f"node{number}", number, configuration) for number in (1, 2)]
 
     def __enter__(self) -> Self:
+        for server in self.servers:
+            self._stack.callback(_stop, server)
         with ThreadPoolExecutor(2) as starts:
-            list(starts.map(self._stack.enter_context, self.servers))
+            list(starts.map(partial(Server.start, within=_PATIENCE), self.servers))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -57,6 +63,11 @@ class Nodes:
             return list(cursor.fetchall()) if cursor.description else []
 
 
+def _stop(server: Server) -> None:
+    if server.running:
+        server.stop()
+
+
 class Pair:
     """A new domain on the servers: ``one`` and ``other`` are the same world, seen through one of them."""
 
@@ -65,7 +76,7 @@ class Pair:
         self.home = home
         for server in nodes.servers:
             if not server.running:
-                server.start()
+                server.start(_PATIENCE)
         self.one = World(nodes.servers[0], home)
         self.other = copy.copy(self.one)
         self.other.server = nodes.servers[1]

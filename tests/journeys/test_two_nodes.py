@@ -170,7 +170,7 @@ def test_the_other_node_probes_when_the_prober_was_killed(pair: Pair) -> None:
     pair.home.start()
     rest.wait_for_ledger(taken_in=1, delivered=1)
     assert pair.holder("prober") is rest
-    prober.server.start()
+    prober.server.start(40)
     assert prober.send("again").code == 250
     assert len(pair.home.messages) == 2
 
@@ -193,7 +193,7 @@ def test_the_other_node_goes_on_when_the_one_that_redelivers_was_killed(pair: Pa
     rest.wait_for(lambda: pair.holder("flush") is rest, 20)
     rest.wait_for(lambda: rest.report()["owed"] <= under_way, 30)
     pair.let_leases_end()
-    flusher.server.start()
+    flusher.server.start(40)
     rest.wait_for_ledger(90, taken_in=60, delivered=60)
     by_subject = {subject: pair.home.received(subject) for subject in subjects}
     assert all(by_subject.values())

@@ -252,22 +252,23 @@ class Session(Protocol):
 
     def _go_on(self, work: Coroutine[Any, Any, Reply], value: Any) -> None:
         """What `Deferred.fromCoroutine` does, at a third of its price: most work waits for nothing, or once."""
+        error = value.value if isinstance(value, Failure) else None
         try:
-            awaited = work.throw(value.value) if isinstance(value, Failure) else work.send(value)
+            awaited = work.send(value) if error is None else work.throw(error)
         except StopIteration as done:
             reply = done.value
-        except Exception:
-            reply = self._failed(Failure())
+        except Exception as fault:
+            reply = self._failed(fault)
         else:
             awaited.addBoth(partial(self._go_on, work))
             return
         self._reply(reply)
 
-    def _failed(self, failure: Failure) -> Reply:
-        if isinstance(failure.value, Temporary):
-            _log.warn("not taken: {error}", session=self._id, error=failure.value, often=True)
+    def _failed(self, error: Exception) -> Reply:
+        if isinstance(error, Temporary):
+            _log.warn("not taken: {error}", session=self._id, error=error, often=True)
             return NO_ROOM
-        _log.failure("a fault of ours", failure, session=self._id)
+        _log.failure("a fault of ours", session=self._id)
         return FAULT
 
     def _reply(self, reply: Reply) -> None:

@@ -22,8 +22,11 @@ Chore = Callable[[], Awaitable[object]]
 class Housekeeping:
     """A chore that fails is logged and stops no other. What another process is at now is left to that one."""
 
-    def __init__(self, timer: Timer, election: Election, chores: Sequence[tuple[str, Chore]]) -> None:
+    def __init__(
+        self, timer: Timer, election: Election, chores: Sequence[tuple[str, Chore]], *, every: float = _EVERY
+    ) -> None:
         self._timer = timer
+        self._every = every
         self._election = election
         self._chores = chores
         self._alarm: Alarm | None = None
@@ -48,7 +51,7 @@ class Housekeeping:
             except Exception:
                 _log.failure("housekeeping failed: {chore}", chore=name)
         if not self._stopped:
-            self._alarm = self._timer.callLater(_EVERY, self.start)
+            self._alarm = self._timer.callLater(self._every, self.start)
 
     async def _do(self, name: str, chore: Chore) -> None:
         kind = f"{_KIND} {name}"

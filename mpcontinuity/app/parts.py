@@ -24,6 +24,7 @@ from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.app.certificate import Certificate
+from mpcontinuity.app.control_port import ControlPort
 from mpcontinuity.app.housekeeping import Housekeeping
 from mpcontinuity.app.listeners import Gatekeeper, raise_file_limit, say_not_served
 from mpcontinuity.app.watching import Watching
@@ -51,10 +52,12 @@ from mpcontinuity.queue import folding
 from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.store import generation
+from mpcontinuity.store.bodies import folder as packs_folder
 from mpcontinuity.store.bodies import retention
 from mpcontinuity.store.bodies.draft import Room
-from mpcontinuity.store.bodies.reconcile import reconcile
+from mpcontinuity.store.bodies.reconcile import reconcile, repair_unrecorded
 from mpcontinuity.store.disk import RealDisk
+from mpcontinuity.store.election import Alone
 from mpcontinuity.store.lock import held
 from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import open_store
@@ -62,6 +65,7 @@ from mpcontinuity.tracking import retention as tracking_retention
 
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7)
 _PATIENCE = 3.0  # s
+_OWN_CHORES = 30.0  # s between rounds of what every process does for itself
 _IMPLICIT_TLS = ("imaps", "pop3s")
 
 _log = Logger()
@@ -75,13 +79,13 @@ class Parts:
         self._reactor = reactor
         self._clock, self._randomness = SystemClock(), SystemRandomness()
         self._places: list[tuple[str, int]] = []
-        self._control_port: Any = None
         self.gatekeeper = Gatekeeper(settings.limits, raise_file_limit(settings.limits))
         self.certificate = Certificate(settings.tls, reactor)
         folder = Path(settings.data_dir)
         if len(str(folder / SOCKET).encode()) > _LONGEST_SOCKET_PATH:
             raise Refused(f"data_dir: {folder}: is too long for the path of a socket in it; choose a shorter one")
-        _wait_for_commands(folder)
+        if settings.store.database == "sqlite":
+            _wait_for_commands(folder)
         self.store = open_store(
             folder,
             settings.store,
@@ -109,6 +113,18 @@ class Parts:
                 ("packs", partial(retention.sweep, self.store)),  # last: drops what nothing refers to any more
                 ("removals", partial(finish_removals, self.control)),
             ],
+        )
+        self.own_housekeeping = Housekeeping(
+            reactor,
+            Alone(),
+            [
+                ("unrecorded", partial(repair_unrecorded, self.store, repair)),
+                ("files", partial(self.store.bodies.background, self.store.packs.leave_gone)),
+            ],
+            every=_OWN_CHORES,
+        )
+        self._control_port = ControlPort(
+            reactor, folder, ControlFactory(self.control), alone=settings.store.database == "sqlite"
         )
 
     def _make_access(self) -> None:
@@ -220,6 +236,7 @@ class Parts:
 
     async def start(self) -> None:
         """In the running reactor; ends by accepting connections. Raises Refused."""
+        await packs_folder.begin(self.store, self._settings.store.messages)
         await generation.begin(self.store)
         self.login_workers.start()
         self.control_workers.start()
@@ -227,21 +244,22 @@ class Parts:
         await self.watch.start()
         self.store.listen(self._forget_homes)
         await self.redelivery.start()
-        self._listen_for_control()
+        self._control_port.open()
         self.gatekeeper.open()
         self.watching.begin()
         self.housekeeping.start()
+        self.own_housekeeping.start()
 
     async def stop_sessions(self) -> None:
         """No new connections; ends when nothing is under way any more."""
         self.watching.end()
         self.housekeeping.stop()
+        self.own_housekeeping.stop()
         self.certificate.stop()
         await self.gatekeeper.close()
         for door in self._access.values():
             door.stop()
-        if self._control_port is not None:
-            await self._control_port.stopListening()
+        await self._control_port.close()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())
         await self._smtp.stop()
         await redelivery
@@ -254,11 +272,6 @@ class Parts:
         self.login_workers.stop()
         self.control_workers.stop()
         await self.watching.close()
-
-    def _listen_for_control(self) -> None:
-        path = Path(self._settings.data_dir) / SOCKET
-        path.unlink(missing_ok=True)  # of a process that was killed: the lock of the folder is ours
-        self._control_port = self._reactor.listenUNIX(str(path), ControlFactory(self.control), mode=0o600)
 
     def _forget_homes(self, notices: Sequence[Notice]) -> None:
         if any(isinstance(notice, DomainsChanged | Everything) for notice in notices):

@@ -133,6 +133,8 @@ def connect(settings: Settings, by: str, *, patience: float = _PATIENCE) -> Call
         server = _connect(folder / SOCKET)
         if server is not None:
             return Caller(server, by)
+        if settings.store.database != "sqlite":  # which other processes may have open
+            return Caller(_Alone(settings), by)
         if not held(folder):
             try:
                 return Caller(_Alone(settings), by)

@@ -98,6 +98,6 @@ class Prober:
             self.schedule()
 
     def _failed(self, failure: Failure) -> None:
-        if not isinstance(failure.value, Stopping):
+        if not failure.check(Stopping):
             reason = failure.getErrorMessage()
             _log.error("a probe failed: {reason}", reason=reason, domain=self.home.domain, often=True)

@@ -9,7 +9,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.model.events import Everything, Notice
 from mpcontinuity.store.notices import CHANNEL, decode
-from mpcontinuity.store.postgresql import PostgresqlDriver
+from mpcontinuity.store.postgresql import PostgresqlDriver, translate
 from mpcontinuity.store.runner import Runner
 
 _NAME = "ear"
@@ -30,6 +30,12 @@ _POLL = 60.0
 _OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()"
     " AND pid <> pg_backend_pid()"
+)
+
+# Advisory locks of one bigint, put together again.
+_HELD = (
+    "SELECT classid::bigint << 32 | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+    " AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 _RETRY = 0.2  # s between attempts to connect again
@@ -80,6 +86,12 @@ class Ear:
     def release(self, kind: str, number: int) -> None:
         """Election.release."""
         self._command(partial(self._release, advisory(kind, number)))
+
+    def held(self, kind: str, numbers: Collection[int]) -> Deferred[set[int]]:
+        """Election.held."""
+        deferred: Deferred[set[int]] = Deferred()
+        self._command(partial(self._look, {advisory(kind, number): number for number in numbers}, deferred))
+        return deferred
 
     def on_lost(self, callback: Callable[[], None]) -> None:
         """Election.on_lost."""
@@ -202,6 +214,19 @@ class Ear:
             if ours:
                 self._held.add(key)
         self._reactor_call(deferred.callback, ours)
+
+    def _look(self, numbers: dict[int, int], deferred: Deferred[set[int]]) -> None:
+        """``numbers`` by the key of their lock."""
+        try:
+            if self._connection is None:
+                raise psycopg.OperationalError("there is no connection")
+            held = {row[0] for row in self._connection.execute(_HELD)}
+        except psycopg.Error as error:
+            self._reactor_call(deferred.errback, translate(error))
+            if self._connection is not None:
+                raise
+        else:
+            self._reactor_call(deferred.callback, {numbers[key] for key in held & numbers.keys()})
 
     def _release(self, key: int) -> None:
         if key in self._held and self._connection is not None:

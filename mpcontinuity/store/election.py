@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -22,6 +22,10 @@ class Election(Protocol):
 
     def release(self, kind: str, number: int) -> None: ...
 
+    def held(self, kind: str, numbers: Collection[int]) -> Deferred[set[int]]:
+        """Those that any process holds. Fails with Temporary where that cannot be told."""
+        ...
+
     def on_lost(self, callback: Callable[[], None]) -> None:
         """Called in the reactor thread when all that was held is lost, with the connection that held it."""
         ...
@@ -36,5 +40,8 @@ class Alone:
         return succeed(True)
 
     def release(self, kind: str, number: int) -> None: ...
+
+    def held(self, kind: str, numbers: Collection[int]) -> Deferred[set[int]]:
+        return succeed(set())
 
     def on_lost(self, callback: Callable[[], None]) -> None: ...

@@ -30,6 +30,7 @@ from mpcontinuity.store.driver import Driver
 from mpcontinuity.store.engine import Engine, Means, SqliteEngine, Stage
 from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.lock import Lock, lock
+from mpcontinuity.store.nodes import Nodes
 from mpcontinuity.store.runner import Runner
 from mpcontinuity.store.sqlite import DATABASE, SqliteDriver
 from mpcontinuity.store.transaction import Transaction
@@ -81,6 +82,8 @@ class Store:
             )
         )
         self.election = self._engine.election
+        self.nodes = Nodes(self.election, identifiers)
+        packs.node = self.nodes.us
         self._readers = self._engine.readers
         self.bodies: Bodies
         if messages == "database":
@@ -102,6 +105,7 @@ class Store:
                 snapshot=self._readers.snapshot,
                 submit=self._engine.submit,
                 reactor_call=reactor_call,
+                election=self.election,
             )
         figures.waiting = self._engine.waiting
         figures.spooled = lambda: self.bodies.spooled
@@ -182,7 +186,8 @@ class Store:
 
     def prelude(self, tx: Transaction) -> Callable[[], None] | None:
         """Upwards.prelude."""
-        return self.packs.record_new(tx)
+        done = [each for each in (self.nodes.record(tx), self.packs.record_new(tx)) if each is not None]
+        return partial(_each, done) if done else None
 
     def settle(self, jobs: Sequence[Job]) -> None:
         """Upwards.settle."""
@@ -210,6 +215,11 @@ class Store:
 def _index(work: Callable[[Transaction, Body], T], keep_until: int, body: Body, tx: Transaction) -> T:
     references.insert_body(tx, body, keep_until)
     return work(tx, body)
+
+
+def _each(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
 
 
 def open_store(
@@ -241,7 +251,8 @@ def open_store(
         engine = partial(SqliteEngine, driver)
     identifiers = Identifiers(clock, randomness)
     packs = Packs(folder / FOLDER, disk, identifiers, clock)
-    packs.drop_spools()
+    if settings.database == "sqlite":  # else another process may be receiving them (bodies/reconcile.py)
+        packs.drop_spools()
     return Store(
         packs,
         engine,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.model.body import Body
-from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.store.bodies import layout
 from mpcontinuity.store.bodies.draft import MIB, Draft
 from mpcontinuity.store.bodies.head import Decided, Head
@@ -60,14 +61,22 @@ class Appender:
         """Appended with what comes next; nobody waits for it."""
         self._worker.put(decided)
 
+    def begin_anew(self) -> None:
+        """What follows goes into new packs: others may have taken us for dead, and the present ones for complete."""
+        with contextlib.suppress(Stopping):
+            self._worker.put(None)
+
     def stop(self, stopped: Callable[[], None]) -> None:
         self._worker.stop(lambda: self._solo_worker.stop(stopped))
 
-    def _handle(self, batch: Sequence[Append | Decided]) -> None:
+    def _handle(self, batch: Sequence[Append | Decided | None]) -> None:
         groups: dict[tuple[Kind, int], list[Append]] = {}
         decided = []
         for item in batch:
-            if isinstance(item, Decided):
+            if item is None:
+                while self._current:
+                    self._packs.full(self._current.popitem()[1])
+            elif isinstance(item, Decided):
                 decided.append(item)
             else:
                 groups.setdefault((item.draft.kind, item.draft.day), []).append(item)

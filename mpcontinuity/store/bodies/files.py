@@ -20,6 +20,7 @@ from mpcontinuity.store.bodies.draft import Draft, Room
 from mpcontinuity.store.bodies.head import Decided, Head
 from mpcontinuity.store.bodies.layout import Kind
 from mpcontinuity.store.bodies.packs import Packs
+from mpcontinuity.store.election import Election
 from mpcontinuity.store.runner import Runner
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.writer import Job
@@ -43,6 +44,7 @@ class Files(Kept):
         snapshot: Snapshot,
         submit: Callable[..., None],
         reactor_call: Callable[..., None],
+        election: Election,
     ) -> None:
         super().__init__(
             packs,
@@ -55,6 +57,7 @@ class Files(Kept):
         )
         self._reactor_call = reactor_call
         self.appender = Appender(packs, runner, self._appended)
+        election.on_lost(self.appender.begin_anew)
 
     def keep(self, draft: Draft, head: Head) -> Deferred[Body]:
         deferred: Deferred[Body] = Deferred()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ PACK = ".pack"
 SPOOL = ".spool"  # a large message still being received
 
 _RECORD = Statement(
-    "INSERT INTO pack (id, kind, day, created, sealed) VALUES (:id, :kind, :day, :created, :sealed)"
+    "INSERT INTO pack (id, kind, day, created, sealed, node) VALUES (:id, :kind, :day, :created, :sealed, :node)"
     " ON CONFLICT (id) DO NOTHING"
 )
 
@@ -53,6 +53,7 @@ class Packs:
     def __init__(self, folder: Path, disk: Disk, identifiers: Identifiers, clock: Clock) -> None:
         self.folder = folder
         self.disk = disk
+        self.node = 0  # which appends to the packs that are made here (store/nodes.py)
         self._identifiers = identifiers
         self._clock = clock
         self._busy: dict[int, int] = {}  # appended to: 0, or since when no longer
@@ -118,7 +119,8 @@ class Packs:
     def new_spool(self) -> tuple[int, Path, File]:
         """The number of a solo pack to be, and the file it is written to meanwhile."""
         number = self._identifiers.next()
-        path = self.folder / (identifier.show(number) + SPOOL)
+        owner = "." + identifier.show(self.node) if self.node else ""
+        path = self.folder / (identifier.show(number) + owner + SPOOL)
         return number, path, self.disk.create(path)
 
     def file(self, pack: int) -> File:
@@ -156,11 +158,26 @@ class Packs:
                     numbers.append(identifier.parse(name.removesuffix(PACK)))
         return numbers
 
-    def drop_spools(self) -> None:
-        """At start: messages that were being received when the process ended."""
+    def spoolers(self) -> set[int]:
+        """The nodes that have files of messages that are, or were, being received."""
+        return {_spooler(name) for name in self.disk.list(self.folder) if name.endswith(SPOOL)}
+
+    def drop_spools(self, of: Collection[int] = (0,)) -> None:
+        """Those of nodes that are dead: messages that were being received when a process ended."""
         for name in self.disk.list(self.folder):
-            if name.endswith(SPOOL):
-                self.disk.unlink(self.folder / name)
+            if name.endswith(SPOOL) and _spooler(name) in of:
+                with contextlib.suppress(FileNotFoundError):
+                    self.disk.unlink(self.folder / name)
+
+    def leave_gone(self) -> None:
+        """Files that another process unlinked are not kept open: their room would not come back."""
+        with self._lock:
+            opened = list(self._open)
+        there = set(self.numbers()) if opened else set()
+        with self._lock:
+            for pack in opened:
+                if pack not in there:
+                    self._open.pop(pack, None)
 
     def record_new(self, tx: Transaction) -> Callable[[], None] | None:
         """Begins every commit: inserts rows of new packs; what it returns is called when they are committed."""
@@ -168,7 +185,7 @@ class Packs:
         if not packs:
             return None
         for pack in packs:
-            insert_pack(pack.id, pack.kind, pack.day, tx)
+            insert_pack(pack.id, pack.kind, pack.day, tx, self.node)
         return partial(self._recorded, packs)
 
     def close(self) -> None:
@@ -178,7 +195,16 @@ class Packs:
             self._open.clear()
 
 
-def insert_pack(pack: int, kind: Kind, day: int, tx: Transaction) -> None:
+def insert_pack(pack: int, kind: Kind, day: int, tx: Transaction, node: int = 0) -> None:
     """Inserts its row. A solo pack is sealed from the beginning: nothing is ever appended to it."""
     sealed = int(kind is Kind.SOLO)
-    tx.run(_RECORD, id=pack, kind=kind.name.lower(), day=day, created=tx.now, sealed=sealed)
+    tx.run(_RECORD, id=pack, kind=kind.name.lower(), day=day, created=tx.now, sealed=sealed, node=node)
+
+
+def _spooler(name: str) -> int:
+    """The node that a spool file's name tells; 0 where it tells none."""
+    _, _, owner = name.removesuffix(SPOOL).partition(".")
+    try:
+        return identifier.parse(owner) if owner else 0
+    except ValueError:
+        return 0

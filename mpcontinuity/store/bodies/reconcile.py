@@ -14,6 +14,8 @@ from twisted.logger import Logger
 
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import DAY
+from mpcontinuity.store import nodes
 from mpcontinuity.store.bodies import layout, pieces, references
 from mpcontinuity.store.bodies.head import TAKEN, Decided, Head
 from mpcontinuity.store.bodies.layout import Kind, Record
@@ -26,8 +28,11 @@ from mpcontinuity.store.transaction import Transaction
 Repair = Callable[[Transaction, Head, Body, Mapping[str, str]], None]
 
 _ALL = Statement("SELECT id FROM pack")
-_UNSEALED = Statement("SELECT id FROM pack WHERE sealed = 0 ORDER BY id")
+_UNSEALED = Statement("SELECT id, node FROM pack WHERE sealed = 0 ORDER BY id")
 _SEAL = Statement("UPDATE pack SET sealed = 1 WHERE id = :id")
+
+# How long the row of a pack may take on several nodes: while the database is away, nobody looks for it either.
+_UNRECORDED = DAY
 
 _AT_ONCE = 500
 _PIECE = 1 << 20
@@ -37,11 +42,14 @@ _log = Logger()
 
 async def reconcile(store: Store, repair: Repair) -> int:
     """How many messages were missing from the index. A damaged one is reported and stops no other."""
+    await _bury(store)
     await _register(store)
     busy = store.packs.busy(store.clock.now())
     missing = 0
-    for (pack,) in await store.read(lambda tx: tx.all(_UNSEALED)):
-        if pack in busy:
+    unsealed = await store.read(lambda tx: tx.all(_UNSEALED))
+    others = await store.nodes.living({node for _, node in unsealed}) - {store.nodes.us}
+    for pack, node in unsealed:
+        if pack in busy or node in others:
             continue
         decided = await store.bodies.background(partial(_decided, store.packs, pack))
         for start in range(0, len(decided), _AT_ONCE):
@@ -78,10 +86,27 @@ def _seal(pack: int, tx: Transaction) -> None:
     tx.run(_SEAL, id=pack)
 
 
+async def _bury(store: Store) -> None:
+    """What nodes that are dead were receiving goes, and their rows where they have no pack to be looked through."""
+    if store.election.alone:  # done when the store was opened
+        return
+    spoolers = await store.bodies.background(store.packs.spoolers)
+    recorded = await store.read(nodes.everybody)
+    dead = (spoolers | recorded) - await store.nodes.living(spoolers | recorded)
+    if dead & spoolers:
+        await store.bodies.background(partial(store.packs.drop_spools, dead))
+    unsealed = {node for _, node in await store.read(lambda tx: tx.all(_UNSEALED))}
+    if dead & recorded - unsealed:
+        await store.run(partial(nodes.forget, dead & recorded - unsealed), bulk=True)
+
+
 async def _register(store: Store) -> None:
     """Files without a row: the process ended after the first sync and before the first commit."""
     packs = store.packs
     numbers = await store.bodies.background(packs.numbers)
+    if not store.election.alone:  # another node may be about to commit the row; after so long its process is gone
+        latest = identifier.first_at(store.clock.now() - _UNRECORDED)
+        numbers = [number for number in numbers if number < latest]
     known = {row[0] for row in await store.read(lambda tx: tx.all(_ALL))} | packs.busy(store.clock.now())
     for number in numbers:
         if number in known:

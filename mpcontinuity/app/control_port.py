@@ -1,0 +1,46 @@
+"""The control socket of a data folder: one of the processes that share the folder has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mpcontinuity.control.socket import SOCKET, ControlFactory
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.timer import Alarm
+from mpcontinuity.store.lock import Lock, lock
+
+_AGAIN = 2.0  # s until it is asked again whether the process that has it is gone
+
+
+class ControlPort:
+    """Every operation goes through the database, so that it does not matter which process answers."""
+
+    def __init__(self, reactor: Any, folder: Path, factory: ControlFactory, *, alone: bool) -> None:
+        """``alone``: the store has the lock of the folder; otherwise whoever has that has the socket."""
+        self._reactor = reactor
+        self._folder = folder
+        self._factory = factory
+        self._alone = alone
+        self._lock: Lock | None = None
+        self._port: Any = None
+        self._alarm: Alarm | None = None
+
+    def open(self) -> None:
+        if not self._alone:
+            try:
+                self._lock = lock(self._folder)
+            except Refused:
+                self._alarm = self._reactor.callLater(_AGAIN, self.open)
+                return
+        path = self._folder / SOCKET
+        path.unlink(missing_ok=True)  # of a process that was killed: the lock of the folder is ours
+        self._port = self._reactor.listenUNIX(str(path), self._factory, mode=0o600)
+
+    async def close(self) -> None:
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        if self._port is not None:
+            await self._port.stopListening()
+        if self._lock is not None:
+            self._lock.release()

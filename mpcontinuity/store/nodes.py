@@ -1,0 +1,65 @@
+"""The processes that have the store open: each is a node, with an id of its own where there can be several."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.model.identifier import Identifiers
+from mpcontinuity.store.election import Election
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+NODE: Final = "node"  # the kind of election: held by a node for as long as it lives
+NOBODY: Final = 0  # the id of a process that has the store alone, and of what no living process can own
+
+_RECORD = Statement(
+    "INSERT INTO node (id, host, started, seen) VALUES (:id, :host, :now, :now) ON CONFLICT (id) DO NOTHING"
+)
+_ALL = Statement("SELECT id FROM node")
+_FORGET = Statement("DELETE FROM node WHERE id IN [:ids]")
+
+
+class Nodes:
+    """Us, and who else there is."""
+
+    def __init__(self, election: Election, identifiers: Identifiers) -> None:
+        self.us = NOBODY if election.alone else identifiers.next()
+        self._election = election
+        self._recorded = election.alone
+        if not election.alone:
+            election.on_lost(self._hold)
+            self._hold()
+
+    async def living(self, nodes: Iterable[int]) -> set[int]:
+        """Those of them that live: we do, NOBODY does not. Raises Temporary where that cannot be told."""
+        others = {node for node in nodes if node not in (NOBODY, self.us)}
+        return await self._election.held(NODE, others) | {self.us} if others else {self.us}
+
+    def record(self, tx: Transaction) -> Callable[[], None] | None:
+        """Begins the first commit; what it returns is called once that is done."""
+        if self._recorded:
+            return None
+        tx.run(_RECORD, id=self.us, host=f"{socket.gethostname()} ({os.getpid()})", now=tx.now)
+        return self._is_recorded
+
+    def _is_recorded(self) -> None:
+        self._recorded = True
+
+    def _hold(self) -> None:
+        """Nobody else asks for it."""
+        held: Deferred[bool] = self._election.hold(NODE, self.us)
+        held.addErrback(lambda _: None)
+
+
+def everybody(tx: Transaction) -> set[int]:
+    """Nodes that were ever recorded, and not forgotten."""
+    return {row[0] for row in tx.all(_ALL)}
+
+
+def forget(dead: Iterable[int], tx: Transaction) -> None:
+    tx.run(_FORGET, ids=sorted(dead))

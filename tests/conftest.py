@@ -45,7 +45,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("sqlite") or metafunc.config.getoption("database") is not None:
         return
     folder = metafunc.definition.path.parent.name
-    if folder in ON_BOTH and "store" in metafunc.fixturenames or "configured" in metafunc.fixturenames:
+    if (folder in ON_BOTH and "store" in metafunc.fixturenames) or "configured" in metafunc.fixturenames:
         metafunc.parametrize("database", DATABASES, indirect=True)
     elif folder == "journeys" and "server" in metafunc.fixturenames:
         metafunc.parametrize("server", DATABASES, indirect=True, scope="module")

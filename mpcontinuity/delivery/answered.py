@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.model.clock import HOUR, SECOND
 from mpcontinuity.model.timer import Alarm, Timer
-from mpcontinuity.store.driver import Conflict
+from mpcontinuity.store.driver import Again
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -79,7 +79,7 @@ def note(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
     known = {row[0] for row in tx.rows(_KNOWN, [(one,) for one in asked]) if row[1] >= oldest}
     fresh = [one for one in asked if one not in known]
     if tx.run_rows(_ADD, [(one, tx.now) for one in fresh]) < len(fresh):
-        raise Conflict("the same message was answered by another process at this moment")  # known, when done again
+        raise Again("the same message was answered by another process at this moment")
     return set(fresh)
 
 

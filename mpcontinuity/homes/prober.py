@@ -98,6 +98,6 @@ class Prober:
             self.schedule()
 
     def _failed(self, failure: Failure) -> None:
-        if not failure.check(Stopping):
+        if not isinstance(failure.value, Stopping):
             reason = failure.getErrorMessage()
             _log.error("a probe failed: {reason}", reason=reason, domain=self.home.domain, often=True)

@@ -17,6 +17,7 @@ from mpcontinuity.store.transaction import Transaction
 UID_BITS = 32  # entry.id is mailbox << 32 | uid
 MAX_UID = (1 << UID_BITS) - 1
 
+_LOCK = Statement("SELECT id FROM mailbox WHERE id IN [:mailboxes] ORDER BY id [FOR UPDATE]")
 _GROW = Rows(
     """WITH grown (mailbox, messages, unseen, octets, deleted) AS (VALUES [5])
     UPDATE mailbox SET uidnext = uidnext + grown.messages, modseq = modseq + 1,
@@ -55,6 +56,8 @@ def grow(tx: Transaction, mailboxes: Mapping[int, Iterable[tuple[int, int]]]) ->
     """
     # In ascending order, as everywhere: two transactions cannot wait for each other.
     counts = [(mailbox, *_counts(messages)) for mailbox, messages in sorted(mailboxes.items())]
+    if len(counts) > 1:
+        tx.lock(_LOCK, mailboxes=mailboxes)
     if tx.run_rows(_GROW, counts) < len(counts):
         raise MailboxRefused("TRYCREATE", "no such mailbox")
     rows = {row[0]: row[1:] for row in tx.all(_GROWN, mailboxes=mailboxes)}

@@ -21,6 +21,7 @@ from mpcontinuity.store.transaction import Transaction
 STEP = 5000  # messages per read: three numbers each, about 10 ms
 
 _MAILBOX = Statement("SELECT uidvalidity, modseq, expunged_floor FROM mailbox WHERE id = :mailbox")
+_MODSEQS = Statement("SELECT id, modseq FROM mailbox WHERE id IN [:mailboxes]")
 _NEW = Statement(
     "SELECT id & 4294967295, modseq, flags FROM entry WHERE id > :after AND id <= :last ORDER BY id LIMIT :step"
 )
@@ -43,6 +44,11 @@ class News:
     changed: Sequence[Message]
     keywords: dict[int, str]
     more: bool
+
+
+def modseqs(tx: Transaction, mailboxes: Sequence[int]) -> dict[int, int]:
+    """The highest of each mailbox that is there."""
+    return dict(tx.all(_MODSEQS, mailboxes=mailboxes))
 
 
 def read_news(

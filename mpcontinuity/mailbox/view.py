@@ -14,8 +14,9 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import MailboxRefused
-from mpcontinuity.mailbox.picture import STEP, Picture, read_news
+from mpcontinuity.mailbox.picture import STEP, Picture, modseqs, read_news
 from mpcontinuity.model import uidset
+from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import Everything, MailboxChanged, Notice
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.model.uidset import Range
@@ -25,6 +26,7 @@ from mpcontinuity.store.store import Store
 # connections one after the other. 24 bytes per message: 24 MB at the most.
 _IDLE_PICTURES = 1000
 _IDLE_MESSAGES = 1_000_000
+_AT_ONCE = 1000  # mailboxes looked at by one read
 _IDLE_CHANGES = 1000  # flags that changed meanwhile; beyond, the picture is read anew
 
 _log = Logger()
@@ -71,6 +73,8 @@ class Shared:
         self.views: set[View] = set()
         self.dirty = True  # something was announced that no read has seen
         self.changed: set[int] = set()  # UIDs to be read again
+        self._complete = 0  # every change up to this modseq was announced here, or is in the picture
+        self._beyond: set[int] = set()  # the announced ones above it
         self._store = store
         self._running = False  # the loop of reads
         self._awaiting = False  # a read that has not come back
@@ -79,6 +83,33 @@ class Shared:
     @property
     def busy(self) -> bool:
         return self.dirty or self._awaiting
+
+    def announced(self, notice: MailboxChanged) -> None:
+        self.dirty = True
+        self.changed.update(uidset.numbers(notice.changed))
+        if notice.modseq > self._complete:
+            self._beyond.add(notice.modseq)
+            self._advance(self._complete)
+
+    def missed(self, modseq: int) -> bool:
+        """Whether not every change was heard of that made this the modseq of the mailbox."""
+        return modseq > self._complete
+
+    def read_all(self, modseq: int) -> None:
+        """Flags too, which nothing else would find."""
+        self.dirty = True
+        self.changed.update(self.picture.version.uids)
+        self._advance(modseq)
+
+    def _advance(self, complete: int) -> None:
+        if complete > self._complete:
+            self._beyond = {modseq for modseq in self._beyond if modseq > complete}
+        while complete + 1 in self._beyond:
+            complete += 1
+            self._beyond.discard(complete)
+        self._complete = complete
+        if len(self._beyond) > _IDLE_CHANGES:  # something is missing, which `missed` tells without them
+            self._beyond.clear()
 
     def settled(self) -> Deferred[None]:
         """Fires when all that was announced so far is read."""
@@ -121,6 +152,8 @@ class Shared:
                 raise
             finally:
                 self._awaiting = False
+            if news is not None and picture.modseq is None:
+                self._advance(news.modseq)
             told = picture.apply(news) or told
             if (news is not None and news.more) or self.changed:
                 self.dirty = True
@@ -143,11 +176,9 @@ class Shared:
         """The next notice or command tries again."""
         self._running = False
         waiting, self._waiting = self._waiting, []
-        if not waiting and failure.check(Temporary):
-            reason = failure.getErrorMessage()
-            _log.warn(
-                "cannot read mailbox {mailbox}: {reason}", mailbox=self.picture.mailbox, reason=reason, often=True
-            )
+        if not waiting and isinstance(failure.value, Temporary):
+            mailbox, reason = self.picture.mailbox, str(failure.value)
+            _log.warn("cannot read mailbox {mailbox}: {reason}", mailbox=mailbox, reason=reason, often=True)
         elif not waiting:
             _log.failure("cannot read mailbox {mailbox}", failure, mailbox=self.picture.mailbox)
         for waiter in waiting:
@@ -381,14 +412,13 @@ class Views:
 
     def _heard(self, notices: Sequence[Notice]) -> None:
         if any(isinstance(notice, Everything) for notice in notices):
-            self._doubt_all()
+            Deferred.fromCoroutine(self._look_again())
         touched = set()
         for notice in notices:
             if isinstance(notice, MailboxChanged):
                 shared = self._shared.get(notice.mailbox)
                 if shared is not None:
-                    shared.dirty = True
-                    shared.changed.update(uidset.numbers(notice.changed))
+                    shared.announced(notice)
                     touched.add(shared)
         for shared in touched:
             if shared.views:
@@ -396,16 +426,29 @@ class Views:
             elif len(shared.changed) > _IDLE_CHANGES:
                 self._forget(shared)
 
-    def _doubt_all(self) -> None:
-        """Changes went unheard, and flags are found by nothing but reading them: at once for those who idle only."""
-        for shared in list(self._shared.values()):
-            if not shared.views:
-                self._forget(shared)
-                continue
-            shared.dirty = True
-            shared.changed.update(shared.picture.version.uids)
-            if any(view.awaited for view in shared.views):
-                shared.read()
+    async def _look_again(self) -> None:
+        """Changes may have gone unheard."""
+        known = [shared for shared in self._shared.values() if shared.picture.modseq is not None]
+        for begin in range(0, len(known), _AT_ONCE):
+            some = known[begin : begin + _AT_ONCE]
+            try:
+                work = partial(modseqs, mailboxes=[shared.picture.mailbox for shared in some])
+                found: dict[int, int] | None = await self._store.read(work)
+            except (Temporary, Stopping):
+                found = None  # the next command finds out, or the next time
+            for shared in some:
+                modseq = shared.picture.modseq or 0
+                now = modseq if found is None else found.get(shared.picture.mailbox)
+                if now is None or found is None or shared.missed(now):
+                    self._missed(shared, now or modseq)
+
+    def _missed(self, shared: Shared, modseq: int) -> None:
+        if not shared.views:
+            self._forget(shared)
+            return
+        shared.read_all(modseq)
+        if any(view.awaited for view in shared.views):
+            shared.read()
 
     def _closed(self, shared: Shared) -> None:
         if shared.views:

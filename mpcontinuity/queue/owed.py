@@ -105,6 +105,7 @@ _TAKE_IN = Rows(
     """INSERT INTO owed (id, domain, account, body, kind, reverse_path, recipient, parameters, subject, message_id,
         size, received, state, token, lease_until, next_attempt, uptime_at) VALUES [17]"""
 )
+_LOCK = Statement("SELECT id FROM account WHERE id IN [:accounts] ORDER BY id [FOR UPDATE]")
 _COUNT = Rows(
     """WITH new (account, count) AS (VALUES [2])
     UPDATE account SET taken_in = taken_in + new.count FROM new WHERE id = new.account"""
@@ -128,6 +129,8 @@ def take_in(tx: Transaction, rows: Sequence[NewOwed]) -> None:
     uptimes = dict(tx.all(_UPTIMES, domains=domains))
     tx.run_rows(_TAKE_IN, [_columns(new, uptimes.get(new.domain), tx.now) for new in rows])
     registered = [(account, count) for (_, account), count in counts.items() if account is not None]
+    if len(registered) > 1:
+        tx.lock(_LOCK, accounts=[account for account, _ in registered])
     tx.run_rows(_COUNT, sorted(registered))
     unregistered = [(unregistered_counter(key[0]), str(count)) for key, count in counts.items() if key[1] is None]
     tx.run_rows(_COUNT_UNREGISTERED, sorted(unregistered))

@@ -71,6 +71,14 @@ class Transaction:
         except self._driver.errors as error:
             raise self._driver.translate(error) from error
 
+    def lock(self, statement: Statement, /, **parameters: Any) -> None:
+        """Takes the rows of a ``SELECT … ORDER BY id [FOR UPDATE]`` in that order, before an UPDATE that promises none.
+
+        So two transactions of work that is done together cannot wait for each other. SQLite has one at a time.
+        """
+        if self._dialect != "sqlite":
+            self.run(statement, **parameters)
+
     def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
         """The statement once per row of parameters, none of them a list."""
         try:

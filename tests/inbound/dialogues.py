@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
@@ -38,6 +39,27 @@ class Wire(StringTransport):
         self.loseConnection()
 
 
+class TcpWire(Wire):
+    """A connection of Twisted's own kind: takes data at once, as much as there is ``room`` for."""
+
+    def __init__(self, room: int = 65536) -> None:
+        super().__init__()
+        self.TLS = False
+        self.room = room
+
+    def startTLS(self, context: object) -> None:
+        super().startTLS(context)
+        self.TLS = True
+
+    def writeSomeData(self, data: bytes) -> int | Exception:
+        if self.room < 0:
+            return ConnectionLost()
+        taken = data[: self.room]
+        self.room -= len(taken)
+        self.io.write(taken)
+        return len(taken)
+
+
 class Door:
     """A factory over a `Post`'s delivery."""
 
@@ -57,9 +79,9 @@ class Door:
         )
         self.factory = SmtpFactory(self.services, post.delivery.hurry.begin)
 
-    def connect(self, host: str = "192.0.2.7") -> Connection:
+    def connect(self, host: str = "192.0.2.7", wire: Wire | None = None) -> Connection:
         session = self.factory.buildProtocol(None)
-        return Connection(session, Wire(host))
+        return Connection(session, wire or Wire(host))
 
 
 class Connection:

@@ -12,7 +12,7 @@ from mpcontinuity.model.settings import Limits
 from mpcontinuity.routing.health import Gate
 from tests.delivery.conftest import Post
 from tests.delivery.homes import accepted, refused, temporary
-from tests.inbound.dialogues import Connection, Door
+from tests.inbound.dialogues import Connection, Door, TcpWire
 
 MESSAGE = ("Subject: Hi", "", "Text", ".")
 ENVELOPE = ("EHLO client.example.net", "MAIL FROM:<eve@example.net>", "RCPT TO:<ann@example.org>", "DATA")
@@ -389,3 +389,32 @@ def test_any_cut_of_the_stream_gives_the_same_replies(door: Door, sizes: list[in
     assert bodies == [b".dot\r\nx\r\n\r\n", b""]
     c.vanish()
     door.post.clock.advance(1)
+
+
+def test_replies_go_to_the_socket_at_once_while_it_takes_them(door: Door) -> None:
+    wire = TcpWire()
+    client = door.connect(wire=wire)
+    assert client.read().startswith("220 ")
+    assert client.say("EHLO a.example", "NOOP").endswith("250 2.0.0 OK\r\n")
+    assert wire.writes == 0
+
+
+@pytest.mark.parametrize("room", [0, 1, 30, 200, -1])
+def test_what_the_socket_does_not_take_is_left_to_the_transport_in_order(door: Door, room: int) -> None:
+    wire = TcpWire(room)
+    client = door.connect(wire=wire)
+    said = client.read()
+    for _ in range(4):
+        wire.room = max(wire.room, 50)  # it takes more again, while the transport may still hold what came before
+        said += client.say("NOOP")
+    assert said == door.connect().read() + 4 * "250 2.0.0 OK\r\n"
+    assert wire.writes > 0 or room == 200
+
+
+def test_under_tls_nothing_goes_to_the_socket_by_itself(door: Door) -> None:
+    wire = TcpWire()
+    client = door.connect(wire=wire)
+    client.say("EHLO a.example", "STARTTLS")
+    writes = wire.writes
+    assert client.say("EHLO a.example").startswith("250-")
+    assert wire.writes == writes + 1

@@ -13,7 +13,6 @@ from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.view import Exists, Expunge, FlagsChanged, Gone, KeywordsChanged, View, Views
 from mpcontinuity.model import flags, uidset
 from mpcontinuity.model.errors import Temporary
-from mpcontinuity.store.store import Store
 from tests.fakes.nodes import Cluster
 from tests.fakes.stores import result
 from tests.mailbox.conftest import ACCOUNT, User
@@ -22,11 +21,14 @@ from tests.mailbox.conftest import ACCOUNT, User
 class Paced:
     """The store, but reads wait until the test lets them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Any) -> None:
         self._store = store
         self.waiting: list[tuple[Callable[..., Any], Deferred[Any]]] = []
         self.reads = 0
         self.listen = store.listen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
     def read(self, work: Callable[..., Any]) -> Deferred[Any]:
         deferred: Deferred[Any] = Deferred()
@@ -357,6 +359,55 @@ def test_changes_that_went_unheard_are_read_again_flags_too(user: User) -> None:
     result(busy.refresh())
     assert busy.poll(True) == [Exists(1)]
     assert look(views, user, "Drafts").exists == 1
+
+
+def test_a_flag_that_went_unheard_is_found_behind_later_changes_that_were_heard(user: User) -> None:
+    here = Cluster(user.store).node()
+    user.deliver(2)
+    seen = look(Views(here), user)
+    seen.on_change(lambda: None)
+    mark(user, (1,))
+    here.unheard.clear()
+    user.deliver(1)
+    here.hear()
+    assert seen.poll(True) == [Exists(3)]
+    here.hear_again()
+    assert seen.poll(True) == [FlagsChanged(1, 1, flags.SEEN, 3)]
+
+
+def test_where_nothing_went_unheard_nothing_is_read_again(user: User) -> None:
+    paced = Paced(Cluster(user.store).node())
+    user.deliver(2)
+    views = Views(paced)  # type: ignore[arg-type]
+    opening = Deferred.fromCoroutine(views.open(user.info()))
+    paced.drain()
+    seen = result(opening)
+    mark(user, (1,))
+    user.deliver(1)
+    paced.hear()
+    refreshed = seen.refresh()
+    paced.drain()
+    result(refreshed)
+    reads = paced.reads
+    paced.hear_again()
+    paced.drain()
+    assert paced.reads == reads + 1  # of all mailboxes together
+    assert not seen._shared.busy
+
+
+def test_after_a_failure_to_look_again_the_next_command_does(user: User) -> None:
+    paced = Paced(Cluster(user.store).node())
+    user.deliver(1)
+    opening = Deferred.fromCoroutine(Views(paced).open(user.info()))  # type: ignore[arg-type]
+    paced.drain()
+    seen = result(opening)
+    mark(user, (1,))
+    paced.hear_again()
+    paced.waiting.pop()[1].errback(Temporary("the database is away"))
+    refreshed = seen.refresh()
+    paced.drain()
+    result(refreshed)
+    assert seen.poll(True) == [FlagsChanged(1, 1, flags.SEEN, 3)]
 
 
 def test_a_mailbox_that_another_node_deleted_unheard_is_gone(user: User) -> None:

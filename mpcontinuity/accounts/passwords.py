@@ -27,7 +27,7 @@ class Passwords:
 
     def __init__(self, scheme: str = "argon2", also: Sequence[str] = _ALSO_VERIFIED) -> None:
         schemes = [scheme, *(other for other in also if other != scheme)]
-        self._context = CryptContext(schemes=schemes, default=scheme, **_ARGON2)
+        self._context = CryptContext(schemes=schemes, default=scheme, deprecated="auto", **_ARGON2)
 
     def hash(self, password: str) -> str:
         """Raises Refused for one that cannot be used."""

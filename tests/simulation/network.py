@@ -199,10 +199,10 @@ class Link:
             return data
         data = data[: len(data) - (carried - self._after)]
         self.world.note(f"{self.name}: {self._fails}")
+        self.silent = True
         if self._fails == "cut":
             self.world.later(0.0, self.world.nobody, self.cut)
         else:
-            self.silent = True
             for each in self.ends:
                 self.world.later(UNNOTICED, each.life, each.end, ConnectionLost())
         self._fails = ""

@@ -124,7 +124,7 @@ class ReaderSession(Protocol):
 
     def _responded(self, line: bytes, literals: list[bytes]) -> None:
         tag = line.partition(b" ")[0]
-        if self._waiting is not None and tag == self._waiting[0]:
+        if self._waiting is not None and tag in (self._waiting[0], b"a%d" % self._tag):
             (_, waiting), self._waiting = self._waiting, None
             waiting.callback(line)
         else:
@@ -155,8 +155,9 @@ class ReaderSession(Protocol):
         tag = b"a%d" % self._tag
         self._untagged = []
         if message is not None:
-            await self._say(tag + b" " + text + b" {%d}\r\n" % len(message), b"+")
-            line = await self._say(message + b"\r\n", tag)
+            line = await self._say(tag + b" " + text + b" {%d}\r\n" % len(message), b"+")
+            if line.startswith(b"+"):
+                line = await self._say(message + b"\r\n", tag)
         else:
             line = await self._say(tag + b" " + text + b"\r\n", tag)
         self._owner.commands += 1

@@ -24,7 +24,7 @@ _HAS_LEDGER = Statement(
     "AND (taken_in > 0 OR EXISTS (SELECT 1 FROM owed WHERE account = :account))"
 )
 _REMOVED = Statement(
-    "SELECT id FROM account WHERE status = 'removed' "
+    "SELECT id, domain FROM account WHERE status = 'removed' "
     "AND EXISTS (SELECT 1 FROM mailbox WHERE mailbox.account = account.id)"
 )
 _DELETE = Statement("DELETE FROM account WHERE id = :account")
@@ -77,6 +77,7 @@ async def erase(control: Control, account: int, *, rows_too: bool = False) -> No
 
 
 async def finish_removals(control: Control) -> None:
-    """Goes on with those that a crash interrupted."""
-    for (account,) in await control.store.read(lambda tx: tx.all(_REMOVED)):
+    """Goes on with those that a crash interrupted: what is owed first, or it would count as deleted by its user."""
+    for account, domain in await control.store.read(lambda tx: tx.all(_REMOVED)):
+        await release(control, domain, account=account)
         await erase(control, account)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from mpcontinuity.delivery import answered, redirect, relay
 from mpcontinuity.delivery.envelope import Message, Taken
@@ -27,7 +26,6 @@ from mpcontinuity.message.render import render, render_scanned
 from mpcontinuity.message.structure import Part
 from mpcontinuity.model import events, identifier
 from mpcontinuity.model.body import Body, Content, InMemory
-from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.queue.owed import event_of, late_reply
@@ -209,22 +207,16 @@ class Handover:
     def _late(self, owed: list[int], token: int, host: str, outcome: Outcome) -> Outcome:
         """Home's reply came after our 250, or is not to be had any more."""
         work = partial(_late_replies, domain=self.message.domain, owed=owed, token=token, outcome=outcome, host=host)
-        self.delivery.store.run(work).addErrback(self._late_lost)
+        self.delivery.insist(self._shown, lambda: self.delivery.store.run(work))
         self._say("late reply", because(host, outcome))
         return outcome
 
     def _late_without_owed(self, body: Body, host: str, outcome: Outcome) -> Outcome:
         """The client was told to try again, and home had it after all: it will be answered that we know it."""
         if outcome.verdict is Verdict.ACCEPTED and outcome.reply is not None:
-            self._record(body, host, outcome.reply).addErrback(self._late_lost)
+            self.delivery.insist(self._shown, partial(self._record, body, host, outcome.reply))
             self._say("late reply", because(host, outcome))
         return outcome
-
-    def _late_lost(self, failure: Failure) -> None:
-        """The row stays in doubt, and is sent again under the same id."""
-        if isinstance(failure.value, Stopping):
-            return
-        _log.warn("home's late reply is not noted: {failure}", message=self._shown, failure=failure.value)
 
     # What is said of it
 

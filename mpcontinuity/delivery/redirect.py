@@ -14,6 +14,7 @@ from mpcontinuity.mailbox.append import NewEntry, append_all
 from mpcontinuity.mailbox.mailboxes import inboxes
 from mpcontinuity.model import events
 from mpcontinuity.model.body import Body
+from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.owed import IN_DOUBT, OWED
 from mpcontinuity.queue.owed import NewOwed, Parameters, take_in
@@ -89,11 +90,16 @@ def copies_of(body: Body, message: Message, taken: Iterable[Taken], rendered: by
     return [(account, entry) for account in {one.account for one in taken} if account is not None]
 
 
-def put_in_inboxes(tx: Transaction, copies: Sequence[Copy]) -> None:
+def put_in_inboxes(tx: Transaction, copies: Sequence[Copy], *, owed: bool = True) -> None:
+    """Raises Temporary where a user was removed since RCPT, and home is ``owed`` the message: the next attempt finds
+    the address as it is by then. What home has is not copied to such a user."""
     inbox_of = inboxes(tx, {account for account, _ in copies})
     entries: dict[int, list[NewEntry]] = {}
     for account, entry in copies:
-        entries.setdefault(inbox_of[account], []).append(entry)
+        if account in inbox_of:
+            entries.setdefault(inbox_of[account], []).append(entry)
+        elif owed:
+            raise Temporary("a user whom the message is for was removed meanwhile")
     append_all(tx, entries)
 
 

@@ -52,7 +52,7 @@ def commit(tx: Transaction, body: Body, relayed: Relayed) -> None:
     message = relayed.message
     insert_body(tx, body, 0 if relayed.copies else expiry(message.received, message.retention_days))
     answered.note(tx, (taken.fingerprint for taken in message.taken))
-    put_in_inboxes(tx, copies_of(body, message, relayed.copies, relayed.rendered))
+    put_in_inboxes(tx, copies_of(body, message, relayed.copies, relayed.rendered), owed=False)
     archive(tx, archived_as(body, message, message.taken))
     event = TrackingEvent(tx.now, relayed.host, relayed.reply.code, relayed.reply.line)
     record_all(

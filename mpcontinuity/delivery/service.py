@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.delivery.answered import Answered
 from mpcontinuity.delivery.hurry import Hurry
 from mpcontinuity.delivery.lending import Lending
 from mpcontinuity.delivery.refusals import Refusals
+from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.model.timer import Timer
@@ -29,6 +32,8 @@ KEPT = "kept"  # for the administrators
 REJECTED = "rejected"  # 5xx
 DEFERRED = "deferred"  # 4xx: the sender tries again
 REPEATED = "repeated"  # answered 250 before, and not taken twice
+
+STORE_AGAIN = 5.0  # seconds, after a failure of the store
 
 _log = Logger()
 
@@ -64,6 +69,7 @@ class Delivery:
         self.refusals = Refusals(store, timer)
         self.lending = Lending(timer)
         self.hurry = Hurry()
+        self._timer = timer
         self.retry_after = retry_after
         self.unrecorded = 0
         self.outcomes = Counter(dict.fromkeys((PASSED, REDIRECTED, IN_DOUBT, KEPT, REJECTED, DEFERRED, REPEATED), 0))
@@ -74,6 +80,20 @@ class Delivery:
         _log.critical(
             "was taken by its home server, but the store failed: {error}", message=message, error=error, often=True
         )
+
+    def insist(self, message: str, work: Callable[[], Deferred[Any]]) -> None:
+        """What home said late is not forgotten because the store fails just now, or the message would go there again.
+
+        Where we stop before it is written, the row is in doubt at the next start.
+        """
+        work().addErrback(self._not_noted, message, work)
+
+    def _not_noted(self, failure: Failure, message: str, work: Callable[[], Deferred[Any]]) -> None:
+        if isinstance(failure.value, Stopping):
+            return
+        _log.warn("home's late reply is not noted: {error}", message=message, error=failure.value)
+        if isinstance(failure.value, Temporary):
+            self._timer.callLater(STORE_AGAIN, self.insist, message, work)
 
     async def stop(self) -> None:
         """After the last session: what nobody waited for is written."""

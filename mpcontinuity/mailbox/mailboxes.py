@@ -32,7 +32,11 @@ _LISTING = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account O
 _FIND = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account AND name = :name")
 _BY_ID = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE id = :id")
 _BY_USE = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account AND use = :use ORDER BY id")
-_INBOXES = Statement("SELECT [account, id] FROM mailbox WHERE account IN [:accounts] AND name = 'INBOX'")
+# A user who is being removed has one still, which is emptied by and by.
+_INBOXES = Statement(
+    """SELECT [account, mailbox.id] FROM mailbox JOIN account ON account.id = mailbox.account
+    WHERE account IN [:accounts] AND mailbox.name = 'INBOX' AND account.status <> 'removed'"""
+)
 _NAMES = Statement("SELECT name, use FROM mailbox WHERE account = :account")
 _INSERT = Statement(
     "INSERT INTO mailbox (id, account, name, use, uidvalidity) VALUES (:id, :account, :name, :use, :uidvalidity)"
@@ -108,15 +112,15 @@ def by_use(tx: Transaction, account: int, use: str) -> MailboxInfo | None:
 
 def inbox(tx: Transaction, account: int) -> int:
     """The INBOX's id. Raises MailboxRefused for an account without one."""
-    return inboxes(tx, [account])[account]
+    found = inboxes(tx, [account])
+    if account not in found:
+        raise MailboxRefused("NONEXISTENT", "the account has no INBOX")
+    return found[account]
 
 
 def inboxes(tx: Transaction, accounts: Collection[int]) -> dict[int, int]:
-    """Each account's. Raises MailboxRefused where one has none."""
-    found: dict[int, int] = dict(tx.all(_INBOXES, accounts=accounts))
-    if not found.keys() >= set(accounts):
-        raise MailboxRefused("NONEXISTENT", "the account has no INBOX")
-    return found
+    """By account. None of those that were removed."""
+    return dict(tx.all(_INBOXES, accounts=accounts))
 
 
 def get(tx: Transaction, account: int, name: str) -> MailboxInfo:

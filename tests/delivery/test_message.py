@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
+from mpcontinuity.accounts import users
 from mpcontinuity.delivery import relay
 from mpcontinuity.delivery.handover import because
+from mpcontinuity.delivery.service import STORE_AGAIN
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Full, Temporary
 from mpcontinuity.model.identifier import parse as parse_id
@@ -33,6 +35,11 @@ ANN, BOB, LIST = "ann@example.org", "bob@example.org", "list@example.org"
 def stored(post: Post, address: str) -> bytes:
     ((body, _),) = post.inbox(address)
     return result(post.store.bodies.read(result(post.store.read(lambda tx: find(tx, int(str(body)))))))  # type: ignore[arg-type]
+
+
+def remove(post: Post, address: str) -> None:
+    ((account, domain),) = post.rows("SELECT id, domain FROM account WHERE address = :address", address=address)
+    result(post.store.run(lambda tx: users.forget(tx, int(str(account)), int(str(domain)))))
 
 
 # Home takes it
@@ -320,6 +327,42 @@ def test_a_late_250_for_a_message_that_the_client_was_told_to_send_again_answers
     assert post.send(LIST).code == 250
     assert len(post.home.received) == 1
     assert post.count("archive") == 1
+
+
+def test_a_late_250_that_the_store_cannot_note_is_noted_later(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or home would be sent the message again although it said that it has it. Found by the simulation."""
+    post.home.answer, post.home.late = DOUBTFUL, Deferred()
+    assert post.send(ANN).code == 250
+    run = post.store.run
+    monkeypatch.setattr(post.store, "run", lambda work, **kw: fail(Full("no room")))
+    post.home.late.callback(accepted(Stage.MESSAGE))
+    post.clock.advance(STORE_AGAIN)
+    assert [row[2] for row in post.owed()] == [IN_DOUBT]
+    monkeypatch.setattr(post.store, "run", run)
+    post.clock.advance(STORE_AGAIN)
+    assert [row[2] for row in post.owed()] == ["delivered"]
+
+
+def test_a_user_who_is_removed_while_the_message_is_under_way_is_looked_up_again(post: Post) -> None:
+    """Found by the simulation: the client was told of a fault of ours."""
+    post.home.way = Gate.SHUT
+    incoming = post.begin()
+    post.rcpt(incoming, ANN)
+    remove(post, ANN)
+    assert result(post.data(incoming)).code == 452
+    assert post.count("owed") == 0
+    assert post.rcpt(post.begin(), ANN).code == 451
+
+
+def test_what_home_takes_is_archived_though_a_user_who_wanted_a_copy_is_removed_meanwhile(post: Post) -> None:
+    post.set(mode="optional")
+    result(post.store.run(lambda tx: tx.run(OPT_IN)))
+    incoming = post.begin()
+    post.rcpt(incoming, ANN)
+    remove(post, ANN)
+    assert result(post.data(incoming)).code == 250
+    assert post.count("archive") == 1
+    assert post.count("entry") == 0
 
 
 def test_a_stop_ends_the_wait_and_the_message_is_in_doubt(post: Post) -> None:

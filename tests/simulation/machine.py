@@ -73,7 +73,7 @@ class Machine:
         chance = world.chance("process", self.life.number)
         self._driver = SimulatedDriver(self.disk, str(FOLDER / DATABASE), chance)
         threads = world.chance("workers", self.life.number)
-        return open_store(
+        store = open_store(
             FOLDER,
             settings.Store(),
             clock=self.time,
@@ -84,6 +84,8 @@ class Machine:
             room=ROOM,
             reactor_call=Reactor(world, self.life).call,
         )
+        store.figures.monotonic = self.time.seconds
+        return store
 
     def switch_off(self, *, power: bool) -> None:
         """Everything in memory is gone; where ``power`` failed too, the disk keeps what it kept."""

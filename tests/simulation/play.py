@@ -110,6 +110,7 @@ class Play:
     def _begin(self) -> None:
         """A service that runs, with its domains and users."""
         self._boot()
+        assert self.process is not None, self.faults
         for plan in self.story.domains:
             given = dict(plan.settings)
             home = given.pop("home")

@@ -221,7 +221,7 @@ class Play:
 
     def _dial(self, session: SenderSession) -> bool:
         process = self.process
-        if process is None or not self.machine.on:
+        if process is None or not process.serves or not self.machine.on:
             return False
         session.life = process.life.number
         name, peer = session._sender.name, session._sender.address
@@ -282,7 +282,7 @@ class Play:
 
     def happens_reads(self, user: str, deeds: tuple[Deed, ...]) -> None:
         process = self.process
-        if process is None or not self.machine.on:
+        if process is None or not process.serves or not self.machine.on:
             return
         owner = self.owners[user]
         session = ReaderSession(self.world, owner, deeds, check=self._audit.shown, fault=self.fault)
@@ -291,7 +291,7 @@ class Play:
 
     def happens_admin(self, domain: str, operation: str, arguments: tuple[tuple[str, Any], ...]) -> None:
         process = self.process
-        if process is None or not self.machine.on:
+        if process is None or not process.serves or not self.machine.on:
             return
         asked = Deferred.fromCoroutine(self._ask(process, operation, dict(arguments)))
         asked.addErrback(self._asked, operation)

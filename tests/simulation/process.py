@@ -31,6 +31,7 @@ from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.queue import folding
 from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.service import Redelivery
+from mpcontinuity.store import generation
 from mpcontinuity.store.bodies import retention
 from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.tracking import retention as tracking_retention
@@ -58,6 +59,7 @@ class Process:
         self.settings = settings
         self.time = machine.time
         self.life = machine.life
+        self.serves = False  # whether the doors are open
         self._world = machine.world
         self._randomness = SeededRandomness(machine.world.chance("randomness", self.life.number).getrandbits(32))
         self.store = machine.boot()
@@ -67,7 +69,9 @@ class Process:
         self._make_delivery(network)
         self.housekeeping = Housekeeping(
             self.time,
+            self.store.election,
             [
+                ("generation", partial(generation.advance, self.store)),
                 ("reconciliation", partial(reconcile, self.store, repair)),
                 ("archive", partial(archive_retention.sweep, self.store)),
                 ("tracking", partial(tracking_retention.sweep, self.store)),
@@ -79,7 +83,9 @@ class Process:
 
     def _make_access(self) -> None:
         passwords: Any = Passwords()
-        self.control = Control(self.store, self.settings, passwords, self._at_once, self._randomness, listening=list)
+        self.control = Control(
+            self.store, self.settings, passwords, self._at_once, self._randomness, listening=list, serving=True
+        )
         login = Login(
             self.store,
             self.directory,
@@ -142,12 +148,15 @@ class Process:
 
     async def start(self) -> None:
         """As app.parts does."""
+        await generation.begin(self.store)
         await self.watch.start()
         await self.redelivery.start()
+        self.serves = True
         self.housekeeping.start()
 
     async def stop(self) -> None:
         """SIGTERM."""
+        self.serves = False
         self.housekeeping.stop()
         self.imap.stop()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())

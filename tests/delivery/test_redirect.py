@@ -11,9 +11,9 @@ from mpcontinuity.accounts import users
 from mpcontinuity.delivery import redirect
 from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.redirect import Redirect
-from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
+from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.queue.ledger import report
 from mpcontinuity.routing.decision import Way
@@ -134,10 +134,10 @@ def test_nothing_of_a_group_is_stored_when_one_message_cannot_be_which_each_alon
     bob = result(post.store.read(partial(users.find, address=parse(BOB))))
     assert bob is not None
     result(post.store.run(lambda tx: (tx.run(PACK), tx.run(NO_INBOX, account=bob.id))))
-    with pytest.raises(MailboxRefused):
+    with pytest.raises(Temporary):
         commit(post, [item(post, 1, ANN), item(post, 2, BOB)])
     assert (post.inbox(ANN), post.count("body"), post.count("answered")) == ([], 0, 0)
     assert result(post.store.together(redirect.commit, item(post, 3, ANN)))
-    with pytest.raises(MailboxRefused):
+    with pytest.raises(Temporary):
         result(post.store.together(redirect.commit, item(post, 4, BOB)))
     assert post.inbox(ANN) == [(3, 30)]

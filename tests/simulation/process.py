@@ -13,6 +13,7 @@ from mpcontinuity.access.imap.factory import ImapFactory
 from mpcontinuity.access.imap.services import Services as ImapServices
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.app.housekeeping import Housekeeping
 from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.control.operation import Control
@@ -40,16 +41,6 @@ from tests.simulation.machine import Machine
 from tests.simulation.network import Network
 
 HOSTNAME = "mx.example"
-
-
-class Passwords:
-    """Hashing would be all that is measured. Every user's password is 'secret'."""
-
-    def hash(self, password: str) -> str:
-        return f"plain {password}"
-
-    def verify(self, password: str, hashed: str) -> bool:
-        return hashed == f"plain {password}"
 
 
 class Process:
@@ -82,7 +73,7 @@ class Process:
         )
 
     def _make_access(self) -> None:
-        passwords: Any = Passwords()
+        passwords = Passwords("plaintext", ())  # or hashing would be all that is measured
         self.control = Control(
             self.store, self.settings, passwords, self._at_once, self._randomness, listening=list, serving=True
         )

@@ -29,7 +29,8 @@ def restore(path: Path, folder: Path, into: Path | None, by: str, tell: Tell, *,
     data = Path(settings.data_dir)
     wanted = {CONFIGURATION: path, CERTIFICATE: Path(settings.tls.certificate), KEY: Path(settings.tls.private_key)}
     now = SystemClock().now()
-    done = put_back(folder.absolute(), data, wanted, now, lambda text: tell({"step": text}), force=force)
+    database = settings.store.database
+    done = put_back(folder.absolute(), database, data, wanted, now, lambda text: tell({"step": text}), force=force)
     with connect(settings, by) as control:
         if control.running:
             raise Refused(

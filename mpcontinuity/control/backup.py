@@ -22,7 +22,8 @@ async def backup(control: Control, folder: str, configuration: str = "") -> Any:
     if configuration:
         files[CONFIGURATION] = Path(configuration)
     try:
-        made = await make(control.store, Path(folder), files, lambda text: control.progress({"step": text}))
+        database = control.settings.store.database
+        made = await make(control.store, database, Path(folder), files, lambda text: control.progress({"step": text}))
     except OSError as error:
         raise Refused(
             f"{error.filename or folder}: {error.strerror or error}; the backup before stays as it is"

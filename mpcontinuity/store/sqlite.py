@@ -11,6 +11,7 @@ import pysqlite3.dbapi2 as sqlite
 from mpcontinuity.model.errors import Full, Refused, Temporary
 from mpcontinuity.store.driver import Conflict, Connection
 
+SQLITE = "sqlite"  # [store] database: the file below; else it is a URL
 DATABASE = "mpcontinuity.sqlite"  # in the data folder
 
 # Older ones can lose a commit when a checkpoint overlaps a reset of the WAL (sqlite.org/wal.html, 'WAL-reset bug').

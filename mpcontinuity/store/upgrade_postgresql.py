@@ -40,10 +40,13 @@ def revision(url: str) -> str:
         raise Refused(f"[store] database: {shown(url)} cannot be used: {' '.join(str(error).split())}") from None
 
 
-def migrate(url: str, *, fresh: bool = False, progress: Callable[[str], None] = lambda revision: None) -> None:
+def migrate(
+    url: str, *, fresh: bool = False, to: str = HEAD, progress: Callable[[str], None] = lambda revision: None
+) -> None:
     """Brings the schema to HEAD, each step in a transaction of its own; ``progress`` hears of each revision done.
 
-    ``fresh``: only where there is none. Raises Refused where the schema is newer, or cannot be changed.
+    ``fresh``: only where there is none. ``to``: an older revision, which a backup is of.
+    Raises Refused where the schema is newer, or cannot be changed.
     """
     from alembic import command
     from alembic.config import Config
@@ -59,9 +62,9 @@ def migrate(url: str, *, fresh: bool = False, progress: Callable[[str], None] = 
             present = _revision(lock)
             if present > HEAD:
                 raise newer(shown(url), present)
-            if present < HEAD and not (fresh and present):
+            if present < to and not (fresh and present):
                 config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                command.upgrade(config, to)
     except psycopg.Error as error:
         raise Refused(f"[store] database: {shown(url)}: {' '.join(str(error).split())}") from None
     finally:

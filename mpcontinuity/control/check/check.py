@@ -28,7 +28,7 @@ async def check(control: Control, repair: bool = False, quick: bool = False, old
     ``older``: the database is an older copy, although it does not show. Findings are told as progress, the result
     counts them. Raises Refused.
     """
-    if repair and control.serving:
+    if repair and (control.serving or await control.store.read(database.others)):
         raise Refused("a server runs on this store: stop it, then run `mpcontinuity check --repair` again")
     behind = older or await generation.older(control.store)
     inspection = Inspection(control, repair=repair, quick=quick, older=behind)

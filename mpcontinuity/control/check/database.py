@@ -13,6 +13,9 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
 _INTEGRITY = Statement("PRAGMA integrity_check(100)")
+_EARS = Statement(
+    "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'mpcontinuity ear' AND datname = current_database()"
+)
 _REINDEX = Statement("REINDEX")
 
 # Distinct values, from the index alone, a step at a time; and whether there is what they refer to.
@@ -22,7 +25,7 @@ _BODIES_OF = {
         f"FROM (SELECT DISTINCT body AS named FROM {table} WHERE body > :after ORDER BY body LIMIT 1000) AS step "
         "ORDER BY named"
     )
-    for table in ("entry", "owed", "archive")
+    for table in ("entry", "owed", "archive", "outgoing")
 }
 _NEXT_ENTRY = Statement("SELECT MIN(id) FROM entry WHERE id > :after")
 _MAILBOX = Statement("SELECT 1 FROM mailbox WHERE id = :id")
@@ -64,6 +67,11 @@ async def examine_pages(inspection: Inspection) -> None:
             "builds the indexes again; what that does not mend needs `mpcontinuity restore`",
             partial(_reindex, inspection) if "index" in str(what) else None,
         )
+
+
+def others(tx: Transaction) -> bool:
+    """Whether other processes use the database: each has one connection of that name (store/ear.py)."""
+    return tx.dialect == "postgresql" and int(tx.value(_EARS)) > 1
 
 
 def _integrity(tx: Transaction) -> list[tuple[Any, ...]]:

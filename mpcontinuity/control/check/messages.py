@@ -36,7 +36,10 @@ _LOST_PACK = Statement(
     "ON CONFLICT (id) DO NOTHING"
 )
 
-_SIZES = [Statement(f"SELECT size FROM {table} WHERE body = :body LIMIT 1") for table in ("entry", "owed", "archive")]
+_SIZES = [
+    Statement(f"SELECT size FROM {table} WHERE body = :body LIMIT 1")
+    for table in ("entry", "owed", "archive", "outgoing")
+]
 
 # Where a row of `body` says that its message is, when no pack has it: reading it says that it is missing.
 LOST = 1

@@ -22,13 +22,13 @@ from mpcontinuity.model.clock import HOUR, MINUTE, SECOND, iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store import generation
 from mpcontinuity.store.backup import manifest, snapshot
-from mpcontinuity.store.backup.manifest import MANIFEST, PACKS, PIECE, Manifest
+from mpcontinuity.store.backup.manifest import MANIFEST, PACKS, PIECE, Exported, Manifest
 from mpcontinuity.store.bodies import layout, retention
 from mpcontinuity.store.bodies.layout import HEADER_LENGTH
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.disk import File, RealDisk
 from mpcontinuity.store.lock import LOCK, lock
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite import DATABASE, SQLITE
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upgrade import revision
@@ -53,10 +53,13 @@ class Made:
     missing: list[str] = field(default_factory=list)  # packs that the index names and that are not there
 
 
-async def backup(store: Store, folder: Path, configuration: Mapping[str, Path], say: Say) -> Made:
-    """``configuration``: files to be kept beside, by the name that they get. Raises Refused, OSError."""
+async def backup(store: Store, database: str, folder: Path, configuration: Mapping[str, Path], say: Say) -> Made:
+    """``database`` as in the settings; ``configuration``: files to be kept beside, by the name that they get.
+
+    Raises Refused, OSError.
+    """
     with _ours(folder, store.packs.folder.parent):
-        return await _Backup(store, folder, say).make(configuration)
+        return await _Backup(store, database, folder, say).make(configuration)
 
 
 @contextlib.contextmanager
@@ -78,8 +81,9 @@ def _ours(folder: Path, data: Path) -> Iterator[None]:
 
 
 class _Backup:
-    def __init__(self, store: Store, folder: Path, say: Say) -> None:
+    def __init__(self, store: Store, database: str, folder: Path, say: Say) -> None:
         self._store = store
+        self._url = database
         self._background = store.bodies.background
         self._folder = folder
         self._say = say
@@ -111,10 +115,13 @@ class _Backup:
         (self._folder / PACKS).mkdir(mode=0o700, exist_ok=True)
 
     async def _copy(self, own: Path, configuration: Mapping[str, Path]) -> Manifest:
-        database = await self._database(own / DATABASE)
+        self._say("copying the database")
+        exported = await self._background(partial(self._export, own))
+        # From here on the copy is older than the store: put back beside today's packs, it shows.
+        await generation.advance(self._store)
         kept = await self._background(partial(self._configuration, own, configuration))
         packs = []
-        for pack, last in await self._background(partial(snapshot.packs, own / DATABASE)):
+        for pack, last in exported.packs:
             await self._hold()
             copied = await self._pack(pack, last)
             if copied is not None:
@@ -124,24 +131,27 @@ class _Backup:
             await self._background(partial(disk.sync_folder, folder))
         return Manifest(
             time=self._made.time,
-            schema=revision(own / DATABASE),
-            dialect="sqlite",
+            schema=exported.schema,
+            dialect="sqlite" if self._url == SQLITE else "postgresql",
             folder=self._name,
-            database=(database,),
+            database=exported.files,
             configuration=tuple(kept),
             packs=tuple(packs),
         )
 
-    async def _database(self, target: Path) -> manifest.File:
-        self._say("copying the database")
-        source = self._store.packs.folder.parent / DATABASE
-        await self._background(partial(snapshot.copy, source, target))
-        # From here on the copy is older than the store: put back beside today's packs, it shows.
-        await generation.advance(self._store)
-        copied = await self._background(partial(_described, f"{self._name}/{DATABASE}", target))
-        self._made.database = copied.size
-        self._made.copied += copied.size
-        return copied
+    def _export(self, own: Path) -> Exported:
+        """In a reader's thread, for as long as it takes."""
+        if self._url == SQLITE:
+            snapshot.copy(self._store.packs.folder.parent / DATABASE, own / DATABASE)
+            file = _described(f"{self._name}/{DATABASE}", own / DATABASE)
+            exported = Exported(revision(own / DATABASE), (file,), snapshot.packs(own / DATABASE))
+        else:
+            from mpcontinuity.store.backup import tables  # with psycopg, which most installations do without
+
+            exported = tables.export(self._url, own, self._name)
+        self._made.database = sum(file.size for file in exported.files)
+        self._made.copied += self._made.database
+        return exported
 
     def _configuration(self, own: Path, configuration: Mapping[str, Path]) -> list[manifest.File]:
         kept = []

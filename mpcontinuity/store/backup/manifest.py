@@ -30,6 +30,7 @@ class File(msgspec.Struct, frozen=True):
     path: str
     size: int
     crc: int
+    columns: tuple[str, ...] = ()  # of a table
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def size(self) -> int:
         return sum(file.size for file in self.files)
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """A snapshot of a database."""
+
+    schema: str
+    files: tuple[File, ...]  # in an order in which they can be loaded: what is referred to comes first
+    packs: list[tuple[int, int]]  # those that it names, and where the last message in each begins
 
 
 _decoder = msgspec.json.Decoder(Manifest)

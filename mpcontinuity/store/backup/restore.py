@@ -17,7 +17,7 @@ from mpcontinuity.store.backup.manifest import MANIFEST, Manifest
 from mpcontinuity.store.bodies.packs import FOLDER
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import LOCK, lock
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite import DATABASE, SQLITE
 from mpcontinuity.store.upgrade import HEAD
 
 _BESIDE = ("", "-wal", "-shm")
@@ -59,27 +59,50 @@ def verify(folder: Path, say: Say) -> Manifest:
 
 
 def restore(
-    folder: Path, data: Path, configuration: Mapping[str, Path], now: int, say: Say, *, force: bool
+    folder: Path,
+    database: str,
+    data: Path,
+    configuration: Mapping[str, Path],
+    now: int,
+    say: Say,
+    *,
+    force: bool,
 ) -> Restored:
-    """``configuration``: where files of the backup go, if nothing is there. Raises Refused, OSError.
+    """``database`` as in the settings; ``configuration``: where files of the backup go, if nothing is there.
 
-    Nothing that is in the data folder is deleted: with ``force`` its database is set aside, and its packs stay.
+    Nothing that is there is deleted: with ``force`` the present database is set aside, and the present packs stay.
+    Raises Refused, OSError.
     """
     _refuse_other(folder, data, force=force)
     found = verify(folder, say)
-    if found.dialect != "sqlite":
-        raise Refused(f"{folder}: is of a PostgreSQL database; give its URL in [store] database")
+    if (found.dialect == SQLITE) != (database == SQLITE):
+        raise Refused(f"{folder}: is of a {found.dialect} database, and [store] database names another kind")
+    if database != SQLITE:
+        from mpcontinuity.store.backup import tables  # with psycopg, which most installations do without
+
+        tables.refuse_other(database, force=force)
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     held = lock(data)
     try:
-        stamp = f"{datetime.fromtimestamp(now / SECOND, UTC):%Y%m%dT%H%M%SZ}"
+        stamp = _stamp(data, now)
         done = Restored(found.time, str(data / DATABASE), set_aside=[], configuration=[])
         _packs(folder, data / FOLDER, found, done, stamp, say)
-        _database(folder, data, found, done, stamp, say)
+        if database == SQLITE:
+            _database(folder, data, found, done, stamp, say)
+        else:
+            _tables(folder, database, found, done, stamp, say)
         _configuration(folder, found, configuration, done)
         return done
     finally:
         held.release()
+
+
+def _stamp(data: Path, now: int) -> str:
+    """For the names of what is set aside: one that nothing has yet."""
+    stamp = f"{datetime.fromtimestamp(now / SECOND, UTC):%Y%m%dT%H%M%SZ}"
+    there = [path.name for folder in (data, data / FOLDER) if folder.exists() for path in folder.iterdir()]
+    used = sum(stamp in name for name in there)
+    return f"{stamp}-{used}" if used else stamp
 
 
 def _refuse_other(folder: Path, data: Path, *, force: bool) -> None:
@@ -128,6 +151,17 @@ def _database(folder: Path, data: Path, found: Manifest, done: Restored, stamp: 
     new.rename(data / DATABASE)
     done.octets += file.size
     RealDisk().sync_folder(data)
+
+
+def _tables(folder: Path, url: str, found: Manifest, done: Restored, stamp: str, say: Say) -> None:
+    from mpcontinuity.store.backup import tables
+    from mpcontinuity.store.postgresql import shown
+
+    done.database = shown(url)
+    aside = tables.load(url, folder, found.database, found.schema, f"before_restore_{stamp.lower()}", say)
+    done.octets += sum(file.size for file in found.database)
+    if aside and done.set_aside is not None:
+        done.set_aside.append(f"{done.database}, schema {aside}")
 
 
 def _configuration(folder: Path, found: Manifest, wanted: Mapping[str, Path], done: Restored) -> None:

@@ -6,11 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import DATABASES
 from tests.control.check.damaged import Damaged
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    chosen = metafunc.definition.get_closest_marker("sqlite") or metafunc.config.getoption("database")
+    if chosen is None and "damaged" in metafunc.fixturenames:
+        metafunc.parametrize("database", DATABASES, indirect=True)
+
+
 @pytest.fixture
-def damaged(tmp_path: Path) -> Damaged:
+def damaged(tmp_path: Path, database: str) -> Damaged:
     """Closed."""
     made = Damaged(tmp_path)
     made.redirect("one")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pysqlite3.dbapi2 as sqlite
 from twisted.internet.defer import succeed
 
@@ -28,14 +29,17 @@ from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.queue import ledger, owed
 from mpcontinuity.store import generation
+from mpcontinuity.store.backup import tables
 from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.postgresql import conninfo
 from mpcontinuity.store.sqlite import DATABASE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upgrade_postgresql import migrate
 from tests.delivery.conftest import Post
 from tests.fakes.clock import ManualClock, SeededRandomness
-from tests.fakes.stores import data_folder, open_memory_like_store, result
+from tests.fakes.stores import Chosen, data_folder, open_memory_like_store, result
 
 _BODIES = Statement(
     'SELECT body.id, pack, body."offset", length, prefix, crc FROM entry JOIN body ON body.id = entry.body '
@@ -139,35 +143,62 @@ class Damaged:
 
         result(self.store.keep(draft, head, index))
 
+    @property
+    def url(self) -> str:
+        """[store] database."""
+        return Chosen.urls.get(self.folder, "sqlite")
+
     @contextmanager
     def sql(self) -> Iterator[Any]:
         """The closed store's database, foreign keys off."""
+        if self.url != "sqlite":
+            with psycopg.connect(conninfo(self.url), autocommit=True) as connection:
+                connection.execute("SET session_replication_role = replica")
+                yield connection
+            return
         with closing(sqlite.connect(str(self.database))) as connection:
             yield connection
             connection.commit()
 
     def execute(self, statement: str, *parameters: object) -> list[Any]:
         with self.sql() as connection:
+            if self.url != "sqlite":
+                cursor = connection.execute(statement.replace("?", "%s"), parameters or None)
+                return cursor.fetchall() if cursor.description is not None else []
             found: list[Any] = connection.execute(statement, parameters).fetchall()
             return found
 
     def keep_copy(self) -> Path:
         """Of the closed store's database."""
-        copy = self.tmp_path / "copy.sqlite"
+        copy = self.tmp_path / "copy"
+        if self.url != "sqlite":
+            copy.mkdir()
+            self.copied = tables.export(self.url, copy, "copy")
+            return copy
         self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copy(self.database, copy)
         return copy
 
     def put_back(self, copy: Path) -> None:
         self.lose_database()
+        if self.url != "sqlite":
+            exported = self.copied
+            tables.load(self.url, copy.parent, exported.files, exported.schema, "aside", lambda _: None)
+            return
         shutil.copy(copy, self.database)
 
     def lose_database(self) -> None:
+        if self.url != "sqlite":
+            with self.sql() as connection:
+                connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            return
         for path in self.folder.glob(f"{DATABASE}*"):
             path.unlink()
 
     def lose_database_for_an_empty_one(self) -> None:
         self.lose_database()
+        if self.url != "sqlite":
+            migrate(self.url)
         data_folder(self.tmp_path)
 
     def packs(self) -> list[Path]:

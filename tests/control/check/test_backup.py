@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import Settings, Tls
+from mpcontinuity.model.settings import Store as StoreSettings
 from mpcontinuity.store.backup import backup as making
 from mpcontinuity.store.backup import manifest
 from mpcontinuity.store.backup.restore import restore
@@ -22,8 +24,9 @@ from mpcontinuity.store.bodies import appender, retention
 from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.sqlite import DATABASE
 from tests.control.check.damaged import Damaged
+from tests.fakes import postgresql
 from tests.fakes.clock import SeededRandomness
-from tests.fakes.stores import result
+from tests.fakes.stores import Chosen, result
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def control_of(served: Damaged) -> Control:
     tls = Tls(certificate=str(served.tmp_path / "server.pem"), private_key=str(served.tmp_path / "server.key"))
     return Control(
         served.store,
-        Settings(tls=tls),
+        Settings(tls=tls, store=StoreSettings(database=served.url)),
         Passwords("pbkdf2_sha256"),
         lambda work: succeed(work()),
         SeededRandomness(),
@@ -58,12 +61,17 @@ def restored(served: Damaged, *, folder: str = "backup", into: str = "other", fo
     other.tmp_path = served.tmp_path / into
     other.folder = other.tmp_path / "data"
     other.database = other.folder / DATABASE
-    backup_folder = served.tmp_path / folder
-    restore(backup_folder, other.folder, {}, served.clock.now(), lambda _: None, force=force)
+    if served.url != "sqlite" and other.folder not in Chosen.urls:
+        Chosen.urls[other.folder] = postgresql.fresh_database()
+    put_back(served.tmp_path / folder, other, force=force)
     repaired = other.repair(older=True)
     assert repaired.repaired, repaired.text
     assert other.check().clean
     return other
+
+
+def put_back(folder: Path, other: Damaged, *, force: bool = False) -> None:
+    restore(folder, other.url, other.folder, {}, other.clock.now(), lambda _: None, force=force)
 
 
 def test_a_backup_restored_elsewhere_has_all_that_was_there(served: Damaged) -> None:
@@ -171,6 +179,7 @@ def test_retention_does_not_take_packs_from_under_a_backup(served: Damaged, monk
     assert not before <= {path.name for path in served.packs()}
 
 
+@pytest.mark.sqlite
 def test_a_damaged_backup_is_refused_before_anything_is_written(served: Damaged) -> None:
     back_up(served)
     pack = next((served.tmp_path / "backup" / "packs").iterdir())
@@ -179,22 +188,22 @@ def test_a_damaged_backup_is_refused_before_anything_is_written(served: Damaged)
     pack.write_bytes(content)
     other = served.tmp_path / "other"
     with pytest.raises(Refused, match="does not match its checksum"):
-        restore(served.tmp_path / "backup", other, {}, 0, lambda _: None, force=False)
+        restore(served.tmp_path / "backup", "sqlite", other, {}, 0, lambda _: None, force=False)
     assert not other.exists()
     pack.write_bytes(content[:50])
     with pytest.raises(Refused, match="cut short"):
-        restore(served.tmp_path / "backup", other, {}, 0, lambda _: None, force=False)
+        restore(served.tmp_path / "backup", "sqlite", other, {}, 0, lambda _: None, force=False)
     pack.unlink()
     with pytest.raises(Refused, match="missing"):
-        restore(served.tmp_path / "backup", other, {}, 0, lambda _: None, force=False)
+        restore(served.tmp_path / "backup", "sqlite", other, {}, 0, lambda _: None, force=False)
     with pytest.raises(Refused, match="no backup"):
-        restore(other, served.tmp_path / "third", {}, 0, lambda _: None, force=False)
+        restore(other, "sqlite", served.tmp_path / "third", {}, 0, lambda _: None, force=False)
 
 
 def test_a_store_is_not_restored_over_another_without_force(served: Damaged) -> None:
     back_up(served)
     with pytest.raises(Refused, match="--force"):
-        restore(served.tmp_path / "backup", served.folder, {}, 0, lambda _: None, force=False)
+        put_back(served.tmp_path / "backup", served)
 
 
 def test_a_backup_put_back_beside_todays_packs_loses_nothing(damaged: Damaged) -> None:
@@ -212,6 +221,7 @@ def test_a_backup_put_back_beside_todays_packs_loses_nothing(damaged: Damaged) -
     other.stop()
 
 
+@pytest.mark.sqlite
 def test_the_database_of_a_backup_copied_by_hand_is_known_as_older(damaged: Damaged) -> None:
     damaged.serve()
     back_up(damaged)
@@ -259,7 +269,7 @@ def test_large_messages_and_many_packs_are_in_it(served: Damaged, monkeypatch: p
     served.redirect("large", text=b"z" * 3_000_000)
     made = back_up(served)
     assert made["packs"] >= 5
-    assert json.loads((served.tmp_path / "backup" / "manifest.json").read_text())["dialect"] == "sqlite"
+    assert json.loads((served.tmp_path / "backup" / "manifest.json").read_text())["dialect"] in served.url
     other = restored(served)
     other.serve()
     assert other.subjects() == ["one", "two", *(f"small {number}" for number in range(8)), "large"]

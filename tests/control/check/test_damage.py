@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import crc32c
 import pytest
 
@@ -15,17 +17,22 @@ from tests.delivery.homes import temporary
 from tests.fakes.stores import result
 
 
+def contents(damaged: Damaged) -> list[Any]:
+    """Of the tables that a check might have changed."""
+    tables = ("account", "archive", "body", "domain", "entry", "mailbox", "meta", "owed", "pack", "tracking")
+    return [damaged.execute(f"SELECT * FROM {table} ORDER BY 1") for table in tables]
+
+
 def finds(damaged: Damaged, kind: str, *words: str) -> Checked:
     """What a check without --repair says of one kind of thing; it changes nothing."""
-    before = damaged.database.read_bytes()
+    before = contents(damaged)
     found = damaged.check()
     assert found.faults, "nothing was found"
     assert found.totals["repaired"] == 0
     said = " ".join(one.what + one.remedy for one in found.faults if one.kind == kind)
     for word in words:
         assert word in said, found.text
-    damaged.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    assert len(damaged.database.read_bytes()) == len(before)
+    assert contents(damaged) == before
     return found
 
 
@@ -58,6 +65,7 @@ def test_repair_is_refused_while_a_server_runs(damaged: Damaged) -> None:
         damaged.check(repair=True, serving=True)
 
 
+@pytest.mark.sqlite
 def test_beside_a_server_everything_but_the_pages_of_the_database_is_checked(damaged: Damaged) -> None:
     damaged.flip("one")
     found = damaged.check(serving=True)
@@ -142,8 +150,7 @@ def test_a_row_with_another_checksum_than_the_pack_is_put_right(damaged: Damaged
 
 
 def test_a_pack_without_a_row_is_registered(damaged: Damaged) -> None:
-    damaged.execute("PRAGMA foreign_keys = OFF")
-    damaged.execute("DELETE FROM pack")
+    damaged.execute("DELETE FROM pack WHERE id > 0")
     found = damaged.check()
     assert "is not in the index" in found.text
     damaged.repair()
@@ -283,6 +290,7 @@ def test_rows_that_mean_nothing_are_removed(damaged: Damaged) -> None:
     mends(damaged)
 
 
+@pytest.mark.sqlite
 def test_an_index_of_the_database_that_lacks_a_row_is_built_again(damaged: Damaged) -> None:
     with damaged.sql() as connection:
         connection.execute("PRAGMA writable_schema = ON")

@@ -179,7 +179,7 @@ class Shared:
         if not waiting and isinstance(failure.value, Temporary):
             mailbox, reason = self.picture.mailbox, str(failure.value)
             _log.warn("cannot read mailbox {mailbox}: {reason}", mailbox=mailbox, reason=reason, often=True)
-        elif not waiting:
+        elif not waiting and not isinstance(failure.value, Stopping):
             _log.failure("cannot read mailbox {mailbox}", failure, mailbox=self.picture.mailbox)
         for waiter in waiting:
             waiter.errback(failure)

@@ -10,7 +10,7 @@ from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.view import Exists, Expunge, FlagsChanged, Gone, KeywordsChanged, View
 from mpcontinuity.model import flags, uidset
-from mpcontinuity.model.errors import Refused, Temporary
+from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.uidset import Range
 from mpcontinuity.protocols.imap import command, response
 
@@ -98,7 +98,7 @@ async def report(session: Session, *, expunges: bool) -> None:
         return
     try:
         await selection.view.refresh()
-    except (Temporary, Refused):
+    except (Temporary, Refused, Stopping):
         return  # what is new is told another time
     news = selection.news(expunges=expunges)
     if news is None:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from mpcontinuity.access.imap import services
 from mpcontinuity.accounts import users
 from mpcontinuity.mailbox import mailboxes
-from mpcontinuity.model.errors import Full
+from mpcontinuity.model.errors import Full, Stopping
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -280,6 +280,22 @@ def test_reading_goes_on_where_seen_cannot_be_stored(world: World, monkeypatch: 
 
     monkeypatch.setattr("mpcontinuity.access.imap.fetch.change.store_flags", full)
     assert SIMPLE in client.ask("a FETCH 1 BODY[]")
+
+
+@pytest.mark.parametrize("error", [Full("no room"), Stopping()])
+def test_a_command_that_was_done_is_answered_though_what_is_new_cannot_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    world.deliver()
+    client = world.logged_in("INBOX")
+
+    def fails(*args: object, **more: object) -> None:
+        raise error
+
+    with capture() as events:
+        monkeypatch.setattr("mpcontinuity.mailbox.view.read_news", fails)
+        assert client.ask(r"a STORE 1 +FLAGS.SILENT (\Flagged)") == b"a OK stored\r\n"
+    assert not [event for event in events if "failed" in event["log_format"]]
 
 
 def damage(world: World, uid: int) -> None:

@@ -1,7 +1,6 @@
 """Our server beside Dovecot and Postfix in one run: SMTP, SMTP to IMAP, and a client that reads a large mailbox.
 
-The load generator and the peers are not part of this project: BENCH_SHARED names their folder (../shared/bench beside
-the checkout otherwise). Our home server is declared out: every message is redirected, that is stored, owed, archived
+Our home server is declared out: every message is redirected, that is stored, owed, archived
 and tracked.
 """
 
@@ -9,46 +8,29 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from scripts.benches.server import ROOT, Server, free_ports
+from scripts.benches import peers
+from scripts.benches.server import Server, free_ports
 
-PACKAGES = "dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-submissiond postfix gcc openssl"
-PEERS = "dovecot-maildir,postfix@dovecot-maildir"
 WORKLOADS = "smtp_accept,smtp_to_imap,imap_sync"
 
 
-def shared() -> Path:
-    folder = Path(os.environ.get("BENCH_SHARED", ROOT.parent / "shared/bench")).resolve()
-    if not (folder / "run.py").is_file():
-        raise SystemExit(f"scripts/bench mail: no load generator in {folder}; BENCH_SHARED names its folder")
-    return folder
-
-
-def install() -> None:
-    if all(shutil.which(name, path="/usr/sbin:/usr/bin") for name in ("dovecot", "postfix", "openssl")):
-        return
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    if subprocess.run(["apt-get", "install", "-y", "-q", *PACKAGES.split()], env=environment, check=False).returncode:
-        raise SystemExit(f"scripts/bench mail: as root, apt-get install {PACKAGES}; or --peers '' for our server alone")
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/bench mail", description=__doc__)
-    parser.add_argument("--peers", default=PEERS, help="what peers.py starts; '' for our server alone")
+    parser = argparse.ArgumentParser(prog="scripts/bench mail|sync", description=__doc__)
+    parser.add_argument("--peers", default=peers.NAMES, help="what peers.py starts; '' for our server alone")
     parser.add_argument("--only", default=WORKLOADS, help="workloads of the load generator")
     parser.add_argument("--reps", default="3")
     parser.add_argument("--quick", action="store_true", help="small numbers")
     parser.add_argument("--folder", help="where all mail is kept meanwhile: the disk that counts (about 3 GB)")
     parser.add_argument("more", nargs="*", help="further options of run.py, behind --")
     arguments = parser.parse_args()
-    generator = shared()
+    generator = peers.shared()
     if arguments.peers:
-        install()
+        peers.install()
     with tempfile.TemporaryDirectory(prefix="bench.", dir=arguments.folder) as folder:
         Path(folder).chmod(0o755)
         (Path(folder) / "ours").mkdir(mode=0o700)

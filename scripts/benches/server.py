@@ -43,7 +43,7 @@ imaps = []
 pop3 = []
 pop3s = []
 web = []
-metrics = []
+metrics = [{metrics}]
 [limits]
 connections_per_host = 20000
 trusted_networks = ["127.0.0.0/8"]
@@ -53,15 +53,18 @@ trusted_networks = ["127.0.0.0/8"]
 class Server:
     """Started in ``folder``; ``stop`` ends it."""
 
-    def __init__(self, folder: Path, *, smtp: int, imap: int) -> None:
+    def __init__(
+        self, folder: Path, *, smtp: int, imap: int, metrics: int = 0, environment: dict[str, str] | None = None
+    ) -> None:
         self.smtp, self.imap = smtp, imap
         config = folder / "mpcontinuity.toml"
-        config.write_text(CONFIG.format(smtp=smtp, imap=imap))
+        listeners = f'"tcp:{metrics}:interface=127.0.0.1"' if metrics else ""
+        config.write_text(CONFIG.format(smtp=smtp, imap=imap, metrics=listeners))
         if not (folder / "data").exists():
             _fill(folder / "data")
         self._log = (folder / "log").open("ab")
         twistd = [str(ROOT / ".venv/bin/twistd"), "-n", "--pidfile=", "mpcontinuity", "--config", str(config)]
-        self.process = subprocess.Popen(twistd, cwd=ROOT, stdout=self._log, stderr=self._log)
+        self.process = subprocess.Popen(twistd, cwd=ROOT, env=environment, stdout=self._log, stderr=self._log)
         for port in (imap, smtp):
             self._wait_for(port, folder)
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Final
 
 from twisted.logger import Logger
@@ -33,6 +34,12 @@ _MOST = 64  # jobs in a group: the rows that it locks others wait for
 # For how long a transaction is repeated that met another one. Repeating costs milliseconds.
 _REPEATS = 10.0
 _PAUSE = (0.001, 0.1)  # s before it is repeated, doubled from the first to the second, half of it by chance
+
+# From this attempt on, those that were unlucky queue up, of all processes: else they meet each other for ever. What is
+# done together has met a deadlock, which took a second to be found.
+_QUEUE_UP_ALONE = 4
+_QUEUE_UP_TOGETHER = 2
+_QUEUE = 0x6D70632D717565  # the advisory lock for that: "mpc-que"
 
 # For how long somebody asks whether a transaction is committed whose COMMIT was not answered.
 _IN_DOUBT = 20.0
@@ -182,8 +189,9 @@ class Pool:
         until = time.monotonic() + _REPEATS
         pause = _PAUSE[0]
         lost = False
-        while True:
-            error = self._attempt(connection, step)
+        queue_up = _QUEUE_UP_ALONE if step[0].item is ALONE else _QUEUE_UP_TOGETHER
+        for attempt in count(1):
+            error = self._attempt(connection, step) if attempt < queue_up else self._queue_up(connection, step)
             if isinstance(error, Again) and time.monotonic() < until:
                 self._figures.conflicts += 1
                 time.sleep(pause * (0.5 + self._randomness.below(1000) / 2000))
@@ -196,6 +204,20 @@ class Pool:
             job.error = error
             if error is not None:
                 job.notices = []
+
+    def _queue_up(self, connection: PostgresqlConnection, step: Step) -> Exception | None:
+        """An attempt beside which no other such one is made."""
+        try:
+            connection.cursor().execute("SELECT pg_advisory_lock(%s)", (_QUEUE,))
+        except self._driver.errors as error:
+            return self._driver.translate(error)
+        try:
+            return self._attempt(connection, step)
+        finally:
+            try:
+                connection.cursor().execute("SELECT pg_advisory_unlock(%s)", (_QUEUE,))
+            except self._driver.errors:
+                connection.drop()
 
     def _attempt(self, connection: PostgresqlConnection, step: Step) -> Exception | None:
         """One transaction; what kept it from being committed."""

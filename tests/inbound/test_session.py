@@ -173,6 +173,7 @@ def test_a_client_that_goes_within_data_leaves_nothing(door: Door) -> None:
     assert door.services.sessions == set()
 
 
+@pytest.mark.sqlite  # elsewhere a repeat waits a moment for what another process may know of the client
 def test_after_the_final_dot_the_outcome_stands_and_a_repeat_is_answered_250(door: Door) -> None:
     answer: Deferred[Outcome] = Deferred()
     door.post.home.answer = answer

@@ -96,11 +96,11 @@ def serve(configuration: Configuration) -> None:
 @json_option
 @pass_configuration
 def doctor(configuration: Configuration, as_json: bool) -> None:
-    """Check configuration, certificate, store, listeners and home servers, and say what to do.
+    """Check configuration, permissions, certificate, disk, store, listeners, home servers and DNS; say what to do.
 
     Exit status 1 if anything is wrong; a warning is no error.
     """
-    from mpcontinuity.app.doctor import examine
+    from mpcontinuity.app.doctor.examination import examine
 
     findings = list(examine(configuration.path, user()))
     if as_json:

@@ -21,7 +21,7 @@ from mpcontinuity.model.settings import Limits, Listen
 SERVED = ("smtp", "imap", "imaps", "pop3", "pop3s", "metrics")
 
 _BACKLOG = 1024
-_OWN_FILES = 512  # descriptors for packs, database, connections to home servers
+OWN_FILES = 512  # descriptors for packs, database, connections to home servers
 
 parse: Any = serverFromString  # Twisted has no types for it
 
@@ -31,12 +31,12 @@ _log = Logger()
 def raise_file_limit(limits: Limits) -> int:
     """As many open files as we may have; returns how many connections that leaves room for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = limits.connections + _OWN_FILES
+    wanted = limits.connections + OWN_FILES
     files = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
     if files > soft != resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
     files = max(files, soft)
-    room = max(files - _OWN_FILES, 16)
+    room = max(files - OWN_FILES, 16)
     if room < limits.connections:
         _log.info("room for {room} connections: the limit of open files is {files}", room=room, files=files)
     return room

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import json
+import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 
 from mpcontinuity.app.commands import main
-from mpcontinuity.app.doctor import Finding, examine
+from mpcontinuity.app.doctor import database
+from mpcontinuity.app.doctor.examination import examine
+from mpcontinuity.app.doctor.finding import Finding
+from mpcontinuity.config.read import read
+from mpcontinuity.store.postgresql import conninfo
+from tests.fakes.postgresql import fresh_database
 
 
 @pytest.fixture
@@ -100,3 +109,72 @@ def test_a_home_server_that_does_not_is_wrong(config: Path) -> None:
         port = listener.getsockname()[1]
     run(config, "domain", "add", "example.org", "--home", f"127.0.0.1:{port}")
     assert run(config, "doctor") == 1
+
+
+def test_a_password_in_a_file_that_everybody_reads_is_wrong(config: Path) -> None:
+    config.write_text(config.read_text() + '[outbound]\nroute = "smtp://user:secret@smarthost.example"\n')
+    config.chmod(0o644)
+    found = findings(config)["configuration"]
+    assert found.verdict == "wrong"
+    assert "outbound.route" in found.text
+    assert "secret" not in found.line()
+    config.chmod(0o640)
+    assert findings(config)["configuration"].verdict == "good"
+    config.chmod(0o642)
+    assert "can be written by everybody" in findings(config)["configuration"].text
+
+
+def test_a_damaged_database_is_wrong_and_a_whole_one_good(config: Path) -> None:
+    assert findings(config)["database"].verdict == "good"
+    path = config.parent / "data" / "mpcontinuity.sqlite"
+    with path.open("r+b") as file:
+        file.seek(4096 * 2)
+        file.write(b"\xff" * 4096 * 4)
+    found = findings(config)["database"]
+    assert found.verdict == "wrong"
+    assert "mpcontinuity check" in found.advice
+
+
+def test_a_disk_below_the_floor_is_wrong(config: Path) -> None:
+    config.write_text(config.read_text() + f"[limits]\nfree_space = {1 << 50}\n")
+    assert findings(config)["disk"].verdict == "wrong"
+
+
+def test_a_store_written_in_the_future_shows_a_clock_that_is_behind(config: Path) -> None:
+    path = config.parent / "data" / "mpcontinuity.sqlite"
+    ahead = time.time() + 3600
+    os.utime(path, (ahead, ahead))
+    found = findings(config)["clock"]
+    assert (found.verdict, "behind what the store was written at last" in found.text) == ("wrong", True)
+
+
+def test_a_postgresql_that_does_not_answer_is_wrong_and_its_password_is_not_shown(config: Path) -> None:
+    url = "postgresql+psycopg://user:secret@127.0.0.1:1/mail"
+    config.write_text(config.read_text() + f'[store]\ndatabase = "{url}"\n')
+    found = findings(config)["PostgreSQL"]
+    assert found.verdict == "wrong"
+    assert "secret" not in found.line()
+
+
+def test_json_has_a_row_per_finding(config: Path) -> None:
+    done = CliRunner().invoke(main, ["--config", str(config), "doctor", "--json"])
+    rows = json.loads(done.stdout)
+    assert {"check", "verdict", "text", "advice"} == set(rows[0])
+    assert {row["verdict"] for row in rows} == {"good", "warning"}
+
+
+def test_the_schema_of_a_postgresql_is_looked_at(config: Path) -> None:
+    url = fresh_database()
+    config.write_text(config.read_text() + f'[store]\ndatabase = "{url}"\n')
+    settings = read(config)
+
+    def look() -> dict[str, Finding]:
+        return {finding.check: finding for finding in database.examine(settings)}
+
+    assert {finding.verdict for finding in look().values()} == {"good"}
+    with psycopg.connect(conninfo(url), autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+        assert (look()["schema"].verdict, look()["schema"].advice) == ("wrong", "run `mpcontinuity migrate`")
+        connection.execute("DROP TABLE alembic_version")
+        assert look()["schema"].verdict == "warning"
+    assert look()["PostgreSQL"].verdict == "good"

@@ -1,0 +1,118 @@
+"""All checks of ``mpcontinuity doctor``, one after the other."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mpcontinuity.app.doctor import database, dns, machine, tls
+from mpcontinuity.app.doctor.finding import Finding
+from mpcontinuity.app.listeners import served
+from mpcontinuity.config.read import BadConfiguration, read
+from mpcontinuity.control.client import Caller, connect
+from mpcontinuity.control.domain_settings import HOME_PORT
+from mpcontinuity.model import hosts
+from mpcontinuity.model.errors import Refused, Temporary
+from mpcontinuity.model.settings import Settings
+
+_LOOKUP_WITHIN = 10.0  # s, for a home server whose connect_timeout is longer
+
+
+def examine(path: Path, by: str) -> Iterator[Finding]:
+    """Findings as they are made. Changes nothing but to open a store that no server has open."""
+    try:
+        settings = read(path)
+    except BadConfiguration as error:
+        yield Finding("configuration", "wrong", str(error), "correct the file")
+        return
+    yield Finding("configuration", "good", str(path))
+    yield from machine.examine(path, settings)
+    yield from tls.examine(settings)
+    yield from database.examine(settings)
+    try:
+        with connect(settings, by) as control:
+            rows = control.call("status")
+            yield Finding("store", "good", f"opens, {len(rows)} domain{'' if len(rows) == 1 else 's'}")
+            yield _running(control)
+            yield from _listeners(settings, running=control.running)
+            yield from _domains(settings, control, rows)
+    except (Refused, Temporary, OSError) as error:
+        yield Finding("store", "wrong", str(error))
+        return
+    yield from dns.examine(settings, [(row["domain"], row["home"].split(",")) for row in rows])
+
+
+def _running(control: Caller) -> Finding:
+    if control.running:
+        return Finding("server", "good", "runs and answers on its control socket")
+    return Finding("server", "warning", "does not run", "start it with `mpcontinuity serve`")
+
+
+def _listeners(settings: Settings, *, running: bool) -> Iterator[Finding]:
+    """A running server must answer; for one that is not, the ports must be free and permitted."""
+    for host, port in hosts.listeners(served(settings.listen)):
+        if not port:
+            continue
+        place = f"{host or '*'}:{port}"
+        if running:
+            yield _answers(host, port, place)
+            continue
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+        except PermissionError:
+            advice = "start the server with CAP_NET_BIND_SERVICE, by a systemd: socket, or choose a port above 1023"
+            yield Finding("listener", "wrong", f"{place} is not permitted", advice)
+        except OSError as error:
+            yield Finding("listener", "wrong", f"{place}: {error.strerror}", "stop what has it, or change [listen]")
+        else:
+            yield Finding("listener", "good", f"{place} is free")
+
+
+def _answers(host: str, port: int, place: str) -> Finding:
+    target = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    try:
+        socket.create_connection((target, port), timeout=5).close()
+    except OSError as error:
+        return Finding("listener", "wrong", f"{place}: {error.strerror or error}", "see the server's log")
+    return Finding("listener", "good", f"{place} answers")
+
+
+def _domains(settings: Settings, control: Caller, rows: list[dict[str, Any]]) -> Iterator[Finding]:
+    if not rows:
+        yield Finding("domains", "warning", "there is none yet", "add one with `mpcontinuity domain add`")
+    for row in rows:
+        for home in row["home"].split(","):
+            yield _home(settings, row["domain"], home)
+        if not row["users"]:
+            yield Finding(
+                row["domain"], "warning", "has no user: nothing would be kept", "add some with `mpcontinuity user add`"
+            )
+        if row["reason"]:
+            yield Finding(row["domain"], "warning", f"{row['state']}: {row['reason']}", "see `mpcontinuity status`")
+
+
+def _home(settings: Settings, domain: str, home: str) -> Finding:
+    """Whether the home server answers to EHLO."""
+    host, port = hosts.split(home, HOME_PORT)
+    client = smtplib.SMTP(timeout=min(settings.home.connect_timeout, _LOOKUP_WITHIN))
+    try:
+        code, greeting = client.connect(host, port)
+        if code == 220:
+            code, greeting = client.ehlo(settings.hostname)
+    except (OSError, smtplib.SMTPException) as error:
+        why = getattr(error, "strerror", None) or error
+        return Finding(
+            domain, "wrong", f"home server {home}: {why}", "check its address, the firewall, and that it runs"
+        )
+    finally:
+        client.close()
+    if code >= 300:
+        text = greeting.decode("utf-8", "replace").split("\n")[0]
+        return Finding(domain, "wrong", f"home server {home} answered {code} {text}", "let it accept this server")
+    return Finding(domain, "good", f"home server {home} answers to EHLO")

@@ -8,6 +8,7 @@ import itertools
 import random
 import re
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -95,6 +96,11 @@ class Books:
         with self.lock:
             self.faults.append(text)
 
+    def killed(self) -> None:
+        """Now: what was under way is in doubt."""
+        with self.lock:
+            self.kills.append(time.monotonic())
+
     def open(self) -> list[tuple[int, str]]:
         """(letter, recipient) answered 250."""
         return [(letter.number, recipient) for letter in self.letters.values() for recipient in letter.taken]
@@ -106,10 +112,10 @@ class Books:
                 found.setdefault((take.number, recipient), []).append(take)
         return found
 
-    def lost(self, kept: Iterable[tuple[int, str]] = ()) -> list[tuple[int, str]]:
-        """Answered 250, and neither at home, nor among those that are ``kept``, nor deleted by their user."""
+    def lost(self, answered: Iterable[tuple[int, str]], kept: Iterable[tuple[int, str]] = ()) -> list[tuple[int, str]]:
+        """Of those ``answered`` 250: neither at home, nor among those that are ``kept``, nor deleted by their user."""
         there = self.at_home().keys() | set(kept) | self.given_up
-        return [pair for pair in self.open() if pair not in there]
+        return [pair for pair in answered if pair not in there]
 
     def doubled(self, settle: float) -> tuple[int, list[str]]:
         """How many letters home has more than once for a recipient, and those for which there is no excuse.

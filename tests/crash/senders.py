@@ -107,7 +107,7 @@ class _Sender:
         self._thread.join(60)
 
     def _run(self) -> None:
-        tried = 0  # letters repeated since something was answered for good
+        tried = 0  # letters that were answered 'later' since something else happened, once no more are written
         while not self._stopped.is_set():
             fresh = not self._finishing.is_set() and len(self.deferred) < _MOST_DEFERRED
             if fresh and (not self.deferred or self._chance.random() < 0.7):
@@ -119,11 +119,12 @@ class _Sender:
                 time.sleep(0.05)
                 continue
             left = len(letter.left)
-            self._send(letter)
-            tried = 0 if len(letter.left) < left else tried + 1
+            answered = self._send(letter)
+            later = self._finishing.is_set() and answered and len(letter.left) == left
+            tried = tried + 1 if later else 0
             if letter.left:
                 self.deferred.append(letter)
-            if self._finishing.is_set() and tried > len(self.deferred) + 2:
+            if tried > len(self.deferred) + 2:
                 self.resting.set()
                 time.sleep(0.1)
             time.sleep(self._chance.uniform(0, 2 * self._pause))
@@ -142,14 +143,14 @@ class _Sender:
             self._books.octets += len(letter.content)
         return letter
 
-    def _send(self, letter: Letter) -> None:
-        """One transaction with all that are left; afterwards they are fewer, or not."""
+    def _send(self, letter: Letter) -> bool:
+        """One transaction with all that are left; afterwards they are fewer, or not. Whether the server answered."""
         try:
             session = self._session = self._session or self._connect()
             accepted = self._envelope(session, letter)
             if not accepted:
                 session.rset()
-                return
+                return True
             # From here on it may be stored although we do not hear so.
             letter.repeated += 1
             code, text = session.data(letter.content)
@@ -158,11 +159,11 @@ class _Sender:
             self._note(error.smtp_code, error.smtp_error if isinstance(error.smtp_error, bytes) else b"")
             self._drop()
             self._wait()
-            return
+            return True
         except (smtplib.SMTPException, OSError):
             self._drop()
             self._wait()
-            return
+            return False
         if 200 <= code < 300:
             letter.repeated -= 1
             self._done(letter, accepted, letter.taken)
@@ -172,6 +173,7 @@ class _Sender:
         else:
             self._note(code, text)
             self._wait()
+        return True
 
     def _envelope(self, session: smtplib.SMTP, letter: Letter) -> list[str]:
         code, text = session.mail("bob@sender.example", [f"SIZE={len(letter.content)}"])

@@ -54,7 +54,10 @@ class Dead(Exception):
 class User:
     """Works in short sessions until it is told to rest. `look` checks everything, in the caller's thread."""
 
-    def __init__(self, books: Books, port: Callable[[], int], address: str, seed: int, number: int) -> None:
+    def __init__(
+        self, books: Books, port: Callable[[], int], address: str, seed: int, number: int, *, patience: float = 0.05
+    ) -> None:
+        """``patience``: seconds between two sessions, at least; another node hears of changes a moment later."""
         self.address = address
         self.boxes = {folder: Box() for folder in FOLDERS}
         self.done: dict[str, int] = {}  # commands that were answered OK
@@ -63,6 +66,7 @@ class User:
         self._port = port
         self._chance = random.Random(f"user {seed} {number}")
         self._next = _APPENDED + number * _PER_USER
+        self._patience = patience
         self._stopped = threading.Event()
         self._pause = threading.Event()
         self._paused = threading.Event()
@@ -108,7 +112,7 @@ class User:
                 time.sleep(self._chance.uniform(0.02, 0.2))
             except AssertionError as error:
                 self._books.fault(f"{self.address}: {error}")
-            time.sleep(self._chance.uniform(0.05, 0.4))
+            time.sleep(self._patience + self._chance.uniform(0.0, 0.35))
 
     def _work(self) -> None:
         actions = (self._flag, self._delete, self._move, self._copy, self._append, self._glance)
@@ -246,9 +250,9 @@ class User:
         other = self.boxes[target]
         box.unsure |= set(uids)
         was_open, other.open = other.open, True
-        answer = session.uid("MOVE", _set(uids), target)
+        moves = self._done(session.uid("MOVE", _set(uids), target), "MOVE")
         other.open = was_open
-        if self._done(answer, "MOVE"):
+        if moves:
             box.unsure -= set(uids)
             moved = self._copied(session, box, other)
             for uid in moved:
@@ -264,9 +268,9 @@ class User:
             return
         other = self.boxes[target]
         was_open, other.open = other.open, True
-        answer = session.uid("COPY", _set(uids), target)
+        copies = self._done(session.uid("COPY", _set(uids), target), "COPY")
         other.open = was_open
-        if self._done(answer, "COPY"):
+        if copies:
             copied = self._copied(session, box, other)
             assert not set(uids) - set(copied), f"{folder}: {set(uids) - set(copied)} not in COPYUID"
 
@@ -275,9 +279,9 @@ class User:
         content = letters.write(self._next, letters.octets(self._chance), self._chance, sender=self.address)
         other = self.boxes["Drafts"]
         was_open, other.open = other.open, True
-        answer = session.append("Drafts", r"(\Draft)", "", content)
+        appends = self._done(session.append("Drafts", r"(\Draft)", "", content), "APPEND")
         other.open = was_open
-        if self._done(answer, "APPEND"):
+        if appends:
             validity, uid = map(int, session.untagged_responses.pop("APPENDUID")[0].split())
             self._told(other, validity, uid, Entry(*letters.read(content), frozenset({r"\Draft"})))
 
@@ -318,8 +322,11 @@ class User:
         return sorted(self._chance.sample(known, min(len(known), self._chance.randint(1, most))))
 
     def _done(self, answer: tuple[str, list[object]], what: str) -> bool:
-        """Whether it was done; a NO changed nothing."""
+        """Whether it was done; a NO changed nothing, but for one that says that the store is not to be had."""
         status, data = answer
+        if status == "NO" and b"[UNAVAILABLE]" in bytes(data[-1]):
+            self.refused["UNAVAILABLE"] = self.refused.get("UNAVAILABLE", 0) + 1
+            raise Dead
         assert status in ("OK", "NO"), f"{what}: {answer}"
         said = what if status == "OK" else f"{what}: {data[-1]!r}"
         counts = self.done if status == "OK" else self.refused

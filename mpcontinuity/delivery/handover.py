@@ -27,6 +27,7 @@ from mpcontinuity.message.structure import Part
 from mpcontinuity.model import events, identifier
 from mpcontinuity.model.body import Body, Content, InMemory
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
+from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.queue.owed import event_of, late_reply
 from mpcontinuity.routing.decision import Policy, Way, at_message, copied
@@ -200,12 +201,14 @@ class Handover:
         store.bodies.outcome(body.id, {one.address.text: one.way.value for one in taken})
         if late is not None:
             owed = [one.owed for one in taken if one.way in OWED_WAYS]
-            late.addCallback(partial(self._late, owed, token, host))
+            late.addCallback(partial(self._late, body, owed, token, host))
         self._settled(IN_DOUBT if in_doubt else REDIRECTED, redirected.because)
         return STORED
 
-    def _late(self, owed: list[int], token: int, host: str, outcome: Outcome) -> Outcome:
+    def _late(self, body: Body, owed: list[int], token: int, host: str, outcome: Outcome) -> Outcome:
         """Home's reply came after our 250, or is not to be had any more."""
+        if outcome.verdict is Verdict.ACCEPTED:
+            self.delivery.store.bodies.note(body, {one.address.text: DELIVERED for one in self.message.taken})
         work = partial(_late_replies, domain=self.message.domain, owed=owed, token=token, outcome=outcome, host=host)
         self.delivery.insist(self._shown, lambda: self.delivery.store.run(work))
         self._say("late reply", because(host, outcome))

@@ -360,6 +360,8 @@ class Flush:
     async def _late(self, row: Owed, late: Deferred[Outcome], host: str) -> None:
         outcome = await late
         self._say(row, "late reply to redelivery", host, outcome)
+        if outcome.verdict is Verdict.ACCEPTED:
+            self._means.store.bodies.note(row.body, {row.recipient: DELIVERED})
         await self._record(
             partial(
                 owed.late_reply,

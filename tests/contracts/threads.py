@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from mpcontinuity.model import settings
 from mpcontinuity.model.clock import SystemClock
@@ -52,11 +53,13 @@ class Loop:
         """The value or the exception of each, once all have one."""
         waited = list(deferreds)
         found: dict[int, Any] = {}
+
+        def settled(outcome: Any, index: int) -> Any:
+            found[index] = outcome.value if isinstance(outcome, Failure) else outcome
+            return found[index]  # for whoever asks again
+
         for index, deferred in enumerate(waited):
-            deferred.addCallbacks(
-                lambda value, index=index: found.__setitem__(index, value),
-                lambda failure, index=index: found.__setitem__(index, failure.value),
-            )
+            deferred.addBoth(settled, index)
         self.wait(lambda: len(found) == len(waited))
         return [found[index] for index in range(len(waited))]
 

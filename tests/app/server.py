@@ -100,10 +100,10 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
-    def wait(self) -> int:
+    def wait(self, within: float = 12) -> int:
         """For its end; the exit status."""
         assert self._process is not None
-        return self._process.wait(timeout=12)
+        return self._process.wait(timeout=within)
 
     def wait_for(self, condition: Any, seconds: float = 10) -> None:
         until = time.monotonic() + seconds

@@ -19,7 +19,7 @@ from mpcontinuity.model.clock import MINUTE, Clock
 from mpcontinuity.model.errors import Stopping
 from mpcontinuity.store.bodies import pieces
 from mpcontinuity.store.bodies.bodies import Background, Kept, Snapshot
-from mpcontinuity.store.bodies.draft import MIB, Draft, Room
+from mpcontinuity.store.bodies.draft import Draft, Room
 from mpcontinuity.store.bodies.head import TAKEN, Head
 from mpcontinuity.store.bodies.layout import SOLO_BODY
 from mpcontinuity.store.bodies.packs import Packs
@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 # Up to this a message goes in with its index, and a group of them keeps the others waiting for 100 ms at the most.
 AT_ONCE = 4 * PIECE
-# Of a larger one per transaction: some ten milliseconds.
-STEP = MIB
+# Of a larger one per transaction: a few milliseconds.
+STEP = 8 * PIECE
 
 # After its outcome a message's commit is through long before this, or it failed.
 _SETTLED = 2 * MINUTE

@@ -58,7 +58,7 @@ class Server:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, within: float = 10) -> None:
+    def start(self, within: float = 40) -> None:
         begin = self.launch()
         self.wait_for(lambda: "mpcontinuity.app.service ready" in self.said(begin), within)
         text = self.said(begin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -52,6 +53,12 @@ def makeService(options: Options) -> Server:  # noqa: N802  the name that Servic
     return Server(settings, own_log=own_log and bool(parent.get("nodaemon")))
 
 
+def steady(reactor: Any) -> None:
+    """Timers of Twisted's reactors follow the wall clock. Where that is set back by an hour, nothing would time out for
+    an hour; where it is set forward, everything would at once. To be called before anything waits."""
+    reactor.seconds = time.monotonic
+
+
 def refuse(error: Exception) -> Any:
     """Ends a start that cannot go on."""
     print(f"mpcontinuity: {' '.join(str(error).split())}", file=sys.__stderr__, flush=True)
@@ -81,6 +88,7 @@ class Server(Service):
 
         super().startService()  # type: ignore[no-untyped-call]
         sys.setswitchinterval(_SWITCH_INTERVAL)
+        steady(reactor)
         try:
             if make_if_missing(self._settings):
                 _log.info("made a self-signed certificate: {path}", path=self._settings.tls.certificate)

@@ -13,9 +13,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mpcontinuity.app.service import steady
 from tests.app.server import BIN, CONFIGURATION, Server
 
 MESSAGE = "Subject: hello\r\nMessage-ID: <1@example.net>\r\n\r\nHow are you?\r\n"
@@ -251,3 +253,16 @@ def test_when_descriptors_are_short_further_clients_wait_until_others_go(tmp_pat
         late.settimeout(5)
         assert late.recv(100).startswith(b"* OK")
         late.close()
+
+
+def test_timers_do_not_follow_the_wall_clock_which_may_be_set() -> None:
+    from twisted.internet.selectreactor import SelectReactor
+
+    reactor: Any = SelectReactor()
+    steady(reactor)
+    assert abs(reactor.seconds() - time.monotonic()) < 60  # the wall clock counts from 1970
+    fired: list[str] = []
+    reactor.callLater(0, fired.append, "soon")
+    reactor.callLater(1800, fired.append, "later")
+    reactor.runUntilCurrent()
+    assert fired == ["soon"]

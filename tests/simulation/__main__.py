@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import subprocess
 import sys
 import time
 import traceback
+from datetime import UTC, datetime
 from functools import partial
 
 import click
@@ -42,6 +44,7 @@ def _begin() -> None:
 @click.command()
 @click.option("--seeds", default=500, show_default=True, help="How many.")
 @click.option("--first", default=0, show_default=True, help="The first of them.")
+@click.option("--fresh", is_flag=True, help="The first of them by date and commit: others every time, said for replay.")
 @click.option("--jobs", default=1, show_default=True, help="Processes that play them.")
 @click.option("--story", default="service", show_default=True, type=click.Choice(["service", "store"]))
 @click.option("--bug", default="", type=click.Choice(["", *BUGS]), help="A planted bug, to see that it is found.")
@@ -49,11 +52,21 @@ def _begin() -> None:
 @click.option("--tell", type=int, metavar="SEED", help="The story of that seed, with its trace.")
 @click.option("--shrink", type=int, metavar="SEED", help="The shortest story that fails as this seed does.")
 def main(
-    seeds: int, first: int, jobs: int, story: str, bug: str, until_found: bool, tell: int | None, shrink: int | None
+    seeds: int,
+    first: int,
+    fresh: bool,
+    jobs: int,
+    story: str,
+    bug: str,
+    until_found: bool,
+    tell: int | None,
+    shrink: int | None,
 ) -> None:
     if tell is not None or shrink is not None:
         with planted(bug):
             sys.exit(_shrink(shrink) if shrink is not None else _tell(story_of(tell or 0)))
+    if fresh:
+        first = _fresh()
     started = time.monotonic()
     found = played = 0
     simulated = 0.0
@@ -73,6 +86,13 @@ def main(
         f" {minutes * 60 / played * jobs:.2f} s per seed and job"
     )
     sys.exit(1 if found else 0)
+
+
+def _fresh() -> int:
+    """The day and the number of commits, where there is a repository to ask."""
+    asked = subprocess.run(["git", "rev-list", "--count", "HEAD"], capture_output=True, text=True, check=False)
+    commits = int(asked.stdout) if asked.returncode == 0 else 0
+    return int(f"{datetime.now(UTC):%Y%m%d}") * 10_000_000 + commits * 1000
 
 
 def _shrink(seed: int) -> int:

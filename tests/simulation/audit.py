@@ -58,6 +58,7 @@ class Audit:
         self._takes: dict[tuple[int, str], list[Taken]] = {}  # by letter and recipient, in order
         self._last: dict[bytes, list[Taken]] = {}  # by id
         self._releasing: set[int] = set()
+        self._declared: dict[str, float] = {}  # domain: since when an administrator has declared an outage
         self._bodies: dict[int, int] = {}  # entry: body
         self._high: dict[int, tuple[int, int, int]] = {}  # mailbox: uidvalidity, uidnext, modseq
         self._numbers: dict[int, int] = {}  # body: letter
@@ -92,6 +93,13 @@ class Audit:
         """An administrator wants this owed row released."""
         self._releasing.add(parse(shown))
 
+    def declared(self, domain: str, mode: str, until: str | None) -> None:
+        """An administrator has set the mode. One that ends by itself is not followed."""
+        if mode == "enabled" and until is None:
+            self._declared.setdefault(domain, self._play.world.now)
+        else:
+            self._declared.pop(domain, None)
+
     def taken(self, taken: Taken) -> None:
         """A home server has a message."""
         play = self._play
@@ -104,6 +112,9 @@ class Audit:
             play.fault(f"letter {letter.number} reached home changed: {taken.content[:400]!r}")
         if not set(taken.recipients) <= set(letter.recipients):
             play.fault(f"letter {letter.number} reached {taken.recipients}, whom it is not for")
+        since = self._declared.get(taken.recipients[0].partition("@")[2], taken.begun)
+        if taken.begun > since + 1 and not any(each.begun <= since <= each.ended for each in letter.attempts):
+            play.fault(f"letter {letter.number} was sent home in a declared outage")
         for shown in taken.ids:
             for before in self._last.get(shown, ()):
                 self._judge_repeat(letter, before, taken)
@@ -150,15 +161,14 @@ class Audit:
     def _owner(self, recipient: str) -> str:
         if recipient in self._owner_of:
             return self._owner_of[recipient]
-        local, _, domain = recipient.partition("@")
-        untagged = f"{local.partition('+')[0]}@{domain}"
-        return self._owner_of.get(untagged, untagged)
+        return self._owner_of.get(_untagged(recipient), _untagged(recipient))
 
     def _is_for(self, letter: Letter, address: str) -> bool:
         return any(self._reaches(recipient, address) for recipient in letter.recipients)
 
     def _reaches(self, recipient: str, user: str) -> bool:
-        return self._owner(recipient) == user or user in self._shared.get(recipient, ())
+        """Also where an address was given to somebody meanwhile, or registered by itself once its user was gone."""
+        return user in (self._owner(recipient), _untagged(recipient)) or user in self._shared.get(recipient, ())
 
     def _excusable(self, letter: Letter) -> int:
         """Attempts after which nobody could know that home had the message: each may have made one copy."""
@@ -385,6 +395,11 @@ class Audit:
 
 def _any_open(tx: Transaction) -> bool:
     return any(row[6] in OPEN for row in tx.all(_OWED))
+
+
+def _untagged(address: str) -> str:
+    local, _, domain = address.partition("@")
+    return f"{local.partition('+')[0]}@{domain}"
 
 
 def _letter(message_id: str) -> int:

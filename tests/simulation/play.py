@@ -306,7 +306,11 @@ class Play:
             self._audit.releasing(row.id)
         elif operation == "user remove":
             self.removing.add(arguments["address"])
+        elif operation == "domain set" and "mode" in arguments["settings"]:
+            self._audit.declared(arguments["name"], "", None)  # not known until it is answered
         await OPERATIONS[operation](process.control, arguments)
+        if operation == "domain set" and "mode" in arguments["settings"]:
+            self._audit.declared(arguments["name"], arguments["settings"]["mode"], arguments.get("until"))
 
     def _asked(self, failure: Failure, operation: str) -> None:
         self.world.note(f"{operation}: {failure.value}")
@@ -331,6 +335,7 @@ class Play:
             return
         for plan in self.story.domains:
             healed = {"mode": "disabled", "continuity": "on"}
+            self._audit.declared(plan.name, "disabled", None)
             self._await(OPERATIONS["domain set"], {"name": plan.name, "settings": healed})
         end = self.world.now + BOUND + self.machine.wall.back
         self.network.calm()

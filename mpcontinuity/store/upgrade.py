@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,8 +18,10 @@ HEAD = "0003"  # the newest revision in migrations/versions
 _log = Logger()
 
 
-def upgrade(database: Path) -> None:
+def upgrade(database: Path, progress: Callable[[str], None] = lambda revision: None) -> None:
     """Creates or upgrades a SQLite database; one with content is copied first, to ``NAME.before-REVISION``.
+
+    ``progress`` hears of each revision that is done.
 
     Raises Refused where the database was written by a newer version.
     """
@@ -30,7 +33,7 @@ def upgrade(database: Path) -> None:
     if present:
         _log.info("upgrading the schema from {present} to {head}", present=present, head=HEAD)
         _copy(database, database.with_name(f"{database.name}.before-{HEAD}"))
-    _migrate(database)
+    _migrate(database, progress)
 
 
 def newer(database: str, present: str) -> Refused:
@@ -86,7 +89,7 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _migrate(database: Path) -> None:
+def _migrate(database: Path, progress: Callable[[str], None]) -> None:
     # Imported here: most starts find the schema as it should be, and these take a third of a second.
     from alembic import command
     from alembic.config import Config
@@ -106,6 +109,7 @@ def _migrate(database: Path) -> None:
 
     config = Config()
     config.set_main_option("script_location", "mpcontinuity.store:migrations")
+    config.attributes["done"] = progress
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

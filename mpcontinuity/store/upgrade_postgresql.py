@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
+from psycopg import errors as pg
 
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.postgresql import PostgresqlDriver, conninfo, shown
@@ -13,6 +15,11 @@ from mpcontinuity.store.upgrade import HEAD, newer
 
 # Whoever changes the schema holds this advisory lock: two nodes that are started at once do not collide.
 _LOCK = 0x6D70632D736368  # any number that nobody else uses: "mpc-sch"
+
+# A change of a table waits for those who use it, and all others wait behind it: so it waits briefly, and often.
+_LOCK_TIMEOUT = "2s"
+_ATTEMPTS = 60
+_PAUSE = 0.5  # s
 
 
 def check(driver: PostgresqlDriver) -> None:
@@ -48,27 +55,50 @@ def migrate(
     ``fresh``: only where there is none. ``to``: an older revision, which a backup is of.
     Raises Refused where the schema is newer, or cannot be changed.
     """
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        with psycopg.connect(conninfo(url), autocommit=True) as lock:
+            lock.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+            for left in range(_ATTEMPTS, 0, -1):
+                present = _revision(lock)
+                if present > HEAD:
+                    raise newer(shown(url), present)
+                if present >= to or (fresh and present):
+                    return
+                try:
+                    _upgrade(url, to, progress)
+                except DBAPIError as error:
+                    if not (isinstance(error.orig, pg.LockNotAvailable) and left > 1):
+                        raise Refused(f"[store] database: {shown(url)}: {_line(error.orig or error)}") from error
+                    time.sleep(_PAUSE)
+    except psycopg.Error as error:
+        raise Refused(f"[store] database: {shown(url)}: {_line(error)}") from None
+
+
+def _upgrade(url: str, to: str, progress: Callable[[str], None]) -> None:
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
 
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo(url)))
+    def connect() -> psycopg.Connection[Any]:
+        opened = psycopg.connect(conninfo(url))
+        opened.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'".encode())
+        opened.commit()
+        return opened
+
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     config = Config()
     config.set_main_option("script_location", "mpcontinuity.store:migrations")
     config.attributes["done"] = progress
-    try:
-        with psycopg.connect(conninfo(url), autocommit=True) as lock, engine.connect() as connection:
-            lock.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-            present = _revision(lock)
-            if present > HEAD:
-                raise newer(shown(url), present)
-            if present < to and not (fresh and present):
-                config.attributes["connection"] = connection
-                command.upgrade(config, to)
-    except psycopg.Error as error:
-        raise Refused(f"[store] database: {shown(url)}: {' '.join(str(error).split())}") from None
-    finally:
-        engine.dispose()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, to)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _revision(connection: psycopg.Connection[Any]) -> str:

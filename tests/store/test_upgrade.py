@@ -123,7 +123,7 @@ def test_a_database_with_content_is_copied_before_it_is_upgraded(
     database = tmp_path / "data" / DATABASE
     migrated: list[Path] = []
     monkeypatch.setattr(store_upgrade, "HEAD", "9998")
-    monkeypatch.setattr(store_upgrade, "_migrate", migrated.append)
+    monkeypatch.setattr(store_upgrade, "_migrate", lambda database, progress: migrated.append(database))
     upgrade(database)
     assert migrated == [database]
     copy = database.with_name(DATABASE + ".before-9998")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from mpcontinuity.model.clock import SECOND
 
@@ -29,7 +30,12 @@ def day(value: bytes) -> date | None:
 
 def show(time: int) -> str:
     """Microseconds as ``Sun, 22 Nov 2026 04:03:00 +0000``."""
-    moment = datetime.fromtimestamp(time // SECOND, UTC)
+    return _second(time // SECOND)
+
+
+@lru_cache(maxsize=4)
+def _second(time: int) -> str:
+    moment = datetime.fromtimestamp(time, UTC)
     return (
         f"{_DAYS[moment.weekday()]}, {moment.day} {_MONTHS[moment.month - 1]} {moment.year:04} "
         f"{moment.hour:02}:{moment.minute:02}:{moment.second:02} +0000"

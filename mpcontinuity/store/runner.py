@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import enum
 import threading
 from collections import deque
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
@@ -69,31 +72,33 @@ class Inline:
 
 
 class _ThreadedWorker(Generic[T]):
+    """A queue in C: a Condition of Python costs each message more than its share of a system call."""
+
     def __init__(self, name: str, handle: Handle[T], threads: int, most: int) -> None:
         self._handle = handle
         self._most = most
-        self._waiting: deque[T] = deque()
-        self._changed = threading.Condition(threading.Lock())
+        self._queue: SimpleQueue[T | _End] = SimpleQueue()
+        self._lock = threading.Lock()
         self._stopped: Callable[[], None] | None = None
-        self._alive = threads
+        self._threads = self._alive = threads
         # Daemons: a disk that hangs must not keep the process from ending; what was answered is durable already.
         for number in range(threads):
             threading.Thread(target=self._loop, name=f"{name}-{number}", daemon=True).start()
 
     def put(self, *items: T) -> None:
-        with self._changed:
+        with self._lock:
             if not self._alive:
                 raise Stopping
-            self._waiting.extend(items)
-            self._changed.notify(len(items))
+            for item in items:
+                self._queue.put(item)
 
     def waiting(self) -> int:
-        return len(self._waiting)
+        return self._queue.qsize()
 
     def stop(self, stopped: Callable[[], None]) -> None:
-        with self._changed:
-            self._stopped = stopped
-            self._changed.notify_all()
+        self._stopped = stopped
+        for _ in range(self._threads):
+            self._queue.put(_End.END)
 
     def _loop(self) -> None:
         while batch := self._take():
@@ -101,7 +106,7 @@ class _ThreadedWorker(Generic[T]):
                 self._handle(batch)
             except Exception:
                 _log.failure("worker failed")
-        with self._changed:
+        with self._lock:
             if self._alive:
                 return
             stopped, self._stopped = self._stopped, None  # the last thread to end says so, once
@@ -110,13 +115,34 @@ class _ThreadedWorker(Generic[T]):
 
     def _take(self) -> list[T]:
         """What waits; nothing once the worker is stopped and all is handled: the thread then ends."""
-        with self._changed:
-            while not self._waiting:
-                if self._stopped is not None:
-                    self._alive -= 1
-                    return []
-                self._changed.wait()
-            return [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        batch: list[T] = []
+        while not batch:
+            item = self._queue.get()
+            if item is not _End.END:
+                batch.append(item)
+            elif self._ends():
+                return batch
+        with contextlib.suppress(Empty):
+            while len(batch) < self._most:
+                item = self._queue.get_nowait()
+                if item is _End.END:
+                    self._queue.put(item)  # behind what is handled before this thread ends
+                    break
+                batch.append(item)
+        return batch
+
+    def _ends(self) -> bool:
+        """One end for each thread, behind all that was put meanwhile."""
+        with self._lock:
+            if self._queue.qsize() >= self._alive:  # more than the ends of the others
+                self._queue.put(_End.END)
+                return False
+            self._alive -= 1
+            return True
+
+
+class _End(enum.Enum):
+    END = enum.auto()
 
 
 class _InlineWorker(Generic[T]):

@@ -164,3 +164,23 @@ def test_a_message_that_was_ours_is_known_again_below_what_a_client_put_above_it
     assert origin(message, "MX.example") == "0rq6wj2by456p"
     assert origin(message, "other.example") is None
     assert origin(b"Subject: x\r\n\r\nby mx.example\r\n", "mx.example") is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Received: from a by mx.example.org (mpcontinuity) with ESMTP id 0123456789abc\r\n\tfor <u@d.test>; now\r\n",
+        b"RECEIVED : from b\r\nReceived: from c\r\n\tby mx.example.org (mpcontinuity) with SMTP id 0123456789abc; x\r\n",
+        b"Subject: received: not\r\n received: a line folded\r\nX-MPContinuity-Id: 1\r\nReceived: from d\r\n",
+        b"Authentication-Results: mx.example.org; spf=pass\r\n",
+        b"authentication-results: other.example; spf=pass\r\n",
+        b"x-other: 1\r\n",
+    ],
+)
+def test_a_header_in_one_piece_is_read_as_one_that_comes_in_octets(header: bytes) -> None:
+    message = header + b"\r\nReceived: in the body\r\n"
+    whole, cut = Untrusted("mx.example.org"), Untrusted("mx.example.org")
+    once = whole.feed(message) + whole.finish()
+    assert once == b"".join(cut.feed(bytes([octet])) for octet in message) + cut.finish()
+    assert whole.received == cut.received
+    assert whole.ours("u@d.test") == cut.ours("u@d.test")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
+import pytest
+
+from mpcontinuity.model.errors import Stopping
 from mpcontinuity.store.runner import Inline, Threads, Worker
 
 
@@ -80,3 +83,24 @@ def test_inline_on_a_clock_works_when_it_is_called_back() -> None:
     due.pop()()
     assert (batches, stopped) == ([[1, 2], [3]], [True])
     assert not due
+
+
+def test_what_is_put_behind_a_stop_while_threads_still_work_is_handled() -> None:
+    handled: list[int] = []
+    begun, go_on, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def handle(items: Sequence[int]) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        handled.extend(items)
+
+    worker: Worker[int] = Threads().worker("test", handle, threads=2, most=1)
+    worker.put(1, 2)
+    assert begun.wait(10)
+    worker.stop(stopped.set)
+    worker.put(3, 4, 5)
+    go_on.set()
+    assert stopped.wait(10)
+    assert sorted(handled) == [1, 2, 3, 4, 5]
+    with pytest.raises(Stopping):
+        worker.put(6)

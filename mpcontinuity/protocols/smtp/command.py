@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import lru_cache
 
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
@@ -81,9 +82,12 @@ def rcpt(argument: str, *, offers: frozenset[str], hostname: str, smtputf8: bool
     return address, parameters
 
 
+_parsed = lru_cache(maxsize=4096)(parse)  # those of our users, and of those who write to them, come again
+
+
 def _address(text: str, enhanced: str) -> Address:
     try:
-        return parse(text)
+        return _parsed(text)
     except BadAddress as error:
         raise BadCommand(501, enhanced, f"Bad address: {error}") from None
 

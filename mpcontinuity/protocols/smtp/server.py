@@ -13,6 +13,7 @@ import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp import command
@@ -450,6 +451,7 @@ class ServerEngine:
         self._output.append(encode(reply))
 
 
+@lru_cache(maxsize=256)  # nearly all replies are constants
 def encode(reply: Reply) -> bytes:
     """A reply for the wire. Text that another server gave may hold anything: it is made printable ASCII."""
     if reply.text.isascii() and reply.text.isprintable() and len(reply.text) < _REPLY_LINE - 12:

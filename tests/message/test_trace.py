@@ -170,7 +170,7 @@ def test_a_message_that_was_ours_is_known_again_below_what_a_client_put_above_it
     "header",
     [
         b"Received: from a by mx.example.org (mpcontinuity) with ESMTP id 0123456789abc\r\n\tfor <u@d.test>; now\r\n",
-        b"RECEIVED : from b\r\nReceived: from c\r\n\tby mx.example.org (mpcontinuity) with SMTP id 0123456789abc; x\r\n",
+        b"RECEIVED : from b\r\nReceived: c\r\n\tby mx.example.org (mpcontinuity) with SMTP id 0123456789abc; x\r\n",
         b"Subject: received: not\r\n received: a line folded\r\nX-MPContinuity-Id: 1\r\nReceived: from d\r\n",
         b"Authentication-Results: mx.example.org; spf=pass\r\n",
         b"authentication-results: other.example; spf=pass\r\n",

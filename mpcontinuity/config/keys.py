@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from mpcontinuity.config import values
-from mpcontinuity.config.values import Duration, Endpoints, Flag, Integer, Kind, Ports, Text, Texts
+from mpcontinuity.config.values import Database, Duration, Endpoints, Flag, Integer, Kind, Ports, Text, Texts
 from mpcontinuity.model import hosts
 from mpcontinuity.model.settings import Listen
 
@@ -48,11 +48,9 @@ KEYS: dict[str, Key] = {
     ),
     "public.ports": Key(Ports(DOORS), "What is missing: as in [listen].", "{ imaps = 993, submission = 587 }"),
     "store.database": Key(
-        Text(
-            '"sqlite", or "postgresql+psycopg://user:password@host/database"',
-            lambda text: text == "sqlite" or text.startswith(("postgresql+psycopg://", "postgresql://")),
-        ),
+        Database(),
         "An embedded SQLite under data_dir, or PostgreSQL, which several servers may share.",
+        '"postgresql+psycopg://mail:password@db.example.org/mail?sslmode=verify-full"',
     ),
     "store.messages": Key(
         Text('"files" or "database" (S3 is not served by this version)', lambda text: text in ("files", "database")),

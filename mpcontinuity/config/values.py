@@ -83,6 +83,22 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Database:
+    """A URL has a password: what is wrong with it is said without quoting it."""
+
+    allowed = '"sqlite" or "postgresql+psycopg://user:password@host:5432/database"'
+
+    def read(self, value: Any) -> str:
+        if type(value) is not str or not (value == "sqlite" or value.startswith("postgres")):
+            raise ValueError(f"must be {self.allowed}")
+        if value != "sqlite":
+            from mpcontinuity.store.postgresql import conninfo  # loads psycopg: only where it is used
+
+            conninfo(value)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class Texts:
     """An array; ``read_one`` raises ValueError."""
 

@@ -83,7 +83,7 @@ def test_durations_have_a_unit_or_are_seconds(written: str, seconds: float) -> N
         ),
         (
             '[store]\ndatabase = "mysql://u@h/d"',
-            'store.database: "mysql://u@h/d": must be "sqlite", or "postgresql+psycopg://user:password@host/database"',
+            'store.database: must be "sqlite" or "postgresql+psycopg://user:password@host:5432/database"',
         ),
         (
             '[password]\nscheme = "msdcc"',
@@ -159,3 +159,32 @@ def test_any_text_is_settings_or_one_line(text: str) -> None:
     except BadConfiguration as error:
         lines = str(error).splitlines()
     assert len(lines) <= 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://mail:secret@db.example.org:5432/mail?sslmode=verify-full",
+        "postgresql://mail@/mail?host=/run/postgresql",
+    ],
+)
+def test_a_database_may_be_a_url_of_postgresql(url: str) -> None:
+    assert parse(f'[store]\ndatabase = "{url}"', Path("/")).store.database == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://mail:secret@db/mail",
+        "postgresql+psycopg2://mail:secret@db/mail",
+        "postgresql+psycopg://mail:secret@db",
+        "postgresql+psycopg://mail:secret%zz@db/mail",
+        "postgresql://mail:secret@db/mail?wishes=3",
+        "postgresql:mail:secret",
+    ],
+)
+def test_a_url_that_will_not_do_is_refused_by_its_key_without_its_password(url: str) -> None:
+    with pytest.raises(BadConfiguration, match=r"^store\.database: ") as caught:
+        parse(f'[store]\ndatabase = "{url}"', Path("/"))
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, ServerFactory
 from twisted.logger import Logger
 
 from mpcontinuity.config.read import BadConfiguration
@@ -21,6 +21,7 @@ from mpcontinuity.model.settings import Limits, Listen
 SERVED = ("smtp", "imap", "imaps", "pop3", "pop3s", "metrics")
 
 _BACKLOG = 1024
+_FREE_PORTS = 1024  # from here on anybody may listen
 OWN_FILES = 512  # descriptors for packs, database, connections to home servers
 
 parse: Any = serverFromString  # Twisted has no types for it
@@ -48,9 +49,11 @@ class Gatekeeper(ConnectionLimits):
     Whom the kernel still queues then is served when others go; accepting would fail (EMFILE), or cost one in service.
     """
 
-    def __init__(self, limits: Limits, room: int) -> None:
+    def __init__(self, limits: Limits, room: int, early: EarlyPorts | None = None) -> None:
+        """``early``: ports that were bound while we still had the right to."""
         super().__init__(limits.connections, limits.connections_per_host, limits.trusted_networks)
         self._room = room
+        self._early = early or EarlyPorts()
         self._connections = 0
         self._ports: list[Any] = []
         self.accepting = False
@@ -60,7 +63,8 @@ class Gatekeeper(ConnectionLimits):
     def bind(self, reactor: Any, door: str, endpoint: str, factory: Factory) -> tuple[str, int]:
         """Listens, but accepts only once ``open`` is called. Host and port. Raises BadConfiguration."""
         self.accepted[door] += 0
-        port = listen(reactor, door, endpoint, _Counting(factory, door, self.accepted))
+        counting = _Counting(factory, door, self.accepted)
+        port = self._early.take(endpoint, counting) or listen(reactor, door, endpoint, counting)
         self._ports.append(port)
         port.stopReading()
         if port.socket.family in (socket.AF_INET, socket.AF_INET6):
@@ -97,6 +101,35 @@ class Gatekeeper(ConnectionLimits):
         self._connections -= 1
         if self._ports and not self.accepting and self._connections < self._room - self._room // 16:
             self.open()
+
+
+class EarlyPorts:
+    """Ports below 1024, which ``twistd --uid`` may bind before it gives up root, and nobody afterwards."""
+
+    def __init__(self) -> None:
+        self._ports: dict[str, Any] = {}
+
+    def bind(self, reactor: Any, doors: Listen) -> None:
+        """Binds, and accepts nothing. Raises BadConfiguration."""
+        for door in SERVED:
+            for endpoint in getattr(doors, door):
+                if _privileged(endpoint) and endpoint not in self._ports:
+                    port = self._ports[endpoint] = listen(reactor, door, endpoint, ServerFactory())
+                    port.stopReading()
+
+    def take(self, endpoint: str, factory: Any) -> Any:
+        """The port, with the factory that it was bound for; None where it was not bound."""
+        port = self._ports.pop(endpoint, None)
+        if port is not None:
+            port.factory.doStop()
+            port.factory = factory
+            factory.doStart()
+        return port
+
+
+def _privileged(endpoint: str) -> bool:
+    fields = hosts.endpoint_fields(endpoint)
+    return fields[0] in ("tcp", "tcp6") and len(fields) > 1 and fields[1].isdigit() and 0 < int(fields[1]) < _FREE_PORTS
 
 
 class _Counting:

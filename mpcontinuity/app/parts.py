@@ -26,7 +26,7 @@ from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.app.certificate import Certificate
 from mpcontinuity.app.control_port import ControlPort
 from mpcontinuity.app.housekeeping import Housekeeping
-from mpcontinuity.app.listeners import Gatekeeper, raise_file_limit, say_not_served
+from mpcontinuity.app.listeners import EarlyPorts, Gatekeeper, raise_file_limit, say_not_served
 from mpcontinuity.app.watching import Watching
 from mpcontinuity.app.workers import Workers
 from mpcontinuity.archive import retention as archive_retention
@@ -74,12 +74,13 @@ _log = Logger()
 class Parts:
     """Made before the reactor runs. Raises BadConfiguration, Refused or OSError where something cannot be had."""
 
-    def __init__(self, settings: Settings, reactor: Any) -> None:
+    def __init__(self, settings: Settings, reactor: Any, early: EarlyPorts | None = None) -> None:
+        """``early``: ports that are bound already."""
         self._settings = settings
         self._reactor = reactor
         self._clock, self._randomness = SystemClock(), SystemRandomness()
         self._places: list[tuple[str, int]] = []
-        self.gatekeeper = Gatekeeper(settings.limits, raise_file_limit(settings.limits))
+        self.gatekeeper = Gatekeeper(settings.limits, raise_file_limit(settings.limits), early)
         self.certificate = Certificate(settings.tls, reactor)
         folder = Path(settings.data_dir)
         if len(str(folder / SOCKET).encode()) > _LONGEST_SOCKET_PATH:

@@ -20,6 +20,7 @@ from twisted.python.usage import Options as TwistedOptions
 from mpcontinuity.app import log
 from mpcontinuity.app.certificate import make_if_missing
 from mpcontinuity.app.configuration import DEFAULT
+from mpcontinuity.app.listeners import EarlyPorts
 from mpcontinuity.app.parts import Parts
 from mpcontinuity.config.read import BadConfiguration, read
 from mpcontinuity.model.errors import Refused, Temporary
@@ -75,12 +76,23 @@ class Server(Service):
         self._own_log = own_log
         self._parts: Parts | None = None
         self._begun = False
+        self._early = EarlyPorts()
 
     def setServiceParent(self, parent: Any) -> None:  # noqa: N802
         """Logs to standard error where twistd was told nothing else."""
         if self._own_log and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, log.observer(self._settings.log.format))  # type: ignore[no-untyped-call]
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
+    def privilegedStartService(self) -> None:  # noqa: N802
+        """Binds what only root may, while ``twistd --uid`` has not yet given that up."""
+        from twisted.internet import reactor
+
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        try:
+            self._early.bind(reactor, self._settings.listen)
+        except BadConfiguration as error:
+            refuse(error)
 
     def startService(self) -> None:  # noqa: N802
         """Opens store and listeners; they accept once home servers are known. Ends the process where that fails."""
@@ -93,7 +105,7 @@ class Server(Service):
             if make_if_missing(self._settings):
                 _log.info("made a self-signed certificate: {path}", path=self._settings.tls.certificate)
             os.umask(0o077)
-            self._parts = Parts(self._settings, reactor)
+            self._parts = Parts(self._settings, reactor, self._early)
             self._parts.bind()
         except (BadConfiguration, Refused, Temporary, OSError) as error:
             refuse(error)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
 from twisted.internet.protocol import ServerFactory
 
-from mpcontinuity.app.listeners import Gatekeeper, served
+from mpcontinuity.app import listeners
+from mpcontinuity.app.listeners import EarlyPorts, Gatekeeper, served
 from mpcontinuity.config.read import BadConfiguration
 from mpcontinuity.model.settings import Limits, Listen
 
@@ -60,3 +62,29 @@ def test_where_one_cannot_listen_is_said_by_the_doors_name(endpoint: str) -> Non
 
 def test_doors_that_this_version_does_not_have_are_left_out() -> None:
     assert served(Listen()) == Listen(submission=(), submissions=(), web=())
+
+
+def test_a_privileged_port_is_bound_early_and_served_by_the_door_that_comes_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from twisted.internet import reactor
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number = probe.getsockname()[1]
+    monkeypatch.setattr(listeners, "_FREE_PORTS", 65536)
+    endpoint = f"tcp:{number}:interface=127.0.0.1"
+    early = EarlyPorts()
+    early.bind(
+        reactor, Listen(smtp=(endpoint, "tcp:0:interface=127.0.0.1"), imap=(), imaps=(), pop3=(), pop3s=(), metrics=())
+    )
+    keeper = Gatekeeper(Limits(), 10, early)
+    door = ServerFactory()
+    built: list[Any] = []
+    door.buildProtocol = built.append  # type: ignore[method-assign]
+    assert keeper.bind(reactor, "smtp", endpoint, door) == ("127.0.0.1", number)
+    [port] = keeper._ports
+    with socket.create_connection(("127.0.0.1", number)):
+        port.doRead()
+    assert (len(built), keeper.accepted["smtp"], door.numPorts) == (1, 1, 1)
+    port.stopListening()

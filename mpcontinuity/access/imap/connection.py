@@ -115,7 +115,8 @@ class Connection(Protocol):
             self.factory.connections.discard(self)
             session.output.lost()
             session.leave()
-            _log.info(
+            # Not of balancers that connect to see whether somebody is there.
+            (_log.info if session.transfer.commands else _log.debug)(
                 "IMAP session from {peer} ends: {commands} commands, {fetched} messages fetched",
                 session=session.name,
                 peer=session.peer,

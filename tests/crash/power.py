@@ -26,13 +26,13 @@ _SOURCE = Path(__file__).with_name("power.c")
 
 @functools.cache
 def library() -> Path | None:
-    """power.c, compiled; None where there is no C compiler."""
+    """power.c, compiled; None where there is no C compiler, or no headers of libc for it."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return None
     path = Path(tempfile.mkdtemp(prefix="mpcontinuity-power-")) / "power.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", path, _SOURCE, "-ldl", "-lpthread"], check=True)
-    return path
+    arguments = [compiler, "-shared", "-fPIC", "-O2", "-o", path, _SOURCE, "-ldl", "-lpthread"]
+    return path if subprocess.run(arguments, check=False).returncode == 0 else None
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from twisted.logger import globalLogBeginner
 
-from mpcontinuity.store.store import Store
+from mpcontinuity.store.store import MESSAGES, Store
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import Chosen, open_memory_like_store, result
 
@@ -37,6 +37,7 @@ ON_BOTH = ("accounts", "archive", "delivery", "mailbox", "queue", "tracking")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=DATABASES, help="the one that all tests with a store use")
+    parser.addoption("--messages", choices=MESSAGES, default="files", help="where all tests with a store keep messages")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +59,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The kind that stores are opened on in this test."""
     chosen = getattr(request, "param", None) or request.config.getoption("database")
     Chosen.database = "sqlite" if request.node.get_closest_marker("sqlite") else chosen or "sqlite"
+    Chosen.messages = request.config.getoption("messages")
     yield Chosen.database
     Chosen.drop()
 

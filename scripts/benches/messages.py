@@ -55,7 +55,16 @@ from scripts.benches import slowdisk
 reactor: Any = _reactor
 MAILBOXES = 50
 KINDS = ("ours", "alone", "maildir", "postgresql")
-NAMES = {"ours": "group commit", "alone": "a commit per message", "maildir": "maildir", "postgresql": "on PostgreSQL"}
+# Messages in the database, for comparison where somebody asks for it.
+IN_DATABASE = ("in-database", "postgresql-in-database")
+NAMES = {
+    "ours": "group commit",
+    "alone": "a commit per message",
+    "maildir": "maildir",
+    "postgresql": "on PostgreSQL",
+    "in-database": "messages in SQLite",
+    "postgresql-in-database": "messages in PostgreSQL",
+}
 _DOMAIN = Statement("INSERT INTO domain (id, name) VALUES (1, 'bench.test')")
 
 
@@ -190,7 +199,10 @@ def figures(done: int, seconds: float, latencies: list[float], used: float) -> d
 async def measure_store(folder: Path, kind: str, options: argparse.Namespace) -> None:
     store = open_store(
         folder,
-        settings.Store(database=options.url) if kind == "postgresql" else settings.Store(),
+        settings.Store(
+            database=options.url if kind.startswith("postgresql") else "sqlite",
+            messages="database" if kind in IN_DATABASE else "files",
+        ),
         clock=SystemClock(),
         randomness=SystemRandomness(),
         runner=OneByOne() if kind == "alone" else Threads(),
@@ -278,7 +290,7 @@ def compare(options: argparse.Namespace) -> int:
             command += ["--sizes", *map(str, options.sizes), "--sessions", *map(str, options.sessions)]
             command += ["--read"] if options.read else []
             environment = slowdisk.environment(Path(folder), delay)
-            if kind == "postgresql":
+            if kind.startswith("postgresql"):
                 command += ["--url", _fresh_database(delay, environment)]
             done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
             if done.returncode:
@@ -346,10 +358,10 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[4096, 65536], help="octets of a message")
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 10, 50])
     parser.add_argument("--delays", type=float, nargs="+", default=[0, 5], help="milliseconds added to each flush")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--kinds", nargs="+", choices=(*KINDS, *IN_DATABASE), default=list(KINDS))
     parser.add_argument("--read", action="store_true", help="each message is hashed, summarised and rendered too")
     parser.add_argument("--folder", help="where stores are made and dropped: the disk that counts")
-    parser.add_argument("--measure", choices=KINDS, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=(*KINDS, *IN_DATABASE), help=argparse.SUPPRESS)
     parser.add_argument("--delay", type=float, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()

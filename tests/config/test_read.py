@@ -86,6 +86,10 @@ def test_durations_have_a_unit_or_are_seconds(written: str, seconds: float) -> N
             'store.database: must be "sqlite" or "postgresql+psycopg://user:password@host:5432/database"',
         ),
         (
+            '[store]\nmessages = "s3://bucket/prefix"',
+            'store.messages: "s3://bucket/prefix": must be "files" or "database" (S3 is not served by this version)',
+        ),
+        (
             '[password]\nscheme = "msdcc"',
             'password.scheme: "msdcc": must be a hash of passlib\'s that is installed, as "argon2"',
         ),

@@ -20,7 +20,6 @@ from tests.fakes.postgresql import Cluster, name
 from tests.fakes.proxy import Proxy
 from tests.journeys.world import CONFIGURATION, World
 
-
 _PATIENCE = 40.0  # s, for two of them to start at a time
 
 

@@ -27,6 +27,7 @@ FOLDERS = {
     "outbound": "dialogues",
     "journeys": "journeys",
     "app": "journeys",
+    "crash": "journeys",
     "simulation": "simulation",
     "browser": "browser",
 }

@@ -95,7 +95,7 @@ class Power:
                 del content[write.offset :]
                 content.extend(write.old)
             content.extend(bytes(write.size - len(content)))
-        disk = Inode(bytes(content))
+        disk = Inode(0, bytes(content))
         for write in writes:
             if write.kind == "W":
                 disk.write(write.new, write.offset)

@@ -33,6 +33,8 @@ DATABASES = ("sqlite", "postgresql")
 
 # Tests of these folders run on both databases; all others on SQLite, unless `--database` says otherwise.
 ON_BOTH = ("accounts", "archive", "delivery", "mailbox", "queue", "tracking")
+# So do these journeys; twice all of them would take too long. Those of two nodes are on PostgreSQL anyway.
+JOURNEYS_ON_BOTH = ("test_users", "test_clients")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,7 +52,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     folder = metafunc.definition.path.parent.name
     if (folder in ON_BOTH and "store" in metafunc.fixturenames) or "configured" in metafunc.fixturenames:
         metafunc.parametrize("database", DATABASES, indirect=True)
-    elif folder == "journeys" and "server" in metafunc.fixturenames:
+    elif metafunc.definition.path.stem in JOURNEYS_ON_BOTH and "server" in metafunc.fixturenames:
         metafunc.parametrize("server", DATABASES, indirect=True, scope="module")
 
 

@@ -19,6 +19,7 @@ from tests.simulation.play import Play, Result
 from tests.simulation.shrink import Shrinking
 from tests.simulation.story import story_of
 
+_PROGRESS = 60.0  # seconds between two signs of life
 _GARBAGE = 8  # seeds between two collections: each leaves a process or more behind
 
 
@@ -69,7 +70,7 @@ def main(
         first = _fresh()
     started = time.monotonic()
     found = played = 0
-    simulated = 0.0
+    simulated, said = 0.0, started
     with multiprocessing.get_context("fork").Pool(jobs, _begin) as pool:
         for result in pool.imap_unordered(partial(play, story, bug), range(first, first + seeds), chunksize=4):
             played += 1
@@ -79,6 +80,9 @@ def main(
             found += bool(result.faults)
             if found and until_found:
                 break
+            if time.monotonic() - said >= _PROGRESS:
+                said = time.monotonic()
+                click.echo(f"{played} of {seeds} seeds, {found} found something wrong", err=True)
     minutes = (time.monotonic() - started) / 60
     click.echo(
         f"{played} seeds from {first} on: {found} found something wrong. {simulated / 3600:.0f} simulated hours in"

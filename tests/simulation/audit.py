@@ -17,7 +17,7 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.model.identifier import parse, show
-from mpcontinuity.model.owed import DELETED, EXPIRED, FAILED, OPEN, OUTCOMES, RELEASED
+from mpcontinuity.model.owed import CLAIMED, DELETED, EXPIRED, FAILED, OPEN, OUTCOMES, OWED, RELEASED
 from mpcontinuity.queue import ledger
 from mpcontinuity.queue.owed import LEASE
 from mpcontinuity.store.statement import Statement
@@ -30,9 +30,9 @@ from tests.simulation.sender import Attempt, Letter
 if TYPE_CHECKING:
     from tests.simulation.play import Play
 
-_OWED = Statement(
+_ROWS = Statement(
     """SELECT owed.id, owed.domain, owed.account, account.address, account.status, owed.recipient, owed.state,
-        owed.message_id, owed.body, tracking.outcome
+        owed.message_id, owed.body, tracking.outcome, owed.last_code
     FROM owed LEFT JOIN account ON account.id = owed.account LEFT JOIN tracking ON tracking.owed = owed.id"""
 )
 _MAILBOXES = Statement(
@@ -216,7 +216,7 @@ class Audit:
         entries = tx.all(_ENTRIES)
         mailboxes = {row[0]: row[1:] for row in tx.all(_MAILBOXES)}
         self._look_at_mailboxes(mailboxes, entries)
-        self._look_at_owed(tx.all(_OWED), mailboxes, entries)
+        self._look_at_owed(tx.all(_ROWS), mailboxes, entries)
 
     def _look_at_mailboxes(self, mailboxes: dict[int, Any], entries: list[Any]) -> None:
         fault = self._play.fault
@@ -266,8 +266,10 @@ class Audit:
         has = {(mailboxes[entry >> 32][0], body) for entry, body, *_ in entries}
         has |= {(mailboxes[entry >> 32][0], origin) for entry, *_, origin in entries}
         states: dict[tuple[int, str], set[str]] = {}
-        for owed_id, _, account, address, status, recipient, state, shown, body, outcome in owed:
+        for owed_id, _, account, address, status, recipient, state, shown, body, outcome, code in owed:
             number = _letter(shown)
+            if state in (OWED, CLAIMED) and not code and show(owed_id).encode() in self._last:
+                play.fault(f"letter {number} to {recipient} is {state} as if home could not have it")
             states.setdefault((number, recipient), set()).add(state)
             expected = state if state in OUTCOMES else "owed"
             if outcome != expected:
@@ -356,7 +358,7 @@ class Audit:
         self.look()
         if not self.settled():
             waiting = [each.number for each in play.letters.values() if each.waiting]
-            rows = play.machine.look(lambda tx: [row for row in tx.all(_OWED) if row[6] in OPEN])
+            rows = play.machine.look(lambda tx: [row for row in tx.all(_ROWS) if row[6] in OPEN])
             play.fault(f"not settled: letters {waiting} wait, and home is owed {rows}")
         self._look_at_bodies()
         if fault := left_over(play):
@@ -394,7 +396,7 @@ class Audit:
 
 
 def _any_open(tx: Transaction) -> bool:
-    return any(row[6] in OPEN for row in tx.all(_OWED))
+    return any(row[6] in OPEN for row in tx.all(_ROWS))
 
 
 def _untagged(address: str) -> str:

@@ -5,13 +5,19 @@ An entry is a function that returns the patches (unittest.mock) of one bug. `scr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
 from mpcontinuity.delivery import answered
+from mpcontinuity.queue import leases, lineage
+from mpcontinuity.redelivery import attempt
 from mpcontinuity.store.bodies.packs import Packs
+from mpcontinuity.store.statement import Statement
+from tests.simulation.disk import Mounted
 from tests.simulation.vfs import SimulatedDriver
 
 Patches = list[Any]
@@ -63,3 +69,32 @@ def _forgets() -> Patches:
         mock.patch.object(answered, "note", lambda tx, fingerprints: set(fingerprints)),
         mock.patch.object(answered, "find", return_value=set()),
     ]
+
+
+@bug("no-folder-sync")
+def _no_folder_sync() -> Patches:
+    """The name of a new pack is not made durable."""
+    return [mock.patch.object(Mounted, "sync_folder")]
+
+
+@bug("in-flight-is-owed")
+def _in_flight_is_owed() -> Patches:
+    """What was being sent when the process ended counts as not sent."""
+    return [
+        mock.patch.object(leases, "_SWEEP", Statement(leases._SWEEP.sqlite.replace("ELSE 'in_doubt'", "ELSE 'owed'")))
+    ]
+
+
+@bug("move-is-deletion")
+def _move_is_deletion() -> Patches:
+    """Only INBOX is looked at when it is judged whether the user has a message."""
+    has = lineage._HAS.sqlite.replace("AND NOT EXISTS", "AND mailbox.name = 'INBOX' AND NOT EXISTS")
+    return [mock.patch.object(lineage, "_HAS", Statement(has))]
+
+
+@bug("no-doubt")
+def _no_doubt() -> Patches:
+    """No reply to the final dot is taken for a message that did not arrive, and its id is made anew."""
+    head = attempt.head
+    count = itertools.count(1)
+    return [mock.patch.object(attempt, "head", lambda owed: head(replace(owed, id=owed.id + next(count))))]

@@ -89,10 +89,7 @@ class Machine:
 
     def switch_off(self, *, power: bool) -> None:
         """Everything in memory is gone; where ``power`` failed too, the disk keeps what it kept."""
-        self.life.dead = True
-        if self._driver is not None:
-            self._driver.abandon()
-            self._driver = None
+        self.close()
         self.lives += 1
         self.life = Life(self.lives)
         self.time = ProcessTime(self.world, self.life, self.wall)
@@ -100,6 +97,13 @@ class Machine:
             self.disk.restart(self.world.chance("power", self.lives), self.life)
         else:
             self.disk.hand_over(self.life)
+
+    def close(self) -> None:
+        """The process is gone. SQLite knows its file system by a name that is for ever, unless it is given back."""
+        self.life.dead = True
+        if self._driver is not None:
+            self._driver.abandon()
+            self._driver = None
 
     def look(self, work: Callable[[Transaction], T]) -> T:
         """What an auditor reads between two turns: the same in every way as what is committed."""

@@ -86,8 +86,11 @@ class Play:
             self.network.listen(plan.name, lambda life: None)
 
     def run(self) -> Result:
-        with mock.patch.object(Logger, "emit", self._logged):
-            self._run()
+        try:
+            with mock.patch.object(Logger, "emit", self._logged):
+                self._run()
+        finally:
+            self.machine.close()
         world = self.world
         return Result(self.story.seed, self.faults, world.now, world.fingerprint(), world.trace)
 

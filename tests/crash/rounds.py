@@ -217,6 +217,7 @@ class Rounds:
             self._look(user)
         for node in self.nodes:
             node.read_log()
+        self._check()
         letters, at_home = len(self.books.letters), len(self.books.at_home())
         self._count(several, at_home)
         self.books.forget()
@@ -273,6 +274,12 @@ class Rounds:
         deleted = report["deleted"] - self.figures.deleted
         if len(here) > deleted:
             self.books.fault(f"{len(here)} are not at home, but the ledger says deleted {deleted}: {sorted(here)[:20]}")
+
+    def _check(self) -> None:
+        """Database, packs, mailboxes, ledger and tracking agree, every message is whole."""
+        done = self.world.server.run("check")
+        if done.returncode != 0:
+            self.books.fault(f"check: {done.stdout[-2000:]} {done.stderr[-500:]}")
 
     def _count(self, several: int, at_home: int) -> None:
         figures = self.figures

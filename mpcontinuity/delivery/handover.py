@@ -61,10 +61,12 @@ class Handover:
     home_name: str = ""  # where no host answered
     session: str = ""  # for the log
 
-    async def keep(self, scanned: Part) -> Reply:
-        """Home is not asked. Raises Temporary."""
-        message = self.message
-        rendered = await self._rendered(scanned) if in_inbox(message) else b""
+    async def keep(self, scanned: Part, *, long: bool) -> Reply:
+        """Home is not asked; ``long``: the content is one that takes long (mailbox/rendering.py). Raises Temporary."""
+        message, rendered = self.message, b""
+        if in_inbox(message):
+            work = partial(render_scanned, self.draft.content(), scanned)
+            rendered = await aside(self.delivery.store, work) if long else work()
         redirected = Redirect(message, rendered, retry_after=self.delivery.retry_after)
         if not await self.delivery.store.keep_together(self.draft, self.head, redirect.commit, redirected):
             return self._known()
@@ -134,10 +136,10 @@ class Handover:
         _log.error("handing over failed: {failure}", message=self._shown, failure=failure)
         return Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, "a fault of ours in handing the message over")
 
-    async def _rendered(self, scanned: Part | None = None) -> bytes:
-        """What INBOX needs; ``scanned`` where the structure is known already."""
+    async def _rendered(self) -> bytes:
+        """What INBOX needs."""
         content = self.draft.content()
-        work = partial(render, content) if scanned is None else partial(render_scanned, content, scanned)
+        work = partial(render, content)
         return await aside(self.delivery.store, work) if takes_long(content) else work()
 
     # Home has it

@@ -341,9 +341,10 @@ class Incoming:
             return KNOWN
         assert self._draft is not None
         content = self._draft.content()
-        scanned = None
+        scanned, long = None, False
         if self._stores:
-            scanned = await aside(self._store, partial(scan, content)) if takes_long(content) else scan(content)
+            long = takes_long(content)
+            scanned = await aside(self._store, partial(scan, content)) if long else scan(content)
         shown = summarise(content) if scanned is None else summary(scanned.fields)
         message = Message(
             id=self._id,
@@ -368,7 +369,7 @@ class Incoming:
             self._client.session,
         )
         if scanned is not None:
-            return await handover.keep(scanned)
+            return await handover.keep(scanned, long=long)
         if not self._complete:
             self._give_up_home()
         transaction, self._transaction = self._transaction, None  # it is the handover's to end

@@ -15,14 +15,15 @@ LARGE: Final = 64 * 1024  # octets
 _PARTS = 64
 _SIGNS = 1000  # that make a token of an address, a parameter or an encoded word each
 
-_MADE_OF = (b",", b";", b"<", b"(", b'"', b":", b"@", b"[", b"=?")
+_MADE_OF = b',;<(":@['
 
 
 def takes_long(content: Content) -> bool:
     """Whether scanning or rendering it may; by its size and what it is made of, in some microseconds."""
     if not isinstance(content, bytes) or len(content) > LARGE:
         return True
-    return content.count(b"\n--") > _PARTS or sum([content.count(sign) for sign in _MADE_OF]) > _SIGNS
+    signs = len(content) - len(content.translate(None, _MADE_OF))  # one pass, a fifth of what counting each costs
+    return content.count(b"\n--") > _PARTS or signs + content.count(b"=?") > _SIGNS
 
 
 async def aside(store: Store, work: Callable[[], T]) -> T:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 import click
+from twisted.logger import globalLogBeginner
 
 from tests.simulation.keeping import Keeping
 from tests.simulation.planted import BUGS, planted
@@ -40,6 +41,8 @@ def _begin() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
+    # What dead processes of finished stories still say when they are collected is nobody's concern.
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
 
 
 @click.command()

@@ -94,8 +94,8 @@ class Audit:
         self._releasing.add(parse(shown))
 
     def declared(self, domain: str, mode: str, until: str | None) -> None:
-        """An administrator has set the mode. One that ends by itself is not followed."""
-        if mode == "enabled" and until is None:
+        """An administrator has set the mode. One that ends by itself is not followed; a plain relay knows no outage."""
+        if mode == "enabled" and until is None and domain not in self._relays:
             self._declared.setdefault(domain, self._play.world.now)
         else:
             self._declared.pop(domain, None)

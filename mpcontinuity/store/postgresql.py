@@ -50,6 +50,8 @@ _SESSION = """
 """
 
 _SCHEME = re.compile(r"postgres(ql)?(\+psycopg)?://", re.IGNORECASE)
+# One for all hosts, or one for each of them.
+_PORTS = re.compile(r"([0-9]{0,5},)*[0-9]{0,5}")
 
 _log = Logger()
 
@@ -58,8 +60,13 @@ def conninfo(url: str) -> str:
     """What libpq is given for ``[store] database``. Raises ValueError without quoting the URL, which has a password."""
     if not _SCHEME.match(url):
         raise ValueError("it must begin with postgresql+psycopg:// or postgresql://")
+    rest = url.partition("://")[2]
+    credentials = rest.partition("?")[0].rpartition("@")[0]
     try:
-        given = conninfo_to_dict("postgresql://" + url.partition("://")[2])
+        given = conninfo_to_dict("postgresql://" + rest)
+        # libpq ends a password at its first "@" or "/", and would quote the rest of it as a host, port or database.
+        if not set(credentials).isdisjoint("@/") or not _PORTS.fullmatch(str(given.get("port", ""))):
+            raise ValueError
     except (psycopg.Error, ValueError):
         raise ValueError(
             "it is no URL as postgresql+psycopg://user:password@host:5432/database?sslmode=verify-full; "

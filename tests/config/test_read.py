@@ -86,6 +86,21 @@ def test_durations_have_a_unit_or_are_seconds(written: str, seconds: float) -> N
             'store.database: must be "sqlite" or "postgresql+psycopg://user:password@host:5432/database"',
         ),
         (
+            '[store]\ndatabase = "postgresql+psycopg://mail:hunt@er2@db.example.org/mail"',
+            "store.database: it is no URL as postgresql+psycopg://user:password@host:5432/database?sslmode=verify-full;"
+            " special characters in a password are written as %40",
+        ),
+        (
+            '[store]\ndatabase = "postgresql+psycopg://mail:1/hunter2@db.example.org/mail"',
+            "store.database: it is no URL as postgresql+psycopg://user:password@host:5432/database?sslmode=verify-full;"
+            " special characters in a password are written as %40",
+        ),
+        (
+            '[store]\ndatabase = "postgresql+psycopg://mail:hunter2@db.example.org:54x/mail"',
+            "store.database: it is no URL as postgresql+psycopg://user:password@host:5432/database?sslmode=verify-full;"
+            " special characters in a password are written as %40",
+        ),
+        (
             '[store]\nmessages = "s3://bucket/prefix"',
             'store.messages: "s3://bucket/prefix": must be "files" or "database" (S3 is not served by this version)',
         ),

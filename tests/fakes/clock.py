@@ -18,10 +18,6 @@ class ManualClock(Clock):
         super().__init__()
         self._start = start
 
-    def successor(self) -> ManualClock:
-        """Another clock that goes on from here, without what waits for this one."""
-        return ManualClock(self.now())
-
     def now(self) -> int:
         """Microseconds since 1970; moves with ``advance(seconds)``."""
         return self._start + round(self.seconds() * SECOND)

@@ -14,6 +14,7 @@ from functools import partial
 import click
 from twisted.logger import globalLogBeginner
 
+import tests.simulation.bugs  # noqa: F401  registers them
 from tests.simulation.keeping import Keeping
 from tests.simulation.planted import BUGS, planted
 from tests.simulation.play import Play, Result

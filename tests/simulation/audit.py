@@ -22,6 +22,7 @@ from mpcontinuity.queue import ledger
 from mpcontinuity.queue.owed import LEASE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from tests.simulation.course import Course
 from tests.simulation.home import Taken
 from tests.simulation.memory import left_over, unbounded
 from tests.simulation.reader import Owner
@@ -55,6 +56,7 @@ NOTICED = 30.0  # seconds from a client's end to that of what was done for it
 class Audit:
     def __init__(self, play: Play) -> None:
         self._play = play
+        self._course = Course(play)
         self._takes: dict[tuple[int, str], list[Taken]] = {}  # by letter and recipient, in order
         self._last: dict[bytes, list[Taken]] = {}  # by id
         self._releasing: set[int] = set()
@@ -217,6 +219,7 @@ class Audit:
         mailboxes = {row[0]: row[1:] for row in tx.all(_MAILBOXES)}
         self._look_at_mailboxes(mailboxes, entries)
         self._look_at_owed(tx.all(_ROWS), mailboxes, entries)
+        self._course.look(tx)
 
     def _look_at_mailboxes(self, mailboxes: dict[int, Any], entries: list[Any]) -> None:
         fault = self._play.fault

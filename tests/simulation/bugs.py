@@ -1,0 +1,217 @@
+"""The bugs that `scripts/plant` plants, layer by layer: each one a mistake that somebody could have made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from unittest import mock
+
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.delivery import handover, redirect
+from mpcontinuity.delivery.answered import Answered
+from mpcontinuity.delivery.handover import STORED, Handover
+from mpcontinuity.mailbox import append, change, mailboxes
+from mpcontinuity.outbound.home import HomeServer
+from mpcontinuity.protocols.smtp import client, data
+from mpcontinuity.queue import lineage, owed, refusals
+from mpcontinuity.redelivery import flush
+from mpcontinuity.routing.health import Gate, State
+from mpcontinuity.store.bodies.bodies import Kept
+from mpcontinuity.store.statement import Rows, Statement
+from mpcontinuity.store.transaction import Transaction
+from tests.simulation.planted import Patches, bug
+
+patch = mock.patch.object
+
+
+def _without(module: Any, name: str, *parts: str) -> Any:
+    """A statement of the product, without these parts of its text."""
+    text = getattr(module, name).sqlite
+    for part in parts:
+        assert part in text, (name, part)
+        text = text.replace(part, "")
+    return patch(module, name, Statement(text))
+
+
+# protocols, message, access
+
+
+@bug("no-dot-stuffing")
+def _no_dot_stuffing() -> Patches:
+    """A line of a message that begins with a dot goes out as it is."""
+
+    class Plain(data.DotStuffer):
+        def feed(self, piece: bytes) -> bytes:
+            return super().feed(piece).replace(b"\r\n..", b"\r\n.")
+
+    return [patch(client, "DotStuffer", Plain)]
+
+
+@bug("somebody-elses-folder")
+def _somebody_elses_folder() -> Patches:
+    """A folder is looked up by its name, and whose it is comes second."""
+    return [patch(mailboxes, "_FIND", Statement(mailboxes._FIND.sqlite.replace("account = :account", ":account > 0")))]
+
+
+# mailbox
+
+
+@bug("uid-reuse")
+def _uid_reuse() -> Patches:
+    """The UID of a message that is expunged is given to the next one."""
+    remove = change._remove
+    highest = "SELECT MAX(id & 4294967295) FROM entry WHERE id >> 32 = :mailbox"
+    back = Statement(f"UPDATE mailbox SET uidnext = 1 + COALESCE(({highest}), 0) WHERE id = :mailbox")
+
+    def forgetful(tx: Transaction, mailbox: int, entries: Any) -> None:
+        remove(tx, mailbox, entries)
+        tx.run(back, mailbox=mailbox)
+
+    return [patch(change, "_remove", forgetful)]
+
+
+@bug("modseq-stands-still")
+def _modseq_stands_still() -> Patches:
+    """Flags change without a new modseq."""
+    text = "UPDATE entry SET flags = flags & :keep | :add, modseq = modseq + 0 * :modseq WHERE id IN [:ids]"
+    return [patch(change, "_SET", Statement(text))]
+
+
+@bug("miscounts")
+def _miscounts() -> Patches:
+    """What is \\Seen when it is appended counts as unseen."""
+    text = append._GROW.sqlite[1]
+    assert "mailbox.unseen + grown.unseen" in text
+    broken = Rows(
+        """WITH grown (mailbox, messages, unseen, octets, deleted) AS (VALUES [5])
+        UPDATE mailbox SET uidnext = uidnext + grown.messages, modseq = modseq + 1,
+            messages = mailbox.messages + grown.messages, unseen = mailbox.unseen + grown.messages,
+            octets = mailbox.octets + grown.octets, deleted = mailbox.deleted + grown.deleted
+        FROM grown WHERE id = grown.mailbox"""
+    )
+    return [patch(append, "_GROW", broken)]
+
+
+# delivery
+
+
+@bug("answers-before-storing")
+def _answers_before_storing() -> Patches:
+    """250 while the message is on its way to the disk."""
+    keep = Handover.keep
+
+    async def hasty(self: Handover, scanned: Any, *, long: bool) -> Any:
+        Deferred.fromCoroutine(keep(self, scanned, long=long)).addErrback(lambda _: None)
+        return STORED
+
+    return [patch(Handover, "keep", hasty)]
+
+
+@bug("wrong-inbox")
+def _wrong_inbox() -> Patches:
+    """Messages that are stored together go into the INBOX of the first one's user."""
+    put = redirect.put_in_inboxes
+
+    def mixed(tx: Transaction, copies: Sequence[Any]) -> None:
+        put(tx, [(copies[0][0], entry) for _, entry in copies])
+
+    return [patch(redirect, "put_in_inboxes", mixed)]
+
+
+@bug("owes-one-recipient")
+def _owes_one_recipient() -> Patches:
+    """Of a message to several, home is owed one copy."""
+
+    def one_each(tx: Transaction, rows: Sequence[owed.NewOwed]) -> None:
+        owed.take_in(tx, list({row.body: row for row in rows}.values()))
+
+    return [patch(redirect, "take_in", one_each)]
+
+
+@bug("late-reply-forgotten")
+def _late_reply_forgotten() -> Patches:
+    """Home's 250 comes after the timeout, and the row stays in doubt."""
+    forget: Callable[..., bool] = lambda tx, owed_id, token, outcome, host, *, next_attempt: False  # noqa: E731
+    return [patch(owed, "late_reply", forget), patch(handover, "late_reply", forget)]
+
+
+@bug("remembers-for-ever")
+def _remembers_for_ever() -> Patches:
+    """What a process holds for a message that was answered is never let go of."""
+    return [patch(Answered, "release", lambda self, fingerprints: None)]
+
+
+# queue
+
+
+@bug("lease-without-token")
+def _lease_without_token() -> Patches:
+    """Whoever had a lease once changes the row still."""
+    return [_without(owed, name, "AND token = :token AND token <> 0") for name in ("_FINISH", "_LATER", "_DOUBT")]
+
+
+@bug("refile-taken-for-deletion")
+def _refile_taken_for_deletion() -> Patches:
+    """A client that moves by APPEND and EXPUNGE has deleted what it moved."""
+    return [patch(lineage, "_DESCEND", Statement("UPDATE body SET origin = :origin WHERE id = :body AND :account < 0"))]
+
+
+@bug("deleted-is-sent")
+def _deleted_is_sent() -> Patches:
+    """What the user deleted goes home all the same."""
+    return [patch(owed, "judge_deleted", lambda tx, account, body: False)]
+
+
+@bug("outcome-not-tracked")
+def _outcome_not_tracked() -> Patches:
+    """Redelivery ends a row, and tracking does not hear of it."""
+    return [patch(owed, "end_of_owed", lambda tx, owed_id, outcome, event: None)]
+
+
+@bug("pause-forgives-nobody")
+def _pause_forgives_nobody() -> Patches:
+    """The flush pauses, and what was refused before it did fails."""
+
+    def unforgiving(tx: Transaction, domain: int, run: int, next_attempt: int) -> int:
+        return refusals.fail_refused(tx, domain, run)
+
+    return [patch(refusals, "forgive_refused", unforgiving)]
+
+
+# redelivery, outbound
+
+
+@bug("final-dot-without-mark")
+def _final_dot_without_mark() -> Patches:
+    """The final dot is sent before `in_flight` is committed."""
+
+    async def at_once(self: Any, owed_id: int, token: int) -> bool:
+        return True
+
+    return [patch(flush.Flush, "_may_finish", at_once)]
+
+
+@bug("redirect-during-flush")
+def _redirect_during_flush() -> Patches:
+    """New mail waits behind the flush of a home that recovers."""
+    gate = HomeServer.gate
+
+    def shut(self: HomeServer) -> Gate:
+        return Gate.SHUT if self.health.state is State.RECOVERING and not _flushing() else gate(self)
+
+    return [patch(HomeServer, "gate", shut)]
+
+
+def _flushing() -> bool:
+    """Whether redelivery asks."""
+    import sys
+
+    return sys._getframe(2).f_code.co_filename.endswith("flush.py")
+
+
+@bug("sends-return-path")
+def _sends_return_path() -> Patches:
+    """Home gets the message with the Return-Path that is for mailboxes."""
+    content = Kept.content
+    return [patch(Kept, "content", lambda self, body, *, skip_prefix=False: content(self, body))]

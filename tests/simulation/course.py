@@ -1,0 +1,65 @@
+"""What must be true of how things change, from one look of the auditor to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mpcontinuity.model.events import REDIRECTED_CODE
+from mpcontinuity.model.owed import FAILED, OUTCOMES
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from tests.simulation.play import Play
+
+_ENTRIES = Statement("SELECT id, flags, modseq FROM entry")
+_OWED = Statement(
+    """SELECT owed.id, owed.state, last_text, domain.state, domain.since, domain.last_failure, tracking.received,
+        COALESCE(tracking.events, '[]')
+    FROM owed JOIN domain ON domain.id = owed.domain LEFT JOIN tracking ON tracking.owed = owed.id"""
+)
+
+_ABOUT_US = ("Relaying denied", "Authentication required", "Go away", "No mail here", "Bad sender")
+_AWAY = "Redirect because: the home server is away: it does not answer"  # nobody saw it fail
+
+_events = msgspec.json.Decoder(list[tuple[int, str, int, str]])
+
+
+class Course:
+    def __init__(self, play: Play) -> None:
+        self._play = play
+        self._flags: dict[int, tuple[int, int]] = {}  # entry: flags, modseq
+        self._ended: dict[int, str] = {}  # owed: outcome
+        self._owed: set[int] = set()
+
+    def look(self, tx: Transaction) -> None:
+        for entry, flags, modseq in tx.all(_ENTRIES):
+            before = self._flags.get(entry)
+            if before is not None and before[0] != flags and before[1] >= modseq:
+                self._play.fault(f"the flags of UID {entry & 0xFFFFFFFF} changed, and its modseq is {modseq} still")
+            self._flags[entry] = (flags, modseq)
+        for owed, state, text, *home, received, events in tx.all(_OWED):
+            self._judge_end(owed, state, text)
+            if owed not in self._owed:
+                self._owed.add(owed)
+                self._judge_redirect(received, home, events)
+
+    def _judge_end(self, owed: int, state: str, text: str) -> None:
+        before = self._ended.get(owed)
+        if before is not None and before != state:
+            self._play.fault(f"a message that was {before} is {state}")
+        if state in OUTCOMES:
+            self._ended[owed] = state
+            if state == FAILED and before is None and any(each in text for each in _ABOUT_US):
+                self._play.fault(f"a message failed for a refusal that concerns us: {text}")
+
+    def _judge_redirect(self, received: int | None, home: tuple[str, int, int] | list[object], events: str) -> None:
+        """From the begin of a recovery new mail is passed through (contract 'Recovery')."""
+        state, since, last_failure = home
+        assert isinstance(since, int)
+        if state != "recovering" or last_failure or received is None or received < since:
+            return
+        if any(code == REDIRECTED_CODE and text == _AWAY for _, _, code, text in _events.decode(events)):
+            self._play.fault("a message was redirected although its home server recovers")

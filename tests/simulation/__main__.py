@@ -37,7 +37,7 @@ def play(story: str, bug: str, seed: int) -> Result:
     return result
 
 
-def _begin() -> None:
+def begin() -> None:
     """Nothing of what is there before the first seed is ever looked at by the collector, which else takes a tenth."""
     gc.collect()
     gc.freeze()
@@ -75,7 +75,7 @@ def main(
     started = time.monotonic()
     found = played = 0
     simulated, said = 0.0, started
-    with multiprocessing.get_context("fork").Pool(jobs, _begin) as pool:
+    with multiprocessing.get_context("fork").Pool(jobs, begin) as pool:
         for result in pool.imap_unordered(partial(play, story, bug), range(first, first + seeds), chunksize=4):
             played += 1
             simulated += result.simulated

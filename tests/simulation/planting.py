@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import sys
 import time
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 import click
 
 import tests.simulation.bugs  # noqa: F401  registers them
-from tests.simulation.__main__ import play
+from tests.simulation.__main__ import begin, play
 from tests.simulation.planted import BUGS
 
 
@@ -37,10 +36,6 @@ def hunt(bug: str, first: int, seeds: int) -> Found:
     return found
 
 
-def _begin() -> None:
-    gc.freeze()
-
-
 @click.command()
 @click.option("--seeds", default=400, show_default=True, help="How many a bug may hide from.")
 @click.option("--first", default=0, show_default=True, help="The first of them.")
@@ -52,7 +47,7 @@ def main(seeds: int, first: int, jobs: int, bugs: tuple[str, ...]) -> None:
         raise click.UsageError(f"no such bug: {', '.join(sorted(unknown))}; there are {', '.join(BUGS)}")
     hidden = 0
     width = max(map(len, wanted))
-    with multiprocessing.get_context("fork").Pool(jobs, _begin, maxtasksperchild=1) as pool:
+    with multiprocessing.get_context("fork").Pool(jobs, begin, maxtasksperchild=1) as pool:
         hunts = [pool.apply_async(hunt, (bug, first, seeds)) for bug in wanted]
         for each in hunts:
             found = each.get()

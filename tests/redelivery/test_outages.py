@@ -18,7 +18,7 @@ from mpcontinuity.model.reply import Outcome
 from mpcontinuity.queue import ledger, listing
 from mpcontinuity.routing.health import State
 from tests.fakes.clock import ManualClock
-from tests.fakes.stores import open_memory_like_store, result
+from tests.fakes.stores import Chosen, open_memory_like_store, result
 from tests.redelivery.conftest import World
 from tests.redelivery.homes import BUSY, FULL, LOST, NO_REPLY, OK, RELAYING, SPAM, UNKNOWN, Delivery
 
@@ -90,6 +90,7 @@ class Outages:
 
     def close(self) -> None:
         result(self.store.close())
+        Chosen.drop()
 
 
 @settings(max_examples=40)

@@ -91,6 +91,10 @@ class Audit:
 
     # What others tell
 
+    def paused(self, domain: str) -> None:
+        """The flush says that it pauses."""
+        self._course.paused(domain)
+
     def releasing(self, shown: str) -> None:
         """An administrator wants this owed row released."""
         self._releasing.add(parse(shown))

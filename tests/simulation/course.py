@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mpcontinuity.model.events import REDIRECTED_CODE
-from mpcontinuity.model.owed import FAILED, OUTCOMES
+from mpcontinuity.model.owed import EXPIRED, FAILED, OUTCOMES
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 _ENTRIES = Statement("SELECT id, flags, modseq FROM entry")
 _OWED = Statement(
-    """SELECT owed.id, owed.state, last_text, domain.state, domain.since, domain.last_failure, tracking.received,
+    """SELECT owed.id, owed.state, last_text, owed.ended, domain.name, domain.paused,
+        domain.state, domain.since, domain.last_failure, tracking.received,
         COALESCE(tracking.events, '[]')
     FROM owed JOIN domain ON domain.id = owed.domain LEFT JOIN tracking ON tracking.owed = owed.id"""
 )
 
 _ABOUT_US = ("Relaying denied", "Authentication required", "Go away", "No mail here", "Bad sender")
 _AWAY = "Redirect because: the home server is away: it does not answer"  # nobody saw it fail
+_REFUSED = "Failed, refused: "  # at the end of a run
+_REOPENED = "Reopened by "
 
 _events = msgspec.json.Decoder(list[tuple[int, str, int, str]])
 
@@ -33,6 +36,7 @@ class Course:
         self._flags: dict[int, tuple[int, int]] = {}  # entry: flags, modseq
         self._ended: dict[int, str] = {}  # owed: outcome
         self._owed: set[int] = set()
+        self._paused: dict[str, int] = {}  # by domain: when its flush paused last, by the wall clock
 
     def look(self, tx: Transaction) -> None:
         for entry, flags, modseq in tx.all(_ENTRIES):
@@ -40,15 +44,21 @@ class Course:
             if before is not None and before[0] != flags and before[1] >= modseq:
                 self._play.fault(f"the flags of UID {entry & 0xFFFFFFFF} changed, and its modseq is {modseq} still")
             self._flags[entry] = (flags, modseq)
-        for owed, state, text, *home, received, events in tx.all(_OWED):
-            self._judge_end(owed, state, text)
+        for owed, state, text, ended, domain, paused, *home, received, events in tx.all(_OWED):
+            self._judge_end(owed, state, text, events)
+            if state == FAILED and paused and ended >= self._paused.get(domain, ended + 1) and _REFUSED in events:
+                self._play.fault(f"a message failed although the flush had paused: {text}")
             if owed not in self._owed:
                 self._owed.add(owed)
                 self._judge_redirect(received, home, events)
 
-    def _judge_end(self, owed: int, state: str, text: str) -> None:
+    def paused(self, domain: str) -> None:
+        """The flush says so."""
+        self._paused[domain] = self._play.machine.time.now()
+
+    def _judge_end(self, owed: int, state: str, text: str, events: str) -> None:
         before = self._ended.get(owed)
-        if before is not None and before != state:
+        if before is not None and before != state and not (before in (FAILED, EXPIRED) and _REOPENED in events):
             self._play.fault(f"a message that was {before} is {state}")
         if state in OUTCOMES:
             self._ended[owed] = state

@@ -360,6 +360,8 @@ class Play:
         """Instead of Logger.emit: a failure that nobody expected is a fault of the service."""
         if self.world.traced and level is not LogLevel.debug:
             self.world.note("log:", (format or "").format_map(_Any(event)))
+        if format == "redelivery to {domain} paused: {reason}":
+            self._audit.paused(event["domain"])
         if level is not LogLevel.critical:
             return
         if "message" in event and "was taken by its home server" in (format or ""):

@@ -17,7 +17,7 @@ import msgspec
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
-from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, OWED
+from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, OWED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.queue.lineage import judge_deleted
@@ -98,6 +98,7 @@ class Owed:
     parameters: Parameters
     attempts: int  # before this one
     token: int
+    doubted: bool = False  # it was in doubt when it was claimed
 
 
 _UPTIMES = Statement("SELECT [id, uptime] FROM domain WHERE id IN [:domains]")
@@ -174,7 +175,7 @@ _CLAIM = Statement(
     WHERE id IN [:ids] AND {_FREE} RETURNING id"""
 )
 _CLAIMED = Statement(
-    """SELECT owed.id, domain, account, kind, recipient, reverse_path, parameters, attempts,
+    """SELECT owed.id, domain, account, kind, recipient, reverse_path, parameters, attempts, state,
         body.id, pack, body."offset", length, prefix, crc
     FROM owed JOIN body ON body.id = owed.body WHERE owed.id IN [:ids] ORDER BY owed.id"""
 )
@@ -208,7 +209,8 @@ def claim(tx: Transaction, ids: Sequence[int], *, give_up: int) -> list[Owed]:
             reverse_path=row[5],
             parameters=decode_parameters(row[6]),
             attempts=row[7],
-            body=Body(*row[8:]),
+            doubted=row[8] == IN_DOUBT,
+            body=Body(*row[9:]),
             token=token,
         )
         for row in tx.all(_CLAIMED, ids=[row[0] for row in claimed])
@@ -252,8 +254,10 @@ _GIVE_BACK = Statement(
 )
 # A row in doubt that failed before its final dot is in doubt as before; a reply to the final dot ends the doubt.
 _LATER = Statement(
-    """UPDATE owed SET state = CASE WHEN state = 'in_doubt' AND :late = 0 THEN state ELSE 'owed' END, token = 0,
-        lease_until = 0, attempts = attempts + 1, next_attempt = :next, run = :run, last_code = :code, last_text = :text
+    """UPDATE owed
+    SET state = CASE WHEN :doubted = 1 OR (state = 'in_doubt' AND :late = 0) THEN 'in_doubt' ELSE 'owed' END,
+        token = 0, lease_until = 0, attempts = attempts + 1, next_attempt = :next, run = :run,
+        last_code = :code, last_text = :text
     WHERE id = :id AND token = :token AND token <> 0"""
 )
 _DOUBT = Statement(
@@ -286,13 +290,23 @@ def try_later(
     next_attempt: int,
     run: int = 0,
     late: bool = False,
+    doubted: bool = False,
 ) -> bool:
     """Not now: owed again, not before ``next_attempt``. False: the lease was lost, nothing changed.
 
+    ``doubted``: in flight, but the final dot was not sent after all, and the row is in doubt as it was when claimed.
     With ``run`` the row is refused, and fails when that run of the flush ends without a pause (refusals.py).
     """
     if not tx.run(
-        _LATER, id=owed_id, token=token, next=next_attempt, run=run, late=int(late), code=event.code, text=event.text
+        _LATER,
+        id=owed_id,
+        token=token,
+        next=next_attempt,
+        run=run,
+        late=int(late),
+        doubted=int(doubted),
+        code=event.code,
+        text=event.text,
     ):
         return False
     add_event(tx, owed_id, event)

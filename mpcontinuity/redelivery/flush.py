@@ -17,7 +17,7 @@ from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.model.randomness import Randomness
-from mpcontinuity.model.reply import Outcome, Verdict
+from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.settings import Retry
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.outbound.home import HomeServer
@@ -316,11 +316,11 @@ class Flush:
             return
         elif outcome.verdict is Verdict.REFUSED and not self._pausing.reason:
             self._refused = True
-            await self._later(row, event, REFUSED_AGAIN, run=self._run)
+            await self._later(row, event, REFUSED_AGAIN, run=self._run, stage=outcome.stage)
         else:
             if outcome.verdict is not Verdict.REFUSED:
                 self._slow(outcome)
-            await self._later(row, event, self._delay(row))
+            await self._later(row, event, self._delay(row), stage=outcome.stage)
         step = self._pausing.judge(outcome, row.recipient, trial=trial)
         if step is Step.PAUSE:
             await self._pause(outcome.text)
@@ -377,11 +377,19 @@ class Flush:
     async def _give_back(self, row: Owed) -> None:
         await self._record(partial(owed.give_back, owed_id=row.id, token=row.token))
 
-    async def _later(self, row: Owed, event: TrackingEvent, wait: int, *, run: int = 0) -> None:
-        at = self._now() + wait
-        await self._record(
-            partial(owed.try_later, owed_id=row.id, token=row.token, event=event, next_attempt=at, run=run)
+    async def _later(
+        self, row: Owed, event: TrackingEvent, wait: int, *, run: int = 0, stage: Stage = Stage.CONNECT
+    ) -> None:
+        work = partial(
+            owed.try_later,
+            owed_id=row.id,
+            token=row.token,
+            event=event,
+            next_attempt=self._now() + wait,
+            run=run,
+            doubted=row.doubted and stage is not Stage.MESSAGE,  # a reply to the final dot ends the doubt
         )
+        await self._record(work)
 
     async def _record(self, work: Callable[[Transaction], bool]) -> bool:
         """What home answered must not be forgotten because the store fails just now: it is tried until it is written.

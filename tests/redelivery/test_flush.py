@@ -310,6 +310,20 @@ def test_no_reply_to_the_message_is_in_doubt_and_repeated_with_the_same_id(world
     assert first.id == second.id
 
 
+@pytest.mark.parametrize(("second", "state"), [(LOST, IN_DOUBT), (BUSY, OWED)])
+def test_a_doubt_ends_with_a_reply_to_the_final_dot_not_with_an_attempt_that_broke_before_it(
+    world: World, second: Outcome, state: str
+) -> None:
+    """Found by the simulation: the second attempt was in flight already when its connection was lost."""
+    (row,) = outage(world, "anna")
+    world.home.answers[""] = [NO_REPLY, second, OK]
+    world.flows()
+    world.home.comes_back()
+    world.wait(32, 1)
+    assert len(world.home.tried) == 2
+    assert world.books.state(row) == state
+
+
 @pytest.mark.parametrize(("late", "state"), [(OK, DELIVERED), (SPAM, FAILED), (BUSY, OWED), (NO_REPLY, IN_DOUBT)])
 def test_a_late_reply_counts_and_nothing_is_sent_before_it(world: World, late: Outcome, state: str) -> None:
     (row,) = outage(world, "anna")

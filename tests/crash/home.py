@@ -23,6 +23,8 @@ from tests.fakes.home import (
 )
 from tests.journeys.world import TIMEOUT
 
+_IN_TIME = TIMEOUT / 2  # a later reply may come when nobody waits for it any more
+
 _NOT_NOW = say("451 4.3.0 not now")
 
 
@@ -30,6 +32,7 @@ class Home(ScriptedHome):
     def __init__(self, books: Books) -> None:
         self._books = books
         self.mood = "up"
+        self._under_way: dict[int, Take] = {}  # messages whose reply was not said yet, by their id()
         super().__init__()
         self.offers = ["PIPELINING", "8BITMIME", "SIZE 52428800", "ENHANCEDSTATUSCODES"]
 
@@ -45,7 +48,12 @@ class Home(ScriptedHome):
         take = Take(number, ids, tuple(message.recipients), time.monotonic(), self.mood)
         with self._books.lock:
             self._books.takes.append(take)
-            if self.mood in ("up", "slow"):
+            self._under_way[id(message)] = take
+
+    def said(self, message: Received, reply: str) -> None:
+        take = self._under_way.pop(id(message), None)
+        if take is not None and reply.startswith("2") and time.monotonic() - take.time < _IN_TIME:
+            with self._books.lock:
                 self._books.heard.add(id(take))
 
     def note(self, number: int, line: str) -> None:

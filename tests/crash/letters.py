@@ -150,7 +150,7 @@ class Books:
     def _disturbed(self, take: Take, after: Take, settle: float) -> bool:
         # Home takes also what a process that is dead meanwhile had sent, on a busy machine after a while.
         killed = any(take.time - settle <= kill <= min(take.time + settle, after.time) for kill in self.kills)
-        return killed or any(take.time <= cut <= take.time + 0.3 for cut in self.cuts)
+        return killed or any(take.time - 0.3 <= cut <= take.time + 0.6 for cut in self.cuts)
 
 
 def unrelated(takes: list[Take]) -> int:

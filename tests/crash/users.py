@@ -110,8 +110,8 @@ class User:
                 self._work()
             except Dead:
                 time.sleep(self._chance.uniform(0.02, 0.2))
-            except AssertionError as error:
-                self._books.fault(f"{self.address}: {error}")
+            except Exception as error:
+                self._books.fault(f"{self.address}: {error!r}")
             time.sleep(self._patience + self._chance.uniform(0.0, 0.35))
 
     def _work(self) -> None:
@@ -133,6 +133,10 @@ class User:
             yield session
             session.logout()
         except (imaplib.IMAP4.abort, OSError) as error:
+            raise Dead from error
+        except imaplib.IMAP4.error as error:
+            if "[UNAVAILABLE]" not in str(error):  # so imaplib reports a login that was refused
+                raise
             raise Dead from error
         finally:
             if session is not None:

@@ -235,6 +235,9 @@ class ScriptedHome:
             self.messages.append(message)
             self._lock.notify_all()
 
+    def said(self, message: Received, reply: str) -> None:
+        """The reply to a message that was taken is on its way."""
+
     def note(self, number: int, line: str) -> None:
         with self._lock:
             self.commands.append((number, line))
@@ -334,9 +337,10 @@ class _Session:
         """The usual reply or what was ordered. Returns whether the reply was positive."""
         chosen = self._home.choose(stage, self._sender, recipients or self._recipients)
         behaviour = chosen or Behaviour(usual, take=True)
+        taken = None
         if behaviour.take and data is not None:
-            sender = self._sender or ""
-            self._home.record(Received(self._number, sender, self._parameters, self._recipients[:], data))
+            taken = Received(self._number, self._sender or "", self._parameters, self._recipients[:], data)
+            self._home.record(taken)
         if behaviour.wait:
             time.sleep(behaviour.wait)
         if behaviour.silent:
@@ -345,6 +349,8 @@ class _Session:
             raise _HungUp
         if behaviour.reply is not None:
             self._say(behaviour.reply)
+            if taken is not None:
+                self._home.said(taken, behaviour.reply)
         if behaviour.hang_up:
             self._socket.shutdown(socket.SHUT_RDWR)
             raise _HungUp

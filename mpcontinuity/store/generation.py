@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 from functools import partial
+from pathlib import Path
 
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.bodies.packs import Packs
+from mpcontinuity.store.disk import Disk
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -20,7 +22,8 @@ from mpcontinuity.store.transaction import Transaction
 FILE = "generation"  # in the folder of packs
 _NEW = "generation.new"
 
-_READ = Statement("SELECT value FROM meta WHERE key = 'generation'")
+IN_DATABASE = "SELECT value FROM meta WHERE key = 'generation'"
+_READ = Statement(IN_DATABASE)
 _RAISE = Statement(
     "INSERT INTO meta (key, value) VALUES ('generation', :first) ON CONFLICT (key) DO UPDATE SET value = CAST(CASE "
     "WHEN CAST(meta.value AS BIGINT) < :least THEN :least ELSE CAST(meta.value AS BIGINT) END + 1 AS TEXT) "
@@ -33,7 +36,8 @@ async def begin(store: Store) -> None:
     if await older(store):
         raise Refused(
             "the database is older than the message packs beside it (a backup was put back, or it was lost): "
-            "run `mpcontinuity check --repair`, which takes into it what the packs know"
+            "run `mpcontinuity check --repair`, which takes into it what the packs know; after a restore that was "
+            "interrupted, `mpcontinuity restore --force` again"
         )
     await advance(store)
 
@@ -60,9 +64,21 @@ def _raise(least: int, tx: Transaction) -> int:
 
 
 def beside(packs: Packs) -> int:
-    """The number in the file; 0 where there is none."""
+    return in_file(packs.disk, packs.folder)
+
+
+def outdate(disk: Disk, folder: Path, number: int) -> None:
+    """A restore begins: if it is interrupted, what stands beside these packs must not serve as if it were all.
+
+    ``number``: above what the database of the backup can have.
+    """
+    _replace(disk, folder, max(in_file(disk, folder) + 1, number))
+
+
+def in_file(disk: Disk, folder: Path) -> int:
+    """The number beside the packs in that folder; 0 where there is none."""
     try:
-        file = packs.disk.open(packs.folder / FILE)
+        file = disk.open(folder / FILE)
         return int(file.read(32, 0).strip() or b"0")
     except (FileNotFoundError, ValueError):
         return 0
@@ -72,7 +88,11 @@ def _write(packs: Packs, number: int) -> None:
     """After the commit: a crash in between leaves a file that says too little, which does no harm."""
     if beside(packs) >= number:  # another process was faster
         return
-    disk, new = packs.disk, packs.folder / _NEW
+    _replace(packs.disk, packs.folder, number)
+
+
+def _replace(disk: Disk, folder: Path, number: int) -> None:
+    new = folder / _NEW
     with contextlib.suppress(FileNotFoundError):
         disk.unlink(new)
     file = disk.create(new)
@@ -81,5 +101,5 @@ def _write(packs: Packs, number: int) -> None:
         file.sync()
     finally:
         file.close()
-    disk.rename(new, packs.folder / FILE)
-    disk.sync_folder(packs.folder)
+    disk.rename(new, folder / FILE)
+    disk.sync_folder(folder)

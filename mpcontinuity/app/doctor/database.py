@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +13,9 @@ import pysqlite3.dbapi2 as sqlite
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import Settings
+from mpcontinuity.store import generation
+from mpcontinuity.store.bodies.packs import FOLDER
+from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import held
 from mpcontinuity.store.postgresql import conninfo, shown
 from mpcontinuity.store.sqlite import DATABASE, MINIMUM_VERSION, check_version
@@ -32,7 +35,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _library()
         yield from _pages(Path(settings.data_dir))
     else:
-        yield from _postgresql(settings.store.database)
+        yield from _postgresql(settings.store.database, _newest(Path(settings.data_dir)))
 
 
 def _library() -> Finding:
@@ -50,9 +53,11 @@ def _pages(folder: Path) -> Iterator[Finding]:
         return
     within = _PAGES_WITHIN_BESIDE_A_SERVER if held(folder) else _PAGES_WITHIN
     until = time.monotonic() + within
+    newest = _newest(folder)
     try:
         with closing(sqlite.connect(f"file:{path}?mode=rw", uri=True, timeout=1)) as connection:
             connection.execute("PRAGMA query_only = ON")
+            known = connection.execute(generation.IN_DATABASE).fetchone()
             connection.set_progress_handler(lambda: int(time.monotonic() > until), _STEPS)
             wrong = [row[0] for row in connection.execute("PRAGMA quick_check(3)") if row[0] != "ok"]
     except sqlite.Error as error:
@@ -67,9 +72,21 @@ def _pages(folder: Path) -> Iterator[Finding]:
         yield Finding("database", "wrong", f"{path} is damaged: {'; '.join(wrong)}", advice)
     else:
         yield Finding("database", "good", "its pages are whole; `mpcontinuity check` looks deeper")
+    yield from _age(known, newest)
 
 
-def _postgresql(url: str) -> Iterator[Finding]:
+def _newest(folder: Path) -> int:
+    """Read before the database is asked: a server that runs may raise both in between."""
+    return generation.in_file(RealDisk(), folder / FOLDER)
+
+
+def _age(known: Sequence[str] | None, newest: int) -> Iterator[Finding]:
+    if newest > (int(known[0]) if known else 0):
+        text = "is older than the packs beside it, and no server starts on it"
+        yield Finding("database", "wrong", text, "`mpcontinuity check --repair`, or `restore --force` a backup")
+
+
+def _postgresql(url: str, newest: int) -> Iterator[Finding]:
     name = shown(url)
     try:
         with psycopg.connect(conninfo(url), autocommit=True, connect_timeout=_CONNECT_WITHIN) as connection:
@@ -78,6 +95,7 @@ def _postgresql(url: str) -> Iterator[Finding]:
             row = connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL").fetchone()
             made = row is not None and row[0]
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if made else None
+            known = connection.execute(generation.IN_DATABASE).fetchone() if row else None
             encoding = connection.info.parameter_status("server_encoding")
     except psycopg.Error as error:
         why = " ".join(str(error).split())
@@ -92,6 +110,7 @@ def _postgresql(url: str) -> Iterator[Finding]:
             "PostgreSQL", "wrong", f"{name} is encoded in {encoding}", "make the database with ENCODING 'UTF8'"
         )
     yield _schema(name, str(row[0]) if row else "")
+    yield from _age(known, newest)
 
 
 def _schema(name: str, revision: str) -> Finding:

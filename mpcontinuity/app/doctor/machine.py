@@ -70,9 +70,10 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    text = f"{free / (1 << 30):.1f} GiB free below {folder}"
+    shown = f"{free / (1 << 30):.1f} GiB" if free >= 1 << 30 else f"{free / (1 << 20):.1f} MiB"
+    text = f"{shown} free below {folder}"
     if free < settings.limits.free_space:
-        yield Finding("disk", "wrong", text, "make room: mail is refused for now, below limits.free_space")
+        yield Finding("disk", "wrong", text, "make room: new mail is put off, below limits.free_space")
     elif free < _SPACE_WARNING:
         yield Finding("disk", "warning", text, "an outage of some days may need more")
     else:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.store import generation
 from mpcontinuity.store.backup import manifest
 from mpcontinuity.store.backup.manifest import MANIFEST, Manifest
 from mpcontinuity.store.bodies.packs import FOLDER
@@ -86,7 +87,15 @@ def restore(
     try:
         stamp = _stamp(data, now)
         done = Restored(found.time, str(data / DATABASE), set_aside=[], configuration=[])
+        (data / FOLDER).mkdir(mode=0o700, exist_ok=True)
+        # Above any number of a database: those count starts, hours and backups. Where a database is in place, it goes
+        # on being the one until it is set aside.
+        in_place = force and (database != SQLITE or (data / DATABASE).exists())
+        if not in_place:
+            generation.outdate(RealDisk(), data / FOLDER, now)
         _packs(folder, data / FOLDER, found, done, stamp, say)
+        if in_place:
+            generation.outdate(RealDisk(), data / FOLDER, now)
         if database == SQLITE:
             _database(folder, data, found, done, stamp, say)
         else:
@@ -117,7 +126,6 @@ def _refuse_other(folder: Path, data: Path, *, force: bool) -> None:
 
 
 def _packs(folder: Path, target: Path, found: Manifest, done: Restored, stamp: str, say: Say) -> None:
-    target.mkdir(mode=0o700, exist_ok=True)
     for file in found.packs:
         path = target / Path(file.path).name
         done.packs += 1

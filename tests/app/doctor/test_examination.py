@@ -25,7 +25,9 @@ from tests.fakes.postgresql import fresh_database
 def config(tmp_path: Path) -> Path:
     """Initialised, on ports that are free at the moment."""
     path = tmp_path / "mpcontinuity.toml"
-    path.write_text("[listen]\nsmtp = []\nimap = []\nimaps = []\n[home]\nconnect_timeout = 1\n")
+    path.write_text(
+        "[listen]\nsmtp = []\nimap = []\nimaps = []\npop3 = []\npop3s = []\nmetrics = []\n[home]\nconnect_timeout = 1\n"
+    )
     assert CliRunner().invoke(main, ["--config", str(path), "init"]).exit_code == 0
     return path
 
@@ -133,6 +135,13 @@ def test_a_damaged_database_is_wrong_and_a_whole_one_good(config: Path) -> None:
     found = findings(config)["database"]
     assert found.verdict == "wrong"
     assert "mpcontinuity check" in found.advice
+
+
+def test_a_database_that_is_older_than_its_packs_is_wrong(config: Path) -> None:
+    (config.parent / "data" / "packs" / "generation").write_text("1000\n")
+    found = findings(config)["database"]
+    assert (found.verdict, "older than the packs" in found.text) == ("wrong", True)
+    assert "check --repair" in found.advice
 
 
 def test_a_disk_below_the_floor_is_wrong(config: Path) -> None:

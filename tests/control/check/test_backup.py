@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from functools import partial
 from pathlib import Path
@@ -56,6 +57,15 @@ def back_up(served: Damaged, folder: str = "backup", **options: Any) -> dict[str
 
 def restored(served: Damaged, *, folder: str = "backup", into: str = "other", force: bool = False) -> Damaged:
     """The backup in a data folder of its own, after all that `restore` does to it."""
+    other = elsewhere(served, into)
+    put_back(served.tmp_path / folder, other, force=force)
+    repaired = other.repair(older=True)
+    assert repaired.repaired, repaired.text
+    assert other.check().clean
+    return other
+
+
+def elsewhere(served: Damaged, into: str) -> Damaged:
     other = object.__new__(Damaged)
     other.__dict__.update(served.__dict__)
     other.tmp_path = served.tmp_path / into
@@ -63,10 +73,6 @@ def restored(served: Damaged, *, folder: str = "backup", into: str = "other", fo
     other.database = other.folder / DATABASE
     if served.url != "sqlite" and other.folder not in Chosen.urls:
         Chosen.urls[other.folder] = postgresql.fresh_database()
-    put_back(served.tmp_path / folder, other, force=force)
-    repaired = other.repair(older=True)
-    assert repaired.repaired, repaired.text
-    assert other.check().clean
     return other
 
 
@@ -204,6 +210,26 @@ def test_a_store_is_not_restored_over_another_without_force(served: Damaged) -> 
     back_up(served)
     with pytest.raises(Refused, match="--force"):
         put_back(served.tmp_path / "backup", served)
+
+
+@pytest.mark.parametrize("interrupted_at", ["restoring 0", "restoring the ", "after the copies, before the check"])
+def test_an_interrupted_restore_does_not_serve_and_is_made_again_by_force(served: Damaged, interrupted_at: str) -> None:
+    back_up(served)
+    other = elsewhere(served, "other")
+
+    def say(text: str) -> None:
+        if text.startswith(interrupted_at):
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        restore(served.tmp_path / "backup", other.url, other.folder, {}, other.clock.now(), say, force=False)
+    with pytest.raises(Refused, match="restore --force"):
+        other.serve()
+    result(other.store.close())
+    again = restored(served, force=True)
+    again.serve()
+    assert again.subjects() == ["one", "two"]
+    again.stop()
 
 
 def test_a_backup_put_back_beside_todays_packs_loses_nothing(damaged: Damaged) -> None:

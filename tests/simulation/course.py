@@ -22,7 +22,7 @@ _OWED = Statement(
     FROM owed JOIN domain ON domain.id = owed.domain LEFT JOIN tracking ON tracking.owed = owed.id"""
 )
 
-_ABOUT_US = ("Relaying denied", "Authentication required", "Go away", "No mail here", "Bad sender")
+_ABOUT_US = ("Relaying denied", "Authentication required", "Go away", "No mail here")
 _AWAY = "Redirect because: the home server is away: it does not answer"  # nobody saw it fail
 _REFUSED = "Failed, refused: "  # at the end of a run
 _REOPENED = "Reopened by "

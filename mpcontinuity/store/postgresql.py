@@ -138,7 +138,12 @@ def translate(error: Exception) -> Exception:
         return Conflict(_line(error))
     if state == "53100":
         return Full(f"the database cannot grow: {_line(error)}")
-    if kind in ("08", "57") or (not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)):
+    # 25P03: our session idled in a transaction, while we or the network hung, and was ended.
+    if (
+        kind in ("08", "57")
+        or state == "25P03"
+        or (not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError))
+    ):
         return Lost(f"the database is away: {_line(error)}")
     if kind in ("53", "58", "XX") or state == "25006":  # resources, its disk, its mistake; a standby that only reads
         return Temporary(f"the database failed: {_line(error)}")

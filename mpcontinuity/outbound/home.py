@@ -142,10 +142,10 @@ class HomeServer:
             self.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, because))
         if self.health.state is not before.state:
             _log.info(
-                "home server of {domain} is {state}: {reason}",
+                "home server of {domain} is {state}{because}",
                 domain=self.name,
                 state=self.health.state.value,
-                reason=self.health.reason,
+                because=f": {self.health.reason}" if self.health.reason else "",
             )
         for listener in list(self.listeners):
             listener(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.logger import capturedLogs, formatEvent
 
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
@@ -258,3 +259,15 @@ def test_the_home_servers_of_removed_domains_are_forgotten() -> None:
     net.settle()
     assert scripted.wires[0].closed
     assert net.home("home:25") is not home
+
+
+def test_the_log_says_why_a_home_server_is_down_and_has_no_empty_reason_afterwards() -> None:
+    _, _, home = network()
+    with capturedLogs() as logged:
+        home.observe(Observation.UNREACHABLE, "refused")
+        home.observe(Observation.PROBE_GOOD)
+        home.observe(Observation.PROBE_GOOD)
+    lines = [formatEvent(event) for event in logged if "home server" in str(event.get("log_format"))]
+    assert lines[0].endswith("is down: refused")
+    assert len(lines) > 1
+    assert all(not line.rstrip().endswith(":") for line in lines)

@@ -51,6 +51,8 @@ _WITHOUT_OWNER = {
 
 async def examine_pages(inspection: Inspection) -> None:
     """Alone with the store: this reads all of the database in one go, which would keep a busy server's log growing."""
+    if not await inspection.store.read(lambda tx: tx.dialect == "sqlite"):
+        return
     if inspection.serving:
         inspection.note(
             "the pages of the database are not read while the server runs: every backup checks its copy of them"
@@ -75,8 +77,6 @@ def others(tx: Transaction) -> bool:
 
 
 def _integrity(tx: Transaction) -> list[tuple[Any, ...]]:
-    if tx.dialect != "sqlite":
-        return []
     return [row for row in tx.all(_INTEGRITY) if row[0] != "ok" and "foreign key" not in str(row[0]).lower()]
 
 

@@ -21,9 +21,11 @@ _HAS = Statement(
         AND substr(mailbox.name, 1, length(trash.name) + 1) = trash.name || '/')
     LIMIT 1"""
 )
+# Failed and expired ones too: an administrator may reopen them.
 _DESCEND = Statement(
     """UPDATE body SET origin = :origin
-    WHERE id = :body AND EXISTS (SELECT 1 FROM owed WHERE body = :origin AND account = :account AND ended = 0)"""
+    WHERE id = :body AND EXISTS (SELECT 1 FROM owed WHERE body = :origin AND account = :account
+        AND (ended = 0 OR state IN ('failed', 'expired')))"""
 )
 
 
@@ -33,5 +35,5 @@ def judge_deleted(tx: Transaction, account: int, body: int) -> bool:
 
 
 def descend(tx: Transaction, account: int, body: int, origin: int) -> None:
-    """``body``, appended by the user, says that it is the message ``origin``: believed if that is owed for them."""
+    """``body``, appended by the user, says that it is the message ``origin``: believed if that is, or may again be, owed for them."""
     tx.run(_DESCEND, account=account, body=body, origin=origin)

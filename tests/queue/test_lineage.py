@@ -6,8 +6,9 @@ from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.mailbox.append import NewEntry, append
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY
-from mpcontinuity.model.owed import DELETED, IN_DOUBT, OWED
-from mpcontinuity.queue import lineage, owed
+from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.owed import DELETED, FAILED, IN_DOUBT, OWED
+from mpcontinuity.queue import lineage, listing, owed
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.transaction import Transaction
 from tests.fakes.stores import result
@@ -51,6 +52,18 @@ def test_what_was_appended_anew_to_trash_was_deleted(books: Books) -> None:
     append_anew(books, "anna", "Trash", books.bodies[row])
     empty_inbox(books, "anna")
     assert judged(books, row) == DELETED
+
+
+def test_what_was_moved_so_after_it_had_failed_is_sent_when_it_is_reopened(books: Books) -> None:
+    """Found by the simulation."""
+    row = books.redirect("anna")
+    (claimed,) = books.run(owed.claim, ids=[row], give_up=DAY)
+    refused = TrackingEvent(books.clock.now(), "home", 554, "5.7.1 No")
+    assert books.run(owed.finish, owed_id=row, token=claimed.token, outcome=FAILED, event=refused)
+    append_anew(books, "anna", "Archive", books.bodies[row])
+    empty_inbox(books, "anna")
+    books.run(listing.retry, ids=[row], by="root")
+    assert judged(books, row) not in (DELETED, OWED, IN_DOUBT)
 
 
 def test_another_users_copy_saves_nothing(books: Books) -> None:

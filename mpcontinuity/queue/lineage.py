@@ -35,5 +35,6 @@ def judge_deleted(tx: Transaction, account: int, body: int) -> bool:
 
 
 def descend(tx: Transaction, account: int, body: int, origin: int) -> None:
-    """``body``, appended by the user, says that it is the message ``origin``: believed if that is, or may again be, owed for them."""
+    """``body``, appended by the user, says that it is the message ``origin``: believed if that is, or may be, owed for
+    them."""
     tx.run(_DESCEND, account=account, body=body, origin=origin)

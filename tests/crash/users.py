@@ -11,6 +11,7 @@ import random
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -67,6 +68,7 @@ class User:
         self._chance = random.Random(f"user {seed} {number}")
         self._next = _APPENDED + number * _PER_USER
         self._patience = patience
+        self._history: deque[str] = deque(maxlen=80)  # what was asked and answered lately
         self._stopped = threading.Event()
         self._pause = threading.Event()
         self._paused = threading.Event()
@@ -95,7 +97,7 @@ class User:
                     box = self._open(session, folder)
                     self._read(session, box, 5)
                 except AssertionError as error:
-                    self._books.fault(f"{self.address}: {error}")
+                    self._fault(error)
                 found |= {entry.number for entry in self.boxes[folder].entries.values()}
         return found
 
@@ -108,10 +110,11 @@ class User:
             self._paused.clear()
             try:
                 self._work()
-            except Dead:
+            except Dead as error:
+                self._note(f"dead: {error.__cause__!r}")
                 time.sleep(self._chance.uniform(0.02, 0.2))
             except Exception as error:
-                self._books.fault(f"{self.address}: {error!r}")
+                self._fault(error)
             time.sleep(self._patience + self._chance.uniform(0.0, 0.35))
 
     def _work(self) -> None:
@@ -153,6 +156,7 @@ class User:
         promised = int(session.response("UIDNEXT")[1][0])
         found = self._entries(session)
         where = f"{folder} (UIDVALIDITY {validity})"
+        self._note(f"{where}: UIDNEXT {promised}, has {sorted(found)}; unsure {sorted(box.unsure)}, open {box.open}")
         assert box.validity in (0, validity), f"{where}: was {box.validity}"
         assert promised >= box.next, f"{where}: UIDNEXT {promised} was {box.next}"
         for uid, entry in found.items():
@@ -201,6 +205,7 @@ class User:
         uids = self._some(box, 5)
         if not uids:
             return
+        self._note(f"{folder}: flag {uids}")
         how = self._chance.choice(["+FLAGS", "-FLAGS", "FLAGS"])
         flags = frozenset(self._chance.sample(_FLAGS, self._chance.randint(1, 3)))
         before = {uid: box.entries[uid].flags for uid in uids}
@@ -219,6 +224,7 @@ class User:
         uids = self._some(box, max(3, len(box.entries) // 10))
         if not uids:
             return
+        self._note(f"{folder}: delete {uids}")
         before = {uid: box.entries[uid].flags for uid in uids}
         self._give_up(box, uids)
         for uid in uids:
@@ -230,6 +236,7 @@ class User:
             box.entries[uid].flags = None if was is None else was | {r"\Deleted"}
         if self._chance.random() < 0.2:
             return  # marked only
+        self._note(f"{folder}: expunge")
         marked = {uid for uid, entry in box.entries.items() if entry.flags is None or r"\Deleted" in entry.flags}
         self._give_up(box, marked)
         box.unsure |= marked
@@ -249,6 +256,7 @@ class User:
         target = self._chance.choice([other for other in FOLDERS if other != folder])
         if not uids:
             return
+        self._note(f"{folder}: move {uids} to {target}")
         if target == "Trash":
             self._give_up(box, uids)
         other = self.boxes[target]
@@ -270,6 +278,7 @@ class User:
         target = self._chance.choice([other for other in FOLDERS if other != folder])
         if not uids:
             return
+        self._note(f"{folder}: copy {uids} to {target}")
         other = self.boxes[target]
         was_open, other.open = other.open, True
         copies = self._done(session.uid("COPY", _set(uids), target), "COPY")
@@ -281,6 +290,7 @@ class User:
     def _append(self, session: imaplib.IMAP4, folder: str, box: Box) -> None:
         self._next += 1
         content = letters.write(self._next, letters.octets(self._chance), self._chance, sender=self.address)
+        self._note(f"append letter {self._next}")
         other = self.boxes["Drafts"]
         was_open, other.open = other.open, True
         appends = self._done(session.append("Drafts", r"(\Draft)", "", content), "APPEND")
@@ -294,6 +304,14 @@ class User:
 
     # Books
 
+    def _note(self, text: str) -> None:
+        self._history.append(f"{time.monotonic():.3f} {text}")
+
+    def _fault(self, error: Exception) -> None:
+        history = "\n    ".join(self._history)
+        self._history.clear()
+        self._books.fault(f"{self.address}: {error!r}; what was before:\n    {history}")
+
     def _copied(self, session: imaplib.IMAP4, box: Box, other: Box) -> list[int]:
         """Puts what COPYUID says into the target's book; the source's UIDs."""
         text = session.untagged_responses.pop("COPYUID", [])
@@ -304,6 +322,7 @@ class User:
         for source, target in pairs:
             entry = box.entries[source]
             self._told(other, int(validity), target, Entry(entry.number, entry.digest, entry.flags))
+        self._note(f"COPYUID {sources} {targets}")
         return [source for source, _ in pairs]
 
     def _told(self, box: Box, validity: int, uid: int, entry: Entry) -> None:
@@ -328,6 +347,7 @@ class User:
     def _done(self, answer: tuple[str, list[object]], what: str) -> bool:
         """Whether it was done; a NO changed nothing, but for one that says that the store is not to be had."""
         status, data = answer
+        self._note(f"{what}: {status} {data[-1:] if what not in ('FETCH', 'STORE') else ''}")
         if status == "NO" and b"[UNAVAILABLE]" in bytes(data[-1]):
             self.refused["UNAVAILABLE"] = self.refused.get("UNAVAILABLE", 0) + 1
             raise Dead

@@ -14,10 +14,10 @@ from zope.interface import implementer
 from mpcontinuity.access.imap.dispatch import HANDLERS, shifts_numbers
 from mpcontinuity.access.imap.fetch import Damaged
 from mpcontinuity.access.imap.greeting import capabilities
-from mpcontinuity.access.imap.output import Gone, Output
 from mpcontinuity.access.imap.selection import BadNumbers, report
 from mpcontinuity.access.imap.services import LINGER, LOGIN_WITHIN, READ_AHEAD, SILENCE, TURN, Services
 from mpcontinuity.access.imap.session import Session, Status, no
+from mpcontinuity.access.output import Gone, Output
 from mpcontinuity.accounts.directory import User
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model import identifier

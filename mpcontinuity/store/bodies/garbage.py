@@ -34,6 +34,7 @@ _EXPIRED = Statement(
     " AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.body = body.id)"
     " AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.body = body.id)"
     " AND NOT EXISTS (SELECT 1 FROM archive WHERE archive.body = body.id)"
+    " AND NOT EXISTS (SELECT 1 FROM outgoing WHERE outgoing.body = body.id)"
     " RETURNING id, length"
 )
 _STORED = Statement(

@@ -41,6 +41,7 @@ _DROP = Statement(
     " AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.body = b.id)"
     " AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.body = b.id)"
     " AND NOT EXISTS (SELECT 1 FROM archive WHERE archive.body = b.id)"
+    " AND NOT EXISTS (SELECT 1 FROM outgoing WHERE outgoing.body = b.id)"
     " LIMIT :rows)"
 )
 _LEFT = Statement(

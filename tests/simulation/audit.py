@@ -275,7 +275,7 @@ class Audit:
         states: dict[tuple[int, str], set[str]] = {}
         for owed_id, _, account, address, status, recipient, state, shown, body, outcome, code in owed:
             number = _letter(shown)
-            if state in (OWED, CLAIMED) and not code and show(owed_id).encode() in self._last:
+            if state in (OWED, CLAIMED) and not code and self._may_have(recipient, show(owed_id).encode()):
                 play.fault(f"letter {number} to {recipient} is {state} as if home could not have it")
             states.setdefault((number, recipient), set()).add(state)
             expected = state if state in OUTCOMES else "owed"
@@ -291,6 +291,10 @@ class Audit:
                 self._judge_answered(letter, recipient, states.get((letter.number, recipient), set()))
             for recipient, (at, code) in letter.refused.items():
                 self._judge_refused(letter, recipient, at, code)
+
+    def _may_have(self, recipient: str, shown: bytes) -> bool:
+        """Home has it, and never said otherwise: a 4xx or 5xx to a repeat ends the doubt."""
+        return shown in self._last and shown not in self._play.homes[recipient.partition("@")[2]].denied
 
     def _judge_end(self, owed_id: int, number: int, recipient: str, state: str, owner: Owner | None) -> None:
         """No row ends in a way for which there was no reason."""

@@ -130,6 +130,7 @@ class Home:
         self.domain = domain
         self.taken: list[Taken] = []
         self.refusals: list[Refusal] = []
+        self.denied: set[bytes] = set()  # ids of messages that were answered 4xx or 5xx at one time
         self.failures = 0  # replies but 2xx, silences and hang-ups: 0 while it never gave reason for a redirect
         self.on_taken: Callable[[Taken], None] = lambda taken: None
 
@@ -263,8 +264,10 @@ class HomeSession(Protocol):
         letter = int(number[1])
         if self._host.mood == "refuses some messages" and letter % 3 == 0:
             act = say("554 5.7.1 Not this one")
+        ids = frozenset(line.split()[1] for line in match[0].splitlines())
+        if act is not None and act.reply[:1] in (b"4", b"5"):
+            self._home.denied |= ids
         if act is None or act.take:
-            ids = frozenset(line.split()[1] for line in match[0].splitlines())
             taken = Taken(
                 ids,
                 tuple(self._recipients),

@@ -17,6 +17,7 @@ async def expunge(session: Session, asked: command.Expunge) -> Status:
     selection = session.selected
     if selection.read_only:
         return read_only()
+    await selection.view.refresh()  # raises where the news of the last command could not be read: NO, not a silent OK
     uids = selection.view.flagged(DELETED)
     if asked.uids is not None:
         wanted = set(selection.uids(asked.uids, uid=True))

@@ -129,6 +129,7 @@ async def select(session: Session, asked: command.Select) -> Status:
 async def close(session: Session, asked: command.Close) -> Status:
     selection = session.selected
     if asked.expunge and not selection.read_only:
+        await selection.view.refresh()
         uids = selection.view.flagged(flags.DELETED)
         for begin in range(0, len(uids), change.STEP):
             step = uidset.of(uids[begin : begin + change.STEP])

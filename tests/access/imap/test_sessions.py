@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from mpcontinuity.access.imap import services
 from mpcontinuity.accounts import users
 from mpcontinuity.mailbox import mailboxes
-from mpcontinuity.model.errors import Full, Stopping
+from mpcontinuity.model.errors import Full, Stopping, Temporary
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -484,3 +484,24 @@ def test_a_client_that_leaves_amid_a_command_is_no_error(world: World) -> None:
         client.lose()
         later.callback(None)
     assert not [event for event in events if "failed" in event["log_format"]]
+
+
+@pytest.mark.parametrize("command", ["EXPUNGE", "UID EXPUNGE 1", "CLOSE"])
+def test_what_was_marked_goes_although_the_store_was_away_when_the_marks_were_to_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Found by scripts/crash on PostgreSQL: OK was said, and nothing had been expunged."""
+    world.deliver()
+    client = world.logged_in("INBOX")
+    read = world.store.read
+
+    def away(work: object) -> Deferred[object]:
+        return fail(Temporary("the database is away"))
+
+    monkeypatch.setattr(world.store, "read", away)
+    assert client.ask("a UID STORE 1 +FLAGS.SILENT (\\Deleted)").startswith(b"a ")
+    assert client.ask(f"b {command}").startswith(b"b NO [UNAVAILABLE]")
+    monkeypatch.setattr(world.store, "read", read)
+    assert b"c OK" in client.ask(f"c {command}")
+    assert b"EXISTS" in client.ask("d SELECT INBOX")
+    assert b"* 0 EXISTS" in client.ask("e SELECT INBOX")

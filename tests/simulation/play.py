@@ -140,7 +140,7 @@ class Play:
                 break
             elif self._crash[0]:
                 self._maybe_crash()
-        if self.process is not None and machine.on:
+        if self.process is not None and machine.on and not self.process.stops:  # its database may be closed by now
             self._audit.look()
 
     def _maybe_crash(self) -> None:

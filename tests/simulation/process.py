@@ -51,6 +51,7 @@ class Process:
         self.time = machine.time
         self.life = machine.life
         self.serves = False  # whether the doors are open
+        self.stops = False
         self._world = machine.world
         self._randomness = SeededRandomness(machine.world.chance("randomness", self.life.number).getrandbits(32))
         self.store = machine.boot()
@@ -147,7 +148,7 @@ class Process:
 
     async def stop(self) -> None:
         """SIGTERM."""
-        self.serves = False
+        self.serves, self.stops = False, True
         self.housekeeping.stop()
         self.imap.stop()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())

@@ -21,14 +21,17 @@ from tests.simulation.disk import SimulatedDisk, SimulatedFile
 
 T = TypeVar("T")
 
+_CREATE = apsw.SQLITE_OPEN_CREATE
+_JOURNALS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL
 _NO_IDENTIFIERS: Any = None  # who only looks needs none
 _numbers = itertools.count()
 
 
 class _File(apsw.VFSFile):
-    def __init__(self, disk: SimulatedDisk, name: str) -> None:
+    def __init__(self, disk: SimulatedDisk, name: str, flags: int) -> None:
         self._disk = disk
-        self._unnamed = "" if disk.exists(name) else name.rpartition("/")[0]  # the folder that does not know it yet
+        # As SQLite's own VFS for Unix, the first sync of a journal that may be new makes its name durable too.
+        self._unnamed = name.rpartition("/")[0] if flags & _CREATE and flags & _JOURNALS else ""
         self._file = SimulatedFile(disk, _io(disk.inode, name, create=True))
 
     def xRead(self, amount: int, offset: int) -> bytes:
@@ -41,7 +44,6 @@ class _File(apsw.VFSFile):
         _io(self._file.truncate, newsize)
 
     def xSync(self, flags: int) -> None:
-        """As SQLite's own VFS for Unix, the first of a new file makes its name durable too."""
         _io(self._file.sync)
         if self._unnamed:
             _io(self._disk.sync_names, self._unnamed)
@@ -81,7 +83,7 @@ class _Vfs(apsw.VFS):
 
     def xOpen(self, name: Any, flags: list[int]) -> _File:
         flags[1] = flags[0]
-        return _File(self._disk, name.filename() if isinstance(name, apsw.URIFilename) else str(name))
+        return _File(self._disk, name.filename() if isinstance(name, apsw.URIFilename) else str(name), flags[0])
 
     def xDelete(self, filename: str, syncdir: bool) -> None:
         if not self._disk.exists(filename):

@@ -356,6 +356,26 @@ def test_a_deactivated_user_is_sent_away(world: World) -> None:
     assert client.closed
 
 
+def test_a_deactivated_user_is_sent_away_once_the_store_can_say_so(
+    world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, other = world.logged_in("INBOX"), world.logged_in("INBOX")
+    errors: list[Exception] = [Full("no room"), Stopping()]
+
+    async def fails(*args: object) -> None:
+        raise errors.pop(0)
+
+    with capture() as events, monkeypatch.context() as patched:
+        patched.setattr(world.services.directory, "user", fails)
+        result(world.store.run(lambda tx: users.deactivate(tx, world.user)))
+        assert not errors  # one session has the one, one the other
+        assert not client.closed
+        assert not other.closed
+    assert not [event for event in events if "log_failure" in event]
+    clock.advance(5)
+    assert [client.closed, other.closed].count(True) == 1  # who heard that the server stops is closed by that
+
+
 def test_plain_text_behind_starttls_drops_the_connection(world: World) -> None:
     client = world.connect()
     client.take()

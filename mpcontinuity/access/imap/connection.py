@@ -186,7 +186,7 @@ class Connection(Protocol):
             _log.error("{error}", session=session.name, error=error)
             return no("a message is damaged on disk", b"CORRUPTION")
         except Temporary as error:
-            _log.warn("{error}", session=session.name, error=error)
+            _log.warn("not done: {error}", session=session.name, error=error, often=True)
             return no("that cannot be done now, try again later", b"UNAVAILABLE")
         except Stopping:
             self._engine.bye("the server stops", b"UNAVAILABLE")

@@ -161,7 +161,7 @@ class Connection(Protocol):
             _log.error("{error}", session=session.name, error=error)
             self._after(session, "the message is damaged on disk", "SYS/PERM")
         except Temporary as error:
-            _log.warn("{error}", session=session.name, error=error)
+            _log.warn("not done: {error}", session=session.name, error=error, often=True)
             self._after(session, "that cannot be done now, try again later", "SYS/TEMP")
         except Stopping:
             engine.close("the server stops", "SYS/TEMP")

@@ -216,8 +216,10 @@ owed = Table(
     Column("last_code", Integer, nullable=False, server_default="0"),
     _text("last_text"),
     _number("run"),  # of the flush that refused it last: a pause gives that run's refusals back
+    _flag("unreported"),  # it has ended, and whoever sent it is to hear of that and has not (reports/)
     Index("owed_next", "domain", "state", "next_attempt", "id"),
     Index("owed_of_account", "account", "state"),
+    Index("owed_unreported", "id", sqlite_where=text("unreported = 1"), postgresql_where=text("unreported = 1")),
 )
 
 tracking = Table(
@@ -336,10 +338,18 @@ outgoing = Table(
     _text("last_text"),
     _number("told"),  # when the sender was told of the delay; 0: not
     _number("ended"),
+    _flag("unreported"),  # as in `owed`
     Index("outgoing_next", "state", "next_attempt", "id"),
     Index("outgoing_of_destination", "destination", "state", "next_attempt"),
     Index("outgoing_of_domain", "domain", "state"),
     Index("outgoing_of_account", "account"),
+    Index("outgoing_unreported", "id", sqlite_where=text("unreported = 1"), postgresql_where=text("unreported = 1")),
+    Index(
+        "outgoing_late",
+        "received",
+        sqlite_where=text("ended = 0 AND told = 0"),
+        postgresql_where=text("ended = 0 AND told = 0"),
+    ),
 )
 
 # The key that signs the mail of a domain's users.
@@ -350,6 +360,8 @@ dkim = Table(
     _text("selector", None),
     _text("private_key", None),  # PEM
     _number("created"),
+    _text("next_selector"),  # of the key that takes over once DNS has it; empty: none
+    _text("next_key"),
     **_BY_KEY,
 )
 

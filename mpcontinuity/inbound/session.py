@@ -37,7 +37,8 @@ from mpcontinuity.protocols.smtp.events import (
     Reset,
     StartTls,
 )
-from mpcontinuity.protocols.smtp.server import Limits, Offers, ServerEngine
+from mpcontinuity.protocols.smtp.server import ServerEngine
+from mpcontinuity.protocols.smtp.terms import Limits, Offers
 
 IDLE = 300.0  # seconds without a complete command or a piece of a message (RFC 5321 §4.5.3.2.7)
 CLOSE = 10.0  # seconds for the client to take our last words

@@ -9,14 +9,10 @@ kept too, so that the door stops reading then (``reads``).
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
 
 from mpcontinuity.model.reply import Reply
-from mpcontinuity.protocols.smtp import command
+from mpcontinuity.protocols.smtp import auth, command
 from mpcontinuity.protocols.smtp.command import BadCommand
 from mpcontinuity.protocols.smtp.data import DataReader
 from mpcontinuity.protocols.smtp.events import (
@@ -34,45 +30,14 @@ from mpcontinuity.protocols.smtp.events import (
     Reset,
     StartTls,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a client may use up. Sizes in octets, line ends included."""
-
-    message_size: int = 52_428_800
-    line_length: int = 65_536
-    command_line: int = 2048  # RFC 5321 §4.5.3.1.4 asks for 512, more with extensions: SMTPUTF8, DSN and LIMITS fit
-    auth_line: int = 12_288  # RFC 4954 §4
-    buffer: int = 262_144  # what may wait behind a command that is being worked on
-    errors: int = 20  # refused commands until 421; a refusal by the door does not count
-    idle_commands: int = 100  # NOOP, RSET, VRFY, EXPN, HELP and EHLO without a message between them; more are errors
-
-
-@dataclass(frozen=True, slots=True)
-class Offers:
-    """What EHLO lists beside PIPELINING, SIZE, 8BITMIME and ENHANCEDSTATUSCODES."""
-
-    starttls: bool = False
-    auth: tuple[str, ...] = ()  # mechanisms; empty: no AUTH here or now
-    smtputf8: bool = True
-    dsn: bool = False
-    recipients: int = 0  # RFC 9422 LIMITS RCPTMAX; 0: not said
-
-    @property
-    def parameters(self) -> frozenset[str]:
-        """The keywords that allow parameters of MAIL and RCPT."""
-        return frozenset(name for name, offered in (("SMTPUTF8", self.smtputf8), ("DSN", self.dsn)) if offered)
-
+from mpcontinuity.protocols.smtp.replies import encode
+from mpcontinuity.protocols.smtp.terms import Limits, Offers
 
 _TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
 _TOO_MUCH_WAITS = Reply(421, "4.7.0", "Too much was sent without waiting for replies")
 _LONG_LINE = BadCommand(500, "5.5.2", "Command line too long")
 _BARE_LINE_FEED = BadCommand(500, "5.5.2", "Command lines end in CRLF")
 _INJECTED = "sent bytes behind STARTTLS"
-_REPLY_LINE = 500  # RFC 5321 §4.5.3.1.5: 512 octets with code and CRLF
-_MAX_REPLY_LINES = 40
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class ServerEngine:
@@ -192,7 +157,7 @@ class ServerEngine:
             raise RuntimeError("no authentication waits for a reply")
         self._waiting = None
         self._challenged = True
-        self._output.append(b"334 " + base64.b64encode(challenge) + b"\r\n")
+        self._output.append(auth.challenge(challenge))
 
     def to_send(self) -> bytes:
         output = b"".join(self._output)
@@ -366,21 +331,12 @@ class ServerEngine:
             raise BadCommand(503, "5.5.1", "AUTH is not available")
         if self.authenticated or self._in_mail or not self._hello:
             raise BadCommand(503, "5.5.1", "AUTH comes once, after EHLO and before MAIL")
-        mechanism, _, initial = argument.partition(" ")
-        mechanism = mechanism.upper()
-        if mechanism not in self.offers.auth:
-            raise BadCommand(504, "5.5.4", f"Mechanisms: {' '.join(self.offers.auth)}")
-        initial = initial.strip()
-        if not initial:
-            return Auth(mechanism, None)
-        return Auth(mechanism, b"" if initial == "=" else command.base64_strict(initial.encode()))
+        return auth.begin(argument, self.offers.auth)
 
     def _auth_answer(self, line: bytes) -> Event | None:
         self._challenged = False
         try:
-            if line == b"*":
-                raise BadCommand(501, "5.7.0", "Authentication cancelled")
-            return AuthAnswer(command.base64_strict(line))
+            return auth.answer(line)
         except BadCommand as error:
             self._refuse(error)
             return None if self.closed else AuthCancelled()
@@ -449,26 +405,6 @@ class ServerEngine:
 
     def _send(self, reply: Reply) -> None:
         self._output.append(encode(reply))
-
-
-@lru_cache(maxsize=256)  # nearly all replies are constants
-def encode(reply: Reply) -> bytes:
-    """A reply for the wire. Text that another server gave may hold anything: it is made printable ASCII."""
-    if reply.text.isascii() and reply.text.isprintable() and len(reply.text) < _REPLY_LINE - 12:
-        between = f" {reply.enhanced} " if reply.enhanced else " "
-        return f"{reply.code}{between}{reply.text}\r\n".encode("ascii")
-    prefix = f"{reply.enhanced} " if reply.enhanced else ""
-    room = _REPLY_LINE - len(prefix) - 4
-    lines = [
-        prefix + line[start : start + room]
-        for line in reply.text.split("\n")
-        for start in range(0, max(len(line), 1), room)
-    ][:_MAX_REPLY_LINES]
-    last = len(lines) - 1
-    return b"".join(
-        f"{reply.code}{' ' if number == last else '-'}{_UNPRINTABLE.sub(' ', line)}\r\n".encode("ascii", "replace")
-        for number, line in enumerate(lines)
-    )
 
 
 _COMMANDS: dict[str, Callable[[ServerEngine, str], Event | None]] = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp.events import Chunk, Data, EndOfData, Event
-from mpcontinuity.protocols.smtp.server import Limits, Offers, ServerEngine
+from mpcontinuity.protocols.smtp.server import ServerEngine
+from mpcontinuity.protocols.smtp.terms import Limits, Offers
 
 OK = Reply(250, "2.0.0", "OK")
 GO = Reply(354, "", "Go ahead")

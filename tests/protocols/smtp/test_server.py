@@ -17,7 +17,9 @@ from mpcontinuity.protocols.smtp.events import (
     Reset,
     StartTls,
 )
-from mpcontinuity.protocols.smtp.server import Limits, Offers, ServerEngine, encode
+from mpcontinuity.protocols.smtp.replies import encode
+from mpcontinuity.protocols.smtp.server import ServerEngine
+from mpcontinuity.protocols.smtp.terms import Limits, Offers
 from tests.protocols.smtp.door import OK, Door, play
 
 

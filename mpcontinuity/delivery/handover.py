@@ -37,7 +37,7 @@ from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow
 
 if TYPE_CHECKING:
-    from mpcontinuity.outbound.transaction import HomeTransaction
+    from mpcontinuity.outbound.transaction import MailTransaction
 
 STORED = Reply(250, "2.0.0", "Message accepted")
 KNOWN = Reply(250, "2.0.0", "Message accepted before")
@@ -74,7 +74,7 @@ class Handover:
         self._settled(KEPT if kept else REDIRECTED, message.taken[0].because)
         return STORED
 
-    async def relay(self, begun: HomeTransaction | None, begin: Callable[[], HomeTransaction]) -> Reply:
+    async def relay(self, begun: MailTransaction | None, begin: Callable[[], MailTransaction]) -> Reply:
         """Home took the recipients, in ``begun`` where that still stands; ``begin`` makes another one.
 
         Raises Temporary.
@@ -107,7 +107,7 @@ class Handover:
         late = answer if outcome is STOPPED else transaction.late
         return await self._not_accepted(body, self._host(transaction), outcome, late)
 
-    def _host(self, transaction: HomeTransaction) -> str:
+    def _host(self, transaction: MailTransaction) -> str:
         return transaction.host or self.home_name
 
     async def _durable(self) -> tuple[Body, set[bytes]]:

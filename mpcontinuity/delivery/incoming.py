@@ -40,7 +40,7 @@ from mpcontinuity.tracking.record import INBOUND, NewRow
 
 if TYPE_CHECKING:
     from mpcontinuity.outbound.home import HomeServer
-    from mpcontinuity.outbound.transaction import HomeTransaction
+    from mpcontinuity.outbound.transaction import MailTransaction
 
 # Mail to postmaster and abuse that home refuses is in the archive alone, also of a domain that archives nothing else.
 KEPT_DAYS = 90
@@ -89,7 +89,7 @@ class Incoming:
         self._domain: Domain | None = None
         self._policy = _NO_POLICY
         self._home: HomeServer | None = None
-        self._transaction: HomeTransaction | None = None
+        self._transaction: MailTransaction | None = None
         self._complete = True  # it has all the recipients that home took
         self._stores: bool | None = None  # the kind of treatment, once the first recipient was taken
         self._abandoned = False
@@ -191,7 +191,7 @@ class Incoming:
             return ""
         return f"the home server is away: {home.health.reason or 'it does not answer'}"
 
-    def _begin_at_home(self) -> HomeTransaction:
+    def _begin_at_home(self) -> MailTransaction:
         assert self._home is not None
         return self._home.transaction(self._reverse_path, self._parameters)
 

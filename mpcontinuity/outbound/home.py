@@ -18,13 +18,14 @@ from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound.opening import Means, NotOpened, Opener, lost_outcome
 from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.session import Lost, Session
-from mpcontinuity.outbound.transaction import HomeTransaction
+from mpcontinuity.outbound.transaction import MailTransaction, reset
 from mpcontinuity.protocols.smtp.client import Offers, outcome
 from mpcontinuity.routing import health
 from mpcontinuity.routing.health import Gate, Health, Observation, Policy, State
 
-__all__ = ["HomeServer", "HomeServers", "HomeTransaction", "Means"]
+__all__ = ["HomeServer", "HomeServers", "MailTransaction", "Means"]
 
+LATE = 600.0  # seconds that a late reply to a message is waited for (RFC 5321 §4.5.3.2.6)
 _OBSERVED = 20  # kept while the store cannot be told
 
 _log = Logger()
@@ -62,13 +63,15 @@ class HomeServer:
         self.offers = Offers()  # of the last EHLO; homes/ keeps it across restarts
         self.listeners: list[Callable[[HomeServer], None]] = []
         self.observed: list[Observed] = []  # what other processes do not know yet; emptied by homes/
+        self.title = "The home server"
+        self.late = LATE
         self.timer: Timer = means.timer
         self.settings: Home = means.settings
         self._means = means
         self._clock = clock
         self._policy = Policy(means.settings.recovery_probes)
         self._tls = domain.settings.home_tls
-        self._trying: HomeTransaction | None = None  # the one that tries a suspect
+        self._trying: MailTransaction | None = None  # the one that tries a suspect
         self._hosts = domain.settings.home
         self.pool = Pool(self._opener(), means.settings.connections, means.timer, self.observe)
 
@@ -89,9 +92,9 @@ class HomeServer:
         way = health.gate(self.health, self._clock.now())
         return Gate.SHUT if way is Gate.TRY and self._trying is not None else way
 
-    def transaction(self, reverse_path: Address | None, parameters: MailParameters) -> HomeTransaction:
+    def transaction(self, reverse_path: Address | None, parameters: MailParameters) -> MailTransaction:
         """Nothing is said to home before the first recipient."""
-        transaction = HomeTransaction(self, reverse_path, parameters)
+        transaction = MailTransaction(self, reverse_path, parameters)
         if self.gate() is Gate.TRY:
             self._trying = transaction
         return transaction
@@ -160,7 +163,27 @@ class HomeServer:
         self.pool.throttle()
         self.observe(Observation.THROTTLED, reason)
 
-    def ended(self, transaction: HomeTransaction) -> None:
+    def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
+        """A refused sender is the sender's trouble; home is in trouble when it does not take the null sender either
+        (contract, 'State of a home server')."""
+        if reverse_path is not None:
+            self.background(self._try_null_sender(session, result))
+            return
+        session.abort()
+        self.pool.drop(session)
+        self.observe(Observation.UNREACHABLE, result.text)
+
+    async def _try_null_sender(self, session: Session, failed: Outcome) -> None:
+        session.rset()
+        answer = await session.reply(session.mail(None, MailParameters()), self.settings.reply_timeout)
+        if isinstance(answer, Reply) and answer.positive:
+            await reset(self, session)
+            return
+        session.abort()
+        self.pool.drop(session)
+        self.observe(Observation.UNREACHABLE, f"{failed.text}; also to the null sender")
+
+    def ended(self, transaction: MailTransaction) -> None:
         if self._trying is transaction:
             self._trying = None
 

@@ -1,9 +1,9 @@
-"""One mail transaction with a home server: recipients while the client talks, then the message."""
+"""One mail transaction with another server: recipients, perhaps while a client talks, then the message."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -11,37 +11,60 @@ from mpcontinuity.model.address import Address
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.model.settings import Home
+from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound.opening import lost_outcome
+from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.session import Lost, Response, Session, within
-from mpcontinuity.protocols.smtp.client import outcome
+from mpcontinuity.protocols.smtp.client import Offers, outcome
 from mpcontinuity.routing.health import Observation
 
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.home import HomeServer
-
 PIECE = 65_536
-LATE = 600.0  # seconds that a late reply to a message is waited for (RFC 5321 §4.5.3.2.6)
 
 Recipient = tuple[Address, RcptParameters]
 
 _GIVEN_UP = Outcome(Verdict.FAILED, Stage.DATA, None, "the transaction was given up")
-_NO_SMTPUTF8 = Reply(553, "5.6.7", "The home server does not take addresses with non-ASCII characters")
 
 
-class HomeTransaction:
+class Peer(Protocol):
+    """The server at the other end: a home server, or a host of the world."""
+
+    pool: Pool
+    settings: Home  # timeouts
+    timer: Timer
+    offers: Offers  # of the last EHLO
+    title: str  # as our own replies call it
+    late: float  # seconds that a late reply to a message is waited for; 0: not at all
+
+    def observe(self, observation: Observation, reason: str = "") -> None: ...
+
+    def throttled(self, reason: str) -> None:
+        """It closes a session while it serves others of ours."""
+        ...
+
+    def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
+        """A 4xx to MAIL on this session, which is the peer's now: what that says about the server itself."""
+        ...
+
+    def ended(self, transaction: MailTransaction) -> None: ...
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None: ...
+
+
+class MailTransaction:
     """``host`` is the ``host:port`` that was used. End it by ``message`` or ``abandon``."""
 
-    def __init__(self, home: HomeServer, reverse_path: Address | None, parameters: MailParameters) -> None:
+    def __init__(self, peer: Peer, reverse_path: Address | None, parameters: MailParameters) -> None:
         self.host = ""
         self.before_final_dot: Callable[[], Awaitable[bool]] | None = None
         self.late: Deferred[Outcome] | None = None
-        self._home = home
+        self._peer = peer
         self._reverse_path = reverse_path
         self._parameters = parameters
         self._session: Session | None = None
         self._accepted: list[Recipient] = []
         self._ended: Outcome | None = None  # stands for all that is asked afterwards
-        self._stale = False  # it ended because the session had grown old: that says nothing about home
+        self._stale = False  # it ended because the session had grown old: that says nothing about the server
         self._repeated = False
         self._abandoned = False
 
@@ -63,29 +86,29 @@ class HomeTransaction:
         return result
 
     async def _start(self, recipients: list[Recipient], *, fresh: bool) -> Outcome:
-        """A session, then MAIL and RCPT in one write. The outcome is that of the last recipient; where home does not
+        """A session, then MAIL and RCPT in one write. The outcome is that of the last recipient; where it does not
         take an earlier one again, the transaction ends."""
         self._repeated = fresh
         self._stale = False
         self._ended = None
-        taken = await self._home.pool.take(self._home.settings.reply_timeout, fresh=fresh)
+        taken = await self._peer.pool.take(self._peer.settings.reply_timeout, fresh=fresh)
         if isinstance(taken, Outcome):
             return self._end(taken)
         session = taken
         if self._abandoned:  # while it waited
-            self._home.pool.put(session)
+            self._peer.pool.put(session)
             return self._end(_GIVEN_UP)
         self.host = session.host
-        self._home.offers = session.offers
+        self._peer.offers = session.offers
         refusal = self._unable(recipients[-1][0])
         if refusal is not None:
-            self._home.pool.put(session)
+            self._peer.pool.put(session)
             return refusal
         self._session = session
         session.served += 1
         mail = session.mail(self._reverse_path, self._parameters)
         responses = [session.rcpt(*recipient) for recipient in recipients]
-        answer = await session.reply(mail, self._home.settings.reply_timeout)
+        answer = await session.reply(mail, self._peer.settings.reply_timeout)
         if isinstance(answer, Lost):
             return self._lost(Stage.MAIL, answer)
         result = outcome(Stage.MAIL, answer)
@@ -101,7 +124,7 @@ class HomeTransaction:
         return await self._rcpt(session, last)
 
     async def _rcpt(self, session: Session, response: Response) -> Outcome:
-        answer = await session.reply(response, self._home.settings.reply_timeout)
+        answer = await session.reply(response, self._peer.settings.reply_timeout)
         if isinstance(answer, Lost):
             return self._lost(Stage.RCPT, answer)
         if answer.code == 421:
@@ -109,29 +132,27 @@ class HomeTransaction:
         return outcome(Stage.RCPT, answer)
 
     def _unable(self, address: Address) -> Outcome | None:
-        """What this home server cannot be asked."""
+        """What this server cannot be asked."""
         path = self._reverse_path
-        if self._home.offers.smtputf8 or (address.ascii and (path is None or path.ascii)):
+        if self._peer.offers.smtputf8 or (address.ascii and (path is None or path.ascii)):
             return None
-        return Outcome(Verdict.REFUSED, Stage.RCPT, _NO_SMTPUTF8)
+        text = f"{self._peer.title} does not take addresses with non-ASCII characters"
+        return Outcome(Verdict.REFUSED, Stage.RCPT, Reply(553, "5.6.7", text))
 
     def _mail_failed(self, session: Session, result: Outcome, answer: Reply) -> Outcome:
-        """A refused sender is the sender's trouble; home is in trouble when it does not take the null sender either."""
+        """A refused sender is the sender's trouble."""
         if answer.code == 421 and self._is_stale(session):
             return self._closing(result)
         if result.verdict is Verdict.FAILED:
             return self._lost(Stage.MAIL, Lost(result.reason))
         self._session = None
         if result.verdict is Verdict.REFUSED:
-            self._home.background(_reset(self._home, session))
-        elif answer.code == 421 and self._home.pool.others(session):
+            self._peer.background(reset(self._peer, session))
+        elif answer.code == 421 and self._peer.pool.others(session):
             self._discard(session)
-            self._home.throttled(result.text)
-        elif self._reverse_path is None:
-            self._discard(session)
-            self._home.observe(Observation.UNREACHABLE, result.text)
+            self._peer.throttled(result.text)
         else:
-            self._home.background(_try_null_sender(self._home, session, result))
+            self._peer.sender_failed(session, self._reverse_path, result)
         return self._end(result)
 
     # The message
@@ -148,7 +169,7 @@ class HomeTransaction:
         session = self._session
         if result.verdict is not Verdict.ACCEPTED or session is None:
             if result.verdict is Verdict.REFUSED:
-                self._home.observe(Observation.SERVED)
+                self._peer.observe(Observation.SERVED)
             self.abandon()
             return result
         try:
@@ -160,8 +181,8 @@ class HomeTransaction:
     async def _data(self) -> Outcome:
         session = self._session
         if session is None:
-            raise RuntimeError("home took no recipient")
-        answer = await session.reply(session.data(), self._home.settings.reply_timeout)
+            raise RuntimeError("no recipient was taken")
+        answer = await session.reply(session.data(), self._peer.settings.reply_timeout)
         if isinstance(answer, Lost):
             return self._lost(Stage.DATA, answer, idle=True)
         result = outcome(Stage.DATA, answer)
@@ -181,7 +202,7 @@ class HomeTransaction:
         if lost is not None:
             return self._lost(Stage.DATA, lost)
         response = session.final_dot()
-        answer = await session.reply(response, self._home.settings.message_timeout)
+        answer = await session.reply(response, self._peer.settings.message_timeout)
         if isinstance(answer, Lost):
             return self._doubtful(session, response, answer)
         return self._answered(session, answer)
@@ -193,7 +214,7 @@ class HomeTransaction:
         if whole is not None and len(whole) <= PIECE:
             session.message(whole)
             return session.lost
-        patience = self._home.settings.message_timeout
+        patience = self._peer.settings.message_timeout
         for offset in range(0, content.length, PIECE):
             if not await session.room(patience):
                 return session.lost or Lost(f"{session.host} took no more of it for {patience:g} s", silent=True)
@@ -206,25 +227,25 @@ class HomeTransaction:
     def _answered(self, session: Session, answer: Reply) -> Outcome:
         result = outcome(Stage.MESSAGE, answer)
         if result.verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
-            self._home.observe(Observation.SERVED)
+            self._peer.observe(Observation.SERVED)
         if answer.code == 421:
             return self._closing(result)
-        if result.verdict is Verdict.FAILED:  # neither 2xx nor an error: home may have it
+        if result.verdict is Verdict.FAILED:  # neither 2xx nor an error: it may have the message
             return self._doubtful(session, None, Lost(result.reason))
         self._session = None
-        self._home.pool.put(session)
+        self._peer.pool.put(session)
         return self._end(result)
 
     def _doubtful(self, session: Session, response: Response | None, lost: Lost) -> Outcome:
         """The session, if it lives, is kept for the late reply and no longer counts against the cap."""
         self._session = None
-        if response is not None and lost.silent:
-            self.late = _late_reply(self._home, session, response)
-            self._home.pool.drop(session)
+        if response is not None and lost.silent and self._peer.late:
+            self.late = _late_reply(self._peer, session, response)
+            self._peer.pool.drop(session)
         else:
             self._discard(session)
         if not self._abandoned:
-            self._home.observe(Observation.SILENT, lost.reason)
+            self._peer.observe(Observation.SILENT, lost.reason)
         return self._end(Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, lost.reason))
 
     # Ends
@@ -235,7 +256,7 @@ class HomeTransaction:
         session, self._session = self._session, None
         if session is not None:
             if session.idle:
-                self._home.background(_reset(self._home, session))
+                self._peer.background(reset(self._peer, session))
             else:
                 self._discard(session)
         if self._ended is None:
@@ -252,7 +273,7 @@ class HomeTransaction:
         return self._trouble(lost_outcome(stage, lost), closed=not lost.silent, idle=idle)
 
     def _closing(self, result: Outcome, *, idle: bool = False) -> Outcome:
-        """421: home closes the session."""
+        """421: it closes the session."""
         return self._trouble(result, closed=True, idle=idle)
 
     def _trouble(self, result: Outcome, *, closed: bool, idle: bool) -> Outcome:
@@ -266,10 +287,10 @@ class HomeTransaction:
 
     def _judge(self, session: Session, result: Outcome) -> None:
         says_421 = result.reply is not None and result.reply.code == 421
-        if says_421 and self._home.pool.others(session):
-            self._home.throttled(result.text)
+        if says_421 and self._peer.pool.others(session):
+            self._peer.throttled(result.text)
         else:
-            self._home.observe(Observation.SILENT, result.text)
+            self._peer.observe(Observation.SILENT, result.text)
 
     def _is_stale(self, session: Session, *, idle: bool = False) -> bool:
         """Whether to repeat, once: it was used before, or waited while the client talked."""
@@ -277,46 +298,34 @@ class HomeTransaction:
 
     def _discard(self, session: Session) -> None:
         session.abort()
-        self._home.pool.drop(session)
+        self._peer.pool.drop(session)
 
     def _end(self, result: Outcome) -> Outcome:
         self._ended = result
-        self._home.ended(self)
+        self._peer.ended(self)
         return result
 
 
-async def _reset(home: HomeServer, session: Session) -> None:
+async def reset(peer: Peer, session: Session) -> None:
     """Back to the pool, when RSET is answered."""
-    answer = await session.reply(session.rset(), home.settings.reply_timeout)
+    answer = await session.reply(session.rset(), peer.settings.reply_timeout)
     if isinstance(answer, Reply) and answer.positive:
-        home.pool.put(session)
+        peer.pool.put(session)
     else:
         session.abort()
-        home.pool.drop(session)
+        peer.pool.drop(session)
 
 
-async def _try_null_sender(home: HomeServer, session: Session, failed: Outcome) -> None:
-    """Contract, 'State of a home server': a MAIL that fails for the null sender on the same session marks it down."""
-    session.rset()
-    answer = await session.reply(session.mail(None, MailParameters()), home.settings.reply_timeout)
-    if isinstance(answer, Reply) and answer.positive:
-        await _reset(home, session)
-        return
-    session.abort()
-    home.pool.drop(session)
-    home.observe(Observation.UNREACHABLE, f"{failed.text}; also to the null sender")
-
-
-def _late_reply(home: HomeServer, session: Session, response: Response) -> Deferred[Outcome]:
-    """Fires with home's late answer, or as doubtful as it was."""
-    never = Lost(f"{session.host} did not answer within {LATE:g} s", silent=True)
+def _late_reply(peer: Peer, session: Session, response: Response) -> Deferred[Outcome]:
+    """Fires with the late answer, or as doubtful as it was."""
+    never = Lost(f"{session.host} did not answer within {peer.late:g} s", silent=True)
 
     def answered(answer: Reply | Lost) -> Outcome:
         if isinstance(answer, Lost):
             session.abort()
             return Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, answer.reason)
         session.quit()
-        home.observe(Observation.SERVED)  # it was slow, not away (design 12)
+        peer.observe(Observation.SERVED)  # it was slow, not away (design 12)
         return outcome(Stage.MESSAGE, answer)
 
-    return within(home.timer, response, LATE, never).addCallback(answered)
+    return within(peer.timer, response, peer.late, never).addCallback(answered)

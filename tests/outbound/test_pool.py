@@ -10,7 +10,7 @@ from twisted.logger import capturedLogs, formatEvent
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.outbound.home import HomeServer
-from mpcontinuity.outbound.transaction import HomeTransaction
+from mpcontinuity.outbound.transaction import MailTransaction
 from mpcontinuity.routing.health import Observation, State
 from tests.outbound.test_transaction import ANN, BOB, MAIL, RCPT, network, send
 from tests.outbound.wire import CLOSE, SILENT, Domain, Network, ScriptedHome
@@ -18,7 +18,7 @@ from tests.outbound.wire import CLOSE, SILENT, Domain, Network, ScriptedHome
 TLS = "250-home.example.org\r\n250-PIPELINING\r\n250 STARTTLS"
 
 
-def begin(net: Network, home: HomeServer) -> HomeTransaction:
+def begin(net: Network, home: HomeServer) -> MailTransaction:
     transaction = home.transaction(ANN, MAIL)
     assert net.run(transaction.recipient(BOB, RCPT)).verdict is Verdict.ACCEPTED
     return transaction

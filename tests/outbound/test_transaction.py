@@ -11,7 +11,7 @@ from mpcontinuity.model.body import InMemory
 from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
-from mpcontinuity.outbound.home import HomeServer, HomeTransaction
+from mpcontinuity.outbound.home import HomeServer, MailTransaction
 from mpcontinuity.routing.health import Gate, State
 from tests.outbound.wire import CLOSE, SILENT, Network, ScriptedHome
 
@@ -368,7 +368,7 @@ def test_one_message_at_a_time_tries_a_suspect() -> None:
     net.run(send(home))
     assert home.health.state is State.SUSPECT
     assert home.gate() is Gate.TRY
-    trying: HomeTransaction = home.transaction(ANN, MAIL)
+    trying: MailTransaction = home.transaction(ANN, MAIL)
     assert home.gate() is Gate.SHUT
     net.run(trying.recipient(BOB, RCPT))
     trying.abandon()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from click.testing import CliRunner
 
@@ -71,12 +71,19 @@ class Answer:
     seconds: float
 
 
+class Home(Protocol):
+    """Some SMTP server."""
+
+    @property
+    def address(self) -> str: ...
+
+
 @dataclass
-class World:
+class Site:
     """A domain of ``server`` whose home is ``home``, with the users anna and ben."""
 
     server: Server
-    home: ScriptedHome
+    home: Home
     domain: str = field(default_factory=lambda: f"d{next(_names)}.example")
 
     def __post_init__(self) -> None:
@@ -172,6 +179,12 @@ class World:
         while not condition():
             assert time.monotonic() < until, (why() if why else "") + self.server.log.read_text()[-4000:]
             time.sleep(0.05)
+
+
+class World(Site):
+    """One whose home does what it is told."""
+
+    home: ScriptedHome
 
     def at_home(self, subject: str, seconds: float = 15) -> list[Received]:
         """What home took of that subject, waited for."""

@@ -56,6 +56,11 @@ class OutgoingChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportDue:
+    """Something has ended that its sender is to hear of."""
+
+
+@dataclass(frozen=True, slots=True)
 class HomeChanged:
     """What the table `domain` says of the state of its home server."""
 
@@ -74,6 +79,7 @@ Notice = (
     | DomainsChanged
     | OwedChanged
     | OutgoingChanged
+    | ReportDue
     | HomeChanged
     | Everything
 )

@@ -8,6 +8,11 @@ CLAIMED = "claimed"  # leased by a worker
 FAILED = "failed"  # a 5xx, or nobody to send it to
 EXPIRED = "expired"  # tried until `give_up`
 REMOVED = "removed"  # by an administrator
+# Its row stays until the sender, who asked for it, is told (RFC 3461): in a mailbox of ours, or with a server that does
+# not report further. One that does has the sender's wish with the message, and the row goes at once.
+DELIVERED = "delivered"
+RELAYED = "relayed"
+PASSED_ON = "passed on"
 
 OPEN = (QUEUED, CLAIMED)
 

@@ -15,8 +15,8 @@ import msgspec
 
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
-from mpcontinuity.model.events import OutgoingChanged, TrackingEvent
-from mpcontinuity.model.outgoing import EXPIRED, FAILED, OUTBOUND, REMOVED
+from mpcontinuity.model.events import OutgoingChanged, ReportDue, TrackingEvent
+from mpcontinuity.model.outgoing import EXPIRED, FAILED, OUTBOUND, PASSED_ON, RELAYED, REMOVED
 from mpcontinuity.queue.owed import Parameters, decode_parameters, encode_one
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
@@ -183,10 +183,9 @@ _LATER = Statement(
 )
 _END = Statement(
     """UPDATE outgoing SET state = :state, token = 0, lease_until = 0, attempts = attempts + 1, ended = :now,
-        last_code = :code, last_text = :text
+        last_code = :code, last_text = :text, unreported = :unreported
     WHERE id = :id AND token = :token AND token <> 0"""
 )
-_TOLD = Statement("UPDATE outgoing SET told = :now WHERE id IN [:ids]")
 
 
 def extend(tx: Transaction, ids: Sequence[int], token: int) -> None:
@@ -199,12 +198,23 @@ def give_back(tx: Transaction, ids: Sequence[int], token: int) -> None:
     tx.run(_GIVE_BACK, ids=ids, token=token)
 
 
-def delivered(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, status: str) -> bool:
-    """The next host has it: the row goes, tracking tells of it. False: the lease was lost, nothing changed."""
+def delivered(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, status: str, *, how: str = RELAYED) -> bool:
+    """The next host has it: the row goes, tracking tells of it. False: the lease was lost, nothing changed.
+
+    ``how``: DELIVERED into a mailbox of ours, RELAYED to a host that does not offer DSN, or PASSED_ON to one that was
+    told what the sender asked for. With the first two a row stays whose sender asked to hear of success.
+    """
+    if how != PASSED_ON and outgoing.reverse_path and asks(outgoing.parameters, "SUCCESS"):
+        return _ended(tx, outgoing, how, event, status)
     if not tx.run(_SENT, id=outgoing.id, token=outgoing.token):
         return False
     end_of_outgoing(tx, outgoing.id, status, event)
     return True
+
+
+def asks(parameters: Parameters, what: str) -> bool:
+    """Whether NOTIFY names ``what`` (RFC 3461 §4.1): SUCCESS, FAILURE, DELAY or NEVER."""
+    return what in parameters.rcpt.notify.upper().split(",")
 
 
 def later(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, next_attempt: int) -> bool:
@@ -217,17 +227,19 @@ def later(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, next_attemp
 
 
 def end(tx: Transaction, outgoing: Outgoing, state: str, event: TrackingEvent, status: str) -> bool:
-    """FAILED or EXPIRED. False: the lease was lost, nothing changed: somebody else decides, and reports."""
+    """FAILED or EXPIRED, and to be reported. False: the lease was lost, nothing changed: somebody else decides."""
+    return _ended(tx, outgoing, state, event, status)
+
+
+def _ended(tx: Transaction, outgoing: Outgoing, state: str, event: TrackingEvent, status: str) -> bool:
     values = {"id": outgoing.id, "token": outgoing.token, "code": event.code, "text": event.text}
-    if not tx.run(_END, state=state, now=tx.now, **values):
+    unreported = outgoing.kind == OUTBOUND and (outgoing.account is not None or bool(outgoing.reverse_path))
+    if not tx.run(_END, state=state, now=tx.now, unreported=int(unreported), **values):
         return False
     end_of_outgoing(tx, outgoing.id, status, event)
+    if unreported:
+        tx.announce(ReportDue())
     return True
-
-
-def told(tx: Transaction, ids: Sequence[int]) -> None:
-    """Their sender was told that they are late."""
-    tx.run(_TOLD, ids=ids, now=tx.now)
 
 
 # For administrators and retention
@@ -248,19 +260,23 @@ _WAITING = Statement(
 )
 _FIND = Statement("SELECT id, state FROM outgoing WHERE id IN [:ids]")
 _REOPEN = Statement(
-    """UPDATE outgoing SET state = 'queued', ended = 0, attempts = 0, next_attempt = 0, told = 0, expires = :expires
+    """UPDATE outgoing SET state = 'queued', ended = 0, attempts = 0, next_attempt = 0, told = 0, unreported = 0,
+        expires = :expires
     WHERE id = :id"""
 )
 _NOW = Statement("UPDATE outgoing SET next_attempt = 0 WHERE id = :id AND state = 'queued'")
+# A user whose message an administrator took out hears of it, as of every failure.
 _REMOVE = Statement(
-    "UPDATE outgoing SET state = :state, token = 0, lease_until = 0, ended = :now, last_text = :text WHERE id = :id"
+    """UPDATE outgoing SET state = :state, token = 0, lease_until = 0, ended = :now, last_code = 0, last_text = :text,
+        unreported = CASE WHEN account IS NOT NULL AND kind = 'outbound' THEN 1 ELSE 0 END
+    WHERE id = :id"""
 )
 _OF_ACCOUNT = Statement(
     "SELECT id FROM outgoing WHERE account = :account AND state IN ('queued', 'claimed') ORDER BY id LIMIT :step"
 )
 _FORGET = Statement(
     """DELETE FROM outgoing WHERE id IN (SELECT id FROM outgoing
-        WHERE state IN ('failed', 'expired', 'removed') AND ended <= :before LIMIT :step)"""
+        WHERE state IN ('failed', 'expired', 'removed') AND ended <= :before AND unreported = 0 LIMIT :step)"""
 )
 
 
@@ -326,6 +342,7 @@ def remove(tx: Transaction, outgoing_id: int, by: str, status: str) -> None:
     text = f"Removed by {by}"
     tx.run(_REMOVE, id=outgoing_id, state=REMOVED, now=tx.now, text=text)
     end_of_outgoing(tx, outgoing_id, status, TrackingEvent(tx.now, "", 0, text))
+    tx.announce(ReportDue())
 
 
 def of_account(tx: Transaction, account: int) -> list[int]:

@@ -16,7 +16,7 @@ import msgspec
 
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
-from mpcontinuity.model.events import OwedChanged, TrackingEvent
+from mpcontinuity.model.events import OwedChanged, ReportDue, TrackingEvent
 from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, OWED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Verdict
@@ -32,6 +32,8 @@ LATE_REPLY = (
 )  # a session waits 10 minutes for home's late reply (RFC 5321 §4.5.3.2.6); its lease a bit longer
 
 REDELIVERY, SENT = "redelivery", "sent"  # kinds: mail from outside, copies of what users sent
+
+REPORTED = (FAILED, EXPIRED)
 
 
 class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -217,12 +219,21 @@ def claim(tx: Transaction, ids: Sequence[int], *, give_up: int) -> list[Owed]:
     ]
 
 
-_END = Statement("UPDATE owed SET state = :outcome, ended = :now, token = 0, lease_until = 0, run = 0 WHERE id = :id")
+# What of it the sender is to hear, reports/ decides; the null sender hears of nothing.
+UNREPORTED = "CASE WHEN reverse_path <> '' AND {0} IN ('failed', 'expired') THEN 1 ELSE 0 END"
+
+_END = Statement(
+    f"""UPDATE owed SET state = :outcome, ended = :now, token = 0, lease_until = 0, run = 0,
+        unreported = {UNREPORTED.format(":outcome")}
+    WHERE id = :id"""
+)
 
 
 def _end(tx: Transaction, owed_id: int, outcome: str, text: str) -> None:
     tx.run(_END, id=owed_id, outcome=outcome, now=tx.now)
     end_of_owed(tx, owed_id, outcome, TrackingEvent(tx.now, "", 0, text))
+    if outcome in REPORTED:
+        tx.announce(ReportDue())
 
 
 _EXTEND = Statement("UPDATE owed SET lease_until = :until WHERE id = :id AND token = :token AND lease_until > :now")
@@ -244,8 +255,8 @@ def in_flight(tx: Transaction, owed_id: int, token: int) -> bool:
 
 
 _FINISH = Statement(
-    """UPDATE owed SET state = :outcome, ended = :now, token = 0, lease_until = 0, run = 0, attempts = attempts + 1,
-        last_code = :code, last_text = :text
+    f"""UPDATE owed SET state = :outcome, ended = :now, token = 0, lease_until = 0, run = 0, attempts = attempts + 1,
+        last_code = :code, last_text = :text, unreported = {UNREPORTED.format(":outcome")}
     WHERE id = :id AND token = :token AND token <> 0"""
 )
 _GIVE_BACK = Statement(
@@ -273,6 +284,8 @@ def finish(tx: Transaction, owed_id: int, token: int, outcome: str, event: Track
     if not tx.run(_FINISH, id=owed_id, token=token, outcome=outcome, now=tx.now, code=event.code, text=event.text):
         return False
     end_of_owed(tx, owed_id, outcome, event)
+    if outcome in REPORTED:
+        tx.announce(ReportDue())
     return True
 
 

@@ -5,8 +5,9 @@ Until then a refused row is owed, with the number of the run in its column ``run
 
 from __future__ import annotations
 
-from mpcontinuity.model.events import OwedChanged, TrackingEvent
+from mpcontinuity.model.events import OwedChanged, ReportDue, TrackingEvent
 from mpcontinuity.model.owed import FAILED
+from mpcontinuity.queue.owed import UNREPORTED
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import end_of_owed
@@ -17,7 +18,7 @@ _REFUSED = (
     "SELECT id FROM owed WHERE domain = :domain AND state IN ('owed', 'in_doubt') AND next_attempt > 0 AND run = :run"
 )
 _FAIL = Statement(
-    f"""UPDATE owed SET state = 'failed', ended = :now, run = 0
+    f"""UPDATE owed SET state = 'failed', ended = :now, run = 0, unreported = {UNREPORTED.format("'failed'")}
     WHERE token = 0 AND id IN ({_REFUSED} LIMIT :step) RETURNING id, last_code, last_text"""
 )
 _FORGIVE = Statement(
@@ -32,6 +33,8 @@ def fail_refused(tx: Transaction, domain: int, run: int) -> int:
     rows = tx.all(_FAIL, domain=domain, run=run, now=tx.now, step=STEP)
     for owed_id, code, text in rows:
         end_of_owed(tx, owed_id, FAILED, TrackingEvent(tx.now, "", code, f"Failed, refused: {text}"))
+    if rows:
+        tx.announce(ReportDue())
     return len(rows)
 
 

@@ -1,0 +1,161 @@
+"""Rows that have ended, or are late, and whose sender has not been told. All functions are work for one transaction.
+
+Whoever ends a row leaves that mark in the same transaction (outgoing.py, owed.py), so that no failure is forgotten; the
+mark goes in the transaction that keeps the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.events import REDIRECTED_HOST, TrackingEvent
+from mpcontinuity.model.flags import ANSWERED, SEEN
+from mpcontinuity.queue.owed import Parameters, decode_parameters
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+STEP = 500  # rows of one read
+
+OUTGOING, OWED, LATE = "outgoing", "owed", "late"  # where a row was found
+
+
+class Unreported(msgspec.Struct, frozen=True):
+    """A row, and all that a report says of it; ``state`` as in its table. Times in µs."""
+
+    found: str
+    id: int
+    domain: int
+    account: int | None  # outgoing: whose mail it is; owed: who has it in a mailbox
+    kind: str
+    reverse_path: str
+    recipient: str
+    parameters: Parameters
+    received: int
+    expires: int  # of what is late
+    state: str
+    code: int
+    text: str
+    body: Body
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """In the order of reading."""
+        return (self.received if self.found == LATE else 0, self.id)
+
+
+class Changed(Exception):
+    """A row was reopened or reported meanwhile: what was to be said of it is no longer so."""
+
+
+_COLUMNS = """{0}.id, domain, account, kind, reverse_path, recipient, parameters, received, {1}, state, last_code,
+    last_text, body.id, pack, body."offset", length, prefix, crc"""
+_ENDED = Statement(
+    f"""SELECT {_COLUMNS.format("outgoing", "expires")} FROM outgoing JOIN body ON body.id = outgoing.body
+    WHERE unreported = 1 AND outgoing.id > :after ORDER BY outgoing.id LIMIT :step"""
+)
+# While a flush is paused, whoever refused may be right about us, and nothing is said of what failed (contract
+# 'Recovery').
+_FAILED = Statement(
+    f"""SELECT {_COLUMNS.format("owed", "0")} FROM owed JOIN body ON body.id = owed.body
+    WHERE unreported = 1 AND owed.id > :after AND domain NOT IN (SELECT id FROM domain WHERE paused <> '')
+    ORDER BY owed.id LIMIT :step"""
+)
+_LATE = Statement(
+    f"""SELECT {_COLUMNS.format("outgoing", "expires")} FROM outgoing JOIN body ON body.id = outgoing.body
+    WHERE ended = 0 AND told = 0 AND received <= :before AND kind = 'outbound'
+        AND (received > :received OR received = :received AND outgoing.id > :after)
+    ORDER BY received, outgoing.id LIMIT :step"""
+)
+_NEXT_LATE = Statement("SELECT MIN(received) FROM outgoing WHERE ended = 0 AND told = 0 AND received > :after")
+
+START = (0, 0)
+
+
+def ended(tx: Transaction, after: tuple[int, int]) -> list[Unreported]:
+    """Up to STEP rows of `outgoing` behind ``after``."""
+    return [_row(OUTGOING, row) for row in tx.all(_ENDED, after=after[1], step=STEP)]
+
+
+def failed(tx: Transaction, after: tuple[int, int]) -> list[Unreported]:
+    """Up to STEP rows of `owed`, none of a domain whose flush is paused."""
+    return [_row(OWED, row) for row in tx.all(_FAILED, after=after[1], step=STEP)]
+
+
+def late(tx: Transaction, after: tuple[int, int], *, before: int) -> list[Unreported]:
+    """Up to STEP rows of `outgoing` that wait since ``before`` (µs) or longer."""
+    return [_row(LATE, row) for row in tx.all(_LATE, before=before, received=after[0], after=after[1], step=STEP)]
+
+
+def next_late(tx: Transaction, after: int) -> int | None:
+    """When the first row that came later than ``after`` (µs) and still waits was received."""
+    earliest = tx.value(_NEXT_LATE, after=after)
+    return None if earliest is None else int(earliest)
+
+
+def _row(found: str, row: tuple[Any, ...]) -> Unreported:
+    return Unreported(
+        found=found,
+        id=row[0],
+        domain=row[1],
+        account=row[2],
+        kind=row[3],
+        reverse_path=row[4],
+        recipient=row[5],
+        parameters=decode_parameters(row[6]),
+        received=row[7],
+        expires=row[8],
+        state=row[9],
+        code=row[10],
+        text=row[11],
+        body=Body(*row[12:]),
+    )
+
+
+_REPORTED = Statement("UPDATE outgoing SET unreported = 0 WHERE id IN [:ids] AND unreported = 1")
+# What was delivered stayed for its report alone.
+_FORGET = Statement(
+    "DELETE FROM outgoing WHERE id IN [:ids] AND unreported = 0 AND state IN ('delivered', 'relayed') AND ended > 0"
+)
+_REPORTED_OWED = Statement("UPDATE owed SET unreported = 0 WHERE id IN [:ids] AND unreported = 1")
+_TOLD = Statement("UPDATE outgoing SET told = :now WHERE id IN [:ids] AND told = 0 AND ended = 0")
+
+
+def reported(tx: Transaction, rows: Sequence[Unreported]) -> None:
+    """Nothing is left to say of these, which were found in the same place. Raises Changed."""
+    ids = [row.id for row in rows]
+    found = rows[0].found
+    if found == OWED:
+        marked = tx.run(_REPORTED_OWED, ids=ids)
+    elif found == LATE:
+        marked = tx.run(_TOLD, ids=ids, now=tx.now)
+    else:
+        marked = tx.run(_REPORTED, ids=ids)
+        tx.run(_FORGET, ids=ids)
+    if marked != len(ids):
+        raise Changed
+
+
+# By content, as lineage.py judges whether the user has it.
+_SEEN = Statement(
+    """SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
+    WHERE entry.body IN (SELECT :body UNION ALL SELECT id FROM body WHERE origin = :body AND origin > 0)
+    AND mailbox.account = :account AND entry.flags & :flags <> 0 LIMIT 1"""
+)
+_EVENTS = Statement("SELECT events FROM tracking WHERE owed = :id")
+_events = msgspec.json.Decoder(list[TrackingEvent]).decode
+
+
+def seen(tx: Transaction, account: int, body: int) -> bool:
+    """Whether the user has read or answered the message: it has reached whom it was for."""
+    return tx.one(_SEEN, account=account, body=body, flags=SEEN | ANSWERED) is not None
+
+
+def host(tx: Transaction, row_id: int) -> str:
+    """Who said it last, ``host:port``; empty where nobody did, or tracking has dropped it."""
+    events = tx.value(_EVENTS, id=row_id)
+    said = [event.host for event in _events(events)] if events else []
+    return next((host for host in reversed(said) if host and host != REDIRECTED_HOST), "")

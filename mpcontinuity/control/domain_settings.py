@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -14,6 +15,7 @@ from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.outbound.network import read_authorities
 
 HOME_PORT = 25
 _ON = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no": False}
@@ -70,6 +72,27 @@ def _networks(text: str) -> tuple[str, ...]:
     return tuple(hosts.network(part.strip()) for part in text.split(",") if part.strip())
 
 
+def _name(text: str) -> str:
+    if text and not hosts.is_hostname(text):
+        raise ValueError
+    return text.lower()
+
+
+def _authorities(text: str) -> str:
+    """By its whole path: the server reads it, wherever the command was given."""
+    if not text:
+        return ""
+    if not Path(text).is_absolute():
+        raise ValueError(f'"{text}": give the whole path, beginning with /')
+    try:
+        read_authorities(text)
+    except OSError as error:
+        raise ValueError(f'"{text}": the server cannot read it: {error.strerror}') from None
+    except ValueError:
+        raise ValueError(f'"{text}": has no certificates in PEM form') from None
+    return text
+
+
 def _route(text: str) -> str:
     if text and not hosts.is_route(text):
         raise ValueError
@@ -79,6 +102,8 @@ def _route(text: str) -> str:
 _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
     "home": ("host[:port], with commas between several", "the home servers, in order of preference", _homes),
     "home-tls": ("", "TLS to the home server", None),
+    "home-tls-name": ("a host name, or empty", "the name in the home servers' certificate, where it is another", _name),
+    "home-tls-ca": ("a PEM file, or empty", "the authorities that home-tls=verify believes", _authorities),
     "continuity": ("", "off makes the domain a plain relay", None),
     "mode": ("", "continuity for all users now (enabled), for those who opt in, or in an outage only", None),
     "bounce-policy": ("", "whether senders hear of redeliveries that failed", None),

@@ -108,6 +108,8 @@ class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     home: tuple[str, ...] = ()  # "host:port", in order of preference
     home_tls: Literal["opportunistic", "required", "verify", "off"] = "opportunistic"
+    home_tls_name: str = ""  # that the certificate must have; empty: the host's
+    home_tls_ca: str = ""  # a file of the authorities that are believed; empty: the system's
     continuity: bool = True
     mode: Literal["disabled", "optional", "enabled"] = "disabled"
     mode_until: int = 0  # µs; 0: no end

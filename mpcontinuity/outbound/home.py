@@ -15,7 +15,7 @@ from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings, Home
 from mpcontinuity.model.timer import Timer
-from mpcontinuity.outbound.opening import Means, NotOpened, Opener, lost_outcome
+from mpcontinuity.outbound.opening import Means, NotOpened, Opener, Security, lost_outcome, targets
 from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.session import Lost, Session
 from mpcontinuity.outbound.transaction import MailTransaction, reset
@@ -70,7 +70,7 @@ class HomeServer:
         self._means = means
         self._clock = clock
         self._policy = Policy(means.settings.recovery_probes)
-        self._tls = domain.settings.home_tls
+        self._security = _security(domain.settings)
         self._trying: MailTransaction | None = None  # the one that tries a suspect
         self._hosts = domain.settings.home
         self.pool = Pool(self._opener(), means.settings.connections, means.timer, self.observe)
@@ -83,8 +83,9 @@ class HomeServer:
     def update(self, domain: Domain) -> None:
         """Other hosts, or another TLS policy: sessions begin anew."""
         self.name = domain.name
-        if (self._hosts, self._tls) != (domain.settings.home, domain.settings.home_tls):
-            self._hosts, self._tls = domain.settings.home, domain.settings.home_tls
+        security = _security(domain.settings)
+        if (self._hosts, self._security) != (domain.settings.home, security):
+            self._hosts, self._security = domain.settings.home, security
             self.pool.renew(self._opener())
 
     def gate(self) -> Gate:
@@ -194,7 +195,11 @@ class HomeServer:
         _log.error("home server of {domain}: {failure}", domain=self.name, failure=failure)
 
     def _opener(self) -> Opener:
-        return Opener(self._means, self._tls, self._hosts)
+        return Opener(self._means, self._security, targets(self._hosts))
+
+
+def _security(settings: DomainSettings) -> Security:
+    return Security(settings.home_tls, name=settings.home_tls_name, authorities=settings.home_tls_ca)
 
 
 class HomeServers:

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
+from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocol, IProtocolFactory
-from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
+from twisted.internet.ssl import CertificateOptions, platformTrust
 from zope.interface import implementer
 
 # Host, port, factory of the protocol, seconds until it counts as failed.
 Connector = Callable[[str, int, IProtocolFactory, float], Deferred[Any]]
-# What makes a client's TLS for a host: for `verify` or not.
-Securing = Callable[[str, bool], Any]
+# What makes a client's TLS for one connection: the name that the certificate must have; whether it is verified; a file
+# of the authorities that are believed then, empty for those of the system. Raises OSError or ValueError for the file.
+# Where verification fails, the creator's ``fault`` says why.
+Securing = Callable[[str, bool, str], Any]
+
+# RFC 5280 as OpenSSL numbers it (X509_V_ERR_*), in words for administrators.
+_FAULTS = {
+    9: "is not valid yet",
+    10: "has expired",
+    18: "is self-signed",
+    19: "comes from an authority that is not known here",
+    20: "comes from an authority that is not known here",
+    21: "comes from an authority that is not known here",
+    23: "was revoked",
+    24: "comes from a certificate that is no authority",
+    26: "is not for servers",
+}
 
 
 def connector(reactor: Any) -> Connector:
@@ -28,28 +48,101 @@ def connector(reactor: Any) -> Connector:
     return connect
 
 
-def securing(trust: Any = None) -> Securing:
-    """``trust``: the authorities that `verify` believes (IOpenSSLTrustRoot); those of the system where None."""
+def securing() -> Securing:
     unverified = CertificateOptions().getContext()
+    contexts: dict[tuple[str, int], SSL.Context] = {}
 
-    def secure(host: str, verify: bool) -> Any:
-        if verify:
-            return optionsForClientTLS(host, trustRoot=trust)
-        return _Unverified(unverified, host)
+    def secure(host: str, verify: bool, authorities: str) -> Any:
+        if not verify:
+            return _Creator(unverified, host)
+        key = (authorities, Path(authorities).stat().st_mtime_ns if authorities else 0)
+        if key not in contexts:
+            contexts[key] = _verifying(authorities)
+        return _Verified(contexts[key], host)
 
     return secure
 
 
+def _verifying(authorities: str) -> SSL.Context:
+    if not authorities:
+        return CertificateOptions(trustRoot=platformTrust()).getContext()  # type: ignore[no-untyped-call]
+    read_authorities(authorities)
+    context = CertificateOptions().getContext()
+    context.load_verify_locations(authorities)
+    return context
+
+
+def read_authorities(path: str) -> list[x509.Certificate]:
+    """Of a PEM file. Raises OSError or ValueError."""
+    return x509.load_pem_x509_certificates(Path(path).read_bytes())
+
+
 @implementer(IOpenSSLClientConnectionCreator)
-class _Unverified:
+class _Creator:
     """Encrypts against listeners on the way; says the host's name, since some servers choose a certificate by it."""
 
     def __init__(self, context: SSL.Context, host: str) -> None:
+        self.fault = ""
         self._context = context
         self._host = host
 
     def clientConnectionForTLS(self, protocol: object) -> SSL.Connection:  # noqa: N802
         connection = SSL.Connection(self._context, None)
-        if any(character.isalpha() for character in self._host) and ":" not in self._host:
+        if not _is_address(self._host):
             connection.set_tlsext_host_name(self._host.encode("idna"))
         return connection
+
+
+class _Verified(_Creator):
+    """Goes on only with a server that an authority vouches for by this name."""
+
+    def clientConnectionForTLS(self, protocol: object) -> SSL.Connection:  # noqa: N802
+        connection = super().clientConnectionForTLS(protocol)
+        connection.set_verify(SSL.VERIFY_PEER, self._verify)
+        return connection
+
+    def _verify(self, _: object, certificate: Any, error: int, depth: int, well: int) -> bool:
+        shown: x509.Certificate = certificate.to_cryptography()
+        if not well:
+            what = "the certificate" if depth == 0 else "an authority's certificate"
+            self.fault = (
+                self.fault or f"{what} {_FAULTS.get(error, f'does not verify (error {error})')}{_when(shown, error)}"
+            )
+            return False
+        if depth > 0:
+            return True
+        try:
+            if _is_address(self._host):
+                verify_certificate_ip_address(shown, self._host)
+            else:
+                verify_certificate_hostname(shown, self._host.encode("idna").decode("ascii"))
+        except (VerificationError, CertificateError, ValueError):
+            self.fault = f"the certificate is for {_names(shown)}, not for {self._host}"
+            return False
+        return True
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _when(certificate: x509.Certificate, error: int) -> str:
+    if error == 10:
+        return f" on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    if error == 9:
+        return f": from {certificate.not_valid_before_utc:%Y-%m-%d} on"
+    return ""
+
+
+def _names(certificate: x509.Certificate) -> str:
+    """Whom it is for, shortly."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return "nobody: it has no subjectAltName"
+    names = [str(name.value) for name in extension if isinstance(name, x509.DNSName | x509.IPAddress)]
+    return ", ".join(names[:5]) + (" and more" if len(names) > 5 else "") if names else "nobody"

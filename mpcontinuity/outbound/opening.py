@@ -1,8 +1,9 @@
-"""How a session to a home server begins: which host, connection, greeting, EHLO, TLS as the domain demands."""
+"""How a session begins: which host, connection, greeting, EHLO, TLS as it is demanded, AUTH."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError
@@ -31,19 +32,50 @@ class Means:
     secure: Securing
 
 
-@dataclass(slots=True)
-class _Host:
-    """What is remembered of a host."""
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host and port. ``address`` is where to connect; empty: the name is looked up each time."""
 
     name: str
     port: int
+    address: str = ""
+
+    @property
+    def shown(self) -> str:
+        name = f"[{self.name}]" if ":" in self.name and not self.name.startswith("[") else self.name
+        place = f" [{self.address}]" if self.address and self.address not in name else ""
+        return f"{name}:{self.port}{place}"
+
+
+def targets(names: tuple[str, ...]) -> tuple[Target, ...]:
+    """Of ``host[:port]``."""
+    return tuple(Target(*hosts.split(name, SMTP_PORT)) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """``tls`` as the setting ``home-tls``; ``setting`` is what the administrator knows it by."""
+
+    tls: str = "opportunistic"
+    setting: str = "home-tls"
+    name: str = ""  # that the certificate must have; empty: the host's
+    authorities: str = ""  # a file of those that are believed; empty: the system's
+    login: tuple[str, str] | None = None  # name and password, for AUTH
+    implicit: bool = False  # TLS from the first octet on
+
+
+@dataclass(slots=True)
+class _Host:
+    """What is remembered of a target."""
+
+    target: Target
     failed: bool = False
     plain_until: float = 0.0
     address: str = ""  # the last that answered
 
     @property
     def shown(self) -> str:
-        return f"[{self.name}]:{self.port}" if ":" in self.name else f"{self.name}:{self.port}"
+        return self.target.shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +89,15 @@ class NotOpened:
 
 @dataclass
 class Opener:
-    """To the hosts of one home server, in order of preference; ``tls`` as the setting ``home-tls``."""
+    """To several targets, in order of preference."""
 
     means: Means
-    tls: str
-    names: tuple[str, ...]
+    security: Security
+    targets: tuple[Target, ...]
     _hosts: list[_Host] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._hosts = [_Host(*hosts.split(name, SMTP_PORT)) for name in self.names]
+        self._hosts = [_Host(target) for target in self.targets]
 
     async def open(self, *, probe: bool = False) -> Session | NotOpened:
         """A session that is ready for MAIL, or the last host's failure with the reasons of all.
@@ -89,9 +121,9 @@ class Opener:
         return result
 
     async def _open_host(self, host: _Host) -> Session | NotOpened:
-        opportunistic = self.tls == "opportunistic"
+        opportunistic = self.security.tls == "opportunistic"
         plain = opportunistic and host.plain_until > self.means.timer.seconds()
-        result = await self._open_connection(host, tls=self.tls != "off" and not plain)
+        result = await self._open_connection(host, tls=self.security.tls != "off" and not plain)
         if isinstance(result, NotOpened) and result.handshake and opportunistic:
             host.plain_until = self.means.timer.seconds() + PLAIN_AGAIN
             result = await self._open_connection(host, tls=False)
@@ -101,27 +133,32 @@ class Opener:
         session = await self._connect(host)
         if isinstance(session, NotOpened):
             return session
-        failure = await self._greeted(session)
-        if failure is None and tls:
+        failure = None
+        if self.security.implicit:
+            failure = await self._handshake(session, host)
+        failure = failure or await self._greeted(session)
+        if failure is None and tls and not self.security.implicit:
             failure = await self._secured(session, host)
+        if failure is None and self.security.login is not None:
+            failure = await self._authenticated(session, *self.security.login)
         if failure is None:
             return session
         session.abort()
         return failure
 
     async def _connect(self, host: _Host) -> Session | NotOpened:
-        means = self.means
+        means, target = self.means, host.target
         factory: Any = Factory.forProtocol(lambda: Session(means.timer, host.shown))
         factory.noisy = False
         seconds = means.settings.connect_timeout
         try:
             try:
-                session: Session = await means.connect(host.name, host.port, factory, seconds)
+                session: Session = await means.connect(target.address or target.name, target.port, factory, seconds)
             except DNSLookupError:
                 if not host.address:
                     raise
                 # A fault of our own resolver is not home's.
-                session = await means.connect(host.address, host.port, factory, seconds)
+                session = await means.connect(host.address, target.port, factory, seconds)
         except Exception as error:
             reason = f"no connection to {host.shown}: {why(error)}"
             failed = Outcome(Verdict.FAILED, Stage.CONNECT, None, reason)
@@ -143,27 +180,64 @@ class Opener:
         return _unless_ok(Stage.EHLO, answer)
 
     async def _secured(self, session: Session, host: _Host) -> NotOpened | None:
-        demanded = self.tls in ("required", "verify")
+        demanded = self.security.tls in ("required", "verify")
         wait = self.means.settings.reply_timeout
         if not session.offers.starttls:
             if not demanded:
                 return None
-            reason = f"{host.shown} does not offer STARTTLS, which home-tls demands"
+            reason = f"{host.shown} does not offer STARTTLS, which {self.security.setting} demands"
             return NotOpened(Outcome(Verdict.TEMPORARY, Stage.TLS, None, reason))
         answer = await session.reply(session.starttls(), wait)
         if isinstance(answer, Lost):
             return NotOpened(Outcome(Verdict.FAILED, Stage.TLS, None, answer.reason), handshake=True)
         if answer.code != 220:
             return NotOpened(outcome(Stage.TLS, answer)) if demanded else None
-        creator = self.means.secure(host.name, self.tls == "verify")
-        if not await session.start_tls(creator, wait):
-            lost = session.lost.reason if session.lost else f"no handshake within {wait:g} s"
-            reason = f"TLS to {host.shown} failed: {lost}"
-            return NotOpened(Outcome(Verdict.FAILED, Stage.TLS, None, reason), handshake=True)
-        failure = await self._hello(session)
+        failure = await self._handshake(session, host) or await self._hello(session)
         if failure is not None and failure.outcome.reply is None:  # in TLS 1.3 the server's alert comes as late as this
             return NotOpened(failure.outcome, handshake=True)
         return failure
+
+    async def _handshake(self, session: Session, host: _Host) -> NotOpened | None:
+        security = self.security
+        wait = self.means.settings.reply_timeout
+        try:
+            name = security.name or host.target.name
+            creator = self.means.secure(name, security.tls == "verify", security.authorities)
+        except (OSError, ValueError) as error:
+            reason = f"no TLS to {host.shown}: {security.authorities}: {why(error)}"
+            return NotOpened(Outcome(Verdict.FAILED, Stage.TLS, None, reason))
+        if await session.start_tls(creator, wait):
+            return None
+        lost = session.lost.reason if session.lost else f"no handshake within {wait:g} s"
+        reason = f"TLS to {host.shown} failed: {getattr(creator, 'fault', '') or lost}"
+        return NotOpened(Outcome(Verdict.FAILED, Stage.TLS, None, reason), handshake=True)
+
+    async def _authenticated(self, session: Session, name: str, password: str) -> NotOpened | None:
+        """The password goes over TLS, or to this machine itself; never further in the clear."""
+        wait = self.means.settings.reply_timeout
+        if not session.secured and not _loopback(session.peer):
+            reason = f"{session.host} does not offer STARTTLS, and the password of {self.security.setting} needs it"
+            return NotOpened(Outcome(Verdict.TEMPORARY, Stage.AUTH, None, reason))
+        if "PLAIN" in session.offers.auth:
+            answer = await session.reply(session.auth_plain(name, password), wait)
+        elif "LOGIN" in session.offers.auth:
+            answer = await session.reply(session.auth_login(), wait)
+            for given in (name, password):
+                if isinstance(answer, Reply) and answer.code == 334:
+                    answer = await session.reply(session.auth_answer(given), wait)
+        else:
+            reason = (
+                f"{session.host} offers neither AUTH PLAIN nor AUTH LOGIN, and {self.security.setting} has a password"
+            )
+            return NotOpened(Outcome(Verdict.TEMPORARY, Stage.AUTH, None, reason))
+        return _unless_ok(Stage.AUTH, answer)
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _unless_ok(stage: Stage, answer: Reply | Lost) -> NotOpened | None:

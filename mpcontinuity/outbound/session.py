@@ -60,6 +60,7 @@ class Session(Protocol):
         self.host = host
         self.served = 0  # transactions that were begun here; above 1 the session is a reused one
         self.greeting: Response = Deferred()
+        self.secured = False  # TLS is on
         self.lost: Lost | None = None
         self.on_lost: Callable[[Session], None] | None = None
         self._timer = timer
@@ -95,6 +96,19 @@ class Session(Protocol):
 
     def starttls(self) -> Response:
         self._engine.starttls()
+        return self._response()
+
+    def auth_plain(self, name: str, password: str) -> Response:
+        self._engine.auth_plain(name, password)
+        return self._response()
+
+    def auth_login(self) -> Response:
+        self._engine.auth_login()
+        return self._response()
+
+    def auth_answer(self, text: str) -> Response:
+        """To a 334."""
+        self._engine.auth_answer(text)
         return self._response()
 
     def mail(self, address: Address | None, parameters: MailParameters) -> Response:
@@ -196,6 +210,7 @@ class Session(Protocol):
         self.flush()  # what waited for these replies
 
     def handshakeCompleted(self) -> None:  # noqa: N802
+        self.secured = True
         self._end_handshake(True)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.ssl import Certificate, trustRootFromCertificates
 
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import InMemory
@@ -25,10 +23,10 @@ reactor: object = _reactor
 
 
 async def send(port: int, tls: str, authority: str, size: int) -> Outcome:
-    trust = trustRootFromCertificates([Certificate.loadPEM(authority)]) if authority else None
     settings = Home(connect_timeout=3, reply_timeout=3, message_timeout=5)
-    means = Means("mx.example.org", settings, reactor, connector(reactor), securing(trust))  # type: ignore[arg-type]
-    domain = Domain(DomainSettings(home=(f"localhost:{port}",), home_tls=tls))  # type: ignore[arg-type]
+    means = Means("mx.example.org", settings, reactor, connector(reactor), securing())  # type: ignore[arg-type]
+    settings_of_domain = DomainSettings(home=(f"localhost:{port}",), home_tls=tls, home_tls_ca=authority)  # type: ignore[arg-type]
+    domain = Domain(settings_of_domain)
     home = HomeServers(means, SystemClock()).of(domain)
     transaction = home.transaction(None, MailParameters())
     outcome = await transaction.recipient(parse("bob@example.org"), RcptParameters())
@@ -39,7 +37,6 @@ async def send(port: int, tls: str, authority: str, size: int) -> Outcome:
 
 def main(port: str, tls: str, authority: str, size: str) -> None:
     """``authority``: a PEM file whose certificate is believed, or empty."""
-    believed = Path(authority).read_text() if authority else ""
 
     def done(outcome: object) -> None:
         told = (
@@ -51,7 +48,7 @@ def main(port: str, tls: str, authority: str, size: str) -> None:
         _reactor.callLater(0.1, _reactor.stop)  # type: ignore[attr-defined]
 
     _reactor.callWhenRunning(  # type: ignore[attr-defined]
-        lambda: Deferred.fromCoroutine(send(int(port), tls, believed, int(size))).addBoth(done)
+        lambda: Deferred.fromCoroutine(send(int(port), tls, authority, int(size))).addBoth(done)
     )
     _reactor.run()  # type: ignore[attr-defined]
 

@@ -107,7 +107,7 @@ class Site:
         self.clock = clock
         self.books = Books(store, clock)
         self.wire = Wire()
-        means = Means("mx.example.net", Home(), clock, self.wire, lambda host, verify: None)
+        means = Means("mx.example.net", Home(), clock, self.wire, lambda host, verify, authorities: None)
         servers = HomeServers(means, clock)
         directory = Directory(store)
         randomness = SeededRandomness()

@@ -169,5 +169,5 @@ class Process:
         return slept
 
 
-def _no_tls(host: str, verify: bool) -> Any:
+def _no_tls(host: str, verify: bool, authorities: str) -> Any:
     raise AssertionError("home offers no STARTTLS")

@@ -98,6 +98,13 @@ class ClientEngine:
         secret = base64.b64encode(f"\0{name}\0{password}".encode()).decode()
         self._command("AUTH", f"AUTH PLAIN {secret}")
 
+    def auth_login(self) -> None:
+        """Name and password follow, each as the `auth_answer` to a 334."""
+        self._command("AUTH", "AUTH LOGIN")
+
+    def auth_answer(self, text: str) -> None:
+        self._command("AUTH", base64.b64encode(text.encode()).decode())
+
     def mail(self, address: Address | None, parameters: MailParameters = MailParameters()) -> None:  # noqa: B008
         """Parameters that the server does not offer are left out. Raises Unsafe."""
         offers = self.offers

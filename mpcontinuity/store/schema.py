@@ -376,3 +376,16 @@ verdict = Table(
     _text("details"),  # the value of an Authentication-Results field
     **_BY_KEY,
 )
+
+# Copies in Sent of late, by their Message-ID: ours, and those that clients append themselves, which replace ours.
+sent = Table(
+    "sent",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_id", Text, primary_key=True),
+    Column("body", BigInteger, nullable=False),
+    _flag("own"),  # the client's own
+    Column("time", BigInteger, nullable=False),
+    Index("sent_by_time", "time"),
+    **_BY_KEY,
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy
 from alembic import op
-from sqlalchemy import Column, SmallInteger
+from sqlalchemy import BigInteger, Column, SmallInteger
 
 revision = "0004"
 down_revision = "0003"
@@ -29,3 +29,13 @@ def upgrade() -> None:
     op.create_index("outgoing_late", "outgoing", ["received"], sqlite_where=late, postgresql_where=late)
     op.add_column("dkim", text("next_selector"))
     op.add_column("dkim", text("next_key"))
+    op.create_table(
+        "sent",
+        Column("account", BigInteger, primary_key=True, autoincrement=False),
+        Column("message_id", Text, primary_key=True),
+        Column("body", BigInteger, nullable=False),
+        flag("own"),
+        Column("time", BigInteger, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("sent_by_time", "sent", ["time"])

@@ -25,6 +25,7 @@ from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.model.timer import Alarm
+from mpcontinuity.protocols.smtp.data import BARE_LINE_END
 from mpcontinuity.protocols.smtp.events import (
     Chunk,
     Data,
@@ -339,7 +340,7 @@ class Session(Protocol):
         assert self._transaction is not None
         self._in_message = True
         self._messages += 1
-        self._work(self._transaction.end(event.fault))
+        self._work(self._transaction.end(event.fault or (BARE_LINE_END if event.bare else None)))
 
     def _reset(self, event: Reset) -> None:
         self._abandon()

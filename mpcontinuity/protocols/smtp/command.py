@@ -19,6 +19,7 @@ _ROUTE = re.compile(r"@[^,:@]+(?:,@[^,:@]+)*:")
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20=\x7f]+))?")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")  # RFC 3461 §4
 _ORCPT = re.compile(r"[A-Za-z0-9-]+;[^\x00-\x20\x7f]+")  # RFC 3461 §4.2; RFC 6533 adds UTF-8
+_BDAT = re.compile(r"([0-9]{1,20})(?:[ \t]+(LAST))?", re.IGNORECASE)
 _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*")
 
 # RFC 3461 §4.2 and §4.4.
@@ -80,6 +81,12 @@ def rcpt(argument: str, *, offers: frozenset[str], hostname: str, smtputf8: bool
     if not address.ascii and not smtputf8:
         raise BadCommand(553, "5.6.7", "An address with non-ASCII characters needs SMTPUTF8 at MAIL")
     return address, parameters
+
+
+def bdat(argument: str) -> tuple[int, bool] | None:
+    """What follows ``BDAT``: how many octets come, and whether they are the last. None: who knows where they end."""
+    match = _BDAT.fullmatch(argument)
+    return (int(match[1]), bool(match[2])) if match else None
 
 
 _parsed = lru_cache(maxsize=4096)(parse)  # those of our users, and of those who write to them, come again

@@ -1,4 +1,5 @@
-"""What follows DATA, in both directions: dots, the end of data, and the rules for lines (RFC 5321 §4.1.1.4, §4.5.2)."""
+"""What follows DATA, in both directions: dots and the end of data (RFC 5321 §4.1.1.4, §4.5.2); what follows BDAT (RFC
+3030); and the rules that content of either kind must keep."""
 
 from __future__ import annotations
 
@@ -12,41 +13,20 @@ _END = b"\r\n.\r\n"
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
-class DataReader:
-    """Reads one message as it arrives: finds its end, undoes dot-stuffing, notices what is wrong with it.
-
-    Only CRLF.CRLF ends a message; every other mixture of CR, LF and dot is content, so that no two servers can
-    disagree about where it ends. From the first fault on the rest is read and dropped.
-    """
+class _Content:
+    """The rules for content as it arrives. From the first fault on the rest is read and dropped."""
 
     def __init__(self, message_size: int, line_length: int, normalise: bool = False) -> None:
         self.size = 0  # of the content so far, dots undone
         self.fault: Reply | None = None
+        self.bare = False  # it came by BDAT and has a bare CR or LF
+        self._bare_allowed = False
         self._message_size = message_size
         self._line_length = line_length
         self._normalise = normalise
-        # The longest end of what came that may be the beginning of the end of data. The CRLF before the first line
-        # is the one that ended the command DATA. CR and LF of it have been given out already, a dot has not.
-        self._tail = b"\r\n"
         self._carriage_returns = self._line_feeds = self._pairs = 0
         self._after_cr = False
         self._line = 0  # octets so far of the line that is not yet complete
-
-    def feed(self, data: bytes, start: int = 0) -> tuple[bytes, int]:
-        """Content that is certain by now, and where in ``data`` the message ended, or -1.
-
-        ``start``: where the message's part of ``data`` begins.
-        """
-        tail = self._tail
-        stream = tail + data[start:]
-        emitted = min(len(tail), 2)
-        end = stream.find(_END)
-        if end < 0:
-            self._tail = _tail_of(stream)
-            content = stream[: len(stream) - max(0, len(self._tail) - 2)].replace(b"\r\n.", b"\r\n")[emitted:]
-            return self._checked(content, last=False), -1
-        content = stream[: end + 2].replace(b"\r\n.", b"\r\n")[emitted:]
-        return self._checked(content, last=True), end + len(_END) - len(tail) + start
 
     def _checked(self, content: bytes, last: bool) -> bytes:
         self.size += len(content)
@@ -58,9 +38,11 @@ class DataReader:
             self._count_line_ends(content)
             even = self._pairs == self._line_feeds == self._carriage_returns
             if not even and not (self._after_cr and not last and self._only_the_last_cr_is_open()):
-                self.fault = BARE_LINE_END
+                self.bare = True
+                if not self._bare_allowed:
+                    self.fault = BARE_LINE_END
         if self.size > self._message_size:
-            self.fault = Reply(552, "5.3.4", f"Message is larger than {self._message_size} octets")
+            self.fault = _too_large(self._message_size)
         elif self._has_long_line(content):
             self.fault = Reply(554, "5.6.0", f"Message has a line longer than {self._line_length} octets")
         return content if self.fault is None else b""
@@ -104,6 +86,63 @@ class DataReader:
         last = content.rfind(b"\n", max(start, 0))
         self._line = len(content) - (last + 1 if last >= 0 else start)
         return False
+
+
+class DataReader(_Content):
+    """Reads one message as it arrives: finds its end, undoes dot-stuffing, notices what is wrong with it.
+
+    Only CRLF.CRLF ends a message; every other mixture of CR, LF and dot is content, so that no two servers can
+    disagree about where it ends.
+    """
+
+    def __init__(self, message_size: int, line_length: int, normalise: bool = False) -> None:
+        super().__init__(message_size, line_length, normalise)
+        # The longest end of what came that may be the beginning of the end of data. The CRLF before the first line
+        # is the one that ended the command DATA. CR and LF of it have been given out already, a dot has not.
+        self._tail = b"\r\n"
+
+    def feed(self, data: bytes, start: int = 0) -> tuple[bytes, int]:
+        """Content that is certain by now, and where in ``data`` the message ended, or -1.
+
+        ``start``: where the message's part of ``data`` begins.
+        """
+        tail = self._tail
+        stream = tail + data[start:]
+        emitted = min(len(tail), 2)
+        end = stream.find(_END)
+        if end < 0:
+            self._tail = _tail_of(stream)
+            content = stream[: len(stream) - max(0, len(self._tail) - 2)].replace(b"\r\n.", b"\r\n")[emitted:]
+            return self._checked(content, last=False), -1
+        content = stream[: end + 2].replace(b"\r\n.", b"\r\n")[emitted:]
+        return self._checked(content, last=True), end + len(_END) - len(tail) + start
+
+
+class ChunkReader(_Content):
+    """Reads one message in chunks of announced length. Nothing in it ends it, so a bare CR or LF is content: whoever
+    passes it on must do so by BDAT too."""
+
+    def __init__(self, message_size: int, line_length: int, normalise: bool = False) -> None:
+        super().__init__(message_size, line_length, normalise)
+        self._bare_allowed = True
+        self.left = 0  # octets of the chunk that are still to come
+        self.last = False
+
+    def announce(self, length: int, last: bool) -> None:
+        """BDAT: this many octets follow. Then ``feed``, also where there are none."""
+        self.left, self.last = length, last
+        if self.fault is None and self.size + length > self._message_size:
+            self.fault = _too_large(self._message_size)
+
+    def feed(self, data: bytes, start: int = 0) -> tuple[bytes, int]:
+        """As `DataReader.feed`; the end is that of the chunk."""
+        end = min(len(data), start + self.left)
+        self.left -= end - start
+        return self._checked(data[start:end], last=self.last and not self.left), -1 if self.left else end
+
+
+def _too_large(limit: int) -> Reply:
+    return Reply(552, "5.3.4", f"Message is larger than {limit} octets")
 
 
 def _tail_of(stream: bytes) -> bytes:

@@ -36,7 +36,7 @@ class Rcpt(msgspec.Struct, frozen=True):
 
 
 class Data(msgspec.Struct, frozen=True):
-    """DATA with at least one recipient; answered by 354 or an error."""
+    """DATA or the first BDAT, with at least one recipient; answered by 354 or an error."""
 
     waits: ClassVar[bool] = True
 
@@ -49,11 +49,13 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class EndOfData(msgspec.Struct, frozen=True):
-    """The message is complete. With a ``fault`` part of it was dropped, and the door must refuse it with that."""
+    """The message is complete, or a chunk of it is at fault. With a ``fault`` part of it was dropped, and the door must
+    refuse it with that."""
 
     waits: ClassVar[bool] = True
     fault: Reply | None
     size: int  # octets of content, dropped ones included
+    bare: bool = False  # it came by BDAT and has a bare CR or LF: it may go on by BDAT only
 
 
 class Auth(msgspec.Struct, frozen=True):

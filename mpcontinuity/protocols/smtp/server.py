@@ -14,7 +14,7 @@ from collections.abc import Callable
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp import auth, command
 from mpcontinuity.protocols.smtp.command import BadCommand
-from mpcontinuity.protocols.smtp.data import DataReader
+from mpcontinuity.protocols.smtp.data import ChunkReader, DataReader
 from mpcontinuity.protocols.smtp.events import (
     Auth,
     AuthAnswer,
@@ -63,7 +63,10 @@ class ServerEngine:
         self._challenged = False
         self._securing = False  # StartTls was told, and TLS is not on yet
         self._stopping: Reply | None = None
-        self._data: DataReader | None = None
+        self._data: DataReader | ChunkReader | None = None
+        self._chunks: ChunkReader | None = None  # of the message that comes by BDAT, between its chunks too
+        self._dropping: tuple[int, Reply] | None = None  # octets that a refused BDAT announced, and what it is answered
+        self._failed = False  # a BDAT of this transaction was refused
         self._end_of_data: EndOfData | None = None  # comes after the last chunk
         self._errors = 0
         self._idle = 0
@@ -117,7 +120,12 @@ class ServerEngine:
                 self._waiting, self._end_of_data = self._end_of_data, None
                 return self._waiting
             if self._data is not None:
-                return self._read_data(self._data)
+                event = self._read_data(self._data)
+                if event is None and self._data is None:
+                    continue
+                return event
+            if self._dropping is not None and not self._drop(*self._dropping):
+                return None
             line = self._line()
             if line is None:
                 break
@@ -133,6 +141,9 @@ class ServerEngine:
         event, self._waiting = self._waiting, None
         if event is None:
             raise RuntimeError("no event waits for a reply")
+        if self._chunks is not None and isinstance(event, Data) and reply.code != 421:
+            self._begin_chunks(self._chunks, reply)
+            return
         self._send(reply)
         if reply.code == 421:
             self._close("421")
@@ -215,8 +226,9 @@ class ServerEngine:
             return self.limits.auth_line
         return self.limits.command_line
 
-    def _read_data(self, reader: DataReader) -> Event | None:
-        if self._position >= len(self._buffer):
+    def _read_data(self, reader: DataReader | ChunkReader) -> Event | None:
+        """The next piece of a message; None while there is none, or when all of it has come."""
+        if self._position >= len(self._buffer) and (reader is not self._chunks or self._chunks.left):
             return None
         content, end = reader.feed(self._buffer, self._position)
         if end < 0:
@@ -224,13 +236,25 @@ class ServerEngine:
             return Chunk(content) if content else None
         self._position = end
         self._data = None
-        self._end_of_data = EndOfData(reader.fault, reader.size)
-        return Chunk(content) if content else self._work()
+        if reader is not self._chunks or self._chunks.last or reader.fault is not None:
+            self._end_of_data = EndOfData(reader.fault, reader.size, reader.bare)
+        else:
+            self._send(Reply(250, "2.0.0", f"{reader.size} octets so far"))
+        return Chunk(content) if content else None
+
+    def _drop(self, length: int, reply: Reply) -> bool:
+        """RFC 3030 §2: the octets of a refused BDAT are read before it is answered. Whether all have come."""
+        dropped = min(length, len(self._buffer) - self._position)
+        self._position += dropped
+        self._dropping = (length - dropped, reply) if dropped < length else None
+        if self._dropping is None:
+            self._send(reply)
+        return self._dropping is None
 
     # Commands
 
     def _execute(self, line: bytes) -> Event | None:
-        if self._stopping is not None:
+        if self._stopping is not None and not (self._chunks is not None and line[:5].upper() == b"BDAT "):
             self.close(self._stopping)
             return None
         try:
@@ -245,7 +269,7 @@ class ServerEngine:
     def _hello_extended(self, argument: str) -> Event:
         event = self._hello_with(argument, extended=True)
         lines = [self.hostname, "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
-        lines.append(f"SIZE {self.limits.message_size}")
+        lines += ("CHUNKING", f"SIZE {self.limits.message_size}")
         offers = self.offers
         if offers.starttls and not self.tls:
             lines.append("STARTTLS")
@@ -291,16 +315,63 @@ class ServerEngine:
     def _rcpt(self, argument: str) -> Event:
         if not self._in_mail:
             raise BadCommand(503, "5.5.1", "Send MAIL first")
+        if self._chunks is not None:
+            raise BadCommand(503, "5.5.1", "The message has begun")
         return Rcpt(*command.rcpt(argument, offers=self._parameters, hostname=self.hostname, smtputf8=self._smtputf8))
 
     def _data_command(self, argument: str) -> Event:
         if argument:
             raise BadCommand(501, "5.5.4", "Syntax: DATA")
+        if self._chunks is not None:
+            raise BadCommand(503, "5.5.1", "The message has begun by BDAT")
+        self._check_ready()
+        return Data()
+
+    def _bdat_command(self, argument: str) -> Event | None:
+        announced = command.bdat(argument)
+        if announced is None:
+            # What follows is content of unknown length, and must not be run as commands.
+            self.close(Reply(501, "5.5.4", "Syntax: BDAT octets [LAST]"))
+            return None
+        length, last = announced
+        try:
+            if not length and not last:
+                self._idle_command()
+            self._check_ready()
+        except BadCommand as error:
+            self._refuse_chunk(length, error.reply)
+            self._count_error()
+            return None
+        chunks = self._chunks
+        if chunks is None:
+            limits = self.limits
+            self._chunks = ChunkReader(limits.message_size, limits.line_length, self.normalise_line_ends)
+            self._chunks.announce(length, last)
+            return Data()
+        chunks.announce(length, last)
+        self._data = chunks
+        return None
+
+    def _begin_chunks(self, chunks: ChunkReader, reply: Reply) -> None:
+        """The door's answer to the first BDAT: there is no 354 in this dialogue."""
+        if reply.code == 354:
+            self._data = chunks
+        else:
+            self._chunks = None
+            self._refuse_chunk(chunks.left, reply)
+
+    def _refuse_chunk(self, length: int, reply: Reply) -> None:
+        """What is in the pipeline behind it is refused too: the rest would be taken for the whole."""
+        self._dropping = (length, reply)
+        self._failed = self._in_mail
+
+    def _check_ready(self) -> None:
         if not self._in_mail:
             raise BadCommand(503, "5.5.1", "Send MAIL first")
+        if self._failed:
+            raise BadCommand(503, "5.5.1", "A part of the message was refused: send RSET")
         if not self._recipients:
             raise BadCommand(554, "5.5.1", "No valid recipients")
-        return Data()
 
     def _answer_data(self, reply: Reply) -> None:
         if reply.code == 354:
@@ -382,6 +453,8 @@ class ServerEngine:
         self._in_mail = False
         self._smtputf8 = False
         self._recipients = 0
+        self._chunks = None
+        self._failed = False
 
     def _idle_command(self) -> None:
         self._idle += 1
@@ -401,7 +474,7 @@ class ServerEngine:
         self.closed = True
         self._disconnect = reason
         self._buffer, self._position = b"", 0
-        self._data = self._end_of_data = None
+        self._data = self._chunks = self._end_of_data = self._dropping = None
 
     def _send(self, reply: Reply) -> None:
         self._output.append(encode(reply))
@@ -413,6 +486,7 @@ _COMMANDS: dict[str, Callable[[ServerEngine, str], Event | None]] = {
     "MAIL": ServerEngine._mail,
     "RCPT": ServerEngine._rcpt,
     "DATA": ServerEngine._data_command,
+    "BDAT": ServerEngine._bdat_command,
     "STARTTLS": ServerEngine._starttls,
     "AUTH": ServerEngine._auth,
     "RSET": ServerEngine._rset,

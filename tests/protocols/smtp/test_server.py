@@ -33,6 +33,7 @@ def test_ehlo_lists_what_is_offered() -> None:
         S: 250-PIPELINING
         S: 250-8BITMIME
         S: 250-ENHANCEDSTATUSCODES
+        S: 250-CHUNKING
         S: 250-SIZE 52428800
         S: 250-STARTTLS
         S: 250-AUTH PLAIN LOGIN
@@ -98,6 +99,7 @@ def test_commands_out_of_sequence_get_503_and_change_nothing() -> None:
         C: NOOP
         S: 250
         C: EHLO c
+        S: 250-
         S: 250-
         S: 250-
         S: 250-
@@ -174,7 +176,7 @@ def test_vrfy_expn_help_and_noop_are_answered_by_the_engine() -> None:
         C: EXPN staff
         C: HELP
         C: NOOP anything
-        C: BDAT 10 LAST
+        C: XCLIENT x
         S: 252
         S: 502
         S: 214

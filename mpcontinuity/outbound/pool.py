@@ -1,4 +1,4 @@
-"""The sessions to one home server: reused, and never more of them than home is willing to serve."""
+"""The sessions to one server: reused, and never more of them than it is willing to serve."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ class Pool:
             self._timer.callLater(patience, self._impatient, waiter, patience)
             return
         self._waiting.remove(waiter)
-        reason = f"no free connection to home within {patience:g} s"
+        reason = f"no free connection within {patience:g} s"
         waiter.callback(Outcome(Verdict.FAILED, Stage.CONNECT, None, reason))
 
     def _broken(self, failure: object) -> None:

@@ -123,6 +123,11 @@ class Session(Protocol):
         self._engine.data()
         return self._response()
 
+    def chunk(self, length: int) -> Response:
+        """BDAT: that many octets follow by ``message``."""
+        self._engine.chunk(length)
+        return self._response()
+
     def message(self, piece: bytes) -> None:
         self._engine.message(piece)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -85,43 +85,76 @@ class MailTransaction:
             self._accepted.append(recipient)
         return result
 
+    async def recipients(self, recipients: Sequence[Recipient]) -> list[Outcome]:
+        """The answers for all of these, asked in one write. Once, and instead of `recipient`."""
+        results = await self._ask_all(recipients, fresh=False)
+        if self._stale:
+            results = await self._ask_all(recipients, fresh=True)
+        both = zip(recipients, results, strict=True)
+        self._accepted = [recipient for recipient, result in both if result.verdict is Verdict.ACCEPTED]
+        return results
+
+    async def _ask_all(self, recipients: Sequence[Recipient], *, fresh: bool) -> list[Outcome]:
+        session = await self._take(fresh=fresh)
+        if isinstance(session, Outcome):
+            return [session] * len(recipients)
+        refusals = [self._unable(address) for address, _ in recipients]
+        able = [recipient for recipient, refusal in zip(recipients, refusals, strict=True) if refusal is None]
+        if not able:
+            self._peer.pool.put(session)
+        answers = iter(await self._begin(session, able)) if able else iter(())
+        return [next(answers) if refusal is None else refusal for refusal in refusals]
+
     async def _start(self, recipients: list[Recipient], *, fresh: bool) -> Outcome:
         """A session, then MAIL and RCPT in one write. The outcome is that of the last recipient; where it does not
         take an earlier one again, the transaction ends."""
+        session = await self._take(fresh=fresh)
+        if isinstance(session, Outcome):
+            return session
+        refusal = self._unable(recipients[-1][0])
+        if refusal is not None:
+            self._peer.pool.put(session)
+            return refusal
+        *again, last = await self._begin(session, recipients)
+        if self._session is session:
+            for result in again:
+                if result.verdict is not Verdict.ACCEPTED:
+                    return self._give_up(f"{session.host} took a recipient and then did not: {result.text}")
+        return last
+
+    async def _take(self, *, fresh: bool) -> Session | Outcome:
         self._repeated = fresh
         self._stale = False
         self._ended = None
         taken = await self._peer.pool.take(self._peer.settings.reply_timeout, fresh=fresh)
         if isinstance(taken, Outcome):
             return self._end(taken)
-        session = taken
         if self._abandoned:  # while it waited
-            self._peer.pool.put(session)
+            self._peer.pool.put(taken)
             return self._end(_GIVEN_UP)
-        self.host = session.host
-        self._peer.offers = session.offers
-        refusal = self._unable(recipients[-1][0])
-        if refusal is not None:
-            self._peer.pool.put(session)
-            return refusal
+        self.host = taken.host
+        self._peer.offers = taken.offers
+        return taken
+
+    async def _begin(self, session: Session, recipients: Sequence[Recipient]) -> list[Outcome]:
+        """MAIL and RCPT. Where the session ends on the way, the outcomes from there on are its end's."""
         self._session = session
         session.served += 1
         mail = session.mail(self._reverse_path, self._parameters)
         responses = [session.rcpt(*recipient) for recipient in recipients]
         answer = await session.reply(mail, self._peer.settings.reply_timeout)
         if isinstance(answer, Lost):
-            return self._lost(Stage.MAIL, answer)
+            return [self._lost(Stage.MAIL, answer)] * len(recipients)
         result = outcome(Stage.MAIL, answer)
         if result.verdict is not Verdict.ACCEPTED:
-            return self._mail_failed(session, result, answer)
-        *again, last = responses
-        for response in again:
+            return [self._mail_failed(session, result, answer)] * len(recipients)
+        results: list[Outcome] = []
+        for response in responses:
             result = await self._rcpt(session, response)
+            results.append(result)
             if self._session is not session:
-                return result
-            if result.verdict is not Verdict.ACCEPTED:
-                return self._give_up(f"{session.host} took a recipient and then did not: {result.text}")
-        return await self._rcpt(session, last)
+                return results + [result] * (len(recipients) - len(results))
+        return results
 
     async def _rcpt(self, session: Session, response: Response) -> Outcome:
         answer = await session.reply(response, self._peer.settings.reply_timeout)

@@ -100,6 +100,11 @@ KEYS: dict[str, Key] = {
     "retry.give_up": Key(
         Duration(0.05, 365 * 86400), "Of redelivery, only time in which the home server is up is counted."
     ),
+    "retry.delay_notice": Key(
+        Duration(1, 365 * 86400),
+        "Users whose mail to the world waits this long are told, once; an hour or two is what greylisting and a "
+        "restarted server take, and nobody should hear of these.",
+    ),
     "limits.message_size": Key(Integer(1, 2**31 - 1), "Bytes."),
     "limits.line_length": Key(Integer(1000, 2**24), "Bytes; within it lines pass unchanged."),
     "limits.recipients": Key(Integer(1, 100_000), "Per message."),

@@ -115,8 +115,9 @@ def _explanation(report: Report) -> bytes:
     lines = [f"This is the mail system at {report.hostname}.", "", _BEGINNINGS[report.about[0].action], ""]
     for one in report.about:
         lines.append(f"  <{_one_line(one.recipient)}>")
-        said = f"{one.host or 'The other server'} said: {one.reply}" if one.reply else one.reason
-        lines += textwrap.wrap(_one_line(said), 70, initial_indent="    ", subsequent_indent="    ")
+        said = f"{one.host or 'The other server'} said: {one.reply}" if one.reply else ""
+        for text in filter(None, (one.reason, said)):
+            lines += textwrap.wrap(_one_line(text), 70, initial_indent="    ", subsequent_indent="    ")
         if one.until:
             lines.append(f"    It will be tried until {date(one.until)}.")
         lines.append("")

@@ -65,6 +65,7 @@ class Retry(Section, frozen=True):
     first: float = 30
     longest: float = 3600
     give_up: float = 5 * 86400
+    delay_notice: float = 4 * 3600
 
 
 class Limits(Section, frozen=True):

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from mpcontinuity.model.address import Address
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.events import OutgoingChanged, ReportDue, TrackingEvent
@@ -70,6 +71,16 @@ class Outgoing:
     token: int
 
 
+def destination(recipient: Address) -> str:
+    """Of the column: the recipient's domain, in lower case, A-labels where they can be had."""
+    if recipient.domain.isascii():
+        return recipient.domain
+    try:
+        return recipient.domain.encode("idna").decode("ascii").lower()
+    except UnicodeError:  # DNS will say that there is no such name
+        return recipient.domain
+
+
 _TAKE_IN = Rows(
     """INSERT INTO outgoing (id, domain, account, body, kind, reverse_path, recipient, destination, parameters, subject,
         message_id, size, received, expires) VALUES [14]"""
@@ -104,25 +115,24 @@ def take_in(tx: Transaction, rows: Sequence[NewOutgoing]) -> None:
         tx.announce(OutgoingChanged())
 
 
-_FREE = "(state = 'queued' AND next_attempt <= :now OR state = 'claimed' AND lease_until <= :now)"
 _DUE = Statement(
-    """SELECT DISTINCT destination FROM (
-        SELECT * FROM (SELECT destination FROM outgoing WHERE state = 'queued' AND next_attempt <= :now
-            AND destination NOT IN [:busy] ORDER BY next_attempt, id LIMIT :most) AS queued
-        UNION ALL
-        SELECT destination FROM outgoing WHERE state = 'claimed' AND lease_until <= :now
-            AND destination NOT IN [:busy]) AS due"""
+    """SELECT DISTINCT destination FROM (SELECT destination FROM outgoing WHERE state = 'queued' AND next_attempt <= :now
+        AND destination NOT IN [:busy] ORDER BY next_attempt, id LIMIT :most) AS queued"""
 )
 _NEXT = Statement(
-    """SELECT MIN(earliest) FROM (
-        SELECT MIN(next_attempt) AS earliest FROM outgoing WHERE state = 'queued'
-        UNION ALL SELECT MIN(lease_until) FROM outgoing WHERE state = 'claimed') AS earliest_of_both"""
+    """SELECT next_attempt FROM outgoing WHERE state = 'queued' AND destination NOT IN [:busy]
+    ORDER BY next_attempt, id LIMIT 1"""
 )
-# In the order of their messages, so that recipients of one message are claimed together.
+# Recipients of one message have ids one after the other, and are put off together.
 _CANDIDATES = Statement(
-    f"""SELECT id FROM outgoing WHERE destination = :destination AND {_FREE}
-    ORDER BY body, id LIMIT :most [FOR UPDATE SKIP LOCKED]"""
+    """SELECT id FROM outgoing WHERE destination = :destination AND state = 'queued' AND next_attempt <= :now
+    ORDER BY next_attempt, id LIMIT :most [FOR UPDATE SKIP LOCKED]"""
 )
+_FREE = Statement(
+    """UPDATE outgoing SET state = 'queued', token = 0, lease_until = 0
+    WHERE id IN (SELECT id FROM outgoing WHERE state = 'claimed' AND lease_until <= :until LIMIT :step)"""
+)
+_FOR_EVER = (1 << 63) - 1
 _CLAIM = Statement("UPDATE outgoing SET state = 'claimed', token = :token, lease_until = :until WHERE id IN [:ids]")
 _CLAIMED = Statement(
     """SELECT outgoing.id, domain, account, kind, reverse_path, recipient, destination, parameters, received, expires,
@@ -136,10 +146,18 @@ def due(tx: Transaction, busy: Sequence[str]) -> list[str]:
     return [row[0] for row in tx.all(_DUE, now=tx.now, busy=busy, most=_DESTINATIONS)]
 
 
-def next_due(tx: Transaction) -> int | None:
-    """When the next row is due (µs), which may be long ago; None: nothing waits."""
-    earliest = tx.value(_NEXT)
+def next_due(tx: Transaction, busy: Sequence[str]) -> int | None:
+    """When the next row is due (µs), which may be long ago, but for the ``busy`` destinations; None: nothing waits."""
+    earliest = tx.value(_NEXT, busy=busy)
     return None if earliest is None else int(earliest)
+
+
+def free(tx: Transaction, *, all_holders_dead: bool = False) -> int:
+    """Up to STEP rows whose lease has ended are queued again. Returns how many: call it again while that is STEP.
+
+    ``all_holders_dead``: at the start of the only process, where no lease can have a living holder.
+    """
+    return tx.run(_FREE, until=_FOR_EVER if all_holders_dead else tx.now, step=STEP)
 
 
 def claim(tx: Transaction, destination: str, most: int) -> list[Outgoing]:

@@ -1,0 +1,175 @@
+"""A report where it belongs: in the INBOX of a user of ours and owed to home, or on its way to a stranger.
+
+Each function is work for the transaction that keeps the report: its place, and the rows that are told by it, together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mpcontinuity.accounts import users
+from mpcontinuity.archive.record import INBOUND, NewArchived
+from mpcontinuity.archive.record import record_all as archive
+from mpcontinuity.mailbox.append import NewEntry, append
+from mpcontinuity.mailbox.mailboxes import inboxes
+from mpcontinuity.model import events
+from mpcontinuity.model.address import Address, BadAddress, parse
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.outgoing import DSN
+from mpcontinuity.model.owed import OWED
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.queue import outgoing, owed, unreported
+from mpcontinuity.queue.outgoing import NewOutgoing
+from mpcontinuity.queue.owed import NewOwed, Parameters
+from mpcontinuity.queue.unreported import Unreported
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking.record import NewRow, record_all
+
+_OWN = Statement("SELECT address, domain FROM account WHERE id = :id AND status <> 'removed'")
+
+# Nobody is told what became of a report (RFC 3461 §6.2).
+_NEVER = RcptParameters(notify="NEVER")
+
+
+class NoInbox(Exception):
+    """The user was removed meanwhile."""
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """Whom a report goes to. ``account`` None: no user of ours."""
+
+    address: Address
+    account: int | None = None
+    domain: int = 0  # of the account
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A report, and the rows that it is about; ``silent`` ones are of the same message, and nothing is said of them."""
+
+    id: int
+    time: int  # µs
+    to: Sender
+    rows: Sequence[Unreported]
+    silent: Sequence[Unreported]
+    subject: str
+    message_id: str
+    retention_days: int
+    expires: int  # µs, on its way to a stranger
+    plain: bool  # all octets are ASCII
+    rendered: bytes = b""
+
+
+def sender_of(tx: Transaction, row: Unreported) -> Sender | None:
+    """None where there is nobody to tell."""
+    try:
+        address = parse(row.reverse_path) if row.reverse_path else None
+    except BadAddress:
+        return None
+    if row.found != unreported.OWED and row.account is not None:
+        own = tx.one(_OWN, id=row.account)
+        return Sender(address or parse(own[0]), row.account, own[1]) if own else None
+    user = users.find(tx, address) if address is not None else None
+    if address is not None and user is not None and user.registered:
+        return Sender(address, user.id, user.domain)
+    return Sender(address) if address is not None else None
+
+
+def into_inbox(tx: Transaction, body: Body, told: Told) -> None:
+    """As mail that home did not take: whether home is up or not. Raises Changed, NoInbox."""
+    account, address = told.to.account, told.to.address
+    assert account is not None
+    _mark(tx, told)
+    inbox = inboxes(tx, {account}).get(account)
+    if inbox is None:
+        raise NoInbox
+    append(tx, inbox, [NewEntry(body.id, body.length, told.time, 0, (), told.rendered)])
+    new = NewOwed(
+        id=told.id,
+        domain=told.to.domain,
+        account=account,
+        body=body.id,
+        recipient=address.text,
+        reverse_path="",
+        received=told.time,
+        size=body.length,
+        subject=told.subject,
+        message_id=told.message_id,
+        parameters=_parameters(told),
+    )
+    owed.take_in(tx, [new])
+    if told.retention_days > 0:
+        archive(tx, [_archived(told, body)])
+    event = TrackingEvent(tx.now, "", 250, "2.0.0 Put into INBOX")
+    record_all(tx, [_row(told, body, told.to.domain, events.DELIVERED, event, outcome=OWED)])
+
+
+def on_its_way(tx: Transaction, body: Body, told: Told, domain: int) -> None:
+    """To a stranger, from ``domain``, where the message failed. Raises Changed."""
+    address = told.to.address
+    _mark(tx, told)
+    new = NewOutgoing(
+        id=told.id,
+        domain=domain,
+        account=None,
+        body=body.id,
+        recipient=address.text,
+        destination=outgoing.destination(address),
+        reverse_path="",
+        received=told.time,
+        expires=told.expires,
+        kind=DSN,
+        parameters=_parameters(told),
+        subject=told.subject,
+        message_id=told.message_id,
+        size=body.length,
+    )
+    outgoing.take_in(tx, [new])
+    record_all(tx, [_row(told, body, domain, events.QUEUED, TrackingEvent(tx.now, "", 0, "Queued"))])
+
+
+def _mark(tx: Transaction, told: Told) -> None:
+    unreported.reported(tx, [*told.rows, *told.silent])
+
+
+def _parameters(told: Told) -> Parameters:
+    mail = MailParameters(body="" if told.plain else "8BITMIME", smtputf8=not told.to.address.ascii)
+    return Parameters(mail, _NEVER)
+
+
+def _archived(told: Told, body: Body) -> NewArchived:
+    return NewArchived(
+        domain=told.to.domain,
+        body=body.id,
+        time=told.time,
+        direction=INBOUND,
+        sender="",
+        recipients=[told.to.address.text],
+        subject=told.subject,
+        message_id=told.message_id,
+        size=body.length,
+        retention_days=told.retention_days,
+    )
+
+
+def _row(told: Told, body: Body, domain: int, status: str, event: TrackingEvent, *, outcome: str = "") -> NewRow:
+    return NewRow(
+        domain=domain,
+        received=told.time,
+        direction=DSN,
+        status=status,
+        sender="",
+        recipient=told.to.address.text,
+        recipient_key=told.to.address.key,
+        message_id=told.message_id,
+        subject=told.subject,
+        size=body.length,
+        outcome=outcome,
+        code=event.code,
+        text=event.text,
+        events=(event,),
+        owed=told.id,
+    )

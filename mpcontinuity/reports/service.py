@@ -1,0 +1,324 @@
+"""Finds what has ended or is late and whose sender was not told, and tells it. One process at a time does this.
+
+What is to be told stands in the rows themselves (queue/unreported.py): a crash forgets nothing, and a report is kept in
+the transaction that takes the mark away, so that none is sent twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mpcontinuity.accounts.directory import Directory, Domain
+from mpcontinuity.mailbox.rendering import aside, takes_long
+from mpcontinuity.message.render import render
+from mpcontinuity.message.report import MOST_RETURNED
+from mpcontinuity.message.summary import summarise
+from mpcontinuity.message.trace import return_path
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
+from mpcontinuity.model.events import DomainsChanged, Everything, Notice, ReportDue
+from mpcontinuity.model.identifier import show
+from mpcontinuity.model.outgoing import DSN
+from mpcontinuity.model.settings import DomainSettings, Retry
+from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.queue import unreported
+from mpcontinuity.queue.unreported import LATE, START, STEP, Changed, Unreported
+from mpcontinuity.reports import keeping, policy
+from mpcontinuity.reports.composing import compose
+from mpcontinuity.reports.keeping import NoInbox, Sender, Told
+from mpcontinuity.reports.policy import Known, Telling
+from mpcontinuity.routing.decision import Way
+from mpcontinuity.routing.health import State
+from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+ELECTION = "reports"
+GATHER = 1.0  # seconds in which the recipients of a message come to their ends together, mostly: one report tells all
+POLL = 60.0  # seconds; notices are what usually wakes it
+_AGAIN = 5.0  # after a failure of the store
+
+_STATE = Statement("SELECT state FROM domain WHERE id = :id")
+_NO_DOMAIN = DomainSettings()  # of what is no domain of ours (any more)
+
+_log = Logger()
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """What one report tells: rows of one message, sender and action."""
+
+    rows: list[Unreported]
+    silent: list[Unreported]
+
+
+class Reports:
+    """In the reactor thread. ``counts``: reports by action, since the start."""
+
+    def __init__(self, store: Store, directory: Directory, *, hostname: str, retry: Retry, timer: Timer) -> None:
+        self.counts: Counter[str] = Counter()
+        self._store = store
+        self._directory = directory
+        self._hostname = hostname
+        self._give_up = int(retry.give_up * SECOND)
+        self._delay = int(retry.delay_notice * SECOND)
+        self._timer = timer
+        self._alarm: Alarm | None = None
+        self._looking = self._again = self._stopping = False
+        self._stopped: list[Deferred[None]] = []
+
+    def start(self) -> None:
+        """Reports what an earlier process did not, then waits for notices."""
+        self._store.listen(self._heard)
+        self._look_in(0.0)
+
+    def stop(self) -> Deferred[None]:
+        """Fires when the report that is being made is kept."""
+        self._stopping = True
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        stopped: Deferred[None] = Deferred()
+        self._stopped.append(stopped)
+        self._maybe_stopped()
+        return stopped
+
+    def _heard(self, notices: Sequence[Notice]) -> None:
+        # A policy that changes, a flush that resumes and a domain that leaves continuity are seen by the next poll.
+        if any(isinstance(notice, ReportDue | DomainsChanged | Everything) for notice in notices):
+            self._look_in(GATHER)
+
+    def _look_in(self, seconds: float) -> None:
+        if self._stopping:
+            return
+        if self._looking:
+            self._again = True
+            return
+        if self._alarm is not None and self._alarm.active():
+            if self._alarm.getTime() <= self._timer.seconds() + seconds:
+                return
+            self._alarm.cancel()
+        self._alarm = self._timer.callLater(seconds, self._begin)
+
+    def _begin(self) -> None:
+        self._looking, self._again = True, False
+        Deferred.fromCoroutine(self._look())
+
+    async def _look(self) -> None:
+        wait = POLL
+        try:
+            if await self._store.election.hold(ELECTION, 0):
+                await self._report_all()
+                wait = await self._until_next_late()
+        except Stopping:
+            pass
+        except Temporary as error:
+            _log.warn("reports wait: {error}", error=str(error), often=True)
+            wait = _AGAIN
+        except Exception:
+            _log.failure("reports failed and begin anew")
+        finally:
+            self._looking = False
+            self._look_in(min(GATHER, wait) if self._again else wait)
+            self._maybe_stopped()
+
+    def _maybe_stopped(self) -> None:
+        if self._stopping and not self._looking:
+            stopped, self._stopped = self._stopped, []
+            for each in stopped:
+                self._store.election.release(ELECTION, 0)
+                each.callback(None)
+
+    async def _until_next_late(self) -> float:
+        now = self._store.clock.now()
+        received = await self._store.read(partial(unreported.next_late, after=now - self._delay))
+        if received is None:
+            return POLL
+        return min(POLL, max((received + self._delay - now) / SECOND, GATHER))
+
+    # What is to be told
+
+    async def _report_all(self) -> None:
+        before = self._store.clock.now() - self._delay
+        for read in (unreported.ended, unreported.failed, partial(unreported.late, before=before)):
+            await self._all_of(read)
+
+    async def _all_of(self, read: Callable[..., list[Unreported]]) -> None:
+        after = START
+        while True:
+            rows = await self._store.read(partial(read, after=after))
+            for rows_of_one in _by_message(rows):
+                if self._stopping:
+                    return
+                await self._tell(rows_of_one)
+            if len(rows) < STEP:
+                return
+            after = rows[-1].place
+
+    async def _tell(self, rows: list[Unreported]) -> None:
+        """Of one message and action. One that cannot be told stops no other."""
+        try:
+            sender = await self._store.read(partial(keeping.sender_of, row=rows[0]))
+            domain = await self._domain(sender.domain if sender and sender.domain else rows[0].domain)
+            group = await self._decide(rows, sender, domain)
+            if sender is not None and group.rows:
+                await self._report(group, sender, domain)
+            elif group.silent:
+                await self._store.run(partial(unreported.reported, rows=group.silent))
+        except Changed:
+            pass  # reopened, or told by another process: what is left to tell is found again
+        except (Stopping, Temporary):
+            raise
+        except Exception:
+            _log.failure("not reported: {ids}", ids=", ".join(show(row.id) for row in rows))
+
+    async def _domain(self, number: int) -> Domain | None:
+        return next((domain for domain in await self._directory.domains() if domain.id == number), None)
+
+    async def _decide(self, rows: list[Unreported], sender: Sender | None, domain: Domain | None) -> _Group:
+        if sender is None:
+            return _Group([], rows)
+        settings = domain.settings if domain else _NO_DOMAIN
+        declared = domain is not None and domain.mode(self._store.clock.now()) == "enabled"
+        away = domain is not None and rows[0].found == LATE and await self._away(domain.id)
+        group = _Group([], [])
+        for row in rows:
+            known = Known(
+                own=sender.account is not None,
+                bounce_policy=settings.bounce_policy,
+                declared=declared,
+                on_continuity=declared or away,
+                seen=await self._seen(row),
+            )
+            telling = policy.decide(row, known)
+            if telling is Telling.REPORT:
+                group.rows.append(row)
+            elif telling is Telling.NOTHING:
+                group.silent.append(row)
+        return group
+
+    async def _away(self, domain: int) -> bool:
+        """Whether its home server is. As all processes see it: what the table says."""
+        state = await self._store.read(lambda tx: tx.value(_STATE, id=domain))
+        return state is not None and str(state) != State.UP.value
+
+    async def _seen(self, row: Unreported) -> bool:
+        if row.found != unreported.OWED or row.account is None:
+            return False
+        seen: bool = await self._store.read(partial(unreported.seen, account=row.account, body=row.body.id))
+        return seen
+
+    # The report
+
+    async def _report(self, group: _Group, sender: Sender, domain: Domain | None) -> None:
+        store = self._store
+        identifier, now = store.identifiers.next(), store.clock.now()
+        hosts = await store.read(lambda tx: {row.id: unreported.host(tx, row.id) for row in group.rows})
+        content = compose(
+            group.rows,
+            hosts,
+            await self._original(group.rows[0]),
+            sender=sender.address.text,
+            hostname=self._hostname,
+            identifier=show(identifier),
+            time=now,
+        )
+        summary = summarise(content)
+        own = sender.account is not None
+        settings = domain.settings if domain else _NO_DOMAIN
+        prefix = return_path("") if own else b""
+        whole = prefix + content
+        told = Told(
+            id=identifier,
+            time=now,
+            to=sender,
+            rows=group.rows,
+            silent=group.silent,
+            subject=summary.subject,
+            message_id=summary.message_id,
+            retention_days=settings.retention_days,
+            expires=now + self._give_up,
+            plain=content.isascii(),
+            rendered=await self._rendered(whole) if own else b"",
+        )
+        try:
+            await self._keep(told, whole, len(prefix), domain)
+        except NoInbox:
+            await store.run(partial(unreported.reported, rows=[*group.rows, *group.silent]))
+            return
+        self._said(told, policy.action_of(group.rows[0]))
+
+    async def _keep(self, told: Told, content: bytes, prefix: int, domain: Domain | None) -> None:
+        store, own = self._store, told.to.account is not None
+        address = told.to.address.text
+        draft = store.bodies.draft(retention_days=told.retention_days)
+        try:
+            draft.write(content)
+            head = Head(
+                id=told.id,
+                time=told.time,
+                direction="inbound" if own else DSN,
+                recipients=(address,),
+                # An index that is built anew puts it into INBOX again; a stranger is not told twice.
+                decisions={address: Way.REDIRECT.value} if own else {},
+                prefix=prefix,
+                subject=told.subject,
+                message_id=told.message_id,
+                owed=(told.id,),
+            )
+            # A stranger's is needed as long as it is on its way, which its row says.
+            await store.keep(
+                draft,
+                head,
+                partial(_place, told=told, domain=domain.id if domain else 0),
+                keep_until=0 if own else told.time,
+            )
+        finally:
+            draft.discard()
+
+    async def _original(self, row: Unreported) -> bytes:
+        """As much of it as a report may give back; nothing of what is damaged."""
+        body = row.body
+        try:
+            return await self._store.bodies.read(body, body.prefix, body.prefix + MOST_RETURNED + 1)
+        except Corrupt as error:
+            _log.error("a report without its message: {reason}", reason=str(error), message=show(body.id))
+            return b""
+
+    async def _rendered(self, content: bytes) -> bytes:
+        work = partial(render, content)
+        return await aside(self._store, work) if takes_long(content) else work()
+
+    def _said(self, told: Told, action: str) -> None:
+        self.counts[action] += 1
+        _log.info(
+            "report to <{sender}>: {action}: {recipients}",
+            message=show(told.rows[0].body.id),
+            owed=show(told.id),
+            sender=told.to.address.text,
+            action=action,
+            recipients=", ".join(f"<{row.recipient}>" for row in told.rows[:100]),
+        )
+
+
+def _place(tx: Transaction, body: Body, told: Told, domain: int) -> None:
+    if told.to.account is not None:
+        keeping.into_inbox(tx, body, told)
+    else:
+        keeping.on_its_way(tx, body, told, domain)
+
+
+def _by_message(rows: Sequence[Unreported]) -> list[list[Unreported]]:
+    """Those of one message that the same sender hears the same of."""
+    groups: dict[tuple[object, ...], list[Unreported]] = {}
+    for row in rows:
+        own = row.account if row.found != unreported.OWED else None
+        key = (row.body.id, row.domain, own, row.reverse_path, policy.action_of(row))
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())

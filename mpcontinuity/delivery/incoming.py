@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Domain
@@ -24,6 +25,7 @@ from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply
+from mpcontinuity.protocols.smtp.data import BARE_LINE_END
 from mpcontinuity.queue.owed import encode_parameters, event_of
 from mpcontinuity.routing.decision import (
     Policy,
@@ -259,6 +261,15 @@ class Incoming:
             _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
             self._fault = NO_ROOM
             self._draft.discard()
+
+    def bare_line_ends(self) -> Reply | None:
+        """A bare CR or LF is content for a home server that offers CHUNKING, and goes there by BDAT, now or later."""
+        if self._home is None or not self._home.offers.chunking:
+            return BARE_LINE_END
+        self._parameters = msgspec.structs.replace(self._parameters, bare=True)
+        if self._transaction is not None:
+            self._transaction.bare = True
+        return None
 
     async def end(self, fault: Reply | None) -> Reply:
         """What the client is answered to its message. ``fault``: the engine's, part of the message is missing.

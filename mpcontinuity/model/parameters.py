@@ -13,6 +13,7 @@ class MailParameters(msgspec.Struct, frozen=True, omit_defaults=True):
     smtputf8: bool = False
     ret: str = ""
     envid: str = ""
+    bare: bool = False  # no parameter of MAIL: the content has a bare CR or LF, and goes on by BDAT only (RFC 3030)
 
 
 class RcptParameters(msgspec.Struct, frozen=True, omit_defaults=True):

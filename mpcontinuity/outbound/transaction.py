@@ -58,6 +58,7 @@ class MailTransaction:
         self.host = ""
         self.before_final_dot: Callable[[], Awaitable[bool]] | None = None
         self.late: Deferred[Outcome] | None = None
+        self.bare = parameters.bare  # the content has a bare CR or LF: BDAT, or not at all
         self._peer = peer
         self._reverse_path = reverse_path
         self._parameters = parameters
@@ -194,11 +195,11 @@ class MailTransaction:
         """DATA, ``head`` and the content, the final dot; the outcome is for all recipients that home took."""
         if self._ended is not None:
             return self._ended
-        result = await self._data()
+        result = await self._begin_message(head, content)
         if self._stale:
             result = await self._start(self._accepted, fresh=True)
             if result.verdict is Verdict.ACCEPTED:
-                result = await self._data()
+                result = await self._begin_message(head, content)
         session = self._session
         if result.verdict is not Verdict.ACCEPTED or session is None:
             if result.verdict is Verdict.REFUSED:
@@ -211,10 +212,26 @@ class MailTransaction:
             self.abandon()
             raise
 
-    async def _data(self) -> Outcome:
+    async def _begin_message(self, head: bytes, content: Content) -> Outcome:
         session = self._session
         if session is None:
             raise RuntimeError("no recipient was taken")
+        return await (self._chunk(session, head, content) if self.bare else self._data(session))
+
+    async def _chunk(self, session: Session, head: bytes, content: Content) -> Outcome:
+        """All of the message as one chunk that is not the last (RFC 3030): there is still a final dot to be sent."""
+        if not session.offers.chunking:
+            text = f"{self._peer.title} does not offer CHUNKING, which a message with a bare CR or LF needs"
+            return Outcome(Verdict.REFUSED, Stage.DATA, Reply(550, "5.6.11", text))
+        response = session.chunk(len(head) + content.length)
+        lost = await self._send_content(session, head, content)
+        answer = lost or await session.reply(response, self._peer.settings.message_timeout)
+        if isinstance(answer, Lost):
+            return self._lost(Stage.DATA, answer, idle=True)
+        result = outcome(Stage.DATA, answer)
+        return self._closing(result, idle=True) if answer.code == 421 else result
+
+    async def _data(self, session: Session) -> Outcome:
         answer = await session.reply(session.data(), self._peer.settings.reply_timeout)
         if isinstance(answer, Lost):
             return self._lost(Stage.DATA, answer, idle=True)
@@ -226,7 +243,7 @@ class MailTransaction:
         return result
 
     async def _send(self, session: Session, head: bytes, content: Content) -> Outcome:
-        lost = await self._send_content(session, head, content)
+        lost = None if self.bare else await self._send_content(session, head, content)
         if lost is None and self.before_final_dot is not None:
             session.flush()  # goes while the caller does its work
             if not await self.before_final_dot():

@@ -47,6 +47,7 @@ class FakeTransaction:
     late: Deferred[Outcome] | None = None
     recipients: list[str] = field(default_factory=list)
     abandoned: bool = False
+    bare: bool = False
 
     async def recipient(self, address: Address, parameters: RcptParameters) -> Outcome:
         answer = self.home.recipients.get(address.text, accepted(Stage.RCPT))

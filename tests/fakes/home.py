@@ -260,6 +260,7 @@ class _Session:
         self._sender: str | None = None
         self._parameters = ""
         self._recipients: list[str] = []
+        self._chunks: list[bytes] = []
 
     def run(self) -> None:
         self._do("connect", None)
@@ -295,6 +296,8 @@ class _Session:
             self._rcpt(text)
         elif verb == b"DATA":
             self._data()
+        elif verb == b"BDAT" and "CHUNKING" in self._home.offers:
+            self._bdat(text)
         elif verb == b"RSET":
             self._clear()
             self._say("250 2.0.0 reset")
@@ -324,6 +327,17 @@ class _Session:
             lines.append(line[1:] if line.startswith(b".") else line)
         self._do("message", "250 2.0.0 taken", data=b"".join(lines))
         self._clear()
+
+    def _bdat(self, text: bytes) -> None:
+        _, length, *last = text.split()
+        self._chunks.append(self._file.read(int(length)))
+        if not self._recipients:
+            self._say("503 5.5.1 RCPT first")
+        elif not last:
+            self._do("data", "250 2.0.0 go on")
+        else:
+            self._do("message", "250 2.0.0 taken", data=b"".join(self._chunks))
+            self._clear()
 
     def _path(self, text: bytes) -> tuple[str, str]:
         match = _PATH.match(text)

@@ -292,6 +292,74 @@ def test_a_large_message_goes_in_pieces_with_its_dots_stuffed() -> None:
     assert scripted.messages[0].replace(b"\r\n.", b"\r\n") == b"X-Id: 1\r\n" + data
 
 
+CHUNKING = "250-home.example.org\r\n250-PIPELINING\r\n250 CHUNKING"
+BARE = MailParameters(bare=True)
+
+
+def test_a_message_with_a_bare_line_end_goes_by_bdat_and_its_end_waits_for_leave() -> None:
+    net, scripted, home = network()
+    scripted.answers["EHLO"] = CHUNKING
+    for data in (b"a\n.\nb", b"." * 65_537 + b"\r\n.\r" + b"y" * 100_000):
+        transaction = home.transaction(ANN, BARE)
+        before = len(scripted.messages)
+        asked: list[int] = []
+
+        async def allow(asked: list[int] = asked) -> bool:
+            asked.append(len(scripted.messages))
+            return True
+
+        transaction.before_final_dot = allow
+        net.run(transaction.recipient(BOB, RCPT))
+        outcome = net.run(transaction.message(b"X-Id: 1\r\n", Pieces(data)))
+        assert outcome == Outcome(Verdict.ACCEPTED, Stage.MESSAGE, Reply(250, "2.0.0", "taken"))
+        assert scripted.messages[before:] == [b"X-Id: 1\r\n" + data]
+        assert asked == [before + 1]
+        assert scripted.lines[-2:] == [f"BDAT {len(data) + 9}", "BDAT 0 LAST"]
+    assert len(scripted.wires) == 1
+
+
+def test_a_message_with_a_bare_line_end_is_not_said_to_a_home_without_chunking() -> None:
+    net, scripted, home = network()
+    transaction = home.transaction(ANN, BARE)
+    net.run(transaction.recipient(BOB, RCPT))
+    outcome = net.run(transaction.message(b"", InMemory(b"a\n.\nb\r\n")))
+    assert outcome.verdict is Verdict.REFUSED
+    assert outcome.reply is not None
+    assert (outcome.reply.code, outcome.reply.enhanced) == (550, "5.6.11")
+    net.settle()
+    assert scripted.messages == []
+    assert scripted.lines[-1] == "RSET"
+    assert home.health.state is State.UP
+    assert net.run(send(home)).verdict is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [("552 5.3.4 too large", Verdict.REFUSED), ("451 4.3.0 later", Verdict.TEMPORARY), (CLOSE, Verdict.ACCEPTED)],
+)
+def test_a_chunk_is_answered_before_the_end_is_sent(answer: str, verdict: Verdict) -> None:
+    net, scripted, home = network()
+    scripted.answers["EHLO"] = CHUNKING
+    scripted.answers["BDAT"] = [answer, "250 ok"]
+    transaction = home.transaction(ANN, BARE)
+    net.run(transaction.recipient(BOB, RCPT))
+    outcome = net.run(transaction.message(b"", InMemory(b"a\nb\r\n")))
+    assert outcome.verdict is verdict
+    assert ("BDAT 0 LAST" in scripted.lines) == (verdict is Verdict.ACCEPTED)
+    assert len(scripted.messages) == 1 + (answer == CLOSE)  # what closed is repeated, once
+
+
+def test_no_answer_to_a_chunk_is_no_doubt() -> None:
+    net, scripted, home = network()
+    scripted.answers["EHLO"] = CHUNKING
+    scripted.answers["BDAT"] = SILENT
+    transaction = home.transaction(ANN, BARE)
+    net.run(transaction.recipient(BOB, RCPT))
+    outcome = net.run(transaction.message(b"", InMemory(b"a\nb\r\n")), seconds=11)
+    assert (outcome.verdict, outcome.stage) == (Verdict.FAILED, Stage.DATA)
+    assert scripted.wires[-1].aborted
+
+
 def test_a_home_that_stops_reading_is_given_up_without_the_final_dot() -> None:
     net, scripted, home = network()
     scripted.reads_nothing = True

@@ -28,6 +28,7 @@ _ANSWERS = {
     "MAIL": "250 2.1.0 ok",
     "RCPT": "250 2.1.5 ok",
     "DATA": "354 go",
+    "BDAT": "250 2.0.0 go on",
     "RSET": "250 2.0.0 ok",
     "QUIT": "221 2.0.0 bye",
 }
@@ -71,6 +72,7 @@ class Wire(StringTransport):
         self.aborted = False
         self._input = b""
         self._data = False
+        self._chunk: int | None = None  # octets of a chunk that are still to come
         self._silent = False  # from the first answer on that is not given
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
@@ -124,10 +126,24 @@ class Wire(StringTransport):
                 self._data = False
                 message = self.home.message
                 self.say(message.pop(0) if isinstance(message, list) else message)
+            elif self._chunk is not None:
+                if len(self._input) < self._chunk:
+                    return
+                self.home.messages.append(self._input[: self._chunk])
+                self._input = self._input[self._chunk :]
+                self._chunk = None
+                self.say(self.home.answer("BDAT"))
             elif b"\r\n" in self._input:
                 line, _, self._input = self._input.partition(b"\r\n")
                 self.lines.append(line.decode())
                 verb = line.decode().split(" ")[0]
+                if verb == "BDAT":
+                    self._chunk = int(line.split()[1])
+                    if not line.endswith(b" LAST"):
+                        continue
+                    self._chunk = None
+                    self.say(self.home.message)
+                    continue
                 reply = self.home.answer(verb)
                 self._data = verb == "DATA" and reply.startswith("354")
                 self.say(reply)

@@ -41,6 +41,7 @@ class Offers(msgspec.Struct, frozen=True, omit_defaults=True):
     size_offered: bool = False
     size: int = 0
     auth: tuple[str, ...] = ()
+    chunking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,17 @@ class ClientEngine:
         self._output: list[bytes] = []
         self._answers: deque[Answer | Broken] = deque()
         self._stuffer: DotStuffer | None = None
+        self._chunked = False  # a message by BDAT that has not had its last chunk
+        self._left = 0  # octets of a chunk that are still to be sent
 
     @property
     def idle(self) -> bool:
         """Whether every reply has come and no message is half sent."""
-        return not self._awaited and not self._held and self._stuffer is None and not self.broken
+        return not self._awaited and not self._held and not self._half_sent and not self.broken
+
+    @property
+    def _half_sent(self) -> bool:
+        return self._stuffer is not None or self._left > 0
 
     # Commands
 
@@ -135,18 +142,36 @@ class ClientEngine:
     def data(self) -> None:
         self._command("DATA", "DATA")
 
+    def chunk(self, length: int) -> None:
+        """BDAT, when all before it was answered: so many octets of the message follow, and are answered by 250."""
+        if self._awaited or self._held or self._half_sent:
+            raise RuntimeError("replies are awaited")
+        self._output.append(b"BDAT %d\r\n" % length)
+        self._awaited.append("BDAT")
+        self._chunked, self._left = True, length
+
     def message(self, piece: bytes) -> None:
-        """The next piece of the message, once DATA was answered by 354; cut anywhere."""
+        """The next piece of the message, once DATA was answered by 354 or after ``chunk``; cut anywhere."""
+        if self._left:
+            if len(piece) > self._left:
+                raise RuntimeError("more than was announced")
+            self._left -= len(piece)
+            self._output.append(piece)
+            return
         if self._stuffer is None:
             raise RuntimeError("no 354 was given")
         self._output.append(self._stuffer.feed(piece))
 
     def final_dot(self) -> None:
-        """Ends the message: from here on the server may have it."""
-        if self._stuffer is None:
+        """Ends the message, by an empty last chunk where it went by BDAT: from here on the server may have it."""
+        if self._chunked and not self._left and not self._awaited:
+            self._chunked = False
+            self._output.append(b"BDAT 0 LAST\r\n")
+        elif self._stuffer is not None:
+            self._output.append(self._stuffer.finish())
+            self._stuffer = None
+        else:
             raise RuntimeError("no 354 was given")
-        self._output.append(self._stuffer.finish())
-        self._stuffer = None
         self._awaited.append("MESSAGE")
 
     def rset(self) -> None:
@@ -204,6 +229,8 @@ class ClientEngine:
             self.offers = _offers([text for _, text in lines[1:]])
         elif command == "DATA" and reply.code == 354:
             self._stuffer = DotStuffer()
+        elif command in ("BDAT", "RSET") and (command == "RSET" or not reply.positive):
+            self._chunked = False
         elif command == "STARTTLS" and reply.code == 220 and self._input:
             # Replies before the handshake would be taken for the server's own inside TLS (CVE-2021-38371 and its kin).
             self._break("sent bytes behind its reply to STARTTLS")
@@ -220,7 +247,7 @@ class ClientEngine:
     # Order
 
     def _command(self, name: str, text: str) -> None:
-        if self._stuffer is not None:
+        if self._half_sent:
             raise RuntimeError("a message is half sent")
         self._held.append((name, text.encode("utf-8") + b"\r\n"))
         self._send_held()
@@ -233,7 +260,7 @@ class ClientEngine:
 
     def _may_send(self) -> bool:
         if not self._awaited:
-            return self._stuffer is None
+            return not self._half_sent
         return self.offers.pipelining and self._awaited[-1] not in _ENDS_GROUP
 
 
@@ -265,6 +292,7 @@ def _offers(lines: list[str]) -> Offers:
         size_offered="SIZE" in keywords,
         size=int(size[0]) if size and size[0].isascii() and size[0].isdigit() else 0,
         auth=tuple(keywords.get("AUTH", ())),
+        chunking="CHUNKING" in keywords,
     )
 
 

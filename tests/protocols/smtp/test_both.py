@@ -83,6 +83,34 @@ def test_a_message_arrives_as_it_was_sent(content: bytes, places: list[int]) -> 
     assert door.engine.commands == 5
 
 
+@given(mixtures, cuts, cuts)
+def test_a_message_by_bdat_arrives_octet_for_octet(content: bytes, pieces: list[int], places: list[int]) -> None:
+    door, client = Door(), ClientEngine()
+    door.engine.greet()
+    client.receive(door.engine.to_send())
+    client.ehlo("c.example")
+    client.receive(door.hear(client.to_send()))
+    client.mail(ANN, MailParameters(size=len(content)))
+    client.rcpt(BOB)
+    client.receive(door.hear(client.to_send()))
+    client.chunk(len(content))
+    for piece in cut(content, pieces):
+        client.message(piece)
+    stream = client.to_send()
+    for piece in cut(stream, places):
+        client.receive(door.hear(piece))
+    client.final_dot()
+    client.quit()
+    client.receive(door.hear(client.to_send()))
+    answers = [(answer.command, answer.reply.code) for answer in iter(client.next_answer, None) if answer.reply]
+    assert answers[-3:] == [("BDAT", 250), ("MESSAGE", 250), ("QUIT", 221)]
+    assert door.content == content
+    last = [event for event in door.events if isinstance(event, EndOfData)][-1]
+    bare = not content.count(b"\r\n") == content.count(b"\r") == content.count(b"\n")
+    assert last == EndOfData(None, len(content), bare)
+    assert door.engine.commands == 6  # nothing of the content was run
+
+
 def test_a_pipelined_message_of_4_kib_costs_the_server_less_than_150_microseconds() -> None:
     door = Door()
     engine = door.engine

@@ -134,6 +134,54 @@ def test_a_message_needs_354_first() -> None:
         engine.final_dot()
 
 
+def chunked(engine: ClientEngine) -> ClientEngine:
+    engine.mail(ANN)
+    engine.rcpt(BOB)
+    engine.receive(b"250 ok\r\n250 ok\r\n")
+    engine.to_send()
+    return engine
+
+
+def test_a_message_by_chunks_is_announced_sent_as_it_is_and_ended_by_an_empty_chunk() -> None:
+    engine = chunked(greeted("PIPELINING", "CHUNKING"))
+    assert engine.offers.chunking
+    engine.chunk(8)
+    engine.message(b".\n.\r")
+    assert not engine.idle
+    engine.message(b"\n.\r\n")
+    assert engine.to_send() == b"BDAT 8\r\n.\n.\r\n.\r\n"
+    with pytest.raises(RuntimeError):
+        engine.final_dot()
+    engine.receive(b"250 got it\r\n")
+    engine.final_dot()
+    assert engine.to_send() == b"BDAT 0 LAST\r\n"
+    engine.receive(b"250 done\r\n")
+    assert [answer.command for answer in answers(engine) if isinstance(answer, Answer)][-2:] == ["BDAT", "MESSAGE"]
+    assert engine.idle
+
+
+def test_more_than_was_announced_cannot_be_sent_nor_a_command_within_a_chunk() -> None:
+    engine = chunked(greeted("PIPELINING", "CHUNKING"))
+    engine.chunk(3)
+    with pytest.raises(RuntimeError):
+        engine.message(b"1234")
+    with pytest.raises(RuntimeError):
+        engine.rset()
+    engine.message(b"123")
+    engine.rset()
+    assert engine.to_send() == b"BDAT 3\r\n123RSET\r\n"
+
+
+def test_a_refused_chunk_is_not_ended() -> None:
+    engine = chunked(greeted("PIPELINING", "CHUNKING"))
+    engine.chunk(3)
+    engine.message(b"a\r\n")
+    engine.receive(b"552 too large\r\n")
+    with pytest.raises(RuntimeError):
+        engine.final_dot()
+    assert engine.idle
+
+
 def test_replies_behind_that_to_starttls_break_the_session() -> None:
     engine = greeted("STARTTLS")
     engine.starttls()

@@ -51,6 +51,7 @@ from mpcontinuity.outbound.network import connector, securing
 from mpcontinuity.queue import folding
 from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.service import Redelivery
+from mpcontinuity.reports.service import Reports
 from mpcontinuity.store import generation
 from mpcontinuity.store.bodies import folder as packs_folder
 from mpcontinuity.store.bodies import retention
@@ -202,6 +203,9 @@ class Parts:
         flushing = Flushing(self.store, reactor, self._randomness, settings.retry, settings.home.connections)
         self.redeliveries = flushing.outcomes
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
+        self.reports = Reports(
+            self.store, self.directory, hostname=settings.hostname, retry=settings.retry, timer=reactor
+        )
         self.delivery = Delivery(
             self.store,
             self.directory,
@@ -245,6 +249,7 @@ class Parts:
         await self.watch.start()
         self.store.listen(self._forget_homes)
         await self.redelivery.start()
+        self.reports.start()
         self._control_port.open()
         self.gatekeeper.open()
         self.watching.begin()
@@ -264,6 +269,7 @@ class Parts:
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())
         await self._smtp.stop()
         await redelivery
+        await self.reports.stop()
         await self.delivery.stop()
         await self.watch.stop()
 

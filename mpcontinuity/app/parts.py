@@ -27,6 +27,7 @@ from mpcontinuity.app.certificate import Certificate
 from mpcontinuity.app.control_port import ControlPort
 from mpcontinuity.app.housekeeping import Housekeeping
 from mpcontinuity.app.listeners import EarlyPorts, Gatekeeper, raise_file_limit, say_not_served
+from mpcontinuity.app.sending import Sending
 from mpcontinuity.app.watching import Watching
 from mpcontinuity.app.workers import Workers
 from mpcontinuity.archive import retention as archive_retention
@@ -203,6 +204,7 @@ class Parts:
         flushing = Flushing(self.store, reactor, self._randomness, settings.retry, settings.home.connections)
         self.redeliveries = flushing.outcomes
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
+        self.sending = Sending(self.store, self.directory, settings, reactor, self._randomness)
         self.reports = Reports(
             self.store, self.directory, hostname=settings.hostname, retry=settings.retry, timer=reactor
         )
@@ -249,6 +251,7 @@ class Parts:
         await self.watch.start()
         self.store.listen(self._forget_homes)
         await self.redelivery.start()
+        await self.sending.dispatch.start()
         self.reports.start()
         self._control_port.open()
         self.gatekeeper.open()
@@ -267,14 +270,17 @@ class Parts:
             door.stop()
         await self._control_port.close()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())
+        dispatch = Deferred.fromCoroutine(self.sending.dispatch.stop())
         await self._smtp.stop()
         await redelivery
+        await dispatch
         await self.reports.stop()
         await self.delivery.stop()
         await self.watch.stop()
 
     async def close(self) -> None:
         self.homes.close()
+        self.sending.world.close()
         await self.store.close()
         self.login_workers.stop()
         self.control_workers.stop()

@@ -116,7 +116,8 @@ def take_in(tx: Transaction, rows: Sequence[NewOutgoing]) -> None:
 
 
 _DUE = Statement(
-    """SELECT DISTINCT destination FROM (SELECT destination FROM outgoing WHERE state = 'queued' AND next_attempt <= :now
+    """SELECT DISTINCT destination FROM (
+        SELECT destination FROM outgoing WHERE state = 'queued' AND next_attempt <= :now
         AND destination NOT IN [:busy] ORDER BY next_attempt, id LIMIT :most) AS queued"""
 )
 _NEXT = Statement(

@@ -1,0 +1,236 @@
+"""What is due for one destination: claimed in portions, and sent by several at once."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mpcontinuity.accounts.directory import Directory, Domain
+from mpcontinuity.dispatch.letters import letter, settle, together
+from mpcontinuity.model.clock import HOUR
+from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
+from mpcontinuity.model.identifier import show
+from mpcontinuity.model.randomness import Randomness
+from mpcontinuity.model.reply import Outcome, Stage, Verdict
+from mpcontinuity.model.settings import Retry
+from mpcontinuity.model.timer import Timer
+from mpcontinuity.outbound import route
+from mpcontinuity.outbound.world import Attempt, World
+from mpcontinuity.queue import outgoing
+from mpcontinuity.queue.outgoing import Outgoing
+from mpcontinuity.queue.schedule import delay
+from mpcontinuity.store.store import Store
+
+PORTION = 100  # rows of one claim
+_FIRST_WIDTH = 2  # transactions at once, one more for each that goes well
+_STORE_AGAIN = 5.0  # seconds, after a failure of the store
+
+_log = Logger()
+
+
+class Internal(Protocol):
+    """Delivery to a domain of ours (delivery/internal.py)."""
+
+    def deliver(self, domain: Domain, rows: Sequence[Outgoing]) -> Coroutine[Any, Any, Sequence[Attempt | None]]:
+        """``rows`` are of one message. What became of each; None: its row has been ended already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every lane works with."""
+
+    store: Store
+    directory: Directory
+    world: World
+    internal: Internal | None  # None: what goes to our own domains waits
+    timer: Timer
+    randomness: Randomness
+    retry: Retry
+    route: str  # `[outbound] route`
+    outcomes: Counter[Verdict] = field(default_factory=Counter)  # of all attempts, by recipient
+
+
+class Lane:
+    """In the reactor thread. It ends when nothing is due any more, and then calls ``ended``."""
+
+    def __init__(self, means: Means, destination: str, ended: Callable[[Lane], None]) -> None:
+        self.destination = destination
+        self.claimed: dict[int, int] = {}  # ids and tokens of rows that are ours
+        self._means = means
+        self._ended = ended
+        self._waiting: deque[list[Outgoing]] = deque()
+        self._active = 0
+        self._width = float(_FIRST_WIDTH)
+        self._more = True  # something may be due
+        self._stopping = False
+        self._something: Deferred[None] | None = None
+
+    def begin(self) -> None:
+        Deferred.fromCoroutine(self._run()).addErrback(self._broken)
+
+    def wake(self) -> None:
+        """Something new may be due."""
+        self._more = True
+        self._happened()
+
+    def stop(self) -> None:
+        """No new transactions; ``ended`` follows when those under way have ended."""
+        self._stopping = True
+        self._happened()
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            if self._more and len(self._waiting) < self._width:
+                await self._claim()
+            while self._waiting and self._active < int(self._width) and not self._stopping:
+                self._active += 1
+                Deferred.fromCoroutine(self._send(self._waiting.popleft())).addErrback(self._broken)
+            if not self._waiting and not self._active and not self._more:
+                break
+            if not self._more or len(self._waiting) >= self._width:
+                await self._next()
+        while self._waiting:
+            await self._give_back(self._waiting.popleft())
+        while self._active:
+            await self._next()
+        self._ended(self)
+
+    async def _claim(self) -> None:
+        self._more = False
+        try:
+            rows = await self._means.store.run(partial(outgoing.claim, destination=self.destination, most=PORTION))
+        except Stopping:
+            self._stopping = True
+            return
+        except Temporary as error:
+            _log.warn(
+                "mail to {destination} waits: {error}", destination=self.destination, error=str(error), often=True
+            )
+            self._means.timer.callLater(_STORE_AGAIN, self.wake)
+            if not self._active:
+                await self._pause()
+            return
+        self._more = len(rows) == PORTION
+        self.claimed.update((row.id, row.token) for row in rows)
+        self._waiting.extend(together(rows))
+
+    # One message
+
+    async def _send(self, rows: list[Outgoing]) -> None:
+        try:
+            try:
+                attempts = await self._attempt(rows)
+            except Corrupt as error:
+                _log.error("not sent: {reason}", reason=str(error), message=show(rows[0].body.id))
+                failed = Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, f"Not sent: {error}"))
+                await self._record(rows, [failed] * len(rows), HOUR)
+                return
+            except Exception:
+                _log.failure("sending failed inside the server", message=show(rows[0].body.id))
+                failed = Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, "Not sent: an internal error"))
+                attempts = [failed] * len(rows)
+            self._say(rows, attempts)
+            self._pace(attempts)
+            wait = delay(rows[0].attempts + 1, self._means.retry, self._means.randomness)
+            await self._record(rows, attempts, wait)
+        finally:
+            for row in rows:
+                self.claimed.pop(row.id, None)
+            self._active -= 1
+            self._happened()
+
+    async def _attempt(self, rows: list[Outgoing]) -> Sequence[Attempt | None]:
+        means = self._means
+        domain = await means.directory.domain(self.destination)
+        if domain is not None:
+            if means.internal is None:
+                waits = Outcome(Verdict.TEMPORARY, Stage.CONNECT, None, "waits for delivery to a domain of ours")
+                return [Attempt(waits)] * len(rows)
+            return await means.internal.deliver(domain, rows)
+        way = await self._route(rows[0].domain)
+        return await means.world.deliver(await letter(means.store.bodies, rows), way, self.destination)
+
+    async def _route(self, domain: int) -> route.Route:
+        """Of the domain whose mail it is."""
+        for one in await self._means.directory.domains():
+            if one.id == domain and one.settings.outbound_route:
+                return route.parse(one.settings.outbound_route)
+        return route.parse(self._means.route)
+
+    def _pace(self, attempts: Sequence[Attempt | None]) -> None:
+        verdicts = {attempt.outcome.verdict for attempt in attempts if attempt is not None}
+        if verdicts & {Verdict.FAILED, Verdict.DOUBTFUL}:
+            self._width = max(1.0, self._width / 2)
+        elif Verdict.ACCEPTED in verdicts:
+            self._width = min(self._width + 1, float(self._means.world.connections))
+
+    def _say(self, rows: Sequence[Outgoing], attempts: Sequence[Attempt | None]) -> None:
+        """``message`` is the id that the message has had since it came in."""
+        for row, attempt in zip(rows, attempts, strict=True):
+            if attempt is None:
+                continue
+            self._means.outcomes[attempt.outcome.verdict] += 1
+            _log.info(
+                "{kind} {number} from <{sender}> to <{recipient}> at {host}: {verdict}: {reply}",
+                message=show(row.body.id),
+                outgoing=show(row.id),
+                kind=row.kind,
+                number=row.attempts + 1,
+                sender=row.reverse_path,
+                recipient=row.recipient,
+                host=attempt.host or "no host",
+                verdict=attempt.outcome.verdict.value,
+                reply=attempt.outcome.text,
+            )
+
+    # The table
+
+    async def _record(self, rows: Sequence[Outgoing], attempts: Sequence[Attempt | None], wait: int) -> None:
+        """What the next host answered must not be forgotten because the store fails just now: it is tried until it is
+        written, or we stop; then what was sent is sent again."""
+        while True:
+            try:
+                await self._means.store.run(partial(settle, rows=rows, attempts=attempts, delay=wait))
+                return
+            except Stopping:
+                return
+            except Temporary as error:
+                _log.error("{reason}: outcomes wait to be recorded", reason=str(error), often=True)
+                if self._stopping:
+                    return
+            await self._pause()
+
+    async def _give_back(self, rows: list[Outgoing]) -> None:
+        ids = [row.id for row in rows]
+        for each in ids:
+            self.claimed.pop(each, None)
+        with suppress(Stopping, Temporary):  # then their lease ends
+            await self._means.store.run(partial(outgoing.give_back, ids=ids, token=rows[0].token))
+
+    # Waiting
+
+    async def _pause(self) -> None:
+        again: Deferred[None] = Deferred()
+        self._means.timer.callLater(_STORE_AGAIN, again.callback, None)
+        await again
+
+    async def _next(self) -> None:
+        """Until something has happened."""
+        self._something = Deferred()
+        await self._something
+
+    def _happened(self) -> None:
+        something, self._something = self._something, None
+        if something is not None:
+            something.callback(None)
+
+    def _broken(self, failure: Any) -> None:
+        _log.failure("mail to {destination}", failure, destination=self.destination)

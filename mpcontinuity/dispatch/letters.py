@@ -1,0 +1,74 @@
+"""Claimed rows as messages: which of them go in one transaction, and what their outcomes mean for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import msgspec
+
+from mpcontinuity.model import address
+from mpcontinuity.model.events import BOUNCED, DELIVERED, FAILED
+from mpcontinuity.model.outgoing import EXPIRED, OUTBOUND, PASSED_ON, RELAYED
+from mpcontinuity.model.outgoing import FAILED as REFUSED
+from mpcontinuity.model.reply import Verdict
+from mpcontinuity.outbound.world import Attempt, Letter
+from mpcontinuity.queue import outgoing
+from mpcontinuity.queue.outgoing import Outgoing
+from mpcontinuity.queue.owed import event_of
+from mpcontinuity.store.bodies.bodies import Bodies
+from mpcontinuity.store.transaction import Transaction
+
+MOST_RECIPIENTS = 100  # of one transaction, which every server takes (RFC 5321 §4.5.3.1.8)
+
+
+def together(rows: Iterable[Outgoing]) -> list[list[Outgoing]]:
+    """Rows of one destination that can go in one transaction. Those of a message must follow each other."""
+    groups = []
+    for _, same in groupby(rows, _key):
+        group = list(same)
+        groups += [group[start : start + MOST_RECIPIENTS] for start in range(0, len(group), MOST_RECIPIENTS)]
+    return groups
+
+
+def _key(row: Outgoing) -> tuple[object, ...]:
+    return row.body.id, row.domain, row.reverse_path, row.parameters.mail
+
+
+async def letter(bodies: Bodies, rows: Sequence[Outgoing]) -> Letter:
+    """Of one group. Raises Corrupt."""
+    first = rows[0]
+    content = bodies.content(first.body, skip_prefix=True)
+    await content.load()
+    return Letter(
+        reverse_path=address.parse(first.reverse_path) if first.reverse_path else None,
+        parameters=msgspec.structs.replace(first.parameters.mail, size=content.length),
+        recipients=[(address.parse(row.recipient), row.parameters.rcpt) for row in rows],
+        head=b"",
+        content=content,
+    )
+
+
+def settle(tx: Transaction, rows: Sequence[Outgoing], attempts: Sequence[Attempt | None], delay: int) -> None:
+    """Records what became of each; None: nothing is to be recorded. ``delay`` in µs, until the next attempt."""
+    for row, attempt in zip(rows, attempts, strict=True):
+        if attempt is not None:
+            _settle(tx, row, attempt, delay)
+
+
+def _settle(tx: Transaction, row: Outgoing, attempt: Attempt, delay: int) -> None:
+    event = event_of(attempt.outcome, attempt.host, tx.now)
+    verdict = attempt.outcome.verdict
+    if verdict is Verdict.ACCEPTED:
+        outgoing.delivered(tx, row, event, DELIVERED, how=PASSED_ON if attempt.dsn else RELAYED)
+    elif verdict is Verdict.REFUSED:
+        outgoing.end(tx, row, REFUSED, event, _undelivered(row))
+    elif tx.now >= row.expires:
+        outgoing.end(tx, row, EXPIRED, event, _undelivered(row))
+    else:
+        outgoing.later(tx, row, event, min(tx.now + delay, row.expires))
+
+
+def _undelivered(row: Outgoing) -> str:
+    """In tracking: 'bounced' is what its sender hears of."""
+    return BOUNCED if row.kind == OUTBOUND and row.reverse_path else FAILED

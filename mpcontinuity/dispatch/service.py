@@ -1,0 +1,159 @@
+"""Sends what is due of `outgoing`, by a lane for each destination: new rows wake it, a slow poll misses nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mpcontinuity.dispatch.lane import Lane, Means
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Stopping, Temporary
+from mpcontinuity.model.events import DomainsChanged, Everything, Notice, OutgoingChanged
+from mpcontinuity.model.timer import Alarm
+from mpcontinuity.queue import outgoing
+from mpcontinuity.store.transaction import Transaction
+
+POLL = 60.0  # seconds; notices are what usually wakes it
+STOP_WITHIN = 8.0  # seconds that a message under way has to end when the server stops
+MOST_LANES = 200
+_SOONEST = 0.05
+_AGAIN = 5.0  # after a failure of the store
+
+_log = Logger()
+
+
+class Dispatch:
+    """Start it when home servers and domains are known, stop it before the store closes. Every node has one: rows are
+    claimed."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._lanes: dict[str, Lane] = {}
+        self._looking = self._look_again = False
+        self._stopping = False
+        self._poll_alarm: Alarm | None = None
+        self._due_alarm: Alarm | None = None
+        self._all_ended: Deferred[None] | None = None
+
+    async def start(self) -> None:
+        """Frees what the process before had claimed, then begins."""
+        alone = self._means.store.election.alone
+        while await self._means.store.run(partial(outgoing.free, all_holders_dead=alone)) >= outgoing.STEP:
+            pass
+        self._means.store.listen(self._heard)
+        await self._poll()
+
+    async def stop(self) -> None:
+        """No new transactions; returns when those under way have ended, or after STOP_WITHIN."""
+        self._stopping = True
+        for alarm in (self._poll_alarm, self._due_alarm):
+            if alarm is not None and alarm.active():
+                alarm.cancel()
+        for lane in list(self._lanes.values()):
+            lane.stop()
+        if not self._lanes:
+            return
+        self._all_ended = Deferred()
+        limit = self._means.timer.callLater(STOP_WITHIN, self._nobody_waits)
+        await self._all_ended
+        if limit.active():
+            limit.cancel()
+
+    def _nobody_waits(self) -> None:
+        all_ended, self._all_ended = self._all_ended, None
+        if all_ended is not None:
+            all_ended.callback(None)
+
+    def _heard(self, notices: Sequence[Notice]) -> None:
+        if any(isinstance(notice, OutgoingChanged | DomainsChanged | Everything) for notice in notices):
+            for lane in list(self._lanes.values()):
+                lane.wake()
+            self.wake()
+
+    def wake(self) -> None:
+        """Something may be due for a destination without a lane."""
+        if self._stopping:
+            return
+        if self._looking:
+            self._look_again = True
+            return
+        self._looking = True
+        Deferred.fromCoroutine(self._look()).addErrback(self._failed)
+
+    async def _look(self) -> None:
+        try:
+            while True:
+                self._look_again = False
+                await self._begin_lanes()
+                if not self._look_again or self._stopping:
+                    return
+        except Stopping:
+            pass
+        except Temporary as error:
+            _log.warn("mail to the world waits: {error}", error=str(error), often=True)
+            self._wake_in(_AGAIN)
+        finally:
+            self._looking = False
+
+    async def _begin_lanes(self) -> None:
+        left_out = list(self._lanes)
+        if self._means.internal is None:
+            left_out += [domain.name for domain in await self._means.directory.domains()]
+        if len(self._lanes) < MOST_LANES:
+            for destination in await self._means.store.read(partial(outgoing.due, busy=left_out)):
+                if destination not in self._lanes and len(self._lanes) < MOST_LANES and not self._stopping:
+                    self._lanes[destination] = lane = Lane(self._means, destination, self._lane_ended)
+                    lane.begin()
+        earliest = await self._means.store.read(partial(outgoing.next_due, busy=[*left_out, *self._lanes]))
+        if earliest is not None and len(self._lanes) < MOST_LANES:
+            self._wake_in(max((earliest - self._means.store.clock.now()) / SECOND, _SOONEST))
+
+    def _lane_ended(self, lane: Lane) -> None:
+        del self._lanes[lane.destination]
+        if self._stopping:
+            if not self._lanes:
+                self._nobody_waits()
+        else:
+            self.wake()  # what came while it ended; and when its next row is due
+
+    async def _poll(self) -> None:
+        """The net under the notices: leases kept and freed."""
+        wait = POLL
+        try:
+            await self._means.store.run(self._keep_leases)
+        except Stopping:
+            return
+        except Temporary as error:
+            _log.warn("the poll of mail to the world: {reason}", reason=str(error))
+            wait = _AGAIN
+        if not self._stopping:
+            self.wake()
+            self._poll_alarm = self._means.timer.callLater(wait, self._poll_again)
+
+    def _keep_leases(self, tx: Transaction) -> None:
+        by_token: dict[int, list[int]] = {}
+        for lane in list(self._lanes.values()):
+            for each, token in list(lane.claimed.items()):
+                by_token.setdefault(token, []).append(each)
+        for token, ids in by_token.items():
+            outgoing.extend(tx, ids, token)
+        outgoing.free(tx)
+
+    def _poll_again(self) -> None:
+        Deferred.fromCoroutine(self._poll()).addErrback(self._failed)
+
+    def _wake_in(self, seconds: float) -> None:
+        if self._stopping:
+            return
+        if self._due_alarm is not None and self._due_alarm.active():
+            if self._due_alarm.getTime() <= self._means.timer.seconds() + seconds:
+                return
+            self._due_alarm.cancel()
+        self._due_alarm = self._means.timer.callLater(seconds, self.wake)
+
+    def _failed(self, failure: Failure) -> None:
+        _log.failure("mail to the world", failure)

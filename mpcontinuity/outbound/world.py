@@ -1,0 +1,251 @@
+"""The world beyond the home servers: the MX hosts of a domain, or a smarthost, one outcome per recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.body import Content
+from mpcontinuity.model.parameters import MailParameters
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.model.settings import Home, Outbound, Retry
+from mpcontinuity.model.timer import Timer
+from mpcontinuity.outbound.network import Connector, Securing
+from mpcontinuity.outbound.opening import Means, Opener, Security, Target
+from mpcontinuity.outbound.pool import Pool
+from mpcontinuity.outbound.resolution import Resolution, Unresolved
+from mpcontinuity.outbound.route import Route
+from mpcontinuity.outbound.session import Session
+from mpcontinuity.outbound.transaction import MailTransaction, Recipient, reset
+from mpcontinuity.protocols.smtp.client import Offers
+from mpcontinuity.routing.health import Observation
+
+# RFC 5321 §4.5.3.2 but for connecting, for which Postfix's time is enough.
+PATIENCE = Home(connect_timeout=30, reply_timeout=300, message_timeout=600, connections=10)
+MOST_HOSTS = 5  # that are tried for one attempt
+LONGEST_REST = 60.0  # seconds for which a host that fails is not tried again
+_REMEMBERED = 2000  # hosts
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message to recipients who share a destination."""
+
+    reverse_path: Address | None
+    parameters: MailParameters
+    recipients: Sequence[Recipient]
+    head: bytes  # stands before the content
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of one recipient. ``host``: who said it, empty where it was decided here. ``dsn``: the next host was
+    told what the sender wants to hear of (RFC 3461)."""
+
+    outcome: Outcome
+    host: str = ""
+    dsn: bool = False
+
+
+class World:
+    """In the reactor thread. ``hostname`` is ours."""
+
+    def __init__(
+        self,
+        settings: Outbound,
+        retry: Retry,
+        resolution: Resolution,
+        *,
+        hostname: str,
+        timer: Timer,
+        connect: Connector,
+        secure: Securing,
+        patience: Home = PATIENCE,
+    ) -> None:
+        self._settings = settings
+        self._retry = retry
+        self._resolution = resolution
+        self._means = Means(hostname, patience, timer, connect, secure)
+        self._hosts: dict[tuple[str, int, Security], Host] = {}
+
+    @property
+    def connections(self) -> int:
+        """The most that one host gets."""
+        return self._means.settings.connections
+
+    async def deliver(self, letter: Letter, route: Route, destination: str) -> list[Attempt]:
+        """In the order of the recipients. Never fails for what others do; raises Corrupt for the content."""
+        hosts = await self._hosts_of(route, destination)
+        if isinstance(hosts, Unresolved):
+            return [Attempt(_unresolved(hosts))] * len(letter.recipients)
+        attempts: list[Attempt | None] = [None] * len(letter.recipients)
+        left = list(range(len(attempts)))
+        tried = 0
+        for host in sorted(hosts, key=lambda host: bool(host.resting)):  # stable: by preference
+            if tried == MOST_HOSTS:
+                break
+            tried += not host.resting
+            for index, attempt in zip(left, await self._at(host, letter, left), strict=True):
+                attempts[index] = _worse(attempts[index], attempt)
+            left = [index for index in left if _may_be_taken_elsewhere(attempts[index])]
+            if not left:
+                break
+        if left and all(host.resting for host in hosts):
+            self._resolution.forget(destination)
+        return [_final(attempt, route) for attempt in attempts]
+
+    async def _at(self, host: Host, letter: Letter, indexes: Sequence[int]) -> list[Attempt]:
+        resting = host.resting
+        if resting:
+            return [Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, resting), host.name)] * len(indexes)
+        transaction = MailTransaction(host, letter.reverse_path, letter.parameters)
+        try:
+            outcomes = await transaction.recipients([letter.recipients[index] for index in indexes])
+            if any(outcome.verdict is Verdict.ACCEPTED for outcome in outcomes):
+                last = await transaction.message(letter.head, letter.content)
+                outcomes = [last if each.verdict is Verdict.ACCEPTED else each for each in outcomes]
+        finally:
+            transaction.abandon()
+        where = transaction.host or host.name
+        return [Attempt(outcome, where, host.offers.dsn) for outcome in outcomes]
+
+    async def _hosts_of(self, route: Route, destination: str) -> list[Host] | Unresolved:
+        if route.host:
+            return [self._host(route.host, route.port, route.security, ("",))]
+        found = await self._resolution.exchanges(destination)
+        if isinstance(found, Unresolved):
+            return found
+        port, security = self._settings.port, route.security
+        return [self._host(exchange.name, port, security, exchange.addresses) for exchange in found.hosts]
+
+    def _host(self, name: str, port: int, security: Security, addresses: Sequence[str]) -> Host:
+        key = (name, port, security)
+        targets = tuple(Target(name, port, address) for address in addresses)
+        host = self._hosts.get(key)
+        if host is None:
+            self._forget_some()
+            host = self._hosts[key] = Host(self._means, security, targets, self._retry)
+        else:
+            host.at(targets)
+        return host
+
+    def _forget_some(self) -> None:
+        if len(self._hosts) >= _REMEMBERED:
+            self._hosts = {key: host for key, host in self._hosts.items() if host.pool.size or host.resting}
+
+    def close(self) -> None:
+        """Idle sessions say QUIT."""
+        for host in self._hosts.values():
+            host.pool.close_idle()
+
+
+class Host:
+    """A host of the world, by all its addresses: its sessions, and whether it serves."""
+
+    title = "The next host"
+    late = 0.0
+
+    def __init__(self, means: Means, security: Security, targets: tuple[Target, ...], retry: Retry) -> None:
+        self.settings: Home = means.settings
+        self.timer: Timer = means.timer
+        self.offers = Offers()
+        self.name = f"{targets[0].name}:{targets[0].port}"
+        self._means = means
+        self._security = security
+        self._targets = targets
+        self._retry = retry
+        self._failures = 0  # in a row
+        self._rests_until = 0.0
+        self._reason = ""
+        self.pool = Pool(self._opener(), means.settings.connections, means.timer, self.observe)
+
+    @property
+    def resting(self) -> str:
+        """Why it is not tried at this moment; empty: it may be."""
+        return self._reason if self._rests_until > self.timer.seconds() else ""
+
+    def at(self, targets: tuple[Target, ...]) -> None:
+        """DNS says where it is now."""
+        if set(targets) != set(self._targets):
+            self._targets = targets
+            self.pool.renew(self._opener())
+
+    def observe(self, observation: Observation, reason: str = "") -> None:
+        """One that cannot be reached, or fails in the middle twice in a row, is left alone for a while: what waits for
+        it is put off at once, rather than after half a minute each."""
+        if observation is Observation.SERVED:
+            self._failures, self._rests_until = 0, 0.0
+        elif observation in (Observation.UNREACHABLE, Observation.SILENT):
+            self._failures += 1
+            if observation is Observation.UNREACHABLE or self._failures > 1:
+                # Below any delay of `[retry]`, so that nothing that is due again meets a rest that it began itself.
+                rest = min(self._retry.first / 2 * 2 ** min(self._failures - 1, 20), LONGEST_REST)
+                self._rests_until = self.timer.seconds() + rest
+                self._reason = reason
+
+    def throttled(self, reason: str) -> None:
+        self.pool.throttle()
+
+    def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
+        self.background(reset(self, session))
+
+    def ended(self, transaction: MailTransaction) -> None:
+        """Nothing is kept of it."""
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        Deferred.fromCoroutine(work).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        _log.failure("a session with {host}", failure, host=self.name)
+
+    def _opener(self) -> Opener:
+        return Opener(self._means, self._security, self._targets)
+
+
+def _unresolved(unresolved: Unresolved) -> Outcome:
+    """RFC 7505 §4 has 556 for a null MX; the other codes are those that a relay would give."""
+    if not unresolved.permanent:
+        return Outcome(Verdict.TEMPORARY, Stage.CONNECT, Reply(451, unresolved.enhanced, unresolved.reason))
+    code = 556 if unresolved.enhanced == "5.1.10" else 550
+    return Outcome(Verdict.REFUSED, Stage.CONNECT, Reply(code, unresolved.enhanced, unresolved.reason))
+
+
+def _may_be_taken_elsewhere(attempt: Attempt | None) -> bool:
+    """By the next MX. Not where the message may have arrived."""
+    return attempt is None or attempt.outcome.verdict in (Verdict.TEMPORARY, Verdict.FAILED)
+
+
+def _worse(before: Attempt | None, now: Attempt) -> Attempt:
+    """What is told of several hosts: what the last one said, unless only an earlier one said anything that may pass."""
+    if before is None or not _may_be_taken_elsewhere(now):
+        return now
+    if before.outcome.reply is not None and (now.outcome.reply is None or _permanent(now)):
+        return before
+    if before.outcome.reply is None and now.outcome.reply is None:
+        both = f"{before.outcome.reason}; {now.outcome.reason}"
+        return Attempt(Outcome(now.outcome.verdict, now.outcome.stage, None, both), now.host)
+    return now
+
+
+def _permanent(attempt: Attempt) -> bool:
+    return attempt.outcome.reply is not None and attempt.outcome.reply.permanent
+
+
+def _final(attempt: Attempt | None, route: Route) -> Attempt:
+    """A host of the world that says 5xx to us at any stage means it for good (contract 'Outbound'). What a smarthost
+    says of us before it knows the message is the matter of our administrators: the messages wait."""
+    if attempt is None:
+        return Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, "no host could be tried"))
+    if route.host or not _permanent(attempt) or attempt.outcome.verdict is not Verdict.TEMPORARY:
+        return attempt
+    outcome = attempt.outcome
+    return Attempt(Outcome(Verdict.REFUSED, outcome.stage, outcome.reply, outcome.reason), attempt.host)

@@ -13,6 +13,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, ServerFactory
 from twisted.logger import Logger
 
+from mpcontinuity.app import proxied
 from mpcontinuity.config.read import BadConfiguration
 from mpcontinuity.model import hosts
 from mpcontinuity.model.limits import ConnectionLimits
@@ -63,7 +64,9 @@ class Gatekeeper(ConnectionLimits):
     def bind(self, reactor: Any, door: str, endpoint: str, factory: Factory) -> tuple[str, int]:
         """Listens, but accepts only once ``open`` is called. Host and port. Raises BadConfiguration."""
         self.accepted[door] += 0
-        counting = _Counting(factory, door, self.accepted)
+        counting: Any = _Counting(factory, door, self.accepted)
+        if endpoint.startswith(proxied.PREFIX):
+            counting = proxied.Proxied(counting, reactor)
         port = self._early.take(endpoint, counting) or listen(reactor, door, endpoint, counting)
         self._ports.append(port)
         port.stopReading()
@@ -128,7 +131,7 @@ class EarlyPorts:
 
 
 def _privileged(endpoint: str) -> bool:
-    fields = hosts.endpoint_fields(endpoint)
+    fields = hosts.endpoint_fields(endpoint.removeprefix(proxied.PREFIX))
     return fields[0] in ("tcp", "tcp6") and len(fields) > 1 and fields[1].isdigit() and 0 < int(fields[1]) < _FREE_PORTS
 
 
@@ -150,7 +153,7 @@ class _Counting:
 def listen(reactor: Any, door: str, endpoint: str, factory: Any) -> Any:
     """The port; it accepts as soon as the reactor runs. Raises BadConfiguration."""
     try:
-        listening = parse(reactor, _with_backlog(endpoint)).listen(factory)
+        listening = parse(reactor, _with_backlog(endpoint.removeprefix(proxied.PREFIX))).listen(factory)
     except (ValueError, TypeError, ImportError) as error:
         raise BadConfiguration(f'listen.{door}: "{endpoint}": {error}') from None
     ports: list[Any] = []

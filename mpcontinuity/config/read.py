@@ -105,7 +105,7 @@ def _check_together(settings: Settings) -> None:
     taken: dict[tuple[str, ...], str] = {}
     for door in settings.listen.__struct_fields__:
         for endpoint in getattr(settings.listen, door):
-            fields = hosts.endpoint_fields(endpoint)
+            fields = hosts.endpoint_fields(endpoint.removeprefix("haproxy:"))
             place = tuple(field for field in fields if not field.startswith("backlog="))
             if fields[1:2] == ["0"]:
                 continue

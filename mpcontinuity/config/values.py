@@ -165,7 +165,10 @@ def endpoint(text: str) -> str:
     kind, *fields = hosts.endpoint_fields(text)
     if kind in ("ssl", "tls"):
         raise ValueError("TLS is added by the server where the door wants it; use tcp:")
-    if kind not in ("tcp", "tcp6", "unix", "systemd", "haproxy", "fd"):
+    if kind == "haproxy" and fields and fields[0] not in ("haproxy", ""):
+        endpoint(text.removeprefix("haproxy:"))
+        return text
+    if kind not in ("tcp", "tcp6", "unix", "systemd", "fd"):
         raise ValueError('must begin with tcp:, unix:, systemd: or haproxy:, as "tcp:1025:interface=127.0.0.1"')
     if kind in ("tcp", "tcp6"):
         port = fields[0].removeprefix("port=") if fields else ""

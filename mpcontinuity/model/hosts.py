@@ -89,7 +89,7 @@ def listeners(doors: Listen) -> list[tuple[str, int]]:
     places = []
     for door in doors.__struct_fields__:
         for endpoint in getattr(doors, door):
-            kind, *fields = endpoint_fields(endpoint)
+            kind, *fields = endpoint_fields(endpoint.removeprefix("haproxy:"))
             if kind in ("tcp", "tcp6"):
                 options = dict(field.partition("=")[::2] for field in fields[1:])
                 places.append((options.get("interface", ""), int(fields[0].removeprefix("port="))))

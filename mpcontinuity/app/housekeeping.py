@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mpcontinuity.model.errors import Stopping
+from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.store.election import Election
 
 _EVERY = 3600.0  # s
+AGAIN = 60.0  # s, after a full disk, or a database that was away
 _KIND = "chore"  # of election
 
 _log = Logger()
@@ -41,6 +42,7 @@ class Housekeeping:
             self._alarm.cancel()
 
     async def _round(self) -> None:
+        wait = self._every
         for name, chore in self._chores:
             if self._stopped:
                 return
@@ -48,10 +50,13 @@ class Housekeeping:
                 await self._do(name, chore)
             except Stopping:
                 return
+            except Temporary as error:
+                wait = min(wait, AGAIN)
+                _log.warn("housekeeping, {chore}: {error}", chore=name, error=error)
             except Exception:
                 _log.failure("housekeeping failed: {chore}", chore=name)
         if not self._stopped:
-            self._alarm = self._timer.callLater(self._every, self.start)
+            self._alarm = self._timer.callLater(wait, self.start)
 
     async def _do(self, name: str, chore: Chore) -> None:
         kind = f"{_KIND} {name}"

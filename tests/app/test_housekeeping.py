@@ -6,7 +6,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.app.housekeeping import Housekeeping
+from mpcontinuity.app.housekeeping import AGAIN, Housekeeping
+from mpcontinuity.model.errors import Temporary
 from mpcontinuity.store.election import Alone
 from mpcontinuity.store.store import Store
 from tests.fakes.clock import ManualClock
@@ -29,6 +30,21 @@ def test_a_chore_that_fails_stops_no_other_and_all_come_again(clock: ManualClock
     assert done == ["first", "second"]
     clock.advance(HOUR)
     assert done == ["first", "second"] * 2
+
+
+def test_after_a_disk_was_full_or_the_database_away_the_next_round_comes_sooner(clock: ManualClock) -> None:
+    done: list[str] = []
+
+    async def unlucky() -> None:
+        done.append("unlucky")
+        if len(done) == 1:
+            raise Temporary("the database is away")
+
+    Housekeeping(clock, Alone(), [("unlucky", unlucky)]).start()
+    clock.advance(AGAIN)
+    assert len(done) == 2
+    clock.advance(AGAIN)
+    assert len(done) == 2
 
 
 def test_what_another_node_is_at_is_left_to_it(store: Store, clock: ManualClock) -> None:

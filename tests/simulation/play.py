@@ -77,6 +77,7 @@ class Play:
         self._crash: tuple[str, int] = ("", 0)  # how, and in how many turns
         self._down = 0.0
         self._stopped = 0
+        self._asked_to_stop: Process | None = None
         self._audit = Audit(self)
         self._settings = settings.Settings(home=settings.Home(**story.home), retry=settings.Retry(**story.retry))  # type: ignore[arg-type]
         for host in self.hosts.values():
@@ -248,7 +249,8 @@ class Play:
             return
         self._down = down
         if how == "stop":
-            self._stop()
+            if self._asked_to_stop is not self.process:  # a second SIGTERM changes nothing
+                self._stop()
         elif unit == "write":
             self._crash = (how, -1)
             self.machine.disk.fail_after(after)
@@ -256,7 +258,7 @@ class Play:
             self._crash = (how, after)
 
     def _stop(self) -> None:
-        process = self.process
+        self._asked_to_stop = process = self.process
         assert process is not None
         begun = self.world.now
 

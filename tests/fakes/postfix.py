@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
@@ -118,7 +120,8 @@ class Delivered:
 
     @property
     def subject(self) -> str:
-        return str(self.headers.get("Subject", ""))
+        found = re.search(rb"^Subject: (.*)$", self.data, re.MULTILINE)  # in UTF-8, which `email` hides
+        return found[1].decode() if found else ""
 
     @property
     def id(self) -> str:
@@ -164,20 +167,30 @@ class Postfix:
         """As ``--home`` takes it."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def running(self) -> bool:
+        """Whether it accepts connections."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
     def start(self) -> None:
         self._postfix("start")
-        self._wait(self._listens, "it does not listen")
+        self._wait(lambda: self.running, "it does not listen")
 
     def stop(self) -> None:
         """Sessions end, too; what is in its queue stays there."""
         self._postfix("stop")
-        self._wait(lambda: not self._listens(), "it still listens")
+        self._wait(lambda: not self.running, "it still listens")
 
     def set(self, **settings: str) -> None:
-        """Lines of main.cf, for sessions that begin from now on."""
+        """Lines of main.cf. All sessions end: one that is kept would go on under the old ones."""
         with (self.folder / "etc" / "main.cf").open("a") as file:
             file.write(_lines(settings))
-        self._postfix("reload")
+        self.stop()
+        self.start()
 
     def mail(self, subject: str = "") -> list[Delivered]:
         """What it delivered, oldest first; perhaps of one subject only."""
@@ -213,15 +226,7 @@ class Postfix:
         done = subprocess.run([_COMMAND, "-c", etc, command], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, f"postfix {command}: {done.stderr}{self.log()[-2000:]}"
 
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-        except OSError:
-            return False
-        return True
-
-    def _wait(self, condition: object, why: str) -> None:
-        assert callable(condition)
+    def _wait(self, condition: Callable[[], bool], why: str) -> None:
         until = time.monotonic() + 30
         while not condition():
             assert time.monotonic() < until, f"Postfix: {why}: {self.log()[-2000:]}"

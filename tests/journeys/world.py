@@ -51,11 +51,12 @@ plaintext_login_networks = ["127.0.0.0/8"]
 """
 
 
-def configuration(database: str | None = None) -> str:
-    """For a new server on SQLite or on PostgreSQL."""
+def configuration(database: str | None = None, *, timeout: float = TIMEOUT) -> str:
+    """For a new server on SQLite or on PostgreSQL; ``timeout`` of a home that may be slow for a while."""
+    text = CONFIGURATION.replace(f"_timeout = {TIMEOUT}\n", f"_timeout = {timeout}\n")
     if database != "postgresql":
-        return CONFIGURATION
-    return f'{CONFIGURATION}\n[store]\ndatabase = "{postgresql.fresh_database()}"\n'
+        return text
+    return f'{text}\n[store]\ndatabase = "{postgresql.fresh_database()}"\n'
 
 
 SENDER = "bob@sender.example"

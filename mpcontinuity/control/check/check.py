@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mpcontinuity.control.check import database, ledgers, mailboxes, messages
+from mpcontinuity.control.check import database, ledgers, mailboxes, messages, outcomes
 from mpcontinuity.control.check.indexing import Indexing
 from mpcontinuity.control.check.inspection import Inspection
 from mpcontinuity.control.operation import Control
@@ -45,6 +45,7 @@ async def check(control: Control, repair: bool = False, quick: bool = False, old
         await _put_back_owed(inspection)
     if repair:
         await reconcile(control.store, take_up)
+    await outcomes.examine_outcomes(inspection)
     if gone:
         await mailboxes.mend_loose_entries(inspection, gone)
     inspection.step("counting")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+from mpcontinuity.archive.record import INBOUND
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.owed import DELIVERED, OPEN
+from mpcontinuity.routing.decision import Way
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -21,6 +23,7 @@ _OWED = Statement(
     "SELECT recipient, state, subject, reverse_path, message_id, received, id, parameters FROM owed "
     "WHERE body = :body ORDER BY id"
 )
+_OWNERS = Statement("SELECT recipient, account FROM owed WHERE body = :body AND kind = 'redelivery' ORDER BY id")
 _ARCHIVE = Statement(
     "SELECT sender, recipients, subject, message_id, time, direction FROM archive WHERE body = :body LIMIT 1"
 )
@@ -37,7 +40,7 @@ def message(tx: Transaction, body: int) -> str:
         facts.append(f'"{_short(owed[0][2])}" from <{owed[0][3]}> of {iso(owed[0][5])}')
     facts += [f"{address} {name} UID {uid}" for address, name, uid, _ in tx.all(_ENTRIES, body=body)]
     facts += [_home(recipient, state) for recipient, state, *_ in owed]
-    if not owed and archived is not None and archived[5] == "inbound":
+    if not owed and archived is not None and archived[5] == INBOUND:
         facts.append("home has it")
     return f"message {identifier.show(body)}" + (f" ({'; '.join(facts)})" if facts else "")
 
@@ -51,6 +54,19 @@ def _home(recipient: str, state: str) -> str:
 def _short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+def decisions(tx: Transaction, body: int) -> dict[str, str]:
+    """What was decided of a message from outside, per recipient, as far as the index still knows it."""
+    archived = tx.one(_ARCHIVE, body=body)
+    owed: dict[str, str] = {
+        recipient: (Way.HOLD if account is None else Way.REDIRECT).value
+        for recipient, account in tx.all(_OWNERS, body=body)
+    }
+    if archived is None or archived[5] != INBOUND:
+        return owed
+    rest = Way.KEEP if owed else Way.PASS
+    return dict.fromkeys(json.loads(archived[1]), rest.value) | owed
 
 
 def head_of(tx: Transaction, body: Body) -> Head:

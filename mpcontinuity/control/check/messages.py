@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import msgspec
+
 from mpcontinuity.control.check import describe
 from mpcontinuity.control.check.inspection import Inspection
 from mpcontinuity.model import identifier
@@ -203,6 +205,9 @@ async def _append(inspection: Inspection, body: Body, content: bytes, done: str,
         head = await store.bodies.background(partial(_head, store.packs, body))
     if head is None:
         head = await store.read(partial(describe.head_of, body=body))
+    if not head.decisions:  # home was asked first; without one the new pack would say: redirected
+        decisions = await store.read(partial(describe.decisions, body=body.id))
+        head = msgspec.structs.replace(head, decisions=decisions)
     await store.bodies.move(body, head, store.clock.now() // DAY + _KEPT_DAYS, _moved, content=content)
     return done
 

@@ -94,6 +94,11 @@ class Bodies(Protocol):
         """
         ...
 
+    @property
+    def notes(self) -> bool:
+        """Whether ``note`` writes anything."""
+        ...
+
     def note(self, body: Body, decisions: Mapping[str, str]) -> None:
         """What became of a message, where an index that is lost is built from, without waiting."""
         ...

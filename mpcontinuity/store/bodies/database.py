@@ -76,6 +76,8 @@ class _Noted:
 class InDatabase(Kept):
     """Bodies, by the same engine as the index."""
 
+    notes = False
+
     def __init__(
         self,
         packs: Packs,

@@ -33,6 +33,8 @@ _log = Logger()
 class Files(Kept):
     """Bodies, by an appender that hands on to the engine what is synced."""
 
+    notes = True
+
     def __init__(
         self,
         packs: Packs,

@@ -99,10 +99,13 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An outcome record, with the message that it is about where that can be read."""
+    """An outcome record and where it begins, with the message that it is about where that can be read."""
 
+    pack: int
+    offset: int
     decided: Decided
     packed: Packed | None
+    mended: bool  # it is damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def _walk(packs: Packs, pack: int) -> Iterator[Packed | Outcome | Damage]:
             yield _packed(pack, kind, day, entry)
         elif entry.record == Record.DECIDED:
             decided = entry.decided()
-            yield Outcome(decided, _decided(packs, decided))
+            yield Outcome(pack, entry.offset - HEADER_LENGTH, decided, _decided(packs, decided), entry.mended)
 
 
 def _header(file: File) -> tuple[Kind, int]:

@@ -26,8 +26,8 @@ _BY_KEYS = Statement(
     "WHERE address.key = :key OR address.key = :untagged"
 )
 _ADD = Statement(
-    "INSERT INTO account (id, domain, address, name, password, status, source, created) "
-    "VALUES (:id, :domain, :address, :name, :password, :status, :source, :now)"
+    "INSERT INTO account (id, domain, address, name, password, scram, status, source, created) "
+    "VALUES (:id, :domain, :address, :name, :password, :scram, :status, :source, :now)"
 )
 _ADD_ADDRESS = Statement(
     "INSERT INTO address (key, account, alias) VALUES (:key, :account, :alias) ON CONFLICT (key) DO NOTHING"
@@ -42,11 +42,14 @@ _SET_OPT_IN = Statement("UPDATE account SET opt_in = :opt_in WHERE id = :id")
 _SET_NAME = Statement("UPDATE account SET name = :name WHERE id = :id")
 # A user who waited for a password is active with it; one that was made inactive stays so.
 _SET_PASSWORD = Statement(
-    "UPDATE account SET password = :password, status = CASE status WHEN 'pending' THEN 'active' ELSE status END "
+    "UPDATE account SET password = :password, scram = :scram, "
+    "status = CASE status WHEN 'pending' THEN 'active' ELSE status END "
     "WHERE id = :id"
 )
 _REPLACE_HASH = Statement("UPDATE account SET password = :new WHERE id = :id AND password = :old")
+_KEEP_KEYS = Statement("UPDATE account SET scram = :scram WHERE id = :id AND password = :password AND scram = ''")
 _PASSWORD = Statement("SELECT password FROM account WHERE id = :id")
+_CREDENTIALS = Statement("SELECT password, scram FROM account WHERE id = :id")
 _FORGET_ADDRESSES = Statement("DELETE FROM address WHERE account = :account")
 
 
@@ -133,6 +136,7 @@ def add_user(
     name: str = "",
     aliases: Sequence[Address] = (),
     password_hash: str = "",
+    scram: str = "",
     status: Status | None = None,
     source: Source = "manual",
 ) -> User:
@@ -151,6 +155,7 @@ def add_user(
         address=address.text,
         name=name,
         password=password_hash,
+        scram=scram,
         status=chosen,
         source=source,
         now=tx.now,
@@ -184,14 +189,26 @@ def remove_alias(tx: Transaction, user: User, alias: Address) -> None:
     _changed(tx, user)
 
 
-def set_password(tx: Transaction, user: User, password_hash: str) -> None:
-    tx.run(_SET_PASSWORD, id=user.id, password=password_hash)
+def set_password(tx: Transaction, user: User, password_hash: str, scram: str = "") -> None:
+    """``scram``: keys of the same password (protocols/sasl/scram.py); empty: made when it is next heard."""
+    tx.run(_SET_PASSWORD, id=user.id, password=password_hash, scram=scram)
     _changed(tx, user)
 
 
 def replace_hash(tx: Transaction, account: int, old: str, new: str) -> None:
     """The same password under another hash, unless it was changed meanwhile. Nobody's login or session ends by it."""
     tx.run(_REPLACE_HASH, id=account, old=old, new=new)
+
+
+def keep_keys(tx: Transaction, account: int, password_hash: str, scram: str) -> None:
+    """Keys of the password with that hash, unless it was changed meanwhile."""
+    tx.run(_KEEP_KEYS, id=account, password=password_hash, scram=scram)
+
+
+def credentials(tx: Transaction, account: int) -> tuple[str, str]:
+    """Hash and SCRAM keys of a password; each empty when there is none, as for an account that nobody has."""
+    row = tx.one(_CREDENTIALS, id=account)
+    return (row[0], row[1]) if row else ("", "")
 
 
 def password_hash(tx: Transaction, account: int) -> str:
@@ -226,7 +243,7 @@ def deactivate(tx: Transaction, user: User) -> None:
 def forget(tx: Transaction, account: int, domain: int) -> None:
     """Removal begins: from here on no address leads to the user, and nobody can log in as them."""
     tx.run(_FORGET_ADDRESSES, account=account)
-    tx.run(_SET_PASSWORD, id=account, password="")
+    tx.run(_SET_PASSWORD, id=account, password="", scram="")
     tx.run(_SET_STATUS, id=account, status=REMOVED)
     tx.announce(AccountsChanged(domain, account))
 

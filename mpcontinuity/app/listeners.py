@@ -19,7 +19,7 @@ from mpcontinuity.model import hosts
 from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import Limits, Listen
 
-SERVED = ("smtp", "imap", "imaps", "pop3", "pop3s", "metrics")
+SERVED = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "metrics")
 
 _BACKLOG = 1024
 _FREE_PORTS = 1024  # from here on anybody may listen

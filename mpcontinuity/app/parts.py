@@ -9,7 +9,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -35,10 +35,13 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.control.socket import SOCKET, ControlFactory
 from mpcontinuity.delivery.incoming import Incoming
+from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.relay import repair
 from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.delivery.submission import Submission, Submissions
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.inbound.factory import SmtpFactory
+from mpcontinuity.inbound.services import Role
 from mpcontinuity.inbound.services import Services as SmtpServices
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import hosts
@@ -68,7 +71,7 @@ from mpcontinuity.tracking import retention as tracking_retention
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7)
 _PATIENCE = 3.0  # s
 _OWN_CHORES = 30.0  # s between rounds of what every process does for itself
-_IMPLICIT_TLS = ("imaps", "pop3s")
+_IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
 
 _log = Logger()
 
@@ -102,7 +105,10 @@ class Parts:
         self.directory = Directory(self.store)
         self._make_access()
         self._make_delivery()
-        doors = {"smtp": self._smtp.connections, **{name: door.count for name, door in self._access.items()}}
+        doors = {
+            **{name: door.connections for name, door in self._smtp.items()},
+            **{name: door.count for name, door in self._access.items()},
+        }
         self.watching = Watching(self, settings, reactor, doors)
         self.housekeeping = Housekeeping(
             reactor,
@@ -217,21 +223,38 @@ class Parts:
             timer=reactor,
             retry_after=int(settings.retry.first * SECOND),
         )
+        self.submissions = Submissions(
+            self.delivery,
+            Quota(settings.limits.user_recipients_per_hour, self._clock),
+            give_up=int(settings.retry.give_up * SECOND),
+        )
+        self._smtp = {
+            "smtp": self._smtp_door(Role.INBOUND),
+            "submission": self._smtp_door(Role.SUBMISSION),
+            "submissions": self._smtp_door(Role.SUBMISSION, implicit_tls=True),
+        }
+
+    def _smtp_door(self, role: Role, *, implicit_tls: bool = False) -> SmtpFactory:
+        settings = self._settings
         services = SmtpServices(
             begin=partial(Incoming, self.delivery),
             hostname=settings.hostname,
             limits=settings.limits,
             connections=self.gatekeeper,
             identifiers=self.store.identifiers,
-            timer=reactor,
+            timer=self._reactor,
             tls=self.certificate,
+            role=role,
+            login=self.login,
+            submit=partial(Submission, self.submissions),
+            plaintext_login_networks=_networks(settings.tls.plaintext_login_networks),
         )
-        self._smtp = SmtpFactory(services, self.delivery.hurry.begin)
+        return SmtpFactory(services, self.delivery.hurry.begin, implicit_tls=implicit_tls)
 
     def bind(self) -> None:
         """Listens everywhere, without accepting yet. Raises BadConfiguration."""
         certificate: Any = self.certificate
-        doors: dict[str, Any] = {"smtp": self._smtp, **self._access}
+        doors: dict[str, Any] = {**self._smtp, **self._access}
         for door in _IMPLICIT_TLS:
             doors[door] = TLSMemoryBIOFactory(certificate, False, doors[door], self._reactor)
         listen = self._settings.listen
@@ -271,7 +294,7 @@ class Parts:
         await self._control_port.close()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())
         dispatch = Deferred.fromCoroutine(self.sending.dispatch.stop())
-        await self._smtp.stop()
+        await DeferredList([door.stop() for door in self._smtp.values()])
         await redelivery
         await dispatch
         await self.reports.stop()

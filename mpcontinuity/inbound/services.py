@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mpcontinuity.inbound.transaction import Begin
+from mpcontinuity.accounts.login import Login
+from mpcontinuity.inbound.transaction import Begin, Submit
+from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.model.limits import ConnectionLimits
-from mpcontinuity.model.settings import Limits
+from mpcontinuity.model.settings import Limits, Network
 from mpcontinuity.model.timer import Timer
 
 if TYPE_CHECKING:
     from mpcontinuity.inbound.session import Session
 
 
+class Role(enum.Enum):
+    """What a door is there for."""
+
+    INBOUND = "inbound"  # port 25: mail from outside, and submission after AUTH
+    SUBMISSION = "submission"  # 587 and 465: nothing without AUTH
+
+
 @dataclass(slots=True)
 class Services:
-    """``connections`` is shared by every door. ``tls``: IOpenSSLServerConnectionCreator; None: no STARTTLS."""
+    """Of one door. ``connections`` is shared by every door. ``tls``: IOpenSSLServerConnectionCreator; None: no
+    STARTTLS. ``login`` None: no AUTH, and so no submission.
+    """
 
     begin: Begin
     hostname: str
@@ -26,5 +39,13 @@ class Services:
     identifiers: Identifiers
     timer: Timer
     tls: Any = None
+    role: Role = Role.INBOUND
+    login: Login | None = None
+    submit: Submit | None = None
+    plaintext_login_networks: Sequence[Network] = ()
     stopping: bool = False
     sessions: set[Session] = field(default_factory=set)  # with a message under way also after their client has gone
+
+    def plaintext_allowed(self, peer: str) -> bool:
+        """Whether a client at this IP address may log in without TLS."""
+        return contains(self.plaintext_login_networks, peer)

@@ -9,6 +9,7 @@ counted by the store.
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -18,15 +19,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mpcontinuity.accounts.authentication import MECHANISMS, Authentication, channel_binding, mechanisms
+from mpcontinuity.accounts.users import User
 from mpcontinuity.delivery.envelope import Client
-from mpcontinuity.inbound.services import Services
+from mpcontinuity.inbound.services import Role, Services
 from mpcontinuity.inbound.transaction import Transaction
 from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.model.timer import Alarm
-from mpcontinuity.protocols.smtp.data import BARE_LINE_END
+from mpcontinuity.protocols.sasl.exchange import Challenge, Failed
 from mpcontinuity.protocols.smtp.events import (
+    Auth,
+    AuthAnswer,
+    AuthCancelled,
     Chunk,
     Data,
     Disconnect,
@@ -43,12 +49,19 @@ from mpcontinuity.protocols.smtp.terms import Limits, Offers
 
 IDLE = 300.0  # seconds without a complete command or a piece of a message (RFC 5321 §4.5.3.2.7)
 CLOSE = 10.0  # seconds for the client to take our last words
+WRONG_PASSWORDS = 5  # the next one costs a new connection, besides what accounts/throttle.py adds
 
 SENDER_OK = Reply(250, "2.1.0", "Sender OK")
 NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
 FAULT = Reply(451, "4.3.0", "A fault of ours, try again later")
 TIMED_OUT = Reply(421, "4.4.2", "Nothing heard for 5 minutes")
 STOPPING = Reply(421, "4.3.2", "The server shuts down")
+LOGGED_IN = Reply(235, "2.7.0", "Authentication successful")
+WRONG = Reply(535, "5.7.8", "Authentication credentials invalid")
+TOO_MANY_WRONG = Reply(421, "4.7.0", "Too many wrong passwords")
+NOT_NOW = Reply(454, "4.7.0", "Temporary authentication failure, try again later")
+LOG_IN_FIRST = Reply(530, "5.7.0", "Authentication required")
+TLS_FIRST = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 TOO_MANY = b"421 4.7.0 Too many connections\r\n"
 
 _log = Logger()
@@ -56,10 +69,7 @@ _log = Logger()
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
 class Session(Protocol):
-    """``implicit_tls``: the transport is under TLS already.
-
-    Submission will bring a `Begin` and offers of its own; nothing here is about relaying.
-    """
+    """``implicit_tls``: the transport is under TLS already."""
 
     transport: Any
     handlers: ClassVar[dict[type[Event], Any]]
@@ -76,6 +86,11 @@ class Session(Protocol):
         self._peer = ""
         self._helo = Hello("", False)
         self._transaction: Transaction | None = None
+        self._user: User | None = None
+        self._exchange: Authentication | None = None
+        self._wrong_passwords = 0
+        self._begun = False  # the first octets have come, through TLS where it was just begun
+        self._watched = False  # we hear when the client does not read
         self._answered: Transaction | None = None  # its message was answered, and nothing was heard since
         self._working = False  # an event is being worked on
         self._in_message = False  # ... and it is the end of a message
@@ -107,10 +122,12 @@ class Session(Protocol):
             self.transport.loseConnection()
             return
         self._counted = True
-        self._unbuffered = not getattr(self.transport, "TLS", True)  # a TCP connection, and no fake of one
+        # A TCP connection, and no fake of one; a wrapper for TLS would pass on what its socket says of itself.
+        self._unbuffered = not (self._engine.tls or getattr(self.transport, "TLS", True))
         self._id = identifier.show(services.identifiers.next())
         services.sessions.add(self)
-        self.transport.registerProducer(self, True)
+        if not self._engine.tls:  # else the greeting waits for the handshake, and we would not read that
+            self._watch()
         self._heard = services.timer.seconds()
         self._alarm = services.timer.callLater(IDLE, self._idle)
         _log.debug("SMTP session from {peer}", session=self._id, peer=self._peer)
@@ -123,6 +140,8 @@ class Session(Protocol):
         if self._answered is not None:
             self._answered.went_on()
             self._answered = None
+        if not self._begun:
+            self._begin()
         self._engine.receive(data)
         if self._working and not self._paused:
             # Only who sends more without waiting is made to wait: for others that would be two system calls each time.
@@ -247,12 +266,29 @@ class Session(Protocol):
                 data = data[sent:]
         transport.write(data)
 
-    def _work(self, work: Coroutine[Any, Any, Reply]) -> None:
+    def _begin(self) -> None:
+        """What must wait for the end of a handshake: to be told of a client that does not read, and to offer AUTH."""
+        self._begun = True
+        self._watch()
+        engine = self._engine
+        if self._services.login is None:
+            return
+        if engine.tls:
+            engine.offers = replace(engine.offers, auth=mechanisms(self.transport))
+        elif self._services.plaintext_allowed(self._peer):
+            engine.offers = replace(engine.offers, auth=MECHANISMS)
+
+    def _watch(self) -> None:
+        if not self._watched:
+            self._watched = True
+            self.transport.registerProducer(self, True)
+
+    def _work(self, work: Coroutine[Any, Any, Reply | Challenge]) -> None:
         """Answers the event that waits, now or later; until then no other is given."""
         self._working = True
         self._go_on(work, None)
 
-    def _go_on(self, work: Coroutine[Any, Any, Reply], value: Any) -> None:
+    def _go_on(self, work: Coroutine[Any, Any, Reply | Challenge], value: Any) -> None:
         """What `Deferred.fromCoroutine` does, at a third of its price: most work waits for nothing, or once."""
         error = value.value if isinstance(value, Failure) else None
         try:
@@ -273,15 +309,19 @@ class Session(Protocol):
         _log.failure("a fault of ours", session=self._id)
         return FAULT
 
-    def _reply(self, reply: Reply) -> None:
+    def _reply(self, reply: Reply | Challenge) -> None:
         waited = not self._turning
         self._working = False
-        if self._in_message:
-            self._end_message(reply)
+        if isinstance(reply, Challenge):
+            if not self._engine.closed:
+                self._engine.challenge(reply.data)
+        else:
+            if self._in_message:
+                self._end_message(reply)
+            if not (self._engine.closed or self._lost):
+                self._engine.reply(reply)
         if self._lost:
             return
-        if not self._engine.closed:
-            self._engine.reply(reply)
         self._heard = self._services.timer.seconds()
         if waited:
             self._turn()
@@ -314,7 +354,15 @@ class Session(Protocol):
         protocol = "UTF8SMTP" if event.parameters.smtputf8 else "ESMTP" if self._helo.extended else "SMTP"
         if self._engine.tls and protocol != "SMTP":
             protocol += "S"  # RFC 3848, RFC 6531 §4.3
+        if self._user is not None and protocol != "SMTP":
+            protocol += "A"
         client = Client(self._peer, self._helo.name, protocol, self._id)
+        if self._user is not None:
+            self._work(self._submit(self._user, client, event))
+            return
+        if self._services.role is Role.SUBMISSION:
+            self._engine.reply(LOG_IN_FIRST if self._engine.offers.auth else TLS_FIRST)
+            return
         try:
             self._transaction = self._services.begin(client, event.address, event.parameters)
         except Temporary as error:
@@ -322,6 +370,16 @@ class Session(Protocol):
             self._engine.reply(NO_ROOM)
         else:
             self._engine.reply(SENDER_OK)
+
+    async def _submit(self, user: User, client: Client, event: Mail) -> Reply:
+        assert self._services.submit is not None
+        transaction = self._services.submit(client, user, event.address, event.parameters)
+        reply = await transaction.sender()
+        if self._lost or not reply.positive:
+            transaction.abandon()
+        else:
+            self._transaction = transaction
+        return reply
 
     def _rcpt(self, event: Rcpt) -> None:
         assert self._transaction is not None
@@ -340,13 +398,54 @@ class Session(Protocol):
         assert self._transaction is not None
         self._in_message = True
         self._messages += 1
-        self._work(self._transaction.end(event.fault or (BARE_LINE_END if event.bare else None)))
+        fault = event.fault or (self._transaction.bare_line_ends() if event.bare else None)
+        self._work(self._transaction.end(fault))
 
     def _reset(self, event: Reset) -> None:
         self._abandon()
 
+    def _auth(self, event: Auth) -> None:
+        assert self._services.login is not None
+        binding = channel_binding(self.transport)
+        self._exchange = Authentication(self._services.login, event.mechanism, self._peer, binding)
+        self._work(self._authenticate(self._exchange, event.initial))
+
+    def _auth_answer(self, event: AuthAnswer) -> None:
+        assert self._exchange is not None
+        self._work(self._authenticate(self._exchange, event.answer))
+
+    def _auth_cancelled(self, event: AuthCancelled) -> None:
+        self._exchange = None
+
+    async def _authenticate(self, exchange: Authentication, message: bytes | None) -> Reply | Challenge:
+        try:
+            step = await exchange.receive(message)
+        except Temporary as error:
+            _log.warn("nobody can log in: {error}", session=self._id, error=error, often=True)
+            return NOT_NOW
+        if isinstance(step, Challenge):
+            return step
+        self._exchange = None
+        if isinstance(step, Failed):
+            return self._not_logged_in(exchange.name, step)
+        self._user = step
+        self._engine.normalise_line_ends = True
+        _log.info("login of {user!r} from {peer}", session=self._id, user=step.address, peer=self._peer)
+        return LOGGED_IN
+
+    def _not_logged_in(self, name: str, failed: Failed) -> Reply:
+        if failed.malformed:
+            return Reply(501, "5.5.2", f"Not understood: {failed.reason}")
+        self._wrong_passwords += 1
+        _log.info("login of {user!r} from {peer} failed", session=self._id, user=name[:200], peer=self._peer)
+        return WRONG if self._wrong_passwords < WRONG_PASSWORDS else TOO_MANY_WRONG
+
     def _start_tls(self, event: StartTls) -> None:
         self._abandon()
+        self._user = self._exchange = None
+        self._engine.normalise_line_ends = False
+        self._engine.offers = replace(self._engine.offers, auth=())
+        self._begun = False
         self._helo = Hello("", False)
         self._flush()
         self.transport.startTLS(self._services.tls)
@@ -380,6 +479,9 @@ Session.handlers = {
     Chunk: Session._chunk,
     EndOfData: Session._end_of_data,
     Reset: Session._reset,
+    Auth: Session._auth,
+    AuthAnswer: Session._auth_answer,
+    AuthCancelled: Session._auth_cancelled,
     StartTls: Session._start_tls,
     Disconnect: Session._disconnect,
 }

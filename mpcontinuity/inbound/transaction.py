@@ -1,10 +1,12 @@
-"""What the door asks of whoever handles a transaction: `delivery.incoming.Incoming` on port 25 without AUTH."""
+"""What the door asks of whoever handles a transaction: `delivery.incoming.Incoming` on port 25 without AUTH, and
+`delivery.submission.Submission` after it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
 
+from mpcontinuity.accounts.users import User
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
@@ -21,6 +23,10 @@ class Transaction(Protocol):
         ...
 
     def write(self, data: bytes) -> None: ...
+
+    def bare_line_ends(self) -> Reply | None:
+        """Before `end`: the message came by BDAT and has a bare CR or LF. None, or why that will not do."""
+        ...
 
     async def end(self, fault: Reply | None) -> Reply: ...
 
@@ -39,3 +45,15 @@ class Transaction(Protocol):
 
 # Raises Temporary where no message can be taken now.
 Begin = Callable[[Client, Address | None, MailParameters], Transaction]
+
+
+class Submitting(Transaction, Protocol):
+    """Of a user."""
+
+    async def sender(self) -> Reply:
+        """The answer to MAIL."""
+        ...
+
+
+# Raises Temporary where no message can be taken now.
+Submit = Callable[[Client, User, Address | None, MailParameters], Submitting]

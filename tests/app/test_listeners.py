@@ -61,7 +61,7 @@ def test_where_one_cannot_listen_is_said_by_the_doors_name(endpoint: str) -> Non
 
 
 def test_doors_that_this_version_does_not_have_are_left_out() -> None:
-    assert served(Listen()) == Listen(submission=(), submissions=(), web=())
+    assert served(Listen()) == Listen(web=())
 
 
 def test_a_privileged_port_is_bound_early_and_served_by_the_door_that_comes_later(

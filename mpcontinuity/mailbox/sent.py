@@ -1,0 +1,76 @@
+"""A message that a user sends is in Sent once: as their client appends it itself, else as we put it there.
+
+What we and the client have put there is remembered by its Message-ID, for as long as the other may come.
+"""
+
+from __future__ import annotations
+
+from mpcontinuity.mailbox import change, mailboxes
+from mpcontinuity.mailbox.append import UID_BITS
+from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.mailbox.names import SEPARATOR
+from mpcontinuity.model.clock import DAY
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+REMEMBERED = 7 * DAY  # a client that was without a network appends when it is back
+
+USE = "\\Sent"
+STEP = 500  # rows of one transaction
+
+_FIND = Statement(
+    """SELECT body, own FROM sent WHERE account = :account AND message_id = :message_id
+    AND EXISTS (SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
+        WHERE entry.body = sent.body AND mailbox.account = sent.account)"""
+)
+_NOTE = Statement(
+    """INSERT INTO sent (account, message_id, body, own, time) VALUES (:account, :message_id, :body, :own, :now)
+    ON CONFLICT (account, message_id) DO UPDATE SET body = excluded.body, own = excluded.own, time = excluded.time"""
+)
+_ENTRIES = Statement(
+    """SELECT entry.id FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
+    WHERE entry.body = :body AND mailbox.account = :account AND mailbox.use = :use ORDER BY entry.id"""
+)
+_SWEEP = Statement(
+    """DELETE FROM sent WHERE (account, message_id) IN
+        (SELECT account, message_id FROM sent WHERE time < :before ORDER BY time LIMIT :step)"""
+)
+
+
+def takes(mailbox: MailboxInfo) -> bool:
+    """Whether clients put there what was sent: Outlook makes a folder ``Sent Items`` of its own."""
+    return mailbox.use == USE or mailbox.name.rpartition(SEPARATOR)[2].lower().startswith("sent")
+
+
+def folder(tx: Transaction, account: int) -> int:
+    """The mailbox for our copies."""
+    info = mailboxes.by_use(tx, account, USE) or mailboxes.find(tx, account, "Sent")
+    return (info or mailboxes.create(tx, account, "Sent", USE)).id
+
+
+def find(tx: Transaction, account: int, message_id: str) -> tuple[int, bool] | None:
+    """The body of a copy that the user has still, and whether their client put it there."""
+    row = tx.one(_FIND, account=account, message_id=message_id)
+    return (row[0], bool(row[1])) if row else None
+
+
+def note(tx: Transaction, account: int, message_id: str, body: int, *, own: bool) -> None:
+    """There is a copy. ``own``: the client's."""
+    tx.run(_NOTE, account=account, message_id=message_id, body=body, own=int(own), now=tx.now)
+
+
+def appended(tx: Transaction, account: int, message_id: str, body: int) -> int:
+    """The client has appended its own copy: ours goes. Its body, or 0 where there was none."""
+    known = find(tx, account, message_id)
+    note(tx, account, message_id, body, own=True)
+    if known is None or known[1]:
+        return 0
+    for (entry,) in tx.all(_ENTRIES, account=account, body=known[0], use=USE):
+        mailbox, uid = entry >> UID_BITS, entry & (1 << UID_BITS) - 1
+        change.remove(tx, mailbox, ((uid, uid),))
+    return known[0]
+
+
+def sweep(tx: Transaction) -> int:
+    """Forgets up to STEP copies that are older than REMEMBERED. Returns how many: call again while that is STEP."""
+    return tx.run(_SWEEP, before=tx.now - REMEMBERED, step=STEP)

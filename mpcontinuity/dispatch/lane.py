@@ -91,8 +91,7 @@ class Lane:
             if self._more and len(self._waiting) < self._width:
                 await self._claim()
             while self._waiting and self._active < int(self._width) and not self._stopping:
-                self._active += 1
-                Deferred.fromCoroutine(self._send(self._waiting.popleft())).addErrback(self._broken)
+                self._begin(self._waiting.popleft())
             if not self._waiting and not self._active and not self._more:
                 break
             if not self._more or len(self._waiting) >= self._width:
@@ -124,28 +123,32 @@ class Lane:
 
     # One message
 
+    def _begin(self, rows: list[Outgoing]) -> None:
+        self._active += 1
+        sent = Deferred.fromCoroutine(self._send(rows))
+        sent.addErrback(self._broken)
+        sent.addCallback(self._sent, rows)
+
+    def _sent(self, _: None, rows: list[Outgoing]) -> None:
+        for row in rows:
+            self.claimed.pop(row.id, None)
+        self._active -= 1
+        self._happened()
+
     async def _send(self, rows: list[Outgoing]) -> None:
         try:
-            try:
-                attempts = await self._attempt(rows)
-            except Corrupt as error:
-                _log.error("not sent: {reason}", reason=str(error), message=show(rows[0].body.id))
-                failed = Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, f"Not sent: {error}"))
-                await self._record(rows, [failed] * len(rows), HOUR)
-                return
-            except Exception:
-                _log.failure("sending failed inside the server", message=show(rows[0].body.id))
-                failed = Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, "Not sent: an internal error"))
-                attempts = [failed] * len(rows)
-            self._say(rows, attempts)
-            self._pace(attempts)
-            wait = delay(rows[0].attempts + 1, self._means.retry, self._means.randomness)
-            await self._record(rows, attempts, wait)
-        finally:
-            for row in rows:
-                self.claimed.pop(row.id, None)
-            self._active -= 1
-            self._happened()
+            attempts = await self._attempt(rows)
+        except Corrupt as error:
+            _log.error("not sent: {reason}", reason=str(error), message=show(rows[0].body.id))
+            await self._record(rows, _not_sent(str(error), rows), HOUR)
+            return
+        except Exception:
+            _log.failure("sending failed inside the server", message=show(rows[0].body.id))
+            attempts = _not_sent("an internal error", rows)
+        self._say(rows, attempts)
+        self._pace(attempts)
+        wait = delay(rows[0].attempts + 1, self._means.retry, self._means.randomness)
+        await self._record(rows, attempts, wait)
 
     async def _attempt(self, rows: list[Outgoing]) -> Sequence[Attempt | None]:
         means = self._means
@@ -234,3 +237,7 @@ class Lane:
 
     def _broken(self, failure: Any) -> None:
         _log.failure("mail to {destination}", failure, destination=self.destination)
+
+
+def _not_sent(why: str, rows: Sequence[Outgoing]) -> list[Attempt]:
+    return [Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, f"Not sent: {why}"))] * len(rows)

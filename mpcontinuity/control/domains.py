@@ -15,6 +15,7 @@ from mpcontinuity.control import domain_settings
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, open_rows, refuse_owed, release
 from mpcontinuity.model import hosts
+from mpcontinuity.model.address import ascii_domain
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.store.statement import Statement
@@ -122,8 +123,8 @@ def _row(domain: Domain, count: int) -> dict[str, Any]:
 
 def _domain_name(text: str) -> str:
     try:
-        name = text if text.isascii() else text.encode("idna").decode()
-    except UnicodeError:
+        name = text if text.isascii() else ascii_domain(text)
+    except ValueError:
         name = ""
     if not name or not _NAME.fullmatch(name) or not hosts.is_hostname(name) or _is_address(name):
         raise Refused(f'"{text}": not a domain name, as "example.org"')

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
+import idna
 import msgspec
 
 # RFC 5321 §4.5.3.1: 64 octets of local part, 255 of domain, 254 together (a path has 256 with its brackets).
@@ -11,10 +13,12 @@ MAX_LOCAL = 64
 MAX_DOMAIN = 255
 MAX_ADDRESS = 254
 
-_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
+# RFC 6531 §3.3, without what ends a line somewhere: C1 controls, and the separators of lines and paragraphs.
+_UTF8 = r"\u00a0-\u2027\u202a-\U0010ffff"
+_ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]+"
 _DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
-_QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20-\x7e])*"')
-_LABEL = r"[A-Za-z0-9\u0080-\U0010ffff](?:[A-Za-z0-9_\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?"
+_QUOTED = re.compile(rf'"(?:[\x20\x21\x23-\x5b\x5d-\x7e{_UTF8}]|\\[\x20-\x7e])*"')
+_LABEL = rf"[A-Za-z0-9{_UTF8}](?:[A-Za-z0-9_{_UTF8}-]*[A-Za-z0-9{_UTF8}])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _LITERAL = re.compile(r"\[(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|IPv6:[0-9A-Fa-f:.]+)\]")
 
@@ -24,7 +28,8 @@ class BadAddress(ValueError):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """``local`` is unquoted, ``domain`` in lower case, ``text`` as it was given (redelivery uses it)."""
+    """``local`` is unquoted, ``domain`` in lower case and in ASCII (RFC 5890 A-labels), ``text`` as it was given
+    (redelivery uses it)."""
 
     local: str
     domain: str
@@ -33,13 +38,13 @@ class Address(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         """What addresses are compared by."""
-        return f"{self.local.lower()}@{self.domain}"
+        return f"{_folded(self.local)}@{self.domain}"
 
     @property
     def untagged_key(self) -> str:
         """The key without ``+tag``; the key itself where there is none."""
         base = self.local.partition("+")[0]
-        return f"{(base or self.local).lower()}@{self.domain}"
+        return f"{_folded(base or self.local)}@{self.domain}"
 
     @property
     def ascii(self) -> bool:
@@ -47,11 +52,17 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def relays(self) -> bool:
-        """Whether a trusting home server might relay it elsewhere: ``a%b@d``, ``b!a@d``, ``"a@b"@d``."""
-        return any(character in self.local for character in "%!@")
+        """Whether a trusting home server might relay it elsewhere: ``a%b@d``, ``b!a@d``, ``"a@b"@d``; also where it
+        would do so only after it has brought the address to a normal form (``\uff05`` becomes ``%``)."""
+        local = self.local if self.local.isascii() else unicodedata.normalize("NFKC", self.local)
+        return any(character in local for character in "%!@")
 
     def __str__(self) -> str:
         return self.text
+
+
+def _folded(local: str) -> str:
+    return (local if local.isascii() else unicodedata.normalize("NFC", local)).lower()
 
 
 def parse(text: str) -> Address:
@@ -74,7 +85,17 @@ def parse(text: str) -> Address:
     domain = rest[1:].rstrip(".") if not rest.endswith("..") else ""
     if len(domain) > MAX_DOMAIN or not (_DOMAIN.fullmatch(domain) or _LITERAL.fullmatch(domain)):
         raise BadAddress("the part after the @ is not a valid domain")
+    if not domain.isascii():
+        try:
+            domain = ascii_domain(domain)
+        except ValueError:
+            raise BadAddress("the part after the @ is not a valid domain") from None
     return Address(local, domain.lower(), text)
+
+
+def ascii_domain(name: str) -> str:
+    """A domain name with A-labels (IDNA 2008, mapped as UTS 46 has it). Raises ValueError."""
+    return idna.encode(name, uts46=True, transitional=False).decode("ascii")
 
 
 def quote(local: str) -> str:

@@ -14,7 +14,10 @@ from mpcontinuity.model.address import BadAddress, parse, quote
         ('"an na"@example.org', "an na@example.org", "an na@example.org"),
         ('"a\\"b"@example.org', 'a"b@example.org', 'a"b@example.org'),
         ("+tag@example.org", "+tag@example.org", "+tag@example.org"),
-        ("jörg@müller.example", "jörg@müller.example", "jörg@müller.example"),
+        ("jörg@müller.example", "jörg@xn--mller-kva.example", "jörg@xn--mller-kva.example"),
+        ("jo\u0308rg@xn--MLLER-kva.example", "jörg@xn--mller-kva.example", "jörg@xn--mller-kva.example"),
+        ("a@straße.example", "a@xn--strae-oqa.example", "a@xn--strae-oqa.example"),
+        ("a@b\u3002example", "a@b.example", "a@b.example"),
         ("a@example.org.", "a@example.org", "a@example.org"),
         ("a@[127.0.0.1]", "a@[127.0.0.1]", "a@[127.0.0.1]"),
     ],
@@ -24,7 +27,13 @@ def test_addresses_are_compared_without_case_tag_and_quotes(text: str, key: str,
     assert (address.key, address.untagged_key, address.text) == (key, untagged, text)
 
 
-@pytest.mark.parametrize("text", ["a%b@example.org", "b!a@example.org", '"a@b"@example.org', '"a%b"@example.org'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a%b@example.org", "b!a@example.org", '"a@b"@example.org', '"a%b"@example.org'),
+        *("a\uff05b@example.org", "a\uff20b@example.org", "a\ufe6bb@example.org", "b\uff01a@example.org"),
+    ],
+)
 def test_an_address_that_a_trusting_home_would_relay_is_known(text: str) -> None:
     assert parse(text).relays
 
@@ -49,6 +58,7 @@ def test_an_address_that_a_trusting_home_would_relay_is_known(text: str) -> None
             "a\0@b",
         ),
         *("x" * 65 + "@b", "a@" + "b" * 256, "<a@b>", "a@b@c", "a@[1.2.3", "@x:a@b"),
+        *("a\x85@b", "a\u2028@b", '"a\x9b"@b', "a@\u2024x.example", "a@" + "ü" * 80 + ".example", "a@\u00ad.example"),
     ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:

@@ -42,6 +42,8 @@ class Offers(msgspec.Struct, frozen=True, omit_defaults=True):
     size: int = 0
     auth: tuple[str, ...] = ()
     chunking: bool = False
+    recipients: int = 0  # RFC 9422 LIMITS RCPTMAX; 0: none told
+    one_domain: bool = False  # LIMITS RCPTDOMAINMAX=1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +138,14 @@ class ClientEngine:
             if parameters.notify:
                 text += f" NOTIFY={_safe(parameters.notify)}"
             if parameters.orcpt:
-                text += f" ORCPT={_safe(parameters.orcpt)}"
+                text += f" ORCPT={_safe(self._original_recipient(parameters.orcpt))}"
         self._command("RCPT", text)
+
+    def _original_recipient(self, orcpt: str) -> str:
+        """RFC 6533 §3: for a server that does not take UTF-8, what is none of ASCII stands as ``\\x{HEX}``."""
+        if orcpt.isascii() or self.offers.smtputf8:
+            return orcpt
+        return "".join(one if one.isascii() else f"\\x{{{ord(one):02X}}}" for one in orcpt)
 
     def data(self) -> None:
         self._command("DATA", "DATA")
@@ -280,7 +288,7 @@ def _offers(lines: list[str]) -> Offers:
     keywords: dict[str, list[str]] = {}
     for line in lines:
         # `AUTH=LOGIN` is how servers before RFC 2554 wrote it.
-        name, *arguments = line.replace("=", " ", 1).upper().split() or [""]
+        name, *arguments = re.sub(r"\AAUTH=", "AUTH ", line.upper()).split() or [""]
         keywords.setdefault(name, arguments)
     size = keywords.get("SIZE", [""])
     return Offers(
@@ -293,7 +301,18 @@ def _offers(lines: list[str]) -> Offers:
         size=int(size[0]) if size and size[0].isascii() and size[0].isdigit() else 0,
         auth=tuple(keywords.get("AUTH", ())),
         chunking="CHUNKING" in keywords,
+        recipients=_limit(keywords, "RCPTMAX"),
+        one_domain=_limit(keywords, "RCPTDOMAINMAX") == 1,
     )
+
+
+def _limit(keywords: dict[str, list[str]], name: str) -> int:
+    """RFC 9422 §3: 1 to 6 digits; 0 where it is not told, or not so."""
+    for argument in keywords.get("LIMITS", ()):
+        key, _, value = argument.partition("=")
+        if key == name and value.isascii() and value.isdigit() and len(value) <= 6:
+            return int(value)
+    return 0
 
 
 def _path(address: Address | None) -> str:

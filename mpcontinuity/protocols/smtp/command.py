@@ -18,7 +18,9 @@ _TO = re.compile(r"TO:" + _PATH, re.IGNORECASE)
 _ROUTE = re.compile(r"@[^,:@]+(?:,@[^,:@]+)*:")
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20=\x7f]+))?")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+")  # RFC 3461 §4
-_ORCPT = re.compile(r"[A-Za-z0-9-]+;[^\x00-\x20\x7f]+")  # RFC 3461 §4.2; RFC 6533 adds UTF-8
+_ORCPT = re.compile(rf"[A-Za-z0-9-]+;{_XTEXT.pattern}")  # RFC 3461 §4.2
+# RFC 6533 §3: characters that are no xtext stand as \x{HEX}, or as themselves under SMTPUTF8.
+_UTF8_ORCPT = re.compile(r"(?i:utf-8);(?:[!-*,-<>-\[\]-~]|\\x\{[0-9A-F]{2,6}\}|\+[0-9A-F]{2}|[\u00a0-\U0010ffff])+")
 _BDAT = re.compile(r"([0-9]{1,20})(?:[ \t]+(LAST))?", re.IGNORECASE)
 _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*")
 
@@ -72,7 +74,7 @@ def rcpt(argument: str, *, offers: frozenset[str], hostname: str, smtputf8: bool
     if match is None:
         raise BadCommand(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
     path, rest = match.groups()
-    parameters = _rcpt_parameters(rest, offers) if rest else _NO_RCPT_PARAMETERS
+    parameters = _rcpt_parameters(rest, offers, smtputf8) if rest else _NO_RCPT_PARAMETERS
     if path.startswith("@"):
         raise BadCommand(550, "5.1.3", "Source routes are not used here")
     if path.lower() == "postmaster":  # RFC 5321 §4.5.1: without a domain too
@@ -131,7 +133,7 @@ def _mail_parameters(text: str, offers: frozenset[str], message_size: int, authe
         elif name == "RET" and "DSN" in offers:
             ret = _one_of(name, value, ("FULL", "HDRS"))
         elif name == "ENVID" and "DSN" in offers:
-            envid = _matching(name, value, _XTEXT, _MAX_ENVID)
+            envid = _printable(name, _matching(name, value, _XTEXT, _MAX_ENVID))
         elif name == "AUTH" and authenticates:
             _matching(name, value, _XTEXT, _MAX_ORCPT)  # RFC 4954 §5: allowed; nobody here is trusted to assert it
         else:
@@ -139,13 +141,13 @@ def _mail_parameters(text: str, offers: frozenset[str], message_size: int, authe
     return MailParameters(size, body, smtputf8, ret, envid)
 
 
-def _rcpt_parameters(text: str, offers: frozenset[str]) -> RcptParameters:
+def _rcpt_parameters(text: str, offers: frozenset[str], smtputf8: bool) -> RcptParameters:
     notify, orcpt = "", ""
     for name, value in _named(text).items():
         if name == "NOTIFY" and "DSN" in offers:
             notify = _matching(name, value.upper(), _NOTIFY, 40)
         elif name == "ORCPT" and "DSN" in offers:
-            orcpt = _matching(name, value, _ORCPT, _MAX_ORCPT)
+            orcpt = _original_recipient(name, value, smtputf8)
         else:
             raise BadCommand(555, "5.5.4", f"Parameter {name} is not known here")
     return RcptParameters(notify, orcpt)
@@ -170,6 +172,21 @@ def _matching(name: str, value: str, pattern: re.Pattern[str], longest: int) -> 
     if len(value) > longest or not pattern.fullmatch(value):
         raise BadCommand(501, "5.5.4", f"The value of {name} is not well formed")
     return value
+
+
+def _printable(name: str, xtext: str) -> str:
+    """RFC 3461 §4.2 and §4.4: what is encoded is printable ASCII, and would break a report otherwise."""
+    if any(not 32 <= int(code, 16) <= 126 for code in re.findall(r"\+([0-9A-F]{2})", xtext)):
+        raise BadCommand(501, "5.5.4", f"The value of {name} is not printable ASCII")
+    return xtext
+
+
+def _original_recipient(name: str, value: str, smtputf8: bool) -> str:
+    if value[:6].lower() != "utf-8;":
+        return _printable(name, _matching(name, value, _ORCPT, _MAX_ORCPT))
+    if not value.isascii() and not smtputf8:
+        raise BadCommand(501, "5.5.4", f"Non-ASCII characters in {name} need SMTPUTF8 at MAIL")
+    return _printable(name, _matching(name, value, _UTF8_ORCPT, _MAX_ORCPT))
 
 
 def base64_strict(text: bytes) -> bytes:

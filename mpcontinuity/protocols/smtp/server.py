@@ -279,8 +279,8 @@ class ServerEngine:
             lines.append("SMTPUTF8")
         if offers.dsn:
             lines.append("DSN")
-        if offers.recipients:
-            lines.append(f"LIMITS RCPTMAX={offers.recipients}")
+        if offers.limits:
+            lines.append(f"LIMITS {offers.limits}")
         self._send(Reply(250, "", "\n".join(lines)))
         return event
 

@@ -27,6 +27,13 @@ class Offers:
     smtputf8: bool = True
     dsn: bool = False
     recipients: int = 0  # RFC 9422 LIMITS RCPTMAX; 0: not said
+    one_domain: bool = False  # LIMITS RCPTDOMAINMAX=1
+
+    @property
+    def limits(self) -> str:
+        """The arguments of LIMITS; empty where nothing is said."""
+        said = [f"RCPTMAX={self.recipients}"] if self.recipients else []
+        return " ".join([*said, "RCPTDOMAINMAX=1"] if self.one_domain else said)
 
     @property
     def parameters(self) -> frozenset[str]:

@@ -33,8 +33,12 @@ class Proxied(Factory):
     def __init__(self, factory: Any, reactor: Any) -> None:
         self._factory = factory
         self._reactor = reactor
-        self.doStart = factory.doStart
-        self.doStop = factory.doStop
+
+    def doStart(self) -> None:  # noqa: N802
+        self._factory.doStart()
+
+    def doStop(self) -> None:  # noqa: N802
+        self._factory.doStop()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:  # noqa: N802
         return _Header(self._factory, self._reactor, addr)

@@ -119,10 +119,11 @@ class ServerEngine:
             if self._end_of_data is not None:
                 self._waiting, self._end_of_data = self._end_of_data, None
                 return self._waiting
-            if self._data is not None:
-                event = self._read_data(self._data)
-                if event is None and self._data is None:
-                    continue
+            reader = self._data
+            if reader is not None:
+                event = self._read_data(reader)
+                if event is None and self._data is not reader:
+                    continue  # a chunk is complete
                 return event
             if self._dropping is not None and not self._drop(*self._dropping):
                 return None

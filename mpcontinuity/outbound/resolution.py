@@ -110,7 +110,7 @@ class Resolution:
         records = await self._ask(self._asked.lookupMailExchange, domain)
         if isinstance(records, Unresolved):
             return records
-        found = _follow(domain, records, dns.MX)
+        found = follow(domain, records, dns.MX)
         preferences = sorted(((int(record.preference), str(record.name).lower()) for record in found), key=_first)
         if not preferences:
             return await self._with_addresses(domain, [domain])
@@ -162,7 +162,7 @@ class Resolution:
             if isinstance(records, Unresolved):
                 failures.append(records)
             else:
-                addresses += [str(ip_address(record.address)) for record in _follow(name, records, kind)]
+                addresses += [str(ip_address(record.address)) for record in follow(name, records, kind)]
         usable = [address for address in addresses if self._allow_private or ip_address(address).is_global]
         if usable:
             return tuple(usable[:_MOST_ADDRESSES])
@@ -196,7 +196,7 @@ class Resolution:
         return Exchanges((Exchange(domain, (str(address),)),))
 
 
-def _follow(name: str, records: Sequence[Any], kind: int) -> list[Any]:
+def follow(name: str, records: Sequence[Any], kind: int) -> list[Any]:
     """Payloads of that kind which belong to ``name``, through its aliases; what else an answer says is not believed."""
     wanted = name.lower()
     for _ in range(_ALIASES):

@@ -1,0 +1,69 @@
+"""What DNS says of a name, beside where mail for it goes: keys, policies, addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.names import dns
+from twisted.names.error import DNSNameError
+
+from mpcontinuity.outbound.resolution import follow
+
+_TIMEOUTS = (1, 3)  # seconds, of each question: what is asked here has a deadline of its own
+
+
+class NoAnswer(Exception):
+    """DNS cannot tell now. The text says about what."""
+
+
+class Asked(Protocol):
+    """`twisted.names.client.Resolver`, as far as it is used here."""
+
+    def query(self, query: Any, timeout: Sequence[int]) -> Deferred[Any]: ...
+
+
+class Lookup:
+    """Every function returns nothing where there is no such name, or no such record; raises NoAnswer."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+
+    async def texts(self, name: str) -> list[str]:
+        """TXT records, each in one piece; octets that are no ASCII stand for themselves (Latin-1)."""
+        return [b"".join(record.data).decode("latin-1") for record in await self._records(name, dns.TXT)]
+
+    async def addresses(self, name: str, *, version: int) -> list[IPv4Address | IPv6Address]:
+        records = await self._records(name, dns.A if version == 4 else dns.AAAA)
+        return [ip_address(record.address) for record in records]
+
+    async def exchanges(self, name: str) -> list[str]:
+        """Names of MX records, by preference."""
+        records = sorted(await self._records(name, dns.MX), key=_preference)
+        return [str(record.name).lower().rstrip(".") for record in records]
+
+    async def names(self, address: IPv4Address | IPv6Address) -> list[str]:
+        """PTR records."""
+        records = await self._records(address.reverse_pointer, dns.PTR)
+        return [str(record.name).lower().rstrip(".") for record in records]
+
+    async def _records(self, name: str, kind: int) -> list[Any]:
+        try:
+            encoded = name.encode("ascii") if name.isascii() else name.encode("idna")
+            labels = encoded.rstrip(b".").split(b".")
+            if not all(0 < len(label) < 64 for label in labels) or len(encoded) > 253:
+                return []
+            answer, _, _ = await self._asked.query(dns.Query(encoded, kind), _TIMEOUTS)
+        except DNSNameError:
+            return []
+        except UnicodeError:
+            return []
+        except Exception as error:  # timeouts have classes of several modules; a broken answer raises anything
+            raise NoAnswer(f"DNS does not tell about {name}") from error
+        return follow(encoded.decode("ascii").rstrip("."), list(answer), kind)
+
+
+def _preference(record: Any) -> int:
+    return int(record.preference)

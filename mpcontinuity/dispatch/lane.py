@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Directory, Domain
+from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.dispatch.letters import letter, settle, together
 from mpcontinuity.model.clock import HOUR
 from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
@@ -55,6 +56,7 @@ class Means:
     randomness: Randomness
     retry: Retry
     route: str  # `[outbound] route`
+    signer: Signer
     outcomes: Counter[Verdict] = field(default_factory=Counter)  # of all attempts, by recipient
 
 
@@ -159,7 +161,7 @@ class Lane:
                 return [Attempt(waits)] * len(rows)
             return await means.internal.deliver(domain, rows)
         way = await self._route(rows[0].domain)
-        return await means.world.deliver(await letter(means.store.bodies, rows), way, self.destination)
+        return await means.world.deliver(await letter(means.store.bodies, rows, means.signer), way, self.destination)
 
     async def _route(self, domain: int) -> route.Route:
         """Of the domain whose mail it is."""

@@ -7,6 +7,7 @@ from itertools import groupby
 
 import msgspec
 
+from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.model import address
 from mpcontinuity.model.events import BOUNCED, DELIVERED, FAILED
 from mpcontinuity.model.outgoing import EXPIRED, OUTBOUND, PASSED_ON, RELAYED
@@ -35,16 +36,19 @@ def _key(row: Outgoing) -> tuple[object, ...]:
     return row.body.id, row.domain, row.reverse_path, row.parameters.mail
 
 
-async def letter(bodies: Bodies, rows: Sequence[Outgoing]) -> Letter:
+async def letter(bodies: Bodies, rows: Sequence[Outgoing], signer: Signer) -> Letter:
     """Of one group. Raises Corrupt."""
     first = rows[0]
     content = bodies.content(first.body, skip_prefix=True)
     await content.load()
+    # What users submit was checked to be in their own name (delivery/submission.py).
+    trusted = first.kind == OUTBOUND and first.account is not None
+    head = await signer.sign(first.domain, first.body.id, content, trusted=trusted)
     return Letter(
         reverse_path=address.parse(first.reverse_path) if first.reverse_path else None,
-        parameters=msgspec.structs.replace(first.parameters.mail, size=content.length),
+        parameters=msgspec.structs.replace(first.parameters.mail, size=len(head) + content.length),
         recipients=[(address.parse(row.recipient), row.parameters.rcpt) for row in rows],
-        head=b"",
+        head=head,
         content=content,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.dispatch.lane import Internal, Means
 from mpcontinuity.dispatch.service import Dispatch
 from mpcontinuity.model.randomness import Randomness
@@ -52,6 +53,7 @@ class Sending:
             randomness,
             settings.retry,
             settings.outbound.route,
+            Signer(store, settings.hostname),
         )
         self.outcomes = means.outcomes
         self.dispatch = Dispatch(means)

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.accounts import domains
 from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.dispatch.lane import Means
 from mpcontinuity.dispatch.service import Dispatch
 from mpcontinuity.model.body import Body
@@ -93,7 +94,9 @@ class Post:
             secure=self.network._secure,
             patience=PATIENCE,
         )
-        means = Means(self.store, Directory(self.store), world, internal, self.clock, SeededRandomness(), retry, route)
+        means = Means(
+            self.store, Directory(self.store), world, internal, self.clock, SeededRandomness(), retry, route, Signer(self.store, "mx.example.org")
+        )
         made = Dispatch(means)
         self.dispatches.append(made)
         result(made.start())

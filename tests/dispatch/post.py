@@ -55,6 +55,9 @@ class Dns:
     def forget(self, domain: str) -> None:
         self.forgotten.append(domain)
 
+    def forget_all(self) -> None:
+        self.forgotten.append("all")
+
 
 class Post:
     """Every call has committed when it returns. ``host`` is the one that all mail goes to unless DNS says otherwise."""
@@ -95,7 +98,15 @@ class Post:
             patience=PATIENCE,
         )
         means = Means(
-            self.store, Directory(self.store), world, internal, self.clock, SeededRandomness(), retry, route, Signer(self.store, "mx.example.org")
+            self.store,
+            Directory(self.store),
+            world,
+            internal,
+            self.clock,
+            SeededRandomness(),
+            retry,
+            route,
+            Signer(self.store, "mx.example.org"),
         )
         made = Dispatch(means)
         self.dispatches.append(made)

@@ -35,6 +35,7 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.control.socket import SOCKET, ControlFactory
 from mpcontinuity.delivery.incoming import Incoming
+from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.relay import repair
 from mpcontinuity.delivery.service import Delivery
@@ -53,6 +54,7 @@ from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.outbound.network import connector, securing
 from mpcontinuity.queue import folding
+from mpcontinuity.queue.holders import LOOK_EVERY, Holders
 from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.reports.service import Reports
@@ -132,6 +134,7 @@ class Parts:
             ],
             every=_OWN_CHORES,
         )
+        self.holders = Housekeeping(reactor, Alone(), [("leases", Holders(self.store).look)], every=LOOK_EVERY)
         self._control_port = ControlPort(
             reactor, folder, ControlFactory(self.control), alone=settings.store.database == "sqlite"
         )
@@ -210,7 +213,6 @@ class Parts:
         flushing = Flushing(self.store, reactor, self._randomness, settings.retry, settings.home.connections)
         self.redeliveries = flushing.outcomes
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
-        self.sending = Sending(self.store, self.directory, settings, reactor, self._randomness)
         self.reports = Reports(
             self.store, self.directory, hostname=settings.hostname, retry=settings.retry, timer=reactor
         )
@@ -223,6 +225,8 @@ class Parts:
             timer=reactor,
             retry_after=int(settings.retry.first * SECOND),
         )
+        internal = Internal(self.delivery)
+        self.sending = Sending(self.store, self.directory, settings, reactor, self._randomness, internal)
         self.submissions = Submissions(
             self.delivery,
             Quota(settings.limits.user_recipients_per_hour, self._clock),
@@ -281,12 +285,14 @@ class Parts:
         self.watching.begin()
         self.housekeeping.start()
         self.own_housekeeping.start()
+        self.holders.start()
 
     async def stop_sessions(self) -> None:
         """No new connections; ends when nothing is under way any more."""
         self.watching.end()
         self.housekeeping.stop()
         self.own_housekeeping.stop()
+        self.holders.stop()
         self.certificate.stop()
         await self.gatekeeper.close()
         for door in self._access.values():

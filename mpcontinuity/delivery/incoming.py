@@ -159,8 +159,11 @@ class Incoming:
         self._home = None
         self._policy = _NO_POLICY
         if domain is not None:
-            self._policy = policy_of(domain.settings, self._store.clock.now())
+            self._policy = self._policy_of(domain)
             self._home = self._delivery.homes.of(domain)
+
+    def _policy_of(self, domain: Domain) -> Policy:
+        return policy_of(domain.settings, self._store.clock.now())
 
     async def _was_taken(self, address: Address) -> bool:
         return await self._store.read(partial(relay.was_taken, key=address.key))
@@ -285,7 +288,7 @@ class Incoming:
             return self._refuse_all(refusal)
         digest = self._digest.value()
         for key, taken in self._taken.items():
-            taken.fingerprint = answered.fingerprint(self._sender, key, digest)
+            taken.fingerprint = self._fingerprint(key, digest)
         fingerprints = {taken.fingerprint for taken in self._taken.values()}
         ours = await self._delivery.answered.claim(fingerprints)
         if ours is None:
@@ -314,6 +317,9 @@ class Incoming:
             self._delivery.answered.release(ours)
         self._discard()
         return reply
+
+    def _fingerprint(self, key: str, digest: bytes) -> bytes:
+        return answered.fingerprint(self._sender, key, digest)
 
     def abandon(self) -> None:
         """RSET, or the client is gone before its final dot: nothing remains."""

@@ -30,6 +30,7 @@ from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Reply
+from mpcontinuity.protocols.smtp.data import BARE_LINE_END
 from mpcontinuity.queue.owed import encode_parameters
 from mpcontinuity.store.bodies.draft import Draft
 from mpcontinuity.store.bodies.head import Head
@@ -218,6 +219,10 @@ class Submission:
             _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
             self._fault = NO_ROOM
             self._draft.discard()
+
+    def bare_line_ends(self) -> Reply | None:
+        """Where the engine does not put them right: the world is sent lines (DATA)."""
+        return BARE_LINE_END
 
     async def end(self, fault: Reply | None) -> Reply:
         """What the client is answered to its message. ``fault``: the engine's, part of the message is missing.

@@ -9,9 +9,9 @@ import msgspec
 
 from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.model import address
-from mpcontinuity.model.events import BOUNCED, DELIVERED, FAILED
-from mpcontinuity.model.outgoing import EXPIRED, OUTBOUND, PASSED_ON, RELAYED
-from mpcontinuity.model.outgoing import FAILED as REFUSED
+from mpcontinuity.model.events import DELIVERED
+from mpcontinuity.model.outgoing import DELIVERED as IN_MAILBOX
+from mpcontinuity.model.outgoing import EXPIRED, FAILED, PASSED_ON, RELAYED
 from mpcontinuity.model.reply import Verdict
 from mpcontinuity.outbound.world import Attempt, Letter
 from mpcontinuity.queue import outgoing
@@ -64,15 +64,12 @@ def _settle(tx: Transaction, row: Outgoing, attempt: Attempt, delay: int) -> Non
     event = event_of(attempt.outcome, attempt.host, tx.now)
     verdict = attempt.outcome.verdict
     if verdict is Verdict.ACCEPTED:
-        outgoing.delivered(tx, row, event, DELIVERED, how=PASSED_ON if attempt.dsn else RELAYED)
+        how = IN_MAILBOX if attempt.ours else PASSED_ON if attempt.dsn else RELAYED
+        outgoing.delivered(tx, row, event, DELIVERED, how=how)
     elif verdict is Verdict.REFUSED:
-        outgoing.end(tx, row, REFUSED, event, _undelivered(row))
+        outgoing.end(tx, row, FAILED, event, outgoing.undelivered(row.kind, row.reverse_path))
     elif tx.now >= row.expires:
-        outgoing.end(tx, row, EXPIRED, event, _undelivered(row))
+        outgoing.end(tx, row, EXPIRED, event, outgoing.undelivered(row.kind, row.reverse_path))
     else:
         outgoing.later(tx, row, event, min(tx.now + delay, row.expires))
 
-
-def _undelivered(row: Outgoing) -> str:
-    """In tracking: 'bounced' is what its sender hears of."""
-    return BOUNCED if row.kind == OUTBOUND and row.reverse_path else FAILED

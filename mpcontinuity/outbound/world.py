@@ -49,11 +49,12 @@ class Letter:
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """What became of one recipient. ``host``: who said it, empty where it was decided here. ``dsn``: the next host was
-    told what the sender wants to hear of (RFC 3461)."""
+    told what the sender wants to hear of (RFC 3461). ``ours``: it is in a mailbox of ours."""
 
     outcome: Outcome
     host: str = ""
     dsn: bool = False
+    ours: bool = False
 
 
 class World:
@@ -141,6 +142,12 @@ class World:
     def _forget_some(self) -> None:
         if len(self._hosts) >= _REMEMBERED:
             self._hosts = {key: host for key, host in self._hosts.items() if host.pool.size or host.resting}
+
+    def forget_failures(self) -> None:
+        """Every host may be tried at once, and is asked of DNS again."""
+        self._resolution.forget_all()
+        for host in self._hosts.values():
+            host.observe(Observation.SERVED)
 
     def close(self) -> None:
         """Idle sessions say QUIT."""

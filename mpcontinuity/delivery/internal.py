@@ -1,0 +1,130 @@
+"""Mail of our users to our own domains: out of the queue, and in by the way that all mail comes in.
+
+It is handed to `Incoming` as a client would, so that home is asked first, and in an outage registered users
+have it in INBOX at once. Others are owed it without a mailbox: there is no sender's server that would try again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.delivery import answered
+from mpcontinuity.delivery.envelope import Client, Taken
+from mpcontinuity.delivery.handover import KNOWN, STORED
+from mpcontinuity.delivery.incoming import Incoming
+from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.model import address, events
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.outbound.world import Attempt
+from mpcontinuity.queue.outgoing import Outgoing
+from mpcontinuity.routing.decision import Policy
+
+_PIECE = 64 * 1024
+
+_ELSEWHERE = "4.5.3"  # of `Incoming`'s answer to a recipient that goes another way than those before
+
+
+class Internal:
+    """Of one process; in the reactor thread."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._client = Client("127.0.0.1", delivery.hostname, "ESMTP", "")
+
+    async def deliver(self, domain: Domain, rows: Sequence[Outgoing]) -> list[Attempt | None]:
+        """What became of each row; all are of one message, and claimed. Raises Corrupt.
+
+        A row that is delivered here and claimed again, because its end was not recorded, is not delivered twice: that
+        is remembered for a day (answered.py).
+        """
+        found: dict[int, Attempt] = {}
+        left = list(rows)
+        while left:
+            begun = len(left)
+            left = await self._transaction(domain, left, found)
+            if len(left) == begun:
+                break  # nobody was taken, so nobody stands in another's way
+        later = Attempt(Outcome(Verdict.TEMPORARY, Stage.RCPT, None, "waits for others of the message"))
+        return [found.get(row.id, later) for row in rows]
+
+    async def _transaction(self, domain: Domain, rows: Sequence[Outgoing], found: dict[int, Attempt]) -> list[Outgoing]:
+        """Delivers those that go the way of the first; the others."""
+        try:
+            handed = _Handed(self._delivery, self._client, rows)
+            taken, left = [], []
+            for row in rows:
+                reply = await handed.recipient(address.parse(row.recipient), row.parameters.rcpt)
+                if reply.code == 452 and reply.enhanced == _ELSEWHERE:
+                    left.append(row)
+                elif reply.positive:
+                    taken.append(row)
+                else:
+                    found[row.id] = self._attempt(domain, handed.taken(row), reply, Stage.RCPT)
+            if not taken:
+                handed.abandon()
+                return left
+            reply = await self._message(handed, rows[0])
+        except Temporary as error:
+            for row in rows:
+                found.setdefault(row.id, Attempt(Outcome(Verdict.TEMPORARY, Stage.DATA, None, str(error))))
+            return []
+        handed.lost()  # the row's end is recorded later: until then it is remembered that this was done
+        for row in taken:
+            found[row.id] = self._attempt(domain, handed.taken(row), reply, Stage.MESSAGE)
+        return left
+
+    async def _message(self, handed: _Handed, row: Outgoing) -> Reply:
+        try:
+            reply = handed.begin()
+            if reply.code != 354:
+                handed.abandon()
+                return reply
+            content = self._delivery.store.bodies.content(row.body, skip_prefix=True)
+            for start in range(0, content.length, _PIECE):
+                handed.write(await content.read(start, min(_PIECE, content.length - start)))
+        except BaseException:
+            handed.abandon()
+            raise
+        return await handed.end(None)
+
+    def _attempt(self, domain: Domain, taken: Taken | None, reply: Reply, stage: Stage) -> Attempt:
+        verdict = Verdict.ACCEPTED
+        if not reply.positive:
+            verdict = Verdict.REFUSED if reply.permanent else Verdict.TEMPORARY
+        home = self._delivery.homes.of(domain)
+        if reply is STORED or reply is KNOWN:
+            in_mailbox = taken is not None and taken.user is not None
+            return Attempt(Outcome(verdict, stage, reply), events.REDIRECTED_HOST, dsn=not in_mailbox, ours=in_mailbox)
+        return Attempt(Outcome(verdict, stage, reply), ", ".join(home.hosts), dsn=home.offers.dsn)
+
+
+class _Handed(Incoming):
+    """One message, whose recipients are rows of the queue: its sender's server is we."""
+
+    def __init__(self, delivery: Delivery, client: Client, rows: Sequence[Outgoing]) -> None:
+        first = rows[0]
+        reverse_path = address.parse(first.reverse_path) if first.reverse_path else None
+        size = first.body.length - first.body.prefix
+        parameters = msgspec.structs.replace(first.parameters.mail, size=size)
+        super().__init__(delivery, client, reverse_path, parameters)
+        self._rows = {address.parse(row.recipient).key: row.id for row in rows}
+
+    def taken(self, row: Outgoing) -> Taken | None:
+        return self._taken.get(address.parse(row.recipient).key)
+
+    def _policy_of(self, domain: Domain) -> Policy:
+        return msgspec.structs.replace(super()._policy_of(domain), hold=True)
+
+    async def _was_taken(self, address: Address) -> bool:
+        return True
+
+    def _fingerprint(self, key: str, digest: bytes) -> bytes:
+        return answered.fingerprint(f"outgoing {self._rows[key]}", key, b"")
+
+    def _refused(self, taken: Taken, reply: Reply) -> None:
+        """The row's own tracking tells of each attempt."""

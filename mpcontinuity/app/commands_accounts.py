@@ -131,6 +131,44 @@ def domain_remove(configuration: Configuration, name: str, force: bool, as_json:
     _show(row, as_json, f"{row['domain']}: removed")
 
 
+@domain.command("dkim")
+@click.argument("name")
+@click.option("--selector", metavar="S", help="Of the key that is made; mpc1 for the first one.")
+@click.option(
+    "--rotate", is_flag=True, help="Make the next key. It takes over within an hour after DNS has its record."
+)
+@click.option("--now", is_flag=True, help="Let the next key take over though DNS was not seen to have it.")
+@click.option("--remove", is_flag=True, help="Sign no more, and forget the keys.")
+@json_option
+@pass_configuration
+def domain_dkim(
+    configuration: Configuration,
+    name: str,
+    selector: str | None,
+    rotate: bool,
+    now: bool,
+    remove: bool,
+    as_json: bool,
+) -> None:
+    """Sign what users of the domain NAME send (DKIM): makes a key if there is none, and prints its DNS record.
+
+    \b
+      mpcontinuity domain dkim example.org             # publish what it prints; shows it again later
+      mpcontinuity domain dkim example.org --rotate    # once a year or so
+    """
+    if rotate + now + remove > 1:
+        raise click.UsageError("--rotate, --now and --remove exclude each other")
+    with configuration.connect() as control:
+        row = control.call("domain dkim", name=name, selector=selector, rotate=rotate, now=now, remove=remove)
+    if as_json:
+        output.as_json(row)
+        return
+    for record in row["records"]:
+        click.echo(f"; {record['selector']}: {record['state']}\n{record['zone']}")
+    if not row["records"]:
+        click.echo(f"{row['domain']}: what is sent is not signed any more")
+
+
 @click.group()
 def user() -> None:
     """Users: whose mail is kept while the home server is away, and who may log in."""

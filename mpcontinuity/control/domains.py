@@ -9,7 +9,7 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
-from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts import dkim, domains, users
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.control import domain_settings
 from mpcontinuity.control.operation import Control
@@ -106,6 +106,7 @@ async def remove(control: Control, name: str, force: bool = False) -> Any:
 
     def end(tx: Transaction) -> None:
         tx.run(_FORGET_COUNTER, key=f"owed unregistered {domain.id}")
+        dkim.remove(tx, domain.id)
         domains.remove(tx, domain)
 
     await control.store.run(end)

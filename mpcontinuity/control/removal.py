@@ -7,7 +7,7 @@ from functools import partial
 from mpcontinuity.control.operation import Control
 from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.model.errors import Refused
-from mpcontinuity.queue import listing
+from mpcontinuity.queue import listing, outbound
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -18,6 +18,10 @@ _COUNT = Statement(
 )
 _FORGET_OWED = Statement(
     "DELETE FROM owed WHERE id IN (SELECT id FROM owed WHERE account = :account AND ended > 0 LIMIT 500)"
+)
+# What they have sent goes on, or stays as long as it is remembered; who sent it is not told of it any more.
+_FORGET_SENDER = Statement(
+    "UPDATE outgoing SET account = NULL WHERE id IN (SELECT id FROM outgoing WHERE account = :account LIMIT 500)"
 )
 _HAS_LEDGER = Statement(
     "SELECT 1 FROM account WHERE id = :account "
@@ -56,6 +60,10 @@ def _forget_owed(tx: Transaction, account: int) -> bool:
     return tx.run(_FORGET_OWED, account=account) > 0
 
 
+def _forget_sender(tx: Transaction, account: int) -> bool:
+    return tx.run(_FORGET_SENDER, account=account) > 0
+
+
 async def erase(control: Control, account: int, *, rows_too: bool = False) -> None:
     """The mailboxes of a user whom no address leads to any more, and the row itself.
 
@@ -66,11 +74,14 @@ async def erase(control: Control, account: int, *, rows_too: bool = False) -> No
         while await store.run(partial(change.empty, mailbox=info.id), bulk=True):
             pass
     await store.run(partial(mailboxes.delete_all, account=account))
+    while await store.run(partial(_forget_sender, account=account), bulk=True):
+        pass
     while rows_too and await store.run(partial(_forget_owed, account=account), bulk=True):
         pass
 
     def forget(tx: Transaction) -> None:
         if rows_too or tx.one(_HAS_LEDGER, account=account) is None:
+            outbound.disown(tx, account)
             tx.run(_DELETE, account=account)
 
     await store.run(forget)

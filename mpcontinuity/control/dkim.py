@@ -1,0 +1,102 @@
+"""The keys that sign a domain's mail: made, shown as DNS records, changed without a message that nobody can verify."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import Any
+
+from mpcontinuity.accounts import dkim as table
+from mpcontinuity.accounts import domains
+from mpcontinuity.accounts.dkim import Keys
+from mpcontinuity.accounts.domains import Domain
+from mpcontinuity.control.operation import Control
+from mpcontinuity.message import dkim
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.store.transaction import Transaction
+
+FIRST = "mpc1"
+_SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
+_NUMBERED = re.compile(r"(.*?)([0-9]+)")
+_STRING = 250  # characters of one string of a TXT record, which may have 255 octets (RFC 1035 §3.3.14)
+
+
+async def key(
+    control: Control,
+    name: str,
+    selector: str | None = None,
+    rotate: bool = False,
+    now: bool = False,
+    remove: bool = False,
+) -> Any:
+    """Makes the first key, or shows the keys; with ``rotate`` makes the next one, with ``now`` lets it take over though
+    DNS was not seen to have it."""
+    if selector is not None and (not _SELECTOR.fullmatch(selector.lower()) or len(selector) > 100):
+        raise Refused(f'"{selector}": not a selector, as "{FIRST}"')
+
+    def look(tx: Transaction) -> tuple[Domain, Keys | None]:
+        domain = domains.known(tx, name)
+        return domain, table.find(tx, domain.id)
+
+    domain, keys = await control.store.read(look)
+    if remove:
+        if not await control.store.run(partial(table.remove, domain=domain.id)):
+            raise Refused(f"{domain.name}: has no key")
+        return {"domain": domain.name, "records": []}
+    if keys is None:
+        if now:
+            raise Refused(f"{domain.name}: has no key yet; make one with `mpcontinuity domain dkim {domain.name}`")
+        made = await control.compute(dkim.new_key)
+        await control.store.run(partial(table.add, domain=domain.id, selector=(selector or FIRST).lower(), key=made))
+    elif now:
+        if not keys.next_selector or not await control.store.run(
+            partial(table.switch, domain=domain.id, selector=keys.next_selector)
+        ):
+            raise Refused(f"{domain.name}: no key waits to take over; make one with --rotate")
+    elif rotate:
+        await _rotate(control, domain, keys, selector)
+    elif selector is not None and selector.lower() not in (keys.selector, keys.next_selector):
+        raise Refused(f"{domain.name}: has the key {keys.selector}; make another one with --rotate")
+    return _row(*await control.store.read(look))
+
+
+async def _rotate(control: Control, domain: Domain, keys: Keys, selector: str | None) -> None:
+    if keys.next_selector:
+        raise Refused(
+            f"{domain.name}: {keys.next_selector} waits to take over; publish its record "
+            f"(`mpcontinuity domain dkim {domain.name}` shows it), or let it take over unseen with --now"
+        )
+    chosen = (selector or _after(keys.selector)).lower()
+    if chosen == keys.selector:
+        raise Refused(f"{domain.name}: {chosen} is the selector of the present key; choose another one")
+    made = await control.compute(dkim.new_key)
+    await control.store.run(partial(table.rotate, domain=domain.id, selector=chosen, key=made))
+
+
+def _after(selector: str) -> str:
+    found = _NUMBERED.fullmatch(selector)
+    return f"{found[1]}{int(found[2]) + 1}" if found else f"{selector}2"
+
+
+def _row(domain: Domain, keys: Keys | None) -> dict[str, Any]:
+    records = []
+    if keys is not None:
+        records.append(_record(keys.name, keys.selector, keys.key, "signs"))
+        if keys.next_selector:
+            records.append(_record(keys.name, keys.next_selector, keys.next_key, "takes over when DNS has it"))
+    return {"domain": domain.name, "records": records}
+
+
+def _record(domain: str, selector: str, pem: str, state: str) -> dict[str, Any]:
+    """``zone`` is a line of a zone file, ``value`` what web forms of DNS providers ask for."""
+    value = dkim.record(dkim.load_key(pem))
+    name = f"{selector}._domainkey.{domain}"
+    strings = " ".join(f'"{value[at : at + _STRING]}"' for at in range(0, len(value), _STRING))
+    return {
+        "selector": selector,
+        "state": state,
+        "name": name,
+        "type": "TXT",
+        "value": value,
+        "zone": f"{name}. IN TXT ( {strings} )",
+    }

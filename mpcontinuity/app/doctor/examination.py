@@ -39,10 +39,11 @@ def examine(path: Path, by: str) -> Iterator[Finding]:
             yield _running(control)
             yield from _listeners(settings, running=control.running)
             yield from _domains(settings, control, rows)
+            keys = [key for row in rows for key in control.call("domain dkim", name=row["domain"], make=False)["records"]]
     except (Refused, Temporary, OSError) as error:
         yield Finding("store", "wrong", str(error))
         return
-    yield from dns.examine(settings, [(row["domain"], row["home"].split(",")) for row in rows])
+    yield from dns.examine(settings, [(row["domain"], row["home"].split(",")) for row in rows], keys)
 
 
 def _running(control: Caller) -> Finding:

@@ -28,9 +28,10 @@ async def key(
     rotate: bool = False,
     now: bool = False,
     remove: bool = False,
+    make: bool = True,
 ) -> Any:
-    """Makes the first key, or shows the keys; with ``rotate`` makes the next one, with ``now`` lets it take over though
-    DNS was not seen to have it."""
+    """Makes the first key (unless ``make`` is False), or shows the keys; with ``rotate`` makes the next one, with
+    ``now`` lets it take over though DNS was not seen to have it."""
     if selector is not None and (not _SELECTOR.fullmatch(selector.lower()) or len(selector) > 100):
         raise Refused(f'"{selector}": not a selector, as "{FIRST}"')
 
@@ -43,6 +44,8 @@ async def key(
         if not await control.store.run(partial(table.remove, domain=domain.id)):
             raise Refused(f"{domain.name}: has no key")
         return {"domain": domain.name, "records": []}
+    if keys is None and not make:
+        return _row(domain, None)
     if keys is None:
         if now:
             raise Refused(f"{domain.name}: has no key yet; make one with `mpcontinuity domain dkim {domain.name}`")

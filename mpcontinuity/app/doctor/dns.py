@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from twisted.names import dns
 
 from mpcontinuity.app.doctor.finding import Finding
+from mpcontinuity.message import dkim
 from mpcontinuity.model import hosts
 from mpcontinuity.model.settings import Settings
 
@@ -67,8 +68,45 @@ class Resolver:
         return answer if answer.id == self._number else None
 
 
-def examine(settings: Settings, domains: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Finding]:
-    """``domains``: each name with its home servers, ``host:port``. Whatever is found here is at most a warning."""
+def examine(
+    settings: Settings, domains: Sequence[tuple[str, Sequence[str]]], keys: Sequence[Mapping[str, str]] = ()
+) -> Iterator[Finding]:
+    """``domains``: each name with its home servers, ``host:port``; ``keys``: records as `domain dkim` shows them.
+
+    Whatever is found here is at most a warning.
+    """
+    yield from _ours(settings, domains)
+    yield from _keys(settings, keys)
+
+
+def _keys(settings: Settings, keys: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
+    """Whether others can verify what we sign."""
+    resolver = Resolver(settings.outbound.resolvers or system_servers())
+    for record in keys:
+        name = record["name"]
+        advice = f"publish the record that `mpcontinuity domain dkim {name.partition('._domainkey.')[2]}` prints"
+        try:
+            published = [b"".join(payload.data).decode("latin-1") for payload in resolver.ask(name, dns.TXT)]
+        except NoAnswer:
+            yield Finding("DNS", "warning", f"no name server answers about {name}", "check outbound.resolvers")
+            return
+        if any(_same(text, record["value"]) for text in published):
+            yield Finding("DNS", "good", f"{name} has our key")
+        elif published:
+            yield Finding("DNS", "warning", f"{name} has another key than ours", advice)
+        else:
+            yield Finding("DNS", "warning", f"{name} has no key: what we sign cannot be verified", advice)
+
+
+def _same(published: str, ours: str) -> bool:
+    """By the key itself: other tags are the administrator's business."""
+    try:
+        return "".join(dkim.tags(published).get("p", "").split()) == dkim.tags(ours)["p"]
+    except dkim.BadSignature:
+        return False
+
+
+def _ours(settings: Settings, domains: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Finding]:
     name = settings.public.host or settings.hostname
     if name in _LOCAL or name.startswith("["):
         if domains:

@@ -39,7 +39,9 @@ def examine(path: Path, by: str) -> Iterator[Finding]:
             yield _running(control)
             yield from _listeners(settings, running=control.running)
             yield from _domains(settings, control, rows)
-            keys = [key for row in rows for key in control.call("domain dkim", name=row["domain"], make=False)["records"]]
+            keys = [
+                key for row in rows for key in control.call("domain dkim", name=row["domain"], make=False)["records"]
+            ]
     except (Refused, Temporary, OSError) as error:
         yield Finding("store", "wrong", str(error))
         return

@@ -23,6 +23,7 @@ from mpcontinuity.access.pop3.services import Services as Pop3Services
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.accounts.rotation import take_over
 from mpcontinuity.app.certificate import Certificate
 from mpcontinuity.app.control_port import ControlPort
 from mpcontinuity.app.housekeeping import Housekeeping
@@ -52,7 +53,9 @@ from mpcontinuity.model.events import DomainsChanged, Everything, Notice
 from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers, Means
+from mpcontinuity.outbound.lookup import Lookup
 from mpcontinuity.outbound.network import connector, securing
+from mpcontinuity.outbound.resolution import questions
 from mpcontinuity.queue import folding
 from mpcontinuity.queue.holders import LOOK_EVERY, Holders
 from mpcontinuity.redelivery.flush import Means as Flushing
@@ -121,6 +124,7 @@ class Parts:
                 ("archive", partial(archive_retention.sweep, self.store)),
                 ("tracking", partial(tracking_retention.sweep, self.store)),
                 ("ledger", partial(folding.sweep, self.store)),
+                ("dkim", partial(take_over, self.store, self.lookup)),
                 ("packs", partial(retention.sweep, self.store)),  # last: drops what nothing refers to any more
                 ("removals", partial(finish_removals, self.control)),
             ],
@@ -226,6 +230,8 @@ class Parts:
             retry_after=int(settings.retry.first * SECOND),
         )
         internal = Internal(self.delivery)
+        asked: Any = questions(settings.outbound.resolvers, reactor)
+        self.lookup = Lookup(asked)
         self.sending = Sending(self.store, self.directory, settings, reactor, self._randomness, internal)
         self.submissions = Submissions(
             self.delivery,

@@ -23,7 +23,8 @@ def status(configuration: Configuration, domain: str | None, as_json: bool) -> N
     if as_json:
         output.as_json(rows)
         return
-    columns = ("domain", "home", "state", "since", "mode", "continuity", "users", "redelivery_backlog", "errors_hour")
+    columns = ("domain", "home", "state", "since", "mode", "continuity", "users", "redelivery_backlog")
+    columns += ("outbound_backlog", "errors_hour")
     output.table(rows, columns, "No domain yet: mpcontinuity domain add --help")
     for row in rows:
         if row["reason"]:
@@ -105,7 +106,7 @@ def track(
 
 @click.group()
 def queue() -> None:
-    """What is owed to home servers and waits."""
+    """What waits: mail that is owed to home servers, and mail to the world."""
 
 
 @queue.command("list")
@@ -120,6 +121,21 @@ def queue_list(configuration: Configuration, domain: str | None, as_json: bool) 
         output.as_json(rows)
         return
     columns = ("id", "kind", "sender", "recipient", "subject", "attempts", "next_attempt", "last_code", "last_text")
+    output.table(rows, columns, "Nothing waits.")
+
+
+@queue.command("destinations")
+@click.option("--domain", metavar="D", help="Only what this domain sends.")
+@json_option
+@pass_configuration
+def queue_destinations(configuration: Configuration, domain: str | None, as_json: bool) -> None:
+    """Show where mail to the world waits to go, the fullest first, and what was answered last."""
+    with configuration.connect() as control:
+        rows = control.call("queue destinations", domain=domain)
+    if as_json:
+        output.as_json(rows)
+        return
+    columns = ("destination", "messages", "oldest", "attempts", "next_attempt", "last_text")
     output.table(rows, columns, "Nothing waits.")
 
 
@@ -142,13 +158,14 @@ def queue_retry(configuration: Configuration, ids: tuple[str, ...], as_json: boo
 @json_option
 @pass_configuration
 def queue_remove(configuration: Configuration, ids: tuple[str, ...], as_json: bool) -> None:
-    """Release messages: the home server is not owed them any more. They stay in mailbox and archive."""
+    """Take messages out. The home server is not owed them any more; to the world they are not sent, and their sender
+    is told. They stay in mailbox and archive."""
     with configuration.connect() as control:
         row = control.call("queue remove", ids=list(ids))
     if as_json:
         output.as_json(row)
     else:
-        click.echo(f"Released: {row['removed']}")
+        click.echo(f"Removed: {row['removed']}")
 
 
 COMMANDS = (status, report, track, queue)

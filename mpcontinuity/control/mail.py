@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from mpcontinuity.accounts import domains
@@ -11,7 +12,7 @@ from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import DAY, HOUR, SECOND, iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import BOUNCED, DECLARED, DEFERRED, DELIVERED, FAILED, QUEUED, REJECTED, redirect_text
-from mpcontinuity.queue import ledger
+from mpcontinuity.queue import ledger, outbound
 from mpcontinuity.queue import listing as queue
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -22,7 +23,9 @@ _STATUS = Statement(
     """SELECT id, state, since, reason, paused,
         (SELECT COUNT(*) FROM account WHERE account.domain = domain.id AND account.status IN ('active', 'pending')),
         (SELECT COUNT(*) FROM owed WHERE owed.domain = domain.id
-            AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt'))
+            AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt')),
+        (SELECT COUNT(*) FROM outgoing WHERE outgoing.domain = domain.id
+            AND outgoing.state IN ('queued', 'claimed') AND outgoing.kind <> 'alert')
     FROM domain WHERE :domain = 0 OR id = :domain"""
 )
 _ERRORS = Statement(
@@ -49,7 +52,7 @@ async def status(control: Control, domain: str | None = None) -> Any:
 
 
 def _status(
-    tx: Transaction, domain: domains.Domain, state: str, since: int, reason: str, paused: str, users: int, owed: int
+    tx: Transaction, domain: domains.Domain, state: str, since: int, reason: str, paused: str, *counts: int
 ) -> dict[str, Any]:
     errors = tx.one(_ERRORS, domain=domain.id, hour=tx.now - HOUR, day=tx.now - DAY, declared=_DECLARED)
     assert errors is not None
@@ -61,9 +64,9 @@ def _status(
         "reason": f"redelivery is paused: {paused}" if paused else reason,
         "mode": domain.mode(tx.now),
         "continuity": domain.settings.continuity,
-        "users": users,
-        "redelivery_backlog": owed,
-        "outbound_backlog": 0,  # nothing goes to the world yet
+        "users": counts[0],
+        "redelivery_backlog": counts[1],
+        "outbound_backlog": counts[2],
         "errors_hour": errors[0],
         "errors_day": errors[1],
     }
@@ -105,30 +108,54 @@ async def track(
 
 
 async def queue_list(control: Control, domain: str | None = None) -> Any:
+    """What waits for home servers and what waits for the world, oldest first."""
     wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
     give_up = round(control.settings.retry.give_up * SECOND)
-    rows: list[Any] = []
-    after = 0
-    while step := await control.store.read(partial(queue.listing, domain=wanted, after=after, give_up=give_up)):
-        rows += (row for _, row in step)
-        after = step[-1][0]
-    return rows
+    rows: list[tuple[int, Any]] = []
+    for listing in (partial(queue.listing, give_up=give_up), outbound.listing):
+        after = 0
+        while step := await control.store.read(partial(listing, domain=wanted, after=after)):
+            rows += step
+            after = step[-1][0]
+    return [row for _, row in sorted(rows, key=itemgetter(0))]
+
+
+async def queue_destinations(control: Control, domain: str | None = None) -> Any:
+    """What waits for the world, by where it goes; those with most waiting first."""
+    wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
+    return await control.store.read(partial(outbound.destinations, domain=wanted))
 
 
 async def queue_retry(control: Control, ids: list[str] | None = None) -> Any:
     """Due now; without ids all. How many were changed."""
+    give_up = round(control.settings.retry.give_up * SECOND)
+
+    def retry(tx: Transaction, ids: list[int]) -> int:
+        ours = outbound.known(tx, ids)
+        home = [one for one in ids if one not in ours]
+        count = outbound.retry(tx, sorted(ours), control.by, give_up=give_up)
+        return count + (queue.retry(tx, home, control.by) if home else 0)
+
     if ids:
-        return {"retried": await control.store.run(partial(queue.retry, ids=_ids(ids), by=control.by))}
-    count = after = 0
-    while step := await control.store.run(partial(queue.retry_all, by=control.by, after=after), bulk=True):
-        count += len(step)
-        after = step[-1]
+        return {"retried": await control.store.run(partial(retry, ids=_ids(ids)))}
+    count = 0
+    for again in (partial(queue.retry_all, by=control.by), partial(outbound.retry_all, by=control.by, give_up=give_up)):
+        after = 0
+        while step := await control.store.run(partial(again, after=after), bulk=True):
+            count += len(step)
+            after = step[-1]
     return {"retried": count}
 
 
 async def queue_remove(control: Control, ids: list[str]) -> Any:
-    """Not owed any more: released. How many."""
-    return {"removed": await control.store.run(partial(queue.remove, ids=_ids(ids), by=control.by))}
+    """Not owed any more: released; not sent to the world any more: removed. How many."""
+
+    def remove(tx: Transaction, ids: list[int]) -> int:
+        ours = outbound.known(tx, ids)
+        home = [one for one in ids if one not in ours]
+        return outbound.remove(tx, sorted(ours), control.by) + (queue.remove(tx, home, control.by) if home else 0)
+
+    return {"removed": await control.store.run(partial(remove, ids=_ids(ids)))}
 
 
 def _ids(shown: list[str]) -> list[int]:

@@ -31,6 +31,7 @@ _FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     "report": mail.report,
     "track": mail.track,
     "queue list": mail.queue_list,
+    "queue destinations": mail.queue_destinations,
     "queue retry": mail.queue_retry,
     "queue remove": mail.queue_remove,
     "check": check.check,

@@ -11,7 +11,7 @@ from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.model import address
 from mpcontinuity.model.events import DELIVERED
 from mpcontinuity.model.outgoing import DELIVERED as IN_MAILBOX
-from mpcontinuity.model.outgoing import EXPIRED, FAILED, PASSED_ON, RELAYED
+from mpcontinuity.model.outgoing import EXPIRED, FAILED, OUTBOUND, PASSED_ON, RELAYED
 from mpcontinuity.model.reply import Verdict
 from mpcontinuity.outbound.world import Attempt, Letter
 from mpcontinuity.queue import outgoing
@@ -72,4 +72,3 @@ def _settle(tx: Transaction, row: Outgoing, attempt: Attempt, delay: int) -> Non
         outgoing.end(tx, row, EXPIRED, event, outgoing.undelivered(row.kind, row.reverse_path))
     else:
         outgoing.later(tx, row, event, min(tx.now + delay, row.expires))
-

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from mpcontinuity.dispatch.lane import Lane, Means
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Stopping, Temporary
-from mpcontinuity.model.events import DomainsChanged, Everything, Notice, OutgoingChanged
+from mpcontinuity.model.events import DomainsChanged, Everything, Notice, OutgoingChanged, OutgoingWanted
 from mpcontinuity.model.timer import Alarm
 from mpcontinuity.queue import outgoing
 from mpcontinuity.store.transaction import Transaction
@@ -69,7 +69,11 @@ class Dispatch:
             all_ended.callback(None)
 
     def _heard(self, notices: Sequence[Notice]) -> None:
-        if any(isinstance(notice, OutgoingChanged | DomainsChanged | Everything) for notice in notices):
+        if any(isinstance(notice, OutgoingWanted) for notice in notices):
+            self._means.world.forget_failures()
+        if any(
+            isinstance(notice, OutgoingChanged | OutgoingWanted | DomainsChanged | Everything) for notice in notices
+        ):
             for lane in list(self._lanes.values()):
                 lane.wake()
             self.wake()

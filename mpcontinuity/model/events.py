@@ -56,6 +56,11 @@ class OutgoingChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingWanted:
+    """An administrator wants what waits to be tried now, whatever is known of the hosts it goes to."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportDue:
     """Something has ended that its sender is to hear of."""
 
@@ -79,6 +84,7 @@ Notice = (
     | DomainsChanged
     | OwedChanged
     | OutgoingChanged
+    | OutgoingWanted
     | ReportDue
     | HomeChanged
     | Everything

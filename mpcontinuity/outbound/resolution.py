@@ -106,6 +106,9 @@ class Resolution:
         """All its hosts failed: perhaps it has others now."""
         self._remembered.pop(domain, None)
 
+    def forget_all(self) -> None:
+        self._remembered.clear()
+
     async def _resolve(self, domain: str) -> Exchanges | Unresolved:
         records = await self._ask(self._asked.lookupMailExchange, domain)
         if isinstance(records, Unresolved):

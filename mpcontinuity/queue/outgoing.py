@@ -13,11 +13,12 @@ from typing import Any
 
 import msgspec
 
+from mpcontinuity.model import events
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.events import OutgoingChanged, ReportDue, TrackingEvent
-from mpcontinuity.model.outgoing import EXPIRED, FAILED, OUTBOUND, PASSED_ON, RELAYED, REMOVED
+from mpcontinuity.model.outgoing import OUTBOUND, PASSED_ON, RELAYED
 from mpcontinuity.queue.owed import Parameters, decode_parameters, encode_one
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
@@ -231,6 +232,11 @@ def delivered(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, status:
     return True
 
 
+def undelivered(kind: str, reverse_path: str) -> str:
+    """In tracking, for what does not arrive: 'bounced' is what its sender hears of."""
+    return events.BOUNCED if kind == OUTBOUND and reverse_path else events.FAILED
+
+
 def asks(parameters: Parameters, what: str) -> bool:
     """Whether NOTIFY names ``what`` (RFC 3461 §4.1): SUCCESS, FAILURE, DELAY or NEVER."""
     return what in parameters.rcpt.notify.upper().split(",")
@@ -259,116 +265,3 @@ def _ended(tx: Transaction, outgoing: Outgoing, state: str, event: TrackingEvent
     if unreported:
         tx.announce(ReportDue())
     return True
-
-
-# For administrators and retention
-
-_LIST = Statement(
-    """SELECT id, kind, reverse_path, recipient, subject, message_id, attempts, next_attempt, expires, last_code,
-        last_text, destination
-    FROM outgoing WHERE id > :after AND state IN ('queued', 'claimed') AND (:domain = 0 OR domain = :domain)
-    ORDER BY id LIMIT :step"""
-)
-_BY_DESTINATION = Statement(
-    """SELECT destination, COUNT(*), MIN(received), MIN(next_attempt), MAX(attempts)
-    FROM outgoing WHERE state IN ('queued', 'claimed') AND (:domain = 0 OR domain = :domain)
-    GROUP BY destination ORDER BY 2 DESC, destination LIMIT :step"""
-)
-_WAITING = Statement(
-    "SELECT COUNT(*) FROM outgoing WHERE domain = :domain AND state IN ('queued', 'claimed') AND kind <> 'alert'"
-)
-_FIND = Statement("SELECT id, state FROM outgoing WHERE id IN [:ids]")
-_REOPEN = Statement(
-    """UPDATE outgoing SET state = 'queued', ended = 0, attempts = 0, next_attempt = 0, told = 0, unreported = 0,
-        expires = :expires
-    WHERE id = :id"""
-)
-_NOW = Statement("UPDATE outgoing SET next_attempt = 0 WHERE id = :id AND state = 'queued'")
-# A user whose message an administrator took out hears of it, as of every failure.
-_REMOVE = Statement(
-    """UPDATE outgoing SET state = :state, token = 0, lease_until = 0, ended = :now, last_code = 0, last_text = :text,
-        unreported = CASE WHEN account IS NOT NULL AND kind = 'outbound' THEN 1 ELSE 0 END
-    WHERE id = :id"""
-)
-_OF_ACCOUNT = Statement(
-    "SELECT id FROM outgoing WHERE account = :account AND state IN ('queued', 'claimed') ORDER BY id LIMIT :step"
-)
-_FORGET = Statement(
-    """DELETE FROM outgoing WHERE id IN (SELECT id FROM outgoing
-        WHERE state IN ('failed', 'expired', 'removed') AND ended <= :before AND unreported = 0 LIMIT :step)"""
-)
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """A row as `queue list` shows it; times in µs."""
-
-    id: int
-    kind: str
-    sender: str
-    recipient: str
-    subject: str
-    message_id: str
-    attempts: int
-    next_attempt: int
-    expires: int
-    last_code: int
-    last_text: str
-    destination: str
-
-
-class Destination(msgspec.Struct, frozen=True):
-    """All that waits for one; times in µs."""
-
-    destination: str
-    messages: int
-    oldest: int
-    next_attempt: int
-    attempts: int  # of the row that was tried most often
-
-
-def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[Waiting]:
-    """Up to STEP open rows with an id above ``after``. ``domain`` 0: of all."""
-    return [Waiting(*row) for row in tx.all(_LIST, domain=domain, after=after, step=STEP)]
-
-
-def destinations(tx: Transaction, *, domain: int = 0) -> list[Destination]:
-    """Those with most waiting first, at most STEP."""
-    return [Destination(*row) for row in tx.all(_BY_DESTINATION, domain=domain, step=STEP)]
-
-
-def waiting(tx: Transaction, domain: int) -> int:
-    """The outbound backlog of `status`."""
-    return int(tx.value(_WAITING, domain=domain))
-
-
-def states(tx: Transaction, ids: Sequence[int]) -> dict[int, str]:
-    """Of those that there are, by id."""
-    return {row[0]: row[1] for row in tx.all(_FIND, ids=ids)}
-
-
-def retry(tx: Transaction, outgoing_id: int, state: str, by: str, *, give_up: int) -> None:
-    """Due at once; a failed or expired one is queued again for ``give_up`` µs."""
-    if state in (FAILED, EXPIRED):
-        tx.run(_REOPEN, id=outgoing_id, expires=tx.now + give_up)
-        add_event(tx, outgoing_id, TrackingEvent(tx.now, "", 0, f"Reopened by {by}"))
-    else:
-        tx.run(_NOW, id=outgoing_id)
-    tx.announce(OutgoingChanged())
-
-
-def remove(tx: Transaction, outgoing_id: int, by: str, status: str) -> None:
-    """An administrator takes it out; one that is being sent just now may still arrive."""
-    text = f"Removed by {by}"
-    tx.run(_REMOVE, id=outgoing_id, state=REMOVED, now=tx.now, text=text)
-    end_of_outgoing(tx, outgoing_id, status, TrackingEvent(tx.now, "", 0, text))
-    tx.announce(ReportDue())
-
-
-def of_account(tx: Transaction, account: int) -> list[int]:
-    """Up to STEP open rows of a user."""
-    return [row[0] for row in tx.all(_OF_ACCOUNT, account=account, step=STEP)]
-
-
-def forget(tx: Transaction, before: int) -> int:
-    """Drops up to STEP rows that ended before a time in µs. Returns how many: call it again while that is STEP."""
-    return tx.run(_FORGET, before=before, step=STEP)

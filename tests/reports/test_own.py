@@ -8,7 +8,7 @@ import pytest
 
 from mpcontinuity.model.outgoing import DELIVERED, PASSED_ON, RELAYED
 from mpcontinuity.model.parameters import MailParameters
-from mpcontinuity.queue import ledger, outgoing
+from mpcontinuity.queue import ledger, outbound
 from mpcontinuity.reports.service import POLL
 from mpcontinuity.store.statement import Statement
 from tests.fakes.stores import open_memory_like_store, result
@@ -121,7 +121,7 @@ def test_a_failure_without_a_reply_has_its_reason_and_its_code(fates: Fates) -> 
 
 def test_what_an_administrator_takes_out_is_told_without_their_name(fates: Fates) -> None:
     (row_id,) = fates.sends("far@far.example")
-    fates.run(outgoing.remove, outgoing_id=row_id, by="root-of-all", status="failed")
+    fates.run(outbound.remove, ids=[row_id], by="root-of-all")
     fates.wait()
     (message,) = fates.inbox()
     assert "administrator" in message.get_payload()[0].get_content()
@@ -132,7 +132,7 @@ def test_a_reopened_row_is_told_again_when_it_fails_again(fates: Fates) -> None:
     (row_id,) = fates.sends("far@far.example")
     fates.fails()
     fates.wait()
-    fates.run(outgoing.retry, outgoing_id=row_id, state="failed", by="root", give_up=DAY)
+    fates.run(outbound.retry, ids=[row_id], by="root", give_up=DAY)
     fates.wait()
     assert len(fates.inbox()) == 1
     fates.fails()
@@ -143,7 +143,7 @@ def test_a_reopened_row_is_told_again_when_it_fails_again(fates: Fates) -> None:
 def test_a_row_reopened_before_it_was_told_is_not_told(fates: Fates) -> None:
     (row_id,) = fates.sends("far@far.example")
     fates.fails()
-    fates.run(outgoing.retry, outgoing_id=row_id, state="failed", by="root", give_up=DAY)
+    fates.run(outbound.retry, ids=[row_id], by="root", give_up=DAY)
     fates.wait(POLL)
     assert not fates.inbox()
 

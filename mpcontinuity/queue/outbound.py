@@ -1,0 +1,190 @@
+"""What `queue list`, `queue retry` and `queue remove` see and change of mail to the world (outgoing.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from mpcontinuity.model.clock import DAY, iso
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.events import QUEUED, OutgoingWanted, ReportDue, TrackingEvent
+from mpcontinuity.model.identifier import show
+from mpcontinuity.model.outgoing import EXPIRED, FAILED, OPEN, REMOVED
+from mpcontinuity.queue.listing import Row
+from mpcontinuity.queue.outgoing import undelivered
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking.record import end_of_outgoing
+
+STEP = 500  # rows of one transaction
+REMEMBERED = 90 * DAY  # as tracking does: `queue retry` reaches back so far
+
+_LIST = Statement(
+    """SELECT id, reverse_path, recipient, subject, message_id, attempts, next_attempt, expires, last_code, last_text
+    FROM outgoing WHERE id > :after AND state IN ('queued', 'claimed') AND (:domain = 0 OR domain = :domain)
+    ORDER BY id LIMIT :step"""
+)
+_BY_DESTINATION = Statement(
+    """SELECT destination, COUNT(*), MIN(received), MIN(next_attempt), MAX(attempts),
+        (SELECT last_text FROM outgoing AS one WHERE one.destination = outgoing.destination
+            AND state IN ('queued', 'claimed') AND attempts > 0 ORDER BY next_attempt DESC, id LIMIT 1)
+    FROM outgoing WHERE state IN ('queued', 'claimed') AND (:domain = 0 OR domain = :domain)
+    GROUP BY destination ORDER BY 2 DESC, destination LIMIT :step"""
+)
+_WAITING = Statement(
+    """SELECT domain, COUNT(*), MIN(received) FROM outgoing WHERE state IN ('queued', 'claimed') AND kind <> 'alert'
+    GROUP BY domain"""
+)
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """A row of `queue destinations`: all that waits for one. Times as ISO 8601."""
+
+    destination: str
+    messages: int
+    oldest: str
+    next_attempt: str
+    attempts: int  # of the row that was tried most often
+    last_text: str
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """The outbound backlog of a domain; 0: of none of ours."""
+
+    domain: int
+    messages: int
+    oldest: int  # µs, when it was received
+
+
+def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[tuple[int, Row]]:
+    """Up to STEP open rows with an id above ``after``, with that id. ``domain`` 0: of all."""
+    return [
+        (
+            row[0],
+            Row(
+                id=show(row[0]),
+                kind="outbound",
+                sender=row[1],
+                recipient=row[2],
+                subject=row[3],
+                message_id=row[4],
+                attempts=row[5],
+                next_attempt=iso(max(row[6], tx.now)),
+                expires=iso(row[7]),
+                last_code=row[8],
+                last_text=row[9],
+            ),
+        )
+        for row in tx.all(_LIST, domain=domain, after=after, step=STEP)
+    ]
+
+
+def destinations(tx: Transaction, *, domain: int = 0) -> list[Destination]:
+    """Those with most waiting first, at most STEP."""
+    return [
+        Destination(row[0], row[1], iso(row[2]), iso(max(row[3], tx.now)), row[4], row[5] or "")
+        for row in tx.all(_BY_DESTINATION, domain=domain, step=STEP)
+    ]
+
+
+def waiting(tx: Transaction) -> dict[int, Waiting]:
+    """Of the domains for which anything waits, by id."""
+    return {row[0]: Waiting(*row) for row in tx.all(_WAITING)}
+
+
+_FIND = Statement("SELECT id, state, kind, reverse_path FROM outgoing WHERE id IN [:ids]")
+_KNOWN = Statement("SELECT id FROM outgoing WHERE id IN [:ids]")
+_REOPEN = Statement(
+    """UPDATE outgoing SET state = 'queued', ended = 0, attempts = 0, next_attempt = 0, told = 0, unreported = 0,
+        expires = :expires
+    WHERE id = :id"""
+)
+_NOW = Statement("UPDATE outgoing SET next_attempt = 0 WHERE id = :id AND state = 'queued'")
+_WANTED = Statement(
+    """SELECT id FROM outgoing WHERE id > :after
+        AND (state IN ('failed', 'expired') OR state = 'queued' AND next_attempt > 0)
+    ORDER BY id LIMIT :step"""
+)
+
+
+def known(tx: Transaction, ids: Sequence[int]) -> set[int]:
+    """Those of ``ids`` that are here, in any state."""
+    return {row[0] for row in tx.all(_KNOWN, ids=ids)}
+
+
+def retry(tx: Transaction, ids: Sequence[int], by: str, *, give_up: int) -> int:
+    """Due at once, failed and expired ones reopened for ``give_up`` µs. ``by``: the administrator's name.
+
+    Returns how many were changed. Raises Refused, and changes nothing, for one that has come to another end.
+    """
+    rows = tx.all(_FIND, ids=ids)
+    for outgoing_id, state, *_ in rows:
+        if state in (FAILED, EXPIRED):
+            tx.run(_REOPEN, id=outgoing_id, expires=tx.now + give_up)
+            end_of_outgoing(tx, outgoing_id, QUEUED, TrackingEvent(tx.now, "", 0, f"Reopened by {by}"))
+        elif state in OPEN:
+            tx.run(_NOW, id=outgoing_id)
+        else:
+            raise Refused(f"{show(outgoing_id)}: is {state} already; only failed and expired ones can be sent again")
+    if rows:
+        tx.announce(OutgoingWanted())
+    return len(rows)
+
+
+def retry_all(tx: Transaction, by: str, *, give_up: int, after: int = 0) -> list[int]:
+    """`retry` of up to STEP rows above the id ``after``. Returns their ids: call it again with the last of STEP."""
+    ids = [row[0] for row in tx.all(_WANTED, after=after, step=STEP)]
+    retry(tx, ids, by, give_up=give_up)
+    return ids
+
+
+# A user whose message an administrator took out hears of it, as of every failure.
+_REMOVE = Statement(
+    """UPDATE outgoing SET state = :state, token = 0, lease_until = 0, ended = :now, last_code = 0, last_text = :text,
+        unreported = CASE WHEN account IS NOT NULL AND kind = 'outbound' THEN 1 ELSE 0 END
+    WHERE id = :id"""
+)
+
+
+def remove(tx: Transaction, ids: Sequence[int], by: str) -> int:
+    """An administrator takes them out; one that is being sent just now may still arrive.
+
+    Returns how many. Raises Refused, and changes nothing, for one that has ended.
+    """
+    rows = tx.all(_FIND, ids=ids)
+    text = f"Removed by {by}"
+    for outgoing_id, state, kind, reverse_path in rows:
+        if state not in OPEN:
+            raise Refused(f"{show(outgoing_id)}: is {state} already")
+        tx.run(_REMOVE, id=outgoing_id, state=REMOVED, now=tx.now, text=text)
+        end_of_outgoing(tx, outgoing_id, undelivered(kind, reverse_path), TrackingEvent(tx.now, "", 0, text))
+    if rows:
+        tx.announce(ReportDue())
+    return len(rows)
+
+
+_FORGET = Statement(
+    """DELETE FROM outgoing WHERE id IN (SELECT id FROM outgoing
+        WHERE state IN ('failed', 'expired', 'removed') AND ended <= :before AND unreported = 0 LIMIT :step)"""
+)
+_DISOWN = Statement("UPDATE outgoing SET account = NULL WHERE account = :account")
+
+
+async def sweep(store: Store) -> None:
+    """Drops what ended long ago."""
+    before = store.clock.now() - REMEMBERED
+    while await store.run(partial(forget, before=before), bulk=True) == STEP:
+        pass
+
+
+def forget(tx: Transaction, before: int) -> int:
+    """Drops up to STEP rows that ended before a time in µs. Returns how many: call it again while that is STEP."""
+    return tx.run(_FORGET, before=before, step=STEP)
+
+
+def disown(tx: Transaction, account: int) -> None:
+    """The user is gone for good: what they sent still leaves, and nobody is told what becomes of it."""
+    tx.run(_DISOWN, account=account)

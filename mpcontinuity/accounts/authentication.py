@@ -92,9 +92,9 @@ def _connection(transport: Any) -> SSL.Connection | None:
     """Of TLS 1.3: in 1.2 the binding holds only with an extension (RFC 7627) that pyOpenSSL does not tell of."""
     handle = getattr(transport, "getHandle", None)
     connection = handle() if handle is not None else None
-    if isinstance(connection, SSL.Connection) and connection.get_protocol_version() >= SSL.TLS1_3_VERSION:
-        return connection
-    return None
+    if not isinstance(connection, SSL.Connection) or connection.get_peer_finished() is None:
+        return None  # no TLS, or its handshake is under way
+    return connection if connection.get_protocol_version() >= SSL.TLS1_3_VERSION else None
 
 
 def _exchange(login: Login, mechanism: str, binding: bytes | None) -> Exchange:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from mpcontinuity.access.imap.session import Session, Status, no, ok
-from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox import mailboxes, sent
 from mpcontinuity.mailbox.append import Appended, NewEntry, append
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import trace
 from mpcontinuity.message.render import render
+from mpcontinuity.message.summary import summarise
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Temporary
@@ -30,6 +31,7 @@ class Appending:
     mailbox: int
     asked: command.Append
     draft: Draft
+    sent: bool  # clients put there what they sent
 
     def discard(self) -> None:
         self.draft.discard()
@@ -41,7 +43,7 @@ async def begin(session: Session, asked: command.Append) -> Status | None:
     info = await services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
     if info is None:
         raise MailboxRefused("TRYCREATE", "no mailbox of that name")
-    session.appending = Appending(info.id, asked, services.store.bodies.draft("draft"))
+    session.appending = Appending(info.id, asked, services.store.bodies.draft("draft"), sent.takes(info))
     session.engine.take_message()
     return None
 
@@ -83,6 +85,7 @@ async def end(session: Session, event: EndOfMessage) -> Status:
             rendered=await aside(store, partial(render, content)) if takes_long(content) else render(content),
             account=session.account,
             origin=identifier.parse(origin) if origin is not None else 0,
+            message_id=summarise(content).message_id if appending.sent else "",
         )
         appended = await store.keep(draft, head, work)
     except BaseException:
@@ -102,7 +105,12 @@ def _index(
     rendered: bytes,
     account: int,
     origin: int,
+    message_id: str,
 ) -> Appended:
+    """``message_id``: of a message that was sent, perhaps by way of us."""
+    appended = append(tx, mailbox, [NewEntry(body.id, size, internaldate, asked.flags, asked.keywords, rendered)])
+    if message_id:
+        origin = sent.appended(tx, account, message_id, body.id) or origin
     if origin:
         lineage.descend(tx, account, body.id, origin)
-    return append(tx, mailbox, [NewEntry(body.id, size, internaldate, asked.flags, asked.keywords, rendered)])
+    return appended

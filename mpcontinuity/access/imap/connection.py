@@ -72,6 +72,7 @@ class Connection(Protocol):
             name=identifier.show(self._services.store.identifiers.next()),
             peer=host,
             secure=self._implicit_tls,
+            transport=self.transport,
             start_tls=self._start_tls,
             end=self._end,
         )

@@ -6,6 +6,7 @@ from twisted.logger import Logger
 
 from mpcontinuity import __version__
 from mpcontinuity.access.imap.session import Session, Status, ok
+from mpcontinuity.accounts.authentication import mechanisms
 from mpcontinuity.protocols.imap import command, response
 
 _log = Logger()
@@ -27,7 +28,9 @@ def capabilities(session: Session) -> bytes:
     known = _BEFORE
     if not session.secure and session.services.tls is not None:
         known += b" STARTTLS"
-    return known + (b" AUTH=PLAIN" if may_log_in(session) else b" LOGINDISABLED")
+    if not may_log_in(session):
+        return known + b" LOGINDISABLED"
+    return known + b"".join(b" AUTH=" + name.encode("ascii") for name in mechanisms(session.transport))
 
 
 def may_log_in(session: Session) -> bool:

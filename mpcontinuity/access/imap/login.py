@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+
 from twisted.logger import Logger
 
 from mpcontinuity.access.imap.greeting import capabilities, may_log_in
 from mpcontinuity.access.imap.services import WRONG_PASSWORDS
 from mpcontinuity.access.imap.session import Session, Status, no, ok
+from mpcontinuity.accounts.authentication import WRONG, Authentication, channel_binding, mechanisms
+from mpcontinuity.accounts.directory import User
 from mpcontinuity.protocols.imap import command, response
 from mpcontinuity.protocols.imap.engine import Answer
+from mpcontinuity.protocols.sasl.exchange import Challenge, Failed
 
 _log = Logger()
 
@@ -32,29 +37,34 @@ async def authenticate(session: Session, asked: command.Authenticate) -> Status 
     refusal = _refusal(session)
     if refusal is not None:
         return refusal
-    if asked.mechanism != "PLAIN":
-        return no("the one mechanism here is PLAIN", b"CANNOT")
-    if asked.initial is None:
-        session.engine.challenge()
-        return None
-    return await _plain(session, asked.initial)
+    known = mechanisms(session.transport)
+    if asked.mechanism not in known:
+        return no(f"mechanisms here: {' '.join(known)}", b"CANNOT")
+    binding = channel_binding(session.transport)
+    session.exchange = Authentication(session.services.login, asked.mechanism, session.peer, binding)
+    return await _step(session, asked.initial)
 
 
-async def answer(session: Session, given: Answer) -> Status:
+async def answer(session: Session, given: Answer) -> Status | None:
     if given.data is None:
+        session.exchange = None
         return Status(b"BAD", "cancelled")
-    return await _plain(session, given.data)
+    return await _step(session, given.data)
 
 
-async def _plain(session: Session, message: bytes) -> Status:
-    """RFC 4616: authorization identity, name and password, with NUL between them."""
-    try:
-        identity, name, password = message.decode("utf-8").split("\0")
-    except ValueError:
-        return Status(b"BAD", "that is no message of PLAIN")
-    if identity and identity.lower() != name.lower():
-        return no("nobody acts for another here", b"AUTHORIZATIONFAILED")
-    return await _check(session, name, password)
+async def _step(session: Session, message: bytes | None) -> Status | None:
+    exchange = session.exchange
+    assert exchange is not None
+    step = await exchange.receive(message)
+    if isinstance(step, Challenge):
+        session.engine.challenge(base64.b64encode(step.data))
+        return None
+    session.exchange = None
+    if isinstance(step, Failed):
+        if step.malformed:
+            return Status(b"BAD", step.reason)
+        return _wrong(session, exchange.name, step.reason)
+    return _logged_in(session, step)
 
 
 def _refusal(session: Session) -> Status | None:
@@ -66,14 +76,20 @@ def _refusal(session: Session) -> Status | None:
 
 async def _check(session: Session, name: str, password: str) -> Status:
     user = await session.services.login.check(name, password, session.peer)
-    if user is None:
-        session.wrong_passwords += 1
-        _log.info("login of {user!r} from {peer} failed", session=session.name, user=name[:200], peer=session.peer)
-        if session.wrong_passwords >= WRONG_PASSWORDS:
-            session.send(response.status(b"*", b"BYE", "too many wrong passwords"))
-            session.ending = True
-            return no("too many wrong passwords", b"AUTHENTICATIONFAILED")
-        return no("wrong name or password", b"AUTHENTICATIONFAILED")
+    return _logged_in(session, user) if user is not None else _wrong(session, name, WRONG.reason)
+
+
+def _wrong(session: Session, name: str, reason: str) -> Status:
+    session.wrong_passwords += 1
+    _log.info("login of {user!r} from {peer} failed", session=session.name, user=name[:200], peer=session.peer)
+    if session.wrong_passwords >= WRONG_PASSWORDS:
+        session.send(response.status(b"*", b"BYE", "too many wrong passwords"))
+        session.ending = True
+        return no("too many wrong passwords", b"AUTHENTICATIONFAILED")
+    return no(reason, b"AUTHENTICATIONFAILED")
+
+
+def _logged_in(session: Session, user: User) -> Status:
     session.log_in(user)
     _log.info("login of {user!r} from {peer}", session=session.name, user=user.address, peer=session.peer)
     return ok("logged in", b"CAPABILITY " + capabilities(session))

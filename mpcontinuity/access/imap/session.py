@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mpcontinuity.accounts.authentication import Authentication
 from mpcontinuity.accounts.directory import User
 from mpcontinuity.protocols.imap.engine import ServerEngine
 from mpcontinuity.protocols.imap.parse import State
@@ -54,6 +55,7 @@ class Session:
         name: str,
         peer: str,
         secure: bool,
+        transport: Any,
         start_tls: Callable[[], None],
         end: Callable[[], None],
     ) -> None:
@@ -63,6 +65,8 @@ class Session:
         self.name = name
         self.peer = peer
         self.secure = secure
+        self.transport = transport
+        self.exchange: Authentication | None = None
         self.start_tls = start_tls
         self.end = end
         self.wrong_passwords = 0

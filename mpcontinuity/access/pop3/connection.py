@@ -68,6 +68,7 @@ class Connection(Protocol):
             Output(self.transport, self._progressed),
             name=identifier.show(services.store.identifiers.next()),
             peer=host,
+            transport=self.transport,
             holder=Holder(self._silent, self._evicted),
         )
         self.factory.connections.add(self)

@@ -12,14 +12,13 @@ from mpcontinuity.access.output import Output
 from mpcontinuity.access.pop3.lock import Holder
 from mpcontinuity.access.pop3.maildrop import Maildrop
 from mpcontinuity.access.pop3.services import PIECE, WHOLE, WRONG_PASSWORDS, Services
+from mpcontinuity.accounts.authentication import WRONG, Authentication, channel_binding, mechanisms
 from mpcontinuity.accounts.directory import User
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.model.address import parse
 from mpcontinuity.protocols.pop3 import events, message
 from mpcontinuity.protocols.pop3.engine import ServerEngine
-from mpcontinuity.protocols.sasl.exchange import Challenge, Exchange, Failed, Login, Password, Plain, Step
-
-_MECHANISMS: dict[str, Callable[[], Exchange]] = {"PLAIN": Plain, "LOGIN": Login}
+from mpcontinuity.protocols.sasl.exchange import Challenge, Failed
 
 _log = Logger()
 
@@ -28,13 +27,22 @@ class Session:
     """A connection between two commands."""
 
     def __init__(
-        self, services: Services, engine: ServerEngine, output: Output, *, name: str, peer: str, holder: Holder
+        self,
+        services: Services,
+        engine: ServerEngine,
+        output: Output,
+        *,
+        name: str,
+        peer: str,
+        transport: Any,
+        holder: Holder,
     ) -> None:
         self.services = services
         self.engine = engine
         self.output = output
         self.name = name
         self.peer = peer
+        self.transport = transport
         self.user: User | None = None
         self.in_message = False  # a part of one is on the wire
         self.fetched = 0
@@ -42,7 +50,7 @@ class Session:
         self.how = "removed"
         self._holder = holder
         self._maildrop: Maildrop | None = None
-        self._exchange: Exchange | None = None
+        self._exchange: Authentication | None = None
         self._wrong_passwords = 0
         self._left = False
 
@@ -68,7 +76,7 @@ class Session:
         lines = [b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"LOGIN-DELAY 0", b"EXPIRE NEVER"]
         lines.append(b"UTF8 USER")
         if self.user is None and self.may_log_in:
-            lines += [b"USER", b"SASL " + " ".join(_MECHANISMS).encode("ascii")]
+            lines += [b"USER", b"SASL " + " ".join(mechanisms(self.transport)).encode("ascii")]
         if self.engine.tls_offered and not self.engine.tls:
             lines.append(b"STLS")
         self.engine.lines("that can be done:", b"".join(line + b"\r\n" for line in lines))
@@ -82,13 +90,15 @@ class Session:
             await self._check(asked.name, asked.password)
 
     async def auth(self, asked: events.Auth) -> None:
+        known = mechanisms(self.transport)
         if not asked.mechanism:
-            self.engine.lines("mechanisms:", b"".join(name.encode("ascii") + b"\r\n" for name in _MECHANISMS))
-        elif asked.mechanism not in _MECHANISMS:
-            self.engine.error(f"mechanisms here: {' '.join(_MECHANISMS)}")
+            self.engine.lines("mechanisms:", b"".join(name.encode("ascii") + b"\r\n" for name in known))
+        elif asked.mechanism not in known:
+            self.engine.error(f"mechanisms here: {' '.join(known)}")
         elif not self._refused():
-            self._exchange = _MECHANISMS[asked.mechanism]()
-            await self._step(self._exchange.receive(asked.initial))
+            binding = channel_binding(self.transport)
+            self._exchange = Authentication(self.services.login, asked.mechanism, self.peer, binding)
+            await self._step(self._exchange, asked.initial)
 
     async def auth_answer(self, answer: events.AuthAnswer) -> None:
         exchange = self._exchange
@@ -96,18 +106,18 @@ class Session:
         if answer.data is None:
             self.engine.error("cancelled")
         else:
-            await self._step(exchange.receive(answer.data))
+            await self._step(exchange, answer.data)
 
-    async def _step(self, step: Step) -> None:
-        match step:
-            case Challenge(data):
-                self.engine.challenge(data)
-            case Password(name, password):
-                await self._check(name, password)
-            case Failed(reason, malformed):
-                self.engine.error(reason, "" if malformed else "AUTH")
-            case _:
-                raise AssertionError(step)
+    async def _step(self, exchange: Authentication, message: bytes | None) -> None:
+        step = await exchange.receive(message)
+        if isinstance(step, Challenge):
+            self.engine.challenge(step.data)
+        elif not isinstance(step, Failed):
+            await self._open(step)
+        elif step.malformed:
+            self.engine.error(step.reason)
+        else:
+            self._wrong(exchange.name, step.reason)
 
     def _refused(self) -> bool:
         if self.may_log_in:
@@ -119,13 +129,16 @@ class Session:
     async def _check(self, name: str, password: str) -> None:
         user = await self.services.login.check(name, password, self.peer)
         if user is None:
-            self._wrong_passwords += 1
-            _log.info("login of {user!r} from {peer} failed", session=self.name, user=name[:200], peer=self.peer)
-            self.engine.error("wrong name or password", "AUTH")
-            if self._wrong_passwords >= WRONG_PASSWORDS:
-                self.engine.close("too many wrong passwords", "AUTH")
-            return
-        await self._open(user)
+            self._wrong(name, WRONG.reason)
+        else:
+            await self._open(user)
+
+    def _wrong(self, name: str, reason: str) -> None:
+        self._wrong_passwords += 1
+        _log.info("login of {user!r} from {peer} failed", session=self.name, user=name[:200], peer=self.peer)
+        self.engine.error(reason, "AUTH")
+        if self._wrong_passwords >= WRONG_PASSWORDS:
+            self.engine.close("too many wrong passwords", "AUTH")
 
     async def _open(self, user: User) -> None:
         if not await self.services.locks.take(user.id, self._holder):

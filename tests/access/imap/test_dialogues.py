@@ -32,9 +32,9 @@ def test_greeting_and_login(world: World) -> None:
     converse(
         world.connect(),
         """
-        S: * OK [CAPABILITY IMAP4rev1 SASL-IR ID ENABLE LITERAL- STARTTLS AUTH=PLAIN] mx.example IMAP, mpcontinuity
+        S: * OK [CAPABILITY IMAP4rev1 SASL-IR ID ENABLE LITERAL- STARTTLS AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN] mx.example IMAP, mpcontinuity
         C: a CAPABILITY
-        S: * CAPABILITY IMAP4rev1 SASL-IR ID ENABLE LITERAL- STARTTLS AUTH=PLAIN
+        S: * CAPABILITY IMAP4rev1 SASL-IR ID ENABLE LITERAL- STARTTLS AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN
         S: a OK …
         C: b ID ("name" "test")
         S: * ID ("name" "mpcontinuity" "version" "…")
@@ -72,7 +72,7 @@ def test_authenticate_plain_with_and_without_an_initial_response(world: World) -
         C: *
         S: b BAD cancelled
         C: c AUTHENTICATE PLAIN bm9udWxz
-        S: c BAD that is no message of PLAIN
+        S: c BAD no message of PLAIN
         C: d AUTHENTICATE PLAIN AGpvZUBleGFtcGxlLm9yZwB3cm9uZw==
         S: d NO [AUTHENTICATIONFAILED] …
         C: e AUTHENTICATE PLAIN
@@ -110,7 +110,7 @@ def test_no_password_in_plain_text_outside_the_networks_for_that(world: World) -
         client,
         """
         C: d CAPABILITY
-        S: * CAPABILITY IMAP4rev1 SASL-IR ID ENABLE LITERAL- AUTH=PLAIN
+        S: * CAPABILITY IMAP4rev1 SASL-IR ID ENABLE LITERAL- AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN
         S: d OK …
         C: e STARTTLS
         S: e BAD TLS is on already

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_network
 
@@ -24,14 +24,18 @@ from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.protocols.sasl.scram import Keys, make_keys
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import ManualClock, SeededRandomness
 from tests.fakes.stores import result
 
 MESSAGE_SIZE = 4_000_000
 SIMPLE = b"From: a@x.example\r\nSubject: hi\r\n\r\nhello\r\n"
+
+
+_KEYS = make_keys("secret", b"a salt of sixteen", 4096)
 
 
 class KnownPassword:
@@ -40,11 +44,18 @@ class KnownPassword:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self.error: Exception | None = None
+        self.randomness = SeededRandomness()
 
     async def check(self, name: str, password: str, peer: str) -> User | None:
         if self.error is not None:
             raise self.error
         return await self._directory.user(parse(name)) if password == "secret" else None
+
+    async def keys(self, name: str) -> Keys:
+        return _KEYS
+
+    async def prove(self, name: str, shown: Keys, message: bytes, peer: str, proves: Callable[[], bool]) -> User | None:
+        return await self._directory.user(parse(name)) if proves() else None
 
 
 class World:

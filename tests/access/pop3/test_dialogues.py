@@ -186,7 +186,7 @@ def test_what_can_be_done_depends_on_tls_and_on_the_login(world: World) -> None:
     assert plain.ask("STLS") == b"+OK begin TLS now\r\n"
     assert getattr(plain.wire, "tls")  # noqa: B009
     answer = plain.ask("CAPA")
-    assert b"SASL PLAIN LOGIN\r\n" in answer
+    assert b"SASL SCRAM-SHA-256 PLAIN LOGIN\r\n" in answer
     assert b"STLS" not in answer
     secure = world.fetch_by_pop(host="192.0.2.1", implicit_tls=True)
     secure.take()
@@ -208,8 +208,8 @@ def test_sasl_plain_and_login(world: World) -> None:
         assert answer.startswith(b"+OK 1 messages")
         client.ask("QUIT")
     client = world.fetch_by_pop()
-    assert client.ask("AUTH XOAUTH2") == b"-ERR mechanisms here: PLAIN LOGIN\r\n"
-    assert client.ask("AUTH") == b"+OK mechanisms:\r\nPLAIN\r\nLOGIN\r\n.\r\n"
+    assert client.ask("AUTH XOAUTH2") == b"-ERR mechanisms here: SCRAM-SHA-256 PLAIN LOGIN\r\n"
+    assert client.ask("AUTH") == b"+OK mechanisms:\r\nSCRAM-SHA-256\r\nPLAIN\r\nLOGIN\r\n.\r\n"
     client.ask("AUTH PLAIN")
     assert client.ask("*") == b"-ERR cancelled\r\n"
     client.ask("AUTH PLAIN")

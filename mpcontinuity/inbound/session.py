@@ -22,6 +22,7 @@ from zope.interface import implementer
 from mpcontinuity.accounts.authentication import MECHANISMS, Authentication, channel_binding, mechanisms
 from mpcontinuity.accounts.users import User
 from mpcontinuity.delivery.envelope import Client
+from mpcontinuity.inbound.patience import IDLE, Patience
 from mpcontinuity.inbound.services import Role, Services
 from mpcontinuity.inbound.transaction import Transaction
 from mpcontinuity.model import identifier
@@ -47,14 +48,12 @@ from mpcontinuity.protocols.smtp.events import (
 from mpcontinuity.protocols.smtp.server import ServerEngine
 from mpcontinuity.protocols.smtp.terms import Limits, Offers
 
-IDLE = 300.0  # seconds without a complete command or a piece of a message (RFC 5321 §4.5.3.2.7)
 CLOSE = 10.0  # seconds for the client to take our last words
 WRONG_PASSWORDS = 5  # the next one costs a new connection, besides what accounts/throttle.py adds
 
 SENDER_OK = Reply(250, "2.1.0", "Sender OK")
 NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
 FAULT = Reply(451, "4.3.0", "A fault of ours, try again later")
-TIMED_OUT = Reply(421, "4.4.2", "Nothing heard for 5 minutes")
 STOPPING = Reply(421, "4.3.2", "The server shuts down")
 LOGGED_IN = Reply(235, "2.7.0", "Authentication successful")
 WRONG = Reply(535, "5.7.8", "Authentication credentials invalid")
@@ -79,7 +78,12 @@ class Session(Protocol):
         self._engine = ServerEngine(
             services.hostname,
             Limits(message_size=services.limits.message_size, line_length=services.limits.line_length),
-            Offers(starttls=services.tls is not None and not implicit_tls, recipients=services.limits.recipients),
+            Offers(
+                starttls=services.tls is not None and not implicit_tls,
+                dsn=True,
+                recipients=services.limits.recipients,
+                one_domain=services.role is Role.INBOUND,
+            ),
         )
         self._engine.tls = implicit_tls
         self._id = ""
@@ -129,7 +133,8 @@ class Session(Protocol):
         if not self._engine.tls:  # else the greeting waits for the handshake, and we would not read that
             self._watch()
         self._heard = services.timer.seconds()
-        self._alarm = services.timer.callLater(IDLE, self._idle)
+        self._patience = Patience(self._heard)
+        self._alarm = services.timer.callLater(IDLE, self._look)
         _log.debug("SMTP session from {peer}", session=self._id, peer=self._peer)
         if services.stopping:
             self._engine.stop(STOPPING)
@@ -211,16 +216,20 @@ class Session(Protocol):
     def abort(self) -> None:
         self.transport.abortConnection()
 
-    def _idle(self) -> None:
-        """A client that neither completes a command nor sends a piece of its message has gone, or means ill."""
-        left = self._heard + IDLE - self._services.timer.seconds()
+    def _look(self) -> None:
+        """At a client that has gone, or means ill."""
+        engine, timer = self._engine, self._services.timer
         if self._working and not self._clogged:
-            left = IDLE
-        if left > 0:
-            self._alarm = self._services.timer.callLater(left, self._idle)
-            return
-        self._engine.close(TIMED_OUT)
-        self._turn()
+            result: Reply | float = IDLE
+        else:
+            result = self._patience.look(
+                timer.seconds(), heard=self._heard, messages=self._messages, octets=engine.octets
+            )
+        if isinstance(result, Reply):
+            engine.close(result)
+            self._turn()
+        else:
+            self._alarm = timer.callLater(result, self._look)
 
     # A turn: events, work, one write
 

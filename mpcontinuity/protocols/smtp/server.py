@@ -30,10 +30,10 @@ from mpcontinuity.protocols.smtp.events import (
     Reset,
     StartTls,
 )
+from mpcontinuity.protocols.smtp.misuse import Misuse
 from mpcontinuity.protocols.smtp.replies import encode
 from mpcontinuity.protocols.smtp.terms import Limits, Offers
 
-_TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
 _TOO_MUCH_WAITS = Reply(421, "4.7.0", "Too much was sent without waiting for replies")
 _LONG_LINE = BadCommand(500, "5.5.2", "Command line too long")
 _BARE_LINE_FEED = BadCommand(500, "5.5.2", "Command lines end in CRLF")
@@ -68,8 +68,7 @@ class ServerEngine:
         self._dropping: tuple[int, Reply] | None = None  # octets that a refused BDAT announced, and what it is answered
         self._failed = False  # a BDAT of this transaction was refused
         self._end_of_data: EndOfData | None = None  # comes after the last chunk
-        self._errors = 0
-        self._idle = 0
+        self._misuse = Misuse(self.limits)
         self._hello = ""
         self._in_mail = False
         self._smtputf8 = False
@@ -88,6 +87,12 @@ class ServerEngine:
     def reads(self) -> bool:
         """Whether more should be read from the client now."""
         return self._waiting is None and not self.closed
+
+    @property
+    def octets(self) -> int:
+        """How much of a message has come, -1 where none is arriving."""
+        reader = self._data or self._chunks
+        return reader.size if reader is not None else -1
 
     def greet(self, text: str = "ESMTP mpcontinuity") -> None:
         self._greeted = True
@@ -153,15 +158,17 @@ class ServerEngine:
             self._smtputf8 = event.parameters.smtputf8
         elif isinstance(event, Rcpt):
             self._recipients += reply.positive
+            if reply.permanent:
+                self._end_if(self._misuse.refusal())
         elif isinstance(event, Data):
             self._answer_data(reply)
         elif isinstance(event, EndOfData):
             self._end_transaction()
-            self._idle = 0
+            self._misuse.message()
         elif isinstance(event, (Auth, AuthAnswer)):
             self.authenticated = reply.code == 235
             if reply.permanent:
-                self._count_error()
+                self._end_if(self._misuse.error())
 
     def challenge(self, challenge: bytes) -> None:
         """Answers Auth or AuthAnswer by 334; the client's answer comes as AuthAnswer."""
@@ -269,20 +276,8 @@ class ServerEngine:
 
     def _hello_extended(self, argument: str) -> Event:
         event = self._hello_with(argument, extended=True)
-        lines = [self.hostname, "PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
-        lines += ("CHUNKING", f"SIZE {self.limits.message_size}")
-        offers = self.offers
-        if offers.starttls and not self.tls:
-            lines.append("STARTTLS")
-        if offers.auth:
-            lines.append("AUTH " + " ".join(offers.auth))
-        if offers.smtputf8:
-            lines.append("SMTPUTF8")
-        if offers.dsn:
-            lines.append("DSN")
-        if offers.limits:
-            lines.append(f"LIMITS {offers.limits}")
-        self._send(Reply(250, "", "\n".join(lines)))
+        lines = self.offers.lines(self.limits.message_size, tls=self.tls)
+        self._send(Reply(250, "", "\n".join([self.hostname, *lines])))
         return event
 
     def _hello_plain(self, argument: str) -> Event:
@@ -291,7 +286,7 @@ class ServerEngine:
         return event
 
     def _hello_with(self, argument: str, extended: bool) -> Event:
-        self._idle_command()
+        self._misuse.idle()
         name = argument.partition(" ")[0]
         if not name or not name.isascii() or not name.isprintable() or len(name) > 255:
             raise BadCommand(501, "5.5.4", "Syntax: EHLO hostname")
@@ -337,11 +332,11 @@ class ServerEngine:
         length, last = announced
         try:
             if not length and not last:
-                self._idle_command()
+                self._misuse.idle()
             self._check_ready()
         except BadCommand as error:
             self._refuse_chunk(length, error.reply)
-            self._count_error()
+            self._end_if(self._misuse.error())
             return None
         chunks = self._chunks
         if chunks is None:
@@ -416,27 +411,27 @@ class ServerEngine:
     def _rset(self, argument: str) -> Event:
         if argument:
             raise BadCommand(501, "5.5.4", "Syntax: RSET")
-        self._idle_command()
+        self._misuse.idle()
         self._end_transaction()
         self._send(Reply(250, "2.0.0", "Reset"))
         return Reset()
 
     def _noop(self, argument: str) -> None:
-        self._idle_command()
+        self._misuse.idle()
         self._send(Reply(250, "2.0.0", "OK"))
 
     def _vrfy(self, argument: str) -> None:
-        self._idle_command()
+        self._misuse.idle()
         if not argument:
             raise BadCommand(501, "5.5.4", "Syntax: VRFY address")
         self._send(Reply(252, "2.5.0", "Cannot verify; send the message and see"))
 
     def _expn(self, argument: str) -> None:
-        self._idle_command()
+        self._misuse.idle()
         raise BadCommand(502, "5.5.1", "Lists are not shown")
 
     def _help(self, argument: str) -> None:
-        self._idle_command()
+        self._misuse.idle()
         self._send(Reply(214, "2.0.0", "See RFC 5321. Commands: " + " ".join(sorted(_COMMANDS))))
 
     def _quit(self, argument: str) -> None:
@@ -457,19 +452,13 @@ class ServerEngine:
         self._chunks = None
         self._failed = False
 
-    def _idle_command(self) -> None:
-        self._idle += 1
-        if self._idle > self.limits.idle_commands:
-            raise BadCommand(450, "4.7.0", "Too many commands without a message")
-
     def _refuse(self, error: BadCommand) -> None:
         self._send(error.reply)
-        self._count_error()
+        self._end_if(self._misuse.error())
 
-    def _count_error(self) -> None:
-        self._errors += 1
-        if self._errors >= self.limits.errors:
-            self.close(_TOO_MANY_ERRORS)
+    def _end_if(self, words: Reply | None) -> None:
+        if words is not None:
+            self.close(words)
 
     def _close(self, reason: str) -> None:
         self.closed = True

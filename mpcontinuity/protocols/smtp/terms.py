@@ -15,12 +15,13 @@ class Limits:
     auth_line: int = 12_288  # RFC 4954 §4
     buffer: int = 262_144  # what may wait behind a command that is being worked on
     errors: int = 20  # refused commands until 421; a refusal by the door does not count
+    refusals: int = 250  # recipients that the door refused for good, until 421: somebody guesses addresses
     idle_commands: int = 100  # NOOP, RSET, VRFY, EXPN, HELP and EHLO without a message between them; more are errors
 
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What EHLO lists beside PIPELINING, SIZE, 8BITMIME and ENHANCEDSTATUSCODES."""
+    """What EHLO lists beside what it always does."""
 
     starttls: bool = False
     auth: tuple[str, ...] = ()  # mechanisms; empty: no AUTH here or now
@@ -30,12 +31,24 @@ class Offers:
     one_domain: bool = False  # LIMITS RCPTDOMAINMAX=1
 
     @property
-    def limits(self) -> str:
-        """The arguments of LIMITS; empty where nothing is said."""
-        said = [f"RCPTMAX={self.recipients}"] if self.recipients else []
-        return " ".join([*said, "RCPTDOMAINMAX=1"] if self.one_domain else said)
-
-    @property
     def parameters(self) -> frozenset[str]:
         """The keywords that allow parameters of MAIL and RCPT."""
         return frozenset(name for name, offered in (("SMTPUTF8", self.smtputf8), ("DSN", self.dsn)) if offered)
+
+    def lines(self, message_size: int, *, tls: bool) -> list[str]:
+        """What EHLO is answered, without the first line. ``tls``: it is on."""
+        said = ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", f"SIZE {message_size}"]
+        if self.starttls and not tls:
+            said.append("STARTTLS")
+        if self.auth:
+            said.append("AUTH " + " ".join(self.auth))
+        if self.smtputf8:
+            said.append("SMTPUTF8")
+        if self.dsn:
+            said.append("DSN")
+        limits = [f"RCPTMAX={self.recipients}"] if self.recipients else []
+        if self.one_domain:
+            limits.append("RCPTDOMAINMAX=1")
+        if limits:
+            said.append(f"LIMITS {' '.join(limits)}")
+        return said

@@ -1,0 +1,40 @@
+"""What a client may do that leads to nothing, counted until it is enough."""
+
+from __future__ import annotations
+
+from mpcontinuity.model.reply import Reply
+from mpcontinuity.protocols.smtp.command import BadCommand
+from mpcontinuity.protocols.smtp.terms import Limits
+
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
+TOO_MANY_REFUSALS = Reply(421, "4.7.0", "Too many unknown recipients")
+
+
+class Misuse:
+    """Of one connection."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._errors = 0
+        self._refusals = 0
+        self._idle = 0
+
+    def error(self) -> Reply | None:
+        """A refused command; the last words if it was one too many."""
+        self._errors += 1
+        return TOO_MANY_ERRORS if self._errors >= self._limits.errors else None
+
+    def refusal(self) -> Reply | None:
+        """A recipient that the door refused for good."""
+        self._refusals += 1
+        return TOO_MANY_REFUSALS if self._refusals >= self._limits.refusals else None
+
+    def idle(self) -> None:
+        """A command that leads to nothing. Raises BadCommand."""
+        self._idle += 1
+        if self._idle > self._limits.idle_commands:
+            raise BadCommand(450, "4.7.0", "Too many commands without a message")
+
+    def message(self) -> None:
+        """One was received: the client is no idler."""
+        self._idle = 0

@@ -48,6 +48,11 @@ def moment_of(identifier: int) -> int:
     return (identifier >> _NODE_BITS) + _EPOCH
 
 
+def process_of(identifier: int) -> int:
+    """The bits that an id has in common with all that the same process draws."""
+    return identifier & (1 << _NODE_BITS) - 1
+
+
 def show(identifier: int) -> str:
     """The 13 characters of an id."""
     return _ALPHABET[identifier >> 60] + "".join([_PAIRS[identifier >> shift & 1023] for shift in _SHIFTS])

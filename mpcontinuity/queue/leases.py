@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.owed import IN_DOUBT
 from mpcontinuity.store.statement import Statement
@@ -11,14 +14,16 @@ from mpcontinuity.tracking.record import add_event
 STEP = 500  # rows of one transaction
 
 # Both are tried again at once: the session in which a late reply could have come is gone with the holder.
+_FREE = """UPDATE owed SET state = CASE state WHEN 'claimed' THEN 'owed' ELSE 'in_doubt' END,
+        token = 0, lease_until = 0, next_attempt = 0"""
+_LEASED = "domain IN (SELECT id FROM domain) AND state IN ('claimed', 'in_flight', 'in_doubt') AND token <> 0"
 _SWEEP = Statement(
-    """UPDATE owed SET state = CASE state WHEN 'claimed' THEN 'owed' ELSE 'in_doubt' END, token = 0, lease_until = 0,
-        next_attempt = 0
-    WHERE id IN (SELECT id FROM owed WHERE domain IN (SELECT id FROM domain)
-        AND state IN ('claimed', 'in_flight', 'in_doubt') AND token <> 0 AND lease_until <= :until LIMIT :step)
+    f"""{_FREE} WHERE id IN (SELECT id FROM owed WHERE {_LEASED} AND lease_until <= :until LIMIT :step)
     RETURNING id, domain, state"""
 )
 _FOR_EVER = (1 << 63) - 1
+_TOKENS = Statement(f"SELECT DISTINCT token FROM owed WHERE {_LEASED}")
+_HELD_BY = Statement(f"{_FREE} WHERE {_LEASED} AND token IN [:tokens] RETURNING id, domain, state")
 
 
 def sweep(tx: Transaction, *, all_holders_dead: bool = False) -> int:
@@ -27,9 +32,23 @@ def sweep(tx: Transaction, *, all_holders_dead: bool = False) -> int:
     ``all_holders_dead``: at the start of the only process, where no lease can have a living holder.
     """
     rows = tx.all(_SWEEP, until=_FOR_EVER if all_holders_dead else tx.now, step=STEP)
+    _freed(tx, rows)
+    return len(rows)
+
+
+def tokens(tx: Transaction) -> set[int]:
+    """Of all leases."""
+    return {row[0] for row in tx.all(_TOKENS)}
+
+
+def free(tx: Transaction, tokens: Sequence[int]) -> None:
+    """What is leased under these, whose holders are dead."""
+    _freed(tx, tx.all(_HELD_BY, tokens=tokens))
+
+
+def _freed(tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
     for owed_id, _domain, state in rows:
         if state == IN_DOUBT:
             add_event(tx, owed_id, TrackingEvent(tx.now, "", 0, "Interrupted: the home server may have it"))
     for domain in {row[1] for row in rows}:
         tx.announce(OwedChanged(domain))
-    return len(rows)

@@ -64,6 +64,7 @@ class Ear:
         self._reactor_call = reactor_call
         self._lost: list[Callable[[], None]] = []
         self._held: set[int] = set()
+        self._kept: set[int] = set()
         self._commands: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
         self._stopped: Callable[[], None] | None = None
@@ -82,6 +83,11 @@ class Ear:
         deferred: Deferred[bool] = Deferred()
         self._command(partial(self._try, key, deferred))
         return deferred
+
+    def keep(self, kind: str, number: int) -> None:
+        """Election.keep."""
+        self._kept.add(advisory(kind, number))
+        self._command(self._take_kept)
 
     def release(self, kind: str, number: int) -> None:
         """Election.release."""
@@ -145,6 +151,7 @@ class Ear:
             self._connection = self._connect()
             self._deliver([Everything()])
         self._obey()
+        self._take_kept()
         connection = self._connection
         ready, _, _ = select.select([connection.fileno(), self._wake_read], [], [], _ALIVE)
         if self._wake_read in ready:
@@ -203,17 +210,25 @@ class Ear:
             self._commands.popleft()()
 
     def _try(self, key: int, deferred: Deferred[bool]) -> None:
-        ours = key in self._held
-        if not ours and self._connection is not None:
-            try:
-                row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
-            except psycopg.Error:
-                self._reactor_call(deferred.callback, False)
-                raise
-            ours = bool(row and row[0])
-            if ours:
-                self._held.add(key)
+        try:
+            ours = self._is_ours(key)
+        except psycopg.Error:
+            self._reactor_call(deferred.callback, False)
+            raise
         self._reactor_call(deferred.callback, ours)
+
+    def _is_ours(self, key: int) -> bool:
+        """Also when it is so from now on."""
+        if key not in self._held and self._connection is not None:
+            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
+            if row and row[0]:
+                self._held.add(key)
+        return key in self._held
+
+    def _take_kept(self) -> None:
+        """Again at every turn: after a loss the server may go on for a while to believe in the connection before."""
+        for key in self._kept - self._held:
+            self._is_ours(key)
 
     def _look(self, numbers: dict[int, int], deferred: Deferred[set[int]]) -> None:
         """``numbers`` by the key of their lock."""

@@ -20,6 +20,10 @@ class Election(Protocol):
         """
         ...
 
+    def keep(self, kind: str, number: int) -> None:
+        """Ours, since nobody else asks for it: also again after a loss, as soon as that can be."""
+        ...
+
     def release(self, kind: str, number: int) -> None: ...
 
     def held(self, kind: str, numbers: Collection[int]) -> Deferred[set[int]]:
@@ -38,6 +42,8 @@ class Alone:
 
     def hold(self, kind: str, number: int) -> Deferred[bool]:
         return succeed(True)
+
+    def keep(self, kind: str, number: int) -> None: ...
 
     def release(self, kind: str, number: int) -> None: ...
 

@@ -7,8 +7,6 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from twisted.internet.defer import Deferred
-
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.store.election import Election
 from mpcontinuity.store.statement import Statement
@@ -32,8 +30,8 @@ class Nodes:
         self._election = election
         self._recorded = election.alone
         if not election.alone:
-            election.on_lost(self._hold)
-            self._hold()
+            election.on_lost(self._lost)
+            election.keep(NODE, self.us)
 
     async def living(self, nodes: Iterable[int]) -> set[int]:
         """Those of them that live: we do, NOBODY does not. Raises Temporary where that cannot be told."""
@@ -50,10 +48,9 @@ class Nodes:
     def _is_recorded(self) -> None:
         self._recorded = True
 
-    def _hold(self) -> None:
-        """Nobody else asks for it."""
-        held: Deferred[bool] = self._election.hold(NODE, self.us)
-        held.addErrback(lambda _: None)
+    def _lost(self) -> None:
+        """Others may have taken us for dead, and forgotten us."""
+        self._recorded = False
 
 
 def everybody(tx: Transaction) -> set[int]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import NewEntry, append_all
 from mpcontinuity.model.body import Body
-from mpcontinuity.model.errors import Refused, Stopping
+from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.events import Everything, MailboxChanged, MailboxListChanged, Notice
 from mpcontinuity.store.bodies.references import insert_body
 from mpcontinuity.store.driver import Again
+from mpcontinuity.store.nodes import everybody
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -258,6 +261,37 @@ def test_whoever_loses_the_connection_loses_what_it_held_and_is_told(nodes: Node
     _end_ear(nodes)
     nodes.loop.wait(lambda: lost == ["lost"])
     assert nodes.loop.result(one.hold("prober", 7)) is True
+
+
+def test_a_node_lives_again_when_the_database_was_away_for_a_while(nodes: Nodes) -> None:
+    both = {nodes.one.nodes.us, nodes.other.nodes.us}
+    for store in nodes.stores:
+        nodes.loop.result(store.run(lambda tx: tx.run(COUNT)))
+    with cluster().connect() as connection:
+        connection.execute(f'ALTER DATABASE "{name(nodes.url)}" ALLOW_CONNECTIONS false'.encode())
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name(nodes.url),)
+        )
+        time.sleep(1)  # more than one attempt of theirs
+        connection.execute(f'ALTER DATABASE "{name(nodes.url)}" ALLOW_CONNECTIONS true'.encode())
+    until = time.monotonic() + 60
+    while _living(nodes, both) != both:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    with cluster().connect(name(nodes.url)) as connection:
+        connection.execute("DELETE FROM node")  # as who saw them dead might have
+    for store in nodes.stores:
+        nodes.loop.result(store.run(lambda tx: tx.run(COUNT)))
+    assert nodes.loop.result(nodes.one.read(everybody)) == both
+
+
+def _living(nodes: Nodes, asked: set[int]) -> set[int]:
+    """As each sees the other."""
+    try:
+        seen = [nodes.loop.result(Deferred.fromCoroutine(store.nodes.living(asked))) for store in nodes.stores]
+    except Temporary:
+        return set()
+    return asked.intersection(*seen)
 
 
 def test_two_that_start_at_once_on_an_empty_database_make_its_schema_once(tmp_path: Path) -> None:

@@ -86,10 +86,6 @@ class Pair:
     def both(self) -> tuple[World, World]:
         return self.one, self.other
 
-    def let_leases_end(self) -> None:
-        """Instead of waiting three minutes for the leases of a node that was killed."""
-        self.nodes.sql("UPDATE owed SET lease_until = lease_until - 180000000 WHERE token <> 0")
-
     def leased(self) -> int:
         (count,) = self.nodes.sql("SELECT count(*) FROM owed WHERE token <> 0 AND domain = %s", self.domain)[0]
         return int(count)

@@ -7,8 +7,6 @@ import signal
 from collections import defaultdict
 from pathlib import Path
 
-import pytest
-
 from tests.app.server import Server
 from tests.crash.rounds import Plan, Rounds
 from tests.fakes.home import Received, ScriptedHome, say
@@ -44,7 +42,6 @@ def test_killed_under_mixed_load_loses_nothing_and_doubles_only_in_doubt(tmp_pat
     assert rounds.figures.acknowledged
 
 
-@pytest.mark.sqlite  # elsewhere three minutes have to pass: another process might hold what the dead one had claimed
 def test_killed_during_redelivery(tmp_path: Path, configured: str) -> None:
     with ScriptedHome() as home, Server(tmp_path, configured) as server:
         world = World(server, home)

@@ -1,0 +1,70 @@
+"""What a process that died had leased is freed at once where its node is seen to be dead; else its leases have to end.
+
+A token is an id, and an id tells the process that it was drawn by (model/identifier.py), as a node's own number does.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.events import OutgoingChanged
+from mpcontinuity.model.identifier import process_of
+from mpcontinuity.queue import leases
+from mpcontinuity.store import nodes
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+_OUTGOING = Statement("SELECT DISTINCT token FROM outgoing WHERE state = 'claimed' AND token <> 0")
+_FREE_OUTGOING = Statement(
+    """UPDATE outgoing SET state = 'queued', token = 0, lease_until = 0
+    WHERE state = 'claimed' AND token <> 0 AND token IN [:tokens]"""
+)
+
+# Seconds between two looks. Both must find a holder dead: who has lost its connection for a moment is not.
+LOOK_EVERY = 5.0
+
+
+class Holders:
+    """``look`` every LOOK_EVERY seconds, in each process."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._living: set[int] | None = None  # nodes, at the last look
+        self._suspects: set[int] = set()  # tokens whose holders were dead at the last look
+
+    async def look(self) -> None:
+        """Frees what dead ones held. Cheap, unless a node has gone since the last look. Raises Stopping."""
+        if self._store.election.alone:  # what others held was freed at the start
+            return
+        try:
+            await self._look()
+        except Temporary:  # the database is away, and others say so
+            self._suspects.clear()
+
+    async def _look(self) -> None:
+        living = await self._alive()
+        if self._living is None or not self._living <= living or self._suspects:
+            # In this order: a node that begins is recorded with, or before, the first lease that it takes.
+            tokens = await self._store.read(_tokens)
+            processes = {process_of(node) for node in await self._alive()}
+            dead = {token for token in tokens if process_of(token) not in processes}
+            freed = dead & self._suspects
+            if freed:
+                await self._store.run(partial(_free, tokens=sorted(freed)))
+            self._suspects = dead - freed
+        self._living = living
+
+    async def _alive(self) -> set[int]:
+        return await self._store.nodes.living(await self._store.read(nodes.everybody))
+
+
+def _tokens(tx: Transaction) -> set[int]:
+    return leases.tokens(tx) | {row[0] for row in tx.all(_OUTGOING)}
+
+
+def _free(tx: Transaction, tokens: list[int]) -> None:
+    leases.free(tx, tokens)
+    if tx.run(_FREE_OUTGOING, tokens=tokens):
+        tx.announce(OutgoingChanged())

@@ -17,13 +17,12 @@ MAX_COUNTED: Final = 100  # Received fields that are looked at; a message with m
 PREFIX: Final = b"X-Untrusted-"
 
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f.:IPv]{2,60}\]")
-_FIELD_END = re.compile(rb"\n(?=[^ \t])")
+_FIELD_END = re.compile(rb"\n(?=[^ \t])|\r(?=[^ \t\n])")
 _RECEIVED = re.compile(rb"received[ \t]*:", re.IGNORECASE)
 _RESULTS = re.compile(rb"authentication-results[ \t]*:", re.IGNORECASE)
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\[\s\S])*)"?|([^\s;()"]+)')
 _FIRST: Final = b"xXaArR"  # a glance at the first octet settles most fields
 _BLANK: Final = (b"", b"\r", b"\n")
-_HEADER_END = re.compile(rb"\n\r?\n")
 _RECEIVED_FIELD = re.compile(rb"^received[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
 _FOR = re.compile(rb"\sfor\s+<([^\r\n]*)>;")
 
@@ -66,6 +65,9 @@ class Untrusted:
     the output does not depend on how the stream is cut. At most ``MAX_FIELD`` octets and one piece are held back.
 
     Received fields are counted on the way, for the detection of loops; counts are complete once a body octet came out.
+
+    A message that came by BDAT may have a bare CR or LF, in which some see the end of a line, or of the header, and
+    others do not: a field counts as one if anybody might see it, up to where the header ends for everybody.
     """
 
     def __init__(self, hostname: str) -> None:
@@ -74,6 +76,8 @@ class Untrusted:
         self._held = b""  # begins with a field, or (``_within``) in the middle of one that was let through
         self._within = False
         self._in_header = True
+        self._counting = True  # nobody sees the end of the header yet
+        self._before = b"\r\n"  # what came before ``_held``
         self._recipients: Counter[bytes] = Counter()
         self.received = 0
 
@@ -89,9 +93,11 @@ class Untrusted:
         position = 0
         out: list[bytes] = []
         while True:
-            if not self._within and held.startswith((b"\n", b"\r\n"), position):
-                self._in_header = False
-                break
+            if not self._within and held.startswith((b"\n", b"\r"), position):
+                self._counting = False
+                if held.startswith(b"\r\n", position) and (self._before + held[:position]).endswith(b"\r\n"):
+                    self._in_header = False
+                    break
             end = _FIELD_END.search(held, max(position, searched))
             if end is None:
                 break
@@ -107,14 +113,16 @@ class Untrusted:
         """
         if self._held or self._within or data[:1] in _BLANK:
             return False
-        end = _HEADER_END.search(data)
-        if end is None:
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
             return False
-        header = b"\n" + data[: end.start() + 1].lower()
-        if b"\nx-mpcontinuity-" in header or b"\nauthentication-results" in header:
+        header = b"\n" + data[: end + 2].lower()
+        if b"x-mpcontinuity-" in header or b"authentication-results" in header:
             return False
         if b"\nreceived" in header:
-            for field in _RECEIVED_FIELD.findall(data, 0, end.start() + 1):
+            if header.count(b"\n") != header.count(b"\r") + 1:
+                return False
+            for field in _RECEIVED_FIELD.findall(data, 0, end + 2):
                 self._count(field[:MAX_FIELD])
         self._in_header = False
         return True
@@ -122,12 +130,14 @@ class Untrusted:
     def _rest(self, position: int) -> bytes:
         """What can go out of the bytes behind the last complete field."""
         rest = self._held[position:] if position else self._held
+        self._before = (self._before + self._held[:position])[-2:]
         if not self._in_header:
             self._held = b""
             return rest
         if self._within or len(rest) > MAX_FIELD:
-            keep = 1 if rest.endswith(b"\n") else 0  # whether the field ends with it, the next byte says
+            keep = 1 if rest.endswith((b"\n", b"\r")) else 0  # whether the field ends with it, the next byte says
             self._held = rest[len(rest) - keep :]
+            self._before = (self._before + rest[: len(rest) - keep])[-2:]
             out = self._passed(rest[: len(rest) - keep])
             self._within = True
             return out
@@ -176,6 +186,8 @@ class Untrusted:
     def _count(self, field: bytes) -> None:
         match = _RECEIVED.match(field)
         if not match:
+            return
+        if not self._counting:
             return
         self.received += 1
         if self.received <= MAX_COUNTED and self._ours.search(field):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from email.parser import BytesHeaderParser
 
 import pytest
@@ -78,7 +79,6 @@ def test_fields_that_claim_to_be_ours_are_renamed(field: bytes) -> None:
     [
         b"",
         b"\r\nX-MPContinuity-Id: in the body\r\n",
-        b"\nX-MPContinuity-Id: in the body\r\n",
         b"Subject: x\r\n X-MPContinuity-Id: folded\r\n\r\n",
         b"Authentication-Results: other.example; by=mx.example.org\r\n\r\n",
         b"Authentication-Results: mx.example.org.evil; x\r\n\r\n",
@@ -122,6 +122,40 @@ def test_any_cut_of_the_stream_gives_the_same(message: bytes, cuts: list[int], b
     whole = _filtered(message)
     assert _filtered(message, *edges) == whole
     assert whole.replace(b"X-Untrusted-", b"") == message
+
+
+_LINE_ENDS = (rb"\r\n", rb"\n", rb"\r\n|\n", rb"\r\n|\r|\n", rb"\r|\n")
+
+
+@given(_PIECES)
+def test_whatever_somebody_takes_for_a_line_end_no_field_claims_to_be_ours(message: bytes) -> None:
+    for line_end in _LINE_ENDS:
+        for line in re.split(line_end, _filtered(message)):
+            if not line:
+                break  # the body, to this reader
+            assert not line.startswith(b"X-MPContinuity-")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Subject: x\rX-MPContinuity-Id: 1\r\n\r\n",
+        b"Subject: x\nX-MPContinuity-Id: 1\r\n\r\n",
+        b"Subject: x\n\nno body for the strict\r\nX-MPContinuity-Id: 1\r\n\r\n",
+        b"Subject: x\n\r\nX-MPContinuity-Id: 1\r\n\r\n",
+        b"\nX-MPContinuity-Id: 1\r\n\r\n",
+        b"Subject: x\r\rX-MPContinuity-Id: 1\r\n\r\n",
+    ],
+)
+def test_a_bare_line_end_hides_no_field(header: bytes) -> None:
+    message = header + b"X-MPContinuity-Id: in the body\r\n"
+    assert _filtered(message) == header.replace(b"X-MPC", b"X-Untrusted-X-MPC") + b"X-MPContinuity-Id: in the body\r\n"
+
+
+def test_received_fields_behind_what_some_take_for_the_header_are_no_loop() -> None:
+    untrusted = Untrusted("mx.example.org")
+    untrusted.feed(b"Received: a\nSubject: forwarded\n\n" + b"Received: from a by b\n" * 60)
+    assert untrusted.received == 1
 
 
 def test_no_more_than_one_field_is_held_back() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from passlib.context import CryptContext
 
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.protocols.sasl.scram import make_keys
 
 # Hashes made under a scheme that was configured before must go on to verify.
 _ALSO_VERIFIED = ("argon2", "bcrypt", "scrypt", "pbkdf2_sha256", "pbkdf2_sha512", "sha512_crypt", "sha256_crypt")
@@ -20,6 +22,16 @@ def prepare(password: str) -> str:
     """RFC 8265 §4.2 (OpaqueString) as far as clients differ: composed letters, plain blanks."""
     composed = unicodedata.normalize("NFC", password)
     return "".join(" " if unicodedata.category(character) == "Zs" else character for character in composed)
+
+
+class Kept(NamedTuple):
+    """Of a password: a hash of passlib's, and SCRAM keys (protocols/sasl/scram.py). Empty: there is none."""
+
+    hash: str
+    scram: str
+
+
+NO_PASSWORD: Final = Kept("", "")
 
 
 class Passwords:
@@ -36,6 +48,10 @@ class Passwords:
         if len(password) > MAX_LENGTH or "\0" in password:
             raise Refused(f"the password is longer than {MAX_LENGTH} characters or has a NUL in it")
         return str(self._context.hash(prepare(password)))
+
+    def keep(self, password: str, salt: bytes) -> Kept:
+        """``salt``: 16 octets at random. Raises Refused for a password that cannot be used."""
+        return Kept(self.hash(password), str(make_keys(prepare(password), salt)))
 
     def outdated(self, hashed: str) -> bool:
         """Whether it was made under another scheme or weaker parameters than `hash` uses now."""

@@ -45,6 +45,7 @@ from mpcontinuity.homes.service import Watch
 from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Role
 from mpcontinuity.inbound.services import Services as SmtpServices
+from mpcontinuity.mailbox import sent
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import SECOND, SystemClock
@@ -56,7 +57,7 @@ from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.outbound.lookup import Lookup
 from mpcontinuity.outbound.network import connector, securing
 from mpcontinuity.outbound.resolution import questions
-from mpcontinuity.queue import folding
+from mpcontinuity.queue import folding, outbound
 from mpcontinuity.queue.holders import LOOK_EVERY, Holders
 from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.service import Redelivery
@@ -123,7 +124,9 @@ class Parts:
                 ("reconciliation", partial(reconcile, self.store, repair)),
                 ("archive", partial(archive_retention.sweep, self.store)),
                 ("tracking", partial(tracking_retention.sweep, self.store)),
+                ("sent", partial(sent.sweep, self.store)),
                 ("ledger", partial(folding.sweep, self.store)),
+                ("outbound", partial(outbound.sweep, self.store)),
                 ("dkim", partial(take_over, self.store, self.lookup)),
                 ("packs", partial(retention.sweep, self.store)),  # last: drops what nothing refers to any more
                 ("removals", partial(finish_removals, self.control)),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import msgspec
 
 from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
 from mpcontinuity.control.operation import Control
-from mpcontinuity.control.users import adopt_all, parse_address, refuse_foreign
+from mpcontinuity.control.users import adopt_all, kept_of, parse_address, refuse_foreign
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.transaction import Transaction
@@ -123,13 +123,13 @@ async def _register(control: Control, line: Line) -> Done:
     address = parse_address(line.address)
     aliases = [parse_address(alias) for alias in line.aliases]
     refuse_foreign(address.domain, aliases)
-    hashed = await control.compute(partial(control.passwords.hash, line.password)) if line.password else ""
+    kept = await kept_of(control, line.password) if line.password else NO_PASSWORD
 
     def work(tx: Transaction) -> Done:
         domain = domains.known(tx, address.domain)
         user = users.find_exactly(tx, address)
         if user is not None:
-            changed = _update(tx, user, line, aliases, hashed)
+            changed = _update(tx, user, line, aliases, kept)
             return Done(line.number, line.address, "updated" if changed else "unchanged", ", ".join(changed))
         user = users.add_user(
             tx,
@@ -137,7 +137,8 @@ async def _register(control: Control, line: Line) -> Done:
             address=address,
             name=line.name,
             aliases=aliases,
-            password_hash=hashed,
+            password_hash=kept.hash,
+            scram=kept.scram,
             source="import",
         )
         return Done(line.number, line.address, "added", user.status)
@@ -145,7 +146,7 @@ async def _register(control: Control, line: Line) -> Done:
     return await control.store.run(work)
 
 
-def _update(tx: Transaction, user: users.User, line: Line, aliases: Sequence[Address], hashed: str) -> list[str]:
+def _update(tx: Transaction, user: users.User, line: Line, aliases: Sequence[Address], kept: Kept) -> list[str]:
     """What was changed."""
     changed = []
     if line.name and line.name != user.name:
@@ -156,7 +157,7 @@ def _update(tx: Transaction, user: users.User, line: Line, aliases: Sequence[Add
         if alias.key not in have:
             users.add_alias(tx, user, alias)
             changed.append(f"alias {alias}")
-    if hashed:
-        users.set_password(tx, user, hashed)
+    if kept.hash:
+        users.set_password(tx, user, kept.hash, kept.scram)
         changed.append("password")
     return changed

@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any
 
 from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
 from mpcontinuity.accounts.users import Listed, User
 from mpcontinuity.control.adoption import adopt
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, open_rows, refuse_owed, release
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.protocols.sasl.scram import SALT_OCTETS
 from mpcontinuity.store.transaction import Transaction
 
 
@@ -27,7 +29,7 @@ async def add(
     """A registered user: active with a password, pending without one. Shows it."""
     theirs = parse_address(address)
     others = [parse_address(alias) for alias in aliases or ()]
-    hashed = await _hash(control, password) if password is not None else ""
+    kept = await kept_of(control, password) if password is not None else NO_PASSWORD
 
     def work(tx: Transaction) -> Any:
         domain = domains.known(tx, theirs.domain)
@@ -38,7 +40,8 @@ async def add(
             address=theirs,
             name=name,
             aliases=others,
-            password_hash=hashed,
+            password_hash=kept.hash,
+            scram=kept.scram,
             status="inactive" if inactive else None,
         )
         return row(users.listed(tx, user))
@@ -103,10 +106,10 @@ async def deactivate(control: Control, address: str) -> Any:
 
 
 async def password(control: Control, address: str, password: str) -> Any:
-    hashed = await _hash(control, password)
+    kept = await kept_of(control, password)
 
     def work(tx: Transaction) -> None:
-        users.set_password(tx, known(tx, address), hashed)
+        users.set_password(tx, known(tx, address), kept.hash, kept.scram)
 
     await control.store.run(work)
     return await show(control, address)
@@ -190,5 +193,6 @@ async def adopt_all(control: Control, domain: str, addresses: Sequence[Address])
     await adopt(control.store, known.id, {address.key for address in addresses})
 
 
-async def _hash(control: Control, password: str) -> str:
-    return await control.compute(partial(control.passwords.hash, password))
+async def kept_of(control: Control, password: str) -> Kept:
+    """Raises Refused."""
+    return await control.compute(partial(control.passwords.keep, password, control.randomness.bytes(SALT_OCTETS)))

@@ -11,6 +11,7 @@ from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import SEPARATOR
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 REMEMBERED = 7 * DAY  # a client that was without a network appends when it is back
@@ -31,7 +32,7 @@ _ENTRIES = Statement(
     """SELECT entry.id FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
     WHERE entry.body = :body AND mailbox.account = :account AND mailbox.use = :use ORDER BY entry.id"""
 )
-_SWEEP = Statement(
+_FORGET = Statement(
     """DELETE FROM sent WHERE (account, message_id) IN
         (SELECT account, message_id FROM sent WHERE time < :before ORDER BY time LIMIT :step)"""
 )
@@ -71,6 +72,11 @@ def appended(tx: Transaction, account: int, message_id: str, body: int) -> int:
     return known[0]
 
 
-def sweep(tx: Transaction) -> int:
-    """Forgets up to STEP copies that are older than REMEMBERED. Returns how many: call again while that is STEP."""
-    return tx.run(_SWEEP, before=tx.now - REMEMBERED, step=STEP)
+def forget(tx: Transaction) -> int:
+    """Copies older than REMEMBERED, up to STEP. Returns how many: call it again while that is STEP."""
+    return tx.run(_FORGET, before=tx.now - REMEMBERED, step=STEP)
+
+
+async def sweep(store: Store) -> None:
+    while await store.run(forget, bulk=True) == STEP:
+        pass

@@ -43,7 +43,9 @@ async def letter(bodies: Bodies, rows: Sequence[Outgoing], signer: Signer) -> Le
     await content.load()
     # What users submit was checked to be in their own name (delivery/submission.py).
     trusted = first.kind == OUTBOUND and first.account is not None
-    head = await signer.sign(first.domain, first.body.id, content, trusted=trusted)
+    # What is read in pieces shows its damage only if it is read in sequence.
+    read = content if content.whole is not None else bodies.content(first.body, skip_prefix=True)
+    head = await signer.sign(first.domain, first.body.id, read, trusted=trusted)
     return Letter(
         reverse_path=address.parse(first.reverse_path) if first.reverse_path else None,
         parameters=msgspec.structs.replace(first.parameters.mail, size=len(head) + content.length),

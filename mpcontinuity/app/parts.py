@@ -37,10 +37,11 @@ from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.control.socket import SOCKET, ControlFactory
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.internal import Internal
+from mpcontinuity.delivery.outward import Submissions
 from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.relay import repair
 from mpcontinuity.delivery.service import Delivery
-from mpcontinuity.delivery.submission import Submission, Submissions
+from mpcontinuity.delivery.submission import Submission
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Role

@@ -23,8 +23,8 @@ def status(configuration: Configuration, domain: str | None, as_json: bool) -> N
     if as_json:
         output.as_json(rows)
         return
-    columns = ("domain", "home", "state", "since", "mode", "continuity", "users", "redelivery_backlog")
-    columns += ("outbound_backlog", "errors_hour")
+    facts = ("domain", "home", "state", "since", "mode", "continuity")
+    columns = (*facts, "users", "redelivery_backlog", "outbound_backlog", "errors_hour")
     output.table(rows, columns, "No domain yet: mpcontinuity domain add --help")
     for row in rows:
         if row["reason"]:

@@ -62,6 +62,7 @@ class Sources:
     messages: Mapping[str, int]  # recipients of messages, by outcome
     unrecorded: Callable[[], int]
     redeliveries: Callable[[], Mapping[str, int]]  # attempts, by outcome
+    outbound: Callable[[], Mapping[str, int]]  # attempts to the world, by outcome
     logins: Mapping[str, int]  # by outcome
     homes: Callable[[], Iterable[HomeServer]]
     certificate_expires: Callable[[], float]  # seconds since 1970
@@ -137,17 +138,23 @@ class Metrics:
             sources.unrecorded(),
         )
         yield _counter("redeliveries", "Attempts at redelivery, by outcome.", "outcome", sources.redeliveries())
+        yield _counter("outbound", "Attempts at delivery to the world, by outcome.", "outcome", sources.outbound())
         yield _one("spool_bytes", "Octets of messages that are being received.", sources.figures.spooled())
 
     def _of_domains(self) -> Iterator[Metric]:
         state, now = self._state, self._sources.clock.now()
-        states, since, owed, oldest, paused = (
+        states, since, owed, oldest, waiting, longest, paused = (
             GaugeMetricFamily(_PREFIX + name, text, labels=["domain"])
             for name, text in (
                 ("home_state", "Home server: 0 up, 1 suspect (shown as up), 2 recovering, 3 down."),
                 ("home_state_since_timestamp_seconds", "When that state began."),
                 ("owed_messages", "Messages owed to the home server, by recipient."),
                 ("owed_oldest_age_seconds", "Age of the oldest message that is owed; 0 where none is."),
+                ("outbound_messages", "Messages of the domain that wait for the world, by recipient."),
+                (
+                    "outbound_oldest_age_seconds",
+                    "Age of the oldest message that waits for the world; 0 where none does.",
+                ),
                 ("redelivery_paused", "1 where redelivery is paused and waits for somebody."),
             )
         )
@@ -161,13 +168,18 @@ class Metrics:
             backlog = backlogs.get(home.domain)
             owed.add_metric(labels, backlog.owed if backlog else 0)
             oldest.add_metric(labels, max(now - backlog.oldest, 0) / SECOND if backlog else 0)
+            outbound = state.outbound.get(home.domain)
+            waiting.add_metric(labels, outbound.messages if outbound else 0)
+            longest.add_metric(labels, max(now - outbound.oldest, 0) / SECOND if outbound else 0)
             paused.add_metric(labels, bool(state.domains.get(home.domain, ("", ""))[1]))
-        yield from (states, since, owed, oldest, paused)
+        yield from (states, since, owed, oldest, waiting, longest, paused)
         counted = Counter(home.health.state.value for home in self._sources.homes())
         every = {one.value: counted[one.value] for one in STATES}
         yield _gauge("homes", "Home servers by state, those that are not named among them.", "state", every)
         total = sum(backlog.owed for backlog in backlogs.values())
         yield _one("owed", "Messages owed to all home servers, by recipient.", total if state is not None else None)
+        out = sum(each.messages for each in state.outbound.values()) if state is not None else None
+        yield _one("outbound_waiting", "Messages of all domains that wait for the world, by recipient.", out)
         yield _one("disk_free_bytes", "Free space below data_dir.", state.disk_free if state is not None else None)
 
     def _named(self, owing: set[int]) -> list[HomeServer]:

@@ -12,6 +12,7 @@ from mpcontinuity.app.shared import Shared
 from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.queue.backlog import Backlog, backlog
+from mpcontinuity.queue.outbound import Waiting, waiting
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -32,6 +33,7 @@ class State:
     schema: str
     domains: dict[int, tuple[str, str]]
     backlogs: Sequence[Backlog]
+    outbound: dict[int, Waiting]  # by domain
     disk_free: int  # octets
     read_at: float
 
@@ -55,16 +57,16 @@ class Overview:
     async def _read(self) -> State | None:
         try:
             free = await self._store.bodies.background(self._free)
-            schema, domains, backlogs = await self._store.read(_look)
+            schema, domains, backlogs, outbound = await self._store.read(_look)
         except Stopping:
             return None
         except Exception as error:
             _log.error("the state of the store cannot be read: {error}", error=error)
             return None
-        self.last = State(schema, domains, backlogs, free, self._timer.seconds())
+        self.last = State(schema, domains, backlogs, outbound, free, self._timer.seconds())
         return self.last
 
 
-def _look(tx: Transaction) -> tuple[str, dict[int, tuple[str, str]], list[Backlog]]:
+def _look(tx: Transaction) -> tuple[str, dict[int, tuple[str, str]], list[Backlog], dict[int, Waiting]]:
     domains = {row[0]: (row[1], row[2]) for row in tx.all(_DOMAINS)}
-    return str(tx.value(_SCHEMA) or ""), domains, backlog(tx)
+    return str(tx.value(_SCHEMA) or ""), domains, backlog(tx), waiting(tx)

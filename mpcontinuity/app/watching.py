@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # flood at the doors can still be seen.
 _CONNECTIONS: Final = 32
 
-_REDELIVERIES: Final = {
+_ATTEMPTS: Final = {
     Verdict.ACCEPTED: "delivered",
     Verdict.REFUSED: "refused",
     Verdict.TEMPORARY: "deferred",
@@ -48,7 +48,7 @@ class Watching:
             floor=settings.limits.free_space,
             begun=lambda: self._begun,
         )
-        attempts = parts.redeliveries
+        attempts, sent = parts.redeliveries, parts.sending.outcomes
         metrics = Metrics(
             Sources(
                 figures=store.figures,
@@ -61,7 +61,8 @@ class Watching:
                 turned_away=lambda: parts.gatekeeper.turned_away,
                 messages=parts.delivery.outcomes,
                 unrecorded=lambda: parts.delivery.unrecorded,
-                redeliveries=lambda: {name: attempts[verdict] for verdict, name in _REDELIVERIES.items()},
+                redeliveries=lambda: {name: attempts[verdict] for verdict, name in _ATTEMPTS.items()},
+                outbound=lambda: {name: sent[verdict] for verdict, name in _ATTEMPTS.items()},
                 logins=parts.login.outcomes,
                 homes=parts.homes.all,
                 certificate_expires=lambda: parts.certificate.expires,

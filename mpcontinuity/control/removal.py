@@ -7,7 +7,7 @@ from functools import partial
 from mpcontinuity.control.operation import Control
 from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.model.errors import Refused
-from mpcontinuity.queue import listing, outbound
+from mpcontinuity.queue import listing
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -81,7 +81,6 @@ async def erase(control: Control, account: int, *, rows_too: bool = False) -> No
 
     def forget(tx: Transaction) -> None:
         if rows_too or tx.one(_HAS_LEDGER, account=account) is None:
-            outbound.disown(tx, account)
             tx.run(_DELETE, account=account)
 
     await store.run(forget)

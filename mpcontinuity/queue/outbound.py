@@ -10,7 +10,7 @@ import msgspec
 from mpcontinuity.model.clock import DAY, iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import QUEUED, OutgoingWanted, ReportDue, TrackingEvent
-from mpcontinuity.model.identifier import show
+from mpcontinuity.model.identifier import moment_of, show
 from mpcontinuity.model.outgoing import EXPIRED, FAILED, OPEN, REMOVED
 from mpcontinuity.queue.listing import Row
 from mpcontinuity.queue.outgoing import undelivered
@@ -34,9 +34,9 @@ _BY_DESTINATION = Statement(
     FROM outgoing WHERE state IN ('queued', 'claimed') AND (:domain = 0 OR domain = :domain)
     GROUP BY destination ORDER BY 2 DESC, destination LIMIT :step"""
 )
+# Index entries alone are read, never a row.
 _WAITING = Statement(
-    """SELECT domain, COUNT(*), MIN(received) FROM outgoing WHERE state IN ('queued', 'claimed') AND kind <> 'alert'
-    GROUP BY domain"""
+    "SELECT domain, COUNT(*), MIN(id) FROM outgoing WHERE state IN ('queued', 'claimed') GROUP BY domain"
 )
 
 
@@ -56,7 +56,7 @@ class Waiting(msgspec.Struct, frozen=True):
 
     domain: int
     messages: int
-    oldest: int  # µs, when it was received
+    oldest: int  # µs, when it was taken in
 
 
 def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[tuple[int, Row]]:
@@ -92,7 +92,7 @@ def destinations(tx: Transaction, *, domain: int = 0) -> list[Destination]:
 
 def waiting(tx: Transaction) -> dict[int, Waiting]:
     """Of the domains for which anything waits, by id."""
-    return {row[0]: Waiting(*row) for row in tx.all(_WAITING)}
+    return {row[0]: Waiting(row[0], row[1], moment_of(row[2])) for row in tx.all(_WAITING)}
 
 
 _FIND = Statement("SELECT id, state, kind, reverse_path FROM outgoing WHERE id IN [:ids]")
@@ -170,7 +170,6 @@ _FORGET = Statement(
     """DELETE FROM outgoing WHERE id IN (SELECT id FROM outgoing
         WHERE state IN ('failed', 'expired', 'removed') AND ended <= :before AND unreported = 0 LIMIT :step)"""
 )
-_DISOWN = Statement("UPDATE outgoing SET account = NULL WHERE account = :account")
 
 
 async def sweep(store: Store) -> None:
@@ -183,8 +182,3 @@ async def sweep(store: Store) -> None:
 def forget(tx: Transaction, before: int) -> int:
     """Drops up to STEP rows that ended before a time in µs. Returns how many: call it again while that is STEP."""
     return tx.run(_FORGET, before=before, step=STEP)
-
-
-def disown(tx: Transaction, account: int) -> None:
-    """The user is gone for good: what they sent still leaves, and nobody is told what becomes of it."""
-    tx.run(_DISOWN, account=account)

@@ -38,6 +38,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             messages=Counter({"redirected in doubt": 3}),
             unrecorded=lambda: 0,
             redeliveries=lambda: {"delivered": 4},
+            outbound=lambda: {"delivered": 4},
             logins=Counter(failed=5),
             homes=lambda: homes,
             certificate_expires=lambda: 8.0,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mpcontinuity.app.doctor import database, dns, machine, tls
+from mpcontinuity.app.doctor import database, dns, machine, outbound, tls
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.app.listeners import served
 from mpcontinuity.config.read import BadConfiguration, read
@@ -39,12 +39,14 @@ def examine(path: Path, by: str) -> Iterator[Finding]:
             yield _running(control)
             yield from _listeners(settings, running=control.running)
             yield from _domains(settings, control, rows)
+            routes = {row["domain"]: control.call("domain show", name=row["domain"])["outbound-route"] for row in rows}
             keys = [
                 key for row in rows for key in control.call("domain dkim", name=row["domain"], make=False)["records"]
             ]
     except (Refused, Temporary, OSError) as error:
         yield Finding("store", "wrong", str(error))
         return
+    yield from outbound.examine(settings, {domain: text for domain, text in routes.items() if text})
     yield from dns.examine(settings, [(row["domain"], row["home"].split(",")) for row in rows], keys)
 
 

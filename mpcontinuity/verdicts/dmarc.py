@@ -1,0 +1,106 @@
+"""DMARC: whether a message is from the domain that its From field shows (RFC 7489).
+
+The domain that a policy is looked up for is found by walking up the tree in DNS, as the successor of RFC 7489 has it
+(draft-ietf-dmarc-dmarcbis §4.10), so that no list of public suffixes is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from mpcontinuity.outbound.lookup import NoAnswer
+from mpcontinuity.verdicts.dns import Dns
+
+PASS, FAIL, NONE, TEMPERROR, PERMERROR = "pass", "fail", "none", "temperror", "permerror"
+
+_MOST_QUESTIONS = 8
+_RECORD = re.compile(r"v\s*=\s*DMARC1\s*(?:;|$)")
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """``wanted``: none, quarantine or reject."""
+
+    result: str
+    wanted: str = ""
+
+
+class _Record(msgspec.Struct, frozen=True):
+    domain: str
+    tags: dict[str, str]
+
+
+async def check(dns: Dns, author: str, spf: str, signed: Sequence[str]) -> Policy:
+    """``author``: the domain of From. ``spf``: the domain that SPF passed for, or empty; ``signed``: domains of good
+    signatures. All in lower case, A-labels."""
+    if not author:
+        return Policy(PERMERROR)
+    try:
+        tree = await _tree(dns, author)
+        record = _policy(tree, author)
+        if record is None:
+            return Policy(NONE)
+        wanted = record.tags.get("p", "none")
+        if record.domain != author:
+            wanted = record.tags.get("sp", wanted)
+        for domains, mode in (((spf,) if spf else (), "aspf"), (signed, "adkim")):
+            strict = record.tags.get(mode, "r") == "s"
+            for domain in domains:
+                if domain == author or (not strict and await _same_organisation(dns, domain, author, tree)):
+                    return Policy(PASS, wanted)
+    except NoAnswer:
+        return Policy(TEMPERROR)
+    return Policy(FAIL, wanted)
+
+
+async def _tree(dns: Dns, domain: str) -> list[_Record]:
+    """Records from the domain itself upwards."""
+    labels = domain.split(".")
+    names = [domain]
+    # Of a name with many labels only its last seven are looked at, beside the name itself.
+    names += [".".join(labels[-count:]) for count in range(min(len(labels) - 1, _MOST_QUESTIONS - 1), 0, -1)]
+    found = []
+    for name in names:
+        record = await _record(dns, name)
+        if record is not None:
+            found.append(record)
+            if record.tags.get("psd", "u") in ("y", "n"):
+                break
+    return found
+
+
+async def _record(dns: Dns, name: str) -> _Record | None:
+    records = [text for text in await dns.texts(f"_dmarc.{name}") if _RECORD.match(text)]
+    if len(records) != 1:
+        return None
+    tags = {}
+    for part in records[0].split(";"):
+        tag, _, value = part.partition("=")
+        tags[tag.strip().lower()] = value.strip().lower()
+    return _Record(name, tags)
+
+
+def _policy(tree: Sequence[_Record], author: str) -> _Record | None:
+    """The author domain's own, else that of its organisation, else that of the public suffix above."""
+    if tree and tree[0].domain == author:
+        return tree[0]
+    organisation = _organisation(tree, author)
+    own = [record for record in tree if record.domain == organisation]
+    return own[0] if own else tree[-1] if tree and tree[-1].tags.get("psd") == "y" else None
+
+
+def _organisation(tree: Sequence[_Record], domain: str) -> str:
+    if not tree:
+        return domain
+    last = tree[-1]
+    if last.tags.get("psd") == "y" and last.domain != domain:
+        return ".".join(domain.split(".")[-last.domain.count(".") - 2 :])
+    return last.domain
+
+
+async def _same_organisation(dns: Dns, domain: str, author: str, tree: Sequence[_Record]) -> bool:
+    if domain.rpartition(".")[2] != author.rpartition(".")[2]:
+        return False
+    return _organisation(await _tree(dns, domain), domain) == _organisation(tree, author)

@@ -1,0 +1,59 @@
+"""What the checks ask of DNS; answers are remembered for a while, since senders come again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Protocol
+
+from mpcontinuity.model.timer import Timer
+
+Ip = IPv4Address | IPv6Address
+
+_REMEMBERED = 5000
+_REMEMBERED_FOR = 300.0  # seconds; records change more rarely, and the resolver behind us knows for how long
+
+
+class Dns(Protocol):
+    """outbound.lookup.Lookup: nothing where there is no such name or record; raises NoAnswer."""
+
+    async def texts(self, name: str) -> list[str]: ...
+
+    async def addresses(self, name: str, *, version: int) -> list[Ip]: ...
+
+    async def exchanges(self, name: str) -> list[str]: ...
+
+    async def names(self, address: Ip) -> list[str]: ...
+
+
+class Remembering:
+    """In the reactor thread. Failures are asked again."""
+
+    def __init__(self, dns: Dns, timer: Timer) -> None:
+        self._dns = dns
+        self._timer = timer
+        self._known: OrderedDict[tuple[Any, ...], tuple[float, list[Any]]] = OrderedDict()
+
+    async def texts(self, name: str) -> list[str]:
+        return await self._ask(("TXT", name), lambda: self._dns.texts(name))
+
+    async def addresses(self, name: str, *, version: int) -> list[Ip]:
+        return await self._ask((version, name), lambda: self._dns.addresses(name, version=version))
+
+    async def exchanges(self, name: str) -> list[str]:
+        return await self._ask(("MX", name), lambda: self._dns.exchanges(name))
+
+    async def names(self, address: Ip) -> list[str]:
+        return await self._ask(("PTR", address), lambda: self._dns.names(address))
+
+    async def _ask(self, key: tuple[Any, ...], ask: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
+        until, known = self._known.get(key, (0.0, []))
+        if until > self._timer.seconds():
+            return known
+        found = await ask()
+        self._known[key] = (self._timer.seconds() + _REMEMBERED_FOR, found)
+        self._known.move_to_end(key)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return found

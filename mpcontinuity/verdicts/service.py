@@ -1,0 +1,179 @@
+"""Checks of mail that has come, beside its delivery: nobody waits for them, and what takes too long is left out."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from ipaddress import ip_address
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mpcontinuity.message import addresses, fields
+from mpcontinuity.model.body import Content
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
+from mpcontinuity.model.identifier import show
+from mpcontinuity.model.timer import Timer
+from mpcontinuity.store.bodies import references
+from mpcontinuity.store.store import Store
+from mpcontinuity.verdicts import dmarc, record, signatures, spf
+from mpcontinuity.verdicts.dns import Dns, Ip, Remembering
+from mpcontinuity.verdicts.record import Verdict, token
+from mpcontinuity.verdicts.signatures import Found
+
+DEADLINE = 10.0  # seconds from its arrival: afterwards DNS may say something else, and others wait
+AT_ONCE = 10
+# In a flood mail goes first: what does not get its turn within the deadline is not checked. A check costs about a
+# millisecond, so these take a tenth of a core at most.
+PER_SECOND = 100
+MOST_WAITING = 1000
+_LARGEST = 25 << 20  # octets; hashing more would take longer than a few turns
+
+_log = Logger()
+
+
+class Arrived(msgspec.Struct, frozen=True):
+    """A message that has come and is kept."""
+
+    message: int  # the id of its row in `body`
+    peer: str  # the client's IP address
+    helo: str
+    reverse_path: str  # empty: the null one
+
+
+class Verdicts:
+    """In the reactor thread."""
+
+    def __init__(self, store: Store, dns: Dns, timer: Timer) -> None:
+        self.skipped = 0  # messages that were not checked in time
+        self._store = store
+        self._dns = Remembering(dns, timer)
+        self._timer = timer
+        self._waiting: deque[tuple[float, Arrived]] = deque()
+        self._active: set[Deferred[None]] = set()
+        self._paused = False
+        self._stopping = False
+
+    def arrived(self, arrived: Arrived) -> None:
+        """Begins when there is room. Its outcome becomes a row of `verdict`, or nothing does."""
+        if self._stopping:
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting.popleft()
+            self.skipped += 1
+        self._waiting.append((self._timer.seconds() + DEADLINE, arrived))
+        self._next()
+
+    def stop(self) -> None:
+        """What is not checked yet is not checked at all."""
+        self._stopping = True
+        self._waiting.clear()
+        for each in list(self._active):
+            each.cancel()
+
+    def _next(self) -> None:
+        while self._waiting and len(self._active) < AT_ONCE and not self._paused:
+            until, arrived = self._waiting.popleft()
+            left = until - self._timer.seconds()
+            if left <= 0:
+                self.skipped += 1
+                continue
+            self._paused = True
+            self._timer.callLater(1 / PER_SECOND, self._go_on)
+            self._begin(arrived, left)
+
+    def _go_on(self) -> None:
+        self._paused = False
+        self._next()
+
+    def _begin(self, arrived: Arrived, left: float) -> None:
+        checked = Deferred.fromCoroutine(self._check(arrived))
+        self._active.add(checked)
+        limit = self._timer.callLater(left, checked.cancel)
+
+        def ended(_: object) -> None:
+            if limit.active():
+                limit.cancel()
+            self._active.discard(checked)
+            self._next()
+
+        checked.addErrback(self._failed, arrived).addBoth(ended)
+
+    def _failed(self, failure: Failure, arrived: Arrived) -> None:
+        if isinstance(failure.value, CancelledError):
+            self.skipped += 1
+        elif not isinstance(failure.value, Stopping | Temporary | Corrupt):
+            _log.failure("not checked", failure, message=show(arrived.message))
+
+    async def _check(self, arrived: Arrived) -> None:
+        body = await self._store.read(partial(references.find, body_id=arrived.message))
+        if body is None or body.length > _LARGEST:
+            return
+        content = self._store.bodies.content(body)
+        await content.load()
+        verdict = await verdict_of(self._dns, arrived, content, self._store.clock.now() // SECOND)
+        await self._store.run(partial(record.add, body=body.id, verdict=verdict), bulk=True)
+        _log.info("verdict: {details}", details=verdict.details, message=show(arrived.message))
+
+
+async def verdict_of(dns: Dns, arrived: Arrived, content: Content, now: int) -> Verdict:
+    """``now`` in seconds. Raises Corrupt."""
+    identity, host = _identity(arrived)
+    try:
+        ip: Ip | None = ip_address(arrived.peer)
+    except ValueError:
+        ip = None
+    sender = spf.NONE
+    if ip is not None and host:
+        sender = await spf.Check(dns, ip, identity, arrived.helo).result(host)
+    signed = await signatures.check(dns, content, now)
+    author = _author(fields.block(await content.read(0, min(content.length, fields.MAX_HEADER))))
+    good = [each.domain for each in signed if each.result == signatures.PASS]
+    policy = await dmarc.check(dns, author, host if sender == spf.PASS else "", good)
+    by = "mailfrom" if arrived.reverse_path else "helo"
+    shown = [f"spf={sender} smtp.{by}={token(host or arrived.helo)}"]
+    shown += [_shown(each) for each in signed] or ["dkim=none"]
+    wanted = f" (p={token(policy.wanted)})" if policy.wanted else ""
+    shown.append(f"dmarc={policy.result}{wanted} header.from={token(author or 'unknown')}")
+    return Verdict(sender, _best(signed), policy.result, ";\r\n\t".join(shown))
+
+
+def _identity(arrived: Arrived) -> tuple[str, str]:
+    """The sender and its domain as SPF takes them; of the null sender, what the client calls itself (RFC 7208 §2.4)."""
+    if arrived.reverse_path:
+        local, _, host = arrived.reverse_path.rpartition("@")
+    else:
+        local, host = "postmaster", arrived.helo.strip("[]")
+    try:
+        host = host.lower() if host.isascii() else host.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        host = ""
+    return f"{local or 'postmaster'}@{host}", host
+
+
+def _author(header: bytes) -> str:
+    """The domain of From; empty where there is none, or several."""
+    domains = set()
+    for mailbox in addresses.parse(fields.index(header).get(b"from", b"")):
+        if mailbox.mailbox is not None and mailbox.host:
+            host = mailbox.host.decode("utf-8", "replace").lower().rstrip(".")
+            try:
+                domains.add(host if host.isascii() else host.encode("idna").decode("ascii"))
+            except UnicodeError:
+                return ""
+    return domains.pop() if len(domains) == 1 else ""
+
+
+def _best(signed: list[Found]) -> str:
+    results = [each.result for each in signed]
+    order = (signatures.PASS, signatures.TEMPERROR, signatures.FAIL, signatures.PERMERROR)
+    return next((result for result in order if result in results), signatures.NONE)
+
+
+def _shown(found: Found) -> str:
+    why = f" ({found.why})" if found.why else ""
+    of = f" header.d={token(found.domain)} header.s={token(found.selector)}" if found.domain else ""
+    return f"dkim={found.result}{why}{of}"

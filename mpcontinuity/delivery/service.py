@@ -20,6 +20,7 @@ from mpcontinuity.model.reply import Reply
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
+from mpcontinuity.verdicts.service import Verdicts
 
 if TYPE_CHECKING:
     from mpcontinuity.outbound.home import HomeServers
@@ -69,6 +70,7 @@ class Delivery:
         self.refusals = Refusals(store, timer)
         self.lending = Lending(timer)
         self.hurry = Hurry()
+        self.verdicts: Verdicts | None = None  # None: nothing is checked
         self._timer = timer
         self.retry_after = retry_after
         self.unrecorded = 0

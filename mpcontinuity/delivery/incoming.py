@@ -12,7 +12,7 @@ from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.delivery import answered, relay
 from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.envelope import Client, Message, Taken
-from mpcontinuity.delivery.handover import AWAY, KNOWN, Handover, because
+from mpcontinuity.delivery.handover import AWAY, KNOWN, STORED, Handover, because
 from mpcontinuity.delivery.service import REPEATED, Delivery, refused
 from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import trace
@@ -39,6 +39,7 @@ from mpcontinuity.routing.health import Gate
 from mpcontinuity.store.bodies.draft import Draft
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.tracking.record import INBOUND, NewRow
+from mpcontinuity.verdicts.service import Arrived
 
 if TYPE_CHECKING:
     from mpcontinuity.outbound.home import HomeServer
@@ -313,10 +314,18 @@ class Incoming:
         if reply.positive:
             self._delivery.answered.answered(ours)
             self._receipt = ours
+            if reply is STORED:
+                self._kept()
         else:
             self._delivery.answered.release(ours)
         self._discard()
         return reply
+
+    def _kept(self) -> None:
+        """Who sent it is looked into, and nobody waits for that: home cannot do it any more when it gets the message."""
+        if self._delivery.verdicts is not None:
+            arrived = Arrived(self._id, self._client.peer, self._client.helo, self._sender)
+            self._delivery.verdicts.arrived(arrived)
 
     def _fingerprint(self, key: str, digest: bytes) -> bytes:
         return answered.fingerprint(self._sender, key, digest)

@@ -101,6 +101,7 @@ class Owed:
     attempts: int  # before this one
     token: int
     doubted: bool = False  # it was in doubt when it was claimed
+    verdict: str = ""  # what was found of it when it came (verdicts/); empty: nothing
 
 
 _UPTIMES = Statement("SELECT [id, uptime] FROM domain WHERE id IN [:domains]")
@@ -178,8 +179,9 @@ _CLAIM = Statement(
 )
 _CLAIMED = Statement(
     """SELECT owed.id, domain, account, kind, recipient, reverse_path, parameters, attempts, state,
-        body.id, pack, body."offset", length, prefix, crc
-    FROM owed JOIN body ON body.id = owed.body WHERE owed.id IN [:ids] ORDER BY owed.id"""
+        COALESCE(details, ''), body.id, pack, body."offset", length, prefix, crc
+    FROM owed JOIN body ON body.id = owed.body LEFT JOIN verdict ON verdict.body = owed.body
+    WHERE owed.id IN [:ids] ORDER BY owed.id"""
 )
 
 
@@ -212,7 +214,8 @@ def claim(tx: Transaction, ids: Sequence[int], *, give_up: int) -> list[Owed]:
             parameters=decode_parameters(row[6]),
             attempts=row[7],
             doubted=row[8] == IN_DOUBT,
-            body=Body(*row[9:]),
+            verdict=row[9],
+            body=Body(*row[10:]),
             token=token,
         )
         for row in tx.all(_CLAIMED, ids=[row[0] for row in claimed])

@@ -126,5 +126,8 @@ class _Handed(Incoming):
     def _fingerprint(self, key: str, digest: bytes) -> bytes:
         return answered.fingerprint(f"outgoing {self._rows[key]}", key, b"")
 
+    def _kept(self) -> None:
+        """Its sender has logged in."""
+
     def _refused(self, taken: Taken, reply: Reply) -> None:
         """The row's own tracking tells of each attempt."""

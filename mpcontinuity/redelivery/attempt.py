@@ -31,6 +31,9 @@ def head(owed: Owed) -> bytes:
     if owed.kind == SENT:
         # RFC 3834 §2 and MS-OXCMAIL: nobody's vacation notice answers the copy of what the user wrote.
         line += b"X-MPContinuity-Copy: sent\r\nX-Auto-Response-Suppress: All\r\n"
+    if owed.verdict:
+        # The message comes from our address now, so that home cannot ask SPF itself.
+        line += b"Authentication-Results: %s\r\n" % owed.verdict.encode()
     return line
 
 

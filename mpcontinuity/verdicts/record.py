@@ -18,7 +18,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._@:\[\]-]+")
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """``details``: the value of Authentication-Results behind our name (RFC 8601 §2.2)."""
+    """``details``: the value of Authentication-Results (RFC 8601 §2.2), folded."""
 
     spf: str
     dkim: str

@@ -47,11 +47,12 @@ class Arrived(msgspec.Struct, frozen=True):
 class Verdicts:
     """In the reactor thread."""
 
-    def __init__(self, store: Store, dns: Dns, timer: Timer) -> None:
+    def __init__(self, store: Store, dns: Dns, timer: Timer, hostname: str) -> None:
         self.skipped = 0  # messages that were not checked in time
         self._store = store
         self._dns = Remembering(dns, timer)
         self._timer = timer
+        self._hostname = hostname
         self._waiting: deque[tuple[float, Arrived]] = deque()
         self._active: set[Deferred[None]] = set()
         self._paused = False
@@ -114,13 +115,14 @@ class Verdicts:
             return
         content = self._store.bodies.content(body)
         await content.load()
-        verdict = await verdict_of(self._dns, arrived, content, self._store.clock.now() // SECOND)
+        now = self._store.clock.now() // SECOND
+        verdict = await verdict_of(self._dns, arrived, content, now, self._hostname)
         await self._store.run(partial(record.add, body=body.id, verdict=verdict), bulk=True)
         _log.info("verdict: {details}", details=verdict.details, message=show(arrived.message))
 
 
-async def verdict_of(dns: Dns, arrived: Arrived, content: Content, now: int) -> Verdict:
-    """``now`` in seconds. Raises Corrupt."""
+async def verdict_of(dns: Dns, arrived: Arrived, content: Content, now: int, hostname: str) -> Verdict:
+    """``now`` in seconds; ``hostname``: who says this. Raises Corrupt."""
     identity, host = _identity(arrived)
     try:
         ip: Ip | None = ip_address(arrived.peer)
@@ -138,7 +140,7 @@ async def verdict_of(dns: Dns, arrived: Arrived, content: Content, now: int) -> 
     shown += [_shown(each) for each in signed] or ["dkim=none"]
     wanted = f" (p={token(policy.wanted)})" if policy.wanted else ""
     shown.append(f"dmarc={policy.result}{wanted} header.from={token(author or 'unknown')}")
-    return Verdict(sender, _best(signed), policy.result, ";\r\n\t".join(shown))
+    return Verdict(sender, _best(signed), policy.result, ";\r\n\t".join([hostname, *shown]))
 
 
 def _identity(arrived: Arrived) -> tuple[str, str]:

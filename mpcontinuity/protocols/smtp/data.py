@@ -9,7 +9,11 @@ from mpcontinuity.model.reply import Reply
 
 BARE_LINE_END = Reply(550, "5.6.11", "Lines must end in CRLF: the message has a bare CR or LF")
 
+DOT_AND_NULS = Reply(550, "5.6.11", "A line of NULs and a dot is not taken")
+
 _END = b"\r\n.\r\n"
+_NULS = re.compile(rb"\0+")
+_NUL_END = re.compile(rb"\r\n\0\.\0?\r\n")
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -27,6 +31,7 @@ class _Content:
         self._carriage_returns = self._line_feeds = self._pairs = 0
         self._after_cr = False
         self._line = 0  # octets so far of the line that is not yet complete
+        self._nul_line: bytes | None = None  # once a NUL has come: that line, or what matters of it
 
     def _checked(self, content: bytes, last: bool) -> bytes:
         self.size += len(content)
@@ -34,7 +39,9 @@ class _Content:
             return b""
         if self._normalise:
             content = self._normalised(content, last)
-        else:
+        if self._nul_line is not None or b"\0" in content:
+            self._check_nuls(content)
+        if not self._normalise:
             self._count_line_ends(content)
             even = self._pairs == self._line_feeds == self._carriage_returns
             if not even and not (self._after_cr and not last and self._only_the_last_cr_is_open()):
@@ -55,6 +62,17 @@ class _Content:
         self._line_feeds += content.count(b"\n")
         self._carriage_returns += content.count(b"\r")
         self._after_cr = content[-1] == 13
+
+    def _check_nuls(self, content: bytes) -> None:
+        """Some servers drop NULs before they look for the end of data: to them CRLF NUL dot CRLF is one."""
+        before = self._nul_line
+        if before is None:
+            before = b"x\r" if self._after_cr and not self._normalise else b"x" if self._line else b"\r\n"
+        stream = _NULS.sub(b"\0", before + content)
+        if _NUL_END.search(stream):
+            self.fault = DOT_AND_NULS
+        line = stream[max(stream.rfind(b"\n") - 1, 0) :]
+        self._nul_line = line if len(line) <= len(b"\r\n\0.\0\r") else b"x\r" if line.endswith(b"\r") else b"x"
 
     def _only_the_last_cr_is_open(self) -> bool:
         return self._pairs == self._line_feeds == self._carriage_returns - 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcontinuity.protocols.smtp.data import DataReader, DotStuffer
+from mpcontinuity.protocols.smtp.data import DOT_AND_NULS, DataReader, DotStuffer
 from tests.protocols.smtp.strategies import cut, cuts, mixtures
 
 
@@ -129,3 +129,23 @@ def test_a_dot_at_the_edge_of_16_kib_is_stuffed(place: int) -> None:
     stuffer = DotStuffer()
     stream = stuffer.feed(content[:16_384]) + stuffer.feed(content[16_384:]) + stuffer.finish()
     assert plain_read(stream) == (content, b"")
+
+
+@given(
+    st.lists(st.sampled_from([b"\r\n", b"\0", b".", b"a", b"\0\0\0", b"\r\n\0.\r\n", b"x" * 9]), max_size=14).map(
+        b"".join
+    ),
+    cuts,
+)
+def test_a_line_that_is_the_end_to_who_drops_nuls_is_refused_however_it_is_cut(
+    content: bytes, places: list[int]
+) -> None:
+    hidden = re.search(rb"\r\n(?:\0+\.\0*)\r\n", b"\r\n" + content) is not None
+    for reader in (DataReader(10**6, 10**6), DataReader(10**6, 10**6, normalise=True)):
+        stuffer = DotStuffer()
+        for piece in cut(content, places):
+            reader.feed(stuffer.feed(piece))
+        end = stuffer.finish()
+        hidden = hidden or (end != b".\r\n" and re.search(rb"\r\n\0+\.\0*\Z", b"\r\n" + content) is not None)
+        reader.feed(end)
+        assert reader.fault == (DOT_AND_NULS if hidden else None)

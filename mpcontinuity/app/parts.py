@@ -74,6 +74,7 @@ from mpcontinuity.store.lock import held
 from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import open_store
 from mpcontinuity.tracking import retention as tracking_retention
+from mpcontinuity.verdicts.service import Verdicts
 
 _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7)
 _PATIENCE = 3.0  # s
@@ -236,6 +237,7 @@ class Parts:
         internal = Internal(self.delivery)
         asked: Any = questions(settings.outbound.resolvers, reactor)
         self.lookup = Lookup(asked)
+        self.delivery.verdicts = self.verdicts = Verdicts(self.store, self.lookup, reactor, settings.hostname)
         self.sending = Sending(self.store, self.directory, settings, reactor, self._randomness, internal)
         self.submissions = Submissions(
             self.delivery,
@@ -314,6 +316,7 @@ class Parts:
         await redelivery
         await dispatch
         await self.reports.stop()
+        self.verdicts.stop()
         await self.delivery.stop()
         await self.watch.stop()
 

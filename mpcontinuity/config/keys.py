@@ -84,8 +84,9 @@ KEYS: dict[str, Key] = {
     ),
     "home.connections": Key(Integer(1, 1000), "Per home server, redelivery included."),
     "outbound.route": Key(
-        Text('"mx" or "smtp://[user:password@]host[:port]"', hosts.is_route),
-        "To the MX of each domain, or through a smarthost.",
+        Text(hosts.ROUTE, hosts.is_route),
+        "To the MX of each domain, or through a smarthost; smtps:// is TLS from the first octet on. TLS is used where "
+        'it is offered; "?tls=required" demands it, "?tls=verify" a certificate with the host\'s name too.',
         '"smtp://user:password@smarthost.example.org:587"',
     ),
     "outbound.port": Key(Integer(1, 65535), "Of MX hosts."),
@@ -95,6 +96,12 @@ KEYS: dict[str, Key] = {
         '["192.0.2.53"]',
     ),
     "outbound.allow_private": Key(Flag(), "Whether MX hosts at loopback or private addresses are used."),
+    "outbound.connect_timeout": Key(Duration(0.05, 600), "Until a connection counts as failed."),
+    "outbound.reply_timeout": Key(Duration(0.05, 3600), "To the greeting or a reply; RFC 5321 §4.5.3.2."),
+    "outbound.message_timeout": Key(
+        Duration(0.05, 3600), "To the reply to a message; too short a time sends it twice."
+    ),
+    "outbound.connections": Key(Integer(1, 1000), "Per MX host or smarthost."),
     "retry.first": Key(Duration(0.05, 86400), "After the first failed attempt; doubled after each further one."),
     "retry.longest": Key(Duration(0.05, 30 * 86400), "The longest time between attempts."),
     "retry.give_up": Key(

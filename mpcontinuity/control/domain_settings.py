@@ -115,11 +115,16 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
     "retention-days": ("0 to 36500", "how long messages are archived; 0: not at all", _number(36500)),
     "alert-hour": ("a number, 0 is off", "errors within an hour that alert", _number(999_999_999)),
     "alert-day": ("a number, 0 is off", "errors within a day that alert", _number(999_999_999)),
-    "outbound-route": ('"mx", "smtp://[user:password@]host[:port]" or empty', "as [outbound] route", _route),
+    "outbound-route": (f"{hosts.ROUTE}, or empty", "as [outbound] route", _route),
     "home-networks": (
         'networks as "192.0.2.0/24", with commas between several',
         "who may send the domain's outbound mail by port 25 without AUTH",
         _networks,
+    ),
+    "home-tenant": (
+        "a domain as in X-OriginatorOrg, or empty",
+        "whose mail counts as the domain's own, where home-networks are shared by many (Microsoft 365)",
+        _name,
     ),
 }
 

@@ -57,8 +57,15 @@ def split(text: str, default: int) -> tuple[str, int]:
     return match[1] or match[3] or match[5], int(port) if port else default
 
 
+_ROUTE_TLS = ("opportunistic", "required", "verify", "off")
+ROUTE = '"mx" or "smtp://[user:password@]host[:port]", either with "?tls=required" or "?tls=verify" behind it'
+
+
 def is_route(text: str) -> bool:
-    """``mx``, or a smarthost."""
+    """``mx``, or a smarthost: what `outbound/route.py` reads."""
+    text, mark, query = text.partition("?")
+    if mark and query not in [f"tls={tls}" for tls in _ROUTE_TLS]:
+        return False
     if text == "mx":
         return True
     try:
@@ -66,8 +73,8 @@ def is_route(text: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    plain = not parts.query and not parts.fragment and parts.path in ("", "/")
-    return parts.scheme == "smtp" and bool(parts.hostname) and plain and port != 0
+    plain = not parts.fragment and parts.path in ("", "/")
+    return parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and plain and port != 0
 
 
 _ENDPOINT_PIECE = re.compile(r"\\(.)|(:)|([^\\:]+)", re.DOTALL)

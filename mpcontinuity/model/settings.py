@@ -59,6 +59,10 @@ class Outbound(Section, frozen=True):
     port: int = 25
     resolvers: tuple[str, ...] = ()
     allow_private: bool = False
+    connect_timeout: float = 30
+    reply_timeout: float = 300
+    message_timeout: float = 600
+    connections: int = 10
 
 
 class Retry(Section, frozen=True):
@@ -125,3 +129,4 @@ class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     alert_day: int = 0
     outbound_route: str = ""
     home_networks: tuple[str, ...] = ()
+    home_tenant: str = ""  # X-OriginatorOrg of a home server that many tenants share

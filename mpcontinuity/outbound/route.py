@@ -7,6 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from mpcontinuity.outbound.opening import SMTP_PORT, Security
 
+_SMTPS_PORT = 465  # RFC 8314 §7.3
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -22,14 +24,14 @@ class Route:
         return f"smtp://{self.host}:{self.port}" if self.host else "mx"
 
 
-MX = Route(Security("opportunistic", setting="route"))
-
-
 def parse(text: str) -> Route:
     """What `hosts.is_route` says yes to."""
+    text, _, query = text.partition("?")
+    tls = query.removeprefix("tls=") or "opportunistic"
     if text in ("", "mx"):
-        return MX
+        return Route(Security(tls, setting="the route"))
     parts = urlsplit(text)
     login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    security = Security("opportunistic", setting="route", login=login)
-    return Route(security, parts.hostname or "", parts.port or SMTP_PORT)
+    implicit = parts.scheme == "smtps"
+    security = Security(tls, setting="the route", login=login, implicit=implicit)
+    return Route(security, parts.hostname or "", parts.port or (_SMTPS_PORT if implicit else SMTP_PORT))

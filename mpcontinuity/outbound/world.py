@@ -26,8 +26,6 @@ from mpcontinuity.outbound.transaction import MailTransaction, Recipient, reset
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing.health import Observation
 
-# RFC 5321 §4.5.3.2 but for connecting, for which Postfix's time is enough.
-PATIENCE = Home(connect_timeout=30, reply_timeout=300, message_timeout=600, connections=10)
 MOST_HOSTS = 5  # that are tried for one attempt
 LONGEST_REST = 60.0  # seconds for which a host that fails is not tried again
 _REMEMBERED = 2000  # hosts
@@ -70,11 +68,16 @@ class World:
         timer: Timer,
         connect: Connector,
         secure: Securing,
-        patience: Home = PATIENCE,
     ) -> None:
         self._settings = settings
         self._retry = retry
         self._resolution = resolution
+        patience = Home(
+            connect_timeout=settings.connect_timeout,
+            reply_timeout=settings.reply_timeout,
+            message_timeout=settings.message_timeout,
+            connections=settings.connections,
+        )
         self._means = Means(hostname, patience, timer, connect, secure)
         self._hosts: dict[tuple[str, int, Security], Host] = {}
 

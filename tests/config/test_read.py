@@ -110,7 +110,8 @@ def test_durations_have_a_unit_or_are_seconds(written: str, seconds: float) -> N
         ),
         (
             '[outbound]\nroute = "smtp://user:hunter2@/"',
-            'outbound.route: (not shown: it may hold a password): must be "mx" or "smtp://[user:password@]host[:port]"',
+            'outbound.route: (not shown: it may hold a password): must be "mx" or '
+            '"smtp://[user:password@]host[:port]", either with "?tls=required" or "?tls=verify" behind it',
         ),
         (
             '[tls]\ncertificate = "x"\nprivate_key = "x"',

@@ -18,7 +18,7 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import QUEUED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
-from mpcontinuity.model.settings import DomainSettings, Home, Outbound, Retry
+from mpcontinuity.model.settings import DomainSettings, Outbound, Retry
 from mpcontinuity.outbound.resolution import Exchange, Exchanges, Unresolved
 from mpcontinuity.outbound.world import World
 from mpcontinuity.queue import outgoing
@@ -38,7 +38,7 @@ _ROW = Statement(
 )
 _TRACKED = Statement("SELECT status, events FROM tracking WHERE id = :id")
 
-PATIENCE = Home(connect_timeout=30, reply_timeout=60, message_timeout=60, connections=4)
+SETTINGS = Outbound(connect_timeout=30, reply_timeout=60, message_timeout=60, connections=4)
 
 
 class Dns:
@@ -88,14 +88,13 @@ class Post:
         retry = retry or Retry()
         dns: Any = self.dns
         world = World(
-            Outbound(),
+            SETTINGS,
             retry,
             dns,
             hostname="us.example",
             timer=self.clock,
             connect=self.network.connect,
             secure=self.network._secure,
-            patience=PATIENCE,
         )
         means = Means(
             self.store,

@@ -377,3 +377,30 @@ def test_recipients_of_one_message_are_put_off_together(post: Post) -> None:
     post.dispatch()
     ids = post.send(*[f"r{number}@world.example" for number in range(5)])
     assert len({post.row(each)["next_attempt"] for each in ids}) == 1  # type: ignore[index]
+
+
+def test_a_route_may_demand_tls_or_a_certificate(post: Post) -> None:
+    post.dispatch(route="mx?tls=required")
+    (row,) = post.send("bob@world.example")
+    assert post.host.messages == []
+    assert "does not offer STARTTLS, which the route demands" in post.tracked(row)[1][0][2]
+    post.host.answers["EHLO"] = "250-host\r\n250 STARTTLS"
+    post.settle(31)
+    assert post.states([row]) == ["gone"]
+    assert post.network.verified == [False]
+
+
+def test_a_certificate_is_looked_at_where_the_route_says_so(post: Post) -> None:
+    post.host.answers["EHLO"] = "250-host\r\n250 STARTTLS"
+    post.dispatch(route="mx?tls=verify")
+    (row,) = post.send("bob@world.example")
+    assert post.states([row]) == ["gone"]
+    assert post.network.verified == [True]
+
+
+def test_tls_from_the_first_octet_on(post: Post) -> None:
+    smart = post.at("smart.example:465")
+    post.dispatch(route="smtps://smart.example")
+    (row,) = post.send("bob@world.example")
+    assert post.states([row]) == ["gone"]
+    assert smart.lines[:2] == ["(TLS)", "EHLO us.example"]

@@ -22,11 +22,12 @@ def examine(settings: Settings, own: Mapping[str, str]) -> Iterator[Finding]:
     ways: dict[str, str] = {settings.outbound.route: "[outbound] route"}
     for domain, text in own.items():
         ways.setdefault(text, f"outbound-route of {domain}")
-    if "mx" in ways:
+    routes = [(route.parse(text), name) for text, name in ways.items()]
+    if any(not way.host for way, _ in routes):
         yield _resolvers(settings)
-    for text, name in ways.items():
-        if text != "mx":
-            yield _smarthost(settings, route.parse(text), name)
+    for way, name in routes:
+        if way.host:
+            yield _smarthost(settings, way, name)
 
 
 def _resolvers(settings: Settings) -> Finding:
@@ -41,7 +42,10 @@ def _resolvers(settings: Settings) -> Finding:
 
 
 def _smarthost(settings: Settings, way: route.Route, name: str) -> Finding:
-    client = smtplib.SMTP(timeout=_WITHIN)
+    # As dispatch does: encrypted whoever it is, unless the route asks for more.
+    tls = ssl.create_default_context() if way.security.tls == "verify" else ssl._create_unverified_context()
+    implicit = way.security.implicit
+    client = smtplib.SMTP_SSL(timeout=_WITHIN, context=tls) if implicit else smtplib.SMTP(timeout=_WITHIN)
     try:
         code, text = client.connect(way.host, way.port)
         if code == 220:
@@ -49,7 +53,7 @@ def _smarthost(settings: Settings, way: route.Route, name: str) -> Finding:
         if code >= 300:
             said = text.decode("utf-8", "replace").split("\n")[0]
             return _fault(way, name, f"answered {code} {said}", "let it accept this server")
-        return _greeted(client, way, name)
+        return _greeted(client, way, name, tls)
     except (OSError, smtplib.SMTPException, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         return _fault(way, name, str(why), "check the route, the firewall, and that it runs")
@@ -57,11 +61,14 @@ def _smarthost(settings: Settings, way: route.Route, name: str) -> Finding:
         client.close()
 
 
-def _greeted(client: smtplib.SMTP, way: route.Route, name: str) -> Finding:
-    if client.has_extn("starttls"):
-        # As dispatch does: encrypted whoever it is, unless the route asks for more.
-        client.starttls(context=ssl._create_unverified_context())
+def _greeted(client: smtplib.SMTP, way: route.Route, name: str, tls: ssl.SSLContext) -> Finding:
+    if way.security.implicit:
+        pass
+    elif client.has_extn("starttls"):
+        client.starttls(context=tls)
         client.ehlo()
+    elif way.security.tls in ("required", "verify"):
+        return _fault(way, name, "does not offer STARTTLS, which the route demands", "give it a certificate")
     elif way.security.login is not None and not _here(client):
         return _fault(way, name, "does not offer STARTTLS, and no password is sent without", "give it a certificate")
     if way.security.login is None or way.security.login[1] == _HIDDEN:

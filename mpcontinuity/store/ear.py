@@ -72,7 +72,9 @@ class Ear:
         self._others = False
         self._polled = time.monotonic()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.since = 0.0  # Waiting (silence.py)
         self._connection: psycopg.Connection[Any] | None = self._connect()
+        driver.silence.watch(self)
         self.threaded = runner.thread("store-ear", self._loop)  # else nothing is heard
 
     def hold(self, kind: str, number: int) -> Deferred[bool]:
@@ -168,13 +170,25 @@ class Ear:
 
     def _poll(self, connection: psycopg.Connection[Any]) -> None:
         """Whether the connection is alive, and whether there are others who could have told us something."""
-        row = connection.execute(_OTHERS, (f"mpcontinuity {_NAME}",)).fetchone()
+        ((count,),) = self._ask(connection, _OTHERS, f"mpcontinuity {_NAME}")
         if time.monotonic() - self._polled > _POLL:
             self._polled = time.monotonic()
-            others = bool(row and row[0])
+            others = bool(count)
             if others or self._others:
                 self._deliver([Everything()])
             self._others = others
+
+    def _ask(self, connection: psycopg.Connection[Any], question: str, *parameters: object) -> list[tuple[Any, ...]]:
+        self.since = time.monotonic()
+        try:
+            return connection.execute(question.encode(), parameters).fetchall()
+        finally:
+            self.since = 0.0
+
+    def descriptor(self) -> int:
+        """Waiting.descriptor."""
+        connection = self._connection
+        return -1 if connection is None or connection.closed else connection.fileno()
 
     def _connect(self) -> psycopg.Connection[Any]:
         connection = self._driver.open(_NAME)
@@ -220,8 +234,8 @@ class Ear:
     def _is_ours(self, key: int) -> bool:
         """Also when it is so from now on."""
         if key not in self._held and self._connection is not None:
-            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
-            if row and row[0]:
+            ((ours,),) = self._ask(self._connection, "SELECT pg_try_advisory_lock(%s)", key)
+            if ours:
                 self._held.add(key)
         return key in self._held
 
@@ -235,7 +249,7 @@ class Ear:
         try:
             if self._connection is None:
                 raise psycopg.OperationalError("there is no connection")
-            held = {row[0] for row in self._connection.execute(_HELD)}
+            held = {row[0] for row in self._ask(self._connection, _HELD)}
         except psycopg.Error as error:
             self._reactor_call(deferred.errback, translate(error))
             if self._connection is not None:
@@ -246,7 +260,7 @@ class Ear:
     def _release(self, key: int) -> None:
         if key in self._held and self._connection is not None:
             self._held.discard(key)
-            self._connection.execute("SELECT pg_advisory_unlock(%s)", (key,))
+            self._ask(self._connection, "SELECT pg_advisory_unlock(%s)", key)
 
 
 def advisory(kind: str, number: int) -> int:

@@ -41,8 +41,9 @@ _QUEUE_UP_ALONE = 4
 _QUEUE_UP_TOGETHER = 2
 _QUEUE = 0x6D70632D717565  # the advisory lock for that: "mpc-que"
 
-# For how long somebody asks whether a transaction is committed whose COMMIT was not answered.
-_IN_DOUBT = 20.0
+# For how long somebody asks whether a transaction is committed whose COMMIT was not answered: a server that restarts
+# is back by then, and who waits for a reply hears it within some 15 s (silence.py).
+_IN_DOUBT = 6.0
 
 # What decides is written for a database in which it is alone (docs/decisions/0005-postgresql.md); what is done
 # together locks the rows that it changes, in ascending order.

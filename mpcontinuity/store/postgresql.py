@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from mpcontinuity.model.clock import Clock
 from mpcontinuity.model.errors import Full, Refused, Temporary
 from mpcontinuity.store.driver import Again, Conflict, Connection, Lost
+from mpcontinuity.store.silence import Silence
 
 MINIMUM_VERSION = 13  # pg_current_xact_id and pg_xact_status
 
@@ -169,11 +170,19 @@ class PostgresqlCursor:
         return self._cursor.rowcount
 
     def execute(self, text: str, parameters: Mapping[str, Any] | Sequence[Any] = (), /) -> Any:
-        self._execute(cast("Any", text), parameters)
+        self._connection.since = time.monotonic()
+        try:
+            self._execute(cast("Any", text), parameters)
+        finally:
+            self._connection.since = 0.0
         self._count()
 
     def executemany(self, text: str, rows: Iterable[Mapping[str, Any]], /) -> Any:
-        self._cursor.executemany(cast("Any", text), list(rows))
+        self._connection.since = time.monotonic()
+        try:
+            self._cursor.executemany(cast("Any", text), list(rows))
+        finally:
+            self._connection.since = 0.0
         self._count()
 
     def fetchall(self) -> list[tuple[Any, ...]]:
@@ -194,14 +203,25 @@ class PostgresqlConnection:
         self._cursor: PostgresqlCursor | None = None
         self.total_changes = 0
         self.incarnation = 0  # of the server's memory (see `committed`)
+        self.since = 0.0  # Waiting
+        driver.silence.watch(self)
 
     def open(self) -> psycopg.Connection[Any]:
         """Raises psycopg.Error where the server is away."""
         if self._opened is None or self._opened.closed:
             self._cursor = None
             self._opened = self._driver.open(self._name)
-            self.incarnation = self._driver.incarnation(self._opened)
+            self.since = time.monotonic()
+            try:
+                self.incarnation = self._driver.incarnation(self._opened)
+            finally:
+                self.since = 0.0
         return self._opened
+
+    def descriptor(self) -> int:
+        """Waiting.descriptor."""
+        opened = self._opened
+        return -1 if opened is None or opened.closed else opened.fileno()
 
     @property
     def lost(self) -> bool:
@@ -226,10 +246,15 @@ class PostgresqlConnection:
         """Begins a transaction: µs by the database's clock, and its number if it is to be known. One round trip."""
         number = "pg_current_xact_id()::text::bigint" if numbered else "0"
         now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-        with self.open().cursor() as cursor:
-            cursor.execute(cast("Any", f"BEGIN ISOLATION LEVEL {level}; SELECT {now}, {number}"), prepare=False)
-            cursor.nextset()
-            row = cursor.fetchone()
+        opened = self.open()
+        self.since = time.monotonic()
+        try:
+            with opened.cursor() as cursor:
+                cursor.execute(cast("Any", f"BEGIN ISOLATION LEVEL {level}; SELECT {now}, {number}"), prepare=False)
+                cursor.nextset()
+                row = cursor.fetchone()
+        finally:
+            self.since = 0.0
         assert row is not None
         clock = self._driver.clock
         return (int(row[0]) if clock is None else clock.now()), int(row[1])
@@ -260,6 +285,7 @@ class PostgresqlDriver:
         self.url = url
         self.clock = clock
         self._conninfo = conninfo(url)
+        self.silence = Silence(self._conninfo)
         self._lock = threading.Lock()
         self._away_until = 0.0  # time.monotonic
         self._delay = _BACKOFF[0]

@@ -48,11 +48,14 @@ class PostgresqlEngine:
             settle=means.upwards.settle,
             announce=self._notifier.put,
         )
+        self._silence = driver.silence
+        means.runner.thread("store-silence", self._silence.loop)
         self.submit = self._pool.submit
         self.waiting = self._pool.waiting
         self.stages: Sequence[Stage] = (self._pool, self._notifier, self.readers, self._ear)
 
     def close(self) -> None:
+        self._silence.end()
         self._pool.close()
         self._notifier.close()
         self.readers.close()

@@ -173,3 +173,29 @@ def test_nothing_answered_is_lost_and_all_recovers(
         pair.one.wait_for(lambda: pair.one.report()["owed"] == 0, 60, lambda: str(pair.one.report()))
     at_home = Counter(one.subject for one in pair.home.messages)
     assert set(senders.answered) <= set(at_home)
+
+
+def test_a_database_that_says_nothing_any_more_is_away_soon(nodes: Nodes, pair: Pair) -> None:
+    """Connections stay, and nothing comes: who waits is told within some 15 s, more on a busy machine."""
+    pair.home.stop()
+    assert pair.one.send("before").code == 250
+    assert nodes.proxy is not None
+    senders, reader = Senders(pair), Reader(pair.one)
+    try:
+        pair.one.wait_for(lambda: len(senders.answered) > 10, 60)
+        nodes.proxy.stall()
+        begun = time.monotonic()
+        pair.one.wait_for(lambda: senders.replies[452] + senders.replies[451] + senders.replies[450] >= 4, 60)
+        heard = time.monotonic() - begun
+    finally:
+        nodes.proxy.heal()
+    healed = len(senders.answered)
+    pair.one.wait_for(lambda: len(senders.answered) > healed + 20, 60)
+    senders.end()
+    reader.end()
+    print(f"heard after {heard:.1f} s; replies {dict(senders.replies)}, the longest took {senders.longest:.1f} s")
+    assert heard < 45
+    assert set(senders.replies) <= {250, 450, 451, 452, 421}
+    kept = pair.other.subjects() + pair.other.subjects(pair.other.ben)
+    assert set(senders.answered) <= set(kept)
+    assert max(Counter(kept).values()) == 1

@@ -26,7 +26,7 @@ from mpcontinuity.store.transaction import Transaction
 _UNSEALED = Statement("SELECT id, node FROM pack WHERE sealed = 0")
 _WITHIN = Statement(
     'SELECT id, pack, "offset", length, prefix, crc FROM body '
-    'WHERE pack = :pack AND "offset" >= :start AND "offset" < :stop ORDER BY "offset"'
+    "WHERE pack = :pack AND body.offset >= :start AND body.offset < :stop ORDER BY id"
 )
 _DELIVERED = Statement(
     "SELECT id, body, recipient FROM owed WHERE state = 'delivered' AND id > :after ORDER BY id LIMIT 1000"

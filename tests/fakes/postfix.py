@@ -33,12 +33,16 @@ import pytest
 
 _COMMAND = "/usr/sbin/postfix"
 
-# Waits for the end of its standard input, that is of the process that holds the other end, then stops the server.
+# Waits for the end of its standard input, that is of the process that holds the other end, then stops the server:
+# master and what it started are one process group.
 _WATCHER = """
-import shutil, signal, subprocess, sys
+import os, shutil, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 sys.stdin.read()
-subprocess.run(["/usr/sbin/postfix", "-c", sys.argv[1] + "/etc", "abort"], capture_output=True)
+try:
+    os.killpg(int(open(os.path.join(sys.argv[1], "queue", "pid", "master.pid")).read()), signal.SIGKILL)
+except (OSError, ValueError):
+    pass
 shutil.rmtree(sys.argv[1], ignore_errors=True)
 """
 
@@ -135,14 +139,15 @@ class Delivered:
 
 
 class Postfix:
-    """``settings`` are lines of main.cf; ``tls`` is a file with certificate and key, for STARTTLS."""
+    """``settings`` are lines of main.cf; ``tls`` is a file with certificate and key, for STARTTLS; ``base``: where its
+    folder is made, if not where temporary files are."""
 
-    def __init__(self, hostname: str, *, tls: Path | None = None, **settings: str) -> None:
+    def __init__(self, hostname: str, *, tls: Path | None = None, base: Path | None = None, **settings: str) -> None:
         if not Path(_COMMAND).exists():
             pytest.skip("no Postfix: it is not installed (Debian: postfix)")
         if os.geteuid() != 0:
             pytest.skip("no Postfix: only root may start it")
-        self.folder = Path(tempfile.mkdtemp(prefix="mpcontinuity-postfix-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="mpcontinuity-postfix-", dir=base))
         self.folder.chmod(0o755)  # for processes that are not root any more
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
@@ -151,12 +156,13 @@ class Postfix:
             (self.folder / name).mkdir()
         shutil.chown(self.folder / "data", "postfix", "postfix")
         shutil.chown(self.folder / "mail", nobody.pw_uid, nobody.pw_gid)
-        lines = _MAIN.format(folder=self.folder, hostname=hostname, uid=nobody.pw_uid, gid=nobody.pw_gid)
+        lines = _MAIN.format(folder=self.folder, hostname=hostname, uid=nobody.pw_uid, gid=nobody.pw_gid).splitlines()
+        self._settings = dict(line.split(" =", 1) for line in lines)
         if tls is not None:
             shutil.copy(tls, self.folder / "tls.pem")
-            chain = f"smtpd_tls_chain_files = {self.folder}/tls.pem\n"
-            lines += f"{chain}smtpd_tls_security_level = may\nsmtpd_tls_received_header = yes\n"
-        (self.folder / "etc" / "main.cf").write_text(lines + _lines(settings))
+            self._settings["smtpd_tls_chain_files"] = f"{self.folder}/tls.pem"
+            self._settings |= {"smtpd_tls_security_level": "may", "smtpd_tls_received_header": "yes"}
+        self._configure(settings)
         (self.folder / "etc" / "master.cf").write_text(_MASTER.format(port=self.port))
         self._watcher = subprocess.Popen(
             [sys.executable, "-c", _WATCHER, str(self.folder)], stdin=subprocess.PIPE, start_new_session=True
@@ -166,6 +172,11 @@ class Postfix:
     def address(self) -> str:
         """As ``--home`` takes it."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Of its master."""
+        return int((self.folder / "queue" / "pid" / "master.pid").read_text())
 
     @property
     def running(self) -> bool:
@@ -187,8 +198,7 @@ class Postfix:
 
     def set(self, **settings: str) -> None:
         """Lines of main.cf. All sessions end: one that is kept would go on under the old ones."""
-        with (self.folder / "etc" / "main.cf").open("a") as file:
-            file.write(_lines(settings))
+        self._configure(settings)
         self.stop()
         self.start()
 
@@ -208,6 +218,10 @@ class Postfix:
         folders = ("maildrop", "incoming", "active", "deferred", "hold")
         return sum(path.is_file() for name in folders for path in (self.folder / "queue" / name).rglob("*"))
 
+    def flush(self) -> None:
+        """All that is queued is tried now."""
+        subprocess.run(["/usr/sbin/postqueue", "-c", str(self.folder / "etc"), "-f"], check=True, timeout=60)
+
     def log(self) -> str:
         path = self.folder / "log"
         return path.read_text(errors="replace") if path.exists() else ""
@@ -221,6 +235,12 @@ class Postfix:
             self._watcher.stdin.close()
         self._watcher.wait(timeout=30)
 
+    def _configure(self, settings: dict[str, str]) -> None:
+        """Each name once: of a second one every process warns, into a log that blocks while nobody writes it."""
+        self._settings |= settings
+        lines = [f"{name} = {value}\n" for name, value in self._settings.items()]
+        (self.folder / "etc" / "main.cf").write_text("".join(lines))
+
     def _postfix(self, command: str) -> None:
         etc = str(self.folder / "etc")
         done = subprocess.run([_COMMAND, "-c", etc, command], capture_output=True, text=True, timeout=60, check=False)
@@ -231,7 +251,3 @@ class Postfix:
         while not condition():
             assert time.monotonic() < until, f"Postfix: {why}: {self.log()[-2000:]}"
             time.sleep(0.05)
-
-
-def _lines(settings: dict[str, str]) -> str:
-    return "".join(f"{name} = {value}\n" for name, value in settings.items())

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -166,3 +170,23 @@ def test_as_a_process_too(tmp_path: Path) -> None:
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "mpcontinuity: x.org: no such domain here; `mpcontinuity domain list` shows them\n"
     assert command("fly", config=config).returncode == 2
+
+
+def test_ctrl_c_while_a_command_loads_is_one_line(tmp_path: Path) -> None:
+    """Sent at each of some moments of its first second: before, while and after it loads."""
+    said = set()
+    for delay in range(10, 400, 30):
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from mpcontinuity.app.program import main; print(flush=True); main()", "--help"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(delay / 1000)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+        assert b"Traceback" not in error, error
+        assert process.returncode in (0, 1, 130)
+        said.add(error)
+    assert b"mpcontinuity: interrupted\n" in said

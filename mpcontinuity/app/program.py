@@ -1,0 +1,20 @@
+"""The program ``mpcontinuity``: its commands, which take most of a second to load, and Ctrl-C meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, _interrupted)
+    from mpcontinuity.app.commands import main as command
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    command()
+
+
+def _interrupted(*_: object) -> None:
+    """Nothing has begun: no traceback out of the middle of somebody's import, which might even swallow it."""
+    os.write(2, b"mpcontinuity: interrupted\n")
+    os._exit(130)

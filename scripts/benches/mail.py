@@ -1,4 +1,4 @@
-"""Our server beside Dovecot and Postfix in one run: SMTP, SMTP to IMAP, and a client that reads a large mailbox.
+"""Our server beside Dovecot and Postfix in one run: SMTP, SMTP to IMAP, a client that reads a large mailbox, POP3.
 
 Our home server is declared out: every message is redirected, that is stored, owed, archived
 and tracked.
@@ -20,7 +20,7 @@ WORKLOADS = "smtp_accept,smtp_to_imap,imap_sync"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/bench mail|sync", description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/bench mail|sync|pop3", description=__doc__)
     parser.add_argument("--peers", default=peers.NAMES, help="what peers.py starts; '' for our server alone")
     parser.add_argument("--only", default=WORKLOADS, help="workloads of the load generator")
     parser.add_argument("--reps", default="3")
@@ -34,8 +34,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench.", dir=arguments.folder) as folder:
         Path(folder).chmod(0o755)
         (Path(folder) / "ours").mkdir(mode=0o700)
-        smtp, imap = free_ports(2)
-        server = Server(Path(folder) / "ours", smtp=smtp, imap=imap)
+        smtp, imap, pop3 = free_ports(3)
+        server = Server(Path(folder) / "ours", smtp=smtp, imap=imap, pop3=pop3)
         try:
             command = [sys.executable, "-B", str(generator / "run.py"), "--target", server.target]
             command += ["--only", arguments.only, "--reps", arguments.reps, *arguments.more]

@@ -37,41 +37,64 @@ plaintext_login_networks = ["127.0.0.0/8"]
 [listen]
 smtp = ["tcp:{smtp}:interface=127.0.0.1"]
 imap = ["tcp:{imap}:interface=127.0.0.1"]
-submission = []
+submission = [{submission}]
 submissions = []
 imaps = []
-pop3 = []
+pop3 = [{pop3}]
 pop3s = []
 web = []
 metrics = [{metrics}]
 [limits]
 connections_per_host = 20000
+user_recipients_per_hour = 1000000
 trusted_networks = ["127.0.0.0/8"]
 """
 
 
 class Server:
-    """Started in ``folder``; ``stop`` ends it."""
+    """Started in ``folder``; ``stop`` ends it, ``start`` starts it again. Ports of 0 are not listened at; ``more``:
+    further lines of its configuration."""
 
     def __init__(
-        self, folder: Path, *, smtp: int, imap: int, metrics: int = 0, environment: dict[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        smtp: int,
+        imap: int,
+        metrics: int = 0,
+        pop3: int = 0,
+        submission: int = 0,
+        more: str = "",
+        environment: dict[str, str] | None = None,
     ) -> None:
-        self.smtp, self.imap = smtp, imap
-        config = folder / "mpcontinuity.toml"
-        listeners = f'"tcp:{metrics}:interface=127.0.0.1"' if metrics else ""
-        config.write_text(CONFIG.format(smtp=smtp, imap=imap, metrics=listeners))
+        self.smtp, self.imap, self.pop3, self.submission = smtp, imap, pop3, submission
+        self.folder = folder
+        self._config = folder / "mpcontinuity.toml"
+        self._environment = environment
+        ports = {"metrics": metrics, "pop3": pop3, "submission": submission}
+        listeners = {name: f'"tcp:{port}:interface=127.0.0.1"' if port else "" for name, port in ports.items()}
+        self._config.write_text(CONFIG.format(smtp=smtp, imap=imap, **listeners) + more)
         if not (folder / "data").exists():
             _fill(folder / "data")
-        self._log = (folder / "log").open("ab")
-        twistd = [str(ROOT / ".venv/bin/twistd"), "-n", "--pidfile=", "mpcontinuity", "--config", str(config)]
-        self.process = subprocess.Popen(twistd, cwd=ROOT, env=environment, stdout=self._log, stderr=self._log)
-        for port in (imap, smtp):
-            self._wait_for(port, folder)
+        self.start()
+
+    def start(self) -> None:
+        self._log = (self.folder / "log").open("ab")
+        twistd = [str(ROOT / ".venv/bin/twistd"), "-n", "--pidfile=", "mpcontinuity", "--config", str(self._config)]
+        self.process = subprocess.Popen(twistd, cwd=ROOT, env=self._environment, stdout=self._log, stderr=self._log)
+        for port in (self.imap, self.smtp):
+            self._wait_for(port, self.folder)
 
     @property
     def target(self) -> str:
         """For the load generator's --target."""
-        return f"mpcontinuity:smtp={self.smtp},imap={self.imap},pid={self.process.pid}"
+        ports = f"smtp={self.smtp},imap={self.imap}" + (f",pop3={self.pop3}" if self.pop3 else "")
+        return f"mpcontinuity:{ports},pid={self.process.pid}"
+
+    def command(self, *arguments: str) -> str:
+        """What `mpcontinuity` says, beside the running server."""
+        mpcontinuity = [str(ROOT / ".venv/bin/mpcontinuity"), "--config", str(self._config), *arguments]
+        return subprocess.run(mpcontinuity, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def stop(self) -> None:
         if self.process.poll() is None:

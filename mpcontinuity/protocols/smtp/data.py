@@ -159,6 +159,20 @@ class ChunkReader(_Content):
         return self._checked(data[start:end], last=self.last and not self.left), -1 if self.left else end
 
 
+class Dropping:
+    """RFC 3030 §2: the octets of a refused BDAT are read before it is answered."""
+
+    def __init__(self, length: int, reply: Reply) -> None:
+        self.left = length
+        self.reply = reply
+
+    def feed(self, data: bytes, start: int = 0) -> tuple[bytes, int]:
+        """As `ChunkReader.feed`."""
+        end = min(len(data), start + self.left)
+        self.left -= end - start
+        return b"", -1 if self.left else end
+
+
 def _too_large(limit: int) -> Reply:
     return Reply(552, "5.3.4", f"Message is larger than {limit} octets")
 

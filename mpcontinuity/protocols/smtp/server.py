@@ -14,7 +14,7 @@ from collections.abc import Callable
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp import auth, command
 from mpcontinuity.protocols.smtp.command import BadCommand
-from mpcontinuity.protocols.smtp.data import ChunkReader, DataReader
+from mpcontinuity.protocols.smtp.data import ChunkReader, DataReader, Dropping
 from mpcontinuity.protocols.smtp.events import (
     Auth,
     AuthAnswer,
@@ -63,9 +63,8 @@ class ServerEngine:
         self._challenged = False
         self._securing = False  # StartTls was told, and TLS is not on yet
         self._stopping: Reply | None = None
-        self._data: DataReader | ChunkReader | None = None
+        self._data: DataReader | ChunkReader | Dropping | None = None
         self._chunks: ChunkReader | None = None  # of the message that comes by BDAT, between its chunks too
-        self._dropping: tuple[int, Reply] | None = None  # octets that a refused BDAT announced, and what it is answered
         self._failed = False  # a BDAT of this transaction was refused
         self._end_of_data: EndOfData | None = None  # comes after the last chunk
         self._misuse = Misuse(self.limits)
@@ -92,7 +91,7 @@ class ServerEngine:
     def octets(self) -> int:
         """How much of a message has come, -1 where none is arriving."""
         reader = self._data or self._chunks
-        return reader.size if reader is not None else -1
+        return reader.size if isinstance(reader, (DataReader, ChunkReader)) else -1
 
     def greet(self, text: str = "ESMTP mpcontinuity") -> None:
         self._greeted = True
@@ -130,8 +129,6 @@ class ServerEngine:
                 if event is None and self._data is not reader:
                     continue  # a chunk is complete
                 return event
-            if self._dropping is not None and not self._drop(*self._dropping):
-                return None
             line = self._line()
             if line is None:
                 break
@@ -157,8 +154,9 @@ class ServerEngine:
             self._in_mail = reply.positive
             self._smtputf8 = event.parameters.smtputf8
         elif isinstance(event, Rcpt):
-            self._recipients += reply.positive
-            if reply.permanent:
+            if reply.positive:
+                self._recipients += 1
+            elif reply.permanent:
                 self._end_if(self._misuse.refusal())
         elif isinstance(event, Data):
             self._answer_data(reply)
@@ -234,9 +232,9 @@ class ServerEngine:
             return self.limits.auth_line
         return self.limits.command_line
 
-    def _read_data(self, reader: DataReader | ChunkReader) -> Event | None:
+    def _read_data(self, reader: DataReader | ChunkReader | Dropping) -> Event | None:
         """The next piece of a message; None while there is none, or when all of it has come."""
-        if self._position >= len(self._buffer) and (reader is not self._chunks or self._chunks.left):
+        if self._position >= len(self._buffer) and (isinstance(reader, DataReader) or reader.left):
             return None
         content, end = reader.feed(self._buffer, self._position)
         if end < 0:
@@ -244,20 +242,15 @@ class ServerEngine:
             return Chunk(content) if content else None
         self._position = end
         self._data = None
-        if reader is not self._chunks or self._chunks.last or reader.fault is not None:
+        if isinstance(reader, DataReader):
+            self._end_of_data = EndOfData(reader.fault, reader.size)
+        elif isinstance(reader, Dropping):
+            self._send(reader.reply)
+        elif reader.last or reader.fault is not None:
             self._end_of_data = EndOfData(reader.fault, reader.size, reader.bare)
         else:
             self._send(Reply(250, "2.0.0", f"{reader.size} octets so far"))
         return Chunk(content) if content else None
-
-    def _drop(self, length: int, reply: Reply) -> bool:
-        """RFC 3030 §2: the octets of a refused BDAT are read before it is answered. Whether all have come."""
-        dropped = min(length, len(self._buffer) - self._position)
-        self._position += dropped
-        self._dropping = (length - dropped, reply) if dropped < length else None
-        if self._dropping is None:
-            self._send(reply)
-        return self._dropping is None
 
     # Commands
 
@@ -320,7 +313,8 @@ class ServerEngine:
             raise BadCommand(501, "5.5.4", "Syntax: DATA")
         if self._chunks is not None:
             raise BadCommand(503, "5.5.1", "The message has begun by BDAT")
-        self._check_ready()
+        if self._failed or not self._recipients:
+            self._not_ready()
         return Data()
 
     def _bdat_command(self, argument: str) -> Event | None:
@@ -333,7 +327,8 @@ class ServerEngine:
         try:
             if not length and not last:
                 self._misuse.idle()
-            self._check_ready()
+            if self._failed or not self._recipients:
+                self._not_ready()
         except BadCommand as error:
             self._refuse_chunk(length, error.reply)
             self._end_if(self._misuse.error())
@@ -358,16 +353,15 @@ class ServerEngine:
 
     def _refuse_chunk(self, length: int, reply: Reply) -> None:
         """What is in the pipeline behind it is refused too: the rest would be taken for the whole."""
-        self._dropping = (length, reply)
+        self._data = Dropping(length, reply)
         self._failed = self._in_mail
 
-    def _check_ready(self) -> None:
+    def _not_ready(self) -> None:
         if not self._in_mail:
             raise BadCommand(503, "5.5.1", "Send MAIL first")
         if self._failed:
             raise BadCommand(503, "5.5.1", "A part of the message was refused: send RSET")
-        if not self._recipients:
-            raise BadCommand(554, "5.5.1", "No valid recipients")
+        raise BadCommand(554, "5.5.1", "No valid recipients")
 
     def _answer_data(self, reply: Reply) -> None:
         if reply.code == 354:
@@ -464,7 +458,7 @@ class ServerEngine:
         self.closed = True
         self._disconnect = reason
         self._buffer, self._position = b"", 0
-        self._data = self._chunks = self._end_of_data = self._dropping = None
+        self._data = self._chunks = self._end_of_data = None
 
     def _send(self, reply: Reply) -> None:
         self._output.append(encode(reply))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.server import Server, command
 from tests.fakes.home import ScriptedHome
 from tests.fakes.mounts import SmallDisk
 from tests.journeys.world import CONFIGURATION, SENDER, World, message
@@ -185,3 +185,26 @@ def test_a_flood_through_filling_and_emptying_loses_nothing(
     _goes_on(world)
     for subject in accepted:
         assert len(world.home.received(subject)) == 1, subject
+
+
+def test_a_backup_is_made_while_the_database_cannot_grow(
+    world: World, database: SmallDisk, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    world.home.stop()
+    for number in range(5):
+        assert world.send(f"kept {number}").code == 250
+    database.fill()
+    world.wait_for(lambda: world.send("too much").code == 452, 60)
+    kept = tmp_path_factory.mktemp("backup") / "kept"
+    made = world.server.run("backup", str(kept))
+    assert made.returncode == 0, made.stderr
+    assert "cannot be written to" in made.stderr
+    database.make_room()
+    new = tmp_path_factory.mktemp("new")
+    config = new / "mpcontinuity.toml"
+    config.write_text(CONFIGURATION)
+    restored = command("restore", str(kept), config=config)
+    assert restored.returncode == 0, restored.stderr
+    with Server(new, CONFIGURATION) as server:
+        world.server = server
+        assert {f"kept {number}" for number in range(5)} <= set(world.subjects())

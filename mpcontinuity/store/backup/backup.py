@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,7 @@ import crc32c
 
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import HOUR, MINUTE, SECOND, iso
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.store import generation
 from mpcontinuity.store.backup import manifest, snapshot
 from mpcontinuity.store.backup.manifest import MANIFEST, PACKS, PIECE, Exported, Manifest
@@ -89,6 +89,7 @@ class _Backup:
         self._say = say
         self._began = store.clock.now()
         self._held_until = 0
+        self._said = False  # that the database cannot be written to
         self._before = manifest.read(folder)
         self._known = {file.path: file for file in self._before.packs} if self._before else {}
         stamp = datetime.fromtimestamp(self._began / SECOND, UTC)
@@ -102,7 +103,7 @@ class _Backup:
         try:
             made = await self._copy(own, configuration)
         finally:
-            await self._store.run(retention.release)
+            await self._note(self._store.run(retention.release))
         await self._background(partial(manifest.write, self._folder, made))
         await self._background(partial(self._tidy_up, made))
         self._made.total = made.size
@@ -118,7 +119,7 @@ class _Backup:
         self._say("copying the database")
         exported = await self._background(partial(self._export, own))
         # From here on the copy is older than the store: put back beside today's packs, it shows.
-        await generation.advance(self._store)
+        await self._note(generation.advance(self._store))
         kept = await self._background(partial(self._configuration, own, configuration))
         packs = []
         for pack, last in exported.packs:
@@ -209,8 +210,23 @@ class _Backup:
     async def _hold(self) -> None:
         now = self._store.clock.now()
         if self._held_until - now < _HELD - _RENEWED:
-            self._held_until = now + _HELD
-            await self._store.run(partial(_hold, self._held_until))
+            until = now + _HELD
+            if await self._note(self._store.run(partial(_hold, until))):
+                self._held_until = until
+
+    async def _note(self, writing: Awaitable[object]) -> bool:
+        """Whether the database took it. Where its disk is full a backup is wanted most, and is made all the same.
+
+        No pack is emptied then, which takes writes, too; where there is room again, the next pack's turn writes it.
+        """
+        try:
+            await writing
+        except Temporary as error:
+            if not self._said:
+                self._say(f"the database cannot be written to, and is only read: {error}")
+            self._said = True
+            return False
+        return True
 
     def _tidy_up(self, kept: Manifest | None) -> None:
         """What no manifest names: of backups before, or of one that did not end."""

@@ -20,7 +20,7 @@ Source = Literal["manual", "import", "relay-check", "directory"]
 # address leads to it.
 REMOVED = "removed"
 
-_COLUMNS = "account.id, account.domain, account.address, account.name, account.status, account.opt_in"
+_COLUMNS = "account.id, account.domain, account.address, account.name, account.status, account.opt_in, account.relay"
 _BY_KEYS = Statement(
     f"SELECT address.key, {_COLUMNS} FROM address JOIN account ON account.id = address.account "
     "WHERE address.key = :key OR address.key = :untagged"
@@ -39,6 +39,7 @@ _HOLDER = Statement(
 _REMOVE_ALIAS = Statement("DELETE FROM address WHERE key = :key AND account = :account AND alias = 1")
 _SET_STATUS = Statement("UPDATE account SET status = :status WHERE id = :id")
 _SET_OPT_IN = Statement("UPDATE account SET opt_in = :opt_in WHERE id = :id")
+_SET_RELAY = Statement("UPDATE account SET relay = :relay WHERE id = :id")
 _SET_NAME = Statement("UPDATE account SET name = :name WHERE id = :id")
 # A user who waited for a password is active with it; one that was made inactive stays so.
 _SET_PASSWORD = Statement(
@@ -87,6 +88,7 @@ class User:
     name: str
     status: Status
     opt_in: bool
+    relay: bool = False  # stands for the home server
 
     @property
     def registered(self) -> bool:
@@ -94,19 +96,24 @@ class User:
         return self.status != "inactive"
 
 
+def _user(row: tuple[Any, ...]) -> User:
+    """Of _COLUMNS."""
+    return User(row[0], row[1], row[2], row[3], row[4], bool(row[5]), bool(row[6]))
+
+
 def find(tx: Transaction, address: Address) -> User | None:
     """The user that the address reaches: as it is, or else without its ``+tag``. Any status."""
     rows = tx.all(_BY_KEYS, key=address.key, untagged=address.untagged_key)
     for row in rows:
         if row[0] == address.key or len(rows) == 1:
-            return User(row[1], row[2], row[3], row[4], row[5], bool(row[6]))
+            return _user(row[1:])
     return None
 
 
 def find_exactly(tx: Transaction, address: Address) -> User | None:
     """The user whose own address or alias it is, with its tag."""
     rows = tx.all(_BY_KEYS, key=address.key, untagged=address.key)
-    return User(rows[0][1], rows[0][2], rows[0][3], rows[0][4], rows[0][5], bool(rows[0][6])) if rows else None
+    return _user(rows[0][1:]) if rows else None
 
 
 def listing(tx: Transaction, domain: int = 0, after: str = "", step: int = 500) -> list[Listed]:
@@ -122,10 +129,7 @@ def _listed(tx: Transaction, rows: list[tuple[Any, ...]]) -> list[Listed]:
     aliases: dict[int, list[str]] = {row[0]: [] for row in rows}
     for account, key in tx.all(_ALIASES_OF, accounts=list(aliases)):
         aliases[account].append(key)
-    return [
-        Listed(User(row[0], row[1], row[2], row[3], row[4], bool(row[5])), aliases[row[0]], row[6], row[7])
-        for row in rows
-    ]
+    return [Listed(_user(row), aliases[row[0]], row[7], row[8]) for row in rows]
 
 
 def add_user(
@@ -223,6 +227,12 @@ def set_name(tx: Transaction, user: User, name: str) -> None:
 
 def set_opt_in(tx: Transaction, user: User, opt_in: bool) -> None:
     tx.run(_SET_OPT_IN, id=user.id, opt_in=int(opt_in))
+    _changed(tx, user)
+
+
+def set_relay(tx: Transaction, user: User, relay: bool) -> None:
+    """Whether they stand for the home server: send in the name of anybody of the domain, without copies in Sent."""
+    tx.run(_SET_RELAY, id=user.id, relay=int(relay))
     _changed(tx, user)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -127,6 +128,26 @@ def _load_key(pem: bytes) -> object:
     return load_pem_private_key(pem, None)
 
 
+def _anybody(*_: object) -> bool:
+    """Clients without a certificate, or with one that nobody knows, are as welcome as others."""
+    return True
+
+
+@implementer(IOpenSSLContextFactory)
+class Asking:
+    """The same for a door that has reason to ask its clients for a certificate: ``wanted`` says when.
+
+    Not always: some old mail servers give up when they are asked (Postfix says so of smtpd_tls_ask_ccert).
+    """
+
+    def __init__(self, certificate: Certificate, wanted: Callable[[], bool]) -> None:
+        self._certificate = certificate
+        self._wanted = wanted
+
+    def getContext(self) -> SSL.Context:  # noqa: N802
+        return self._certificate.asking() if self._wanted() else self._certificate.getContext()
+
+
 @implementer(IOpenSSLContextFactory)
 class Certificate:
     """Gives each new TLS session what the files held last; a session that stands keeps what it began with."""
@@ -137,11 +158,20 @@ class Certificate:
         self._seen = self._state()
         self._context = load(tls)
         self.expires = leaf(tls).not_valid_after_utc.timestamp()  # s since 1970, of the one in use
+        self._asking: tuple[SSL.Context, SSL.Context] | None = None  # and the one that it goes with
         self._loop = LoopingCall(self.look)
         self._loop.clock = clock
 
     def getContext(self) -> SSL.Context:  # noqa: N802
         return self._context
+
+    def asking(self) -> SSL.Context:
+        """A context that asks for the client's certificate, and believes nothing of it (inbound/certified.py)."""
+        if self._asking is None or self._asking[0] is not self._context:
+            context = load(self._tls)
+            context.set_verify(SSL.VERIFY_PEER, _anybody)
+            self._asking = (self._context, context)
+        return self._asking[1]
 
     def start(self) -> None:
         self._loop.start(_LOOK_EVERY, now=False)

@@ -349,6 +349,19 @@ def user_continuity(configuration: Configuration, address: str, switch: str, as_
     _show(row, as_json, f"{row['address']}: continuity {row['continuity']}")
 
 
+@user.command("relay")
+@click.argument("address")
+@click.argument("switch", metavar="on|off", type=click.Choice(["on", "off"]))
+@json_option
+@pass_configuration
+def user_relay(configuration: Configuration, address: str, switch: str, as_json: bool) -> None:
+    """Let the home server log in as ADDRESS, to send mail of anybody of the domain to the world: archived and tracked,
+    without copies in Sent. See also the domain's setting `home-networks`, which needs no login."""
+    with configuration.connect() as control:
+        row = control.call("user relay", address=address, on=switch == "on")
+    _show(row, as_json, f"{row['address']}: relay {row['relay']}")
+
+
 @click.group()
 def admin() -> None:
     """Administrators of portal and API."""

@@ -22,9 +22,10 @@ from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Services as Pop3Services
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.rotation import take_over
-from mpcontinuity.app.certificate import Certificate
+from mpcontinuity.app.certificate import Asking, Certificate
 from mpcontinuity.app.control_port import ControlPort
 from mpcontinuity.app.housekeeping import Housekeeping
 from mpcontinuity.app.listeners import EarlyPorts, Gatekeeper, raise_file_limit, say_not_served
@@ -35,13 +36,14 @@ from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.control.socket import SOCKET, ControlFactory
+from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
 from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.relay import repair
 from mpcontinuity.delivery.service import Delivery
-from mpcontinuity.delivery.submission import Submission
+from mpcontinuity.delivery.submission import submission_of
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Role
@@ -244,6 +246,7 @@ class Parts:
             Quota(settings.limits.user_recipients_per_hour, self._clock),
             give_up=int(settings.retry.give_up * SECOND),
         )
+        self.origins = Origins(self.store, self.directory)
         self._smtp = {
             "smtp": self._smtp_door(Role.INBOUND),
             "submission": self._smtp_door(Role.SUBMISSION),
@@ -259,10 +262,11 @@ class Parts:
             connections=self.gatekeeper,
             identifiers=self.store.identifiers,
             timer=self._reactor,
-            tls=self.certificate,
+            tls=Asking(self.certificate, lambda: self.origins.shared) if role is Role.INBOUND else self.certificate,
             role=role,
             login=self.login,
-            submit=partial(Submission, self.submissions),
+            home=HomeMail(self.submissions, self.origins) if role is Role.INBOUND else None,
+            submit=partial(submission_of, self.submissions),
             plaintext_login_networks=_networks(settings.tls.plaintext_login_networks),
         )
         return SmtpFactory(services, self.delivery.hurry.begin, implicit_tls=implicit_tls)

@@ -27,6 +27,7 @@ _FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     "user alias add": users.alias_add,
     "user alias remove": users.alias_remove,
     "user continuity": users.continuity,
+    "user relay": users.relay,
     "status": mail.status,
     "report": mail.report,
     "track": mail.track,

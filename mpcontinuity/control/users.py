@@ -64,7 +64,11 @@ async def list_(control: Control, domain: str | None = None) -> Any:
 async def show(control: Control, address: str) -> Any:
     def look(tx: Transaction) -> Any:
         user = known(tx, address)
-        return {**row(users.listed(tx, user)), "continuity": "on" if user.opt_in else "off"}
+        return {
+            **row(users.listed(tx, user)),
+            "continuity": "on" if user.opt_in else "off",
+            **({"relay": "on"} if user.relay else {}),
+        }
 
     return await control.store.read(look)
 
@@ -146,6 +150,16 @@ async def continuity(control: Control, address: str, on: bool) -> Any:
 
     await control.store.run(work)
     return await show(control, address)
+
+
+async def relay(control: Control, address: str, on: bool) -> Any:
+    """Whether the home server logs in as this user, to send the domain's own outbound mail."""
+
+    def work(tx: Transaction) -> None:
+        users.set_relay(tx, known(tx, address), on)
+
+    await control.store.run(work)
+    return {**await show(control, address), "relay": "on" if on else "off"}
 
 
 def known(tx: Transaction, address: str) -> User:

@@ -8,6 +8,7 @@ from functools import partial
 from mpcontinuity.accounts.directory import User
 from mpcontinuity.delivery.departure import Copy, Leaving
 from mpcontinuity.delivery.envelope import Client
+from mpcontinuity.delivery.from_home import ByLogin
 from mpcontinuity.delivery.outward import SENDER_OK, Outward, Submissions
 from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import submitted
@@ -88,3 +89,11 @@ class Submission(Outward):
             if one.address.domain == domain and await self._is_own(one.address):
                 return True
         return False
+
+
+def submission_of(
+    submissions: Submissions, client: Client, user: User, reverse_path: Address | None, parameters: MailParameters
+) -> Outward:
+    """Of who has logged in. Raises Full where no message can be taken."""
+    kind = ByLogin if user.relay else Submission
+    return kind(submissions, client, user, reverse_path, parameters)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mpcontinuity.accounts.login import Login
+from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.inbound.transaction import Begin, Submit
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.identifier import Identifiers
@@ -42,6 +43,7 @@ class Services:
     role: Role = Role.INBOUND
     login: Login | None = None
     submit: Submit | None = None
+    home: HomeMail | None = None  # None: nobody is a home server
     plaintext_login_networks: Sequence[Network] = ()
     stopping: bool = False
     sessions: set[Session] = field(default_factory=set)  # with a message under way also after their client has gone

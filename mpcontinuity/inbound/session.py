@@ -19,17 +19,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mpcontinuity.accounts.authentication import MECHANISMS, Authentication, channel_binding, mechanisms
 from mpcontinuity.accounts.users import User
 from mpcontinuity.delivery.envelope import Client
+from mpcontinuity.delivery.from_home import HomeMail
+from mpcontinuity.inbound.authenticating import Authenticating
+from mpcontinuity.inbound.certified import names
 from mpcontinuity.inbound.patience import IDLE, Patience
 from mpcontinuity.inbound.services import Role, Services
-from mpcontinuity.inbound.transaction import Transaction
+from mpcontinuity.inbound.transaction import Submitting, Transaction
 from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.model.timer import Alarm
-from mpcontinuity.protocols.sasl.exchange import Challenge, Failed
+from mpcontinuity.protocols.sasl.exchange import Challenge
 from mpcontinuity.protocols.smtp.events import (
     Auth,
     AuthAnswer,
@@ -49,16 +51,11 @@ from mpcontinuity.protocols.smtp.server import ServerEngine
 from mpcontinuity.protocols.smtp.terms import Limits, Offers
 
 CLOSE = 10.0  # seconds for the client to take our last words
-WRONG_PASSWORDS = 5  # the next one costs a new connection, besides what accounts/throttle.py adds
 
 SENDER_OK = Reply(250, "2.1.0", "Sender OK")
 NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
 FAULT = Reply(451, "4.3.0", "A fault of ours, try again later")
 STOPPING = Reply(421, "4.3.2", "The server shuts down")
-LOGGED_IN = Reply(235, "2.7.0", "Authentication successful")
-WRONG = Reply(535, "5.7.8", "Authentication credentials invalid")
-TOO_MANY_WRONG = Reply(421, "4.7.0", "Too many wrong passwords")
-NOT_NOW = Reply(454, "4.7.0", "Temporary authentication failure, try again later")
 LOG_IN_FIRST = Reply(530, "5.7.0", "Authentication required")
 TLS_FIRST = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 TOO_MANY = b"421 4.7.0 Too many connections\r\n"
@@ -90,9 +87,7 @@ class Session(Protocol):
         self._peer = ""
         self._helo = Hello("", False)
         self._transaction: Transaction | None = None
-        self._user: User | None = None
-        self._exchange: Authentication | None = None
-        self._wrong_passwords = 0
+        self._login: Authenticating | None = None  # where there is AUTH
         self._begun = False  # the first octets have come, through TLS where it was just begun
         self._watched = False  # we hear when the client does not read
         self._answered: Transaction | None = None  # its message was answered, and nothing was heard since
@@ -279,13 +274,12 @@ class Session(Protocol):
         """What must wait for the end of a handshake: to be told of a client that does not read, and to offer AUTH."""
         self._begun = True
         self._watch()
-        engine = self._engine
-        if self._services.login is None:
-            return
-        if engine.tls:
-            engine.offers = replace(engine.offers, auth=mechanisms(self.transport))
-        elif self._services.plaintext_allowed(self._peer):
-            engine.offers = replace(engine.offers, auth=MECHANISMS)
+        if self._services.login is not None:
+            if self._login is None:
+                self._login = Authenticating(self._services, self.transport, self._peer, self._id)
+            offered = self._login.offered(tls=self._engine.tls)
+            if offered:
+                self._engine.offers = replace(self._engine.offers, auth=offered)
 
     def _watch(self) -> None:
         if not self._watched:
@@ -363,14 +357,20 @@ class Session(Protocol):
         protocol = "UTF8SMTP" if event.parameters.smtputf8 else "ESMTP" if self._helo.extended else "SMTP"
         if self._engine.tls and protocol != "SMTP":
             protocol += "S"  # RFC 3848, RFC 6531 §4.3
-        if self._user is not None and protocol != "SMTP":
+        user = self._login.user if self._login is not None else None
+        if user is not None and protocol != "SMTP":
             protocol += "A"
         client = Client(self._peer, self._helo.name, protocol, self._id)
-        if self._user is not None:
-            self._work(self._submit(self._user, client, event))
+        self._engine.normalise_line_ends = user is not None  # RFC 6409 §8: mended for users, else refused
+        if user is not None:
+            self._work(self._submit(user, client, event))
             return
         if self._services.role is Role.SUBMISSION:
             self._engine.reply(LOG_IN_FIRST if self._engine.offers.auth else TLS_FIRST)
+            return
+        home = self._services.home
+        if home is not None and not home.origins.none:
+            self._work(self._take_from_home(home, client, event))
             return
         try:
             self._transaction = self._services.begin(client, event.address, event.parameters)
@@ -382,7 +382,20 @@ class Session(Protocol):
 
     async def _submit(self, user: User, client: Client, event: Mail) -> Reply:
         assert self._services.submit is not None
-        transaction = self._services.submit(client, user, event.address, event.parameters)
+        return await self._sent(self._services.submit(client, user, event.address, event.parameters))
+
+    async def _take_from_home(self, home: HomeMail, client: Client, event: Mail) -> Reply:
+        transaction = await home.begin(client, partial(names, self.transport), event.address, event.parameters)
+        if transaction is not None:
+            return await self._sent(transaction)
+        incoming = self._services.begin(client, event.address, event.parameters)
+        if self._lost:
+            incoming.abandon()
+        else:
+            self._transaction = incoming
+        return SENDER_OK
+
+    async def _sent(self, transaction: Submitting) -> Reply:
         reply = await transaction.sender()
         if self._lost or not reply.positive:
             transaction.abandon()
@@ -414,45 +427,20 @@ class Session(Protocol):
         self._abandon()
 
     def _auth(self, event: Auth) -> None:
-        assert self._services.login is not None
-        binding = channel_binding(self.transport)
-        self._exchange = Authentication(self._services.login, event.mechanism, self._peer, binding)
-        self._work(self._authenticate(self._exchange, event.initial))
+        assert self._login is not None
+        self._work(self._login.begin(event))
 
     def _auth_answer(self, event: AuthAnswer) -> None:
-        assert self._exchange is not None
-        self._work(self._authenticate(self._exchange, event.answer))
+        assert self._login is not None
+        self._work(self._login.answer(event))
 
     def _auth_cancelled(self, event: AuthCancelled) -> None:
-        self._exchange = None
-
-    async def _authenticate(self, exchange: Authentication, message: bytes | None) -> Reply | Challenge:
-        try:
-            step = await exchange.receive(message)
-        except Temporary as error:
-            _log.warn("nobody can log in: {error}", session=self._id, error=error, often=True)
-            return NOT_NOW
-        if isinstance(step, Challenge):
-            return step
-        self._exchange = None
-        if isinstance(step, Failed):
-            return self._not_logged_in(exchange.name, step)
-        self._user = step
-        self._engine.normalise_line_ends = True
-        _log.info("login of {user!r} from {peer}", session=self._id, user=step.address, peer=self._peer)
-        return LOGGED_IN
-
-    def _not_logged_in(self, name: str, failed: Failed) -> Reply:
-        if failed.malformed:
-            return Reply(501, "5.5.2", f"Not understood: {failed.reason}")
-        self._wrong_passwords += 1
-        _log.info("login of {user!r} from {peer} failed", session=self._id, user=name[:200], peer=self._peer)
-        return WRONG if self._wrong_passwords < WRONG_PASSWORDS else TOO_MANY_WRONG
+        """The client has been told."""
 
     def _start_tls(self, event: StartTls) -> None:
         self._abandon()
-        self._user = self._exchange = None
-        self._engine.normalise_line_ends = False
+        if self._login is not None:
+            self._login.forget()
         self._engine.offers = replace(self._engine.offers, auth=())
         self._begun = False
         self._helo = Hello("", False)

@@ -29,6 +29,7 @@ def upgrade() -> None:
     op.create_index("outgoing_late", "outgoing", ["received"], sqlite_where=late, postgresql_where=late)
     op.add_column("dkim", text("next_selector"))
     op.add_column("dkim", text("next_key"))
+    op.add_column("account", flag("relay"))
     op.create_table(
         "sent",
         Column("account", BigInteger, primary_key=True, autoincrement=False),

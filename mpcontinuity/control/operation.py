@@ -15,6 +15,7 @@ from mpcontinuity.model.durations import parse
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
+from mpcontinuity.outbound.home import HomeServers
 from mpcontinuity.store.store import Store
 
 T = TypeVar("T")
@@ -23,6 +24,10 @@ Progress = Callable[[Any], None]
 
 def unheard(said: Any) -> None:
     """Nobody listens to the progress."""
+
+
+def _none() -> None:
+    """No server runs here."""
 
 
 class Compute(Protocol):
@@ -48,6 +53,7 @@ class Control:
     by: str = "an administrator"
     progress: Progress = unheard
     serving: bool = False  # whether mail comes and goes meanwhile
+    homes: Callable[[], HomeServers | None] = _none  # of a server that runs
 
 
 class Operation:

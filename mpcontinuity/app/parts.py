@@ -164,6 +164,7 @@ class Parts:
             self._randomness,
             listening=self._listening,
             serving=True,
+            homes=lambda: self.homes,
         )
         self.login = Login(
             self.store,

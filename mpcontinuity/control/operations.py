@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mpcontinuity.control import administrators, backup, dkim, domains, imports, mail, users
+from mpcontinuity.control import administrators, backup, dkim, domains, imports, mail, trial, users
 from mpcontinuity.control.check import check
 from mpcontinuity.control.operation import Operation
 
@@ -16,6 +16,7 @@ _FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     "domain show": domains.show,
     "domain remove": domains.remove,
     "domain dkim": dkim.key,
+    "domain test": trial.send,
     "user add": users.add,
     "user import": imports.take,
     "user list": users.list_,

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from mpcontinuity.app import commands_accounts, commands_mail, commands_schema, commands_store, output
+from mpcontinuity.app import (
+    commands_accounts,
+    commands_mail,
+    commands_schema,
+    commands_standing,
+    commands_store,
+    output,
+)
 from mpcontinuity.app.configuration import DEFAULT, Configuration, json_option, pass_configuration, user
 from mpcontinuity.config.read import BadConfiguration
 from mpcontinuity.model.errors import Refused, Temporary
@@ -127,6 +134,7 @@ def demo(keep: bool) -> None:
 
 for command in (
     *commands_accounts.COMMANDS,
+    *commands_standing.COMMANDS,
     *commands_mail.COMMANDS,
     *commands_store.COMMANDS,
     *commands_schema.COMMANDS,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from mpcontinuity.app import output, reading_back
+from mpcontinuity.app import output
 from mpcontinuity.app.configuration import Configuration, json_option, pass_configuration, password_from_stdin
 from mpcontinuity.control.client import Caller
 from mpcontinuity.control.domain_settings import SETTINGS
@@ -129,104 +129,6 @@ def domain_remove(configuration: Configuration, name: str, force: bool, as_json:
     with configuration.connect() as control:
         row = control.call("domain remove", name=name, force=force)
     _show(row, as_json, f"{row['domain']}: removed")
-
-
-@domain.command("dkim")
-@click.argument("name")
-@click.option("--selector", metavar="S", help="Of the key that is made; mpc1 for the first one.")
-@click.option(
-    "--rotate", is_flag=True, help="Make the next key. It takes over within an hour after DNS has its record."
-)
-@click.option("--now", is_flag=True, help="Let the next key take over though DNS was not seen to have it.")
-@click.option("--remove", is_flag=True, help="Sign no more, and forget the keys.")
-@json_option
-@pass_configuration
-def domain_dkim(
-    configuration: Configuration,
-    name: str,
-    selector: str | None,
-    rotate: bool,
-    now: bool,
-    remove: bool,
-    as_json: bool,
-) -> None:
-    """Sign what users of the domain NAME send (DKIM): makes a key if there is none, and prints its DNS record.
-
-    \b
-      mpcontinuity domain dkim example.org             # publish what it prints; shows it again later
-      mpcontinuity domain dkim example.org --rotate    # once a year or so
-    """
-    if rotate + now + remove > 1:
-        raise click.UsageError("--rotate, --now and --remove exclude each other")
-    with configuration.connect() as control:
-        row = control.call("domain dkim", name=name, selector=selector, rotate=rotate, now=now, remove=remove)
-    if as_json:
-        output.as_json(row)
-        return
-    for record in row["records"]:
-        click.echo(f"; {record['selector']}: {record['state']}\n{record['zone']}")
-    if not row["records"]:
-        click.echo(f"{row['domain']}: what is sent is not signed any more")
-
-
-@domain.command("test")
-@click.argument("name")
-@click.option("--recipient", metavar="ADDRESS", help="Of the domain; postmaster, or the user of --read-back.")
-@click.option("--sender", metavar="ADDRESS", help="Foreign; one whose SPF record permits nobody, if none is given.")
-@click.option(
-    "--read-back",
-    metavar="URL",
-    help="imaps://user:password@host: fetch the messages from the home server and show what it wrote into them.",
-)
-@json_option
-@pass_configuration
-def domain_test(
-    configuration: Configuration,
-    name: str,
-    recipient: str | None,
-    sender: str | None,
-    read_back: str | None,
-    as_json: bool,
-) -> None:
-    """See what the home server of the domain NAME does with a stranger's mail that comes from this server: one message
-    as it is passed on, one as it is redelivered. Exit status 1 if either is refused, or not found again.
-
-    \b
-      mpcontinuity domain test example.org
-      mpcontinuity domain test example.org --read-back imaps://anna%40example.org:secret@mail.example.org
-    """
-    if read_back is not None and recipient is None and reading_back.user_of(read_back).lower().endswith(f"@{name.lower()}"):
-        recipient = reading_back.user_of(read_back)
-    with configuration.connect() as control:
-        row = control.call("domain test", name=name, recipient=recipient, sender=sender)
-    ways = row["ways"]
-    if read_back is not None:
-        wanted = [way for way in ways if way["accepted"]]
-        found = reading_back.read_back(read_back, [way["message_id"] for way in wanted])
-        for way, read in zip(wanted, found, strict=True):
-            way.update(read)
-    good = all(way["accepted"] and way.get("folder", "INBOX") for way in ways)
-    if as_json:
-        output.as_json(row)
-    else:
-        _show_test(row, read=read_back is not None)
-    if not good:
-        raise SystemExit(1)
-
-
-def _show_test(row: dict[str, Any], *, read: bool) -> None:
-    click.echo(f"from <{row['sender']}> to <{row['recipient']}>")
-    for way in row["ways"]:
-        said = f"{way['code']} {way['text']}" if way["code"] else way["text"]
-        click.echo(f"{way['way'] + ':':<13} {'accepted' if way['accepted'] else 'not accepted'} by {way['host'] or 'nobody'}: {said}")
-        if "folder" in way:
-            click.echo(f"  in the folder {way['folder']}" if way["folder"] else "  not found in any folder within a minute")
-            for line in way["says"]:
-                click.echo(f"  {line}")
-    if not all(way["accepted"] for way in row["ways"]):
-        click.echo("Let the home server accept mail from this server without checking its senders (SPF, blocklists).")
-    elif not read:
-        click.echo("Look where it lies: with the spam, or in the inbox? --read-back shows what the home server thinks of it.")
 
 
 @click.group()

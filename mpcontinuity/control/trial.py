@@ -65,7 +65,7 @@ class Tried(msgspec.Struct, frozen=True):
     text: str
 
 
-async def test(control: Control, name: str, recipient: str | None = None, sender: str | None = None) -> Any:
+async def send(control: Control, name: str, recipient: str | None = None, sender: str | None = None) -> Any:
     """Sends one message each way. Refused where home is known to be away: then nothing can be learnt."""
     homes = control.homes()
     if homes is None:

@@ -162,7 +162,11 @@ class Handover:
         self, body: Body, host: str, reply: Reply, copies: tuple[Taken, ...] = (), rendered: bytes = b""
     ) -> Deferred[None]:
         relayed = Relayed(self.message, host, reply, self.relay_check, copies, rendered)
-        return self.delivery.store.run(partial(relay.commit, body=body, relayed=relayed))
+        if relay.adds_user(relayed):
+            return self.delivery.store.run(partial(relay.commit, messages=[(body, relayed)])).addCallback(
+                lambda _: None
+            )
+        return self.delivery.store.together(relay.commit, (body, relayed))
 
     # Home has it not, or nobody knows
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mpcontinuity.accounts import domains, users
-from mpcontinuity.archive.record import expiry
+from mpcontinuity.archive.record import NewArchived, expiry
 from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.envelope import Message, Taken
-from mpcontinuity.delivery.redirect import archived_as, copies_of, put_in_inboxes
+from mpcontinuity.delivery.redirect import Copy, archived_as, copies_of, put_in_inboxes
 from mpcontinuity.model import events
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.body import Body
@@ -20,17 +20,18 @@ from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.routing.decision import Way
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.bodies.references import insert_body, keep_longer
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.bodies.references import insert_bodies, keep_longer
+from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.tracking.record import record_all
+from mpcontinuity.tracking.record import NewRow, record_all
 
 TAKEN_DAYS = 30  # how long an unregistered address that home took is remembered
 _RENEW = DAY
 
-_TAKEN = Statement(
-    """INSERT INTO taken (key, time) VALUES (:key, :now)
-    ON CONFLICT (key) DO UPDATE SET time = :now WHERE taken.time < :renew"""
+# In ascending order of keys, as all rows are locked that several transactions may want.
+_TAKEN = Rows(
+    f"""INSERT INTO taken (key, time) VALUES [2]
+    ON CONFLICT (key) DO UPDATE SET time = excluded.time WHERE taken.time < excluded.time - {_RENEW}"""
 )
 _WAS_TAKEN = Statement("SELECT 1 FROM taken WHERE key = :key AND time >= :oldest")
 
@@ -47,32 +48,51 @@ class Relayed:
     rendered: bytes = b""
 
 
-def commit(tx: Transaction, body: Body, relayed: Relayed) -> None:
-    """All that is to be remembered of a message that home has. Inserts the row of `body`."""
-    message = relayed.message
-    insert_body(tx, body, 0 if relayed.copies else expiry(message.received, message.retention_days))
-    answered.note(tx, (taken.fingerprint for taken in message.taken))
-    put_in_inboxes(tx, copies_of(body, message, relayed.copies, relayed.rendered), owed=False)
-    archive(tx, archived_as(body, message, message.taken))
-    event = TrackingEvent(tx.now, relayed.host, relayed.reply.code, relayed.reply.line)
-    record_all(
-        tx,
-        [
+def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[None]:
+    """All that is to be remembered of messages that home has. Inserts their rows of `body`.
+
+    Done together it needs no other isolation than the order of its locks, but for users whom it adds: see `adds_user`.
+    """
+    insert_bodies(tx, [(body, _keep_until(relayed)) for body, relayed in messages])
+    answered.note(tx, [taken.fingerprint for _, relayed in messages for taken in relayed.message.taken])
+    copies: list[Copy] = []
+    archived: list[NewArchived] = []
+    tracked: list[NewRow] = []
+    unregistered: dict[str, int] = {}
+    for body, relayed in messages:
+        message = relayed.message
+        copies += copies_of(body, message, relayed.copies, relayed.rendered)
+        archived += archived_as(body, message, message.taken)
+        event = TrackingEvent(tx.now, relayed.host, relayed.reply.code, relayed.reply.line)
+        tracked += [
             message.row(taken, events.DELIVERED, event.code, event.text, (*taken.attempts, event))
             for taken in message.taken
-        ],
-    )
-    for taken in message.taken:
-        if taken.user is None:
-            _remember(tx, message.domain, taken.address, relayed.relay_check)
+        ]
+        for taken in message.taken:
+            if taken.user is None and not (relayed.relay_check and _added(tx, message.domain, taken.address)):
+                unregistered[taken.address.key] = tx.now
+    put_in_inboxes(tx, copies, owed=False)
+    archive(tx, archived)
+    record_all(tx, tracked)
+    tx.run_rows(_TAKEN, sorted(unregistered.items()))
+    return [None] * len(messages)
 
 
-def _remember(tx: Transaction, domain: int, address: Address, relay_check: bool) -> None:
-    """Home knows this address: it becomes a pending user, or is known as taken."""
-    if relay_check and users.find(tx, address) is None:
-        users.add_user(tx, domain=domain, address=_untagged(address), source="relay-check")
-    else:
-        tx.run(_TAKEN, key=address.key, now=tx.now, renew=tx.now - _RENEW)
+def adds_user(relayed: Relayed) -> bool:
+    """Whether an address may become a user: work for a transaction of its own, which sees that nobody else adds it."""
+    return relayed.relay_check and any(taken.user is None for taken in relayed.message.taken)
+
+
+def _keep_until(relayed: Relayed) -> int:
+    return 0 if relayed.copies else expiry(relayed.message.received, relayed.message.retention_days)
+
+
+def _added(tx: Transaction, domain: int, address: Address) -> bool:
+    """Home knows this address: it becomes a pending user, unless there is one."""
+    if users.find(tx, address) is not None:
+        return False
+    users.add_user(tx, domain=domain, address=_untagged(address), source="relay-check")
+    return True
 
 
 def was_taken(tx: Transaction, key: str) -> bool:

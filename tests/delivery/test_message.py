@@ -1,7 +1,10 @@
 """What becomes of a message: where it is afterwards, and what the client is told."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred, fail
 
@@ -111,17 +114,40 @@ def test_relay_check_makes_a_pending_user_of_an_address_that_home_takes(post: Po
     assert len(post.inbox("new@example.org")) == 1
 
 
+def test_messages_that_wait_together_are_recorded_in_one_transaction(post: Post) -> None:
+    """Of two senders, one to an unregistered address and to a user who has opted in."""
+    post.set(mode="optional")
+    result(post.store.run(lambda tx: tx.run(OPT_IN)))
+    post.start()
+    committed: list[int] = []
+    together = post.store.together
+
+    def counted(work: Any, item: Any) -> Any:
+        def all_twice(tx: Transaction, items: list[Any]) -> list[Any]:
+            assert work is relay.commit
+            other = msgspec.structs.replace(items[0][0], id=tx.identifier())
+            message = msgspec.structs.replace(items[0][1].message, id=other.id)
+            committed.append(len(items) + 1)
+            return work(tx, [*items, (other, replace(items[0][1], message=message))])[:1]
+
+        return together(all_twice, item)
+
+    post.store.together = counted  # type: ignore[method-assign]
+    assert post.send(ANN, "stranger@example.org").code == 250
+    assert committed == [2]
+    assert [len(post.inbox(ANN)), post.count("archive"), post.count("tracking"), post.count("taken")] == [2, 2, 4, 1]
+
+
 def test_a_commit_that_fails_after_homes_250_is_still_a_250_and_is_made_good(post: Post, tmp_path: Path) -> None:
-    run = post.store.run
+    together = post.store.together
 
-    def fails(work: object, *, bulk: bool = False) -> Deferred[object]:
-        if getattr(getattr(work, "func", None), "__name__", "") == "commit":
-            raise Temporary("disk on fire")
-        return run(work, bulk=bulk)  # type: ignore[arg-type]
+    def fails(work: object, item: object) -> Deferred[object]:
+        assert work is relay.commit
+        raise Temporary("disk on fire")
 
-    post.store.run = fails  # type: ignore[assignment, method-assign]
+    post.store.together = fails  # type: ignore[assignment, method-assign]
     reply = post.send(ANN, BOB)
-    post.store.run = run  # type: ignore[method-assign]
+    post.store.together = together  # type: ignore[method-assign]
     assert reply.code == 250
     assert post.delivery.unrecorded == 1
     assert post.track() == []

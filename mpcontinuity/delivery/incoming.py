@@ -187,7 +187,8 @@ class Incoming:
             host = transaction.host or _name(home)
             taken.because = because(host, outcome)
             taken.attempts = (event_of(outcome, host, self._store.clock.now()),)
-        return self._fitting(taken, outcome)
+        refusal = self._beyond_offers(home, taken.address) if taken.way.stores else None
+        return refusal or self._fitting(taken, outcome)
 
     def _away(self, home: HomeServer) -> str:
         """Why home is not asked; empty where it is."""

@@ -166,6 +166,16 @@ def test_what_homes_last_ehlo_offered_holds_in_an_outage(post: Post) -> None:
     assert line(post, "jörg@example.org").startswith("250")
 
 
+def test_it_holds_for_the_first_message_of_an_outage_too(post: Post) -> None:
+    post.home.offers = Offers(size=1000, smtputf8=False)
+    post.user("jörg@example.org")
+    post.home.recipients = {"ann@example.org": failed(), "jörg@example.org": failed()}
+    assert line(post, "jörg@example.org").startswith("553 5.6.7")
+    incoming = post.begin(parameters=MailParameters(size=1001))
+    assert str(post.rcpt(incoming, "ann@example.org")).startswith("552 5.3.4")
+    assert line(post, "ann@example.org").startswith("250")
+
+
 def test_an_address_that_home_cannot_take_does_not_spoil_the_transaction_for_others(post: Post) -> None:
     post.home.recipients["jörg@example.org"] = refused(Stage.RCPT, 553, "5.6.7")
     assert answers(post, "jörg@example.org", "ann@example.org") == ["553", "250"]

@@ -94,6 +94,11 @@ def _rest(client: socket.socket) -> bytes:
     return said
 
 
+def _handshake(client: socket.socket) -> None:
+    client.recv(4096)
+    _context().wrap_socket(client)
+
+
 def _context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -129,8 +134,7 @@ def test_the_handshake_cannot_complete_over_injected_text(server: Server, door: 
     with begun(server, door) as client:
         client.sendall(door.starttls + door.injected)
         with pytest.raises(OSError):  # ssl.SSLError is one
-            client.recv(4096)
-            _context().wrap_socket(client)
+            _handshake(client)
 
 
 def test_behind_tls_nothing_said_before_counts(server: Server, door: Door) -> None:

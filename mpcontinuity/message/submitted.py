@@ -61,7 +61,7 @@ class Collector:
                 if held.find(b"\r\n", position) < 0:
                     break  # the line is not complete
                 return self._end(position, b"\r\n")
-            if match.end() >= len(held):
+            if match.end() >= len(held) or held[match.end()] in b" \t":
                 break
             self._position = match.end()
         if len(held) > MAX_HEADER:

@@ -110,10 +110,9 @@ class Resolution:
         self._remembered.clear()
 
     async def _resolve(self, domain: str) -> Exchanges | Unresolved:
-        records = await self._ask(self._asked.lookupMailExchange, domain)
-        if isinstance(records, Unresolved):
-            return records
-        found = follow(domain, records, dns.MX)
+        found = await self._ask(self._asked.lookupMailExchange, domain, dns.MX)
+        if isinstance(found, Unresolved):
+            return found
         preferences = sorted(((int(record.preference), str(record.name).lower()) for record in found), key=_first)
         if not preferences:
             return await self._with_addresses(domain, [domain])
@@ -155,17 +154,17 @@ class Resolution:
     async def _addresses(self, name: str) -> tuple[str, ...] | Unresolved:
         both: list[tuple[bool, Any]] = await DeferredList(
             [
-                Deferred.fromCoroutine(self._ask(self._asked.lookupIPV6Address, name)),
-                Deferred.fromCoroutine(self._ask(self._asked.lookupAddress, name)),
+                Deferred.fromCoroutine(self._ask(self._asked.lookupIPV6Address, name, dns.AAAA)),
+                Deferred.fromCoroutine(self._ask(self._asked.lookupAddress, name, dns.A)),
             ]
         )
         addresses: list[str] = []
         failures = []
-        for (_, records), kind in zip(both, (dns.AAAA, dns.A), strict=True):
-            if isinstance(records, Unresolved):
-                failures.append(records)
+        for _, found in both:
+            if isinstance(found, Unresolved):
+                failures.append(found)
             else:
-                addresses += [str(ip_address(record.address)) for record in follow(name, records, kind)]
+                addresses += [str(ip_address(record.address)) for record in found]
         usable = [address for address in addresses if self._allow_private or ip_address(address).is_global]
         if usable:
             return tuple(usable[:_MOST_ADDRESSES])
@@ -176,17 +175,23 @@ class Resolution:
             return temporary[0]
         return failures[0] if failures else Unresolved(True, "5.4.4", f"{name} has no address")
 
-    async def _ask(self, question: Callable[..., Deferred[Any]], name: str) -> list[Any] | Unresolved:
-        """The records of the answer section."""
-        try:
-            answer, _, _ = await question(name, _TIMEOUTS)
-        except DNSNameError:
-            return Unresolved(True, "5.1.2", f"{name} does not exist")
-        except (DNSServerError, DomainError) as error:
-            return Unresolved(False, "4.4.3", f"DNS cannot tell about {name}: {_why(error)}")
-        except Exception as error:  # timeouts have classes of several modules; a broken answer raises anything
-            return Unresolved(False, "4.4.3", f"DNS did not answer about {name}: {_why(error)}")
-        return list(answer)
+    async def _ask(self, question: Callable[..., Deferred[Any]], name: str, kind: int) -> list[Any] | Unresolved:
+        """Payloads of that kind. Servers that name an alias without what stands behind it are asked for that, too: to
+        take it for nothing would return mail that can be delivered."""
+        for _ in range(_ALIASES):
+            try:
+                answer, _, _ = await question(name, _TIMEOUTS)
+            except DNSNameError:
+                return Unresolved(True, "5.1.2", f"{name} does not exist")
+            except (DNSServerError, DomainError) as error:
+                return Unresolved(False, "4.4.3", f"DNS cannot tell about {name}: {_why(error)}")
+            except Exception as error:  # timeouts have classes of several modules; a broken answer raises anything
+                return Unresolved(False, "4.4.3", f"DNS did not answer about {name}: {_why(error)}")
+            found, end = follow(name, answer, kind), _end(name, answer)
+            if found or end == name:
+                return found
+            name = end
+        return []
 
     def _literal(self, domain: str) -> Exchanges | Unresolved:
         """RFC 5321 §4.1.3."""
@@ -204,13 +209,23 @@ def follow(name: str, records: Sequence[Any], kind: int) -> list[Any]:
     wanted = name.lower()
     for _ in range(_ALIASES):
         found = [record.payload for record in records if record.type == kind and _named(record) == wanted]
-        if found:
+        alias = _alias(wanted, records)
+        if found or not alias:
             return found
-        alias = [record.payload for record in records if record.type == dns.CNAME and _named(record) == wanted]
-        if not alias:
-            return []
-        wanted = str(alias[0].name).lower()
+        wanted = alias
     return []
+
+
+def _end(name: str, records: Sequence[Any]) -> str:
+    """What ``name`` is an alias of, as far as the records tell; itself, if they tell nothing."""
+    for _ in range(_ALIASES):
+        name = _alias(name, records) or name
+    return name
+
+
+def _alias(name: str, records: Sequence[Any]) -> str:
+    found = [record.payload for record in records if record.type == dns.CNAME and _named(record) == name]
+    return str(found[0].name).lower().rstrip(".") if found else ""
 
 
 def _named(record: Any) -> str:

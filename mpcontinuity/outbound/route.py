@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import unquote, urlsplit
 
 from mpcontinuity.outbound.opening import SMTP_PORT, Security
@@ -24,6 +25,7 @@ class Route:
         return f"smtp://{self.host}:{self.port}" if self.host else "mx"
 
 
+@cache
 def parse(text: str) -> Route:
     """What `hosts.is_route` says yes to."""
     text, _, query = text.partition("?")

@@ -64,6 +64,7 @@ class MailTransaction:
         self._parameters = parameters
         self._session: Session | None = None
         self._accepted: list[Recipient] = []
+        self._data_begun: Response | None = None  # DATA went with the recipients
         self._ended: Outcome | None = None  # stands for all that is asked afterwards
         self._stale = False  # it ended because the session had grown old: that says nothing about the server
         self._repeated = False
@@ -87,7 +88,8 @@ class MailTransaction:
         return result
 
     async def recipients(self, recipients: Sequence[Recipient]) -> list[Outcome]:
-        """The answers for all of these, asked in one write. Once, and instead of `recipient`."""
+        """The answers for all of these, asked in one write with DATA behind them: `message` is to follow at once. Once,
+        and instead of `recipient`."""
         results = await self._ask_all(recipients, fresh=False)
         if self._stale:
             results = await self._ask_all(recipients, fresh=True)
@@ -103,7 +105,7 @@ class MailTransaction:
         able = [recipient for recipient, refusal in zip(recipients, refusals, strict=True) if refusal is None]
         if not able:
             self._peer.pool.put(session)
-        answers = iter(await self._begin(session, able)) if able else iter(())
+        answers = iter(await self._begin(session, able, data=not self.bare) if able else ())
         return [next(answers) if refusal is None else refusal for refusal in refusals]
 
     async def _start(self, recipients: list[Recipient], *, fresh: bool) -> Outcome:
@@ -137,12 +139,13 @@ class MailTransaction:
         self._peer.offers = taken.offers
         return taken
 
-    async def _begin(self, session: Session, recipients: Sequence[Recipient]) -> list[Outcome]:
-        """MAIL and RCPT. Where the session ends on the way, the outcomes from there on are its end's."""
+    async def _begin(self, session: Session, recipients: Sequence[Recipient], *, data: bool = False) -> list[Outcome]:
+        """MAIL and RCPT, and DATA with them. Where the session ends on the way, so do the outcomes from there on."""
         self._session = session
         session.served += 1
         mail = session.mail(self._reverse_path, self._parameters)
         responses = [session.rcpt(*recipient) for recipient in recipients]
+        self._data_begun = session.data() if data and session.offers.pipelining else None
         answer = await session.reply(mail, self._peer.settings.reply_timeout)
         if isinstance(answer, Lost):
             return [self._lost(Stage.MAIL, answer)] * len(recipients)
@@ -155,7 +158,16 @@ class MailTransaction:
             results.append(result)
             if self._session is not session:
                 return results + [result] * (len(recipients) - len(results))
+        if self._data_begun is not None and all(result.verdict is not Verdict.ACCEPTED for result in results):
+            await self._call_off(session, self._data_begun)
         return results
+
+    async def _call_off(self, session: Session, data: Response) -> None:
+        """RFC 2920 §3.1: who takes DATA although they took no recipient is given an empty message."""
+        wait = self._peer.settings.reply_timeout
+        answer = await session.reply(data, wait)
+        if isinstance(answer, Reply) and answer.code == 354:
+            await session.reply(session.final_dot(), wait)
 
     async def _rcpt(self, session: Session, response: Response) -> Outcome:
         answer = await session.reply(response, self._peer.settings.reply_timeout)
@@ -232,7 +244,8 @@ class MailTransaction:
         return self._closing(result, idle=True) if answer.code == 421 else result
 
     async def _data(self, session: Session) -> Outcome:
-        answer = await session.reply(session.data(), self._peer.settings.reply_timeout)
+        begun, self._data_begun = self._data_begun, None
+        answer = await session.reply(begun or session.data(), self._peer.settings.reply_timeout)
         if isinstance(answer, Lost):
             return self._lost(Stage.DATA, answer, idle=True)
         result = outcome(Stage.DATA, answer)

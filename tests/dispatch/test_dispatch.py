@@ -404,3 +404,31 @@ def test_tls_from_the_first_octet_on(post: Post) -> None:
     (row,) = post.send("bob@world.example")
     assert post.states([row]) == ["gone"]
     assert smart.lines[:2] == ["(TLS)", "EHLO us.example"]
+
+
+def test_mail_rcpt_and_data_go_in_one_write_and_the_message_in_another(post: Post) -> None:
+    post.dispatch()
+    post.send("bob@world.example", "eve@world.example")
+    (wire,) = post.host.wires
+    assert [write.count(b"\r\n") for write in wire.writes] == [1, 4, 4]
+
+
+def test_without_pipelining_a_data_follows_only_where_somebody_was_taken(post: Post) -> None:
+    post.host.answers["EHLO"] = "250 host"
+    post.host.answers["RCPT"] = "550 5.1.1 unknown"
+    post.dispatch()
+    (row,) = post.send("bob@world.example")
+    assert post.states([row]) == ["failed"]
+    assert "DATA" not in post.host.lines
+
+
+@pytest.mark.parametrize("careless", [False, True])
+def test_a_session_in_which_nobody_was_taken_is_used_again(post: Post, careless: bool) -> None:
+    post.host.careless = careless
+    post.host.answers["RCPT"] = ["550 5.1.1 unknown", "250 2.1.5 ok"]
+    post.dispatch()
+    first = post.send("bob@world.example")
+    second = post.send("eve@world.example")
+    assert post.states(first + second) == ["failed", "gone"]
+    assert len(post.host.wires) == 1
+    assert post.host.messages == [b"Subject: x\r\n\r\nHello\r\n"] if not careless else True

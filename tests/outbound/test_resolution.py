@@ -19,8 +19,9 @@ ADDRESSES = {
 }
 
 
-def resolve(zone: dict[str, Any], *domains: str, scope: str = "private") -> list[dict[str, Any]]:
+def resolve(zone: dict[str, Any], *domains: str, scope: str = "private", chases: bool = True) -> list[dict[str, Any]]:
     with Nameserver(ADDRESSES | zone) as server:
+        server.chases = chases
         done = subprocess.run(
             [sys.executable, "-m", "tests.outbound.resolve", server.address, scope, *domains],
             capture_output=True,
@@ -52,6 +53,21 @@ def test_without_mx_the_address_of_the_domain_is_used() -> None:
     plain, alias = resolve(zone, "plain.example", "alias.example")
     assert plain["hosts"] == [{"name": "plain.example", "addresses": ["192.0.2.7"]}]
     assert alias["hosts"] == [{"name": "alias.example", "addresses": ["192.0.2.7"]}]
+
+
+def test_a_server_that_names_an_alias_only_is_asked_for_what_stands_behind_it() -> None:
+    zone = {
+        "alias.example": [cname("www.example")],
+        "www.example": [cname("d.example")],
+        "d.example": [mx(10, "alias.mail.example")],
+        "to-nothing.example": [cname("gone.example")],
+        "round.example": [cname("about.example")],
+        "about.example": [cname("round.example")],
+    }
+    alias, nothing, circle = resolve(zone, "alias.example", "to-nothing.example", "round.example", chases=False)
+    assert alias["hosts"] == [{"name": "alias.mail.example", "addresses": ["::1", "127.0.0.2"]}]
+    assert (nothing["permanent"], nothing["enhanced"]) == (True, "5.1.2")
+    assert (circle["permanent"], circle["enhanced"]) == (True, "5.4.4")
 
 
 def test_what_is_final_is_told_from_what_may_pass() -> None:

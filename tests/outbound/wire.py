@@ -46,6 +46,7 @@ class ScriptedHome:
     connecting: str = ""  # "refused", "timeout", "unknown"
     handshake: bool | None = True  # None: never ends
     reads_nothing: bool = False  # of a large message
+    careless: bool = False  # takes DATA without a recipient
 
     def answer(self, verb: str) -> str:
         given = self.answers.get(verb, _ANSWERS.get(verb, "500 5.5.1 what"))
@@ -72,6 +73,7 @@ class Wire(StringTransport):
         self.aborted = False
         self._input = b""
         self._data = False
+        self._taken = 0  # recipients
         self._chunk: int | None = None  # octets of a chunk that are still to come
         self._silent = False  # from the first answer on that is not given
 
@@ -118,11 +120,11 @@ class Wire(StringTransport):
         self._input += data
         while not self.closed:
             if self._data:
-                end = self._input.find(b"\r\n.\r\n")
-                if end < 0:
+                ends = (b"\r\n" + self._input).find(b"\r\n.\r\n")
+                if ends < 0:
                     return
-                self.home.messages.append(self._input[: end + 2])
-                self._input = self._input[end + 5 :]
+                self.home.messages.append(self._input[:ends])
+                self._input = self._input[ends + 3 :]
                 self._data = False
                 message = self.home.message
                 self.say(message.pop(0) if isinstance(message, list) else message)
@@ -145,6 +147,11 @@ class Wire(StringTransport):
                     self.say(self.home.message)
                     continue
                 reply = self.home.answer(verb)
+                if verb == "MAIL":
+                    self._taken = 0
+                elif verb == "DATA" and not self._taken and not self.home.careless:
+                    reply = "503 5.5.1 no recipient"
+                self._taken += verb == "RCPT" and reply.startswith("2")
                 self._data = verb == "DATA" and reply.startswith("354")
                 self.say(reply)
                 if verb == "QUIT":

@@ -53,7 +53,7 @@ class DnsServer:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(zone) + "\n")
         self._process.stdin.flush()
-        assert self._said() == "known"
+        assert self._said() == "known", zone
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -87,7 +87,7 @@ def _record(line: str) -> Any:
     kind, _, rest = line.partition(" ")
     if kind == "MX":
         preference, name = rest.split()
-        return _made.Record_MX(int(preference), name, ttl=1)
+        return _made.Record_MX(int(preference), name.rstrip("."), ttl=1)
     if kind == "TXT":  # RFC 7208 §3.3: strings of at most 255 octets, to be joined
         text = rest.encode()
         return _made.Record_TXT(*(text[begin : begin + 255] for begin in range(0, len(text), 255)), ttl=1)

@@ -41,6 +41,7 @@ class Nameserver:
     def __init__(self, zone: dict[str, Any]) -> None:
         self.zone = zone
         self.asked: list[tuple[str, int]] = []
+        self.chases = True  # whether what an alias stands for is in the answer, as recursive servers do it
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -96,7 +97,7 @@ class Nameserver:
             aliases = [record for record in known if record.TYPE == dns.CNAME]
             chosen = [record for record in known if record.TYPE in (kind, dns.CNAME)]
             records += [header(name, record.TYPE, dns.IN, 60, record) for record in chosen]
-            if not aliases:
+            if not aliases or not self.chases:
                 break
             name = str(aliases[0].name)
             known = self.zone.get(name, [])

@@ -74,8 +74,10 @@ def listing(tx: Transaction, *, domain: int = 0, after: int = 0, give_up: int) -
 
 
 _FIND = Statement("SELECT id, domain, body, state FROM owed WHERE id IN [:ids]")
+# What was given up without a reply to its last attempt may be at home: it is in doubt, as it may have been before.
 _REOPEN = Statement(
-    """UPDATE owed SET state = 'owed', ended = 0, attempts = 0, next_attempt = 0, run = 0, unreported = 0,
+    """UPDATE owed SET state = CASE WHEN state = 'expired' AND last_code = 0 THEN 'in_doubt' ELSE 'owed' END,
+        ended = 0, attempts = 0, next_attempt = 0, run = 0, unreported = 0,
         uptime_at = (SELECT uptime FROM domain WHERE domain.id = owed.domain)
     WHERE id = :id"""
 )

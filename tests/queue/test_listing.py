@@ -10,7 +10,7 @@ from mpcontinuity.model.clock import DAY, MINUTE, iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.identifier import show
-from mpcontinuity.model.owed import DELIVERED, FAILED, OWED, RELEASED
+from mpcontinuity.model.owed import DELIVERED, EXPIRED, FAILED, IN_DOUBT, OWED, RELEASED
 from mpcontinuity.queue import listing, owed, refusals
 from mpcontinuity.queue.listing import Row
 from tests.queue.ledgers import Books
@@ -84,6 +84,20 @@ def test_retry_reopens_what_failed(books: Books, all_of_them: bool) -> None:
     (claimed,) = books.run(owed.claim, ids=[row], give_up=DAY)
     books.run(owed.try_later, owed_id=row, token=claimed.token, event=TrackingEvent(0, "", 451, "x"), next_attempt=0)
     assert books.run(owed.claim, ids=[row], give_up=DAY)
+
+
+def test_what_was_given_up_in_doubt_is_in_doubt_again_when_it_is_reopened(books: Books) -> None:
+    """Found by the simulation."""
+    row = books.redirect("anna")
+    (claimed,) = books.run(owed.claim, ids=[row], give_up=DAY)
+    lost = TrackingEvent(0, "home", 0, "closed the connection")
+    books.run(owed.doubt, owed_id=row, token=claimed.token, event=lost, next_attempt=0, waiting=False)
+    books.home_was_up(2 * DAY)
+    assert not books.run(owed.claim, ids=[row], give_up=DAY)
+    assert books.state(row) == EXPIRED
+    books.run(listing.retry, ids=[row], by="root")
+    assert books.state(row) == IN_DOUBT
+    assert books.run(owed.claim, ids=[row], give_up=DAY)[0].doubted
 
 
 @pytest.mark.parametrize("all_of_them", [True, False])

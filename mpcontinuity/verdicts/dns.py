@@ -13,6 +13,7 @@ Ip = IPv4Address | IPv6Address
 
 _REMEMBERED = 5000
 _REMEMBERED_FOR = 300.0  # seconds; records change more rarely, and the resolver behind us knows for how long
+_NOTHING_FOR = 30.0  # that there is none: it may be published just now
 
 
 class Dns(Protocol):
@@ -52,7 +53,7 @@ class Remembering:
         if until > self._timer.seconds():
             return known
         found = await ask()
-        self._known[key] = (self._timer.seconds() + _REMEMBERED_FOR, found)
+        self._known[key] = (self._timer.seconds() + (_REMEMBERED_FOR if found else _NOTHING_FOR), found)
         self._known.move_to_end(key)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)

@@ -118,7 +118,7 @@ class Verdicts:
         now = self._store.clock.now() // SECOND
         verdict = await verdict_of(self._dns, arrived, content, now, self._hostname)
         await self._store.run(partial(record.add, body=body.id, verdict=verdict), bulk=True)
-        _log.info("verdict: {details}", details=verdict.details, message=show(arrived.message))
+        _log.info("verdict: {details}", details=" ".join(verdict.details.split()), message=show(arrived.message))
 
 
 async def verdict_of(dns: Dns, arrived: Arrived, content: Content, now: int, hostname: str) -> Verdict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from mpcontinuity.app import output
@@ -147,10 +149,24 @@ def queue_retry(configuration: Configuration, ids: tuple[str, ...], as_json: boo
     """Try again now: these, or all. Reopens what has failed or expired, and resumes a flush that was paused."""
     with configuration.connect() as control:
         row = control.call("queue retry", ids=list(ids))
+        domains = [] if as_json else control.call("status")
     if as_json:
         output.as_json(row)
-    else:
-        click.echo(f"To be tried again: {row['retried']}")
+        return
+    click.echo(f"To be tried again: {row['retried']}" if row["retried"] else "Nothing was put off")
+    for domain in domains:
+        why = _why_it_waits(domain)
+        if domain["redelivery_backlog"] and why:
+            click.echo(f"{domain['domain']}: {domain['redelivery_backlog']} owed to its home server: {why}")
+
+
+def _why_it_waits(domain: dict[str, Any]) -> str:
+    """Although nothing is put off; empty where it does not."""
+    if domain["mode"] == "enabled":
+        return "they go home when its mode is no longer enabled"
+    if domain["state"] == "down":
+        return f"they go home as soon as that is back ({domain['reason']})"
+    return ""
 
 
 @queue.command("remove")

@@ -173,7 +173,6 @@ def test_a_client_that_goes_within_data_leaves_nothing(door: Door) -> None:
     assert door.services.sessions == set()
 
 
-@pytest.mark.sqlite  # elsewhere a repeat waits a moment for what another process may know of the client
 def test_after_the_final_dot_the_outcome_stands_and_a_repeat_is_answered_250(door: Door) -> None:
     answer: Deferred[Outcome] = Deferred()
     door.post.home.answer = answer
@@ -187,7 +186,11 @@ def test_after_the_final_dot_the_outcome_stands_and_a_repeat_is_answered_250(doo
     assert len(door.post.inbox("ann@example.org")) == 1
     again = greeted(door)
     again.say(*ENVELOPE)
-    assert again.codes(*MESSAGE) == ["250"]
+    said = again.say(*MESSAGE)
+    while not said:  # on PostgreSQL another process may have the session of the client that has not gone on
+        door.post.clock.advance(0.25)
+        said = again.read()
+    assert said.startswith("250")
     assert len(door.post.inbox("ann@example.org")) == 1
 
 

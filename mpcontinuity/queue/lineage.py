@@ -21,6 +21,8 @@ _HAS = Statement(
         AND substr(mailbox.name, 1, length(trash.name) + 1) = trash.name || '/')
     LIMIT 1"""
 )
+# With a removed user went the mailboxes, and nobody deleted a message: what an administrator reopens is to be sent.
+_REMOVED = Statement("SELECT 1 FROM account WHERE id = :account AND status = 'removed'")
 # Failed and expired ones too: an administrator may reopen them.
 _DESCEND = Statement(
     """UPDATE body SET origin = :origin
@@ -31,7 +33,9 @@ _DESCEND = Statement(
 
 def judge_deleted(tx: Transaction, account: int, body: int) -> bool:
     """Whether the user of ``account``, who had the message in a mailbox, has deleted it."""
-    return tx.one(_HAS, account=account, body=body, deleted=DELETED) is None
+    if tx.one(_HAS, account=account, body=body, deleted=DELETED) is not None:
+        return False
+    return tx.one(_REMOVED, account=account) is None
 
 
 def descend(tx: Transaction, account: int, body: int, origin: int) -> None:

@@ -7,12 +7,15 @@ from mpcontinuity.mailbox.append import NewEntry, append
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import TrackingEvent
-from mpcontinuity.model.owed import DELETED, FAILED, IN_DOUBT, OWED
+from mpcontinuity.model.owed import CLAIMED, DELETED, FAILED, IN_DOUBT, OWED
 from mpcontinuity.queue import lineage, listing, owed
 from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from tests.fakes.stores import result
 from tests.queue.ledgers import Books
+
+_REMOVE = Statement("UPDATE account SET status = 'removed' WHERE id = :id")
 
 
 def append_anew(books: Books, user: str, folder: str, origin: int) -> None:
@@ -71,3 +74,15 @@ def test_another_users_copy_saves_nothing(books: Books) -> None:
     append_anew(books, "bert", "Archive", books.bodies[row])
     empty_inbox(books, "anna")
     assert judged(books, row) == DELETED
+
+
+def test_what_went_with_its_user_was_not_deleted_by_them(books: Books) -> None:
+    """Found by the simulation: it had failed, so the user could be removed, and then it was reopened."""
+    row = books.redirect("anna")
+    (claimed,) = books.run(owed.claim, ids=[row], give_up=DAY)
+    refused = TrackingEvent(books.clock.now(), "home", 554, "5.7.1 No")
+    books.run(owed.finish, owed_id=row, token=claimed.token, outcome=FAILED, event=refused)
+    books.run(lambda tx: tx.run(_REMOVE, id=books.accounts["anna"]))
+    books.run(mailboxes.delete_all, account=books.accounts["anna"])
+    books.run(listing.retry, ids=[row], by="root")
+    assert judged(books, row) == CLAIMED

@@ -160,7 +160,7 @@ class ClientEngine:
 
     def message(self, piece: bytes) -> None:
         """The next piece of the message, once DATA was answered by 354 or after ``chunk``; cut anywhere."""
-        if self._left:
+        if self._chunked:
             if len(piece) > self._left:
                 raise RuntimeError("more than was announced")
             self._left -= len(piece)

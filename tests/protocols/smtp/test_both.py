@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.parameters import MailParameters
-from mpcontinuity.protocols.smtp.client import ClientEngine
-from mpcontinuity.protocols.smtp.events import EndOfData
+from mpcontinuity.model.reply import Reply
+from mpcontinuity.protocols.smtp.client import Answer, ClientEngine, Offers
+from mpcontinuity.protocols.smtp.events import EndOfData, Mail, Rcpt
 from tests.protocols.smtp.door import Door
 from tests.protocols.smtp.strategies import cut, cuts, mixtures
 
@@ -109,6 +111,79 @@ def test_a_message_by_bdat_arrives_octet_for_octet(content: bytes, pieces: list[
     bare = not content.count(b"\r\n") == content.count(b"\r") == content.count(b"\n")
     assert last == EndOfData(None, len(content), bare)
     assert door.engine.commands == 6  # nothing of the content was run
+
+
+@given(
+    st.lists(st.tuples(mixtures, st.booleans(), st.integers(0, 3)), min_size=1, max_size=4),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
+def test_messages_one_after_another_arrive_each_once_over_a_wire_that_cuts_both_ways(
+    messages: list[tuple[bytes, bool, int]], pipelining: bool, random: Random
+) -> None:
+    """By DATA or by BDAT, to some recipients of which the door refuses one in three; every octet may come alone."""
+    door, client = Door(Rcpt=Reply(250, "2.1.5", "OK")), ClientEngine()
+    wire = Wire(door, client, random)
+    door.engine.greet()
+    wire.run()
+    client.ehlo("c.example")
+    wire.run()
+    if not pipelining:
+        client.offers = Offers(chunking=True, size_offered=True)
+    arrived = 0
+    for number, (content, chunked, more) in enumerate(messages):
+        client.mail(parse(f"s{number}@example.com"), MailParameters(size=len(content)))
+        for index in range(more + 1):
+            client.rcpt(parse(f"r{index}@example.org"))
+        wire.run()
+        before = len(door.content)
+        if chunked:
+            for piece in cut(content, [random.randrange(len(content) + 1)]) or [b""]:
+                client.chunk(len(piece))
+                client.message(piece)
+                wire.run()
+        else:
+            client.data()
+            wire.run()
+            client.message(content)
+        client.final_dot()
+        wire.run()
+        last = [event for event in door.events if isinstance(event, EndOfData)][-1]
+        whole = content if chunked or not content or content.endswith(b"\r\n") else content + b"\r\n"
+        bare = not whole.count(b"\r\n") == whole.count(b"\r") == whole.count(b"\n")
+        assert (last.fault is not None) == (bare and not chunked)
+        if last.fault is None:
+            arrived += 1
+            assert door.content[before:] == whole
+            assert last.bare == bare
+    client.quit()
+    wire.run()
+    codes = [answer.reply.code for answer in iter(client.next_answer, None) if isinstance(answer, Answer)]
+    assert not client.broken
+    assert codes[-1] == 221
+    assert sum(isinstance(event, Mail) for event in door.events) == len(messages)
+    assert sum(isinstance(event, Rcpt) for event in door.events) == sum(more + 1 for _, _, more in messages)
+    assert arrived <= len(messages)
+
+
+class Wire:
+    """Between a client and a door: carries what there is, in pieces of any size, until nobody says anything."""
+
+    def __init__(self, door: Door, client: ClientEngine, random: Random) -> None:
+        self._door, self._client, self._random = door, client, random
+
+    def run(self) -> None:
+        to_door, to_client = self._client.to_send(), self._door.engine.to_send()
+        while to_door or to_client:
+            if to_door and (not to_client or self._random.random() < 0.5):
+                size = self._random.randint(1, len(to_door))
+                to_client += self._door.hear(to_door[:size])
+                to_door = to_door[size:]
+            else:
+                size = self._random.randint(1, len(to_client))
+                self._client.receive(to_client[:size])
+                to_client = to_client[size:]
+            to_door += self._client.to_send()
 
 
 def test_a_pipelined_message_of_4_kib_costs_the_server_less_than_150_microseconds() -> None:

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Directory, Domain
 from mpcontinuity.accounts.signing import Signer
-from mpcontinuity.dispatch.letters import letter, settle, together
+from mpcontinuity.dispatch.letters import Settled, letter, settle, together
 from mpcontinuity.model.clock import HOUR
 from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
 from mpcontinuity.model.identifier import show
@@ -175,7 +175,7 @@ class Lane:
         if verdicts & {Verdict.FAILED, Verdict.DOUBTFUL}:
             self._width = max(1.0, self._width / 2)
         elif Verdict.ACCEPTED in verdicts:
-            self._width = min(self._width + 1, float(self._means.world.connections))
+            self._width = min(self._width + 1, 2.0 * self._means.world.connections)
 
     def _say(self, rows: Sequence[Outgoing], attempts: Sequence[Attempt | None]) -> None:
         """``message`` is the id that the message has had since it came in."""
@@ -203,7 +203,7 @@ class Lane:
         written, or we stop; then what was sent is sent again."""
         while True:
             try:
-                await self._means.store.run(partial(settle, rows=rows, attempts=attempts, delay=wait))
+                await self._means.store.together(settle, Settled(rows, attempts, wait))
                 return
             except Stopping:
                 return

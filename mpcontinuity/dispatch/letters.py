@@ -9,7 +9,7 @@ import msgspec
 
 from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.model import address
-from mpcontinuity.model.events import DELIVERED
+from mpcontinuity.model.events import DELIVERED, TrackingEvent
 from mpcontinuity.model.outgoing import DELIVERED as IN_MAILBOX
 from mpcontinuity.model.outgoing import EXPIRED, FAILED, OUTBOUND, PASSED_ON, RELAYED
 from mpcontinuity.model.reply import Verdict
@@ -55,19 +55,41 @@ async def letter(bodies: Bodies, rows: Sequence[Outgoing], signer: Signer) -> Le
     )
 
 
-def settle(tx: Transaction, rows: Sequence[Outgoing], attempts: Sequence[Attempt | None], delay: int) -> None:
-    """Records what became of each; None: nothing is to be recorded. ``delay`` in µs, until the next attempt."""
-    for row, attempt in zip(rows, attempts, strict=True):
-        if attempt is not None:
-            _settle(tx, row, attempt, delay)
+class Settled(msgspec.Struct, frozen=True):
+    """What became of each row of a group; None: nothing is to be recorded. ``delay`` in µs, until the next attempt."""
+
+    rows: Sequence[Outgoing]
+    attempts: Sequence[Attempt | None]
+    delay: int
+
+
+def settle(tx: Transaction, groups: Sequence[Settled]) -> list[None]:
+    """Records what became of them; the work of `Store.together`."""
+    gone: list[tuple[Outgoing, TrackingEvent]] = []
+    others: list[tuple[Outgoing, Attempt, int]] = []
+    for group in groups:
+        for row, attempt in zip(group.rows, group.attempts, strict=True):
+            if attempt is None:
+                continue
+            if attempt.outcome.verdict is Verdict.ACCEPTED and not outgoing.stays(row, _how(attempt)):
+                gone.append((row, event_of(attempt.outcome, attempt.host, tx.now)))
+            else:
+                others.append((row, attempt, group.delay))
+    outgoing.all_delivered(tx, sorted(gone, key=lambda each: each[0].id), DELIVERED)
+    for row, attempt, delay in sorted(others, key=lambda each: each[0].id):
+        _settle(tx, row, attempt, delay)
+    return [None] * len(groups)
+
+
+def _how(attempt: Attempt) -> str:
+    return IN_MAILBOX if attempt.ours else PASSED_ON if attempt.dsn else RELAYED
 
 
 def _settle(tx: Transaction, row: Outgoing, attempt: Attempt, delay: int) -> None:
     event = event_of(attempt.outcome, attempt.host, tx.now)
     verdict = attempt.outcome.verdict
     if verdict is Verdict.ACCEPTED:
-        how = IN_MAILBOX if attempt.ours else PASSED_ON if attempt.dsn else RELAYED
-        outgoing.delivered(tx, row, event, DELIVERED, how=how)
+        outgoing.delivered(tx, row, event, DELIVERED, how=_how(attempt))
     elif verdict is Verdict.REFUSED:
         outgoing.end(tx, row, FAILED, event, outgoing.undelivered(row.kind, row.reverse_path))
     elif tx.now >= row.expires:

@@ -22,7 +22,7 @@ from mpcontinuity.model.outgoing import OUTBOUND, PASSED_ON, RELAYED
 from mpcontinuity.queue.owed import Parameters, decode_parameters, encode_one
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.tracking.record import add_event, end_of_outgoing
+from mpcontinuity.tracking.record import add_event, end_of_all_outgoing, end_of_outgoing
 
 # Longer than a message of 50 MiB takes over a slow line; extended while it is being sent.
 LEASE = 10 * MINUTE
@@ -196,6 +196,7 @@ _GIVE_BACK = Statement(
     "UPDATE outgoing SET state = 'queued', token = 0, lease_until = 0 WHERE token = :token AND id IN [:ids]"
 )
 _SENT = Statement("DELETE FROM outgoing WHERE id = :id AND token = :token AND token <> 0")
+_ALL_SENT = Statement("DELETE FROM outgoing WHERE id IN [:ids] AND token IN [:tokens] AND token <> 0 RETURNING id")
 _LATER = Statement(
     """UPDATE outgoing SET state = 'queued', token = 0, lease_until = 0, attempts = attempts + 1, next_attempt = :next,
         last_code = :code, last_text = :text
@@ -224,12 +225,24 @@ def delivered(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, status:
     ``how``: DELIVERED into a mailbox of ours, RELAYED to a host that does not offer DSN, or PASSED_ON to one that was
     told what the sender asked for. With the first two a row stays whose sender asked to hear of success.
     """
-    if how != PASSED_ON and outgoing.reverse_path and asks(outgoing.parameters, "SUCCESS"):
+    if stays(outgoing, how):
         return _ended(tx, outgoing, how, event, status)
     if not tx.run(_SENT, id=outgoing.id, token=outgoing.token):
         return False
     end_of_outgoing(tx, outgoing.id, status, event)
     return True
+
+
+def stays(outgoing: Outgoing, how: str) -> bool:
+    """Whether its row is still needed when it is delivered (``how`` as for `delivered`): success is to be reported."""
+    return how != PASSED_ON and bool(outgoing.reverse_path) and asks(outgoing.parameters, "SUCCESS")
+
+
+def all_delivered(tx: Transaction, sent: Sequence[tuple[Outgoing, TrackingEvent]], status: str) -> None:
+    """`delivered` of many, none of which `stays`."""
+    ids, tokens = [row.id for row, _ in sent], {row.token for row, _ in sent}
+    gone = {row[0] for row in tx.all(_ALL_SENT, ids=ids, tokens=list(tokens))}
+    end_of_all_outgoing(tx, status, [(row.id, event) for row, event in sent if row.id in gone])
 
 
 def undelivered(kind: str, reverse_path: str) -> str:

@@ -60,6 +60,12 @@ _OUTCOME = Statement(f"UPDATE tracking SET outcome = :outcome, events = {_WITH_E
 _STATUS = Statement(
     f"UPDATE tracking SET status = :status, code = :code, text = :text, events = {_WITH_EVENT} WHERE owed = :owed"
 )
+_STATUS_ALL = Rows(
+    f"""WITH new (owed, status, code, text, event) AS (VALUES [5])
+    UPDATE tracking SET status = new.status, code = new.code, text = new.text,
+        events = {_WITH_EVENT.replace(":event", "new.event")}
+    FROM new WHERE tracking.owed = new.owed"""
+)
 _EXPIRE = Statement(
     "DELETE FROM tracking WHERE id IN (SELECT id FROM tracking WHERE id < :before AND outcome <> 'owed'"
     " ORDER BY id LIMIT :step)"
@@ -114,6 +120,11 @@ def end_of_owed(tx: Transaction, owed_id: int, outcome: str, event: TrackingEven
 def end_of_outgoing(tx: Transaction, outgoing_id: int, status: str, event: TrackingEvent) -> None:
     """What was to be sent has come to its end (model/events.py). Its row of tracking names it in ``owed``."""
     tx.run(_STATUS, owed=outgoing_id, status=status, code=event.code, text=event.text, event=_encode(event).decode())
+
+
+def end_of_all_outgoing(tx: Transaction, status: str, ended: Sequence[tuple[int, TrackingEvent]]) -> None:
+    """`end_of_outgoing` of many: id and event of each."""
+    tx.run_rows(_STATUS_ALL, [(each, status, event.code, event.text, _encode(event).decode()) for each, event in ended])
 
 
 def reopen_owed(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:

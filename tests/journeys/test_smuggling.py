@@ -12,6 +12,7 @@ import pytest
 
 from tests.app.server import Server
 from tests.fakes.nexthop import LENIENT, STRICT, NextHop
+from tests.fakes.postfix import Postfix
 from tests.journeys.world import SENDER, Site
 
 ENDS = (b"\r\n", b"\n", b"\r", b"\n\r", b"\r\r\n", b"\r\n\n", b"\r\n\r", b"\0", b"\r\n\0", b"\0\r\n", b"\r\n ")
@@ -183,3 +184,27 @@ def test_a_home_that_has_no_chunking_in_an_outage_gets_no_bare_line_end(site: Si
     assert client.by_bdat(content(0, b"\n.\n", site.anna)).startswith(b"550 5.6.11")
     client.close()
     assert site.subjects() == []
+
+
+@pytest.mark.parametrize("chunking", [True, False])
+def test_nothing_is_smuggled_to_a_postfix(server: Server, chunking: bool) -> None:
+    """Which reads a bare LF as the end of a line within DATA, if it is told to."""
+    loose = {"smtpd_forbid_bare_newline": "no", "smtpd_discard_ehlo_keywords": "" if chunking else "chunking"}
+    with Postfix("home.example") as postfix:
+        postfix.set(**loose)
+        site = Site(server, postfix)
+        client = Client(site.server.ports["smtp"])
+        taken = 0
+        for number, mixture in enumerate(MIXTURES):
+            text = content(number, mixture, site.anna)
+            client.envelope(site.anna)
+            answer = client.by_bdat(text)
+            accepted = not hidden(text) and (chunking or not bare(text))
+            assert answer.startswith(b"250" if accepted else b"550 5.6.11"), (mixture, answer)
+            taken += accepted
+        client.close()
+        site.wait_for(lambda: len(postfix.mail()) >= taken, 60)
+        mail = postfix.mail()
+        assert len(mail) == taken
+        assert all(str(each.headers["Subject"]).startswith("outer ") for each in mail)
+        assert not [each for each in mail if "evil" in str(each.headers["Return-Path"])]

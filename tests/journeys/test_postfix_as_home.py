@@ -186,8 +186,9 @@ def test_a_home_that_must_be_verified_is_not_trusted_by_a_name_of_its_own(site: 
 def test_a_postfix_that_sends_to_us_is_served_as_it_expects(site: Home) -> None:
     """With its own pipelining, its probes of what we offer, STARTTLS and 8BITMIME."""
     host, port = "127.0.0.1", site.server.ports["smtp"]
-    settings = {"relayhost": f"[{host}]:{port}", "smtp_tls_security_level": "encrypt", "virtual_mailbox_domains": ""}
-    with Postfix("sender.example", **settings) as stranger:
+    with Postfix(
+        "sender.example", relayhost=f"[{host}]:{port}", smtp_tls_security_level="encrypt", virtual_mailbox_domains=""
+    ) as stranger:
         for number in range(10):
             body = message(f"stranger {number}", body="gr\u00fc\u00dfe\r\n." * 2000)
             stranger.submit(body.replace(b"\r\n", b"\n"), site.anna, site.ben, sender="x@sender.example")

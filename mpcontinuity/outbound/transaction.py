@@ -70,6 +70,11 @@ class MailTransaction:
         self._repeated = False
         self._abandoned = False
 
+    @property
+    def dsn(self) -> bool:
+        """Whether the other server is told, and reports, what the sender wants to hear of (RFC 3461)."""
+        return self._peer.offers.dsn
+
     # Recipients
 
     async def recipient(self, address: Address, parameters: RcptParameters) -> Outcome:

@@ -60,6 +60,7 @@ class Handover:
     relay_check: bool
     home_name: str = ""  # where no host answered
     session: str = ""  # for the log
+    reports: bool = True  # home tells the sender what becomes of it (RFC 3461)
 
     async def keep(self, scanned: Part, *, long: bool) -> Reply:
         """Home is not asked; ``long``: the content is one that takes long (mailbox/rendering.py). Raises Temporary."""
@@ -103,6 +104,7 @@ class Handover:
         answer.addErrback(self._broke)
         outcome = await self.delivery.hurry.wait(answer)
         if outcome.verdict is Verdict.ACCEPTED:
+            self.reports = transaction.dsn
             return await self._accepted(body, transaction.host, outcome)
         late = answer if outcome is STOPPED else transaction.late
         return await self._not_accepted(body, self._host(transaction), outcome, late)
@@ -161,7 +163,7 @@ class Handover:
     def _record(
         self, body: Body, host: str, reply: Reply, copies: tuple[Taken, ...] = (), rendered: bytes = b""
     ) -> Deferred[None]:
-        relayed = Relayed(self.message, host, reply, self.relay_check, copies, rendered)
+        relayed = Relayed(self.message, host, reply, self.relay_check, copies, rendered, self.reports)
         if relay.adds_user(relayed):
             return self.delivery.store.run(partial(relay.commit, messages=[(body, relayed)])).addCallback(
                 lambda _: None

@@ -323,7 +323,7 @@ class Incoming:
         return reply
 
     def _kept(self) -> None:
-        """Who sent it is looked into, and nobody waits for that: home cannot do it any more when it gets the message."""
+        """Who sent it is looked into, and nobody waits for that: when home gets it, it is too late."""
         if self._delivery.verdicts is not None:
             arrived = Arrived(self._id, self._client.peer, self._client.helo, self._sender)
             self._delivery.verdicts.arrived(arrived)

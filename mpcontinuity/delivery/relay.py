@@ -18,6 +18,9 @@ from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Reply
+from mpcontinuity.queue.outgoing import NewOutgoing
+from mpcontinuity.queue.owed import Parameters
+from mpcontinuity.queue.unreported import passed_on
 from mpcontinuity.routing.decision import Way
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.references import insert_bodies, keep_longer
@@ -46,6 +49,7 @@ class Relayed:
     relay_check: bool
     copies: tuple[Taken, ...] = ()
     rendered: bytes = b""
+    reports: bool = True  # home tells the sender what becomes of it
 
 
 def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[None]:
@@ -68,6 +72,8 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
             message.row(taken, events.DELIVERED, event.code, event.text, (*taken.attempts, event))
             for taken in message.taken
         ]
+        if not relayed.reports and message.reverse_path:
+            _tell_sender(tx, body, relayed)
         for taken in message.taken:
             if taken.user is None and not (relayed.relay_check and _added(tx, message.domain, taken.address)):
                 unregistered[taken.address.key] = tx.now
@@ -76,6 +82,28 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
     record_all(tx, tracked)
     tx.run_rows(_TAKEN, sorted(unregistered.items()))
     return [None] * len(messages)
+
+
+def _tell_sender(tx: Transaction, body: Body, relayed: Relayed) -> None:
+    """That it was passed on, where that was asked (RFC 3461 §5.2.2)."""
+    message = relayed.message
+    asked = [taken for taken in message.taken if "SUCCESS" in taken.parameters.notify.upper().split(",")]
+    rows = [
+        NewOutgoing(
+            id=tx.identifier(),
+            domain=message.domain,
+            account=None,
+            body=body.id,
+            recipient=taken.address.text,
+            destination=taken.address.domain,
+            reverse_path=message.reverse_path,
+            received=message.received,
+            expires=message.received,
+            parameters=Parameters(message.parameters, taken.parameters),
+        )
+        for taken in asked
+    ]
+    passed_on(tx, rows, relayed.reply)
 
 
 def adds_user(relayed: Relayed) -> bool:

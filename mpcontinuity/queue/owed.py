@@ -222,8 +222,11 @@ def claim(tx: Transaction, ids: Sequence[int], *, give_up: int) -> list[Owed]:
     ]
 
 
-# What of it the sender is to hear, reports/ decides; the null sender hears of nothing.
-UNREPORTED = "CASE WHEN reverse_path <> '' AND {0} IN ('failed', 'expired') THEN 1 ELSE 0 END"
+# What of it the sender is to hear, reports/ decides; the null sender hears of nothing. Success interests those who
+# asked for it: what the user deletes was delivered to them, and what home took it reports itself, if it speaks DSN.
+UNREPORTED = """CASE WHEN reverse_path = '' THEN 0 WHEN {0} IN ('failed', 'expired') THEN 1
+    WHEN {0} = 'deleted' AND parameters LIKE '%SUCCESS%' THEN 1 ELSE 0 END"""
+_RELAYED = "CASE WHEN :relayed = 1 AND reverse_path <> '' THEN 1 ELSE {0} END"
 
 _END = Statement(
     f"""UPDATE owed SET state = :outcome, ended = :now, token = 0, lease_until = 0, run = 0,
@@ -259,7 +262,7 @@ def in_flight(tx: Transaction, owed_id: int, token: int) -> bool:
 
 _FINISH = Statement(
     f"""UPDATE owed SET state = :outcome, ended = :now, token = 0, lease_until = 0, run = 0, attempts = attempts + 1,
-        last_code = :code, last_text = :text, unreported = {UNREPORTED.format(":outcome")}
+        last_code = :code, last_text = :text, unreported = {_RELAYED.format(UNREPORTED.format(":outcome"))}
     WHERE id = :id AND token = :token AND token <> 0"""
 )
 _GIVE_BACK = Statement(
@@ -282,12 +285,18 @@ _DOUBT = Statement(
 _UNLEASE = Statement("UPDATE owed SET token = 0, lease_until = 0 WHERE id = :id AND token = :token AND token <> 0")
 
 
-def finish(tx: Transaction, owed_id: int, token: int, outcome: str, event: TrackingEvent) -> bool:
-    """The row has come to its end (delivered, failed). False: the lease was lost, nothing changed."""
-    if not tx.run(_FINISH, id=owed_id, token=token, outcome=outcome, now=tx.now, code=event.code, text=event.text):
+def finish(
+    tx: Transaction, owed_id: int, token: int, outcome: str, event: TrackingEvent, *, relayed: bool = False
+) -> bool:
+    """The row has come to its end (delivered, failed). False: the lease was lost, nothing changed.
+
+    ``relayed``: home has it, the sender asked to hear of that, and home does not say it.
+    """
+    values = {"outcome": outcome, "code": event.code, "text": event.text, "relayed": int(relayed)}
+    if not tx.run(_FINISH, id=owed_id, token=token, now=tx.now, **values):
         return False
     end_of_owed(tx, owed_id, outcome, event)
-    if outcome in REPORTED:
+    if outcome in REPORTED or relayed:
         tx.announce(ReportDue())
     return True
 

@@ -12,10 +12,13 @@ from typing import Any
 import msgspec
 
 from mpcontinuity.model.body import Body
-from mpcontinuity.model.events import REDIRECTED_HOST, TrackingEvent
+from mpcontinuity.model.events import REDIRECTED_HOST, ReportDue, TrackingEvent
 from mpcontinuity.model.flags import ANSWERED, SEEN
-from mpcontinuity.queue.owed import Parameters, decode_parameters
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.model.outgoing import RELAYED
+from mpcontinuity.model.reply import Reply
+from mpcontinuity.queue.outgoing import NewOutgoing
+from mpcontinuity.queue.owed import Parameters, decode_parameters, encode_one
+from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
 
 STEP = 500  # rows of one read
@@ -137,6 +140,42 @@ def reported(tx: Transaction, rows: Sequence[Unreported]) -> None:
         tx.run(_FORGET, ids=ids)
     if marked != len(ids):
         raise Changed
+
+
+_PASSED_ON = Rows(
+    """INSERT INTO outgoing (id, domain, body, kind, reverse_path, recipient, destination, parameters, received,
+        expires, state, ended, unreported, last_code, last_text)
+    VALUES [15]"""
+)
+
+
+def passed_on(tx: Transaction, rows: Sequence[NewOutgoing], reply: Reply) -> None:
+    """A home server that does not report has these, and their sender asked to hear of success: ended as they begin."""
+    tx.run_rows(
+        _PASSED_ON,
+        [
+            (
+                new.id,
+                new.domain,
+                new.body,
+                new.kind,
+                new.reverse_path,
+                new.recipient,
+                new.destination,
+                encode_one(new.parameters),
+                new.received,
+                new.expires,
+                RELAYED,
+                tx.now,
+                1,
+                reply.code,
+                reply.line,
+            )
+            for new in rows
+        ],
+    )
+    if rows:
+        tx.announce(ReportDue())
 
 
 # By content, as lineage.py judges whether the user has it.

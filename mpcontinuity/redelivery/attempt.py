@@ -18,11 +18,12 @@ from mpcontinuity.store.bodies.bodies import Bodies
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``late`` is set where home's reply to the message may still come (verdict DOUBTFUL)."""
+    """``late`` is set where home's reply to the message may still come (verdict DOUBTFUL). ``dsn``: home reports."""
 
     outcome: Outcome
     host: str
     late: Deferred[Outcome] | None
+    dsn: bool = False
 
 
 def head(owed: Owed) -> bytes:
@@ -55,4 +56,4 @@ async def attempt(home: HomeServer, bodies: Bodies, owed: Owed, may_finish: Call
     except BaseException:
         transaction.abandon()
         raise
-    return Result(outcome, transaction.host, transaction.late)
+    return Result(outcome, transaction.host, transaction.late, transaction.dsn)

@@ -23,6 +23,7 @@ from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.queue import due, owed, refusals
 from mpcontinuity.queue.due import Due
+from mpcontinuity.queue.outgoing import asks
 from mpcontinuity.queue.owed import Owed, event_of
 from mpcontinuity.queue.schedule import delay
 from mpcontinuity.redelivery.attempt import Result, attempt
@@ -304,7 +305,8 @@ class Flush:
         self._say(row, "redelivery", result.host, outcome)
         if outcome.verdict is Verdict.ACCEPTED:
             self._ramp.good(seconds)
-            await self._record(partial(owed.finish, owed_id=row.id, token=row.token, outcome=DELIVERED, event=event))
+            work = partial(owed.finish, owed_id=row.id, token=row.token, outcome=DELIVERED, event=event)
+            await self._record(partial(work, relayed=not result.dsn and asks(row.parameters, "SUCCESS")))
             self._means.store.bodies.note(row.body, {row.recipient: DELIVERED})
             if self._run_ends < self._now():
                 await self._end_run()

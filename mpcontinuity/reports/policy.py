@@ -8,8 +8,9 @@ import msgspec
 
 from mpcontinuity.message.report import DELAYED, DELIVERED, FAILED, RELAYED
 from mpcontinuity.model import outgoing
+from mpcontinuity.model import owed as life
 from mpcontinuity.model.parameters import RcptParameters
-from mpcontinuity.queue.unreported import LATE, Unreported
+from mpcontinuity.queue.unreported import LATE, OWED, Unreported
 
 
 class Telling(enum.Enum):
@@ -34,7 +35,9 @@ def action_of(row: Unreported) -> str:
     """Of the report (RFC 3464 §2.3.3)."""
     if row.found == LATE:
         return DELAYED
-    return {outgoing.DELIVERED: DELIVERED, outgoing.RELAYED: RELAYED}.get(row.state, FAILED)
+    if row.found == OWED and row.state == life.DELIVERED:
+        return RELAYED  # home has it, and does not report
+    return {outgoing.DELIVERED: DELIVERED, outgoing.RELAYED: RELAYED, life.DELETED: DELIVERED}.get(row.state, FAILED)
 
 
 def decide(row: Unreported, known: Known) -> Telling:
@@ -42,15 +45,15 @@ def decide(row: Unreported, known: Known) -> Telling:
     action = action_of(row)
     if not known.own and (not row.reverse_path or row.kind == outgoing.DSN):
         return Telling.NOTHING
-    if known.seen:
-        return Telling.NOTHING
     if action == FAILED:
+        if known.seen:
+            return Telling.NOTHING
         return _telling(known.own or (_allowed(known) and _asked(row.parameters.rcpt, "FAILURE")))
     if action == DELAYED:
         if known.on_continuity:
             return Telling.WAIT
         return _telling(_asked(row.parameters.rcpt, "DELAY") and (known.own or _allowed(known)))
-    return _telling("SUCCESS" in _notify(row.parameters.rcpt))
+    return _telling("SUCCESS" in _notify(row.parameters.rcpt) and (known.own or _allowed(known)))
 
 
 def _telling(wanted: bool) -> Telling:

@@ -44,6 +44,7 @@ class FakeTransaction:
     reverse_path: Address | None
     parameters: MailParameters
     host: str = HOST
+    dsn: bool = False
     late: Deferred[Outcome] | None = None
     recipients: list[str] = field(default_factory=list)
     abandoned: bool = False
@@ -87,7 +88,7 @@ class FakeHome:
         return self.way
 
     def transaction(self, reverse_path: Address | None, parameters: MailParameters) -> FakeTransaction:
-        self.transactions.append(FakeTransaction(self, reverse_path, parameters))
+        self.transactions.append(FakeTransaction(self, reverse_path, parameters, dsn=self.offers.dsn))
         return self.transactions[-1]
 
     def message(self) -> Deferred[Outcome]:

@@ -12,11 +12,12 @@ from mpcontinuity.accounts import users
 from mpcontinuity.delivery import relay
 from mpcontinuity.delivery.handover import because
 from mpcontinuity.delivery.service import STORE_AGAIN
+from mpcontinuity.model.address import parse as parse_address
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Full, Temporary
 from mpcontinuity.model.identifier import parse as parse_id
 from mpcontinuity.model.owed import IN_DOUBT
-from mpcontinuity.model.parameters import MailParameters
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.queue.ledger import report
@@ -514,3 +515,14 @@ def test_a_large_message_goes_to_home_and_to_inbox_in_pieces(post: Post) -> None
     post.home.answer = temporary(Stage.MESSAGE)
     assert post.send(ANN, content=content + b"again").code == 250
     assert stored(post, ANN).endswith(content + b"again")
+
+
+def test_who_asked_to_hear_of_success_is_told_where_home_does_not_report(post: Post) -> None:
+    for dsn, notify, told in ((False, "SUCCESS,FAILURE", 1), (False, "FAILURE", 0), (True, "SUCCESS", 0)):
+        post.home.offers = Offers(smtputf8=True, dsn=dsn)
+        incoming = post.begin()
+        assert result(incoming.recipient(parse_address(ANN), RcptParameters(notify))).code == 250
+        assert result(post.data(incoming, CONTENT + f"{dsn} {notify}".encode())).code == 250
+        rows = post.rows("SELECT state, reverse_path, recipient, unreported FROM outgoing")
+        assert rows == [("relayed", "eve@example.net", "ann@example.org", 1)] * told
+        result(post.store.run(lambda tx: tx.run(Statement("DELETE FROM outgoing"))))

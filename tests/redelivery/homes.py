@@ -48,6 +48,7 @@ class FakeTransaction:
         self.host = "home:25"
         self.before_final_dot: Callable[[], Awaitable[bool]] | None = None
         self.late: Deferred[Outcome] | None = None
+        self.dsn = False
         self._home = home
         self._delivery = delivery
 

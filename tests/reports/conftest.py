@@ -18,7 +18,9 @@ from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.outgoing import EXPIRED, FAILED, OUTBOUND
+from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.reply import Reply
 from mpcontinuity.model.settings import DomainSettings, Retry
 from mpcontinuity.queue import outgoing, owed, unreported
 from mpcontinuity.queue.outgoing import NewOutgoing, Outgoing
@@ -189,6 +191,35 @@ class Fates:
         (row,) = self.run(owed.claim, ids=[row_id], give_up=10**15)
         event = TrackingEvent(self.clock.now(), "home.example:25", 550, "5.7.1 Not here")
         assert self.run(owed.finish, owed_id=row.id, token=row.token, outcome=state, event=event)
+
+    def home_takes(self, row_id: int, *, relayed: bool) -> None:
+        (row,) = self.run(owed.claim, ids=[row_id], give_up=10**15)
+        event = TrackingEvent(self.clock.now(), "home.example:25", 250, "2.0.0 Taken")
+        work = partial(owed.finish, owed_id=row.id, token=row.token, outcome=DELIVERED, event=event, relayed=relayed)
+        assert self.run(work)
+
+    def passes_on(self, notify: str) -> None:
+        """A stranger's message to home, which does not report."""
+        draft = self.store.bodies.draft()
+        draft.write(CONTENT)
+        now, number = self.clock.now(), self.store.identifiers.next()
+
+        def work(tx: Transaction, body: Body) -> None:
+            new = NewOutgoing(
+                id=number,
+                domain=self.domain.id,
+                account=None,
+                body=body.id,
+                recipient="anna@example.org",
+                destination="example.org",
+                reverse_path="carl@far.example",
+                received=now,
+                expires=now,
+                parameters=Parameters(rcpt=RcptParameters(notify)),
+            )
+            unreported.passed_on(tx, [new], Reply(250, "2.0.0", "Taken"))
+
+        result(self.store.keep(draft, Head(id=self.store.identifiers.next(), time=now, direction="inbound"), work))
 
     # What is there afterwards
 

@@ -8,7 +8,7 @@ from mpcontinuity.mailbox import change
 from mpcontinuity.model import uidset
 from mpcontinuity.model.flags import ANSWERED, FLAGGED, SEEN
 from mpcontinuity.model.owed import EXPIRED
-from mpcontinuity.queue import refusals
+from mpcontinuity.queue import owed, refusals
 from mpcontinuity.reports.service import POLL
 from tests.reports.conftest import Fates, status
 
@@ -116,3 +116,55 @@ def test_an_address_outside_ascii_is_written_to_as_such(fates: Fates) -> None:
     assert message.get_payload()[1].get_content_type() == "message/global-delivery-status"
     (parameters,) = fates.rows("SELECT parameters FROM outgoing")[0]
     assert '"smtputf8":true' in parameters
+
+
+# Success
+
+
+@pytest.mark.parametrize(("notify", "told"), [("SUCCESS", 1), ("SUCCESS,FAILURE", 1), ("FAILURE", 0), ("", 0)])
+def test_a_stranger_who_asked_hears_that_home_has_it_now_where_home_does_not_report(
+    fates: Fates, notify: str, told: int
+) -> None:
+    fates.home_takes(fates.receives(notify=notify), relayed="SUCCESS" in notify)
+    fates.wait()
+    found = fates.on_their_way()
+    assert len(found) == told
+    if found:
+        _, (about,) = status(found[0][3])
+        assert about["Action"] == "relayed"
+
+
+def test_where_home_reports_itself_nothing_is_said(fates: Fates) -> None:
+    fates.home_takes(fates.receives(notify="SUCCESS"), relayed=False)
+    fates.wait(POLL)
+    assert not fates.on_their_way()
+    assert not fates.untold()
+
+
+def test_success_is_no_business_of_strangers_where_bounces_are_disabled(fates: Fates) -> None:
+    fates.set(bounce_policy="disabled")
+    fates.home_takes(fates.receives(notify="SUCCESS"), relayed=True)
+    fates.wait()
+    assert not fates.on_their_way()
+    assert not fates.untold()
+
+
+def test_what_the_user_deleted_in_the_outage_was_delivered(fates: Fates) -> None:
+    row = fates.receives(notify="SUCCESS")
+    (mailbox,) = fates.rows("SELECT id FROM mailbox WHERE account = :a AND name = 'INBOX'", a=fates.anna)[0]
+    fates.run(change.remove, mailbox=mailbox, uids=uidset.of([1]))
+    assert not fates.run(owed.claim, ids=[row], give_up=10**15)
+    fates.wait(POLL)
+    ((*_, message),) = fates.on_their_way()
+    _, (about,) = status(message)
+    assert about["Action"] == "delivered"
+
+
+def test_what_was_passed_on_at_once_is_reported_and_leaves_no_row(fates: Fates) -> None:
+    fates.passes_on("SUCCESS")
+    fates.wait()
+    ((recipient, *_, message),) = fates.on_their_way()
+    assert recipient == "carl@far.example"
+    _, (about,) = status(message)
+    assert about["Action"] == "relayed"
+    assert fates.rows("SELECT kind FROM outgoing") == [("dsn",)]

@@ -9,6 +9,8 @@ import msgspec
 
 from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.model import address
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.body import Content
 from mpcontinuity.model.events import DELIVERED, TrackingEvent
 from mpcontinuity.model.outgoing import DELIVERED as IN_MAILBOX
 from mpcontinuity.model.outgoing import EXPIRED, FAILED, OUTBOUND, PASSED_ON, RELAYED
@@ -19,6 +21,8 @@ from mpcontinuity.queue.outgoing import Outgoing
 from mpcontinuity.queue.owed import event_of
 from mpcontinuity.store.bodies.bodies import Bodies
 from mpcontinuity.store.transaction import Transaction
+
+_LONGEST_HEADER = 64 * 1024  # that is looked at
 
 MOST_RECIPIENTS = 100  # of one transaction, which every server takes (RFC 5321 §4.5.3.1.8)
 
@@ -46,13 +50,29 @@ async def letter(bodies: Bodies, rows: Sequence[Outgoing], signer: Signer) -> Le
     # What is read in pieces shows its damage only if it is read in sequence.
     read = content if content.whole is not None else bodies.content(first.body, skip_prefix=True)
     head = await signer.sign(first.domain, first.body.id, read, trusted=trusted)
+    again = content if content.whole is not None else bodies.content(first.body, skip_prefix=True)
     return Letter(
-        reverse_path=address.parse(first.reverse_path) if first.reverse_path else None,
+        reverse_path=_path(first.reverse_path) if first.reverse_path else None,
         parameters=msgspec.structs.replace(first.parameters.mail, size=len(head) + content.length),
-        recipients=[(address.parse(row.recipient), row.parameters.rcpt) for row in rows],
+        recipients=[(_path(row.recipient), row.parameters.rcpt) for row in rows],
         head=head,
         content=content,
+        utf8_header=first.parameters.mail.smtputf8 and await _has_utf8_header(again),
     )
+
+
+def _path(text: str) -> Address:
+    """A domain by its A-labels, which every server takes, unless the local part needs SMTPUTF8 anyway."""
+    parsed = address.parse(text)
+    if parsed.ascii or not parsed.local.isascii():
+        return parsed
+    return msgspec.structs.replace(parsed, text=f"{address.quote(parsed.local)}@{parsed.domain}")
+
+
+async def _has_utf8_header(content: Content) -> bool:
+    """What a client declares is not always needed: many say SMTPUTF8 of every message."""
+    begin = await content.read(0, min(content.length, _LONGEST_HEADER))
+    return not begin.partition(b"\r\n\r\n")[0].isascii()
 
 
 class Settled(msgspec.Struct, frozen=True):

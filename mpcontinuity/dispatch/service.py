@@ -19,8 +19,10 @@ from mpcontinuity.store.transaction import Transaction
 
 POLL = 60.0  # seconds; notices are what usually wakes it
 STOP_WITHIN = 8.0  # seconds that a message under way has to end when the server stops
-MOST_LANES = 200
+MOST_LANES = 1000
 _SOONEST = 0.05
+_REST = 4.0  # times what a look took
+_LONGEST_REST = 0.5
 _AGAIN = 5.0  # after a failure of the store
 
 _log = Logger()
@@ -92,9 +94,12 @@ class Dispatch:
         try:
             while True:
                 self._look_again = False
+                begun = self._means.timer.seconds()
                 await self._begin_lanes()
                 if not self._look_again or self._stopping:
                     return
+                # With a long backlog a look takes its time, and every message that comes in asks for one.
+                await self._pause(min((self._means.timer.seconds() - begun) * _REST, _LONGEST_REST))
         except Stopping:
             pass
         except Temporary as error:
@@ -149,6 +154,12 @@ class Dispatch:
 
     def _poll_again(self) -> None:
         Deferred.fromCoroutine(self._poll()).addErrback(self._failed)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            over: Deferred[None] = Deferred()
+            self._means.timer.callLater(seconds, over.callback, None)
+            await over
 
     def _wake_in(self, seconds: float) -> None:
         if self._stopping:

@@ -58,6 +58,7 @@ class MailTransaction:
         self.host = ""
         self.before_final_dot: Callable[[], Awaitable[bool]] | None = None
         self.late: Deferred[Outcome] | None = None
+        self.utf8_header = False  # the header is in UTF-8, and goes to no server without SMTPUTF8 (RFC 6531 §3.2)
         self.bare = parameters.bare  # the content has a bare CR or LF: BDAT, or not at all
         self._peer = peer
         self._reverse_path = reverse_path
@@ -185,9 +186,11 @@ class MailTransaction:
     def _unable(self, address: Address) -> Outcome | None:
         """What this server cannot be asked."""
         path = self._reverse_path
-        if self._peer.offers.smtputf8 or (address.ascii and (path is None or path.ascii)):
+        ascii_path = path is None or path.ascii
+        if self._peer.offers.smtputf8 or (address.ascii and ascii_path and not self.utf8_header):
             return None
-        text = f"{self._peer.title} does not take addresses with non-ASCII characters"
+        what = "addresses with non-ASCII characters" if not (address.ascii and ascii_path) else "a header in UTF-8"
+        text = f"{self._peer.title} does not take {what}"
         return Outcome(Verdict.REFUSED, Stage.RCPT, Reply(553, "5.6.7", text))
 
     def _mail_failed(self, session: Session, result: Outcome, answer: Reply) -> Outcome:

@@ -42,6 +42,7 @@ class Letter:
     recipients: Sequence[Recipient]
     head: bytes  # stands before the content
     content: Content
+    utf8_header: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class World:
         if resting:
             return [Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, resting), host.name)] * len(indexes)
         transaction = MailTransaction(host, letter.reverse_path, letter.parameters)
+        transaction.utf8_header = letter.utf8_header
         try:
             outcomes = await transaction.recipients([letter.recipients[index] for index in indexes])
             if any(outcome.verdict is Verdict.ACCEPTED for outcome in outcomes):

@@ -14,6 +14,7 @@ from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.dispatch.lane import Means
 from mpcontinuity.dispatch.service import Dispatch
+from mpcontinuity.model import address
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import QUEUED
@@ -118,6 +119,7 @@ class Post:
         *recipients: str,
         sender: str = "anna@example.org",
         text: str = "Hello",
+        subject: str = "x",
         notify: str = "",
         mail: MailParameters = MailParameters(),  # noqa: B008
         expires: int = 5 * DAY,
@@ -125,7 +127,7 @@ class Post:
     ) -> list[int]:
         """One message. The ids of its rows."""
         draft = self.store.bodies.draft()
-        draft.write(f"Return-Path: <{sender}>\r\nSubject: x\r\n\r\n{text}\r\n".encode())
+        draft.write(f"Return-Path: <{sender}>\r\nSubject: {subject}\r\n\r\n{text}\r\n".encode())
         ids = [self.store.identifiers.next() for _ in recipients]
         parameters = Parameters(mail, RcptParameters(notify=notify))
 
@@ -137,7 +139,7 @@ class Post:
                     account=None,
                     body=body.id,
                     recipient=recipient,
-                    destination=recipient.rpartition("@")[2],
+                    destination=outgoing.destination(address.parse(recipient)),
                     reverse_path=sender,
                     received=tx.now,
                     expires=tx.now + expires,

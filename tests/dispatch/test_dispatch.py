@@ -432,3 +432,32 @@ def test_a_session_in_which_nobody_was_taken_is_used_again(post: Post, careless:
     assert post.states(first + second) == ["failed", "gone"]
     assert len(post.host.wires) == 1
     assert post.host.messages == [b"Subject: x\r\n\r\nHello\r\n"] if not careless else True
+
+
+UTF8 = MailParameters(smtputf8=True)
+
+
+def test_an_address_that_needs_smtputf8_goes_only_where_it_is_offered(post: Post) -> None:
+    post.dispatch()
+    (row,) = post.send("jörg@world.example", mail=UTF8)
+    assert post.states([row]) == ["failed"]
+    assert post.tracked(row)[1][0][1:] == (553, "5.6.7 The next host does not take addresses with non-ASCII characters")
+    post.host.answers["EHLO"] = "250-host\r\n250 SMTPUTF8"
+    post.settle(31)  # sessions that are idle end
+    (row,) = post.send("jörg@world.example", mail=UTF8)
+    assert post.states([row]) == ["gone"]
+    assert "MAIL FROM:<anna@example.org> SMTPUTF8" in post.host.lines
+
+
+def test_a_header_in_utf8_goes_only_where_smtputf8_is_offered(post: Post) -> None:
+    post.dispatch()
+    (row,) = post.send("bob@world.example", mail=UTF8, subject="Grüße")
+    assert post.states([row]) == ["failed"]
+    assert post.tracked(row)[1][0][1:] == (553, "5.6.7 The next host does not take a header in UTF-8")
+
+
+def test_what_does_not_need_smtputf8_goes_everywhere(post: Post) -> None:
+    post.dispatch()
+    ids = post.send("bob@world.example", mail=UTF8, text="Grüße") + post.send("bob@bücher.example", mail=UTF8)
+    assert post.states(ids) == ["gone", "gone"]
+    assert "RCPT TO:<bob@xn--bcher-kva.example>" in post.host.lines

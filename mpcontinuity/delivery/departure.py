@@ -13,9 +13,9 @@ from mpcontinuity.archive.record import OUTBOUND, NewArchived, expiry
 from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.delivery import answered
 from mpcontinuity.mailbox import sent
-from mpcontinuity.mailbox.append import NewEntry, append_all
+from mpcontinuity.mailbox.append import NewEntry, append_all, lock
 from mpcontinuity.model import events
-from mpcontinuity.model.address import Address
+from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.flags import SEEN
@@ -106,6 +106,9 @@ def _keep_copies(tx: Transaction, messages: Sequence[tuple[Body, Departure]]) ->
     tracked: list[NewRow] = []
     own: list[tuple[int, int, int]] = []  # account, the client's copy, ours
     seen: set[tuple[int, str]] = set()
+    folders = {one.account: sent.folder(tx, one.account) for _, one in messages if one.account and one.copy}
+    if folders:
+        lock(tx, folders.values())  # a client that appends its own copy at this moment comes before us, or after
     for body, departure in messages:
         copy, account = departure.copy, departure.account
         if copy is None or account is None:
@@ -116,7 +119,7 @@ def _keep_copies(tx: Transaction, messages: Sequence[tuple[Body, Departure]]) ->
         seen.add((account, departure.message_id))
         if known is None:
             entry = NewEntry(body.id, body.length, departure.received, SEEN, (), copy.rendered)
-            entries.setdefault(sent.folder(tx, account), []).append(entry)
+            entries.setdefault(folders[account], []).append(entry)
             sent.note(tx, account, departure.message_id, body.id, own=False)
         else:
             own.append((account, known[0], body.id))
@@ -216,7 +219,7 @@ def _copy_row(departure: Departure, body: Body, copy: Copy, now: int) -> NewRow:
         direction=REDELIVERY,
         status=events.QUEUED,
         recipient=copy.address,
-        recipient_key=copy.address.lower(),
+        recipient_key=parse(copy.address).key,
         message_id=departure.message_id,
         subject=departure.subject,
         size=body.length,

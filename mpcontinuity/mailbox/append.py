@@ -49,6 +49,11 @@ class Appended:
     modseq: int
 
 
+def lock(tx: Transaction, mailboxes: Iterable[int]) -> None:
+    """Their rows, in ascending order: what is looked at next does not change until the commit."""
+    tx.lock(_LOCK, mailboxes=list(mailboxes))
+
+
 def grow(tx: Transaction, mailboxes: Mapping[int, Iterable[tuple[int, int]]]) -> dict[int, Appended]:
     """Takes UIDs for new messages (size, flags) and counts them; the rows of the mailboxes stay locked.
 
@@ -57,7 +62,7 @@ def grow(tx: Transaction, mailboxes: Mapping[int, Iterable[tuple[int, int]]]) ->
     # In ascending order, as everywhere: two transactions cannot wait for each other.
     counts = [(mailbox, *_counts(messages)) for mailbox, messages in sorted(mailboxes.items())]
     if len(counts) > 1:
-        tx.lock(_LOCK, mailboxes=mailboxes)
+        lock(tx, mailboxes)
     if tx.run_rows(_GROW, counts) < len(counts):
         raise MailboxRefused("TRYCREATE", "no such mailbox")
     rows = {row[0]: row[1:] for row in tx.all(_GROWN, mailboxes=mailboxes)}

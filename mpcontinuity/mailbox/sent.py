@@ -5,11 +5,14 @@ What we and the client have put there is remembered by its Message-ID, for as lo
 
 from __future__ import annotations
 
+import hashlib
+
 from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import SEPARATOR
 from mpcontinuity.model.clock import DAY
+from mpcontinuity.model.errors import Temporary
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -19,6 +22,7 @@ REMEMBERED = 7 * DAY  # a client that was without a network appends when it is b
 USE = "\\Sent"
 STEP = 500  # rows of one transaction
 
+_REMOVED = Statement("SELECT 1 FROM account WHERE id = :account AND status = 'removed'")
 _FIND = Statement(
     """SELECT body, own FROM sent WHERE account = :account AND message_id = :message_id
     AND EXISTS (SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
@@ -44,20 +48,24 @@ def takes(mailbox: MailboxInfo) -> bool:
 
 
 def folder(tx: Transaction, account: int) -> int:
-    """The mailbox for our copies."""
+    """The mailbox for our copies. Raises Temporary for a user who was removed meanwhile."""
     info = mailboxes.by_use(tx, account, USE) or mailboxes.find(tx, account, "Sent")
-    return (info or mailboxes.create(tx, account, "Sent", USE)).id
+    if info is None:
+        if tx.one(_REMOVED, account=account) is not None:
+            raise Temporary("the sender was removed meanwhile")
+        info = mailboxes.create(tx, account, "Sent", USE)
+    return info.id
 
 
 def find(tx: Transaction, account: int, message_id: str) -> tuple[int, bool] | None:
     """The body of a copy that the user has still, and whether their client put it there."""
-    row = tx.one(_FIND, account=account, message_id=message_id)
+    row = tx.one(_FIND, account=account, message_id=_key(message_id))
     return (row[0], bool(row[1])) if row else None
 
 
 def note(tx: Transaction, account: int, message_id: str, body: int, *, own: bool) -> None:
     """There is a copy. ``own``: the client's."""
-    tx.run(_NOTE, account=account, message_id=message_id, body=body, own=int(own), now=tx.now)
+    tx.run(_NOTE, account=account, message_id=_key(message_id), body=body, own=int(own), now=tx.now)
 
 
 def appended(tx: Transaction, account: int, message_id: str, body: int) -> int:
@@ -70,6 +78,11 @@ def appended(tx: Transaction, account: int, message_id: str, body: int) -> int:
         mailbox, uid = entry >> UID_BITS, entry & (1 << UID_BITS) - 1
         change.remove(tx, mailbox, ((uid, uid),))
     return known[0]
+
+
+def _key(message_id: str) -> str:
+    """Of a length that every index takes."""
+    return hashlib.blake2b(message_id.strip().encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def forget(tx: Transaction) -> int:

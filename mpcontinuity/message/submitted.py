@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from mpcontinuity.message import addresses, dates, encodedwords
+from mpcontinuity.message import addresses, dates
 from mpcontinuity.message.fields import unfold
+from mpcontinuity.message.summary import summary
 from mpcontinuity.model.address import quote
 
 MAX_HEADER: Final = 512 * 1024  # octets; ten thousand recipients with their names fit
@@ -14,7 +15,6 @@ MAX_HEADER: Final = 512 * 1024  # octets; ten thousand recipients with their nam
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)")
 _BLIND = frozenset((b"bcc", b"resent-bcc"))
 _ADDRESS_OCTETS: Final = 64 * 1024  # of From: nobody writes as so many
-_MAX_ID: Final = 998  # a line
 
 
 class Submitted(NamedTuple):
@@ -101,7 +101,7 @@ def read(header: bytes) -> Submitted:
         if name == b"from":
             authors += _addresses(match[2])
         elif name == b"message-id":
-            message_id = message_id or encodedwords.text(unfold(match[2])[:_MAX_ID])
+            message_id = message_id or summary({b"message-id": unfold(match[2])}).message_id
         elif name == b"date":
             dated = True
     return Submitted(b"".join(blind), b"".join(others), tuple(authors), message_id, dated)

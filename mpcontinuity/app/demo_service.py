@@ -39,7 +39,7 @@ probe_interval = 1
 [retry]
 first = 1
 """
-_STARTS_WITHIN = 30.0
+_STARTS_WITHIN = 60.0
 
 
 class DemoFailed(Exception):
@@ -60,7 +60,7 @@ class DemoService:
     def command(self, *arguments: str, given: str = "") -> str:
         """What `mpcontinuity` prints. Raises DemoFailed with what it says against it."""
         done = subprocess.run(
-            self._command(*arguments), input=given, capture_output=True, text=True, timeout=60, check=False
+            self._command(*arguments), input=given, capture_output=True, text=True, timeout=120, check=False
         )
         if done.returncode != 0:
             raise DemoFailed(f"mpcontinuity {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")

@@ -58,7 +58,7 @@ class Server:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, within: float = 40) -> None:
+    def start(self, within: float = 60) -> None:
         begin = self.launch()
         self.wait_for(lambda: "mpcontinuity.app.service ready" in self.said(begin), within)
         text = self.said(begin)
@@ -100,12 +100,12 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
-    def wait(self, within: float = 12) -> int:
+    def wait(self, within: float = 60) -> int:
         """For its end; the exit status."""
         assert self._process is not None
         return self._process.wait(timeout=within)
 
-    def wait_for(self, condition: Any, seconds: float = 10) -> None:
+    def wait_for(self, condition: Any, seconds: float = 60) -> None:
         until = time.monotonic() + seconds
         while not condition():
             assert self._process is None or self._process.poll() is None, f"it ended: {self.log.read_text()[-6000:]}"
@@ -138,7 +138,7 @@ def command(*arguments: str, config: Path | None = None, stdin: str = "") -> sub
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env=environment,
         check=False,
     )

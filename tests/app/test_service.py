@@ -54,9 +54,9 @@ def unverified() -> ssl.SSLContext:
 
 
 def test_mail_for_a_home_that_is_down_is_in_the_inbox_when_250_is_said(server: Server) -> None:
-    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=60) as client:
         client.sendmail("bob@example.net", ["anna@example.org"], MESSAGE)
-    with imaplib.IMAP4_SSL("127.0.0.1", server.ports["imaps"], ssl_context=unverified(), timeout=10) as imap:
+    with imaplib.IMAP4_SSL("127.0.0.1", server.ports["imaps"], ssl_context=unverified(), timeout=60) as imap:
         imap.login("anna@example.org", "secret")
         imap.select("INBOX")
         assert imap.search(None, "SUBJECT", "hello") == ("OK", [b"1"])
@@ -68,7 +68,7 @@ def test_mail_for_a_home_that_is_down_is_in_the_inbox_when_250_is_said(server: S
 
 
 def test_what_the_command_line_changes_is_acted_on_at_once(server: Server) -> None:
-    imap = imaplib.IMAP4("127.0.0.1", server.ports["imap"], timeout=10)
+    imap = imaplib.IMAP4("127.0.0.1", server.ports["imap"], timeout=60)
     with pytest.raises(imaplib.IMAP4.error):
         imap.login("carl@example.org", "secret")
     server.json("user", "add", "carl@example.org", "--password-stdin", stdin="secret\n")
@@ -77,7 +77,7 @@ def test_what_the_command_line_changes_is_acted_on_at_once(server: Server) -> No
     with pytest.raises(imaplib.IMAP4.abort):
         say_nothing(imap, seconds=1)
     server.json("user", "remove", "carl@example.org")
-    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=60) as client:
         client.ehlo()
         client.mail("bob@example.net")
         assert client.rcpt("x@other.example")[0] == 550
@@ -98,7 +98,7 @@ def test_a_domain_that_is_added_set_and_removed_is_so_at_once(server: Server) ->
 
 
 def rcpt(server: Server, address: str) -> int:
-    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=60) as client:
         client.ehlo()
         client.mail("bob@example.net")
         return client.rcpt(address)[0]
@@ -132,7 +132,7 @@ def test_tls_1_1_is_refused_and_a_session_is_resumed(server: Server) -> None:
 def test_a_new_certificate_is_served_and_standing_sessions_stay(server: Server) -> None:
     place = ("127.0.0.1", server.ports["imaps"])
     before = ssl.get_server_certificate(place)
-    with imaplib.IMAP4_SSL(*place, ssl_context=unverified(), timeout=10) as imap:
+    with imaplib.IMAP4_SSL(*place, ssl_context=unverified(), timeout=60) as imap:
         imap.login("anna@example.org", "secret")
         certs = server.folder / "certs"
         subprocess.run(
@@ -141,7 +141,7 @@ def test_a_new_certificate_is_served_and_standing_sessions_stay(server: Server) 
             check=True,
             capture_output=True,
         )
-        server.wait_for(lambda: ssl.get_server_certificate(place) != before, 10)
+        server.wait_for(lambda: ssl.get_server_certificate(place) != before, 60)
         assert imap.noop()[0] == "OK"
 
 
@@ -150,7 +150,7 @@ def test_a_store_in_use_is_not_opened_twice(server: Server) -> None:
         [BIN / "twistd", "-n", "--pidfile=", "mpcontinuity", "--config", server.config],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1
@@ -160,9 +160,9 @@ def test_a_store_in_use_is_not_opened_twice(server: Server) -> None:
 
 def test_sigterm_says_421_and_bye_and_exits_0_within_10_s(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
-        smtp = smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=10)
+        smtp = smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=60)
         smtp.ehlo()
-        imap = imaplib.IMAP4("127.0.0.1", server.ports["imap"], timeout=10)
+        imap = imaplib.IMAP4("127.0.0.1", server.ports["imap"], timeout=60)
         begin = time.monotonic()
         os.kill(server.pid, signal.SIGTERM)
         time.sleep(0.3)
@@ -193,7 +193,7 @@ def test_mail_and_users_are_there_after_kill_9(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         server.json("domain", "add", "example.org", "--home", f"127.0.0.1:{free_port()}")
         server.json("user", "add", "anna@example.org", "--password-stdin", stdin="secret\n")
-        with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=10) as client:
+        with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=60) as client:
             client.sendmail("bob@example.net", ["anna@example.org"], MESSAGE)
         server.stop(signal.SIGKILL)
         server.start()
@@ -219,7 +219,7 @@ def test_a_configuration_error_is_one_line_and_exit_1(tmp_path: Path, configurat
         [BIN / "twistd", "-n", "--pidfile=", "mpcontinuity", "--config", config],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1

@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def get(server: Server, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.ports['metrics']}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.ports['metrics']}{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -59,7 +59,7 @@ def test_a_server_that_serves_says_so(server: Server) -> None:
 
 def test_metrics_tell_what_happened(server: Server) -> None:
     before = scrape(server)
-    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=10) as client:
+    with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=60) as client:
         client.sendmail("bob@example.net", ["anna@example.org"], MESSAGE)
         with pytest.raises(smtplib.SMTPRecipientsRefused):
             client.sendmail("bob@example.net", ["carl@elsewhere.example"], MESSAGE)
@@ -84,7 +84,7 @@ def test_the_backlog_is_shown_by_domain_with_its_age(tmp_path: Path) -> None:
     with Server(tmp_path, WATCHED) as server:
         server.json("domain", "add", "example.org", "--home", f"127.0.0.1:{free_port()}")
         server.json("user", "add", "anna@example.org", "--password-stdin", stdin="secret\n")
-        with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=10) as client:
+        with smtplib.SMTP("127.0.0.1", server.ports["smtp"], timeout=60) as client:
             client.sendmail("bob@example.net", ["anna@example.org"], MESSAGE)
         values = scrape(server)
         assert values['mpcontinuity_owed_messages{domain="example.org"}'] == values["mpcontinuity_owed"] == 1

@@ -174,7 +174,7 @@ class ScriptedHome:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 10) -> bool:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> bool:
         """Until the condition holds; it is looked at after every message and every 50 ms. False: it never did."""
         until = time.monotonic() + seconds
         with self._lock:

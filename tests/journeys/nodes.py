@@ -112,7 +112,7 @@ class Idler:
     """A session that idles in a mailbox and notes when it is told what."""
 
     def __init__(self, world: World, user: str = "") -> None:
-        self._client = imaplib.IMAP4("127.0.0.1", world.server.ports["imap"], timeout=15)
+        self._client = imaplib.IMAP4("127.0.0.1", world.server.ports["imap"], timeout=60)
         self._client.login(user or world.anna, "secret")
         assert self._client.select("INBOX")[0] == "OK"
 

@@ -160,7 +160,7 @@ def test_nothing_answered_is_lost_and_all_recovers(
         print(f"IMAP {dict(reader.answers)}")
         assert set(senders.replies) <= {250, 450, 451, 452, 421}
         for world in pair.both:
-            world.wait_for(lambda world=world: world.send("after").code == 250, 20)  # type: ignore[misc]
+            world.wait_for(lambda world=world: world.send("after").code == 250, 60)  # type: ignore[misc]
         if not home_is_up:
             kept = pair.other.subjects() + pair.other.subjects(pair.other.ben)
             assert set(senders.answered) <= set(kept)

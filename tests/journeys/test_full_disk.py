@@ -60,7 +60,7 @@ def _goes_on(world: World) -> None:
     with world.imap() as session:
         assert session.uid("STORE", world.uids(session, "before"), "+FLAGS", r"(\Flagged)")[0] == "OK"
     world.home.start()
-    world.wait_for(lambda: world.report()["owed"] == 0, 20)
+    world.wait_for(lambda: world.report()["owed"] == 0, 60)
     taken = world.report()["taken_in"]
     assert world.report()["delivered"] == taken
     assert len(world.home.messages) == taken
@@ -138,7 +138,7 @@ def test_what_home_took_while_the_database_was_full_is_not_sent_again(world: Wor
     time.sleep(3)
     passed = [world.send(f"passed {number}").code for number in range(5)]
     database.make_room()
-    world.wait_for(lambda: world.report()["owed"] == 0, 30)
+    world.wait_for(lambda: world.report()["owed"] == 0, 60)
     for number in range(20):
         copies = world.home.received(f"owed {number}")
         assert len(copies) == 1, copies

@@ -11,7 +11,7 @@ from tests.journeys.world import SENDER, World, message
 
 def _answers(port: int, data: bytes) -> bytes:
     """What comes until the server closes, after data and the end of it."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(data)
         client.shutdown(socket.SHUT_WR)
         answers = b""

@@ -22,7 +22,7 @@ def _by_subject(messages: list[Received]) -> dict[str, list[Received]]:
 
 def _check(world: World, answered: list[str]) -> None:
     """All of them reached home, those that did so twice under one id."""
-    world.wait_for(lambda: world.report()["owed"] == 0, 40, lambda: f"{world.report()}")
+    world.wait_for(lambda: world.report()["owed"] == 0, 60, lambda: f"{world.report()}")
     at_home = _by_subject(world.home.messages)
     missing = [subject for subject in answered if subject not in at_home]
     assert not missing
@@ -53,7 +53,7 @@ def test_killed_during_redelivery(tmp_path: Path, configured: str) -> None:
         home.on("message", say("250 2.0.0 taken", wait=0.02))
         home.start()
         for target in (10, 30):
-            assert home.wait_for(lambda target=target: len(home.messages) >= target, 20)  # type: ignore[misc]
+            assert home.wait_for(lambda target=target: len(home.messages) >= target, 60)  # type: ignore[misc]
             server.stop(signal.SIGKILL)
             server.start()
         _check(world, subjects)
@@ -70,7 +70,7 @@ def test_a_clean_stop_during_redelivery_sends_nothing_twice(tmp_path: Path, conf
             assert world.send(f"owed {number}").code == 250
         home.on("message", say("250 2.0.0 taken", wait=0.05))
         home.start()
-        assert home.wait_for(lambda: len(home.messages) >= 8, 20)
+        assert home.wait_for(lambda: len(home.messages) >= 8, 60)
         assert server.stop() == 0
         server.start()
         world.wait_for_ledger(taken_in=30, delivered=30)

@@ -60,7 +60,7 @@ class Flood:
         for count in itertools.count():
             subject = f"flood {number} {count}"
             try:
-                with smtplib.SMTP("127.0.0.1", self._world.server.ports["smtp"], timeout=10) as client:
+                with smtplib.SMTP("127.0.0.1", self._world.server.ports["smtp"], timeout=60) as client:
                     client.sendmail(SENDER, [self._world.anna], message(subject))
                     self.answered.append(subject)
             except (smtplib.SMTPException, OSError):

@@ -29,9 +29,9 @@ def outage(world: World) -> World:
 def by_pop(world: World, *, secure: bool = False) -> poplib.POP3:
     ports = world.server.ports
     session: poplib.POP3 = (
-        poplib.POP3_SSL("127.0.0.1", ports["pop3s"], timeout=15, context=TLS)
+        poplib.POP3_SSL("127.0.0.1", ports["pop3s"], timeout=60, context=TLS)
         if secure
-        else poplib.POP3("127.0.0.1", ports["pop3"], timeout=15)
+        else poplib.POP3("127.0.0.1", ports["pop3"], timeout=60)
     )
     session.user(world.anna)
     session.pass_("secret")

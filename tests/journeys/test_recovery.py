@@ -210,7 +210,7 @@ def test_a_user_is_reached_by_tag_case_and_alias_and_home_gets_the_address_as_gi
 def test_a_retry_says_for_what_mail_waits_that_was_never_put_off(world: World) -> None:
     world.home.stop()
     assert world.send("owed").code == 250
-    world.wait_for(lambda: world.state() == "down", 30)
+    world.wait_for(lambda: world.state() == "down", 60)
     said = world.server.run("queue", "retry").stdout
     assert f"{world.domain}: 1 owed to its home server: they go home as soon as that is back (no connection" in said
     world.cli("domain", "set", world.domain, "mode=enabled")

@@ -114,7 +114,7 @@ def test_a_stop_under_load_is_clean_and_quick(tmp_path: Path, home: ScriptedHome
         for sender in senders:
             sender.join()
         home.start()
-        world.wait_for(lambda: world.report()["owed"] == 0, 30)
+        world.wait_for(lambda: world.report()["owed"] == 0, 60)
         at_home = [copy.subject for copy in home.messages]
         assert answered
         assert set(answered) <= set(at_home)

@@ -228,7 +228,7 @@ def _scram(client: ScramClient, ask: object) -> str:
 def test_imap_logs_in_by_scram(office: Office) -> None:
     client = ScramClient(office.anna, "secret")
     answers = iter((lambda _: client.first, client.final, lambda final: b"" if client.knows(final) else b"*"))
-    with imaplib.IMAP4("127.0.0.1", office.server.ports["imap"], timeout=15) as session:
+    with imaplib.IMAP4("127.0.0.1", office.server.ports["imap"], timeout=60) as session:
         condition, _ = session.authenticate("SCRAM-SHA-256", lambda challenge: next(answers)(challenge))
         assert condition == "OK"
         assert session.select()[0] == "OK"

@@ -134,7 +134,7 @@ def test_what_is_set_at_one_node_holds_at_the_other(pair: Pair) -> None:
     pair.one.cli("user", "deactivate", pair.one.ben)
 
     def is_out() -> bool:
-        with imaplib.IMAP4("127.0.0.1", pair.other.server.ports["imap"], timeout=15) as session:
+        with imaplib.IMAP4("127.0.0.1", pair.other.server.ports["imap"], timeout=60) as session:
             try:
                 session.login(pair.other.ben, "secret")
             except imaplib.IMAP4.error:
@@ -184,13 +184,13 @@ def test_the_other_node_goes_on_when_the_one_that_redelivers_was_killed(pair: Pa
                 client.sendmail(SENDER, [world.anna if number % 4 < 2 else world.ben], message(subject))
     pair.home.on("message", say("250 2.0.0 taken", wait=0.05))
     pair.home.start()
-    assert pair.home.wait_for(lambda: len(pair.home.messages) >= 10, 20)
+    assert pair.home.wait_for(lambda: len(pair.home.messages) >= 10, 60)
     flusher = pair.holder("flush")
     assert flusher is not None
     rest = pair.not_(flusher)
     flusher.server.stop(signal.SIGKILL)
     under_way = pair.leased()
-    rest.wait_for(lambda: pair.holder("flush") is rest, 20)
+    rest.wait_for(lambda: pair.holder("flush") is rest, 60)
     rest.wait_for(lambda: rest.report()["owed"] == 0, 60)  # also what the dead one had claimed: not after three minutes
     flusher.server.start(40)
     rest.wait_for_ledger(90, taken_in=60, delivered=60)

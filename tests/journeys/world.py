@@ -20,7 +20,8 @@ from tests.app.server import Server
 from tests.fakes import postgresql
 from tests.fakes.home import Received, ScriptedHome
 
-TIMEOUT = 0.5  # of home, in every stage
+TIMEOUT = 1.0  # of home, in every stage: long enough for one that is up, on a machine that is busy
+PATIENCE = 60.0  # s for what happens by itself, and for any reply: nothing is measured by it
 
 CONFIGURATION = f"""
 hostname = "mx.continuity.example"
@@ -118,12 +119,12 @@ class Site:
         return json.loads(done.stdout)
 
     def smtp(self) -> smtplib.SMTP:
-        return smtplib.SMTP("127.0.0.1", self.server.ports["smtp"], timeout=15)
+        return smtplib.SMTP("127.0.0.1", self.server.ports["smtp"], timeout=PATIENCE)
 
     @contextmanager
     def imap(self, user: str = "", folder: str = "INBOX") -> Iterator[imaplib.IMAP4]:
         """Logged in, the folder selected."""
-        with imaplib.IMAP4("127.0.0.1", self.server.ports["imap"], timeout=15) as session:
+        with imaplib.IMAP4("127.0.0.1", self.server.ports["imap"], timeout=PATIENCE) as session:
             session.login(user or self.anna, "secret")
             assert session.select(folder)[0] == "OK"
             yield session
@@ -154,7 +155,7 @@ class Site:
         """Whether the ledger has these numbers, and zero in all others."""
         return all(value == expected.get(name, 0) for name, value in self.report().items())
 
-    def wait_for_ledger(self, seconds: float = 15, **expected: int) -> None:
+    def wait_for_ledger(self, seconds: float = PATIENCE, **expected: int) -> None:
         self.wait_for(lambda: self.ledger(**expected), seconds, lambda: f"{self.report()} is not {expected}")
 
     def state(self) -> str:
@@ -174,7 +175,7 @@ class Site:
         return row
 
     def wait_for(
-        self, condition: Callable[[], bool], seconds: float = 10, why: Callable[[], str] | None = None
+        self, condition: Callable[[], bool], seconds: float = PATIENCE, why: Callable[[], str] | None = None
     ) -> None:
         until = time.monotonic() + seconds
         while not condition():
@@ -187,7 +188,7 @@ class World(Site):
 
     home: ScriptedHome
 
-    def at_home(self, subject: str, seconds: float = 15) -> list[Received]:
+    def at_home(self, subject: str, seconds: float = PATIENCE) -> list[Received]:
         """What home took of that subject, waited for."""
         self.wait_for(lambda: bool(self.home.received(subject)), seconds, lambda: f"{subject!r} did not reach home. ")
         return self.home.received(subject)

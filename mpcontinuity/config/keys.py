@@ -29,7 +29,7 @@ SECTIONS: dict[str, str] = {
     "public": "What mail clients are told, where it differs (NAT, port mapping).",
     "store": "Where mail and everything about it is kept.",
     "tls": "Made self-signed at first start when both files are missing; re-read within 10 s of a change on disk.",
-    "listen": "Twisted endpoint strings, any number in each; [] turns one off.",
+    "listen": "Twisted endpoint strings, any number in each; [] turns one off. haproxy:tcp:…: behind PROXY headers.",
     "home": "How home servers are reached and watched.",
     "outbound": "Mail of users to the world, reports and alerts.",
     "retry": "Outbound and redelivery.",

@@ -109,9 +109,21 @@ class World:
         return [_final(attempt, route) for attempt in attempts]
 
     async def _at(self, host: Host, letter: Letter, indexes: Sequence[int]) -> list[Attempt]:
-        resting = host.resting
-        if resting:
-            return [Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, resting), host.name)] * len(indexes)
+        """In as many transactions as it takes to bring them all: who says 'too many' is asked for these again at once
+        (RFC 5321 §4.5.3.1.10)."""
+        found: dict[int, Attempt] = {}
+        left = list(indexes)
+        while left and not host.resting:
+            most = host.offers.recipients or len(left)  # RFC 9422
+            begun, rest = left[:most], left[most:]
+            found.update(zip(begun, await self._transaction(host, letter, begun), strict=True))
+            brought = [index for index in begun if found[index].outcome.verdict is Verdict.ACCEPTED]
+            too_many = [index for index in begun if _too_many(found[index].outcome)] if brought else []
+            left = too_many + rest
+        resting = Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, host.resting), host.name)
+        return [found.get(index, resting) for index in indexes]
+
+    async def _transaction(self, host: Host, letter: Letter, indexes: Sequence[int]) -> list[Attempt]:
         transaction = MailTransaction(host, letter.reverse_path, letter.parameters)
         transaction.utf8_header = letter.utf8_header
         try:
@@ -229,6 +241,14 @@ def _unresolved(unresolved: Unresolved) -> Outcome:
         return Outcome(Verdict.TEMPORARY, Stage.CONNECT, Reply(451, unresolved.enhanced, unresolved.reason))
     code = 556 if unresolved.enhanced == "5.1.10" else 550
     return Outcome(Verdict.REFUSED, Stage.CONNECT, Reply(code, unresolved.enhanced, unresolved.reason))
+
+
+def _too_many(outcome: Outcome) -> bool:
+    """RFC 5321 §4.5.3.1.10: 452; 552 of older servers means the same."""
+    reply = outcome.reply
+    if reply is None or outcome.stage is not Stage.RCPT:
+        return False
+    return reply.code in (452, 552) and (not reply.enhanced or reply.enhanced[1:] == ".5.3")
 
 
 def _may_be_taken_elsewhere(attempt: Attempt | None) -> bool:

@@ -461,3 +461,31 @@ def test_what_does_not_need_smtputf8_goes_everywhere(post: Post) -> None:
     ids = post.send("bob@world.example", mail=UTF8, text="Grüße") + post.send("bob@bücher.example", mail=UTF8)
     assert post.states(ids) == ["gone", "gone"]
     assert "RCPT TO:<bob@xn--bcher-kva.example>" in post.host.lines
+
+
+@pytest.mark.parametrize("refusal", ["452 4.5.3 too many recipients", "452 too many", "552 5.5.3 too many"])
+def test_recipients_beyond_what_one_transaction_takes_follow_at_once(post: Post, refusal: str) -> None:
+    post.host.answers["RCPT"] = ["250 ok", "250 ok", refusal, refusal, refusal, "250 ok", "250 ok", refusal, "250 ok"]
+    post.dispatch()
+    ids = post.send(*[f"r{number}@world.example" for number in range(5)])
+    assert set(post.states(ids)) == {"gone"}
+    assert len(post.host.messages) == 3
+    assert len(post.host.wires) == 1
+
+
+def test_a_full_mailbox_is_no_matter_of_too_many(post: Post) -> None:
+    post.host.answers["RCPT"] = ["250 ok", "452 4.2.2 mailbox full"]
+    post.dispatch()
+    ids = post.send("bob@world.example", "eve@world.example")
+    assert post.states(ids) == ["gone", "queued"]
+    assert len(post.host.messages) == 1
+
+
+def test_a_limit_of_recipients_that_is_told_is_kept(post: Post) -> None:
+    post.host.answers["EHLO"] = "250-host\r\n250-PIPELINING\r\n250 LIMITS RCPTMAX=2"
+    post.dispatch()
+    post.send("first@world.example")
+    ids = post.send(*[f"r{number}@world.example" for number in range(5)])
+    assert set(post.states(ids)) == {"gone"}
+    counts = [write.count(b"RCPT") for wire in post.host.wires for write in wire.writes if b"MAIL" in write]
+    assert counts == [1, 2, 2, 1]

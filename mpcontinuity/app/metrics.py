@@ -63,6 +63,8 @@ class Sources:
     unrecorded: Callable[[], int]
     redeliveries: Callable[[], Mapping[str, int]]  # attempts, by outcome
     outbound: Callable[[], Mapping[str, int]]  # attempts to the world, by outcome
+    reports: Mapping[str, int]  # to senders, by action
+    unchecked: Callable[[], int]  # messages without a verdict
     logins: Mapping[str, int]  # by outcome
     homes: Callable[[], Iterable[HomeServer]]
     certificate_expires: Callable[[], float]  # seconds since 1970
@@ -139,6 +141,11 @@ class Metrics:
         )
         yield _counter("redeliveries", "Attempts at redelivery, by outcome.", "outcome", sources.redeliveries())
         yield _counter("outbound", "Attempts at delivery to the world, by outcome.", "outcome", sources.outbound())
+        yield _counter("reports", "Reports to senders, by what they tell.", "action", sources.reports)
+        text = (
+            "Kept messages whose sender was not looked into (SPF, DKIM, DMARC): DNS was silent, or there were too many."
+        )
+        yield _count("messages_unchecked", text, sources.unchecked())
         yield _one("spool_bytes", "Octets of messages that are being received.", sources.figures.spooled())
 
     def _of_domains(self) -> Iterator[Metric]:

@@ -63,6 +63,8 @@ class Watching:
                 unrecorded=lambda: parts.delivery.unrecorded,
                 redeliveries=lambda: {name: attempts[verdict] for verdict, name in _ATTEMPTS.items()},
                 outbound=lambda: {name: sent[verdict] for verdict, name in _ATTEMPTS.items()},
+                reports=parts.reports.counts,
+                unchecked=lambda: parts.verdicts.skipped,
                 logins=parts.login.outcomes,
                 homes=parts.homes.all,
                 certificate_expires=lambda: parts.certificate.expires,

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from mpcontinuity.accounts.directory import Directory, Domain
 from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message.render import render
-from mpcontinuity.message.report import MOST_RETURNED
+from mpcontinuity.message.report import DELAYED, DELIVERED, FAILED, MOST_RETURNED, RELAYED
 from mpcontinuity.message.summary import summarise
 from mpcontinuity.message.trace import return_path
 from mpcontinuity.model.body import Body
@@ -63,7 +63,7 @@ class Reports:
     """In the reactor thread. ``counts``: reports by action, since the start."""
 
     def __init__(self, store: Store, directory: Directory, *, hostname: str, retry: Retry, timer: Timer) -> None:
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter(dict.fromkeys((FAILED, DELAYED, DELIVERED, RELAYED), 0))
         self._store = store
         self._directory = directory
         self._hostname = hostname

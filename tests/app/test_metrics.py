@@ -39,6 +39,8 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             unrecorded=lambda: 0,
             redeliveries=lambda: {"delivered": 4},
             outbound=lambda: {"delivered": 4},
+            reports=Counter(failed=6),
+            unchecked=lambda: 7,
             logins=Counter(failed=5),
             homes=lambda: homes,
             certificate_expires=lambda: 8.0,

@@ -54,7 +54,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     write = terminalreporter.write_line
     write("")
-    write(f"{'kind':<18} {'tests':>6} {'took':>8} {'budget':>8}")
+    several = ", summed over the processes" if terminalreporter.config.getoption("numprocesses", None) else ""
+    write(f"{'kind':<18} {'tests':>6} {'took':>8} {'budget':>8}{several}")
     static = os.environ.get("STATIC_SECONDS")
     if static and int(static):
         write(_line("static", "-", float(static), STATIC))

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.fakes.certificates import Authority
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -132,6 +134,31 @@ def test_verify_believes_only_who_is_vouched_for(home: TlsHome, certificate: Pat
     assert send(home.port, "verify")[:2] == ["failed", "STARTTLS"]
     assert send(home.port, "verify", str(certificate))[:2] == ["accepted", "message"]
     assert home.encrypted == [True]
+
+
+def test_what_is_wrong_with_a_certificate_is_said_in_words(tmp_path: Path) -> None:
+    ours, other = Authority(tmp_path), Authority(tmp_path, "Another authority")
+    for path, authorities, text in (
+        (ours.issue("localhost"), other.path, "the certificate comes from an authority that is not known here"),
+        (ours.issue("localhost", days=-1), ours.path, "the certificate has expired on "),
+        (ours.issue("mail.example", "www.example"), ours.path, "is for mail.example, www.example, not for localhost"),
+        (make_certificate(tmp_path), other.path, "the certificate is self-signed"),
+    ):
+        serving = TlsHome(path)
+        verdict, stage, reason = send(serving.port, "verify", str(authorities))
+        serving.listening.close()
+        assert (verdict, stage) == ("failed", "STARTTLS")
+        assert text in reason
+    serving = TlsHome(ours.issue("localhost"))
+    assert send(serving.port, "verify", str(ours.path))[:2] == ["accepted", "message"]
+    serving.listening.close()
+
+
+def test_authorities_that_cannot_be_read_are_told_and_nothing_is_sent(home: TlsHome, tmp_path: Path) -> None:
+    verdict, stage, reason = send(home.port, "verify", str(tmp_path / "gone.pem"))
+    assert (verdict, stage) == ("failed", "STARTTLS")
+    assert "gone.pem" in reason
+    assert home.messages == []
 
 
 @pytest.mark.parametrize("tls", ["required", "off"])

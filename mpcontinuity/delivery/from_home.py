@@ -19,9 +19,14 @@ from mpcontinuity.model.reply import Reply
 # Who signs for a home server that many tenants share: the names in its certificate, or what they end with.
 _SHARED = ".protection.outlook.com"
 
-_STRANGER = Reply(550, "5.7.1", "Home servers send in the name of their own domain only")
+STRANGERS = "sends in the name of its own domain only"
 _OTHER_TENANT = Reply(550, "5.7.1", "The message is not of the tenant that the domain is of")
 _NO_LONGER = Reply(535, "5.7.8", "The account is not active any more")
+
+
+def of_home(*domains: str) -> str:
+    """Who sends, in words."""
+    return f"The home server of {', '.join(domains)}"
 
 
 class FromHome(Outward):
@@ -35,8 +40,7 @@ class FromHome(Outward):
         reverse_path: Address | None,
         parameters: MailParameters,
     ) -> None:
-        who = f"the home server of {', '.join(domain.name for domain in domains)}"
-        super().__init__(submissions, client, who, reverse_path, parameters)
+        super().__init__(submissions, client, of_home(*(one.name for one in domains)), reverse_path, parameters)
         self._domains = domains
 
     async def sender(self) -> Reply:
@@ -45,7 +49,7 @@ class FromHome(Outward):
                 self._domain = domain
                 return SENDER_OK
         self._domain = self._domains[0]
-        return self._refused(None, _STRANGER)
+        return self._refused(None, Reply(550, "5.7.1", f"{of_home(self._domain.name)} {STRANGERS}"))
 
     async def _foreign(self, given: Submitted) -> Reply | None:
         """RFC 5321 has no place for a tenant; Exchange Online writes it into each message that it sends."""

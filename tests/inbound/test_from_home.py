@@ -52,7 +52,7 @@ def test_home_reports_with_the_null_sender(desk: Desk) -> None:
 
 def test_another_sender_from_there_is_refused_and_tracked(desk: Desk) -> None:
     answer = home(desk).say(f"MAIL FROM:<{WORLD}>")
-    assert answer == "550 5.7.1 Home servers send in the name of their own domain only\r\n"
+    assert answer == "550 5.7.1 The home server of example.org sends in the name of its own domain only\r\n"
     row = desk.post.track()[-1]
     assert (row.direction, row.status, row.sender, row.code) == ("outbound", "rejected", WORLD, 550)
 

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from mpcontinuity.accounts import users
+from mpcontinuity.delivery.answered import PATIENCE
 from mpcontinuity.inbound.authenticating import WRONG_PASSWORDS
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.flags import SEEN
@@ -340,6 +341,7 @@ def test_what_was_put_into_inbox_and_not_noted_is_not_put_there_twice(desk: Desk
     desk.send(BOB)
     assert [one.ours for one in desk.deliver_to_ours()] == [True]
     desk.give_back()  # as after a kill between the two transactions
+    desk.post.clock.advance(PATIENCE + 1)
     assert [one.ours for one in desk.deliver_to_ours()] == [True]
     assert len(desk.post.inbox(BOB)) == 1
     assert desk.post.owed().count((BOB, True, "owed")) == 1

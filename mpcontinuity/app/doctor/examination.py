@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mpcontinuity.app.doctor import database, dns, machine, outbound, tls
+from mpcontinuity.app.doctor import database, dns, home_networks, machine, outbound, tls
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.app.listeners import served
 from mpcontinuity.config.read import BadConfiguration, read
@@ -39,7 +39,9 @@ def examine(path: Path, by: str) -> Iterator[Finding]:
             yield _running(control)
             yield from _listeners(settings, running=control.running)
             yield from _domains(settings, control, rows)
-            routes = {row["domain"]: control.call("domain show", name=row["domain"])["outbound-route"] for row in rows}
+            shown = [control.call("domain show", name=row["domain"]) for row in rows]
+            yield from home_networks.examine(control, shown)
+            routes = {row["domain"]: row["outbound-route"] for row in shown}
             keys = [
                 key for row in rows for key in control.call("domain dkim", name=row["domain"], make=False)["records"]
             ]

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from mpcontinuity.model import events
-from mpcontinuity.model.address import Address
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.events import OutgoingChanged, ReportDue, TrackingEvent
@@ -70,16 +69,6 @@ class Outgoing:
     told: int  # when the sender was told of the delay; 0: not
     body: Body
     token: int
-
-
-def destination(recipient: Address) -> str:
-    """Of the column: the recipient's domain, in lower case, A-labels where they can be had."""
-    if recipient.domain.isascii():
-        return recipient.domain
-    try:
-        return recipient.domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:  # DNS will say that there is no such name
-        return recipient.domain
 
 
 _TAKE_IN = Rows(

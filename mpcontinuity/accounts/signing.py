@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from mpcontinuity.accounts import dkim as table
 from mpcontinuity.message import addresses, dkim, fields
 from mpcontinuity.message.dkim import BodyHash, PrivateKey
+from mpcontinuity.model.address import ascii_domain
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice
@@ -117,7 +118,7 @@ def _author(header: bytes) -> str:
         if mailbox.mailbox is not None and mailbox.host:
             host = mailbox.host.decode("utf-8", "replace").lower()
             try:
-                return host if host.isascii() else host.encode("idna").decode("ascii")
+                return host if host.isascii() else ascii_domain(host)
             except UnicodeError:
                 return host
     return ""

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.names import dns
 from twisted.names.error import DNSNameError
 
+from mpcontinuity.model.address import ascii_domain
 from mpcontinuity.outbound.resolution import follow
 
 _TIMEOUTS = (1, 3)  # seconds, of each question: what is asked here has a deadline of its own
@@ -51,7 +52,7 @@ class Lookup:
 
     async def _records(self, name: str, kind: int) -> list[Any]:
         try:
-            encoded = name.encode("ascii") if name.isascii() else name.encode("idna")
+            encoded = (name if name.isascii() else ascii_domain(name)).encode("ascii")
             labels = encoded.rstrip(b".").split(b".")
             if not all(0 < len(label) < 64 for label in labels) or len(encoded) > 253:
                 return []

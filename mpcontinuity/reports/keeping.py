@@ -117,7 +117,7 @@ def on_its_way(tx: Transaction, body: Body, told: Told, domain: int) -> None:
         account=None,
         body=body.id,
         recipient=address.text,
-        destination=outgoing.destination(address),
+        destination=address.domain,
         reverse_path="",
         received=told.time,
         expires=told.expires,

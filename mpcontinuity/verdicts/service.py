@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mpcontinuity.message import addresses, fields
+from mpcontinuity.model.address import ascii_domain
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
@@ -150,7 +151,7 @@ def _identity(arrived: Arrived) -> tuple[str, str]:
     else:
         local, host = "postmaster", arrived.helo.strip("[]")
     try:
-        host = host.lower() if host.isascii() else host.encode("idna").decode("ascii").lower()
+        host = host.lower() if host.isascii() else ascii_domain(host).lower()
     except UnicodeError:
         host = ""
     return f"{local or 'postmaster'}@{host}", host
@@ -163,7 +164,7 @@ def _author(header: bytes) -> str:
         if mailbox.mailbox is not None and mailbox.host:
             host = mailbox.host.decode("utf-8", "replace").lower().rstrip(".")
             try:
-                domains.add(host if host.isascii() else host.encode("idna").decode("ascii"))
+                domains.add(host if host.isascii() else ascii_domain(host))
             except UnicodeError:
                 return ""
     return domains.pop() if len(domains) == 1 else ""

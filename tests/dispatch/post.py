@@ -139,7 +139,7 @@ class Post:
                     account=None,
                     body=body.id,
                     recipient=recipient,
-                    destination=outgoing.destination(address.parse(recipient)),
+                    destination=address.parse(recipient).domain,
                     reverse_path=sender,
                     received=tx.now,
                     expires=tx.now + expires,

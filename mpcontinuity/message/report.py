@@ -21,6 +21,7 @@ MOST_RETURNED = 64 * 1024
 # Of its header, where only that is returned.
 _MOST_HEADER = 64 * 1024
 
+_ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
 
@@ -153,9 +154,17 @@ def _returned(report: Report, original: bytes) -> tuple[bytes, str]:
     """What is given back, and its type. RFC 3461 §4.3 leaves it to us where nothing was said: failures come whole."""
     wanted = report.about[0].action == FAILED if report.full is None else report.full
     if wanted and len(original) <= MOST_RETURNED:
-        return original if original.endswith(b"\r\n") else original + b"\r\n", "message/rfc822"
-    header = fields.block(original, _MOST_HEADER)
+        whole = _as_lines(original)
+        return whole if whole.endswith(b"\r\n") else whole + b"\r\n", "message/rfc822"
+    header = _as_lines(fields.block(original, _MOST_HEADER))
     return header.rstrip(b"\r\n") + b"\r\n", "text/rfc822-headers"
+
+
+def _as_lines(content: bytes) -> bytes:
+    """What came by BDAT may have a bare CR or LF; the report goes by DATA, where some would see the end of it there."""
+    if content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
+        return content
+    return _ANY_LINE_END.sub(b"\r\n", content)
 
 
 def _part(boundary: str, kind: str, encoding: str, content: bytes) -> bytes:

@@ -122,3 +122,12 @@ def test_a_boundary_is_not_found_in_what_is_returned() -> None:
 )
 def test_the_status_is_the_replys_where_it_has_one(code: int, text: str, status: str) -> None:
     assert status_of(code, text) == status
+
+
+@given(
+    st.lists(st.sampled_from([b"\r\n", b"\r", b"\n", b".", b"Subject: x", b"a", b"\r\n\r\n"])).map(b"".join),
+    st.booleans(),
+)
+def test_a_report_has_whole_lines_whatever_it_returns(original: bytes, full: bool) -> None:
+    content = compose(report(full=full), original)
+    assert content.count(b"\r\n") == content.count(b"\r") == content.count(b"\n")

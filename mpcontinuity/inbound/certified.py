@@ -10,13 +10,11 @@ from OpenSSL import SSL, crypto
 
 
 @lru_cache(maxsize=1)
-def _authorities() -> crypto.X509Store:
-    """Those that the system believes."""
+def _system() -> SSL.Context:
+    """Holds the authorities that the system believes; they live as long as it does."""
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_default_verify_paths()
-    store = context.get_cert_store()
-    assert store is not None
-    return store
+    return context
 
 
 def names(transport: Any, authorities: crypto.X509Store | None = None) -> tuple[str, ...]:
@@ -29,8 +27,10 @@ def names(transport: Any, authorities: crypto.X509Store | None = None) -> tuple[
     if certificate is None:
         return ()
     chain = connection.get_peer_cert_chain() or []
+    believed = authorities or _system().get_cert_store()
+    assert believed is not None
     try:
-        crypto.X509StoreContext(authorities or _authorities(), certificate, chain).verify_certificate()
+        crypto.X509StoreContext(believed, certificate, chain).verify_certificate()
     except crypto.X509StoreContextError:
         return ()
     return _names(certificate.to_cryptography())

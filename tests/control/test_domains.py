@@ -8,6 +8,7 @@ import pytest
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.hosts import ROUTE
 from mpcontinuity.model.settings import Settings
 from tests.control.conftest import Call
 from tests.fakes.stores import result
@@ -69,6 +70,11 @@ def test_a_domain_that_exists_cannot_be_set_to_our_own_listener_either(call: Cal
         ({"home": "a b"}, 'home: "a b": not a host name or address'),
         ({"home": "a:0"}, 'home: "a:0": the port must be 1 to 65535'),
         ({"home-tls": "yes"}, 'home-tls: "yes": must be opportunistic, required, verify, off'),
+        ({"home-tls-name": "a b"}, 'home-tls-name: "a b": must be a host name, or empty'),
+        ({"home-tls-ca": "ca.pem"}, 'home-tls-ca: "ca.pem": give the whole path, beginning with /'),
+        ({"home-tls-ca": "/nowhere"}, 'home-tls-ca: "/nowhere": the server cannot read it: No such file or directory'),
+        ({"home-tls-ca": "/dev/null"}, 'home-tls-ca: "/dev/null": has no certificates in PEM form'),
+        ({"outbound-route": "smtp://a?tls=maybe"}, f'outbound-route: "smtp://a?tls=maybe": must be {ROUTE}, or empty'),
         ({"relay-check": "maybe"}, 'relay-check: "maybe": must be on or off'),
         ({"retention-days": "-1"}, 'retention-days: "-1": must be 0 to 36500'),
         ({"alert-hour": "many"}, 'alert-hour: "many": must be a number, 0 is off'),

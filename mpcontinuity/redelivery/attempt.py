@@ -40,7 +40,7 @@ def head(owed: Owed) -> bytes:
 
 async def attempt(home: HomeServer, bodies: Bodies, owed: Owed, may_finish: Callable[[], Awaitable[bool]]) -> Result:
     """Sends it. ``may_finish`` is asked before the final dot, which is not sent if it says no. Raises Corrupt."""
-    content = bodies.content(owed.body, skip_prefix=True)
+    content = bodies.content(owed.body, skip_prefix=owed.kind != SENT)  # what users sent begins with their Bcc
     await content.load()
     first = head(owed)
     mail = msgspec.structs.replace(owed.parameters.mail, size=len(first) + content.length)

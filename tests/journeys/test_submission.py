@@ -124,8 +124,9 @@ def test_a_message_reaches_the_world_and_is_in_sent_with_its_bcc(office: Office,
 
 
 def test_home_has_the_copy_of_what_was_sent(office: Office) -> None:
-    office.submit("copied home")
+    office.submit("copied home", fields="Bcc: hidden@other.example\r\n")
     (copy,) = office.at_home("copied home", SECONDS)
+    assert copy.headers["Bcc"] == "hidden@other.example"
     assert (copy.sender, copy.recipients) == ("", [office.anna])
     assert copy.headers["X-MPContinuity-Copy"] == "sent"
     office.wait_for_ledger(SECONDS, taken_in=1, delivered=1)

@@ -1,7 +1,7 @@
 """DKIM (RFC 6376, with Ed25519 of RFC 8463): what is hashed of a message, and what a signature and a key record say.
 
 A message of any size is hashed in pieces as it is read, and each piece costs a few passes in C; the arithmetic is
-OpenSSL's. So neither needs a thread of its own, and no message is held in memory whole (decision 0009).
+OpenSSL's. So neither needs a thread of its own, and no message is held in memory whole (docs/decisions/0010).
 """
 
 from __future__ import annotations

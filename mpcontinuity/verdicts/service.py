@@ -27,9 +27,9 @@ from mpcontinuity.verdicts.signatures import Found
 
 DEADLINE = 10.0  # seconds from its arrival: afterwards DNS may say something else, and others wait
 AT_ONCE = 10
-# In a flood mail goes first: what does not get its turn within the deadline is not checked. A check costs about a
-# millisecond, so these take a tenth of a core at most.
-PER_SECOND = 100
+# In a flood mail goes first: what does not get its turn within the deadline is not checked. A check costs one or
+# two milliseconds, so these take a tenth of a core at most.
+PER_SECOND = 50
 MOST_WAITING = 1000
 _LARGEST = 25 << 20  # octets; hashing more would take longer than a few turns
 

@@ -11,9 +11,14 @@ from twisted.names import dns
 from twisted.names.error import DNSNameError
 
 from mpcontinuity.model.address import ascii_domain
-from mpcontinuity.outbound.resolution import follow
+from mpcontinuity.outbound.resolution import ALIASES, end_of, follow
 
 _TIMEOUTS = (1, 3)  # seconds, of each question: what is asked here has a deadline of its own
+
+
+# RFC 1035 §2.3.4, as text
+_LONGEST = 253
+_LONGEST_LABEL = 63
 
 
 class NoAnswer(Exception):
@@ -51,19 +56,29 @@ class Lookup:
         return [str(record.name).lower().rstrip(".") for record in records]
 
     async def _records(self, name: str, kind: int) -> list[Any]:
+        """Also where a server tells an alias without what stands behind it, as in `Resolution`."""
         try:
-            encoded = (name if name.isascii() else ascii_domain(name)).encode("ascii")
-            labels = encoded.rstrip(b".").split(b".")
-            if not all(0 < len(label) < 64 for label in labels) or len(encoded) > 253:
-                return []
-            answer, _, _ = await self._asked.query(dns.Query(encoded, kind), _TIMEOUTS)
-        except DNSNameError:
-            return []
+            name = (name if name.isascii() else ascii_domain(name)).rstrip(".").lower()
         except UnicodeError:
+            return []
+        for _ in range(ALIASES):
+            if len(name) > _LONGEST or not all(0 < len(label) <= _LONGEST_LABEL for label in name.split(".")):
+                return []
+            answer = await self._ask(name, kind)
+            found, end = follow(name, answer, kind), end_of(name, answer)
+            if found or end == name:
+                return found
+            name = end
+        return []
+
+    async def _ask(self, name: str, kind: int) -> list[Any]:
+        try:
+            answer, _, _ = await self._asked.query(dns.Query(name.encode("ascii"), kind), _TIMEOUTS)
+        except DNSNameError:
             return []
         except Exception as error:  # timeouts have classes of several modules; a broken answer raises anything
             raise NoAnswer(f"DNS does not tell about {name}") from error
-        return follow(encoded.decode("ascii").rstrip("."), list(answer), kind)
+        return list(answer)
 
 
 def _preference(record: Any) -> int:

@@ -16,7 +16,7 @@ from mpcontinuity.model import hosts
 from mpcontinuity.model.timer import Timer
 
 # RFC 1034 §3.6.2 forbids none and means one; resolvers that are fed with circles must not keep us.
-_ALIASES = 8
+ALIASES = 8
 # Of one domain: more are not tried, and not asked for addresses.
 _MOST_EXCHANGES = 20
 _MOST_ADDRESSES = 10
@@ -178,7 +178,7 @@ class Resolution:
     async def _ask(self, question: Callable[..., Deferred[Any]], name: str, kind: int) -> list[Any] | Unresolved:
         """Payloads of that kind. Servers that name an alias without what stands behind it are asked for that, too: to
         take it for nothing would return mail that can be delivered."""
-        for _ in range(_ALIASES):
+        for _ in range(ALIASES):
             try:
                 answer, _, _ = await question(name, _TIMEOUTS)
             except DNSNameError:
@@ -187,7 +187,7 @@ class Resolution:
                 return Unresolved(False, "4.4.3", f"DNS cannot tell about {name}: {_why(error)}")
             except Exception as error:  # timeouts have classes of several modules; a broken answer raises anything
                 return Unresolved(False, "4.4.3", f"DNS did not answer about {name}: {_why(error)}")
-            found, end = follow(name, answer, kind), _end(name, answer)
+            found, end = follow(name, answer, kind), end_of(name, answer)
             if found or end == name:
                 return found
             name = end
@@ -207,7 +207,7 @@ class Resolution:
 def follow(name: str, records: Sequence[Any], kind: int) -> list[Any]:
     """Payloads of that kind which belong to ``name``, through its aliases; what else an answer says is not believed."""
     wanted = name.lower()
-    for _ in range(_ALIASES):
+    for _ in range(ALIASES):
         found = [record.payload for record in records if record.type == kind and _named(record) == wanted]
         alias = _alias(wanted, records)
         if found or not alias:
@@ -216,9 +216,9 @@ def follow(name: str, records: Sequence[Any], kind: int) -> list[Any]:
     return []
 
 
-def _end(name: str, records: Sequence[Any]) -> str:
+def end_of(name: str, records: Sequence[Any]) -> str:
     """What ``name`` is an alias of, as far as the records tell; itself, if they tell nothing."""
-    for _ in range(_ALIASES):
+    for _ in range(ALIASES):
         name = _alias(name, records) or name
     return name
 

@@ -1,0 +1,62 @@
+"""What DNS says of names, asked of a real DNS server on loopback, a silent one and one that answers nonsense."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import msgspec
+
+from tests.fakes.nameserver import GARBAGE, REFUSED, SERVFAIL, SILENT, Nameserver, a, aaaa, cname, mx, txt
+
+
+def look_up(zone: dict[str, Any], *wanted: str, chases: bool = True) -> list[Any]:
+    with Nameserver(zone) as server:
+        server.chases = chases
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.outbound.look_up", server.address, *wanted],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+    assert len(done.stdout.splitlines()) == len(wanted), done.stderr
+    return [msgspec.json.decode(line) for line in done.stdout.splitlines()]
+
+
+ZONE = {
+    "a.example": [txt("v=spf1 ", "-all"), txt("other"), a("192.0.2.1"), aaaa("2001:db8::1"), mx(20, "two.a.example")],
+    "s1._domainkey.a.example": [cname("key.provider.example")],
+    "key.provider.example": [txt("v=DKIM1; p=AAAA")],
+    "circle.example": [cname("circle.example")],
+    "xn--bcher-kva.example": [txt("books")],
+}
+
+
+def test_strings_of_a_text_are_one_and_kinds_are_told_apart() -> None:
+    texts, four, six, exchanges, none, missing = look_up(
+        ZONE, "TXT:a.example", "4:a.example", "6:A.Example.", "MX:a.example", "MX:key.provider.example", "TXT:b.example"
+    )
+    assert sorted(texts) == ["other", "v=spf1 -all"]
+    assert (four, six, exchanges) == (["192.0.2.1"], ["2001:db8::1"], ["two.a.example"])
+    assert (none, missing) == ([], [])
+
+
+def test_a_key_behind_an_alias_is_found_whether_the_server_chases_it_or_not() -> None:
+    for chases in (True, False):
+        (texts,) = look_up(ZONE, "TXT:s1._domainkey.a.example", chases=chases)
+        assert texts == ["v=DKIM1; p=AAAA"]
+
+
+def test_a_circle_of_aliases_is_nothing() -> None:
+    assert look_up(ZONE, "TXT:circle.example") == [[]]
+
+
+def test_a_name_that_cannot_be_asked_for_is_nothing() -> None:
+    assert look_up(ZONE, "TXT:a..example", f"TXT:{'a' * 64}.example", "TXT:Bücher.example") == [[], [], ["books"]]
+
+
+def test_what_is_no_answer_is_told_from_nothing() -> None:
+    zone = {"one.example": SERVFAIL, "two.example": REFUSED, "three.example": SILENT, "four.example": GARBAGE}
+    assert look_up(zone, *(f"TXT:{name}" for name in zone)) == ["no answer"] * 4

@@ -13,7 +13,7 @@ from twisted.names.error import DNSNameError
 from mpcontinuity.model.address import ascii_domain
 from mpcontinuity.outbound.resolution import ALIASES, end_of, follow
 
-_TIMEOUTS = (1, 3)  # seconds, of each question: what is asked here has a deadline of its own
+_TIMEOUTS: Sequence[int] = (1, 3)  # seconds, of each question: what is asked here has a deadline of its own
 
 
 # RFC 1035 §2.3.4, as text

@@ -13,6 +13,7 @@ from twisted.names import dns
 
 from mpcontinuity.app.doctor.dns import examine, system_servers
 from mpcontinuity.app.doctor.finding import Finding
+from mpcontinuity.message import dkim
 from mpcontinuity.model.settings import Outbound, Settings
 
 US, HOME = "mx.example.org", "home.example.org"
@@ -124,3 +125,22 @@ def test_the_name_servers_of_the_system_are_read(tmp_path: Path) -> None:
     )
     assert system_servers(path) == ["192.0.2.53", "[2001:db8::53]"]
     assert system_servers(tmp_path / "missing") == []
+
+
+def test_the_keys_that_sign_our_mail_are_looked_for(server: NameServer) -> None:
+    ours = dkim.record(dkim.load_key(dkim.new_key()))
+    other = dkim.record(dkim.load_key(dkim.new_key()))
+    halves = [ours[:250].encode(), ours[250:].encode()]
+    server.records["good._domainkey.example.org", dns.TXT] = [dns.Record_TXT(*halves)]
+    server.records["other._domainkey.example.org", dns.TXT] = [
+        dns.Record_TXT(other[:250].encode(), other[250:].encode())
+    ]
+    settings = Settings(hostname=US, outbound=Outbound(resolvers=(f"127.0.0.1:{server.port}",)))
+    keys = [{"name": f"{name}._domainkey.example.org", "value": ours} for name in ("good", "other", "none")]
+    found = list(examine(settings, DOMAINS, keys))[-3:]
+    assert [(each.verdict, each.text.partition(" ")[2]) for each in found] == [
+        ("good", "has our key"),
+        ("warning", "has another key than ours"),
+        ("warning", "has no key: what we sign cannot be verified"),
+    ]
+    assert all("mpcontinuity domain dkim example.org" in each.advice for each in found[1:])

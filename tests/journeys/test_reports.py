@@ -4,6 +4,7 @@ a name server and a host of the world on loopback."""
 from __future__ import annotations
 
 import email
+import signal
 import smtplib
 import time
 from collections.abc import Callable, Iterator
@@ -241,3 +242,28 @@ def test_what_is_no_place_to_read_back_from_is_refused(where: str) -> None:
 def test_a_wrong_password_to_read_back_with_is_said(place: Place, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="--read-back: 127"):
         read_back(f"imap://nobody:wrong@127.0.0.1:{place.server.ports['imap']}", [])
+
+
+def test_a_server_that_is_killed_while_it_reports_tells_everything_once(tmp_path: Path, home: ScriptedHome) -> None:
+    """kill -9 in the middle, more than once: each failure is in INBOX exactly once."""
+    with ScriptedHome() as far, Nameserver({"far.example": [mx(10, "mx.far.example")]}) as dns:
+        dns.zone["mx.far.example"] = [a("127.0.0.1")]
+        far.on("rcpt", say("550 5.1.1 nobody of that name"))
+        text = configuration().replace("submission = []", 'submission = ["tcp:0:interface=127.0.0.1"]')
+        text += f'\n[outbound]\nport = {far.port}\nresolvers = ["{dns.address}"]\nallow_private = true\n'
+        with Server(tmp_path, text) as server:
+            place = Place(server, home, far, dns)
+            names = [f"nobody{number}" for number in range(30)]
+            for begin in range(0, len(names), 10):
+                for name in names[begin : begin + 10]:
+                    place.submit(name, f"{name}@far.example")
+                already = begin
+                place.wait(lambda: len(place.reports()) > already)  # noqa: B023  it is waited for here
+                server.stop(signal.SIGKILL)
+                server.start()
+            place.wait(lambda: len(place.reports()) >= len(names))
+            time.sleep(3)  # three times as long as reports are gathered
+            told = sorted(
+                name for report in place.reports() for name in names if f"<{name}@far.example>" in str(report)
+            )
+    assert told == sorted(names)

@@ -229,12 +229,10 @@ def test_a_configuration_error_is_one_line_and_exit_1(tmp_path: Path, configurat
 
 
 def test_what_is_not_served_yet_is_said_in_one_line(tmp_path: Path) -> None:
-    with Server(
-        tmp_path, CONFIGURATION.replace("web = []", 'web = ["tcp:0"]').replace("submission = []", "")
-    ) as server:
+    with Server(tmp_path, CONFIGURATION.replace("web = []", 'web = ["tcp:0"]')) as server:
         lines = [line for line in server.log.read_text().splitlines() if "not served yet" in line]
         assert len(lines) == 1
-        assert lines[0].endswith("not served yet by this version: submission, web")
+        assert lines[0].endswith("not served yet by this version: web")
 
 
 def test_when_descriptors_are_short_further_clients_wait_until_others_go(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp.data import BARE_LINE_END
 from mpcontinuity.queue.owed import encode_parameters
 from mpcontinuity.store.bodies.draft import Draft
-from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.bodies.head import OUTGOING, Head
 from mpcontinuity.tracking.record import OUTBOUND, NewRow
 
 STORED = Reply(250, "2.0.0", "Message accepted")
@@ -302,13 +302,14 @@ class Outward:
             direction=OUTBOUND,
             reverse_path=self._sender,
             recipients=tuple(one.address.text for one in recipients),
-            decisions={},
+            decisions={one.address.text: OUTGOING for one in recipients},
             prefix=self._prefix,
             fingerprint=self._digest.value(),
             subject=subject,
             message_id=self._message_id,
             owed=tuple(one.id for one in recipients),
             parameters=encode_parameters(self._parameters, [one.parameters for one in recipients]),
+            mailbox=self._who if self.account is not None else "",
         )
 
     # Ends

@@ -166,6 +166,16 @@ def remove(tx: Transaction, ids: Sequence[int], by: str) -> int:
     return len(rows)
 
 
+_HOLD = Statement(
+    "UPDATE outgoing SET state = 'failed', ended = :now, last_text = :text WHERE id IN [:ids] AND state = 'queued'"
+)
+
+
+def hold(tx: Transaction, ids: Sequence[int], text: str) -> None:
+    """Queued rows are not sent, and nobody is told: an administrator decides."""
+    tx.run(_HOLD, ids=ids, now=tx.now, text=text)
+
+
 _FORGET = Statement(
     """DELETE FROM outgoing WHERE id IN (SELECT id FROM outgoing
         WHERE state IN ('failed', 'expired', 'removed') AND ended <= :before AND unreported = 0 LIMIT :step)"""

@@ -378,7 +378,8 @@ verdict = Table(
     **_BY_KEY,
 )
 
-# Copies in Sent of late, by a digest of their Message-ID: ours, and those that clients append themselves, which replace ours.
+# Copies in Sent of late, by a digest of their Message-ID: ours, and those that clients append themselves and that
+# replace ours.
 sent = Table(
     "sent",
     metadata,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from mpcontinuity.archive.record import INBOUND
+from mpcontinuity.archive.record import INBOUND, OUTBOUND
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.owed import DELIVERED, OPEN
 from mpcontinuity.routing.decision import Way
-from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.bodies.head import OUTGOING, Head
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -63,7 +63,9 @@ def decisions(tx: Transaction, body: int) -> dict[str, str]:
         recipient: (Way.HOLD if account is None else Way.REDIRECT).value
         for recipient, account in tx.all(_OWNERS, body=body)
     }
-    if archived is None or archived[5] != INBOUND:
+    if archived is not None and archived[5] == OUTBOUND:
+        return dict.fromkeys(json.loads(archived[1]), OUTGOING)
+    if archived is None:
         return owed
     rest = Way.KEEP if owed else Way.PASS
     return dict.fromkeys(json.loads(archived[1]), rest.value) | owed
@@ -89,10 +91,14 @@ def head_of(tx: Transaction, body: Body) -> Head:
     return Head(
         id=body.id,
         time=time,
-        direction="inbound",
+        direction=archived[5] if archived is not None else INBOUND,
         reverse_path=sender,
         recipients=tuple(addresses),
-        decisions={row[0]: "redirect" for row in owed},
+        decisions=(
+            dict.fromkeys(addresses, OUTGOING)
+            if archived is not None and archived[5] == OUTBOUND
+            else {row[0]: "redirect" for row in owed}
+        ),
         prefix=body.prefix,
         subject=subject,
         message_id=message_id,

@@ -15,6 +15,7 @@ from functools import partial
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.archive.record import record_all as archive
+from mpcontinuity.control.check import departures
 from mpcontinuity.control.check.inspection import Inspection
 from mpcontinuity.control.check.mailboxes import RECOVERED, folder
 from mpcontinuity.control.check.messages import append_anew, sound
@@ -39,6 +40,7 @@ from mpcontinuity.queue import recovery
 from mpcontinuity.queue.owed import NewOwed, Parameters, decode_parameters, take_in
 from mpcontinuity.routing.decision import Way
 from mpcontinuity.store.bodies import references
+from mpcontinuity.store.bodies.head import OUTGOING
 from mpcontinuity.store.bodies.layout import Kind
 from mpcontinuity.store.bodies.packs import insert_pack
 from mpcontinuity.store.bodies.verify import Damage, Outcome, Packed, walk
@@ -171,7 +173,7 @@ class Indexing:
             content = await self._store.bodies.read(packed.body)
         except Corrupt:
             return False
-        blob = render(content) if set(decisions.values()) & {Way.REDIRECT.value, APPEND} else b""
+        blob = render(content) if set(decisions.values()) & {Way.REDIRECT.value, APPEND, OUTGOING} else b""
         said: list[str] = await self._store.run(partial(self._work, packed=packed, decisions=decisions, blob=blob))
         if packed.mended:
             await append_anew(self._inspection, packed.body, packed.head)
@@ -194,6 +196,8 @@ class Indexing:
             relay.repair(tx, packed.head, body, relayed)
         for to in appended:
             _append(tx, packed, _user(tx, parse(to), said), blob)
+        if OUTGOING in decisions.values():
+            _depart(tx, packed, blob if fresh else b"", said)
         if redirected:
             self._redirect(tx, packed, redirected, blob if fresh else b"", said)
         return said.lines
@@ -300,6 +304,8 @@ def _kind(decisions: Mapping[str, str]) -> str:
         return "redirected"
     if APPEND in ways:
         return "appended by users"
+    if OUTGOING in ways:
+        return "sent by users"
     return "taken by home" if Way.PASS.value in ways else "kept for administrators"
 
 
@@ -333,6 +339,20 @@ def _user(tx: Transaction, address: Address, said: _Said) -> users.User:
         own = address
     said.lines.append(f"user {own} was not known: added, pending until a password is set")
     return users.add_user(tx, domain=domain.id, address=own, status="pending")
+
+
+def _depart(tx: Transaction, packed: Packed, blob: bytes, said: _Said) -> None:
+    """Sent by a user or a home server."""
+    head = packed.head
+    whose = departures.sender_of(head)
+    if not whose:  # a report of a home server's: nobody's mail by now
+        return
+    domain = _domain(tx, parse(whose), said)
+    user = _user(tx, parse(head.mailbox), said) if head.mailbox else None
+    waiting = departures.take_in(tx, head, packed.body, domain, user, blob)
+    if waiting:
+        ids = " ".join(identifier.show(one) for one in waiting)
+        said.lines.append(f"sent by {whose}, not known whether it arrived; to send it: mpcontinuity queue retry {ids}")
 
 
 def _append(tx: Transaction, packed: Packed, user: users.User, blob: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 TAKEN = "relay"  # a decision (routing/decision.py): home took it
+OUTGOING = "outgoing"  # a decision: it is to be sent
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -20,9 +21,10 @@ class Head(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     fingerprint: bytes = b""
     subject: str = ""
     message_id: str = ""
-    owed: tuple[int, ...] = ()  # per recipient: the id that home is shown, and of the owed row if there is one
+    # Per recipient: the id that home is shown, and of the owed row if there is one; of what is outgoing, its row's.
+    owed: tuple[int, ...] = ()
     parameters: tuple[str, ...] = ()  # per recipient: as in the column owed.parameters; () where all are plain
-    mailbox: str = ""  # where an APPEND put it
+    mailbox: str = ""  # where an APPEND put it; of what is outgoing, the user whose Sent folder has a copy
 
 
 class Decided(msgspec.Struct, frozen=True, array_like=True, kw_only=True):

@@ -20,12 +20,17 @@ from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.control.check.check import check
 from mpcontinuity.control.check.inspection import Finding
 from mpcontinuity.control.operation import Control
+from mpcontinuity.delivery.outward import Submissions
+from mpcontinuity.delivery.quota import Quota
+from mpcontinuity.delivery.submission import Submission
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import NewEntry, append
 from mpcontinuity.message.render import render
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.queue import ledger, owed
 from mpcontinuity.store import generation
@@ -37,7 +42,7 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upgrade_postgresql import migrate
-from tests.delivery.conftest import Post
+from tests.delivery.conftest import CLIENT, Post
 from tests.fakes.clock import ManualClock, SeededRandomness
 from tests.fakes.stores import Chosen, data_folder, open_memory_like_store, result
 
@@ -142,6 +147,20 @@ class Damaged:
             append(tx, info.id, [NewEntry(body.id, body.length, tx.now, 0, (), render(content))])
 
         result(self.store.keep(draft, head, index))
+
+    def submit(self, subject: str, *recipients: str) -> None:
+        """As ann."""
+        user = result(self.store.read(lambda tx: users.find(tx, parse("ann@example.org"))))
+        assert user is not None
+        submissions = Submissions(self.post.delivery, Quota(100, self.clock), DAY)
+        sending = Submission(submissions, CLIENT, user, parse("ann@example.org"), MailParameters())
+        assert result(sending.sender()).code == 250
+        for recipient in recipients:
+            assert result(sending.recipient(parse(recipient), RcptParameters())).code == 250
+        assert sending.begin().code == 354
+        sending.write(f"Subject: {subject}\r\nBcc: x@y.example\r\n\r\nText\r\n".encode())
+        assert result(sending.end(None)).code == 250
+        sending.went_on()
 
     @property
     def url(self) -> str:

@@ -449,3 +449,23 @@ def test_a_message_cannot_pass_itself_off_as_another_entry_behind_damage(damaged
     assert "behind" in damaged.subjects()
     assert "forged" not in damaged.subjects("bob@example.org")
     damaged.stop()
+
+
+def test_an_older_database_takes_in_what_users_sent_and_asks_whether_to_send_it(damaged: Damaged) -> None:
+    copy = damaged.keep_copy()
+    damaged.serve()
+    damaged.submit("five", "eve@world.example", "bob@example.org")
+    ids = [row[0] for row in damaged.post.rows("SELECT id FROM outgoing ORDER BY id")]
+    damaged.stop()
+    damaged.put_back(copy)
+    finds(damaged, "pack", "1 sent by users")
+    mends(damaged)
+    damaged.serve()
+    assert damaged.subjects(folder="Sent") == ["five"]
+    assert damaged.post.rows("SELECT id, state FROM outgoing ORDER BY id") == [(one, "failed") for one in ids]
+    assert damaged.post.rows("SELECT count(*) FROM domain") == [(1,)]  # the world is none of ours
+    assert damaged.post.rows("SELECT direction, sender FROM archive WHERE subject = 'five'") == [
+        ("outbound", "ann@example.org")
+    ]
+    tracked = damaged.post.rows("SELECT status, count(*) FROM tracking WHERE subject = 'five' GROUP BY status")
+    assert tracked == [("failed", 2)]

@@ -52,7 +52,7 @@ from mpcontinuity.mailbox import sent
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import SECOND, SystemClock
-from mpcontinuity.model.errors import Refused, Stopping
+from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice
 from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.model.settings import Settings
@@ -352,7 +352,9 @@ def _wait_for_commands(folder: Path) -> None:
 
 
 def _failed(failure: Failure) -> None:
-    if not isinstance(failure.value, Stopping):
+    if isinstance(failure.value, Temporary):  # `Everything` comes when the database is back
+        _log.warn("cannot tell which domains there are: {error}", error=failure.value)
+    elif not isinstance(failure.value, Stopping):
         _log.failure("cannot tell which domains there are", failure)
 
 

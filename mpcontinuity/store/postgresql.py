@@ -316,7 +316,7 @@ class PostgresqlDriver:
             self._is_away(error)
             raise
         with self._lock:
-            back, self._away, self._delay = self._away, "", _BACKOFF[0]
+            back, self._away, self._away_until, self._delay = self._away, "", 0.0, _BACKOFF[0]
         if back:
             _log.info("the database answers again: {database}", database=shown(self.url))
         return opened

@@ -18,7 +18,7 @@ import pytest
 from tests.app.server import Server, command
 from tests.fakes.home import ScriptedHome
 from tests.fakes.postgresql import fresh_database
-from tests.journeys.world import CONFIGURATION, SENDER, World, configuration, message, same_message
+from tests.journeys.world import CONFIGURATION, SENDER, TIMEOUT, World, configuration, message, same_message
 
 _PATIENCE = 40.0  # s, for servers that start at a time
 
@@ -99,7 +99,7 @@ def test_a_large_message_in_the_database_passes_is_redirected_is_read_and_comes_
     tmp_path: Path, database: str
 ) -> None:
     body = "\r\n".join(f"line {number:06}" for number in range(200_000))
-    patient = in_database(database).replace("message_timeout = 0.5", "message_timeout = 10")
+    patient = in_database(database).replace(f"message_timeout = {TIMEOUT}", "message_timeout = 10")
     with ScriptedHome() as home, serving(tmp_path, patient) as server:
         world = World(server, home)
         assert world.send("passed", body=body).code == 250

@@ -256,7 +256,7 @@ def test_a_home_server_is_verified_by_its_own_authority_and_name(sender: Sender,
 
 def test_what_was_under_way_when_the_server_was_killed_is_sent_by_the_next(tmp_path: Path, home: ScriptedHome) -> None:
     with ScriptedHome() as host, Nameserver(dict(ZONE)) as dns:
-        server = Server(tmp_path, settings(configuration(), host, dns).replace("message_timeout = 1", ""))
+        server = Server(tmp_path, settings(configuration(), host, dns).replace("message_timeout = 1\n", ""))
         with server:
             sender = Sender(server, home, host=host, dns=dns)
             rule = host.on("message", SILENCE)
@@ -272,7 +272,7 @@ def test_what_was_under_way_when_the_server_was_killed_is_sent_by_the_next(tmp_p
 
 def test_a_stop_is_quick_and_loses_nothing(tmp_path: Path, home: ScriptedHome) -> None:
     with ScriptedHome() as host, Nameserver(dict(ZONE)) as dns:
-        server = Server(tmp_path, settings(configuration(), host, dns).replace("message_timeout = 1", ""))
+        server = Server(tmp_path, settings(configuration(), host, dns).replace("message_timeout = 1\n", ""))
         with server:
             sender = Sender(server, home, host=host, dns=dns)
             rule = host.on("message", SILENCE, times=1)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
+import psycopg
 import pytest
 
-from mpcontinuity.store.postgresql import conninfo
+from mpcontinuity.store.postgresql import PostgresqlDriver, conninfo
 from mpcontinuity.store.silence import Silence
 from tests.fakes.postgresql import fresh_database
 
@@ -74,3 +76,23 @@ def test_nobody_is_asked_while_nobody_waits_for_long(waiting: list[Waiting]) -> 
         look(waiting[1:], f"host=127.0.0.1 port={server.getsockname()[1]} dbname=x")
         with pytest.raises(BlockingIOError):
             server.accept()
+
+
+def test_a_server_that_answered_one_is_not_away_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One attempt failed while another was under way, which then succeeded."""
+    driver = PostgresqlDriver(fresh_database())
+    connect = psycopg.connect
+    attempts: list[str] = []
+
+    def attempt(*args: Any, **named: Any) -> Any:
+        attempts.append("")
+        if len(attempts) == 1:
+            with pytest.raises(psycopg.OperationalError, match="not now"):
+                driver.open()
+        elif len(attempts) == 2:
+            raise psycopg.OperationalError("not now")
+        return connect(*args, **named)
+
+    monkeypatch.setattr(psycopg, "connect", attempt)
+    driver.open().close()
+    driver.open().close()

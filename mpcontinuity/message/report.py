@@ -22,7 +22,7 @@ MOST_RETURNED = 64 * 1024
 _MOST_HEADER = 64 * 1024
 
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
-_HOST = re.compile(r"\[[^\]]*\]|[^:\s]*")  # of "host:port [address]"
+_HOST = re.compile(r"(?<!^)(?::[0-9]+)?(?: .*)?$")  # what follows it: "host:port [address]"
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
 
@@ -141,7 +141,7 @@ def _status(report: Report, utf8: bool) -> bytes:
         lines.append(f"Action: {one.action}")
         lines.append(f"Status: {one.status}")
         if one.host:
-            lines.append(f"Remote-MTA: dns; {_HOST.match(_one_line(one.host))[0]}")
+            lines.append(f"Remote-MTA: dns; {_HOST.sub('', _one_line(one.host))}")
         if one.reply:
             reply = _one_line(one.reply)
             lines.append(f"Diagnostic-Code: smtp; {reply if utf8 else reply.encode('ascii', 'replace').decode()}")

@@ -13,7 +13,7 @@ from mpcontinuity.delivery import answered, departure
 from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.departure import Copy, Departure, Leaving
 from mpcontinuity.delivery.envelope import Client
-from mpcontinuity.delivery.incoming import GO_ON, MAX_HOPS, NO_ROOM, ROLES
+from mpcontinuity.delivery.incoming import GO_ON, HOPS_OF_OURS, MAX_HOPS, NO_ROOM, ROLES
 from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.service import Delivery, refused
 from mpcontinuity.message import submitted, trace
@@ -265,7 +265,10 @@ class Outward:
 
     async def _unfit(self) -> Reply | None:
         assert self._given is not None
-        return _LOOP if self._untrusted.received > MAX_HOPS else await self._foreign(self._given)
+        hops = max((self._untrusted.ours(one.address.text) for one in self._recipients.values()), default=0)
+        if self._untrusted.received > MAX_HOPS or hops >= HOPS_OF_OURS:
+            return _LOOP
+        return await self._foreign(self._given)
 
     async def _settle(self, ours: set[bytes]) -> Reply:
         """Every recipient has a fingerprint; those in ``ours`` are not in another session's hands."""

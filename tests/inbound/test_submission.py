@@ -214,6 +214,23 @@ def test_bare_line_ends_are_put_right(desk: Desk) -> None:
     assert desk.content(int(str(body))).endswith(b"Subject: x\r\nDate: today\r\n\r\none\r\ntwo\r\n.\r\nthree\r\n")
 
 
+def test_bare_line_ends_in_bdat_are_put_right_too(desk: Desk) -> None:
+    client = desk.logged_in()
+    content = b"Subject: x\nDate: today\n\none\rtwo"
+    client.say(f"MAIL FROM:<{ANN}>", f"RCPT TO:<{WORLD}>")
+    client.send(b"BDAT %d\r\n%b" % (len(content), content))
+    client.send(b"BDAT 6 LAST\r\nthree\n")
+    assert client.read().splitlines()[-1].startswith("250 2.0.0")
+    ((body, _),) = desk.folder(ANN, "Sent")
+    assert desk.content(int(str(body))).endswith(b"Subject: x\r\nDate: today\r\n\r\none\r\ntwothree\r\n")
+
+
+def test_a_message_that_comes_again_and_again_is_refused(desk: Desk) -> None:
+    ours = "Received: from a ([192.0.2.1])\n by mx.example.org (mpcontinuity) with ESMTPA id 0123456789abc; today\n"
+    assert desk.send(WORLD, header=2 * ours + "Subject: x").startswith("250")
+    assert desk.send(WORLD, header=3 * ours + "Subject: y").startswith("554 5.4.6")
+
+
 def test_the_user_as_a_recipient_gets_no_copy_by_way_of_home(desk: Desk) -> None:
     desk.send(WORLD, "ann+me@example.org")
     assert desk.post.count("owed") == 0

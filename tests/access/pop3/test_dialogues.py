@@ -16,6 +16,7 @@ from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.store.transaction import Transaction
 from tests.access.imap.world import Client
 from tests.access.pop3.world import World, converse
+from tests.fakes.scram import ScramClient
 from tests.fakes.stores import result
 
 DOTTED = b"Subject: dots\r\n\r\n.\r\n..two\r\nthe end"
@@ -192,6 +193,18 @@ def test_what_can_be_done_depends_on_tls_and_on_the_login(world: World) -> None:
     secure.take()
     wrong = base64.b64encode(b"\0joe@example.org\0wrong").decode()
     assert secure.ask(f"AUTH PLAIN {wrong}") == b"-ERR [AUTH] wrong name or password\r\n"
+
+
+def test_sasl_scram(world: World) -> None:
+    world.deliver()
+    client, scram = world.fetch_by_pop(), ScramClient("joe@example.org", "secret")
+    first = client.ask(f"AUTH SCRAM-SHA-256 {base64.b64encode(scram.first).decode()}")
+    final = client.ask(base64.b64encode(scram.final(base64.b64decode(first[2:]))).decode())
+    assert scram.knows(base64.b64decode(final[2:]))
+    assert client.ask("").startswith(b"+OK 1 messages")
+    client, scram = world.fetch_by_pop(), ScramClient("joe@example.org", "wrong")
+    first = client.ask(f"AUTH SCRAM-SHA-256 {base64.b64encode(scram.first).decode()}")
+    assert client.ask(base64.b64encode(scram.final(base64.b64decode(first[2:]))).decode()).startswith(b"-ERR [AUTH]")
 
 
 def test_sasl_plain_and_login(world: World) -> None:

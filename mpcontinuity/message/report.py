@@ -22,7 +22,7 @@ MOST_RETURNED = 64 * 1024
 _MOST_HEADER = 64 * 1024
 
 _ANY_LINE_END = re.compile(rb"\r\n|\r|\n")
-_HOST = re.compile(r"(?<!^)(?::[0-9]+)?(?: .*)?$")  # what follows it: "host:port [address]"
+_HOST = re.compile(r"(?::[0-9]+)?(?: .*)?$")  # what follows it: "host:port [address]"
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -198,6 +199,12 @@ def test_answers_are_remembered_for_a_while(desk: Desk) -> None:
     desk.clock.advance(301)
     desk.check(HEADER + b"\r\n" + BODY)
     assert len(desk.dns.asked) > asked
+
+
+def test_what_comes_by_a_filter_of_ours_is_not_judged_by_its_address(desk: Desk) -> None:
+    desk.verdicts = Verdicts(desk.store, desk.dns, desk.clock, "h", [ip_network("192.0.2.0/24")])
+    assert desk.found(desk.begin(HEADER + b"\r\n" + BODY)) is None
+    assert desk.check(HEADER + b"\r\n" + BODY, peer="198.51.100.1").spf == "fail"
 
 
 def test_a_message_that_is_gone_has_no_verdict(desk: Desk) -> None:

@@ -240,7 +240,9 @@ class Parts:
         internal = Internal(self.delivery)
         asked: Any = questions(settings.outbound.resolvers, reactor)
         self.lookup = Lookup(asked)
-        self.delivery.verdicts = self.verdicts = Verdicts(self.store, self.lookup, reactor, settings.hostname)
+        trusted = _networks(settings.limits.trusted_networks)
+        self.verdicts = Verdicts(self.store, self.lookup, reactor, settings.hostname, trusted)
+        self.delivery.verdicts = self.verdicts
         self.sending = Sending(self.store, self.directory, settings, reactor, self._randomness, internal)
         self.submissions = Submissions(
             self.delivery,

@@ -123,7 +123,10 @@ KEYS: dict[str, Key] = {
         "refused for others' failures.",
     ),
     "limits.trusted_networks": Key(
-        _NETWORKS, "Exempt from limits per host (an office behind NAT).", '["192.0.2.0/24"]'
+        _NETWORKS,
+        "Exempt from limits per host (an office behind NAT, a filter before this server). Senders of what comes from there "
+        "are not looked into (SPF).",
+        '["192.0.2.0/24"]',
     ),
     "limits.user_recipients_per_hour": Key(Integer(1, 10**9), "Outbound, per user."),
     "limits.spool_size": Key(

@@ -353,5 +353,7 @@ def _base64(text: bytes) -> bytes:
 
 def _line(text: str) -> bytes:
     """One line of an answer, within RFC 2449 §4's 512 octets."""
-    printable = "".join(character if character.isprintable() else " " for character in text)
+    printable = text
+    if not text.isprintable():
+        printable = "".join(character if character.isprintable() else " " for character in text)
     return printable.encode("ascii", "replace")[:480] + b"\r\n"

@@ -124,7 +124,7 @@ KEYS: dict[str, Key] = {
     ),
     "limits.trusted_networks": Key(
         _NETWORKS,
-        "Exempt from limits per host (an office behind NAT, a filter before this server). Senders of what comes from there "
+        "Exempt from limits per host (an office behind NAT, a filter before this server). Senders of mail from there "
         "are not looked into (SPF).",
         '["192.0.2.0/24"]',
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mpcontinuity.control.socket import SOCKET, ControlFactory
+from mpcontinuity.control.socket import ControlFactory, place
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.timer import Alarm
 from mpcontinuity.store.lock import Lock, lock
@@ -33,7 +33,7 @@ class ControlPort:
             except Refused:
                 self._alarm = self._reactor.callLater(_AGAIN, self.open)
                 return
-        path = self._folder / SOCKET
+        path = place(self._folder)
         path.unlink(missing_ok=True)  # of a process that was killed: the lock of the folder is ours
         self._port = self._reactor.listenUNIX(str(path), self._factory, mode=0o600)
 

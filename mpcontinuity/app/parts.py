@@ -35,7 +35,7 @@ from mpcontinuity.app.workers import Workers
 from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
-from mpcontinuity.control.socket import SOCKET, ControlFactory
+from mpcontinuity.control.socket import ControlFactory, place
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.internal import Internal
@@ -52,7 +52,7 @@ from mpcontinuity.mailbox import sent
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import SECOND, SystemClock
-from mpcontinuity.model.errors import Refused, Stopping, Temporary
+from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice
 from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.model.settings import Settings
@@ -78,7 +78,6 @@ from mpcontinuity.store.store import open_store
 from mpcontinuity.tracking import retention as tracking_retention
 from mpcontinuity.verdicts.service import Verdicts
 
-_LONGEST_SOCKET_PATH = 107  # sun_path of unix(7)
 _PATIENCE = 3.0  # s
 _OWN_CHORES = 30.0  # s between rounds of what every process does for itself
 _IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
@@ -98,8 +97,7 @@ class Parts:
         self.gatekeeper = Gatekeeper(settings.limits, raise_file_limit(settings.limits), early)
         self.certificate = Certificate(settings.tls, reactor)
         folder = Path(settings.data_dir)
-        if len(str(folder / SOCKET).encode()) > _LONGEST_SOCKET_PATH:
-            raise Refused(f"data_dir: {folder}: is too long for the path of a socket in it; choose a shorter one")
+        place(folder)  # said before anything is opened
         if settings.store.database == "sqlite":
             _wait_for_commands(folder)
         self.store = open_store(

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.control.operation import Control, Progress, unheard
-from mpcontinuity.control.socket import SOCKET, answer
+from mpcontinuity.control.socket import SOCKET, answer, place
 from mpcontinuity.model.clock import SystemClock
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.hosts import listeners
@@ -130,7 +130,7 @@ def connect(settings: Settings, by: str, *, patience: float = _PATIENCE) -> Call
     folder = Path(settings.data_dir)
     until = time.monotonic() + patience
     while True:
-        server = _connect(folder / SOCKET)
+        server = _connect(place(folder))
         if server is not None:
             return Caller(server, by)
         if settings.store.database != "sqlite":  # which other processes may have open

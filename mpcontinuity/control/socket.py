@@ -8,7 +8,9 @@ of lines. Whoever can open the socket is an administrator: its folder is
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,6 +25,7 @@ from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 
 SOCKET = "control.sock"
+_LONGEST_PATH = 107  # sun_path of unix(7)
 
 _log = Logger()
 
@@ -34,6 +37,14 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _request = msgspec.json.Decoder(Request)
+
+
+def place(folder: Path) -> Path:
+    """Of the socket in a data folder. Raises Refused."""
+    path = folder / SOCKET
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise Refused(f"data_dir: {folder}: is too long for the path of a socket in it; choose a shorter one")
+    return path
 
 
 async def answer(control: Control, line: bytes, progress: Progress = unheard) -> bytes:

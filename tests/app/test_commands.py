@@ -172,6 +172,15 @@ def test_as_a_process_too(tmp_path: Path) -> None:
     assert command("fly", config=config).returncode == 2
 
 
+def test_a_data_folder_whose_path_is_too_long_for_a_socket_is_said_to_be_so(tmp_path: Path) -> None:
+    config = tmp_path / "mpcontinuity.toml"
+    config.write_text(f'data_dir = "{"long" * 30}"\n')
+    done = command("status", config=config)
+    assert done.returncode == 1
+    assert "is too long for the path of a socket in it; choose a shorter one" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_ctrl_c_while_a_command_loads_is_one_line(tmp_path: Path) -> None:
     """Sent at each of some moments of its first second: before, while and after it loads."""
     said = set()

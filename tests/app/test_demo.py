@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def test_the_demo_proves_that_nothing_is_lost_or_doubled() -> None:
 
 
 def test_a_message_that_came_home_twice_fails_the_demo_and_keeps_its_folder(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     take = DemoHome.take
 
@@ -36,10 +37,11 @@ def test_a_message_that_came_home_twice_fails_the_demo_and_keeps_its_folder(
 
     monkeypatch.setattr(DemoHome, "take", doubled)
     monkeypatch.setattr(demo, "_FLOOD", 20)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert demo.play(keep=False) == 1
-    shown, error = capsys.readouterr()
-    assert "FAILED  nothing was doubled" in shown, shown + error
-    (folder,) = tmp_path.iterdir()
-    assert (folder / "log").exists()
-    assert f"Look at {folder}" in shown.replace("\n", "")
+    with tempfile.TemporaryDirectory() as short:  # for the path of a socket in it
+        monkeypatch.setattr("tempfile.tempdir", short)
+        assert demo.play(keep=False) == 1
+        shown, error = capsys.readouterr()
+        assert "FAILED  nothing was doubled" in shown, shown + error
+        (folder,) = Path(short).iterdir()
+        assert (folder / "log").exists()
+        assert f"Look at {folder}" in shown.replace("\n", "")

@@ -78,6 +78,11 @@ class Lane:
     def begin(self) -> None:
         Deferred.fromCoroutine(self._run()).addErrback(self._broken)
 
+    @property
+    def busy(self) -> bool:
+        """It knows already that more is due than it can send now."""
+        return self._more or bool(self._waiting)
+
     def wake(self) -> None:
         """Something new may be due."""
         self._more = True
@@ -151,6 +156,9 @@ class Lane:
         self._pace(attempts)
         wait = delay(rows[0].attempts + 1, self._means.retry, self._means.randomness)
         await self._record(rows, attempts, wait)
+        untried = [row for row, attempt in zip(rows, attempts, strict=True) if attempt is None]
+        if self._stopping and untried:
+            await self._give_back(untried)
 
     async def _attempt(self, rows: list[Outgoing]) -> Sequence[Attempt | None]:
         means = self._means
@@ -201,7 +209,7 @@ class Lane:
     async def _record(self, rows: Sequence[Outgoing], attempts: Sequence[Attempt | None], wait: int) -> None:
         """What the next host answered must not be forgotten because the store fails just now: it is tried until it is
         written, or we stop; then what was sent is sent again."""
-        while True:
+        while any(attempts):
             try:
                 await self._means.store.together(settle, Settled(rows, attempts, wait))
                 return

@@ -57,6 +57,7 @@ class Dispatch:
                 alarm.cancel()
         for lane in list(self._lanes.values()):
             lane.stop()
+        self._means.world.stop()
         if not self._lanes:
             return
         self._all_ended = Deferred()
@@ -76,12 +77,10 @@ class Dispatch:
         if any(
             isinstance(notice, OutgoingChanged | OutgoingWanted | DomainsChanged | Everything) for notice in notices
         ):
-            for lane in list(self._lanes.values()):
-                lane.wake()
             self.wake()
 
     def wake(self) -> None:
-        """Something may be due for a destination without a lane."""
+        """Something may be due."""
         if self._stopping:
             return
         if self._looking:
@@ -109,15 +108,17 @@ class Dispatch:
             self._looking = False
 
     async def _begin_lanes(self) -> None:
-        left_out = list(self._lanes)
+        left_out = [destination for destination, lane in self._lanes.items() if lane.busy]
         if self._means.internal is None:
             left_out += [domain.name for domain in await self._means.directory.domains()]
-        if len(self._lanes) < MOST_LANES:
-            for destination in await self._means.store.read(partial(outgoing.due, busy=left_out)):
-                if destination not in self._lanes and len(self._lanes) < MOST_LANES and not self._stopping:
-                    self._lanes[destination] = lane = Lane(self._means, destination, self._lane_ended)
-                    lane.begin()
-        earliest = await self._means.store.read(partial(outgoing.next_due, busy=[*left_out, *self._lanes]))
+        for destination in await self._means.store.read(partial(outgoing.due, busy=left_out)):
+            if destination in self._lanes:
+                self._lanes[destination].wake()
+            elif len(self._lanes) < MOST_LANES and not self._stopping:
+                self._lanes[destination] = lane = Lane(self._means, destination, self._lane_ended)
+                lane.begin()
+        left_out += [destination for destination, lane in self._lanes.items() if lane.busy]
+        earliest = await self._means.store.read(partial(outgoing.next_due, busy=left_out))
         if earliest is not None and len(self._lanes) < MOST_LANES:
             self._wake_in(max((earliest - self._means.store.clock.now()) / SECOND, _SOONEST))
 

@@ -64,6 +64,7 @@ class HomeServer:
         self.listeners: list[Callable[[HomeServer], None]] = []
         self.observed: list[Observed] = []  # what other processes do not know yet; emptied by homes/
         self.title = "The home server"
+        self.patience = means.settings.reply_timeout
         self.late = LATE
         self.timer: Timer = means.timer
         self.settings: Home = means.settings

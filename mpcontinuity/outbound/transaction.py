@@ -34,6 +34,7 @@ class Peer(Protocol):
     timer: Timer
     offers: Offers  # of the last EHLO
     title: str  # as our own replies call it
+    patience: float  # seconds that a transaction waits for a session
     late: float  # seconds that a late reply to a message is waited for; 0: not at all
 
     def observe(self, observation: Observation, reason: str = "") -> None: ...
@@ -135,7 +136,7 @@ class MailTransaction:
         self._repeated = fresh
         self._stale = False
         self._ended = None
-        taken = await self._peer.pool.take(self._peer.settings.reply_timeout, fresh=fresh)
+        taken = await self._peer.pool.take(self._peer.patience, fresh=fresh)
         if isinstance(taken, Outcome):
             return self._end(taken)
         if self._abandoned:  # while it waited

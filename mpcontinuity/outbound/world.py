@@ -27,8 +27,11 @@ from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing.health import Observation
 
 MOST_HOSTS = 5  # that are tried for one attempt
+_SAID = 4  # failures in a row that are logged
 LONGEST_REST = 60.0  # seconds for which a host that fails is not tried again
 _REMEMBERED = 2000  # hosts
+
+_STOPPING = Outcome(Verdict.FAILED, Stage.CONNECT, None, "this server stops")
 
 _log = Logger()
 
@@ -81,17 +84,18 @@ class World:
         )
         self._means = Means(hostname, patience, timer, connect, secure)
         self._hosts: dict[tuple[str, int, Security], Host] = {}
+        self._stopping = False
 
     @property
     def connections(self) -> int:
         """The most that one host gets."""
         return self._means.settings.connections
 
-    async def deliver(self, letter: Letter, route: Route, destination: str) -> list[Attempt]:
-        """In the order of the recipients. Never fails for what others do; raises Corrupt for the content."""
+    async def deliver(self, letter: Letter, route: Route, destination: str) -> list[Attempt | None]:
+        """In the order of the recipients; None: not tried, because we stop. Raises Corrupt; never for what others do."""
         hosts = await self._hosts_of(route, destination)
         if isinstance(hosts, Unresolved):
-            return [Attempt(_unresolved(hosts))] * len(letter.recipients)
+            return [Attempt(_unresolved(hosts)) for _ in letter.recipients]
         attempts: list[Attempt | None] = [None] * len(letter.recipients)
         left = list(range(len(attempts)))
         tried = 0
@@ -102,11 +106,17 @@ class World:
             for index, attempt in zip(left, await self._at(host, letter, left), strict=True):
                 attempts[index] = _worse(attempts[index], attempt)
             left = [index for index in left if _may_be_taken_elsewhere(attempts[index])]
-            if not left:
+            if not left or self._stopping:
                 break
         if left and all(host.resting for host in hosts):
             self._resolution.forget(destination)
         return [_final(attempt, route) for attempt in attempts]
+
+    def stop(self) -> None:
+        """Nobody waits for a session any more; those who have one may end what they do."""
+        self._stopping = True
+        for host in self._hosts.values():
+            host.pool.refuse(_STOPPING)
 
     async def _at(self, host: Host, letter: Letter, indexes: Sequence[int]) -> list[Attempt]:
         """In as many transactions as it takes to bring them all: who says 'too many' is asked for these again at once
@@ -176,6 +186,7 @@ class Host:
     """A host of the world, by all its addresses: its sessions, and whether it serves."""
 
     title = "The next host"
+    patience = 3600.0  # all that goes by a smarthost waits for its few sessions
     late = 0.0
 
     def __init__(self, means: Means, security: Security, targets: tuple[Target, ...], retry: Retry) -> None:
@@ -215,6 +226,8 @@ class Host:
                 rest = min(self._retry.first / 2 * 2 ** min(self._failures - 1, 20), LONGEST_REST)
                 self._rests_until = self.timer.seconds() + rest
                 self._reason = reason
+                if self._failures < _SAID:
+                    _log.info("{host} is left alone for {rest:g} s: {reason}", host=self.name, rest=rest, reason=reason)
 
     def throttled(self, reason: str) -> None:
         self.pool.throttle()
@@ -272,11 +285,13 @@ def _permanent(attempt: Attempt) -> bool:
     return attempt.outcome.reply is not None and attempt.outcome.reply.permanent
 
 
-def _final(attempt: Attempt | None, route: Route) -> Attempt:
+def _final(attempt: Attempt | None, route: Route) -> Attempt | None:
     """A host of the world that says 5xx to us at any stage means it for good (contract 'Outbound'). What a smarthost
     says of us before it knows the message is the matter of our administrators: the messages wait."""
     if attempt is None:
         return Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, "no host could be tried"))
+    if attempt.outcome is _STOPPING:
+        return None
     if route.host or not _permanent(attempt) or attempt.outcome.verdict is not Verdict.TEMPORARY:
         return attempt
     outcome = attempt.outcome

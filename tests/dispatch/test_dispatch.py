@@ -489,3 +489,27 @@ def test_a_limit_of_recipients_that_is_told_is_kept(post: Post) -> None:
     assert set(post.states(ids)) == {"gone"}
     counts = [write.count(b"RCPT") for wire in post.host.wires for write in wire.writes if b"MAIL" in write]
     assert counts == [1, 2, 2, 1]
+
+
+def test_who_waits_for_a_session_at_a_stop_is_given_back_untried(post: Post) -> None:
+    post.host.message = SILENT
+    dispatch = post.dispatch(route="smtp://192.0.2.1")
+    ids = [post.send(f"bob@d{number}.example")[0] for number in range(12)]  # of a smarthost with 4 sessions
+    assert post.states(ids) == ["claimed"] * 12
+    stopped = Deferred.fromCoroutine(dispatch.stop())
+    post.settle()
+    assert sorted(post.states(ids)) == ["claimed"] * 4 + ["queued"] * 8
+    assert {post.row(each)["attempts"] for each in ids} == {0}  # type: ignore[index]
+    for wire in post.host.wires:
+        wire.say_late("250 2.0.0 taken")
+    post.settle(1)
+    assert stopped.called
+    assert sorted(post.states(ids)) == ["gone"] * 4 + ["queued"] * 8
+
+
+def test_new_mail_for_a_destination_that_is_slow_goes_beside_what_hangs(post: Post) -> None:
+    post.host.message = [SILENT, "250 2.0.0 taken"]
+    post.dispatch()
+    (slow,) = post.send("bob@world.example", text="1")
+    (row,) = post.send("bob@world.example", text="2")
+    assert post.states([slow, row]) == ["claimed", "gone"]

@@ -12,7 +12,7 @@ _PARTS = HOUR // MINUTE
 class Quota:
     """Of one process, in memory: what one stolen password can do in an hour, not an account book.
 
-    A sliding hour, to the minute. Memory: a counter per user and minute in which they wrote.
+    A sliding hour, up to a minute longer. Memory: a counter per user and minute in which they wrote.
     """
 
     def __init__(self, per_hour: int, clock: Clock) -> None:
@@ -43,7 +43,7 @@ class Quota:
     def _forget(self) -> int:
         """The minute it is; what is an hour old is gone."""
         now = self._clock.now() // MINUTE
-        for minute in [one for one in self._minutes if not now - _PARTS < one <= now]:
+        for minute in [one for one in self._minutes if not now - _PARTS <= one <= now]:
             self._taken.subtract(self._minutes.pop(minute))
             self._taken += Counter()
         return now

@@ -35,6 +35,29 @@ def test_a_user_is_shown_as_the_contract_says(call: Call) -> None:
     assert call("user show", address="A@example.org") == {**row, "continuity": "off"}
 
 
+def test_a_user_may_stand_for_the_home_server(call: Call) -> None:
+    call("user add", address="smtp@example.org", password="secret")
+    assert "relay" not in call("user show", address="smtp@example.org")
+    assert call("user relay", address="smtp@example.org", on=True)["relay"] == "on"
+    assert call("user show", address="smtp@example.org")["relay"] == "on"
+    assert call("user relay", address="smtp@example.org", on=False)["relay"] == "off"
+    with pytest.raises(Refused, match="no such user"):
+        call("user relay", address="nobody@example.org", on=True)
+
+
+def test_a_password_is_kept_as_a_hash_and_as_keys_for_scram(store: Store, call: Call) -> None:
+    call("user add", address="anna@example.org", password="secret")
+    kept = Statement("SELECT password, scram FROM account")
+    first = result(store.read(lambda tx: tx.one(kept)))
+    assert first is not None
+    assert first[1].startswith("SCRAM-SHA-256$40000:")
+    call("user password", address="anna@example.org", password="other")
+    second = result(store.read(lambda tx: tx.one(kept)))
+    assert second is not None
+    assert second[0] != first[0]
+    assert second[1] != first[1]
+
+
 def test_users_are_listed_by_address_however_many_there_are(store: Store, call: Call) -> None:
     domain = result(store.read(lambda tx: tx.value(Statement("SELECT id FROM domain"))))
     add = Statement("INSERT INTO account (id, domain, address, status) VALUES (:id, :domain, :address, 'pending')")

@@ -332,7 +332,7 @@ class Audit:
         if not any(
             begun <= each.time <= at and (each.number == letter.number or each.recipient in ("", recipient))
             for each in home.refusals
-        ):
+        ) and not (letter.bare and code == 550):  # what home offers is not known before its first EHLO
             self._play.fault(f"letter {letter.number} to {recipient} was refused with {code}; home never did")
 
     # Starts and ends

@@ -131,6 +131,7 @@ class Home:
         self.taken: list[Taken] = []
         self.refusals: list[Refusal] = []
         self.denied: set[bytes] = set()  # ids of messages that were answered 4xx or 5xx at one time
+        self.chunks = world.chance("chunking", domain).random() < 0.5  # it offers CHUNKING
         self.failures = 0  # replies but 2xx, silences and hang-ups: 0 while it never gave reason for a redirect
         self.on_taken: Callable[[Taken], None] = lambda taken: None
 
@@ -171,6 +172,8 @@ class HomeSession(Protocol):
         self._life = life
         self._buffer = b""
         self._pieces: list[bytes] | None = None  # of the message that arrives
+        self._chunk: tuple[int, bool] | None = None  # octets that a BDAT announced, and whether they are the last
+        self._chunks: list[bytes] = []
         self._recipients: list[str] = []
         self._begun = 0.0
         self._unconfirmed: Taken | None = None
@@ -198,6 +201,10 @@ class HomeSession(Protocol):
                 if not self._content():
                     return
                 continue
+            if self._chunk is not None:
+                if not self._chunked(*self._chunk):
+                    return
+                continue
             line, found, rest = self._buffer.partition(b"\r\n")
             if not found:
                 return
@@ -220,15 +227,36 @@ class HomeSession(Protocol):
         self._message(content[1:] if content.startswith(b"..") else content)
         return True
 
+    def _chunked(self, length: int, last: bool) -> bool:
+        """Whether the chunk is complete."""
+        if len(self._buffer) > 50 and "content" in MOODS[self._host.mood]:
+            self._chunk = None
+            self._do(MOODS[self._host.mood]["content"])
+            return False
+        if len(self._buffer) < length:
+            return False
+        self._chunks.append(self._buffer[:length])
+        self._buffer = self._buffer[length:]
+        self._chunk = None
+        if last:
+            self._message(b"".join(self._chunks))
+            self._chunks = []
+        elif not self._usual("data", b"250 2.0.0 Go on"):
+            self._chunks = []
+            self._recipients = []
+        return True
+
     def _command(self, line: bytes) -> None:
         if self._unconfirmed is not None:
             self._unconfirmed.known.append(self._world.now)
             self._unconfirmed = None
         verb = line[:4].upper()
         if verb in (b"EHLO", b"HELO"):
-            self._usual("ehlo", b"250-home\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES")
+            offers = b"PIPELINING\r\n250-CHUNKING" if self._home.chunks else b"PIPELINING"
+            self._usual("ehlo", b"250-home\r\n250-%s\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES" % offers)
         elif verb == b"MAIL":
             self._recipients = []
+            self._chunks = []
             self._begun = self._world.now
             self._usual("mail", b"250 2.1.0 Fine")
         elif verb == b"RCPT":
@@ -236,6 +264,9 @@ class HomeSession(Protocol):
         elif verb == b"DATA" and self._recipients:
             if self._usual("data", b"354 Go on"):
                 self._pieces = []
+        elif verb == b"BDAT" and self._home.chunks and self._recipients:
+            _, length, *last = line.split()
+            self._chunk = (int(length), bool(last))
         elif verb == b"DATA":
             self._do(say("554 5.5.1 No recipients"))
         elif verb == b"QUIT":

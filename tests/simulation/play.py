@@ -226,6 +226,13 @@ class Play:
         head = b"From: <%s>\r\nTo: %s\r\nSubject: letter %d\r\nMessage-ID: <%d@client.example>\r\n\r\n"
         content = head % (reverse_path.encode(), ", ".join(recipients).encode(), number, number) + lines
         letter = Letter(number, reverse_path, recipients, content, list(recipients))
+        homes = [self.homes.get(recipient.partition("@")[2]) for recipient in recipients]
+        if all(home is not None and home.chunks for home in homes) and chance.random() < 0.3:
+            letter.bare = True
+            letter.content += chance.choice(
+                (b"a bare LF\n.\nQUIT\r\n", b"a bare CR\r.\r\n", b"a bare CR at the end\r", b"\n")
+            )
+        letter.chunked = letter.bare or chance.random() < 0.3
         self.letters[number] = letter
         self.senders[int(sender.split()[1])].post(letter)
 

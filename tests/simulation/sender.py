@@ -39,6 +39,8 @@ class Letter:
     answered: dict[str, float] = field(default_factory=dict)  # when
     refused: dict[str, tuple[float, int]] = field(default_factory=dict)  # when, and the code
     attempts: list[Attempt] = field(default_factory=list)
+    chunked: bool = False  # it goes by BDAT
+    bare: bool = False  # because it has a bare line end, which not everybody takes
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,8 @@ class SenderSession(Protocol):
         if self._sender.habits.pipelines:
             for recipient in letter.waiting:
                 self._ask_recipient(recipient)
-            self._ask(b"DATA", self._after_data)
+            if not letter.chunked:
+                self._ask(b"DATA", self._after_data)
 
     def _ask_recipient(self, recipient: str) -> None:
         self._ask(b"RCPT TO:<%s>" % recipient.encode(), lambda code: self._after_recipient(recipient, code))
@@ -204,14 +207,44 @@ class SenderSession(Protocol):
         elif code >= 500:
             letter.refused[recipient] = (self._world.now, code)
         if self._sender.habits.pipelines:
+            if letter.chunked and recipient == letter.waiting[-1]:
+                self._begin_chunks(code)
             return
         asked = letter.waiting.index(recipient) + 1
         if asked < len(letter.waiting):
             self._ask_recipient(letter.waiting[asked])
+        elif letter.chunked:
+            self._begin_chunks(code)
         elif self._taken:
             self._ask(b"DATA", self._after_data)
         else:
             self._fail(code)
+
+    def _begin_chunks(self, code: int) -> None:
+        letter = self._letter
+        assert letter
+        if not self._taken:
+            self._fail(code)
+            return
+        half = self._chance.choice((0, len(letter.content) // 2))
+        if half:
+            self._chunk(letter.content[:half], b"", lambda code: self._after_chunk(half, code))
+        else:
+            self._after_chunk(0, 250)
+
+    def _chunk(self, octets: bytes, last: bytes, then: Callable[[int], None]) -> None:
+        self._out.append(b"BDAT %d%s\r\n" % (len(octets), last) + octets)
+        self._expected.append(then)
+
+    def _after_chunk(self, sent: int, code: int) -> None:
+        letter = self._letter
+        assert letter
+        if code != 250:
+            self._fail(code)
+            return
+        self._attempt.recipients = tuple(self._taken)
+        self._chunk(letter.content[sent:], b" LAST", self._after_message)
+        self._sent()
 
     def _after_data(self, code: int) -> None:
         letter = self._letter
@@ -226,6 +259,9 @@ class SenderSession(Protocol):
         stuffed = letter.content.replace(b"\r\n.", b"\r\n..")
         self._out.append(b"." + stuffed if stuffed.startswith(b".") else stuffed)
         self._ask(b".", self._after_message)
+        self._sent()
+
+    def _sent(self) -> None:
         self._attempt.sent = True
         if self._chance.random() < self._sender.habits.hurried:  # gone before it reads the answer
             self._flush()

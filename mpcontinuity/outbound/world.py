@@ -92,7 +92,7 @@ class World:
         return self._means.settings.connections
 
     async def deliver(self, letter: Letter, route: Route, destination: str) -> list[Attempt | None]:
-        """In the order of the recipients; None: not tried, because we stop. Raises Corrupt; never for what others do."""
+        """In the order of the recipients; None: not tried, since we stop. Raises Corrupt."""
         hosts = await self._hosts_of(route, destination)
         if isinstance(hosts, Unresolved):
             return [Attempt(_unresolved(hosts)) for _ in letter.recipients]
@@ -270,10 +270,12 @@ def _may_be_taken_elsewhere(attempt: Attempt | None) -> bool:
 
 
 def _worse(before: Attempt | None, now: Attempt) -> Attempt:
-    """What is told of several hosts: what the last one said, unless only an earlier one said anything that may pass."""
+    """What is told of several hosts: what may pass, if any of them may; else what the last one said."""
     if before is None or not _may_be_taken_elsewhere(now):
         return now
-    if before.outcome.reply is not None and (now.outcome.reply is None or _permanent(now)):
+    if _permanent(before) != _permanent(now):
+        return now if _permanent(before) else before
+    if before.outcome.reply is not None and now.outcome.reply is None:
         return before
     if before.outcome.reply is None and now.outcome.reply is None:
         both = f"{before.outcome.reason}; {now.outcome.reason}"

@@ -513,3 +513,37 @@ def test_new_mail_for_a_destination_that_is_slow_goes_beside_what_hangs(post: Po
     (slow,) = post.send("bob@world.example", text="1")
     (row,) = post.send("bob@world.example", text="2")
     assert post.states([slow, row]) == ["claimed", "gone"]
+
+
+REFUSES, FALTERS, AWAY, TAKES = "554 5.7.1 not you", "421 4.3.2 not now", "refused", "220 mx"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "state", "text"),
+    [
+        (REFUSES, REFUSES, "failed", "not you"),
+        (REFUSES, FALTERS, "queued", "not now"),
+        (FALTERS, REFUSES, "queued", "not now"),
+        (REFUSES, AWAY, "queued", "no connection to two.example:25"),
+        (AWAY, REFUSES, "queued", "no connection to one.example:25"),
+        (FALTERS, AWAY, "queued", "not now"),
+        (AWAY, FALTERS, "queued", "not now"),
+        (AWAY, AWAY, "queued", "no connection to one.example:25"),
+        (REFUSES, TAKES, "gone", ""),
+        (AWAY, TAKES, "gone", ""),
+    ],
+)
+def test_it_fails_only_where_every_host_refuses(post: Post, first: str, second: str, state: str, text: str) -> None:
+    post.dns.zone["world.example"] = Exchanges(
+        (Exchange("one.example", ("192.0.2.7",)), Exchange("two.example", ("192.0.2.9",)))
+    )
+    for place, greeting in (("192.0.2.7:25", first), ("192.0.2.9:25", second)):
+        host = post.at(place)
+        if greeting == AWAY:
+            host.connecting = "refused"
+        else:
+            host.greeting = greeting
+    post.dispatch()
+    (row,) = post.send("bob@world.example")
+    assert post.states([row]) == [state]
+    assert text in post.tracked(row)[1][0][2]

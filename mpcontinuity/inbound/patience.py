@@ -22,6 +22,8 @@ _LEAST = 60.0  # seconds over which a pace can be told
 class Patience:
     """Of one session. Times are those of a `Timer`, in seconds."""
 
+    __slots__ = ("_measured", "_messages", "_since")
+
     def __init__(self, now: float) -> None:
         self._messages = 0
         self._since = now  # the last message ended, as far as was looked

@@ -13,6 +13,8 @@ TOO_MANY_REFUSALS = Reply(421, "4.7.0", "Too many unknown recipients")
 class Misuse:
     """Of one connection."""
 
+    __slots__ = ("_errors", "_idle", "_limits", "_refusals")
+
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._errors = 0

@@ -1,4 +1,4 @@
-"""Which host a message goes to: MX hosts in their order, smarthosts, routes that demand TLS; and what their faults do."""
+"""Which host a message goes to: MX hosts in their order, smarthosts, routes that demand TLS; and their faults."""
 
 from __future__ import annotations
 
@@ -139,6 +139,9 @@ def test_a_smarthost_that_does_not_want_us_fails_no_mail(post: Post, stage: str)
     post.dispatch(route="smtp://me:secret@127.0.0.1")
     (row,) = post.send("bob@world.example")
     assert post.states([row]) == ["queued"]
+    assert post.tracked(row)[1][0][1:] == (
+        (535, "5.7.8 wrong") if stage == "AUTH" else (550 if stage == "EHLO" else 554, "5.7.1 go away")
+    )
 
 
 def test_a_domain_has_a_route_of_its_own(post: Post) -> None:

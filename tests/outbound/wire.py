@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError, DNSLookupError, TCPTimedOutError
 from twisted.internet.testing import StringTransport
@@ -190,6 +191,8 @@ class Network:
             self.clock.callLater(timeout, never.errback, TCPTimedOutError())
             return never
         wire = Wire(home, self.clock)
+        if host[0].isdigit():
+            wire.peerAddr = IPv4Address("TCP", host, port)
         home.wires.append(wire)
         protocol = factory.buildProtocol(None)
         wire.protocol = protocol

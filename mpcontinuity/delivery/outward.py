@@ -119,7 +119,7 @@ class Outward:
         """A refusal, if the message is written in the name of somebody who has not written it."""
         return None
 
-    async def _copy(self, content: Content, recipients: Sequence[Leaving]) -> Copy | None:
+    async def _copy(self, content: Content) -> Copy | None:
         """For Sent."""
         return None
 
@@ -291,7 +291,7 @@ class Outward:
             subject=subject,
             message_id=self._message_id,
             recipients=recipients,
-            copy=await self._copy(content, recipients),
+            copy=await self._copy(content),
         )
         if not await self._store.keep_together(self._draft, self._head(recipients, subject), departure.commit, leaving):
             return KNOWN

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 from mpcontinuity.accounts.directory import User
-from mpcontinuity.delivery.departure import Copy, Leaving
+from mpcontinuity.delivery.departure import Copy
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.from_home import ByLogin
 from mpcontinuity.delivery.outward import SENDER_OK, Outward, Submissions
@@ -76,7 +75,7 @@ class Submission(Outward):
                 return _NOT_YOUR_FROM
         return None
 
-    async def _copy(self, content: Content, recipients: Sequence[Leaving]) -> Copy | None:
+    async def _copy(self, content: Content) -> Copy | None:
         assert self._domain is not None
         work = partial(render, content)
         rendered = await aside(self._store, work) if takes_long(content) else work()

@@ -117,7 +117,7 @@ def _explanation(report: Report) -> bytes:
     lines = [f"This is the mail system at {report.hostname}.", "", _BEGINNINGS[report.about[0].action], ""]
     for one in report.about:
         lines.append(f"  <{_one_line(one.recipient)}>")
-        said = f"{one.host or 'The other server'} said: {one.reply}" if one.reply else ""
+        said = f"{one.host} said: {one.reply}" if one.reply and one.host else one.reply
         for text in filter(None, (one.reason, said)):
             lines += textwrap.wrap(_one_line(text), 70, initial_indent="    ", subsequent_indent="    ")
         if one.until:
@@ -144,7 +144,9 @@ def _status(report: Report, utf8: bool) -> bytes:
             lines.append(f"Remote-MTA: dns; {_HOST.sub('', _one_line(one.host))}")
         if one.reply:
             reply = _one_line(one.reply)
-            lines.append(f"Diagnostic-Code: smtp; {reply if utf8 else reply.encode('ascii', 'replace').decode()}")
+            # What no server said is ours to name (RFC 3464 §2.3.6), as that a domain does not exist.
+            kind = "smtp" if one.host else "X-mpcontinuity"
+            lines.append(f"Diagnostic-Code: {kind}; {reply if utf8 else reply.encode('ascii', 'replace').decode()}")
         lines.append(f"Last-Attempt-Date: {date(report.time)}")
         if one.until:
             lines.append(f"Will-Retry-Until: {date(one.until)}")

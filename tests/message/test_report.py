@@ -57,6 +57,13 @@ def test_a_failure_has_what_rfc_3464_asks_for() -> None:
     assert original.get_payload()[0]["Subject"] == "hello"
 
 
+def test_what_no_server_said_is_not_put_into_ones_mouth() -> None:
+    about = About("x@far.example", "failed", "5.1.2", "", "550 5.1.2 far.example does not exist")
+    _, (text, status, _) = read(compose(report(about), ORIGINAL))
+    assert "    550 5.1.2 far.example does not exist\n" in text.get_content()
+    assert status.get_payload()[1]["Diagnostic-Code"] == "X-mpcontinuity; 550 5.1.2 far.example does not exist"
+
+
 def test_a_delay_says_until_when_it_is_tried_and_returns_the_header_only() -> None:
     delay = About("x@far.example", "delayed", "4.4.1", "no connection", until=1_800_300_000_000_000)
     message, (text, status, header) = read(compose(report(delay), ORIGINAL))

@@ -144,9 +144,7 @@ def _status(report: Report, utf8: bool) -> bytes:
             lines.append(f"Remote-MTA: dns; {_HOST.sub('', _one_line(one.host))}")
         if one.reply:
             reply = _one_line(one.reply)
-            # What no server said is ours to name (RFC 3464 §2.3.6), as that a domain does not exist.
-            kind = "smtp" if one.host else "X-mpcontinuity"
-            lines.append(f"Diagnostic-Code: {kind}; {reply if utf8 else reply.encode('ascii', 'replace').decode()}")
+            lines.append(f"Diagnostic-Code: smtp; {reply if utf8 else reply.encode('ascii', 'replace').decode()}")
         lines.append(f"Last-Attempt-Date: {date(report.time)}")
         if one.until:
             lines.append(f"Will-Retry-Until: {date(one.until)}")

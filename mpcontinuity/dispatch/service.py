@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from twisted.internet.defer import Deferred
@@ -134,7 +134,7 @@ class Dispatch:
         """The net under the notices: leases kept and freed."""
         wait = POLL
         try:
-            await self._means.store.run(self._keep_leases)
+            await self._means.store.run(partial(_keep_leases, claimed=self._claimed()))
         except Stopping:
             return
         except Temporary as error:
@@ -144,14 +144,13 @@ class Dispatch:
             self.wake()
             self._poll_alarm = self._means.timer.callLater(wait, self._poll_again)
 
-    def _keep_leases(self, tx: Transaction) -> None:
+    def _claimed(self) -> dict[int, list[int]]:
+        """Ids of rows that lanes have claimed, by token."""
         by_token: dict[int, list[int]] = {}
-        for lane in list(self._lanes.values()):
-            for each, token in list(lane.claimed.items()):
+        for lane in self._lanes.values():
+            for each, token in lane.claimed.items():
                 by_token.setdefault(token, []).append(each)
-        for token, ids in by_token.items():
-            outgoing.extend(tx, ids, token)
-        outgoing.free(tx)
+        return by_token
 
     def _poll_again(self) -> None:
         Deferred.fromCoroutine(self._poll()).addErrback(self._failed)
@@ -173,3 +172,9 @@ class Dispatch:
 
     def _failed(self, failure: Failure) -> None:
         _log.failure("mail to the world", failure)
+
+
+def _keep_leases(tx: Transaction, claimed: Mapping[int, Sequence[int]]) -> None:
+    for token, ids in claimed.items():
+        outgoing.extend(tx, ids, token)
+    outgoing.free(tx)

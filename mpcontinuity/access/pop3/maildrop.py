@@ -32,6 +32,7 @@ class Maildrop:
         self._sizes = array("Q")
         self._marked: set[int] = set()  # numbers
         self._ahead: dict[int, bytes | Corrupt] = {}  # by number
+        self._coming: tuple[Sequence[int], Deferred[dict[int, bytes | Corrupt] | None]] | None = None
         self._expected = 0  # the number that a client that goes on in order asks for next
         self.octets = 0  # of what is not marked
 
@@ -90,14 +91,34 @@ class Maildrop:
         return content
 
     async def read(self, number: int) -> bytes | None:
-        """The message, and those behind it ahead for a client that takes one after the other; None: expunged."""
-        wanted = self._wanted(number)
-        uids = [self._uids[other - 1] for other in wanted]
-        found = {row[0]: row[6] for row in await self._rows(uids)}
-        there = [other for other, uid in zip(wanted, uids, strict=True) if uid in found]
-        contents = await self._store.bodies.read_many([_body(found[self._uids[other - 1]]) for other in there])
-        self._ahead = dict(zip(there, contents, strict=True))
+        """The message, and those behind it ahead for a client that takes one after the other; None: expunged.
+
+        While such a client takes them, the next ones are read already.
+        """
+        self._place(number)
+        coming, self._coming = self._coming, None
+        goes_on = number == self._expected
+        ahead = None
+        if coming is not None and number in coming[0]:
+            goes_on = True
+            ahead = await coming[1]
+        if ahead is None:
+            ahead = await self._read(self._wanted(number))
+        self._ahead = ahead
+        following = self._expected
+        if goes_on and following <= len(self._uids) and following not in self._marked:
+            wanted = self._wanted(following)
+            reading: Deferred[dict[int, bytes | Corrupt] | None] = Deferred.fromCoroutine(self._read(wanted))
+            self._coming = wanted, reading.addErrback(lambda _: None)  # whoever asks for them is told then
         return self.ready(number)
+
+    async def _read(self, wanted: Sequence[int]) -> dict[int, bytes | Corrupt]:
+        """Those that were not expunged."""
+        uids = [self._uids[number - 1] for number in wanted]
+        found = {row[0]: row[6] for row in await self._rows(uids)}
+        there = [number for number, uid in zip(wanted, uids, strict=True) if uid in found]
+        contents = await self._store.bodies.read_many([_body(found[self._uids[number - 1]]) for number in there])
+        return dict(zip(there, contents, strict=True))
 
     async def body(self, number: int) -> Body | None:
         """Where a large message is; None: expunged."""

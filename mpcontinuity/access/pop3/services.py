@@ -27,8 +27,9 @@ LINGER = 10.0
 # Wrong passwords on one connection; the next one costs a new connection, besides what accounts/throttle.py adds.
 WRONG_PASSWORDS = 5
 
-# Octets of messages that are read together, ahead of a client that asks for one after the other.
-AHEAD = 512 * 1024
+# Octets of messages that are read together, ahead of a client that asks for one after the other; twice as many while
+# the next ones are read.
+AHEAD = 256 * 1024
 AHEAD_MESSAGES = 100
 
 # A message above this is passed on in pieces.

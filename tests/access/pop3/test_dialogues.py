@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from functools import partial
 
 import pytest
+from twisted.internet.defer import Deferred, fail
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.read import rows
-from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.errors import Corrupt, Temporary
 from mpcontinuity.model.flags import DELETED, DOWNLOADED, SEEN
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.store.transaction import Transaction
@@ -336,6 +339,36 @@ def test_a_client_that_takes_all_in_order_has_them_read_ahead(world: World, monk
     for number in range(1, 51):
         assert client.ask(f"RETR {number}").startswith(b"+OK ")
     assert reads == [50]
+
+
+def test_what_is_read_ahead_is_what_each_number_stands_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order through many portions, with jumps, marks and failures on the way."""
+    contents = [b"Subject: %d\r\n\r\n" % number + b"%d\r\n" % number * 10_000 for number in range(40)]
+    for content in contents:
+        world.deliver(content)
+    client = world.at_the_maildrop()
+
+    def whole(number: int) -> bool:
+        content = contents[number - 1]
+        return client.ask(f"RETR {number}") == b"+OK %d octets\r\n" % len(content) + content + b".\r\n"
+
+    failing = iter([False, False, True, True])
+    original = world.store.bodies.read_many
+
+    def read_many(bodies: Sequence[Body]) -> Deferred[list[bytes | Corrupt]]:
+        return fail(Temporary("not now")) if next(failing, False) else original(bodies)
+
+    monkeypatch.setattr(world.store.bodies, "read_many", read_many)
+    answers = [whole(number) for number in range(1, 21)]
+    assert answers.count(False) == 1  # the one of whom the portion failed, when it was asked for as well
+    assert whole(answers.index(False) + 1)
+    client.ask("DELE 21")
+    assert all(whole(number) for number in range(22, 30))
+    assert client.ask("RETR 21") == b"-ERR no such message\r\n"
+    assert whole(35)
+    assert whole(30)
+    assert all(whole(number) for number in range(31, 41))
+    assert all(whole(number) for number in [1, *range(2, 12)])
 
 
 def test_a_user_who_is_deactivated_is_thrown_out(world: World) -> None:

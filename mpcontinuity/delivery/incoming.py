@@ -10,9 +10,9 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.delivery import answered, relay
-from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import AWAY, KNOWN, STORED, Handover, because
+from mpcontinuity.delivery.reception import NO_ROOM, OK, RELAYS, ROLES, TOO_MANY, Reception, looped
 from mpcontinuity.delivery.service import REPEATED, Delivery, refused
 from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import trace
@@ -21,7 +21,6 @@ from mpcontinuity.message.summary import summarise, summary
 from mpcontinuity.message.trace import Untrusted
 from mpcontinuity.model import events, identifier
 from mpcontinuity.model.address import Address
-from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply
@@ -36,7 +35,6 @@ from mpcontinuity.routing.decision import (
     policy_of,
 )
 from mpcontinuity.routing.health import Gate
-from mpcontinuity.store.bodies.draft import Draft
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.tracking.record import INBOUND, NewRow
 from mpcontinuity.verdicts.service import Arrived
@@ -47,21 +45,11 @@ if TYPE_CHECKING:
 
 # Mail to postmaster and abuse that home refuses is in the archive alone, also of a domain that archives nothing else.
 KEPT_DAYS = 90
-ROLES = frozenset({"postmaster", "abuse"})  # RFC 5321 §4.5.1, RFC 2142 §2
-HOPS_OF_OURS = 3
-MAX_HOPS = 50
 
-GO_ON = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
-NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
-_OK = Reply(250, "2.1.5", "Recipient OK")
 _SEPARATELY = Reply(452, "4.5.3", "Send this recipient in a transaction of its own")
-_TOO_MANY = Reply(452, "4.5.3", "Too many recipients")
 _NOT_OURS = Reply(550, "5.7.1", "Relaying denied")
-_RELAYS = Reply(550, "5.1.3", "Addresses with %, ! or @ in their local part are not taken")
 _NO_SMTPUTF8 = Reply(553, "5.6.7", "The home server does not offer SMTPUTF8")
 _TOO_LARGE = Reply(552, "5.3.4", "Message is larger than the home server takes")
-_LOOP = Reply(554, "5.4.6", "Routing loop detected")
-_IN_HAND = Reply(451, "4.3.2", "The same message is being handled in another session, try again later")
 
 _NO_POLICY = Policy()
 
@@ -70,49 +58,31 @@ _ROOMLESS = {"often": True}  # on a full disk the log has no room for a line per
 _log = Logger()
 
 
-class Incoming:
+class Incoming(Reception):
     """From MAIL to the reply to the message. One call at a time, `abandon` and `lost` excepted; no
     further use after `abandon`.
-
-    After `end` its owner says whether the client went on, which shows that it read the answer, or was lost.
-    The constructor raises Full where no message can be taken: better said at MAIL than after all recipients.
     """
 
     def __init__(
         self, delivery: Delivery, client: Client, reverse_path: Address | None, parameters: MailParameters
     ) -> None:
-        delivery.store.bodies.draft().discard()
-        self._delivery = delivery
-        self._store = delivery.store
-        self._client = client
-        self._reverse_path = reverse_path
-        self._sender = str(reverse_path) if reverse_path is not None else ""
-        self._parameters = parameters
+        super().__init__(delivery, client, reverse_path, parameters)
         self._taken: dict[str, Taken] = {}
-        self._domain: Domain | None = None
         self._policy = _NO_POLICY
         self._home: HomeServer | None = None
         self._transaction: MailTransaction | None = None
         self._complete = True  # it has all the recipients that home took
         self._stores: bool | None = None  # the kind of treatment, once the first recipient was taken
-        self._abandoned = False
-        self._id = 0
-        self._received = 0
-        self._prefix = 0
-        self._draft: Draft | None = None
         self._untrusted: Untrusted | None = None
-        self._digest = Digest()
-        self._fault: Reply | None = None
-        self._receipt: set[bytes] = set()  # answered 250, and not known to have been read
 
     # RCPT
 
     async def recipient(self, address: Address, parameters: RcptParameters) -> Reply:
         """What the client is answered to RCPT. Raises Temporary where the store cannot be asked."""
         if address.key in self._taken:
-            return _OK
+            return OK
         if len(self._taken) >= self._delivery.limits.recipients:
-            return _TOO_MANY
+            return TOO_MANY
         self._delivery.lending.end(self)
         taken = Taken(address, Way.ASK, parameters)
         reply = await self._decide(taken)
@@ -132,7 +102,7 @@ class Incoming:
         """The answer to a recipient; says in ``taken`` what is to be done about it."""
         address = taken.address
         if address.relays:
-            return _RELAYS
+            return RELAYS
         role = address.local.lower() in ROLES
         domain = await self._delivery.directory.domain(address.domain)
         if domain is None and not (role and address.domain == self._delivery.hostname.lower()):
@@ -206,7 +176,7 @@ class Incoming:
         """The answer to a recipient whose way is decided; one that needs another treatment goes separately."""
         if taken.way is Way.PASS or taken.way.stores:
             other = self._stores is not None and self._stores is not taken.way.stores
-            return _SEPARATELY if other else _OK
+            return _SEPARATELY if other else OK
         if taken.way is Way.SEPARATE:
             return _SEPARATELY
         if taken.way is Way.REPLY and outcome is not None and outcome.reply is not None:
@@ -229,13 +199,9 @@ class Incoming:
         if self._stores:
             self._give_up_home()
         taken = list(self._taken.values())
-        try:
-            self._draft = self._store.bodies.draft(retention_days=self._retention_days())
-        except Temporary as error:
-            _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
-            return NO_ROOM
-        self._id = self._store.identifiers.next()
-        self._received = self._store.clock.now()
+        reply = self._open(self._retention_days())
+        if reply.code != 354:
+            return reply
         self._untrusted = Untrusted(self._delivery.hostname)
         return_path = trace.return_path(self._sender)
         self._prefix = len(return_path)
@@ -249,7 +215,7 @@ class Incoming:
             recipient=taken[0].address.text if len(taken) == 1 else None,
         )
         self._keep(return_path + received)
-        return GO_ON
+        return reply
 
     def write(self, data: bytes) -> None:
         """The next piece of content."""
@@ -257,15 +223,6 @@ class Incoming:
             assert self._untrusted is not None
             self._digest.update(data)
             self._keep(self._untrusted.feed(data))
-
-    def _keep(self, data: bytes) -> None:
-        assert self._draft is not None
-        try:
-            self._draft.write(data)
-        except Temporary as error:
-            _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
-            self._fault = NO_ROOM
-            self._draft.discard()
 
     def bare_line_ends(self) -> Reply | None:
         """A bare CR or LF is content for a home server that offers CHUNKING, and goes there by BDAT, now or later."""
@@ -285,41 +242,16 @@ class Incoming:
         self._delivery.lending.end(self)
         if fault is None and self._fault is None:
             self._keep(self._untrusted.finish())
-        refusal = fault or self._fault or self._loop() or self._too_large()
+        addresses = [taken.address for taken in self._taken.values()]
+        refusal = fault or self._fault or looped(self._untrusted, addresses) or self._too_large()
         if refusal is not None:
             return self._refuse_all(refusal)
         digest = self._digest.value()
         for key, taken in self._taken.items():
             taken.fingerprint = self._fingerprint(key, digest)
-        fingerprints = {taken.fingerprint for taken in self._taken.values()}
-        ours = await self._delivery.answered.claim(fingerprints)
-        if ours is None:
-            return self._refuse_all(_IN_HAND)
-        try:
-            reply = await self._settle(ours)
-            if reply is KNOWN and ours and not await self._delivery.answered.told_elsewhere(ours):
-                reply = self._refuse_all(_IN_HAND)
-        except Temporary as error:
-            _log.warn(
-                "not stored: {error}",
-                session=self._client.session,
-                message=identifier.show(self._id),
-                error=error,
-                often=True,
-            )
-            reply = self._refuse_all(NO_ROOM)
-        except BaseException:
-            self._delivery.answered.release(ours)
-            self._discard()
-            raise
-        if reply.positive:
-            self._delivery.answered.answered(ours)
-            self._receipt = ours
-            if reply is STORED:
-                self._kept()
-        else:
-            self._delivery.answered.release(ours)
-        self._discard()
+        reply = await self._answer({taken.fingerprint for taken in self._taken.values()})
+        if reply is STORED:
+            self._kept()
         return reply
 
     def _kept(self) -> None:
@@ -335,23 +267,6 @@ class Incoming:
         """RSET, or the client is gone before its final dot: nothing remains."""
         self._abandoned = True
         self._discard()
-
-    def went_on(self) -> None:
-        """The client has sent something since the answer to its message."""
-        self._delivery.answered.went_on(self._receipt)
-
-    def lost(self) -> None:
-        """The client has vanished since, or before it could have read the answer."""
-        self._delivery.answered.lost(self._receipt)
-
-    def _loop(self) -> Reply | None:
-        assert self._untrusted is not None
-        untrusted = self._untrusted
-        if untrusted.received > MAX_HOPS:
-            return _LOOP
-        if any(untrusted.ours(taken.address.text) >= HOPS_OF_OURS for taken in self._taken.values()):
-            return _LOOP
-        return None
 
     def _too_large(self) -> Reply | None:
         """A message that is kept for a home server which would not take it."""
@@ -425,9 +340,7 @@ class Incoming:
         return max(days, KEPT_DAYS) if any(one.way is Way.KEEP for one in self._taken.values()) else days
 
     def _discard(self) -> None:
-        if self._draft is not None:
-            self._draft.discard()
-            self._draft = None
+        super()._discard()
         self._give_up_home()
 
     def _give_up_home(self) -> None:

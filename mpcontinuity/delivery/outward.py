@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.delivery import answered, departure
-from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.departure import Copy, Departure, Leaving
 from mpcontinuity.delivery.envelope import Client
-from mpcontinuity.delivery.incoming import GO_ON, HOPS_OF_OURS, MAX_HOPS, NO_ROOM, ROLES
+from mpcontinuity.delivery.handover import KNOWN, STORED
 from mpcontinuity.delivery.quota import Quota
+from mpcontinuity.delivery.reception import OK, RELAYS, ROLES, TOO_MANY, Reception, looped
 from mpcontinuity.delivery.service import Delivery, refused
 from mpcontinuity.message import submitted, trace
 from mpcontinuity.message.structure import Content
@@ -23,27 +22,18 @@ from mpcontinuity.message.summary import summarise
 from mpcontinuity.message.trace import Untrusted
 from mpcontinuity.model import events, identifier
 from mpcontinuity.model.address import Address
-from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp.data import BARE_LINE_END
 from mpcontinuity.queue.owed import encode_parameters
-from mpcontinuity.store.bodies.draft import Draft
 from mpcontinuity.store.bodies.head import OUTGOING, Head
 from mpcontinuity.tracking.record import OUTBOUND, NewRow
 
-STORED = Reply(250, "2.0.0", "Message accepted")
-KNOWN = Reply(250, "2.0.0", "Message accepted before")
 SENDER_OK = Reply(250, "2.1.0", "Sender OK")
-_OK = Reply(250, "2.1.5", "Recipient OK")
-_TOO_MANY = Reply(452, "4.5.3", "Too many recipients")
-_RELAYS = Reply(550, "5.1.3", "Addresses with %, ! or @ in their local part are not taken")
 _BAD_DOMAIN = Reply(501, "5.1.3", "Bad address: no such domain can be asked for")
 _NO_SUCH_HERE = Reply(550, "5.1.1", "No such mailbox here")
 _LONG_HEADER = Reply(554, "5.6.0", f"The header is longer than {submitted.MAX_HEADER} octets")
-_LOOP = Reply(554, "5.4.6", "Routing loop detected")
-_IN_HAND = Reply(451, "4.3.2", "The same message is being handled in another session, try again later")
 
 _log = Logger()
 
@@ -57,7 +47,7 @@ class Submissions:
     give_up: int
 
 
-class Outward:
+class Outward(Reception):
     """Like `Incoming` for its door, but that `sender` comes first. ``who`` sends it, for the log and to tell messages
     apart.
 
@@ -74,29 +64,14 @@ class Outward:
         reverse_path: Address | None,
         parameters: MailParameters,
     ) -> None:
-        submissions.delivery.store.bodies.draft().discard()
+        super().__init__(submissions.delivery, client, reverse_path, parameters)
         self._submissions = submissions
-        self._delivery = submissions.delivery
-        self._store = submissions.delivery.store
-        self._client = client
         self._who = who
-        self._reverse_path = reverse_path
-        self._sender = str(reverse_path) if reverse_path is not None else ""
-        self._parameters = parameters
-        self._domain: Domain | None = None
         self._recipients: dict[str, Leaving] = {}
-        self._abandoned = False
-        self._id = 0
-        self._received = 0
-        self._draft: Draft | None = None
-        self._prefix = 0
         self._given: Submitted | None = None  # the header, once it is complete
         self._message_id = ""
         self._untrusted = Untrusted(self._delivery.hostname)
         self._collector = Collector()
-        self._digest = Digest()
-        self._fault: Reply | None = None
-        self._receipt: set[bytes] = set()
 
     # What differs
 
@@ -128,9 +103,9 @@ class Outward:
     async def recipient(self, address: Address, parameters: RcptParameters) -> Reply:
         """What the client is answered to RCPT. Raises Temporary where the store cannot be asked."""
         if address.key in self._recipients:
-            return _OK
+            return OK
         if len(self._recipients) >= self._delivery.limits.recipients:
-            return _TOO_MANY
+            return TOO_MANY
         leaving = Leaving(address, "", parameters)
         reply = await self._decide(leaving)
         if reply.positive and not self._abandoned:
@@ -148,30 +123,23 @@ class Outward:
         address = leaving.address
         domain = await self._delivery.directory.domain(address.domain)
         if domain is None and address.domain == self._delivery.hostname.lower():
-            return _OK if address.local.lower() in ROLES else _NO_SUCH_HERE
+            return OK if address.local.lower() in ROLES else _NO_SUCH_HERE
         if domain is not None and address.relays:
-            return _RELAYS
+            return RELAYS
         try:
             leaving.destination = (
                 address.domain if address.domain.isascii() else address.domain.encode("idna").decode("ascii")
             )
         except UnicodeError:
             return _BAD_DOMAIN
-        return _OK
+        return OK
 
     # DATA
 
     def begin(self) -> Reply:
         """The client wants to send the message: 354, or why not."""
         assert self._domain is not None
-        try:
-            self._draft = self._store.bodies.draft(retention_days=self._domain.settings.retention_days)
-        except Temporary as error:
-            _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
-            return NO_ROOM
-        self._id = self._store.identifiers.next()
-        self._received = self._store.clock.now()
-        return GO_ON
+        return self._open(self._domain.settings.retention_days)
 
     def write(self, data: bytes) -> None:
         """The next piece of content."""
@@ -207,15 +175,8 @@ class Outward:
         self._keep(given.blind + received + self._completed(given, self._message_id))
 
     def _keep(self, data: bytes) -> None:
-        if self._fault is not None:
-            return
-        assert self._draft is not None
-        try:
-            self._draft.write(data)
-        except Temporary as error:
-            _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
-            self._fault = NO_ROOM
-            self._draft.discard()
+        if self._fault is None:
+            super()._keep(data)
 
     def bare_line_ends(self) -> Reply | None:
         """Where the engine does not put them right: the world is sent lines (DATA)."""
@@ -235,40 +196,12 @@ class Outward:
         digest = self._digest.value()
         for key, leaving in self._recipients.items():
             leaving.fingerprint = answered.fingerprint(f"{self._who} {self._sender}", key, digest)
-        ours = await self._delivery.answered.claim({one.fingerprint for one in self._recipients.values()})
-        if ours is None:
-            return self._refuse_all(_IN_HAND)
-        try:
-            reply = await self._settle(ours)
-            if reply is KNOWN and ours and not await self._delivery.answered.told_elsewhere(ours):
-                reply = self._refuse_all(_IN_HAND)
-        except Temporary as error:
-            _log.warn(
-                "not stored: {error}",
-                session=self._client.session,
-                message=identifier.show(self._id),
-                error=error,
-                often=True,
-            )
-            reply = self._refuse_all(NO_ROOM)
-        except BaseException:
-            self._delivery.answered.release(ours)
-            self._discard()
-            raise
-        if reply.positive:
-            self._delivery.answered.answered(ours)
-            self._receipt = ours
-        else:
-            self._delivery.answered.release(ours)
-        self._discard()
-        return reply
+        return await self._answer({one.fingerprint for one in self._recipients.values()})
 
     async def _unfit(self) -> Reply | None:
         assert self._given is not None
-        hops = max((self._untrusted.ours(one.address.text) for one in self._recipients.values()), default=0)
-        if self._untrusted.received > MAX_HOPS or hops >= HOPS_OF_OURS:
-            return _LOOP
-        return await self._foreign(self._given)
+        addresses = [one.address for one in self._recipients.values()]
+        return looped(self._untrusted, addresses) or await self._foreign(self._given)
 
     async def _settle(self, ours: set[bytes]) -> Reply:
         """Every recipient has a fingerprint; those in ``ours`` are not in another session's hands."""
@@ -322,19 +255,6 @@ class Outward:
         self._abandoned = True
         self._not_used(len(self._recipients))
         self._discard()
-
-    def went_on(self) -> None:
-        """The client has sent something since the answer to its message."""
-        self._delivery.answered.went_on(self._receipt)
-
-    def lost(self) -> None:
-        """The client has vanished since, or before it could have read the answer."""
-        self._delivery.answered.lost(self._receipt)
-
-    def _discard(self) -> None:
-        if self._draft is not None:
-            self._draft.discard()
-            self._draft = None
 
     def _refuse_all(self, reply: Reply) -> Reply:
         """The whole message is refused."""

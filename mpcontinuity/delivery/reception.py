@@ -1,0 +1,143 @@
+"""What any message has in common that comes in by SMTP: it is written down as it comes, and answered once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.logger import Logger
+
+from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.delivery.answered import Digest
+from mpcontinuity.delivery.envelope import Client
+from mpcontinuity.delivery.handover import KNOWN
+from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.message.trace import Untrusted
+from mpcontinuity.model import identifier
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.parameters import MailParameters
+from mpcontinuity.model.reply import Reply
+from mpcontinuity.store.bodies.draft import Draft
+
+ROLES = frozenset({"postmaster", "abuse"})  # RFC 5321 §4.5.1, RFC 2142 §2
+HOPS_OF_OURS = 3
+MAX_HOPS = 50
+
+GO_ON = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
+OK = Reply(250, "2.1.5", "Recipient OK")
+TOO_MANY = Reply(452, "4.5.3", "Too many recipients")
+RELAYS = Reply(550, "5.1.3", "Addresses with %, ! or @ in their local part are not taken")
+_LOOP = Reply(554, "5.4.6", "Routing loop detected")
+_IN_HAND = Reply(451, "4.3.2", "The same message is being handled in another session, try again later")
+
+_log = Logger()
+
+
+class Reception:
+    """After `end`, of whoever inherits from it, its owner says whether the client went on, which shows that it read the
+    answer, or was lost.
+
+    The constructor raises Full where no message can be taken: better said at MAIL than after all recipients.
+    """
+
+    def __init__(
+        self, delivery: Delivery, client: Client, reverse_path: Address | None, parameters: MailParameters
+    ) -> None:
+        delivery.store.bodies.draft().discard()
+        self._delivery = delivery
+        self._store = delivery.store
+        self._client = client
+        self._reverse_path = reverse_path
+        self._sender = str(reverse_path) if reverse_path is not None else ""
+        self._parameters = parameters
+        self._domain: Domain | None = None
+        self._abandoned = False
+        self._id = 0
+        self._received = 0
+        self._prefix = 0
+        self._draft: Draft | None = None
+        self._digest = Digest()
+        self._fault: Reply | None = None
+        self._receipt: set[bytes] = set()  # answered 250, and not known to have been read
+
+    async def _settle(self, ours: set[bytes]) -> Reply:
+        """The answer to the message. Recipients with the fingerprints ``ours`` are in no other session's hands."""
+        raise NotImplementedError
+
+    def _refuse_all(self, reply: Reply) -> Reply:
+        """The whole message is refused by us."""
+        raise NotImplementedError
+
+    def went_on(self) -> None:
+        """The client has sent something since the answer to its message."""
+        self._delivery.answered.went_on(self._receipt)
+
+    def lost(self) -> None:
+        """The client has vanished since, or before it could have read the answer."""
+        self._delivery.answered.lost(self._receipt)
+
+    def _open(self, retention_days: int) -> Reply:
+        """354 if there is room."""
+        try:
+            self._draft = self._store.bodies.draft(retention_days=retention_days)
+        except Temporary as error:
+            _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
+            return NO_ROOM
+        self._id = self._store.identifiers.next()
+        self._received = self._store.clock.now()
+        return GO_ON
+
+    def _keep(self, data: bytes) -> None:
+        assert self._draft is not None
+        try:
+            self._draft.write(data)
+        except Temporary as error:
+            _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
+            self._fault = NO_ROOM
+            self._draft.discard()
+
+    async def _answer(self, fingerprints: set[bytes]) -> Reply:
+        """The message is complete and fit: it is settled, once for all sessions it may have come by."""
+        answered = self._delivery.answered
+        ours = await answered.claim(fingerprints)
+        if ours is None:
+            return self._refuse_all(_IN_HAND)
+        try:
+            reply = await self._settle(ours)
+            if reply is KNOWN and ours and not await answered.told_elsewhere(ours):
+                reply = self._refuse_all(_IN_HAND)
+        except Temporary as error:
+            _log.warn(
+                "not stored: {error}",
+                session=self._client.session,
+                message=identifier.show(self._id),
+                error=error,
+                often=True,
+            )
+            reply = self._refuse_all(NO_ROOM)
+        except BaseException:
+            answered.release(ours)
+            self._discard()
+            raise
+        if reply.positive:
+            answered.answered(ours)
+            self._receipt = ours
+        else:
+            answered.release(ours)
+        self._discard()
+        return reply
+
+    def _discard(self) -> None:
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
+
+
+def looped(untrusted: Untrusted, recipients: Iterable[Address]) -> Reply | None:
+    """RFC 5321 §6.3."""
+    if untrusted.received > MAX_HOPS:
+        return _LOOP
+    if any(untrusted.ours(recipient.text) >= HOPS_OF_OURS for recipient in recipients):
+        return _LOOP
+    return None

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from twisted.logger import Logger
+
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import OutgoingChanged
 from mpcontinuity.model.identifier import process_of
@@ -24,6 +26,9 @@ _FREE_OUTGOING = Statement(
 
 # Seconds between two looks. Both must find a holder dead: who has lost its connection for a moment is not.
 LOOK_EVERY = 5.0
+_LOOK_AT_ALL = 12  # looks: also where no node is seen to have died since
+
+_log = Logger()
 
 
 class Holders:
@@ -31,8 +36,9 @@ class Holders:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._living: set[int] | None = None  # nodes, at the last look
+        self._examined: set[int] | None = None  # nodes that are dead and hold nothing any more
         self._suspects: set[int] = set()  # tokens whose holders were dead at the last look
+        self._looks = 0
 
     async def look(self) -> None:
         """Frees what dead ones held. Cheap, unless a node has gone since the last look. Raises Stopping."""
@@ -40,12 +46,15 @@ class Holders:
             return
         try:
             await self._look()
-        except Temporary:  # the database is away, and others say so
-            self._suspects.clear()
+        except Temporary as error:
+            _log.warn("what dead processes have leased is not freed now: {error}", error=error, often=True)
+            self._examined = None  # all is looked at again
 
     async def _look(self) -> None:
-        living = await self._alive()
-        if self._living is None or not self._living <= living or self._suspects:
+        recorded = await self._store.read(nodes.everybody)
+        dead_nodes = recorded - await self._store.nodes.living(recorded)
+        self._looks = (self._looks + 1) % _LOOK_AT_ALL
+        if self._suspects or not self._looks or self._examined is None or not dead_nodes <= self._examined:
             # In this order: a node that begins is recorded with, or before, the first lease that it takes.
             tokens = await self._store.read(_tokens)
             processes = {process_of(node) for node in await self._alive()}
@@ -53,8 +62,9 @@ class Holders:
             freed = dead & self._suspects
             if freed:
                 await self._store.run(partial(_free, tokens=sorted(freed)))
+                _log.info("freed what was leased to a process that is dead: {count} leases", count=len(freed))
             self._suspects = dead - freed
-        self._living = living
+        self._examined = dead_nodes
 
     async def _alive(self) -> set[int]:
         return await self._store.nodes.living(await self._store.read(nodes.everybody))

@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import fail
 
+from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.owed import CLAIMED, IN_DOUBT, IN_FLIGHT, OWED
 from mpcontinuity.queue import owed
 from mpcontinuity.queue.holders import Holders
@@ -104,3 +106,25 @@ def test_our_own_leases_are_never_freed(pair: Pair) -> None:
     for _ in range(4):
         pair.look()
     assert pair.books.state(claimed.id) == CLAIMED
+
+
+def test_a_look_that_failed_is_made_again(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    (claimed,) = pair.claim(pair.books.redirect("anna"))
+    pair.kill()
+    pair.look()
+    with monkeypatch.context() as failing:
+        failing.setattr(pair.store, "run", lambda *_, **__: fail(Temporary("the database asks to try again")))
+        pair.look()
+    pair.look()
+    assert pair.books.state(claimed.id) == OWED
+
+
+def test_a_process_that_began_and_died_between_two_looks_holds_nothing_either(pair: Pair, tmp_path: Path) -> None:
+    pair.kill()
+    pair.look()
+    pair.other = open_memory_like_store(tmp_path, clock=pair.books.clock)
+    (claimed,) = pair.claim(pair.books.redirect("anna"))
+    pair.kill()
+    pair.look()
+    pair.look()
+    assert pair.books.state(claimed.id) == OWED

@@ -42,14 +42,22 @@ class Door:
 
     @property
     def merged_events(self) -> list[Event]:
-        """Events with neighbouring chunks joined: what must not depend on how the stream was cut."""
+        """Events with neighbouring chunks joined: what must not depend on how the stream was cut.
+
+        How much of a message is given out before a fault in it shows does, and it is thrown away.
+        """
         merged: list[Event] = []
         for event in self.events:
             if isinstance(event, Chunk) and merged and isinstance(merged[-1], Chunk):
                 merged[-1] = Chunk(merged[-1].data + event.data)
             else:
                 merged.append(event)
-        return merged
+        following = [*merged[1:], None]
+        return [
+            event
+            for event, after in zip(merged, following, strict=True)
+            if not isinstance(event, Chunk) or (isinstance(after, EndOfData) and after.fault is None)
+        ]
 
 
 def play(dialogue: str, door: Door | None = None) -> Door:

@@ -3,6 +3,7 @@ is stored, no sooner, and without waiting for a home server or the world."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,9 +76,9 @@ class Outward(Reception):
 
     # What differs
 
+    @abstractmethod
     async def sender(self) -> Reply:
         """What the client is answered to MAIL. Says in ``_domain`` whose mail it is."""
-        raise NotImplementedError
 
     def _allowed(self) -> Reply | None:
         """Why another recipient is not; None: it is, and counted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from twisted.logger import Logger
@@ -34,7 +35,7 @@ _IN_HAND = Reply(451, "4.3.2", "The same message is being handled in another ses
 _log = Logger()
 
 
-class Reception:
+class Reception(ABC):
     """After `end`, of whoever inherits from it, its owner says whether the client went on, which shows that it read the
     answer, or was lost.
 
@@ -61,13 +62,13 @@ class Reception:
         self._fault: Reply | None = None
         self._receipt: set[bytes] = set()  # answered 250, and not known to have been read
 
+    @abstractmethod
     async def _settle(self, ours: set[bytes]) -> Reply:
         """The answer to the message. Recipients with the fingerprints ``ours`` are in no other session's hands."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _refuse_all(self, reply: Reply) -> Reply:
         """The whole message is refused by us."""
-        raise NotImplementedError
 
     def went_on(self) -> None:
         """The client has sent something since the answer to its message."""

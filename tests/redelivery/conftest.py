@@ -55,3 +55,16 @@ class World:
 @pytest.fixture
 def world(store: Store, clock: ManualClock) -> World:
     return World(store, clock)
+
+
+def outage(world: World, *names: str, **more: Any) -> list[int]:
+    """Messages to these users while home is down."""
+    world.home.goes_down()
+    return world.redirect(*names, **more)
+
+
+def users(world: World, count: int) -> list[str]:
+    names = [f"user{number}" for number in range(count)]
+    for name in names:
+        world.books.add_user(name)
+    return names

@@ -88,24 +88,8 @@ class Login:
         user = await self._find(name)
         who = str(user.id) if user else name.strip().lower()
         digest = hmac.digest(self._key, f"{who}\0{password}".encode("utf-8", "surrogatepass"), "sha256")
-        wait = self._throttle.begin(who, peer, digest, exempt=self._exempt(peer))
-        if wait is None:
-            self.outcomes["throttled"] += 1
-            return None
-        try:
-            if wait:
-                await self._sleep(wait)
-            right = await self._right_password(user, password, digest)
-        except BaseException:
-            self._throttle.abandoned(who, peer, digest)
-            raise
-        if not right:
-            self._throttle.failed(who, peer, digest)
-            self.outcomes["failed"] += 1
-            return None
-        self._throttle.succeeded(who, peer)
-        self.outcomes["succeeded"] += 1
-        return user
+        right = await self._judged(who, peer, digest, partial(self._right_password, user, password, digest))
+        return user if right else None
 
     async def keys(self, name: str) -> Keys:
         """What SCRAM shows of a user; of one who cannot log in by it, what no proof fits.
@@ -123,25 +107,33 @@ class Login:
         user = await self._find(name)
         who = str(user.id) if user else name.strip().lower()
         digest = hmac.digest(self._key, message, "sha256")
+
+        async def proved() -> bool:
+            current = await self._keys_of(user) == shown
+            return proves() and current
+
+        return user if await self._judged(who, peer, digest, proved) else None
+
+    async def _judged(self, who: str, peer: str, digest: bytes, right: Callable[[], Awaitable[bool]]) -> bool:
+        """Whether it is ``right``, told not sooner than the throttle allows; who is refused by that is not asked."""
         wait = self._throttle.begin(who, peer, digest, exempt=self._exempt(peer))
         if wait is None:
             self.outcomes["throttled"] += 1
-            return None
+            return False
         try:
             if wait:
                 await self._sleep(wait)
-            right = await self._keys_of(user) == shown
+            found = await right()
         except BaseException:
             self._throttle.abandoned(who, peer, digest)
             raise
-        right = proves() and right
-        if not right:
+        if not found:
             self._throttle.failed(who, peer, digest)
             self.outcomes["failed"] += 1
-            return None
+            return False
         self._throttle.succeeded(who, peer)
         self.outcomes["succeeded"] += 1
-        return user
+        return True
 
     async def _keys_of(self, user: User | None) -> Keys | None:
         _, text = await self._store.read(partial(users.credentials, account=user.id if user else _NOBODY))

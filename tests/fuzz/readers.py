@@ -1,0 +1,221 @@
+"""Readers of messages, of what DNS says, and of what administrators give."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from mpcontinuity.config import read as configuration
+from mpcontinuity.control import imports
+from mpcontinuity.message import (
+    addresses,
+    charset,
+    contenttype,
+    dates,
+    dkim,
+    encodedwords,
+    fields,
+    rendered,
+    report,
+    submitted,
+    summary,
+    trace,
+)
+from mpcontinuity.message.matching import Needle
+from mpcontinuity.message.render import render
+from mpcontinuity.model import address, durations, uidset
+from mpcontinuity.verdicts import dmarc, spf
+from mpcontinuity.verdicts.dns import Ip
+from tests.corpus import messages
+from tests.fuzz.target import Target
+
+_NOW = 1_790_000_000  # s
+
+
+def structure(data: bytes) -> None:
+    blob = render(data)
+    for part in (rendered.envelope(blob), rendered.body(blob), rendered.bodystructure(blob)):
+        assert b"\0" not in part
+        assert part.count(b"(") or part
+    for path in ((), (1,), (1, 1), (2,)):
+        for text in ("", "HEADER", "TEXT", "MIME"):
+            found = rendered.section(blob, path, text)
+            if found is not None:
+                start, length = found
+                assert 0 <= start <= start + length <= len(data), (path, text, found)
+    rendered.header_length(blob)
+    rendered.sent_date(blob)
+    summary.summarise(data)
+
+
+def search(data: bytes) -> None:
+    needle, _, message = data.partition(b"\n")
+    looking = Needle(needle.decode("utf-8", "replace"))
+    looking.in_text(message, True)
+    looking.in_header(message, "Subject")
+
+
+def header(data: bytes) -> None:
+    block = fields.block(data)
+    fields.read(block)
+    for value in fields.index(block).values():
+        fields.unfold(value)
+    with contextlib.suppress(ValueError):
+        submitted.missing(submitted.read(block), author="a@b.example", message_id="<1@b.example>", time=0)
+    trace.origin(data, "mx.example.org")
+
+
+def address_field(data: bytes) -> None:
+    addresses.parse(data)
+    addresses.structure(data)
+
+
+def content_type(data: bytes) -> None:
+    for parameter in contenttype.parameters(data):
+        contenttype.text(parameter)
+    contenttype.content_type(data)
+    contenttype.disposition(data)
+
+
+def words(data: bytes) -> None:
+    encodedwords.text(data)
+    name, _, text = data.partition(b"\n")
+    charset.decode(text, name.decode("latin-1"))
+    dates.day(data)
+
+
+def signature(data: bytes) -> None:
+    block, _, record = data.partition(b"\0")
+    found = dkim.fields(block)
+    for field in found:
+        for way in ("simple", "relaxed"):
+            dkim.canonical_field(field, way)  # type: ignore[arg-type]
+        with contextlib.suppress(dkim.BadSignature):
+            made = dkim.read(field, _NOW)
+            dkim.verify(made, found, record.decode("utf-8", "replace"))
+
+
+class _Zone:
+    """Answers every question with the octets under test."""
+
+    def __init__(self, data: bytes) -> None:
+        self._text = data.decode("utf-8", "replace")
+
+    async def texts(self, name: str) -> list[str]:
+        return [self._text]
+
+    async def addresses(self, name: str, *, version: int) -> list[Ip]:
+        return []
+
+    async def exchanges(self, name: str) -> list[str]:
+        return [self._text[-60:]]
+
+    async def names(self, address: Ip) -> list[str]:
+        return [self._text[-60:]]
+
+
+def policies(data: bytes) -> None:
+    """SPF and DMARC with a record that anybody may have published."""
+    zone = _Zone(data)
+    for check in (
+        spf.Check(zone, ip_address("192.0.2.1"), "ann@example.com", "c.example").result("example.com"),
+        dmarc.check(zone, "example.com", "example.com", ["example.net"]),
+    ):
+        with pytest.raises(StopIteration):  # nothing in it waits, so it ends in one step
+            check.send(None)
+
+
+def reports(data: bytes) -> None:
+    about = report.About(
+        recipient="b@example.org",
+        action="failed",
+        status="5.0.0",
+        reason=data[:200].decode("utf-8", "replace"),
+        reply=data[:300].decode("latin-1"),
+    )
+    made = report.Report(
+        hostname="mx.example.org",
+        identifier="x",
+        time=0,
+        sender="a@example.org",
+        arrived=0,
+        about=[about],
+        full=data[:1] == b"f",
+    )
+    render(report.compose(made, data))
+
+
+def given(data: bytes) -> None:
+    """What administrators and clients write: addresses, sets of numbers, durations, files."""
+    text = data.decode("utf-8", "surrogateescape")
+    with contextlib.suppress(address.BadAddress):
+        address.parse(text)
+    with contextlib.suppress(ValueError):
+        uidset.parse(data)
+    with contextlib.suppress(ValueError):
+        durations.parse(text)
+    for _ in imports.lines(data.decode("utf-8", "replace")):
+        pass
+    with contextlib.suppress(configuration.BadConfiguration):
+        configuration.parse(data.decode("utf-8", "replace"), Path("/nowhere"))
+
+
+def _named() -> Iterator[bytes]:
+    for value in vars(messages).values():
+        if isinstance(value, bytes):
+            yield value
+
+
+READERS = {
+    "structure": Target(structure, tuple(_named())),
+    "search": Target(search, tuple(b"agenda\n" + message for message in _named())),
+    "header": Target(header, tuple(_named())),
+    "addresses": Target(
+        address_field,
+        (
+            b'"Berg, Anna" <anna@example.org>, (c) x@y, Group: a@b, <c@d>;',
+            b"<@a,@b:c@[192.0.2.1]>, =?utf-8?q?a?= <a@b>",
+        ),
+    ),
+    "content-type": Target(
+        content_type,
+        (b'multipart/mixed; boundary="a\\"b"; (c) name*0*=utf-8\'\'a%20; name*1=b', b"attachment; filename=x y.pdf"),
+    ),
+    "words": Target(
+        words,
+        (
+            b"=?utf-8?B?w6Q=?= =?iso-8859-1*de?Q?=E4_?=",
+            b'iso-2022-jp\n\x1b$B$"\x1b(B',
+            b"Mon, 1 Jan 2026 00:00:00 +0100",
+        ),
+    ),
+    "dkim": Target(
+        signature,
+        (
+            b"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/simple; d=example.org; s=a; h=From:To; bh=AAAA; b=AAAA; "
+            b"t=1; x=9\r\n"
+            b"From: a@example.org\r\n\0v=DKIM1; k=rsa; p=AAAA",
+        ),
+    ),
+    "policies": Target(
+        policies,
+        (
+            b"v=spf1 ip4:192.0.2.0/24 a:%{d2}.example.org mx include:x.example ~all exp=e.%{d}",
+            b"v=DMARC1; p=reject; sp=none; np=quarantine; adkim=s; t=y; psd=n",
+        ),
+    ),
+    "reports": Target(reports, (b"f550 5.1.1 no such user\r\nFrom: a\r\n\r\nb", messages.PLAIN)),
+    "given": Target(
+        given,
+        (
+            b"a.b+c@example.org",
+            b"1:4,7,*:3",
+            b'[limits]\nconnections = 5\n[retry]\nfirst = "30s"',
+            b"address,name\na@b.example,Ann\n",
+        ),
+    ),
+}

@@ -267,6 +267,7 @@ class Parts:
             role=role,
             login=self.login,
             home=HomeMail(self.submissions, self.origins) if role is Role.INBOUND else None,
+            reports_to_strangers=self.homes.all_report,
             submit=partial(submission_of, self.submissions),
             plaintext_login_networks=_networks(settings.tls.plaintext_login_networks),
         )

@@ -61,6 +61,7 @@ class Handover:
     home_name: str = ""  # where no host answered
     session: str = ""  # for the log
     reports: bool = True  # home tells the sender what becomes of it (RFC 3461)
+    tells: bool = False  # home has it, and it is for us to report that
 
     async def keep(self, scanned: Part, *, long: bool) -> Reply:
         """Home is not asked; ``long``: the content is one that takes long (mailbox/rendering.py). Raises Temporary."""
@@ -157,6 +158,7 @@ class Handover:
             self.delivery.not_recorded(self._shown, error)
         else:
             self.delivery.store.bodies.recorded(body.id)
+            self.tells = relay.tells(self.message, reports=self.reports)
         self._settled(PASSED, f"{host} {outcome.text}")
         return Reply(250, outcome.reply.enhanced or "2.0.0", outcome.reply.text)
 

@@ -251,11 +251,11 @@ class Incoming(Reception):
             taken.fingerprint = self._fingerprint(key, digest)
         reply = await self._answer({taken.fingerprint for taken in self._taken.values()})
         if reply is STORED:
-            self._kept()
+            self._look_into()
         return reply
 
-    def _kept(self) -> None:
-        """Who sent it is looked into, and nobody waits for that: when home gets it, it is too late."""
+    def _look_into(self) -> None:
+        """Who sent it, and nobody waits for that: when home gets it, or a report is due, it is too late to ask."""
         if self._delivery.verdicts is not None:
             arrived = Arrived(self._id, self._client.peer, self._client.helo, self._sender)
             self._delivery.verdicts.arrived(arrived)
@@ -315,7 +315,10 @@ class Incoming(Reception):
         if not self._complete:
             self._give_up_home()
         transaction, self._transaction = self._transaction, None  # it is the handover's to end
-        return await handover.relay(transaction, self._begin_at_home)
+        reply = await handover.relay(transaction, self._begin_at_home)
+        if handover.tells:
+            self._look_into()
+        return reply
 
     def _head(self, message: Message) -> Head:
         return Head(

@@ -19,6 +19,7 @@ from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.model import address, events
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.outgoing import OUTBOUND
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.outbound.world import Attempt
 from mpcontinuity.queue.outgoing import Outgoing
@@ -110,7 +111,8 @@ class _Handed(Incoming):
         first = rows[0]
         reverse_path = address.parse(first.reverse_path) if first.reverse_path else None
         size = first.body.length - first.body.prefix
-        parameters = msgspec.structs.replace(first.parameters.mail, size=size)
+        submitted = first.kind == OUTBOUND
+        parameters = msgspec.structs.replace(first.parameters.mail, size=size, submitted=submitted)
         super().__init__(delivery, client, reverse_path, parameters)
         self._rows = {address.parse(row.recipient).key: row.id for row in rows}
 
@@ -126,7 +128,7 @@ class _Handed(Incoming):
     def _fingerprint(self, key: str, digest: bytes) -> bytes:
         return answered.fingerprint(f"outgoing {self._rows[key]}", key, b"")
 
-    def _kept(self) -> None:
+    def _look_into(self) -> None:
         """Its sender has logged in."""
 
     def _refused(self, taken: Taken, reply: Reply) -> None:

@@ -16,6 +16,7 @@ from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.outgoing import INBOUND
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.queue.outgoing import NewOutgoing
@@ -72,7 +73,7 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
             message.row(taken, events.DELIVERED, event.code, event.text, (*taken.attempts, event))
             for taken in message.taken
         ]
-        if not relayed.reports and message.reverse_path:
+        if tells(message, reports=relayed.reports):
             _tell_sender(tx, body, relayed)
         for taken in message.taken:
             if taken.user is None and not (relayed.relay_check and _added(tx, message.domain, taken.address)):
@@ -84,10 +85,21 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
     return [None] * len(messages)
 
 
+def tells(message: Message, *, reports: bool) -> bool:
+    """Whether its sender wants to hear of a success that home, unless it ``reports``, does not tell. What was submitted
+    has a row of `outgoing` of its own for that."""
+    if reports or not message.reverse_path or message.parameters.submitted:
+        return False
+    return bool(_asked(message))
+
+
+def _asked(message: Message) -> list[Taken]:
+    return [taken for taken in message.taken if "SUCCESS" in taken.parameters.notify.upper().split(",")]
+
+
 def _tell_sender(tx: Transaction, body: Body, relayed: Relayed) -> None:
-    """That it was passed on, where that was asked (RFC 3461 §5.2.2)."""
+    """That it was passed on, where that was asked (RFC 3461 §5.2.2) and if reports/ finds who they are."""
     message = relayed.message
-    asked = [taken for taken in message.taken if "SUCCESS" in taken.parameters.notify.upper().split(",")]
     rows = [
         NewOutgoing(
             id=tx.identifier(),
@@ -100,8 +112,9 @@ def _tell_sender(tx: Transaction, body: Body, relayed: Relayed) -> None:
             received=message.received,
             expires=message.received,
             parameters=Parameters(message.parameters, taken.parameters),
+            kind=INBOUND,
         )
-        for taken in asked
+        for taken in _asked(message)
     ]
     passed_on(tx, rows, relayed.reply)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,9 @@ class Role(enum.Enum):
 @dataclass(slots=True)
 class Services:
     """Of one door. ``connections`` is shared by every door. ``tls``: IOpenSSLServerConnectionCreator; None: no
-    STARTTLS. ``login`` None: no AUTH, and so no submission.
+    STARTTLS. ``login`` None: no AUTH, and so no submission. ``reports_to_strangers``: whether whoever asks to hear of a
+    success does, although nothing proves yet who they are; else their own server had better tell them (RFC 3461
+    §5.2.2).
     """
 
     begin: Begin
@@ -44,6 +46,7 @@ class Services:
     login: Login | None = None
     submit: Submit | None = None
     home: HomeMail | None = None  # None: nobody is a home server
+    reports_to_strangers: Callable[[], bool] = lambda: False
     plaintext_login_networks: Sequence[Network] = ()
     stopping: bool = False
     sessions: set[Session] = field(default_factory=set)  # with a message under way also after their client has gone

@@ -77,7 +77,7 @@ class Session(Protocol):
             Limits(message_size=services.limits.message_size, line_length=services.limits.line_length),
             Offers(
                 starttls=services.tls is not None and not implicit_tls,
-                dsn=True,
+                dsn=services.role is Role.SUBMISSION or services.reports_to_strangers(),
                 recipients=services.limits.recipients,
                 one_domain=services.role is Role.INBOUND,
             ),

@@ -15,8 +15,8 @@ from mpcontinuity.message.dates import show as date
 
 FAILED, DELAYED, DELIVERED, RELAYED = "failed", "delayed", "delivered", "relayed"
 
-# Octets of a message that a report gives back whole, where the sender did not say (RFC 3461 §4.3): enough to recognise
-# it and to send it again, too little to fill a mailbox with what could not be delivered.
+# Octets of a message that a report of a failure gives back whole (RFC 3461 §4.3): enough to recognise it and to send it
+# again, too little to fill a mailbox with what could not be delivered.
 MOST_RETURNED = 64 * 1024
 # Of its header, where only that is returned.
 _MOST_HEADER = 64 * 1024
@@ -49,7 +49,7 @@ class Report(msgspec.Struct, frozen=True):
     arrived: int  # µs, the message
     about: Sequence[About]
     envelope: str = ""  # ENVID
-    full: bool | None = None  # RET; None: not said
+    full: bool | None = None  # RET, which counts for failures alone; None: not said
 
 
 def compose(report: Report, original: bytes) -> bytes:
@@ -152,8 +152,9 @@ def _status(report: Report, utf8: bool) -> bytes:
 
 
 def _returned(report: Report, original: bytes) -> tuple[bytes, str]:
-    """What is given back, and its type. RFC 3461 §4.3 leaves it to us where nothing was said: failures come whole."""
-    wanted = report.about[0].action == FAILED if report.full is None else report.full
+    """What is given back, and its type: of what has not failed the header (RFC 3461 §4.3), whatever RET says. Where
+    nothing was said failures come whole."""
+    wanted = report.about[0].action == FAILED and report.full is not False
     if wanted and len(original) <= MOST_RETURNED:
         whole = _as_lines(original)
         return whole if whole.endswith(b"\r\n") else whole + b"\r\n", "message/rfc822"

@@ -18,3 +18,4 @@ OPEN = (QUEUED, CLAIMED)
 
 # Kinds, and directions of tracking: mail of users, reports about it, alerts to administrators, mail from the archive.
 OUTBOUND, DSN, ALERT, RELEASE = "outbound", "dsn", "alert", "release"
+INBOUND = "inbound"  # a stranger's mail that home took: a row of it is there for the report alone

@@ -14,6 +14,7 @@ class MailParameters(msgspec.Struct, frozen=True, omit_defaults=True):
     ret: str = ""
     envid: str = ""
     bare: bool = False  # no parameter of MAIL: the content has a bare CR or LF, and goes on by BDAT only (RFC 3030)
+    submitted: bool = False  # neither: who sent it is known, by a login or as a home server by its address
 
 
 class RcptParameters(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -223,6 +223,10 @@ class HomeServers:
     def all(self) -> list[HomeServer]:
         return list(self._homes.values())
 
+    def all_report(self) -> bool:
+        """Whether each of them, and there is one, offered DSN at its last EHLO."""
+        return bool(self._homes) and all(home.offers.dsn for home in self._homes.values())
+
     def keep_only(self, domains: Collection[int]) -> None:
         """Forgets the home servers of domains that were removed."""
         for gone in self._homes.keys() - set(domains):

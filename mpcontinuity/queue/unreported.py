@@ -14,7 +14,7 @@ import msgspec
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.events import REDIRECTED_HOST, ReportDue, TrackingEvent
 from mpcontinuity.model.flags import ANSWERED, SEEN
-from mpcontinuity.model.outgoing import RELAYED
+from mpcontinuity.model.outgoing import INBOUND, RELAYED
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.queue.outgoing import NewOutgoing
 from mpcontinuity.queue.owed import Parameters, decode_parameters, encode_one
@@ -43,6 +43,11 @@ class Unreported(msgspec.Struct, frozen=True):
     code: int
     text: str
     body: Body
+
+    @property
+    def from_outside(self) -> bool:
+        """Nobody has logged in for it, and its reverse path is what somebody wrote."""
+        return not self.parameters.mail.submitted if self.found == OWED else self.kind == INBOUND
 
     @property
     def place(self) -> tuple[int, int]:

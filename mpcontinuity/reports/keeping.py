@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mpcontinuity.accounts import users
+from mpcontinuity.accounts import domains, users
 from mpcontinuity.archive.record import INBOUND, NewArchived
 from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.mailbox.append import NewEntry, append
@@ -25,9 +25,11 @@ from mpcontinuity.queue import outgoing, owed, unreported
 from mpcontinuity.queue.outgoing import NewOutgoing
 from mpcontinuity.queue.owed import NewOwed, Parameters
 from mpcontinuity.queue.unreported import Unreported
+from mpcontinuity.reports.proof import VERDICT_WITHIN, proves
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow, record_all
+from mpcontinuity.verdicts import record
 
 _OWN = Statement("SELECT address, domain FROM account WHERE id = :id AND status <> 'removed'")
 
@@ -40,11 +42,12 @@ class NoInbox(Exception):
 
 
 class Sender(msgspec.Struct, frozen=True):
-    """Whom a report goes to. ``account`` None: no user of ours."""
+    """Whom a report goes to. ``account`` None: no user of ours, and then ``proven`` says whether it is who sent it."""
 
     address: Address
     account: int | None = None
     domain: int = 0  # of the account
+    proven: bool | None = True  # None: it is being looked into
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -72,10 +75,23 @@ def sender_of(tx: Transaction, row: Unreported) -> Sender | None:
     if row.found != unreported.OWED and row.account is not None:
         own = tx.one(_OWN, id=row.account)
         return Sender(address or parse(own[0]), row.account, own[1]) if own else None
-    user = users.find(tx, address) if address is not None else None
-    if address is not None and user is not None and user.registered:
-        return Sender(address, user.id, user.domain)
-    return Sender(address) if address is not None else None
+    if address is None:
+        return None
+    if row.from_outside:
+        return _stranger(tx, address, row)
+    user = users.find(tx, address)
+    return Sender(address, user.id, user.domain) if user is not None and user.registered else Sender(address)
+
+
+def _stranger(tx: Transaction, address: Address, row: Unreported) -> Sender | None:
+    """Whoever sends in the name of a domain of ours logs in, or is its home server. Who has not is not of that domain,
+    whatever SPF says, and a report would go to somebody who did not send it."""
+    if domains.find(tx, address.domain) is not None:
+        return None
+    verdict = record.find(tx, row.body.id)
+    if verdict is None:
+        return Sender(address, proven=None if tx.now < row.received + VERDICT_WITHIN else False)
+    return Sender(address, proven=proves(verdict, address))
 
 
 def into_inbox(tx: Transaction, body: Body, told: Told) -> None:

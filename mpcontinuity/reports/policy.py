@@ -18,13 +18,15 @@ class Telling(enum.Enum):
 
     REPORT = "report"
     NOTHING = "nothing"  # and it counts as told
-    WAIT = "wait"  # until the domain is off continuity
+    WAIT = "wait"  # until the domain is off continuity, or it is known who sent it
+    UNPROVEN = "unproven"  # nothing, because who sent it did not prove to be who they claim
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What the decision is made of. ``own``: the sender is a user of ours."""
+    """What the decision is made of. ``own``: the sender is a user of ours; else ``proven`` as in `Sender`."""
 
     own: bool
+    proven: bool | None
     bounce_policy: str  # of the domain
     declared: bool  # its mode is `enabled`
     on_continuity: bool  # declared, or its home server is away
@@ -42,22 +44,25 @@ def action_of(row: Unreported) -> str:
 
 def decide(row: Unreported, known: Known) -> Telling:
     """A user's own failures are told in any case: what was sent in their name must not vanish without a word."""
-    action = action_of(row)
-    if not known.own and (not row.reverse_path or row.kind == outgoing.DSN):
+    if action_of(row) == DELAYED and known.on_continuity:
+        return Telling.WAIT
+    if not _wanted(row, known):
         return Telling.NOTHING
+    if known.own or known.proven:
+        return Telling.REPORT
+    return Telling.WAIT if known.proven is None else Telling.UNPROVEN
+
+
+def _wanted(row: Unreported, known: Known) -> bool:
+    if not known.own and (not row.reverse_path or row.kind == outgoing.DSN):
+        return False
+    action = action_of(row)
     if action == FAILED:
         if known.seen:
-            return Telling.NOTHING
-        return _telling(known.own or (_allowed(known) and _asked(row.parameters.rcpt, "FAILURE")))
-    if action == DELAYED:
-        if known.on_continuity:
-            return Telling.WAIT
-        return _telling(_asked(row.parameters.rcpt, "DELAY") and (known.own or _allowed(known)))
-    return _telling("SUCCESS" in _notify(row.parameters.rcpt) and (known.own or _allowed(known)))
-
-
-def _telling(wanted: bool) -> Telling:
-    return Telling.REPORT if wanted else Telling.NOTHING
+            return False
+        return known.own or (_allowed(known) and _asked(row.parameters.rcpt, "FAILURE"))
+    asked = _asked(row.parameters.rcpt, "DELAY") if action == DELAYED else "SUCCESS" in _notify(row.parameters.rcpt)
+    return asked and (known.own or _allowed(known))
 
 
 def _allowed(known: Known) -> bool:

@@ -44,7 +44,7 @@ from mpcontinuity.store.transaction import Transaction
 ELECTION = "reports"
 GATHER = 1.0  # seconds in which the recipients of a message come to their ends together, mostly: one report tells all
 POLL = 60.0  # seconds; notices are what usually wakes it
-_AGAIN = 5.0  # after a failure of the store
+_AGAIN = 5.0  # after a failure of the store, and while it is not known yet who sent something
 
 _STATE = Statement("SELECT state FROM domain WHERE id = :id")
 _NO_DOMAIN = DomainSettings()  # of what is no domain of ours (any more)
@@ -72,6 +72,7 @@ class Reports:
         self._timer = timer
         self._alarm: Alarm | None = None
         self._looking = self._again = self._stopping = False
+        self._open = False  # it is not known yet who sent something
         self._stopped: list[Deferred[None]] = []
 
     def start(self) -> None:
@@ -114,8 +115,10 @@ class Reports:
         wait = POLL
         try:
             if await self._store.election.hold(ELECTION, 0):
+                self._open = False
                 await self._report_all()
                 wait = await self._until_next_late()
+                wait = min(wait, _AGAIN) if self._open else wait
         except Stopping:
             pass
         except Temporary as error:
@@ -191,6 +194,7 @@ class Reports:
         for row in rows:
             known = Known(
                 own=sender.account is not None,
+                proven=sender.proven,
                 bounce_policy=settings.bounce_policy,
                 declared=declared,
                 on_continuity=declared or away,
@@ -199,8 +203,16 @@ class Reports:
             telling = policy.decide(row, known)
             if telling is Telling.REPORT:
                 group.rows.append(row)
-            elif telling is Telling.NOTHING:
+            elif telling is not Telling.WAIT:
                 group.silent.append(row)
+            self._open |= telling is Telling.WAIT and sender.proven is None
+            if telling is Telling.UNPROVEN:
+                _log.info(
+                    "no report to <{sender}> about <{recipient}>: nothing proves who sent it",
+                    message=show(row.body.id),
+                    sender=row.reverse_path,
+                    recipient=row.recipient,
+                )
         return group
 
     async def _away(self, domain: int) -> bool:

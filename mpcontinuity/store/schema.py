@@ -320,7 +320,7 @@ outgoing = Table(
     _number("domain"),  # whose mail it is; 0: the server's own
     Column("account", BigInteger, ForeignKey("account.id")),  # the sender; NULL: none of ours
     Column("body", BigInteger, ForeignKey("body.id"), nullable=False, index=True),
-    _text("kind", "outbound"),  # outbound | dsn | alert | release
+    _text("kind", "outbound"),  # model/outgoing.py
     _text("reverse_path"),
     _text("recipient", None),  # as it was given
     _text("destination", None),  # the recipient's domain, lower case, A-labels: what connections are shared by

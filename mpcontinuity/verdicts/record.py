@@ -14,6 +14,7 @@ _ADD = Statement(
     SELECT id, :spf, :dkim, :dmarc, :details FROM body WHERE id = :body ON CONFLICT (body) DO NOTHING"""
 )
 _FIND = Statement("SELECT spf, dkim, dmarc, details FROM verdict WHERE body = :body")
+_SIGNED = re.compile(r"\bdkim=pass header\.d=([^ ;]+)")  # as service.py writes it
 _PLAIN = re.compile(r"[A-Za-z0-9._@:\[\]-]+")
 
 
@@ -34,6 +35,11 @@ def add(tx: Transaction, body: int, verdict: Verdict) -> None:
 def find(tx: Transaction, body: int) -> Verdict | None:
     row = tx.one(_FIND, body=body)
     return Verdict(*row) if row else None
+
+
+def signers(verdict: Verdict) -> list[str]:
+    """The domains whose signatures are good."""
+    return _SIGNED.findall(verdict.details)
 
 
 def token(text: str) -> str:

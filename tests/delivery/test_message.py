@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.bodies.references import find, insert_body
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.verdicts.service import Arrived
 from tests.delivery.conftest import CONTENT, RETRY_AFTER, Post
 from tests.delivery.homes import DOUBTFUL, accepted, failed, refused, temporary
 from tests.fakes.stores import open_memory_like_store, result
@@ -526,3 +528,18 @@ def test_who_asked_to_hear_of_success_is_told_where_home_does_not_report(post: P
         rows = post.rows("SELECT state, reverse_path, recipient, unreported FROM outgoing")
         assert rows == [("relayed", "eve@example.net", "ann@example.org", 1)] * told
         result(post.store.run(lambda tx: tx.run(Statement("DELETE FROM outgoing"))))
+
+
+def test_who_asked_is_looked_into_when_home_has_it_and_does_not_report(post: Post) -> None:
+    looked_into: list[Arrived] = []
+    post.delivery.verdicts = SimpleNamespace(arrived=looked_into.append)  # type: ignore[assignment]
+    for dsn, notify in ((True, "SUCCESS"), (False, "FAILURE"), (False, "SUCCESS")):
+        post.home.offers = Offers(smtputf8=True, dsn=dsn)
+        assert not looked_into
+        incoming = post.begin()
+        assert result(incoming.recipient(parse_address(ANN), RcptParameters(notify))).code == 250
+        assert result(post.data(incoming, CONTENT + f"{dsn} {notify}".encode())).code == 250
+    (body,) = post.rows("SELECT body FROM outgoing")
+    assert [(one.message, one.peer, one.reverse_path) for one in looked_into] == [
+        (body[0], "192.0.2.1", "eve@example.net")
+    ]

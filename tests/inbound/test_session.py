@@ -39,6 +39,12 @@ def test_a_message_is_taken(door: Door) -> None:
     assert content.endswith(b"Subject: Hi\r\n\r\nText\r\n")
 
 
+@pytest.mark.parametrize("reported", [False, True])
+def test_reports_are_offered_to_strangers_where_home_makes_them(door: Door, reported: bool) -> None:
+    door.services.reports_to_strangers = lambda: reported
+    assert ("DSN\r\n" in greeted(door).say("EHLO client.example.net")) is reported
+
+
 def test_pipelined_commands_are_answered_in_order_and_in_one_write(door: Door) -> None:
     c = greeted(door)
     c.say("EHLO client.example.net")

@@ -370,3 +370,23 @@ def test_homes_refusal_of_a_recipient_is_its_own(desk: Desk) -> None:
     attempts = desk.deliver_to_ours()
     assert [one.outcome.verdict.value for one in attempts] == ["accepted", "refused"]
     assert [row.direction for row in desk.post.track()].count("inbound") == 1  # the refusal is the outgoing row's
+
+
+def test_of_what_is_owed_it_is_known_whether_its_sender_had_logged_in(desk: Desk) -> None:
+    """Else whoever writes a user's address into the envelope would have reports sent to them."""
+    desk.post.home.way = Gate.SHUT
+    desk.send(BOB)
+    desk.deliver_to_ours()
+    assert desk.post.send(BOB, sender=ANN).code == 250
+    parameters = desk.post.rows("SELECT parameters FROM owed WHERE reverse_path <> '' ORDER BY id")
+    assert ["submitted" in str(text) for (text,) in parameters] == [True, False]
+
+
+def test_a_success_within_our_domains_is_told_once(desk: Desk) -> None:
+    """By the outgoing row, not by what handed it to home as well."""
+    client = desk.logged_in()
+    client.say(f"MAIL FROM:<{ANN}>", f"RCPT TO:<{BOB}> NOTIFY=SUCCESS", "DATA")
+    assert client.say("Subject: x", "", "Text", ".").startswith("250")
+    desk.deliver_to_ours()
+    assert desk.post.home.received
+    assert desk.post.rows("SELECT kind, recipient FROM outgoing") == [("outbound", BOB)]

@@ -96,6 +96,8 @@ def place(place_server: Server, home: ScriptedHome, world_host: ScriptedHome, dn
     for name in ("far.example", "sender.example"):
         dns.zone[name] = [mx(10, f"mx.{name}")]
         dns.zone[f"mx.{name}"] = [a("127.0.0.1")]
+    dns.zone["sender.example"].append(txt("v=spf1 ip4:127.0.0.1 -all"))  # who is bob@sender.example proves it
+    dns.zone["forged.example"] = [mx(10, "mx.sender.example"), txt("v=spf1 ip4:192.0.2.1 -all")]
     return Place(place_server, home, world_host, dns)
 
 
@@ -143,6 +145,59 @@ def test_a_stranger_hears_that_home_refused_at_redelivery(place: Place) -> None:
     (report,) = [each for each in place.far.messages if each.recipients == ["bob@sender.example"]]
     assert report.sender == ""
     assert b"550 5.7.1 not any more" in report.data
+
+
+@pytest.mark.parametrize("sender", ["bob@forged.example", "bob@sender.example"])
+@pytest.mark.parametrize("away", [False, True])
+def test_who_asks_for_the_whole_message_back_is_sent_at_most_its_header_and_only_if_it_is_they(
+    place: Place, sender: str, away: bool
+) -> None:
+    """Anybody can write RET=FULL and NOTIFY=SUCCESS beside somebody's address."""
+    if away:
+        place.home.stop()
+    subject = f"whole {sender} {away}"
+    with place.site.smtp() as client:
+        assert b"DSN" not in client.ehlo("sender.example")[1]  # since home does not offer it
+        assert client.mail(sender, ["RET=FULL"])[0] == 250
+        assert client.rcpt(place.site.anna, ["NOTIFY=SUCCESS,FAILURE,DELAY"])[0] == 250
+        assert client.data(message(subject, body="CONFIDENTIAL"))[0] == 250
+    expected = "spf=fail" if "forged" in sender else "spf=pass"
+    place.wait(lambda: f"{expected} smtp.mailfrom={sender.partition('@')[2]}" in place.server.log.read_text())
+    if away:
+        place.home.start()
+    place.wait(lambda: place.home.received(subject))
+    if "forged" in sender:
+        place.wait(lambda: f"no report to <{sender}> about <{place.site.anna}>" in place.server.log.read_text())
+        assert not place.far.messages
+    else:
+        place.wait(lambda: place.far.messages)
+        (report,) = place.far.messages
+        assert report.recipients == [sender]
+        assert b"Action: relayed" in report.data
+        assert b"CONFIDENTIAL" not in report.data
+
+
+def test_a_failure_is_not_told_to_who_is_named_by_a_forger(place: Place) -> None:
+    forged = ("bob@forged.example", place.site.ben, f"nobody@{place.site.domain}")
+    place.home.stop()
+    for sender in forged:
+        assert place.site.send(f"forged {sender}", sender=sender).code == 250
+    place.home.on("rcpt", say("550 5.7.1 not any more"), recipient=place.site.anna)
+    place.home.start()
+
+    def outcomes() -> set[Any]:
+        return {row["outcome"] for row in place.site.cli("track", "--recipient", place.site.anna)}
+
+    def paused() -> bool:
+        return bool(place.server.log.read_text().count("no report") >= 1)
+
+    place.wait(lambda: outcomes() == {"failed"})
+    place.wait(paused)
+    time.sleep(3)  # three times as long as reports are gathered
+    assert not place.far.messages
+    with place.site.imap(place.site.ben) as session:
+        _, data = session.uid("SEARCH", "ALL")
+    assert data == [b""]
 
 
 def test_a_stranger_hears_nothing_where_bounces_are_disabled(place: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -88,6 +88,15 @@ def test_a_delay_says_until_when_it_is_tried_and_returns_the_header_only() -> No
 def test_what_is_returned(full: bool | None, size: int, kind: str) -> None:
     _, parts = read(compose(report(full=full), ORIGINAL + b"x" * size))
     assert parts[2].get_content_type() == kind
+
+
+@pytest.mark.parametrize("full", [True, False, None])
+@pytest.mark.parametrize("action", ["delayed", "delivered", "relayed"])
+def test_what_has_not_failed_is_not_returned_whole(full: bool | None, action: Literal["delayed"]) -> None:
+    """RFC 3461 §4.3."""
+    _, parts = read(compose(report(About("a@far.example", action, "2.0.0", ""), full=full), ORIGINAL))
+    assert parts[2].get_content_type() == "text/rfc822-headers"
+    assert "body" not in parts[2].get_content()
 
 
 def test_addresses_that_are_not_ascii_have_a_type_of_their_own() -> None:

@@ -17,7 +17,7 @@ from mpcontinuity.model import events
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.events import TrackingEvent
-from mpcontinuity.model.outgoing import EXPIRED, FAILED, OUTBOUND
+from mpcontinuity.model.outgoing import EXPIRED, FAILED, INBOUND, OUTBOUND
 from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Reply
@@ -32,11 +32,15 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking import record
+from mpcontinuity.verdicts import record as verdicts
+from mpcontinuity.verdicts.record import Verdict
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import result
 
 CONTENT = b"From: Anna <anna@example.org>\r\nSubject: The offer\r\nMessage-ID: <1@example.org>\r\n\r\nText\r\n"
 DAY = 86400
+
+PROVEN = Verdict("pass", "none", "pass", "mx.example.org;\r\n\tspf=pass smtp.mailfrom=far.example;\r\n\tdkim=none")
 
 
 class Fates:
@@ -161,11 +165,21 @@ class Fates:
 
     # What strangers send, and home refuses
 
-    def receives(self, sender: str = "carl@far.example", *, notify: str = "", account: int | None = -1) -> int:
-        """A row of `owed`, in Anna's INBOX, if nothing else is said."""
+    def receives(
+        self,
+        sender: str = "carl@far.example",
+        *,
+        notify: str = "",
+        ret: str = "",
+        account: int | None = -1,
+        verdict: Verdict | None = PROVEN,
+        submitted: bool = False,
+        content: bytes = CONTENT,
+    ) -> int:
+        """A row of `owed`, in Anna's INBOX, from the sender's own server, if nothing else is said."""
         account = self.anna if account == -1 else account
         draft = self.store.bodies.draft()
-        draft.write(CONTENT)
+        draft.write(content)
         now, row_id = self.clock.now(), self.store.identifiers.next()
 
         def work(tx: Transaction, body: Body) -> None:
@@ -180,12 +194,19 @@ class Fates:
                 recipient="anna@example.org",
                 reverse_path=sender,
                 received=now,
-                parameters=Parameters(rcpt=RcptParameters(notify)),
+                parameters=Parameters(MailParameters(ret=ret, submitted=submitted), RcptParameters(notify)),
             )
             owed.take_in(tx, [new])
+            if verdict is not None:
+                verdicts.add(tx, body.id, verdict)
 
         result(self.store.keep(draft, Head(id=self.store.identifiers.next(), time=now, direction="inbound"), work))
         return row_id
+
+    def looked_into(self, verdict: Verdict) -> None:
+        """All that is there."""
+        for (body,) in self.rows("SELECT id FROM body"):
+            self.run(verdicts.add, body=body, verdict=verdict)
 
     def home_refuses(self, row_id: int, state: str = FAILED) -> None:
         (row,) = self.run(owed.claim, ids=[row_id], give_up=10**15)
@@ -198,7 +219,7 @@ class Fates:
         work = partial(owed.finish, owed_id=row.id, token=row.token, outcome=DELIVERED, event=event, relayed=relayed)
         assert self.run(work)
 
-    def passes_on(self, notify: str) -> None:
+    def passes_on(self, notify: str, *, verdict: Verdict | None = PROVEN, ret: str = "") -> None:
         """A stranger's message to home, which does not report."""
         draft = self.store.bodies.draft()
         draft.write(CONTENT)
@@ -215,8 +236,11 @@ class Fates:
                 reverse_path="carl@far.example",
                 received=now,
                 expires=now,
-                parameters=Parameters(rcpt=RcptParameters(notify)),
+                parameters=Parameters(MailParameters(ret=ret), RcptParameters(notify)),
+                kind=INBOUND,
             )
+            if verdict is not None:
+                verdicts.add(tx, body.id, verdict)
             unreported.passed_on(tx, [new], Reply(250, "2.0.0", "Taken"))
 
         result(self.store.keep(draft, Head(id=self.store.identifiers.next(), time=now, direction="inbound"), work))

@@ -6,10 +6,13 @@ import pytest
 
 from mpcontinuity.mailbox import change
 from mpcontinuity.model import uidset
+from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.flags import ANSWERED, FLAGGED, SEEN
 from mpcontinuity.model.owed import EXPIRED
 from mpcontinuity.queue import owed, refusals
+from mpcontinuity.reports.proof import VERDICT_WITHIN
 from mpcontinuity.reports.service import POLL
+from mpcontinuity.verdicts.record import Verdict
 from tests.reports.conftest import Fates, status
 
 
@@ -101,7 +104,7 @@ def test_a_failed_report_is_not_reported(fates: Fates) -> None:
 
 def test_a_users_mail_to_another_user_that_home_refuses_is_told_in_inbox_whatever_the_policy(fates: Fates) -> None:
     fates.set(bounce_policy="disabled")
-    fates.home_refuses(fates.receives("bert@example.org"))
+    fates.home_refuses(fates.receives("bert@example.org", submitted=True, verdict=None))
     fates.wait()
     assert len(fates.inbox(fates.bert)) == 1
     assert not fates.on_their_way()
@@ -168,3 +171,124 @@ def test_what_was_passed_on_at_once_is_reported_and_leaves_no_row(fates: Fates) 
     _, (about,) = status(message)
     assert about["Action"] == "relayed"
     assert fates.rows("SELECT kind FROM outgoing") == [("dsn",)]
+
+
+# Who they are
+
+
+def verdict(spf: str, *signed: str) -> Verdict:
+    """``signed``: as in Authentication-Results."""
+    shown = [f"spf={spf} smtp.mailfrom=far.example", *(signed or ["dkim=none"]), "dmarc=fail header.from=far.example"]
+    return Verdict(spf, "pass" if "dkim=pass" in " ".join(signed) else "none", "fail", "; ".join(["mx", *shown]))
+
+
+FORGED = verdict("fail")
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (verdict("pass"), 1),
+        (verdict("fail"), 0),
+        (verdict("softfail"), 0),
+        (verdict("neutral"), 0),
+        (verdict("none"), 0),
+        (verdict("temperror"), 0),
+        (verdict("permerror"), 0),
+        (verdict("fail", "dkim=pass header.d=far.example header.s=s"), 1),  # forwarded as it was
+        (verdict("fail", "dkim=pass header.d=elsewhere.example header.s=s"), 0),
+        (verdict("fail", "dkim=pass header.d=ar.example header.s=s"), 0),
+        (verdict("fail", "dkim=pass header.d=www.far.example header.s=s"), 0),
+        (verdict("fail", "dkim=fail (the header has changed) header.d=far.example header.s=s"), 0),
+        (verdict("fail", "dkim=pass header.d=x.example header.s=a", "dkim=pass header.d=far.example header.s=b"), 1),
+        (verdict("pass", "dkim=fail header.d=far.example header.s=s"), 1),
+        (None, 0),
+    ],
+)
+def test_a_failure_is_told_to_who_proved_to_be_of_the_reverse_paths_domain(
+    fates: Fates, found: Verdict | None, told: int
+) -> None:
+    fates.home_refuses(fates.receives(verdict=found))
+    fates.wait(2 * VERDICT_WITHIN / SECOND)
+    assert len(fates.on_their_way()) == told
+    assert not fates.untold()
+
+
+def test_a_signature_of_the_domain_above_is_good_for_what_is_below(fates: Fates) -> None:
+    signed = verdict("fail", "dkim=pass header.d=FAR.example header.s=s")
+    fates.home_refuses(fates.receives("bounces@mail.far.example", verdict=signed))
+    fates.wait()
+    assert len(fates.on_their_way()) == 1
+
+
+def test_what_is_still_looked_into_is_told_when_that_is_done(fates: Fates) -> None:
+    fates.home_refuses(fates.receives(verdict=None))
+    fates.wait(20)
+    assert not fates.on_their_way()
+    fates.looked_into(verdict("pass"))
+    fates.wait(10)
+    assert len(fates.on_their_way()) == 1
+
+
+def test_a_verdict_that_does_not_come_is_not_waited_for_for_ever(fates: Fates) -> None:
+    fates.home_refuses(fates.receives(verdict=None))
+    fates.wait(VERDICT_WITHIN / SECOND - 10)
+    assert len(fates.untold()) == 1
+    fates.wait(20)
+    assert not fates.untold()
+    fates.looked_into(verdict("pass"))
+    fates.wait(POLL)
+    assert not fates.on_their_way()
+
+
+@pytest.mark.parametrize("sender", ["bert@example.org", "nobody@example.org", "bert+tag@EXAMPLE.org"])
+@pytest.mark.parametrize("found", [FORGED, verdict("pass"), None])
+def test_who_writes_from_outside_in_the_name_of_a_domain_of_ours_is_not_of_it(
+    fates: Fates, sender: str, found: Verdict | None
+) -> None:
+    fates.home_refuses(fates.receives(sender, verdict=found, notify="FAILURE,SUCCESS"))
+    fates.wait(2 * VERDICT_WITHIN / SECOND)
+    assert not fates.inbox(fates.bert)
+    assert not fates.on_their_way()
+    assert not fates.untold()
+    assert fates.rows("SELECT count(*) FROM archive") == [(0,)]
+
+
+def test_what_home_submits_for_somebody_who_is_no_user_of_ours_is_told_them(fates: Fates) -> None:
+    fates.sends("far@far.example", sender="printer@example.org", account=None)
+    fates.fails()
+    fates.wait()
+    ((recipient, destination, *_),) = fates.on_their_way()
+    assert (recipient, destination) == ("printer@example.org", "example.org")
+
+
+@pytest.mark.parametrize("found", [FORGED, None])
+@pytest.mark.parametrize("what", ["passed on", "relayed", "deleted"])
+def test_success_is_told_to_nobody_who_did_not_prove_who_they_are(
+    fates: Fates, what: str, found: Verdict | None
+) -> None:
+    if what == "passed on":
+        fates.passes_on("SUCCESS", verdict=found, ret="FULL")
+    else:
+        row = fates.receives(notify="SUCCESS", ret="FULL", verdict=found)
+        if what == "relayed":
+            fates.home_takes(row, relayed=True)
+        else:
+            fates.run(change.remove, mailbox=inbox_of(fates), uids=uidset.of([1]))
+            fates.run(owed.claim, ids=[row], give_up=10**15)
+    fates.wait(2 * VERDICT_WITHIN / SECOND)
+    assert not fates.on_their_way()
+    assert not fates.untold()
+
+
+def test_a_success_gives_back_no_more_than_the_header_whatever_ret_says(fates: Fates) -> None:
+    fates.passes_on("SUCCESS", ret="FULL")
+    fates.wait()
+    ((*_, message),) = fates.on_their_way()
+    assert message.get_payload()[-1].get_content_type() == "text/rfc822-headers"
+    assert "Text" not in message.get_payload()[-1].get_payload()
+
+
+def inbox_of(fates: Fates) -> int:
+    (found,) = fates.rows("SELECT id FROM mailbox WHERE account = :a AND name = 'INBOX'", a=fates.anna)[0]
+    return int(found)

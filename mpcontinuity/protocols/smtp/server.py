@@ -10,6 +10,7 @@ kept too, so that the door stops reading then (``reads``).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp import auth, command
@@ -269,7 +270,8 @@ class ServerEngine:
 
     def _hello_extended(self, argument: str) -> Event:
         event = self._hello_with(argument, extended=True)
-        lines = self.offers.lines(self.limits.message_size, tls=self.tls)
+        offers = replace(self.offers, dsn=True) if self.authenticated else self.offers
+        lines = offers.lines(self.limits.message_size, tls=self.tls)
         self._send(Reply(250, "", "\n".join([self.hostname, *lines])))
         return event
 

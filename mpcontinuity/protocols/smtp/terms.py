@@ -26,14 +26,14 @@ class Offers:
     starttls: bool = False
     auth: tuple[str, ...] = ()  # mechanisms; empty: no AUTH here or now
     smtputf8: bool = True
-    dsn: bool = False
+    dsn: bool = False  # RFC 3461; its parameters are read all the same: relays use what a server offered them before
     recipients: int = 0  # RFC 9422 LIMITS RCPTMAX; 0: not said
     one_domain: bool = False  # LIMITS RCPTDOMAINMAX=1
 
     @property
     def parameters(self) -> frozenset[str]:
         """The keywords that allow parameters of MAIL and RCPT."""
-        return frozenset(name for name, offered in (("SMTPUTF8", self.smtputf8), ("DSN", self.dsn)) if offered)
+        return frozenset({"DSN", "SMTPUTF8"} if self.smtputf8 else {"DSN"})
 
     def lines(self, message_size: int, *, tls: bool) -> list[str]:
         """What EHLO is answered, without the first line. ``tls``: it is on."""

@@ -246,11 +246,9 @@ def test_parameters_that_are_not_offered_are_unknown() -> None:
         C: HELO c
         S: 250
         C: MAIL FROM:<a@b.example> SMTPUTF8
-        C: MAIL FROM:<a@b.example> RET=FULL
         C: MAIL FROM:<a@b.example> AUTH=<>
         C: MAIL FROM:<@one.example,@two.example:a@b.example>
-        C: RCPT TO:<a@b.example> NOTIFY=NEVER
-        S: 555
+        C: RCPT TO:<a@b.example> MT-PRIORITY=3
         S: 555
         S: 555
         S: 250
@@ -258,6 +256,31 @@ def test_parameters_that_are_not_offered_are_unknown() -> None:
         """,
         Door(offers=Offers(smtputf8=False)),
     )
+
+
+def test_what_is_said_of_reports_is_read_where_they_are_not_offered() -> None:
+    door = play(
+        """
+        S: 220
+        C: EHLO c
+        S: 250-mx.example.org
+        S: 250-PIPELINING
+        S: 250-8BITMIME
+        S: 250-ENHANCEDSTATUSCODES
+        S: 250-CHUNKING
+        S: 250-SIZE 52428800
+        S: 250 SMTPUTF8
+        C: MAIL FROM:<a@b.example> RET=HDRS
+        C: RCPT TO:<a@b.example> NOTIFY=NEVER
+        S: 250
+        S: 250
+        """,
+        Door(offers=Offers()),
+    )
+    mail, rcpt = door.events[-2:]
+    assert isinstance(mail, Mail)
+    assert isinstance(rcpt, Rcpt)
+    assert (mail.parameters.ret, rcpt.parameters.notify) == ("HDRS", "NEVER")
 
 
 def test_bytes_behind_starttls_end_the_connection() -> None:

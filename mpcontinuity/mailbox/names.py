@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 from mpcontinuity.model.errors import Refused
 
@@ -39,6 +40,17 @@ def check(name: str) -> str:
     if len(levels) > MAX_DEPTH:
         raise MailboxRefused("LIMIT", f"mailboxes nest at most {MAX_DEPTH} levels deep")
     return name
+
+
+def above(names: Iterable[str]) -> set[str]:
+    """All names that are above one of these."""
+    found: set[str] = set()
+    for name in names:
+        while name := name.rpartition(SEPARATOR)[0]:
+            if name in found:
+                break
+            found.add(name)
+    return found
 
 
 def superiors(name: str) -> list[str]:

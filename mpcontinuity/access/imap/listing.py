@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from mpcontinuity.access.imap.folders import status_of
 from mpcontinuity.access.imap.session import Session, Status, ok
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
-from mpcontinuity.mailbox.names import superiors
+from mpcontinuity.mailbox.names import above, superiors
 from mpcontinuity.protocols.imap import command, response
-from mpcontinuity.protocols.imap.pattern import matcher
+from mpcontinuity.protocols.imap.pattern import Matcher
 from mpcontinuity.store.transaction import Transaction
 
 _CRITERIA = frozenset((b"SUBSCRIBED", b"SPECIAL-USE"))
+_PER_NAME = 10  # µs: a line of the answer
 
 
 def _read(tx: Transaction, account: int) -> tuple[list[MailboxInfo], frozenset[str]]:
@@ -27,49 +28,59 @@ async def list_mailboxes(session: Session, asked: command.List) -> Status:
         return ok("listed")
     infos, subscribed = await session.services.store.read(partial(_read, account=session.account))
     folders = {info.name: info for info in infos}
-    matches = matcher(asked.reference, asked.patterns)
-    lines = _lsub(matches, folders, subscribed) if asked.lsub else _list(asked, matches, folders, subscribed)
-    session.send(b"".join(lines))
+    matcher = Matcher(asked.reference, asked.patterns)
+    if asked.lsub:
+        await _lsub(session, matcher, folders, subscribed)
+    else:
+        await _list(session, asked, matcher, folders, subscribed)
     return ok("listed")
 
 
-def _list(
+async def _list(
+    session: Session,
     asked: command.List,
-    matches: Callable[[str], bool],
+    matcher: Matcher,
     folders: dict[str, MailboxInfo],
     subscribed: frozenset[str],
-) -> list[bytes]:
-    parents = {name for folder in folders for name in superiors(folder)}
+) -> None:
+    parents = above(folders)
     names = set(folders) | parents
-    show_subscribed = b"SUBSCRIBED" in asked.returned or b"SUBSCRIBED" in asked.selected
     if b"SUBSCRIBED" in asked.selected:
         names |= subscribed
-    selected = {name for name in names if _selected(asked.selected, name, folders, subscribed)}
-    below: set[str] = set()
-    if b"RECURSIVEMATCH" in asked.selected:
-        below = {name for folder in selected if not matches(folder) for name in superiors(folder)}
-    lines = []
-    for name in sorted(names):
-        children = name in below
-        if not matches(name) or not (name in selected or children):
-            continue
+    matched: set[str] = set()
+    selected: set[str] = set()
+    below: set[str] = set()  # names above what is selected and does not match itself (RFC 5258 §3.5)
+    for name in names:
+        levels = matcher.levels(name)
+        if levels[-1]:
+            matched.add(name)
+        if _selected(asked.selected, name, folders, subscribed):
+            selected.add(name)
+            if b"RECURSIVEMATCH" in asked.selected and not levels[-1]:
+                below.update(names.intersection(_matching(name, levels)))
+        await session.spend(_cost(name, levels))
+    for name in sorted(matched & (selected | below)):
         info = folders.get(name)
-        attributes = []
-        if info is None:  # a name above another, or subscribed once; plain LIST knows \Noselect only
-            attributes.append(b"\\NonExistent" if asked.selected else b"\\Noselect")
-        attributes.append(b"\\HasChildren" if name in parents else b"\\HasNoChildren")
-        if info is not None and info.use:  # in plain LIST too: Outlook looks for them there
-            attributes.append(info.use.encode("ascii"))
-        if show_subscribed and name in subscribed:
-            attributes.append(b"\\Subscribed")
         extended = b""
-        if children:
+        if name in below:
             criteria = b" ".join(b'"%s"' % option for option in sorted(asked.selected & _CRITERIA))
             extended = b' ("CHILDINFO" (' + criteria + b"))"
-        lines.append(response.listed(b"LIST", attributes, name, extended))
+        session.send(response.listed(b"LIST", _attributes(asked, name, info, parents, subscribed), name, extended))
         if asked.status and info is not None and name in selected:
-            lines.append(status_of(info, asked.status))
-    return lines
+            session.send(status_of(info, asked.status))
+        await session.spend(_PER_NAME)
+
+
+def _attributes(
+    asked: command.List, name: str, info: MailboxInfo | None, parents: set[str], subscribed: frozenset[str]
+) -> Iterator[bytes]:
+    if info is None:  # a name above another, or subscribed once; plain LIST knows \Noselect only
+        yield b"\\NonExistent" if asked.selected else b"\\Noselect"
+    yield b"\\HasChildren" if name in parents else b"\\HasNoChildren"
+    if info is not None and info.use:  # in plain LIST too: Outlook looks for them there
+        yield info.use.encode("ascii")
+    if name in subscribed and b"SUBSCRIBED" in asked.returned | asked.selected:
+        yield b"\\Subscribed"
 
 
 def _selected(
@@ -80,14 +91,29 @@ def _selected(
     return b"SPECIAL-USE" not in options or (name in folders and bool(folders[name].use))
 
 
-def _lsub(matches: Callable[[str], bool], folders: dict[str, MailboxInfo], subscribed: frozenset[str]) -> list[bytes]:
+async def _lsub(
+    session: Session, matcher: Matcher, folders: dict[str, MailboxInfo], subscribed: frozenset[str]
+) -> None:
     """A name above a subscribed one that does not match itself stands for it (RFC 3501 §6.3.9)."""
-    lines = []
-    for name in sorted(subscribed | {above for below in subscribed for above in superiors(below)}):
-        if not matches(name):
-            continue
-        if name in subscribed:
-            lines.append(response.listed(b"LSUB", () if name in folders else (b"\\Noselect",), name))
-        elif not all(matches(below) for below in subscribed if below.startswith(name + response.SEPARATOR)):
-            lines.append(response.listed(b"LSUB", (b"\\Noselect",), name))
-    return lines
+    shown: list[str] = []  # of the names above the one at hand
+    for name in sorted(subscribed, key=lambda name: name.split(response.SEPARATOR)):  # what is below one is in a row
+        levels = matcher.levels(name)
+        while shown and not name.startswith(shown[-1] + response.SEPARATOR):
+            shown.pop()
+        if levels[-1]:
+            session.send(response.listed(b"LSUB", () if name in folders else (b"\\Noselect",), name))
+        else:
+            for superior in _matching(name, levels):
+                if superior not in subscribed and superior not in shown:
+                    shown.append(superior)
+                    session.send(response.listed(b"LSUB", (b"\\Noselect",), superior))
+        await session.spend(_cost(name, levels))
+
+
+def _matching(name: str, levels: Iterable[bool]) -> list[str]:
+    """The names above it that match."""
+    return [superior for superior, matches in zip(superiors(name), levels, strict=False) if matches]
+
+
+def _cost(name: str, levels: list[bool]) -> int:
+    return _PER_NAME * len(levels) + len(name) // 2

@@ -36,6 +36,9 @@ READ_AHEAD = 64 * 1024
 # Commands of one client that are worked off in a row before others have their turn.
 TURN = 100
 
+# What one command does at a stretch, in some µs as far as can be said beforehand; then others have their turn.
+PORTION = 5000
+
 # Octets joined before they are written; the next piece waits until the transport has passed the last one on.
 PIECE = 64 * 1024
 

@@ -6,6 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.access.imap.services import PORTION
+from mpcontinuity.access.output import Gone
 from mpcontinuity.accounts.authentication import Authentication
 from mpcontinuity.accounts.directory import User
 from mpcontinuity.protocols.imap.engine import ServerEngine
@@ -72,6 +76,7 @@ class Session:
         self.wrong_passwords = 0
         self.ending = False  # after the command at hand
         self.transfer = Transfer()
+        self._spent = 0
         self._user: User | None = None
         self.selection: Selection | None = None
         self.appending: Appending | None = None
@@ -116,6 +121,22 @@ class Session:
         """Writes what was sent, and waits while the client does not read. Raises Gone."""
         self.output.write(self.engine.to_send())
         await self.output.room()
+
+    async def spend(self, work: int) -> None:
+        """Counts work of a command, in µs or so; lets others have their turn between two portions of it."""
+        self._spent += work
+        if self._spent >= PORTION:
+            await self.turn()
+
+    async def turn(self) -> None:
+        """Writes what was sent, and lets others have their turn. Raises Gone once nobody waits for the rest."""
+        self._spent = 0
+        await self.flush()
+        later: Deferred[None] = Deferred()
+        self.services.timer.callLater(0, later.callback, None)
+        await later
+        if self.output.gone:
+            raise Gone
 
     def leave(self) -> None:
         """Gives back all that the session holds."""

@@ -26,7 +26,9 @@ FETCH_ITEMS = 100
 # Numbers of a part path, `BODY[1.2.3]`: deeper than any structure that message/ renders.
 PART_DEPTH = 100
 
-# Octets of a LIST pattern with its reference: matching costs its length times the name's, for each mailbox.
+# Patterns of one LIST (RFC 5258 §3), and octets of all of them, each with the reference: a client that knows several
+# roots asks for a handful. Matching costs about the names' length, a little more per KiB of this.
+LIST_PATTERNS = 100
 LIST_PATTERN = 2 * KIB
 
 # A literal announced with '+' comes whether we want it or not. Refused ones are read and dropped up to this many times

@@ -5,13 +5,13 @@ from __future__ import annotations
 import binascii
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mpcontinuity.protocols.imap import command
 from mpcontinuity.protocols.imap.command import Command, How
 from mpcontinuity.protocols.imap.cursor import BadSyntax, Cursor
 from mpcontinuity.protocols.imap.items import parse_items
-from mpcontinuity.protocols.imap.limits import LIST_PATTERN
+from mpcontinuity.protocols.imap.limits import LIST_PATTERN, LIST_PATTERNS
 from mpcontinuity.protocols.imap.searching import parse_returns, parse_search
 
 STATUS_ITEMS = frozenset(
@@ -153,7 +153,6 @@ def _list(cursor: Cursor) -> Command:
         if b"RECURSIVEMATCH" in selected and not selected & {b"SUBSCRIBED", b"SPECIAL-USE"}:
             raise BadSyntax("RECURSIVEMATCH needs SUBSCRIBED or SPECIAL-USE beside it")
         cursor.space()
-    start = cursor.position
     reference = cursor.list_mailbox()
     cursor.space()
     patterns = []
@@ -164,8 +163,7 @@ def _list(cursor: Cursor) -> Command:
             patterns.append(cursor.list_mailbox())
     else:
         patterns.append(cursor.list_mailbox())
-    if cursor.position - start > LIST_PATTERN or sum(map(len, patterns)) + len(reference) > LIST_PATTERN:
-        raise BadSyntax(f"LIST patterns have {LIST_PATTERN} octets at most")
+    _check_patterns(reference, patterns)
     returned: set[bytes] = set()
     status: tuple[bytes, ...] = ()
     if not cursor.ended:
@@ -175,6 +173,13 @@ def _list(cursor: Cursor) -> Command:
         cursor.space()
         returned, status = _returns(cursor)
     return command.List(reference, tuple(patterns), selected, frozenset(returned), status)
+
+
+def _check_patterns(reference: str, patterns: Sequence[str]) -> None:
+    if len(patterns) > LIST_PATTERNS:
+        raise BadSyntax(f"one LIST has {LIST_PATTERNS} patterns at most")
+    if sum(len((reference + pattern).encode()) for pattern in patterns) > LIST_PATTERN:
+        raise BadSyntax(f"LIST patterns, each with the reference, have {LIST_PATTERN} octets at most")
 
 
 def _options(cursor: Cursor, known: frozenset[bytes], what: str) -> frozenset[bytes]:
@@ -214,12 +219,10 @@ def _status_items(cursor: Cursor) -> tuple[bytes, ...]:
 
 def _lsub(cursor: Cursor) -> Command:
     cursor.space()
-    start = cursor.position
     reference = cursor.list_mailbox()
     cursor.space()
     pattern = cursor.list_mailbox()
-    if cursor.position - start > LIST_PATTERN or len(reference) + len(pattern) > LIST_PATTERN:
-        raise BadSyntax(f"LSUB patterns have {LIST_PATTERN} octets at most")
+    _check_patterns(reference, (pattern,))
     return command.List(reference, (pattern,), frozenset((b"SUBSCRIBED",)), lsub=True)
 
 

@@ -3,54 +3,73 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+import unicodedata
+from collections.abc import Sequence
 
 from mpcontinuity.protocols.imap.response import SEPARATOR
 
 _WILDCARDS = re.compile(r"[*%]+")
 
 
-def matcher(reference: str, patterns: Iterable[str]) -> Callable[[str], bool]:
-    """Whether a name matches one of the patterns, each below the reference."""
-    masks = [_Pattern(_canonical(reference + pattern)) for pattern in patterns]
-    return lambda name: any(mask.matches(name) for mask in masks)
+class Matcher:
+    """All patterns, each below the reference, and all ways to match them at once, as bits of one number: what
+    backtracking, or one pattern after the other, would cost, a client could choose.
 
-
-def _canonical(pattern: str) -> str:
-    first, separator, rest = pattern.partition(SEPARATOR)
-    return "INBOX" + separator + rest if first.upper() == "INBOX" else pattern
-
-
-class _Pattern:
-    """All ways to match at once, as bits of one number: what backtracking would cost, a client could choose.
-
-    Bit i is set when the first i characters of the pattern are matched.
+    Bit i is set when the characters before place i of a pattern are matched; the patterns stand one behind the other.
     """
 
-    def __init__(self, pattern: str) -> None:
-        pattern = _WILDCARDS.sub(lambda run: "*" if "*" in run.group() else "%", pattern)
-        self._done = 1 << len(pattern)
+    def __init__(self, reference: str, patterns: Sequence[str]) -> None:
+        self._start = 0
+        self._done = 0  # the places behind the patterns
         self._literal: dict[str, int] = {}
         self._any = 0  # where a wildcard stands that takes any character
         self._any_but_separator = 0
-        for place, character in enumerate(pattern):
+        place = 0
+        for pattern in dict.fromkeys(canonical(reference + pattern) for pattern in patterns):
+            self._start |= 1 << place
+            place = self._add(_WILDCARDS.sub(lambda run: "*" if "*" in run.group() else "%", pattern), place)
+        self._wild = self._any | self._any_but_separator
+        self._start = self._skip_wildcards(self._start)
+        self.size = place
+
+    def _add(self, pattern: str, place: int) -> int:
+        for character in pattern:
             if character == "*":
                 self._any |= 1 << place
             elif character == "%":
                 self._any_but_separator |= 1 << place
             else:
                 self._literal[character] = self._literal.get(character, 0) | 1 << place
-        self._wild = self._any | self._any_but_separator
+            place += 1
+        self._done |= 1 << place
+        return place + 1
 
     def matches(self, name: str) -> bool:
-        state = self._skip_wildcards(1)
+        """Whether a name matches one of the patterns."""
+        return self.levels(name)[-1]
+
+    def levels(self, name: str) -> list[bool]:
+        """The same of each name above it as well, from the top: ``a``, ``a/b``, and ``a/b/c`` itself."""
+        state = self._start
+        found = []
         for character in name:
-            staying = state & (self._any if character == SEPARATOR else self._wild)
+            if character == SEPARATOR:
+                found.append(bool(state & self._done))
+                staying = state & self._any
+            else:
+                staying = state & self._wild
             state = self._skip_wildcards(staying | (state & self._literal.get(character, 0)) << 1)
             if not state:
-                return False
-        return bool(state & self._done)
+                return found + [False] * (name.count(SEPARATOR) + 1 - len(found))
+        found.append(bool(state & self._done))
+        return found
 
     def _skip_wildcards(self, state: int) -> int:
         """A wildcard may also match nothing; no two stand side by side."""
         return state | (state & self._wild) << 1
+
+
+def canonical(pattern: str) -> str:
+    """As names are in the store (RFC 3501 §5.1): NFC, and INBOX in any case of letters is INBOX."""
+    first, separator, rest = unicodedata.normalize("NFC", pattern).partition(SEPARATOR)
+    return ("INBOX" if first.isascii() and first.upper() == "INBOX" else first) + separator + rest

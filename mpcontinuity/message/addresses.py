@@ -11,12 +11,15 @@ from mpcontinuity.message.wire import NIL, nstring
 
 _ATOM = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
 # What nearly all mail has, in one step: `"name" <local@host>`, `name <local@host>`, `local@host`.
+# No quantifier gives back what it took, so that a list of anything is read in linear time.
 _SIMPLE = re.compile(
-    rb'[ \t]*(?:(?:"([ !#-\[\]-~]*)"[ \t]*|((?:%b|[ ])*))<(%b+)@([A-Za-z0-9._-]+)>|(%b+)@([A-Za-z0-9._-]+))'
-    rb"[ \t]*(?:,|\Z)" % (_ATOM, _ATOM, _ATOM)
+    rb'[ \t]*+(?:(?:"([ !#-\[\]-~]*+)"[ \t]*+|((?:%b|[ ])*+))<(%b++)@([A-Za-z0-9._-]++)>|(%b++)@([A-Za-z0-9._-]++))'
+    rb"[ \t]*+(?:,|\Z)" % (_ATOM, _ATOM, _ATOM)
 )
 # A run of blanks, a quoted string, a domain literal, a comment up to the next parenthesis, one that separates, an atom.
-_TOKEN = re.compile(rb'\s+|"(?:[^"\\]|\\[\s\S])*"?|\[[^\]]*\]?|\((?:[^()\\]|\\[\s\S])*\)?|[<>@,;:)]|[^\s"\[<>@,;:()]+')
+_TOKEN = re.compile(
+    rb'\s++|"(?:[^"\\]++|\\[\s\S])*+"?+|\[[^\]]*+\]?+|\((?:[^()\\]++|\\[\s\S])*+\)?+|[<>@,;:)]|[^\s"\[<>@,;:()]++'
+)
 _QUOTE, _OPEN, _CLOSE = b'"()'
 _BLANKS = frozenset(b" \t\r\n\f\v")
 _SEPARATORS = frozenset(b"<>@,;:")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import count, takewhile
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -14,14 +15,21 @@ from mpcontinuity.message.fields import unfold
 MAX_PARAMETERS: Final = 100  # of one field; the rest is not looked at
 _CACHED: Final = 128  # octets: values without a boundary or a file name come again and again
 
-_TYPE = re.compile(
-    rb"[ \t]*([^][()<>@,;:\\\"/?=\s\x00-\x20\x7f-\xff]+)[ \t]*/[ \t]*([^][()<>@,;:\\\"/?=\s\x00-\x20\x7f-\xff]+)"
+_TOKEN = rb"[^][()<>@,;:\\\"/?=\s\x00-\x20\x7f-\xff]++"
+_TYPE = re.compile(rb"[ \t]*+(%b)[ \t]*+/[ \t]*+(%b)" % (_TOKEN, _TOKEN))
+# A token, in quotes where some put it there; what is followed by `=` is a parameter already.
+_DISPOSITION = re.compile(rb'[ \t]*+(?:"?+(%b)"?+(?![ \t]*+=))?+' % _TOKEN)
+# A comment, or a name, with its value if it has one: quoted, or all up to the next semicolon, blanks and all, as some
+# write file names; unless a parameter follows that a semicolon is missing before. Every quantifier takes all it can and
+# gives nothing back, and a name is one match with or without a value: time is linear.
+_KNOWN = rb"(?:charset|boundary|name|filename|format|delsp|protocol|report-type)[ \t]*+="
+_PARAMETER = re.compile(
+    rb'\([^()]*+\)?+|([^=;\s"()]++)(?:[ \t]*+=[ \t]*+(?:"((?:[^"\\]++|\\[\s\S])*+)"?+'
+    rb"|([^;\s]*+(?:[ \t]++(?!%b)[^;\s]++)*+)))?+" % _KNOWN,
+    re.IGNORECASE,
 )
-_TOKEN = re.compile(rb"[ \t]*([^][()<>@,;:\\\"/?=\s\x00-\x20\x7f-\xff]+)")
-_PARAMETER = re.compile(rb';[ \t]*([^=;\s"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\[\s\S])*)"?|([^;]*))')
 _ESCAPE = re.compile(rb"\\([\s\S])")
-_COMMENT = re.compile(rb"[ \t]+\([^()\"]*\)[ \t]*(?=;|\Z)")
-_SECTION = re.compile(rb"([^*]+)\*([0-9]{1,4})(\*?)")
+_SECTION = re.compile(rb"([^*]++)\*([0-9]{1,4})(\*?)")
 _UNSAFE = re.compile(rb"[^A-Za-z0-9!#$&+^_`{}|~.%'-]")
 
 Parameters = tuple[tuple[bytes, bytes], ...]
@@ -67,43 +75,60 @@ _cached_content_type = lru_cache(maxsize=512)(_content_type)
 
 
 def disposition(value: bytes) -> tuple[bytes, Parameters] | None:
-    """``attachment`` and its parameters. None: no token is there."""
+    """``attachment`` and its parameters. Parameters without a type are those of an attachment, as any type is that is
+    not known (RFC 2183 §2.8): the name of the file is not lost. None: there is neither."""
     value = unfold(value)
-    match = _TOKEN.match(value)
-    return (match[1], parameters(value[match.end() :])) if match else None
+    match = _DISPOSITION.match(value)
+    found = parameters(value[match.end() :] if match else value)
+    if match and match[1]:
+        return match[1], found
+    return (b"attachment", found) if found else None
 
 
 def parameters(text: bytes) -> Parameters:
-    """What follows the first ``;``. Of a name that is repeated the first counts."""
-    if b"(" in text:
-        text = _COMMENT.sub(b"", text)
+    """What follows the type, semicolons and all. Of a name that is repeated the first counts."""
     found: dict[bytes, bytes] = {}
-    for name, quoted, plain in _PARAMETER.findall(text)[:MAX_PARAMETERS]:
-        found.setdefault(name.lower(), _ESCAPE.sub(rb"\1", quoted) if quoted else plain.strip())
+    for match in _PARAMETER.finditer(text):
+        name, quoted, plain = match.groups()
+        if name is None or (quoted is None and plain is None):
+            continue
+        found.setdefault(name.lower(), _without_comment(plain) if quoted is None else _ESCAPE.sub(rb"\1", quoted))
+        if len(found) == MAX_PARAMETERS:
+            break
     if any(b"*" in name for name in found):
         found = _joined(found)
     return tuple(found.items())
 
 
+def _without_comment(value: bytes) -> bytes:
+    """``us-ascii`` of ``us-ascii (Plain text)``. Without a blank before it it is of the value: ``report(2).pdf``."""
+    value = value.strip()
+    if value.endswith(b")"):
+        before, _, comment = value.rpartition(b"(")
+        if before.endswith((b" ", b"\t")) and comment.find(b")") == len(comment) - 1:
+            return before.strip()
+    return value
+
+
 def _joined(found: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """Continuations (RFC 2231 §3) joined in the order of their numbers, up to the first that is missing."""
+    """Continuations (RFC 2231 §3) joined in the order of their numbers, from the first that is there (some count from
+    one) up to the first that is missing."""
     sections: dict[bytes, dict[int, tuple[bytes, bytes]]] = {}
+    joined: dict[bytes, bytes] = {}
     for name, value in found.items():
         match = _SECTION.fullmatch(name)
         if match:
             sections.setdefault(match[1], {})[int(match[2])] = (match[3], value)
-    joined = {name: value for name, value in found.items() if not _SECTION.fullmatch(name)}
+        else:
+            joined[name] = value
     for name, pieces in sections.items():
-        run = [pieces[number] for number in range(len(pieces)) if number in pieces]
-        if 0 not in pieces or len(run) != len(pieces):
-            run = run[: next(number for number in range(len(pieces) + 1) if number not in pieces)]
-        if not run:
-            continue
+        first = min(pieces)
+        run = [pieces[number] for number in takewhile(pieces.__contains__, count(first))]
         if any(star for star, _ in run):  # §4.1: one extended piece makes the whole extended
             value = b"".join(
                 piece if star else _UNSAFE.sub(_escape, piece.replace(b"%", b"%25")) for star, piece in run
             )
-            joined.setdefault(name + b"*", value if run[0][0] else b"''" + value)
+            joined.setdefault(name + b"*", value if run[0][0] and run[0][1].count(b"'") > 1 else b"''" + value)
         else:
             joined.setdefault(name, b"".join(piece for _, piece in run))
     return joined

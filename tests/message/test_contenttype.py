@@ -24,6 +24,13 @@ from mpcontinuity.message.contenttype import content_type
         (b"a/b; n*0=a; n*1*=%C3%A4", (b"a", b"b"), {b"n*": b"''a%C3%A4"}),
         (b"a/b; n*=utf-8''x; n=y", (b"a", b"b"), {b"n*": b"utf-8''x", b"n": b"y"}),
         (b"a/b; =x; y; z=", (b"a", b"b"), {b"z": b""}),
+        (b"a/b; n*1=one; n*2=two", (b"a", b"b"), {b"n": b"onetwo"}),
+        (b"a/b; n*1*=%C3%A4", (b"a", b"b"), {b"n*": b"''%C3%A4"}),
+        (b'm/x boundary="=_x" charset=y', (b"m", b"x"), {b"boundary": b"=_x", b"charset": b"y"}),
+        (b'a/b charset=utf-8 name="a b.txt"', (b"a", b"b"), {b"charset": b"utf-8", b"name": b"a b.txt"}),
+        (b"a/b; n=x = y (2).pdf; z=z(1).pdf", (b"a", b"b"), {b"n": b"x = y (2).pdf", b"z": b"z(1).pdf"}),
+        (b"a/b (odd; name=no) ; name=yes (a (b)", (b"a", b"b"), {b"name": b"yes (a"}),
+        (b'a/b; name="x" "; charset=y', (b"a", b"b"), {b"name": b"x", b"charset": b"y"}),
     ],
 )
 def test_a_content_type_is_read(value: bytes, kind: tuple[bytes, bytes], parameters: dict[bytes, bytes]) -> None:
@@ -52,6 +59,21 @@ def test_values_are_decoded_to_text() -> None:
     assert contenttype.text((b"name*", b"no quotes")) == ""
 
 
-def test_a_disposition_is_a_token_with_parameters() -> None:
-    assert contenttype.disposition(b' attachment; filename="a b.txt"') == (b"attachment", ((b"filename", b"a b.txt"),))
-    assert contenttype.disposition(b"; filename=x") is None
+@pytest.mark.parametrize(
+    ("value", "kind", "name"),
+    [
+        (b' attachment; filename="a b.txt"', b"attachment", b"a b.txt"),
+        (b'filename="a b.txt"', b"attachment", b"a b.txt"),
+        (b"; filename = x", b"attachment", b"x"),
+        (b'"attachment"; filename=x', b"attachment", b"x"),
+        (b"inline filename=x", b"inline", b"x"),
+        (b"attachment;\r\n\tfilename=a\r\n b;", b"attachment", b"a b"),
+    ],
+)
+def test_a_disposition_keeps_the_name_of_the_file(value: bytes, kind: bytes, name: bytes) -> None:
+    assert contenttype.disposition(value) == (kind, ((b"filename", name),))
+
+
+@pytest.mark.parametrize("value", [b"", b" ;", b"()", b'"'])
+def test_what_has_neither_a_type_nor_a_parameter_is_no_disposition(value: bytes) -> None:
+    assert contenttype.disposition(value) is None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,11 +16,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLContextFactory, IReactorTime
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from mpcontinuity.app.handshakes import Handshakes
 from mpcontinuity.config.read import BadConfiguration
 from mpcontinuity.model.settings import Settings, Tls
 
@@ -133,7 +135,7 @@ def _anybody(*_: object) -> bool:
     return True
 
 
-@implementer(IOpenSSLContextFactory)
+@implementer(IOpenSSLServerConnectionCreator)
 class Asking:
     """The same for a door that has reason to ask its clients for a certificate: ``wanted`` says when.
 
@@ -144,33 +146,40 @@ class Asking:
         self._certificate = certificate
         self._wanted = wanted
 
-    def getContext(self) -> SSL.Context:  # noqa: N802
-        return self._certificate.asking() if self._wanted() else self._certificate.getContext()
+    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:  # noqa: N802
+        certificate = self._certificate
+        return certificate.connection(protocol, certificate.asking() if self._wanted() else certificate.context)
 
 
-@implementer(IOpenSSLContextFactory)
+@implementer(IOpenSSLServerConnectionCreator)
 class Certificate:
     """Gives each new TLS session what the files held last; a session that stands keeps what it began with."""
 
-    def __init__(self, tls: Tls, clock: IReactorTime) -> None:
-        """Raises BadConfiguration."""
+    def __init__(self, tls: Tls, clock: IReactorTime, handshake: float) -> None:
+        """``handshake``: seconds that a client has for it. Raises BadConfiguration."""
         self._tls = tls
+        self._handshakes = Handshakes(clock, handshake)
         self._seen = self._state()
-        self._context = load(tls)
+        self.context = load(tls)
         self.expires = leaf(tls).not_valid_after_utc.timestamp()  # s since 1970, of the one in use
         self._asking: tuple[SSL.Context, SSL.Context] | None = None  # and the one that it goes with
         self._loop = LoopingCall(self.look)
         self._loop.clock = clock
 
-    def getContext(self) -> SSL.Context:  # noqa: N802
-        return self._context
+    def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:  # noqa: N802
+        return self.connection(protocol, self.context)
+
+    def connection(self, protocol: Any, context: SSL.Context) -> SSL.Connection:
+        """For Twisted's ``protocol`` that will speak TLS, implicit or after STARTTLS."""
+        self._handshakes.begin(protocol)
+        return SSL.Connection(context, None)
 
     def asking(self) -> SSL.Context:
         """A context that asks for the client's certificate, and believes nothing of it (inbound/certified.py)."""
-        if self._asking is None or self._asking[0] is not self._context:
+        if self._asking is None or self._asking[0] is not self.context:
             context = load(self._tls)
             context.set_verify(SSL.VERIFY_PEER, _anybody)
-            self._asking = (self._context, context)
+            self._asking = (self.context, context)
         return self._asking[1]
 
     def start(self) -> None:
@@ -186,7 +195,7 @@ class Certificate:
         if state == self._seen:
             return
         try:
-            self._context = load(self._tls)
+            self.context = load(self._tls)
             self.expires = leaf(self._tls).not_valid_after_utc.timestamp()
         except (BadConfiguration, OSError, ValueError) as error:
             # Half of a pair that is being replaced, perhaps: looked at again as long as it is wrong.

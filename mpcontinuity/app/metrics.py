@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
@@ -68,6 +69,7 @@ class Sources:
     logins: Mapping[str, int]  # by outcome
     homes: Callable[[], Iterable[HomeServer]]
     certificate_expires: Callable[[], float]  # seconds since 1970
+    spare: Callable[[], AbstractContextManager[None]]  # descriptors, where all others are taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,9 @@ class Metrics:
         yield from self._of_store()
         yield from self._of_commits()
         yield from self._of_process()
-        yield from self._process.collect()
+        with self._sources.spare():  # it reads files of /proc
+            of_process = list(self._process.collect())
+        yield from of_process
 
     def _of_connections(self) -> Iterator[Metric]:
         sources = self._sources

@@ -27,8 +27,10 @@ from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.rotation import take_over
 from mpcontinuity.app.certificate import Asking, Certificate
 from mpcontinuity.app.control_port import ControlPort
+from mpcontinuity.app.descriptors import Descriptors
+from mpcontinuity.app.gatekeeper import Gatekeeper
 from mpcontinuity.app.housekeeping import Housekeeping
-from mpcontinuity.app.listeners import EarlyPorts, Gatekeeper, raise_file_limit, say_not_served
+from mpcontinuity.app.listeners import EarlyPorts, say_not_served
 from mpcontinuity.app.sending import Sending
 from mpcontinuity.app.watching import Watching
 from mpcontinuity.app.workers import Workers
@@ -94,8 +96,9 @@ class Parts:
         self._reactor = reactor
         self._clock, self._randomness = SystemClock(), SystemRandomness()
         self._places: list[tuple[str, int]] = []
-        self.gatekeeper = Gatekeeper(settings.limits, raise_file_limit(settings.limits), early)
-        self.certificate = Certificate(settings.tls, reactor)
+        self.descriptors = Descriptors(settings.limits)
+        self.gatekeeper = Gatekeeper(settings.limits, self.descriptors.room, reactor, early)
+        self.certificate = Certificate(settings.tls, reactor, settings.limits.handshake)
         folder = Path(settings.data_dir)
         place(folder)  # said before anything is opened
         if settings.store.database == "sqlite":
@@ -145,7 +148,7 @@ class Parts:
         )
         self.holders = Housekeeping(reactor, Alone(), [("leases", Holders(self.store).look)], every=LOOK_EVERY)
         self._control_port = ControlPort(
-            reactor, folder, ControlFactory(self.control), alone=settings.store.database == "sqlite"
+            reactor, folder, ControlFactory(self.control, reactor), alone=settings.store.database == "sqlite"
         )
 
     def _make_access(self) -> None:
@@ -181,7 +184,6 @@ class Parts:
             directory=self.directory,
             login=self.login,
             views=Views(self.store),
-            limits=self.gatekeeper,
             timer=reactor,
             tls=self.certificate,
             hostname=settings.hostname,
@@ -193,7 +195,6 @@ class Parts:
             directory=self.directory,
             login=self.login,
             locks=Locks(reactor),
-            limits=self.gatekeeper,
             timer=reactor,
             tls=self.certificate,
             hostname=settings.hostname,
@@ -260,7 +261,6 @@ class Parts:
             begin=partial(Incoming, self.delivery),
             hostname=settings.hostname,
             limits=settings.limits,
-            connections=self.gatekeeper,
             identifiers=self.store.identifiers,
             timer=self._reactor,
             tls=Asking(self.certificate, lambda: self.origins.shared) if role is Role.INBOUND else self.certificate,
@@ -277,12 +277,14 @@ class Parts:
         """Listens everywhere, without accepting yet. Raises BadConfiguration."""
         certificate: Any = self.certificate
         doors: dict[str, Any] = {**self._smtp, **self._access}
+        words = {door: factory.TURNED_AWAY for door, factory in doors.items() if door not in _IMPLICIT_TLS}
         for door in _IMPLICIT_TLS:
             doors[door] = TLSMemoryBIOFactory(certificate, False, doors[door], self._reactor)
         listen = self._settings.listen
         for door, factory in doors.items():
             for endpoint in getattr(listen, door):
-                self._places.append(self.gatekeeper.bind(self._reactor, door, endpoint, factory))
+                word = words.get(door, b"")
+                self._places.append(self.gatekeeper.bind(self._reactor, door, endpoint, factory, word))
         self.watching.bind()
         say_not_served(listen)
 

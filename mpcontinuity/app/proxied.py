@@ -8,6 +8,7 @@ that only the balancer reaches.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -26,13 +27,16 @@ _log = Logger()
 
 
 class Proxied(Factory):
-    """``factory`` builds a door's protocol once it is known who the client is."""
+    """``factory`` builds a door's protocol once it is known who the client is. ``came`` and ``went`` hear of each
+    connection that has not said that yet."""
 
     noisy = False
 
-    def __init__(self, factory: Any, reactor: Any) -> None:
+    def __init__(self, factory: Any, reactor: Any, came: Callable[[], None], went: Callable[[], None]) -> None:
         self._factory = factory
         self._reactor = reactor
+        self._came = came
+        self._went = went
 
     def doStart(self) -> None:  # noqa: N802
         self._factory.doStart()
@@ -41,23 +45,35 @@ class Proxied(Factory):
         self._factory.doStop()
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:  # noqa: N802
-        return _Header(self._factory, self._reactor, addr)
+        return _Header(self._factory, self._reactor, addr, self._came, self._went)
 
 
 class _Header(Protocol):
     transport: Any
 
-    def __init__(self, factory: Any, reactor: Any, address: IAddress | None) -> None:
+    def __init__(
+        self,
+        factory: Any,
+        reactor: Any,
+        address: IAddress | None,
+        came: Callable[[], None],
+        went: Callable[[], None],
+    ) -> None:
         self._factory = factory
         self._reactor = reactor
+        self._came = came
+        self._went = went
         self._address: Any = address
         self._held = b""
         self._alarm: Alarm | None = None
 
     def connectionMade(self) -> None:  # noqa: N802
+        self._came()
         self._alarm = self._reactor.callLater(PATIENCE, self._refuse, f"no PROXY header within {PATIENCE:g} s")
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        if self._alarm is None:
+            return  # refused, and not yet cut
         self._held += data
         try:
             header = proxy.parse(self._held)
@@ -74,7 +90,7 @@ class _Header(Protocol):
             self._address = peer = kind("TCP", header.host, header.port)
             transport.getPeer = lambda: peer
         protocol = self._factory.buildProtocol(self._address)
-        if protocol is None:
+        if protocol is None:  # not let in
             transport.abortConnection()
             return
         transport.protocol = protocol
@@ -92,5 +108,8 @@ class _Header(Protocol):
         self.transport.abortConnection()
 
     def _settle(self) -> None:
-        if self._alarm is not None and self._alarm.active():
-            self._alarm.cancel()
+        alarm, self._alarm = self._alarm, None
+        if alarm is not None:
+            if alarm.active():
+                alarm.cancel()
+            self._went()

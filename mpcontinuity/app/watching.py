@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mpcontinuity.app.health import Health
@@ -36,6 +37,7 @@ class Watching:
         self._settings = settings
         self._reactor = reactor
         self._ports: list[Any] = []
+        self._spare = parts.descriptors.spare
         self._begun = False
         store = parts.store
         self._lag = Lag(reactor)
@@ -68,6 +70,7 @@ class Watching:
                 logins=parts.login.outcomes,
                 homes=parts.homes.all,
                 certificate_expires=lambda: parts.certificate.expires,
+                spare=parts.descriptors.spare,
             )
         )
         pages = {b"/metrics": metrics.page, b"/healthz": self.health.live_page, b"/readyz": self.health.ready_page}
@@ -78,6 +81,13 @@ class Watching:
         self._ports = [
             listen(self._reactor, "metrics", endpoint, self._site) for endpoint in self._settings.listen.metrics
         ]
+        for port in self._ports:
+            port.doRead = partial(self._accept, port.doRead)
+
+    def _accept(self, accept: Callable[[], object]) -> None:
+        """Where every descriptor is taken, who watches gets one of the spare ones."""
+        with self._spare():
+            accept()
 
     def begin(self) -> None:
         """The doors are open."""

@@ -117,6 +117,9 @@ KEYS: dict[str, Key] = {
     "limits.recipients": Key(Integer(1, 100_000), "Per message."),
     "limits.connections": Key(Integer(1, 1_000_000), "To all listeners together."),
     "limits.connections_per_host": Key(Integer(1, 1_000_000), "From one client address."),
+    "limits.handshake": Key(
+        Duration(0.05, 600), "From the beginning of a TLS handshake to its end; then the connection is cut."
+    ),
     "limits.login_failures": Key(
         Integer(1, 1000),
         "Per address and client host together, then a growing delay, then a refusal; a right password is never "

@@ -16,15 +16,20 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.basic import LineOnlyReceiver
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
 
 from mpcontinuity.control.operation import Control, Progress, unheard
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
+from mpcontinuity.model.timer import Alarm, Timer
 
 SOCKET = "control.sock"
+MOST = 64  # connections at a time; what opens more, or says nothing on them, has a fault
+FIRST_WITHIN = 30.0  # s from the connection to a request
+NEXT_WITHIN = 600.0  # s from an answer to the next one: a command may read a long file meanwhile
 _LONGEST_PATH = 107  # sun_path of unix(7)
 
 _log = Logger()
@@ -67,40 +72,62 @@ async def answer(control: Control, line: bytes, progress: Progress = unheard) ->
         return msgspec.json.encode({"refused": f"failed inside the server ({type(error).__name__}); its log says more"})
 
 
-class ControlProtocol(LineOnlyReceiver):
-    """One client. Requests on a connection are answered one after the other."""
+class ControlProtocol(LineReceiver):
+    """One client. Requests on a connection are answered one after the other; it is not read meanwhile."""
 
+    factory: ControlFactory
+    transport: Any
     delimiter = b"\n"
     MAX_LENGTH = 16 * 1024 * 1024
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, timer: Timer) -> None:
         self._control = control
-        self._waiting: list[bytes] = []
-        self._busy = False
+        self._timer = timer
+        self._alarm: Alarm | None = None
+
+    def connectionMade(self) -> None:  # noqa: N802
+        self.factory.open.add(self)
+        self._await(FIRST_WITHIN)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
+        self.factory.open.discard(self)
+        self._heard()
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
-        self._waiting.append(line)
-        if not self._busy:
-            self._busy = True
-            Deferred.fromCoroutine(self._work())
+        self._heard()
+        self.pauseProducing()  # type: ignore[no-untyped-call]  # lines that came with it wait too
+        Deferred.fromCoroutine(self._answer(line))
 
-    async def _work(self) -> None:
-        while self._waiting:
-            line = await answer(self._control, self._waiting.pop(0), self._progress)
-            if self.transport is not None:
-                self.sendLine(line)  # type: ignore[no-untyped-call]
-        self._busy = False
+    async def _answer(self, line: bytes) -> None:
+        said = await answer(self._control, line, self._progress)
+        if self in self.factory.open:
+            self.sendLine(said)  # type: ignore[no-untyped-call]
+            self._await(NEXT_WITHIN)
+            self.resumeProducing()  # type: ignore[no-untyped-call]
+
+    def _await(self, seconds: float) -> None:
+        self._alarm = self._timer.callLater(seconds, self.transport.abortConnection)
+
+    def _heard(self) -> None:
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
 
     def _progress(self, said: Any) -> None:
-        if self.transport is not None:
+        if self in self.factory.open:
             self.sendLine(msgspec.json.encode({"progress": said}))  # type: ignore[no-untyped-call]
 
 
 class ControlFactory(Factory):
     noisy = False
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, timer: Timer) -> None:
+        self.open: set[ControlProtocol] = set()
         self._control = control
+        self._timer = timer
 
-    def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:  # noqa: N802
-        return ControlProtocol(self._control)
+    def buildProtocol(self, addr: IAddress | None) -> ControlProtocol | None:  # type: ignore[override]  # noqa: N802
+        if len(self.open) >= MOST:
+            return None
+        protocol = ControlProtocol(self._control, self._timer)
+        protocol.factory = self
+        return protocol

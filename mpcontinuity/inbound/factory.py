@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
@@ -24,6 +25,7 @@ class SmtpFactory(ServerFactory):
     any longer (`delivery.hurry.Hurry.begin`)."""
 
     noisy = False
+    TURNED_AWAY: Final = b"421 4.7.0 Too many connections\r\n"  # said to who is not let in
 
     def __init__(self, services: Services, hurry: Callable[[], None], *, implicit_tls: bool = False) -> None:
         self._services = services

@@ -12,7 +12,6 @@ from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.inbound.transaction import Begin, Submit
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.identifier import Identifiers
-from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import Limits, Network
 from mpcontinuity.model.timer import Timer
 
@@ -29,16 +28,14 @@ class Role(enum.Enum):
 
 @dataclass(slots=True)
 class Services:
-    """Of one door. ``connections`` is shared by every door. ``tls``: IOpenSSLServerConnectionCreator; None: no
-    STARTTLS. ``login`` None: no AUTH, and so no submission. ``reports_to_strangers``: whether whoever asks to hear of a
-    success does, although nothing proves yet who they are; else their own server had better tell them (RFC 3461
-    §5.2.2).
+    """Of one door. ``tls``: IOpenSSLServerConnectionCreator; None: no STARTTLS. ``login`` None: no AUTH, and so no
+    submission. ``reports_to_strangers``: whether whoever asks to hear of a success does, although nothing proves yet
+    who they are; else their own server had better tell them (RFC 3461 §5.2.2).
     """
 
     begin: Begin
     hostname: str
     limits: Limits
-    connections: ConnectionLimits
     identifiers: Identifiers
     timer: Timer
     tls: Any = None

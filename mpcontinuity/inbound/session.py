@@ -58,7 +58,6 @@ FAULT = Reply(451, "4.3.0", "A fault of ours, try again later")
 STOPPING = Reply(421, "4.3.2", "The server shuts down")
 LOG_IN_FIRST = Reply(530, "5.7.0", "Authentication required")
 TLS_FIRST = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
-TOO_MANY = b"421 4.7.0 Too many connections\r\n"
 
 _log = Logger()
 
@@ -98,7 +97,6 @@ class Session(Protocol):
         self._unbuffered = False  # the transport holds nothing that is still to be sent
         self._paused = False  # we do not read from the client
         self._heard_out = False  # the client has closed its direction, and may still read
-        self._counted = False
         self._heard = 0.0
         self._commands = 0
         self._messages = 0
@@ -116,11 +114,6 @@ class Session(Protocol):
     def connectionMade(self) -> None:  # noqa: N802
         services = self._services
         self._peer = getattr(self.transport.getPeer(), "host", "")
-        if not services.connections.take(self._peer):
-            self.transport.write(TOO_MANY)
-            self.transport.loseConnection()
-            return
-        self._counted = True
         # A TCP connection, and no fake of one; a wrapper for TLS would pass on what its socket says of itself.
         self._unbuffered = not (self._engine.tls or getattr(self.transport, "TLS", True))
         self._id = identifier.show(services.identifiers.next())
@@ -153,18 +146,14 @@ class Session(Protocol):
         """No more will come; what came is worked off and answered, then we close too. TLS knows no half of a close."""
         self._heard_out = True
         self._why = "the client closed"
-        if self._counted:
-            self._turn()
+        self._turn()
 
     def writeConnectionLost(self) -> None:  # noqa: N802
         """We never close our direction alone."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        if not self._counted:
-            return
         self._lost = True
         services = self._services
-        services.connections.release(self._peer)
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         if self._answered is not None:

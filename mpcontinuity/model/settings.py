@@ -78,6 +78,7 @@ class Limits(Section, frozen=True):
     recipients: int = 1000
     connections: int = 20000
     connections_per_host: int = 200
+    handshake: float = 30
     login_failures: int = 10
     trusted_networks: tuple[str, ...] = ()
     user_recipients_per_hour: int = 300

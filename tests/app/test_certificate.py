@@ -68,15 +68,15 @@ def test_what_is_no_pem_is_refused_by_the_keys_name(settings: Settings, key: str
 
 def test_changed_files_are_taken_within_10_s_and_broken_ones_are_not(settings: Settings, clock: ManualClock) -> None:
     make_if_missing(settings)
-    certificate = Certificate(settings.tls, clock)  # type: ignore[arg-type]
+    certificate = Certificate(settings.tls, clock, 30)  # type: ignore[arg-type]
     certificate.start()
-    first = certificate.getContext()
+    first = certificate.context
     clock.advance(9)
-    assert certificate.getContext() is first
+    assert certificate.context is first
     Path(settings.tls.certificate).write_text("half of it")
     clock.advance(9)
-    assert certificate.getContext() is first
+    assert certificate.context is first
     renew(settings)
     clock.advance(9)
-    assert certificate.getContext() is not first
+    assert certificate.context is not first
     certificate.stop()

@@ -4,57 +4,21 @@ import socket
 from typing import Any
 
 import pytest
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.protocol import Protocol, ServerFactory
 
 from mpcontinuity.app import listeners
-from mpcontinuity.app.listeners import EarlyPorts, Gatekeeper, served
+from mpcontinuity.app.gatekeeper import Gatekeeper
+from mpcontinuity.app.listeners import EarlyPorts, served
 from mpcontinuity.config.read import BadConfiguration
 from mpcontinuity.model.settings import Limits, Listen
-
-
-class Port:
-    """As much of a Twisted port as the gatekeeper touches."""
-
-    reading = False
-
-    def startReading(self) -> None:
-        self.reading = True
-
-    def stopReading(self) -> None:
-        self.reading = False
-
-
-def gatekeeper(room: int) -> tuple[Gatekeeper, Port]:
-    keeper, port = Gatekeeper(Limits(), room), Port()
-    keeper._ports.append(port)
-    return keeper, port
-
-
-def test_nothing_is_accepted_before_it_opens() -> None:
-    keeper, port = gatekeeper(room=10)
-    assert not port.reading
-    keeper.open()
-    assert port.reading
-
-
-def test_accepting_pauses_while_descriptors_are_short_and_goes_on_when_some_are_free() -> None:
-    keeper, port = gatekeeper(room=32)
-    keeper.open()
-    for number in range(32):
-        assert keeper.take(f"192.0.2.{number}")
-    assert not port.reading
-    keeper.release("192.0.2.0")
-    keeper.release("192.0.2.1")
-    assert not port.reading  # not back and forth with every connection
-    keeper.release("192.0.2.2")
-    assert port.reading
+from tests.fakes.clock import ManualClock
 
 
 @pytest.mark.parametrize("endpoint", ["tcp:1:interface=192.0.2.77", "haproxy:nonsense", "tcp:0:interface=no such"])
 def test_where_one_cannot_listen_is_said_by_the_doors_name(endpoint: str) -> None:
     from twisted.internet import reactor
 
-    keeper = Gatekeeper(Limits(), 10)
+    keeper = Gatekeeper(Limits(), 10, ManualClock())
     unused: Any = ServerFactory()
     with pytest.raises(BadConfiguration, match=r'^listen\.smtp: "'):
         keeper.bind(reactor, "smtp", endpoint, unused)
@@ -78,10 +42,10 @@ def test_a_privileged_port_is_bound_early_and_served_by_the_door_that_comes_late
     early.bind(
         reactor, Listen(smtp=(endpoint, "tcp:0:interface=127.0.0.1"), imap=(), imaps=(), pop3=(), pop3s=(), metrics=())
     )
-    keeper = Gatekeeper(Limits(), 10, early)
+    keeper = Gatekeeper(Limits(), 10, ManualClock(), early)
     door = ServerFactory()
     built: list[Any] = []
-    door.buildProtocol = built.append  # type: ignore[method-assign]
+    door.buildProtocol = lambda addr: built.append(addr) or Protocol()  # type: ignore[method-assign,func-returns-value]
     assert keeper.bind(reactor, "smtp", endpoint, door) == ("127.0.0.1", number)
     [port] = keeper._ports
     with socket.create_connection(("127.0.0.1", number)):

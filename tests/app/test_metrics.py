@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +45,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             logins=Counter(failed=5),
             homes=lambda: homes,
             certificate_expires=lambda: 8.0,
+            spare=nullcontext,
         )
     )
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.internet.testing import StringTransport
 
 from mpcontinuity.control.operation import Control
-from mpcontinuity.control.socket import ControlFactory, answer
+from mpcontinuity.control.socket import FIRST_WITHIN, MOST, NEXT_WITHIN, ControlFactory, answer
+from tests.fakes.clock import ManualClock
 from tests.fakes.stores import result
 
 
@@ -43,7 +44,7 @@ def test_any_line_is_answered(control: Control, line: bytes) -> None:
 
 
 def test_requests_on_one_connection_are_answered_in_order(control: Control) -> None:
-    protocol = ControlFactory(control).buildProtocol(None)
+    protocol: Any = ControlFactory(control, ManualClock()).buildProtocol(None)
     transport = StringTransport()
     protocol.makeConnection(transport)
     requests = [{"operation": "domain add", "arguments": {"name": "a.org", "home": "h"}}, {"operation": "domain list"}]
@@ -53,3 +54,26 @@ def test_requests_on_one_connection_are_answered_in_order(control: Control) -> N
     first, second = (json.loads(line) for line in transport.value().splitlines())
     assert first["result"]["domain"] == "a.org"
     assert [row["domain"] for row in second["result"]] == ["a.org"]
+
+
+def test_who_says_nothing_is_cut_and_one_more_than_so_many_is_not_served(control: Control) -> None:
+    clock = ManualClock()
+    factory = ControlFactory(control, clock)
+    held = []
+    for _ in range(MOST):
+        protocol: Any = factory.buildProtocol(None)
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        held.append((protocol, transport))
+    assert factory.buildProtocol(None) is None
+    talker, its_transport = held[0]
+    talker.dataReceived(b'{"operation": "domain list"}\n')
+    assert json.loads(its_transport.value()) == {"result": []}
+    clock.advance(FIRST_WITHIN)
+    assert [transport.disconnected for _, transport in held] == [False] + [True] * (MOST - 1)
+    clock.advance(NEXT_WITHIN)
+    assert its_transport.disconnected
+    for protocol, _ in held:
+        protocol.connectionLost()
+    assert not factory.open
+    assert not clock.getDelayedCalls()

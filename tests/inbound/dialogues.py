@@ -13,7 +13,6 @@ from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Services
 from mpcontinuity.inbound.session import Session
-from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import Limits
 from tests.delivery.conftest import Post
 
@@ -63,16 +62,12 @@ class TcpWire(Wire):
 class Door:
     """A factory over a `Post`'s delivery."""
 
-    def __init__(
-        self, post: Post, *, connections: ConnectionLimits | None = None, limits: Limits | None = None
-    ) -> None:
+    def __init__(self, post: Post, *, limits: Limits | None = None) -> None:
         self.post = post
-        self.connections = connections or ConnectionLimits(100, 10)
         self.services = Services(
             begin=partial(Incoming, post.delivery),
             hostname="mx.example.org",
             limits=limits or Limits(),
-            connections=self.connections,
             identifiers=post.store.identifiers,
             timer=post.clock,
             tls=object(),

@@ -28,7 +28,7 @@ class Transport:
 def certificate(tmp_path: Path) -> Certificate:
     settings = parse('hostname = "mx.example.org"', tmp_path)
     make_if_missing(settings)
-    return Certificate(settings.tls, ManualClock())
+    return Certificate(settings.tls, ManualClock(), 30)
 
 
 def handshake(context: SSL.Context, client_file: Path | None) -> Transport:
@@ -74,7 +74,7 @@ def test_one_of_a_stranger_or_that_is_over_proves_nothing(tmp_path: Path, certif
 def test_who_has_none_or_is_not_asked_is_let_in_and_proves_nothing(tmp_path: Path, certificate: Certificate) -> None:
     authority = Authority(tmp_path)
     file = authority.issue(NAME)
-    for context, shown in ((certificate.asking(), None), (certificate.getContext(), file)):
+    for context, shown in ((certificate.asking(), None), (certificate.context, file)):
         transport = handshake(context, shown)
         assert transport.getHandle().get_peer_finished() is not None
         assert names(transport, believing(authority)) == ()
@@ -84,6 +84,10 @@ def test_who_has_none_or_is_not_asked_is_let_in_and_proves_nothing(tmp_path: Pat
 def test_clients_are_asked_only_where_it_matters(certificate: Certificate) -> None:
     wanted = False
     asking = Asking(certificate, lambda: wanted)
-    assert asking.getContext() is certificate.getContext()
+    assert asking.serverConnectionForTLS(Speaker()).get_context() is certificate.context
     wanted = True
-    assert asking.getContext() is certificate.asking() is not certificate.getContext()
+    assert asking.serverConnectionForTLS(Speaker()).get_context() is certificate.asking() is not certificate.context
+
+
+class Speaker:
+    """What will speak TLS, as far as it is looked at."""

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.model.errors import Full
-from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.reply import Outcome, Stage
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.routing.health import Gate
@@ -253,17 +252,6 @@ def test_work_under_way_is_not_silence(door: Door) -> None:
 
 
 # What a stranger may use up
-
-
-def test_connections_per_host_are_limited_and_trusted_networks_are_not(post: Post) -> None:
-    door = Door(post, connections=ConnectionLimits(10, 2, ["198.51.100.0/24"]))
-    connections = [door.connect() for _ in range(3)]
-    assert [c.read()[:3] for c in connections] == ["220", "220", "421"]
-    assert connections[2].wire.disconnecting
-    for c in connections:
-        c.vanish()
-    assert door.connect().read()[:3] == "220"
-    assert [door.connect("198.51.100.1").read()[:3] for _ in range(4)] == ["220"] * 4
 
 
 def test_what_is_sent_while_home_is_asked_is_bounded(door: Door) -> None:

@@ -36,7 +36,6 @@ def left_over(play: Play) -> str:
         "octets of messages being received": process.store.bodies.spooled,
         "SMTP sessions": len(process.services.sessions),
         "IMAP sessions": len(process.imap.connections),
-        "connections counted": process.limits._held,
         "answers remembered": len(process.delivery.answered._held),
         "home sessions lent": len(process.delivery.lending._lent),
         "refusals to be written": len(process.delivery.refusals._rows),

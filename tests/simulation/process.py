@@ -26,7 +26,6 @@ from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Services as SmtpServices
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.clock import SECOND
-from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.queue import folding
@@ -56,7 +55,6 @@ class Process:
         self._randomness = SeededRandomness(machine.world.chance("randomness", self.life.number).getrandbits(32))
         self.store = machine.boot()
         self.directory = Directory(self.store)
-        self.limits = ConnectionLimits(settings.limits.connections, settings.limits.connections_per_host)
         self._make_access()
         self._make_delivery(network)
         self.housekeeping = Housekeeping(
@@ -95,7 +93,6 @@ class Process:
             directory=self.directory,
             login=login,
             views=self.views,
-            limits=self.limits,
             timer=self.time,
             tls=None,
             hostname=HOSTNAME,
@@ -132,7 +129,6 @@ class Process:
             begin=partial(Incoming, self.delivery),
             hostname=HOSTNAME,
             limits=settings.limits,
-            connections=self.limits,
             identifiers=self.store.identifiers,
             timer=time,
         )

@@ -45,7 +45,6 @@ class Connection(Protocol):
         self._implicit_tls = implicit_tls
         self._engine = ServerEngine(message_size=services.message_size)
         self._session: Session | None = None
-        self._counted = ""  # the host that the limits count this connection for
         self._working = False
         self._reading = True
         self._heard_out = False  # the client has closed its direction, and may still read
@@ -57,11 +56,6 @@ class Connection(Protocol):
 
     def connectionMade(self) -> None:  # noqa: N802
         host = getattr(self.transport.getPeer(), "host", "")
-        if not self._services.limits.take(host):
-            self.transport.write(response.status(b"*", b"BYE", "too many connections", b"UNAVAILABLE"))
-            self.transport.loseConnection()
-            return
-        self._counted = host
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
         output = Output(self.transport, self._heard)
@@ -104,9 +98,6 @@ class Connection(Protocol):
         """We never close our direction alone."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        if self._counted:
-            self._services.limits.release(self._counted)
-            self._counted = ""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 
@@ -14,6 +16,7 @@ class ImapFactory(ServerFactory):
     """``implicit_tls``: of port 993, whose transport is under TLS already; else 143 with STARTTLS."""
 
     noisy = False
+    TURNED_AWAY: Final = b"* BYE [UNAVAILABLE] too many connections\r\n"  # said to who is not let in
 
     def __init__(self, services: Services, *, implicit_tls: bool = False) -> None:
         self.connections: set[Connection] = set()

@@ -10,7 +10,6 @@ from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.hosts import contains
-from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import Network
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
@@ -51,7 +50,6 @@ class Services:
     directory: Directory
     login: Login
     views: Views
-    limits: ConnectionLimits
     timer: Timer
     tls: Any
     hostname: str

@@ -43,7 +43,6 @@ class Connection(Protocol):
         self._engine.tls = implicit_tls
         self._engine.tls_offered = services.tls is not None and not implicit_tls
         self._session: Session | None = None
-        self._counted = ""
         self._working = False
         self._paused = False
         self._last_word = ""
@@ -55,11 +54,6 @@ class Connection(Protocol):
     def connectionMade(self) -> None:  # noqa: N802
         services = self._services
         host = getattr(self.transport.getPeer(), "host", "")
-        if not services.limits.take(host):
-            self.transport.write(b"-ERR [SYS/TEMP] too many connections\r\n")
-            self.transport.loseConnection()
-            return
-        self._counted = host
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
         self._session = Session(
@@ -91,9 +85,6 @@ class Connection(Protocol):
             self.transport.pauseProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        if self._counted:
-            self._services.limits.release(self._counted)
-            self._counted = ""
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         self._engine.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 
@@ -14,6 +16,7 @@ class Pop3Factory(ServerFactory):
     """``implicit_tls``: of port 995, whose transport is under TLS already; else 110 with STLS."""
 
     noisy = False
+    TURNED_AWAY: Final = b"-ERR [SYS/TEMP] too many connections\r\n"  # said to who is not let in
 
     def __init__(self, services: Services, *, implicit_tls: bool = False) -> None:
         self.connections: set[Connection] = set()

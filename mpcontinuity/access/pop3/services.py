@@ -10,7 +10,6 @@ from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.model.hosts import contains
-from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import Network
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
@@ -48,7 +47,6 @@ class Services:
     directory: Directory
     login: Login
     locks: Locks
-    limits: ConnectionLimits
     timer: Timer
     tls: Any
     hostname: str

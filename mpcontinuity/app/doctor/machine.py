@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mpcontinuity.app.descriptors import LEAST_ROOM, OWN_FILES, SPARE
 from mpcontinuity.app.doctor.finding import Finding
-from mpcontinuity.app.listeners import OWN_FILES
 from mpcontinuity.model.settings import Settings
 
 _SPACE_WARNING = 2 << 30
@@ -86,9 +86,9 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 def _descriptors(settings: Settings) -> Finding:
     """Of this shell; a unit of systemd has a limit of its own."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = settings.limits.connections + OWN_FILES
+    wanted = settings.limits.connections + OWN_FILES + SPARE
     if hard != resource.RLIM_INFINITY and hard < wanted:
-        room = max(hard - OWN_FILES, 16)
+        room = max(hard - OWN_FILES - SPARE, LEAST_ROOM)
         text = f"room for {room} connections of {settings.limits.connections}: {hard} files may be open"
         return Finding("open files", "warning", text, f"LimitNOFILE={wanted} in the unit, or ulimit -n")
     return Finding("open files", "good", f"room for {settings.limits.connections} connections")

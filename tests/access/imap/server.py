@@ -26,7 +26,6 @@ from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import settings
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import SystemClock
-from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.runner import Threads
@@ -71,7 +70,6 @@ async def serve(store: Store) -> None:
         directory=directory,
         login=KnownPassword(directory),  # type: ignore[arg-type]
         views=Views(store),
-        limits=ConnectionLimits(total=100, per_host=100),
         timer=reactor,
         tls=certificate().options(),
         hostname="localhost",

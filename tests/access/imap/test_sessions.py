@@ -138,19 +138,6 @@ def test_a_user_who_is_silent_for_half_an_hour_is_sent_away(world: World, clock:
     assert client.closed
 
 
-def test_connections_are_limited_in_all_and_per_host(world: World) -> None:
-    clients = [world.connect() for _ in range(5)]
-    refused = world.connect()
-    assert refused.take() == b"* BYE [UNAVAILABLE] too many connections\r\n"
-    assert refused.closed
-    refused.lose()
-    clients[0].lose()
-    assert b"OK" in world.connect().take()
-    for number in range(5):
-        world.connect(host=f"192.0.2.{number}")
-    assert world.connect(host="192.0.2.77").closed
-
-
 def test_all_sessions_hear_bye_at_shutdown_and_a_running_command_ends_first(world: World) -> None:
     world.deliver(SIMPLE + b"x" * 600_000)
     idle, idling, busy = world.logged_in("INBOX"), world.logged_in("INBOX"), world.logged_in("INBOX")
@@ -218,7 +205,6 @@ def test_a_client_that_leaves_amid_an_answer_leaves_nothing_behind(world: World,
     client.lose()
     assert not clock.getDelayedCalls()
     assert not world.factory.connections
-    assert world.limits.take("127.0.0.1")
 
 
 def test_a_client_that_sends_ahead_is_read_no_further_while_a_command_runs(world: World) -> None:

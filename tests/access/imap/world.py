@@ -22,7 +22,6 @@ from mpcontinuity.mailbox.view import Views
 from mpcontinuity.message.render import render
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
-from mpcontinuity.model.limits import ConnectionLimits
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.protocols.sasl.scram import Keys, make_keys
 from mpcontinuity.store.bodies.head import Head
@@ -64,13 +63,11 @@ class World:
         self.clock = clock
         directory = Directory(store)
         self.login = KnownPassword(directory)
-        self.limits = ConnectionLimits(total=10, per_host=5)
         self.services = Services(
             store=store,
             directory=directory,
             login=self.login,  # type: ignore[arg-type]
             views=Views(store),
-            limits=self.limits,
             timer=clock,
             tls=object(),
             hostname="mx.example",

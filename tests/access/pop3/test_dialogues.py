@@ -17,7 +17,6 @@ from mpcontinuity.model.errors import Corrupt, Temporary
 from mpcontinuity.model.flags import DELETED, DOWNLOADED, SEEN
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.store.transaction import Transaction
-from tests.access.imap.world import Client
 from tests.access.pop3.world import World, converse
 from tests.fakes.scram import ScramClient
 from tests.fakes.stores import result
@@ -401,14 +400,6 @@ def test_strangers_are_not_kept_for_long(world: World) -> None:
     assert not user.closed
     world.clock.advance(2)
     assert user.closed
-
-
-def test_one_host_has_so_many_connections(world: World) -> None:
-    held = [world.fetch_by_pop() for _ in range(5)]
-    client = Client(world.pop_factory.buildProtocol(None))  # type: ignore[arg-type]
-    assert client.take() == b"-ERR [SYS/TEMP] too many connections\r\n"
-    held[0].lose()
-    assert world.fetch_by_pop().take().startswith(b"+OK ")
 
 
 def _flip_a_bit(world: World) -> None:

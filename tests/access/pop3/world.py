@@ -27,7 +27,6 @@ class World(imap.World):
             directory=given.directory,
             login=given.login,
             locks=Locks(clock),
-            limits=given.limits,
             timer=clock,
             tls=given.tls,
             hostname=given.hostname,

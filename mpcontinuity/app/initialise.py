@@ -22,9 +22,10 @@ def initialise(path: Path, hostname: str | None, by: str) -> Iterator[str]:
             raise BadConfiguration(f"{path}: exists already; set hostname in it")
         yield f"{path}: exists and stays as it is"
     else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)  # it may hold a smarthost's password
+        _make_folder(path.parent)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o640)  # it may hold a smarthost's password, and the server may be another user
             file.write(example({"hostname": hostname} if hostname else None))
         yield f"{path}: written; every key in it is explained there"
     settings = read(path)
@@ -35,3 +36,11 @@ def initialise(path: Path, hostname: str | None, by: str) -> Iterator[str]:
         password = control.call("admin first")
     if password is not None:
         yield f"administrator: admin   password: {password}   (shown this once)"
+
+
+def _make_folder(folder: Path) -> None:
+    """Open to all, as folders of configuration are: root may make it for a server that runs as another user."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        each.chmod(0o755)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
+# What a command or the server makes is for the user that it runs as: a store, keys, copies of mail. What others may
+# read (the certificate, the configuration) is opened to them where it is made.
+PRIVATE = 0o077
+
 
 def main() -> None:
+    os.umask(PRIVATE)
     signal.signal(signal.SIGINT, _interrupted)
     from mpcontinuity.app.commands import main as command
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -272,12 +274,23 @@ def _sqlite(folder: Path) -> tuple[Lock, Driver]:
     sqlite.check_version()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     held = lock(folder)
+    _make_private(folder / DATABASE)
     try:
         upgrade(folder / DATABASE)
     except BaseException:
         held.release()
         raise
     return held, SqliteDriver(folder / DATABASE)
+
+
+def _make_private(database: Path) -> None:
+    """The folder may have been made by others, open to all. SQLite gives what it makes beside a database its mode."""
+    with suppress(OSError):  # what is wrong with it is said where it is opened
+        descriptor = os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
 
 
 def _postgresql(url: str, driver: Driver | None) -> Callable[[Means], Engine]:

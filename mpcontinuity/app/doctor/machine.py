@@ -18,6 +18,7 @@ from mpcontinuity.model.settings import Settings
 _SPACE_WARNING = 2 << 30
 _INODES_WARNING = 10_000  # a pack is a file, and so is a large message
 _BEHIND = 120.0  # s
+_MOST_FILES = 20_000  # looked at: some tenths of a second
 _WRITTEN_IN = 1_767_225_600  # 2026: a clock before it was never set
 
 
@@ -50,9 +51,31 @@ def _files(settings: Settings) -> Iterator[Finding]:
         yield Finding("data folder", "warning", f"{folder} is not there yet", "run `mpcontinuity init`")
     else:
         yield _private(folder, "data folder", 0o700)
+        yield from _kept(folder)
     key = Path(settings.tls.private_key)
     if key.exists():
         yield _private(key, "private key", 0o600)
+
+
+def _kept(folder: Path) -> Iterator[Finding]:
+    """What lies in the data folder: mail and hashes of passwords, which a folder made by others leaves open."""
+    looked = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place, name)
+            looked += 1
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # a spool whose message is complete
+                continue
+            if mode & (stat.S_IRWXG | stat.S_IRWXO):
+                text = f"{path} is open to others (mode {stat.S_IMODE(mode):o})"
+                yield Finding("data folder", "wrong", text, f"chmod -R go-rwx {folder}")
+                return
+            if looked >= _MOST_FILES:
+                yield Finding("data folder", "good", f"the first {looked} files in {folder} are private")
+                return
+    yield Finding("data folder", "good", f"all {looked} files in {folder} are private")
 
 
 def _private(path: Path, check: str, mode: int) -> Finding:

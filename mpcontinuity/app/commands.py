@@ -86,16 +86,19 @@ def init(configuration: Configuration, folder: Path | None, hostname: str | None
 
 
 @main.command()
+@click.option("--allow-root", is_flag=True, help="Serve other machines as root, which is refused without it.")
 @pass_configuration
-def serve(configuration: Configuration) -> None:
+def serve(configuration: Configuration, allow_root: bool) -> None:
     """Run the server in the foreground, until SIGTERM or Ctrl-C.
 
-    The same as `twistd -n mpcontinuity --config FILE`.
+    The same as `twistd -n mpcontinuity --config FILE`. SIGHUP makes it read its configuration again.
     """
     configuration.settings()  # said here in one line, before twistd begins
     from twisted.scripts.twistd import run
 
     sys.argv = ["twistd", "--nodaemon", "--pidfile=", "mpcontinuity", "--config", str(configuration.path)]
+    if allow_root:
+        sys.argv.append("--allow-root")
     run()  # type: ignore[no-untyped-call]
 
 

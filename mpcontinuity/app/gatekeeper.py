@@ -58,6 +58,10 @@ class Gatekeeper:
             port.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return place(port)
 
+    def adopt(self, limits: Limits) -> None:
+        """From the next connection on."""
+        self._limits.per_host = limits.connections_per_host
+
     def open(self) -> None:
         self.accepting = True
         for port in self._ports:

@@ -12,7 +12,8 @@ import sys
 import time
 from collections.abc import Hashable
 from functools import lru_cache
-from typing import Any, Literal, cast
+from pathlib import Path
+from typing import Any, Literal, TextIO, cast
 
 import msgspec
 from twisted.logger import (
@@ -37,15 +38,40 @@ _CONTROLS: dict[int, str] = {
 } | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): " "}
 
 
-def observer(form: Literal["text", "json"] = "text") -> ILogObserver:
+class Output:
+    """Where lines go: standard error, or a file that ``reopen`` opens anew when somebody has moved it away."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._stream: TextIO = sys.stderr if path is None else _append(path)
+
+    def write(self, text: str) -> None:
+        self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def reopen(self) -> None:
+        """Raises OSError, and then goes on with the file that it has."""
+        if self._path is not None:
+            before, self._stream = self._stream, _append(self._path)
+            before.close()
+
+
+def _append(path: Path) -> TextIO:
+    return path.open("a", encoding="utf-8", errors="backslashreplace")
+
+
+def observer(form: Literal["text", "json"] = "text", output: Output | None = None) -> ILogObserver:
     """For the Application component of twistd."""
     predicate = LogLevelFilterPredicate(LogLevel.info)
     for noisy in ("twisted", "log_legacy", "stdout"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
     # Twisted's classes provide these interfaces, which mypy cannot see
-    output: Any = FileLogObserver(sys.stderr, json_line if form == "json" else line)
+    stream: Any = output or Output()
+    writing: Any = FileLogObserver(stream, json_line if form == "json" else line)
     predicates: list[Any] = [predicate, Often()]
-    return cast(ILogObserver, FilteringLogObserver(output, predicates))
+    return cast(ILogObserver, FilteringLogObserver(writing, predicates))
 
 
 class Often:

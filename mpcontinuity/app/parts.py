@@ -57,7 +57,7 @@ from mpcontinuity.model.clock import SECOND, SystemClock
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice
 from mpcontinuity.model.randomness import SystemRandomness
-from mpcontinuity.model.settings import Settings
+from mpcontinuity.model.settings import Limits, Settings
 from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.outbound.lookup import Lookup
 from mpcontinuity.outbound.network import connector, securing
@@ -243,9 +243,10 @@ class Parts:
         self.verdicts = Verdicts(self.store, self.lookup, reactor, settings.hostname, trusted)
         self.delivery.verdicts = self.verdicts
         self.sending = Sending(self.store, self.directory, settings, reactor, self._randomness, internal)
+        self._quota = Quota(settings.limits.user_recipients_per_hour, self._clock)
         self.submissions = Submissions(
             self.delivery,
-            Quota(settings.limits.user_recipients_per_hour, self._clock),
+            self._quota,
             give_up=int(settings.retry.give_up * SECOND),
         )
         self.origins = Origins(self.store, self.directory)
@@ -335,6 +336,17 @@ class Parts:
         self.login_workers.stop()
         self.control_workers.stop()
         await self.watching.close()
+
+    def adopt(self, limits: Limits) -> None:
+        """Limits that changed while the server runs; sessions that stand keep what they began with."""
+        self.delivery.limits = limits
+        self._quota.per_hour = limits.user_recipients_per_hour
+        self.gatekeeper.adopt(limits)
+        for door in self._smtp.values():
+            door.services.limits = limits
+        for access in self._access.values():
+            if isinstance(access, ImapFactory):
+                access.services.message_size = limits.message_size
 
     def _forget_homes(self, notices: Sequence[Notice]) -> None:
         if any(isinstance(notice, DomainsChanged | Everything) for notice in notices):

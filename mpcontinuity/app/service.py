@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,9 +22,13 @@ from twisted.python.usage import Options as TwistedOptions
 from mpcontinuity.app import log
 from mpcontinuity.app.certificate import make_if_missing
 from mpcontinuity.app.configuration import DEFAULT
-from mpcontinuity.app.listeners import EarlyPorts
+from mpcontinuity.app.listeners import EarlyPorts, served
 from mpcontinuity.app.parts import Parts
+from mpcontinuity.app.program import PRIVATE
+from mpcontinuity.app.reload import Reload
+from mpcontinuity.app.supervisor import Supervisor
 from mpcontinuity.config.read import BadConfiguration, read
+from mpcontinuity.model import hosts
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.settings import Settings
 
@@ -31,6 +37,8 @@ _SWITCH_INTERVAL = 0.0005
 # SIGTERM to exit takes 10 s at most: first what is under way may end, then the store closes.
 _SESSIONS_WITHIN = 8.0
 _EXIT_WITHIN = 9.5
+_ALL = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 _log = Logger()
 
@@ -41,6 +49,9 @@ class Options(TwistedOptions):
     optParameters: ClassVar[list[list[str]]] = [  # noqa: N815  Twisted's name
         ["config", "c", os.environ.get("MPCONTINUITY_CONFIG", str(DEFAULT)), "The configuration file."]
     ]
+    optFlags: ClassVar[list[list[str | None]]] = [  # noqa: N815  Twisted's name
+        ["allow-root", None, "Serve other machines as root, which is refused without it."]
+    ]
 
 
 def makeService(options: Options) -> Server:  # noqa: N802  the name that ServiceMaker looks for
@@ -50,8 +61,18 @@ def makeService(options: Options) -> Server:  # noqa: N802  the name that Servic
     except BadConfiguration as error:
         refuse(error)
     parent: Any = options.parent or {}
-    own_log = not (parent.get("logfile") or parent.get("logger") or parent.get("syslog"))
-    return Server(settings, own_log=own_log and bool(parent.get("nodaemon")))
+    output = None
+    if not (parent.get("logger") or parent.get("syslog")):
+        output = log.Output(_log_file(parent))
+    return Server(settings, path=Path(options["config"]), output=output, allow_root=bool(options["allow-root"]))
+
+
+def _log_file(parent: Mapping[str, Any]) -> Path | None:
+    """As twistd would have it; None: standard error."""
+    named = parent.get("logfile")
+    if named == "-" or (not named and parent.get("nodaemon")):
+        return None
+    return Path(named or "twistd.log").absolute()
 
 
 def steady(reactor: Any) -> None:
@@ -71,17 +92,22 @@ class Server(Service):
 
     name: str = "mpcontinuity"
 
-    def __init__(self, settings: Settings, *, own_log: bool) -> None:
+    def __init__(self, settings: Settings, *, path: Path, output: log.Output | None, allow_root: bool = False) -> None:
+        """``output``: of our own log; None where twistd was told to log by other means."""
         self._settings = settings
-        self._own_log = own_log
+        self._path = path
+        self._output = output
+        self._allow_root = allow_root
+        self._supervisor: Supervisor | None = None
+        self._reloading: Reload | None = None
         self._parts: Parts | None = None
         self._begun = False
         self._early = EarlyPorts()
 
     def setServiceParent(self, parent: Any) -> None:  # noqa: N802
         """Logs to standard error where twistd was told nothing else."""
-        if self._own_log and isinstance(parent, Componentized):
-            parent.setComponent(ILogObserver, log.observer(self._settings.log.format))  # type: ignore[no-untyped-call]
+        if self._output is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, log.observer(self._settings.log.format, self._output))  # type: ignore[no-untyped-call]
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
     def privilegedStartService(self) -> None:  # noqa: N802
@@ -101,28 +127,82 @@ class Server(Service):
         super().startService()  # type: ignore[no-untyped-call]
         sys.setswitchinterval(_SWITCH_INTERVAL)
         steady(reactor)
+        os.umask(PRIVATE)
         try:
+            self._refuse_root()
             if make_if_missing(self._settings):
                 _log.info("made a self-signed certificate: {path}", path=self._settings.tls.certificate)
-            os.umask(0o077)
             self._parts = Parts(self._settings, reactor, self._early)
             self._parts.bind()
+            self._reloading = Reload(
+                self._path,
+                self._settings,
+                reopen=self._output.reopen if self._output is not None else lambda: None,
+                look=self._parts.certificate.look,
+                adopt=self._parts.adopt,
+            )
         except (BadConfiguration, Refused, Temporary, OSError) as error:
             refuse(error)
         any_reactor: Any = reactor
-        any_reactor.callWhenRunning(_exit_cleanly_on_signals, any_reactor)
+        any_reactor.callWhenRunning(self._heed_signals, any_reactor)
         any_reactor.callWhenRunning(self._begin)
+
+    def _refuse_root(self) -> None:
+        """After ``twistd --uid`` has given it up. On loopback, where only this machine is served, one may try it so.
+
+        Raises Refused.
+        """
+        if os.geteuid() != 0 or self._allow_root:
+            return
+        open_doors = [
+            f"{interface or '*'}:{port}"
+            for interface, port in hosts.listeners(served(self._settings.listen))
+            if not interface or (hosts.contains(_ALL, interface) and not hosts.contains(_LOOPBACK, interface))
+        ]
+        if open_doors:
+            raise Refused(
+                f"listen: {open_doors[0]}: other machines are not served by root, whose rights a fault of ours would"
+                " give away: run it as another user, or by `twistd --uid USER --gid GROUP`, or say --allow-root"
+            )
 
     def _begin(self) -> None:
         Deferred.fromCoroutine(self._start_parts()).addErrback(self._failed)
 
     async def _start_parts(self) -> None:
+        from twisted.internet import reactor
+
         assert self._parts is not None
         await self._parts.start()
         self._begun = True
+        self._supervisor = Supervisor(os.environ, reactor)
+        self._supervisor.ready()
         _log.info(
             "ready: {hostname}, data in {folder}", hostname=self._settings.hostname, folder=self._settings.data_dir
         )
+
+    def _heed_signals(self, reactor: Any) -> None:
+        """twistd would die of SIGTERM after a clean stop, which is the normal way to stop us, and means exit 0; and of
+        SIGHUP at once, which a closed terminal sends, or who has moved the log away."""
+
+        def stop(number: int, frame: object) -> None:
+            reactor.callFromThread(_stop_once, reactor)
+
+        def reload(number: int, frame: object) -> None:
+            reactor.callFromThread(self._reload)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)
+        signal.signal(signal.SIGHUP, reload)
+
+    def _reload(self) -> None:
+        """Before the parts have begun there is nothing that could be old."""
+        if not self._begun or self._reloading is None:
+            return
+        if self._supervisor is not None:
+            self._supervisor.reloading()
+        self._reloading()
+        if self._supervisor is not None:
+            self._supervisor.ready()
 
     def _failed(self, failure: Failure) -> None:
         if isinstance(failure.value, Refused):
@@ -144,6 +224,8 @@ class Server(Service):
         if parts is None:
             return
         _log.info("stopping")
+        if self._supervisor is not None:
+            self._supervisor.stopping()
         # What hangs (a disk) must not keep the process: all that was answered is durable.
         deadline = clock.callLater(_EXIT_WITHIN, _give_up)
         ended = Deferred.fromCoroutine(parts.stop_sessions())
@@ -161,16 +243,6 @@ class Server(Service):
 def _give_up() -> None:
     _log.warn("not everything ended in time: exit all the same, the store takes care of the rest")
     os._exit(0)
-
-
-def _exit_cleanly_on_signals(reactor: Any) -> None:
-    """twistd would die of the signal after a clean stop; SIGTERM is the normal way to stop us, and means exit 0."""
-
-    def stop(number: int, frame: object) -> None:
-        reactor.callFromThread(_stop_once, reactor)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
 
 
 def _stop_once(reactor: Any) -> None:

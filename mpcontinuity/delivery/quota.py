@@ -16,7 +16,7 @@ class Quota:
     """
 
     def __init__(self, per_hour: int, clock: Clock) -> None:
-        self._per_hour = per_hour
+        self.per_hour = per_hour
         self._clock = clock
         self._minutes: dict[int, Counter[int]] = {}  # minute -> account -> recipients
         self._taken: Counter[int] = Counter()
@@ -24,7 +24,7 @@ class Quota:
     def take(self, account: int) -> bool:
         """One more recipient; False: not in this hour."""
         minute = self._forget()
-        if self._taken[account] >= self._per_hour:
+        if self._taken[account] >= self.per_hour:
             return False
         self._taken[account] += 1
         self._minutes.setdefault(minute, Counter())[account] += 1

@@ -28,21 +28,21 @@ class SmtpFactory(ServerFactory):
     TURNED_AWAY: Final = b"421 4.7.0 Too many connections\r\n"  # said to who is not let in
 
     def __init__(self, services: Services, hurry: Callable[[], None], *, implicit_tls: bool = False) -> None:
-        self._services = services
+        self.services = services
         self._hurry = hurry
         self._implicit_tls = implicit_tls
 
     def buildProtocol(self, addr: IAddress | None) -> Session:  # noqa: N802
-        session = Session(self._services, implicit_tls=self._implicit_tls)
+        session = Session(self.services, implicit_tls=self._implicit_tls)
         session.factory = self
         return session
 
     def connections(self) -> int:
-        return len(self._services.sessions)
+        return len(self.services.sessions)
 
     def stop(self) -> Deferred[None]:
         """421 to every session at its next command; fires when every message under way is answered and none is left."""
-        services = self._services
+        services = self.services
         services.stopping = True
         for session in list(services.sessions):
             session.stop()
@@ -63,9 +63,9 @@ class SmtpFactory(ServerFactory):
         return stopped
 
     def _close(self) -> None:
-        for session in list(self._services.sessions):
+        for session in list(self.services.sessions):
             session.close()
 
     def _abort(self) -> None:
-        for session in list(self._services.sessions):
+        for session in list(self.services.sessions):
             session.abort()

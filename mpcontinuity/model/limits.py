@@ -16,7 +16,7 @@ class ConnectionLimits:
 
     def __init__(self, total: int, per_host: int, trusted: Iterable[str] = ()) -> None:
         self._total = total
-        self._per_host = per_host
+        self.per_host = per_host
         self._trusted = [ip_network(network, strict=False) for network in trusted]
         self._held = 0
         self._hosts: dict[str, int] = {}
@@ -25,7 +25,7 @@ class ConnectionLimits:
         """Whether one more connection of ``host`` is let in; if so it counts until ``release``."""
         name, trusted = self._look(host)
         held = self._hosts.get(name, 0)
-        if self._held >= self._total or (held >= self._per_host and not trusted):
+        if self._held >= self._total or (held >= self.per_host and not trusted):
             return False
         self._held += 1
         self._hosts[name] = held + 1

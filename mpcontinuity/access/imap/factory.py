@@ -20,12 +20,12 @@ class ImapFactory(ServerFactory):
 
     def __init__(self, services: Services, *, implicit_tls: bool = False) -> None:
         self.connections: set[Connection] = set()
-        self._services = services
+        self.services = services
         self._implicit_tls = implicit_tls
         services.store.listen(Closing(services.directory, services.timer, self.connections).heard)
 
     def buildProtocol(self, addr: IAddress | None) -> Connection:  # type: ignore[override]  # noqa: N802
-        connection = Connection(self._services, implicit_tls=self._implicit_tls)
+        connection = Connection(self.services, implicit_tls=self._implicit_tls)
         connection.factory = self
         return connection
 

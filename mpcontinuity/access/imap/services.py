@@ -42,7 +42,7 @@ PORTION = 5000
 PIECE = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Services:
     """``tls`` is an OpenSSL context factory, None where no certificate is to be had: then there is no STARTTLS."""
 

@@ -47,7 +47,7 @@ _Test = Callable[[Row], bool | None]
 async def search(store: Store, view: View, key: Key) -> list[int]:
     """UIDs of the messages that match, rising; those that the session's client does not know yet are left out.
 
-    Raises ValueError for message numbers that are not there, Temporary when the store cannot be read.
+    Raises Temporary when the store cannot be read.
     """
     running = _Search(store, view)
     return [running.uids[place] for place in await running.matching(key, range(len(running.uids)))]
@@ -71,7 +71,7 @@ class _Search:
             case HasFlag():
                 return self._flagged(key, places)
             case Numbers():
-                ranges = self._view.sequences(key.ranges, uid=key.uid)
+                ranges = self._view.sequences(key.ranges, uid=key.uid, lenient=True)  # what is not there does not match
                 wanted = {place for first, last in ranges for place in range(first - 1, last)}
                 return [place for place in places if place in wanted]
             case Not():

@@ -243,12 +243,16 @@ class View:
         place = self._version.index(uid) + 1
         return place if place <= self.exists else 0
 
-    def sequences(self, ranges: Sequence[Range], *, uid: bool) -> tuple[Range, ...]:
+    def sequences(self, ranges: Sequence[Range], *, uid: bool, lenient: bool = False) -> tuple[Range, ...]:
         """A sequence set as ranges of message numbers, sorted and disjoint; UIDs that are not there are left out.
 
-        Raises ValueError for a message number that is not there (RFC 9051 §9: an error in the client).
+        Raises ValueError for a message number that is not there (RFC 9051 §9: an error in the client), unless
+        ``lenient``: then it is left out as well.
         """
         if not uid:
+            if lenient:
+                present = ((first, min(last, self.exists)) for first, last in uidset.resolve(ranges, self.exists))
+                return tuple((first, last) for first, last in present if 0 < first <= last)
             if any(max(pair) > self.exists for pair in ranges) or not self.exists:
                 raise ValueError(f"there are {self.exists} messages")
             return uidset.resolve(ranges, self.exists)

@@ -16,7 +16,7 @@ from mpcontinuity.protocols import proxy
 from mpcontinuity.protocols.imap import utf7
 from mpcontinuity.protocols.imap.engine import ServerEngine as ImapEngine
 from mpcontinuity.protocols.imap.parse import State
-from mpcontinuity.protocols.imap.pattern import matcher
+from mpcontinuity.protocols.imap.pattern import Matcher
 from mpcontinuity.protocols.pop3 import events as pop3
 from mpcontinuity.protocols.pop3.engine import ServerEngine as Pop3Engine
 from mpcontinuity.protocols.pop3.message import on_the_wire
@@ -90,7 +90,7 @@ def imap_names(data: bytes) -> None:
 
 def imap_patterns(data: bytes) -> None:
     pattern, _, name = data.decode("utf-8", "replace").partition("\n")
-    matcher("", [pattern])(name)
+    Matcher("", [pattern]).matches(name)
 
 
 _POP3_ANSWERS: dict[type[Any], Any] = {

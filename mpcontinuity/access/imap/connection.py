@@ -158,7 +158,8 @@ class Connection(Protocol):
         if status is None or self._engine.closed:
             return
         session.transfer.commands += 1
-        await report(session, expunges=shifts_numbers(event))
+        if not session.ending:  # BYE was the last word about the mailbox
+            await report(session, expunges=shifts_numbers(event))
         if not self._engine.closed:
             self._engine.complete(*status)
 

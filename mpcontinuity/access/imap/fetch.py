@@ -57,7 +57,7 @@ async def fetch(session: Session, asked: command.Fetch) -> Status:
     if fetching.damaged:
         return no(f"{fetching.damaged} of the messages cannot be read: damaged on disk", b"CORRUPTION")
     if fetching.missing and not asked.uid:
-        return no(f"{fetching.missing} of the messages are expunged", b"EXPUNGEISSUED")
+        return ok(f"{fetching.missing} of the messages are expunged", b"EXPUNGEISSUED")
     return ok("fetched")
 
 

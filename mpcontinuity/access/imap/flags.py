@@ -17,6 +17,7 @@ async def store(session: Session, asked: command.Store) -> Status:
         return read_only()
     uids = selection.uids(asked.numbers, uid=asked.uid)
     view = selection.view
+    missing = len(uids)
     for begin in range(0, len(uids), change.STEP):
         changed = await session.services.store.run(
             partial(
@@ -29,6 +30,7 @@ async def store(session: Session, asked: command.Store) -> Status:
             )
         )
         view.own(changed.modseq)
+        missing -= len(changed.messages)
         if asked.silent:
             continue
         await view.refresh()  # new keywords are named before flags that use them
@@ -40,4 +42,6 @@ async def store(session: Session, asked: command.Store) -> Status:
                 parts.append(b"UID %d" % uid)
             session.send(response.fetched(view.sequence(uid), parts))
         await session.flush()
+    if missing and not asked.uid:
+        return ok(f"{missing} of the messages are expunged", b"EXPUNGEISSUED")
     return ok("stored")

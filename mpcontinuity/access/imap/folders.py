@@ -55,9 +55,15 @@ async def unsubscribe(session: Session, asked: command.Unsubscribe) -> Status:
 async def status(session: Session, asked: command.Status) -> Status:
     work = partial(mailboxes.get, account=session.account, name=asked.mailbox)
     info = await session.services.store.read(work)
-    session.send(status_of(info, asked.items))
+    session.send(status_of(session, info, asked.items))
     return ok("counted")
 
 
-def status_of(info: MailboxInfo, items: Iterable[bytes]) -> bytes:
-    return response.status_items(info.name, ((item, _STATUS[item](info)) for item in items))
+def status_of(session: Session, info: MailboxInfo, items: Iterable[bytes]) -> bytes:
+    return response.status_items(info.name, ((item, _value(session, info, item)) for item in items))
+
+
+def _value(session: Session, info: MailboxInfo, item: bytes) -> int:
+    if item == b"APPENDLIMIT":  # RFC 7889 §3.1: the same everywhere
+        return session.services.message_size
+    return _STATUS[item](info)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mpcontinuity.access.imap.selection import BadNumbers
 from mpcontinuity.access.imap.session import Session, Status, ok
 from mpcontinuity.mailbox.search import search as search_mailbox
 from mpcontinuity.model import uidset
@@ -11,10 +10,7 @@ from mpcontinuity.protocols.imap import command, response
 
 async def search(session: Session, asked: command.Search) -> Status:
     view = session.selected.view
-    try:
-        uids = await search_mailbox(session.services.store, view, asked.key)
-    except ValueError as error:
-        raise BadNumbers(str(error)) from None
+    uids = await search_mailbox(session.services.store, view, asked.key)
     numbers = uids if asked.uid else [view.sequence(uid) for uid in uids]
     if asked.returned is None:
         session.send(b"* SEARCH" + b"".join(b" %d" % number for number in numbers) + response.CRLF)

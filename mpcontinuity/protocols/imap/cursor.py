@@ -8,6 +8,7 @@ from datetime import date
 
 from mpcontinuity.model import flags, uidset
 from mpcontinuity.protocols.imap import dates, utf7
+from mpcontinuity.protocols.imap.pattern import canonical
 
 _ATOM = re.compile(rb'[^(){ \x00-\x1f\x7f-\xff%*"\\\]]+')
 _ASTRING = re.compile(rb'[^(){ \x00-\x1f\x7f-\xff%*"\\]+')
@@ -21,6 +22,11 @@ _DATE = re.compile(rb'"?[0-9A-Za-z-]+"?')
 _FLAG = re.compile(rb'\\?[^(){ \x00-\x1f\x7f-\xff%*"\\\]]+')
 _SYSTEM_FLAGS = {name.upper().encode(): mask for name, mask in flags.SYSTEM.items()} | {b"\\RECENT": 0}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_BLANKS = re.compile(rb" ++")
+_MORE = re.compile(rb" ++(?=[^ )])")
+_OPENS = re.compile(rb"\( *+")
+_CLOSES = re.compile(rb" *+\)")
+_END = re.compile(rb" *+\Z")
 _LARGEST_NUMBER = 0xFFFFFFFF
 _SHOWN = 40
 
@@ -29,8 +35,18 @@ class BadSyntax(Exception):
     """The command cannot be understood; the text is for the client."""
 
 
+class BadName(Exception):
+    """No mailbox can have that name; ``code`` is the response code of the NO that says so."""
+
+    def __init__(self, code: bytes, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class Cursor:
-    """``text`` is the command with a CRLF behind each literal's announcement; the literals themselves are aside."""
+    """Clients are sloppy with blanks: several count as one, and none is in the way beside a parenthesis or at the end.
+
+    ``text`` is the command with a CRLF behind each literal's announcement; the literals themselves are aside."""
 
     __slots__ = ("_literals", "position", "text")
 
@@ -71,18 +87,38 @@ class Cursor:
 
     def expect(self, text: bytes) -> None:
         if not self.accept(text):
-            raise self.wrong("a space" if text == b" " else text.decode("ascii"))
+            raise self.wrong(text.decode("ascii"))
 
     def space(self) -> None:
-        self.expect(b" ")
+        if self.match(_BLANKS) is None:
+            raise self.wrong("a space")
+
+    def more(self) -> bool:
+        """Takes the space before the next element; False where there is none, at the end of a list or command."""
+        return self.match(_MORE) is not None
+
+    def opens(self) -> bool:
+        """Takes a parenthesis if one stands here."""
+        return self.match(_OPENS) is not None
+
+    def open(self) -> None:
+        if not self.opens():
+            raise self.wrong("(")
+
+    def closes(self) -> bool:
+        return self.match(_CLOSES) is not None
+
+    def close(self) -> None:
+        if not self.closes():
+            raise self.wrong(")")
 
     def end(self) -> None:
-        if self.position != len(self.text):
+        if not self.ended:
             raise self.wrong("the end of the command")
 
     @property
     def ended(self) -> bool:
-        return self.position == len(self.text)
+        return _END.match(self.text, self.position) is not None
 
     def atom(self, expected: str = "an atom") -> bytes:
         return self.take(_ATOM, expected)
@@ -121,16 +157,24 @@ class Cursor:
         except UnicodeDecodeError:
             raise BadSyntax("a string is not valid UTF-8") from None
 
-    def mailbox(self) -> str:
-        """RFC 3501 §5.1.3 modified UTF-7; what has 8-bit bytes is taken as UTF-8 (RFC 6855)."""
-        name = mailbox_name(self.astring("a mailbox name"))
+    def mailbox(self, *, new: bool = False) -> str:
+        """RFC 3501 §5.1.3 modified UTF-7; what has 8-bit bytes is taken as UTF-8 (RFC 6855). Raises BadName."""
+        wire = self.astring("a mailbox name")
+        try:
+            name = mailbox_name(wire)
+        except ValueError as error:
+            raise BadName(b"CANNOT" if new else b"NONEXISTENT", str(error)) from None
         if not name:
-            raise BadSyntax("a mailbox name cannot be empty")
+            raise BadName(b"CANNOT" if new else b"NONEXISTENT", "a mailbox name cannot be empty")
         return name
 
-    def list_mailbox(self) -> str:
+    def list_mailbox(self) -> str | None:
+        """None: no name can match it."""
         value = self.string()
-        return mailbox_name(self.take(_LIST_MAILBOX, "a mailbox pattern") if value is None else value)
+        try:
+            return mailbox_name(self.take(_LIST_MAILBOX, "a mailbox pattern") if value is None else value)
+        except ValueError:
+            return None
 
     def sequence_set(self) -> tuple[uidset.Range, ...]:
         text = self.take(_SET, "a set of numbers")
@@ -157,11 +201,11 @@ class Cursor:
 
     def flag_list(self) -> tuple[int, tuple[str, ...]]:
         """Flags in parentheses, as mask of system flags and names of keywords."""
-        self.expect(b"(")
-        if self.accept(b")"):
+        self.open()
+        if self.closes():
             return 0, ()
         found = self.flags()
-        self.expect(b")")
+        self.close()
         return found
 
     def flags(self) -> tuple[int, tuple[str, ...]]:
@@ -176,29 +220,26 @@ class Cursor:
                 mask |= bit
             else:
                 raise BadSyntax(f"{flag.decode('ascii')[:_SHOWN]} is no system flag that can be set")
-            if not self.accept(b" "):
+            if not self.more():
                 return mask, tuple(dict.fromkeys(keywords))
 
     def words(self, expected: str) -> list[bytes]:
         """A parenthesised list of words, perhaps empty."""
-        self.expect(b"(")
+        self.open()
         found: list[bytes] = []
-        if self.accept(b")"):
-            return found
-        while True:
+        while not self.closes():
+            if found:
+                self.space()
             found.append(self.word(expected))
-            if self.accept(b")"):
-                return found
-            self.space()
+        return found
 
 
 def mailbox_name(wire: bytes) -> str:
-    """The name in the store. Its first level is INBOX in any case of letters (RFC 3501 §5.1)."""
+    """The name, or pattern, as it is in the store. Raises ValueError for what no mailbox can be called."""
     try:
         name = utf7.decode(wire) if wire.isascii() else wire.decode("utf-8")
     except ValueError:
-        raise BadSyntax("the mailbox name is not valid modified UTF-7") from None
+        raise ValueError("the mailbox name is not valid modified UTF-7") from None
     if _CONTROL.search(name):
-        raise BadSyntax("a mailbox name cannot have control characters")
-    first, slash, rest = name.partition("/")
-    return "INBOX" + slash + rest if first.upper() == "INBOX" else name
+        raise ValueError("a mailbox name cannot have control characters")
+    return canonical(name)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 from mpcontinuity.protocols.imap import command, limits, response, searching
 from mpcontinuity.protocols.imap.command import Command
-from mpcontinuity.protocols.imap.cursor import BadSyntax, Cursor
+from mpcontinuity.protocols.imap.cursor import BadName, BadSyntax, Cursor
 from mpcontinuity.protocols.imap.parse import State, decode_base64, parse_append, parse_command, tag_of
 
 _ANNOUNCED = re.compile(rb"\{([0-9]{1,20})(\+?)\}\Z")
 _TAGGED = re.compile(rb'([^(){ \x00-\x1f\x7f-\xff%*"\\+]+) ')
-_APPEND = re.compile(rb"[^ ]+ APPEND(?= )", re.IGNORECASE)
-_APPEND_MAILBOX = re.compile(rb"[^ ]+ APPEND \{[0-9]+\+?\}", re.IGNORECASE)
+_APPEND = re.compile(rb"[^ ]++ ++APPEND(?= )", re.IGNORECASE)
+_APPEND_MAILBOX = re.compile(rb"[^ ]++ ++APPEND ++\{[0-9]+\+?\}", re.IGNORECASE)
 _BOUNDARY = (b" ", b"(")
 
 
@@ -87,6 +87,7 @@ class ServerEngine:
         self._held = 0  # octets of text and literals
         self._remaining = 0  # octets still to come of the literal at hand
         self._synchronising = False
+        self._dropped = 0  # octets of a line that nobody wants
         self._verdict = b""  # what is answered when all that is unwanted has been dropped
 
     # --- what the door calls ---
@@ -204,12 +205,8 @@ class ServerEngine:
         self._remaining -= len(piece)
         return piece
 
-    @property
-    def _command_limit(self) -> int:
-        return limits.COMMAND_BEFORE_LOGIN if self.state is State.NOT_AUTHENTICATED else limits.COMMAND
-
     def _read_command(self) -> tuple[Event | None, bool]:
-        room = self._command_limit - self._held
+        room = limits.COMMAND - self._held
         line = self._line()
         if line is None and len(self._received) <= room + 1:  # a CR may be there already
             return None, True
@@ -230,11 +227,7 @@ class ServerEngine:
         return self._announced(int(announced.group(1)), synchronising=not announced.group(2))
 
     def _too_long(self, *, complete: bool, line: bytes) -> None:
-        message = f"a command has {self._command_limit} octets at most"
-        if self.state is State.NOT_AUTHENTICATED:
-            self.bye(message)
-            return
-        verdict = response.status(self.tag, b"BAD", message)
+        verdict = response.status(self.tag, b"BAD", f"a command has {limits.COMMAND} octets at most")
         self._drop(verdict)
         if complete:
             self._dropped_line(line)
@@ -244,7 +237,7 @@ class ServerEngine:
         self._synchronising = synchronising
         if _APPEND.match(self._text) and not _APPEND_MAILBOX.fullmatch(self._text):
             return self._announced_message(size), False
-        longest = self._command_limit - self._held
+        longest = limits.COMMAND - self._held
         if self.state is State.NOT_AUTHENTICATED:
             longest = min(longest, limits.LITERAL_BEFORE_LOGIN)
         if size > longest:
@@ -271,6 +264,9 @@ class ServerEngine:
             cursor.end()
         except BadSyntax as error:
             self._refuse_literal(str(error))
+            return None
+        except BadName as error:
+            self._refuse_literal(str(error), condition=b"NO", code=error.code)
             return None
         if size > self._message_size:
             message = f"a message has {self._message_size} octets at most"
@@ -314,6 +310,9 @@ class ServerEngine:
         except BadSyntax as error:
             self.complete(b"BAD", str(error))
             return None
+        except BadName as error:
+            self.complete(b"NO", str(error), error.code)
+            return None
         except searching.BadCharset:
             self.complete(b"NO", "search in one of these", b"BADCHARSET (" + b" ".join(searching.CHARSETS) + b")")
             return None
@@ -343,10 +342,10 @@ class ServerEngine:
 
     def _read_answer(self) -> tuple[Event | None, bool]:
         line = self._line()
-        if line is None or len(line) > limits.COMMAND_BEFORE_LOGIN:
-            if len(line or self._received) <= limits.COMMAND_BEFORE_LOGIN:
+        if line is None or len(line) > limits.ANSWER:
+            if len(line or self._received) <= limits.ANSWER:
                 return None, True
-            self.bye(f"an answer has {limits.COMMAND_BEFORE_LOGIN} octets at most")
+            self.bye(f"an answer has {limits.ANSWER} octets at most")
             return None, False
         if line == b"*":
             self._mode = _Mode.BUSY
@@ -383,8 +382,8 @@ class ServerEngine:
         self._mode = _Mode.DROP_LITERAL if self._remaining else _Mode.DROP_LINE
 
     def _drop_literal(self) -> tuple[Event | None, bool]:
-        self._take()
-        if self._remaining:
+        self._count_dropped(len(self._take()))
+        if self._remaining or self.closed:
             return None, True
         self._mode = _Mode.DROP_LINE
         return None, False
@@ -393,11 +392,18 @@ class ServerEngine:
         line = self._line()
         if line is None:
             # The end may be an announcement whose line end has not come yet.
-            del self._received[: max(0, len(self._received) - 64)]
+            surplus = max(0, len(self._received) - 64)
+            del self._received[:surplus]
             self._searched = len(self._received)
+            self._count_dropped(surplus)
             return None, True
         self._dropped_line(line)
         return None, False
+
+    def _count_dropped(self, octets: int) -> None:
+        self._dropped += octets
+        if self.state is State.NOT_AUTHENTICATED and self._dropped > limits.DROPPED_BEFORE_LOGIN:
+            self.bye("that is too long for a command")
 
     def _dropped_line(self, line: bytes) -> None:
         announced = _ANNOUNCED.search(line)

@@ -46,6 +46,9 @@ _NAMES: dict[bytes, Item] = {attribute.value: attribute for attribute in Attribu
     b"RFC822": Section(b"RFC822"),
     b"RFC822.HEADER": Section(b"RFC822.HEADER", text="HEADER", peek=True),
     b"RFC822.TEXT": Section(b"RFC822.TEXT", text="TEXT"),
+    # Of RFC 1730, and Outlook still asks for them.
+    b"RFC822.PEEK": Section(b"RFC822", peek=True),
+    b"RFC822.TEXT.PEEK": Section(b"RFC822.TEXT", text="TEXT", peek=True),
 }
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
 _PATH = re.compile(rb"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*")
@@ -56,14 +59,14 @@ _FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+")  # RFC 5322 §2.2
 
 def parse_items(cursor: Cursor) -> tuple[Item, ...]:
     """A macro, one item, or several in parentheses; what is asked for twice is answered once."""
-    if not cursor.accept(b"("):
+    if not cursor.opens():
         return _macro_or_item(cursor)
     items: dict[Item, None] = {}
     while True:
         items[_item(cursor, _name(cursor))] = None
         if len(items) > FETCH_ITEMS:
             raise BadSyntax(f"one FETCH asks for {FETCH_ITEMS} items at most")
-        if cursor.accept(b")"):
+        if cursor.closes():
             return tuple(items)
         cursor.space()
 
@@ -111,14 +114,14 @@ def _section(cursor: Cursor, *, peek: bool) -> Section:
 
 
 def _field_names(cursor: Cursor) -> tuple[bytes, ...]:
-    cursor.expect(b"(")
+    cursor.open()
     names = []
     while True:
         name = cursor.astring("the name of a header field")
         if not _FIELD_NAME.fullmatch(name):
             raise BadSyntax("that is no name of a header field")
         names.append(name)
-        if cursor.accept(b")"):
+        if cursor.closes():
             return tuple(names)
         cursor.space()
 

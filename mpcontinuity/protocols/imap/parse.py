@@ -15,7 +15,17 @@ from mpcontinuity.protocols.imap.limits import LIST_PATTERN, LIST_PATTERNS
 from mpcontinuity.protocols.imap.searching import parse_returns, parse_search
 
 STATUS_ITEMS = frozenset(
-    (b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN", b"SIZE", b"DELETED", b"HIGHESTMODSEQ")
+    (
+        b"MESSAGES",
+        b"RECENT",
+        b"UIDNEXT",
+        b"UIDVALIDITY",
+        b"UNSEEN",
+        b"SIZE",
+        b"DELETED",
+        b"HIGHESTMODSEQ",
+        b"APPENDLIMIT",
+    )
 )
 _SELECTS = frozenset((b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"))
 _RETURNS = frozenset((b"SUBSCRIBED", b"CHILDREN", b"SPECIAL-USE"))
@@ -42,7 +52,7 @@ def tag_of(line: bytes) -> bytes:
 
 
 def parse_command(cursor: Cursor, state: State) -> Command:
-    """What stands behind the tag. Raises BadSyntax, searching.BadCharset."""
+    """What stands behind the tag. Raises BadSyntax, BadName, searching.BadCharset."""
     name = cursor.word("a command")
     uid = name == b"UID"
     if uid:
@@ -92,9 +102,9 @@ def _id(cursor: Cursor) -> Command:
     cursor.space()
     if cursor.match(_NIL):
         return command.Id(())
-    cursor.expect(b"(")
+    cursor.open()
     fields: list[tuple[str, str]] = []
-    while not cursor.accept(b")"):
+    while not cursor.closes():
         if fields:
             cursor.space()
         name = cursor.string()
@@ -119,7 +129,7 @@ def _authenticate(cursor: Cursor) -> Command:
     cursor.space()
     mechanism = cursor.word("a mechanism").decode("ascii")
     initial = None
-    if cursor.accept(b" "):
+    if cursor.more():
         initial = decode_base64(cursor.take(_BASE64, "base64"))
     return command.Authenticate(mechanism, initial)
 
@@ -134,14 +144,13 @@ def _enable(cursor: Cursor) -> Command:
     return command.Enable(tuple(names))
 
 
-def _mailbox(cursor: Cursor) -> str:
+def _mailbox(cursor: Cursor, *, new: bool = False) -> str:
     cursor.space()
-    return cursor.mailbox()
+    return cursor.mailbox(new=new)
 
 
 def _create(cursor: Cursor) -> Command:
-    cursor.space()
-    name = cursor.mailbox()
+    name = _mailbox(cursor, new=True)
     return command.Create(name.removesuffix("/") or name)  # RFC 3501 §6.3.3: 'children will follow'
 
 
@@ -156,14 +165,14 @@ def _list(cursor: Cursor) -> Command:
     reference = cursor.list_mailbox()
     cursor.space()
     patterns = []
-    if cursor.accept(b"("):
+    if cursor.opens():
         patterns.append(cursor.list_mailbox())
-        while not cursor.accept(b")"):
+        while not cursor.closes():
             cursor.space()
             patterns.append(cursor.list_mailbox())
     else:
         patterns.append(cursor.list_mailbox())
-    _check_patterns(reference, patterns)
+    below, matching = _patterns(reference, patterns)
     returned: set[bytes] = set()
     status: tuple[bytes, ...] = ()
     if not cursor.ended:
@@ -172,14 +181,17 @@ def _list(cursor: Cursor) -> Command:
             raise BadSyntax("expected RETURN behind the patterns of LIST")
         cursor.space()
         returned, status = _returns(cursor)
-    return command.List(reference, tuple(patterns), selected, frozenset(returned), status)
+    return command.List(below, matching, selected, frozenset(returned), status)
 
 
-def _check_patterns(reference: str, patterns: Sequence[str]) -> None:
+def _patterns(reference: str | None, patterns: Sequence[str | None]) -> tuple[str, tuple[str, ...]]:
+    """Without those that no name can match."""
+    known = tuple(pattern for pattern in patterns if pattern is not None) if reference is not None else ()
     if len(patterns) > LIST_PATTERNS:
         raise BadSyntax(f"one LIST has {LIST_PATTERNS} patterns at most")
-    if sum(len((reference + pattern).encode()) for pattern in patterns) > LIST_PATTERN:
-        raise BadSyntax(f"LIST patterns, each with the reference, have {LIST_PATTERN} octets at most")
+    if sum(len((reference or "") + pattern) for pattern in known) > LIST_PATTERN:
+        raise BadSyntax(f"LIST patterns, each with the reference, have {LIST_PATTERN} characters at most")
+    return reference or "", known
 
 
 def _options(cursor: Cursor, known: frozenset[bytes], what: str) -> frozenset[bytes]:
@@ -193,8 +205,8 @@ def _returns(cursor: Cursor) -> tuple[set[bytes], tuple[bytes, ...]]:
     """RFC 5258 return options, with STATUS of RFC 5819."""
     returned: set[bytes] = set()
     status: tuple[bytes, ...] = ()
-    cursor.expect(b"(")
-    while not cursor.accept(b")"):
+    cursor.open()
+    while not cursor.closes():
         if returned or status:
             cursor.space()
         option = cursor.word("a return option")
@@ -221,14 +233,13 @@ def _lsub(cursor: Cursor) -> Command:
     cursor.space()
     reference = cursor.list_mailbox()
     cursor.space()
-    pattern = cursor.list_mailbox()
-    _check_patterns(reference, (pattern,))
-    return command.List(reference, (pattern,), frozenset((b"SUBSCRIBED",)), lsub=True)
+    below, matching = _patterns(reference, (cursor.list_mailbox(),))
+    return command.List(below, matching, frozenset((b"SUBSCRIBED",)), lsub=True)
 
 
 def _rename(cursor: Cursor) -> Command:
     old = _mailbox(cursor)
-    return command.Rename(old, _mailbox(cursor))
+    return command.Rename(old, _mailbox(cursor, new=True))
 
 
 def _status(cursor: Cursor) -> Command:

@@ -19,8 +19,10 @@ _SYSTEM_FLAGS = tuple((mask, name.encode("ascii")) for name, mask in flags.SYSTE
 
 
 def text(message: str) -> bytes:
-    """Human-readable text behind a status, in one line of US-ASCII."""
-    return _UNPRINTABLE.sub(b"?", message.encode("ascii", "replace"))
+    """Human-readable text behind a status, in one line of US-ASCII. It may repeat what a client has said, and yet must
+    not end as if a literal followed."""
+    shown = _UNPRINTABLE.sub(b"?", message.encode("ascii", "replace"))
+    return shown + b" ..." if shown.endswith(b"}") else shown
 
 
 def status(tag: bytes, condition: bytes, message: str, code: bytes = b"") -> bytes:

@@ -22,13 +22,15 @@ from mpcontinuity.model.search import (
     When,
 )
 from mpcontinuity.protocols.imap.cursor import BadSyntax, Cursor
-from mpcontinuity.protocols.imap.limits import SEARCH_DEPTH
+from mpcontinuity.protocols.imap.limits import SEARCH_DEPTH, SEARCH_KEYS
 
 CHARSETS = (b"US-ASCII", b"UTF-8")
 RETURNS = frozenset((b"MIN", b"MAX", b"ALL", b"COUNT"))
 
 _NOTHING = Not(All())  # there is no \Recent here, as in RFC 9051
 _SET = re.compile(rb"(?=[0-9*])")
+_RETURN = re.compile(rb"RETURN ++", re.IGNORECASE)
+_CHARSET = re.compile(rb"CHARSET ++", re.IGNORECASE)
 _CONSTANT: dict[bytes, Key] = {
     b"ALL": All(),
     b"NEW": _NOTHING,
@@ -52,9 +54,8 @@ class BadCharset(Exception):
 
 def parse_returns(cursor: Cursor) -> frozenset[bytes] | None:
     """``RETURN (…)`` and the space behind it; None without one."""
-    if cursor.text[cursor.position : cursor.position + 7].upper() != b"RETURN ":
+    if cursor.match(_RETURN) is None:
         return None
-    cursor.position += 7
     options = frozenset(cursor.words("a RETURN option"))
     if unknown := options - RETURNS:
         raise BadSyntax(f"{min(unknown).decode('ascii')[:40]} is no RETURN option of SEARCH")
@@ -64,8 +65,7 @@ def parse_returns(cursor: Cursor) -> frozenset[bytes] | None:
 
 def parse_search(cursor: Cursor) -> Key:
     """Everything behind ``SEARCH `` or its RETURN options. Raises BadCharset, BadSyntax."""
-    if cursor.text[cursor.position : cursor.position + 8].upper() == b"CHARSET ":
-        cursor.position += 8
+    if cursor.match(_CHARSET) is not None:
         if cursor.astring("a character set").upper() not in CHARSETS:
             raise BadCharset
         cursor.space()
@@ -74,7 +74,9 @@ def parse_search(cursor: Cursor) -> Key:
 
 def _keys(cursor: Cursor, depth: int) -> Key:
     keys = [_key(cursor, depth)]
-    while cursor.accept(b" "):
+    while cursor.more():
+        if len(keys) == SEARCH_KEYS:
+            raise BadSyntax(f"one list has {SEARCH_KEYS} SEARCH keys at most")
         keys.append(_key(cursor, depth))
     return keys[0] if len(keys) == 1 else And(tuple(keys))
 
@@ -82,9 +84,9 @@ def _keys(cursor: Cursor, depth: int) -> Key:
 def _key(cursor: Cursor, depth: int) -> Key:
     if depth > SEARCH_DEPTH:
         raise BadSyntax(f"SEARCH keys are nested {SEARCH_DEPTH} deep at most")
-    if cursor.accept(b"("):
+    if cursor.opens():
         inner = _keys(cursor, depth + 1)
-        cursor.expect(b")")
+        cursor.close()
         return inner
     if cursor.match(_SET):
         return Numbers(cursor.sequence_set(), uid=False)

@@ -446,12 +446,118 @@ def test_search(world: World) -> None:
         C: f SEARCH CHARSET KOI8-R TEXT x
         S: f NO [BADCHARSET (US-ASCII UTF-8)] …
         C: g SEARCH 3
-        S: g BAD …
+        S: * SEARCH
+        S: g OK …
+        C: i SEARCH 2:1000
+        S: * SEARCH 2
+        S: i OK …
+        C: j SEARCH RETURN (COUNT) NOT 1000
+        S: * ESEARCH (TAG "j") COUNT 2
+        S: j OK …
         C: h SEARCH DELETED
         S: * SEARCH
         S: h OK …
         """,
     )
+
+
+def test_a_name_that_no_mailbox_can_have_is_one_that_is_not_there(world: World) -> None:
+    converse(
+        world.logged_in(),
+        r"""
+        C: a SELECT &
+        S: a NO [NONEXISTENT] …
+        C: b STATUS "a&b" (MESSAGES)
+        S: b NO [NONEXISTENT] …
+        C: c CREATE &AAk-
+        S: c NO [CANNOT] …
+        C: d LIST "" a&*
+        S: d OK …
+        C: e CREATE Entwürfe
+        S: e BAD …
+        C: f CREATE "Entwürfe"
+        S: f OK created
+        C: g LIST "" "Entwürfe"
+        S: * LIST (\HasNoChildren) "/" "Entw&APw-rfe"
+        S: g OK …
+        C: h STATUS "Entwürfe" (MESSAGES APPENDLIMIT)
+        S: * STATUS "Entw&APw-rfe" (MESSAGES 0 APPENDLIMIT 4000000)
+        S: h OK …
+        C: i CREATE "Ma~rz"
+        S: i OK created
+        C: j LIST "" "Ma~rz"
+        S: * LIST (\HasNoChildren) "/" "M&AOQ-rz"
+        S: j OK …
+        C: k LIST "Ma" "~*"
+        S: * LIST (\HasNoChildren) "/" "M&AOQ-rz"
+        S: k OK …
+        C: l SUBSCRIBE "Ma~rz"
+        S: l OK …
+        C: m LSUB "" "Ma~rz"
+        S: * LSUB () "/" "M&AOQ-rz"
+        S: m OK …
+        """.replace("~", "\u0308"),
+    )
+
+
+def test_clients_may_be_sloppy_with_blanks(world: World) -> None:
+    world.deliver()
+    converse(
+        world.logged_in("INBOX"),
+        r"""
+        C: a  NOOP
+        S: a OK …
+        C: b FETCH  1  (  FLAGS   UID  )
+        S: * 1 FETCH (FLAGS () UID 1)
+        S: b OK …
+        C: c  STORE  1  +FLAGS  ( \Seen  )
+        S: * 1 FETCH (FLAGS (\Seen))
+        S: c OK …
+        C: d SEARCH  RETURN  ( COUNT )   (  SEEN   UNDELETED )
+        S: * ESEARCH (TAG "d") COUNT 1
+        S: d OK …
+        C: e STATUS  INBOX  (  MESSAGES )
+        S: * STATUS "INBOX" (MESSAGES 1)
+        S: e OK …
+        C: f FETCH 1 BODY.PEEK[HEADER.FIELDS  (  Subject  )]
+        S: * 1 FETCH (BODY[HEADER.FIELDS (Subject)] {15}
+        S: Subject: hi
+        S:
+        S: )
+        S: f OK …
+        """,
+    )
+
+
+def test_what_outlook_asks_for_in_the_words_of_rfc_1730(world: World) -> None:
+    world.deliver()
+    converse(
+        world.logged_in("INBOX"),
+        """
+        C: a UID FETCH 1 (UID RFC822.SIZE RFC822.peek)
+        S: * 1 FETCH (UID 1 RFC822.SIZE 41 RFC822 {41}
+        S: From: a@x.example
+        S: Subject: hi
+        S:
+        S: hello
+        S: )
+        S: a OK …
+        C: b FETCH 1 (RFC822.TEXT.PEEK FLAGS)
+        S: * 1 FETCH (FLAGS () RFC822.TEXT {7}
+        S: hello
+        S: )
+        S: b OK …
+        """,
+    )
+
+
+def test_nothing_is_told_after_bye(world: World) -> None:
+    world.deliver()
+    client, other = world.logged_in("INBOX"), world.logged_in("INBOX")
+    other.ask(r"a STORE 1 +FLAGS (\Seen \Deleted)")
+    other.ask("b EXPUNGE")
+    world.deliver()
+    assert client.ask("c LOGOUT") == b"* BYE see you\r\nc OK logged out\r\n"
 
 
 def test_append(world: World) -> None:

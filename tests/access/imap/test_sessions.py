@@ -46,7 +46,7 @@ def test_numbers_do_not_shift_while_they_are_in_use(world: World) -> None:
     for number, line in enumerate(("FETCH 2 UID", r"STORE 3 +FLAGS.SILENT (\Seen)", "SEARCH ALL"), 1):
         assert b"EXPUNGE\r\n" not in second.ask(f"c{number} {line}")
     assert second.ask("d FETCH 1:3 UID") == (
-        b"* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\nd NO [EXPUNGEISSUED] 1 of the messages are expunged\r\n"
+        b"* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\nd OK [EXPUNGEISSUED] 1 of the messages are expunged\r\n"
     )
     assert second.ask("e UID FETCH 2 UID") == b"* 2 FETCH (UID 2)\r\n* 1 EXPUNGE\r\ne OK fetched\r\n"
     assert second.ask("f FETCH 2 UID") == b"* 2 FETCH (UID 3)\r\nf OK fetched\r\n"

@@ -155,12 +155,29 @@ def test_a_refused_message_is_never_asked_for() -> None:
     assert engine.to_send() == b"a NO [TRYCREATE] no such mailbox\r\n"
 
 
-@pytest.mark.parametrize("arguments", [b" Sent (\\Frob)", b" Sent (", b" a&b", b" Sent x", b" {1+}\r\nx junk"])
+@pytest.mark.parametrize("arguments", [b" Sent (\\Frob)", b" Sent (", b" Sent x", b" {1+}\r\nx junk"])
 def test_an_append_with_bad_syntax_drops_its_message(arguments: bytes) -> None:
     door = run(b"a APPEND" + arguments + b" {8+}\r\nb NOOP\r\n\r\nc NOOP\r\n")
     assert door.events == [command.Noop()]
     assert door.out.startswith(b"a BAD ")
     assert door.out.endswith(b"\r\nc OK done\r\n")
+
+
+def test_an_append_to_what_is_no_name_of_a_mailbox_is_refused_and_drops_its_message() -> None:
+    door = run(b"a APPEND a&b {8+}\r\nb NOOP\r\n\r\nc NOOP\r\n")
+    assert door.out == b"a NO [NONEXISTENT] the mailbox name is not valid modified UTF-7\r\nc OK done\r\n"
+
+
+def test_no_answer_ends_as_if_a_literal_followed() -> None:
+    for line in (b"a LOGIN joe pass{10}", b"a {10}", b"a NOOP{10}", b"a SEARCH x{10}", b"{3}", b"a STATUS x (a {10}"):
+        for end in run(line + b"\r\n").out.splitlines():
+            assert not end.endswith(b"}")
+
+
+def test_blanks_before_a_message_and_its_end_count_for_nothing() -> None:
+    door = run(b"a  APPEND   Sent  ( \\Seen )  {2+}\r\nhi\r\nb NOOP  \r\n")
+    assert door.out.endswith(b"b OK done\r\n")
+    assert EndOfMessage() in door.events
 
 
 def test_something_behind_the_message_is_bad_and_nothing_is_appended() -> None:
@@ -202,14 +219,29 @@ def test_an_unauthenticated_connection_holds_little(flood: bytes) -> None:
         door.receive(flood)
         held = sum(sys.getsizeof(getattr(door.engine, name)) for name in ("_received", "_text", "tag", "_verdict"))
         held += sum(map(len, door.engine._literals))
-        assert held < 3 * limits.COMMAND_BEFORE_LOGIN
+        assert held < 3 * limits.COMMAND
         door.events.clear()
         door.out = b""
 
 
-def test_a_long_line_before_login_ends_the_connection() -> None:
-    door = run(b"a LOGIN " + b"x" * 9000, state=State.NOT_AUTHENTICATED)
-    assert door.out == b"* BYE a command has 8192 octets at most\r\n"
+def test_an_id_as_long_as_rfc_2971_has_it_is_read_before_login() -> None:
+    fields = " ".join(f'"{number:030}" "{"v" * 1000}"' for number in range(30))
+    door = run(f"a ID ({fields})\r\nb NOOP\r\n".encode(), state=State.NOT_AUTHENTICATED)
+    assert door.out == b"a OK done\r\nb OK done\r\n"
+    assert isinstance(door.events[0], command.Id)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_command_too_long_is_bad_and_the_session_goes_on(state: State) -> None:
+    door = run(b"a LOGIN " + b"x" * 70_000, b"\r\nb NOOP\r\n", state=state)
+    assert door.out == b"a BAD a command has 65536 octets at most\r\nb OK done\r\n"
+
+
+def test_a_stranger_whose_command_does_not_end_is_sent_away() -> None:
+    door = run(b"a LOGIN ", *[b"x" * 65_536] * 20, state=State.NOT_AUTHENTICATED)
+    assert door.out == b"* BYE that is too long for a command\r\n"
+    door = run(b"a LOGIN " + b"x" * 70_000 + b"{900+}\r\n", *[b"x" * 65_536] * 20, state=State.NOT_AUTHENTICATED)
+    assert door.out == b"* BYE that is too long for a command\r\n"
 
 
 def test_a_long_line_after_login_is_dropped_to_its_end() -> None:

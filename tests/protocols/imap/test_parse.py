@@ -12,7 +12,7 @@ from mpcontinuity.model import search
 from mpcontinuity.model.flags import DELETED, FLAGGED, SEEN
 from mpcontinuity.protocols.imap import command
 from mpcontinuity.protocols.imap.command import How
-from mpcontinuity.protocols.imap.cursor import BadSyntax, Cursor
+from mpcontinuity.protocols.imap.cursor import BadName, BadSyntax, Cursor
 from mpcontinuity.protocols.imap.items import Attribute, Section
 from mpcontinuity.protocols.imap.parse import State, parse_command
 from mpcontinuity.protocols.imap.searching import BadCharset
@@ -162,13 +162,11 @@ BAD = [
     (b"UID NOOP", "no command UID NOOP"),
     (b"NOOP x", "the end of the command"),
     (b"SELECT", "a space"),
-    (b'SELECT ""', "cannot be empty"),
-    (b"SELECT a&b", "modified UTF-7"),
-    (b'SELECT "a\x80"', "modified UTF-7"),
     (b"SELECT a\x00b", "the end of the command"),
     (b'LIST "" "*" RETURN (FROB)', "no return option"),
     (b'LIST (RECURSIVEMATCH) "" *', "RECURSIVEMATCH needs"),
-    (b'LIST "" ' + b"%" * 3000, "octets at most"),
+    (b'LIST "" ' + b"%" * 3000, "2048 characters at most"),
+    (b'LIST "" (' + b" ".join([b"x"] * 101) + b")", "100 patterns at most"),
     (b"STATUS x ()", "one item"),
     (b"STATUS x (SHOESIZE)", "SHOESIZE is no STATUS item"),
     (b"FETCH 0 FLAGS", "a set of numbers"),
@@ -205,6 +203,51 @@ def test_a_bad_command_is_refused_with_a_reason(text: bytes, reason: str) -> Non
     assert len(str(caught.value)) < 200
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b'SELECT ""', "cannot be empty"),
+        (b"SELECT a&b", "modified UTF-7"),
+        (b'EXAMINE "a\x80"', "modified UTF-7"),
+        (b'STATUS "a\tb" (MESSAGES)', "modified UTF-7"),
+        (b"SELECT &AAk-", "control characters"),
+        (b"COPY 1 &AOk", "modified UTF-7"),
+        (b"DELETE &", "modified UTF-7"),
+        (b"SUBSCRIBE &-&", "modified UTF-7"),
+    ],
+)
+def test_a_name_that_no_mailbox_can_have_is_no_error_of_syntax(text: bytes, reason: str) -> None:
+    with pytest.raises(BadName, match=reason) as caught:
+        parse(text)
+    assert caught.value.code == b"NONEXISTENT"
+
+
+@pytest.mark.parametrize("text", [b"CREATE a&b", b'CREATE ""', b"RENAME a b&"])
+def test_a_new_name_that_no_mailbox_can_have_cannot_be(text: bytes) -> None:
+    with pytest.raises(BadName) as caught:
+        parse(text)
+    assert caught.value.code == b"CANNOT"
+
+
+def test_a_pattern_that_no_name_matches_is_left_out() -> None:
+    assert parse(b'LIST "" (a& b)') == command.List("", ("b",))
+    assert parse(b"LIST a& *") == command.List("", ())
+
+
+def test_names_and_patterns_are_composed() -> None:
+    wire = b"U&Awg-bersicht"  # U and a combining diaeresis
+    assert parse(b"SELECT " + wire) == command.Select("\u00dcbersicht", read_only=False)
+    assert parse(b'LIST "" ' + wire) == command.List("", ("\u00dcbersicht",))
+
+
+@pytest.mark.parametrize(("text", "expected"), COMMANDS)
+def test_blanks_more_than_needed_count_for_nothing(text: bytes, expected: Any) -> None:
+    if b'"' in text or b"{" in text or b"  " in text:
+        return
+    sloppy = text.replace(b" ", b"   ").replace(b"(", b"(  ").replace(b")", b"  )") + b"  "
+    assert parse(sloppy) == expected
+
+
 def test_a_command_out_of_its_state_is_refused_with_what_is_missing() -> None:
     with pytest.raises(BadSyntax, match="log in first"):
         parse(b"SELECT x", state=State.NOT_AUTHENTICATED)
@@ -237,5 +280,5 @@ _PIECES = st.sampled_from(
 
 @given(st.lists(_PIECES | st.binary(max_size=5), max_size=8), st.sampled_from(State))
 def test_nothing_but_bad_syntax_comes_of_random_text(pieces: list[bytes], state: State) -> None:
-    with contextlib.suppress(BadSyntax, BadCharset):
+    with contextlib.suppress(BadName, BadSyntax, BadCharset):
         parse_command(Cursor(b"".join(pieces), [b"a\x00", b"xyz"] * 8), state)

@@ -63,17 +63,17 @@ def seconds(matcher: Matcher, names: list[str]) -> float:
     """The best of some."""
     times = []
     for _ in range(5):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         for name in names:
             matcher.matches(name)
-        times.append(time.perf_counter() - begun)
+        times.append(time.thread_time() - begun)
     return min(times)
 
 
 def test_time_grows_with_the_names_alone_whatever_the_patterns() -> None:
     patterns = [f"*a%{number}b*" for number in range(LIST_PATTERNS)]
     matcher = Matcher("", patterns)
-    times = [seconds(matcher, ["a1b2a3" * 40 * size] * 20) for size in (1, 2, 4, 8)]
+    times = [seconds(matcher, ["a1b2a3" * 80 * size] * 20) for size in (1, 2, 4, 8)]
     assert times[-1] < 20 * times[0], times  # quadratic: 64
 
 

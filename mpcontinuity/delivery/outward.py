@@ -17,7 +17,7 @@ from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.reception import OK, RELAYS, ROLES, TOO_MANY, Reception, looped
 from mpcontinuity.delivery.service import Delivery, refused
 from mpcontinuity.message import submitted, trace
-from mpcontinuity.message.structure import Content
+from mpcontinuity.message.fields import Content
 from mpcontinuity.message.submitted import Collector, Submitted
 from mpcontinuity.message.summary import summarise
 from mpcontinuity.message.trace import Untrusted

@@ -11,8 +11,8 @@ from mpcontinuity.delivery.from_home import ByLogin
 from mpcontinuity.delivery.outward import SENDER_OK, Outward, Submissions
 from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import submitted
+from mpcontinuity.message.fields import Content
 from mpcontinuity.message.render import render
-from mpcontinuity.message.structure import Content
 from mpcontinuity.message.submitted import Submitted
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.parameters import MailParameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from mpcontinuity.message.structure import Content
+from mpcontinuity.message.fields import Content
 from mpcontinuity.store.store import Store
 
 T = TypeVar("T")

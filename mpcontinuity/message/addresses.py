@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from mpcontinuity.message.fields import unfold
-from mpcontinuity.message.wire import NIL, nstring
+from mpcontinuity.message.charset import decode
+from mpcontinuity.message.fields import line
+from mpcontinuity.message.wire import NIL, nstring, words
+from mpcontinuity.model.address import MAX_DOMAIN, ascii_domain
 
 _ATOM = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
 # What nearly all mail has, in one step: `"name" <local@host>`, `name <local@host>`, `local@host`.
@@ -25,9 +28,11 @@ _BLANKS = frozenset(b" \t\r\n\f\v")
 _SEPARATORS = frozenset(b"<>@,;:")
 _ESCAPE = re.compile(rb"\\([\s\S])")
 _CACHED: Final = 256  # octets: addresses that come again and again are short
-# Octets of a field that ENVELOPE looks at, some thousand addresses: in a line of a mebibyte it would take seconds. The
-# header itself, which clients can ask for, is whole.
-LONGEST: Final = 64 * 1024
+# Octets of a field that ENVELOPE shows, some five thousand addresses, and of all such fields of the messages that one
+# encloses: what is shown of an address can be ten times as long as it is. Lists are cut between addresses; the header
+# itself, which clients can ask for, is whole.
+LONGEST: Final = 256 * 1024
+LONGEST_OF_ALL: Final = 1024 * 1024
 
 
 class Mailbox(NamedTuple):
@@ -47,7 +52,7 @@ _GROUP_END = Mailbox(None, None, None, None)
 
 def parse(value: bytes) -> list[Mailbox]:
     """The mailboxes of a field's value. Never raises."""
-    return _Parser().parse(unfold(value))
+    return _Parser().parse(line(value))
 
 
 def structure(value: bytes | None) -> bytes:
@@ -58,13 +63,13 @@ def structure(value: bytes | None) -> bytes:
 
 
 def _structure(value: bytes) -> bytes:
-    value = unfold(value[:LONGEST])
+    value = line(value)
     found: list[bytes] = []
     position = 0
-    while position < len(value):
+    while position < min(len(value), LONGEST):
         match = _SIMPLE.match(value, position)
         if not match:
-            found = [b"(%b %b %b %b)" % tuple(map(nstring, mailbox)) for mailbox in _Parser().parse(value)]
+            found += map(_shown, _Parser().parse(value[position:], LONGEST - position))
             break
         quoted, phrase, local, host, bare_local, bare_host = match.groups()
         name = (quoted or phrase or b"").strip()
@@ -72,6 +77,20 @@ def _structure(value: bytes) -> bytes:
         found.append(b'(%b NIL "%b" "%b")' % (shown, local or bare_local, host or bare_host))
         position = match.end()
     return b"(%b)" % b"".join(found) if found else NIL
+
+
+def _shown(mailbox: Mailbox) -> bytes:
+    name, route, local, host = mailbox
+    domain = host if host is None or host.isascii() else _ascii(host)
+    return b"(%b %b %b %b)" % (words(name), nstring(route), words(local), nstring(domain))
+
+
+def _ascii(domain: bytes) -> bytes:
+    """With A-labels, where it can be a domain."""
+    try:
+        return ascii_domain(decode(domain)).encode("ascii") if len(domain) <= MAX_DOMAIN else domain
+    except ValueError:
+        return domain
 
 
 _cached_structure = lru_cache(maxsize=1024)(_structure)
@@ -87,22 +106,27 @@ class _Parser:
 
     def _clear(self) -> None:
         self._words: list[bytes] = []  # before `<`, the blanks between them too; without `<` they are the address
-        self._address: list[bytes] | None = None  # within `<…>`
-        self._host_at = -1  # index of the last @ in what will be the address
+        self._address: list[bytes] | None = None  # within `<…>`, the blanks too
         self._closed = False  # `>` was read
         self._comment: list[bytes] = []  # parentheses included
 
-    def parse(self, value: bytes) -> list[Mailbox]:
+    def parse(self, value: bytes, longest: int = -1) -> list[Mailbox]:
+        """What begins behind ``longest`` octets, and the address that is not complete there, is left out."""
         depth = 0  # of comments within each other
-        for token in _TOKEN.findall(value):
+        for match in _TOKEN.finditer(value):
+            if 0 <= longest <= match.start():
+                if self._found:
+                    self._clear()
+                break
+            token = match[0]
             first = token[0]
             if depth or first == _OPEN:
                 depth = self._in_comment(token, depth)
             elif first in _SEPARATORS:
                 self._special(token)
             elif first in _BLANKS:
-                if self._address is None and self._words:
-                    self._words.append(token)
+                if self._words if self._address is None else self._address:
+                    self._word(token)
             elif first == _QUOTE:
                 self._word(_ESCAPE.sub(rb"\1", token[1:].removesuffix(b'"')))
             else:
@@ -112,24 +136,30 @@ class _Parser:
             self._found.append(_GROUP_END)
         return self._found
 
+    @property
+    def _within(self) -> bool:
+        return self._address is not None and not self._closed
+
     def _in_comment(self, token: bytes, depth: int) -> int:
-        """The depth behind the token. Only the last comment of a mailbox counts."""
-        if not depth:
-            self._comment.clear()
-        self._comment.append(token)
+        """The depth behind the token. Only the last comment of a mailbox counts, and none within `<…>`."""
+        if not self._within:
+            if not depth:
+                self._comment.clear()
+            self._comment.append(token)
         if token[0] == _OPEN:
             return depth + (token[-1] != _CLOSE or token.endswith(b"\\)"))
         return depth - (token[0] == _CLOSE)
 
     def _special(self, token: bytes) -> None:
-        within = self._address is not None and not self._closed
         if token == b"<":
             if self._closed:  # a comma is missing
                 self._end()
-            self._address, self._host_at = [], -1
+            elif self._address and b"@" in self._address:  # a `>` is missing
+                self._end_before_name(self._address)
+            self._address = []
         elif token == b">":
             self._closed = self._address is not None
-        elif token == b"@" or (within and token in b",:"):  # within: the route of RFC 5322 §4.4
+        elif token == b"@" or (self._within and token in b",:"):  # within: the route of RFC 5322 §4.4
             self._word(token)
         elif token == b",":
             self._end()
@@ -145,30 +175,66 @@ class _Parser:
             self._in_group = False
 
     def _word(self, token: bytes) -> None:
-        if self._closed:
-            return
-        words = self._words if self._address is None else self._address
-        if token == b"@":
-            self._host_at = len(words)
-        words.append(token)
+        if not self._closed:
+            (self._words if self._address is None else self._address).append(token)
+
+    def _end_before_name(self, words: list[bytes]) -> None:
+        """Of ``Foo <a@b, Bar <c@d>`` at the second bracket: what was read since the first is an address, and behind a
+        comma, or a blank where there is none, the name of the next one."""
+        if b"," in words:
+            cut = following = _last(words, b",")
+            following += 1
+        else:
+            host = _last(words, b"@")
+            blanks = (at for at in range(host + 2, len(words)) if words[at].isspace() and not words[at - 1].isspace())
+            cut = following = next(blanks, len(words))
+        name = words[following:]
+        self._address = words[:cut]
+        self._end()
+        self._words = name
 
     def _end(self) -> None:
         """What was gathered is one mailbox, if it is anything."""
-        words, address = self._words, self._address
+        words, address, comment = self._words, self._address, self._comment
+        self._clear()
         if address is None:
             name, address = b"", words
         else:
             name = b"".join(words).strip()
-        if not name and self._comment:  # `a@b (Name)`: how names were given once
-            name = _ESCAPE.sub(rb"\1", b"".join(self._comment)[1:].removesuffix(b")")).strip()
-        route = None
-        split = self._host_at if self._host_at >= 0 else len(address)
+        if not name and comment:  # `a@b (Name)`: how names were given once
+            name = _ESCAPE.sub(rb"\1", b"".join(comment)[1:].removesuffix(b")")).strip()
+        if not words and not address:
+            return
+        if address and address[0] != b"@" and b"," in address:  # a `>` is missing: each address is one of its own
+            first, *others = _split(address)
+            self._add(name, first)
+            for other in others:
+                self._add(b"", other)
+        else:
+            self._add(name, address)
+
+    def _add(self, name: bytes, address: list[bytes]) -> None:
+        split = _last(address, b"@") if b"@" in address else len(address)
         local, host = address[:split], address[split + 1 :]
+        route = None
         if local and local[0] == b"@" and b":" in local:
             colon = local.index(b":")
-            route, local = b"".join(local[:colon]), local[colon + 1 :]
+            route, local = b"".join(word for word in local[:colon] if not word.isspace()), local[colon + 1 :]
         mailbox = b"".join(word for word in local if not word.isspace())
         domain = b"".join(word for word in host if not word.isspace())
         if mailbox or domain or name:
             self._found.append(Mailbox(name or None, route, mailbox, domain))
-        self._clear()
+
+
+def _last(words: list[bytes], what: bytes) -> int:
+    return len(words) - 1 - words[::-1].index(what)
+
+
+def _split(address: list[bytes]) -> Iterator[list[bytes]]:
+    """At the commas."""
+    start = 0
+    for at, word in enumerate(address):
+        if word == b",":
+            yield address[start:at]
+            start = at + 1
+    yield address[start:]

@@ -2,50 +2,76 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+from urllib.parse import quote
 
 from mpcontinuity.message import contenttype
+from mpcontinuity.message.addresses import LONGEST_OF_ALL
 from mpcontinuity.message.contenttype import Parameters
 from mpcontinuity.message.envelope import envelope
-from mpcontinuity.message.fields import unfold
-from mpcontinuity.message.structure import Content, Part, lines
-from mpcontinuity.message.wire import NIL, nstring, string
+from mpcontinuity.message.fields import Content, line
+from mpcontinuity.message.structure import Part, lines
+from mpcontinuity.message.wire import NIL, string, words
+
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_ADDRESSES = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
 
 
 def structure(data: Content, part: Part) -> tuple[bytes, bytes]:
     """(BODY, BODYSTRUCTURE)."""
-    if part.parts:
-        return _multipart(data, part)
-    get = part.fields.get
-    type_ = part.type
-    size = part.end - part.body
-    encoding = get(b"content-transfer-encoding")
-    start = b"%b %b %b %b %d" % (
-        _type(type_.type, type_.subtype, type_.parameters),
-        _text(get(b"content-id")),
-        _text(get(b"content-description")),
-        b'"7bit"' if encoding is None else _encoding(encoding),
-        size,
-    )
-    if part.message is not None:
-        inner, inner_extended = structure(data, part.message)
-        shown = envelope(part.message.fields)
-        count = lines(data, part.body, part.end)
-        body = b"(%b %b %b %d" % (start, shown, inner, count)
-        extended = b"(%b %b %b %d" % (start, shown, inner_extended, count)
-    elif type_.kind[0] == b"text":
-        body = extended = b"(%b %d" % (start, lines(data, part.body, part.end))
-    else:
-        body = extended = b"(" + start
-    return body + b")", b"%b %b %b)" % (extended, _text(get(b"content-md5")), _extension(part))
+    return _Writer(data).structure(part)
 
 
-def _multipart(data: Content, part: Part) -> tuple[bytes, bytes]:
-    inner = [structure(data, child) for child in part.parts]
-    subtype = string(part.type.subtype)
-    body = b"(%b %b)" % (b"".join([short for short, _ in inner]), subtype)
-    extended = b"".join([long for _, long in inner])
-    return body, b"(%b %b %b %b)" % (extended, subtype, _parameters(part.type.parameters), _extension(part))
+class _Writer:
+    """Of one message."""
+
+    def __init__(self, data: Content) -> None:
+        self._data = data
+        self._room = LONGEST_OF_ALL
+
+    def structure(self, part: Part) -> tuple[bytes, bytes]:
+        if part.parts:
+            return self._multipart(part)
+        get = part.fields.get
+        type_ = part.type
+        encoding = get(b"content-transfer-encoding")
+        start = b"%b %b %b %b %d" % (
+            _type(type_.type, type_.subtype, type_.parameters),
+            _text(get(b"content-id")),
+            _text(get(b"content-description")),
+            b'"7bit"' if encoding is None else _encoding(encoding),
+            part.end - part.body,
+        )
+        if part.message is not None:
+            inner, inner_extended = self.structure(part.message)
+            shown = envelope(self._within_room(part.message.fields))
+            count = lines(self._data, part.body, part.end)
+            body = b"(%b %b %b %d" % (start, shown, inner, count)
+            extended = b"(%b %b %b %d" % (start, shown, inner_extended, count)
+        elif type_.kind[0] == b"text":
+            body = extended = b"(%b %d" % (start, lines(self._data, part.body, part.end))
+        else:
+            body = extended = b"(" + start
+        return body + b")", b"%b %b %b)" % (extended, _text(get(b"content-md5")), _extension(part))
+
+    def _multipart(self, part: Part) -> tuple[bytes, bytes]:
+        inner = [self.structure(child) for child in part.parts]
+        subtype = string(part.type.subtype)
+        body = b"(%b %b)" % (b"".join([short for short, _ in inner]), subtype)
+        extended = b"".join([long for _, long in inner])
+        return body, b"(%b %b %b %b)" % (extended, subtype, _parameters(part.type.parameters), _extension(part))
+
+    def _within_room(self, fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """Without the address lists that would be more than all enclosed messages together may show."""
+        left_out = []
+        for name in _ADDRESSES:
+            length = len(fields.get(name, b""))
+            if length <= self._room:
+                self._room -= length
+            else:
+                left_out.append(name)
+        return {name: value for name, value in fields.items() if name not in left_out} if left_out else fields
 
 
 @lru_cache(maxsize=512)
@@ -56,16 +82,27 @@ def _type(type_: bytes, subtype: bytes, parameters: Parameters) -> bytes:
 def _parameters(parameters: Parameters) -> bytes:
     if not parameters:
         return NIL
-    return b"(%b)" % b" ".join([b"%b %b" % (string(name), string(value)) for name, value in parameters])
+    return b"(%b)" % b" ".join([_parameter(name, value) for name, value in parameters])
+
+
+def _parameter(name: bytes, value: bytes) -> bytes:
+    """Letters beyond ASCII in the form of RFC 2231, which is the one for names of files."""
+    if not value.isascii():
+        if name.endswith(b"*"):
+            value = _BEYOND_ASCII.sub(lambda octet: b"%%%02X" % ord(octet[0]), value)
+        else:
+            value = b"utf-8''" + quote(contenttype.text((name, value)), "").encode("ascii")
+            name += b"*"
+    return b"%b %b" % (string(name), string(value))
 
 
 def _text(value: bytes | None) -> bytes:
-    return NIL if value is None else nstring(unfold(value))
+    return NIL if value is None else words(line(value))
 
 
 def _encoding(value: bytes) -> bytes:
     """An empty one is the default (RFC 2045 §6.1); a comment behind it is dropped."""
-    return string(unfold(value).partition(b"(")[0].strip().rstrip(b";") or b"7bit")
+    return string(line(value).partition(b"(")[0].strip().rstrip(b";") or b"7bit")
 
 
 def _extension(part: Part) -> bytes:
@@ -82,7 +119,7 @@ def _extension(part: Part) -> bytes:
 
 
 def _language(value: bytes | None) -> bytes:
-    tags = [tag.strip() for tag in unfold(value or b"").split(b",")]
+    tags = [tag.strip() for tag in line(value or b"").split(b",")]
     tags = [tag for tag in tags if tag]
     if not tags:
         return NIL

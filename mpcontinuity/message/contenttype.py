@@ -58,17 +58,22 @@ RFC822: Final = ContentType(b"message", b"rfc822", (), (b"message", b"rfc822")) 
 
 
 def content_type(value: bytes) -> ContentType | None:
-    """None: it is not of the form type/subtype, and counts as if it were not there (RFC 2045 §5.2)."""
+    """What is not of the form type/subtype counts as text/plain (RFC 2045 §5.2), with its parameters; None: there are
+    none either, as if the field were not there."""
     return _cached_content_type(value) if len(value) <= _CACHED else _content_type(value)
 
 
 def _content_type(value: bytes) -> ContentType | None:
     value = unfold(value)
     match = _TYPE.match(value)
-    if not match:
+    found = parameters(value[match.end() :] if match else value)
+    if match is None and not found:
         return None
-    type_, subtype = match.groups()
-    return ContentType(type_, subtype, parameters(value[match.end() :]), (type_.lower(), subtype.lower()))
+    type_, subtype = match.groups() if match else PLAIN.kind
+    kind = (type_.lower(), subtype.lower())
+    if kind == PLAIN.kind and not any(name.startswith(b"charset") for name, _ in found):
+        found += PLAIN.parameters  # the default is shown, as where there is no Content-Type
+    return ContentType(type_, subtype, found, kind)
 
 
 _cached_content_type = lru_cache(maxsize=512)(_content_type)

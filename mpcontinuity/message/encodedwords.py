@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import binascii
 import re
+from typing import Final
 
 from mpcontinuity.message.charset import decode
-from mpcontinuity.message.fields import unfold
+from mpcontinuity.message.fields import line
 
 # The language of RFC 2231 §5 after `*` is dropped. Blanks within are not allowed, but some clients write them.
 _WORD = re.compile(rb"=\?([^?*\s]{1,64})(?:\*[^?\s]*)?\?([bBqQ])\?([^?\r\n]*)\?=")
@@ -14,7 +15,7 @@ _WORD = re.compile(rb"=\?([^?*\s]{1,64})(?:\*[^?\s]*)?\?([bBqQ])\?([^?\r\n]*)\?=
 
 def text(value: bytes) -> str:
     """A header value unfolded and decoded. 8-bit bytes beside encoded words are UTF-8, else Windows-1252."""
-    value = unfold(value)
+    value = line(value)
     if b"=?" not in value:
         return decode(value)
     pieces: list[str] = []
@@ -39,6 +40,23 @@ def _payload(encoding: bytes, data: bytes) -> bytes:
     if encoding in b"bB":
         return base64(data)
     return binascii.a2b_qp(data.replace(b" ", b"_"), header=True)
+
+
+_WORD_OCTETS: Final = 45  # of text: with what stands around it a word is below the 75 characters of RFC 2047 §2
+
+
+def encode(text: str) -> bytes:
+    """As encoded words, blanks between them; none ends within a character (§5)."""
+    data = text.replace("\0", "\ufffd").encode("utf-8", "replace")
+    found = []
+    start = 0
+    while start < len(data):
+        end = min(start + _WORD_OCTETS, len(data))
+        while end < len(data) and data[end] & 0xC0 == 0x80:
+            end -= 1
+        found.append(b"=?utf-8?b?" + binascii.b2a_base64(data[start:end], newline=False) + b"?=")
+        start = end
+    return b" ".join(found)
 
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mpcontinuity.message import addresses
-from mpcontinuity.message.fields import unfold
-from mpcontinuity.message.wire import NIL, string
+from mpcontinuity.message.fields import line
+from mpcontinuity.message.wire import NIL, words
 
 
 def envelope(fields: Mapping[bytes, bytes]) -> bytes:
@@ -31,4 +31,4 @@ def envelope(fields: Mapping[bytes, bytes]) -> bytes:
 
 
 def _text(value: bytes | None) -> bytes:
-    return NIL if value is None else string(unfold(value))
+    return NIL if value is None else words(line(value))

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-# What is read of one header block. Offsets and sizes stay exact beyond it; only fields there are not looked at.
+Content = bytes | mmap.mmap
+
+# What `block` and `read` look at: enough for every field that decides something before a message is accepted. What is
+# shown of a message is looked for to the header's end (`end`, `index`, `pieces`).
 MAX_HEADER: Final = 128 * 1024
+
+# What is looked at of one field; the header itself, which clients can ask for, is whole.
+MAX_FIELD: Final = 1024 * 1024
+
+# What one call of a regular expression may search: it holds the interpreter meanwhile, up to some milliseconds.
+_WINDOW: Final = 256 * 1024
 
 # A name, blanks that RFC 822 allowed before the colon, then the value with the lines that are folded behind it.
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
 
 _HEADER_END = re.compile(rb"\n\r?\n")
+_FIELD_BEGINS = re.compile(rb"\n[^ \t]")
+
+# The fields that are shown or that say how the message is to be read. Each match begins with the line end before it: a
+# literal first byte lets the search skip along with memchr, and most lines are none of them by their first letter.
+_SHOWN = re.compile(
+    rb"\n(?=[bcdfimrst])(bcc|cc|content-(?:type|transfer-encoding|disposition|id|description|language|location|md5)"
+    rb"|date|from|in-reply-to|message-id|reply-to|sender|subject|to)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)",
+    re.IGNORECASE,
+)
 
 # The address fields that must occur once and sometimes do not: what all of them say is joined.
 _LISTS = frozenset((b"from", b"reply-to", b"to", b"cc", b"bcc"))
 
 
-def block(content: bytes | mmap.mmap, limit: int = MAX_HEADER) -> bytes:
+def block(content: Content, limit: int = MAX_HEADER) -> bytes:
     """The header block at the beginning of a message, as much of it as is in the first ``limit`` octets."""
     start = content[:limit]
     if start.startswith((b"\n", b"\r\n")):
@@ -33,16 +51,76 @@ def read(header: bytes) -> list[tuple[bytes, bytes]]:
     return _FIELD.findall(header, 0, MAX_HEADER)
 
 
+def search(pattern: re.Pattern[bytes], content: Content, start: int, stop: int, longest: int) -> int:
+    """Where a match of at most ``longest`` octets begins; -1: nowhere. In steps, between which others may compute."""
+    while True:
+        end = min(start + _WINDOW, stop)
+        match = pattern.search(content, start, end)
+        if match:
+            return match.start()
+        if end >= stop:
+            return -1
+        start = end - longest + 1
+
+
+def end(content: Content, start: int, stop: int) -> int:
+    """Behind the blank line that ends the header beginning at ``start``; -1: there is none before ``stop``."""
+    blank = content[start : min(start + 2, stop)]
+    if blank[:1] == b"\n":
+        return start + 1
+    if blank == b"\r\n":
+        return start + 2
+    return blank_line(content, start, stop)
+
+
+def blank_line(content: Content, start: int, stop: int) -> int:
+    """Behind the first blank line whose line end before it is within the range too; -1: there is none."""
+    at = search(_HEADER_END, content, start, stop, 3)
+    return at if at < 0 else at + 2 + (content[at + 1] == 13)
+
+
+def pieces(content: Content, start: int, stop: int) -> Iterator[bytes]:
+    """A header in pieces of some hundred KiB, each of whole fields; of a field above MAX_FIELD the rest is missing."""
+    while start < stop:
+        cut = start + _WINDOW
+        if cut >= stop:
+            yield content[start:stop]
+            return
+        at = search(_FIELD_BEGINS, content, cut - 1, stop, 2)
+        following = at + 1 if at >= 0 else stop
+        yield content[start : min(following, cut + MAX_FIELD)]
+        start = following
+
+
 def index(header: bytes) -> dict[bytes, bytes]:
-    """Lower-case name to value. Of a name that is repeated the first counts, address lists are joined."""
+    """Lower-case name to value, of the fields that are shown or say how to read the message. Of a name that is repeated
+    the first counts, address lists are joined."""
+    return index_between(header, 0, len(header))
+
+
+def index_between(content: Content, start: int, stop: int) -> dict[bytes, bytes]:
+    """The same of a header within a message."""
     found: dict[bytes, bytes] = {}
-    for name, value in _FIELD.findall(header, 0, MAX_HEADER):
-        key = name.lower()
-        if key not in found:
-            found[key] = value
-        elif key in _LISTS:
-            found[key] += b"," + value
+    lists: dict[bytes, list[bytes]] = {}
+    room = MAX_FIELD
+    for piece in pieces(content, start, stop):
+        for name, value in _SHOWN.findall(b"\n" + piece):
+            key = name.lower()
+            if key not in found:
+                found[key] = value
+            elif key in _LISTS and room > 0:
+                lists.setdefault(key, [found[key]]).append(value)
+                room -= len(value)
+    for key, values in lists.items():
+        found[key] = b",".join(values)
     return found
+
+
+def line(value: bytes) -> bytes:
+    """The value in one line as it is shown: every fold is one blank, whatever it is made of; no blanks around it."""
+    if b"\n" not in value:
+        return value.strip()
+    return b" ".join(filter(None, [piece.strip(b" \t\r") for piece in value.split(b"\n")]))
 
 
 def unfold(value: bytes) -> bytes:

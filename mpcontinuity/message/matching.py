@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from mpcontinuity.message import contenttype, encodedwords, fields
 from mpcontinuity.message.charset import decode
-from mpcontinuity.message.structure import Content, Part, scan
+from mpcontinuity.message.fields import Content
+from mpcontinuity.message.structure import Part, scan
 
 
 class Needle:

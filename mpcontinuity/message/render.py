@@ -8,7 +8,8 @@ from typing import Final
 from mpcontinuity.message import dates
 from mpcontinuity.message.bodystructure import structure
 from mpcontinuity.message.envelope import envelope
-from mpcontinuity.message.structure import Content, Part, scan
+from mpcontinuity.message.fields import Content
+from mpcontinuity.message.structure import Part, scan
 
 VERSION: Final = 1
 # Version, day of the Date field (proleptic Gregorian ordinal, 0: none), octets of the header block; then the lengths of

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from mpcontinuity.message import encodedwords, fields
-from mpcontinuity.message.fields import HeaderNames
-from mpcontinuity.message.structure import Content
+from mpcontinuity.message.fields import Content, HeaderNames
 
 MAX_HEADER: Final = 64 * 1024  # what is looked at
 MAX_TEXT: Final = 1000  # characters of a member; what is longer is cut

@@ -1,24 +1,39 @@
-"""Strings as IMAP sends them (RFC 9051 §4.3): quoted where that is safe, else a literal; NIL where there is none."""
+"""Strings as IMAP sends them (RFC 9051 §4.3): quoted where that is safe, else a literal; NIL where there is none.
+
+Nothing but ASCII: a client that has not enabled UTF8=ACCEPT (RFC 6855 §3), which is not offered, need not understand
+more. Text is shown in encoded words instead; the header itself, which clients can ask for, is as it came.
+"""
 
 from __future__ import annotations
 
 import re
 
+from mpcontinuity.message import encodedwords
+
 NIL = b"NIL"
 
 _PLAIN = re.compile(rb"[ !#-\[\]-~]{0,1000}")
 _QUOTABLE = re.compile(rb"[\t -~]{0,1000}")
+_ASCII = bytes(range(1, 128))
+_TO_ASCII = bytes(octet if octet in _ASCII else ord("?") for octet in range(256))
 
 
 def string(value: bytes) -> bytes:
-    """8-bit, control characters and long values go as a literal; NUL may stand in neither form and is left out."""
+    """Control characters and long values go as a literal; octets that may not be sent are question marks."""
     if _PLAIN.fullmatch(value):
         return b'"%b"' % value
     if _QUOTABLE.fullmatch(value):
         return b'"%b"' % value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    value = value.replace(b"\0", b"")
-    return b"{%d}\r\n%b" % (len(value), value)
+    sent = value.translate(_TO_ASCII)
+    return b"{%d}\r\n%b" % (len(value), value) if sent == value else string(sent)
 
 
 def nstring(value: bytes | None) -> bytes:
     return NIL if value is None else string(value)
+
+
+def words(value: bytes | None) -> bytes:
+    """Text of people: what is beyond ASCII as encoded words (RFC 2047), and then all of it."""
+    if value is None or value.isascii():
+        return nstring(value)
+    return string(encodedwords.encode(encodedwords.text(value)))

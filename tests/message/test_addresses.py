@@ -39,6 +39,18 @@ from tests.message.imap import read
         (b"J\xfcrgen <j@x>", [(b"J\xfcrgen", None, b"j", b"x")]),
         (b"", []),
         (b" ,;", []),
+        (b"<user (c)@ (c) domain.example>", [(None, None, b"user", b"domain.example")]),
+        (b"user (c)@ (Name) domain . example", [(b"Name", None, b"user", b"domain.example")]),
+        (b"<a@b> (Name)", [(b"Name", None, b"a", b"b")]),
+        (b"g: (nobody) ;, a@b", [(None, None, b"g", None), (None, None, None, None), (None, None, b"a", b"b")]),
+        (b"(only) , (comments)", []),
+        (b"Foo <a@b.test, Bar <c@d.test>", [(b"Foo", None, b"a", b"b.test"), (b"Bar", None, b"c", b"d.test")]),
+        (b"Foo <a@b.test Bar B <c@d.test>", [(b"Foo", None, b"a", b"b.test"), (b"Bar B", None, b"c", b"d.test")]),
+        (b"Foo <a@b.test<c@d.test>", [(b"Foo", None, b"a", b"b.test"), (None, None, b"c", b"d.test")]),
+        (b"Foo <a@b.test, c@d.test>", [(b"Foo", None, b"a", b"b.test"), (None, None, b"c", b"d.test")]),
+        (b"Foo <<a@b.test>>", [(b"Foo", None, b"a", b"b.test")]),
+        (b"<@x.org , @y.org : a@b.org>", [(None, b"@x.org,@y.org", b"a", b"b.org")]),
+        (b"Ada\r\n\tExample <a@b>", [(b"Ada Example", None, b"a", b"b")]),
     ],
 )
 def test_mailboxes_are_found_in(value: bytes, expected: list[tuple[bytes | None, ...]]) -> None:
@@ -70,3 +82,20 @@ def test_any_bytes_give_a_list_that_a_client_can_read(value: bytes) -> None:
             assert group == (mailbox is None)
             group = not group
     assert not group
+
+
+@pytest.mark.parametrize("one", [b"Anna Berg <anna@example.org>", b'"Berg, Anna" <anna@example.org> (really)'])
+def test_a_list_is_cut_between_addresses(one: bytes) -> None:
+    """All of some thousand are shown, and of more than that whole ones only."""
+    (shown,) = read(addresses.structure(one))
+    count = addresses.LONGEST // (len(one) + 3)
+    for times in (2_000, count, count * 2):
+        found = read(addresses.structure(b",\r\n ".join([one] * times)))
+        assert set(map(tuple, found)) == {tuple(shown)}
+        assert len(found) >= min(times, count) - 1
+
+
+def test_a_single_address_beyond_the_limit_is_shown_as_far_as_it_goes() -> None:
+    (found,) = read(addresses.structure(b"[] " * addresses.LONGEST + b"<b@c>"))
+    assert found[3] == b""
+    assert found[2].startswith(b"[][]")

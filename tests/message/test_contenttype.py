@@ -11,7 +11,10 @@ from mpcontinuity.message.contenttype import content_type
 @pytest.mark.parametrize(
     ("value", "kind", "parameters"),
     [
-        (b"text/plain", (b"text", b"plain"), {}),
+        (b"text/plain", (b"text", b"plain"), {b"charset": b"us-ascii"}),
+        (b"text/html", (b"text", b"html"), {}),
+        (b"text; charset=utf-8", (b"text", b"plain"), {b"charset": b"utf-8"}),
+        (b"pdf; name=x.pdf", (b"text", b"plain"), {b"charset": b"us-ascii", b"name": b"x.pdf"}),
         (b' TEXT / Html ; Charset = "utf-8" ;', (b"text", b"html"), {b"charset": b"utf-8"}),
         (b"text/plain; charset=us-ascii (Plain text)", (b"text", b"plain"), {b"charset": b"us-ascii"}),
         (b'a/b; name="x\\"y;z"; name=second', (b"a", b"b"), {b"name": b'x"y;z'}),

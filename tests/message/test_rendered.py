@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.header
 import mmap
 from datetime import date
 from pathlib import Path
@@ -67,10 +68,37 @@ def test_absent_fields_are_nil_and_empty_ones_are_empty() -> None:
     assert read(rendered.envelope(render(b""))) == [None] * 10
 
 
-def test_eight_bit_is_sent_as_a_literal_and_nul_not_at_all() -> None:
-    envelope = rendered.envelope(render(messages.EIGHT_BIT))
-    assert b"{8}\r\nGr\xc3\xbc\xc3\x9fe! " in envelope
-    assert read(envelope)[2] == [["Jürgen".encode(), None, b"j", b"example.org"]]
+def _words(value: bytes) -> str:
+    """As a client decodes them."""
+    return str(email.header.make_header(email.header.decode_header(value.decode("ascii"))))
+
+
+def test_letters_beyond_ascii_are_encoded_words_whatever_the_header_has() -> None:
+    """RFC 6855 §3: a client that has not enabled UTF8=ACCEPT gets none of them raw."""
+    envelope = read(rendered.envelope(render(messages.EIGHT_BIT)))
+    assert _words(envelope[1]) == "Grüße\N{REPLACEMENT CHARACTER}!"
+    assert [(_words(name), *rest) for name, *rest in envelope[2]] == [("Jürgen", None, b"j", b"example.org")]
+    long = "Überlänge, die in kein einzelnes Wort paßt, weil es höchstens 75 Zeichen haben darf, 会議"
+    subject = read(rendered.envelope(render(f"Subject: =?utf-8?q?M=C3=A4rz?= {long}\r\n\r\n".encode())))[1]
+    assert _words(subject) == f"März {long}"
+    assert max(map(len, subject.split())) <= 75
+    latin = read(rendered.envelope(render("Subject: Grüße\r\n\r\n".encode("latin-1"))))[1]
+    assert _words(latin) == "Grüße"
+
+
+def test_an_address_beyond_ascii_has_a_domain_that_can_be_asked_for() -> None:
+    message = "From: <jürgen@müller.example>\r\nTo: <x@\u2003.example>\r\n\r\n".encode()
+    _, _, from_, _, _, to, *_ = read(rendered.envelope(render(message)))
+    assert [(_words(local), host) for _, _, local, host in from_] == [("jürgen", b"xn--mller-kva.example")]
+    assert to == [[None, None, b"x", b"???.example"]]
+
+
+def test_names_of_files_beyond_ascii_are_shown_as_rfc_2231_has_them() -> None:
+    head = "Content-Type: a/b; name=Grüße.pdf\r\nContent-Disposition: inline; filename*=utf-8''ü\r\n"
+    structure = _structure(head.encode() + "Content-Description: Büro\r\n\r\n".encode())
+    assert structure[2] == [b"name*", b"utf-8''Gr%C3%BC%C3%9Fe.pdf"]
+    assert structure[8] == [b"inline", [b"filename*", b"utf-8''%C3%BC"]]
+    assert _words(structure[4]) == "Büro"
 
 
 def test_quotes_and_backslashes_are_escaped() -> None:
@@ -83,10 +111,10 @@ def test_a_bodystructure_shows_parts_sizes_lines_and_extension_data() -> None:
     alternative, pdf, subtype, parameters, *rest = _structure(messages.ALTERNATIVE_WITH_ATTACHMENT)
     plain, html, kind, inner_parameters, *_ = alternative
     assert plain == [
-        *(b"text", b"plain", [b"charset", b"utf-8"], None, None, b"quoted-printable", 45, 2),
+        *(b"text", b"plain", [b"charset", b"utf-8"], None, None, b"quoted-printable", 45, 1),
         *(None, None, None, None),
     ]
-    assert html[:8] == [b"text", b"html", [b"charset", b"utf-8"], None, None, b"7bit", 12, 1]
+    assert html[:8] == [b"text", b"html", [b"charset", b"utf-8"], None, None, b"7bit", 12, 0]
     assert (kind, inner_parameters) == (b"alternative", [b"boundary", b"mix-alt"])
     assert pdf == [
         *(b"application", b"pdf", [b"name", b"invoice.pdf"], b"<pdf@example.org>", b"the invoice", b"base64", 12),
@@ -109,7 +137,7 @@ def test_an_enclosed_message_brings_its_envelope_structure_and_lines() -> None:
     assert enclosed[7][1] == b"inner"
     assert enclosed[8][0][:2] == [b"text", b"plain"]
     assert enclosed[8][1][7][1] == b"innermost"
-    assert enclosed[9] == 15
+    assert enclosed[9] == 14
 
 
 @pytest.mark.parametrize(
@@ -245,6 +273,63 @@ def test_what_is_beyond_the_limits_is_kept_but_not_taken_apart(make: str) -> Non
     for item in (rendered.envelope(blob), rendered.body(blob), rendered.bodystructure(blob)):
         read(item)
     assert rendered.section(blob, (), "") == (0, len(message))
+
+
+def test_a_field_is_found_however_far_behind_in_the_header_it_stands() -> None:
+    """Gmail takes headers of 500 KB: neither the subject nor the attachment may be lost behind them."""
+    for filler in (b"X-Filler: " + b"f" * 900 + b"\r\n", b"X:\r\n", b" folded\r\n"):
+        header = b"X-First: 1\r\n" + filler * (700_000 // len(filler))
+        blob = render(header + b"Subject: behind\r\n" + messages.ALTERNATIVE_WITH_ATTACHMENT)
+        assert read(rendered.envelope(blob))[1] == b"behind"
+        assert len(read(rendered.bodystructure(blob))[0]) > 1
+        assert rendered.section(blob, (2,), "") is not None
+
+
+def test_enclosed_messages_are_taken_apart_however_long_their_headers_are_together() -> None:
+    one = b"--b\r\nContent-Type: message/rfc822\r\n\r\nX: %b\r\nContent-Type: text/html\r\n\r\n<p>\r\n"
+    blob = render(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + one % (b"x" * 10_000) * 300 + b"--b--\r\n")
+    *enclosed, _, _, _, _, _ = read(rendered.bodystructure(blob))
+    assert len(enclosed) == 300
+    assert {part[8][1] for part in enclosed} == {b"html"}
+
+
+@pytest.mark.parametrize("line", [b"-- Dumping data", b"--", b"--b-", b"--bb--", b"---b", b"--B"])
+def test_no_number_of_lines_with_dashes_hides_what_is_behind_them(line: bytes) -> None:
+    head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n"
+    message = head + (line + b"\r\n") * 120_000 + b"--b \t\r\nContent-Type: a/b\r\n\r\npdf\r\n--b--\r\n--b\r\n"
+    dump, attachment, *_ = _structure(message)
+    assert dump[7] == 119_999
+    assert attachment[:2] == [b"a", b"b"]
+    assert _section(message, (2,)) == b"pdf"
+
+
+def test_a_boundary_is_found_where_the_search_for_it_stops_and_begins_again() -> None:
+    """Beyond a thousand lines with dashes it is searched for in steps of 256 KiB."""
+    head = b"Content-Type: multipart/mixed; boundary=boundary\r\n\r\n--boundary\r\n\r\n" + b"--\r\n" * 1_100
+    for fill in range(256 * 1024 - 30, 256 * 1024 + 30):
+        message = head + b"x" * fill + b"\r\n--boundary\r\n\r\nsecond"
+        assert _section(message, (2,)) == b"second"
+
+
+def test_a_message_whose_header_runs_into_its_first_boundary_has_all_its_parts() -> None:
+    first = b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    message = (
+        b"Subject: s\r\nContent-Type: multipart/alternative; boundary=QQ\r\n--QQ\r\n"
+        + first
+        + b"dGV4dA==\r\n--QQ\r\nContent-Type: text/html\r\n\r\n<b>html</b>\r\n--QQ--\r\n"
+    )
+    outer = b"Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n" + message + b"--o--\r\n"
+    for whole, path in ((message, ()), (outer, (1,))):
+        assert _section(whole, (*path, 1)) == b"dGV4dA=="
+        assert _section(whole, (*path, 1), "MIME") == first
+        assert _section(whole, (*path, 2)) == b"<b>html</b>"
+    assert _section(message, (), "HEADER") == message[: message.index(b"--QQ")]
+
+
+@pytest.mark.parametrize("encoding", [b"base64", b"Quoted-Printable"])
+def test_an_encoded_message_is_an_attachment_with_its_name(encoding: bytes) -> None:
+    head = b'Content-Type: message/rfc822; name="report.eml"\r\nContent-Transfer-Encoding: ' + encoding
+    assert _structure(head + b"\r\n\r\nU3ViamVjdA==")[:3] == [b"application", b"octet-stream", [b"name", b"report.eml"]]
 
 
 def test_header_fields_come_in_their_order_with_folded_lines_and_a_blank_line() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from mpcontinuity.model.settings import Listen
 
+_LONGEST_NAME = 108  # of a socket in the file system
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTNAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _HOST_PORT = re.compile(r"\[([^]]+)\](?::(\d{1,5}))?|([^:\[\]]+)(?::(\d{1,5}))?|([0-9A-Fa-f:.]+)")
@@ -46,6 +48,30 @@ def contains(networks: Iterable[IPv4Network | IPv6Network], peer: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return any((mapped or address) in network for network in networks)
+
+
+def host_of(peer: str) -> str:
+    """What a client is counted by: its IPv4 address, or its IPv6 /64, all of which a single host may use (RFC 6177
+    gives each site more than one). A peer without an IP address counts by its name."""
+    return _counted(peer)[0]
+
+
+def network_of(host: str) -> str:
+    """What hosts are counted by together: an IPv4 /24, an IPv6 /48 (what a site is given, RFC 6177 §2)."""
+    return _counted(host)[1]
+
+
+@lru_cache(maxsize=10_000)
+def _counted(peer: str) -> tuple[str, str]:
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return peer[:_LONGEST_NAME], peer[:_LONGEST_NAME]
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if isinstance(address, IPv4Address):
+        return str(address), str(IPv4Address(int(address) >> 8 << 8)) + "/24"
+    return str(IPv6Address(int(address) >> 64 << 64)), str(IPv6Address(int(address) >> 80 << 80)) + "/48"
 
 
 def split(text: str, default: int) -> tuple[str, int]:

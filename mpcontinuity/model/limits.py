@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_network
 
-_IPV6_HOST_BITS = 64  # a single host owns a /64 and could use another address for each connection
+from mpcontinuity.model import hosts
 
 
 class ConnectionLimits:
@@ -42,18 +42,5 @@ class ConnectionLimits:
             del self._hosts[name]
 
     def _look(self, host: str) -> tuple[str, bool]:
-        """What the host is counted by, and whether it is trusted. A peer without an IP address counts by its name."""
-        try:
-            address = ip_address(host.partition("%")[0])
-        except ValueError:
-            return host, False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        trusted = any(_contains(network, address) for network in self._trusted)
-        if isinstance(address, IPv4Address):
-            return str(address), trusted
-        return str(IPv6Address(int(address) >> _IPV6_HOST_BITS << _IPV6_HOST_BITS)), trusted
-
-
-def _contains(network: IPv4Network | IPv6Network, address: IPv4Address | IPv6Address) -> bool:
-    return network.version == address.version and address in network
+        """What the host is counted by, and whether it is trusted."""
+        return hosts.host_of(host), bool(self._trusted) and hosts.contains(self._trusted, host)

@@ -6,7 +6,6 @@ import hmac
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,10 +15,11 @@ from twisted.python.failure import Failure
 from mpcontinuity.accounts import users
 from mpcontinuity.accounts.directory import Directory, User
 from mpcontinuity.accounts.passwords import Passwords, prepare
-from mpcontinuity.accounts.throttle import Throttle
+from mpcontinuity.accounts.throttle import Throttle, digest_of
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.model.clock import MINUTE, Clock
 from mpcontinuity.model.events import AccountsChanged, DomainsChanged, Everything, Notice
+from mpcontinuity.model.hosts import contains, host_of
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Network
 from mpcontinuity.protocols.sasl.scram import SALT_OCTETS, Keys, make_keys, read_keys, unknown_keys
@@ -27,8 +27,8 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
-# Runs the slow verification elsewhere. Raises Temporary when too many wait already.
-Compute = Callable[[Callable[[], Any]], Awaitable[Any]]
+# Runs the slow verification elsewhere, for a client host: these take turns. Raises Temporary when too many wait.
+Compute = Callable[[Callable[[], Any], str], Awaitable[Any]]
 Sleep = Callable[[float], Awaitable[None]]
 
 _REMEMBERED_FOR = 5 * MINUTE
@@ -53,6 +53,7 @@ class Login:
         passwords: Passwords,
         *,
         failures: int,
+        failures_per_host: int,
         trusted: Sequence[Network],
         compute: Compute,
         sleep: Sleep,
@@ -62,7 +63,7 @@ class Login:
         self._store = store
         self._directory = directory
         self._passwords = passwords
-        self._throttle = Throttle(failures, clock)
+        self.throttle = Throttle(failures, failures_per_host, clock)
         self._trusted = tuple(trusted)
         self._compute = compute
         self._sleep = sleep
@@ -83,12 +84,12 @@ class Login:
     async def check(self, name: str, password: str, peer: str) -> User | None:
         """The user, or None: unknown, wrong, not active, or guessed too often from ``peer`` (an IP address).
 
-        Raises Temporary when it cannot be told now.
+        Raises Temporary when it cannot be told now, or when others guess from there.
         """
         user = await self._find(name)
-        who = str(user.id) if user else name.strip().lower()
-        digest = hmac.digest(self._key, f"{who}\0{password}".encode("utf-8", "surrogatepass"), "sha256")
-        right = await self._judged(who, peer, digest, partial(self._right_password, user, password, digest))
+        who = _who(user, name)
+        digest = hmac.digest(self._key, who + password.encode("utf-8", "surrogatepass"), "sha256")
+        right = await self._judged(who, peer, digest, partial(self._right_password, user, password, digest, peer))
         return user if right else None
 
     async def keys(self, name: str) -> Keys:
@@ -98,25 +99,25 @@ class Login:
         """
         user = await self._find(name)
         found = await self._keys_of(user)
-        return found or unknown_keys(name.strip(), await self._secret_of_unknown())
+        return found or unknown_keys(_compared(name), await self._secret_of_unknown())
 
     async def prove(self, name: str, shown: Keys, message: bytes, peer: str, proves: Callable[[], bool]) -> User | None:
         """The user, if the client's ``message`` ``proves`` the password that ``shown`` was made of, and it is theirs
         still; else None, as `check`. Raises Temporary when it cannot be told now.
         """
         user = await self._find(name)
-        who = str(user.id) if user else name.strip().lower()
         digest = hmac.digest(self._key, message, "sha256")
 
         async def proved() -> bool:
             current = await self._keys_of(user) == shown
             return proves() and current
 
-        return user if await self._judged(who, peer, digest, proved) else None
+        return user if await self._judged(_who(user, name), peer, digest, proved) else None
 
-    async def _judged(self, who: str, peer: str, digest: bytes, right: Callable[[], Awaitable[bool]]) -> bool:
+    async def _judged(self, who: bytes, peer: str, digest: bytes, right: Callable[[], Awaitable[bool]]) -> bool:
         """Whether it is ``right``, told not sooner than the throttle allows; who is refused by that is not asked."""
-        wait = self._throttle.begin(who, peer, digest, exempt=self._exempt(peer))
+        host = host_of(peer)
+        wait = self.throttle.begin(who, host, digest, exempt=contains(self._trusted, peer))
         if wait is None:
             self.outcomes["throttled"] += 1
             return False
@@ -125,13 +126,13 @@ class Login:
                 await self._sleep(wait)
             found = await right()
         except BaseException:
-            self._throttle.abandoned(who, peer, digest)
+            self.throttle.abandoned(who, host, digest)
             raise
         if not found:
-            self._throttle.failed(who, peer, digest)
+            self.throttle.failed(who, host, digest)
             self.outcomes["failed"] += 1
             return False
-        self._throttle.succeeded(who, peer)
+        self.throttle.succeeded(who, host)
         self.outcomes["succeeded"] += 1
         return True
 
@@ -152,40 +153,47 @@ class Login:
             return None
         return await self._directory.user(address)
 
-    async def _right_password(self, user: User | None, password: str, digest: bytes) -> bool:
+    async def _right_password(self, user: User | None, password: str, digest: bytes, peer: str) -> bool:
         if user is not None and self._right.get(digest, 0) > self._clock.now():
             return True
         generation = self._generation
         hashed, scram = await self._store.read(partial(users.credentials, account=user.id if user else _NOBODY))
-        right = await self._compute(partial(self._passwords.verify, password, hashed))
+        right = await self._compute(partial(self._passwords.verify, password, hashed), host_of(peer))
         if user is None or user.status != "active" or not right:
             return False
         if not scram or self._passwords.outdated(hashed):
-            Deferred.fromCoroutine(self._renew(user, password, hashed, keys=not scram)).addErrback(_not_renewed)
+            Deferred.fromCoroutine(self._renew(user, password, hashed, keys=not scram, peer=peer)).addErrback(
+                _not_renewed
+            )
         if generation == self._generation:  # else the password may have been changed meanwhile: not remembered
             self._right[digest] = self._clock.now() + _REMEMBERED_FOR
             if len(self._right) > _REMEMBERED:
                 self._right.popitem(last=False)
         return True
 
-    async def _renew(self, user: User, password: str, old: str, *, keys: bool) -> None:
+    async def _renew(self, user: User, password: str, old: str, *, keys: bool, peer: str) -> None:
         """Here alone the password is known: what is derived of it is made as the configuration wants it now."""
+        host = host_of(peer)
         if keys:
             salt = self.randomness.bytes(SALT_OCTETS)
-            made = str(await self._compute(partial(make_keys, prepare(password), salt)))
+            made = str(await self._compute(partial(make_keys, prepare(password), salt), host))
             await self._store.run(partial(users.keep_keys, account=user.id, password_hash=old, scram=made))
         if self._passwords.outdated(old):
-            new = await self._compute(partial(self._passwords.hash, password))
+            new = await self._compute(partial(self._passwords.hash, password), host)
             await self._store.run(partial(users.replace_hash, account=user.id, old=old, new=new))
 
-    def _exempt(self, peer: str) -> bool:
-        if not self._trusted:
-            return False
-        try:
-            host = ip_address(peer)
-        except ValueError:
-            return False
-        return any(host in network for network in self._trusted)
+
+def _who(user: User | None, name: str) -> bytes:
+    """What failures are counted by: whoever is reached by that name, else the name itself; a digest, however long."""
+    return digest_of(f"account {user.id}" if user is not None else f"name {_compared(name)}")
+
+
+def _compared(name: str) -> str:
+    """Every spelling of a name that would reach the same user, if there were one, as one."""
+    try:
+        return parse(name.strip()).untagged_key
+    except BadAddress:
+        return name.strip().lower()
 
 
 def _kept_secret(tx: Transaction, fresh: str) -> str:

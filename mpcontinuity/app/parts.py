@@ -21,6 +21,8 @@ from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Services as Pop3Services
 from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
+from mpcontinuity.accounts.failures import SharedFailures
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
@@ -146,6 +148,12 @@ class Parts:
             ],
             every=_OWN_CHORES,
         )
+        self.shared = Housekeeping(
+            reactor,
+            Alone(),
+            [("failures", SharedFailures(self.store, self.login.throttle).exchange)],
+            every=SHARED_EVERY,
+        )
         self.holders = Housekeeping(reactor, Alone(), [("leases", Holders(self.store).look)], every=LOOK_EVERY)
         self._control_port = ControlPort(
             reactor, folder, ControlFactory(self.control, reactor), alone=settings.store.database == "sqlite"
@@ -155,7 +163,7 @@ class Parts:
         """What users and administrators come in by."""
         settings, reactor = self._settings, self._reactor
         passwords = Passwords(settings.password.scheme)
-        self.login_workers = Workers(reactor, "login", threads=2, most=500)
+        self.login_workers = Workers(reactor, "login", threads=2, most=500, most_of_host=100)
         self.control_workers = Workers(reactor, "control", threads=1, most=500)
         self.control = Control(
             self.store,
@@ -172,6 +180,7 @@ class Parts:
             self.directory,
             passwords,
             failures=settings.limits.login_failures,
+            failures_per_host=settings.limits.login_failures_per_host,
             trusted=_networks(settings.limits.trusted_networks),
             compute=self.login_workers,
             sleep=partial(deferLater, reactor),
@@ -307,6 +316,7 @@ class Parts:
         self.housekeeping.start()
         self.own_housekeeping.start()
         self.holders.start()
+        self.shared.start()
 
     async def stop_sessions(self) -> None:
         """No new connections; ends when nothing is under way any more."""
@@ -314,6 +324,7 @@ class Parts:
         self.housekeeping.stop()
         self.own_housekeeping.stop()
         self.holders.stop()
+        self.shared.stop()
         self.certificate.stop()
         await self.gatekeeper.close()
         for door in self._access.values():

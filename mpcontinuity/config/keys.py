@@ -125,6 +125,11 @@ KEYS: dict[str, Key] = {
         "Per address and client host together, then a growing delay, then a refusal; a right password is never "
         "refused for others' failures.",
     ),
+    "limits.login_failures_per_host": Key(
+        Integer(1, 1_000_000),
+        "From one client address (IPv6: /64) in 15 minutes, whatever the names: beyond it, names that have not logged "
+        "in from there wait for each other, or are told to come again. Offices behind NAT: trusted_networks.",
+    ),
     "limits.trusted_networks": Key(
         _NETWORKS,
         "Exempt from limits per host (an office behind NAT, a filter before this server). Senders of mail from there "

@@ -80,6 +80,7 @@ class Limits(Section, frozen=True):
     connections_per_host: int = 200
     handshake: float = 30
     login_failures: int = 10
+    login_failures_per_host: int = 100
     trusted_networks: tuple[str, ...] = ()
     user_recipients_per_hour: int = 300
     spool_size: int = 1024 << 20

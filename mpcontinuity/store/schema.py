@@ -391,3 +391,27 @@ sent = Table(
     Index("sent_by_time", "time"),
     **_BY_KEY,
 )
+
+# Failed logins of late, by client host and name (accounts/throttle.py): a digest, or nothing for all names together.
+login_failure = Table(
+    "login_failure",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("name", LargeBinary, primary_key=True),
+    _number("failures"),
+    _number("last"),
+    Index("login_failure_by_time", "last"),
+    **_BY_KEY,
+)
+
+# What client hosts have taken of late, as far as processes tell each other (model/rations.py).
+spending = Table(
+    "spending",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    _number("amount"),
+    _number("last"),
+    Index("spending_by_time", "last"),
+    **_BY_KEY,
+)

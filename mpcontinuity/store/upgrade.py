@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.model.errors import Refused
 
-HEAD = "0004"  # the newest revision in migrations/versions
+HEAD = "0005"  # the newest revision in migrations/versions
 
 _log = Logger()
 

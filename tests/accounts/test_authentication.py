@@ -38,6 +38,7 @@ class Gate:
             Directory(store),
             self.passwords,
             failures=LIMIT,
+            failures_per_host=100,
             trusted=[],
             compute=self._at_once,
             sleep=self._sleep,
@@ -81,7 +82,7 @@ class Gate:
         anna = self.user().id
         return result(self.store.read(lambda tx: users.credentials(tx, anna)))[1]
 
-    def _at_once(self, work: Callable[[], Any]) -> Deferred[Any]:
+    def _at_once(self, work: Callable[[], Any], host: str) -> Deferred[Any]:
         return succeed(work())
 
     def _sleep(self, seconds: float) -> Deferred[None]:

@@ -14,12 +14,14 @@ from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import MINUTE, SECOND
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.protocols.sasl.scram import ITERATIONS, make_keys
 from mpcontinuity.store.store import Store
 from tests.fakes.clock import ManualClock, SeededRandomness
 from tests.fakes.stores import result
 
 HERE, ELSEWHERE, OFFICE = "192.0.2.1", "192.0.2.2", "198.51.100.7"
 LIMIT = 3
+HOST_LIMIT = 30
 
 
 class PlainPasswords:
@@ -53,6 +55,7 @@ class Harness:
             Directory(store),
             self.passwords,  # type: ignore[arg-type]
             failures=LIMIT,
+            failures_per_host=HOST_LIMIT,
             trusted=[ip_network("198.51.100.0/24")],
             compute=self._compute,
             sleep=self._sleep,
@@ -76,7 +79,7 @@ class Harness:
     def check(self, name: str, password: str, peer: str = HERE) -> bool:
         return result(self.login.check(name, password, peer)) is not None
 
-    def _compute(self, work: Callable[[], bool]) -> Deferred[Any]:
+    def _compute(self, work: Callable[[], bool], host: str) -> Deferred[Any]:
         return fail(self.failing) if self.failing else succeed(work())
 
     def _sleep(self, seconds: float) -> Deferred[None]:
@@ -211,3 +214,53 @@ def test_a_password_that_was_changed_meanwhile_is_not_overwritten(store: Store, 
     assert user is not None
     result(store.run(lambda tx: users.replace_hash(tx, user.id, "$before", "$renewed")))
     assert hash_of(harness, "anna") == "$right"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{0}@example.org",
+        " {0}@Example.ORG ",
+        "{0}+tag@example.org",
+        '"{0}"@example.org',
+        "{0}@example.org.",
+        "{0}@EXAMPLE.org",
+    ],
+)
+@pytest.mark.parametrize("local", ["anna", "nobody"])
+def test_what_scram_shows_depends_on_the_spelling_of_no_name(harness: Harness, local: str, name: str) -> None:
+    anna = result(harness.login._find("anna@example.org"))
+    assert anna is not None
+    keys = str(make_keys("right", b"a salt of sixteen", ITERATIONS))
+    result(harness.store.run(lambda tx: users.keep_keys(tx, anna.id, "$right", keys)))
+    plain = result(harness.login.keys(f"{local}@example.org"))
+    assert result(harness.login.keys(name.format(local))) == plain
+    assert result(harness.login.keys(name.format(local.upper()))) == plain
+    assert plain.iterations == ITERATIONS
+
+
+def test_spellings_of_an_unknown_name_do_not_multiply_the_attempts(harness: Harness) -> None:
+    for spelling in ("nobody@example.org", "NOBODY+x@example.org", '"nobody"@example.org', "nobody@example.org"):
+        harness.check(spelling, "wrong")
+    assert harness.slept == [1.0]
+
+
+def test_a_host_that_fails_at_many_names_waits_and_is_told_to_come_again_but_never_that_a_right_password_is_wrong(
+    harness: Harness,
+) -> None:
+    assert harness.check("olga@example.org", "right")  # she has logged in from here before
+    for number in range(HOST_LIMIT):
+        harness.check(f"user{number}@example.org", "wrong")
+    assert harness.slept == []
+    assert harness.check("anna@example.org", "right")
+    assert harness.slept == [2.0]
+    assert harness.check("olga@example.org", "right")
+    assert harness.check("anna@example.org", "right")
+    assert harness.slept == [2.0]
+
+
+def test_addresses_of_one_64_bit_network_are_one_host(harness: Harness) -> None:
+    for number in range(2 * LIMIT):
+        harness.check("anna@example.org", "wrong", f"2001:db8::{number:x}")
+    assert not harness.check("anna@example.org", "right", "2001:db8::ffff")
+    assert harness.check("anna@example.org", "right", "2001:db8:0:1::1")

@@ -49,6 +49,7 @@ class Desk:
             directory,
             Passwords("plaintext", ()),
             failures=10,
+            failures_per_host=100,
             trusted=[],
             compute=self._at_once,
             sleep=lambda _: succeed(None),
@@ -141,7 +142,7 @@ class Desk:
         return whole[found.prefix :] if leaving else whole
 
     @staticmethod
-    def _at_once(work: Callable[[], Any]) -> Deferred[Any]:
+    def _at_once(work: Callable[[], Any], host: str) -> Deferred[Any]:
         return succeed(work())
 
 

@@ -81,6 +81,7 @@ class Process:
             self.directory,
             passwords,
             failures=self.settings.limits.login_failures,
+            failures_per_host=self.settings.limits.login_failures_per_host,
             trusted=(),
             compute=self._at_once,
             sleep=self._sleep,
@@ -155,7 +156,7 @@ class Process:
         self.homes.close()
         await self.store.close()
 
-    async def _at_once(self, work: Callable[[], Any]) -> Any:
+    async def _at_once(self, work: Callable[[], Any], host: str = "") -> Any:
         await self._sleep(0.002)
         return work()
 

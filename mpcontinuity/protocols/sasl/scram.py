@@ -65,8 +65,9 @@ def read_keys(text: str) -> Keys | None:
 
 
 def unknown_keys(name: str, secret: bytes) -> Keys:
-    """For a name that nobody has: the same salt each time, so that the answer tells nothing; no proof fits."""
-    made = hmac.digest(secret, b"salt of " + name.lower().encode("utf-8", "surrogatepass"), "sha512")
+    """For a name that nobody has, in the form that names are compared in: the same salt each time, so that the answer
+    tells nothing; no proof fits."""
+    made = hmac.digest(secret, b"salt of " + name.encode("utf-8", "surrogatepass"), "sha512")
     unprovable = hmac.digest(secret, made, "sha512")
     return Keys(made[:SALT_OCTETS], ITERATIONS, unprovable[:_SHA256_OCTETS], unprovable[_SHA256_OCTETS:])
 

@@ -18,7 +18,7 @@ from mpcontinuity.store.schema import metadata
 from mpcontinuity.store.upgrade_postgresql import migrate, revision
 
 # Of processes that live now.
-_LEFT_OUT = ("node",)
+_LEFT_OUT = ("node", "login_failure", "spending")  # of processes that live
 _SYNCED = 16 << 20
 _SESSION = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '10s'"
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"

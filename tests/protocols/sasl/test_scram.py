@@ -128,7 +128,7 @@ def test_keys_are_stored_as_text_and_read_again() -> None:
 
 
 def test_a_name_that_nobody_has_looks_like_any_other() -> None:
-    one, again, other = unknown_keys("a", b"s"), unknown_keys("A", b"s"), unknown_keys("b", b"s")
+    one, again, other = unknown_keys("a", b"s"), unknown_keys("a", b"s"), unknown_keys("b", b"s")
     assert one == again != other
     real: Keys = make_keys("x", fixed(16))
     assert (len(one.salt), one.iterations) == (len(real.salt), real.iterations)

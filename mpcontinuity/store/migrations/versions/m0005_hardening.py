@@ -1,0 +1,37 @@
+"""What one host, sender or user may take, where several processes serve: counted together."""
+
+from __future__ import annotations
+
+import sqlalchemy
+from alembic import op
+from sqlalchemy import BigInteger, Column, LargeBinary, SmallInteger
+
+revision = "0005"
+down_revision = "0004"
+
+Text = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresql")
+
+
+def number(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "login_failure",
+        Column("host", Text, primary_key=True),
+        Column("name", LargeBinary, primary_key=True),
+        number("failures"),
+        number("last"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("login_failure_by_time", "login_failure", ["last"])
+    op.create_table(
+        "spending",
+        Column("host", Text, primary_key=True),
+        Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+        number("amount"),
+        number("last"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("spending_by_time", "spending", ["last"])

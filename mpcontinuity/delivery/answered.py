@@ -1,14 +1,15 @@
 """Messages that were answered 250 while nobody knows yet whether the client read it (contract 'No reply').
 
-The fingerprint of each is committed with the message and goes when the client goes on: until then, and for a day
-across restarts, the same message again is answered 250 without a second copy. Two clients that send the very same
-message at a time are told apart by waiting: the second one's fate depends on whether the first one's client goes on.
+The fingerprint of each is committed with the message and goes when the client goes on, or closes in order after our
+answer was acknowledged: until then, and for a day across restarts, the same message again is answered 250 without a
+second copy. Two clients that send the very same message at a time are told apart by what has arrived at the first one:
+once our answer has, the second message is another one (inbound/receipt.py, decisions/0004).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from twisted.internet.defer import Deferred
@@ -16,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mpcontinuity.model.clock import HOUR, SECOND
+from mpcontinuity.model.events import Notice, SameMessage
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.store.driver import Again
 from mpcontinuity.store.statement import Rows, Statement
@@ -23,9 +25,10 @@ from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 REMEMBERED = 24 * HOUR
-PATIENCE = 5.0  # seconds that a message waits for another session's client to go on or to vanish
+PATIENCE = 5.0  # seconds that a message waits for the answer in another session to arrive, or its client to vanish
 IN_HAND = 60.0  # seconds that a message waits for another session to answer the same one
-_LOOK_AGAIN = 0.25  # seconds
+_LOOK_AGAIN = 0.5  # seconds
+_ANSWERS = 1.0  # seconds within which another process, if it has the session, has looked and told
 GATHER = 0.05  # seconds in which fingerprints are gathered for one deletion
 STEP = 500  # rows of one transaction
 _SWEEP_EVERY = 3600.0  # seconds
@@ -44,6 +47,10 @@ _SWEEP = Statement(
 )
 
 _log = Logger()
+
+
+def _ask(tx: Transaction, fingerprints: Collection[bytes]) -> None:
+    tx.announce(SameMessage(tuple(one.hex() for one in fingerprints)))
 
 
 class Digest:
@@ -107,10 +114,11 @@ def sweep(tx: Transaction) -> int:
 class _Held:
     """A message that a session has in hand, or has answered without having heard of its client since."""
 
-    __slots__ = ("answered_at", "waiters")
+    __slots__ = ("answered_at", "look", "waiters")
 
     def __init__(self) -> None:
         self.answered_at: float | None = None
+        self.look: Callable[[], None] | None = None  # whether the answer has arrived
         self.waiters: list[Deferred[None]] = []
 
     def wake(self) -> None:
@@ -129,6 +137,7 @@ class Answered:
         self._leaving: list[bytes] = []  # confirmed; their rows are to be deleted
         self._alarm: Alarm | None = None
         self._next_sweep = 0.0
+        store.listen(self._heard)
 
     async def claim(self, fingerprints: Iterable[bytes]) -> set[bytes] | None:
         """Those that are ours to handle from now on; the others have been answered. None: not to be told yet.
@@ -156,7 +165,9 @@ class Answered:
             if one in self._leaving:
                 self._flush()
             else:
-                await self._changed(held, left)
+                await self._changed(held, min(left, _LOOK_AGAIN))
+                if held.look is not None:
+                    held.look()
         return True
 
     def _changed(self, held: _Held, seconds: float) -> Deferred[None]:
@@ -172,21 +183,35 @@ class Answered:
         return waiter.addCallback(settled)
 
     async def told_elsewhere(self, fingerprints: Collection[bytes]) -> bool:
-        """Whether these, which the table knows, were answered to a client that has not gone on within PATIENCE.
+        """Whether these, which the table knows, were answered to a client that has not got the answer within PATIENCE.
 
-        Another process may have its session; False: it went on, so this is another message.
+        Another process may have its session; False: it has, so this is another message.
         """
         if self._store.election.alone:
             return True
+        begun = self._timer.seconds()
         while True:
+            await self._store.run(partial(_ask, fingerprints=fingerprints))
+            await self._passes(_LOOK_AGAIN)
             known = await self._store.read(partial(ages, fingerprints=fingerprints))
             if len(known) < len(fingerprints):
                 return False
-            if min(known) >= PATIENCE * SECOND:
+            # Whoever has its session has had the time to say so.
+            if min(known) >= PATIENCE * SECOND and self._timer.seconds() - begun >= _ANSWERS:
                 return True
-            again: Deferred[None] = Deferred()
-            self._timer.callLater(_LOOK_AGAIN, again.callback, None)
-            await again
+
+    def _passes(self, seconds: float) -> Deferred[None]:
+        passed: Deferred[None] = Deferred()
+        self._timer.callLater(seconds, passed.callback, None)
+        return passed
+
+    def _heard(self, notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            if isinstance(notice, SameMessage):
+                for one in notice.fingerprints:
+                    held = self._held.get(bytes.fromhex(one))
+                    if held is not None and held.look is not None:
+                        held.look()
 
     def release(self, fingerprints: Iterable[bytes]) -> None:
         """The message was not taken after all."""
@@ -203,8 +228,13 @@ class Answered:
             held.answered_at = now
             held.wake()
 
+    def on_its_way(self, fingerprints: Iterable[bytes], look: Callable[[], None]) -> None:
+        """The answer is being written; ``look`` calls `went_on` where it has arrived."""
+        for one in fingerprints:
+            self._held[one].look = look
+
     def lost(self, fingerprints: Iterable[bytes]) -> None:
-        """The client vanished without a sign that it read the answer: the table remembers it for a day."""
+        """The client vanished, and cannot have read the answer: the table remembers it for a day."""
         self.release(fingerprints)
 
     def went_on(self, fingerprints: Iterable[bytes]) -> None:
@@ -213,6 +243,7 @@ class Answered:
         now = self._timer.seconds()
         for one in fingerprints:
             held = self._held[one]
+            held.look = None
             held.answered_at = now  # the patience of others begins anew: the row is about to go
             awaited = awaited or bool(held.waiters)
             self._leaving.append(one)

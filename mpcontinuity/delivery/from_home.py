@@ -134,6 +134,9 @@ class Shared(FromHome):
     def abandon(self) -> None:
         (self._inbound.abandon if self._inbound is not None else super().abandon)()
 
+    def on_its_way(self, look: Callable[[], None]) -> None:
+        (self._inbound.on_its_way if self._inbound is not None else super().on_its_way)(look)
+
     def went_on(self) -> None:
         (self._inbound.went_on if self._inbound is not None else super().went_on)()
 

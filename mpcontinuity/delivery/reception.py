@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from twisted.logger import Logger
 
@@ -18,7 +18,7 @@ from mpcontinuity.model.address import Address
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Reply
-from mpcontinuity.store.bodies.draft import Draft
+from mpcontinuity.store.bodies.draft import MIB, Draft
 
 ROLES = frozenset({"postmaster", "abuse"})  # RFC 5321 §4.5.1, RFC 2142 §2
 HOPS_OF_OURS = 3
@@ -37,7 +37,7 @@ _log = Logger()
 
 class Reception(ABC):
     """After `end`, of whoever inherits from it, its owner says whether the client went on, which shows that it read the
-    answer, or was lost.
+    answer, or was lost (inbound/receipt.py).
 
     The constructor raises Full where no message can be taken: better said at MAIL than after all recipients.
     """
@@ -57,6 +57,7 @@ class Reception(ABC):
         self._id = 0
         self._received = 0
         self._prefix = 0
+        self._retention = 0  # days
         self._draft: Draft | None = None
         self._digest = Digest()
         self._fault: Reply | None = None
@@ -70,18 +71,23 @@ class Reception(ABC):
     def _refuse_all(self, reply: Reply) -> Reply:
         """The whole message is refused by us."""
 
+    def on_its_way(self, look: Callable[[], None]) -> None:
+        """A positive answer to the message is being written; ``look`` calls `went_on` where it has arrived."""
+        self._delivery.answered.on_its_way(self._receipt, look)
+
     def went_on(self) -> None:
-        """The client has sent something since the answer to its message."""
+        """The client has sent something since the answer to its message, or closed in order after it had come."""
         self._delivery.answered.went_on(self._receipt)
 
     def lost(self) -> None:
-        """The client has vanished since, or before it could have read the answer."""
+        """The client has vanished before it could have read the answer."""
         self._delivery.answered.lost(self._receipt)
 
     def _open(self, retention_days: int) -> Reply:
         """354 if there is room."""
         try:
             self._draft = self._store.bodies.draft(retention_days=retention_days)
+            self._retention = retention_days
         except Temporary as error:
             _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
             return NO_ROOM
@@ -106,8 +112,9 @@ class Reception(ABC):
             return self._refuse_all(_IN_HAND)
         try:
             reply = await self._settle(ours)
-            if reply is KNOWN and ours and not await answered.told_elsewhere(ours):
-                reply = self._refuse_all(_IN_HAND)
+            while reply is KNOWN and ours and not await answered.told_elsewhere(ours):
+                self._renew()
+                reply = await self._settle(ours)
         except Temporary as error:
             _log.warn(
                 "not stored: {error}",
@@ -128,6 +135,19 @@ class Reception(ABC):
             answered.release(ours)
         self._discard()
         return reply
+
+    def _renew(self) -> None:
+        """What was kept for nothing, as it seemed to be a message that was answered before, is another message after
+        all: it is written down anew. Raises Temporary.
+        """
+        draft = self._draft
+        assert draft is not None
+        self._draft = self._store.bodies.draft(retention_days=self._retention)
+        content = draft.content()
+        for start in range(0, draft.size, MIB):
+            self._draft.write(content[start : start + MIB])
+        draft.discard()
+        self._id = self._store.identifiers.next()
 
     def _discard(self) -> None:
         if self._draft is not None:

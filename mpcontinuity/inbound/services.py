@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.delivery.from_home import HomeMail
+from mpcontinuity.inbound import receipt
+from mpcontinuity.inbound.receipt import Arrival
 from mpcontinuity.inbound.transaction import Begin, Submit
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.identifier import Identifiers
@@ -45,6 +47,7 @@ class Services:
     home: HomeMail | None = None  # None: nobody is a home server
     reports_to_strangers: Callable[[], bool] = lambda: False
     plaintext_login_networks: Sequence[Network] = ()
+    arrival: Callable[[Any], Arrival] = receipt.arrival  # what is known of that which was written to a transport
     stopping: bool = False
     sessions: set[Session] = field(default_factory=set)  # with a message under way also after their client has gone
 

@@ -25,6 +25,7 @@ from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.inbound.authenticating import Authenticating
 from mpcontinuity.inbound.certified import names
 from mpcontinuity.inbound.patience import IDLE, Patience
+from mpcontinuity.inbound.receipt import Receipt
 from mpcontinuity.inbound.services import Role, Services
 from mpcontinuity.inbound.transaction import Submitting, Transaction
 from mpcontinuity.model import identifier
@@ -89,7 +90,7 @@ class Session(Protocol):
         self._login: Authenticating | None = None  # where there is AUTH
         self._begun = False  # the first octets have come, through TLS where it was just begun
         self._watched = False  # we hear when the client does not read
-        self._answered: Transaction | None = None  # its message was answered, and nothing was heard since
+        self._receipt: Receipt | None = None  # of the answer to a message, while nothing was heard since
         self._working = False  # an event is being worked on
         self._in_message = False  # ... and it is the end of a message
         self._turning = False
@@ -130,9 +131,9 @@ class Session(Protocol):
         self._flush()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        if self._answered is not None:
-            self._answered.went_on()
-            self._answered = None
+        if self._receipt is not None:
+            self._receipt.read()
+            self._receipt = None
         if not self._begun:
             self._begin()
         self._engine.receive(data)
@@ -146,19 +147,24 @@ class Session(Protocol):
         """No more will come; what came is worked off and answered, then we close too. TLS knows no half of a close."""
         self._heard_out = True
         self._why = "the client closed"
-        self._turn()
+        if self._receipt is not None and self._engine.closed:
+            self._receipt.closed()
+        else:
+            self._turn()
 
     def writeConnectionLost(self) -> None:  # noqa: N802
-        """We never close our direction alone."""
+        """We have closed our direction alone, to see the client close."""
+        if self._receipt is not None:
+            self._receipt.written()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         self._lost = True
         services = self._services
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
-        if self._answered is not None:
-            self._answered.lost()
-            self._answered = None
+        if self._receipt is not None:
+            self._receipt.end(reason)
+            self._receipt = None
         if not self._in_message:  # else the outcome stands
             self._abandon()
             services.sessions.remove(self)
@@ -198,6 +204,8 @@ class Session(Protocol):
             self._turn()
 
     def abort(self) -> None:
+        if self._receipt is not None:
+            self._receipt.look()
         self.transport.abortConnection()
 
     def _look(self) -> None:
@@ -334,7 +342,10 @@ class Session(Protocol):
             transaction.lost()
             self._services.sessions.remove(self)
         elif reply.positive:
-            self._answered = transaction
+            services, tls = self._services, self._engine.tls
+            self._receipt = Receipt(
+                transaction, self.transport, services.timer, services.arrival, self.transport.loseConnection, tls=tls
+            )
 
     # Events
 
@@ -446,7 +457,11 @@ class Session(Protocol):
 
     def _hang_up(self) -> None:
         self.transport.unregisterProducer()
-        self.transport.loseConnection()
+        if self._receipt is None or self._receipt.settled:
+            self.transport.loseConnection()
+        else:
+            self._receipt.part(heard_out=self._heard_out)
+            self._read_on()
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         self._alarm = self._services.timer.callLater(CLOSE, self.abort)

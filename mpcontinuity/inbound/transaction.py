@@ -34,12 +34,18 @@ class Transaction(Protocol):
         """Nothing remains. Also while `recipient` is under way."""
         ...
 
+    def on_its_way(self, look: Callable[[], None]) -> None:
+        """A positive answer to the message is being written. ``look`` has the door see whether it has arrived: then
+        `went_on` is called.
+        """
+        ...
+
     def went_on(self) -> None:
-        """The client has read the answer to its message."""
+        """The client has read the answer to its message, as far as anybody can tell."""
         ...
 
     def lost(self) -> None:
-        """It may not have."""
+        """It cannot have, or nobody knows; it may send the message again."""
         ...
 
 

@@ -73,6 +73,14 @@ class HomeChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SameMessage:
+    """A message came that was answered already, says the table `answered`: has that answer arrived? ``fingerprints``
+    in hexadecimal."""
+
+    fingerprints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Everything:
     """Anything may have changed: other processes were not heard for a while. Whatever is remembered is read again."""
 
@@ -87,6 +95,7 @@ Notice = (
     | OutgoingWanted
     | ReportDue
     | HomeChanged
+    | SameMessage
     | Everything
 )
 

@@ -112,7 +112,7 @@ def test_the_same_message_in_two_sessions_is_two_where_both_clients_go_on(post: 
     assert len(post.inbox(ANN)) == 2
 
 
-def test_a_client_that_keeps_silent_after_the_answer_is_not_waited_for(post: Post) -> None:
+def test_a_client_that_no_answer_reaches_is_not_waited_for(post: Post) -> None:
     post.home.way = Gate.SHUT
     first, second = post.begin(), post.begin()
     for incoming in (first, second):
@@ -122,6 +122,23 @@ def test_a_client_that_keeps_silent_after_the_answer_is_not_waited_for(post: Pos
     post.clock.advance(6)
     assert result(second_reply).code == 250
     assert len(post.inbox(ANN)) == 1
+
+
+def test_a_client_that_keeps_silent_but_has_the_answer_keeps_nobody_from_sending_the_same(post: Post) -> None:
+    post.home.way = Gate.SHUT
+    first, second = post.begin(), post.begin()
+    for incoming in (first, second):
+        post.rcpt(incoming, ANN)
+    assert result(post.data(first)).code == 250
+    arrived = False
+    first.on_its_way(lambda: first.went_on() if arrived else None)
+    second_reply = post.data(second)
+    post.clock.advance(1)
+    assert not second_reply.called
+    arrived = True
+    post.clock.advance(1)
+    assert result(second_reply).code == 250
+    assert len(post.inbox(ANN)) == 2
 
 
 def test_a_client_that_went_on_after_a_long_silence_frees_the_message_too(post: Post) -> None:
@@ -189,6 +206,29 @@ def test_the_same_message_of_another_client_at_another_node_is_not_swallowed(
     answer = there.data(other)
     incoming.went_on()
     here.clock.advance(1)
-    assert result(answer).code == 451
-    assert there.send(ANN).code == 250
+    assert result(answer).code == 250
     assert here.count("body") == 2
+
+
+@pytest.mark.parametrize("away", [True, False])
+@pytest.mark.parametrize("octets", [10, 3 << 20])
+def test_it_is_not_swallowed_either_while_the_first_client_only_keeps_silent(
+    nodes: tuple[Post, Post], away: bool, octets: int
+) -> None:
+    here, there = nodes
+    here.home.way = Gate.SHUT if away else Gate.OPEN
+    content = CONTENT + b"x" * octets + b"\r\n"
+    incoming = here.begin()
+    here.rcpt(incoming, ANN)
+    assert result(here.data(incoming, content)).code == 250
+    incoming.on_its_way(incoming.went_on)  # the door sees that the answer has arrived
+    other = there.begin()
+    there.rcpt(other, ANN)
+    answer = there.data(other, content)
+    assert not answer.called
+    here.store.hear()  # type: ignore[attr-defined]
+    here.clock.advance(1)
+    assert result(answer).code == 250
+    assert here.count("body") == 2
+    stored = here.inbox(ANN) if away else here.home.received
+    assert len(stored) == 2

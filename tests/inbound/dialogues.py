@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.inbound.factory import SmtpFactory
+from mpcontinuity.inbound.receipt import Arrival
 from mpcontinuity.inbound.services import Services
 from mpcontinuity.inbound.session import Session
 from mpcontinuity.model.settings import Limits
@@ -25,6 +26,11 @@ class Wire(StringTransport):
         self.writes = 0
         self.secured: object = None
         self.aborted = False
+        self.closed_our_direction = False
+        self.arrived = Arrival.ACKNOWLEDGED  # what was written
+
+    def loseWriteConnection(self) -> None:
+        self.closed_our_direction = True
 
     def write(self, data: bytes) -> None:
         self.writes += 1
@@ -71,6 +77,7 @@ class Door:
             identifiers=post.store.identifiers,
             timer=post.clock,
             tls=object(),
+            arrival=lambda wire: wire.arrived,
         )
         self.factory = SmtpFactory(self.services, post.delivery.hurry.begin)
 
@@ -103,6 +110,10 @@ class Connection:
     def codes(self, *lines: str) -> list[str]:
         """The codes of the replies to lines sent in one piece."""
         return [line[:3] for line in self.say(*lines).splitlines() if line[3:4] == " "]
+
+    def close(self) -> None:
+        """In order: no more is sent, and what comes is still acknowledged."""
+        self.session.readConnectionLost()
 
     def vanish(self) -> None:
         self.wire.connected = False

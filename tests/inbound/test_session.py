@@ -213,16 +213,6 @@ def test_any_later_command_shows_that_the_answer_was_read(door: Door) -> None:
         assert door.post.count("answered") == 0
 
 
-def test_commands_sent_with_the_message_do_not_show_that_the_answer_was_read(door: Door) -> None:
-    door.post.home.way = Gate.SHUT
-    c = greeted(door)
-    c.say(*ENVELOPE)
-    assert c.codes(*MESSAGE, "QUIT") == ["250", "221"]
-    c.vanish()
-    door.post.clock.advance(1)
-    assert door.post.count("answered") == 1
-
-
 def test_a_silent_client_is_told_and_closed(door: Door) -> None:
     c = greeted(door)
     c.say("EHLO x")

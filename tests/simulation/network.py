@@ -16,10 +16,11 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.internet.interfaces import IProtocolFactory, ITransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolFactory, ITransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mpcontinuity.inbound.receipt import Arrival
 from tests.simulation.world import Life, World
 
 BUFFER = 65_536  # octets under way before the sender is asked to pause
@@ -53,13 +54,16 @@ class End:
         self._reading = True
         self._due = 0.0  # when the last of what was sent to it arrives: nothing overtakes
         self._lost: Exception | None = None  # arrived, but not yet told to a protocol that reads nothing
+        self._heard_out = False  # the other end sends no more, which the protocol is still to be told
         self._gone = False
         self._producer: Any = None
-        self._unread = 0  # octets that were sent from here and not yet read there
+        self._unread = 0  # octets that were sent from here and not yet read there, and our end
+        self._half_closed = False  # we send no more
+        self._reset = False  # what was sent reached nobody
         self._clogged = False
 
     def write(self, data: bytes) -> None:
-        if self.disconnecting or self._gone or self.life.dead or not data:
+        if self.disconnecting or self._half_closed or self._gone or self.life.dead or not data:
             return
         data = bytes(data)
         chance = self.link.chance
@@ -80,8 +84,28 @@ class End:
         """What was written still arrives."""
         if not self.disconnecting and not self.life.dead:
             self.disconnecting = True
-            self.other.expect(self.other.end, ConnectionDone())
+            if not self._half_closed:
+                self.other.expect(self.other.hear_out)
             self.expect(self.end, ConnectionDone())
+
+    def loseWriteConnection(self) -> None:
+        """We send no more, and read on."""
+        if not (self.disconnecting or self._half_closed or self.life.dead):
+            self._half_closed = True
+            self._unread += 1
+            self.other.expect(self.other.hear_out)
+            self._world.later(0.0, self.life, self._half_is_closed)
+
+    def _half_is_closed(self) -> None:
+        if not self._gone:
+            self.protocol.writeConnectionLost()
+
+    @property
+    def arrived(self) -> Arrival:
+        """Of what was sent from here: what a kernel knows."""
+        if self._reset or self._gone:
+            return Arrival.RESET
+        return Arrival.UNDER_WAY if self._unread else Arrival.ACKNOWLEDGED
 
     def abortConnection(self) -> None:
         """What was written may still arrive, or not."""
@@ -128,8 +152,26 @@ class End:
         self._due = due
         world.later(due - world.now, self.life, call, *args)
 
+    def hear_out(self) -> None:
+        """The other end sends no more."""
+        if self.link.silent:
+            return
+        if self._gone:
+            self.other._reset = True
+            return
+        if self.other._half_closed:
+            self.other._unread -= 1
+        if IHalfCloseableProtocol.providedBy(self.protocol) and not self.disconnecting:
+            self._heard_out = True
+            self._deliver()
+        else:
+            self.end(ConnectionDone())
+
     def receive(self, data: bytes) -> None:
-        if self._gone or self.link.silent:
+        if self.link.silent:
+            return
+        if self._gone:
+            self.other._reset = True
             return
         data = self.link.passes(self, data)
         self._world.detail(self.link.name, len(data), data[:64])
@@ -144,6 +186,9 @@ class End:
             self.protocol.dataReceived(data)
         if self._lost is not None and not self._arrived:
             self.end(self._lost)
+        elif self._heard_out and self._reading and not self._arrived and not self._gone:
+            self._heard_out = False
+            self.protocol.readConnectionLost()
 
     def was_read(self, octets: int) -> None:
         self._unread -= octets

@@ -132,6 +132,7 @@ class Process:
             limits=settings.limits,
             identifiers=self.store.identifiers,
             timer=time,
+            arrival=lambda end: end.arrived,
         )
         self.smtp = SmtpFactory(self.services, self.delivery.hurry.begin)
 

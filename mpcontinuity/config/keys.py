@@ -75,6 +75,11 @@ KEYS: dict[str, Key] = {
     "home.message_timeout": Key(
         Duration(0.05, 600), "To the reply to a message before it is redirected 'in doubt'. Exchange: 45."
     ),
+    "home.patience": Key(
+        Duration(0.05, 600),
+        "A message waits so long for a free connection to a home server that serves others, before it is redirected."
+        " Many clients give up after 60 s, and the message itself takes its time.",
+    ),
     "home.probe_interval": Key(
         Duration(0.05, 86400), "Between probes of a home server that is down; an idle one is probed every 60 s."
     ),

@@ -10,29 +10,14 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.errors import Stopping
-from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.outbound.home import HomeServer
-from mpcontinuity.routing.health import Observation, State
+from mpcontinuity.outbound.probing import observation
+from mpcontinuity.routing.health import State
 
 IDLE = 60.0  # seconds between the probes of a home server that is up
 
-# A failure as early as this is that of the server, whoever the mail is from or for.
-_EARLY = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.TLS, Stage.AUTH, Stage.MAIL})
-_NOT_SERVING = frozenset({421, 530, 535, 538})
-
 _log = Logger()
-
-
-def observation(outcome: Outcome) -> Observation:
-    """What a probe says (contract 'State of a home server'): a refusal of RCPT is an answer as good as any."""
-    if outcome.verdict is Verdict.ACCEPTED:
-        return Observation.PROBE_GOOD
-    if outcome.stage in _EARLY:
-        return Observation.UNREACHABLE
-    if outcome.reply is not None and outcome.reply.code not in _NOT_SERVING:
-        return Observation.PROBE_GOOD
-    return Observation.PROBE_BAD
 
 
 class Prober:

@@ -49,6 +49,7 @@ class Home(Section, frozen=True):
     connect_timeout: float = 10
     reply_timeout: float = 10
     message_timeout: float = 10
+    patience: float = 45
     probe_interval: float = 15
     recovery_probes: int = 2
     connections: int = 10

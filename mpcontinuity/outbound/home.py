@@ -9,15 +9,17 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from mpcontinuity.model import address
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import Clock
-from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings, Home
 from mpcontinuity.model.timer import Timer
-from mpcontinuity.outbound.opening import Means, NotOpened, Opener, Security, lost_outcome, targets
+from mpcontinuity.outbound import capacity, probing
+from mpcontinuity.outbound.opening import Means, NotOpened, Opener, Security, targets
 from mpcontinuity.outbound.pool import Pool
-from mpcontinuity.outbound.session import Lost, Session
+from mpcontinuity.outbound.session import Session
 from mpcontinuity.outbound.transaction import MailTransaction, reset
 from mpcontinuity.protocols.smtp.client import Offers, outcome
 from mpcontinuity.routing import health
@@ -26,6 +28,13 @@ from mpcontinuity.routing.health import Gate, Health, Observation, Policy, State
 __all__ = ["HomeServer", "HomeServers", "MailTransaction", "Means"]
 
 LATE = 600.0  # seconds that a late reply to a message is waited for (RFC 5321 §4.5.3.2.6)
+LATELY = (
+    120.0  # seconds after a message that home took in which it may mean a limit when it puts off everything: limits
+)
+# are per minute at the longest, and what lasts longer is an outage for whoever waits
+TROUBLE = 60.0  # seconds for which a mailbox that ends sessions is known for it
+_TROUBLESOME = 1000  # mailboxes that are known
+_TAKEN = 3  # recipients that home took last, to ask it for
 _OBSERVED = 20  # kept while the store cannot be told
 
 _log = Logger()
@@ -64,7 +73,8 @@ class HomeServer:
         self.listeners: list[Callable[[HomeServer], None]] = []
         self.observed: list[Observed] = []  # what other processes do not know yet; emptied by homes/
         self.title = "The home server"
-        self.patience = means.settings.reply_timeout
+        self.patience = means.settings.patience
+        self.asks_again = True
         self.late = LATE
         self.timer: Timer = means.timer
         self.settings: Home = means.settings
@@ -74,7 +84,19 @@ class HomeServer:
         self._security = _security(domain.settings)
         self._trying: MailTransaction | None = None  # the one that tries a suspect
         self._hosts = domain.settings.home
-        self.pool = Pool(self._opener(), means.settings.connections, means.timer, self.observe)
+        self._served = float("-inf")  # when it answered a message last
+        self._recipients: list[Address] = []  # that it took last, the newest first
+        self._trouble: dict[str, float] = {}  # mailboxes that end sessions, and until when that is known
+        self._examining = False
+        stall = max(means.settings.reply_timeout, means.settings.message_timeout)
+        self.pool = Pool(
+            self._opener(),
+            means.settings.connections,
+            means.timer,
+            self.observe,
+            stall=stall,
+            is_limit=self._is_limit,
+        )
 
     @property
     def hosts(self) -> list[str]:
@@ -94,37 +116,42 @@ class HomeServer:
         way = health.gate(self.health, self._clock.now())
         return Gate.SHUT if way is Gate.TRY and self._trying is not None else way
 
-    def transaction(self, reverse_path: Address | None, parameters: MailParameters) -> MailTransaction:
-        """Nothing is said to home before the first recipient."""
-        transaction = MailTransaction(self, reverse_path, parameters)
+    def transaction(
+        self, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
+    ) -> MailTransaction:
+        """Nothing is said to home before the first recipient. ``client``: the host on whose behalf."""
+        transaction = MailTransaction(self, reverse_path, parameters, client=client)
         if self.gate() is Gate.TRY:
             self._trying = transaction
         return transaction
 
     async def probe(self, recipient: Address | None) -> Outcome:
-        """A fresh session, MAIL FROM:<> and RCPT of a known user, and away. Observes nothing itself."""
+        """A fresh session, MAIL and RCPT of a known user, and away. Observes nothing itself."""
         opened = await self.pool.opener.open(probe=True)
         if isinstance(opened, NotOpened):
             if opened.refused and self.pool.size:
                 reason = f"serves {self.pool.size} other sessions of ours: {opened.outcome.text}"
                 return Outcome(Verdict.ACCEPTED, opened.outcome.stage, opened.outcome.reply, reason)
-            return opened.outcome
+            return self._unless_limit(opened.outcome)
         self.offers = opened.offers
         self.pool.prefer(opened.host)
         try:
-            return await self._ask(opened, recipient)
+            postmaster = address.parse(f"postmaster@{self.name}")
+            return self._unless_limit(await probing.ask(opened, postmaster, recipient, self.settings.reply_timeout))
         finally:
             opened.quit()
 
-    async def _ask(self, session: Session, recipient: Address | None) -> Outcome:
-        wait = self.settings.reply_timeout
-        stage, answer = Stage.MAIL, await session.reply(session.mail(None, MailParameters()), wait)
-        if recipient is not None and isinstance(answer, Reply) and answer.positive:
-            stage, answer = Stage.RCPT, await session.reply(session.rcpt(recipient, RcptParameters()), wait)
-        return lost_outcome(stage, answer) if isinstance(answer, Lost) else outcome(stage, answer)
+    def _unless_limit(self, outcome: Outcome) -> Outcome:
+        if not self._is_limit(outcome):
+            return outcome
+        reason = f"has served a moment ago, and now: {outcome.text}"
+        return Outcome(Verdict.ACCEPTED, outcome.stage, outcome.reply, reason)
 
     def observe(self, observation: Observation, reason: str = "") -> None:
         """Feeds the state machine and tells the listeners."""
+        if observation is Observation.SERVED:
+            self._served = self.timer.seconds()
+            self.pool.capacity.served()
         now = self._clock.now()
         after = health.observe(self.health, observation, now, self._policy, reason)
         if after != self.health:
@@ -165,25 +192,95 @@ class HomeServer:
         self.pool.throttle()
         self.observe(Observation.THROTTLED, reason)
 
+    def _is_limit(self, outcome: Outcome) -> bool:
+        """Whether it means less of us rather than nobody: it took or refused a message a moment ago."""
+        lately = self.timer.seconds() - self._served < LATELY
+        return lately and outcome.reply is not None and capacity.may_be_limit(outcome.reply)
+
+    def balked(self, result: Outcome) -> bool:
+        """Whether it puts off more than one message; then it has a rest."""
+        if not self._is_limit(result) or result.reply is None:
+            return False
+        of_server = result.reply.code == 421 or result.stage is Stage.MAIL
+        if not of_server and not capacity.says_limit(result.reply):  # a filter that greylists one sender
+            return False
+        self.pool.balk()
+        self.observe(Observation.THROTTLED, result.text)
+        return True
+
+    def slow(self, asked: float, reason: str) -> None:
+        """A slow reply to a message is no failure of the server, unless nothing else is served meanwhile
+        (design 12)."""
+        if self._served <= asked:
+            self.observe(Observation.SILENT, reason)
+
     def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
         """A refused sender is the sender's trouble; home is in trouble when it does not take the null sender either
         (contract, 'State of a home server')."""
         if reverse_path is not None:
             self.background(self._try_null_sender(session, result))
             return
-        session.abort()
-        self.pool.drop(session)
-        self.observe(Observation.UNREACHABLE, result.text)
+        self._senders_fail(session, result, result.text)
 
     async def _try_null_sender(self, session: Session, failed: Outcome) -> None:
         session.rset()
+        session.tainted = True
         answer = await session.reply(session.mail(None, MailParameters()), self.settings.reply_timeout)
-        if isinstance(answer, Reply) and answer.positive:
-            await reset(self, session)
-            return
+        if isinstance(answer, Reply) and outcome(Stage.MAIL, answer).verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
+            await reset(self, session)  # a refusal of the null sender is an answer
+        else:
+            self._senders_fail(session, failed, f"{failed.text}; also to the null sender")
+
+    def _senders_fail(self, session: Session, failed: Outcome, reason: str) -> None:
         session.abort()
         self.pool.drop(session)
-        self.observe(Observation.UNREACHABLE, f"{failed.text}; also to the null sender")
+        if not self.balked(failed):
+            self.observe(Observation.UNREACHABLE, reason)
+
+    # One mailbox that ends sessions
+
+    def recipient_taken(self, address: Address) -> None:
+        if self._recipients[:1] != [address]:
+            self._recipients = [address, *(each for each in self._recipients if each != address)][:_TAKEN]
+
+    def recipient_failed(self, address: Address, result: Outcome) -> None:
+        """It may be that mailbox's fault alone: so home is asked for another one."""
+        if self._trouble.get(address.key, 0.0) > self.timer.seconds() or self._examining:
+            return
+        self._examining = True
+        self.background(self._examine(address, result))
+
+    async def _examine(self, address: Address, result: Outcome) -> None:
+        since = self.timer.seconds()
+        try:
+            other = next((each for each in self._recipients if each.key != address.key), None)
+            if other is not None:
+                probed = probing.observation(await self.probe(other))
+                if probed is Observation.PROBE_GOOD or self._served > since:
+                    self._note_trouble(address, result)
+                    return
+        finally:
+            self._examining = False
+        if self.balked(result):
+            return
+        if result.reply is not None and self.pool.size:
+            self.throttled(result.text)
+        else:
+            self.observe(Observation.SILENT, result.text)
+
+    def _note_trouble(self, address: Address, result: Outcome) -> None:
+        _log.info(
+            "home server of {domain} ends sessions that ask for <{recipient}>, and serves others: {reply}",
+            domain=self.name,
+            recipient=address.text,
+            reply=result.text,
+            often=True,
+        )
+        now = self.timer.seconds()
+        if len(self._trouble) >= _TROUBLESOME:
+            self._trouble = {key: until for key, until in self._trouble.items() if until > now}
+        if len(self._trouble) < _TROUBLESOME:
+            self._trouble[address.key] = now + TROUBLE
 
     def ended(self, transaction: MailTransaction) -> None:
         if self._trying is transaction:

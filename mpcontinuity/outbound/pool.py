@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -10,11 +10,15 @@ from twisted.logger import Logger
 
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.timer import Alarm, Timer
-from mpcontinuity.outbound.opening import Opener
+from mpcontinuity.outbound.capacity import Capacity
+from mpcontinuity.outbound.opening import NotOpened, Opener
 from mpcontinuity.outbound.session import Session
+from mpcontinuity.outbound.waiting import Waiter, Waiting
 from mpcontinuity.routing.health import Observation
 
 IDLE = 30.0  # seconds after which an unused session is closed; servers close them after minutes
+LINGER = 1.0  # seconds in which a server may still count a session that we have closed
+_AGAIN = 1.0  # seconds until the next look at who waits for a session that is being opened
 
 Taken = Session | Outcome
 
@@ -22,118 +26,150 @@ _log = Logger()
 
 
 class Pool:
-    """``observe`` hears UNREACHABLE and THROTTLED. A session belongs to its taker until ``put`` or ``drop``."""
+    """``observe`` hears UNREACHABLE and THROTTLED. A session belongs to its taker until ``put`` or ``drop``.
+
+    ``stall``: seconds without a word from the server after which it is of no use to wait on; None: any time.
+    ``is_limit``: whether the reply to a session more is a limit, where the server holds none of ours.
+    """
 
     def __init__(
-        self, opener: Opener, connections: int, timer: Timer, observe: Callable[[Observation, str], None]
+        self,
+        opener: Opener,
+        connections: int,
+        timer: Timer,
+        observe: Callable[[Observation, str], None],
+        *,
+        stall: float | None = None,
+        is_limit: Callable[[Outcome], bool] = lambda _: False,
     ) -> None:
         self.opener = opener
+        self.capacity = Capacity(connections)
         self._connections = connections
-        self._limit = connections  # lowered when home throttles, raised by one for each round of good sessions
-        self._good = 0
         self._timer = timer
         self._observe = observe
+        self._stall = stall
+        self._is_limit = is_limit
         self._idle: deque[tuple[Session, Alarm]] = deque()
-        self._busy: set[Session] = set()
+        self._busy: dict[Session, str] = {}  # and for which client
         self._opening = 0
-        self._waiting: deque[Deferred[Taken]] = deque()
+        self._waiting: Waiting[Deferred[Taken]] = Waiting()
         self._generation = 0
+        self._heard = timer.seconds()  # of sessions that are gone
+        self._closed = float("-inf")  # when we closed one last
+        self._rested: Alarm | None = None
 
     @property
     def limit(self) -> int:
-        return self._limit
+        return self.capacity.limit
 
     @property
     def size(self) -> int:
-        return len(self._idle) + len(self._busy) + self._opening
+        return self._held + self._opening
 
-    async def take(self, patience: float, *, fresh: bool = False) -> Taken:
-        """A session that is ready for MAIL. ``patience``: seconds to wait for a free one when no more may be opened.
+    @property
+    def _held(self) -> int:
+        return len(self._idle) + len(self._busy)
 
-        ``fresh``: one that nobody has used before; idle ones, as old as the one that failed, are closed.
+    async def take(self, patience: float, *, fresh: bool = False, client: str = "") -> Taken:
+        """A session that is ready for MAIL. ``patience``: seconds to wait for a free one when no more may be opened, as
+        long as the server serves.
+
+        ``fresh``: one that nobody has used before. ``client``: on whose behalf.
         """
-        if fresh:
-            self.close_idle()
-        while self._idle:
-            session, alarm = self._idle.pop()
-            alarm.cancel()
-            if session.idle:
-                self._busy.add(session)
-                return session
-        waiter: Deferred[Taken] = Deferred()
-        self._waiting.append(waiter)
-        alarm = self._timer.callLater(patience, self._impatient, waiter, patience)
+        if not fresh and not self.capacity.rest(self._now()):
+            while self._idle:
+                session, alarm = self._idle.pop()
+                alarm.cancel()
+                if session.idle:
+                    self._lend(session, client)
+                    return session
+        waiter: Waiter[Deferred[Taken]] = Waiter(Deferred(), self._now(), client, fresh)
+        self._waiting.add(waiter)
+        self._look(waiter, patience)
         self._open_more()
         try:
-            return await waiter
+            return await waiter.wanted
         finally:
-            if alarm.active():
-                alarm.cancel()
+            if waiter.alarm is not None and waiter.alarm.active():
+                waiter.alarm.cancel()
 
     def put(self, session: Session) -> None:
         """Back for the next one, unless its dialogue is not at its end."""
         if session not in self._busy:  # of hosts that were left
             session.quit()
             return
-        self._busy.discard(session)
+        self._forget(session)
         if not session.idle:
             session.abort()
-        elif self.size >= self._limit:
-            session.quit()
+        elif self._of_no_more_use(session):
+            self._close(session)
         else:
-            self._good += 1
-            if self._good >= self._limit < self._connections:
-                self._good = 0
-                self._limit += 1
-            self._offer(session)
-            return
+            session.used_until = self._now()
+            self.capacity.good(self._now())
+            self._offer(session, used=True)
         self._open_more()
 
     def drop(self, session: Session) -> None:
         """It is no longer counted; whoever calls this closes it."""
-        self._busy.discard(session)
+        self._forget(session)
+        self._closed = self._now()
         self._open_more()
 
     def others(self, session: Session) -> bool:
         """Whether home holds other sessions of ours open."""
-        return bool(self._idle or self._busy - {session})
+        return bool(self._idle or self._busy.keys() - {session})
 
     def throttle(self) -> None:
-        """Home would serve fewer: half of what is in use, at least one."""
-        self._limit = max(1, min(self._limit, len(self._busy) + len(self._idle)) // 2)
-        self._good = 0
+        """Home would serve fewer."""
+        self.capacity.throttle(self._held)
+
+    def balk(self) -> None:
+        """Home takes nothing at this moment, and is to be left alone for a while."""
+        self.capacity.balk(self._now())
+        self._wake_after_rest()
+
+    def heard(self) -> float:
+        """When the server said something last, to any session."""
+        sessions = [*self._busy, *(session for session, _ in self._idle)]
+        return max([self._heard, *(session.heard for session in sessions)])
 
     def refuse(self, outcome: Outcome) -> None:
         """Home is down: nobody waits any more, and idle sessions are of no use."""
-        waiting, self._waiting = self._waiting, deque()
-        for waiter in waiting:
-            waiter.callback(outcome)
+        for waiter in self._waiting.clear():
+            waiter.wanted.callback(outcome)
         self.close_idle()
 
     def close_idle(self) -> None:
         while self._idle:
             session, alarm = self._idle.pop()
             alarm.cancel()
-            session.quit()
+            self._close(session)
 
     def prefer(self, host: str) -> None:
         """This host serves, and no other comes before it: sessions to others end with what they are doing."""
         for session in [session for session, _ in self._idle if session.host != host]:
             self._expire(session)
-        self._busy = {session for session in self._busy if session.host == host}
+        self._busy = {session: client for session, client in self._busy.items() if session.host == host}
 
     def renew(self, opener: Opener) -> None:
         """Other hosts, or another TLS policy: sessions under way end, new ones go there."""
         self.opener = opener
         self._generation += 1
-        self._limit = self._connections
+        self.capacity = Capacity(self._connections)
         self._busy.clear()
         self.close_idle()
 
     # Opening
 
     def _open_more(self) -> None:
-        while self._opening < len(self._waiting) and self.size < self._limit:
+        if self._waiting and self.capacity.rest(self._now()):
+            self._wake_after_rest()
+            return
+        if self._waiting.wants_fresh() and self.size >= self.limit and self._idle:
+            session, alarm = self._idle.popleft()
+            alarm.cancel()
+            self._close(session)
+        while self._opening < len(self._waiting) and self.size < self.limit:
             self._opening += 1
             Deferred.fromCoroutine(self._open(self._generation)).addErrback(self._broken)
 
@@ -149,53 +185,116 @@ class Pool:
             self._open_more()
         elif isinstance(opened, Session):
             opened.on_lost = self._lost
-            self._offer(opened)
-        elif opened.refused and (self._busy or self._idle):
-            # Home serves others of ours at this moment: it wants fewer of us. Who waits gets one of those.
-            self._limit = max(1, len(self._busy) + len(self._idle))
-            self._good = 0
-            self._observe(Observation.THROTTLED, opened.outcome.text)
+            self._offer(opened, used=False)
         else:
-            waiting, self._waiting = self._waiting, deque()
-            self._observe(Observation.UNREACHABLE, opened.outcome.text)
-            for waiter in waiting:
-                waiter.callback(opened.outcome)
+            self._not_opened(opened)
 
-    def _offer(self, session: Session) -> None:
-        if self._waiting:
-            self._busy.add(session)
-            self._waiting.popleft().callback(session)
+    def _not_opened(self, failed: NotOpened) -> None:
+        outcome = failed.outcome
+        if failed.refused and self._held:
+            # Home serves others of ours at this moment: it wants fewer of us. Who waits gets one of those.
+            self.capacity.refuse(self.size, self._now())
+            self._observe(Observation.THROTTLED, outcome.text)
+        elif failed.refused and self._opening:
+            # Others are still at the door: who of them gets in shows how many it wants, and the last one that it serves
+            # nobody.
+            self.capacity.refuse(self.size, self._now())
+        elif self._is_limit(outcome) or (self._lingers() and outcome.reply is not None and outcome.reply.temporary):
+            self._observe(Observation.THROTTLED, outcome.text)
+            self.balk()
+        else:
+            waiting = self._waiting.clear()
+            self._observe(Observation.UNREACHABLE, outcome.text)
+            for waiter in waiting:
+                waiter.wanted.callback(outcome)
+
+    def _lingers(self) -> bool:
+        return self._now() - self._closed < LINGER
+
+    def _offer(self, session: Session, *, used: bool) -> None:
+        waiter = None
+        if not self.capacity.rest(self._now()):
+            waiter = self._waiting.next(Counter(self._busy.values()), self.limit, used=used)
+        if waiter is not None:
+            self._lend(session, waiter.client)
+            waiter.wanted.callback(session)
         else:
             self._idle.append((session, self._timer.callLater(IDLE, self._expire, session)))
 
+    def _lend(self, session: Session, client: str) -> None:
+        self._busy[session] = client
+        self.capacity.begun(self._now())
+
+    def _of_no_more_use(self, session: Session) -> bool:
+        if self.size >= self.limit:  # without this one
+            return True
+        return self.capacity.worn(session.served, session.tainted, self._now())
+
+    def _close(self, session: Session) -> None:
+        self._heard = max(self._heard, session.heard)
+        self._closed = self._now()
+        session.quit()
+
     def _expire(self, session: Session) -> None:
         self._forget_idle(session)
-        session.quit()
+        self._close(session)
 
     def _lost(self, session: Session) -> None:
         self._forget_idle(session)
         if session in self._busy:
-            self._busy.discard(session)
+            self._forget(session)
             self._open_more()
+
+    def _forget(self, session: Session) -> None:
+        self._heard = max(self._heard, session.heard)
+        self._busy.pop(session, None)
 
     def _forget_idle(self, session: Session) -> None:
         for item in self._idle:
             if item[0] is session:
+                self._heard = max(self._heard, session.heard)
                 self._idle.remove(item)
                 if item[1].active():
                     item[1].cancel()
                 return
 
-    def _impatient(self, waiter: Deferred[Taken], patience: float) -> None:
-        if waiter not in self._waiting:
+    # Waiting
+
+    def _look(self, waiter: Waiter[Deferred[Taken]], patience: float) -> None:
+        """Whether it is of use to wait on; if not, it goes without."""
+        now = self._now()
+        left = waiter.since + patience - now
+        if self._stall is not None:
+            left = min(left, max(self.heard(), waiter.since, self.capacity.rests_until) + self._stall - now)
+        if self._opening and left <= 0:  # which has timeouts of its own
+            left = _AGAIN
+        if left > 0:
+            waiter.alarm = self._timer.callLater(left, self._look, waiter, patience)
+        elif self._waiting.remove(waiter):
+            reason = f"no free connection within {now - waiter.since:g} s"
+            waiter.wanted.callback(Outcome(Verdict.FAILED, Stage.CONNECT, None, reason))
+
+    def _wake_after_rest(self) -> None:
+        if self._rested is None or not self._rested.active():
+            self._rested = self._timer.callLater(self.capacity.rest(self._now()), self._after_rest)
+
+    def _after_rest(self) -> None:
+        """One at a time: the limit is as low as that now."""
+        if self.capacity.rest(self._now()):
+            self._wake_after_rest()
             return
-        if self._opening:  # has timeouts of its own
-            self._timer.callLater(patience, self._impatient, waiter, patience)
-            return
-        self._waiting.remove(waiter)
-        reason = f"no free connection within {patience:g} s"
-        waiter.callback(Outcome(Verdict.FAILED, Stage.CONNECT, None, reason))
+        for _ in range(min(len(self._idle), len(self._waiting))):
+            session, alarm = self._idle.pop()
+            alarm.cancel()
+            if len(self._busy) + self._opening >= self.limit:
+                self._close(session)
+            elif session.idle:
+                self._offer(session, used=True)
+        self._open_more()
 
     def _broken(self, failure: object) -> None:
         _log.error("a session could not be opened: {failure}", failure=failure)
         self.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, "internal error"))
+
+    def _now(self) -> float:
+        return self._timer.seconds()

@@ -59,6 +59,9 @@ class Session(Protocol):
     def __init__(self, timer: Timer, host: str) -> None:
         self.host = host
         self.served = 0  # transactions that were begun here; above 1 the session is a reused one
+        self.tainted = False  # it has met an error, or an RSET
+        self.heard = timer.seconds()  # when the server said something last
+        self.used_until = self.heard  # when the last transaction ended
         self.greeting: Response = Deferred()
         self.secured = False  # TLS is on
         self.lost: Lost | None = None
@@ -204,6 +207,7 @@ class Session(Protocol):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         if self.lost is not None:
             return
+        self.heard = self._timer.seconds()
         engine = self._engine
         engine.receive(data)
         while self.lost is None and (answer := engine.next_answer()) is not None:

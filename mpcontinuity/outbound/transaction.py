@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
 
 from twisted.internet.defer import Deferred
 
@@ -11,51 +10,27 @@ from mpcontinuity.model.address import Address
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
-from mpcontinuity.model.settings import Home
-from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound.opening import lost_outcome
-from mpcontinuity.outbound.pool import Pool
+from mpcontinuity.outbound.peer import Peer
+from mpcontinuity.outbound.repeating import Again, Repeating
 from mpcontinuity.outbound.session import Lost, Response, Session, within
-from mpcontinuity.protocols.smtp.client import Offers, outcome
+from mpcontinuity.protocols.smtp.client import outcome
 from mpcontinuity.routing.health import Observation
 
 PIECE = 65_536
+MOST_FAULTS = 5  # sessions that its recipients may end: a home that answers all like that is asked no further
 
 Recipient = tuple[Address, RcptParameters]
 
 _GIVEN_UP = Outcome(Verdict.FAILED, Stage.DATA, None, "the transaction was given up")
 
 
-class Peer(Protocol):
-    """The server at the other end: a home server, or a host of the world."""
-
-    pool: Pool
-    settings: Home  # timeouts
-    timer: Timer
-    offers: Offers  # of the last EHLO
-    title: str  # as our own replies call it
-    patience: float  # seconds that a transaction waits for a session
-    late: float  # seconds that a late reply to a message is waited for; 0: not at all
-
-    def observe(self, observation: Observation, reason: str = "") -> None: ...
-
-    def throttled(self, reason: str) -> None:
-        """It closes a session while it serves others of ours."""
-        ...
-
-    def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
-        """A 4xx to MAIL on this session, which is the peer's now: what that says about the server itself."""
-        ...
-
-    def ended(self, transaction: MailTransaction) -> None: ...
-
-    def background(self, work: Coroutine[Any, Any, None]) -> None: ...
-
-
 class MailTransaction:
     """``host`` is the ``host:port`` that was used. End it by ``message`` or ``abandon``."""
 
-    def __init__(self, peer: Peer, reverse_path: Address | None, parameters: MailParameters) -> None:
+    def __init__(
+        self, peer: Peer, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
+    ) -> None:
         self.host = ""
         self.before_final_dot: Callable[[], Awaitable[bool]] | None = None
         self.late: Deferred[Outcome] | None = None
@@ -64,12 +39,13 @@ class MailTransaction:
         self._peer = peer
         self._reverse_path = reverse_path
         self._parameters = parameters
+        self._client = client
         self._session: Session | None = None
         self._accepted: list[Recipient] = []
         self._data_begun: Response | None = None  # DATA went with the recipients
         self._ended: Outcome | None = None  # stands for all that is asked afterwards
-        self._stale = False  # it ended because the session had grown old: that says nothing about the server
-        self._repeated = False
+        self._repeating = Repeating(peer)
+        self._faults = 0  # sessions that ended at a recipient
         self._abandoned = False
 
     @property
@@ -85,11 +61,11 @@ class MailTransaction:
             return self._ended
         recipient = (address, parameters)
         if self._session is None:
-            result = await self._start([recipient], fresh=False)
+            result = await self._start([*self._accepted, recipient])
         else:
-            result = self._unable(address) or await self._rcpt(self._session, self._session.rcpt(*recipient))
-        if self._stale:
-            result = await self._start([*self._accepted, recipient], fresh=True)
+            result = self._unable(address) or await self._rcpt(self._session, recipient)
+        while (before := self._repeating.again) is not None:
+            result = await self._repeat([*self._accepted, recipient], before)
         if result.verdict is Verdict.ACCEPTED:
             self._accepted.append(recipient)
         return result
@@ -97,14 +73,18 @@ class MailTransaction:
     async def recipients(self, recipients: Sequence[Recipient]) -> list[Outcome]:
         """The answers for all of these, asked in one write with DATA behind them: `message` is to follow at once. Once,
         and instead of `recipient`."""
-        results = await self._ask_all(recipients, fresh=False)
-        if self._stale:
+        results = await self._ask_all(recipients)
+        before = self._repeating.again
+        if before is not None:
             results = await self._ask_all(recipients, fresh=True)
+            self._repeating.learn(
+                before, next((each for each in results if each.verdict is Verdict.ACCEPTED), results[0])
+            )
         both = zip(recipients, results, strict=True)
         self._accepted = [recipient for recipient, result in both if result.verdict is Verdict.ACCEPTED]
         return results
 
-    async def _ask_all(self, recipients: Sequence[Recipient], *, fresh: bool) -> list[Outcome]:
+    async def _ask_all(self, recipients: Sequence[Recipient], *, fresh: bool = False) -> list[Outcome]:
         session = await self._take(fresh=fresh)
         if isinstance(session, Outcome):
             return [session] * len(recipients)
@@ -115,7 +95,7 @@ class MailTransaction:
         answers = iter(await self._begin(session, able, data=not self.bare) if able else ())
         return [next(answers) if refusal is None else refusal for refusal in refusals]
 
-    async def _start(self, recipients: list[Recipient], *, fresh: bool) -> Outcome:
+    async def _start(self, recipients: list[Recipient], *, fresh: bool = False) -> Outcome:
         """A session, then MAIL and RCPT in one write. The outcome is that of the last recipient; where it does not
         take an earlier one again, the transaction ends."""
         session = await self._take(fresh=fresh)
@@ -132,11 +112,16 @@ class MailTransaction:
                     return self._give_up(f"{session.host} took a recipient and then did not: {result.text}")
         return last
 
+    async def _repeat(self, recipients: list[Recipient], before: Again) -> Outcome:
+        """On a fresh session, whose answer shows what the one before was about."""
+        result = await self._start(recipients, fresh=True)
+        self._repeating.learn(before, result)
+        return result
+
     async def _take(self, *, fresh: bool) -> Session | Outcome:
-        self._repeated = fresh
-        self._stale = False
+        self._repeating.again = None
         self._ended = None
-        taken = await self._peer.pool.take(self._peer.patience, fresh=fresh)
+        taken = await self._peer.pool.take(self._peer.patience, fresh=fresh, client=self._client)
         if isinstance(taken, Outcome):
             return self._end(taken)
         if self._abandoned:  # while it waited
@@ -149,7 +134,7 @@ class MailTransaction:
     async def _begin(self, session: Session, recipients: Sequence[Recipient], *, data: bool = False) -> list[Outcome]:
         """MAIL and RCPT, and DATA with them. Where the session ends on the way, so do the outcomes from there on."""
         self._session = session
-        session.served += 1
+        self._repeating.begins(session)
         mail = session.mail(self._reverse_path, self._parameters)
         responses = [session.rcpt(*recipient) for recipient in recipients]
         self._data_begun = session.data() if data and session.offers.pipelining else None
@@ -160,8 +145,8 @@ class MailTransaction:
         if result.verdict is not Verdict.ACCEPTED:
             return [self._mail_failed(session, result, answer)] * len(recipients)
         results: list[Outcome] = []
-        for response in responses:
-            result = await self._rcpt(session, response)
+        for recipient, response in zip(recipients, responses, strict=True):
+            result = await self._rcpt(session, recipient, response)
             results.append(result)
             if self._session is not session:
                 return results + [result] * (len(recipients) - len(results))
@@ -176,13 +161,34 @@ class MailTransaction:
         if isinstance(answer, Reply) and answer.code == 354:
             await session.reply(session.final_dot(), wait)
 
-    async def _rcpt(self, session: Session, response: Response) -> Outcome:
-        answer = await session.reply(response, self._peer.settings.reply_timeout)
+    async def _rcpt(self, session: Session, recipient: Recipient, response: Response | None = None) -> Outcome:
+        answer = await session.reply(response or session.rcpt(*recipient), self._peer.settings.reply_timeout)
         if isinstance(answer, Lost):
-            return self._lost(Stage.RCPT, answer)
+            return self._recipient_failed(session, recipient, lost_outcome(Stage.RCPT, answer), silent=answer.silent)
+        result = outcome(Stage.RCPT, answer)
         if answer.code == 421:
-            return self._closing(outcome(Stage.RCPT, answer))
-        return outcome(Stage.RCPT, answer)
+            return self._recipient_failed(session, recipient, result)
+        if result.verdict is Verdict.ACCEPTED:
+            self._peer.recipient_taken(recipient[0])
+        else:
+            if self._data_begun is None and self._repeating.answered(session, result):
+                self._leave(session)
+            session.tainted = True
+        return result
+
+    def _recipient_failed(
+        self, session: Session, recipient: Recipient, result: Outcome, *, silent: bool = False
+    ) -> Outcome:
+        """The session is gone, and perhaps it was that or the server; else only this recipient is concerned, and the
+        others go on with another session."""
+        self._session = None
+        again = not silent and self._repeating.closed(session, result)
+        self._discard(session)
+        if again:
+            return self._end(result)
+        self._peer.recipient_failed(recipient[0], result)
+        self._faults += 1
+        return self._end(result) if silent or self._faults >= MOST_FAULTS else result
 
     def _unable(self, address: Address) -> Outcome | None:
         """What this server cannot be asked."""
@@ -196,13 +202,21 @@ class MailTransaction:
 
     def _mail_failed(self, session: Session, result: Outcome, answer: Reply) -> Outcome:
         """A refused sender is the sender's trouble."""
-        if answer.code == 421 and self._is_stale(session):
-            return self._closing(result)
+        if answer.code == 421 and self._repeating.closed(session, result):
+            self._session = None
+            self._discard(session)
+            return self._end(result)
         if result.verdict is Verdict.FAILED:
             return self._lost(Stage.MAIL, Lost(result.reason))
+        if answer.code != 421 and self._repeating.answered(session, result):
+            self._leave(session)
+            return self._end(result)
+        session.tainted = True
         self._session = None
         if result.verdict is Verdict.REFUSED:
             self._peer.background(reset(self._peer, session))
+        elif answer.code == 421 and self._peer.balked(result):
+            self._discard(session)
         elif answer.code == 421 and self._peer.pool.others(session):
             self._discard(session)
             self._peer.throttled(result.text)
@@ -210,34 +224,67 @@ class MailTransaction:
             self._peer.sender_failed(session, self._reverse_path, result)
         return self._end(result)
 
+    def _leave(self, session: Session) -> None:
+        """For a fresh one."""
+        self._session = None
+        self._peer.pool.drop(session)
+        session.quit()
+
     # The message
 
     async def message(self, head: bytes, content: Content) -> Outcome:
         """DATA, ``head`` and the content, the final dot; the outcome is for all recipients that home took."""
         if self._ended is not None:
             return self._ended
-        result = await self._begin_message(head, content)
-        if self._stale:
-            result = await self._start(self._accepted, fresh=True)
-            if result.verdict is Verdict.ACCEPTED:
-                result = await self._begin_message(head, content)
+        if self._session is None and not self._accepted:
+            raise RuntimeError("no recipient was taken")
+        result = await self._hand_over(head, content)
+        while (before := self._repeating.again) is not None:
+            result = await self._hand_over(head, content)
+            self._repeating.learn(before, result)
+        return result
+
+    async def _hand_over(self, head: bytes, content: Content) -> Outcome:
+        """In the session that has the recipients; where it is gone, in another."""
+        if self._session is None:
+            begun = await self._start(self._accepted, fresh=self._repeating.again is not None)
+            if begun.verdict is not Verdict.ACCEPTED:
+                return self._not_again(begun)
         session = self._session
-        if result.verdict is not Verdict.ACCEPTED or session is None:
-            if result.verdict is Verdict.REFUSED:
-                self._peer.observe(Observation.SERVED)
-            self.abandon()
-            return result
+        if session is None:
+            return self._ended or _GIVEN_UP
+        self._repeating.goes_on(session)
+        result = await (self._chunk(session, head, content) if self.bare else self._data(session))
+        if result.verdict is not Verdict.ACCEPTED:
+            return self._not_begun(session, result)
         try:
             return await self._send(session, head, content)
         except BaseException:
             self.abandon()
             raise
 
-    async def _begin_message(self, head: bytes, content: Content) -> Outcome:
-        session = self._session
-        if session is None:
-            raise RuntimeError("no recipient was taken")
-        return await (self._chunk(session, head, content) if self.bare else self._data(session))
+    def _not_again(self, begun: Outcome) -> Outcome:
+        """A recipient that was taken before is not now, which must not refuse the message for the others."""
+        if self._repeating.again is not None:
+            return begun
+        if begun.verdict is Verdict.REFUSED and len(self._accepted) > 1:
+            return self._give_up(f"{self.host} took a recipient and then did not: {begun.text}")
+        self.abandon()
+        return begun
+
+    def _not_begun(self, session: Session, result: Outcome) -> Outcome:
+        if self._session is not session:  # it is gone, and the transaction ended or to be repeated
+            return result
+        if self._repeating.answered(session, result):
+            self._leave(session)
+            return self._end(result)
+        session.tainted = True
+        if result.verdict is Verdict.REFUSED:
+            self._peer.observe(Observation.SERVED)
+        elif result.verdict is Verdict.TEMPORARY:
+            self._peer.balked(result)
+        self.abandon()
+        return result
 
     async def _chunk(self, session: Session, head: bytes, content: Content) -> Outcome:
         """All of the message as one chunk that is not the last (RFC 3030): there is still a final dot to be sent."""
@@ -248,18 +295,18 @@ class MailTransaction:
         lost = await self._send_content(session, head, content)
         answer = lost or await session.reply(response, self._peer.settings.message_timeout)
         if isinstance(answer, Lost):
-            return self._lost(Stage.DATA, answer, idle=True)
+            return self._lost(Stage.DATA, answer, waited=True)
         result = outcome(Stage.DATA, answer)
-        return self._closing(result, idle=True) if answer.code == 421 else result
+        return self._closing(result, waited=True) if answer.code == 421 else result
 
     async def _data(self, session: Session) -> Outcome:
         begun, self._data_begun = self._data_begun, None
         answer = await session.reply(begun or session.data(), self._peer.settings.reply_timeout)
         if isinstance(answer, Lost):
-            return self._lost(Stage.DATA, answer, idle=True)
+            return self._lost(Stage.DATA, answer, waited=True)
         result = outcome(Stage.DATA, answer)
         if answer.code == 421:
-            return self._closing(result, idle=True)
+            return self._closing(result, waited=True)
         if answer.code != 354 and result.verdict is Verdict.ACCEPTED:
             return self._lost(Stage.DATA, Lost(f"{session.host} answered DATA by {answer}"))
         return result
@@ -273,10 +320,10 @@ class MailTransaction:
         lost = lost or session.lost
         if lost is not None:
             return self._lost(Stage.DATA, lost)
-        response = session.final_dot()
+        response, asked = session.final_dot(), self._peer.timer.seconds()
         answer = await session.reply(response, self._peer.settings.message_timeout)
         if isinstance(answer, Lost):
-            return self._doubtful(session, response, answer)
+            return self._doubtful(session, response, answer, asked)
         return self._answered(session, answer)
 
     async def _send_content(self, session: Session, head: bytes, content: Content) -> Lost | None:
@@ -300,15 +347,22 @@ class MailTransaction:
         result = outcome(Stage.MESSAGE, answer)
         if result.verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
             self._peer.observe(Observation.SERVED)
-        if answer.code == 421:
-            return self._closing(result)
         if result.verdict is Verdict.FAILED:  # neither 2xx nor an error: it may have the message
             return self._doubtful(session, None, Lost(result.reason))
+        if result.verdict is Verdict.TEMPORARY:
+            # It has it not. Who had to give leave for the final dot is to decide about another one.
+            if self.before_final_dot is None and self._repeating.answered(session, result):
+                self._leave(session)
+                return self._end(result)
+            if answer.code == 421:
+                return self._closing(result)
+            self._peer.balked(result)
+        session.tainted = session.tainted or result.verdict is not Verdict.ACCEPTED
         self._session = None
         self._peer.pool.put(session)
         return self._end(result)
 
-    def _doubtful(self, session: Session, response: Response | None, lost: Lost) -> Outcome:
+    def _doubtful(self, session: Session, response: Response | None, lost: Lost, asked: float = 0.0) -> Outcome:
         """The session, if it lives, is kept for the late reply and no longer counts against the cap."""
         self._session = None
         if response is not None and lost.silent and self._peer.late:
@@ -317,7 +371,10 @@ class MailTransaction:
         else:
             self._discard(session)
         if not self._abandoned:
-            self._peer.observe(Observation.SILENT, lost.reason)
+            if lost.silent:
+                self._peer.slow(asked, lost.reason)
+            else:
+                self._peer.observe(Observation.SILENT, lost.reason)
         return self._end(Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, lost.reason))
 
     # Ends
@@ -340,33 +397,32 @@ class MailTransaction:
             self._discard(session)
         return self._end(Outcome(Verdict.FAILED, Stage.DATA, None, reason))
 
-    def _lost(self, stage: Stage, lost: Lost, *, idle: bool = False) -> Outcome:
-        """No reply, before the final dot. ``idle``: the session had nothing to do before."""
-        return self._trouble(lost_outcome(stage, lost), closed=not lost.silent, idle=idle)
+    def _lost(self, stage: Stage, lost: Lost, *, waited: bool = False) -> Outcome:
+        """No reply, before the final dot. ``waited``: the session had nothing to do before."""
+        return self._trouble(lost_outcome(stage, lost), closed=not lost.silent, waited=waited)
 
-    def _closing(self, result: Outcome, *, idle: bool = False) -> Outcome:
+    def _closing(self, result: Outcome, *, waited: bool = False) -> Outcome:
         """421: it closes the session."""
-        return self._trouble(result, closed=True, idle=idle)
+        return self._trouble(result, closed=True, waited=waited)
 
-    def _trouble(self, result: Outcome, *, closed: bool, idle: bool) -> Outcome:
+    def _trouble(self, result: Outcome, *, closed: bool, waited: bool) -> Outcome:
         session, self._session = self._session, None
         if session is not None:
-            self._stale = closed and self._is_stale(session, idle=idle) and result.stage is not Stage.MESSAGE
+            repeated = result.stage is not Stage.MESSAGE and closed
+            again = repeated and self._repeating.closed(session, result, waited=waited)
             self._discard(session)
-            if not self._stale:
+            if not again:
                 self._judge(session, result)
         return self._end(result)
 
     def _judge(self, session: Session, result: Outcome) -> None:
         says_421 = result.reply is not None and result.reply.code == 421
+        if says_421 and self._peer.balked(result):
+            return
         if says_421 and self._peer.pool.others(session):
             self._peer.throttled(result.text)
         else:
             self._peer.observe(Observation.SILENT, result.text)
-
-    def _is_stale(self, session: Session, *, idle: bool = False) -> bool:
-        """Whether to repeat, once: it was used before, or waited while the client talked."""
-        return not self._repeated and (idle or session.served > 1)
 
     def _discard(self, session: Session) -> None:
         session.abort()
@@ -380,6 +436,7 @@ class MailTransaction:
 
 async def reset(peer: Peer, session: Session) -> None:
     """Back to the pool, when RSET is answered."""
+    session.tainted = True
     answer = await session.reply(session.rset(), peer.settings.reply_timeout)
     if isinstance(answer, Reply) and answer.positive:
         peer.pool.put(session)

@@ -188,6 +188,7 @@ class Host:
     title = "The next host"
     patience = 3600.0  # all that goes by a smarthost waits for its few sessions
     late = 0.0
+    asks_again = False  # what a host puts off is tried by the queue, at its time
 
     def __init__(self, means: Means, security: Security, targets: tuple[Target, ...], retry: Retry) -> None:
         self.settings: Home = means.settings
@@ -231,6 +232,22 @@ class Host:
 
     def throttled(self, reason: str) -> None:
         self.pool.throttle()
+
+    def balked(self, result: Outcome) -> bool:
+        """What waits for it is put off as it comes."""
+        return False
+
+    def slow(self, asked: float, reason: str) -> None:
+        self.observe(Observation.SILENT, reason)
+
+    def recipient_taken(self, address: Address) -> None:
+        """Nothing is kept of it."""
+
+    def recipient_failed(self, address: Address, result: Outcome) -> None:
+        if result.reply is not None and self.pool.size:
+            self.throttled(result.text)
+        else:
+            self.observe(Observation.SILENT, result.text)
 
     def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
         self.background(reset(self, session))

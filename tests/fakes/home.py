@@ -65,11 +65,13 @@ class Rule:
     times: int | None
     sender: str | None
     recipient: str | None
+    after: int
     hits: int = 0
 
-    def fits(self, stage: Stage, sender: str | None, recipients: list[str]) -> bool:
+    def fits(self, stage: Stage, sender: str | None, recipients: list[str], taken: int) -> bool:
         return (
             stage == self.stage
+            and taken >= self.after
             and (self.times is None or self.hits < self.times)
             and (self.sender is None or self.sender == sender)
             and (self.recipient is None or self.recipient in recipients)
@@ -131,10 +133,12 @@ class ScriptedHome:
         times: int | None = None,
         sender: str | None = None,
         recipient: str | None = None,
+        after: int = 0,
     ) -> Rule:
-        """From now on, ``times`` times (None: always), for that sender or recipient only if given. The newest rule that
-        fits is followed. Stages mail and later know the sender, rcpt its recipient, data and message all of them."""
-        rule = Rule(stage, behaviour, times, sender, recipient)
+        """From now on, ``times`` times (None: always), for that sender or recipient only if given, in sessions that
+        have taken ``after`` messages. The newest rule that fits is followed. Stages mail and later know the sender,
+        rcpt its recipient, data and message all of them."""
+        rule = Rule(stage, behaviour, times, sender, recipient, after)
         with self._lock:
             self._rules.insert(0, rule)
         return rule
@@ -219,11 +223,11 @@ class ScriptedHome:
                 self._open.pop(number, None)
             session.close()
 
-    def choose(self, stage: Stage, sender: str | None, recipients: list[str]) -> Behaviour | None:
-        """For a session: what it is to do instead of the usual."""
+    def choose(self, stage: Stage, sender: str | None, recipients: list[str], taken: int) -> Behaviour | None:
+        """For a session that has taken so many messages: what it is to do instead of the usual."""
         with self._lock:
             for rule in self._rules:
-                if rule.fits(stage, sender, recipients):
+                if rule.fits(stage, sender, recipients, taken):
                     rule.hits += 1
                     return rule.behaviour
             if stage == "greeting" and self.max_sessions is not None and len(self._open) > self.max_sessions:
@@ -254,6 +258,7 @@ class _Session:
         self._socket = connection
         self._file = connection.makefile("rb")
         self._tls = tls
+        self._taken = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -349,12 +354,13 @@ class _Session:
         self, stage: Stage, usual: str | None, recipients: list[str] | None = None, data: bytes | None = None
     ) -> bool:
         """The usual reply or what was ordered. Returns whether the reply was positive."""
-        chosen = self._home.choose(stage, self._sender, recipients or self._recipients)
+        chosen = self._home.choose(stage, self._sender, recipients or self._recipients, self._taken)
         behaviour = chosen or Behaviour(usual, take=True)
         taken = None
         if behaviour.take and data is not None:
             taken = Received(self._number, self._sender or "", self._parameters, self._recipients[:], data)
             self._home.record(taken)
+            self._taken += 1
         if behaviour.wait:
             time.sleep(behaviour.wait)
         if behaviour.silent:

@@ -37,9 +37,10 @@ _ANSWERS = {
 
 @dataclass
 class ScriptedHome:
-    """Answers each verb as ``answers`` says: a reply, CLOSE, SILENT, or a list of these, the last of which stays."""
+    """Answers each verb as ``answers`` says: a reply, CLOSE, SILENT, a list of these, the last of which stays, or a
+    function of the wire and the line, which says a reply or nothing special (empty)."""
 
-    greeting: str = "220 home.example.org ESMTP"
+    greeting: Any = "220 home.example.org ESMTP"
     message: Any = "250 2.0.0 taken"
     answers: dict[str, Any] = field(default_factory=dict)
     wires: list[Wire] = field(default_factory=list)
@@ -48,12 +49,23 @@ class ScriptedHome:
     handshake: bool | None = True  # None: never ends
     reads_nothing: bool = False  # of a large message
     careless: bool = False  # takes DATA without a recipient
+    closes: bool = False  # after a 421
+    needs: float = 0.0  # seconds for a message
+    opens: float = 0.0  # seconds until the greeting
 
-    def answer(self, verb: str) -> str:
-        given = self.answers.get(verb, _ANSWERS.get(verb, "500 5.5.1 what"))
+    def answer(self, verb: str, wire: Wire, line: str = "") -> str:
+        usual = _ANSWERS.get(verb, "500 5.5.1 what")
+        given = self.answers.get(verb, usual)
+        if callable(given):
+            return given(wire, line) or usual
         if isinstance(given, list):
             given = given.pop(0) if len(given) > 1 else given[0]
         return str(given)
+
+    @property
+    def open(self) -> int:
+        """Sessions that are open."""
+        return sum(not wire.closed for wire in self.wires)
 
     @property
     def lines(self) -> list[str]:
@@ -69,6 +81,8 @@ class Wire(StringTransport):
         self.clock = clock
         self.protocol: Any = None
         self.lines: list[str] = []
+        self.replies: list[str] = []
+        self.taken = 0  # messages
         self.writes: list[bytes] = []
         self.closed = False
         self.aborted = False
@@ -87,12 +101,21 @@ class Wire(StringTransport):
         self.writes.append(data)
         self.clock.callLater(0, self._receive, data)
 
+    def greet(self) -> None:
+        """The greeting may depend on who is there."""
+        greeting = self.home.greeting
+        reply = greeting(self, "") if callable(greeting) else greeting
+        self.say(reply)
+        if reply.startswith("421") and self.home.closes:
+            self.hang_up()
+
     def say(self, reply: str) -> None:
         if reply == CLOSE:
             self.hang_up()
         elif reply == SILENT:
             self._silent = True
         elif not self.closed and not self._silent:
+            self.replies.append(reply)
             self.protocol.dataReceived(reply.encode() + b"\r\n")
 
     def say_late(self, reply: str) -> None:
@@ -128,14 +151,21 @@ class Wire(StringTransport):
                 self._input = self._input[ends + 3 :]
                 self._data = False
                 message = self.home.message
-                self.say(message.pop(0) if isinstance(message, list) else message)
+                if callable(message):
+                    message = message(self, "")
+                reply = message.pop(0) if isinstance(message, list) else message
+                self.taken += reply.startswith("2")
+                if self.home.needs:
+                    self.clock.callLater(self.home.needs, self.say, reply)
+                else:
+                    self.say(reply)
             elif self._chunk is not None:
                 if len(self._input) < self._chunk:
                     return
                 self.home.messages.append(self._input[: self._chunk])
                 self._input = self._input[self._chunk :]
                 self._chunk = None
-                self.say(self.home.answer("BDAT"))
+                self.say(self.home.answer("BDAT", self))
             elif b"\r\n" in self._input:
                 line, _, self._input = self._input.partition(b"\r\n")
                 self.lines.append(line.decode())
@@ -147,7 +177,7 @@ class Wire(StringTransport):
                     self._chunk = None
                     self.say(self.home.message)
                     continue
-                reply = self.home.answer(verb)
+                reply = self.home.answer(verb, self, line.decode())
                 if verb == "MAIL":
                     self._taken = 0
                 elif verb == "DATA" and not self._taken and not self.home.careless:
@@ -155,7 +185,7 @@ class Wire(StringTransport):
                 self._taken += verb == "RCPT" and reply.startswith("2")
                 self._data = verb == "DATA" and reply.startswith("354")
                 self.say(reply)
-                if verb == "QUIT":
+                if verb == "QUIT" or (reply.startswith("421") and self.home.closes):
                     self.hang_up()
             else:
                 return
@@ -197,7 +227,7 @@ class Network:
         protocol = factory.buildProtocol(None)
         wire.protocol = protocol
         protocol.makeConnection(wire)
-        self.clock.callLater(0, wire.say, home.greeting)
+        self.clock.callLater(home.opens, wire.greet)
         return succeed(protocol)
 
     def settle(self, seconds: float = 0.0) -> None:

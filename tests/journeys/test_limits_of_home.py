@@ -1,0 +1,71 @@
+"""A home server that limits us, is slow, or has one bad mailbox is up: no message of a healthy home is redirected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.app.server import Server
+from tests.fakes.home import HANG_UP, Behaviour, Stage, say
+from tests.journeys.world import World, configuration
+
+CONNECTIONS = 4
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    settings = configuration(timeout=2).replace("[home]", f"[home]\nconnections = {CONNECTIONS}")
+    with Server(tmp_path_factory.mktemp("server"), settings) as running:
+        yield running
+        assert "Traceback" not in running.log.read_text(), running.log.read_text()[-6000:]
+
+
+def send_at_once(world: World, count: int, *recipients: str) -> list[int]:
+    """The replies to so many messages of clients that come together."""
+    with ThreadPoolExecutor(count) as clients:
+        answers = list(clients.map(lambda number: world.send(f"message {number}", *recipients), range(count)))
+    return [answer.code for answer in answers]
+
+
+def all_passed(world: World, count: int) -> None:
+    assert len(world.home.messages) == count
+    assert world.state() == "up"
+    assert world.subjects() == []
+    assert world.report()["taken_in"] == 0
+
+
+def test_a_cold_burst_at_a_home_that_serves_two_at_once_passes(world: World) -> None:
+    world.home.max_sessions = 2
+    assert send_at_once(world, 30) == [250] * 30
+    all_passed(world, 30)
+
+
+def test_sixty_clients_at_once_at_a_slow_home_are_all_served(world: World) -> None:
+    world.home.on("message", say("250 2.0.0 taken", wait=0.5))
+    assert send_at_once(world, 60) == [250] * 60
+    all_passed(world, 60)
+
+
+@pytest.mark.parametrize("stage", ["mail", "data", "message"])
+@pytest.mark.parametrize("reply", ["421 4.7.0 too many messages", "450 4.7.1 too many messages"])
+def test_a_home_that_takes_three_messages_in_a_session_gets_all(world: World, stage: Stage, reply: str) -> None:
+    behaviour = say(reply, hang_up=reply.startswith("421"))
+    world.home.on(stage, behaviour, after=3)
+    for number in range(20):
+        assert world.send(f"message {number}").code == 250
+    all_passed(world, 20)
+
+
+@pytest.mark.parametrize("behaviour", [say("421 4.3.0 no", hang_up=True), HANG_UP], ids=["421", "hang-up"])
+def test_one_mailbox_that_ends_sessions_costs_the_others_nothing(world: World, behaviour: Behaviour) -> None:
+    bad, good = world.anna, world.ben
+    world.home.on("rcpt", behaviour, recipient=bad)
+    for number in range(10):
+        assert world.send(f"bad {number}", bad).code == 250
+        for message in range(3):
+            assert world.send(f"good {number}.{message}", good).code == 250
+    assert len([message for message in world.home.messages if message.recipients == [good]]) == 30
+    assert world.state() == "up"
+    assert len(world.subjects(bad)) == 10

@@ -63,6 +63,7 @@ class Sources:
     messages: Mapping[str, int]  # recipients of messages, by outcome
     unrecorded: Callable[[], int]
     redeliveries: Callable[[], Mapping[str, int]]  # attempts, by outcome
+    refusals: Callable[[], Mapping[str, int]]  # at redelivery, by what they were about
     outbound: Callable[[], Mapping[str, int]]  # attempts to the world, by outcome
     reports: Mapping[str, int]  # to senders, by action
     unchecked: Callable[[], int]  # messages without a verdict
@@ -144,6 +145,12 @@ class Metrics:
             sources.unrecorded(),
         )
         yield _counter("redeliveries", "Attempts at redelivery, by outcome.", "outcome", sources.redeliveries())
+        yield _counter(
+            "redelivery_refusals",
+            "5xx to redeliveries, by what they are about; those about us pause it, unclear ones stay owed.",
+            "about",
+            sources.refusals(),
+        )
         yield _counter("outbound", "Attempts at delivery to the world, by outcome.", "outcome", sources.outbound())
         yield _counter("reports", "Reports to senders, by what they tell.", "action", sources.reports)
         text = (

@@ -232,6 +232,7 @@ class Parts:
         )
         flushing = Flushing(self.store, reactor, self._randomness, settings.retry, settings.home.connections)
         self.redeliveries = flushing.outcomes
+        self.refusals = flushing.refusals
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
         self.reports = Reports(
             self.store, self.directory, hostname=settings.hostname, retry=settings.retry, timer=reactor

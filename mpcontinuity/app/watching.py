@@ -13,6 +13,7 @@ from mpcontinuity.app.metrics import Metrics, Sources
 from mpcontinuity.app.overview import Overview
 from mpcontinuity.model.reply import Verdict
 from mpcontinuity.model.settings import Settings
+from mpcontinuity.routing.refusal import About
 from mpcontinuity.web.pages import PageSite
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Watching:
                 messages=parts.delivery.outcomes,
                 unrecorded=lambda: parts.delivery.unrecorded,
                 redeliveries=lambda: {name: attempts[verdict] for verdict, name in _ATTEMPTS.items()},
+                refusals=lambda: {about.value: parts.refusals[about] for about in About},
                 outbound=lambda: {name: sent[verdict] for verdict, name in _ATTEMPTS.items()},
                 reports=parts.reports.counts,
                 unchecked=lambda: parts.verdicts.skipped,

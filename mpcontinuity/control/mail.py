@@ -28,6 +28,11 @@ _STATUS = Statement(
             AND outgoing.state IN ('queued', 'claimed') AND outgoing.kind <> 'alert')
     FROM domain WHERE :domain = 0 OR id = :domain"""
 )
+# What home refuses for a reason that is not clear stays owed, and somebody has to look.
+_REFUSED = Statement(
+    """SELECT COUNT(*), MAX(last_code), MAX(last_text) FROM owed
+    WHERE domain = :domain AND last_code >= 500 AND ended = 0"""
+)
 _ERRORS = Statement(
     """SELECT COALESCE(SUM(CASE WHEN received >= :hour THEN 1 ELSE 0 END), 0), COUNT(*) FROM tracking
     WHERE domain = :domain AND received >= :day AND direction = 'inbound'
@@ -61,7 +66,7 @@ def _status(
         "home": ",".join(domain.settings.home),
         "state": state,
         "since": iso(since),
-        "reason": f"redelivery is paused: {paused}" if paused else reason,
+        "reason": _reason(tx, domain.id, reason, paused),
         "mode": domain.mode(tx.now),
         "continuity": domain.settings.continuity,
         "users": counts[0],
@@ -70,6 +75,15 @@ def _status(
         "errors_hour": errors[0],
         "errors_day": errors[1],
     }
+
+
+def _reason(tx: Transaction, domain: int, reason: str, paused: str) -> str:
+    if paused:
+        return f"redelivery is paused: {paused}"
+    if reason:
+        return reason
+    count, code, text = tx.one(_REFUSED, domain=domain) or (0, 0, "")
+    return f"home refuses {count} of what is owed, which stays owed: {code} {text}" if count else ""
 
 
 async def report(control: Control, domain: str, since: str | None = None) -> Any:

@@ -9,7 +9,8 @@ import msgspec
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Domain
-from mpcontinuity.delivery import answered, relay
+from mpcontinuity.accounts.taken import was_taken
+from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import AWAY, KNOWN, STORED, Handover, because
 from mpcontinuity.delivery.reception import NO_ROOM, OK, RELAYS, ROLES, TOO_MANY, Reception, looped
@@ -137,7 +138,7 @@ class Incoming(Reception):
         return policy_of(domain.settings, self._store.clock.now())
 
     async def _was_taken(self, address: Address) -> bool:
-        return await self._store.read(partial(relay.was_taken, key=address.key))
+        return await self._store.read(partial(was_taken, key=address.key))
 
     async def _ask_or_not(self, home: HomeServer, taken: Taken) -> Reply:
         taken.because = self._away(home)

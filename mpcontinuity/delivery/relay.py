@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts.taken import note_taken
 from mpcontinuity.archive.record import NewArchived, expiry
 from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.delivery import answered
@@ -14,7 +15,6 @@ from mpcontinuity.delivery.redirect import Copy, archived_as, copies_of, put_in_
 from mpcontinuity.model import events
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.body import Body
-from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.outgoing import INBOUND
 from mpcontinuity.model.parameters import MailParameters
@@ -25,19 +25,8 @@ from mpcontinuity.queue.unreported import passed_on
 from mpcontinuity.routing.decision import Way
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.references import insert_bodies, keep_longer
-from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow, record_all
-
-TAKEN_DAYS = 30  # how long an unregistered address that home took is remembered
-_RENEW = DAY
-
-# In ascending order of keys, as all rows are locked that several transactions may want.
-_TAKEN = Rows(
-    f"""INSERT INTO taken (key, time) VALUES [2]
-    ON CONFLICT (key) DO UPDATE SET time = excluded.time WHERE taken.time < excluded.time - {_RENEW}"""
-)
-_WAS_TAKEN = Statement("SELECT 1 FROM taken WHERE key = :key AND time >= :oldest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +52,7 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
     copies: list[Copy] = []
     archived: list[NewArchived] = []
     tracked: list[NewRow] = []
-    unregistered: dict[str, int] = {}
+    unregistered: set[str] = set()
     for body, relayed in messages:
         message = relayed.message
         copies += copies_of(body, message, relayed.copies, relayed.rendered)
@@ -77,11 +66,11 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
             _tell_sender(tx, body, relayed)
         for taken in message.taken:
             if taken.user is None and not (relayed.relay_check and _added(tx, message.domain, taken.address)):
-                unregistered[taken.address.key] = tx.now
+                unregistered.add(taken.address.key)
     put_in_inboxes(tx, copies, owed=False)
     archive(tx, archived)
     record_all(tx, tracked)
-    tx.run_rows(_TAKEN, sorted(unregistered.items()))
+    note_taken(tx, unregistered)
     return [None] * len(messages)
 
 
@@ -134,11 +123,6 @@ def _added(tx: Transaction, domain: int, address: Address) -> bool:
         return False
     users.add_user(tx, domain=domain, address=_untagged(address), source="relay-check")
     return True
-
-
-def was_taken(tx: Transaction, key: str) -> bool:
-    """Whether home took the unregistered address lately."""
-    return tx.value(_WAS_TAKEN, key=key, oldest=tx.now - TAKEN_DAYS * DAY) is not None
 
 
 def repair(tx: Transaction, head: Head, body: Body, decisions: Mapping[str, str]) -> None:

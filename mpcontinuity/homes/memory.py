@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from mpcontinuity.accounts import domains
+from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import HomeChanged
 from mpcontinuity.routing.health import Health, State
 from mpcontinuity.store.statement import Statement
@@ -25,9 +26,23 @@ _SAVE = Statement(
 _OFFERS = Statement("UPDATE domain SET offers = :offers WHERE id = :domain")
 # While the flush is paused home takes nothing of ours: that time counts no more than an outage.
 _UPTIME = Statement("UPDATE domain SET uptime = uptime + :time WHERE id = :domain AND paused = ''")
+# One after the other: a fault of one mailbox would be taken for the server's for ever.
 _KNOWN_USER = Statement(
-    "SELECT address FROM account WHERE domain = :domain AND status IN ('active', 'pending') ORDER BY id LIMIT 1"
+    """SELECT account.id, account.address, taken.time FROM account
+    JOIN address ON address.account = account.id AND address.alias = 0 LEFT JOIN taken ON taken.key = address.key
+    WHERE account.domain = :domain AND account.status IN ('active', 'pending') AND account.id > :after
+    ORDER BY account.id LIMIT 1"""
 )
+_RENEW = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUser:
+    """``noted``: it stands in the database that home took the address lately."""
+
+    id: int
+    address: str
+    noted: bool
 
 
 def load(tx: Transaction, domain: int = 0) -> dict[int, tuple[Health, str]]:
@@ -84,10 +99,10 @@ def add_uptime(tx: Transaction, times: Mapping[int, int]) -> None:
     tx.many(_UPTIME, [{"domain": domain, "time": time} for domain, time in times.items()])
 
 
-def known_user(tx: Transaction, domain: int) -> str | None:
-    """An address that home should know, for the probe."""
-    address: str | None = tx.value(_KNOWN_USER, domain=domain)
-    return address
+def known_user(tx: Transaction, domain: int, after: int = 0) -> KnownUser | None:
+    """A user whom home should know, for the probe: the next one ``after`` that id, or the first."""
+    row = tx.one(_KNOWN_USER, domain=domain, after=after) or tx.one(_KNOWN_USER, domain=domain, after=0)
+    return None if row is None else KnownUser(row[0], row[1], tx.now - (row[2] or 0) < _RENEW)
 
 
 def end_modes(tx: Transaction) -> int:

@@ -10,10 +10,11 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.errors import Stopping
+from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.outbound.probing import observation
-from mpcontinuity.routing.health import State
+from mpcontinuity.routing.health import Observation, State
 
 IDLE = 60.0  # seconds between the probes of a home server that is up
 
@@ -21,7 +22,8 @@ _log = Logger()
 
 
 class Prober:
-    """``known_user`` gives the address for RCPT; ``slots`` bounds the probes of all home servers together.
+    """``known_user`` gives the address for RCPT, of another user each time; ``user_taken`` hears that home would take
+    mail for the last one. ``slots`` bounds the probes of all home servers together.
 
     Of several processes the one that ``is_ours`` tells so probes; the others ask again at the interval.
     """
@@ -33,6 +35,7 @@ class Prober:
         timer: Timer,
         interval: float,
         known_user: Callable[[], Awaitable[Address | None]],
+        user_taken: Callable[[], Awaitable[None]],
         is_ours: Callable[[], Awaitable[bool]],
         slots: DeferredSemaphore,
     ) -> None:
@@ -40,6 +43,7 @@ class Prober:
         self._timer = timer
         self._interval = interval
         self._known_user = known_user
+        self._user_taken = user_taken
         self._is_ours = is_ours
         self._ours = True
         self._slots = slots
@@ -75,12 +79,23 @@ class Prober:
         try:
             self._ours = not self._stopped and await self._is_ours()
             if self._ours:
-                outcome = await self.home.probe(await self._known_user())
+                outcome = await self._ask()
                 if not self._stopped:
                     self.home.observe(observation(outcome), outcome.text)
+                if outcome.verdict is Verdict.ACCEPTED and outcome.stage is Stage.RCPT:
+                    await self._user_taken()
         finally:
             self._probing = False
             self.schedule()
+
+    async def _ask(self) -> Outcome:
+        """What is said to the first user may be the fault of one mailbox: another one is asked for before it counts."""
+        user = await self._known_user()
+        outcome = await self.home.probe(user)
+        if outcome.stage is not Stage.RCPT or observation(outcome) is not Observation.PROBE_BAD or self._stopped:
+            return outcome
+        other = await self._known_user()
+        return outcome if other is None or other == user else await self.home.probe(other)
 
     def _failed(self, failure: Failure) -> None:
         if not isinstance(failure.value, Stopping):

@@ -17,7 +17,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mpcontinuity.accounts.directory import Directory, Domain
+from mpcontinuity.accounts.taken import note_taken
 from mpcontinuity.homes import memory
+from mpcontinuity.homes.memory import KnownUser
 from mpcontinuity.homes.prober import IDLE, Prober
 from mpcontinuity.model import address
 from mpcontinuity.model.address import Address
@@ -55,6 +57,7 @@ class Watched:
     ours: bool = False  # to probe, and to count
     doubted: bool = False  # another process may have changed the table
     agreeing: bool = False
+    asked: KnownUser | None = None  # for whom the last probe was
 
 
 class Watch:
@@ -154,6 +157,7 @@ class Watch:
             timer=self._timer,
             interval=self._settings.probe_interval,
             known_user=partial(self._known_user, domain.id),
+            user_taken=partial(self._user_taken, domain.id),
             is_ours=partial(self._is_ours, domain.id),
             slots=self._slots,
         )
@@ -174,8 +178,23 @@ class Watch:
         return watched.ours
 
     async def _known_user(self, domain: int) -> Address | None:
-        known = await self._store.read(partial(memory.known_user, domain=domain))
-        return address.parse(known) if known else None
+        """Another one each time, in turn."""
+        watched = self._watched.get(domain)
+        if watched is None:
+            return None
+        after = watched.asked.id if watched.asked is not None else 0
+        watched.asked = await self._store.read(partial(memory.known_user, domain=domain, after=after))
+        return address.parse(watched.asked.address) if watched.asked is not None else None
+
+    async def _user_taken(self, domain: int) -> None:
+        """Home, which is up, would take mail for the one who was asked for last: if it refuses that address after an
+        outage it may have lost its users."""
+        watched = self._watched.get(domain)
+        if watched is None or watched.home.health.state is not State.UP:
+            return
+        asked = watched.asked
+        if asked is not None and not asked.noted:
+            await self._store.run(partial(note_taken, keys=[address.parse(asked.address).key]))
 
     # What changes is saved
 

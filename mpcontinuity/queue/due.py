@@ -37,6 +37,17 @@ _MAKE_DUE = Statement(
     """UPDATE owed SET next_attempt = 0 WHERE id IN (
         SELECT id FROM owed WHERE domain = :domain AND state = 'owed' AND next_attempt > 0 LIMIT :step)"""
 )
+_PUT_OFF = {
+    who: Statement(
+        f"""UPDATE owed SET next_attempt = :next WHERE id IN (
+            SELECT id FROM owed WHERE domain = :domain AND {condition} AND state = 'owed'
+                AND next_attempt <= :now LIMIT :step)"""
+    )
+    for who, condition in (
+        ("account", "account = :user"),
+        ("address", "account IS NULL AND lower(recipient) = :user"),
+    )
+}
 _WITH_OWED = Statement(
     """SELECT id FROM domain WHERE EXISTS (
         SELECT 1 FROM owed WHERE owed.domain = domain.id AND owed.state IN ('owed', 'in_doubt'))"""
@@ -70,6 +81,12 @@ def next_due(tx: Transaction, domain: int) -> int | None:
 def make_due(tx: Transaction, domain: int) -> int:
     """A home that recovers is tried with all that is plainly owed. Call it again while it returns STEP."""
     return tx.run(_MAKE_DUE, domain=domain, step=STEP)
+
+
+def put_off(tx: Transaction, domain: int, user: int | str, next_attempt: int) -> int:
+    """What is due of this `Due.user` waits until ``next_attempt``. Call it again while it returns STEP."""
+    statement = _PUT_OFF["account" if isinstance(user, int) else "address"]
+    return tx.run(statement, domain=domain, user=user, next=next_attempt, now=tx.now, step=STEP)
 
 
 def domains_with_owed(tx: Transaction) -> list[int]:

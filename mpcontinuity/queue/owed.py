@@ -21,6 +21,7 @@ from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUB
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.queue.lineage import judge_deleted
+from mpcontinuity.routing.refusal import About, about
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import add_event, end_of_owed
@@ -349,14 +350,27 @@ def doubt(tx: Transaction, owed_id: int, token: int, event: TrackingEvent, *, ne
     return True
 
 
-def late_reply(tx: Transaction, owed_id: int, token: int, outcome: Outcome, host: str, *, next_attempt: int) -> bool:
-    """What came after all on the session of a row in doubt; without a reply it is in doubt still, and free again."""
+def late_reply(
+    tx: Transaction,
+    owed_id: int,
+    token: int,
+    outcome: Outcome,
+    host: str,
+    *,
+    next_attempt: int,
+    paused: bool = False,
+) -> bool:
+    """What came after all on the session of a row in doubt; without a reply it is in doubt still, and free again.
+
+    A refusal is the end if it is about the message or its mailbox; else it is owed, and the flush asks again.
+    ``paused``: the flush of its domain, so that nothing fails.
+    """
     event = event_of(outcome, host, tx.now)
     if outcome.verdict is Verdict.ACCEPTED:
         return finish(tx, owed_id, token, DELIVERED, event)
-    if outcome.verdict is Verdict.REFUSED:
+    if outcome.verdict is Verdict.REFUSED and not paused and about(outcome) in (About.MESSAGE, About.MAILBOX):
         return finish(tx, owed_id, token, FAILED, event)
-    if outcome.verdict is Verdict.TEMPORARY:
+    if outcome.verdict in (Verdict.TEMPORARY, Verdict.REFUSED):
         return try_later(tx, owed_id, token, event, next_attempt=next_attempt, late=True)
     return tx.run(_UNLEASE, id=owed_id, token=token) == 1
 

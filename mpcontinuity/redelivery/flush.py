@@ -10,12 +10,14 @@ from functools import partial
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from mpcontinuity.accounts import taken
 from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.accounts.taken import Standing
+from mpcontinuity.model import address
 from mpcontinuity.model.clock import HOUR, MINUTE, SECOND
 from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.identifier import show
-from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.settings import Retry
@@ -30,16 +32,18 @@ from mpcontinuity.redelivery.attempt import Result, attempt
 from mpcontinuity.redelivery.order import Order
 from mpcontinuity.redelivery.pausing import Pausing, Step
 from mpcontinuity.redelivery.ramp import Ramp
-from mpcontinuity.redelivery.replies import throttles
+from mpcontinuity.redelivery.recording import STORE_AGAIN, Recorder
+from mpcontinuity.redelivery.replies import closes, concerns_recipient, throttles
+from mpcontinuity.routing import refusal
 from mpcontinuity.routing.health import Gate, Observation, State
+from mpcontinuity.routing.refusal import About
 from mpcontinuity.store.store import Store
-from mpcontinuity.store.transaction import Transaction
 
 FLUSH = "flush"  # the kind of election: of several processes one sends what is owed to a domain
 RUN = 30 * MINUTE  # a longer run of the flush is judged in parts
 REFUSED_AGAIN = HOUR  # a refused row is not due within its run
 _PLANNED = 5000  # rows known in memory
-_STORE_AGAIN = 5.0  # seconds, after a failure of the store
+IN_VAIN = 3  # tries of one user at which home ended the session, until all that is owed to them waits
 _SUSPICION_AGAIN = 5.0
 _SOONEST = 0.05
 _ELECTION_AGAIN = 5.0
@@ -57,6 +61,7 @@ class Means:
     retry: Retry
     connections: int
     outcomes: Counter[Verdict] = field(default_factory=Counter)  # of all attempts
+    refusals: Counter[About] = field(default_factory=Counter)  # what they were about
 
 
 class Flush:
@@ -70,6 +75,7 @@ class Flush:
         self._order = Order()
         self._ramp = self._new_ramp()
         self._pausing = Pausing(means.retry)
+        self._recorder = Recorder(means.store, means.timer, lambda: self.domain.name)
         self._place = due.START
         self._all_planned = False
         self._new = True  # something was taken in, or `paused` may have changed, since the table was read
@@ -98,6 +104,8 @@ class Flush:
     def recovering(self) -> None:
         """Home is back: all that is owed is due now, and the pace starts over."""
         self._recovering = True
+        self._pausing.home_was_away()
+        self._order.start_over()
         self._ramp = self._new_ramp()
         self._not_before = 0.0
         self.wake(new=True)
@@ -110,7 +118,7 @@ class Flush:
 
     def stop(self) -> Deferred[None]:
         """No new claims. Fires when every message under way has its outcome recorded."""
-        self._stopping = True
+        self._stopping = self._recorder.stopping = True
         self._cancel_timer()
         stopped: Deferred[None] = Deferred()
         self._stopped.append(stopped)
@@ -131,11 +139,11 @@ class Flush:
         except Temporary as error:
             _log.warn("redelivery to {domain} waits: {error}", domain=self.domain.name, error=str(error), often=True)
             self._new = True
-            self._wake_in(_STORE_AGAIN)
+            self._wake_in(STORE_AGAIN)
         except Exception:
             _log.failure("redelivery to {domain} failed and begins anew", domain=self.domain.name)
             self._new = True
-            self._wake_in(_STORE_AGAIN)
+            self._wake_in(STORE_AGAIN)
         finally:
             self._looking = False
             self._maybe_stopped()
@@ -158,7 +166,8 @@ class Flush:
         """Nothing is known of what another process did since this one sent last."""
         self._recovering = self.home.health.state is State.RECOVERING
         self._new = True
-        self._order.clear()
+        self._order.start_over()
+        self._pausing.home_was_away()
         self._ramp = self._new_ramp()
 
     async def _step(self) -> None:
@@ -216,7 +225,7 @@ class Flush:
         if reason and not was:  # of an earlier process
             self._pausing.pause(reason)
         elif was and not reason:  # an administrator resumed it
-            self._pausing.resume()
+            self._pausing.start_over()
             self._not_before = 0.0
 
     async def _next(self, room: int) -> list[Due]:
@@ -266,7 +275,7 @@ class Flush:
         began = self._means.timer.seconds()
         try:
             if not self._may_send():  # home went down, or we stop, while the claim was committed
-                await self._give_back(row)
+                await self._recorder.give_back(row)
                 return
             try:
                 result = await attempt(
@@ -274,9 +283,9 @@ class Flush:
                 )
             except Corrupt as error:
                 _log.error("not redelivered: {reason}", reason=str(error), message=show(row.body.id), owed=show(row.id))
-                await self._later(row, TrackingEvent(self._now(), "", 0, f"Not sent: {error}"), HOUR)
+                await self._recorder.later(row, TrackingEvent(self._now(), "", 0, f"Not sent: {error}"), HOUR)
                 return
-            await self._settle(row, result, self._means.timer.seconds() - began, trial=trial)
+            await self._settle(row, user, result, self._means.timer.seconds() - began, trial=trial)
         except Exception:
             # Whether the final dot was sent is not known here: never plainly owed again.
             _log.failure("redelivery failed inside the server", message=show(row.body.id), owed=show(row.id))
@@ -298,32 +307,71 @@ class Flush:
         except Temporary:
             return False
 
-    async def _settle(self, row: Owed, result: Result, seconds: float, *, trial: bool) -> None:
+    async def _settle(self, row: Owed, user: int | str, result: Result, seconds: float, *, trial: bool) -> None:
         outcome = result.outcome
         event = event_of(outcome, result.host, self._now())
         self._means.outcomes[outcome.verdict] += 1
-        self._say(row, "redelivery", result.host, outcome)
+        self._recorder.say(row, "redelivery", result.host, outcome)
+        about, standing = await self._look_into(row, outcome)
+        if row.id in self._held_back and outcome.verdict not in (Verdict.ACCEPTED, Verdict.DOUBTFUL):
+            await self._recorder.give_back(row)
+            return
         if outcome.verdict is Verdict.ACCEPTED:
             self._ramp.good(seconds)
-            work = partial(owed.finish, owed_id=row.id, token=row.token, outcome=DELIVERED, event=event)
-            await self._record(partial(work, relayed=not result.dsn and asks(row.parameters, "SUCCESS")))
-            self._means.store.bodies.note(row.body, {row.recipient: DELIVERED})
+            self._order.took(user)
+            relayed = not result.dsn and asks(row.parameters, "SUCCESS")
+            await self._recorder.delivered(row, event, relayed=relayed)
             if self._run_ends < self._now():
                 await self._end_run()
         elif outcome.verdict is Verdict.DOUBTFUL:
-            self._slow(outcome)
+            self._slow(outcome, self._order.vain(user))
             await self._doubt(row, result.late, event, result.host)
-        elif row.id in self._held_back:
-            await self._give_back(row)
-            return
-        elif outcome.verdict is Verdict.REFUSED and not self._pausing.reason:
+        elif about is not None and self._pausing.counts(about, standing):
+            self._order.vain(user)
             self._refused = True
-            await self._later(row, event, REFUSED_AGAIN, run=self._run, stage=outcome.stage)
+            await self._recorder.later(row, event, REFUSED_AGAIN, run=self._run, stage=outcome.stage)
         else:
-            if outcome.verdict is not Verdict.REFUSED:
-                self._slow(outcome)
-            await self._later(row, event, self._delay(row), stage=outcome.stage)
-        step = self._pausing.judge(outcome, row.recipient, trial=trial)
+            await self._not_now(row, user, outcome, event)
+        await self._judge(row, outcome, trial=trial, about=about, standing=standing)
+
+    async def _look_into(self, row: Owed, outcome: Outcome) -> tuple[About | None, Standing | None]:
+        """What a refusal is about, and what is known of an address that home does not take."""
+        if outcome.reply is None or not outcome.reply.permanent:
+            return None, None
+        about = refusal.about(outcome)
+        self._means.refusals[about] += 1
+        if about is not About.ADDRESS and not (about is About.UNCLEAR and outcome.stage is Stage.RCPT):
+            return about, None
+        key = address.parse(row.recipient).key
+        try:
+            return about, await self._means.store.read(partial(taken.standing, domain=self.domain.id, key=key))
+        except Temporary:  # in doubt it is owed
+            return About.UNCLEAR, None
+
+    async def _not_now(self, row: Owed, user: int | str, outcome: Outcome, event: TrackingEvent) -> None:
+        """It waits; with the others of its user, where home ends the session whenever that one is asked for."""
+        in_vain, wait = self._order.vain(user), self._delay(row)
+        if outcome.verdict is not Verdict.REFUSED:
+            self._slow(outcome, in_vain)
+        elif not self._pausing.reason:
+            _log.warn(
+                "the home server of {domain} refuses a message to <{recipient}>, which stays owed: {reply}",
+                domain=self.domain.name,
+                recipient=row.recipient,
+                reply=outcome.text,
+                owed=show(row.id),
+                often=True,
+            )
+        await self._recorder.later(row, event, wait, stage=outcome.stage)
+        if in_vain >= IN_VAIN and closes(outcome) and concerns_recipient(outcome):
+            at = self._now() + wait
+            await self._in_steps(partial(due.put_off, user=user, next_attempt=at), due.STEP)
+            self._order.put_off(user)
+
+    async def _judge(
+        self, row: Owed, outcome: Outcome, *, trial: bool, about: About | None, standing: Standing | None
+    ) -> None:
+        step = self._pausing.judge(outcome, row.recipient, trial=trial, about=about, standing=standing)
         if step is Step.PAUSE:
             await self._pause(outcome.text)
         elif step is Step.RESUME:
@@ -332,89 +380,15 @@ class Flush:
             self._pausing.tried()
             self._not_before = self._means.timer.seconds() + self._pausing.interval
 
-    def _say(self, row: Owed, what: str, host: str, outcome: Outcome) -> None:
-        """``message`` is the id that the message has had since it came in, ``owed`` the one that home is told."""
-        _log.info(
-            "{what} {number} from <{sender}> to <{recipient}> at {host}: {verdict}: {reply}",
-            message=show(row.body.id),
-            owed=show(row.id),
-            what=what,
-            number=row.attempts + 1,
-            sender=row.reverse_path,
-            recipient=row.recipient,
-            host=host,
-            verdict=outcome.verdict.value,
-            reply=outcome.text,
-        )
-
     async def _doubt(self, row: Owed, late: Deferred[Outcome] | None, event: TrackingEvent, host: str = "") -> None:
-        work = partial(
-            owed.doubt,
-            owed_id=row.id,
-            token=row.token,
-            event=event,
-            next_attempt=self._now() + self._delay(row),
-            waiting=late is not None,
-        )
-        if await self._record(work) and late is not None:
+        recorded = await self._recorder.doubt(row, event, self._delay(row), waiting=late is not None)
+        if recorded and late is not None:
             Deferred.fromCoroutine(self._late(row, late, host))
 
     async def _late(self, row: Owed, late: Deferred[Outcome], host: str) -> None:
         outcome = await late
-        self._say(row, "late reply to redelivery", host, outcome)
-        if outcome.verdict is Verdict.ACCEPTED:
-            self._means.store.bodies.note(row.body, {row.recipient: DELIVERED})
-        await self._record(
-            partial(
-                owed.late_reply,
-                owed_id=row.id,
-                token=row.token,
-                outcome=outcome,
-                host=host,
-                next_attempt=self._now() + self._delay(row),
-            )
-        )
+        await self._recorder.late(row, outcome, host, self._delay(row), paused=bool(self._pausing.reason))
         self.wake(new=True)
-
-    async def _give_back(self, row: Owed) -> None:
-        await self._record(partial(owed.give_back, owed_id=row.id, token=row.token))
-
-    async def _later(
-        self, row: Owed, event: TrackingEvent, wait: int, *, run: int = 0, stage: Stage = Stage.CONNECT
-    ) -> None:
-        work = partial(
-            owed.try_later,
-            owed_id=row.id,
-            token=row.token,
-            event=event,
-            next_attempt=self._now() + wait,
-            run=run,
-            doubted=row.doubted and stage is not Stage.MESSAGE,  # a reply to the final dot ends the doubt
-        )
-        await self._record(work)
-
-    async def _record(self, work: Callable[[Transaction], bool]) -> bool:
-        """What home answered must not be forgotten because the store fails just now: it is tried until it is written.
-
-        False: the lease was lost meanwhile, or we stop; an unrecorded row is in doubt at the next start.
-        """
-        while True:
-            try:
-                return await self._means.store.run(work)
-            except Stopping:
-                return False
-            except Temporary as error:
-                _log.error(
-                    "{reason}: home's reply waits to be recorded",
-                    reason=str(error),
-                    domain=self.domain.name,
-                    often=True,
-                )
-                if self._stopping:
-                    return False
-            again: Deferred[None] = Deferred()
-            self._means.timer.callLater(_STORE_AGAIN, again.callback, None)
-            await again
 
     # Pause, pace and time
 
@@ -457,7 +431,9 @@ class Flush:
         while await self._means.store.run(partial(work, domain=self.domain.id), bulk=True) >= step:
             pass
 
-    def _slow(self, outcome: Outcome) -> None:
+    def _slow(self, outcome: Outcome, in_vain: int) -> None:
+        if in_vain > 1 and closes(outcome) and concerns_recipient(outcome):
+            return  # of the same user again: others need not wait for that
         self._ramp.slow(throttled=throttles(outcome))
         if self._ramp.wait:
             self._not_before = self._means.timer.seconds() + self._ramp.wait

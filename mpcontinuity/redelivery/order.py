@@ -1,9 +1,9 @@
-"""Whose message is next: the oldest, and never two of one user at once."""
+"""Whose message is next: the oldest, never two of one user at once, and whoever was tried in vain behind the others."""
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from mpcontinuity.queue.due import Due
@@ -18,9 +18,10 @@ class Order:
         self._waiting: dict[User, deque[Due]] = {}
         self._ids: set[int] = set()
         self._busy: set[User] = set()
-        self._heads: list[
-            tuple[int, int, User]
-        ] = []  # id of the oldest row of each user who is free, tie-breaker, user
+        self._vain: Counter[User] = Counter()  # tries in vain, since home last took a message of that user
+        # Tries in vain, id of the oldest row, tie-breaker, of each user who is free. So the tries of a home that takes
+        # nothing go round the users, and one mailbox that fails holds up no other.
+        self._heads: list[tuple[int, int, int, User]] = []
         self._entered = 0
 
     def __len__(self) -> int:
@@ -44,7 +45,7 @@ class Order:
         """The oldest rows of up to ``count`` users who are free, and who are busy from now on."""
         taken: list[Due] = []
         while self._heads and len(taken) < count:
-            _, _, user = heapq.heappop(self._heads)
+            *_, user = heapq.heappop(self._heads)
             queue = self._waiting[user]
             row = queue.popleft()
             if not queue:
@@ -60,12 +61,31 @@ class Order:
         if queue:
             self._enter(user, queue[0].id)
 
+    def took(self, user: User) -> None:
+        """Home took a message of this user, who is busy."""
+        self._vain.pop(user, None)
+
+    def vain(self, user: User) -> int:
+        """Home did not take it. Returns how often that was so in a row."""
+        self._vain[user] += 1
+        return self._vain[user]
+
+    def put_off(self, user: User) -> None:
+        """What waits of this user, who is busy, is not due any more."""
+        for row in self._waiting.pop(user, ()):
+            self._ids.discard(row.id)
+
     def clear(self) -> None:
         """Forgets what waits; who is busy stays so."""
         self._waiting.clear()
         self._ids.clear()
         self._heads.clear()
 
+    def start_over(self) -> None:
+        """`clear`, and forgets whose tries were in vain."""
+        self.clear()
+        self._vain.clear()
+
     def _enter(self, user: User, head: int) -> None:
         self._entered += 1
-        heapq.heappush(self._heads, (head, self._entered, user))
+        heapq.heappush(self._heads, (self._vain.get(user, 0), head, self._entered, user))

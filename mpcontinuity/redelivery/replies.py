@@ -1,30 +1,11 @@
-"""What home's answer to a redelivery is about: the message, one mailbox, or us."""
+"""What home's answer to a redelivery means for the pace of the flush (what a 5xx is about: routing/refusal.py)."""
 
 from __future__ import annotations
 
-import re
-
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
 
-# RFC 4954 §6, RFC 3207 §4: what is asked for is authentication or TLS, which no message can help.
-_AUTHENTICATION = frozenset({530, 535, 538})
-_US = re.compile(
-    r"\brelay|client host|blocked using|sending ip|banned|your (?:ip|host|server|network)|not authori[sz]ed to send",
-    re.IGNORECASE,
-)
-
-
-def concerns_us(outcome: Outcome) -> bool:
-    """A refusal that every message of ours would meet: the flush pauses and fails no mail (contract 'Recovery')."""
-    reply = outcome.reply
-    if reply is None or not reply.permanent:
-        return False
-    if outcome.verdict is Verdict.TEMPORARY:  # a 5xx that outbound does not lay on the message: greeting, EHLO, MAIL
-        return True
-    if reply.code in _AUTHENTICATION:
-        return True
-    # RFC 3463 §3.8: 5.7.x is policy. It is about us where it speaks of relaying or of where the message comes from.
-    return (not reply.enhanced or reply.enhanced.startswith("5.7.")) and _US.search(reply.text) is not None
+# So far a failure is that of the server, whoever the mail is for.
+_BEFORE_RECIPIENTS = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.TLS, Stage.AUTH, Stage.MAIL})
 
 
 def throttles(outcome: Outcome) -> bool:
@@ -36,3 +17,15 @@ def throttles(outcome: Outcome) -> bool:
     if reply is None or outcome.stage is not Stage.RCPT or reply.code == 421:
         return True
     return reply.enhanced.startswith(("4.3.", "4.4.", "4.7."))
+
+
+def closes(outcome: Outcome) -> bool:
+    """Whether home ended the session: by 421, by silence or by hanging up."""
+    if outcome.reply is not None:
+        return outcome.reply.code == 421
+    return outcome.verdict in (Verdict.FAILED, Verdict.DOUBTFUL)
+
+
+def concerns_recipient(outcome: Outcome) -> bool:
+    """Whether it came when home knew for whom the message is, so that it may be that mailbox's fault alone."""
+    return outcome.stage not in _BEFORE_RECIPIENTS

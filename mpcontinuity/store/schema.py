@@ -221,6 +221,12 @@ owed = Table(
     Index("owed_next", "domain", "state", "next_attempt", "id"),
     Index("owed_of_account", "account", "state"),
     Index("owed_unreported", "id", sqlite_where=text("unreported = 1"), postgresql_where=text("unreported = 1")),
+    Index(
+        "owed_refused",
+        "domain",
+        sqlite_where=text("last_code >= 500 AND ended = 0"),
+        postgresql_where=text("last_code >= 500 AND ended = 0"),
+    ),
 )
 
 tracking = Table(

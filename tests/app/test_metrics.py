@@ -39,6 +39,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             messages=Counter({"redirected in doubt": 3}),
             unrecorded=lambda: 0,
             redeliveries=lambda: {"delivered": 4},
+            refusals=lambda: {"unclear": 1},
             outbound=lambda: {"delivered": 4},
             reports=Counter(failed=6),
             unchecked=lambda: 7,

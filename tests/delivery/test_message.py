@@ -328,7 +328,8 @@ def test_no_reply_is_a_redirect_in_doubt_that_a_late_250_ends_as_delivered(post:
 @pytest.mark.parametrize(
     ("late", "state"),
     [
-        (refused(Stage.MESSAGE, 554, "5.7.1"), "failed"),
+        (refused(Stage.MESSAGE, 554, "5.6.0"), "failed"),
+        (refused(Stage.MESSAGE, 554, "5.7.23"), "owed"),
         (temporary(Stage.MESSAGE), "owed"),
         (DOUBTFUL, IN_DOUBT),
     ],

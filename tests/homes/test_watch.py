@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import domains
+from mpcontinuity.accounts import domains, taken
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.homes.prober import observation
 from mpcontinuity.homes.service import Watch
@@ -26,6 +26,8 @@ from tests.queue.ledgers import Books
 from tests.redelivery.homes import FakeHome, FakeHomes
 
 GOOD = Outcome(Verdict.ACCEPTED, Stage.RCPT, Reply(250, "2.1.5", "ok"))
+NO_REPLY_TO_RCPT = Outcome(Verdict.FAILED, Stage.RCPT, None, "no reply in 10 s")
+CLOSED_AT_RCPT = Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(421, "4.3.0", "what a mailbox"))
 REFUSED = Outcome(Verdict.FAILED, Stage.CONNECT, None, "connection refused")
 
 _REMEMBERED = Statement("SELECT state, reason, since, relapses FROM domain")
@@ -106,11 +108,32 @@ def test_what_a_probe_says(outcome: Outcome, observed: Observation) -> None:
     assert observation(outcome) is observed
 
 
-def test_an_idle_home_is_probed_every_minute_with_a_known_user(site: Site) -> None:
+def test_an_idle_home_is_probed_every_minute_with_each_known_user_in_turn(site: Site) -> None:
     site.watch()
     site.wait(600)
-    assert len(site.home.probes) == 10
-    assert {str(recipient) for recipient in site.home.probes} == {"anna@example.org"}
+    assert [str(recipient) for recipient in site.home.probes] == ["anna@example.org", "bert@example.org"] * 5
+
+
+@pytest.mark.parametrize("fault", [NO_REPLY_TO_RCPT, CLOSED_AT_RCPT])
+def test_a_probe_that_one_mailbox_spoils_asks_for_another_before_it_counts(site: Site, fault: Outcome) -> None:
+    site.home.probe_answers = {"anna@example.org": fault}
+    site.watch()
+    site.wait(600)
+    assert site.state() is State.UP
+    site.home.goes_down()
+    site.wait(120)
+    assert site.state() is not State.DOWN
+    site.home.probe_answers["bert@example.org"] = fault
+    site.home.goes_down()
+    site.wait(600)
+    assert site.state() is State.DOWN
+
+
+def test_a_probe_remembers_whom_home_would_take_mail_for(site: Site) -> None:
+    site.watch()
+    site.wait(240)
+    for name in ("anna", "bert"):
+        assert site.books.read(taken.standing, domain=site.books.domain.id, key=f"{name}@example.org").taken
 
 
 def test_a_home_that_is_down_is_probed_at_the_interval_until_it_recovers(site: Site) -> None:

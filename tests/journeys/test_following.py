@@ -44,7 +44,11 @@ def test_one_id_follows_a_message_from_the_door_over_a_restart_to_redelivery(
         # Nobody waits for its verdict.
         followed = [line for line in lines(server, message) if " mpcontinuity.verdicts." not in line]
         way = [re.sub(r".* mpcontinuity\.", "", line) for line in followed]
-        assert [step.split()[0] for step in way] == ["delivery.handover", "redelivery.flush", "redelivery.flush"]
+        assert [step.split()[0] for step in way] == [
+            "delivery.handover",
+            "redelivery.recording",
+            "redelivery.recording",
+        ]
         assert "redelivery 1 " in way[1]
         assert "451 4.3.0 not yet" in way[1]
         assert "redelivery 2 " in way[2]

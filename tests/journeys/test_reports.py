@@ -139,12 +139,12 @@ def test_what_users_send_is_signed_and_can_be_verified(place: Place) -> None:
 def test_a_stranger_hears_that_home_refused_at_redelivery(place: Place) -> None:
     place.home.stop()
     assert place.site.send("later refused").code == 250
-    place.home.on("rcpt", say("550 5.7.1 not any more"), recipient=place.site.anna, sender="bob@sender.example")
+    place.home.on("rcpt", say("550 5.1.1 not any more"), recipient=place.site.anna, sender="bob@sender.example")
     place.home.start()
     place.wait(lambda: [each for each in place.far.messages if each.recipients == ["bob@sender.example"]])
     (report,) = [each for each in place.far.messages if each.recipients == ["bob@sender.example"]]
     assert report.sender == ""
-    assert b"550 5.7.1 not any more" in report.data
+    assert b"550 5.1.1 not any more" in report.data
 
 
 @pytest.mark.parametrize("sender", ["bob@forged.example", "bob@sender.example"])
@@ -182,7 +182,7 @@ def test_a_failure_is_not_told_to_who_is_named_by_a_forger(place: Place) -> None
     place.home.stop()
     for sender in forged:
         assert place.site.send(f"forged {sender}", sender=sender).code == 250
-    place.home.on("rcpt", say("550 5.7.1 not any more"), recipient=place.site.anna)
+    place.home.on("rcpt", say("550 5.1.1 not any more"), recipient=place.site.anna)
     place.home.start()
 
     def outcomes() -> set[Any]:
@@ -204,7 +204,7 @@ def test_a_stranger_hears_nothing_where_bounces_are_disabled(place: Place) -> No
     place.site.cli("domain", "set", place.site.domain, "bounce-policy=disabled")
     place.home.stop()
     assert place.site.send("silently refused").code == 250
-    place.home.on("rcpt", say("550 5.7.1 not any more"), recipient=place.site.anna, sender="bob@sender.example")
+    place.home.on("rcpt", say("550 5.1.1 not any more"), recipient=place.site.anna, sender="bob@sender.example")
     place.home.start()
 
     def outcome() -> Any:

@@ -26,7 +26,9 @@ from mpcontinuity.store.transaction import Transaction
 from tests.queue.ledgers import Books
 
 ACCEPTED = Outcome(Verdict.ACCEPTED, Stage.MESSAGE, Reply(250, "2.0.0", "taken"))
-REFUSED = Outcome(Verdict.REFUSED, Stage.MESSAGE, Reply(550, "5.1.1", "unknown"))
+REFUSED = Outcome(Verdict.REFUSED, Stage.MESSAGE, Reply(554, "5.7.1", "spam"))
+ABOUT_US = Outcome(Verdict.REFUSED, Stage.MESSAGE, Reply(550, "5.7.23", "SPF fail"))
+NOT_CLEAR = Outcome(Verdict.REFUSED, Stage.MESSAGE, Reply(554, "5.7.1", "no"))
 TEMPORARY = Outcome(Verdict.TEMPORARY, Stage.MESSAGE, Reply(451, "4.3.0", "later"))
 SILENCE = Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, "no reply in 10 s")
 
@@ -186,8 +188,15 @@ def test_no_second_attempt_while_a_late_reply_may_come(books: Books) -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "state"),
-    [(ACCEPTED, DELIVERED), (REFUSED, FAILED), (TEMPORARY, OWED), (SILENCE, IN_DOUBT)],
-    ids=lambda value: value.verdict.name if isinstance(value, Outcome) else None,
+    [
+        (ACCEPTED, DELIVERED),
+        (REFUSED, FAILED),
+        (ABOUT_US, OWED),
+        (NOT_CLEAR, OWED),
+        (TEMPORARY, OWED),
+        (SILENCE, IN_DOUBT),
+    ],
+    ids=lambda value: value.text if isinstance(value, Outcome) else None,
 )
 def test_what_a_late_reply_means(books: Books, outcome: Outcome, state: str) -> None:
     row = books.redirect("anna", state=IN_DOUBT, token=7)

@@ -20,6 +20,8 @@ OK = Outcome(Verdict.ACCEPTED, Stage.MESSAGE, Reply(250, "2.0.0", "taken"))
 UNKNOWN = Outcome(Verdict.REFUSED, Stage.RCPT, Reply(550, "5.1.1", "unknown user"))
 SPAM = Outcome(Verdict.REFUSED, Stage.MESSAGE, Reply(554, "5.6.0", "I do not like it"))
 RELAYING = Outcome(Verdict.REFUSED, Stage.RCPT, Reply(550, "5.7.1", "relaying denied"))
+NOT_CLEAR = Outcome(Verdict.REFUSED, Stage.MESSAGE, Reply(554, "5.7.1", "rejected"))
+CLOSED = Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(421, "4.3.0", "what a mailbox"))
 FULL = Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(452, "4.2.2", "mailbox full"))
 BUSY = Outcome(Verdict.TEMPORARY, Stage.MESSAGE, Reply(451, "4.3.2", "busy"))
 LOST = Outcome(Verdict.FAILED, Stage.DATA, None, "connection lost")
@@ -105,6 +107,7 @@ class FakeHome:
         self.open = self.most_open = 0
         self.probes: list[Address | None] = []
         self.probe_answer: Answer = OK
+        self.probe_answers: dict[str, Outcome] = {}  # instead, for these
         self._clock = clock
 
     def gate(self) -> Gate:
@@ -126,6 +129,8 @@ class FakeHome:
 
     async def probe(self, recipient: Address | None) -> Outcome:
         self.probes.append(recipient)
+        if str(recipient) in self.probe_answers:
+            return self.probe_answers[str(recipient)]
         return await self.probe_answer if isinstance(self.probe_answer, Deferred) else self.probe_answer
 
     def observe(self, observation: Observation, reason: str = "") -> None:

@@ -40,6 +40,33 @@ def test_who_is_busy_stays_so_when_the_plan_is_made_anew() -> None:
     assert [row.id for row in order.take(5)] == [2]
 
 
+def test_who_was_tried_in_vain_comes_behind_the_others_until_one_is_taken() -> None:
+    order = Order()
+    order.add([due(1, "a"), due(2, "a"), due(3, "b"), due(4, "b"), due(5, "a")])
+    tried = []
+    for _ in range(4):
+        (row,) = order.take(1)
+        tried.append(row.id)
+        order.vain(row.user)
+        order.done(row.user)
+    assert tried == [1, 3, 2, 4]
+    order.took("a")
+    order.add([due(6, "b")])
+    assert [row.id for row in order.take(1)] == [5]
+
+
+def test_what_is_put_off_of_a_user_is_not_due() -> None:
+    order = Order()
+    order.add([due(1, "a"), due(2, "a"), due(3, "b")])
+    order.take(1)
+    order.put_off("a")
+    order.done("a")
+    assert [row.id for row in order.take(5)] == [3]
+    assert len(order) == 0
+    order.add([due(2, "a")])
+    assert [row.id for row in order.take(5)] == [2]
+
+
 @given(st.lists(st.integers(0, 5), max_size=60), st.data())
 def test_all_are_taken_in_order_and_never_two_of_one_user(users: list[int], data: st.DataObject) -> None:
     order = Order()

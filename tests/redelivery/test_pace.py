@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from mpcontinuity.accounts.taken import Standing
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Retry
 from mpcontinuity.redelivery.pausing import Pausing, Step
 from mpcontinuity.redelivery.ramp import Ramp
-from mpcontinuity.redelivery.replies import concerns_us, throttles
-from tests.redelivery.homes import BUSY, FULL, LOST, NO_REPLY, OK, RELAYING, SPAM, UNKNOWN
+from mpcontinuity.redelivery.replies import throttles
+from mpcontinuity.routing.refusal import About
+from tests.redelivery.homes import BUSY, FULL, LOST, NO_REPLY, OK, UNKNOWN
+
+CLOSING = Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(421, "4.3.0", "what a mailbox"))
 
 
-def refused(code: int, enhanced: str, text: str, stage: Stage = Stage.RCPT) -> Outcome:
-    return Outcome(Verdict.REFUSED, stage, Reply(code, enhanced, text))
+def refuse(pausing: Pausing, recipient: str, standing: Standing | None = None) -> Step:
+    return pausing.judge(UNKNOWN, recipient, trial=False, about=About.ADDRESS, standing=standing)
 
 
 def test_the_ramp_doubles_per_round_up_to_its_most() -> None:
@@ -48,69 +52,75 @@ def test_at_the_narrowest_a_throttle_makes_it_wait_and_a_good_answer_ends_that()
     assert ramp.wait == 0
 
 
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        RELAYING,
-        refused(554, "5.7.1", "<a@b>: Relay access denied"),
-        refused(550, "", "Unable to relay"),
-        refused(554, "5.7.1", "Service unavailable; Client host [192.0.2.1] blocked using zen.example"),
-        refused(530, "5.7.0", "Authentication required"),
-        refused(538, "5.7.11", "Encryption required"),
-        Outcome(Verdict.TEMPORARY, Stage.MAIL, Reply(550, "5.1.8", "no sender is welcome")),
-        Outcome(Verdict.TEMPORARY, Stage.GREETING, Reply(554, "", "no service")),
-    ],
-    ids=lambda outcome: outcome.text,
-)
-def test_replies_that_concern_us(outcome: Outcome) -> None:
-    assert concerns_us(outcome)
-
-
-@pytest.mark.parametrize(
-    "outcome",
-    [
-        UNKNOWN,
-        SPAM,
-        FULL,
-        BUSY,
-        LOST,
-        OK,
-        refused(550, "5.7.1", "Message contains a virus", Stage.MESSAGE),
-        refused(550, "5.1.1", "relay: no such user"),
-    ],
-    ids=lambda outcome: outcome.text,
-)
-def test_replies_that_concern_a_message(outcome: Outcome) -> None:
-    assert not concerns_us(outcome)
-
-
 @pytest.mark.parametrize(("outcome", "throttled"), [(FULL, False), (BUSY, True), (LOST, True), (NO_REPLY, True)])
 def test_a_full_mailbox_is_no_throttle(outcome: Outcome, throttled: bool) -> None:
     assert throttles(outcome) is throttled
 
 
+def on(steps: list[Step]) -> list[bool]:
+    return [step is Step.ON for step in steps]
+
+
 class TestPausing:
     def test_three_different_recipients_in_a_row(self) -> None:
         pausing = Pausing(Retry())
-        steps = [pausing.judge(UNKNOWN, recipient, trial=False) for recipient in ("a@x", "b@x", "A@x", "c@x")]
+        steps = [refuse(pausing, recipient) for recipient in ("a@x", "b@x", "A@x", "c@x")]
         assert steps == [Step.ON, Step.ON, Step.ON, Step.PAUSE]
 
     def test_a_good_one_between_them_starts_the_row_over(self) -> None:
         pausing = Pausing(Retry())
         for recipient in ("a@x", "b@x"):
-            pausing.judge(UNKNOWN, recipient, trial=False)
+            refuse(pausing, recipient)
         pausing.judge(OK, "d@x", trial=False)
-        assert pausing.judge(UNKNOWN, "c@x", trial=False) is Step.ON
+        assert refuse(pausing, "c@x") is Step.ON
 
     def test_a_4xx_between_them_does_not(self) -> None:
         pausing = Pausing(Retry())
-        outcomes = [(UNKNOWN, "a@x"), (FULL, "d@x"), (UNKNOWN, "b@x"), (LOST, "e@x"), (UNKNOWN, "c@x")]
-        assert [pausing.judge(outcome, recipient, trial=False) for outcome, recipient in outcomes][-1] is Step.PAUSE
+        refuse(pausing, "a@x")
+        pausing.judge(FULL, "d@x", trial=False)
+        refuse(pausing, "b@x")
+        pausing.judge(LOST, "e@x", trial=False)
+        assert refuse(pausing, "c@x") is Step.PAUSE
 
-    def test_421_three_times_in_a_row(self) -> None:
+    def test_421_for_three_different_recipients_in_a_row(self) -> None:
         pausing = Pausing(Retry())
-        closing = Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(421, "4.7.0", "too many"))
-        assert [pausing.judge(closing, "a@x", trial=False) for _ in range(3)] == [Step.ON, Step.ON, Step.PAUSE]
+        steps = [pausing.judge(CLOSING, recipient, trial=False) for recipient in ("a@x", "b@x", "a@x", "c@x")]
+        assert on(steps) == [True, True, True, False]
+
+    def test_421_again_and_again_for_one_recipient_is_that_mailbox(self) -> None:
+        pausing = Pausing(Retry())
+        assert on([pausing.judge(CLOSING, "a@x", trial=False) for _ in range(50)]) == [True] * 50
+
+    def test_421_three_times_before_any_recipient_is_named(self) -> None:
+        pausing = Pausing(Retry())
+        closing = Outcome(Verdict.TEMPORARY, Stage.MAIL, Reply(421, "4.7.0", "too many"))
+        assert on([pausing.judge(closing, "a@x", trial=False) for _ in range(3)]) == [True, True, False]
+
+    def test_an_address_that_home_took_before_is_enough(self) -> None:
+        pausing = Pausing(Retry())
+        assert refuse(pausing, "a@x", Standing(taken=True, users=3)) is Step.PAUSE
+        assert not pausing.counts(About.ADDRESS, Standing(taken=True, users=3))
+
+    def test_who_is_refused_though_others_are_taken_waits_alone(self) -> None:
+        pausing, known = Pausing(Retry()), Standing(taken=True, users=3)
+        refuse(pausing, "a@x", known)
+        pausing.pause("550 5.1.1 unknown user")
+        assert pausing.judge(OK, "b@x", trial=True) is Step.RESUME
+        pausing.resume()
+        assert on([refuse(pausing, "a@x", known) for _ in range(5)]) == [True] * 5
+        assert not pausing.counts(About.ADDRESS, known)
+        assert refuse(pausing, "b@x", known) is Step.PAUSE
+
+    def test_after_an_administrator_resumed_it_a_refusal_is_news_again(self) -> None:
+        pausing, known = Pausing(Retry()), Standing(taken=True, users=3)
+        refuse(pausing, "a@x", known)
+        pausing.pause("550 5.1.1 unknown user")
+        pausing.start_over()
+        assert refuse(pausing, "a@x", known) is Step.PAUSE
+
+    def test_all_users_of_an_office_of_two_unknown_are_a_home_without_users(self) -> None:
+        pausing, small = Pausing(Retry()), Standing(taken=False, users=2)
+        assert on([refuse(pausing, recipient, small) for recipient in ("a@x", "b@x")]) == [True, False]
 
     def test_only_what_began_in_the_pause_ends_it(self) -> None:
         pausing = Pausing(Retry())

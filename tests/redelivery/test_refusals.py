@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.model.owed import DELIVERED, FAILED, OWED
+from mpcontinuity.accounts import taken
+from mpcontinuity.model.clock import DAY
+from mpcontinuity.model.owed import DELIVERED, EXPIRED, FAILED, OWED
 from mpcontinuity.queue import listing
 from mpcontinuity.routing.health import State
 from mpcontinuity.store.store import Store
 from tests.redelivery.conftest import World, outage, users
-from tests.redelivery.homes import OK, RELAYING, SPAM, UNKNOWN
+from tests.redelivery.homes import CLOSED, NO_REPLY, NOT_CLEAR, OK, RELAYING, SPAM, UNKNOWN
 
 
 def test_a_refused_message_fails_when_the_run_ends(world: World) -> None:
@@ -114,3 +116,110 @@ def test_a_reply_that_concerns_us_pauses_at_once(world: World) -> None:
     assert len(world.home.tried) == 1
     assert world.books.states(*rows) == [OWED, OWED]
     assert world.books.paused() == "550 5.7.1 relaying denied"
+
+
+def known(world: World, *names: str) -> None:
+    """Home took mail for these before the outage."""
+    world.books.run(taken.note_taken, keys=[f"{name}@example.org" for name in names])
+
+
+def test_an_address_that_home_took_before_pauses_the_flush_of_a_single_user(world: World) -> None:
+    known(world, "anna")
+    rows = outage(world, *["anna"] * 20)
+    world.home.answers[""] = UNKNOWN
+    world.flows()
+    world.home.comes_back()
+    assert len(world.home.tried) == 1
+    assert world.books.paused() == "550 5.1.1 unknown user"
+    world.wait(4 * 3600, 60)
+    assert world.books.states(*rows) == [OWED] * 20
+    world.home.answers[""] = OK
+    world.wait(2 * 3600, 60)
+    assert world.books.states(*rows) == [DELIVERED] * 20
+    assert world.books.paused() == ""
+
+
+def test_the_tries_of_a_paused_flush_go_round_the_recipients(world: World) -> None:
+    known(world, "anna", "bert")
+    outage(world, *["anna", "anna", "anna", "bert", "bert", "bert"])
+    world.home.answers[""] = UNKNOWN
+    world.flows()
+    world.home.comes_back()
+    world.wait(1000)
+    assert world.home.tried[:4] == ["anna@example.org", "bert@example.org"] * 2
+
+
+def test_who_is_refused_while_others_are_taken_waits_alone_and_expires_with_give_up(world: World) -> None:
+    known(world, "anna", "bert")
+    rows = outage(world, "anna", "anna", "bert", "bert")
+    world.home.answers["anna@example.org"] = UNKNOWN
+    world.flows()
+    world.home.comes_back()
+    world.wait(3600, 5)
+    assert world.books.states(*rows) == [OWED, OWED, DELIVERED, DELIVERED]
+    assert world.books.paused() == ""
+    assert world.state() is State.UP
+    world.books.home_was_up(5 * DAY)
+    world.wait(3700, 60)
+    assert world.books.states(*rows) == [EXPIRED, EXPIRED, DELIVERED, DELIVERED]
+
+
+def test_a_refusal_that_is_not_clear_stays_owed_holds_up_nobody_and_expires(world: World) -> None:
+    rows = outage(world, "anna", "bert")
+    world.home.answers["anna@example.org"] = NOT_CLEAR
+    world.flows()
+    world.home.comes_back()
+    world.wait(7200, 60)
+    assert world.books.states(*rows) == [OWED, DELIVERED]
+    assert world.books.row(rows[0]).last_text == "5.7.1 rejected"
+    assert world.home.tried.count("anna@example.org") > 3
+    world.books.home_was_up(5 * DAY)
+    world.wait(3700, 60)
+    assert world.books.state(rows[0]) == EXPIRED
+
+
+def test_refusals_that_are_not_clear_of_three_recipients_in_a_row_pause_the_flush(world: World) -> None:
+    rows = outage(world, *users(world, 4))
+    world.home.answers[""] = NOT_CLEAR
+    world.flows()
+    world.home.comes_back()
+    assert world.books.paused() == "554 5.7.1 rejected"
+    assert world.books.states(*rows) == [OWED] * 4
+
+
+def test_both_users_of_an_office_unknown_pause_the_flush_though_nothing_is_known_of_them(world: World) -> None:
+    rows = outage(world, "anna", "bert")
+    world.home.answers[""] = UNKNOWN
+    world.flows()
+    world.home.comes_back()
+    assert world.books.paused() == "550 5.1.1 unknown user"
+    assert world.books.states(*rows) == [OWED, OWED]
+
+
+def test_a_mailbox_that_ends_every_session_waits_and_the_others_do_not(world: World) -> None:
+    rows = outage(world, *["anna"] * 50, *["bert"] * 10)
+    world.home.answers["anna@example.org"] = CLOSED
+    world.flows()
+    world.home.comes_back()
+    world.wait(10)
+    assert world.books.states(*rows[50:]) == [DELIVERED] * 10
+    assert world.home.tried.count("anna@example.org") <= 5  # then all of them wait
+    assert world.books.paused() == ""
+    world.wait(20 * 3600, 60)
+    tried = world.home.tried.count("anna@example.org")
+    assert 20 <= tried <= 100  # about once an hour, not fifty times
+    world.home.answers["anna@example.org"] = OK
+    world.wait(2 * 3600, 60)
+    assert world.books.states(*rows) == [DELIVERED] * 60
+
+
+def test_a_late_refusal_fails_nothing_while_the_flush_is_paused(world: World) -> None:
+    rows = outage(world, *users(world, 2))
+    late = world.home.late["user0@example.org"] = Deferred()
+    world.home.answers = {"user0@example.org": NO_REPLY, "user1@example.org": RELAYING}
+    world.flows()
+    world.home.comes_back()
+    world.wait(5)
+    assert world.books.paused()
+    late.callback(SPAM)
+    assert world.books.states(*rows) == [OWED, OWED]

@@ -1,4 +1,4 @@
-"""What one host, sender or user may take, where several processes serve: counted together."""
+"""What strangers, users and other servers do is bounded, and what they did is found without a look at all the rest."""
 
 from __future__ import annotations
 
@@ -35,3 +35,5 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("spending_by_time", "spending", ["last"])
+    refused = sqlalchemy.text("last_code >= 500 AND ended = 0")
+    op.create_index("owed_refused", "owed", ["domain"], sqlite_where=refused, postgresql_where=refused)

@@ -1,0 +1,59 @@
+"""Addresses that home took lately, and what speaks for it that home knows one. Work of one transaction each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from mpcontinuity.model.clock import DAY
+from mpcontinuity.store.statement import Rows, Statement
+from mpcontinuity.store.transaction import Transaction
+
+REMEMBERED_DAYS = 30
+_RENEW = DAY
+_A_FEW = 3  # users of a domain are counted so far
+
+# In ascending order of keys, as all rows are locked that several transactions may want.
+_TAKEN = Rows(
+    f"""INSERT INTO taken (key, time) VALUES [2]
+    ON CONFLICT (key) DO UPDATE SET time = excluded.time WHERE taken.time < excluded.time - {_RENEW}"""
+)
+_WAS_TAKEN = Statement("SELECT 1 FROM taken WHERE key = :key AND time >= :oldest")
+# What passed through is tracked as delivered; what was owed before and went home has that outcome. Sums of the ledger
+# and users whom relay-check found outlive both.
+_EVER_TAKEN = Statement(
+    """SELECT 1 FROM taken WHERE key = :key
+    UNION ALL SELECT 1 WHERE EXISTS (SELECT 1 FROM tracking WHERE recipient_key = :key
+        AND (status = 'delivered' AND direction = 'inbound' OR outcome = 'delivered'))
+    UNION ALL SELECT 1 FROM account JOIN address ON address.account = account.id
+        WHERE address.key = :key AND (folded_delivered > 0 OR source = 'relay-check')
+    LIMIT 1"""
+)
+_USERS = Statement(
+    """SELECT COUNT(*) FROM (SELECT 1 AS one FROM account
+        WHERE domain = :domain AND status IN ('active', 'pending') LIMIT :most) AS some"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``taken``: home took mail for the address before. ``users``: of its domain, counted up to a few."""
+
+    taken: bool
+    users: int
+
+
+def note_taken(tx: Transaction, keys: Collection[str]) -> None:
+    """Home took these (Address.key), now. A row is renewed once a day at the most."""
+    tx.run_rows(_TAKEN, [(key, tx.now) for key in sorted(set(keys))])
+
+
+def was_taken(tx: Transaction, key: str) -> bool:
+    """Whether home took that address within REMEMBERED_DAYS."""
+    return tx.value(_WAS_TAKEN, key=key, oldest=tx.now - REMEMBERED_DAYS * DAY) is not None
+
+
+def standing(tx: Transaction, domain: int, key: str) -> Standing:
+    """What is known of an address that home refuses."""
+    taken = tx.value(_EVER_TAKEN, key=key) is not None
+    return Standing(taken, int(tx.value(_USERS, domain=domain, most=_A_FEW) or 0))

@@ -65,6 +65,7 @@ class Sources:
     redeliveries: Callable[[], Mapping[str, int]]  # attempts, by outcome
     refusals: Callable[[], Mapping[str, int]]  # at redelivery, by what they were about
     outbound: Callable[[], Mapping[str, int]]  # attempts to the world, by outcome
+    aside: Callable[[], int]  # messages that wait for slow hosts of the world
     reports: Mapping[str, int]  # to senders, by action
     unchecked: Callable[[], int]  # messages without a verdict
     logins: Mapping[str, int]  # by outcome
@@ -152,6 +153,9 @@ class Metrics:
             sources.refusals(),
         )
         yield _counter("outbound", "Attempts at delivery to the world, by outcome.", "outcome", sources.outbound())
+        yield _one(
+            "outbound_aside", "Messages to the world that wait beside the lanes for slow hosts.", sources.aside()
+        )
         yield _counter("reports", "Reports to senders, by what they tell.", "action", sources.reports)
         text = (
             "Kept messages whose sender was not looked into (SPF, DKIM, DMARC): DNS was silent, or there were too many."

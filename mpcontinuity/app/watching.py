@@ -67,6 +67,7 @@ class Watching:
                 redeliveries=lambda: {name: attempts[verdict] for verdict, name in _ATTEMPTS.items()},
                 refusals=lambda: {about.value: parts.refusals[about] for about in About},
                 outbound=lambda: {name: sent[verdict] for verdict, name in _ATTEMPTS.items()},
+                aside=lambda: parts.sending.dispatch.aside,
                 reports=parts.reports.counts,
                 unchecked=lambda: parts.verdicts.skipped,
                 logins=parts.login.outcomes,

@@ -1,4 +1,4 @@
-"""What is due for one destination: claimed in portions, and sent by several at once."""
+"""What is due for one destination and share: claimed in portions, and sent by several at once."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from twisted.logger import Logger
 from mpcontinuity.accounts.directory import Directory, Domain
 from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.dispatch.letters import Settled, letter, settle, together
+from mpcontinuity.dispatch.shares import PROMPT, Shares
+from mpcontinuity.dispatch.watch import Attempts, Watch
 from mpcontinuity.model.clock import HOUR
 from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
 from mpcontinuity.model.identifier import show
@@ -23,15 +25,16 @@ from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.settings import Retry
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound import route
-from mpcontinuity.outbound.world import Attempt, World
+from mpcontinuity.outbound.world import Attempt, Progress, World
 from mpcontinuity.queue import outgoing
-from mpcontinuity.queue.outgoing import Outgoing
+from mpcontinuity.queue.outgoing import Due, Outgoing
 from mpcontinuity.queue.schedule import delay
 from mpcontinuity.store.store import Store
 
 PORTION = 100  # rows of one claim
 _FIRST_WIDTH = 2  # transactions at once, one more for each that goes well
 _STORE_AGAIN = 5.0  # seconds, after a failure of the store
+_SLOW = f"no answer within {PROMPT:g} s, and many others are waited for already"
 
 _log = Logger()
 
@@ -58,16 +61,21 @@ class Means:
     route: str  # `[outbound] route`
     signer: Signer
     outcomes: Counter[Verdict] = field(default_factory=Counter)  # of all attempts, by recipient
+    shares: Shares = field(default_factory=Shares)
 
 
 class Lane:
-    """In the reactor thread. It ends when nothing is due any more, and then calls ``ended``."""
+    """In the reactor thread. It ends when nothing is due any more, and then calls ``ended``; ``freed`` when another one
+    may begin, because this one waits for slow hosts alone."""
 
-    def __init__(self, means: Means, destination: str, ended: Callable[[Lane], None]) -> None:
-        self.destination = destination
+    def __init__(self, means: Means, due: Due, *, ended: Callable[[Lane], None], freed: Callable[[], None]) -> None:
+        self.due = due
         self.claimed: dict[int, int] = {}  # ids and tokens of rows that are ours
         self._means = means
         self._ended = ended
+        self._freed = freed
+        self._holds = False  # one of the lanes at work
+        self._watched: set[Watch] = set()
         self._waiting: deque[list[Outgoing]] = deque()
         self._active = 0
         self._width = float(_FIRST_WIDTH)
@@ -76,6 +84,7 @@ class Lane:
         self._something: Deferred[None] | None = None
 
     def begin(self) -> None:
+        self._hold()
         Deferred.fromCoroutine(self._run()).addErrback(self._broken)
 
     @property
@@ -107,19 +116,19 @@ class Lane:
             await self._give_back(self._waiting.popleft())
         while self._active:
             await self._next()
+        if self._holds:
+            self._means.shares.give_back(self.due.share)
         self._ended(self)
 
     async def _claim(self) -> None:
         self._more = False
         try:
-            rows = await self._means.store.run(partial(outgoing.claim, destination=self.destination, most=PORTION))
+            rows = await self._means.store.run(partial(outgoing.claim, due=self.due, most=PORTION))
         except Stopping:
             self._stopping = True
             return
         except Temporary as error:
-            _log.warn(
-                "mail to {destination} waits: {error}", destination=self.destination, error=str(error), often=True
-            )
+            _log.warn("mail to {destination} waits: {error}", destination=self.due.destination, error=error, often=True)
             self._means.timer.callLater(_STORE_AGAIN, self.wake)
             if not self._active:
                 await self._pause()
@@ -132,6 +141,7 @@ class Lane:
 
     def _begin(self, rows: list[Outgoing]) -> None:
         self._active += 1
+        self._hold()
         sent = Deferred.fromCoroutine(self._send(rows))
         sent.addErrback(self._broken)
         sent.addCallback(self._sent, rows)
@@ -140,7 +150,21 @@ class Lane:
         for row in rows:
             self.claimed.pop(row.id, None)
         self._active -= 1
+        self._hold()
         self._happened()
+
+    def _hold(self) -> None:
+        """A lane at work is held while anything is under way that is not aside, and while the next is looked for."""
+        aside = sum(watch.aside for watch in self._watched)
+        holds = not aside or self._active > aside
+        if holds is self._holds:
+            return
+        self._holds = holds
+        if holds:
+            self._means.shares.take(self.due.share)
+        else:
+            self._means.shares.give_back(self.due.share)
+            self._freed()
 
     async def _send(self, rows: list[Outgoing]) -> None:
         try:
@@ -162,14 +186,30 @@ class Lane:
 
     async def _attempt(self, rows: list[Outgoing]) -> Sequence[Attempt | None]:
         means = self._means
-        domain = await means.directory.domain(self.destination)
+        destination = self.due.destination
+        domain = await means.directory.domain(destination)
         if domain is not None:
             if means.internal is None:
                 waits = Outcome(Verdict.TEMPORARY, Stage.CONNECT, None, "waits for delivery to a domain of ours")
                 return [Attempt(waits)] * len(rows)
-            return await means.internal.deliver(domain, rows)
+            progress = Progress(means.timer.seconds(), may_be_given_up=False)
+            return await self._watch(means.internal.deliver(domain, rows), progress, rows)
         way = await self._route(rows[0].domain)
-        return await means.world.deliver(await letter(means.store.bodies, rows, means.signer), way, self.destination)
+        sent = await letter(means.store.bodies, rows, means.signer)
+        progress = Progress(means.timer.seconds())
+        return await self._watch(means.world.deliver(sent, way, destination, progress), progress, rows)
+
+    async def _watch(
+        self, delivery: Coroutine[Any, Any, Attempts], progress: Progress, rows: list[Outgoing]
+    ) -> Attempts:
+        means = self._means
+        watch = Watch(Deferred.fromCoroutine(delivery), progress, means.shares, self.due.share, means.timer, self._hold)
+        self._watched.add(watch)
+        try:
+            attempts = await watch.result
+        finally:
+            self._watched.discard(watch)
+        return _not_sent(_SLOW, rows) if attempts is None else attempts
 
     async def _route(self, domain: int) -> route.Route:
         """Of the domain whose mail it is."""
@@ -246,7 +286,7 @@ class Lane:
             something.callback(None)
 
     def _broken(self, failure: Any) -> None:
-        _log.failure("mail to {destination}", failure, destination=self.destination)
+        _log.failure("mail to {destination}", failure, destination=self.due.destination)
 
 
 def _not_sent(why: str, rows: Sequence[Outgoing]) -> list[Attempt]:

@@ -1,9 +1,11 @@
-"""Sends what is due of `outgoing`, by a lane for each destination: new rows wake it, a slow poll misses nothing."""
+"""Sends what is due of `outgoing`, by a lane for each destination and share: new rows wake it, a slow poll misses
+nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -15,15 +17,16 @@ from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice, OutgoingChanged, OutgoingWanted
 from mpcontinuity.model.timer import Alarm
 from mpcontinuity.queue import outgoing
+from mpcontinuity.queue.outgoing import DUE_STEP, REPORTS, Due, Elsewhere
 from mpcontinuity.store.transaction import Transaction
 
 POLL = 60.0  # seconds; notices are what usually wakes it
 STOP_WITHIN = 8.0  # seconds that a message under way has to end when the server stops
-MOST_LANES = 1000
 _SOONEST = 0.05
 _REST = 4.0  # times what a look took
 _LONGEST_REST = 0.5
 _AGAIN = 5.0  # after a failure of the store
+_LOOKS = 5  # at rows that are due: those of shares that have all their lanes are passed over from then on
 
 _log = Logger()
 
@@ -34,12 +37,17 @@ class Dispatch:
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[Due, Lane] = {}
         self._looking = self._look_again = False
         self._stopping = False
         self._poll_alarm: Alarm | None = None
         self._due_alarm: Alarm | None = None
         self._all_ended: Deferred[None] | None = None
+
+    @property
+    def aside(self) -> int:
+        """Messages that wait for slow hosts."""
+        return self._means.shares.aside
 
     async def start(self) -> None:
         """Frees what the process before had claimed, then begins."""
@@ -108,22 +116,40 @@ class Dispatch:
             self._looking = False
 
     async def _begin_lanes(self) -> None:
-        left_out = [destination for destination, lane in self._lanes.items() if lane.busy]
+        store, shares = self._means.store, self._means.shares
+        closed = []
         if self._means.internal is None:
-            left_out += [domain.name for domain in await self._means.directory.domains()]
-        for destination in await self._means.store.read(partial(outgoing.due, busy=left_out)):
-            if destination in self._lanes:
-                self._lanes[destination].wake()
-            elif len(self._lanes) < MOST_LANES and not self._stopping:
-                self._lanes[destination] = lane = Lane(self._means, destination, self._lane_ended)
-                lane.begin()
-        left_out += [destination for destination, lane in self._lanes.items() if lane.busy]
-        earliest = await self._means.store.read(partial(outgoing.next_due, busy=left_out))
-        if earliest is not None and len(self._lanes) < MOST_LANES:
-            self._wake_in(max((earliest - self._means.store.clock.now()) / SECOND, _SOONEST))
+            closed = [domain.name for domain in await self._means.directory.domains()]
+        for kept_back in ([REPORTS], []):  # users' mail comes before reports
+            for _ in range(_LOOKS):
+                rows = await store.read(partial(outgoing.due, but=self._elsewhere(closed, kept_back)))
+                self._begin_some(rows)
+                if len(rows) < DUE_STEP or shares.all_taken or self._stopping:
+                    break
+        earliest = await store.read(partial(outgoing.next_due, but=self._elsewhere(closed, [])))
+        if earliest is not None and not shares.all_taken:
+            self._wake_in(max((earliest - store.clock.now()) / SECOND, _SOONEST))
+
+    def _elsewhere(self, closed: Sequence[str], kept_back: Sequence[int]) -> Elsewhere:
+        busy = [due.key for due, lane in self._lanes.items() if lane.busy]
+        return Elsewhere(closed, [*kept_back, *self._means.shares.used_up], busy)
+
+    def _begin_some(self, rows: Sequence[Due]) -> None:
+        """In turns, so that who has much due does not come before who has little."""
+        by_share: dict[int, list[Due]] = {}
+        for due in dict.fromkeys(rows):
+            if due in self._lanes:
+                self._lanes[due].wake()
+            else:
+                by_share.setdefault(due.share, []).append(due)
+        for turn in zip_longest(*by_share.values()):
+            for due in filter(None, turn):
+                if self._means.shares.admits(due.share) and not self._stopping:
+                    self._lanes[due] = lane = Lane(self._means, due, ended=self._lane_ended, freed=self.wake)
+                    lane.begin()
 
     def _lane_ended(self, lane: Lane) -> None:
-        del self._lanes[lane.destination]
+        del self._lanes[lane.due]
         if self._stopping:
             if not self._lanes:
                 self._nobody_waits()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.protocol import Factory
 
@@ -95,6 +96,9 @@ class Opener:
     security: Security
     targets: tuple[Target, ...]
     _hosts: list[_Host] = field(init=False)
+    _begun: set[Session] = field(init=False, default_factory=set)  # and not ready for MAIL
+    _connecting: set[Deferred[Any]] = field(init=False, default_factory=set)
+    _given_up: int = field(init=False, default=0)  # times
 
     def __post_init__(self) -> None:
         self._hosts = [_Host(target) for target in self.targets]
@@ -105,6 +109,7 @@ class Opener:
         A host that failed is asked after the others, so that no message waits for it, until a ``probe`` finds it well.
         """
         result = NotOpened(Outcome(Verdict.FAILED, Stage.CONNECT, None, "the domain has no home server"))
+        given_up = self._given_up
         reasons = []
         for host in sorted(self._hosts, key=lambda host: host.failed and not probe):  # stable: by preference
             opened = await self._open_host(host)
@@ -114,11 +119,21 @@ class Opener:
             host.failed = True
             reasons.append(opened.outcome.text)
             result = opened
+            if self._given_up != given_up:
+                break
         if len(reasons) > 1:
             last = result.outcome
             joined = Outcome(last.verdict, last.stage, last.reply, "; ".join(reasons))
             return NotOpened(joined, refused=result.refused)
         return result
+
+    def give_up(self) -> None:
+        """Nobody waits any more for what is being opened: it fails now, and its sockets are closed."""
+        self._given_up += 1
+        for connecting in list(self._connecting):
+            connecting.cancel()
+        for session in list(self._begun):
+            session.abort()
 
     async def _open_host(self, host: _Host) -> Session | NotOpened:
         opportunistic = self.security.tls == "opportunistic"
@@ -133,6 +148,18 @@ class Opener:
         session = await self._connect(host)
         if isinstance(session, NotOpened):
             return session
+        self._begun.add(session)
+        try:
+            failure = await self._begin(session, host, tls=tls)
+        finally:
+            self._begun.discard(session)
+        if failure is None:
+            return session
+        session.abort()
+        return failure
+
+    async def _begin(self, session: Session, host: _Host, *, tls: bool) -> NotOpened | None:
+        """Up to MAIL."""
         failure = None
         if self.security.implicit:
             failure = await self._handshake(session, host)
@@ -141,9 +168,6 @@ class Opener:
             failure = await self._secured(session, host)
         if failure is None and self.security.login is not None:
             failure = await self._authenticated(session, *self.security.login)
-        if failure is None:
-            return session
-        session.abort()
         return failure
 
     async def _connect(self, host: _Host) -> Session | NotOpened:
@@ -153,18 +177,27 @@ class Opener:
         seconds = means.settings.connect_timeout
         try:
             try:
-                session: Session = await means.connect(target.address or target.name, target.port, factory, seconds)
+                session = await self._connected(target.address or target.name, target.port, factory, seconds)
             except DNSLookupError:
                 if not host.address:
                     raise
                 # A fault of our own resolver is not home's.
-                session = await means.connect(host.address, target.port, factory, seconds)
+                session = await self._connected(host.address, target.port, factory, seconds)
         except Exception as error:
             reason = f"no connection to {host.shown}: {why(error)}"
             failed = Outcome(Verdict.FAILED, Stage.CONNECT, None, reason)
             return NotOpened(failed, refused=isinstance(error, ConnectionRefusedError))
         host.address = session.peer
         return session
+
+    async def _connected(self, name: str, port: int, factory: Any, seconds: float) -> Session:
+        connecting = self.means.connect(name, port, factory, seconds)
+        self._connecting.add(connecting)
+        try:
+            session: Session = await connecting
+            return session
+        finally:
+            self._connecting.discard(connecting)
 
     async def _greeted(self, session: Session) -> NotOpened | None:
         wait = self.means.settings.reply_timeout

@@ -59,6 +59,48 @@ class Attempt:
     ours: bool = False
 
 
+class Progress:
+    """Of a message that is being delivered, for whoever waits for that; ``now`` and all other times by one timer.
+
+    Once the message itself goes it may arrive, and is not given up any more.
+    """
+
+    def __init__(self, now: float, *, may_be_given_up: bool = True) -> None:
+        self.may_be_given_up = may_be_given_up
+        self.given_up = False
+        self._moved = now
+        self._host: Host | None = None
+        self._transaction: MailTransaction | None = None
+
+    @property
+    def moved(self) -> float:
+        """When the next host last gave a sign, to this message or, while that may wait for its turn, to another."""
+        return max(self._moved, self._host.served if self._host is not None else 0.0)
+
+    def begins(self, host: Host, transaction: MailTransaction) -> None:
+        self._moved = host.timer.seconds()
+        self._host, self._transaction = host, transaction
+        host.wanted.add(self)
+
+    def ends(self) -> None:
+        if self._host is not None:
+            self._host.wanted.discard(self)
+
+    def sends(self) -> None:
+        """The recipients were taken."""
+        assert self._host is not None
+        self._moved = self._host.timer.seconds()
+        self.may_be_given_up = False
+
+    def give_up(self) -> None:
+        self.given_up = True
+        if self._transaction is not None and self._host is not None:
+            self._transaction.abandon()
+            self._host.wanted.discard(self)
+            if not self._host.wanted:
+                self._host.pool.opener.give_up()
+
+
 class World:
     """In the reactor thread. ``hostname`` is ours."""
 
@@ -91,7 +133,7 @@ class World:
         """The most that one host gets."""
         return self._means.settings.connections
 
-    async def deliver(self, letter: Letter, route: Route, destination: str) -> list[Attempt | None]:
+    async def deliver(self, letter: Letter, route: Route, destination: str, progress: Progress) -> list[Attempt | None]:
         """In the order of the recipients; None: not tried, since we stop. Raises Corrupt."""
         hosts = await self._hosts_of(route, destination)
         if isinstance(hosts, Unresolved):
@@ -103,10 +145,10 @@ class World:
             if tried == MOST_HOSTS:
                 break
             tried += not host.resting
-            for index, attempt in zip(left, await self._at(host, letter, left), strict=True):
+            for index, attempt in zip(left, await self._at(host, letter, left, progress), strict=True):
                 attempts[index] = _worse(attempts[index], attempt)
             left = [index for index in left if _may_be_taken_elsewhere(attempts[index])]
-            if not left or self._stopping:
+            if not left or self._stopping or progress.given_up:
                 break
         if left and all(host.resting for host in hosts):
             self._resolution.forget(destination)
@@ -118,31 +160,36 @@ class World:
         for host in self._hosts.values():
             host.pool.refuse(_STOPPING)
 
-    async def _at(self, host: Host, letter: Letter, indexes: Sequence[int]) -> list[Attempt]:
+    async def _at(self, host: Host, letter: Letter, indexes: Sequence[int], progress: Progress) -> list[Attempt]:
         """In as many transactions as it takes to bring them all: who says 'too many' is asked for these again at once
         (RFC 5321 §4.5.3.1.10)."""
         found: dict[int, Attempt] = {}
         left = list(indexes)
-        while left and not host.resting:
+        while left and not host.resting and not progress.given_up:
             most = host.offers.recipients or len(left)  # RFC 9422
             begun, rest = left[:most], left[most:]
-            found.update(zip(begun, await self._transaction(host, letter, begun), strict=True))
+            found.update(zip(begun, await self._transaction(host, letter, begun, progress), strict=True))
             brought = [index for index in begun if found[index].outcome.verdict is Verdict.ACCEPTED]
             too_many = [index for index in begun if _too_many(found[index].outcome)] if brought else []
             left = too_many + rest
         resting = Attempt(Outcome(Verdict.FAILED, Stage.CONNECT, None, host.resting), host.name)
         return [found.get(index, resting) for index in indexes]
 
-    async def _transaction(self, host: Host, letter: Letter, indexes: Sequence[int]) -> list[Attempt]:
+    async def _transaction(
+        self, host: Host, letter: Letter, indexes: Sequence[int], progress: Progress
+    ) -> list[Attempt]:
         transaction = MailTransaction(host, letter.reverse_path, letter.parameters)
         transaction.utf8_header = letter.utf8_header
+        progress.begins(host, transaction)
         try:
             outcomes = await transaction.recipients([letter.recipients[index] for index in indexes])
             if any(outcome.verdict is Verdict.ACCEPTED for outcome in outcomes):
+                progress.sends()
                 last = await transaction.message(letter.head, letter.content)
                 outcomes = [last if each.verdict is Verdict.ACCEPTED else each for each in outcomes]
         finally:
             transaction.abandon()
+            progress.ends()
         where = transaction.host or host.name
         return [Attempt(outcome, where, host.offers.dsn) for outcome in outcomes]
 
@@ -202,6 +249,8 @@ class Host:
         self._failures = 0  # in a row
         self._rests_until = 0.0
         self._reason = ""
+        self.served = 0.0  # when it last took or refused a message
+        self.wanted: set[Progress] = set()  # by those whose transaction has begun and may still begin to send
         self.pool = Pool(self._opener(), means.settings.connections, means.timer, self.observe)
 
     @property
@@ -220,6 +269,7 @@ class Host:
         it is put off at once, rather than after half a minute each."""
         if observation is Observation.SERVED:
             self._failures, self._rests_until = 0, 0.0
+            self.served = self.timer.seconds()
         elif observation in (Observation.UNREACHABLE, Observation.SILENT):
             self._failures += 1
             if observation is Observation.UNREACHABLE or self._failures > 1:

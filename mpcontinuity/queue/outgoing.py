@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,7 +17,7 @@ from mpcontinuity.model import events
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.events import OutgoingChanged, ReportDue, TrackingEvent
-from mpcontinuity.model.outgoing import OUTBOUND, PASSED_ON, RELAYED
+from mpcontinuity.model.outgoing import DSN, OUTBOUND, PASSED_ON, RELAYED
 from mpcontinuity.queue.owed import Parameters, decode_parameters, encode_one
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
@@ -27,7 +27,9 @@ from mpcontinuity.tracking.record import add_event, end_of_all_outgoing, end_of_
 LEASE = 10 * MINUTE
 
 STEP = 500  # rows of one transaction
-_DESTINATIONS = 1000  # due rows looked at for destinations
+DUE_STEP = 1000  # due rows looked at for their destinations
+
+REPORTS = 0  # the share of all reports together: strangers make them happen
 
 _PLAIN = Parameters()
 
@@ -49,6 +51,24 @@ class NewOutgoing(msgspec.Struct, frozen=True):
     subject: str = ""
     message_id: str = ""
     size: int = 0
+
+    @property
+    def share(self) -> int:
+        """Whose share of the lanes it takes: the user's, the home server's (minus its domain), or that of reports."""
+        if self.kind == DSN:
+            return REPORTS
+        return self.account if self.account is not None else -self.domain
+
+
+class Due(NamedTuple):
+    """Something is due there for that share."""
+
+    destination: str
+    share: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.destination} {self.share}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +93,7 @@ class Outgoing:
 
 _TAKE_IN = Rows(
     """INSERT INTO outgoing (id, domain, account, body, kind, reverse_path, recipient, destination, parameters, subject,
-        message_id, size, received, expires) VALUES [14]"""
+        message_id, size, received, expires, share) VALUES [15]"""
 )
 
 
@@ -97,6 +117,7 @@ def take_in(tx: Transaction, rows: Sequence[NewOutgoing]) -> None:
                 new.size,
                 new.received,
                 new.expires,
+                new.share,
             )
             for new in rows
         ],
@@ -105,18 +126,21 @@ def take_in(tx: Transaction, rows: Sequence[NewOutgoing]) -> None:
         tx.announce(OutgoingChanged())
 
 
+_WANTED = """destination NOT IN [:closed] AND share NOT IN [:used_up]
+        AND destination || ' ' || share NOT IN [:busy]"""
 _DUE = Statement(
-    """SELECT DISTINCT destination FROM (
-        SELECT destination FROM outgoing WHERE state = 'queued' AND next_attempt <= :now
-        AND destination NOT IN [:busy] ORDER BY next_attempt, id LIMIT :most) AS queued"""
+    f"""SELECT [destination, share] FROM (
+        SELECT destination, share FROM outgoing WHERE state = 'queued' AND next_attempt <= :now
+        AND {_WANTED} ORDER BY next_attempt, id LIMIT :most) AS queued"""
 )
 _NEXT = Statement(
-    """SELECT next_attempt FROM outgoing WHERE state = 'queued' AND destination NOT IN [:busy]
+    f"""SELECT next_attempt FROM outgoing WHERE state = 'queued' AND {_WANTED}
     ORDER BY next_attempt, id LIMIT 1"""
 )
 # Recipients of one message have ids one after the other, and are put off together.
 _CANDIDATES = Statement(
-    """SELECT id FROM outgoing WHERE destination = :destination AND state = 'queued' AND next_attempt <= :now
+    """SELECT id FROM outgoing
+    WHERE destination = :destination AND state = 'queued' AND share = :share AND next_attempt <= :now
     ORDER BY next_attempt, id LIMIT :most [FOR UPDATE SKIP LOCKED]"""
 )
 _FREE = Statement(
@@ -132,14 +156,25 @@ _CLAIMED = Statement(
 )
 
 
-def due(tx: Transaction, busy: Sequence[str]) -> list[str]:
-    """Destinations for which something is due, but for the ``busy`` ones; perhaps not all."""
-    return [row[0] for row in tx.all(_DUE, now=tx.now, busy=busy, most=_DESTINATIONS)]
+class Elsewhere(NamedTuple):
+    """What is not asked about: destinations, shares, and the `Due.key` of both together."""
+
+    closed: Sequence[str] = ()
+    used_up: Sequence[int] = ()
+    busy: Sequence[str] = ()
 
 
-def next_due(tx: Transaction, busy: Sequence[str]) -> int | None:
-    """When the next row is due (µs), which may be long ago, but for the ``busy`` destinations; None: nothing waits."""
-    earliest = tx.value(_NEXT, busy=busy)
+_NOTHING = Elsewhere()
+
+
+def due(tx: Transaction, but: Elsewhere = _NOTHING) -> list[Due]:
+    """Of up to DUE_STEP rows that are due, the oldest first: for each its destination and share."""
+    return [Due(*row) for row in tx.all(_DUE, now=tx.now, most=DUE_STEP, **but._asdict())]
+
+
+def next_due(tx: Transaction, but: Elsewhere = _NOTHING) -> int | None:
+    """When the next row is due (µs), which may be long ago; None: nothing waits."""
+    earliest = tx.value(_NEXT, **but._asdict())
     return None if earliest is None else int(earliest)
 
 
@@ -151,9 +186,11 @@ def free(tx: Transaction, *, all_holders_dead: bool = False) -> int:
     return tx.run(_FREE, until=_FOR_EVER if all_holders_dead else tx.now, step=STEP)
 
 
-def claim(tx: Transaction, destination: str, most: int) -> list[Outgoing]:
-    """Up to ``most`` due rows for a destination, leased; those of one message follow each other."""
-    ids = [row[0] for row in tx.all(_CANDIDATES, destination=destination, now=tx.now, most=min(most, STEP))]
+def claim(tx: Transaction, due: Due, most: int) -> list[Outgoing]:
+    """Up to ``most`` rows that are due, leased; those of one message follow each other."""
+    destination, share = due
+    values = {"destination": destination, "share": share, "now": tx.now, "most": min(most, STEP)}
+    ids = [row[0] for row in tx.all(_CANDIDATES, **values)]
     if not ids:
         return []
     token = tx.identifier()

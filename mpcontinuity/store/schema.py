@@ -346,8 +346,9 @@ outgoing = Table(
     _number("told"),  # when the sender was told of the delay; 0: not
     _number("ended"),
     _flag("unreported"),  # as in `owed`
+    _number("share"),  # whose share of the lanes it takes (queue/outgoing.py)
     Index("outgoing_next", "state", "next_attempt", "id"),
-    Index("outgoing_of_destination", "destination", "state", "next_attempt"),
+    Index("outgoing_of_destination", "destination", "state", "share", "next_attempt"),
     Index("outgoing_of_domain", "domain", "state"),
     Index("outgoing_of_account", "account"),
     Index("outgoing_unreported", "id", sqlite_where=text("unreported = 1"), postgresql_where=text("unreported = 1")),

@@ -41,6 +41,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             redeliveries=lambda: {"delivered": 4},
             refusals=lambda: {"unclear": 1},
             outbound=lambda: {"delivered": 4},
+            aside=lambda: 3,
             reports=Counter(failed=6),
             unchecked=lambda: 7,
             logins=Counter(failed=5),

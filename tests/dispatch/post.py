@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import domains
+from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.dispatch.lane import Means
@@ -32,7 +32,7 @@ from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking import record
 from tests.fakes.clock import ManualClock, SeededRandomness
 from tests.fakes.stores import result
-from tests.outbound.wire import Network, ScriptedHome
+from tests.outbound.wire import SILENT, Network, ScriptedHome
 
 _ROW = Statement(
     "SELECT state, attempts, next_attempt, token, last_code, last_text, unreported FROM outgoing WHERE id = :id"
@@ -124,6 +124,7 @@ class Post:
         mail: MailParameters = MailParameters(),  # noqa: B008
         expires: int = 5 * DAY,
         kind: str = "outbound",
+        account: int | None = None,
     ) -> list[int]:
         """One message. The ids of its rows."""
         draft = self.store.bodies.draft()
@@ -136,7 +137,7 @@ class Post:
                 NewOutgoing(
                     id=each,
                     domain=self.domain.id,
-                    account=None,
+                    account=account,
                     body=body.id,
                     recipient=recipient,
                     destination=address.parse(recipient).domain,
@@ -158,6 +159,19 @@ class Post:
         result(self.store.keep(draft, head, work))
         self.settle()
         return ids
+
+    def user(self, name: str) -> int:
+        """Their id."""
+        work = partial(users.add_user, domain=self.domain.id, address=address.parse(f"{name}@example.org"))
+        return int(result(self.store.run(work)).id)
+
+    def silent(self, count: int, **behaviour: Any) -> tuple[ScriptedHome, list[str]]:
+        """Addresses of so many domains, all with one host, which does not greet if nothing else is said of it."""
+        place = f"192.0.2.{66 + len(self.network.homes)}"
+        host = self.network.homes[f"{place}:25"] = ScriptedHome(**(behaviour or {"greeting": SILENT}))
+        names = [f"slow{number}-{place}.example" for number in range(count)]
+        self.dns.zone.update((name, Exchanges((Exchange(f"mx.{name}", (place,)),))) for name in names)
+        return host, [f"bob@{name}" for name in names]
 
     def settle(self, seconds: float = 0.0, step: float = 1.0) -> None:
         """Lets everything happen that takes no time, then again each second."""

@@ -110,7 +110,9 @@ class Desk:
         store = self.post.store
         domain = result(self.post.delivery.directory.domain(name))
         assert domain is not None
-        rows = result(store.run(partial(outgoing.claim, destination=name, most=100)))
+        dues = {due for due in result(store.read(outgoing.due)) if due.destination == name}
+        claimed = [result(store.run(partial(outgoing.claim, due=due, most=100))) for due in sorted(dues)]
+        rows = [row for each in claimed for row in each]
         return list(result(self.internal.deliver(domain, rows))) if rows else []
 
     def give_back(self) -> None:

@@ -63,12 +63,13 @@ class Sender(World):
     host: ScriptedHome = None  # type: ignore[assignment]
     dns: Nameserver = None  # type: ignore[assignment]
 
-    def submit(self, subject: str, *recipients: str) -> None:
+    def submit(self, subject: str, *recipients: str, user: str = "") -> None:
+        user = user or self.anna
         with smtplib.SMTP("127.0.0.1", self.server.ports["submission"], timeout=30) as client:
             client.starttls(context=ssl._create_unverified_context())
-            client.login(self.anna, "secret")
-            text = f"From: {self.anna}\r\nTo: {recipients[0]}\r\nSubject: {subject}\r\n\r\nHello.\r\n"
-            assert client.sendmail(self.anna, recipients, text) == {}
+            client.login(user, "secret")
+            text = f"From: {user}\r\nTo: {recipients[0]}\r\nSubject: {subject}\r\n\r\nHello.\r\n"
+            assert client.sendmail(user, recipients, text) == {}
 
     def arrived(self, subject: str) -> list[Received]:
         self.wait_for(lambda: bool(self.host.received(subject)), SECONDS)
@@ -291,3 +292,26 @@ def test_a_port_where_nobody_listens_costs_no_time_and_is_told(sender: Sender) -
         row = sender.queued("bob@closed.example")
     assert "no connection to closed.example" in row["last_text"]
     assert "refused" in row["last_text"]
+
+
+def test_a_thousand_hosts_that_say_nothing_hold_up_no_other_mail(tmp_path: Path, home: ScriptedHome) -> None:
+    """Each of them is waited for as long as RFC 5321 §4.5.3.2 asks: five minutes for a greeting."""
+    with ScriptedHome() as host, Nameserver(dict(ZONE)) as dns, socket.socket() as silent:
+        silent.bind(("127.0.0.2", host.port))
+        silent.listen(2000)  # what the kernel accepts is never greeted
+        extra = "[limits]\nuser_recipients_per_hour = 10000"
+        text = re.sub(r"\w+_timeout = 1\n", "", settings(configuration(), host, dns, extra))
+        with Server(tmp_path, text) as server:
+            sender = Sender(server, home, host=host, dns=dns)
+            names = [f"d{number}.silent.example" for number in range(1100)]
+            for name in names:
+                dns.zone[name] = [mx(10, f"mx.{name}")]
+                dns.zone[f"mx.{name}"] = [a("127.0.0.2")]
+            for begin in (0, 550):
+                sender.submit("to nobody", *[f"bob@{name}" for name in names[begin : begin + 550]])
+            sender.submit("beside them", "bob@world.example")
+            sender.submit("from another user", "bob@world.example", user=sender.ben)
+            sender.arrived("from another user")
+            sender.arrived("beside them")
+            waiting = sender.cli("queue", "list")
+            assert len(waiting) == len(names)

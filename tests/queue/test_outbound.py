@@ -14,7 +14,7 @@ from mpcontinuity.model.identifier import show
 from mpcontinuity.model.outgoing import EXPIRED, FAILED
 from mpcontinuity.queue import outbound, outgoing
 from mpcontinuity.queue.listing import Row
-from mpcontinuity.queue.outgoing import NewOutgoing
+from mpcontinuity.queue.outgoing import Due, NewOutgoing
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.transaction import Transaction
 from tests.fakes.stores import result
@@ -46,9 +46,13 @@ def send(books: Books, recipient: str = "bob@world.example", **more: Any) -> int
     return row
 
 
+def due_of(books: Books) -> Due:
+    return Due("world.example", -books.domain.id)
+
+
 def attempt(books: Books, row: int, *, end: str = "", code: int = 451, text: str = "4.3.0 later") -> None:
     """One that failed: for now, or for good."""
-    all_due = books.run(outgoing.claim, destination="world.example", most=50)
+    all_due = books.run(outgoing.claim, due=due_of(books), most=50)
     (claimed,) = [one for one in all_due if one.id == row]
     books.run(outgoing.give_back, ids=[one.id for one in all_due if one is not claimed], token=claimed.token)
     event = TrackingEvent(books.clock.now(), "mx", code, text)
@@ -111,7 +115,7 @@ def test_retry_makes_due_what_waits_and_reopens_what_failed(books: Books) -> Non
     assert OutgoingWanted() in told
     assert [row.next_attempt for row in rows(books)] == [iso(books.clock.now())] * 3
     assert [row.expires for row in rows(books)][1:] == [iso(books.clock.now() + DAY)] * 2
-    assert {row.id for row in books.run(outgoing.claim, destination="world.example", most=50)} == {
+    assert {row.id for row in books.run(outgoing.claim, due=due_of(books), most=50)} == {
         waits,
         failed,
         expired,
@@ -136,7 +140,7 @@ def test_remove_ends_what_waits_and_nothing_else(books: Books) -> None:
 
 def test_a_row_that_is_removed_while_it_is_sent_keeps_its_end(books: Books) -> None:
     row = send(books)
-    (claimed,) = books.run(outgoing.claim, destination="world.example", most=1)
+    (claimed,) = books.run(outgoing.claim, due=due_of(books), most=1)
     books.run(outbound.remove, ids=[row], by="root")
     event = TrackingEvent(books.clock.now(), "mx", 250, "2.0.0 ok")
     assert not books.run(outgoing.delivered, outgoing=claimed, event=event, status="delivered")

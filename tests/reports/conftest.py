@@ -139,7 +139,7 @@ class Fates:
         """All that is due, by recipient."""
 
         def work(tx: Transaction) -> dict[str, Outgoing]:
-            rows = [row for name in outgoing.due(tx, []) for row in outgoing.claim(tx, name, 100)]
+            rows = [row for due in dict.fromkeys(outgoing.due(tx)) for row in outgoing.claim(tx, due, 100)]
             return {row.recipient: row for row in rows}
 
         return result(self.store.run(work))

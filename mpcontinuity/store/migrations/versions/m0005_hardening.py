@@ -37,3 +37,7 @@ def upgrade() -> None:
     op.create_index("spending_by_time", "spending", ["last"])
     refused = sqlalchemy.text("last_code >= 500 AND ended = 0")
     op.create_index("owed_refused", "owed", ["domain"], sqlite_where=refused, postgresql_where=refused)
+    op.add_column("outgoing", number("share"))
+    op.execute("UPDATE outgoing SET share = COALESCE(account, -domain) WHERE kind <> 'dsn'")
+    op.drop_index("outgoing_of_destination", "outgoing")
+    op.create_index("outgoing_of_destination", "outgoing", ["destination", "state", "share", "next_attempt"])

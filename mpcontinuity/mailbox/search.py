@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 
 from mpcontinuity.mailbox.read import Row, rows
+from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.mailbox.view import View
 from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.rendered import header, sent_date
@@ -32,7 +33,8 @@ from mpcontinuity.model.search import (
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
-# What one step reads. Rows are matched in a reader's thread, bodies in the reactor's: a step of them is some ms.
+# What one step reads. Rows are matched in a reader's thread, bodies in the reactor's, where that takes not long: a step
+# of them is some ms.
 _ROWS = 1000
 _RENDERED_ROWS = 250
 _BODY_OCTETS = 128 * 1024
@@ -127,7 +129,10 @@ class _Search:
             for step in _steps(read):
                 contents = await self._store.bodies.read_many([body for _, body in step])
                 for (uid, _), content in zip(step, contents, strict=True):
-                    if not isinstance(content, Corrupt) and test(content):
+                    if isinstance(content, Corrupt):
+                        continue
+                    work = partial(test, content)
+                    if await aside(self._store, work) if takes_long(content) else work():
                         found.append(self._place(uid))
         return found
 

@@ -9,8 +9,12 @@ from typing import Final
 from mpcontinuity.message.charset import decode
 from mpcontinuity.message.fields import line
 
-# The language of RFC 2231 §5 after `*` is dropped. Blanks within are not allowed, but some clients write them.
-_WORD = re.compile(rb"=\?([^?*\s]{1,64})(?:\*[^?\s]*)?\?([bBqQ])\?([^?\r\n]*)\?=")
+# The language of RFC 2231 §5 after `*` is dropped. Blanks within are not allowed, but some clients write them, and
+# question marks in Q words: no more than some of them, so that a value full of beginnings is read in linear time.
+_WORD = re.compile(
+    rb"=\?[ \t]{0,4}([^?*\s]{1,64})(?:\*[^?\s]*+)?[ \t]{0,4}\?[ \t]{0,4}([bBqQ])[ \t]{0,4}"
+    rb"\?([^?\r\n]*+(?:(?<!=)\?(?!=)[^?\r\n]*+){0,4}+)\?="
+)
 
 
 def text(value: bytes) -> str:
@@ -59,13 +63,18 @@ def encode(text: str) -> bytes:
     return b" ".join(found)
 
 
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_NOT_BASE64 = bytes(octet for octet in range(256) if not (chr(octet).isalnum() and octet < 128) and octet not in b"+/=")
+
+
+def without_foreign(data: bytes) -> bytes:
+    """Without what is no character of base64 and is passed over (RFC 2045 §6.8)."""
+    return data.translate(None, _NOT_BASE64)
 
 
 def base64(data: bytes) -> bytes:
     """Decoded leniently: foreign characters are passed over, a cut end gives what it holds, padding is not needed and
     may also stand in the middle (pieces that were encoded one by one)."""
-    return b"".join(map(_base64_piece, _NOT_BASE64.sub(b"", data).split(b"=")))
+    return b"".join(map(_base64_piece, without_foreign(data).split(b"=")))
 
 
 def _base64_piece(data: bytes) -> bytes:

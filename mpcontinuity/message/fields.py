@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 Content = bytes | mmap.mmap
@@ -49,6 +50,24 @@ def block(content: Content, limit: int = MAX_HEADER) -> bytes:
 def read(header: bytes) -> list[tuple[bytes, bytes]]:
     """(name, value) of each field as it stands, folded lines and all."""
     return _FIELD.findall(header, 0, MAX_HEADER)
+
+
+def every(content: Content, start: int, stop: int) -> Iterator[tuple[bytes, bytes]]:
+    """The same of a header within a message, to its end."""
+    for piece in pieces(content, start, stop):
+        yield from _FIELD.findall(piece)
+
+
+@lru_cache(maxsize=64)
+def _named(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"\n%b[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)" % re.escape(name), re.IGNORECASE)
+
+
+def named(content: Content, start: int, stop: int, name: bytes) -> Iterator[bytes]:
+    """The values of the fields of that name in a header within a message."""
+    pattern = _named(name)
+    for piece in pieces(content, start, stop):
+        yield from pattern.findall(b"\n" + piece)
 
 
 def search(pattern: re.Pattern[bytes], content: Content, start: int, stop: int, longest: int) -> int:

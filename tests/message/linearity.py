@@ -9,7 +9,7 @@ from typing import Final
 # Eight times the size takes eight times as long, sixty-four times where time grows with the square. Between them there
 # is room for what else the machine does, and for memory that does not fit into a cache any more.
 MOST: Final = 24.0
-_TRIES: Final = 5
+_TRIES: Final = 3
 
 
 def assert_linear(read: Callable[[bytes], object], make: Callable[[int], bytes], size: int) -> None:

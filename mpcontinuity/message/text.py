@@ -1,0 +1,158 @@
+"""The text of a message as people read it: charsets, transfer encodings, encoded words and folds undone.
+
+One layer for whatever shows mail or looks into it. A text comes in pieces of some hundred KiB, so that neither its size
+nor what is done with a piece (the interpreter is held meanwhile) grows with the message.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Final
+
+from mpcontinuity.message import addresses, contenttype, encodedwords, fields
+from mpcontinuity.message.charset import decode, decoded
+from mpcontinuity.message.fields import Content
+from mpcontinuity.message.structure import Part, scan
+
+# Octets of a body that are decoded at once.
+PIECE: Final = 192 * 1024
+
+# Of messages that are encoded, within each other: each is decoded whole, and scanned.
+MAX_ENCODED: Final = 4
+
+_ADDRESS_FIELDS: Final = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
+# What makes an address look different from how it is used: comments, quotes, blanks at its signs.
+_ODD_ADDRESS = re.compile(rb'[("]|\s[@.]|[@.]\s')
+_BEHIND_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
+
+# Characters that are normalised together: composing marks are sorted by insertion, in the square of their number.
+_NORMALISED: Final = 512
+
+
+def of_field(value: bytes) -> str:
+    """Of a header field, in one line."""
+    return encodedwords.text(value)
+
+
+def of_addresses(value: bytes) -> str:
+    """Of a list of addresses: ``Name <local@host>`` of each, whatever comments and blanks there are in it."""
+    shown = []
+    for name, _, local, host in addresses.parse(value):
+        address = decode(local or b"") + ("@" + decode(host) if host else "")
+        shown.append(f"{of_field(name)} <{address}>" if name else address)
+    return ", ".join(shown)
+
+
+def of_fields(content: Content, start: int, stop: int) -> Iterator[str]:
+    """Of all fields of a header: ``Name: text`` of each, and names of files in the form of RFC 2231."""
+    for name, value in fields.every(content, start, stop):
+        key = name.lower()
+        for text in of_named(key, value):
+            yield f"{decode(name)}: {text}"
+        if b"*" in value and key.startswith(b"content-"):
+            yield from map(contenttype.text, contenttype.parameters(fields.unfold(value)))
+
+
+def of_named(name: bytes, value: bytes) -> Iterator[str]:
+    """Of a field of that name, in lower case: a list of addresses reads in two ways where it is written oddly."""
+    yield of_field(value)
+    if name in _ADDRESS_FIELDS and _ODD_ADDRESS.search(value):
+        yield of_addresses(value)
+
+
+def is_text(part: Part) -> bool:
+    """Whether people read it: text, and what messages of servers say (message/delivery-status and the like)."""
+    return part.type.kind[0] in (b"text", b"message") and part.message is None and not part.parts
+
+
+def of_part(content: Content, part: Part) -> Iterator[str]:
+    """Of a part that is text, in pieces."""
+    return decoded(partial(_octets, content, part), part.type.parameter(b"charset").decode("latin-1"))
+
+
+def of_message(content: Content, root: Part, *, headers: bool, encoded: int = MAX_ENCODED) -> Iterator[Iterable[str]]:
+    """Of everything that is read in a message: one text after the other, each in pieces.
+
+    ``headers``: those of the message and of its parts too. Headers of enclosed messages are text of the body.
+    """
+    if headers:
+        for text in of_fields(content, root.header, root.body):
+            yield (text,)
+    if root.message is not None:
+        yield from of_message(content, root.message, headers=True, encoded=encoded)
+    elif root.parts:
+        for child in root.parts:
+            yield from of_message(content, child, headers=headers, encoded=encoded)
+    elif is_text(root):
+        yield of_part(content, root)
+    elif encoded and _encloses(root):  # encoded against RFC 2046 §5.2.1, and yet read by the user
+        inner = b"".join(_octets(content, root))
+        yield from of_message(inner, scan(inner), headers=True, encoded=encoded - 1)
+
+
+def _encloses(part: Part) -> bool:
+    given = contenttype.content_type(part.fields.get(b"content-type", b""))
+    return given is not None and given.kind == (b"message", b"rfc822")
+
+
+def _octets(content: Content, part: Part) -> Iterator[bytes]:
+    """Of a body, the transfer encoding undone."""
+    encoding = part.fields.get(b"content-transfer-encoding", b"").strip().lower()
+    pieces = (content[at : min(at + PIECE, part.end)] for at in range(part.body, part.end, PIECE))
+    if encoding == b"base64":
+        return _from_base64(pieces)
+    return _from_quoted_printable(pieces) if encoding == b"quoted-printable" else pieces
+
+
+def _from_base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        piece = rest + encodedwords.without_foreign(piece)
+        left = len(piece.rpartition(b"=")[2]) % 4  # what makes no whole octets yet
+        whole = len(piece) - left
+        yield encodedwords.base64(piece[:whole])
+        rest = piece[whole:]
+    yield encodedwords.base64(rest)
+
+
+def _from_quoted_printable(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        piece = rest + piece
+        # Up to a line's end, so that no escape is cut; a line that is longer than a piece is cut before one.
+        cut = piece.rfind(b"\n") + 1 or (len(piece) - 2 if len(piece) >= PIECE else 0)
+        if cut and piece[cut - 1] != 10:
+            cut = piece.find(b"=", cut - 2, cut) if b"=" in piece[cut - 2 : cut] else cut
+        yield binascii.a2b_qp(_BEHIND_SOFT_BREAK.sub(b"=", piece[:cut]))
+        rest = piece[cut:]
+    yield binascii.a2b_qp(_BEHIND_SOFT_BREAK.sub(b"=", rest))
+
+
+def folded(text: str) -> str:
+    """For comparing: without case (Unicode's full case folding), letters and their marks composed (NFC)."""
+    text = text.casefold()
+    if text.isascii():
+        return text
+    if len(text) <= _NORMALISED:
+        return unicodedata.normalize("NFC", text)
+    return "".join(unicodedata.normalize("NFC", piece) for piece in _cut(text))
+
+
+def _cut(text: str) -> Iterator[str]:
+    """Not before a mark, if that can be avoided."""
+    start = 0
+    while start < len(text):
+        end = start + _NORMALISED
+        while end < len(text) and end > start + _NORMALISED // 2 and not _begins(text[end]):
+            end -= 1
+        yield text[start:end]
+        start = end
+
+
+def _begins(char: str) -> bool:
+    """Whether it is no mark that composes with what stands before it, nor a part of a Korean syllable."""
+    return char < "\u0300" or not (unicodedata.combining(char) or "\u1160" <= char <= "\u11ff")

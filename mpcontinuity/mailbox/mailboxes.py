@@ -27,7 +27,7 @@ STANDARD = {
 MAX_MAILBOXES = 1000  # per account: LIST and STATUS of all of them stay one short read
 MAX_SUBSCRIPTIONS = 2 * MAX_MAILBOXES  # names outlive their mailboxes (RFC 9051 §6.3.7)
 
-_COLUMNS = "id, account, name, use, uidvalidity, uidnext, modseq, messages, unseen, octets, deleted"
+_COLUMNS = "id, account, name, use, uidvalidity, uidnext, modseq, messages, unseen, octets, deleted, recent"
 _LISTING = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account ORDER BY name")
 _FIND = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE account = :account AND name = :name")
 _BY_ID = Statement(f"SELECT {_COLUMNS} FROM mailbox WHERE id = :id")
@@ -75,7 +75,8 @@ _NEXT_UIDVALIDITIES = Statement(
 
 @dataclass(frozen=True, slots=True)
 class MailboxInfo:
-    """A row of the table ``mailbox``; ``octets`` and the counts are of all its messages, ``deleted`` of \\Deleted."""
+    """A row of the table ``mailbox``; ``octets`` and the counts are of all its messages, ``deleted`` of \\Deleted;
+    ``recent`` is the last UID that a session was told of as \\Recent."""
 
     id: int
     account: int
@@ -88,6 +89,7 @@ class MailboxInfo:
     unseen: int
     octets: int
     deleted: int
+    recent: int
 
 
 def listing(tx: Transaction, account: int) -> list[MailboxInfo]:

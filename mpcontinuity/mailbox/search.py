@@ -26,6 +26,7 @@ from mpcontinuity.model.search import (
     Not,
     Numbers,
     Or,
+    Recent,
     SentDate,
     Size,
     When,
@@ -41,7 +42,17 @@ _BODY_OCTETS = 128 * 1024
 _BODIES = 64
 
 # What a key costs per message, roughly in µs: the order in which And and Or ask.
-_COST = {All: 0, Numbers: 0, HasFlag: 0, Size: 2, InternalDate: 2, SentDate: 5, HeaderContains: 20, BodyContains: 500}
+_COST = {
+    All: 0,
+    Numbers: 0,
+    HasFlag: 0,
+    Recent: 0,
+    Size: 2,
+    InternalDate: 2,
+    SentDate: 5,
+    HeaderContains: 20,
+    BodyContains: 500,
+}
 
 _Test = Callable[[Row], bool | None]
 
@@ -72,6 +83,8 @@ class _Search:
                 return places
             case HasFlag():
                 return self._flagged(key, places)
+            case Recent():
+                return [place for place in places if self._view.is_recent(self.uids[place])]
             case Numbers():
                 ranges = self._view.sequences(key.ranges, uid=key.uid, lenient=True)  # what is not there does not match
                 wanted = {place for first, last in ranges for place in range(first - 1, last)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mpcontinuity.mailbox import recent
+from mpcontinuity.mailbox.append import MAX_UID
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.picture import STEP, Picture, modseqs, read_news
@@ -73,6 +76,8 @@ class Shared:
         self.views: set[View] = set()
         self.dirty = True  # something was announced that no read has seen
         self.changed: set[int] = set()  # UIDs to be read again
+        self.told = 0  # the last UID that a session here was told of as recent (mailbox/recent.py)
+        self.told_in_store = 0  # the same as it was last written down
         self._complete = 0  # every change up to this modseq was announced here, or is in the picture
         self._beyond: set[int] = set()  # the announced ones above it
         self._store = store
@@ -188,11 +193,15 @@ class Shared:
 class View:
     """What one session's client knows. Numbers count from 1, to ``exists``."""
 
-    def __init__(self, shared: Shared, closed: Callable[[Shared], None]) -> None:
+    def __init__(self, shared: Shared, closed: Callable[[Shared], None], *, takes_recent: bool) -> None:
+        """``takes_recent``: what this client is told of is \\Recent for no other."""
         self._shared = shared
         self._closed = closed
         self._callback: Callable[[], None] | None = None
         self._own: set[int] = set()
+        self._takes_recent = takes_recent
+        self._recent: list[Range] = []  # UIDs, rising
+        self._told = 0  # the last UID that this client was told of
         self._adopt()
         self._keywords = self._picture.keywords
 
@@ -201,6 +210,30 @@ class View:
         self._version = self._picture.version
         self.exists = len(self._version.uids)
         self._expunges_at = self._changes_at = self._picture.log_end
+
+    def _tell_all(self) -> None:
+        """The client is told of all that is there; what nobody was told of before is recent."""
+        first, last = max(self._told, self._shared.told) + 1, self._picture.last_uid
+        self._told = max(self._told, last)
+        if first > last:
+            return
+        if self._recent and self._recent[-1][1] + 1 == first:
+            first = self._recent.pop()[0]
+        self._recent.append((first, last))
+        if self._takes_recent:
+            self._shared.told = last
+
+    @property
+    def recent(self) -> int:
+        """How many messages are recent for this client."""
+        places = (self._version.within(first, last, self.exists) for first, last in self._recent)
+        return sum(len(place) for place in places)
+
+    def is_recent(self, uid: int) -> bool:
+        if not self._recent:
+            return False
+        place = bisect_right(self._recent, (uid, MAX_UID))
+        return place > 0 and uid <= self._recent[place - 1][1]
 
     @property
     def mailbox(self) -> int:
@@ -287,9 +320,18 @@ class View:
         """The session has told its client itself what it changed with this modseq: ``poll`` leaves that out."""
         self._own.add(modseq)
 
-    def refresh(self) -> Deferred[None]:
-        """Fires when everything that was committed before is in the picture; ``poll`` then tells of it."""
+    def refresh(self, modseq: int = 0) -> Deferred[None]:
+        """Fires when everything that was committed before is in the picture; ``poll`` then tells of it.
+
+        What has this ``modseq`` was read beside the picture: its notice may still be on the way.
+        """
+        if modseq > self.modseq:
+            self._shared.dirty = True
         return self._shared.settled()
+
+    def knows_keywords(self, modseq: int) -> bool:
+        """Whether the client was told of every keyword that a message with this modseq may have."""
+        return modseq <= self.modseq and self._keywords is self._picture.keywords
 
     def on_change(self, callback: Callable[[], None] | None) -> None:
         """Called once per read that found something, in the reactor thread: for IDLE."""
@@ -346,6 +388,7 @@ class View:
             self._expunges_at = picture.log_end  # batches of flags alone
         self.exists = len(self._version.uids)
         if self.exists != known:
+            self._tell_all()
             updates.append(Exists(self.exists))
         return known
 
@@ -382,6 +425,11 @@ class View:
             self._closed(self._shared)
 
 
+def _not_written(failure: Failure) -> None:
+    """Then more messages are recent than need be."""
+    failure.trap(Temporary, Stopping)  # type: ignore[no-untyped-call]
+
+
 class Views:
     """All views of a server."""
 
@@ -392,15 +440,20 @@ class Views:
         self._idle_messages = 0
         store.listen(self._heard)
 
-    async def open(self, info: MailboxInfo) -> View:
-        """Raises MailboxRefused when the mailbox is gone meanwhile, Temporary when it cannot be read."""
+    async def open(self, info: MailboxInfo, *, takes_recent: bool = False) -> View:
+        """``takes_recent``: by SELECT, not by EXAMINE (RFC 3501 §6.3.2).
+
+        Raises MailboxRefused when the mailbox is gone meanwhile, Temporary when it cannot be read.
+        """
+        recent_after = await self._take_recent(info) if takes_recent else info.recent
         shared = self._shared.get(info.id)
         if shared is None or shared.picture.gone:
             shared = self._shared[info.id] = Shared(self._store, info.id, info.uidvalidity)
         self._woken(shared)
         if shared.picture.modseq is not None and shared.picture.modseq < info.modseq:
             shared.dirty = True  # its notice is still on the way
-        view = View(shared, self._closed)
+        shared.told_in_store = max(shared.told_in_store, info.uidnext - 1 if takes_recent else 0)
+        view = View(shared, self._closed, takes_recent=takes_recent)
         shared.views.add(view)  # so that nobody drops it while it is read
         try:
             await shared.settled()
@@ -412,7 +465,23 @@ class Views:
             raise MailboxRefused("NONEXISTENT", "no such mailbox")
         view._adopt()
         view._keywords = shared.picture.keywords
+        view._told = recent_after
+        view._tell_all()
         return view
+
+    async def _take_recent(self, info: MailboxInfo) -> int:
+        """The watermark as it was."""
+        if info.recent >= info.uidnext - 1:
+            return info.recent
+        try:
+            return await self._store.run(partial(recent.take, mailbox=info.id))
+        except Temporary:  # a full disk keeps nobody from reading
+            return info.recent
+
+    def told(self, info: MailboxInfo) -> int:
+        """The last UID that a session was told of as recent."""
+        shared = self._shared.get(info.id)
+        return max(info.recent, shared.told if shared is not None else 0)
 
     def _heard(self, notices: Sequence[Notice]) -> None:
         if any(isinstance(notice, Everything) for notice in notices):
@@ -455,6 +524,10 @@ class Views:
             shared.read()
 
     def _closed(self, shared: Shared) -> None:
+        if shared.told > shared.told_in_store and not shared.picture.gone:
+            shared.told_in_store = shared.told
+            work = partial(recent.raise_to, mailbox=shared.picture.mailbox, uid=shared.told)
+            self._store.run(work, bulk=True).addErrback(_not_written)
         if shared.views:
             return
         if shared.picture.gone or shared.picture.modseq is None:

@@ -29,6 +29,11 @@ class HasFlag:
 
 
 @dataclass(frozen=True, slots=True)
+class Recent:
+    """Of this session (RFC 3501 §2.3.2)."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderContains:
     """Substring of the decoded field, without case; an empty ``text`` asks only whether the field is there."""
 
@@ -88,4 +93,4 @@ class And:
     keys: tuple[Key, ...]
 
 
-Key = All | HasFlag | HeaderContains | BodyContains | InternalDate | SentDate | Size | Numbers | Not | Or | And
+Key = All | HasFlag | Recent | HeaderContains | BodyContains | InternalDate | SentDate | Size | Numbers | Not | Or | And

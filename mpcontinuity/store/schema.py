@@ -122,6 +122,7 @@ mailbox = Table(
     _number("unseen"),
     _number("octets"),
     _number("deleted"),
+    _number("recent"),  # the last UID that a session was told of as \\Recent
     Index("mailbox_by_name", "account", "name", unique=True),
 )
 

@@ -45,6 +45,7 @@ def test_mail_in_at_one_node_is_pushed_at_the_other_and_read_there_in_order(pair
             answered = time.monotonic()
             line, told = idler.told()
             assert line == b"* %d EXISTS" % number
+            assert idler.told()[0] == b"* %d RECENT" % number
             late.append(max(told - answered, 0.0))
         idler.end()
     say_latency("From 250 at one node to EXISTS at the other", late)
@@ -60,7 +61,7 @@ def test_flags_and_expunges_at_one_node_are_pushed_at_the_other(pair: Pair) -> N
     with Idler(pair.one) as idler, pair.other.imap() as session:
         idler.begin()
         session.store("2", "+FLAGS", r"(\Seen \Deleted)")
-        assert idler.told()[0] == rb"* 2 FETCH (UID 2 FLAGS (\Seen \Deleted))"
+        assert idler.told()[0] == rb"* 2 FETCH (UID 2 FLAGS (\Seen \Deleted \Recent))"
         session.expunge()
         assert idler.told()[0] == b"* 2 EXPUNGE"
         idler.end()

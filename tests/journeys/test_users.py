@@ -106,6 +106,7 @@ def test_an_open_session_hears_of_new_mail_as_soon_as_250_is_said(world: World) 
         assert session.readline().startswith(b"+")
         assert world.send("pushed").code == 250
         assert session.readline() == b"* 1 EXISTS\r\n"
+        assert session.readline() == b"* 1 RECENT\r\n"
         session.send(b"DONE\r\n")
         while not session.readline().startswith(tag):
             pass

@@ -81,6 +81,8 @@ class _Fetching:
         if plan.rendered:
             octets = sum(len(row[5] or b"") for row in found)
             self.rows = max(1, min(_RENDERED_ROWS, _RENDERED_OCTETS * len(found) // max(octets, 1)))
+        if plan.flags:
+            await self._selection.tell_keywords(self._session, ((row[1], row[2]) for row in found))
         if len(found) != len(uids):  # some are expunged, and not yet told
             self.missing += len(uids) - len(found)
             number_of = dict(zip(uids, numbers, strict=True))
@@ -216,7 +218,7 @@ class _Fetching:
             row = (row[0], mask, *row[2:])
         shown = [self.plan.attributes(row)] if self.plan.values else []
         if mask is not None and not self.plan.flags:
-            shown.append(self._selection.flags_text(mask))
+            shown.append(self._selection.flags_text(row[0], mask))
         return shown
 
     async def _see(self, found: Sequence[Row]) -> dict[int, int]:
@@ -237,6 +239,8 @@ class _Fetching:
         except Temporary:
             return {}
         self._selection.view.own(changed.modseq)
+        shown = ((mask, modseq) for _, mask, modseq in changed.messages)
+        await self._selection.tell_keywords(self._session, shown)
         return {uid: mask for uid, mask, _ in changed.messages}
 
     def _report(self, error: Corrupt) -> None:

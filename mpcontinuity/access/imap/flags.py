@@ -37,7 +37,7 @@ async def store(session: Session, asked: command.Store) -> Status:
         if news := selection.news(expunges=False):
             session.send(news)
         for uid, mask, _ in changed.messages:
-            parts = [selection.flags_text(mask)]
+            parts = [selection.flags_text(uid, mask)]
             if asked.uid:
                 parts.append(b"UID %d" % uid)
             session.send(response.fetched(view.sequence(uid), parts))

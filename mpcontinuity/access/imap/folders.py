@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from mpcontinuity.access.imap.session import Session, Status, ok
-from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox import mailboxes, recent
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.protocols.imap import command, response
 
 _STATUS: dict[bytes, Callable[[MailboxInfo], int]] = {
     b"MESSAGES": lambda info: info.messages,
-    b"RECENT": lambda info: 0,
     b"UIDNEXT": lambda info: info.uidnext,
     b"UIDVALIDITY": lambda info: info.uidvalidity,
     b"UNSEEN": lambda info: info.unseen,
@@ -55,15 +54,27 @@ async def unsubscribe(session: Session, asked: command.Unsubscribe) -> Status:
 async def status(session: Session, asked: command.Status) -> Status:
     work = partial(mailboxes.get, account=session.account, name=asked.mailbox)
     info = await session.services.store.read(work)
-    session.send(status_of(session, info, asked.items))
+    session.send(await status_of(session, info, asked.items))
     return ok("counted")
 
 
-def status_of(session: Session, info: MailboxInfo, items: Iterable[bytes]) -> bytes:
-    return response.status_items(info.name, ((item, _value(session, info, item)) for item in items))
+async def status_of(session: Session, info: MailboxInfo, items: Iterable[bytes]) -> bytes:
+    return response.status_items(info.name, [(item, await _value(session, info, item)) for item in items])
 
 
-def _value(session: Session, info: MailboxInfo, item: bytes) -> int:
-    if item == b"APPENDLIMIT":  # RFC 7889 §3.1: the same everywhere
-        return session.services.message_size
-    return _STATUS[item](info)
+async def _value(session: Session, info: MailboxInfo, item: bytes) -> int:
+    match item:
+        case b"APPENDLIMIT":  # RFC 7889 §3.1: the same everywhere
+            return session.services.message_size
+        case b"RECENT":
+            return await _recent(session, info)
+        case _:
+            return _STATUS[item](info)
+
+
+async def _recent(session: Session, info: MailboxInfo) -> int:
+    told = session.services.views.told(info)
+    most = min(info.uidnext - 1 - told, info.messages)
+    if most <= 0:
+        return 0
+    return await session.services.store.read(partial(recent.count, mailbox=info.id, above=told, most=most))

@@ -67,7 +67,7 @@ async def _list(
             extended = b' ("CHILDINFO" (' + criteria + b"))"
         session.send(response.listed(b"LIST", _attributes(asked, name, info, parents, subscribed), name, extended))
         if asked.status and info is not None and name in selected:
-            session.send(status_of(session, info, asked.status))
+            session.send(await status_of(session, info, asked.status))
         await session.spend(_PER_NAME)
 
 

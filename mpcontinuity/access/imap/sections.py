@@ -70,10 +70,10 @@ class Plan:
         return self.template % tuple([value(row) for value in self.values])
 
 
-def compile_items(items: Sequence[Item], flags_text: Callable[[int], bytes]) -> Plan:
+def compile_items(items: Sequence[Item], flags_text: Callable[[int, int], bytes]) -> Plan:
     attributes: dict[Attribute, tuple[bytes, Value]] = {
         Attribute.UID: (b"UID %d", itemgetter(0)),
-        Attribute.FLAGS: (b"%b", lambda row: flags_text(row[1])),
+        Attribute.FLAGS: (b"%b", lambda row: flags_text(row[0], row[1])),
         Attribute.INTERNALDATE: (b"INTERNALDATE %b", lambda row: date_time(row[3])),
         Attribute.SIZE: (b"RFC822.SIZE %d", itemgetter(4)),
         Attribute.ENVELOPE: (b"ENVELOPE %b", lambda row: rendered.envelope(row[5] or b"")),

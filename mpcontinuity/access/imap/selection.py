@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from mpcontinuity.access.imap.session import Session, Status, no, ok
@@ -27,6 +27,7 @@ class Selection:
     def __init__(self, view: View, *, read_only: bool) -> None:
         self.view = view
         self.read_only = read_only
+        self._recent = 0  # as it was last told
         self._texts: dict[int, bytes] = {}
         self._keywords: dict[int, str] | None = None
 
@@ -55,8 +56,10 @@ class Selection:
             return self.view.uids(first, last)
         return [self.view.uid(sequence) for sequence in sequences]
 
-    def flags_text(self, mask: int) -> bytes:
-        """``FLAGS (…)``; a mailbox has few different masks, each is joined once."""
+    def flags_text(self, uid: int, mask: int) -> bytes:
+        """``FLAGS (…)`` of a message; a mailbox has few different masks, each is joined once."""
+        if self.view.is_recent(uid):
+            mask |= flags.RECENT
         if self._keywords is not self.view.keywords:
             self._keywords = self.view.keywords
             self._texts.clear()
@@ -66,12 +69,24 @@ class Selection:
             text = self._texts[mask] = b"FLAGS (" + response.flag_names(mask, names) + b")"
         return text
 
+    async def tell_keywords(self, session: Session, shown: Iterable[tuple[int, int]]) -> None:
+        """Names keywords that another session has just made before flags (and modseqs) are shown that use them."""
+        modseq = max((modseq for mask, modseq in shown if mask & flags.KEYWORDS), default=0)
+        if modseq and not self.view.knows_keywords(modseq):
+            await self.view.refresh(modseq)
+            if news := self.news(expunges=False):
+                session.send(news)
+
     def defined_flags(self) -> bytes:
         """The FLAGS response and PERMANENTFLAGS."""
         keywords = b"".join(b" " + name.encode("ascii") for name in self.view.keywords.values())
         defined = _SYSTEM_FLAGS + keywords
         permanent = b"" if self.read_only else defined + b" \\*"
         return b"* FLAGS (%s)\r\n* OK [PERMANENTFLAGS (%s)] flags that are kept\r\n" % (defined, permanent)
+
+    def recent(self) -> bytes:
+        self._recent = self.view.recent
+        return response.recent(self._recent)
 
     def news(self, *, expunges: bool) -> bytes | None:
         """Untagged responses for what happened since the last ones; None when the mailbox was deleted."""
@@ -80,10 +95,12 @@ class Selection:
             match update:
                 case Exists(count):
                     parts.append(response.exists(count))
+                    if self._recent != self.view.recent:
+                        parts.append(self.recent())
                 case Expunge(sequence):
                     parts.append(response.expunged(sequence))
                 case FlagsChanged(sequence, uid, mask, _):
-                    parts.append(response.fetched(sequence, (b"UID %d" % uid, self.flags_text(mask))))
+                    parts.append(response.fetched(sequence, (b"UID %d" % uid, self.flags_text(uid, mask))))
                 case KeywordsChanged():
                     parts.append(self.defined_flags())
                 case Gone():
@@ -113,10 +130,10 @@ async def select(session: Session, asked: command.Select) -> Status:
     info = await services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
     if info is None:
         raise MailboxRefused("NONEXISTENT", "no mailbox of that name")
-    selection = Selection(await services.views.open(info), read_only=asked.read_only)
+    selection = Selection(await services.views.open(info, takes_recent=not asked.read_only), read_only=asked.read_only)
     session.select(selection)
     view = selection.view
-    lines = [selection.defined_flags(), response.exists(view.exists), b"* 0 RECENT\r\n"]
+    lines = [selection.defined_flags(), response.exists(view.exists), selection.recent()]
     if unseen := view.first_unseen():
         lines.append(b"* OK [UNSEEN %d] the first unseen message\r\n" % unseen)
     lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % view.uidvalidity)

@@ -55,6 +55,8 @@ def mailbox(name: str) -> bytes:
 def flag_names(mask: int, keywords: Sequence[tuple[int, str]]) -> bytes:
     """``\\Seen $Forwarded``; keywords are pairs of their bit's mask and name."""
     names = [name for bit, name in _SYSTEM_FLAGS if mask & bit]
+    if mask & flags.RECENT:
+        names.append(b"\\Recent")
     if mask >> flags.FIRST_KEYWORD:
         names += [name.encode("ascii", "replace") for bit, name in keywords if mask & bit]
     return b" ".join(names)
@@ -78,6 +80,10 @@ def status_items(name: str, items: Iterable[tuple[bytes, int]]) -> bytes:
 
 def exists(count: int) -> bytes:
     return b"* %d EXISTS\r\n" % count
+
+
+def recent(count: int) -> bytes:
+    return b"* %d RECENT\r\n" % count
 
 
 def expunged(sequence: int) -> bytes:

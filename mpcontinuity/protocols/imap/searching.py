@@ -17,6 +17,7 @@ from mpcontinuity.model.search import (
     Not,
     Numbers,
     Or,
+    Recent,
     SentDate,
     Size,
     When,
@@ -27,15 +28,14 @@ from mpcontinuity.protocols.imap.limits import SEARCH_DEPTH, SEARCH_KEYS
 CHARSETS = (b"US-ASCII", b"UTF-8")
 RETURNS = frozenset((b"MIN", b"MAX", b"ALL", b"COUNT"))
 
-_NOTHING = Not(All())  # there is no \Recent here, as in RFC 9051
 _SET = re.compile(rb"(?=[0-9*])")
 _RETURN = re.compile(rb"RETURN ++", re.IGNORECASE)
 _CHARSET = re.compile(rb"CHARSET ++", re.IGNORECASE)
 _CONSTANT: dict[bytes, Key] = {
     b"ALL": All(),
-    b"NEW": _NOTHING,
-    b"RECENT": _NOTHING,
-    b"OLD": All(),
+    b"NEW": And((Recent(), Not(HasFlag(flags.SEEN)))),
+    b"RECENT": Recent(),
+    b"OLD": Not(Recent()),
 }
 for _name, _mask in (
     (b"ANSWERED", flags.ANSWERED),

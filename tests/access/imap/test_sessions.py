@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from twisted.internet.defer import Deferred, fail
 
 from mpcontinuity.access.imap import services
 from mpcontinuity.accounts import users
-from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.model.errors import Full, Stopping, Temporary
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.store.statement import Statement
@@ -32,7 +33,7 @@ def test_every_session_of_a_mailbox_hears_what_another_does(world: World) -> Non
     assert second.ask("b NOOP") == b"* 2 FETCH (UID 2 FLAGS (\\Deleted))\r\nb OK nothing done\r\n"
     first.ask("c EXPUNGE")
     world.deliver()
-    assert second.ask("d NOOP") == b"* 2 EXPUNGE\r\n* 3 EXISTS\r\nd OK nothing done\r\n"
+    assert second.ask("d NOOP") == b"* 2 EXPUNGE\r\n* 3 EXISTS\r\n* 1 RECENT\r\nd OK nothing done\r\n"
     assert first.ask("e NOOP") == b"* 3 EXISTS\r\ne OK nothing done\r\n"
     assert second.ask("f NOOP") == b"f OK nothing done\r\n"
 
@@ -76,10 +77,10 @@ def test_idle_pushes_after_each_commit(world: World) -> None:
     client = world.logged_in("INBOX")
     assert client.ask("a IDLE") == b"+ idling\r\n"
     world.deliver()
-    assert client.take() == b"* 1 EXISTS\r\n"
+    assert client.take() == b"* 1 EXISTS\r\n* 1 RECENT\r\n"
     other = world.logged_in("INBOX")
     other.ask(r"x STORE 1 +FLAGS (\Deleted)")
-    assert client.take() == b"* 1 FETCH (UID 1 FLAGS (\\Deleted))\r\n"
+    assert client.take() == b"* 1 FETCH (UID 1 FLAGS (\\Deleted \\Recent))\r\n"
     other.ask("y EXPUNGE")
     assert client.take() == b"* 1 EXPUNGE\r\n"
     client.send(b"DONE\r\nb NOOP\r\nc FETCH 1:* FLAGS\r\n")
@@ -116,7 +117,7 @@ def test_idle_sends_nothing_to_a_client_that_does_not_read_and_all_later(world: 
         world.deliver()
     assert client.take() == b""
     client.wire.producer.resumeProducing()
-    assert client.take() == b"* 50 EXISTS\r\n"
+    assert client.take() == b"* 50 EXISTS\r\n* 50 RECENT\r\n"
 
 
 def test_a_stranger_has_three_minutes_whatever_he_says(world: World, clock: ManualClock) -> None:
@@ -333,7 +334,7 @@ def test_a_renamed_mailbox_stays_selected(world: World) -> None:
     second.ask("b SELECT Work")
     first.ask("c RENAME Work Play")
     world.deliver(mailbox="Play")
-    assert second.ask("d NOOP") == b"* 1 EXISTS\r\nd OK nothing done\r\n"
+    assert second.ask("d NOOP") == b"* 1 EXISTS\r\n* 1 RECENT\r\nd OK nothing done\r\n"
 
 
 def test_a_deactivated_user_is_sent_away(world: World) -> None:
@@ -511,3 +512,25 @@ def test_what_was_marked_goes_although_the_store_was_away_when_the_marks_were_to
     assert b"c OK" in client.ask(f"c {command}")
     assert b"EXISTS" in client.ask("d SELECT INBOX")
     assert b"* 0 EXISTS" in client.ask("e SELECT INBOX")
+
+
+def test_a_keyword_that_another_session_has_just_made_is_named_before_flags_that_use_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deliver()
+    client = world.logged_in("INBOX")
+    store_flags = partial(
+        change.store_flags,
+        mailbox=result(world.store.read(lambda tx: mailboxes.inbox(tx, world.user.id))),
+        uids=((1, 1),),
+        how="add",
+        flags=0,
+    )
+    world.store._listeners[:] = [
+        one for one in world.store._listeners if getattr(one, "__self__", None) is not world.services.views
+    ]
+    for item, keyword in (("FLAGS", "$first"), ("BODY[TEXT]", "$second")):
+        result(world.store.run(partial(store_flags, keywords=(keyword,))))
+        named = client.ask(f"a FETCH 1 {item}")
+        assert named.index(b"* FLAGS (") < named.index(b"PERMANENTFLAGS") < named.index(b"* 1 FETCH")
+        assert named.count(keyword.encode()) == 3

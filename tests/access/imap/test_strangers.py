@@ -116,6 +116,7 @@ def test_idle_over_sockets(server: Server) -> None:
         assert client.readline().startswith(b"+ ")
         other.append("INBOX", None, None, b"Subject: news\r\n\r\n")  # type: ignore[arg-type]
         assert client.readline().endswith(b" EXISTS\r\n")
+        assert client.readline().endswith(b" RECENT\r\n")
         client.send(b"DONE\r\nj NOOP\r\n")
         assert client.readline().startswith(b"i OK")
         assert client.readline().startswith(b"j OK")

@@ -93,6 +93,7 @@ class World:
         client.say("login LOGIN joe@example.org secret")
         if mailbox:
             client.say(f"select SELECT {mailbox}")
+            client.say(f"again SELECT {mailbox}")  # what is there is recent no more
         client.take()
         return client
 

@@ -11,14 +11,10 @@ from twisted.names import dns
 from twisted.names.error import DNSNameError
 
 from mpcontinuity.model.address import ascii_domain
+from mpcontinuity.outbound.names import as_text, can_exist
 from mpcontinuity.outbound.resolution import ALIASES, end_of, follow
 
 _TIMEOUTS: Sequence[int] = (1, 3)  # seconds, of each question: what is asked here has a deadline of its own
-
-
-# RFC 1035 §2.3.4, as text
-_LONGEST = 253
-_LONGEST_LABEL = 63
 
 
 class NoAnswer(Exception):
@@ -48,12 +44,12 @@ class Lookup:
     async def exchanges(self, name: str) -> list[str]:
         """Names of MX records, by preference."""
         records = sorted(await self._records(name, dns.MX), key=_preference)
-        return [str(record.name).lower().rstrip(".") for record in records]
+        return [as_text(record.name.name) for record in records]
 
     async def names(self, address: IPv4Address | IPv6Address) -> list[str]:
         """PTR records."""
         records = await self._records(address.reverse_pointer, dns.PTR)
-        return [str(record.name).lower().rstrip(".") for record in records]
+        return [as_text(record.name.name) for record in records]
 
     async def _records(self, name: str, kind: int) -> list[Any]:
         """Also where a server tells an alias without what stands behind it, as in `Resolution`."""
@@ -62,7 +58,7 @@ class Lookup:
         except UnicodeError:
             return []
         for _ in range(ALIASES):
-            if len(name) > _LONGEST or not all(0 < len(label) <= _LONGEST_LABEL for label in name.split(".")):
+            if not can_exist(name):
                 return []
             answer = await self._ask(name, kind)
             found, end = follow(name, answer, kind), end_of(name, answer)

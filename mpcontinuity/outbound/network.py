@@ -17,6 +17,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtoc
 from twisted.internet.ssl import CertificateOptions, platformTrust
 from zope.interface import implementer
 
+from mpcontinuity.outbound.names import server_name
+
 # Host, port, factory of the protocol, seconds until it counts as failed.
 Connector = Callable[[str, int, IProtocolFactory, float], Deferred[Any]]
 # What makes a client's TLS for one connection: the name that the certificate must have; whether it is verified; a file
@@ -88,8 +90,9 @@ class _Creator:
 
     def clientConnectionForTLS(self, protocol: object) -> SSL.Connection:  # noqa: N802
         connection = SSL.Connection(self._context, None)
-        if not _is_address(self._host):
-            connection.set_tlsext_host_name(self._host.encode("idna"))
+        name = None if _is_address(self._host) else server_name(self._host)
+        if name is not None:
+            connection.set_tlsext_host_name(name)
         return connection
 
 
@@ -115,7 +118,7 @@ class _Verified(_Creator):
             if _is_address(self._host):
                 verify_certificate_ip_address(shown, self._host)
             else:
-                verify_certificate_hostname(shown, self._host.encode("idna").decode("ascii"))
+                verify_certificate_hostname(shown, (server_name(self._host) or b"").decode("ascii"))
         except (VerificationError, CertificateError, ValueError):
             self.fault = f"the certificate is for {_names(shown)}, not for {self._host}"
             return False

@@ -14,6 +14,7 @@ from twisted.names.error import DNSNameError, DNSServerError, DomainError
 
 from mpcontinuity.model import hosts
 from mpcontinuity.model.timer import Timer
+from mpcontinuity.outbound.names import as_text, can_exist
 
 # RFC 1034 §3.6.2 forbids none and means one; resolvers that are fed with circles must not keep us.
 ALIASES = 8
@@ -113,13 +114,13 @@ class Resolution:
         found = await self._ask(self._asked.lookupMailExchange, domain, dns.MX)
         if isinstance(found, Unresolved):
             return found
-        preferences = sorted(((int(record.preference), str(record.name).lower()) for record in found), key=_first)
+        preferences = sorted(((int(each.preference), as_text(each.name.name)) for each in found), key=_first)
         if not preferences:
             return await self._with_addresses(domain, [domain])
-        if any(name in ("", ".") for _, name in preferences):
+        if any(not name for _, name in preferences):
             if len(preferences) == 1:  # RFC 7505
                 return Unresolved(True, "5.1.10", f"{domain} takes no mail: its MX is null")
-            preferences = [(preference, name) for preference, name in preferences if name not in ("", ".")]
+            preferences = [(preference, name) for preference, name in preferences if name]
         names = self._order(preferences)
         if not names:
             return Unresolved(True, "5.4.6", f"the MX of {domain} is this server, which is not responsible for it")
@@ -179,6 +180,8 @@ class Resolution:
         """Payloads of that kind. Servers that name an alias without what stands behind it are asked for that, too: to
         take it for nothing would return mail that can be delivered."""
         for _ in range(ALIASES):
+            if not can_exist(name):
+                return Unresolved(True, "5.1.2", f"{name} does not exist")
             try:
                 answer, _, _ = await question(name, _TIMEOUTS)
             except DNSNameError:
@@ -225,11 +228,11 @@ def end_of(name: str, records: Sequence[Any]) -> str:
 
 def _alias(name: str, records: Sequence[Any]) -> str:
     found = [record.payload for record in records if record.type == dns.CNAME and _named(record) == name]
-    return str(found[0].name).lower().rstrip(".") if found else ""
+    return as_text(found[0].name.name) if found else ""
 
 
 def _named(record: Any) -> str:
-    return str(record.name).lower().rstrip(".")
+    return as_text(record.name.name)
 
 
 def _first(item: tuple[int, str]) -> int:

@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from twisted.names import dns
 
+from mpcontinuity.outbound.names import as_text
+
 NXDOMAIN, SERVFAIL, SILENT, GARBAGE, REFUSED = "NXDOMAIN", "SERVFAIL", "silent", "garbage", "refused"
 
 _CODES = {NXDOMAIN: dns.ENAME, SERVFAIL: dns.ESERVER, REFUSED: dns.EREFUSED}
@@ -99,6 +101,6 @@ class Nameserver:
             records += [header(name, record.TYPE, dns.IN, 60, record) for record in chosen]
             if not aliases or not self.chases:
                 break
-            name = str(aliases[0].name)
+            name = as_text(aliases[0].name.name)
             known = self.zone.get(name, [])
         return records

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import msgspec
+from twisted.names import dns
 
 from tests.fakes.nameserver import GARBAGE, REFUSED, SERVFAIL, SILENT, Nameserver, a, aaaa, cname, mx, txt
 
@@ -60,3 +61,20 @@ def test_a_name_that_cannot_be_asked_for_is_nothing() -> None:
 def test_what_is_no_answer_is_told_from_nothing() -> None:
     zone = {"one.example": SERVFAIL, "two.example": REFUSED, "three.example": SILENT, "four.example": GARBAGE}
     assert look_up(zone, *(f"TXT:{name}" for name in zone)) == ["no answer"] * 4
+
+
+def test_names_beyond_ascii_are_told_as_they_can_be() -> None:
+    exchange = mx(10, "x")
+    zone = {
+        "a.example": [exchange],
+        "1.2.0.192.in-addr.arpa": [ptr := dns.Record_PTR("x", ttl=60)],
+        "alias.example": [cname("x")],
+    }
+    exchange.name.name = ptr.name.name = b"b\xfccher.example"
+    zone["alias.example"][0].name.name = "bücher.example".encode()
+    zone["xn--bcher-kva.example"] = [txt("books")]
+    assert look_up(zone, "MX:a.example", "PTR:192.0.2.1", "TXT:alias.example") == [
+        ["b\\252cher.example"],
+        ["b\\252cher.example"],
+        ["books"],
+    ]

@@ -137,3 +137,28 @@ def test_records_of_other_names_in_an_answer_are_not_believed() -> None:
             check=True,
         )
     assert "5.4.4" in done.stdout
+
+
+def raw(preference: int, name: bytes) -> Any:
+    record = mx(preference, "x")
+    record.name.name = name
+    return record
+
+
+def test_names_beyond_ascii_are_hosts_as_others_or_not_found() -> None:
+    """Twisted's names cannot be turned into text then."""
+    zone = {
+        "utf8.example": [raw(10, "mx.bücher.example".encode())],
+        "mx.xn--bcher-kva.example": [a("192.0.2.8")],
+        "latin1.example": [raw(10, b"mx.b\xfccher.example"), raw(20, b"one.mail.example")],
+        "alone.example": [raw(10, b"mx.b\xfccher.example")],
+        "long.example": [raw(10, b"\xfc" * 60 + b".example")],
+        "alias.example": [cname("x")],
+    }
+    zone["alias.example"][0].name.name = b"b\xfccher.example"
+    utf8, latin1, alone, long, alias, label = resolve(zone, *list(zone)[:1], *list(zone)[2:], "x" * 64 + ".example")
+    assert utf8["hosts"] == [{"name": "mx.xn--bcher-kva.example", "addresses": ["192.0.2.8"]}]
+    assert hosts(latin1) == ["one.mail.example"]
+    for unresolved in (alone, long, alias, label):
+        assert (unresolved["permanent"], unresolved["enhanced"]) == (True, "5.1.2")
+    assert alone["reason"] == "mx.b\\252cher.example does not exist"

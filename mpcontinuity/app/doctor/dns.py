@@ -16,6 +16,7 @@ from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.message import dkim
 from mpcontinuity.model import hosts
 from mpcontinuity.model.settings import Settings
+from mpcontinuity.outbound.names import as_text, can_exist, server_name
 
 _PORT = 53
 _WITHIN = 2.0  # s for an answer
@@ -39,9 +40,12 @@ class Resolver:
 
     def ask(self, name: str, kind: int) -> list[Any]:
         """The payloads of that kind; none where there is no such name. Raises NoAnswer."""
+        asked = server_name(name)
+        if asked is None or (name and not can_exist(name)):  # the root is asked for, too
+            return []
         self._number += 1
         query = dns.Message(id=self._number, recDes=1)
-        query.addQuery(name.encode("idna") if not name.isascii() else name.encode(), kind)
+        query.addQuery(asked, kind)
         for host, port in self._servers:
             answer = self._exchange(host, port, query.toStr())
             if answer is not None and (answer.rCode in (dns.OK, _NO_SUCH_NAME)):
@@ -142,7 +146,8 @@ def _host(name: str, ours: set[str]) -> Finding:
 def _reverse(resolver: Resolver, name: str, ours: set[str]) -> Iterator[Finding]:
     """Many servers take no mail from an address whose name does not lead back to it."""
     for address in sorted(ours):
-        names = [str(payload.name).lower() for payload in resolver.ask(ip_address(address).reverse_pointer, dns.PTR)]
+        found = resolver.ask(ip_address(address).reverse_pointer, dns.PTR)
+        names = [as_text(payload.name.name) for payload in found]
         if name.lower() in names:
             yield Finding("DNS", "good", f"{address} is {name}")
         else:
@@ -153,7 +158,7 @@ def _reverse(resolver: Resolver, name: str, ours: set[str]) -> Iterator[Finding]
 
 def _mx(resolver: Resolver, domain: str, homes: Sequence[str], name: str, ours: set[str]) -> Iterator[Finding]:
     records = sorted(resolver.ask(domain, dns.MX), key=lambda payload: payload.preference)
-    targets = [str(payload.name).lower().rstrip(".") for payload in records]
+    targets = [as_text(payload.name.name) for payload in records]
     if not targets:
         yield Finding(domain, "warning", "has no MX record", f"add one that points to {name}")
         return

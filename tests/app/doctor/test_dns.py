@@ -93,6 +93,12 @@ def test_an_mx_that_is_another_name_of_our_address_is_good(server: NameServer) -
         ((US, dns.A), [], "has no address"),
         ((ip_address(ADDRESS).reverse_pointer, dns.PTR), [], f"{ADDRESS} has no name, not {US}"),
         ((ip_address(ADDRESS).reverse_pointer, dns.PTR), [dns.Record_PTR("x.example")], f"{ADDRESS} is x.example, not"),
+        (
+            (ip_address(ADDRESS).reverse_pointer, dns.PTR),
+            [dns.Record_PTR(b"\xfc.example")],
+            f"{ADDRESS} is \\252.example",
+        ),
+        (("example.org", dns.MX), [dns.Record_MX(10, b"mx.\xff" + b"x" * 60)], "its MX is mx.\\255xxx"),
     ],
 )
 def test_names_that_are_wrong_are_warnings(

@@ -118,7 +118,7 @@ KEYS: dict[str, Key] = {
         "restarted server take, and nobody should hear of these.",
     ),
     "limits.message_size": Key(Integer(1, 2**31 - 1), "Bytes."),
-    "limits.line_length": Key(Integer(1000, 2**24), "Bytes; within it lines pass unchanged."),
+    "limits.line_length": Key(Integer(1000, 2**24), "Bytes; lines within it pass, and are redelivered, whole."),
     "limits.recipients": Key(Integer(1, 100_000), "Per message."),
     "limits.connections": Key(Integer(1, 1_000_000), "To all listeners together."),
     "limits.connections_per_host": Key(Integer(1, 1_000_000), "From one client address."),

@@ -8,15 +8,17 @@ import unicodedata
 import idna
 import msgspec
 
-# RFC 5321 §4.5.3.1: 64 octets of local part, 255 of domain, 254 together (a path has 256 with its brackets).
-MAX_LOCAL = 64
+# RFC 5321 §4.5.3.1 has 64 octets of local part, 255 of domain and 254 together. Only the server of the domain knows its
+# local parts, and mailing lists and carriers have longer ones: as many octets as such commands leave room for.
 MAX_DOMAIN = 255
-MAX_ADDRESS = 254
+MAX_ADDRESS = 512
+MAX_LABEL = 63  # octets of a domain between its dots (RFC 1035 §2.3.4)
+MAX_NAME = 253  # octets of a domain as it is written
 
 # RFC 6531 §3.3, without what ends a line somewhere: C1 controls, and the separators of lines and paragraphs.
 _UTF8 = r"\u00a0-\u2027\u202a-\U0010ffff"
-_ATEXT = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_UTF8}-]+"
-_DOT_STRING = re.compile(rf"{_ATEXT}(?:\.{_ATEXT})*")
+# Dots in any place, where RFC 5321 has them between atoms only: carriers have given out millions of such addresses.
+_DOT_STRING = re.compile(rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.{_UTF8}-]+")
 _QUOTED = re.compile(rf'"(?:[\x20\x21\x23-\x5b\x5d-\x7e{_UTF8}]|\\[\x20-\x7e])*"')
 _LABEL = rf"[A-Za-z0-9{_UTF8}](?:[A-Za-z0-9_{_UTF8}-]*[A-Za-z0-9{_UTF8}])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -29,7 +31,7 @@ class BadAddress(ValueError):
 
 class Address(msgspec.Struct, frozen=True):
     """``local`` is unquoted, ``domain`` in lower case and in ASCII (RFC 5890 A-labels), ``text`` as it was given
-    (redelivery uses it)."""
+    (redelivery uses it) but for a dot at its end, which the same domain has or has not."""
 
     local: str
     domain: str
@@ -49,6 +51,11 @@ class Address(msgspec.Struct, frozen=True):
     @property
     def ascii(self) -> bool:
         return self.text.isascii()
+
+    @property
+    def impossible(self) -> bool:
+        """Whether DNS has no room for such a domain."""
+        return len(self.domain) > MAX_NAME or any(len(label) > MAX_LABEL for label in self.domain.split("."))
 
     @property
     def relays(self) -> bool:
@@ -78,11 +85,13 @@ def parse(text: str) -> Address:
         local, rest = raw, at + host
         if not _DOT_STRING.fullmatch(local):
             raise BadAddress("the part before the @ is not a valid local part")
-    if not local or len(local.encode("utf-8", "surrogatepass")) > MAX_LOCAL:
-        raise BadAddress(f"the local part must have 1 to {MAX_LOCAL} octets")
+    if not local:
+        raise BadAddress("the part before the @ is empty")
     if not rest.startswith("@"):
         raise BadAddress("no @ and domain")
-    domain = rest[1:].rstrip(".") if not rest.endswith("..") else ""
+    if rest.endswith(".") and not rest.endswith(".."):
+        rest, text = rest[:-1], text[:-1]
+    domain = rest[1:]
     if len(domain) > MAX_DOMAIN or not (_DOMAIN.fullmatch(domain) or _LITERAL.fullmatch(domain)):
         raise BadAddress("the part after the @ is not a valid domain")
     if not domain.isascii():

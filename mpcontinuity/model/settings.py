@@ -75,7 +75,7 @@ class Retry(Section, frozen=True):
 
 class Limits(Section, frozen=True):
     message_size: int = 52428800
-    line_length: int = 65536
+    line_length: int = 1048576
     recipients: int = 1000
     connections: int = 20000
     connections_per_host: int = 200

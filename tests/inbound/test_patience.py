@@ -88,7 +88,7 @@ def test_a_client_that_sends_messages_may_stay(door: Door, post: Post) -> None:
 def test_a_flood_of_commands_is_bounded(door: Door, command: str) -> None:
     client = door.connect()
     said = client.say(*[command] * 10_000)
-    assert said.splitlines()[-1] == "421 4.7.0 Too many errors"
+    assert said.splitlines()[-1].startswith("421 4.7.0 Too many ")
     assert said.count("\r\n") < 1200
     assert client.wire.disconnecting
 

@@ -11,8 +11,10 @@ from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Reply
 
-# FROM:<path> or TO:<path>, with the blank behind the colon that Outlook sends, then parameters.
-_PATH = r'[ \t]*<((?:[^<>"\\]|"(?:[^"\\]|\\.)*")*)>(?:[ \t]+(.*))?'
+# FROM:<path> or TO:<path>, with the blank behind the colon that Outlook sends, then parameters. Some devices know no
+# angle brackets; without them an address is needed, and ends at a blank.
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_PATH = rf'[ \t]*(?:<((?:[^<>"\\]|{_QUOTED})*)>|((?:[^<>"\\ \t]|{_QUOTED})+))(?:[ \t]+(.*))?'
 _FROM = re.compile(r"FROM:" + _PATH, re.IGNORECASE)
 _TO = re.compile(r"TO:" + _PATH, re.IGNORECASE)
 _ROUTE = re.compile(r"@[^,:@]+(?:,@[^,:@]+)*:")
@@ -28,6 +30,9 @@ _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DEL
 _MAX_ORCPT = 500
 _MAX_ENVID = 100
 
+_MAX_NAME = 255  # characters of what a client calls itself
+_NO_NAME = re.compile(r"[^!-~]")
+
 
 class BadCommand(Exception):
     """The command is answered by ``reply`` and changes nothing."""
@@ -42,7 +47,9 @@ def split(line: bytes) -> tuple[str, str]:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
-        raise BadCommand(500, "5.5.2", "Commands are ASCII or UTF-8") from None
+        if line[:5].upper() not in (b"EHLO ", b"HELO "):  # a name of some machine, in whatever its owner writes
+            raise BadCommand(500, "5.5.2", "Commands are ASCII or UTF-8") from None
+        text = line.decode("latin-1")
     if "\0" in text or "\r" in text:
         raise BadCommand(500, "5.5.2", "Control character in a command")
     verb, _, argument = text.partition(" ")
@@ -56,7 +63,7 @@ def mail(
     match = _FROM.fullmatch(argument)
     if match is None:
         raise BadCommand(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
-    path, rest = match.groups()
+    path, rest = match[1] or match[2] or "", match[3]
     parameters = _mail_parameters(rest, offers, message_size, authenticates) if rest else _NO_MAIL_PARAMETERS
     if not path:
         return None, parameters
@@ -73,7 +80,7 @@ def rcpt(argument: str, *, offers: frozenset[str], hostname: str, smtputf8: bool
     match = _TO.fullmatch(argument)
     if match is None:
         raise BadCommand(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
-    path, rest = match.groups()
+    path, rest = match[1] or match[2] or "", match[3]
     parameters = _rcpt_parameters(rest, offers, smtputf8) if rest else _NO_RCPT_PARAMETERS
     if path.startswith("@"):
         raise BadCommand(550, "5.1.3", "Source routes are not used here")
@@ -82,6 +89,8 @@ def rcpt(argument: str, *, offers: frozenset[str], hostname: str, smtputf8: bool
     address = _address(path, "5.1.3")
     if not address.ascii and not smtputf8:
         raise BadCommand(553, "5.6.7", "An address with non-ASCII characters needs SMTPUTF8 at MAIL")
+    if address.impossible:
+        raise BadCommand(550, "5.1.2", "No such domain can exist: it has a label of more than 63 octets, or too many")
     return address, parameters
 
 
@@ -89,6 +98,17 @@ def bdat(argument: str) -> tuple[int, bool] | None:
     """What follows ``BDAT``: how many octets come, and whether they are the last. None: who knows where they end."""
     match = _BDAT.fullmatch(argument)
     return (int(match[1]), bool(match[2])) if match else None
+
+
+def hello(argument: str) -> str:
+    """What follows ``EHLO`` or ``HELO``: any name at all, as printable ASCII. Raises BadCommand.
+
+    Nothing depends on it (RFC 5321 §4.1.4: no message may be refused for it), and many devices say what they were
+    named: umlauts, underscores, blanks, half an address literal. What is no domain stands in no trace field.
+    """
+    if not argument:
+        raise BadCommand(501, "5.5.4", "Syntax: EHLO hostname")
+    return _NO_NAME.sub("?", argument[:_MAX_NAME])
 
 
 _parsed = lru_cache(maxsize=4096)(parse)  # those of our users, and of those who write to them, come again

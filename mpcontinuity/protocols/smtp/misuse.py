@@ -37,6 +37,12 @@ class Misuse:
         if self._idle > self._limits.idle_commands:
             raise BadCommand(450, "4.7.0", "Too many commands without a message")
 
+    def restart(self) -> None:
+        """RSET or EHLO: nothing but 250, until it is an abuser who says it. Raises BadCommand with 421."""
+        self._idle += 1
+        if self._idle > self._limits.idle_commands:
+            raise BadCommand(421, "4.7.0", "Too many commands without a message")
+
     def message(self) -> None:
         """One was received: the client is no idler."""
         self._idle = 0

@@ -281,12 +281,10 @@ class ServerEngine:
         return event
 
     def _hello_with(self, argument: str, extended: bool) -> Event:
-        self._misuse.idle()
-        name = argument.partition(" ")[0]
-        if not name or not name.isascii() or not name.isprintable() or len(name) > 255:
-            raise BadCommand(501, "5.5.4", "Syntax: EHLO hostname")
-        self._hello = name
+        name = command.hello(argument)
         self._end_transaction()
+        self._misuse.restart()
+        self._hello = name
         return Hello(name, extended)
 
     def _mail(self, argument: str) -> Event:
@@ -405,10 +403,11 @@ class ServerEngine:
             return None if self.closed else AuthCancelled()
 
     def _rset(self, argument: str) -> Event:
+        """RFC 5321 §4.1.1.5: nothing but 250, whenever it comes. Whoever says nothing else is let go."""
         if argument:
             raise BadCommand(501, "5.5.4", "Syntax: RSET")
-        self._misuse.idle()
         self._end_transaction()
+        self._misuse.restart()
         self._send(Reply(250, "2.0.0", "Reset"))
         return Reset()
 
@@ -449,6 +448,9 @@ class ServerEngine:
         self._failed = False
 
     def _refuse(self, error: BadCommand) -> None:
+        if error.reply.code == 421:
+            self.close(error.reply)
+            return
         self._send(error.reply)
         self._end_if(self._misuse.error())
 

@@ -10,13 +10,13 @@ class Limits:
     """What a client may use up. Sizes in octets, line ends included."""
 
     message_size: int = 52_428_800
-    line_length: int = 65_536
+    line_length: int = 1_048_576
     command_line: int = 2048  # RFC 5321 §4.5.3.1.4 asks for 512, more with extensions: SMTPUTF8, DSN and LIMITS fit
     auth_line: int = 12_288  # RFC 4954 §4
     buffer: int = 262_144  # what may wait behind a command that is being worked on
     errors: int = 20  # refused commands until 421; a refusal by the door does not count
     refusals: int = 250  # recipients that the door refused for good, until 421: somebody guesses addresses
-    idle_commands: int = 100  # NOOP, RSET, VRFY, EXPN, HELP and EHLO without a message between them; more are errors
+    idle_commands: int = 100  # NOOP, RSET, VRFY, EXPN, HELP and EHLO without a message between them; then 421 or errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 Canonical = Literal["simple", "relaxed"]
 PrivateKey = rsa.RSAPrivateKey | Ed25519PrivateKey
 
-# RFC 8301 §3.2: shorter keys are not believed.
+# RFC 8301 §3.2: shorter keys are not believed, and longer ones not asked for: arithmetic grows with their square.
 LEAST_BITS: Final = 1024
+MOST_BITS: Final = 4096
+_MOST_EXPONENT: Final = (1 << 32) - 1  # all the world has 65,537
+_MOST_KEY: Final = 1024  # octets of a record's p=, decoded
 
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
+_FIELD = re.compile(rb"^[!-9;-~]++[ \t]*+:[^\n]*+\n(?:[ \t][^\n]*+\n)*+", re.MULTILINE)
 _BLANKS = re.compile(rb"[ \t]+")
 _FOLD = re.compile(rb"\r?\n")
 _B_VALUE = re.compile(rb"(?<![A-Za-z0-9_])(b[ \t\r\n]*=)[^;]*")
@@ -57,61 +60,88 @@ def canonical_field(field: Field, way: Canonical) -> bytes:
     return field.name + b":" + value.strip(b" ") + b"\r\n"
 
 
+class _Sum:
+    """What is hashed of a body so far."""
+
+    __slots__ = ("hash", "left", "octets")
+
+    def __init__(self, hash_: Any, left: int | None, octets: int) -> None:
+        self.hash = hash_
+        self.left = left
+        self.octets = octets
+
+    def put(self, data: bytes) -> None:
+        self.octets += len(data)
+        if self.left is not None:
+            data, self.left = data[: self.left], max(self.left - len(data), 0)
+        self.hash.update(data)
+
+    def copy(self) -> _Sum:
+        return _Sum(self.hash.copy(), self.left, self.octets)
+
+
 class BodyHash:
-    """SHA-256 (or SHA-1, which no longer counts) of a body that is fed in pieces of any size; `digest` ends it."""
+    """SHA-256 (or SHA-1, which no longer counts) of a body that is fed in pieces of any size; `digest` ends it.
+
+    Line ends that may be the body's last ones, which do not count, are hashed as they come, into a copy: so each piece
+    costs what is in it, however many blank lines came before.
+    """
 
     def __init__(self, way: Canonical, length: int | None = None) -> None:
         """``length``: the octets that are hashed at most (the tag l=)."""
         self._relaxed = way == "relaxed"
-        self._left = length
-        self._hash = hashlib.sha256()
-        self._held: list[bytes] = []  # blanks and line ends that may be the last ones
+        self._certain = _Sum(hashlib.sha256(), length, 0)  # up to the last octet that is no line end
+        self._ahead = self._certain  # with the line ends behind it
+        self._open = b""  # what the next octet may change: a CR, and in relaxed form a blank, or both
         self._any = False
-        self._octets = 0
 
     def feed(self, data: bytes) -> None:
-        rest = data.rstrip(b" \t\r\n" if self._relaxed else b"\r\n")
-        if not rest:
-            if data:
-                self._held.append(data)
-            return
-        tail = data[len(rest) :]
-        self._put(self._canonical(b"".join([*self._held, rest])))
-        self._held = [tail] if tail else []
+        data = self._canonical(self._open + data)
+        keep = 1 if data.endswith(b"\r") else 0
+        if self._relaxed and data[len(data) - keep - 1 : len(data) - keep] == b" ":
+            keep += 1
+        self._open = data[len(data) - keep :]
+        data = data[: len(data) - keep]
+        rest = _without_line_ends(data)
+        if rest:
+            self._any = True
+            self._ahead.put(rest)
+            self._certain = self._ahead
+        if len(rest) < len(data):
+            if self._ahead is self._certain:
+                self._ahead = self._certain.copy()
+            self._ahead.put(data[len(rest) :])
 
     def _canonical(self, data: bytes) -> bytes:
-        """Ends with something else than a blank, so that no run of them is cut."""
         if not self._relaxed:
             return data
         data = data.replace(b"\t", b" ")
-        while b"  " in data:
+        while b"  " in data:  # each round halves the runs
             data = data.replace(b"  ", b" ")
         return data.replace(b" \r\n", b"\r\n")
 
-    def _put(self, data: bytes) -> None:
-        self._any = True
-        self._octets += len(data)
-        if self._left is not None:
-            data, self._left = data[: self._left], max(self._left - len(data), 0)
-        self._hash.update(data)
-
     def digest(self) -> bytes:
-        held = b"".join(self._held)
-        if self._relaxed:
-            held = self._canonical(held + b".")[:-1]  # the dot: no blank may be the last octet
-            held = held.rstrip(b" ") if held.endswith(b" ") else held
-        while held.endswith(b"\r\n"):
-            held = held[:-2]
-        if held:
-            self._put(held)
+        if self._open.endswith(b"\r"):
+            self._any = True
+            self._ahead.put(self._open)
+            self._certain = self._ahead
+        self._open = b""
         if self._any or not self._relaxed:
-            self._put(b"\r\n")
-        return self._hash.digest()
+            self._certain.put(b"\r\n")
+        return bytes(self._certain.hash.digest())
 
     @property
     def octets(self) -> int:
         """Of the canonical body; complete after `digest`."""
-        return self._octets
+        return self._certain.octets
+
+
+def _without_line_ends(data: bytes) -> bytes:
+    """Without the CRLFs that it ends in."""
+    rest = data.rstrip(b"\r\n")
+    # Of CR and LF in any order behind it, those that are pairs up to the end: each pair is made one octet first.
+    pairs = data[len(rest) :].replace(b"\r\n", b"-")
+    return data[: len(data) - 2 * (len(pairs) - len(pairs.rstrip(b"-")))]
 
 
 # Signing
@@ -361,6 +391,8 @@ def _public_key(signature: Signature, published: str) -> rsa.RSAPublicKey | Ed25
     encoded = _base64(found.get("p", ""))
     if not encoded:
         raise BadSignature("its key is revoked" if "p" in found else "its key record has no key")
+    if len(encoded) > _MOST_KEY:
+        raise BadSignature("its key is too long")
     try:
         if signature.algorithm == "ed25519":
             return Ed25519PublicKey.from_public_bytes(encoded)
@@ -369,6 +401,8 @@ def _public_key(signature: Signature, published: str) -> rsa.RSAPublicKey | Ed25
         raise BadSignature("its key cannot be read") from None
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < LEAST_BITS:
         raise BadSignature("its key is too short")
+    if key.key_size > MOST_BITS or key.public_numbers().e > _MOST_EXPONENT:
+        raise BadSignature("its key is too long")
     return key
 
 

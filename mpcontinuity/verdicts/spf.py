@@ -21,16 +21,21 @@ _MOST_TERMS: Final = 10  # that ask DNS
 _MOST_VOID: Final = 2  # answers with nothing in them
 _MOST_HOSTS: Final = 10  # of one mx or ptr
 
+_LONGEST_NAME: Final = 253
+# Characters of a record, in all its strings. The longest that are met have some 2,000 (RFC 7208 §3.4 wants 450).
+_LONGEST_RECORD: Final = 8192
+
 _QUALIFIERS: Final = {"+": PASS, "-": FAIL, "~": SOFTFAIL, "?": NEUTRAL}
 _VERSION = re.compile(r"v=spf1(?: |$)", re.IGNORECASE)
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=(.*)")
-_MECHANISM = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9_.-]*)(?:(:)([^/]*|.*?))?((?:/[0-9]+)?(?://[0-9]+)?)")
-_MACRO = re.compile(r"%(?:\{([slodiphcrtvSLODIPHCRTV])([0-9]*)([rR]?)([.\-+,/_=]*)\}|([%_-]))")
-_MACRO_STRING = re.compile(r"(?:%(?:\{[slodiphvSLODIPHV][0-9]*[rR]?[.\-+,/_=]*\}|[%_-])|[!-$&-~])*")
-_EXPLANATION = re.compile(r"(?:%(?:\{[slodiphcrtvSLODIPHCRTV][0-9]*[rR]?[.\-+,/_=]*\}|[%_-])|[ -$&-~])*")
-_ENDS_WELL = re.compile(r"\.(?:[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9])\.?$")
-_ENDS_IN_MACRO = re.compile(r"%(?:\{[slodiphcrtvSLODIPHCRTV][0-9]*[rR]?[.\-+,/_=]*\}|[%_-])$")
-_CIDR = re.compile(r"(?:/(0|[1-9][0-9]*))?(?://(0|[1-9][0-9]*))?")
+_MECHANISM = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9_.-]*+)(.*)")
+_TRANSFORMED = r"[0-9]{0,3}[rR]?[.\-+,/_=]*"  # nothing has a thousand labels
+_MACRO = re.compile(r"%(?:\{([slodiphcrtvSLODIPHCRTV])([0-9]{0,3})([rR]?)([.\-+,/_=]*)\}|([%_-]))")
+_MACRO_STRING = re.compile(rf"(?:%(?:\{{[slodiphvSLODIPHV]{_TRANSFORMED}\}}|[%_-])|[!-$&-~])*")
+_EXPLANATION = re.compile(rf"(?:%(?:\{{[slodiphcrtvSLODIPHCRTV]{_TRANSFORMED}\}}|[%_-])|[ -$&-~])*")
+_CIDR = re.compile(r"(?:/(0|[1-9][0-9]{0,2}))?(?://(0|[1-9][0-9]{0,2}))?")
+_PREFIXES = re.compile(r"(?:/[0-9]+)?(?://[0-9]+)?\Z")
+_TOP_LABEL = re.compile(r"[A-Za-z0-9-]+")
 _LABEL = re.compile(r"[^.]{1,63}")
 
 
@@ -64,6 +69,7 @@ class Check:
         self._helo = helo
         self._terms = 0
         self._void = 0
+        self._names: list[str] | None = None  # of the host, once a `ptr` or `%{p}` has asked for them
 
     async def result(self, domain: str) -> str:
         """One of the words above (RFC 7208 §2.6)."""
@@ -76,7 +82,7 @@ class Check:
 
     async def _host(self, domain: str, *, first: bool = False) -> str:
         labels = domain.split(".")
-        if len(domain) > 253 or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+        if len(domain) > _LONGEST_NAME or len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
             return NONE
         texts = await self._dns.texts(domain)
         records = [text for text in texts if _VERSION.match(text)]
@@ -155,7 +161,13 @@ class Check:
         return any(int(address) >> shift == int(self._ip) >> shift for address in addresses)
 
     async def _validated(self) -> list[str]:
-        """Names of the host that lead back to it (RFC 7208 §5.5): no failure there is one of ours."""
+        """Names of the host that lead back to it (RFC 7208 §5.5): no failure there is one of ours. Asked for once,
+        however many macros a record has."""
+        if self._names is None:
+            self._names = await self._look_back()
+        return self._names
+
+    async def _look_back(self) -> list[str]:
         try:
             names = await self._dns.names(self._ip)
         except NoAnswer:
@@ -181,15 +193,16 @@ class Check:
             else:
                 parts.append(await self._macro(found, domain))
         target = "".join([*parts, text[at:]]).rstrip(".")
-        while len(target) > 253 and "." in target:
-            target = target.partition(".")[2]
+        if len(target) > _LONGEST_NAME:  # labels are left out from the left (RFC 7208 §7.3)
+            target = target[target.find(".", len(target) - _LONGEST_NAME - 1) + 1 :]
         return target
 
     async def _macro(self, found: re.Match[str], domain: str) -> str:
         letter, digits, reverse, delimiters = found[1], found[2], found[3], found[4]
         value = await self._value(letter.lower(), domain)
         if digits or reverse or delimiters:
-            parts = re.split(f"[{re.escape(delimiters or '.')}]", value)
+            delimiter = delimiters[:1] or "."
+            parts = value.translate(dict.fromkeys(map(ord, delimiters), delimiter)).split(delimiter)
             if reverse:
                 parts.reverse()
             value = ".".join(parts[-int(digits) :] if digits else parts)
@@ -230,7 +243,7 @@ def _dotted(ip: Ip) -> str:
 
 def _parse(text: str) -> _Record:
     """Raises _Broken for any fault in it, wherever that is."""
-    if not text.isascii():
+    if not text.isascii() or len(text) > _LONGEST_RECORD:
         raise _Broken
     terms: list[_Term] = []
     modifiers: dict[str, str] = {}
@@ -255,29 +268,34 @@ def _term(word: str) -> _Term:
     found = _MECHANISM.fullmatch(word)
     if found is None:
         raise _Broken
-    result, name, colon, value, cidr = _QUALIFIERS[found[1] or "+"], found[2].lower(), found[3], found[4], found[5]
+    result, name, rest = _QUALIFIERS[found[1] or "+"], found[2].lower(), found[3]
+    if rest and rest[0] not in ":/":
+        raise _Broken
+    colon = rest.startswith(":")
+    value, cidr = _apart(rest.removeprefix(":"))
+    if not colon and value:
+        raise _Broken
     if name == "all":
         if colon or cidr:
             raise _Broken
         return _Term(result, name, "", (32, 128))
     if name in ("ip4", "ip6"):
-        return _Term(result, name, "", (32, 128), _network(name, (value or "") + cidr))
+        return _Term(result, name, "", (32, 128), _network(name, value + cidr))
     if name not in _KINDS:
         raise _Broken
     if name in ("a", "mx"):
-        value, cidr = _apart(value or "", cidr)
         return _Term(result, name, _domain(value) if colon else "", _prefixes(cidr))
     if name == "ptr" and not colon and not cidr:
         return _Term(result, name, "", (32, 128))
-    return _Term(result, name, _domain((value or "") + cidr), (32, 128))
+    return _Term(result, name, _domain(value + cidr), (32, 128))
 
 
-def _apart(value: str, cidr: str) -> tuple[str, str]:
-    """Domain and prefix lengths; a slash may be a delimiter of a macro as well."""
-    whole = value + cidr
-    found = re.search(r"(?:/[0-9]+)?(?://[0-9]+)?$", whole)
+def _apart(text: str) -> tuple[str, str]:
+    """What stands before the prefix lengths that it may end in, and these; a slash may be a delimiter of a macro as
+    well."""
+    found = _PREFIXES.search(text)
     assert found is not None
-    return whole[: found.start()], found[0]
+    return text[: found.start()], found[0]
 
 
 def _prefixes(cidr: str) -> tuple[int, int]:
@@ -305,9 +323,19 @@ def _network(name: str, text: str) -> IPv4Network | IPv6Network:
 
 def _domain(text: str) -> str:
     """A domain-spec (RFC 7208 §7.1)."""
-    if not _MACRO_STRING.fullmatch(text) or not (_ENDS_IN_MACRO.search(text) or _ENDS_WELL.search(text)):
+    if not _MACRO_STRING.fullmatch(text):
         raise _Broken
-    for found in _MACRO.finditer(text):
-        if found[2] and int(found[2]) == 0:
+    last = None
+    for last in _MACRO.finditer(text):
+        if last[2] and int(last[2]) == 0:
             raise _Broken
+    if (last is None or last.end() < len(text)) and not _has_top_label(text):
+        raise _Broken
     return text
+
+
+def _has_top_label(text: str) -> bool:
+    """Whether it ends in ``.toplabel``, perhaps with a dot behind it: letters, digits and hyphens, not digits only."""
+    _, dot, label = text.removesuffix(".").rpartition(".")
+    plain = _TOP_LABEL.fullmatch(label) is not None and "-" not in (label[0], label[-1])
+    return bool(dot) and plain and not label.isdigit()

@@ -24,7 +24,7 @@ _TOKEN = re.compile(rb'"((?:[^"\\]|\\[\s\S])*)"?|([^\s;()"]+)')
 _FIRST: Final = b"xXaArR"  # a glance at the first octet settles most fields
 _BLANK: Final = (b"", b"\r", b"\n")
 _RECEIVED_FIELD = re.compile(rb"^received[^\n]*\n(?:[ \t][^\n]*\n)*", re.IGNORECASE | re.MULTILINE)
-_FOR = re.compile(rb"\sfor\s+<([^\r\n]*)>;")
+_FOR = re.compile(rb"\s+for\s+<([^\r\n]*)>;")  # straight behind the id, as `received` writes it
 
 
 def received(
@@ -48,7 +48,8 @@ def return_path(reverse_path: str) -> bytes:
 @lru_cache(maxsize=8)
 def _ours(hostname: bytes) -> re.Pattern[bytes]:
     return re.compile(
-        rb"\sby\s+%b\s+\(mpcontinuity\)\s+with\s+[A-Z0-9]+\s+id\s+([0-9a-hjkmnp-tv-z]{13})[\s;]" % re.escape(hostname),
+        rb"\sby\s+%b\s+\(mpcontinuity\)\s+with\s+[A-Z0-9]+\s+id\s+([0-9a-hjkmnp-tv-z]{13})(?=[\s;])"
+        % re.escape(hostname),
         re.IGNORECASE,
     )
 
@@ -95,7 +96,7 @@ class Untrusted:
         while True:
             if not self._within and held.startswith((b"\n", b"\r"), position):
                 self._counting = False
-                if held.startswith(b"\r\n", position) and (self._before + held[:position]).endswith(b"\r\n"):
+                if held.startswith(b"\r\n", position) and self._before_position(position) == b"\r\n":
                     self._in_header = False
                     break
             end = _FIELD_END.search(held, max(position, searched))
@@ -105,6 +106,10 @@ class Untrusted:
             self._within = False
             position = end.end()
         return b"".join(out) + self._rest(position)
+
+    def _before_position(self, position: int) -> bytes:
+        """The two octets before it in the stream."""
+        return (self._before + self._held[max(position - 2, 0) : position])[-2:]
 
     def _plain(self, data: bytes) -> bool:
         """Whether the message begins with a whole header in which nothing claims to be ours, as nearly every one does.
@@ -130,7 +135,7 @@ class Untrusted:
     def _rest(self, position: int) -> bytes:
         """What can go out of the bytes behind the last complete field."""
         rest = self._held[position:] if position else self._held
-        self._before = (self._before + self._held[:position])[-2:]
+        self._before = self._before_position(position)
         if not self._in_header:
             self._held = b""
             return rest
@@ -190,6 +195,9 @@ class Untrusted:
         if not self._counting:
             return
         self.received += 1
-        if self.received <= MAX_COUNTED and self._ours.search(field):
-            recipient = _FOR.search(field)
+        if self.received > MAX_COUNTED:
+            return
+        ours = self._ours.search(field)
+        if ours is not None:
+            recipient = _FOR.match(field, ours.end())
             self._recipients[recipient[1].lower() if recipient else b""] += 1

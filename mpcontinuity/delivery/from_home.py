@@ -10,7 +10,7 @@ from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.outward import SENDER_OK, Outward, Submissions
-from mpcontinuity.message import fields
+from mpcontinuity.message import submitted
 from mpcontinuity.message.submitted import Submitted
 from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
@@ -57,8 +57,8 @@ class FromHome(Outward):
         tenant = self._domain.settings.home_tenant
         if not tenant:
             return None
-        said = [value for name, value in fields.read(given.open) if name.lower() == b"x-originatororg"]
-        ours = bool(said) and all(fields.unfold(value).lower() == tenant.lower().encode() for value in said)
+        said = submitted.values(given.open, b"x-originatororg")
+        ours = bool(said) and all(value.lower() == tenant.lower().encode() for value in said)
         return None if ours else _OTHER_TENANT
 
 

@@ -19,7 +19,9 @@ from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Reply
 
 _NOT_YOURS = Reply(553, "5.7.1", "The sender must be an address of yours")
-_NOT_YOUR_FROM = Reply(553, "5.7.1", "The field From must have your own addresses only")
+_NOT_YOUR_FROM = Reply(
+    553, "5.7.1", f"The field From must have your own addresses only, {submitted.MOST_AUTHORS} at most"
+)
 _NO_LONGER = Reply(535, "5.7.8", "The account is not active any more")
 _TOO_MUCH = Reply(450, "4.7.1", "Too many recipients in this hour, try again later")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from mpcontinuity.message import addresses, dates
@@ -12,15 +13,22 @@ from mpcontinuity.model.address import quote
 
 MAX_HEADER: Final = 512 * 1024  # octets; ten thousand recipients with their names fit
 
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*)")
+_NAME = re.compile(rb"[!-9;-~]++[ \t]*+:")
+_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:([^\r\n]*+\r\n(?:[ \t][^\r\n]*+\r\n)*+)", re.MULTILINE)
+# A field ends where the next line does not go on with it: that line's first octet must be there.
+_FIELD_END = re.compile(rb"\r\n(?=[^ \t])")
 _BLIND = frozenset((b"bcc", b"resent-bcc"))
-_ADDRESS_OCTETS: Final = 64 * 1024  # of From: nobody writes as so many
+# Of From, in all fields of that name. Nobody writes as more, and each is looked up: who does is refused, since what is
+# not looked at could be anybody's address.
+MOST_AUTHORS: Final = 100
+_AUTHOR_OCTETS: Final = 32 * 1024
 
 
 class Submitted(NamedTuple):
     """``blind``: the fields Bcc; ``open``: all others, without the blank line; both as they stand.
 
-    ``authors``: addresses of From, in all fields of that name; an empty one where something is no address.
+    ``authors``: addresses of From, in all fields of that name; an empty one where something is no address, or where
+    there are more than anybody has.
     """
 
     blind: bytes
@@ -41,6 +49,8 @@ class Collector:
         self.too_long = False
         self._held = bytearray()
         self._position = 0  # behind the last field that is complete
+        self._in_field = False  # behind it begins another field: so much is known
+        self._searched = 0  # no line end that counts lies before it
 
     def feed(self, data: bytes) -> bytes:
         """What of the body is there by now; it begins with the blank line."""
@@ -50,20 +60,21 @@ class Collector:
         held = self._held
         while True:
             position = self._position
-            start = held[position : position + 2]
-            if len(start) < 2:
-                break
-            if start == b"\r\n":
+            if held.startswith(b"\r\n", position):
                 return self._end(position)
-            # A field ends where the next line does not go on with it: that line's first octet must be there.
-            match = _FIELD.match(held, position)
-            if match is None:
-                if held.find(b"\r\n", position) < 0:
-                    break  # the line is not complete
-                return self._end(position, b"\r\n")
-            if match.end() >= len(held) or held[match.end()] in b" \t":
+            if not self._in_field:
+                line_end = held.find(b"\r\n", max(self._searched, position))
+                if line_end < 0:
+                    break
+                if _NAME.match(held, position) is None:
+                    return self._end(position, b"\r\n")
+                self._in_field = True
+            found = _FIELD_END.search(held, max(self._searched, position))
+            if found is None:
                 break
-            self._position = match.end()
+            self._position = found.end()
+            self._in_field = False
+        self._searched = len(held) - 2
         if len(held) > MAX_HEADER:
             self.too_long = True
             return self._end(self._position, b"\r\n")
@@ -90,7 +101,7 @@ def read(header: bytes) -> Submitted:
     """Of a header as `Collector` has it."""
     blind: list[bytes] = []
     others: list[bytes] = []
-    authors: list[str] = []
+    froms: list[bytes] = []
     message_id, dated = "", False
     for match in _FIELD.finditer(header):
         name = match[1].lower()
@@ -99,12 +110,17 @@ def read(header: bytes) -> Submitted:
             continue
         others.append(match[0])
         if name == b"from":
-            authors += _addresses(match[2])
+            froms.append(match[2])
         elif name == b"message-id":
             message_id = message_id or summary({b"message-id": unfold(match[2])}).message_id
         elif name == b"date":
             dated = True
-    return Submitted(b"".join(blind), b"".join(others), tuple(authors), message_id, dated)
+    return Submitted(b"".join(blind), b"".join(others), _authors(froms), message_id, dated)
+
+
+def values(header: bytes, name: bytes) -> list[bytes]:
+    """Of all fields of that name (in lower case), in one line each."""
+    return [unfold(match[2]) for match in _FIELD.finditer(header) if match[1].lower() == name]
 
 
 def missing(given: Submitted, *, author: str, message_id: str, time: int) -> bytes:
@@ -119,9 +135,16 @@ def missing(given: Submitted, *, author: str, message_id: str, time: int) -> byt
     return fields.encode("utf-8")
 
 
+def _authors(froms: Sequence[bytes]) -> tuple[str, ...]:
+    if sum(map(len, froms)) > _AUTHOR_OCTETS:
+        return ("",)
+    found = dict.fromkeys(author for value in froms for author in _addresses(value))
+    return tuple(found) if len(found) <= MOST_AUTHORS else ("",)
+
+
 def _addresses(value: bytes) -> list[str]:
     found = []
-    for mailbox in addresses.parse(value[:_ADDRESS_OCTETS]):
+    for mailbox in addresses.parse(value):
         if mailbox.mailbox and mailbox.host:
             local = mailbox.mailbox.decode("utf-8", "replace")
             found.append(f"{quote(local)}@{mailbox.host.decode('utf-8', 'replace')}")

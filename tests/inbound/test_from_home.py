@@ -115,7 +115,18 @@ def test_the_tenant_with_its_certificate_sends(shared: Desk, certified: list[str
 
 
 @pytest.mark.parametrize(
-    "lines", [LINES, [LINES[0], "X-OriginatorOrg: other.example", *LINES[1:]], ["X-OriginatorOrg: a.example", *TENANT]]
+    "lines",
+    [
+        LINES,
+        [LINES[0], "X-OriginatorOrg: other.example", *LINES[1:]],
+        ["X-OriginatorOrg: a.example", *TENANT],
+        [
+            *TENANT[:2],
+            *[f"X-{number}: {'x' * 900}" for number in range(200)],
+            "X-OriginatorOrg: a.example",
+            *TENANT[2:],
+        ],
+    ],
 )
 def test_another_tenant_does_not(shared: Desk, certified: list[str], lines: list[str]) -> None:
     assert transaction(home(shared), BOSS, WORLD, lines=lines).startswith("550 5.7.1")

@@ -88,3 +88,20 @@ def test_a_header_without_end_is_not_kept() -> None:
         collector.feed(piece)
     assert collector.header is not None
     assert len(collector.header) <= MAX_HEADER + len(piece)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"From: " + b",".join(b"a%d@b.example" % number for number in range(submitted.MOST_AUTHORS + 1)) + b"\r\n",
+        b"From: a@b.example," + b" " * 40_000 + b"x@y.example\r\n",
+        b"From: a@b.example (" + b"x" * 20_000 + b")\r\n" + b"From: x@y.example (" + b"x" * 20_000 + b")\r\n",
+    ],
+)
+def test_who_writes_as_more_than_anybody_is_nobody(header: bytes) -> None:
+    assert read(header).authors == ("",)
+
+
+def test_values_are_found_however_long_the_header_is() -> None:
+    header = b"X-A: 1\r\n" + b"B: b\r\n" * 60_000 + b"x-a :\r\n 2\r\n"
+    assert submitted.values(header, b"x-a") == [b"1", b"2"]

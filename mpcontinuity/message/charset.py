@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import encodings
+import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator
+from encodings.aliases import aliases
 from functools import lru_cache
 from typing import Final
 
@@ -76,6 +79,9 @@ _WIDE = re.compile(rb"[\xe0-\xef]")
 _JAPANESE: Final = ("iso2022_jp", "euc_jp")
 _ERRORS: Final = "mpcontinuity.japanese"  # the handler below
 
+# What Python may be asked for: it keeps every name that it does not know for ever, and looks for a module of that name.
+_KNOWN: Final = frozenset(aliases) | {module.name for module in pkgutil.iter_modules(encodings.__path__)}
+
 
 @lru_cache(maxsize=256)
 def _codec(name: str) -> str:
@@ -83,9 +89,12 @@ def _codec(name: str) -> str:
     name = name.strip().strip("\"'").lower()[:64]
     if numbered := _NUMBERED.fullmatch(name):
         name = f"cp{numbered[1]}"
-    for label in (name, name.removeprefix(_EXPERIMENTAL)):
+    for given in (name, name.removeprefix(_EXPERIMENTAL)):
+        label = _MEANT.get(given, given)
+        if encodings.normalize_encoding(label).replace(".", "_") not in _KNOWN:
+            continue
         try:
-            codec = codecs.lookup(_MEANT.get(label, label)).name
+            codec = codecs.lookup(label).name
             "".encode(codec)  # refuses what is not a text encoding (zip, hex, rot13)
             codecs.getincrementaldecoder(codec)
         except (LookupError, ValueError, TypeError):

@@ -23,19 +23,20 @@ def text(value: bytes) -> str:
     if b"=?" not in value:
         return decode(value)
     pieces: list[str] = []
-    pending, charset = b"", b""  # of adjacent words: a character may be cut between two of them
+    pending: list[bytes] = []  # of adjacent words: a character may be cut between two of them
+    charset = b""
     end = -1
     for match in _WORD.finditer(value):
         between = value[max(end, 0) : match.start()]
         adjacent = end >= 0 and not between.strip()  # blanks between two encoded words do not count (§6.2)
         if not adjacent or match[1].lower() != charset:
-            pieces.append(decode(pending, charset.decode("latin-1")))
-            pending, charset = b"", match[1].lower()
+            pieces.append(decode(b"".join(pending), charset.decode("latin-1")))
+            pending, charset = [], match[1].lower()
         if not adjacent:
             pieces.append(decode(between))
-        pending += _payload(match[2], match[3])
+        pending.append(_payload(match[2], match[3]))
         end = match.end()
-    pieces.append(decode(pending, charset.decode("latin-1")))
+    pieces.append(decode(b"".join(pending), charset.decode("latin-1")))
     pieces.append(decode(value[max(end, 0) :]))
     return "".join(pieces)
 

@@ -149,6 +149,11 @@ def unfold(value: bytes) -> bytes:
     return value.strip()
 
 
+# Names that one regular expression looks for: it tries them one after the other at each line.
+_MOST_IN_PATTERN: Final = 32
+_ANY_FIELD = re.compile(rb"\n(?=[^ \t\r\n])(?:([^\n:]*+):)?[^\n]*+(?:\n[ \t][^\n]*+)*+")
+
+
 class HeaderNames:
     """Names of BODY[HEADER.FIELDS (…)] or of .NOT, compiled once per FETCH: then about 4 µs per message.
 
@@ -156,10 +161,9 @@ class HeaderNames:
     """
 
     def __init__(self, names: Iterable[bytes], *, exclude: bool = False) -> None:
-        either = b"|".join(sorted({re.escape(name.lower()) for name in names}))
-        # Each match begins with the line end before it: a literal first byte lets the search skip along with memchr.
-        start = rb"\n(?!(?:%b)[ \t]*:)[^ \t\r\n]" if exclude else rb"\n(?:%b)[ \t]*:"
-        self._pattern = re.compile(start % either + rb"[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE)
+        self._names = frozenset(name.lower() for name in names)
+        self._exclude = exclude
+        self._pattern = _pattern(self._names, exclude) if len(self._names) <= _MOST_IN_PATTERN else None
 
     def pick(self, header: bytes) -> bytes:
         """The fields in their order and as they stand, and the blank line."""
@@ -167,7 +171,24 @@ class HeaderNames:
 
     def pick_after_line_end(self, data: bytes, start: int, stop: int) -> bytes:
         """``data[start]`` is a line end, the header block follows it up to ``stop``: nothing needs to be copied."""
-        found = self._pattern.findall(data, start, stop)
+        pattern = self._pattern
+        found = self._among_many(data, start, stop) if pattern is None else pattern.findall(data, start, stop)
         if not found:
             return b"\r\n"
         return b"".join(found)[1:] + (b"\n\r\n" if found[-1].endswith(b"\r") else b"\r\n\r\n")
+
+    def _among_many(self, data: bytes, start: int, stop: int) -> list[bytes]:
+        found = []
+        for field in _ANY_FIELD.finditer(data, start, stop):
+            name = field[1]
+            wanted = name is not None and name.rstrip(b" \t").lower() in self._names
+            if wanted is not self._exclude:
+                found.append(field[0])
+        return found
+
+
+def _pattern(names: Iterable[bytes], exclude: bool) -> re.Pattern[bytes]:
+    either = b"|".join(sorted(map(re.escape, names)))
+    # Each match begins with the line end before it: a literal first byte lets the search skip along with memchr.
+    start = rb"\n(?!(?:%b)[ \t]*:)[^ \t\r\n]" if exclude else rb"\n(?:%b)[ \t]*:"
+    return re.compile(start % either + rb"[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE)

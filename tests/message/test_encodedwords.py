@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import encodings
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,3 +62,8 @@ def test_text_that_is_encoded_reads_as_it_was(words: str) -> None:
 @given(st.lists(st.sampled_from([b"=?", b"utf-8", b"?b?", b"?q?", b"?=", b" ", b"w5w", b"=C3", b"\xff", b"\r\n "])))
 def test_any_sequence_of_pieces_gives_text(pieces: list[bytes]) -> None:
     text(b"".join(pieces))
+
+
+def test_a_charset_that_nobody_knows_is_not_remembered_for_ever() -> None:
+    text(b"=?x-nobody-knows?q?=E9?=")
+    assert not [name for name in encodings._cache if "nobody" in name]

@@ -82,8 +82,10 @@ class ServerEngine:
         """Waits for the next command."""
         self._mode = _Mode.COMMAND
         self.tag = b"*"
-        self._text = b""
+        self._text = bytearray()
+        self._appends = False  # the command is an APPEND
         self._literals: list[bytes] = []
+        self._literal = bytearray()  # what has come of the one at hand
         self._held = 0  # octets of text and literals
         self._remaining = 0  # octets still to come of the literal at hand
         self._synchronising = False
@@ -178,7 +180,7 @@ class ServerEngine:
         self._mode = _Mode.CLOSED
         self._received.clear()
         self._literals.clear()
-        self._text = b""
+        self._text = bytearray()
 
     # --- reading ---
 
@@ -216,6 +218,8 @@ class ServerEngine:
         if line is None or len(line) > room:
             self._too_long(complete=line is not None, line=line or b"")
             return None, False
+        if not self._text:  # once: a tag may be as long as the command, and its literals as many
+            self._appends = _APPEND.match(line) is not None
         self._text += line
         self._held += len(line)
         announced = _ANNOUNCED.search(line)
@@ -235,7 +239,7 @@ class ServerEngine:
     def _announced(self, size: int, *, synchronising: bool) -> tuple[Event | None, bool]:
         self._remaining = size
         self._synchronising = synchronising
-        if _APPEND.match(self._text) and not _APPEND_MAILBOX.fullmatch(self._text):
+        if self._appends and not _APPEND_MAILBOX.fullmatch(self._text):
             return self._announced_message(size), False
         longest = limits.COMMAND - self._held
         if self.state is State.NOT_AUTHENTICATED:
@@ -245,7 +249,7 @@ class ServerEngine:
             return None, False
         self._text += b"\r\n"
         self._held += size
-        self._literals.append(b"")
+        self._literal = bytearray()
         self._mode = _Mode.LITERAL
         if synchronising:
             self._out.append(response.continuation(b"go on"))
@@ -253,7 +257,7 @@ class ServerEngine:
 
     def _announced_message(self, size: int) -> Event | None:
         """APPEND, unless it is refused: then that was said."""
-        cursor = Cursor(self._text[: self._text.rfind(b"{")], self._literals)
+        cursor = Cursor(bytes(self._text[: self._text.rfind(b"{")]), self._literals)
         cursor.take(_APPEND, "APPEND")
         try:
             if self.tag == b"*":
@@ -287,16 +291,17 @@ class ServerEngine:
             self._drop(verdict)
 
     def _read_literal(self) -> tuple[Event | None, bool]:
-        self._literals[-1] += self._take()
+        self._literal += self._take()
         if self._remaining:
             return None, True
+        self._literals.append(bytes(self._literal))
         self._mode = _Mode.COMMAND
         return None, False
 
     def _parse(self) -> Event | None:
         """The complete command, or None if it is none: then it was answered."""
-        cursor = Cursor(self._text, self._literals)
-        self._text = b""
+        cursor = Cursor(bytes(self._text), self._literals)
+        self._text = bytearray()
         self._literals = []
         self._held = 0
         try:
@@ -376,7 +381,7 @@ class ServerEngine:
 
     def _drop(self, verdict: bytes) -> None:
         """Answers ``verdict`` once the rest of the command has come: its literal, the line behind it, and so on."""
-        self._text = b""
+        self._text = bytearray()
         self._literals = []
         self._verdict = verdict
         self._mode = _Mode.DROP_LITERAL if self._remaining else _Mode.DROP_LINE

@@ -21,6 +21,10 @@ from mpcontinuity.protocols.smtp.data import DotStuffer
 # RFC 5321 §4.5.3.1.5 allows 512 octets; a server that sends more is borne with up to here, and then is broken.
 MAX_REPLY_LINE = 4096
 MAX_REPLY_LINES = 256
+MAX_REPLY = 65_536  # octets of a reply in all its lines
+# Characters of a reply that are kept: it goes into rows, reports and the log, of every recipient and attempt.
+MAX_TEXT = 2000
+_SIZE_DIGITS = 20  # RFC 1870 §3
 
 _REPLY = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?: +|$)")
@@ -74,6 +78,8 @@ class ClientEngine:
         self.broken = False
         self._input = b""
         self._lines: list[tuple[int, str]] = []
+        self._octets = 0  # of these lines
+        self._more = False  # something lies behind the line that is being read
         self._awaited: deque[str] = deque(["GREETING"])
         self._held: deque[tuple[str, bytes]] = deque()  # commands that may not be sent yet
         self._output: list[bytes] = []
@@ -201,15 +207,17 @@ class ClientEngine:
     # Replies
 
     def receive(self, data: bytes) -> None:
-        self._input += data
+        data, position = self._input + data, 0
         while not self.broken:
-            line, line_feed, rest = self._input.partition(b"\n")
-            if len(line) > MAX_REPLY_LINE:
+            end = data.find(b"\n", position)
+            if (end if end >= 0 else len(data)) - position > MAX_REPLY_LINE:
                 self._break(f"a reply line of more than {MAX_REPLY_LINE} octets")
-            if not line_feed or self.broken:
+            if end < 0 or self.broken:
                 break
-            self._input = rest
-            self._read_line(line.removesuffix(b"\r"))
+            self._more = end + 1 < len(data)
+            self._read_line(data[position:end].removesuffix(b"\r"))
+            position = end + 1
+        self._input = b"" if self.broken else data[position:]
 
     def next_answer(self) -> Answer | Broken | None:
         return self._answers.popleft() if self._answers else None
@@ -220,12 +228,15 @@ class ClientEngine:
             self._break(f"no SMTP reply: {line[:80]!r}")
             return
         code, between, text = match.groups()
+        self._octets += len(line)
         self._lines.append((int(code), _CONTROL.sub(" ", (text or b"").decode("utf-8", "replace"))))
         if between != b"-":
-            lines, self._lines = self._lines, []
+            lines, self._lines, self._octets = self._lines, [], 0
             self._read_reply(lines)
         elif len(self._lines) >= MAX_REPLY_LINES:
             self._break(f"a reply of more than {MAX_REPLY_LINES} lines")
+        elif self._octets > MAX_REPLY:
+            self._break(f"a reply of more than {MAX_REPLY} octets")
 
     def _read_reply(self, lines: list[tuple[int, str]]) -> None:
         reply = _joined(lines)
@@ -239,7 +250,7 @@ class ClientEngine:
             self._stuffer = DotStuffer()
         elif command in ("BDAT", "RSET") and (command == "RSET" or not reply.positive):
             self._chunked = False
-        elif command == "STARTTLS" and reply.code == 220 and self._input:
+        elif command == "STARTTLS" and reply.code == 220 and self._more:
             # Replies before the handshake would be taken for the server's own inside TLS (CVE-2021-38371 and its kin).
             self._break("sent bytes behind its reply to STARTTLS")
             return
@@ -273,14 +284,15 @@ class ClientEngine:
 
 
 def _joined(lines: list[tuple[int, str]]) -> Reply:
-    """The code is the last line's; an enhanced code is taken off each line that begins with the same."""
+    """The code is the last line's; an enhanced code is taken off each line that begins with the same. What is longer
+    than anybody reads is cut."""
     code = lines[-1][0]
     match = _ENHANCED.match(lines[0][1])
     if match is None or match[1][0] != str(code)[0]:
-        return Reply(code, "", "\n".join(text for _, text in lines))
+        return Reply(code, "", "\n".join(text for _, text in lines)[:MAX_TEXT])
     enhanced = match[1]
     texts = [text.removeprefix(enhanced).lstrip(" ") if text.startswith(enhanced) else text for _, text in lines]
-    return Reply(code, enhanced, "\n".join(texts))
+    return Reply(code, enhanced, "\n".join(texts)[:MAX_TEXT])
 
 
 def _offers(lines: list[str]) -> Offers:
@@ -298,7 +310,7 @@ def _offers(lines: list[str]) -> Offers:
         smtputf8="SMTPUTF8" in keywords,
         dsn="DSN" in keywords,
         size_offered="SIZE" in keywords,
-        size=int(size[0]) if size and size[0].isascii() and size[0].isdigit() else 0,
+        size=int(size[0]) if size and size[0].isascii() and size[0].isdigit() and len(size[0]) <= _SIZE_DIGITS else 0,
         auth=tuple(keywords.get("AUTH", ())),
         chunking="CHUNKING" in keywords,
         recipients=_limit(keywords, "RCPTMAX"),

@@ -10,6 +10,7 @@ from mpcontinuity.model.reply import Reply, Stage, Verdict
 from mpcontinuity.protocols.smtp.client import (
     MAX_REPLY_LINE,
     MAX_REPLY_LINES,
+    MAX_TEXT,
     Answer,
     Broken,
     ClientEngine,
@@ -227,6 +228,17 @@ def test_replies_are_bounded() -> None:
     assert long_line._input == b""
     endless = ClientEngine()
     endless.receive(b"220-x\r\n" * MAX_REPLY_LINES)
+    assert isinstance(endless.next_answer(), Broken)
+
+
+def test_of_a_long_reply_the_beginning_is_kept() -> None:
+    engine = ClientEngine()
+    engine.receive(b"554-" + b"x" * 1000 + b"\r\n" + b"554-y\r\n" * 100 + b"554 " + b"z" * 3000 + b"\r\n")
+    answer = engine.next_answer()
+    assert isinstance(answer, Answer)
+    assert (answer.reply.code, len(answer.reply.text)) == (554, MAX_TEXT)
+    endless = ClientEngine()
+    endless.receive((b"554-" + b"x" * 4000 + b"\r\n") * 20)
     assert isinstance(endless.next_answer(), Broken)
 
 

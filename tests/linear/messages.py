@@ -1,0 +1,226 @@
+"""Readers of messages and of their headers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from encodings.aliases import aliases
+
+from mpcontinuity.message import (
+    addresses,
+    charset,
+    contenttype,
+    dates,
+    dkim,
+    encodedwords,
+    fields,
+    report,
+    submitted,
+    summary,
+    trace,
+    wire,
+)
+from mpcontinuity.message.fields import HeaderNames
+from mpcontinuity.message.matching import Needle
+from mpcontinuity.message.render import render
+from tests.linear.reader import KIB, Reader
+
+_HEADER = b"From: a@b.example\r\nTo: c@d.example\r\n"
+_OURS = b"by mx.example (mpcontinuity) with ESMTP id 0123456789abc "
+
+
+def small(feed: Callable[[bytes], object], data: bytes, step: int) -> None:
+    """As a peer that sends small segments."""
+    for at in range(0, len(data), step):
+        feed(data[at : at + step])
+
+
+def _body_hash(data: bytes) -> None:
+    for way in ("simple", "relaxed"):
+        for step in (65_536, 100):
+            hashed = dkim.BodyHash(way)  # type: ignore[arg-type]
+            small(hashed.feed, data, step)
+            hashed.digest()
+
+
+def _dkim_header(data: bytes) -> None:
+    found = dkim.fields(data)
+    for field in found:
+        dkim.canonical_field(field, "relaxed")
+        with contextlib.suppress(dkim.BadSignature):
+            dkim.verify(dkim.read(field, 0), found, "v=DKIM1; p=AAAA")
+
+
+def _dkim_record(data: bytes) -> None:
+    with contextlib.suppress(dkim.BadSignature):
+        dkim.tags(data.decode("latin-1"))
+    signature = b"DKIM-Signature: v=1; a=rsa-sha256; d=b.example; s=s; h=from; bh=AAAA; b=AAAA\r\n"
+    with contextlib.suppress(dkim.BadSignature):
+        (field,) = dkim.fields(signature)
+        dkim.verify(dkim.read(field, 0), [], data.decode("latin-1"))
+
+
+def _untrusted(data: bytes) -> None:
+    for step in (65_536, 1000):
+        stream = trace.Untrusted("mx.example")
+        small(stream.feed, data, step)
+        stream.finish()
+    trace.origin(data, "mx.example")
+
+
+def _collector(data: bytes) -> None:
+    for step in (65_536, 50):
+        collector = submitted.Collector()
+        small(collector.feed, data, step)
+        collector.finish()
+        submitted.read(collector.header or b"")
+        submitted.values(collector.header or b"", b"x-originatororg")
+
+
+def _fields(data: bytes) -> None:
+    block = fields.block(data)
+    fields.read(block)
+    for value in fields.index(block).values():
+        fields.unfold(value)
+    few, many = (HeaderNames([b"x%d" % number for number in range(count)]) for count in (20, 1000))
+    few.pick(block)
+    many.pick(block)
+    summary.summarise(data)
+
+
+def _names(data: bytes) -> None:
+    """Asked for by a client: as many as a command has room for."""
+    names = [b"n%d" % number for number in range(len(data) // 8)]
+    for exclude in (False, True):
+        HeaderNames(names, exclude=exclude).pick(data)
+
+
+def _words(data: bytes) -> None:
+    encodedwords.text(data)
+    encodedwords.base64(data)
+    dates.day(data)
+
+
+def _charsets(data: bytes) -> None:
+    for name in sorted({*aliases.values(), *aliases, "x-unknown"}):
+        charset.decode(data, name)
+
+
+def _search(data: bytes) -> None:
+    needle = Needle("ab")
+    needle.in_text(data, True)
+    needle.in_header(data, "subject")
+
+
+def _addresses(data: bytes) -> None:
+    addresses.parse(data)
+    addresses.structure(data)
+
+
+def _content_type(data: bytes) -> None:
+    contenttype.content_type(data)
+    contenttype.disposition(data)
+    for parameter in contenttype.parameters(data):
+        contenttype.text(parameter)
+
+
+def _report(data: bytes) -> None:
+    text = data.decode("latin-1")
+    about = report.About(recipient=text, action="failed", status="5.0.0", reason=text, reply=text, host=text)
+    made = report.Report("mx.example", "x", 0, "a@b.example", 0, [about], envelope=text, full=True)
+    report.compose(made, data)
+    report.status_of(550, text)
+
+
+def _wire(data: bytes) -> None:
+    wire.string(data)
+
+
+MESSAGES = {
+    "dkim body": Reader(_body_hash, (b"", b"a"), (b" \r\n", b"a\r\n", b"\t \r\n"), (b"", b"x")),
+    "dkim header": Reader(
+        _dkim_header,
+        (
+            b"",
+            b"a",
+            b"From: ",
+            b"DKIM-Signature: v=1; a=rsa-sha256; d=b.example; s=s; bh=AAAA; b=AAAA; h=from:",
+            b"DKIM-Signature: h=from; v=1; a=rsa-sha256; d=b.example; s=s; bh=AAAA; b=",
+        ),
+        (b"From: a\r\n", b"from:", b"b"),
+        (b"", b"\r\nFrom: a\r\n"),
+    ),
+    "dkim record": Reader(_dkim_record, (b"", b"v=DKIM1; p=", b"v=DKIM1; k=rsa; h="), (b"a=b;", b"A")),
+    "trace fields": Reader(
+        _untrusted,
+        (b"", b"Received: from x ", b"Received: from x " + _OURS, b"Authentication-Results: ", b"X-MPContinuity-Id: "),
+        (
+            b" for <",
+            b" for <;",
+            b" by mx.example",
+            b" by",
+            _OURS,
+            b"Received: x\r\n",
+            b"\n\n\r\n",
+            b"Received:" + _OURS,
+        ),
+        (b"", b"\r\n\r\n"),
+        32 * KIB,
+    ),
+    "submitted header": Reader(
+        _collector,
+        (b"", b"From: ", b"From: a\r\n", b"Subject:"),
+        (b"Bcc: a\r\n", b"From: a@b\r\n"),
+        (b"", b"\r\n\r\nx"),
+    ),
+    "header fields": Reader(_fields, (b"", b"To: ", b"Subject: "), (b"To: a\r\n", b"Subject: =?a?q?b?=\r\n")),
+    "header names": Reader(_names, (b"", b"a: "), (b"n1: a\r\n",)),
+    "encoded words": Reader(
+        _words,
+        (b"", b"=?utf-8?q?", b"=?utf-8*"),
+        (b"=?utf-8?q?a?=", b"=?utf-8?b?YQ==?=", b"=?a*b?q?c?=", b"=", b"1 Jan"),
+    ),
+    "charsets": Reader(_charsets, units=(b"\x1b$B", b"\x1b", b"~{", b"+AA-", b"\x8e", b"\x0e\x0f"), most=16 * KIB),
+    "addresses": Reader(
+        _addresses,
+        (b"", b"a@b", b'"', b"a <a@b> (", b"x: "),
+        (b"a@b,", b"a <b@c>,", b"<a@b", b"<@a,@b:c@d>", b"(c)", b"a@b (c),", b"x:;"),
+        most=16 * KIB,
+    ),
+    "content types": Reader(
+        _content_type,
+        (b"", b"text/plain;", b"text/plain; (", b"text/plain; a=", b'text/plain; a="', b"text/plain; a*0=x; a*"),
+        (b"; a=b", b" (", b"(a) ", b";a*=*", b";a*1=x", b";a*=''%41", b"; (a", b";;", b"/"),
+        most=32 * KIB,
+    ),
+    "search": Reader(
+        _search,
+        (
+            b"Content-Type: text/plain; a=",
+            b"Content-Disposition: attachment; a*=",
+            b"Content-X: *",
+            b"\r\n",
+            b"Content-Transfer-Encoding: base64\r\n\r\n",
+            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+        ),
+        (b";*=*", b";a*1=x", b"Content-A: *\r\n", b";a*=''%41"),
+    ),
+    "structure": Reader(
+        render,
+        (
+            b"",
+            _HEADER + b"\r\n",
+            _HEADER + b"Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n",
+            _HEADER + b"Content-Type: multipart/digest; boundary=a\r\n\r\n--a\r\n\r\n",
+            b"Content-Type: message/rfc822\r\n\r\n",
+        ),
+        (
+            b"--a\r\n\r\n",
+            b"Content-Type: message/rfc822\r\n\r\n",
+            b"\r\n--a\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n",
+            b"\r\n--a\r\n\r\nTo: a@b, c@d\r\n\r\n",
+        ),
+    ),
+    "report": Reader(_report),
+    "strings of imap": Reader(_wire),
+}

@@ -1,0 +1,10 @@
+"""The table. Whatever reads octets of strangers, users, other servers or DNS is in it: test_table.py sees to that."""
+
+from __future__ import annotations
+
+from tests.linear.engines import ENGINES
+from tests.linear.messages import MESSAGES
+from tests.linear.policies import POLICIES
+from tests.linear.reader import Reader
+
+READERS: dict[str, Reader] = {**ENGINES, **MESSAGES, **POLICIES}

@@ -30,6 +30,7 @@ from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Home
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.outbound.home import HomeServer, HomeServers
+from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing.health import Health, State
 from mpcontinuity.store.store import Store
 
@@ -140,25 +141,25 @@ class Watch:
                 watched.domain = domain
                 if domain.id in remembered and not memory.same(watched.known, remembered[domain.id][0]):
                     watched.doubted = True
-                    self._agree(watched)
             else:
                 if watched is not None:
                     watched.prober.stop()
                 self._watch(domain, home, *remembered.get(domain.id, (Health(since=self._now()), "")))
                 await self._is_ours(domain.id)
             self._note_counting(self._watched[domain.id])
+        for watched in list(self._watched.values()):  # also where another domain's home server is known better
+            self._agree(watched)
         self._wait_for_end_of_modes()
 
     def _watch(self, domain: Domain, home: HomeServer, health: Health, offers: str) -> None:
-        home.health = health
-        self._adopt_offers(home, offers)
+        home.begin(health, self._readable(home, offers))
         prober = Prober(
             home,
             timer=self._timer,
             interval=self._settings.probe_interval,
             known_user=partial(self._known_user, domain.id),
             user_taken=partial(self._user_taken, domain.id),
-            is_ours=partial(self._is_ours, domain.id),
+            is_ours=partial(self._probes, domain.id),
             slots=self._slots,
         )
         self._watched[domain.id] = Watched(domain, home, prober, health, offers, counted=self._now())
@@ -176,6 +177,11 @@ class Watch:
             watched.ours = await self._store.election.hold(PROBER, domain)
             self._note_counting(watched)  # from now on
         return watched.ours
+
+    async def _probes(self, domain: int) -> bool:
+        """A home server that several domains name is probed for the first of them, once for all."""
+        ours = await self._is_ours(domain)
+        return ours and self._watched[domain].home.leads
 
     async def _known_user(self, domain: int) -> Address | None:
         """Another one each time, in turn."""
@@ -245,17 +251,18 @@ class Watch:
     def _adopt(self, watched: Watched, health: Health, offers: str) -> None:
         if offers != watched.offers:
             watched.offers = offers
-            self._adopt_offers(watched.home, offers)
+            watched.home.offers = self._readable(watched.home, offers) or watched.home.offers
         if not memory.same(watched.known, health):
             watched.known = health
             watched.home.adopt(health)
 
-    def _adopt_offers(self, home: HomeServer, offers: str) -> None:
+    def _readable(self, home: HomeServer, offers: str) -> Offers | None:
         if offers:
             try:
-                home.offers = msgspec.json.decode(offers, type=type(home.offers))
+                return msgspec.json.decode(offers, type=Offers)
             except msgspec.DecodeError:
                 _log.warn("what {domain}'s home server offered is not readable", domain=home.name)
+        return None
 
     async def _save_offers(self, watched: Watched) -> None:
         offers = msgspec.json.encode(watched.home.offers).decode()

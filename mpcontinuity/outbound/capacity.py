@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mpcontinuity.model.reply import Outcome, Reply, Stage
 
@@ -65,6 +66,26 @@ class _Learned:
         return self.value if now < self.until else 0
 
 
+class Member(Protocol):
+    """A pool of sessions to the server; there is one for each kind of TLS."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def starved(self) -> bool:
+        """It has none, and somebody waits for one."""
+        ...
+
+    def serve(self) -> None:
+        """There may be room for those who wait."""
+        ...
+
+    def spare(self) -> bool:
+        """Closes a session that nobody uses; False: there is none."""
+        ...
+
+
 @dataclass(slots=True)
 class Capacity:
     """``limit`` of sessions at once is lowered by refusals and raised by one for each round of good sessions, up to
@@ -72,6 +93,7 @@ class Capacity:
 
     most: int
     limit: int = 0
+    members: list[Member] = field(default_factory=list)
     _good: int = 0
     _calm_until: float = 0.0
     _pace: float = 0.0
@@ -87,6 +109,25 @@ class Capacity:
 
     # Sessions at once
 
+    @property
+    def size(self) -> int:
+        return sum(member.size for member in self.members)
+
+    def freed(self) -> None:
+        """A session has ended, or may be used again."""
+        for member in sorted(self.members, key=lambda member: not member.starved):
+            member.serve()
+
+    def starves_beside(self, holder: Member) -> bool:
+        """Whether a session of this member should end for another member's sake."""
+        return any(member.starved for member in self.members if member is not holder)
+
+    def room(self, wanting: Member) -> bool:
+        """Whether it may open one more; an idle one of another member gives way."""
+        if self.size >= self.limit:
+            any(member is not wanting and member.spare() for member in self.members)
+        return self.size < self.limit
+
     def good(self, now: float) -> None:
         """A session has ended a transaction well."""
         self._good += 1
@@ -94,14 +135,14 @@ class Capacity:
             self._good = 0
             self.limit += 1
 
-    def throttle(self, in_use: int) -> None:
+    def throttle(self) -> None:
         """A session that served was ended: half of what is in use."""
-        self.limit = max(1, min(self.limit, in_use) // 2)
+        self.limit = max(1, min(self.limit, self.size) // 2)
         self._good = 0
 
-    def refuse(self, held: int, now: float) -> None:
-        """One session more was refused while it holds these."""
-        self.limit = max(1, min(self.limit, held))
+    def refuse(self, now: float) -> None:
+        """One session more was refused than there are now."""
+        self.limit = max(1, min(self.limit, self.size))
         self._good = 0
         self._calm_until = now + CALM
 

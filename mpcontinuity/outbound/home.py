@@ -1,43 +1,27 @@
-"""The home server of a domain: its state, its sessions, and what is asked of it."""
+"""Home servers as domains see them: those that name the same one share its sessions, its health and its silence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Collection
+from typing import Protocol
 
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-
-from mpcontinuity.model import address
+from mpcontinuity.model import hosts
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import Clock
 from mpcontinuity.model.parameters import MailParameters
-from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
-from mpcontinuity.model.settings import DomainSettings, Home
-from mpcontinuity.model.timer import Timer
-from mpcontinuity.outbound import capacity, probing
-from mpcontinuity.outbound.opening import Means, NotOpened, Opener, Security, targets
+from mpcontinuity.model.reply import Outcome
+from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.outbound.capacity import Capacity
+from mpcontinuity.outbound.opening import SMTP_PORT, Means, Security
 from mpcontinuity.outbound.pool import Pool
-from mpcontinuity.outbound.session import Session
-from mpcontinuity.outbound.transaction import MailTransaction, reset
-from mpcontinuity.protocols.smtp.client import Offers, outcome
-from mpcontinuity.routing import health
-from mpcontinuity.routing.health import Gate, Health, Observation, Policy, State
+from mpcontinuity.outbound.server import Observed, Server
+from mpcontinuity.outbound.transaction import MailTransaction
+from mpcontinuity.protocols.smtp.client import Offers
+from mpcontinuity.routing.health import Gate, Health, Observation
 
 __all__ = ["HomeServer", "HomeServers", "MailTransaction", "Means"]
 
-LATE = 600.0  # seconds that a late reply to a message is waited for (RFC 5321 §4.5.3.2.6)
-LATELY = (
-    120.0  # seconds after a message that home took in which it may mean a limit when it puts off everything: limits
-)
-# are per minute at the longest, and what lasts longer is an outage for whoever waits
-TROUBLE = 60.0  # seconds for which a mailbox that ends sessions is known for it
-_TROUBLESOME = 1000  # mailboxes that are known
-_TAKEN = 3  # recipients that home took last, to ask it for
 _OBSERVED = 20  # kept while the store cannot be told
-
-_log = Logger()
 
 
 class Domain(Protocol):
@@ -53,268 +37,109 @@ class Domain(Protocol):
     def settings(self) -> DomainSettings: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What changed the health, and when (µs)."""
-
-    observation: Observation
-    time: int
-    reason: str
-
-
 class HomeServer:
-    """One per domain, in the reactor thread. ``listeners`` hear of every change of ``health``."""
+    """One per domain, in the reactor thread. ``listeners`` hear of every change of ``health``, whichever domain's
+    traffic has brought it about."""
 
-    def __init__(self, domain: Domain, means: Means, clock: Clock) -> None:
+    def __init__(self, domain: Domain, server: Server) -> None:
         self.domain = domain.id
         self.name = domain.name
-        self.health = Health(since=clock.now())
-        self.offers = Offers()  # of the last EHLO; homes/ keeps it across restarts
         self.listeners: list[Callable[[HomeServer], None]] = []
         self.observed: list[Observed] = []  # what other processes do not know yet; emptied by homes/
-        self.title = "The home server"
-        self.patience = means.settings.patience
-        self.asks_again = True
-        self.late = LATE
-        self.timer: Timer = means.timer
-        self.settings: Home = means.settings
-        self._means = means
-        self._clock = clock
-        self._policy = Policy(means.settings.recovery_probes)
-        self._security = _security(domain.settings)
-        self._trying: MailTransaction | None = None  # the one that tries a suspect
-        self._hosts = domain.settings.home
-        self._served = float("-inf")  # when it answered a message last
-        self._recipients: list[Address] = []  # that it took last, the newest first
-        self._trouble: dict[str, float] = {}  # mailboxes that end sessions, and until when that is known
-        self._examining = False
-        stall = max(means.settings.reply_timeout, means.settings.message_timeout)
-        self.pool = Pool(
-            self._opener(),
-            means.settings.connections,
-            means.timer,
-            self.observe,
-            stall=stall,
-            is_limit=self._is_limit,
-        )
+        self.settings = domain.settings
+        self.server = server
+        server.views[domain.id] = self
 
     @property
     def hosts(self) -> list[str]:
         """``host:port``, in order of preference."""
-        return list(self._hosts)
+        return list(self.settings.home)
 
-    def update(self, domain: Domain) -> None:
-        """Other hosts, or another TLS policy: sessions begin anew."""
-        self.name = domain.name
-        security = _security(domain.settings)
-        if (self._hosts, self._security) != (domain.settings.home, security):
-            self._hosts, self._security = domain.settings.home, security
-            self.pool.renew(self._opener())
+    @property
+    def health(self) -> Health:
+        return self.server.health
+
+    @property
+    def offers(self) -> Offers:
+        return self.server.offers
+
+    @offers.setter
+    def offers(self, offers: Offers) -> None:
+        self.server.offers = offers
+
+    @property
+    def pool(self) -> Pool:
+        return self.server.pool
+
+    @property
+    def leads(self) -> bool:
+        """One of the domains of a home server has it probed for all."""
+        return self.domain == min(self.server.views)
+
+    def begin(self, known: Health, offers: Offers | None) -> None:
+        """What is remembered of it. Where another domain has named it before, it is known better."""
+        if not self.server.remembered:
+            self.server.remembered = True
+            self.server.health = known
+            self.server.offers = offers or self.server.offers
+
+    def move(self, server: Server) -> None:
+        """The domain names another one now."""
+        self.server.views.pop(self.domain)
+        self.server = server
+        server.views[self.domain] = self
+        self.observed = []
+        self.changed()
 
     def gate(self) -> Gate:
         """What a new message finds. TRY to one at a time: who gets it may begin a transaction now."""
-        way = health.gate(self.health, self._clock.now())
-        return Gate.SHUT if way is Gate.TRY and self._trying is not None else way
+        return self.server.gate()
 
     def transaction(
         self, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
     ) -> MailTransaction:
         """Nothing is said to home before the first recipient. ``client``: the host on whose behalf."""
-        transaction = MailTransaction(self, reverse_path, parameters, client=client)
-        if self.gate() is Gate.TRY:
-            self._trying = transaction
-        return transaction
+        return self.server.transaction(reverse_path, parameters, client=client)
 
     async def probe(self, recipient: Address | None) -> Outcome:
         """A fresh session, MAIL and RCPT of a known user, and away. Observes nothing itself."""
-        opened = await self.pool.opener.open(probe=True)
-        if isinstance(opened, NotOpened):
-            if opened.refused and self.pool.size:
-                reason = f"serves {self.pool.size} other sessions of ours: {opened.outcome.text}"
-                return Outcome(Verdict.ACCEPTED, opened.outcome.stage, opened.outcome.reply, reason)
-            return self._unless_limit(opened.outcome)
-        self.offers = opened.offers
-        self.pool.prefer(opened.host)
-        try:
-            postmaster = address.parse(f"postmaster@{self.name}")
-            return self._unless_limit(await probing.ask(opened, postmaster, recipient, self.settings.reply_timeout))
-        finally:
-            opened.quit()
-
-    def _unless_limit(self, outcome: Outcome) -> Outcome:
-        if not self._is_limit(outcome):
-            return outcome
-        reason = f"has served a moment ago, and now: {outcome.text}"
-        return Outcome(Verdict.ACCEPTED, outcome.stage, outcome.reply, reason)
+        return await self.server.probe(recipient)
 
     def observe(self, observation: Observation, reason: str = "") -> None:
         """Feeds the state machine and tells the listeners."""
-        if observation is Observation.SERVED:
-            self._served = self.timer.seconds()
-            self.pool.capacity.served()
-        now = self._clock.now()
-        after = health.observe(self.health, observation, now, self._policy, reason)
-        if after != self.health:
-            self.observed = [*self.observed[1 - _OBSERVED :], Observed(observation, now, reason)]
-            self._become(after)
+        self.server.observe(observation, reason)
 
     def adopt(self, known: Health) -> None:
-        """Another process changed ``health`` to this; what was observed here meanwhile is observed of it."""
-        if self.health.state is State.DOWN and (known.state, known.since) == (State.DOWN, self.health.since):
-            known = replace(known, good_probes=self.health.good_probes)
-        for each in self.observed:
-            known = health.observe(known, each.observation, each.time, self._policy, each.reason)
-        if known != self.health:
-            self._become(known)
+        """Another process changed ``health`` to this."""
+        self.server.adopt(known, self.observed)
 
-    def _become(self, after: Health) -> None:
-        before, self.health = self.health, after
-        if self.health.state is State.DOWN and before.state is not State.DOWN:
-            because = f"the home server is down: {after.reason}"
-            self.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, because))
-        if self.health.state is not before.state:
-            _log.info(
-                "home server of {domain} is {state}{because}",
-                domain=self.name,
-                state=self.health.state.value,
-                because=f": {self.health.reason}" if self.health.reason else "",
-            )
+    def note(self, observed: Observed) -> None:
+        self.observed = [*self.observed[1 - _OBSERVED :], observed]
+
+    def changed(self) -> None:
         for listener in list(self.listeners):
             listener(self)
 
-    def close(self) -> None:
-        """Idle sessions say QUIT; those in use end with their transactions."""
-        self.pool.close_idle()
-
-    # For transactions
-
-    def throttled(self, reason: str) -> None:
-        self.pool.throttle()
-        self.observe(Observation.THROTTLED, reason)
-
-    def _is_limit(self, outcome: Outcome) -> bool:
-        """Whether it means less of us rather than nobody: it took or refused a message a moment ago."""
-        lately = self.timer.seconds() - self._served < LATELY
-        return lately and outcome.reply is not None and capacity.may_be_limit(outcome.reply)
-
-    def balked(self, result: Outcome) -> bool:
-        """Whether it puts off more than one message; then it has a rest."""
-        if not self._is_limit(result) or result.reply is None:
-            return False
-        of_server = result.reply.code == 421 or result.stage is Stage.MAIL
-        if not of_server and not capacity.says_limit(result.reply):  # a filter that greylists one sender
-            return False
-        self.pool.balk()
-        self.observe(Observation.THROTTLED, result.text)
-        return True
-
-    def slow(self, asked: float, reason: str) -> None:
-        """A slow reply to a message is no failure of the server, unless nothing else is served meanwhile
-        (design 12)."""
-        if self._served <= asked:
-            self.observe(Observation.SILENT, reason)
-
-    def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
-        """A refused sender is the sender's trouble; home is in trouble when it does not take the null sender either
-        (contract, 'State of a home server')."""
-        if reverse_path is not None:
-            self.background(self._try_null_sender(session, result))
-            return
-        self._senders_fail(session, result, result.text)
-
-    async def _try_null_sender(self, session: Session, failed: Outcome) -> None:
-        session.rset()
-        session.tainted = True
-        answer = await session.reply(session.mail(None, MailParameters()), self.settings.reply_timeout)
-        if isinstance(answer, Reply) and outcome(Stage.MAIL, answer).verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
-            await reset(self, session)  # a refusal of the null sender is an answer
-        else:
-            self._senders_fail(session, failed, f"{failed.text}; also to the null sender")
-
-    def _senders_fail(self, session: Session, failed: Outcome, reason: str) -> None:
-        session.abort()
-        self.pool.drop(session)
-        if not self.balked(failed):
-            self.observe(Observation.UNREACHABLE, reason)
-
-    # One mailbox that ends sessions
-
-    def recipient_taken(self, address: Address) -> None:
-        if self._recipients[:1] != [address]:
-            self._recipients = [address, *(each for each in self._recipients if each != address)][:_TAKEN]
-
-    def recipient_failed(self, address: Address, result: Outcome) -> None:
-        """It may be that mailbox's fault alone: so home is asked for another one."""
-        if self._trouble.get(address.key, 0.0) > self.timer.seconds() or self._examining:
-            return
-        self._examining = True
-        self.background(self._examine(address, result))
-
-    async def _examine(self, address: Address, result: Outcome) -> None:
-        since = self.timer.seconds()
-        try:
-            other = next((each for each in self._recipients if each.key != address.key), None)
-            if other is not None:
-                probed = probing.observation(await self.probe(other))
-                if probed is Observation.PROBE_GOOD or self._served > since:
-                    self._note_trouble(address, result)
-                    return
-        finally:
-            self._examining = False
-        if self.balked(result):
-            return
-        if result.reply is not None and self.pool.size:
-            self.throttled(result.text)
-        else:
-            self.observe(Observation.SILENT, result.text)
-
-    def _note_trouble(self, address: Address, result: Outcome) -> None:
-        _log.info(
-            "home server of {domain} ends sessions that ask for <{recipient}>, and serves others: {reply}",
-            domain=self.name,
-            recipient=address.text,
-            reply=result.text,
-            often=True,
-        )
-        now = self.timer.seconds()
-        if len(self._trouble) >= _TROUBLESOME:
-            self._trouble = {key: until for key, until in self._trouble.items() if until > now}
-        if len(self._trouble) < _TROUBLESOME:
-            self._trouble[address.key] = now + TROUBLE
-
-    def ended(self, transaction: MailTransaction) -> None:
-        if self._trying is transaction:
-            self._trying = None
-
-    def background(self, work: Coroutine[Any, Any, None]) -> None:
-        Deferred.fromCoroutine(work).addErrback(self._failed)
-
-    def _failed(self, failure: object) -> None:
-        _log.error("home server of {domain}: {failure}", domain=self.name, failure=failure)
-
-    def _opener(self) -> Opener:
-        return Opener(self._means, self._security, targets(self._hosts))
-
-
-def _security(settings: DomainSettings) -> Security:
-    return Security(settings.home_tls, name=settings.home_tls_name, authorities=settings.home_tls_ca)
-
 
 class HomeServers:
-    """All of them, by domain."""
+    """All of them, by domain. They are one where hosts and TLS are the same; those that share their first host alone
+    share its connections."""
 
     def __init__(self, means: Means, clock: Clock) -> None:
         self._means = means
         self._clock = clock
         self._homes: dict[int, HomeServer] = {}
+        self._servers: dict[tuple[tuple[str, ...], Security], Server] = {}
+        self._capacities: dict[str, Capacity] = {}
 
     def of(self, domain: Domain) -> HomeServer:
         """The one object for this domain, with its settings as they are given here."""
         home = self._homes.get(domain.id)
         if home is None:
-            home = self._homes[domain.id] = HomeServer(domain, self._means, self._clock)
-        else:
-            home.update(domain)
+            known = Health(since=self._clock.now())
+            home = self._homes[domain.id] = HomeServer(domain, self._server(domain.settings, known))
+        elif home.settings is not domain.settings:
+            self._update(home, domain)
         return home
 
     def all(self) -> list[HomeServer]:
@@ -327,8 +152,41 @@ class HomeServers:
     def keep_only(self, domains: Collection[int]) -> None:
         """Forgets the home servers of domains that were removed."""
         for gone in self._homes.keys() - set(domains):
-            self._homes.pop(gone).close()
+            home = self._homes.pop(gone)
+            home.server.views.pop(gone)
+            self._forget(home.server)
 
     def close(self) -> None:
-        for home in self._homes.values():
-            home.close()
+        for server in self._servers.values():
+            server.close()
+
+    def _update(self, home: HomeServer, domain: Domain) -> None:
+        """Other hosts, or another TLS policy: sessions begin anew. What was known of the last ones holds until the
+        first probe has found it otherwise."""
+        home.name, home.settings = domain.name, domain.settings
+        before, now = home.server, self._server(domain.settings, home.server.health)
+        if now is not before:
+            now.remembered = True
+            home.move(now)
+            self._forget(before)
+
+    def _server(self, settings: DomainSettings, known: Health) -> Server:
+        security = Security(settings.home_tls, name=settings.home_tls_name, authorities=settings.home_tls_ca)
+        key = tuple(_canonical(host) for host in settings.home), security
+        server = self._servers.get(key)
+        if server is None:
+            bears = self._capacities.setdefault(key[0][0] if key[0] else "", Capacity(self._means.settings.connections))
+            server = self._servers[key] = Server(settings.home, security, self._means, self._clock, bears, known)
+        return server
+
+    def _forget(self, server: Server) -> None:
+        """One that no domain names any more."""
+        if not server.views:
+            server.retire()
+            self._servers = {key: each for key, each in self._servers.items() if each is not server}
+            self._capacities = {host: each for host, each in self._capacities.items() if each.members}
+
+
+def _canonical(host: str) -> str:
+    name, port = hosts.split(host, SMTP_PORT)
+    return f"{name.lower().rstrip('.')}:{port}"

@@ -35,7 +35,7 @@ class Pool:
     def __init__(
         self,
         opener: Opener,
-        connections: int,
+        capacity: Capacity,
         timer: Timer,
         observe: Callable[[Observation, str], None],
         *,
@@ -43,8 +43,8 @@ class Pool:
         is_limit: Callable[[Outcome], bool] = lambda _: False,
     ) -> None:
         self.opener = opener
-        self.capacity = Capacity(connections)
-        self._connections = connections
+        self.capacity = capacity
+        capacity.members.append(self)
         self._timer = timer
         self._observe = observe
         self._stall = stall
@@ -67,6 +67,10 @@ class Pool:
         return self._held + self._opening
 
     @property
+    def starved(self) -> bool:
+        return not self.size and bool(self._waiting)
+
+    @property
     def _held(self) -> int:
         return len(self._idle) + len(self._busy)
 
@@ -86,7 +90,7 @@ class Pool:
         waiter: Waiter[Deferred[Taken]] = Waiter(Deferred(), self._now(), client, fresh)
         self._waiting.add(waiter)
         self._look(waiter, patience)
-        self._open_more()
+        self.serve()
         try:
             return await waiter.wanted
         finally:
@@ -107,13 +111,13 @@ class Pool:
             session.used_until = self._now()
             self.capacity.good(self._now())
             self._offer(session, used=True)
-        self._open_more()
+        self.capacity.freed()
 
     def drop(self, session: Session) -> None:
         """It is no longer counted; whoever calls this closes it."""
         self._forget(session)
         self._closed = self._now()
-        self._open_more()
+        self.capacity.freed()
 
     def others(self, session: Session) -> bool:
         """Whether home holds other sessions of ours open."""
@@ -121,7 +125,7 @@ class Pool:
 
     def throttle(self) -> None:
         """Home would serve fewer."""
-        self.capacity.throttle(self._held)
+        self.capacity.throttle()
 
     def balk(self) -> None:
         """Home takes nothing at this moment, and is to be left alone for a while."""
@@ -155,23 +159,40 @@ class Pool:
         """Other hosts, or another TLS policy: sessions under way end, new ones go there."""
         self.opener = opener
         self._generation += 1
-        self.capacity = Capacity(self._connections)
+        self.capacity.members.remove(self)
+        self.capacity = Capacity(self.capacity.most)
+        self.capacity.members.append(self)
+        self._busy.clear()
+        self.close_idle()
+
+    def retire(self) -> None:
+        """The server is not used any more: sessions under way end with what they are doing, uncounted."""
+        self._generation += 1
+        self.capacity.members.remove(self)
         self._busy.clear()
         self.close_idle()
 
     # Opening
 
-    def _open_more(self) -> None:
+    def serve(self) -> None:
+        """Those who wait, as far as there is room."""
         if self._waiting and self.capacity.rest(self._now()):
             self._wake_after_rest()
             return
-        if self._waiting.wants_fresh() and self.size >= self.limit and self._idle:
-            session, alarm = self._idle.popleft()
-            alarm.cancel()
-            self._close(session)
-        while self._opening < len(self._waiting) and self.size < self.limit:
+        if self._waiting.wants_fresh() and not self.capacity.room(self):
+            self.spare()
+        while self._opening < len(self._waiting) and self.capacity.room(self):
             self._opening += 1
             Deferred.fromCoroutine(self._open(self._generation)).addErrback(self._broken)
+
+    def spare(self) -> bool:
+        """Closes the session that was idle longest; False: there is none."""
+        if not self._idle:
+            return False
+        session, alarm = self._idle.popleft()
+        alarm.cancel()
+        self._close(session)
+        return True
 
     async def _open(self, generation: int) -> None:
         opener = self.opener
@@ -182,7 +203,7 @@ class Pool:
         if generation != self._generation:  # to hosts that were left
             if isinstance(opened, Session):
                 opened.quit()
-            self._open_more()
+            self.capacity.freed()
         elif isinstance(opened, Session):
             opened.on_lost = self._lost
             self._offer(opened, used=False)
@@ -191,14 +212,14 @@ class Pool:
 
     def _not_opened(self, failed: NotOpened) -> None:
         outcome = failed.outcome
-        if failed.refused and self._held:
+        if failed.refused and self._elsewhere():
             # Home serves others of ours at this moment: it wants fewer of us. Who waits gets one of those.
-            self.capacity.refuse(self.size, self._now())
+            self.capacity.refuse(self._now())
             self._observe(Observation.THROTTLED, outcome.text)
         elif failed.refused and self._opening:
             # Others are still at the door: who of them gets in shows how many it wants, and the last one that it serves
             # nobody.
-            self.capacity.refuse(self.size, self._now())
+            self.capacity.refuse(self._now())
         elif self._is_limit(outcome) or (self._lingers() and outcome.reply is not None and outcome.reply.temporary):
             self._observe(Observation.THROTTLED, outcome.text)
             self.balk()
@@ -207,6 +228,10 @@ class Pool:
             self._observe(Observation.UNREACHABLE, outcome.text)
             for waiter in waiting:
                 waiter.wanted.callback(outcome)
+
+    def _elsewhere(self) -> bool:
+        """Whether the server holds a session of ours."""
+        return bool(self._held) or self.capacity.size > self.size
 
     def _lingers(self) -> bool:
         return self._now() - self._closed < LINGER
@@ -226,7 +251,7 @@ class Pool:
         self.capacity.begun(self._now())
 
     def _of_no_more_use(self, session: Session) -> bool:
-        if self.size >= self.limit:  # without this one
+        if self.capacity.size >= self.limit or self.capacity.starves_beside(self):  # without this one
             return True
         return self.capacity.worn(session.served, session.tainted, self._now())
 
@@ -243,7 +268,7 @@ class Pool:
         self._forget_idle(session)
         if session in self._busy:
             self._forget(session)
-            self._open_more()
+            self.capacity.freed()
 
     def _forget(self, session: Session) -> None:
         self._heard = max(self._heard, session.heard)
@@ -286,11 +311,11 @@ class Pool:
         for _ in range(min(len(self._idle), len(self._waiting))):
             session, alarm = self._idle.pop()
             alarm.cancel()
-            if len(self._busy) + self._opening >= self.limit:
+            if self.capacity.size >= self.limit:
                 self._close(session)
             elif session.idle:
                 self._offer(session, used=True)
-        self._open_more()
+        self.capacity.freed()
 
     def _broken(self, failure: object) -> None:
         _log.error("a session could not be opened: {failure}", failure=failure)

@@ -16,6 +16,7 @@ from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home, Outbound, Retry
 from mpcontinuity.model.timer import Timer
+from mpcontinuity.outbound.capacity import Capacity
 from mpcontinuity.outbound.network import Connector, Securing
 from mpcontinuity.outbound.opening import Means, Opener, Security, Target
 from mpcontinuity.outbound.pool import Pool
@@ -251,7 +252,7 @@ class Host:
         self._reason = ""
         self.served = 0.0  # when it last took or refused a message
         self.wanted: set[Progress] = set()  # by those whose transaction has begun and may still begin to send
-        self.pool = Pool(self._opener(), means.settings.connections, means.timer, self.observe)
+        self.pool = Pool(self._opener(), Capacity(means.settings.connections), means.timer, self.observe)
 
     @property
     def resting(self) -> str:

@@ -10,7 +10,8 @@ import pytest
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.outbound.capacity import CALM, LONGEST_PACE
-from mpcontinuity.outbound.home import LATELY, HomeServer
+from mpcontinuity.outbound.home import HomeServer
+from mpcontinuity.outbound.server import LATELY
 from mpcontinuity.routing.health import Gate, State
 from tests.outbound.test_transaction import ANN, BOB, CAROL, MAIL, MESSAGE, RCPT, network, send
 from tests.outbound.wire import CLOSE, SILENT, Network, ScriptedHome, Wire

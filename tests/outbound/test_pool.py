@@ -132,7 +132,7 @@ def test_other_hosts_by_the_administrator_are_used_at_once() -> None:
     net, scripted, home = network()
     net.run(send(home))
     net.homes["new:25"] = ScriptedHome()
-    assert net.servers.of(Domain(DomainSettings(home=("new:25",)))) is home
+    assert net.servers.of(Domain(DomainSettings(home=("new:25",)))) is home  # as the domain sees it
     net.settle()
     assert scripted.wires[0].closed
     net.run(send(home))

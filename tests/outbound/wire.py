@@ -194,19 +194,20 @@ class Wire(StringTransport):
 class Network:
     """Hosts by ``host:port``; ``clock`` is everybody's time."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.clock = ManualClock()
+    def __init__(self, clock: ManualClock | None = None, **settings: Any) -> None:
+        self.clock = clock or ManualClock()
         self.homes: dict[str, ScriptedHome] = {}
         self.connected: list[str] = []
         self.verified: list[bool] = []
         self.means = Means("mx.example.org", Home(**settings), self.clock, self.connect, self._secure)
         self.servers = HomeServers(self.means, self.clock)
 
-    def home(self, *hosts: str, **settings: Any) -> HomeServer:
+    def home(self, *hosts: str, domain: int = 1, **settings: Any) -> HomeServer:
         """The home server of a domain at these hosts, which answer as new ScriptedHomes unless known."""
         for host in hosts:
             self.homes.setdefault(host, ScriptedHome())
-        return self.servers.of(Domain(settings=DomainSettings(home=hosts, **settings)))
+        name = "example.org" if domain == 1 else f"example{domain}.org"
+        return self.servers.of(Domain(DomainSettings(home=hosts, **settings), domain, name))
 
     def connect(self, host: str, port: int, factory: Any, timeout: float) -> Deferred[Any]:
         name = f"{host}:{port}"

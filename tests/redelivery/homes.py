@@ -99,6 +99,7 @@ class FakeHome:
         self.health = Health(since=clock.now())
         self.offers = Offers()
         self.listeners: list[Callable[[Any], None]] = []
+        self.leads = True
         self.answers: dict[str, Any] = {}
         self.late: dict[str, Deferred[Outcome]] = {}
         self.taken: list[Delivery] = []
@@ -109,6 +110,10 @@ class FakeHome:
         self.probe_answer: Answer = OK
         self.probe_answers: dict[str, Outcome] = {}  # instead, for these
         self._clock = clock
+
+    def begin(self, known: Health, offers: Offers | None) -> None:
+        self.health = known
+        self.offers = offers or self.offers
 
     def gate(self) -> Gate:
         way = health.gate(self.health, self._clock.now())

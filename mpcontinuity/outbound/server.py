@@ -1,0 +1,302 @@
+"""A home server: its state, its sessions, and what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mpcontinuity.model import address
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.clock import Clock
+from mpcontinuity.model.parameters import MailParameters
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.model.settings import Home
+from mpcontinuity.model.timer import Timer
+from mpcontinuity.outbound import probing
+from mpcontinuity.outbound.capacity import Capacity, may_be_limit, says_limit
+from mpcontinuity.outbound.opening import Means, NotOpened, Opener, Security, targets
+from mpcontinuity.outbound.pool import Pool
+from mpcontinuity.outbound.session import Session
+from mpcontinuity.outbound.transaction import MailTransaction, reset
+from mpcontinuity.protocols.smtp.client import Offers, outcome
+from mpcontinuity.routing import health
+from mpcontinuity.routing.health import Gate, Health, Observation, Policy, State
+
+LATE = 600.0  # seconds that a late reply to a message is waited for (RFC 5321 §4.5.3.2.6)
+LATELY = (
+    120.0  # seconds after a message that home took in which it may mean a limit when it puts off everything: limits
+)
+# are per minute at the longest, and what lasts longer is an outage for whoever waits
+TROUBLE = 60.0  # seconds for which a mailbox that ends sessions is known for it
+_TROUBLESOME = 1000  # mailboxes that are known
+_TAKEN = 3  # recipients that home took last, to ask it for
+_NAMED = 3  # domains of one home server, in a line of the log
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What changed the health, and when (µs)."""
+
+    observation: Observation
+    time: int
+    reason: str
+
+
+class View(Protocol):
+    """A home server as one domain sees it (outbound/home.py)."""
+
+    name: str
+
+    def note(self, observed: Observed) -> None:
+        """The health has changed by this."""
+        ...
+
+    def changed(self) -> None:
+        """The health has changed."""
+        ...
+
+
+class Server:
+    """One home server, in the reactor thread, however many domains name it: its state, its sessions, and what is asked
+    of it. ``views`` are the domains', by their ids."""
+
+    def __init__(
+        self,
+        hosts: tuple[str, ...],
+        security: Security,
+        means: Means,
+        clock: Clock,
+        bears: Capacity,
+        known: Health,
+    ) -> None:
+        self.hosts = hosts
+        self.security = security
+        self.health = known
+        self.offers = Offers()  # of the last EHLO; homes/ keeps it across restarts
+        self.views: dict[int, View] = {}
+        self.remembered = False  # what the store knew of it is loaded
+        self.title = "The home server"
+        self.patience = means.settings.patience
+        self.asks_again = True
+        self.late = LATE
+        self.timer: Timer = means.timer
+        self.settings: Home = means.settings
+        self._clock = clock
+        self._policy = Policy(means.settings.recovery_probes)
+        self._trying: MailTransaction | None = None  # the one that tries a suspect
+        self._served = float("-inf")  # when it answered a message last
+        self._recipients: list[Address] = []  # that it took last, the newest first
+        self._trouble: dict[str, float] = {}  # mailboxes that end sessions, and until when that is known
+        self._examining = False
+        self.pool = Pool(
+            Opener(means, security, targets(hosts)),
+            bears,
+            means.timer,
+            self.observe,
+            stall=max(means.settings.reply_timeout, means.settings.message_timeout),
+            is_limit=self._is_limit,
+        )
+
+    @property
+    def names(self) -> str:
+        """The domains', for the log."""
+        names = [self.views[each].name for each in sorted(self.views)]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return ", ".join(names[:_NAMED]) + more
+
+    def gate(self) -> Gate:
+        """What a new message finds. TRY to one at a time: who gets it may begin a transaction now."""
+        way = health.gate(self.health, self._clock.now())
+        return Gate.SHUT if way is Gate.TRY and self._trying is not None else way
+
+    def transaction(
+        self, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
+    ) -> MailTransaction:
+        """Nothing is said to home before the first recipient. ``client``: the host on whose behalf."""
+        transaction = MailTransaction(self, reverse_path, parameters, client=client)
+        if self.gate() is Gate.TRY:
+            self._trying = transaction
+        return transaction
+
+    async def probe(self, recipient: Address | None) -> Outcome:
+        """A fresh session, MAIL and RCPT of a known user, and away. Observes nothing itself."""
+        opened = await self.pool.opener.open(probe=True)
+        if isinstance(opened, NotOpened):
+            if opened.refused and self.pool.size:
+                reason = f"serves {self.pool.size} other sessions of ours: {opened.outcome.text}"
+                return Outcome(Verdict.ACCEPTED, opened.outcome.stage, opened.outcome.reply, reason)
+            return self._unless_limit(opened.outcome)
+        self.offers = opened.offers
+        self.pool.prefer(opened.host)
+        try:
+            postmaster = self._postmaster()
+            return self._unless_limit(await probing.ask(opened, postmaster, recipient, self.settings.reply_timeout))
+        finally:
+            opened.quit()
+
+    def _unless_limit(self, outcome: Outcome) -> Outcome:
+        if not self._is_limit(outcome):
+            return outcome
+        reason = f"has served a moment ago, and now: {outcome.text}"
+        return Outcome(Verdict.ACCEPTED, outcome.stage, outcome.reply, reason)
+
+    def _postmaster(self) -> Address | None:
+        """Of the domain that has named it longest."""
+        return address.parse(f"postmaster@{self.views[min(self.views)].name}") if self.views else None
+
+    def observe(self, observation: Observation, reason: str = "") -> None:
+        """Feeds the state machine and tells the domains."""
+        if observation is Observation.SERVED:
+            self._served = self.timer.seconds()
+            self.pool.capacity.served()
+        now = self._clock.now()
+        after = health.observe(self.health, observation, now, self._policy, reason)
+        if after != self.health:
+            for view in self.views.values():
+                view.note(Observed(observation, now, reason))
+            self._become(after)
+
+    def adopt(self, known: Health, observed: Sequence[Observed]) -> None:
+        """Another process changed ``health`` to this; what was observed here meanwhile is observed of it."""
+        if self.health.state is State.DOWN and (known.state, known.since) == (State.DOWN, self.health.since):
+            known = replace(known, good_probes=self.health.good_probes)
+        for each in observed:
+            known = health.observe(known, each.observation, each.time, self._policy, each.reason)
+        if known != self.health:
+            self._become(known)
+
+    def _become(self, after: Health) -> None:
+        before, self.health = self.health, after
+        if self.health.state is State.DOWN and before.state is not State.DOWN:
+            because = f"the home server is down: {after.reason}"
+            self.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, because))
+        if self.health.state is not before.state:
+            _log.info(
+                "home server of {domain} is {state}{because}",
+                domain=self.names,
+                state=self.health.state.value,
+                because=f": {self.health.reason}" if self.health.reason else "",
+            )
+        for view in list(self.views.values()):
+            view.changed()
+
+    def close(self) -> None:
+        """Idle sessions say QUIT; those in use end with their transactions."""
+        self.pool.close_idle()
+
+    def retire(self) -> None:
+        """No domain names it any more: who waits goes without, and what is owed goes to the present one."""
+        self.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, "the domain has another home server now"))
+        self.pool.retire()
+
+    # For transactions
+
+    def throttled(self, reason: str) -> None:
+        self.pool.throttle()
+        self.observe(Observation.THROTTLED, reason)
+
+    def _is_limit(self, outcome: Outcome) -> bool:
+        """Whether it means less of us rather than nobody: it took or refused a message a moment ago."""
+        lately = self.timer.seconds() - self._served < LATELY
+        return lately and outcome.reply is not None and may_be_limit(outcome.reply)
+
+    def balked(self, result: Outcome) -> bool:
+        """Whether it puts off more than one message; then it has a rest."""
+        if not self._is_limit(result) or result.reply is None:
+            return False
+        of_server = result.reply.code == 421 or result.stage is Stage.MAIL
+        if not of_server and not says_limit(result.reply):  # a filter that greylists one sender
+            return False
+        self.pool.balk()
+        self.observe(Observation.THROTTLED, result.text)
+        return True
+
+    def slow(self, asked: float, reason: str) -> None:
+        """A slow reply to a message is no failure of the server, unless nothing else is served meanwhile
+        (design 12)."""
+        if self._served <= asked:
+            self.observe(Observation.SILENT, reason)
+
+    def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
+        """A refused sender is the sender's trouble; home is in trouble when it does not take the null sender either
+        (contract, 'State of a home server')."""
+        if reverse_path is not None:
+            self.background(self._try_null_sender(session, result))
+            return
+        self._senders_fail(session, result, result.text)
+
+    async def _try_null_sender(self, session: Session, failed: Outcome) -> None:
+        session.rset()
+        session.tainted = True
+        answer = await session.reply(session.mail(None, MailParameters()), self.settings.reply_timeout)
+        if isinstance(answer, Reply) and outcome(Stage.MAIL, answer).verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
+            await reset(self, session)  # a refusal of the null sender is an answer
+        else:
+            self._senders_fail(session, failed, f"{failed.text}; also to the null sender")
+
+    def _senders_fail(self, session: Session, failed: Outcome, reason: str) -> None:
+        session.abort()
+        self.pool.drop(session)
+        if not self.balked(failed):
+            self.observe(Observation.UNREACHABLE, reason)
+
+    # One mailbox that ends sessions
+
+    def recipient_taken(self, address: Address) -> None:
+        if self._recipients[:1] != [address]:
+            self._recipients = [address, *(each for each in self._recipients if each != address)][:_TAKEN]
+
+    def recipient_failed(self, address: Address, result: Outcome) -> None:
+        """It may be that mailbox's fault alone: so home is asked for another one."""
+        if self._trouble.get(address.key, 0.0) > self.timer.seconds() or self._examining:
+            return
+        self._examining = True
+        self.background(self._examine(address, result))
+
+    async def _examine(self, address: Address, result: Outcome) -> None:
+        since = self.timer.seconds()
+        try:
+            other = next((each for each in self._recipients if each.key != address.key), None)
+            if other is not None:
+                probed = probing.observation(await self.probe(other))
+                if probed is Observation.PROBE_GOOD or self._served > since:
+                    self._note_trouble(address, result)
+                    return
+        finally:
+            self._examining = False
+        if self.balked(result):
+            return
+        if result.reply is not None and self.pool.size:
+            self.throttled(result.text)
+        else:
+            self.observe(Observation.SILENT, result.text)
+
+    def _note_trouble(self, address: Address, result: Outcome) -> None:
+        _log.info(
+            "home server of {domain} ends sessions that ask for <{recipient}>, and serves others: {reply}",
+            domain=self.names,
+            recipient=address.text,
+            reply=result.text,
+            often=True,
+        )
+        now = self.timer.seconds()
+        if len(self._trouble) >= _TROUBLESOME:
+            self._trouble = {key: until for key, until in self._trouble.items() if until > now}
+        if len(self._trouble) < _TROUBLESOME:
+            self._trouble[address.key] = now + TROUBLE
+
+    def ended(self, transaction: MailTransaction) -> None:
+        if self._trying is transaction:
+            self._trying = None
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        Deferred.fromCoroutine(work).addErrback(self._failed)
+
+    def _failed(self, failure: object) -> None:
+        _log.error("home server of {domain}: {failure}", domain=self.names, failure=failure)

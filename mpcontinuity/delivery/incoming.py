@@ -20,7 +20,7 @@ from mpcontinuity.message import trace
 from mpcontinuity.message.structure import scan
 from mpcontinuity.message.summary import summarise, summary
 from mpcontinuity.message.trace import Untrusted
-from mpcontinuity.model import events, identifier
+from mpcontinuity.model import events, hosts, identifier
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
@@ -75,6 +75,7 @@ class Incoming(Reception):
         self._complete = True  # it has all the recipients that home took
         self._stores: bool | None = None  # the kind of treatment, once the first recipient was taken
         self._untrusted: Untrusted | None = None
+        self._host = hosts.host_of(client.peer)
 
     # RCPT
 
@@ -87,8 +88,8 @@ class Incoming(Reception):
         self._delivery.lending.end(self)
         taken = Taken(address, Way.ASK, parameters)
         reply = await self._decide(taken)
-        if self._transaction is not None:
-            self._delivery.lending.begin(self, self._give_up_home)
+        if self._transaction is not None and self._home is not None:
+            self._delivery.lending.begin(self, self._home, self._host, self._give_up_home)
         if self._abandoned:
             self._give_up_home()
         elif reply.positive:
@@ -171,7 +172,7 @@ class Incoming(Reception):
 
     def _begin_at_home(self) -> MailTransaction:
         assert self._home is not None
-        return self._home.transaction(self._reverse_path, self._parameters)
+        return self._home.transaction(self._reverse_path, self._parameters, client=self._host)
 
     def _fitting(self, taken: Taken, outcome: Outcome | None) -> Reply:
         """The answer to a recipient whose way is decided; one that needs another treatment goes separately."""

@@ -1,16 +1,31 @@
 """Sessions with home servers that wait for our clients: lent for seconds only.
 
 A home server grants us few sessions. One is taken at RCPT, and a client that is slow, or means ill, could hold it for
-minutes; after LENT it goes back, and the recipients are asked for again when the message is complete.
+minutes; after LENT it goes back, and the recipients are asked for again when the message is complete. Where a client
+host holds more than its share while others wait, some of them go back sooner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mpcontinuity.model.timer import Alarm, Timer
 
+if TYPE_CHECKING:
+    from mpcontinuity.outbound.home import HomeServer
+
 LENT = 2.0  # seconds
+CROWDED = 0.25  # seconds for those above their share: DATA follows RCPT within a round trip, where a client is at work
+
+
+@dataclass(frozen=True, slots=True)
+class _Loan:
+    since: float
+    home: HomeServer
+    client: str
+    take_back: Callable[[], None]
 
 
 class Lending:
@@ -18,15 +33,15 @@ class Lending:
 
     def __init__(self, timer: Timer) -> None:
         self._timer = timer
-        self._lent: dict[object, tuple[float, Callable[[], None]]] = {}  # in the order of their ends
+        self._lent: dict[object, _Loan] = {}  # the oldest first
         self._alarm: Alarm | None = None
 
-    def begin(self, borrower: object, take_back: Callable[[], None]) -> None:
-        """The borrower waits for its client from now on."""
+    def begin(self, borrower: object, home: HomeServer, client: str, take_back: Callable[[], None]) -> None:
+        """The borrower, for that client host, waits for it from now on."""
         self._lent.pop(borrower, None)
-        self._lent[borrower] = (self._timer.seconds() + LENT, take_back)
+        self._lent[borrower] = _Loan(self._timer.seconds(), home, client, take_back)
         if self._alarm is None:
-            self._alarm = self._timer.callLater(LENT, self._look)
+            self._alarm = self._timer.callLater(CROWDED, self._look)
 
     def end(self, borrower: object) -> None:
         """It goes on with home, or is done."""
@@ -35,10 +50,24 @@ class Lending:
     def _look(self) -> None:
         self._alarm = None
         now = self._timer.seconds()
-        while self._lent:
-            borrower, (until, take_back) = next(iter(self._lent.items()))
-            if until > now:
-                self._alarm = self._timer.callLater(until - now, self._look)
-                return
-            del self._lent[borrower]
-            take_back()
+        due = [borrower for borrower, loan in self._lent.items() if loan.since + LENT <= now]
+        for home in {loan.home for loan in self._lent.values()}:
+            due += self._above_share(home, now)
+        for borrower in due:
+            loan = self._lent.pop(borrower, None)
+            if loan is not None:
+                loan.take_back()
+        if self._lent:
+            self._alarm = self._timer.callLater(CROWDED, self._look)
+
+    def _above_share(self, home: HomeServer, now: float) -> list[object]:
+        """As many of the oldest as others wait for, of client hosts that hold too many."""
+        needy, surplus = home.claims()
+        above: list[object] = []
+        for borrower, loan in self._lent.items():
+            if len(above) == needy or loan.since + CROWDED > now:
+                break
+            if loan.home is home and surplus.get(loan.client, 0) > 0:
+                surplus[loan.client] -= 1
+                above.append(borrower)
+        return above

@@ -101,6 +101,10 @@ class HomeServer:
         """Nothing is said to home before the first recipient. ``client``: the host on whose behalf."""
         return self.server.transaction(reverse_path, parameters, client=client)
 
+    def claims(self) -> tuple[int, dict[str, int]]:
+        """How many client hosts wait for a session and hold less than their share, and what others hold above it."""
+        return self.server.pool.claims()
+
     async def probe(self, recipient: Address | None) -> Outcome:
         """A fresh session, MAIL and RCPT of a known user, and away. Observes nothing itself."""
         return await self.server.probe(recipient)

@@ -123,6 +123,10 @@ class Pool:
         """Whether home holds other sessions of ours open."""
         return bool(self._idle or self._busy.keys() - {session})
 
+    def claims(self) -> tuple[int, dict[str, int]]:
+        """How many client hosts wait and hold less than their share, and what others hold above theirs."""
+        return self._waiting.claims(Counter(self._busy.values()), self.limit)
+
     def throttle(self) -> None:
         """Home would serve fewer."""
         self.capacity.throttle()

@@ -60,7 +60,7 @@ class Waiting(Generic[T]):
             return self._again.popleft()
         if not self._turns:
             return None
-        share = max(1, limit // (len(self._turns) + sum(each not in self._turns for each in held)))
+        share = self._share(held, limit)
         client = next((each for each in self._turns if held.get(each, 0) < share), next(iter(self._turns)))
         queue = self._turns.pop(client)
         waiter = queue.popleft()
@@ -68,6 +68,17 @@ class Waiting(Generic[T]):
             self._turns[client] = queue  # behind the others
         self._count -= 1
         return waiter
+
+    def claims(self, held: Mapping[str, int], limit: int) -> tuple[int, dict[str, int]]:
+        """How many clients wait and hold less than their share, and how many sessions others hold above theirs."""
+        if not self._turns:
+            return 0, {}
+        share = self._share(held, limit)
+        needy = sum(held.get(client, 0) < share for client in self._turns)
+        return needy, {client: count - share for client, count in held.items() if count > share}
+
+    def _share(self, held: Mapping[str, int], limit: int) -> int:
+        return max(1, limit // (len(self._turns) + sum(each not in self._turns for each in held)))
 
     def wants_fresh(self) -> bool:
         return bool(self._again)

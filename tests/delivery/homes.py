@@ -77,6 +77,7 @@ class FakeHome:
         self.health = Health()
         self.offers = Offers(smtputf8=True)
         self.way = Gate.OPEN
+        self.needy, self.surplus = 0, {"": 0}
         self.recipients: dict[str, Outcome | Deferred[Outcome]] = {}
         self.answer: Outcome | Deferred[Outcome] = accepted(Stage.MESSAGE)
         self.late: Deferred[Outcome] | None = None
@@ -87,7 +88,12 @@ class FakeHome:
     def gate(self) -> Gate:
         return self.way
 
-    def transaction(self, reverse_path: Address | None, parameters: MailParameters) -> FakeTransaction:
+    def claims(self) -> tuple[int, dict[str, int]]:
+        return self.needy, dict(self.surplus)
+
+    def transaction(
+        self, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
+    ) -> FakeTransaction:
         self.transactions.append(FakeTransaction(self, reverse_path, parameters, dsn=self.offers.dsn))
         return self.transactions[-1]
 

@@ -1,7 +1,6 @@
 import pytest
 
 from mpcontinuity.delivery import refusals
-from mpcontinuity.delivery.lending import LENT, Lending
 from mpcontinuity.delivery.refusals import Refusals
 from mpcontinuity.model.events import REJECTED
 from mpcontinuity.store.store import Store
@@ -46,18 +45,3 @@ def test_a_flood_of_refusals_costs_bounded_memory(
     gathered.add(row(21))
     clock.advance(1)
     assert len(result(newest(store, Filters()))) == 8
-
-
-def test_a_session_is_lent_for_its_time_from_the_last_loan_on(clock: ManualClock) -> None:
-    lending = Lending(clock)
-    taken_back: list[str] = []
-    for borrower in ("one", "two", "three"):
-        lending.begin(borrower, lambda borrower=borrower: taken_back.append(borrower))  # type: ignore[misc]
-    clock.advance(LENT - 0.5)
-    lending.begin("one", lambda: taken_back.append("one"))
-    lending.end("two")
-    clock.advance(0.6)
-    assert taken_back == ["three"]
-    clock.advance(LENT)
-    assert taken_back == ["three", "one"]
-    assert clock.getDelayedCalls() == []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mpcontinuity.delivery.lending import LENT
 from tests.app.server import Server
 from tests.fakes.home import HANG_UP, Behaviour, Stage, say
 from tests.journeys.world import World, configuration
@@ -69,3 +72,17 @@ def test_one_mailbox_that_ends_sessions_costs_the_others_nothing(world: World, b
     assert len([message for message in world.home.messages if message.recipients == [good]]) == 30
     assert world.state() == "up"
     assert len(world.subjects(bad)) == 10
+
+
+def test_a_host_with_many_idle_connections_holds_up_nobody_else(world: World) -> None:
+    with contextlib.ExitStack() as stack:
+        hoard = [stack.enter_context(socket.socket()) for _ in range(40)]
+        for client in hoard:
+            client.bind(("127.0.0.2", 0))
+            client.connect(("127.0.0.1", world.server.ports["smtp"]))
+            client.sendall(b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<%s>\r\n" % world.anna.encode())
+        world.wait_for(lambda: sum("RCPT" in line for _, line in world.home.commands) >= CONNECTIONS)
+        answers = [world.send(f"message {number}") for number in range(3)]
+    assert [answer.code for answer in answers] == [250] * 3
+    assert [message.subject for message in world.home.messages] == ["message 0", "message 1", "message 2"]
+    assert max(answer.seconds for answer in answers) < LENT

@@ -48,3 +48,9 @@ def test_who_goes_is_forgotten() -> None:
         waiting.add(waiter)
     assert [waiting.remove(waiter) for waiter in [*both, *both]] == [True, True, False, False]
     assert (len(waiting), waiting.clear()) == (0, [])
+
+
+def test_claims_say_who_lacks_and_who_has_too_many() -> None:
+    waiting = queue("a", "a", "b", "c")
+    assert waiting.claims({"a": 8, "c": 2}, LIMIT) == (2, {"a": 5})  # a share is three
+    assert queue().claims({"a": 10}, LIMIT) == (0, {})

@@ -101,7 +101,7 @@ def append_all(tx: Transaction, entries: Mapping[int, Sequence[NewEntry]]) -> di
     for mailbox, appended in grown.items():
         entry_id = mailbox << UID_BITS | appended.first_uid
         for one in entries[mailbox]:
-            flags = one.flags | keywords.mask(tx, mailbox, one.keywords)
+            flags = one.flags | keywords.offer(tx, mailbox, one.keywords)
             rows.append((entry_id, one.body, flags, appended.modseq, one.internaldate, one.size, one.rendered))
             entry_id += 1
         tx.announce(MailboxChanged(mailbox, appended.account, appended.modseq))

@@ -8,7 +8,7 @@ from functools import partial
 
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
-from mpcontinuity.mailbox.names import INBOX, SEPARATOR, MailboxRefused, canonical, check, superiors
+from mpcontinuity.mailbox.names import INBOX, SEPARATOR, MailboxRefused, above, canonical, check, superiors
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.events import MailboxChanged, MailboxListChanged
 from mpcontinuity.store.statement import Statement
@@ -24,7 +24,9 @@ STANDARD = {
     "Junk": "\\Junk",
     "Archive": "\\Archive",
 }
-MAX_MAILBOXES = 1000  # per account: LIST and STATUS of all of them stay one short read
+# Names per account, those above a mailbox included, where the settings say nothing else: LIST and STATUS of all of them
+# stay one short read.
+MAX_MAILBOXES = 1000
 MAX_SUBSCRIPTIONS = 2 * MAX_MAILBOXES  # names outlive their mailboxes (RFC 9051 §6.3.7)
 
 _COLUMNS = "id, account, name, use, uidvalidity, uidnext, modseq, messages, unseen, octets, deleted, recent"
@@ -133,10 +135,11 @@ def get(tx: Transaction, account: int, name: str) -> MailboxInfo:
     return info
 
 
-def create(tx: Transaction, account: int, name: str, use: str = "") -> MailboxInfo:
-    """A new mailbox, and those above it that are missing. Raises MailboxRefused.
+def create(tx: Transaction, account: int, name: str, use: str = "", *, most: int | None = None) -> MailboxInfo:
+    """A new mailbox, and those above it of which there is not even the name. Raises MailboxRefused.
 
-    A separator at the end only says that there will be mailboxes below (RFC 9051 §6.3.4).
+    A separator at the end only says that there will be mailboxes below (RFC 9051 §6.3.4). ``most``: how many names
+    the account may have.
     """
     name = check(name.removesuffix(SEPARATOR))
     taken = dict(tx.all(_NAMES, account=account))
@@ -144,12 +147,18 @@ def create(tx: Transaction, account: int, name: str, use: str = "") -> MailboxIn
         raise MailboxRefused("ALREADYEXISTS", "there is a mailbox of that name")
     if use and (use not in STANDARD.values() or use in taken.values()):
         raise MailboxRefused("USEATTR", "that special use is unknown, or another mailbox has it")
-    missing = [above for above in superiors(name) if above not in taken]
-    if len(taken) + len(missing) >= MAX_MAILBOXES:
-        raise MailboxRefused("LIMIT", f"an account has at most {MAX_MAILBOXES} mailboxes")
-    _insert(tx, account, [*((above, "") for above in missing), (name, use)])
+    named = above(taken).union(taken)
+    missing = [superior for superior in superiors(name) if superior not in named]
+    _check_number(len(named) + len(missing) + (name not in named), most)
+    _insert(tx, account, [*((superior, "") for superior in missing), (name, use)])
     tx.announce(MailboxListChanged(account))
     return get(tx, account, name)
+
+
+def _check_number(names: int, most: int | None) -> None:
+    most = MAX_MAILBOXES if most is None else most
+    if names > most:
+        raise MailboxRefused("LIMIT", f"an account has at most {most} mailboxes")
 
 
 def create_standard(tx: Transaction, account: int) -> None:
@@ -185,27 +194,28 @@ def renew_uidvalidity(tx: Transaction, after: int, step: int) -> list[int]:
     return ids
 
 
-def rename(tx: Transaction, account: int, old: str, new: str) -> None:
-    """Renames it with all below it. Raises MailboxRefused.
+def rename(tx: Transaction, account: int, old: str, new: str, *, most: int | None = None) -> None:
+    """Renames it with all below it; it may be a name alone. Raises MailboxRefused. ``most``: names of the account.
 
     INBOX's messages move to the new mailbox and INBOX is left empty (RFC 9051 §6.3.6): the very mailbox gets the new
     name, with its UIDs, and INBOX becomes a fresh one; what is below INBOX stays there.
     """
-    source = get(tx, account, old)
-    old, new = source.name, check(new)
+    old, new = canonical(old), check(new)
     taken = dict(tx.all(_NAMES, account=account))
-    if new in taken:
+    named = above(taken).union(taken)
+    if old not in named:
+        raise MailboxRefused("NONEXISTENT", "no mailbox of that name")
+    if new in named:
         raise MailboxRefused("ALREADYEXISTS", "there is a mailbox of that name")
     if new.startswith(old + SEPARATOR) and old != INBOX:
         raise MailboxRefused("CANNOT", "a mailbox cannot be moved below itself")
     moved = [] if old == INBOX else [name for name in taken if name.startswith(old + SEPARATOR)]
     for name in moved:
         check(new + name[len(old) :])
-    missing = [above for above in superiors(new) if above not in taken]
-    if len(taken) + len(missing) + (old == INBOX) > MAX_MAILBOXES:
-        raise MailboxRefused("LIMIT", f"an account has at most {MAX_MAILBOXES} mailboxes")
+    missing = [superior for superior in superiors(new) if superior not in named]
+    _check_number(len(named) + len(missing) + (old == INBOX), most)
     if old == INBOX:
-        tx.run(_RENAME_ONE, id=source.id, name=new)
+        tx.run(_RENAME_ONE, id=get(tx, account, old).id, name=new)
         missing.append(INBOX)
     else:
         below = old + SEPARATOR
@@ -219,7 +229,7 @@ def delete(tx: Transaction, account: int, name: str) -> None:
     """Deletes it with its messages, which count as deleted by the user. Raises MailboxRefused.
 
     A standard folder stays: it would take the user's mail, owed or not, along by a slip, and clients and our own Sent
-    copies count on it. So does one with others below it, so that there are no names without a mailbox.
+    copies count on it. What has others below it stays as a name, which LIST shows as \\Noselect (RFC 3501 §6.3.4).
     """
     info = deletable(tx, account, name)
     _drop(tx, info)
@@ -231,8 +241,6 @@ def deletable(tx: Transaction, account: int, name: str) -> MailboxInfo:
     info = get(tx, account, name)
     if info.name == INBOX or info.use:
         raise MailboxRefused("CANNOT", "a standard folder cannot be deleted; delete the messages in it instead")
-    if any(other.startswith(info.name + SEPARATOR) for other, _ in tx.all(_NAMES, account=account)):
-        raise MailboxRefused("HASCHILDREN", "there are mailboxes below it; delete or rename those first")
     return info
 
 

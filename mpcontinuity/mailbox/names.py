@@ -33,8 +33,8 @@ def check(name: str) -> str:
     levels = name.split(SEPARATOR)
     if not all(levels):
         raise MailboxRefused("CANNOT", "a mailbox name must not be empty, begin or end with / or contain //")
-    if any(character in "%*" or unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        raise MailboxRefused("CANNOT", "a mailbox name must not contain %, * or control characters")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        raise MailboxRefused("CANNOT", "a mailbox name must not contain control characters")
     if len(name.encode()) > MAX_OCTETS:
         raise MailboxRefused("LIMIT", f"a mailbox name has at most {MAX_OCTETS} octets")
     if len(levels) > MAX_DEPTH:

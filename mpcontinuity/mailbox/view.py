@@ -257,6 +257,12 @@ class View:
         """Bit to name."""
         return self._picture.keywords
 
+    @property
+    def complete(self) -> bool:
+        """Whether the picture has every change up to its modseq: flags that other processes set are heard of later."""
+        shared = self._shared
+        return not shared.busy and not shared.changed and not shared.missed(self.modseq)
+
     def names(self, flags: int) -> list[str]:
         """The keywords among the flags."""
         return [name for bit, name in self._picture.keywords.items() if flags >> bit & 1]

@@ -138,6 +138,24 @@ def test_a_keyword_too_many_or_too_long_is_refused_and_nothing_changes(user: Use
     assert user.entries() == before
 
 
+def test_what_is_appended_keeps_the_keywords_that_fit(user: User) -> None:
+    user.deliver(keywords=tuple(f"k{number}" for number in range(flags.MAX_KEYWORDS - 1)))
+    user.deliver(keywords=("x" * (keywords.MAX_LENGTH + 1), "K1", "last", "one-more"))
+    assert user.entries()[1][1] == 1 << 9 | 1 << flags.FIRST_KEYWORD + flags.MAX_KEYWORDS - 1
+
+
+def test_a_freed_keyword_makes_room_for_another(user: User) -> None:
+    user.deliver(keywords=("a", "b", "c"))
+    mailbox = user.mailbox()
+    modseq = user.info().modseq
+    store_flags(user, ((1, 1),), "remove", names=("b",))
+    assert not user.run(keywords.free, mailbox=mailbox, bits=[9], modseq=modseq)  # it has changed since
+    assert user.run(keywords.free, mailbox=mailbox, bits=[9], modseq=user.info().modseq)
+    assert user.read(keywords.of, mailbox=mailbox) == {8: "a", 10: "c"}
+    store_flags(user, ((1, 1),), "add", names=("d",))
+    assert user.read(keywords.of, mailbox=mailbox) == {8: "a", 9: "d", 10: "c"}
+
+
 def test_copies_share_the_body_and_keep_flags_date_and_keywords(user: User) -> None:
     user.deliver(3, flags=flags.SEEN, keywords=("a", "b"))
     user.deliver(1, "Archive", keywords=("c", "B"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from mpcontinuity.access.imap import keywords
 from mpcontinuity.access.imap.session import Session, Status, no, ok
 from mpcontinuity.mailbox import mailboxes, sent
 from mpcontinuity.mailbox.append import Appended, NewEntry, append
@@ -43,6 +44,7 @@ async def begin(session: Session, asked: command.Append) -> Status | None:
     info = await services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
     if info is None:
         raise MailboxRefused("TRYCREATE", "no mailbox of that name")
+    await keywords.make_room_for(session, info, asked.keywords)
     session.appending = Appending(info.id, asked, services.store.bodies.draft("draft"), sent.takes(info))
     session.engine.take_message()
     return None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
+from mpcontinuity.access.imap.keywords import make_room
 from mpcontinuity.access.imap.selection import read_only
 from mpcontinuity.access.imap.session import Session, Status, ok
 from mpcontinuity.mailbox import change
+from mpcontinuity.mailbox.change import Changed
+from mpcontinuity.mailbox.keywords import KeywordsFull
 from mpcontinuity.model import uidset
+from mpcontinuity.model.uidset import Range
 from mpcontinuity.protocols.imap import command, response
 
 
@@ -19,16 +24,7 @@ async def store(session: Session, asked: command.Store) -> Status:
     view = selection.view
     missing = len(uids)
     for begin in range(0, len(uids), change.STEP):
-        changed = await session.services.store.run(
-            partial(
-                change.store_flags,
-                mailbox=selection.mailbox,
-                uids=uidset.of(uids[begin : begin + change.STEP]),
-                how=asked.how.value,
-                flags=asked.flags,
-                keywords=asked.keywords,
-            )
-        )
+        changed = await _step(session, asked, uidset.of(uids[begin : begin + change.STEP]))
         view.own(changed.modseq)
         missing -= len(changed.messages)
         if asked.silent:
@@ -45,3 +41,21 @@ async def store(session: Session, asked: command.Store) -> Status:
     if missing and not asked.uid:
         return ok(f"{missing} of the messages are expunged", b"EXPUNGEISSUED")
     return ok("stored")
+
+
+async def _step(session: Session, asked: command.Store, uids: Sequence[Range]) -> Changed:
+    selection = session.selected
+    work = partial(
+        change.store_flags,
+        mailbox=selection.mailbox,
+        uids=uids,
+        how=asked.how.value,
+        flags=asked.flags,
+        keywords=asked.keywords,
+    )
+    try:
+        return await session.services.store.run(work)
+    except KeywordsFull:
+        if not await make_room(session, selection.view):
+            raise
+        return await session.services.store.run(work)

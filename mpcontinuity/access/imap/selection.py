@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from mpcontinuity.access.imap import keywords
 from mpcontinuity.access.imap.session import Session, Status, no, ok
 from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.mailbox.names import MailboxRefused
@@ -79,9 +80,10 @@ class Selection:
 
     def defined_flags(self) -> bytes:
         """The FLAGS response and PERMANENTFLAGS."""
-        keywords = b"".join(b" " + name.encode("ascii") for name in self.view.keywords.values())
-        defined = _SYSTEM_FLAGS + keywords
-        permanent = b"" if self.read_only else defined + b" \\*"
+        names = b"".join(b" " + name.encode("ascii") for name in self.view.keywords.values())
+        defined = _SYSTEM_FLAGS + names
+        more = b"" if keywords.full(self.view) else b" \\*"  # RFC 3501 §7.1: that new ones can be made
+        permanent = b"" if self.read_only else defined + more
         return b"* FLAGS (%s)\r\n* OK [PERMANENTFLAGS (%s)] flags that are kept\r\n" % (defined, permanent)
 
     def recent(self) -> bytes:
@@ -133,6 +135,9 @@ async def select(session: Session, asked: command.Select) -> Status:
     selection = Selection(await services.views.open(info, takes_recent=not asked.read_only), read_only=asked.read_only)
     session.select(selection)
     view = selection.view
+    if keywords.full(view) and not asked.read_only and await keywords.make_room(session, view):
+        await view.refresh()
+        selection.news(expunges=True)  # it is told below as it is now
     lines = [selection.defined_flags(), response.exists(view.exists), selection.recent()]
     if unseen := view.first_unseen():
         lines.append(b"* OK [UNSEEN %d] the first unseen message\r\n" % unseen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mpcontinuity.model.errors import Temporary
-from mpcontinuity.model.flags import DELETED, SEEN
+from mpcontinuity.model.flags import DELETED, MAX_KEYWORDS, SEEN
 from tests.access.imap.world import SIMPLE, World, converse
 
 MIME = b"""Return-Path: <a@x.example>
@@ -182,7 +182,15 @@ def test_folders(world: World) -> None:
         S: * LIST (\HasNoChildren) "/" "Play/Entw&APw-rfe"
         S: n OK …
         C: o DELETE Play
-        S: o NO [HASCHILDREN] …
+        S: o OK deleted
+        C: u LIST "" P*
+        S: * LIST (\Noselect \HasChildren) "/" "Play"
+        S: * LIST (\HasNoChildren) "/" "Play/Entw&APw-rfe"
+        S: u OK …
+        C: v SELECT Play
+        S: v NO [NONEXISTENT] …
+        C: w DELETE Play
+        S: w NO [NONEXISTENT] …
         C: p DELETE Play/Entw&APw-rfe
         S: p OK …
         C: q DELETE Nowhere
@@ -670,3 +678,34 @@ def test_recent_is_of_the_first_session_that_is_told(world: World) -> None:
         """,
     )
     assert b"* 0 RECENT" in world.logged_in().ask("k SELECT INBOX")
+
+
+def test_keywords_are_used_up_and_come_free(world: World) -> None:
+    world.deliver()
+    world.deliver()
+    client = world.logged_in("INBOX")
+    for number in range(MAX_KEYWORDS):
+        assert b"a OK" in client.ask(f"a STORE 1 +FLAGS.SILENT (tag{number})")
+    assert b"b NO [LIMIT]" in client.ask("b STORE 2 +FLAGS (another)")
+    assert b"\\*" not in client.ask("c SELECT INBOX")
+    client.send(b"d APPEND INBOX (\\Flagged tag7 another) {%d+}\r\n%s\r\n" % (len(SIMPLE), SIMPLE))
+    assert b"d OK [APPENDUID" in client.take()
+    assert client.ask("e FETCH 3 FLAGS") == b"* 3 FETCH (FLAGS (\\Flagged \\Recent tag7))\r\ne OK fetched\r\n"
+    client.ask("f STORE 1,3 -FLAGS.SILENT (tag7)")
+    converse(
+        client,
+        r"""
+        C: g STORE 2 +FLAGS (another)
+        S: * FLAGS (… tag6 another tag8 …)
+        S: * OK [PERMANENTFLAGS (… another …)] …
+        S: * 2 FETCH (FLAGS (another))
+        S: g OK …
+        """,
+    )
+    client.ask("h STORE 2 -FLAGS.SILENT (another)")
+    assert b"\\*" in client.ask("i SELECT INBOX")  # it went, since nothing has it
+    client.ask("j STORE 1 +FLAGS.SILENT (again)")
+    client.ask("k STORE 1 -FLAGS.SILENT (again)")
+    client.ask("l UNSELECT")
+    client.send(b"m APPEND INBOX (fits) {%d+}\r\n%s\r\n" % (len(SIMPLE), SIMPLE))
+    assert b"fits" in client.ask("n SELECT INBOX")

@@ -34,7 +34,7 @@ class _OneLine(click.Group):
             why = f"not permitted{name}; run this as the user that the server runs as"
         except OSError as error:
             why = str(error)
-        click.echo(f"mpcontinuity: {why}", err=True)
+        output.say(f"mpcontinuity: {why}", err=True)
         raise click.exceptions.Exit(1)
 
 
@@ -82,7 +82,7 @@ def init(configuration: Configuration, folder: Path | None, hostname: str | None
 
     path = folder / DEFAULT.name if folder is not None else configuration.path
     for line in initialise(path, hostname, user()):
-        click.echo(line)
+        output.say(line)
 
 
 @main.command()
@@ -117,7 +117,7 @@ def doctor(configuration: Configuration, as_json: bool) -> None:
         output.as_json([finding.row() for finding in findings])
     else:
         for finding in findings:
-            click.echo(finding.line())
+            output.say(finding.line())
     if any(finding.verdict == "wrong" for finding in findings):
         raise SystemExit(1)
 

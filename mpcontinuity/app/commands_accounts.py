@@ -189,7 +189,7 @@ def user_import(context: click.Context, configuration: Configuration, file: Path
             rows.append(row)
             if not as_json:
                 why = f": {row['text']}" if row["text"] else ""
-                click.echo(f"line {row['line']}: {row['address'] or '-'} {row['result']}{why}")
+                output.say(f"line {row['line']}: {row['address'] or '-'} {row['result']}{why}")
     if as_json:
         output.as_json(rows)
     if any(row["result"] == "refused" for row in rows):
@@ -396,7 +396,7 @@ def _show(row: Any, as_json: bool, line: str | None = None) -> None:
     if as_json:
         output.as_json(row)
     elif line is not None:
-        click.echo(line)
+        output.say(line)
     else:
         output.fields(row)
 

@@ -30,9 +30,9 @@ def status(configuration: Configuration, domain: str | None, as_json: bool) -> N
     output.table(rows, columns, "No domain yet: mpcontinuity domain add --help")
     for row in rows:
         if row["reason"]:
-            click.echo(f"{row['domain']}: {row['reason']}")
+            output.say(f"{row['domain']}: {row['reason']}")
     if not running:
-        click.echo("The server does not run: mpcontinuity serve", err=True)
+        output.say("The server does not run: mpcontinuity serve", err=True)
 
 
 @click.command()
@@ -54,7 +54,7 @@ def report(context: click.Context, configuration: Configuration, domain: str, si
     else:
         output.table(rows, tuple(rows[0]), "")
     if not result["adds_up"]:
-        click.echo(
+        output.say(
             f"mpcontinuity: the ledger of {domain} does not add up; keep the data folder and report this", err=True
         )
         context.exit(1)
@@ -94,16 +94,16 @@ def track(
         output.as_json(rows)
         return
     if not rows:
-        click.echo("Nothing found.")
+        output.say("Nothing found.")
     for row in rows:
         outcome = f", {row['outcome']}" if row["outcome"] else ""
-        click.echo(
+        output.say(
             f"{row['received'][:19]} {row['direction']} {row['sender'] or '<>'} -> {row['recipient']}: "
             f"{row['status']}{outcome}  {output.text(row['subject'])}  [{row['id']}]"
         )
         for event in row["events"]:
             reply = " ".join(filter(None, (str(event["code"] or ""), event["text"])))
-            click.echo(f"    {event['time'][:19]} {event['host'] or '-'}: {output.text(reply)}")
+            output.say(f"    {event['time'][:19]} {event['host'] or '-'}: {output.text(reply)}")
 
 
 @click.group()
@@ -153,11 +153,11 @@ def queue_retry(configuration: Configuration, ids: tuple[str, ...], as_json: boo
     if as_json:
         output.as_json(row)
         return
-    click.echo(f"To be tried again: {row['retried']}" if row["retried"] else "Nothing was put off")
+    output.say(f"To be tried again: {row['retried']}" if row["retried"] else "Nothing was put off")
     for domain in domains:
         why = _why_it_waits(domain)
         if domain["redelivery_backlog"] and why:
-            click.echo(f"{domain['domain']}: {domain['redelivery_backlog']} owed to its home server: {why}")
+            output.say(f"{domain['domain']}: {domain['redelivery_backlog']} owed to its home server: {why}")
 
 
 def _why_it_waits(domain: dict[str, Any]) -> str:
@@ -181,7 +181,7 @@ def queue_remove(configuration: Configuration, ids: tuple[str, ...], as_json: bo
     if as_json:
         output.as_json(row)
     else:
-        click.echo(f"Removed: {row['removed']}")
+        output.say(f"Removed: {row['removed']}")
 
 
 COMMANDS = (status, report, track, queue)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mpcontinuity.app import output
 from mpcontinuity.app.configuration import Configuration, pass_configuration
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.store.lock import lock
@@ -52,13 +53,13 @@ def _postgresql(url: str) -> None:
 
 def _say(database: str, present: str) -> None:
     if present == HEAD:
-        click.echo(f"{database}: has schema {HEAD}, which is the one this version needs")
+        output.say(f"{database}: has schema {HEAD}, which is the one this version needs")
     elif present < HEAD:
-        click.echo(f"{database}: from {f'schema {present}' if present else 'nothing'} to schema {HEAD}")
+        output.say(f"{database}: from {f'schema {present}' if present else 'nothing'} to schema {HEAD}")
 
 
 def _done(revision: str) -> None:
-    click.echo(f"schema {revision}: done")
+    output.say(f"schema {revision}: done")
 
 
 COMMANDS = (migrate,)

@@ -44,9 +44,11 @@ def domain_dkim(
         output.as_json(row)
         return
     for record in row["records"]:
-        click.echo(f"; {record['selector']}: {record['state']}\n{record['zone']}")
+        output.say(f"; {record['selector']}: {record['state']}")
+        for line in record["zone"].splitlines():
+            output.say(line)
     if not row["records"]:
-        click.echo(f"{row['domain']}: what is sent is not signed any more")
+        output.say(f"{row['domain']}: what is sent is not signed any more")
 
 
 @domain.command("test")
@@ -99,21 +101,21 @@ def domain_test(
 
 
 def _show_test(row: dict[str, Any], *, read: bool) -> None:
-    click.echo(f"from <{row['sender']}> to <{row['recipient']}>")
+    output.say(f"from <{row['sender']}> to <{row['recipient']}>")
     for way in row["ways"]:
         said = f"{way['code']} {way['text']}" if way["code"] else way["text"]
         verdict = "accepted" if way["accepted"] else "not accepted"
-        click.echo(f"{way['way'] + ':':<13} {verdict} by {way['host'] or 'nobody'}: {said}")
+        output.say(f"{way['way'] + ':':<13} {verdict} by {way['host'] or 'nobody'}: {said}")
         if "folder" in way:
-            click.echo(
+            output.say(
                 f"  in the folder {way['folder']}" if way["folder"] else "  not found in any folder within a minute"
             )
             for line in way["says"]:
-                click.echo(f"  {line}")
+                output.say(f"  {line}")
     if not all(way["accepted"] for way in row["ways"]):
-        click.echo("Let the home server accept mail from this server without checking its senders (SPF, blocklists).")
+        output.say("Let the home server accept mail from this server without checking its senders (SPF, blocklists).")
     elif not read:
-        click.echo(
+        output.say(
             "Look where it lies: with the spam, or in the inbox? --read-back shows what the home server thinks of it."
         )
 

@@ -23,9 +23,9 @@ class Teller:
         if finding is not None:
             self.findings.append(finding)
             if not self._as_json:
-                click.echo(_line(finding))
+                output.say(_line(finding))
         elif not self._as_json:
-            click.echo(f"… {said['step']}", err=True)
+            output.say(f"… {said['step']}", err=True)
 
 
 def _line(finding: dict[str, Any]) -> str:
@@ -66,7 +66,7 @@ def check(
     if as_json:
         output.as_json({**totals, "list": teller.findings})
     else:
-        click.echo(
+        output.say(
             f"{totals['messages']} messages ({totals['octets']} octets) in {totals['packs']} packs, "
             f"{totals['mailboxes']} mailboxes, {totals['accounts']} users: "
             + (f"{totals['findings']} findings, {totals['repaired']} repaired" if totals["findings"] else "all is well")
@@ -99,13 +99,13 @@ def backup(configuration: Configuration, folder: Path, as_json: bool) -> None:
     if as_json:
         output.as_json(row)
         return
-    click.echo(
+    output.say(
         f"{row['folder']}: the store as it was at {row['time']}: {row['total']} octets in {row['packs']} packs and the "
         f"database ({row['database']}); copied {row['copied']} octets, {row['packs_copied']} packs, "
         f"in {row['seconds']:.1f} s"
     )
     for name in row["missing"]:
-        click.echo(f"{name} is missing, so that the messages in it are not in the backup: mpcontinuity check", err=True)
+        output.say(f"{name} is missing, so that the messages in it are not in the backup: mpcontinuity check", err=True)
 
 
 @click.command()
@@ -139,14 +139,14 @@ def restore(
     if as_json:
         output.as_json({**row, "list": teller.findings})
     else:
-        click.echo(
+        output.say(
             f"{row['database']}: the store as it was at {row['time']}, {row['packs']} packs "
             f"({row['packs_kept']} of them were there), {row['octets']} octets"
         )
         for path in row["set_aside"]:
-            click.echo(f"{path}: what was there before; remove it when you need it no more")
+            output.say(f"{path}: what was there before; remove it when you need it no more")
         for path in row["configuration"]:
-            click.echo(f"{path}: restored")
+            output.say(f"{path}: restored")
     if row["findings"] > row["repaired"]:
         context.exit(1)
 

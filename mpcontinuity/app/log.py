@@ -27,15 +27,11 @@ from twisted.logger import (
     eventAsText,
 )
 
+from mpcontinuity.model.visible import json_visible, visible
+
 IDS = ("session", "message", "owed")
 
 _OFTEN_AGAIN = 60.0  # s
-
-# What could end a line, move a terminal's cursor or hide text; within a line nothing needs it. A tab is a blank.
-_CONTROLS: dict[int, str] = {
-    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-} | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): " "}
 
 
 class Output:
@@ -105,7 +101,7 @@ def line(event: LogEvent) -> str | None:
         text += f" (and {held} times more since the last such line)"
     if not text.isprintable():
         first, *rest = text.rstrip("\n").split("\n") if "log_failure" in event else [text]
-        text = "\n\t".join([first.translate(_CONTROLS), *(each.translate(_CONTROLS) for each in rest)])
+        text = "\n\t".join([visible(first), *(visible(each) for each in rest)])
     return f"{_second(int(event.get('log_time', 0)))} {name} {event.get('log_namespace', '-')} {ids}{text}\n"
 
 
@@ -129,7 +125,7 @@ def json_line(event: LogEvent) -> str | None:
     }
     if fields:
         row["fields"] = fields
-    return msgspec.json.encode(row).decode() + "\n"
+    return json_visible(msgspec.json.encode(row).decode()) + "\n"
 
 
 _TWISTED = frozenset({"format", "time", "system", "message", "isError", "failure", "why", "text"})

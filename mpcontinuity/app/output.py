@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
+from mpcontinuity.model.visible import json_visible, visible
+
 _WIDEST = 60
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """One line, whatever has come from outside into it; ``err``: on standard error."""
+    click.echo(visible(line), err=err)
 
 
 def text(value: Any) -> str:
@@ -18,30 +25,31 @@ def text(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, list):
         return ", ".join(map(text, value)) or "-"
-    return " ".join(str(value).split()) if value != "" else "-"
+    return visible(" ".join(str(value).split())) if value != "" else "-"
 
 
 def as_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """The very values; what would act on a terminal is escaped."""
+    click.echo(json_visible(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
     """Columns as wide as they need; ``empty`` says what an empty list means."""
     if not rows:
-        click.echo(empty)
+        say(empty)
         return
     cells = [[column.replace("_", " ") for column in columns]]
     cells += [[_short(text(row[column])) for column in columns] for row in rows]
     widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
     for line in cells:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def fields(row: Mapping[str, Any]) -> None:
     """One object, a line each."""
     width = max(len(key) for key in row) + 1
     for key, value in row.items():
-        click.echo(f"{key + ':':<{width}} {text(value)}")
+        say(f"{key + ':':<{width}} {text(value)}")
 
 
 def _short(cell: str) -> str:

@@ -15,6 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from mpcontinuity.app import output
 from mpcontinuity.app.commands import main
 from tests.app.server import command
 
@@ -65,6 +66,25 @@ def test_every_command_that_lists_or_shows_takes_json() -> None:
 def test_empty_lists_are_empty_arrays(run: Run) -> None:
     for name in (("domain", "list"), ("user", "list"), ("admin", "list"), ("status",), ("track",), ("queue", "list")):
         assert rows(run, *name) == []
+
+
+HOSTILE = "\x1b]0;\x07\x9b31m\u202eannA\u200b\U000e0041"
+
+
+def test_nothing_from_outside_acts_on_the_terminal(run: Run) -> None:
+    rows(run, "domain", "add", "example.org", "--home", "home.example.org")
+    added = run("user", "add", "anna@example.org", "--name", HOSTILE)
+    said = [added, run("user", "list"), run("user", "show", "anna@example.org"), run("domain", "show", HOSTILE)]
+    said += [run("user", "list", "--json"), run("user", "show", "anna@example.org", "--json")]
+    for done in said:
+        assert done.output.replace("\n", "").isprintable(), done.output
+    assert "\\x1b]0;\\x07\\x9b31m\\u202eannA\\u200b\\U000e0041" in said[1].stdout
+    assert rows(run, "user", "list")[0]["name"] == HOSTILE
+
+
+def test_commands_print_by_what_makes_text_visible() -> None:
+    for module in Path(output.__file__).parent.glob("commands*.py"):
+        assert "click.echo" not in module.read_text(), module
 
 
 def test_a_domain_and_its_users(run: Run) -> None:

@@ -26,7 +26,7 @@ from mpcontinuity.model.address import Address
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Reply
-from mpcontinuity.protocols.smtp.data import BARE_LINE_END
+from mpcontinuity.protocols.smtp.data import BARE_LINE_END, LONG_HEADER
 from mpcontinuity.queue.owed import encode_parameters
 from mpcontinuity.store.bodies.head import OUTGOING, Head
 from mpcontinuity.tracking.record import OUTBOUND, NewRow
@@ -34,7 +34,6 @@ from mpcontinuity.tracking.record import OUTBOUND, NewRow
 SENDER_OK = Reply(250, "2.1.0", "Sender OK")
 _BAD_DOMAIN = Reply(501, "5.1.3", "Bad address: no such domain can be asked for")
 _NO_SUCH_HERE = Reply(550, "5.1.1", "No such mailbox here")
-_LONG_HEADER = Reply(554, "5.6.0", f"The header is longer than {submitted.MAX_HEADER} octets")
 
 _log = Logger()
 
@@ -157,7 +156,7 @@ class Outward(Reception):
     def _begin_message(self, header: bytes) -> None:
         """The header is complete. What is not for others stands first, so that it is left out by an offset."""
         if self._collector.too_long:
-            self._fault = _LONG_HEADER
+            self._fault = LONG_HEADER
             return
         given = self._given = submitted.read(header)
         shown = identifier.show(self._id)

@@ -6,12 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from mpcontinuity.message import addresses, dates
+from mpcontinuity.message import addresses, dates, header
 from mpcontinuity.message.fields import unfold
 from mpcontinuity.message.summary import summary
 from mpcontinuity.model.address import quote
-
-MAX_HEADER: Final = 512 * 1024  # octets; ten thousand recipients with their names fit
 
 _NAME = re.compile(rb"[!-9;-~]++[ \t]*+:")
 _FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:([^\r\n]*+\r\n(?:[ \t][^\r\n]*+\r\n)*+)", re.MULTILINE)
@@ -75,7 +73,7 @@ class Collector:
             self._position = found.end()
             self._in_field = False
         self._searched = len(held) - 2
-        if len(held) > MAX_HEADER:
+        if len(held) > header.LONGEST:
             self.too_long = True
             return self._end(self._position, b"\r\n")
         return b""

@@ -51,6 +51,7 @@ def test_a_message_that_trickles_is_ended_with_the_reason(door: Door, post: Post
 def test_a_message_at_the_pace_of_a_modem_is_taken_however_long_it_is(door: Door, post: Post) -> None:
     client = begun(door)
     client.say("DATA")
+    client.send(b"\r\n")
     said = trickle(client, post, 7200, PACE * 10 // 50 + 10, b"x" * 48 + b"\r\n")
     assert said == ""
     assert not client.wire.disconnecting

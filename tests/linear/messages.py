@@ -21,6 +21,7 @@ from mpcontinuity.message import (
     wire,
 )
 from mpcontinuity.message.fields import HeaderNames
+from mpcontinuity.message.header import Measure
 from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render
 from tests.linear.reader import KIB, Reader
@@ -75,6 +76,11 @@ def _collector(data: bytes) -> None:
         collector.finish()
         submitted.read(collector.header or b"")
         submitted.values(collector.header or b"", b"x-originatororg")
+
+
+def _measure(data: bytes) -> None:
+    measure = Measure()
+    small(measure.feed, data, 100)
 
 
 def _fields(data: bytes) -> None:
@@ -173,6 +179,7 @@ MESSAGES = {
         (b"Bcc: a\r\n", b"From: a@b\r\n"),
         (b"", b"\r\n\r\nx"),
     ),
+    "length of a header": Reader(_measure, (b"", b"a: ")),
     "header fields": Reader(_fields, (b"", b"To: ", b"Subject: "), (b"To: a\r\n", b"Subject: =?a?q?b?=\r\n")),
     "header names": Reader(_names, (b"", b"a: "), (b"n1: a\r\n",)),
     "encoded words": Reader(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from mpcontinuity.access.imap import keywords
@@ -12,6 +12,7 @@ from mpcontinuity.mailbox.append import Appended, NewEntry, append
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import trace
+from mpcontinuity.message.header import LONGEST, Measure
 from mpcontinuity.message.render import render
 from mpcontinuity.message.summary import summarise
 from mpcontinuity.model import identifier
@@ -33,6 +34,7 @@ class Appending:
     asked: command.Append
     draft: Draft
     sent: bool  # clients put there what they sent
+    header: Measure = field(default_factory=Measure)
 
     def discard(self) -> None:
         self.draft.discard()
@@ -54,6 +56,10 @@ async def chunk(session: Session, piece: Chunk) -> Status | None:
     appending = session.appending
     if appending is None:  # its end was told when it was given up; what still comes of it is dropped by the engine
         return None
+    if appending.header.feed(piece.data):
+        session.appending = None
+        appending.discard()
+        return no(f"a header has {LONGEST} octets at most", b"TOOBIG")
     try:
         appending.draft.write(piece.data)
     except Temporary as error:

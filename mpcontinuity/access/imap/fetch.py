@@ -15,6 +15,7 @@ from mpcontinuity.access.imap.services import PIECE
 from mpcontinuity.access.imap.session import Session, Status, no, ok
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.read import Row, rows
+from mpcontinuity.message.header import LONGEST
 from mpcontinuity.model import uidset
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Corrupt, Temporary
@@ -191,7 +192,9 @@ class _Fetching:
                     session.send(part)
                     continue
                 if part.names is not None:
-                    session.send(part.answer(await content.read(part.start, part.stop - part.start)))
+                    # Longer ones are of enclosed messages, and from before there was a limit.
+                    octets = min(part.stop - part.start, LONGEST)
+                    session.send(part.answer(await content.read(part.start, octets)))
                     continue
                 session.send(part.section.label + b" {%d}\r\n" % (part.stop - part.start))
                 start = part.start

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import re
 
+from mpcontinuity.message.header import LONGEST, Measure
 from mpcontinuity.model.reply import Reply
 
 BARE_LINE_END = Reply(550, "5.6.11", "Lines must end in CRLF: the message has a bare CR or LF")
 
 DOT_AND_NULS = Reply(550, "5.6.11", "A line of NULs and a dot is not taken")
+
+LONG_HEADER = Reply(552, "5.3.4", f"The header is larger than {LONGEST} octets")
 
 _END = b"\r\n.\r\n"
 _NULS = re.compile(rb"\0+")
@@ -32,6 +35,7 @@ class _Content:
         self._after_cr = False
         self._line = 0  # octets so far of the line that is not yet complete
         self._nul_line: bytes | None = None  # once a NUL has come: that line, or what matters of it
+        self._header = Measure()
 
     def _checked(self, content: bytes, last: bool) -> bytes:
         self.size += len(content)
@@ -48,6 +52,8 @@ class _Content:
                 self.bare = True
                 if not self._bare_allowed:
                     self.fault = BARE_LINE_END
+        if self._header.feed(content):
+            self.fault = LONG_HEADER
         if self.size > self._message_size:
             self.fault = _too_large(self._message_size)
         elif self._has_long_line(content):

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from mpcontinuity.access.imap import services
 from mpcontinuity.accounts import users
 from mpcontinuity.mailbox import change, mailboxes
+from mpcontinuity.message.header import LONGEST
 from mpcontinuity.model.errors import Full, Stopping, Temporary
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.store.statement import Statement
@@ -235,13 +236,22 @@ def test_appended_messages_are_spooled_as_they_come_and_dropped_with_the_connect
     client = world.logged_in()
     spool = world.store.bodies._spool
     client.send(b"a APPEND Sent {3000000}\r\n")
-    for _ in range(20):
-        client.send(b"x" * 100_000)
+    for number in range(20):
+        client.send(b"x" * 100_000 if number else b"\r\n" + b"x" * 99_998)
         assert client.connection._engine.waiting == 0
     assert spool.held == 2_000_000
     client.lose()
     assert spool.held == 0
     assert world.logged_in().ask("a STATUS Sent (MESSAGES)").startswith(b'* STATUS "Sent" (MESSAGES 0)')
+
+
+def test_a_message_whose_header_is_above_the_limit_is_not_appended(world: World) -> None:
+    client = world.logged_in()
+    message = b"X: x\r\n" * (LONGEST // 6 + 1) + b"\r\nhello\r\n"
+    client.send(b"a APPEND Sent {%d+}\r\n" % len(message) + message + b"\r\nb NOOP\r\n")
+    assert client.take() == b"a NO [TOOBIG] a header has 1048576 octets at most\r\nb OK nothing done\r\n"
+    assert world.store.bodies._spool.held == 0
+    assert client.ask("c STATUS Sent (MESSAGES)").startswith(b'* STATUS "Sent" (MESSAGES 0)')
 
 
 def test_a_full_disk_refuses_a_message_and_the_session_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

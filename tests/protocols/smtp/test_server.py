@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mpcontinuity.message.header import LONGEST
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp.events import (
     Auth,
@@ -518,6 +519,23 @@ def test_a_message_that_is_too_large_is_read_to_its_end_and_refused() -> None:
         door.hear(b"NOOP\r\n" * 10)
     assert len(door.content) <= 1000
     assert door.hear(b".\r\nNOOP\r\n") == (b"552 5.3.4 Message is larger than 1000 octets\r\n250 2.0.0 OK\r\n")
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+def test_a_header_above_its_limit_is_refused_by_data_and_by_bdat(normalise: bool) -> None:
+    field = b"X: " + b"x" * 995 + b"\r\n"
+    message = field * (LONGEST // 1000 + 1) + b"\r\nbody\r\n"
+    door = Door(Limits(message_size=10 << 20))
+    door.engine.normalise_line_ends = normalise
+    door.engine.greet()
+    begin = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<x@y.example>\r\n"
+    refusal = b"552 5.3.4 The header is larger than 1048576 octets\r\n"
+    door.hear(b"HELO c\r\n" + begin + b"DATA\r\n")
+    assert door.hear(message + b".\r\n") == refusal
+    door.hear(begin)
+    assert door.hear(b"BDAT %d LAST\r\n" % len(message) + message) == refusal
+    door.hear(begin + b"DATA\r\n")
+    assert door.hear(b"\r\n" + message + b".\r\n") == b"250 2.0.0 OK\r\n"  # all of it is body
 
 
 def test_an_over_long_line_in_a_message_is_refused_and_the_rest_is_not_run_as_commands() -> None:

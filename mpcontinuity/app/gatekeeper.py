@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.app import proxied
 from mpcontinuity.app.listeners import EarlyPorts, listen, place
-from mpcontinuity.model.limits import ConnectionLimits
+from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.model.timer import Alarm, Timer
 
@@ -30,7 +30,7 @@ class Gatekeeper:
 
     def __init__(self, limits: Limits, room: int, timer: Timer, early: EarlyPorts | None = None) -> None:
         """``room``: sockets at most. ``early``: ports that were bound while we still had the right to."""
-        self._limits = ConnectionLimits(limits.connections, limits.connections_per_host, limits.trusted_networks)
+        self.rations = Rations(limits, timer.seconds, room)
         self._room = room
         self._timer = timer
         self._early = early or EarlyPorts()
@@ -57,10 +57,6 @@ class Gatekeeper:
             # inherited by every connection: answers are short, and must not wait for an acknowledgement
             port.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return place(port)
-
-    def adopt(self, limits: Limits) -> None:
-        """From the next connection on."""
-        self._limits.per_host = limits.connections_per_host
 
     def open(self) -> None:
         self.accepting = True
@@ -90,7 +86,7 @@ class Gatekeeper:
 
     def let_in(self, host: str, protocol: Any) -> bool:
         """Whether ``protocol`` may serve ``host``, which then counts until its connection is lost."""
-        if not self._limits.take(host):
+        if not self.rations.take(host):
             self.turned_away += 1
             return False
         self.came()
@@ -100,7 +96,7 @@ class Gatekeeper:
 
     def _lost(self, host: str, protocol: Any, reason: Failure = connectionDone) -> None:
         del protocol.connectionLost  # its own again
-        self._limits.release(host)
+        self.rations.release(host)
         self.went()
         protocol.connectionLost(reason)
 

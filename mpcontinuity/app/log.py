@@ -33,6 +33,11 @@ IDS = ("session", "message", "owed")
 
 _OFTEN_AGAIN = 60.0  # s
 
+# Of what others say, an administrator wants to see what it is, and nobody shall fill the disk by it.
+LONGEST_VALUE = 500  # characters
+LONGEST_LINE = 4000  # characters; a traceback has several lines
+_LINES = 200  # of a traceback
+
 
 class Output:
     """Where lines go: standard error, or a file that ``reopen`` opens anew when somebody has moved it away."""
@@ -116,10 +121,10 @@ def json_line(event: LogEvent) -> str | None:
         "level": level.name if level is not None else "-",
         "part": event.get("log_namespace", "-"),
     }
-    row.update((field, str(event[field])) for field in IDS if event.get(field))
+    row.update((field, _cut(str(event[field]))) for field in IDS if event.get(field))
     row["text"] = text
     fields = {
-        name: value if isinstance(value, str | int | float | bool) or value is None else _shown(value)
+        name: value if isinstance(value, int | float | bool) or value is None else _shown(value)
         for name, value in event.items()
         if not name.startswith("log_") and name not in IDS and name not in _TWISTED
     }
@@ -132,7 +137,26 @@ _TWISTED = frozenset({"format", "time", "system", "message", "isError", "failure
 
 
 def _shown(value: Any) -> Any:
-    return [str(each) for each in value] if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return [_cut(str(each)) for each in value[: LONGEST_LINE // LONGEST_VALUE]]
+    return _cut(str(value))
+
+
+def _cut(text: str, longest: int = LONGEST_VALUE) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
+
+
+class _Cut:
+    """The fields of an event, as they are shown."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self, event: LogEvent) -> None:
+        self._event = event
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._event[name]
+        return _cut(value) if type(value) is str else value
 
 
 def _text(event: LogEvent) -> str:
@@ -140,10 +164,11 @@ def _text(event: LogEvent) -> str:
     template = event.get("log_format")
     if isinstance(template, str) and "log_failure" not in event:
         try:
-            return template.format_map(event)
+            return _cut(template.format_map(_Cut(event)), LONGEST_LINE)
         except Exception:  # Twisted's own extensions of the format, and whatever it says of one that is wrong
             pass
-    return eventAsText(event, includeTimestamp=False, includeSystem=False)
+    text = eventAsText(event, includeTimestamp=False, includeSystem=False)
+    return "\n".join([_cut(each, LONGEST_LINE) for each in text.split("\n", _LINES)[:_LINES]])
 
 
 @lru_cache(maxsize=1)

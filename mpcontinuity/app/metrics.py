@@ -60,6 +60,7 @@ class Sources:
     open: Mapping[str, Callable[[], int]]
     accepted: Mapping[str, int]  # connections, by protocol
     turned_away: Callable[[], int]
+    over: Mapping[str, int]  # how often a host was over its ration, by kind
     messages: Mapping[str, int]  # recipients of messages, by outcome
     unrecorded: Callable[[], int]
     redeliveries: Callable[[], Mapping[str, int]]  # attempts, by outcome
@@ -130,6 +131,9 @@ class Metrics:
         yield _gauge("connections", "Connections that are open.", "protocol", now)
         yield _counter("connections_accepted", "Connections that were accepted.", "protocol", sources.accepted)
         yield _count("connections_refused", "Connections refused by a limit of [limits].", sources.turned_away())
+        yield _counter(
+            "rations_used_up", "How often a host or network was over a ration of [limits].", "of", sources.over
+        )
         yield _counter("logins", "Log-ins that were tried, by outcome.", "outcome", sources.logins)
 
     def _of_mail(self) -> Iterator[Metric]:

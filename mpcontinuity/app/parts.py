@@ -34,6 +34,7 @@ from mpcontinuity.app.gatekeeper import Gatekeeper
 from mpcontinuity.app.housekeeping import Housekeeping
 from mpcontinuity.app.listeners import EarlyPorts, say_not_served
 from mpcontinuity.app.sending import Sending
+from mpcontinuity.app.spending import SharedRations
 from mpcontinuity.app.watching import Watching
 from mpcontinuity.app.workers import Workers
 from mpcontinuity.archive import retention as archive_retention
@@ -151,7 +152,10 @@ class Parts:
         self.shared = Housekeeping(
             reactor,
             Alone(),
-            [("failures", SharedFailures(self.store, self.login.throttle).exchange)],
+            [
+                ("failures", SharedFailures(self.store, self.login.throttle).exchange),
+                ("rations", SharedRations(self.store, self.gatekeeper.rations).exchange),
+            ],
             every=SHARED_EVERY,
         )
         self.holders = Housekeeping(reactor, Alone(), [("leases", Holders(self.store).look)], every=LOOK_EVERY)
@@ -193,6 +197,7 @@ class Parts:
             directory=self.directory,
             login=self.login,
             views=Views(self.store),
+            rations=self.gatekeeper.rations,
             timer=reactor,
             tls=self.certificate,
             hostname=settings.hostname,
@@ -204,6 +209,7 @@ class Parts:
             directory=self.directory,
             login=self.login,
             locks=Locks(reactor),
+            rations=self.gatekeeper.rations,
             timer=reactor,
             tls=self.certificate,
             hostname=settings.hostname,
@@ -245,6 +251,7 @@ class Parts:
             limits=settings.limits,
             timer=reactor,
             retry_after=int(settings.retry.first * SECOND),
+            rations=self.gatekeeper.rations,
         )
         internal = Internal(self.delivery)
         asked: Any = questions(settings.outbound.resolvers, reactor)
@@ -272,6 +279,7 @@ class Parts:
             begin=partial(Incoming, self.delivery),
             hostname=settings.hostname,
             limits=settings.limits,
+            rations=self.gatekeeper.rations,
             identifiers=self.store.identifiers,
             timer=self._reactor,
             tls=Asking(self.certificate, lambda: self.origins.shared) if role is Role.INBOUND else self.certificate,
@@ -353,7 +361,7 @@ class Parts:
         """Limits that changed while the server runs; sessions that stand keep what they began with."""
         self.delivery.limits = limits
         self._quota.per_hour = limits.user_recipients_per_hour
-        self.gatekeeper.adopt(limits)
+        self.gatekeeper.rations.adopt(limits)
         for door in self._smtp.values():
             door.services.limits = limits
         for access in self._access.values():

@@ -13,7 +13,20 @@ from mpcontinuity.config.read import BadConfiguration, read
 from mpcontinuity.model.settings import Limits, Settings
 
 # Of [limits]: what is looked up when it is needed. All other keys have made parts, sockets or files of themselves.
-ADOPTED: Final = ("message_size", "line_length", "recipients", "connections_per_host", "user_recipients_per_hour")
+ADOPTED: Final = (
+    "message_size",
+    "line_length",
+    "recipients",
+    "connections",
+    "connections_per_host",
+    "connections_per_minute",
+    "commands_per_minute",
+    "messages_per_minute",
+    "octets_per_minute",
+    "refusals_per_minute",
+    "postmaster_octets_per_hour",
+    "user_recipients_per_hour",
+)
 
 _log = Logger()
 

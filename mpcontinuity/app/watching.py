@@ -62,6 +62,7 @@ class Watching:
                 open=doors,
                 accepted=parts.gatekeeper.accepted,
                 turned_away=lambda: parts.gatekeeper.turned_away,
+                over=parts.gatekeeper.rations.over,
                 messages=parts.delivery.outcomes,
                 unrecorded=lambda: parts.delivery.unrecorded,
                 redeliveries=lambda: {name: attempts[verdict] for verdict, name in _ATTEMPTS.items()},

@@ -122,6 +122,23 @@ KEYS: dict[str, Key] = {
     "limits.recipients": Key(Integer(1, 100_000), "Per message."),
     "limits.connections": Key(Integer(1, 1_000_000), "To all listeners together."),
     "limits.connections_per_host": Key(Integer(1, 1_000_000), "From one client address."),
+    "limits.connections_per_minute": Key(
+        Integer(1, 10**9),
+        "From one client address (IPv6: /64), at all doors; the same for the next five. A network (/24, IPv6: /48) has "
+        "four times as much. Beyond it clients are told to come again; who has logged in is not counted. The defaults "
+        "are above a newsletter of 1,000 messages a minute and what one host of a large provider sends.",
+    ),
+    "limits.commands_per_minute": Key(Integer(1, 10**9), "Before login."),
+    "limits.messages_per_minute": Key(Integer(1, 10**9), "Messages of strangers, taken or not."),
+    "limits.octets_per_minute": Key(Integer(1, 1 << 50), "Of such messages."),
+    "limits.refusals_per_minute": Key(
+        Integer(1, 10**9), "Refusals that are in tracking and in the log one by one; others are counted."
+    ),
+    "limits.postmaster_octets_per_hour": Key(
+        Integer(1, 1 << 50),
+        "Of mail to postmaster and abuse that is kept here since no home server takes it; four times as much for each "
+        "domain, from anywhere.",
+    ),
     "limits.handshake": Key(
         Duration(0.05, 600), "From the beginning of a TLS handshake to its end; then the connection is cut."
     ),
@@ -137,8 +154,8 @@ KEYS: dict[str, Key] = {
     ),
     "limits.trusted_networks": Key(
         _NETWORKS,
-        "Exempt from limits per host (an office behind NAT, a filter before this server). Senders of mail from there "
-        "are not looked into (SPF).",
+        "Exempt from limits per host and network (an office behind NAT, a filter before this server). Senders of mail "
+        "from there are not looked into (SPF).",
         '["192.0.2.0/24"]',
     ),
     "limits.user_recipients_per_hour": Key(Integer(1, 10**9), "Outbound, per user."),

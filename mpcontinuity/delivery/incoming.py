@@ -52,6 +52,8 @@ _NOT_OURS = Reply(550, "5.7.1", "Relaying denied")
 _NO_SMTPUTF8 = Reply(553, "5.6.7", "The home server does not offer SMTPUTF8")
 _TOO_LARGE = Reply(552, "5.3.4", "Message is larger than the home server takes")
 
+_TOO_MUCH_KEPT = Reply(450, "4.7.1", "Too much mail to this address, try again later")
+
 _NO_POLICY = Policy()
 
 _ROOMLESS = {"often": True}  # on a full disk the log has no room for a line per message either
@@ -76,6 +78,7 @@ class Incoming(Reception):
         self._stores: bool | None = None  # the kind of treatment, once the first recipient was taken
         self._untrusted: Untrusted | None = None
         self._host = hosts.host_of(client.peer)
+        self._role_of = ""  # the domain whose postmaster or abuse the message is kept for
 
     # RCPT
 
@@ -113,7 +116,7 @@ class Incoming(Reception):
             return _SEPARATELY
         self._begin_domain(domain)
         if self._home is None:  # the server's own postmaster
-            taken.way = Way.KEEP
+            taken.way, taken.known = Way.KEEP, Recipient(False, False, False, True)
             return self._fitting(taken, None)
         user = await self._delivery.directory.user(address)
         if user is not None and user.registered:
@@ -176,6 +179,11 @@ class Incoming(Reception):
 
     def _fitting(self, taken: Taken, outcome: Outcome | None) -> Reply:
         """The answer to a recipient whose way is decided; one that needs another treatment goes separately."""
+        if taken.way.stores and taken.known.role:
+            # Everybody knows that the address is there, and no home server takes what comes.
+            if not self._delivery.rations.kept(self._client.peer, taken.address.domain, 0):
+                return _TOO_MUCH_KEPT
+            self._role_of = taken.address.domain
         if taken.way is Way.PASS or taken.way.stores:
             other = self._stores is not None and self._stores is not taken.way.stores
             return _SEPARATELY if other else OK
@@ -225,6 +233,10 @@ class Incoming(Reception):
             assert self._untrusted is not None
             self._digest.update(data)
             self._keep(self._untrusted.feed(data))
+            if self._role_of and not self._delivery.rations.kept(self._client.peer, self._role_of, len(data)):
+                assert self._draft is not None
+                self._fault = _TOO_MUCH_KEPT
+                self._draft.discard()
 
     def bare_line_ends(self) -> Reply | None:
         """A bare CR or LF is content for a home server that offers CHUNKING, and goes there by BDAT, now or later."""
@@ -362,6 +374,10 @@ class Incoming(Reception):
         return reply
 
     def _refused(self, taken: Taken, reply: Reply) -> None:
+        what = refused(reply)
+        self._delivery.outcomes[what] += 1
+        if not self._delivery.refusals.singly(self._client.peer):
+            return
         now = self._store.clock.now()
         domain = self._domain
         by_home = bool(taken.attempts) and taken.attempts[-1].code == reply.code
@@ -381,8 +397,6 @@ class Incoming(Reception):
                 events=(*taken.attempts, *ours),
             )
         )
-        what = refused(reply)
-        self._delivery.outcomes[what] += 1
         _log.info(
             "{what}: <{sender}> to <{recipient}> from {peer}: {reply}",
             session=self._client.session,

@@ -265,6 +265,8 @@ class Outward(Reception):
         return reply
 
     def _refused(self, recipient: Address | None, reply: Reply) -> Reply:
+        if not self._delivery.refusals.singly(self._client.peer):
+            return reply
         now = self._store.clock.now()
         self._delivery.refusals.add(
             NewRow(

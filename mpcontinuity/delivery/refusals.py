@@ -1,6 +1,7 @@
 """Refusals as tracking shows them: gathered, and written behind what matters more.
 
 Nobody waits for these rows: a client is refused at once, and a flood of refusals costs one transaction per GATHER.
+What goes beyond the rations of a host has no row and no line of its own in the log: a line a minute says how many.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.store.store import Store
 from mpcontinuity.tracking.record import STEP, NewRow, record_all
 
 GATHER = 0.2  # seconds
 MOST = 10 * STEP  # rows that may wait; what comes beyond is counted and logged only
+SAY = 60.0  # seconds between two lines about those that were only counted
+_NAMED = 10  # hosts in such lines
 
 _log = Logger()
 
@@ -25,12 +29,31 @@ _log = Logger()
 class Refusals:
     """Of one process; in the reactor thread."""
 
-    def __init__(self, store: Store, timer: Timer) -> None:
+    def __init__(self, store: Store, timer: Timer, rations: Rations) -> None:
         self._store = store
         self._timer = timer
+        self._rations = rations
+        self._saying: Alarm | None = None
         self._rows: list[NewRow] = []
         self._alarm: Alarm | None = None
         self._dropped = 0
+
+    def singly(self, peer: str) -> bool:
+        """Whether one more refusal of what that client sent is written down and logged; else it is counted."""
+        if self._rations.share_of(peer).refusal():
+            return True
+        if self._saying is None:
+            self._saying = self._timer.callLater(SAY, self._say)
+        return False
+
+    def _say(self) -> None:
+        self._saying = None
+        counted = self._rations.counted
+        for host, count in counted.most_common(_NAMED):
+            _log.info("{count} more refusals to {host} are counted only", count=count, host=host)
+        if len(counted) > _NAMED:
+            _log.info("refusals to {count} more hosts are counted only", count=len(counted) - _NAMED)
+        counted.clear()
 
     def add(self, row: NewRow) -> None:
         if len(self._rows) >= MOST:
@@ -44,6 +67,9 @@ class Refusals:
 
     def stop(self) -> Deferred[None]:
         """Writes what waits; fires when that is done."""
+        if self._saying is not None:
+            self._saying.cancel()
+            self._say()
         if self._alarm is None:
             return succeed(None)
         self._alarm.cancel()

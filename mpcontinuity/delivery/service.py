@@ -16,6 +16,7 @@ from mpcontinuity.delivery.hurry import Hurry
 from mpcontinuity.delivery.lending import Lending
 from mpcontinuity.delivery.refusals import Refusals
 from mpcontinuity.model.errors import Stopping, Temporary
+from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.model.timer import Timer
@@ -47,7 +48,7 @@ class Delivery:
     """Given to every `Incoming`. ``unrecorded`` counts messages that home took and our commit failed for, ``outcomes``
     recipients by what became of the message for them.
 
-    ``retry_after``: µs until home is tried again with what it did not take.
+    ``retry_after``: µs until home is tried again with what it did not take. ``rations``: those of the doors.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Delivery:
         limits: Limits,
         timer: Timer,
         retry_after: int,
+        rations: Rations | None = None,
     ) -> None:
         self.store = store
         self.directory = directory
@@ -67,7 +69,8 @@ class Delivery:
         self.hostname = hostname
         self.limits = limits
         self.answered = Answered(store, timer)
-        self.refusals = Refusals(store, timer)
+        self.rations = rations or Rations(limits, timer.seconds)
+        self.refusals = Refusals(store, timer, self.rations)
         self.lending = Lending(timer)
         self.hurry = Hurry()
         self.verdicts: Verdicts | None = None  # None: nothing is checked

@@ -10,6 +10,7 @@ from mpcontinuity.accounts.authentication import MECHANISMS, Authentication, cha
 from mpcontinuity.accounts.users import User
 from mpcontinuity.inbound.services import Services
 from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.rations import Share
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.sasl.exchange import Challenge, Failed
 from mpcontinuity.protocols.smtp.events import Auth, AuthAnswer
@@ -27,12 +28,13 @@ _log = Logger()
 class Authenticating:
     """Of one session, which is ``session`` in the log."""
 
-    def __init__(self, services: Services, transport: Any, peer: str, session: str) -> None:
+    def __init__(self, services: Services, transport: Any, peer: str, session: str, share: Share) -> None:
         self.user: User | None = None
         self._services = services
         self._transport = transport
         self._peer = peer
         self._session = session
+        self._share = share
         self._exchange: Authentication | None = None
         self._wrong_passwords = 0
 
@@ -70,6 +72,7 @@ class Authenticating:
         if isinstance(step, Failed):
             return self._failed(exchange.name, step)
         self.user = step
+        self._share.logged_in()
         _log.info("login of {user!r} from {peer}", session=self._session, user=step.address, peer=self._peer)
         return _LOGGED_IN
 
@@ -77,5 +80,6 @@ class Authenticating:
         if failed.malformed:
             return Reply(501, "5.5.2", f"Not understood: {failed.reason}")
         self._wrong_passwords += 1
-        _log.info("login of {user!r} from {peer} failed", session=self._session, user=name[:200], peer=self._peer)
+        if self._share.refusal():
+            _log.info("login of {user!r} from {peer} failed", session=self._session, user=name[:200], peer=self._peer)
         return _WRONG if self._wrong_passwords < WRONG_PASSWORDS else _TOO_MANY

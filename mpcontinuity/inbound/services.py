@@ -14,6 +14,7 @@ from mpcontinuity.inbound.receipt import Arrival
 from mpcontinuity.inbound.transaction import Begin, Submit
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.identifier import Identifiers
+from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Limits, Network
 from mpcontinuity.model.timer import Timer
 
@@ -38,6 +39,7 @@ class Services:
     begin: Begin
     hostname: str
     limits: Limits
+    rations: Rations
     identifiers: Identifiers
     timer: Timer
     tls: Any = None

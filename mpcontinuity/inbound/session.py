@@ -56,6 +56,8 @@ CLOSE = 10.0  # seconds for the client to take our last words
 SENDER_OK = Reply(250, "2.1.0", "Sender OK")
 NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
 FAULT = Reply(451, "4.3.0", "A fault of ours, try again later")
+TOO_MUCH_MAIL = Reply(450, "4.7.1", "Too much mail from your host, try again later")
+TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands from your host, try again later")
 STOPPING = Reply(421, "4.3.2", "The server shuts down")
 LOG_IN_FIRST = Reply(530, "5.7.0", "Authentication required")
 TLS_FIRST = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
@@ -117,6 +119,7 @@ class Session(Protocol):
         self._peer = getattr(self.transport.getPeer(), "host", "")
         # A TCP connection, and no fake of one; a wrapper for TLS would pass on what its socket says of itself.
         self._unbuffered = not (self._engine.tls or getattr(self.transport, "TLS", True))
+        self._share = services.rations.share_of(self._peer)
         self._id = identifier.show(services.identifiers.next())
         services.sessions.add(self)
         if not self._engine.tls:  # else the greeting waits for the handshake, and we would not read that
@@ -237,11 +240,13 @@ class Session(Protocol):
                 self.handlers[type(event)](self, event)
         finally:
             self._turning = False
-        if self._engine.closed and not self._lost:
-            self._disconnected()
         if self._commands != self._engine.commands:
+            if not (self._share.commands(self._engine.commands - self._commands) or self._in_message):
+                self._engine.close(TOO_MANY_COMMANDS)
             self._commands = self._engine.commands
             self._heard = self._services.timer.seconds()
+        if self._engine.closed and not self._lost:
+            self._disconnected()
         self._flush()
         if self._heard_out and not (self._working or self._clogged or self._engine.closed or self._lost):
             self._hang_up()
@@ -273,7 +278,7 @@ class Session(Protocol):
         self._watch()
         if self._services.login is not None:
             if self._login is None:
-                self._login = Authenticating(self._services, self.transport, self._peer, self._id)
+                self._login = Authenticating(self._services, self.transport, self._peer, self._id, self._share)
             offered = self._login.offered(tls=self._engine.tls)
             if offered:
                 self._engine.offers = replace(self._engine.offers, auth=offered)
@@ -373,12 +378,18 @@ class Session(Protocol):
             self._work(self._take_from_home(home, client, event))
             return
         try:
-            self._transaction = self._services.begin(client, event.address, event.parameters)
+            self._engine.reply(self._begin_incoming(client, event))
         except Temporary as error:
             _log.warn("no message is taken: {error}", session=self._id, error=error, often=True)
             self._engine.reply(NO_ROOM)
-        else:
-            self._engine.reply(SENDER_OK)
+
+    def _begin_incoming(self, client: Client, event: Mail) -> Reply:
+        """A stranger's message. Raises Temporary."""
+        if not self._share.message():
+            _log.info("{peer} is over its ration of messages", session=self._id, peer=self._peer, often=True)
+            return TOO_MUCH_MAIL
+        self._transaction = self._services.begin(client, event.address, event.parameters)
+        return SENDER_OK
 
     async def _submit(self, user: User, client: Client, event: Mail) -> Reply:
         assert self._services.submit is not None
@@ -388,12 +399,7 @@ class Session(Protocol):
         transaction = await home.begin(client, partial(names, self.transport), event.address, event.parameters)
         if transaction is not None:
             return await self._sent(transaction)
-        incoming = self._services.begin(client, event.address, event.parameters)
-        if self._lost:
-            incoming.abandon()
-        else:
-            self._transaction = incoming
-        return SENDER_OK
+        return SENDER_OK if self._lost else self._begin_incoming(client, event)
 
     async def _sent(self, transaction: Submitting) -> Reply:
         reply = await transaction.sender()
@@ -414,6 +420,7 @@ class Session(Protocol):
     def _chunk(self, event: Chunk) -> None:
         assert self._transaction is not None
         self._heard = self._services.timer.seconds()
+        self._share.octets(len(event.data))
         self._transaction.write(event.data)
 
     def _end_of_data(self, event: EndOfData) -> None:

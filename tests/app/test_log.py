@@ -9,7 +9,7 @@ import pytest
 from twisted.logger import LogLevel, PredicateResult
 from twisted.python.failure import Failure
 
-from mpcontinuity.app.log import Often, json_line, line
+from mpcontinuity.app.log import LONGEST_LINE, LONGEST_VALUE, Often, json_line, line
 
 
 def event(template: str, **fields: Any) -> dict[str, Any]:
@@ -113,3 +113,31 @@ def test_what_is_true_of_every_message_is_said_once_a_minute_with_how_often() ->
 def test_what_is_not_marked_as_frequent_is_always_said() -> None:
     often = Often()
     assert [often(event("the same")) for _ in range(3)] == [PredicateResult.maybe] * 3
+
+
+@pytest.mark.parametrize("said", ["x" * 1_000_000, ValueError("x" * 1_000_000), ["x" * 10_000] * 100, b"x" * 1_000_000])
+def test_what_others_say_is_cut_in_the_log(said: object) -> None:
+    for shown in (
+        line(event("it says {said} to {host}", said=said, host="home")),
+        json_line(event("{said}", said=said)),
+    ):
+        assert shown is not None
+        assert len(shown) < 2 * LONGEST_LINE + LONGEST_VALUE
+        assert "characters)" in shown
+
+
+def test_what_is_said_behind_a_long_value_is_shown() -> None:
+    shown = line(event("{said!r} says {host}", said="x" * 10_000, host="home"))
+    assert shown is not None
+    assert shown.endswith("… (10000 characters)' says home\n")
+
+
+def test_a_traceback_is_cut_too() -> None:
+    try:
+        raise ValueError("x" * 1_000_000 + "\n" * 1_000_000)
+    except ValueError:
+        failure = Failure()
+    shown = line(event("it failed", log_failure=failure))
+    assert shown is not None
+    assert len(shown) < 10 * LONGEST_LINE
+    assert "Traceback" in shown

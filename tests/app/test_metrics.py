@@ -36,6 +36,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             open={"smtp": lambda: 1},
             accepted=Counter(smtp=2),
             turned_away=lambda: 0,
+            over=Counter(messages=1),
             messages=Counter({"redirected in doubt": 3}),
             unrecorded=lambda: 0,
             redeliveries=lambda: {"delivered": 4},

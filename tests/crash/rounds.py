@@ -24,6 +24,7 @@ SETTLE = 2.0
 DRAINED_WITHIN = 240.0  # s, after everything has healed
 _ACROSS_NODES = 0.3  # s until one surely knows what another did
 
+_MANY = "".join(f"{what}_per_minute = 1000000\n" for what in ("connections", "commands", "messages", "refusals"))
 _FLOOR = 4 << 20  # octets of free space below which no mail is taken, on small disks
 
 
@@ -87,8 +88,9 @@ class Rounds:
         text = CONFIGURATION
         if self.cluster is not None:
             text += f'\n[store]\ndatabase = "{self.cluster.fresh_database()}"\nmessages = "{self.plan.messages}"\n'
+        text += f"\n[limits]\n{_MANY}"  # all senders are one host
         if self.plan.full:
-            text += f"\n[limits]\nfree_space = {_FLOOR}\n"
+            text += f"free_space = {_FLOOR}\n"
         return text
 
     def _register(self, addresses: list[str]) -> None:

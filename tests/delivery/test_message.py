@@ -20,6 +20,7 @@ from mpcontinuity.model.identifier import parse as parse_id
 from mpcontinuity.model.owed import IN_DOUBT
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage
+from mpcontinuity.model.settings import Limits
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.queue.ledger import report
 from mpcontinuity.routing.health import Gate
@@ -298,6 +299,34 @@ def test_postmaster_is_owed_where_home_is_away_and_archived_where_it_refuses(pos
     assert post.send("postmaster@example.org").code == 250
     assert post.owed() == [("postmaster@example.org", 0, "owed")]
     assert [row.status for row in post.track()] == ["delivered", "delivered", "deferred"]
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_mail_to_postmaster_is_rationed_by_octets_where_home_does_not_take_it(post: Post, away: bool) -> None:
+    post.delivery.rations.adopt(Limits(postmaster_octets_per_hour=3000, message_size=2000))
+    post.home.recipients["abuse@example.org"] = refused(Stage.RCPT)
+    if away:
+        post.home.way = Gate.SHUT
+    large = CONTENT + b"x" * 1900 + b"\r\n"
+    for _ in range(2):
+        assert post.send("abuse@example.org", content=large).code == 250
+    assert post.rcpt(post.begin(), "abuse@example.org").code == 450
+    assert post.count("archive") == 2
+    assert post.send("ann@example.org", content=large).code == 250  # a user's own mail is not
+    post.clock.advance(3 * 3600)
+    assert post.send("abuse@example.org", content=large).code == 250
+
+
+def test_a_message_for_postmaster_that_goes_beyond_is_put_off_as_a_whole(post: Post) -> None:
+    post.delivery.rations.adopt(Limits(postmaster_octets_per_hour=1000, message_size=2000))
+    incoming = post.begin()
+    assert post.rcpt(incoming, "postmaster@mx.example.org").code == 250
+    assert incoming.begin().code == 354
+    for _ in range(100):
+        incoming.write(CONTENT)
+    assert result(incoming.end(None)).code == 450
+    assert post.count("archive") == 0
+    assert post.store.bodies.spooled == 0
 
 
 def test_parameters_are_owed_as_they_were_given(post: Post) -> None:

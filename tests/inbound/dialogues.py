@@ -74,6 +74,7 @@ class Door:
             begin=partial(Incoming, post.delivery),
             hostname="mx.example.org",
             limits=limits or Limits(),
+            rations=post.delivery.rations,
             identifiers=post.store.identifiers,
             timer=post.clock,
             tls=object(),

@@ -244,6 +244,56 @@ def test_work_under_way_is_not_silence(door: Door) -> None:
 # What a stranger may use up
 
 
+def test_a_host_that_is_over_its_ration_of_messages_is_told_to_come_again_and_others_are_served(post: Post) -> None:
+    post.delivery.rations.adopt(Limits(messages_per_minute=2))
+    door = Door(post)
+    c = greeted(door)
+    c.say("EHLO client.example.net")
+    mail = ("MAIL FROM:<eve@example.net>", "RSET")
+    assert [c.codes(*mail)[0] for _ in range(4)] == ["250", "250", "250", "450"]
+    assert c.say(mail[0]) == "450 4.7.1 Too much mail from your host, try again later\r\n"
+    other = door.connect("198.51.100.1")
+    other.say("EHLO other.example.net")
+    assert other.codes(*mail) == ["250", "250"]
+    post.clock.advance(31)
+    assert c.codes(*mail) == ["250", "250"]
+    for each in (c, other):
+        each.vanish()
+
+
+def test_octets_of_messages_are_rationed_and_none_is_cut(post: Post) -> None:
+    post.delivery.rations.adopt(Limits(octets_per_minute=1000))
+    c = greeted(Door(post))
+    c.say(*ENVELOPE)
+    assert c.say("Subject: Hi", "", "x" * 5000, ".").startswith("250 ")
+    assert c.codes(ENVELOPE[1]) == ["450"]
+    c.vanish()
+
+
+def test_a_host_that_is_over_its_ration_of_commands_is_let_go(post: Post) -> None:
+    post.delivery.rations.adopt(Limits(commands_per_minute=10))
+    c = greeted(Door(post))
+    codes: list[str] = []
+    for _ in range(10):
+        codes += c.codes("MAIL FROM:<eve@example.net>", "RSET")
+    assert "421" in codes
+    assert c.wire.disconnecting
+    c.vanish()
+
+
+def test_refused_recipients_beyond_the_ration_have_no_rows(post: Post) -> None:
+    post.delivery.rations.adopt(Limits(refusals_per_minute=5))
+    c = greeted(Door(post))
+    c.say(*ENVELOPE[:2])
+    for number in range(10):
+        assert c.say(f"RCPT TO:<n{number}@nowhere.example>").startswith("550 5.7.1")
+    c.say("QUIT")
+    c.vanish()
+    post.clock.advance(1)
+    assert len(post.track()) == 6
+    assert post.delivery.outcomes["rejected"] == 10
+
+
 def test_what_is_sent_while_home_is_asked_is_bounded(door: Door) -> None:
     door.post.home.recipients["ann@example.org"] = Deferred()
     c = greeted(door)

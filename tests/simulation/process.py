@@ -26,6 +26,7 @@ from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Services as SmtpServices
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.queue import folding
@@ -94,6 +95,7 @@ class Process:
             directory=self.directory,
             login=login,
             views=self.views,
+            rations=Rations(self.settings.limits, self.time.seconds),
             timer=self.time,
             tls=None,
             hostname=HOSTNAME,
@@ -130,6 +132,7 @@ class Process:
             begin=partial(Incoming, self.delivery),
             hostname=HOSTNAME,
             limits=settings.limits,
+            rations=self.delivery.rations,
             identifiers=self.store.identifiers,
             timer=time,
             arrival=lambda end: end.arrived,

@@ -158,6 +158,8 @@ class Connection(Protocol):
         if status is None or self._engine.closed:
             return
         session.transfer.commands += 1
+        if not session.share.commands():
+            self._last_word = "too many commands from your host, try again later"
         if not session.ending:  # BYE was the last word about the mailbox
             await report(session, expunges=shifts_numbers(event))
         if not self._engine.closed:

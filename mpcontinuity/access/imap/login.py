@@ -81,7 +81,8 @@ async def _check(session: Session, name: str, password: str) -> Status:
 
 def _wrong(session: Session, name: str, reason: str) -> Status:
     session.wrong_passwords += 1
-    _log.info("login of {user!r} from {peer} failed", session=session.name, user=name[:200], peer=session.peer)
+    if session.share.refusal():
+        _log.info("login of {user!r} from {peer} failed", session=session.name, user=name[:200], peer=session.peer)
     if session.wrong_passwords >= WRONG_PASSWORDS:
         session.send(response.status(b"*", b"BYE", "too many wrong passwords"))
         session.ending = True

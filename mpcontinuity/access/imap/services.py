@@ -10,6 +10,7 @@ from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.hosts import contains
+from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Network
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
@@ -50,6 +51,7 @@ class Services:
     directory: Directory
     login: Login
     views: Views
+    rations: Rations
     timer: Timer
     tls: Any
     hostname: str

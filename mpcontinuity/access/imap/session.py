@@ -68,6 +68,7 @@ class Session:
         self.output = output
         self.name = name
         self.peer = peer
+        self.share = services.rations.share_of(peer)
         self.secure = secure
         self.transport = transport
         self.exchange: Authentication | None = None
@@ -104,6 +105,7 @@ class Session:
 
     def log_in(self, user: User) -> None:
         self._user = user
+        self.share.logged_in()
         self.engine.state = State.AUTHENTICATED
 
     def select(self, selection: Selection | None) -> None:

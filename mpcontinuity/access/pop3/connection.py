@@ -109,6 +109,8 @@ class Connection(Protocol):
         try:
             while (event := self._engine.next_event()) is not None:
                 await self._handle(session, event)
+                if not session.share.commands():
+                    self._last_word = "too many commands from your host, try again later"
                 session.output.write(self._engine.to_send())
                 await session.output.room()
                 if self._last_word and not self._engine.closed:

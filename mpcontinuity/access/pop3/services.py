@@ -10,6 +10,7 @@ from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.model.hosts import contains
+from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Network
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
@@ -47,6 +48,7 @@ class Services:
     directory: Directory
     login: Login
     locks: Locks
+    rations: Rations
     timer: Timer
     tls: Any
     hostname: str

@@ -42,6 +42,7 @@ class Session:
         self.output = output
         self.name = name
         self.peer = peer
+        self.share = services.rations.share_of(peer)
         self.transport = transport
         self.user: User | None = None
         self.in_message = False  # a part of one is on the wire
@@ -135,7 +136,8 @@ class Session:
 
     def _wrong(self, name: str, reason: str) -> None:
         self._wrong_passwords += 1
-        _log.info("login of {user!r} from {peer} failed", session=self.name, user=name[:200], peer=self.peer)
+        if self.share.refusal():
+            _log.info("login of {user!r} from {peer} failed", session=self.name, user=name[:200], peer=self.peer)
         self.engine.error(reason, "AUTH")
         if self._wrong_passwords >= WRONG_PASSWORDS:
             self.engine.close("too many wrong passwords", "AUTH")
@@ -145,6 +147,7 @@ class Session:
             self.engine.error("another session has the maildrop", "IN-USE")
             return
         self.user = user
+        self.share.logged_in()
         try:
             info = await self.services.store.read(partial(mailboxes.find, account=user.id, name="INBOX"))
             if info is None:

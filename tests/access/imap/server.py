@@ -27,6 +27,7 @@ from mpcontinuity.model import settings
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import SystemClock
 from mpcontinuity.model.randomness import SystemRandomness
+from mpcontinuity.model.rations import Rations
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import Store, open_store
@@ -70,6 +71,7 @@ async def serve(store: Store) -> None:
         directory=directory,
         login=KnownPassword(directory),  # type: ignore[arg-type]
         views=Views(store),
+        rations=Rations(settings.Limits(), reactor.seconds),
         timer=reactor,
         tls=certificate().options(),
         hostname="localhost",

@@ -15,6 +15,7 @@ from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.message.header import LONGEST
 from mpcontinuity.model.errors import Full, Stopping, Temporary
 from mpcontinuity.model.flags import SEEN
+from mpcontinuity.model.settings import Limits
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from tests.access.imap.world import MESSAGE_SIZE, SIMPLE, Client, World, capture, converse
@@ -544,3 +545,13 @@ def test_a_keyword_that_another_session_has_just_made_is_named_before_flags_that
         named = client.ask(f"a FETCH 1 {item}")
         assert named.index(b"* FLAGS (") < named.index(b"PERMANENTFLAGS") < named.index(b"* 1 FETCH")
         assert named.count(keyword.encode()) == 3
+
+
+def test_a_stranger_who_is_over_the_ration_of_commands_is_let_go_and_a_user_is_not(world: World) -> None:
+    world.services.rations.adopt(Limits(commands_per_minute=5))
+    stranger, user = world.connect(), world.logged_in()
+    said = b"".join(stranger.ask(f"a{number} NOOP") for number in range(10) if not stranger.closed)
+    assert b"* BYE [UNAVAILABLE] too many commands from your host, try again later\r\n" in said
+    assert stranger.closed
+    for number in range(20):
+        assert user.ask(f"a{number} NOOP").endswith(b"OK nothing done\r\n")

@@ -22,7 +22,8 @@ from mpcontinuity.mailbox.view import Views
 from mpcontinuity.message.render import render
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
-from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.model.rations import Rations
+from mpcontinuity.model.settings import DomainSettings, Limits
 from mpcontinuity.protocols.sasl.scram import Keys, make_keys
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.store import Store
@@ -68,6 +69,7 @@ class World:
             directory=directory,
             login=self.login,  # type: ignore[arg-type]
             views=Views(store),
+            rations=Rations(Limits(), clock.seconds),
             timer=clock,
             tls=object(),
             hostname="mx.example",

@@ -15,7 +15,7 @@ from mpcontinuity.mailbox.read import rows
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Corrupt, Temporary
 from mpcontinuity.model.flags import DELETED, DOWNLOADED, SEEN
-from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.model.settings import DomainSettings, Limits
 from mpcontinuity.store.transaction import Transaction
 from tests.access.pop3.world import World, converse
 from tests.fakes.scram import ScramClient
@@ -400,6 +400,16 @@ def test_strangers_are_not_kept_for_long(world: World) -> None:
     assert not user.closed
     world.clock.advance(2)
     assert user.closed
+
+
+def test_a_stranger_who_is_over_the_ration_of_commands_is_let_go_and_a_user_is_not(world: World) -> None:
+    world.services.rations.adopt(Limits(commands_per_minute=5))
+    stranger, user = world.fetch_by_pop(), world.at_the_maildrop()
+    said = b"".join(stranger.ask("CAPA") for _ in range(10) if not stranger.closed)
+    assert b"-ERR [SYS/TEMP] too many commands from your host, try again later\r\n" in said
+    assert stranger.closed
+    for _ in range(20):
+        assert user.ask("NOOP").startswith(b"+OK")
 
 
 def _flip_a_bit(world: World) -> None:

@@ -26,6 +26,7 @@ class World(imap.World):
             store=given.store,
             directory=given.directory,
             login=given.login,
+            rations=given.rations,
             locks=Locks(clock),
             timer=clock,
             tls=given.tls,

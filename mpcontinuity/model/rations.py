@@ -1,0 +1,340 @@
+"""What client hosts and their networks may take: connections at a time, and so much of each kind in a time.
+
+Every door asks the same object, so that a host has one ration, whatever it does. A host is an IPv4 address or an IPv6
+/64, a network a /24 or /48 (model/hosts.py). Who is over its ration is told to come again, never refused for good.
+
+A ration is a bucket that is full at first and is filled evenly: one number per host and kind, when it will be full
+again. What is over a ration at a time can be taken; then nothing is, until the debt is paid by time. Memory: a row of
+some 300 octets for each host and network that holds a connection, and for `RESTING` others; one that has rested until
+its buckets are full is forgotten, as it would begin with full ones.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from ipaddress import ip_network
+from typing import Final, NamedTuple
+
+from mpcontinuity.model import hosts
+from mpcontinuity.model.settings import Limits
+
+# A network has the rations of so many hosts: big senders have several in each of theirs.
+HOSTS_OF_NETWORK: Final = 4
+
+# All hosts together have their refusals written down up to the rations of so many: 8.6 million rows a day by default.
+HOSTS_OF_WORLD: Final = 20
+
+# The part of all connections that is kept for hosts from which somebody has logged in.
+RESERVE: Final = 0.1
+
+RESTING: Final = 20_000  # hosts, and networks, without a connection
+FAMILIAR: Final = 20_000  # hosts from which somebody has logged in
+
+# Of the ration of a host: what it took since that was told, from which on other processes are told.
+_WORTH_TELLING: Final = 0.05
+
+
+class Kind(enum.IntEnum):
+    """What is rationed; the numbers are in the database."""
+
+    CONNECTIONS = 0
+    COMMANDS = 1
+    REFUSALS = 2
+    MESSAGES = 3
+    OCTETS = 4  # of messages
+    KEPT = 5  # octets of messages for postmaster and abuse that are kept here
+
+
+_MINUTE, _HOUR = 60.0, 3600.0
+_PERIODS: Final = (_MINUTE, _MINUTE, _MINUTE, _MINUTE, _MINUTE, _HOUR)  # by kind
+
+
+class Taken(NamedTuple):
+    """What processes that share a store tell each other."""
+
+    host: str
+    kind: int
+    amount: int
+
+
+class _Row:
+    """Of a host, of a network (``rations`` `HOSTS_OF_NETWORK`), or of the world."""
+
+    __slots__ = ("full", "held", "name", "network", "rations", "trusted", "untold")
+
+    def __init__(self, name: str, rations: int, network: _Row | None = None, *, trusted: bool = False) -> None:
+        self.name = name
+        self.rations = rations
+        self.network = network
+        self.trusted = trusted
+        self.held = 0  # connections
+        self.full = [0.0] * len(_PERIODS)  # when each bucket is full
+        self.untold = [0] * len(_PERIODS)
+
+
+class _Rows:
+    """By name. A row without connections is kept as long as there is room, and something to remember."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, _Row] = {}
+        self._resting: OrderedDict[str, _Row] = OrderedDict()
+
+    def get(self, name: str) -> _Row | None:
+        return self._held.get(name) or self._resting.get(name)
+
+    def hold(self, row: _Row) -> None:
+        row.held += 1
+        if row.held == 1:
+            self._resting.pop(row.name, None)
+            self._held[row.name] = row
+
+    def let_go(self, row: _Row, now: float) -> None:
+        row.held -= 1
+        if not row.held:
+            del self._held[row.name]
+            self.rest(row, now)
+
+    def rest(self, row: _Row, now: float) -> None:
+        """Remembers a row that holds nothing; forgets others that need not be remembered any more."""
+        resting = self._resting
+        resting[row.name] = row
+        for _ in range(2):
+            name, oldest = next(iter(resting.items()))
+            if oldest is row or (len(resting) <= RESTING and max(oldest.full) > now):
+                return
+            del resting[name]
+
+    def __len__(self) -> int:
+        return len(self._held) + len(self._resting)
+
+
+class Share:
+    """A door's view of the host at the other end of one connection. Each method says whether that is still within the
+    rations; who has logged in is rationed as a user, and no longer as a host."""
+
+    __slots__ = ("_free", "_rations", "_row")
+
+    def __init__(self, rations: Rations, row: _Row) -> None:
+        self._rations = rations
+        self._row = row
+        self._free = row.trusted
+
+    def commands(self, count: int = 1) -> bool:
+        return self._free or self._rations.spend(self._row, Kind.COMMANDS, count)
+
+    def message(self) -> bool:
+        """One more begins."""
+        rations, row = self._rations, self._row
+        return self._free or (rations.spend(row, Kind.OCTETS, 0) and rations.spend(row, Kind.MESSAGES, 1))
+
+    def octets(self, count: int) -> None:
+        """Of a message: what is over is paid for before the next one begins."""
+        if not self._free:
+            self._rations.charge(self._row, Kind.OCTETS, count)
+
+    def refusal(self) -> bool:
+        """Whether it is written down and logged; else it is counted."""
+        return self._row.trusted or self._rations.refusal(self._row)
+
+    def logged_in(self) -> None:
+        self._free = True
+        self._rations.familiar(self._row.name)
+
+
+class Rations:
+    """``seconds`` as of a `Timer`; ``room``: connections at most, whatever ``limits`` say."""
+
+    def __init__(self, limits: Limits, seconds: Callable[[], float], room: int | None = None) -> None:
+        self._seconds = seconds
+        self._room = room
+        self._trusted = [ip_network(network, strict=False) for network in limits.trusted_networks]
+        self._hosts, self._networks, self._domains = _Rows(), _Rows(), _Rows()
+        self._world = _Row("", HOSTS_OF_WORLD)
+        self._held = 0
+        self._strangers = 0  # connections of hosts that are not familiar
+        self._familiar: OrderedDict[str, None] = OrderedDict()
+        self._news: dict[int, _Row] = {}  # rows with something to tell, by their id
+        self.counted: Counter[str] = Counter()  # refusals that are not written down, by host; of late
+        self.over: Counter[str] = Counter({kind.name.lower(): 0 for kind in Kind})  # how often a ration was used up
+        self.sharing = False  # whether other processes are to be told
+        self.adopt(limits)
+
+    def adopt(self, limits: Limits) -> None:
+        """From now on."""
+        self._total = limits.connections if self._room is None else min(limits.connections, self._room)
+        self._open_to_strangers = self._total - int(self._total * RESERVE)
+        self._per_host = limits.connections_per_host
+        amounts = (
+            limits.connections_per_minute,
+            limits.commands_per_minute,
+            limits.refusals_per_minute,
+            limits.messages_per_minute,
+            limits.octets_per_minute,
+            limits.postmaster_octets_per_hour,
+        )
+        self._amounts = amounts
+        self._prices = [period / amount for period, amount in zip(_PERIODS, amounts, strict=True)]
+        self._worth_telling = [max(int(amount * _WORTH_TELLING), 1) for amount in amounts]
+        # A single message may always be taken, where nothing was before it.
+        self._largest_kept = limits.message_size * self._prices[Kind.KEPT]
+
+    # The gate
+
+    def take(self, peer: str) -> bool:
+        """Whether one more connection of ``peer`` (an IP address) is let in; if so it counts until ``release``."""
+        row = self._row(peer)
+        if not row.held:  # else its network holds it too, and is not forgotten
+            row.network = self._network(peer)
+        network = row.network
+        assert network is not None
+        stranger = False
+        if not row.trusted:
+            stranger = row.name not in self._familiar
+            if row.held >= self._per_host or (stranger and self._crowded(network)):
+                return False
+            if not self.spend(row, Kind.CONNECTIONS, 1):
+                return False
+        if self._held >= self._total:
+            return False
+        self._held += 1
+        self._strangers += stranger
+        self._hosts.hold(row)
+        self._networks.hold(network)
+        return True
+
+    def release(self, peer: str) -> None:
+        """Gives back what one successful ``take`` took."""
+        row = self._row(peer)
+        assert row.network is not None
+        self._held -= 1
+        if not row.trusted and row.name not in self._familiar:
+            self._strangers -= 1
+        now = self._seconds()
+        self._hosts.let_go(row, now)
+        self._networks.let_go(row.network, now)
+
+    def _crowded(self, network: _Row) -> bool:
+        """Strangers leave room for users, and those of one network for others."""
+        return self._strangers >= self._open_to_strangers or network.held >= self._per_host * HOSTS_OF_NETWORK
+
+    def familiar(self, host: str) -> None:
+        """Somebody has logged in from there."""
+        if host in self._familiar:
+            self._familiar.move_to_end(host)
+            return
+        row = self._hosts.get(host)
+        if row is not None and not row.trusted:
+            self._strangers -= row.held
+        self._familiar[host] = None
+        if len(self._familiar) > FAMILIAR:
+            oldest, _ = self._familiar.popitem(last=False)
+            row = self._hosts.get(oldest)
+            if row is not None and not row.trusted:
+                self._strangers += row.held
+
+    # Doors
+
+    def share_of(self, peer: str) -> Share:
+        return Share(self, self._row(peer))
+
+    def refusal(self, row: _Row) -> bool:
+        """Share.refusal."""
+        if self.spend(row, Kind.REFUSALS, 1) and self._spend(self._world, Kind.REFUSALS, 1, self._seconds()):
+            return True
+        if row.name in self.counted or len(self.counted) < RESTING:
+            self.counted[row.name] += 1
+        return False
+
+    def kept(self, peer: str, domain: str, octets: int) -> bool:
+        """``octets`` of a message for postmaster or abuse of ``domain``, which nobody but us takes; 0 before the first.
+
+        Whether the message may go on: one that was begun within the rations may be of any size that is allowed.
+        """
+        row = self._row(peer)
+        if row.trusted:
+            return True
+        now = self._seconds()
+        whose = self._domains.get(domain)
+        if whose is None:
+            whose = _Row(domain, HOSTS_OF_NETWORK)
+            self._domains.rest(whose, now)
+        assert row.network is not None
+        tolerated = now + _HOUR + (self._largest_kept if octets else 0.0)
+        if any(each.full[Kind.KEPT] > tolerated for each in (row, row.network, whose)):
+            self.over["kept"] += 1
+            return False
+        self.charge(row, Kind.KEPT, octets)
+        self._charge(whose, Kind.KEPT, octets, now)
+        return True
+
+    # Buckets
+
+    def spend(self, row: _Row, kind: Kind, amount: int) -> bool:
+        """Whether a host's row and its network's have that left; if so it is taken from both."""
+        now = self._seconds()
+        network = row.network
+        assert network is not None
+        if network.full[kind] - now > _PERIODS[kind] or not self._spend(row, kind, amount, now):
+            self.over[kind.name.lower()] += 1
+            return False
+        self._charge(network, kind, amount, now)
+        return True
+
+    def charge(self, row: _Row, kind: Kind, amount: int) -> None:
+        """Takes it, however little is left."""
+        now = self._seconds()
+        assert row.network is not None
+        self._charge(row, kind, amount, now)
+        self._charge(row.network, kind, amount, now)
+
+    def _spend(self, row: _Row, kind: Kind, amount: int, now: float) -> bool:
+        if row.full[kind] - now > _PERIODS[kind]:
+            return False
+        self._charge(row, kind, amount, now)
+        return True
+
+    def _charge(self, row: _Row, kind: Kind, amount: int, now: float) -> None:
+        full = row.full[kind]
+        row.full[kind] = (full if full > now else now) + amount * self._prices[kind] / row.rations
+        if self.sharing and row.network is not None:
+            row.untold[kind] += amount
+            if row.untold[kind] >= self._worth_telling[kind]:
+                self._news[id(row)] = row
+
+    def _row(self, peer: str) -> _Row:
+        name = hosts.host_of(peer)
+        row = self._hosts.get(name)
+        if row is None:
+            trusted = bool(self._trusted) and hosts.contains(self._trusted, peer)
+            row = _Row(name, 1, self._network(peer), trusted=trusted)
+            self._hosts.rest(row, self._seconds())
+        return row
+
+    def _network(self, peer: str) -> _Row:
+        name = hosts.network_of(peer)
+        row = self._networks.get(name)
+        if row is None:
+            row = _Row(name, HOSTS_OF_NETWORK)
+            self._networks.rest(row, self._seconds())
+        return row
+
+    # Between processes that share a store
+
+    def news(self, most: int) -> list[Taken]:
+        """What hosts took since that was told last; those that took little are not worth it."""
+        told = []
+        for key in list(self._news)[:most]:
+            row = self._news.pop(key)
+            told += [Taken(row.name, kind, amount) for kind, amount in enumerate(row.untold) if amount]
+            row.untold = [0] * len(_PERIODS)
+        return told
+
+    def heard(self, taken: Iterable[Taken]) -> None:
+        """What hosts took at other processes; more than a ration at a time was taken over a longer one."""
+        sharing, self.sharing = self.sharing, False
+        for host, kind, amount in taken:
+            if 0 <= kind < len(_PERIODS):
+                self.charge(self._row(host), Kind(kind), min(amount, self._amounts[kind]))
+        self.sharing = sharing

@@ -16,6 +16,11 @@ from mpcontinuity.outbound.resolution import ALIASES, end_of, follow
 
 _TIMEOUTS: Sequence[int] = (1, 3)  # seconds, of each question: what is asked here has a deadline of its own
 
+# What an answer may have. A message of DNS has 64 KiB at most; some domains publish 100 texts for as many services,
+# and none needs one of more than some 2,000 characters.
+_MOST_RECORDS = 250
+_LONGEST_TEXT = 8192
+
 
 class NoAnswer(Exception):
     """DNS cannot tell now. The text says about what."""
@@ -35,7 +40,10 @@ class Lookup:
 
     async def texts(self, name: str) -> list[str]:
         """TXT records, each in one piece; octets that are no ASCII stand for themselves (Latin-1)."""
-        return [b"".join(record.data).decode("latin-1") for record in await self._records(name, dns.TXT)]
+        texts = [b"".join(record.data).decode("latin-1") for record in await self._records(name, dns.TXT)]
+        if any(len(text) > _LONGEST_TEXT for text in texts):
+            raise NoAnswer(f"a text of {name} is too long")
+        return texts
 
     async def addresses(self, name: str, *, version: int) -> list[IPv4Address | IPv6Address]:
         records = await self._records(name, dns.A if version == 4 else dns.AAAA)
@@ -74,6 +82,8 @@ class Lookup:
             return []
         except Exception as error:  # timeouts have classes of several modules; a broken answer raises anything
             raise NoAnswer(f"DNS does not tell about {name}") from error
+        if len(answer) > _MOST_RECORDS:
+            raise NoAnswer(f"{name} has too many records")
         return list(answer)
 
 

@@ -12,6 +12,8 @@ from mpcontinuity.model.timer import Timer
 Ip = IPv4Address | IPv6Address
 
 _REMEMBERED = 5000
+_LARGE = 2048  # characters of an answer that is asked for again each time, so that all of them have some MiB
+_LONGEST_NAME = 253
 _REMEMBERED_FOR = 300.0  # seconds; records change more rarely, and the resolver behind us knows for how long
 _NOTHING_FOR = 30.0  # that there is none: it may be published just now
 
@@ -49,10 +51,14 @@ class Remembering:
         return await self._ask(("PTR", address), lambda: self._dns.names(address))
 
     async def _ask(self, key: tuple[Any, ...], ask: Callable[[], Awaitable[list[Any]]]) -> list[Any]:
+        if len(str(key[1])) > _LONGEST_NAME:  # none, and no reason to remember it
+            return []
         until, known = self._known.get(key, (0.0, []))
         if until > self._timer.seconds():
             return known
         found = await ask()
+        if sum(len(each) if isinstance(each, str) else 50 for each in found) > _LARGE:
+            return found
         self._known[key] = (self._timer.seconds() + (_REMEMBERED_FOR if found else _NOTHING_FOR), found)
         self._known.move_to_end(key)
         if len(self._known) > _REMEMBERED:

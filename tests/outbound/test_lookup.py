@@ -7,9 +7,13 @@ import sys
 from typing import Any
 
 import msgspec
+import pytest
+from twisted.internet.defer import succeed
 from twisted.names import dns
 
+from mpcontinuity.outbound.lookup import Lookup, NoAnswer
 from tests.fakes.nameserver import GARBAGE, REFUSED, SERVFAIL, SILENT, Nameserver, a, aaaa, cname, mx, txt
+from tests.fakes.stores import result
 
 
 def look_up(zone: dict[str, Any], *wanted: str, chases: bool = True) -> list[Any]:
@@ -48,6 +52,27 @@ def test_a_key_behind_an_alias_is_found_whether_the_server_chases_it_or_not() ->
     for chases in (True, False):
         (texts,) = look_up(ZONE, "TXT:s1._domainkey.a.example", chases=chases)
         assert texts == ["v=DKIM1; p=AAAA"]
+
+
+class _Asked:
+    """Answers at once, as a message over TCP can have it."""
+
+    def __init__(self, *records: Any) -> None:
+        self._answer = [dns.RRHeader("a.example", record.TYPE, payload=record) for record in records]
+
+    def query(self, query: Any, timeout: object) -> Any:
+        return succeed((self._answer, [], []))
+
+
+def test_an_answer_beyond_all_measure_is_none() -> None:
+    def texts(*records: Any) -> list[str]:
+        return result(Lookup(_Asked(*records)).texts("a.example"))
+
+    assert len(texts(txt(*["x" * 250] * 20), *(txt(str(number)) for number in range(100)))) == 101
+    with pytest.raises(NoAnswer):
+        texts(txt(*["x" * 250] * 40))
+    with pytest.raises(NoAnswer):
+        texts(*(txt(str(number)) for number in range(300)))
 
 
 def test_a_circle_of_aliases_is_nothing() -> None:

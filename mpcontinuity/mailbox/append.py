@@ -9,6 +9,7 @@ import msgspec
 
 from mpcontinuity.mailbox import keywords
 from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.message.rendered import octets_added
 from mpcontinuity.model.events import MailboxChanged
 from mpcontinuity.model.flags import DELETED, SEEN
 from mpcontinuity.store.statement import Rows, Statement
@@ -26,7 +27,7 @@ _GROW = Rows(
     FROM grown WHERE id = grown.mailbox"""
 )
 _GROWN = Statement("SELECT [id, uidnext, modseq, uidvalidity, account] FROM mailbox WHERE id IN [:mailboxes]")
-_INSERT = Rows("INSERT INTO entry (id, body, flags, modseq, internaldate, size, rendered) VALUES [7]")
+_INSERT = Rows("INSERT INTO entry (id, body, flags, modseq, internaldate, size, rendered, pop3_added) VALUES [8]")
 
 
 class NewEntry(msgspec.Struct, frozen=True):
@@ -102,7 +103,8 @@ def append_all(tx: Transaction, entries: Mapping[int, Sequence[NewEntry]]) -> di
         entry_id = mailbox << UID_BITS | appended.first_uid
         for one in entries[mailbox]:
             flags = one.flags | keywords.offer(tx, mailbox, one.keywords)
-            rows.append((entry_id, one.body, flags, appended.modseq, one.internaldate, one.size, one.rendered))
+            shown = (one.rendered, octets_added(one.rendered))
+            rows.append((entry_id, one.body, flags, appended.modseq, one.internaldate, one.size, *shown))
             entry_id += 1
         tx.announce(MailboxChanged(mailbox, appended.account, appended.modseq))
     tx.run_rows(_INSERT, rows)

@@ -42,8 +42,8 @@ _SHRINK = Statement(
 )
 _SET = Statement("UPDATE entry SET flags = flags & :keep | :add, modseq = :modseq WHERE id IN [:ids]")
 _COPY = (
-    "INSERT INTO entry (id, body, flags, modseq, internaldate, size, rendered) "
-    "SELECT :before + row_number() OVER (ORDER BY id), body, {}, :modseq, internaldate, size, rendered "
+    "INSERT INTO entry (id, body, flags, modseq, internaldate, size, rendered, pop3_added) "
+    "SELECT :before + row_number() OVER (ORDER BY id), body, {}, :modseq, internaldate, size, rendered, pop3_added "
     "FROM entry WHERE id IN [:ids]"
 )
 _COPY_PLAIN = Statement(_COPY.format("flags"))

@@ -14,14 +14,14 @@ from mpcontinuity.store.transaction import Transaction
 STEP = 5000  # messages per read: two numbers each
 
 _LISTING = Statement(
-    "SELECT id & 4294967295, size FROM entry "
+    "SELECT id & 4294967295, size + pop3_added FROM entry "
     "WHERE id > :after AND id <= :last AND flags & :downloaded = 0 ORDER BY id LIMIT :step"
 )
 _DOWNLOADED = Statement("UPDATE entry SET flags = flags | :downloaded WHERE id IN [:ids]")
 
 
 def listing(tx: Transaction, mailbox: int, after: int = 0) -> list[tuple[int, int]]:
-    """UID and size of the next STEP messages above the UID ``after``."""
+    """UID of the next STEP messages above the UID ``after``, and the octets of each as it is sent (RFC 1939 §11)."""
     base = mailbox << UID_BITS
     return tx.all(_LISTING, after=base | after, last=base | MAX_UID, downloaded=DOWNLOADED, step=STEP)
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Final, TypeVar
 
+from mpcontinuity.mailbox.append import UID_BITS
+from mpcontinuity.mailbox.read import Row, rows
 from mpcontinuity.message.fields import Content
+from mpcontinuity.message.render import render, render_whole
+from mpcontinuity.message.rendered import ANYTHING, lacks, octets_added, outdated
+from mpcontinuity.model.errors import Corrupt, Temporary
+from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -16,6 +25,11 @@ _PARTS = 64
 _SIGNS = 1000  # that make a token of an address, a parameter or an encoded word each
 
 _MADE_OF = b',;<(":@['
+
+# Octets of messages that are rendered again together: what that gives can be some thirty times as much.
+_TOGETHER = 256 * 1024
+
+_RENEW = Statement("UPDATE entry SET rendered = :rendered, pop3_added = :added WHERE id = :id")
 
 
 def takes_long(content: Content) -> bool:
@@ -29,3 +43,63 @@ def takes_long(content: Content) -> bool:
 async def aside(store: Store, work: Callable[[], T]) -> T:
     """``work`` in a thread that may wait and compute; what it looks at must not be discarded meanwhile."""
     return await store.bodies.background(work)
+
+
+def portions(found: Sequence[Row], needed: int) -> Iterator[Sequence[Row]]:
+    """Rows in their order: those that have everything that is needed together, others as `renewed` may take them."""
+    start, octets, lacking = 0, 0, False
+    for at, row in enumerate(found):
+        size = row[4] if lacks(row[5] or b"", needed) else 0
+        if at > start and (lacking != bool(size) or octets + size > _TOGETHER):
+            yield found[start:at]
+            start, octets = at, 0
+        octets += size
+        lacking = bool(size)
+    if start < len(found):
+        yield found[start:]
+
+
+async def renewed(store: Store, mailbox: int, found: Sequence[Row], needed: int) -> list[Row | Corrupt]:
+    """The rows with all segments that are needed, rendered again from their messages where they lack any.
+
+    What an older version rendered is stored anew: a mailbox is read that way once. Rows of messages that are expunged
+    meanwhile are left out.
+    """
+    lacking = {row[0] for row in found if lacks(row[5] or b"", needed)}
+    if not lacking:
+        return list(found)
+    read = await store.read(partial(rows, mailbox=mailbox, uids=sorted(lacking), body=True))
+    contents = await store.bodies.read_many([row[6] for row in read if row[6] is not None])
+    whole = await aside(store, lambda: [_rendered(content) for content in contents])
+    fresh = {row[0]: blob for row, blob in zip(read, whole, strict=True)}
+    old = [row[0] for row in found if row[0] in fresh and (not row[5] or outdated(row[5]))]
+    kept = {uid: fresh[uid] for uid in old}
+    await _keep(store, mailbox, {uid: both[0] for uid, both in kept.items() if not isinstance(both, Corrupt)})
+    answer: list[Row | Corrupt] = []
+    for row in found:
+        blob = fresh.get(row[0])
+        if row[0] not in lacking:
+            answer.append(row)
+        elif isinstance(blob, Corrupt):
+            answer.append(blob)
+        elif blob is not None:
+            answer.append((*row[:5], blob[1], row[6]))
+    return answer
+
+
+def _rendered(content: bytes | Corrupt) -> tuple[bytes, bytes] | Corrupt:
+    """As it is stored, and whole."""
+    if isinstance(content, Corrupt):
+        return content
+    blob = render(content)
+    return blob, render_whole(content) if lacks(blob, ANYTHING) else blob
+
+
+async def _keep(store: Store, mailbox: int, blobs: dict[int, bytes]) -> None:
+    def work(tx: Transaction) -> None:
+        for uid, blob in blobs.items():
+            tx.run(_RENEW, id=mailbox << UID_BITS | uid, rendered=blob, added=octets_added(blob))
+
+    if blobs:
+        with suppress(Temporary):  # a full disk keeps nobody from reading
+            await store.run(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import struct
 from typing import Final
 
@@ -9,31 +10,85 @@ from mpcontinuity.message import dates
 from mpcontinuity.message.bodystructure import structure
 from mpcontinuity.message.envelope import envelope
 from mpcontinuity.message.fields import Content
+from mpcontinuity.message.lineends import octets_added
 from mpcontinuity.message.structure import Part, scan
 
-VERSION: Final = 1
-# Version, day of the Date field (proleptic Gregorian ordinal, 0: none), octets of the header block; then the lengths of
-# the segments ENVELOPE, BODY, BODYSTRUCTURE, header with a line end before it (0: it was too long), parts.
-HEAD: Final = struct.Struct("<HxxIIIIIII")
+# Raised when what is rendered of a message changes: what an older version stored is rendered again when it is read, and
+# stored. Version 2: nothing beyond ASCII, parts behind what were limits, `octets_added`.
+VERSION: Final = 2
+
+# Version, which segments are left out, day of the Date field (proleptic Gregorian ordinal, 0: none), octets of the
+# header block; then the lengths of the segments ENVELOPE, BODY, BODYSTRUCTURE, header with a line end before it (0: it
+# is not stored), parts. Behind the segments, since version 2: ADDED.
+HEAD: Final = struct.Struct("<HHIIIIIII")
 # A part, breadth first, so that siblings stand together: begin of its header, of its body, of the text of the message
 # that it holds (0: it holds none), its end; index of its first child, and their number.
 PART: Final = struct.Struct("<IIIIII")
+ADDED: Final = struct.Struct("<I")  # lineends.octets_added
 MAX_STORED_HEADER: Final = 16 * 1024
+
+# What is stored takes so much at most: all there is of an ordinary message. Of parts and addresses of some octets each
+# it could be thirty times the message; what does not fit is rendered again from the message when it is asked for.
+ROOM: Final = 8 * 1024  # octets
+ROOM_PER_OCTET: Final = 2
+
+
+class Segment(enum.IntFlag):
+    """What may be left out."""
+
+    ENVELOPE = 1
+    BODY = 2  # and BODYSTRUCTURE
+    HEADER = 4
+    PARTS = 8  # but the message itself
 
 
 def render(content: Content) -> bytes:
-    """The blob for a message of any bytes. Never raises."""
+    """The blob for a message of any bytes, as it is stored. Never raises."""
     return render_scanned(content, scan(content))
 
 
+def render_whole(content: Content) -> bytes:
+    """With nothing left out, for an answer."""
+    return _blob(content, scan(content), None)
+
+
 def render_scanned(content: Content, root: Part) -> bytes:
-    """The same of a message whose structure is known."""
+    """`render` of a message whose structure is known."""
+    return _blob(content, root, ROOM + ROOM_PER_OCTET * len(content))
+
+
+def _blob(content: Content, root: Part, room: int | None) -> bytes:
     length = root.body
     header = b"\n" + content[:length] if length <= MAX_STORED_HEADER else b""
     body, extended = structure(content, root)
+    shown = envelope(root.fields)
+    parts = _parts(root)
+    left_out = 0
+    if room is not None and len(parts) + len(shown) + len(header) + len(body) + len(extended) > room:
+        parts, shown, header, body, extended, left_out = _fitting(parts, shown, header, body, extended, room)
+    segments = (shown, body, extended, header, parts)
     day = dates.day(root.fields.get(b"date", b""))
-    segments = (envelope(root.fields), body, extended, header, _parts(root))
-    return HEAD.pack(VERSION, day.toordinal() if day else 0, length, *map(len, segments)) + b"".join(segments)
+    head = HEAD.pack(VERSION, left_out, day.toordinal() if day else 0, length, *map(len, segments))
+    return head + b"".join(segments) + ADDED.pack(octets_added(content))
+
+
+def _fitting(
+    parts: bytes, shown: bytes, header: bytes, body: bytes, extended: bytes, room: int
+) -> tuple[bytes, bytes, bytes, bytes, bytes, int]:
+    """What is asked for most often, as far as there is room."""
+    left_out = 0
+    if len(shown) > room:
+        shown, left_out = b"", left_out | Segment.ENVELOPE
+    room -= len(shown)
+    if len(header) > room:
+        header, left_out = b"", left_out | Segment.HEADER
+    room -= len(header)
+    if len(body) + len(extended) > room:
+        body, extended, left_out = b"", b"", left_out | Segment.BODY
+    room -= len(body) + len(extended)
+    if len(parts) > room:
+        parts, left_out = parts[: PART.size], left_out | Segment.PARTS
+    return parts, shown, header, body, extended, int(left_out)
 
 
 def _parts(root: Part) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import date
+from typing import Final
 
 from mpcontinuity.message.fields import HeaderNames
-from mpcontinuity.message.render import HEAD, PART
+from mpcontinuity.message.render import ADDED, HEAD, PART, VERSION, Segment
 
 __all__ = [
+    "ANYTHING",
     "HeaderNames",
     "body",
     "bodystructure",
@@ -15,46 +18,71 @@ __all__ = [
     "fields",
     "header",
     "header_length",
+    "lacks",
+    "octets_added",
+    "outdated",
     "section",
     "sent_date",
 ]
 
 _START = HEAD.size
+ANYTHING: Final = int(sum(Segment))
+_COMPLETE = struct.pack("<HH", VERSION, 0)  # how HEAD begins where nothing is left out
+
+
+def outdated(blob: bytes) -> bool:
+    """Whether an older version rendered it."""
+    return len(blob) < _START or bool(HEAD.unpack_from(blob)[0] < VERSION)
+
+
+def lacks(blob: bytes, needed: int) -> bool:
+    """Whether any of the segments needed is to be rendered again from the message: left out, or outdated."""
+    if blob.startswith(_COMPLETE):
+        return False
+    if len(blob) < _START:
+        return True
+    version, left_out, *_ = HEAD.unpack_from(blob)
+    return version < VERSION or bool(left_out & needed)
+
+
+def octets_added(blob: bytes) -> int:
+    """lineends.octets_added; 0 where an older version did not count them."""
+    return 0 if outdated(blob) else int(ADDED.unpack_from(blob, len(blob) - ADDED.size)[0])
 
 
 def envelope(blob: bytes) -> bytes:
     """ENVELOPE in its parentheses, ready for the wire."""
-    return blob[_START : _START + HEAD.unpack_from(blob)[3]]
+    return blob[_START : _START + HEAD.unpack_from(blob)[4]]
 
 
 def body(blob: bytes) -> bytes:
     """BODY: the structure without extension data."""
-    _, _, _, first, length, *_ = HEAD.unpack_from(blob)
+    _, _, _, _, first, length, *_ = HEAD.unpack_from(blob)
     start: int = _START + first
     return blob[start : start + length]
 
 
 def bodystructure(blob: bytes) -> bytes:
-    _, _, _, first, second, length, *_ = HEAD.unpack_from(blob)
+    _, _, _, _, first, second, length, *_ = HEAD.unpack_from(blob)
     start: int = _START + first + second
     return blob[start : start + length]
 
 
 def header_length(blob: bytes) -> int:
     """Octets of the header block, blank line included."""
-    length: int = HEAD.unpack_from(blob)[2]
+    length: int = HEAD.unpack_from(blob)[3]
     return length
 
 
 def _stored_header(blob: bytes) -> tuple[int, int]:
     """Where it is in the blob, the line end before it included."""
-    _, _, _, first, second, third, length, _ = HEAD.unpack_from(blob)
+    _, _, _, _, first, second, third, length, _ = HEAD.unpack_from(blob)
     start = _START + first + second + third
     return start, start + length
 
 
 def header(blob: bytes) -> bytes | None:
-    """The whole header block with its blank line; None: it is longer than 16 KiB and must be read from the message."""
+    """The whole header block with its blank line; None: it is not stored and must be read from the message."""
     start, stop = _stored_header(blob)
     return blob[start + 1 : stop] if stop > start else None
 
@@ -67,7 +95,7 @@ def fields(blob: bytes, names: HeaderNames) -> bytes | None:
 
 def sent_date(blob: bytes) -> date | None:
     """The day of the Date field, time and zone disregarded. None: there is no date in the message."""
-    ordinal: int = HEAD.unpack_from(blob)[1]
+    ordinal: int = HEAD.unpack_from(blob)[2]
     return date.fromordinal(ordinal) if ordinal else None
 
 
@@ -76,7 +104,7 @@ def section(blob: bytes, path: tuple[int, ...], text: str) -> tuple[int, int] | 
 
     None: there is no such part. A message that is no multipart has one part, whose MIME header is the message's header.
     """
-    _, _, _, first, second, third, fourth, _ = HEAD.unpack_from(blob)
+    _, _, _, _, first, second, third, fourth, _ = HEAD.unpack_from(blob)
     table = _START + first + second + third + fourth
     begin, start, inner, end, child, count = PART.unpack_from(blob, table)
     for number in path:

@@ -153,6 +153,7 @@ entry = Table(
     _number("internaldate", None),
     _number("size", None),
     Column("rendered", LargeBinary, nullable=False),  # message/rendered.py
+    _number("pop3_added"),  # octets that POP3 sends beyond size
 )
 
 expunged = Table(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mpcontinuity.message import rendered
-from mpcontinuity.message.render import render
+from mpcontinuity.message.render import render, render_whole
 from mpcontinuity.message.rendered import HeaderNames
 from tests.corpus import messages
 from tests.message.imap import read
@@ -22,7 +22,7 @@ def _structure(message: bytes) -> Any:
 
 
 def _section(message: bytes, path: tuple[int, ...], text: str = "") -> bytes | None:
-    found = rendered.section(render(message), path, text)
+    found = rendered.section(render_whole(message), path, text)
     return None if found is None else message[found[0] : found[0] + found[1]]
 
 
@@ -261,7 +261,7 @@ def test_bare_line_feeds_change_nothing_but_sizes() -> None:
 
 def test_ten_thousand_parts_are_all_there() -> None:
     message = messages.parts(10_000)
-    blob = render(message)
+    blob = render_whole(message)
     assert len(read(rendered.bodystructure(blob))) > 9_990
     assert _section(message, (9_990,)) == b"x"
 
@@ -269,7 +269,7 @@ def test_ten_thousand_parts_are_all_there() -> None:
 @pytest.mark.parametrize("make", messages.MADE)
 def test_what_is_beyond_the_limits_is_kept_but_not_taken_apart(make: str) -> None:
     message = messages.MADE[make](20_000)
-    blob = render(message)
+    blob = render_whole(message)
     for item in (rendered.envelope(blob), rendered.body(blob), rendered.bodystructure(blob)):
         read(item)
     assert rendered.section(blob, (), "") == (0, len(message))

@@ -15,6 +15,7 @@ from mpcontinuity.access.imap.services import PIECE
 from mpcontinuity.access.imap.session import Session, Status, no, ok
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.read import Row, rows
+from mpcontinuity.mailbox.rendering import portions, renewed
 from mpcontinuity.message.header import LONGEST
 from mpcontinuity.model import uidset
 from mpcontinuity.model.body import Body
@@ -88,6 +89,26 @@ class _Fetching:
             self.missing += len(uids) - len(found)
             number_of = dict(zip(uids, numbers, strict=True))
             numbers = [number_of[row[0]] for row in found]
+        if not plan.segments:
+            await self._answer(numbers, found)
+            return
+        number_of = dict(zip([row[0] for row in found], numbers, strict=True))
+        for portion in portions(found, plan.segments):
+            whole = await self._whole(portion)
+            await self._answer([number_of[row[0]] for row in whole], whole)
+
+    async def _whole(self, portion: Sequence[Row]) -> Sequence[Row]:
+        """With all that is asked of what is rendered; what cannot be read for it is told at the end."""
+        whole: list[Row] = []
+        for row in await renewed(self._store, self._selection.mailbox, portion, self.plan.segments):
+            if isinstance(row, Corrupt):
+                self._report(row)
+            else:
+                whole.append(row)
+        return whole
+
+    async def _answer(self, numbers: Sequence[int], found: Sequence[Row]) -> None:
+        plan = self.plan
         if not plan.sections:
             template = b"* %d FETCH (" + plan.template + b")\r\n"
             values = plan.values
@@ -199,13 +220,13 @@ class _Fetching:
                 session.send(part.section.label + b" {%d}\r\n" % (part.stop - part.start))
                 start = part.start
                 if part is pieces[0]:
-                    session.send(first)
+                    session.send(response.octets(first))
                     start += len(first)
                     first = b""
                 while start < part.stop:
                     await session.flush()
                     data = await content.read(start, min(PIECE, part.stop - start))
-                    session.send(data)
+                    session.send(response.octets(data))
                     start += len(data)
         except Corrupt as error:
             self._report(error)

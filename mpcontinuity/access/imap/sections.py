@@ -9,6 +9,7 @@ from operator import itemgetter
 
 from mpcontinuity.mailbox.read import Row
 from mpcontinuity.message import rendered
+from mpcontinuity.message.render import Segment
 from mpcontinuity.message.rendered import HeaderNames
 from mpcontinuity.protocols.imap.dates import date_time
 from mpcontinuity.protocols.imap.items import Attribute, Item, Section
@@ -56,18 +57,27 @@ Value = Callable[[Row], bytes | int]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``template`` takes one of ``values`` after the other and never needs the body; ``sections`` may need it even
-    where ``body`` is False: headers too long to be rendered. ``sees``: \\Seen is to be set."""
+    where ``body`` is False: headers too long to be rendered. ``segments`` of what is rendered, which may lack some, are
+    needed. ``sees``: \\Seen is to be set."""
 
     template: bytes
     values: Sequence[Value]
     sections: Sequence[Callable[[Row], Part]]
     rendered: bool
+    segments: int
     body: bool
     sees: bool
     flags: bool
 
     def attributes(self, row: Row) -> bytes:
         return self.template % tuple([value(row) for value in self.values])
+
+
+_SEGMENTS = {
+    Attribute.ENVELOPE: Segment.ENVELOPE,
+    Attribute.BODY: Segment.BODY,
+    Attribute.BODYSTRUCTURE: Segment.BODY,
+}
 
 
 def compile_items(items: Sequence[Item], flags_text: Callable[[int, int], bytes]) -> Plan:
@@ -82,13 +92,16 @@ def compile_items(items: Sequence[Item], flags_text: Callable[[int, int], bytes]
     }
     asked = [item for item in items if isinstance(item, Attribute)]
     sections = [item for item in items if isinstance(item, Section)]
-    blobs = (Attribute.ENVELOPE, Attribute.BODY, Attribute.BODYSTRUCTURE)
+    segments = 0
+    for item in items:
+        segments |= _SEGMENTS.get(item, 0) if isinstance(item, Attribute) else Segment.PARTS if item.path else 0
     sees = any(not section.peek for section in sections)
     return Plan(
         template=b" ".join(attributes[item][0] for item in asked),
         values=[attributes[item][1] for item in asked],
         sections=[_compile_section(section) for section in sections],
-        rendered=any(item in blobs for item in asked) or any(section.path or section.text for section in sections),
+        rendered=bool(segments) or any(section.text for section in sections),
+        segments=int(segments),
         body=sees or any(section.path or not section.text.startswith("HEADER") for section in sections),
         sees=sees,
         flags=Attribute.FLAGS in asked,

@@ -196,7 +196,7 @@ class Session:
         if content is None:
             self.engine.error("the message was expunged meanwhile")
             return
-        self.engine.begin_message(f"{len(content)} octets")
+        self.engine.begin_message(f"{maildrop.size(asked.number)} octets")
         self.output.write(self.engine.to_send() + message.on_the_wire(content, asked.lines))
         self.engine.end_message()
         self.fetched += asked.lines < 0
@@ -210,7 +210,7 @@ class Session:
         content = self.services.store.bodies.content(body)
         stream = message.Stream(asked.lines)
         piece = await content.read(0, PIECE)  # before anything is said: a missing file is an ordinary answer
-        self.engine.begin_message(f"{content.length} octets")
+        self.engine.begin_message(f"{self.maildrop.size(asked.number)} octets")
         self.in_message = True
         self.output.write(self.engine.to_send())
         start = 0

@@ -15,6 +15,8 @@ _DATE_TIME = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LAST = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_FIRST = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def parse_date(text: bytes) -> date:
@@ -38,7 +40,7 @@ def parse_date_time(text: bytes) -> int:
     moment = datetime(
         int(year), _month(month), int(day), int(hour), int(minute), 59 if leap else int(second), tzinfo=zone
     )
-    return (moment - _EPOCH) // _MICROSECOND
+    return min((moment - _EPOCH) // _MICROSECOND, _LAST)  # the last hours of 9999 may be in the year 10000 of UTC
 
 
 def _month(name: bytes) -> int:
@@ -49,7 +51,8 @@ def _month(name: bytes) -> int:
 
 
 def date_time(micros: int) -> bytes:
-    """INTERNALDATE with its quotes, in UTC."""
+    """INTERNALDATE with its quotes, in UTC; a year has four digits (RFC 3501 §9), whatever is stored."""
+    micros = min(max(micros, _FIRST), _LAST)
     day, second = divmod(micros // 1_000_000, 86400)
     minute, second = divmod(second, 60)
     return b'"%b %02d:%02d:%02d +0000"' % (_day(day), minute // 60, minute % 60, second)

@@ -34,8 +34,13 @@ def quoted(value: bytes) -> bytes:
     return b'"' + _SPECIAL.sub(rb"\\\1", value) + b'"'
 
 
+def octets(value: bytes) -> bytes:
+    """As they may stand in a literal: NUL may not (RFC 3501 §9, CHAR8), and 0x80 stands in its place, as elsewhere."""
+    return value.replace(b"\0", b"\x80")
+
+
 def literal(value: bytes) -> bytes:
-    return b"{%d}\r\n%s" % (len(value), value)
+    return b"{%d}\r\n%s" % (len(value), octets(value))
 
 
 def string(value: bytes) -> bytes:

@@ -19,7 +19,8 @@ class Stream:
     """The same in pieces. ``lines`` of the body, as for TOP; -1: the whole message.
 
     A bare CR or LF, which some clients take for the end of a line and others do not, becomes CRLF: nobody can then
-    disagree about where the message ends.
+    disagree about where the message ends. A message that is a header only has the blank line behind it: without it
+    some clients (Outlook) wait for the rest. What that adds to the message is counted by message/lineends.py.
     """
 
     def __init__(self, lines: int = -1) -> None:
@@ -36,7 +37,11 @@ class Stream:
     def finish(self) -> bytes:
         """The last of it, and the dot."""
         last = self._given(b"", last=True)
-        return last + (b".\r\n" if self._begins_line else b"\r\n.\r\n")
+        if not self._begins_line:
+            last += b"\r\n"
+        if self._in_header and not self.complete:
+            last += b"\r\n"
+        return last + b".\r\n"
 
     def _given(self, data: bytes, *, last: bool) -> bytes:
         if self.complete:
@@ -44,6 +49,8 @@ class Stream:
         data, plain = self._with_crlf(data, last)
         if self._lines >= 0:
             data = self._limited(data)
+        elif self._in_header:
+            self._in_header = not self._blank_line_in(data)
         if not data:
             return data
         stuffed = data if plain else data.replace(b"\r\n.", b"\r\n..")
@@ -64,6 +71,9 @@ class Stream:
         if data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
             return data, False
         return _ANY_LINE_END.sub(b"\r\n", data), False
+
+    def _blank_line_in(self, data: bytes) -> bool:
+        return b"\r\n\r\n" in data or (self._begins_line and data.startswith(b"\r\n"))
 
     def _limited(self, data: bytes) -> bytes:
         begins_line = self._begins_line

@@ -49,16 +49,16 @@ def test_a_session_as_the_rfc_shows_it(world: World) -> None:
         C: USER joe@example.org
         S: +OK now the password
         C: PASS secret
-        S: +OK 2 messages, 55 octets
+        S: +OK 2 messages, 57 octets
         C: STAT
-        S: +OK 2 55
+        S: +OK 2 57
         C: LIST
-        S: +OK 2 messages, 55 octets
+        S: +OK 2 messages, 57 octets
         S: 1 21
-        S: 2 34
+        S: 2 36
         S: .
         C: LIST 2
-        S: +OK 2 34
+        S: +OK 2 36
         C: LIST 3
         S: -ERR no such message
         C: RETR 1
@@ -68,7 +68,7 @@ def test_a_session_as_the_rfc_shows_it(world: World) -> None:
         S: one
         S: .
         C: RETR 2
-        S: +OK 34 octets
+        S: +OK 36 octets
         S: Subject: dots
         S:
         S: ..
@@ -76,7 +76,7 @@ def test_a_session_as_the_rfc_shows_it(world: World) -> None:
         S: the end
         S: .
         C: TOP 2 1
-        S: +OK 34 octets
+        S: +OK 36 octets
         S: Subject: dots
         S:
         S: ..
@@ -88,13 +88,13 @@ def test_a_session_as_the_rfc_shows_it(world: World) -> None:
         C: RETR 1
         S: -ERR no such message
         C: STAT
-        S: +OK 1 34
+        S: +OK 1 36
         C: LIST
-        S: +OK 1 messages, 34 octets
-        S: 2 34
+        S: +OK 1 messages, 36 octets
+        S: 2 36
         S: .
         C: RSET
-        S: +OK 2 messages, 55 octets
+        S: +OK 2 messages, 57 octets
         C: DELE 2
         S: +OK marked
         C: QUIT
@@ -417,3 +417,26 @@ def _flip_a_bit(world: World) -> None:
     content = bytearray(path.read_bytes())
     content[content.index(b"hello")] ^= 1
     path.write_bytes(content)
+
+
+def test_octets_are_those_that_are_sent(world: World) -> None:
+    """RFC 1939 §11: fetchmail and others count what comes, and are out of step with a count of anything else."""
+    contents = [
+        b"Subject: header only\r\n",
+        b"Subject: bare\n\none\n.two\n",
+        b"",
+        b"a: b\r\r\n\n.",
+        b"x: y\n\n" + b"z\n" * 200_000,
+    ]
+    for content in contents:
+        world.deliver(content)
+    client = world.at_the_maildrop()
+    sizes = [int(line.split()[1]) for line in client.ask("LIST").split(b"\r\n")[1:-2]]
+    for number, size in enumerate(sizes, 1):
+        first, got = client.ask(f"RETR {number}").split(b"\r\n", 1)
+        lines = got.removesuffix(b".\r\n").splitlines(keepends=True)
+        assert sum(len(line) - line.startswith(b".") for line in lines) == size
+        assert first == b"+OK %d octets" % size
+    assert client.ask("STAT") == b"+OK %d %d\r\n" % (len(contents), sum(sizes))
+    assert client.ask("RETR 1").endswith(b"Subject: header only\r\n\r\n.\r\n")
+    assert client.ask("TOP 1 5").endswith(b"Subject: header only\r\n\r\n.\r\n")

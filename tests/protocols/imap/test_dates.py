@@ -37,3 +37,12 @@ def test_what_is_no_date_time_is_refused(text: bytes) -> None:
 def test_internaldate_is_shown_with_a_day_of_two_places() -> None:
     assert dates.date_time(micros(1996, 7, 7, 9, 44, 25)) == b'" 7-Jul-1996 09:44:25 +0000"'
     assert dates.parse_date_time(dates.date_time(micros(2026, 11, 22))[1:-1]) == micros(2026, 11, 22)
+
+
+def test_a_year_has_four_digits_whatever_was_given_or_stored() -> None:
+    """RFC 3501 §9, date-year: a client of five would lose its place in the answer."""
+    late = dates.parse_date_time(b"31-Dec-9999 23:30:00 -1200")
+    assert dates.date_time(late) == b'"31-Dec-9999 23:59:59 +0000"'
+    assert dates.date_time(1 << 62) == b'"31-Dec-9999 23:59:59 +0000"'
+    assert dates.date_time(-(1 << 62)) == b'" 1-Jan-0001 00:00:00 +0000"'
+    assert dates.date_time(dates.parse_date_time(b" 1-Jan-0001 00:00:00 +0000")) == b'" 1-Jan-0001 00:00:00 +0000"'

@@ -17,6 +17,7 @@ def number(name: str) -> Column[int]:
 
 
 def upgrade() -> None:
+    op.add_column("entry", number("pop3_added"))
     op.create_table(
         "login_failure",
         Column("host", Text, primary_key=True),

@@ -38,7 +38,8 @@ class Taken:
     known: Recipient = _UNKNOWN
     because: str = ""  # why home was not tried or does not serve; empty where it took the recipient
     attempts: tuple[TrackingEvent, ...] = ()  # what home answered at RCPT, where that matters
-    owed: int = 0  # the id that home is shown, and of the owed row if there is to be one
+    owed: int = 0  # the id that home is shown of it alone, and of the owed row if there is to be one
+    shown: str = ""  # the id that home was shown before, where it is another recipient's: one stands for all of them
     fingerprint: bytes = b""
 
     @property

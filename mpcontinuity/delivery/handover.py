@@ -101,7 +101,7 @@ class Handover:
                 if outcome.verdict is not Verdict.ACCEPTED:
                     transaction.abandon()
                     return await self._not_accepted(body, self._host(transaction), outcome, None)
-        answer = Deferred.fromCoroutine(transaction.message(self._ids(), self._for_home(body)))
+        answer = Deferred.fromCoroutine(transaction.message(self._head_field(), self._for_home(body)))
         answer.addErrback(self._broke)
         outcome = await self.delivery.hurry.wait(answer)
         if outcome.verdict is Verdict.ACCEPTED:
@@ -124,8 +124,9 @@ class Handover:
             raise
         return body, await looked_up
 
-    def _ids(self) -> bytes:
-        return b"".join(b"X-MPContinuity-Id: %s\r\n" % identifier.show(one.owed).encode() for one in self.message.taken)
+    def _head_field(self) -> bytes:
+        """One id, of the first recipient: as many as there are would tell everybody how many, Bcc too."""
+        return b"X-MPContinuity-Id: %s\r\n" % identifier.show(self.message.taken[0].owed).encode()
 
     def _for_home(self, body: Body) -> Content:
         """Without Return-Path, which the server that delivers writes itself (RFC 5321 §4.4)."""
@@ -192,7 +193,11 @@ class Handover:
     async def _redirect_after(
         self, body: Body, host: str, outcome: Outcome, ways: list[Way], late: Deferred[Outcome] | None
     ) -> Reply:
-        taken = tuple(replace(one, way=way) for one, way in zip(self.message.taken, ways, strict=True))
+        first = self.message.taken[0].owed
+        taken = tuple(
+            replace(one, way=way, shown="" if one.owed == first else identifier.show(first))
+            for one, way in zip(self.message.taken, ways, strict=True)
+        )
         message = self.message = msgspec.structs.replace(self.message, taken=taken)
         store = self.delivery.store
         token = store.identifiers.next() if late is not None else 0

@@ -335,6 +335,7 @@ class Incoming(Reception):
         return reply
 
     def _head(self, message: Message) -> Head:
+        shown = "" if self._stores else identifier.show(message.taken[0].owed)
         return Head(
             id=message.id,
             time=message.received,
@@ -347,7 +348,7 @@ class Incoming(Reception):
             subject=message.subject,
             message_id=message.message_id,
             owed=tuple(one.owed for one in message.taken),
-            parameters=encode_parameters(message.parameters, [one.parameters for one in message.taken]),
+            parameters=encode_parameters(message.parameters, [one.parameters for one in message.taken], shown),
         )
 
     # Ends

@@ -55,6 +55,7 @@ class Outward(Reception):
     """
 
     account: int | None = None  # of the user who sends it
+    traced = True  # whether the message says from where it came
 
     def __init__(
         self,
@@ -164,7 +165,7 @@ class Outward(Reception):
         recipients = list(self._recipients.values())
         received = trace.received(
             helo=self._client.helo,
-            peer=self._client.peer,
+            peer=self._client.peer if self.traced else "",
             hostname=self._delivery.hostname,
             protocol=self._client.protocol,
             identifier=shown,

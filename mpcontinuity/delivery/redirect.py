@@ -136,7 +136,7 @@ def _owed(redirect: Redirect, body: Body, taken: Taken, now: int) -> NewOwed:
         size=message.size,
         subject=message.subject,
         message_id=message.message_id,
-        parameters=Parameters(message.parameters, taken.parameters),
+        parameters=Parameters(message.parameters, taken.parameters, taken.shown),
         state=IN_DOUBT if redirect.in_doubt else OWED,
         token=redirect.token,
         next_attempt=now + redirect.retry_after if redirect.attempt or taken.attempts else 0,

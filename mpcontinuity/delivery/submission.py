@@ -27,7 +27,12 @@ _TOO_MUCH = Reply(450, "4.7.1", "Too many recipients in this hour, try again lat
 
 
 class Submission(Outward):
-    """Of a user who has logged in. The null sender is for receipts (RFC 8098 §3)."""
+    """Of a user who has logged in. The null sender is for receipts (RFC 8098 §3).
+
+    The world is told neither where the user was nor what their machine is called; the log knows.
+    """
+
+    traced = False
 
     def __init__(
         self,

@@ -30,13 +30,16 @@ _FOR = re.compile(rb"\s+for\s+<([^\r\n]*)>;")  # straight behind the id, as `rec
 def received(
     *, helo: str, peer: str, hostname: str, protocol: str, identifier: str, time: int, recipient: str | None
 ) -> bytes:
-    """A Received field with its line end. ``peer`` is an IP address, ``time`` in µs, ``identifier`` as shown."""
-    literal = f"[IPv6:{peer}]" if ":" in peer else f"[{peer}]"
-    name = helo if _DOMAIN.fullmatch(helo) else literal  # what else was said may not spoil the field
+    """A Received field with its line end. ``peer`` is an IP address, ``time`` in µs, ``identifier`` as shown. With an
+    empty ``peer`` it does not say who sent the message to us: where its users are is nobody's concern."""
+    from_ = ""
+    if peer:
+        literal = f"[IPv6:{peer}]" if ":" in peer else f"[{peer}]"
+        name = helo if _DOMAIN.fullmatch(helo) else literal  # what else was said may not spoil the field
+        from_ = f"from {name} ({literal})\r\n\t"
     for_ = f"\r\n\tfor <{recipient}>" if recipient else ""
     return (
-        f"Received: from {name} ({literal})\r\n"
-        f"\tby {hostname} (mpcontinuity) with {protocol} id {identifier}{for_}; {dates.show(time)}\r\n"
+        f"Received: {from_}by {hostname} (mpcontinuity) with {protocol} id {identifier}{for_}; {dates.show(time)}\r\n"
     ).encode()
 
 

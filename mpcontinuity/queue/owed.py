@@ -42,6 +42,7 @@ class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
 
     mail: MailParameters = MailParameters()
     rcpt: RcptParameters = RcptParameters()
+    shown: str = ""  # the id that home was shown when it was asked for several recipients at once; empty: the row's own
 
 
 _parameters = msgspec.json.Decoder(Parameters)
@@ -53,10 +54,13 @@ def encode_one(parameters: Parameters) -> str:
     return "" if parameters == _PLAIN else msgspec.json.encode(parameters).decode()
 
 
-def encode_parameters(mail: MailParameters, recipients: Sequence[RcptParameters]) -> tuple[str, ...]:
-    """What the column has for each recipient, for the head of a message in its pack; () where all is plain."""
-    texts = tuple([encode_one(Parameters(mail, rcpt)) for rcpt in recipients])
-    return texts if any(texts) else ()
+def encode_parameters(mail: MailParameters, recipients: Sequence[RcptParameters], shown: str = "") -> tuple[str, ...]:
+    """What the column has for each recipient, for the head of a message in its pack; () where all is plain.
+
+    ``shown``: the id of the first, where home is asked for all of them at once.
+    """
+    texts = [encode_one(Parameters(mail, rcpt, shown if place else "")) for place, rcpt in enumerate(recipients)]
+    return tuple(texts) if any(texts) else ()
 
 
 def decode_parameters(text: str) -> Parameters:

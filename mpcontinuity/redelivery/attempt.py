@@ -28,7 +28,7 @@ class Result:
 
 def head(owed: Owed) -> bytes:
     """What stands before the message: the same id at every attempt."""
-    line = b"X-MPContinuity-Id: %s\r\n" % show(owed.id).encode()
+    line = b"X-MPContinuity-Id: %s\r\n" % (owed.parameters.shown or show(owed.id)).encode()
     if owed.kind == SENT:
         # RFC 3834 §2 and MS-OXCMAIL: nobody's vacation notice answers the copy of what the user wrote.
         line += b"X-MPContinuity-Copy: sent\r\nX-Auto-Response-Suppress: All\r\n"

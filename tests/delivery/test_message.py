@@ -22,7 +22,9 @@ from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.protocols.smtp.client import Offers
+from mpcontinuity.queue import owed
 from mpcontinuity.queue.ledger import report
+from mpcontinuity.redelivery import attempt
 from mpcontinuity.routing.health import Gate
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.reconcile import reconcile
@@ -83,10 +85,10 @@ def test_the_body_is_durable_before_home_gets_the_final_dot(post: Post) -> None:
     assert bodies[1] == 0
 
 
-def test_several_recipients_share_a_body_and_have_an_id_each(post: Post) -> None:
+def test_several_recipients_share_a_body_and_nobody_is_shown_how_many(post: Post) -> None:
     assert post.send(ANN, BOB).code == 250
     ((head, content, _),) = post.home.received
-    assert head.count(b"X-MPContinuity-Id: ") == 2
+    assert head.count(b"X-MPContinuity-Id: ") == 1
     assert b"\tfor <" not in content
     assert (post.count("body"), post.count("archive"), len(post.track())) == (1, 1, 2)
 
@@ -369,6 +371,22 @@ def test_other_late_replies_end_the_row_or_leave_it(post: Post, late: Outcome, s
     post.home.late.callback(late)
     assert [row[2] for row in post.owed()] == [state]
     assert post.rows("SELECT token FROM owed") == [(0,)]
+
+
+@pytest.mark.parametrize("answer", [DOUBTFUL, temporary(Stage.MESSAGE)])
+def test_each_of_several_recipients_is_redelivered_under_the_id_that_home_was_shown(
+    post: Post, answer: Outcome
+) -> None:
+    post.home.answer = answer
+    assert post.send(ANN, BOB).code == 250
+    ((head, _, _),) = post.home.received
+    post.home.way = Gate.SHUT
+    assert post.send(ANN, BOB, content=b"Subject: never shown to home\r\n\r\nx\r\n").code == 250
+    post.clock.advance(60)
+    ids = [int(str(row[0])) for row in post.rows("SELECT id FROM owed ORDER BY id")]
+    claimed = result(post.store.run(lambda tx: owed.claim(tx, ids, give_up=10**15)))
+    assert [attempt.head(one) for one in claimed[:2]] == [head, head]
+    assert len({attempt.head(one) for one in claimed}) == 3
 
 
 def test_a_lost_connection_leaves_the_row_in_doubt_until_the_first_retry(post: Post) -> None:

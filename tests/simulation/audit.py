@@ -19,7 +19,7 @@ from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.model.identifier import parse, show
 from mpcontinuity.model.owed import CLAIMED, DELETED, EXPIRED, FAILED, OPEN, OUTCOMES, OWED, RELEASED
 from mpcontinuity.queue import ledger
-from mpcontinuity.queue.owed import LEASE
+from mpcontinuity.queue.owed import LEASE, decode_parameters
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from tests.simulation.course import Course
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _ROWS = Statement(
     """SELECT owed.id, owed.domain, owed.account, account.address, account.status, owed.recipient, owed.state,
-        owed.message_id, owed.body, tracking.outcome, owed.last_code
+        owed.message_id, owed.body, tracking.outcome, owed.last_code, owed.parameters
     FROM owed LEFT JOIN account ON account.id = owed.account LEFT JOIN tracking ON tracking.owed = owed.id"""
 )
 _MAILBOXES = Statement(
@@ -123,7 +123,8 @@ class Audit:
             play.fault(f"letter {letter.number} was sent home in a declared outage")
         for shown in taken.ids:
             for before in self._last.get(shown, ()):
-                self._judge_repeat(letter, before, taken)
+                if set(before.recipients) & set(taken.recipients):
+                    self._judge_repeat(letter, before, taken)
             self._last.setdefault(shown, []).append(taken)
         for recipient in taken.recipients:
             self._judge_deleted(letter, recipient, taken)
@@ -273,9 +274,10 @@ class Audit:
         has = {(mailboxes[entry >> 32][0], body) for entry, body, *_ in entries}
         has |= {(mailboxes[entry >> 32][0], origin) for entry, *_, origin in entries}
         states: dict[tuple[int, str], set[str]] = {}
-        for owed_id, _, account, address, status, recipient, state, shown, body, outcome, code in owed:
+        for owed_id, _, account, address, status, recipient, state, shown, body, outcome, code, parameters in owed:
             number = _letter(shown)
-            if state in (OWED, CLAIMED) and not code and self._may_have(recipient, show(owed_id).encode()):
+            at_home = (decode_parameters(parameters).shown or show(owed_id)).encode()
+            if state in (OWED, CLAIMED) and not code and self._may_have(recipient, at_home):
                 play.fault(f"letter {number} to {recipient} is {state} as if home could not have it")
             states.setdefault((number, recipient), set()).add(state)
             expected = state if state in OUTCOMES else "owed"
@@ -285,7 +287,7 @@ class Audit:
             missing = state in OPEN and account is not None and (address, body) not in has
             if missing and owner is not None and number not in owner.deleting and address not in play.removing:
                 play.fault(f"letter {number} is owed to {address}, who does not have it ({status})")
-            self._judge_end(owed_id, number, recipient, state, owner)
+            self._judge_end(owed_id, at_home, number, recipient, state, owner)
         for letter in play.letters.values():
             for recipient in letter.answered:
                 self._judge_answered(letter, recipient, states.get((letter.number, recipient), set()))
@@ -294,14 +296,19 @@ class Audit:
 
     def _may_have(self, recipient: str, shown: bytes) -> bool:
         """Home has it, and never said otherwise: a 4xx or 5xx to a repeat ends the doubt."""
-        return shown in self._last and shown not in self._play.homes[recipient.partition("@")[2]].denied
+        taken = any(recipient in taken.recipients for taken in self._last.get(shown, ()))
+        return taken and shown not in self._play.homes[recipient.partition("@")[2]].denied
 
-    def _judge_end(self, owed_id: int, number: int, recipient: str, state: str, owner: Owner | None) -> None:
+    def _judge_end(
+        self, owed_id: int, at_home: bytes, number: int, recipient: str, state: str, owner: Owner | None
+    ) -> None:
         """No row ends in a way for which there was no reason."""
         play = self._play
         where = f"letter {number} to {recipient} ended as {state}, although"
         home = play.homes[recipient.partition("@")[2]]
-        if state == "delivered" and not any(show(owed_id).encode() in each.ids for each in home.taken):
+        if state == "delivered" and not any(
+            at_home in each.ids and recipient in each.recipients for each in home.taken
+        ):
             play.fault(f"{where} home does not have it")
         elif state == DELETED and (owner is None or number not in owner.deleting):
             play.fault(f"{where} its user never deleted it")

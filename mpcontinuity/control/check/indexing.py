@@ -238,6 +238,7 @@ class Indexing:
             asked.rcpt,
             user=_user(tx, address, said) if way is Way.REDIRECT else None,
             owed=owed or tx.identifier(),
+            shown=asked.shown,
             fingerprint=answered.fingerprint(head.reverse_path, address.key, head.fingerprint),
         )
 
@@ -268,7 +269,7 @@ class Indexing:
                 size=message.size,
                 subject=message.subject,
                 message_id=message.message_id,
-                parameters=Parameters(message.parameters, one.parameters),
+                parameters=Parameters(message.parameters, one.parameters, one.shown),
                 state=IN_DOUBT,
             )
             take_in(tx, [new])

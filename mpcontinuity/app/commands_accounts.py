@@ -11,7 +11,14 @@ import click
 import msgspec
 
 from mpcontinuity.app import output
-from mpcontinuity.app.configuration import Configuration, json_option, pass_configuration, password_from_stdin
+from mpcontinuity.app.configuration import (
+    Configuration,
+    json_option,
+    pass_configuration,
+    password_from_stdin,
+    value_from_stdin,
+    warn_of_password,
+)
 from mpcontinuity.control.client import Caller
 from mpcontinuity.control.domain_settings import SETTINGS
 from mpcontinuity.control.imports import lines
@@ -21,6 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _BATCH = 20  # lines of an import per request: its account appears while it goes on
 _USER_COLUMNS = ("address", "name", "status", "aliases", "source", "messages")
+_INSTEAD = "`mpcontinuity domain set NAME outbound-route --stdin` reads it from standard input"
 _UNTIL_HELP = "When the mode ends: an ISO 8601 time, or a duration from now as 4h."
 
 
@@ -59,6 +67,7 @@ def domain_add(
       mpcontinuity domain add example.org --home 192.0.2.10:25,192.0.2.11:25 --home-tls required
     """
     given = {field.replace("_", "-"): value for field, value in settings.items() if value is not None}
+    warn_of_password(given.get("outbound-route", ""), f"{_INSTEAD} afterwards")
     with configuration.connect() as control:
         row = control.call("domain add", name=name, home=home, settings=given, until=until)
     _show(
@@ -72,18 +81,33 @@ def domain_add(
 @click.argument("name")
 @click.argument("settings", nargs=-1, metavar="KEY=VALUE…")
 @click.option("--until", metavar="T", help=_UNTIL_HELP)
+@click.option("--stdin", "from_stdin", is_flag=True, help="A KEY without =VALUE takes its value from a line of it.")
 @json_option
 @pass_configuration
 def domain_set(
-    configuration: Configuration, name: str, settings: tuple[str, ...], until: str | None, as_json: bool
+    configuration: Configuration,
+    name: str,
+    settings: tuple[str, ...],
+    until: str | None,
+    from_stdin: bool,
+    as_json: bool,
 ) -> None:
-    """Change settings of the domain NAME: all that are given, or none if one of them will not do."""
+    """Change settings of the domain NAME: all that are given, or none if one of them will not do.
+
+    \b
+      mpcontinuity domain set example.org mode=enabled --until 4h
+      mpcontinuity domain set example.org outbound-route --stdin < route    # it has a password
+    """
     given = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
-        if not equals:
-            raise click.UsageError(f"{setting}: write it as KEY=VALUE")
-        given[key] = value
+        if not equals and not from_stdin:
+            raise click.UsageError(f"{setting}: write it as KEY=VALUE, or KEY with --stdin")
+        given[key] = value if equals else value_from_stdin(key)
+        if equals and key == "outbound-route":
+            warn_of_password(value, _INSTEAD)
+    if from_stdin and all("=" in setting for setting in settings):
+        raise click.UsageError("--stdin: give a KEY without =VALUE")
     with configuration.connect() as control:
         row = control.call("domain set", name=name, settings=given, until=until)
     _show(row, as_json, f"{row['domain']}: changed")

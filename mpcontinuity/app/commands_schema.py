@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mpcontinuity.app import output
-from mpcontinuity.app.configuration import Configuration, pass_configuration
+from mpcontinuity.app.configuration import Configuration, pass_configuration, tell
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.store.lock import lock
 from mpcontinuity.store.sqlite import DATABASE
@@ -60,6 +60,7 @@ def _say(database: str, present: str) -> None:
 
 def _done(revision: str) -> None:
     output.say(f"schema {revision}: done")
+    tell("migrate", f"schema {revision}")
 
 
 COMMANDS = (migrate,)

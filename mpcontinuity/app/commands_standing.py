@@ -8,7 +8,13 @@ import click
 
 from mpcontinuity.app import output, reading_back
 from mpcontinuity.app.commands_accounts import domain
-from mpcontinuity.app.configuration import Configuration, json_option, pass_configuration
+from mpcontinuity.app.configuration import (
+    Configuration,
+    json_option,
+    pass_configuration,
+    value_from_stdin,
+    warn_of_password,
+)
 
 
 @domain.command("dkim")
@@ -58,8 +64,9 @@ def domain_dkim(
 @click.option(
     "--read-back",
     metavar="URL",
-    help="imaps://user:password@host: fetch the messages from the home server and show what it wrote into them.",
+    help="imaps://user@host: fetch the messages from the home server and show what it wrote into them.",
 )
+@click.option("--password-stdin", is_flag=True, help="Read the password for --read-back from standard input.")
 @json_option
 @pass_configuration
 def domain_test(
@@ -68,6 +75,7 @@ def domain_test(
     recipient: str | None,
     sender: str | None,
     read_back: str | None,
+    password_stdin: bool,
     as_json: bool,
 ) -> None:
     """See what the home server of the domain NAME does with a stranger's mail that comes from this server: one message
@@ -75,8 +83,12 @@ def domain_test(
 
     \b
       mpcontinuity domain test example.org
-      mpcontinuity domain test example.org --read-back imaps://anna%40example.org:secret@mail.example.org
+      mpcontinuity domain test example.org --read-back imaps://anna%40example.org@mail.example.org --password-stdin
     """
+    if password_stdin and read_back is not None:
+        read_back = reading_back.with_password(read_back, value_from_stdin("password"))
+    elif read_back is not None:
+        warn_of_password(read_back, "--password-stdin reads it from standard input")
     if (
         read_back is not None
         and recipient is None

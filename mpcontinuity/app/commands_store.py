@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mpcontinuity.app import output
-from mpcontinuity.app.configuration import Configuration, json_option, pass_configuration, user
+from mpcontinuity.app.configuration import Configuration, json_option, pass_configuration, tell, user
 
 
 class Teller:
@@ -136,6 +136,7 @@ def restore(
 
     teller = Teller(as_json=as_json)
     row = put_back(configuration.path, folder, into, user(), teller, force=force)
+    tell("restore", str(folder))
     if as_json:
         output.as_json({**row, "list": teller.findings})
     else:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from pathlib import Path
 
 import click
 
+from mpcontinuity.app import output
 from mpcontinuity.config.read import read
+from mpcontinuity.control.changes import change, to_syslog
 from mpcontinuity.control.client import Caller, connect
+from mpcontinuity.control.socket import named
+from mpcontinuity.model import hosts
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import Settings
 
@@ -44,12 +49,34 @@ def user() -> str:
         return "an administrator"
 
 
+def tell(operation: str, about: str) -> None:
+    """Of a command that changes something without the operations of control/, to the system's log."""
+    to_syslog(change(user(), f"command line, {named(os.getuid())}", operation, {"of": about}, "done"))
+
+
 def password_from_stdin() -> str:
     """The first line of standard input, without its end."""
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    return _line_from_stdin("the password")
+
+
+def value_from_stdin(name: str) -> str:
+    """The next line of standard input: what is secret, and of which others see the command's arguments."""
+    if sys.stdin.isatty():
+        return str(click.prompt(name, hide_input=True, err=True))
+    return _line_from_stdin(name)
+
+
+def _line_from_stdin(what: str) -> str:
     line = sys.stdin.buffer.readline()
     try:
         return line.decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        raise Refused("the password on standard input is not UTF-8") from None
+        raise Refused(f"{what} on standard input is not UTF-8") from None
+
+
+def warn_of_password(url: str, instead: str) -> None:
+    """Every user of the machine sees the arguments of a command while it runs, and the shell keeps them."""
+    if hosts.without_password(url) != url:
+        output.say(f"mpcontinuity: a password among the arguments can be seen by others; {instead}", err=True)

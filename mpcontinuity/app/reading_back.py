@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from email import policy
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from mpcontinuity.model.errors import Refused
 
@@ -59,6 +59,12 @@ def read_back(where: str, wanted: Sequence[str], *, within: float = _WITHIN) -> 
 def user_of(where: str) -> str:
     """The user's name in it; empty where there is none."""
     return unquote(urlsplit(where).username or "")
+
+
+def with_password(where: str, password: str) -> str:
+    scheme, mark, rest = where.partition("://")
+    user, at, host = rest.rpartition("@")
+    return f"{scheme}{mark}{user.partition(':')[0]}:{quote(password, safe='')}{at}{host}"
 
 
 def _open(where: str) -> imaplib.IMAP4:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -13,8 +14,9 @@ import msgspec
 from twisted.internet.defer import Deferred, succeed
 
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.control.changes import to_syslog
 from mpcontinuity.control.operation import Control, Progress, unheard
-from mpcontinuity.control.socket import SOCKET, answer, place
+from mpcontinuity.control.socket import SOCKET, answer, named, place
 from mpcontinuity.model.clock import SystemClock
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.hosts import listeners
@@ -116,6 +118,8 @@ class _Alone:
             _compute,
             randomness,
             lambda: listeners(settings.listen),
+            origin=f"command line, {named(os.getuid())}",
+            note=to_syslog,
         )
 
     def ask(self, line: bytes, progress: Progress) -> bytes:

@@ -163,7 +163,8 @@ def change(settings: DomainSettings, given: Mapping[str, str], until: str | None
         try:
             fields[setting.field] = setting.read(text)
         except ValueError as error:
-            raise Refused(f"{key}: {error}" if str(error) else f'{key}: "{text}": must be {setting.allowed}') from None
+            shown = hosts.without_password(text)
+            raise Refused(f"{key}: {error}" if str(error) else f'{key}: "{shown}": must be {setting.allowed}') from None
     if "mode" in fields:
         fields["mode_until"] = 0
     if until is not None:
@@ -181,12 +182,6 @@ def show(settings: DomainSettings) -> dict[str, Any]:
     shown["home"] = ",".join(settings.home)
     shown["home-networks"] = ",".join(settings.home_networks)
     if settings.outbound_route:
-        shown["outbound-route"] = _without_password(settings.outbound_route)
+        shown["outbound-route"] = hosts.without_password(settings.outbound_route)
     shown["mode-until"] = iso(settings.mode_until) if settings.mode_until else None
     return shown
-
-
-def _without_password(route: str) -> str:
-    scheme, mark, rest = route.partition("://")
-    credentials, at, host = rest.rpartition("@")
-    return f"{scheme}{mark}{credentials.partition(':')[0]}:…@{host}" if at else route

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, get_type_hints
 import msgspec
 
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.control.changes import Change, to_log
 from mpcontinuity.model.clock import SECOND, from_iso
 from mpcontinuity.model.durations import parse
 from mpcontinuity.model.errors import Refused
@@ -38,7 +39,8 @@ class Compute(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """``by``: who asks, as tracking will show it. ``listening``: our listeners, none of which may be a home.
+    """``by``: who asks, as tracking will show it; ``origin``: how, and what the system knows of them; ``note`` is told
+    what they change. ``listening``: our listeners, none of which may be a home.
 
     Hosts of ``listening`` are as configured: empty, or an address. ``progress`` hears what a long operation has to say
     before its end, as JSON's values.
@@ -51,6 +53,8 @@ class Control:
     randomness: Randomness
     listening: Callable[[], list[tuple[str, int]]]
     by: str = "an administrator"
+    origin: str = "inside the server"
+    note: Callable[[Change], None] = to_log
     progress: Progress = unheard
     serving: bool = False  # whether mail comes and goes meanwhile
     homes: Callable[[], HomeServers | None] = _none  # of a server that runs

@@ -9,6 +9,10 @@ of lines. Whoever can open the socket is an administrator: its folder is
 from __future__ import annotations
 
 import os
+import pwd
+import socket
+import struct
+from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
+from mpcontinuity.control.changes import LOOKING, change
 from mpcontinuity.control.operation import Control, Progress, unheard
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
@@ -31,6 +36,7 @@ MOST = 64  # connections at a time; what opens more, or says nothing on them, ha
 FIRST_WITHIN = 30.0  # s from the connection to a request
 NEXT_WITHIN = 600.0  # s from an answer to the next one: a command may read a long file meanwhile
 _LONGEST_PATH = 107  # sun_path of unix(7)
+_LONGEST_NAME = 64  # of who asks: it is kept with what they did
 
 _log = Logger()
 
@@ -59,17 +65,47 @@ async def answer(control: Control, line: bytes, progress: Progress = unheard) ->
         operation = OPERATIONS.get(request.operation)
         if operation is None:
             raise Refused(f"{request.operation}: this server has no such operation; is its version older?")
-        result = await operation(replace(control, by=request.by, progress=progress), request.arguments)
-        return msgspec.json.encode({"result": result})
     except (Refused, msgspec.MsgspecError) as error:
         return msgspec.json.encode({"refused": str(error)})
+    by = request.by[:_LONGEST_NAME]
+    result, why = await _done(operation(replace(control, by=by, progress=progress), request.arguments))
+    if request.operation not in LOOKING:
+        outcome = f"refused: {why}" if why else "done"
+        control.note(change(by, control.origin, request.operation, request.arguments, outcome))
+    return msgspec.json.encode({"refused": why}) if why else result
+
+
+async def _done(operation: Awaitable[Any]) -> tuple[bytes, str]:
+    """The answer, or why there is none."""
+    try:
+        return msgspec.json.encode({"result": await operation}), ""
+    except (Refused, msgspec.MsgspecError) as error:
+        return b"", str(error) or type(error).__name__
     except Stopping:
-        return msgspec.json.encode({"refused": "the server shuts down; try again when it runs"})
+        return b"", "the server shuts down; try again when it runs"
     except Temporary as error:
-        return msgspec.json.encode({"refused": f"cannot be done now: {error}; try again later"})
+        return b"", f"cannot be done now: {error}; try again later"
     except Exception as error:
         _log.failure("control operation failed")
-        return msgspec.json.encode({"refused": f"failed inside the server ({type(error).__name__}); its log says more"})
+        return b"", f"failed inside the server ({type(error).__name__}); its log says more"
+
+
+def _peer(transport: Any) -> str:
+    """What the kernel says of who is at the other end, who may say anything of themselves."""
+    connection = getattr(transport, "socket", None)
+    if connection is None or not hasattr(socket, "SO_PEERCRED"):
+        return "control socket"
+    size = struct.calcsize("3i")
+    _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return f"control socket, {named(user)}"
+
+
+def named(user: int) -> str:
+    """A user of the system."""
+    try:
+        return f"uid {user} ({pwd.getpwuid(user).pw_name})"
+    except KeyError:
+        return f"uid {user}"
 
 
 class ControlProtocol(LineReceiver):
@@ -87,6 +123,7 @@ class ControlProtocol(LineReceiver):
 
     def connectionMade(self) -> None:  # noqa: N802
         self.factory.open.add(self)
+        self._control = replace(self._control, origin=_peer(self.transport))
         self._await(FIRST_WITHIN)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802

@@ -103,6 +103,14 @@ def is_route(text: str) -> bool:
     return parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and plain and port != 0
 
 
+def without_password(route: str) -> str:
+    """A smarthost, or any URL, as it may be shown."""
+    before, at, host = route.rpartition("@")
+    scheme, mark, credentials = before.rpartition("//")
+    name, colon, _ = credentials.partition(":")
+    return f"{scheme}{mark}{name}:…@{host}" if at and mark and colon else route
+
+
 _ENDPOINT_PIECE = re.compile(r"\\(.)|(:)|([^\\:]+)", re.DOTALL)
 
 

@@ -87,6 +87,38 @@ def test_commands_print_by_what_makes_text_visible() -> None:
         assert "click.echo" not in module.read_text(), module
 
 
+ROUTE = "smtp://relay:s3cret@smarthost.example:587"
+
+
+def test_a_route_with_a_password_is_read_from_standard_input(run: Run, tmp_path: Path) -> None:
+    rows(run, "domain", "add", "example.org", "--home", "home.example.org")
+    done = run("domain", "set", "example.org", "retention-days=7", "outbound-route", "--stdin", stdin=f"{ROUTE}\n")
+    assert (done.exit_code, done.stderr) == (0, "")
+    row = rows(run, "domain", "show", "example.org")
+    assert (row["outbound-route"], row["retention-days"]) == ("smtp://relay:…@smarthost.example:587", 7)
+    refused = run("domain", "set", "example.org", "outbound-route", "--stdin", stdin=f"{ROUTE}?tls=maybe\n")
+    assert refused.exit_code == 1
+    for one in (done, refused, run("domain", "show", "example.org")):
+        assert "s3cret" not in one.output
+
+
+def test_a_password_among_the_arguments_is_taken_with_a_warning(run: Run) -> None:
+    added = run("domain", "add", "example.org", "--home", "home.example.org", "--outbound-route", ROUTE)
+    changed = run("domain", "set", "example.org", f"outbound-route={ROUTE}")
+    for done in (added, changed):
+        assert done.exit_code == 0
+        assert "can be seen by others" in done.stderr
+        assert "s3cret" not in done.output
+    assert run("domain", "set", "example.org", "outbound-route=smtp://smarthost.example").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("outbound-route",), ("mode=enabled", "--stdin"), ("--stdin",), ("outbound-route", "mode")]
+)
+def test_a_value_is_given_or_read(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run("domain", "set", "example.org", *arguments).exit_code == 2
+
+
 def test_a_domain_and_its_users(run: Run) -> None:
     row = rows(run, "domain", "add", "Example.org", "--home", "home.example.org", "--relay-check", "on")
     assert (row["domain"], row["home"], row["relay-check"]) == ("example.org", "home.example.org:25", True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import pwd
 import re
 from pathlib import Path
 
@@ -84,3 +87,13 @@ def test_no_sender_can_write_a_line_of_its_own(world: World, local: str) -> None
     text = world.server.log.read_text()
     assert "\x1b" not in text
     assert all(re.match(r"\d{4}-\d\d-\d\dT", line) for line in text.splitlines()[before:])
+
+
+def test_who_changed_what_is_a_line_of_the_log(world: World) -> None:
+    world.cli("user", "deactivate", world.anna)
+    world.cli("user", "show", world.anna)
+    user = pwd.getpwuid(os.getuid()).pw_name
+    said = [line for line in world.server.log.read_text().splitlines() if f"address={world.anna}" in line]
+    assert [line.partition("control.changes ")[2] for line in said] == [
+        f"{getpass.getuser()} (control socket, uid {os.getuid()} ({user})): user deactivate address={world.anna}: done"
+    ]

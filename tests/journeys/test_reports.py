@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from mpcontinuity.app.commands import main
-from mpcontinuity.app.reading_back import read_back
+from mpcontinuity.app.reading_back import read_back, with_password
 from mpcontinuity.message import dkim
 from mpcontinuity.message.dkim import BodyHash
 from mpcontinuity.model.errors import Refused
@@ -286,6 +286,11 @@ def test_what_was_sent_is_read_back_by_imap_with_what_home_wrote_into_it(place: 
     found, missing = read_back(where, ["<1@here>", "<2@here>"], within=0.0)
     assert found == {"folder": "Junk", "says": ["X-Spam-Flag: YES", "Authentication-Results: home; spf=fail"]}
     assert missing == {"folder": "", "says": []}
+
+
+def test_the_password_to_read_back_with_comes_from_standard_input() -> None:
+    assert with_password("imaps://anna%40a.example@home", "p@ss/w:d") == "imaps://anna%40a.example:p%40ss%2Fw%3Ad@home"
+    assert with_password("imap://anna:old@home:143", "new") == "imap://anna:new@home:143"
 
 
 @pytest.mark.parametrize("where", ["imaps://host", "http://u:p@host", "imaps://u:p@", "nonsense", "imaps://u:p@host:x"])

@@ -1,0 +1,75 @@
+"""Who changed what: a line for each operation that may change something, whether it was done or refused.
+
+A running server writes it into its log; a command that opened the store itself tells the system's log, which has the
+server's too where systemd runs it.
+"""
+
+from __future__ import annotations
+
+import syslog
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from twisted.logger import Logger
+
+from mpcontinuity.model.hosts import without_password
+from mpcontinuity.model.visible import visible
+
+# What only looks. All others are told, also those that are added and forgotten here.
+LOOKING = frozenset(
+    {
+        *("domain list", "domain show", "user list", "user show", "admin list"),
+        *("status", "report", "track", "queue list", "queue destinations"),
+    }
+)
+
+_LONGEST_VALUE = 200  # characters
+_MOST_LISTED = 50
+_LONGEST = 1000  # altogether: a line of an import has many users
+_SECRET = frozenset({"password", "token"})
+
+_log = Logger()
+
+
+class Change(msgspec.Struct, frozen=True):
+    """``by``: who says they ask; ``origin``: what the system says of them; ``object``: what it was about."""
+
+    by: str
+    origin: str
+    operation: str
+    object: str
+    outcome: str
+
+
+def change(by: str, origin: str, operation: str, arguments: Mapping[str, Any], outcome: str) -> Change:
+    """With all that is said of it cut, and without secrets."""
+    said = " ".join(_said(name, value) for name, value in arguments.items() if value not in (None, "", [], {}))
+    return Change(_cut(by), origin, operation, said[:_LONGEST], _cut(outcome))
+
+
+def _said(name: str, value: Any) -> str:
+    if name in _SECRET:
+        return f"{name}=…"
+    if isinstance(value, Mapping):
+        return " ".join(_said(str(key), each) for key, each in value.items())
+    if isinstance(value, list):
+        # Of the lines of an import, whom they are about.
+        listed = [each.get("address", "") if isinstance(each, Mapping) else each for each in value[:_MOST_LISTED]]
+        return ",".join(_cut(str(each)) for each in listed)
+    return f"{name}={_cut(without_password(value) if isinstance(value, str) else str(value))}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def to_log(change: Change) -> None:
+    _log.info("{by} ({origin}): {operation} {object}: {outcome}", **msgspec.structs.asdict(change))
+
+
+def to_syslog(change: Change) -> None:
+    """Nothing happens where the machine has none."""
+    syslog.openlog("mpcontinuity", syslog.LOG_PID, syslog.LOG_AUTH)
+    text = f"{change.by} ({change.origin}): {change.operation} {change.object}: {change.outcome}"
+    syslog.syslog(syslog.LOG_NOTICE, visible(text))

@@ -1,0 +1,120 @@
+"""What administrators change is told, with who they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import socket
+import syslog
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.testing import StringTransport
+
+from mpcontinuity.control.changes import LOOKING, Change, to_syslog
+from mpcontinuity.control.client import connect
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.operations import OPERATIONS
+from mpcontinuity.control.socket import ControlFactory, answer, named
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.settings import Password, Settings
+from tests.fakes.clock import ManualClock
+from tests.fakes.stores import result
+
+
+class Told(list[Change]):
+    """What is told of requests."""
+
+    def __init__(self, control: Control) -> None:
+        self.control = replace(control, note=self.append)
+
+    def ask(self, operation: str, by: str = "anna", **arguments: Any) -> Any:
+        request = {"operation": operation, "arguments": arguments, "by": by}
+        return json.loads(result(answer(self.control, json.dumps(request).encode())))
+
+
+@pytest.fixture
+def told(control: Control) -> Told:
+    return Told(control)
+
+
+def test_each_change_is_told_with_who_what_and_how_it_ended(told: Told) -> None:
+    told.ask("domain add", name="a.org", home="home.a.org")
+    told.ask("domain add", name="a.org", home="home.a.org", by="bert")
+    told.ask("domain set", name="a.org", settings={"mode": "enabled"})
+    assert [(each.by, each.operation, each.object, each.outcome.partition(":")[0]) for each in told] == [
+        ("anna", "domain add", "name=a.org home=home.a.org", "done"),
+        ("bert", "domain add", "name=a.org home=home.a.org", "refused"),
+        ("anna", "domain set", "name=a.org mode=enabled", "done"),
+    ]
+
+
+def test_who_only_looks_is_not_told(told: Told) -> None:
+    told.ask("domain add", name="a.org", home="home.a.org")
+    told.clear()
+    for operation in LOOKING:
+        told.ask(operation, **({"name": "a.org"} if operation == "domain show" else {}))
+    assert not told
+
+
+def test_what_is_called_looking_is_an_operation() -> None:
+    assert set(OPERATIONS) > LOOKING
+
+
+def test_no_secret_is_told(told: Told) -> None:
+    told.ask("domain add", name="a.org", home="home.a.org")
+    told.ask("user add", address="anna@a.org", password="s3cret")
+    told.ask("user password", address="anna@a.org", password="s3cret")
+    told.ask("user import", lines=[{"number": 1, "address": "bert@a.org", "password": "s3cret"}])
+    for route in ("smtp://u:s3cret@relay.example", "smtp://u:s3cret@relay.example?tls=maybe"):
+        told.ask("domain set", name="a.org", settings={"outbound-route": route})
+    told.ask("admin add", name="root", password="s3cret")
+    assert "s3cret" not in str(list(told))
+    assert "bert@a.org" in told[3].object
+    assert "outbound-route=smtp://u:…@relay.example" in told[4].object
+
+
+def test_what_is_told_is_short_whatever_was_said(told: Told) -> None:
+    told.ask("user add", address="x" * 100_000, aliases=["y" * 1000] * 1000, by="z" * 10_000)
+    assert len(str(told[0])) < 2000
+
+
+def test_the_kernel_says_who_is_at_the_other_end(control: Control) -> None:
+    said: list[Change] = []
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        protocol: Any = ControlFactory(replace(control, note=said.append), ManualClock()).buildProtocol(None)
+
+        transport: Any = StringTransport()
+        transport.socket = ours
+        protocol.makeConnection(transport)
+        protocol.dataReceived(b'{"operation": "admin remove", "arguments": {"name": "x"}, "by": "somebody else"}\n')
+    (change,) = said
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert (change.by, change.origin) == ("somebody else", f"control socket, uid {os.getuid()} ({user})")
+
+
+def test_a_user_without_a_name_has_a_number() -> None:
+    assert named(4_000_000_000) == "uid 4000000000"
+
+
+def test_a_command_that_opens_the_store_itself_tells_the_systems_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(syslog, "syslog", lambda level, text: said.append(text))
+    settings = Settings(data_dir=str(tmp_path / "data"), password=Password(scheme="pbkdf2_sha256"))
+    with connect(settings, "anna") as caller:
+        caller.call("domain add", name="a.org", home="home.a.org")
+        with pytest.raises(Refused):
+            caller.call("domain remove", name="\x1b[31m")
+    done, refused = said
+    assert done == f"anna (command line, {named(os.getuid())}): domain add name=a.org home=home.a.org: done"
+    assert "name=\\x1b[31m: refused: " in refused
+
+
+def test_the_systems_log_may_be_missing() -> None:
+    to_syslog(Change("anna", "here", "check", "", "done"))

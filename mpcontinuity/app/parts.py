@@ -68,6 +68,7 @@ from mpcontinuity.outbound.resolution import questions
 from mpcontinuity.queue import folding, outbound
 from mpcontinuity.queue.holders import LOOK_EVERY, Holders
 from mpcontinuity.redelivery.flush import Means as Flushing
+from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.reports.service import Reports
 from mpcontinuity.store import generation
@@ -236,7 +237,7 @@ class Parts:
             randomness=self._randomness,
             give_up=settings.retry.give_up,
         )
-        flushing = Flushing(self.store, reactor, self._randomness, settings.retry, settings.home.connections)
+        flushing = Flushing(self.store, reactor, self._randomness, settings.retry, Paces(settings.home.connections))
         self.redeliveries = flushing.outcomes
         self.refusals = flushing.refusals
         self.redelivery = Redelivery(flushing, self.directory, self.homes)

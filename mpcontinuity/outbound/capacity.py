@@ -21,7 +21,11 @@ IN_VAIN = 3  # fresh sessions in a row that said the same: such an answer is the
 BELIEVED = 300.0  # seconds for which it is then taken at its first word
 
 # RFC 5321 has no code for 'too much of you'; these are what Postfix, Exim, Exchange, Gmail and filters say.
-_LIMIT = re.compile(r"too many|too much|\brates?\b|limit|throttl|exceed|slow down|\bbusy\b|concurren", re.IGNORECASE)
+_LIMIT = re.compile(
+    r"\btoo (?:many|much|fast|quick|soon|often|frequent)|\brates?\b|limit|throttl|exceed|slow down"
+    r"|\bbusy\b|concurren|maximum",
+    re.IGNORECASE,
+)
 
 
 def says_limit(reply: Reply) -> bool:
@@ -30,10 +34,11 @@ def says_limit(reply: Reply) -> bool:
 
 
 def may_be_limit(reply: Reply) -> bool:
-    """Whether it may mean so, from a server that has just served others: 421 and 450 without more, and policy
-    (RFC 3463 §3.8)."""
+    """Whether it may mean so, from a server that has just served others: 421 and 450 without more, congestion and
+    policy (RFC 3463 §3.5, §3.8)."""
     bare = reply.code in (421, 450) and not reply.enhanced
-    return reply.temporary and (bare or reply.enhanced.startswith("4.7.") or says_limit(reply))
+    enhanced = reply.enhanced == "4.4.5" or reply.enhanced.startswith("4.7.")
+    return reply.temporary and (bare or enhanced or says_limit(reply))
 
 
 def of_session(outcome: Outcome, *, used: bool, tainted: bool) -> bool:

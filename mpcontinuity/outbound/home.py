@@ -72,6 +72,11 @@ class HomeServer:
         return self.server.pool
 
     @property
+    def domains(self) -> list[int]:
+        """All that name the same home server."""
+        return list(self.server.views)
+
+    @property
     def leads(self) -> bool:
         """One of the domains of a home server has it probed for all."""
         return self.domain == min(self.server.views)

@@ -34,6 +34,7 @@ LATELY = (
 TROUBLE = 60.0  # seconds for which a mailbox that ends sessions is known for it
 _TROUBLESOME = 1000  # mailboxes that are known
 _TAKEN = 3  # recipients that home took last, to ask it for
+_WITH_MAIL = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.MESSAGE})
 _NAMED = 3  # domains of one home server, in a line of the log
 
 _log = Logger()
@@ -202,9 +203,12 @@ class Server:
         self.observe(Observation.THROTTLED, reason)
 
     def _is_limit(self, outcome: Outcome) -> bool:
-        """Whether it means less of us rather than nobody: it took or refused a message a moment ago."""
-        lately = self.timer.seconds() - self._served < LATELY
-        return lately and outcome.reply is not None and may_be_limit(outcome.reply)
+        """Whether it means less of us rather than nobody: it took or refused a message a moment ago. Before MAIL it
+        has to say so in words: 421 is also how a server says that it goes down."""
+        if outcome.reply is None or self.timer.seconds() - self._served >= LATELY:
+            return False
+        said = may_be_limit if outcome.stage in _WITH_MAIL else says_limit
+        return said(outcome.reply)
 
     def balked(self, result: Outcome) -> bool:
         """Whether it puts off more than one message; then it has a rest."""

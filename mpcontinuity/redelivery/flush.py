@@ -30,8 +30,8 @@ from mpcontinuity.queue.owed import Owed, event_of
 from mpcontinuity.queue.schedule import delay
 from mpcontinuity.redelivery.attempt import Result, attempt
 from mpcontinuity.redelivery.order import Order
+from mpcontinuity.redelivery.pace import Pace, Paces
 from mpcontinuity.redelivery.pausing import Pausing, Step
-from mpcontinuity.redelivery.ramp import Ramp
 from mpcontinuity.redelivery.recording import STORE_AGAIN, Recorder
 from mpcontinuity.redelivery.replies import closes, concerns_recipient, throttles
 from mpcontinuity.routing import refusal
@@ -59,7 +59,7 @@ class Means:
     timer: Timer
     randomness: Randomness
     retry: Retry
-    connections: int
+    paces: Paces
     outcomes: Counter[Verdict] = field(default_factory=Counter)  # of all attempts
     refusals: Counter[About] = field(default_factory=Counter)  # what they were about
 
@@ -73,7 +73,6 @@ class Flush:
         self.active: dict[int, Owed] = {}
         self._means = means
         self._order = Order()
-        self._ramp = self._new_ramp()
         self._pausing = Pausing(means.retry)
         self._recorder = Recorder(means.store, means.timer, lambda: self.domain.name)
         self._place = due.START
@@ -106,7 +105,8 @@ class Flush:
         self._recovering = True
         self._pausing.home_was_away()
         self._order.start_over()
-        self._ramp = self._new_ramp()
+        self._pace.begin_anew()
+        self._pace.unfinished.update(self.home.domains)
         self._not_before = 0.0
         self.wake(new=True)
 
@@ -155,6 +155,8 @@ class Flush:
         if self._means.timer.seconds() < self._ask_again:
             return False  # the timer is set
         self._ours = await self._means.store.election.hold(FLUSH, self.domain.id)
+        if not self._ours:
+            self._pace.unfinished.discard(self.domain.id)  # that is another process's
         if self._ours:
             self._take_over()
         elif await self._means.store.read(partial(due.next_due, domain=self.domain.id)) is not None:
@@ -168,7 +170,7 @@ class Flush:
         self._new = True
         self._order.start_over()
         self._pausing.home_was_away()
-        self._ramp = self._new_ramp()
+        self._pace.begin_anew()
 
     async def _step(self) -> None:
         """Begins as many messages as the pace allows."""
@@ -184,12 +186,13 @@ class Flush:
             if now < self._not_before:
                 self._wake_in(self._not_before - now)
                 return
-            rows = await self._next(room)
+            pace = self._pace
+            rows = await self._planned(room, pace)
             if not rows:
                 if not self.active and not self._new:
                     await self._nothing_left()
                 return
-            await self._begin(rows)
+            await self._begin(rows, pace)
 
     async def _make_all_due(self) -> None:
         self._recovering = False
@@ -212,7 +215,8 @@ class Flush:
     def _room(self) -> int:
         """How many messages more may be under way: one at all while home is suspect, or the flush paused."""
         one = bool(self._pausing.reason) or self.home.gate() is Gate.TRY
-        return (1 if one else self._ramp.width) - len(self.active)
+        room = self._pace.room(self)
+        return min(room, 1 - len(self.active)) if one else room
 
     async def _read_again(self) -> None:
         self._new = False
@@ -228,6 +232,17 @@ class Flush:
             self._pausing.start_over()
             self._not_before = 0.0
 
+    async def _planned(self, room: int, pace: Pace) -> list[Due]:
+        """What is next, with so much of the pace taken for it."""
+        pace.take(self, room)
+        taken = 0
+        try:
+            rows = await self._next(room)
+            taken = len(rows)
+        finally:
+            pace.give(room - taken)
+        return rows
+
     async def _next(self, room: int) -> list[Due]:
         while True:
             rows = self._order.take(room)
@@ -239,18 +254,20 @@ class Flush:
             if page:
                 self._place = page[-1].place
 
-    async def _begin(self, rows: list[Due]) -> None:
+    async def _begin(self, rows: list[Due], pace: Pace) -> None:
         give_up = int(self._means.retry.give_up * SECOND)
         users = {row.id: row.user for row in rows}
         try:
             claimed = await self._means.store.run(partial(owed.claim, ids=list(users), give_up=give_up))
         except BaseException:
+            pace.give(len(rows))
             for user in users.values():
                 self._order.done(user)
             raise
         for row in claimed:
             self.active[row.id] = row
-            Deferred.fromCoroutine(self._deliver(row, users.pop(row.id)))
+            Deferred.fromCoroutine(self._deliver(row, users.pop(row.id), pace))
+        pace.give(len(users))
         for user in users.values():  # ended at the claim, or no longer due
             self._order.done(user)
 
@@ -261,7 +278,9 @@ class Flush:
         else:
             await self._end_run()
             if self._ours and self.home.health.state is State.RECOVERING and not self._new and not self._recovering:
-                self.home.observe(Observation.FLUSHED)
+                self._pace.unfinished.discard(self.domain.id)
+                if not self._pace.unfinished:
+                    self.home.observe(Observation.FLUSHED)
         wait = await self._means.store.read(partial(due.next_due, domain=self.domain.id))
         self._all_planned = False
         self._place = due.START
@@ -270,7 +289,7 @@ class Flush:
 
     # One message
 
-    async def _deliver(self, row: Owed, user: int | str) -> None:
+    async def _deliver(self, row: Owed, user: int | str, pace: Pace) -> None:
         trial = bool(self._pausing.reason)
         began = self._means.timer.seconds()
         try:
@@ -294,6 +313,7 @@ class Flush:
             self.active.pop(row.id, None)
             self._held_back.discard(row.id)
             self._order.done(user)
+            pace.give(1)
             self.wake()
             self._maybe_stopped()
 
@@ -317,7 +337,7 @@ class Flush:
             await self._recorder.give_back(row)
             return
         if outcome.verdict is Verdict.ACCEPTED:
-            self._ramp.good(seconds)
+            self._pace.ramp.good(seconds)
             self._order.took(user)
             relayed = not result.dsn and asks(row.parameters, "SUCCESS")
             await self._recorder.delivered(row, event, relayed=relayed)
@@ -416,7 +436,7 @@ class Flush:
     async def _resume(self) -> None:
         _log.info("redelivery to {domain} resumed: a message was taken", domain=self.domain.name)
         self._pausing.resume()
-        self._ramp = self._new_ramp()
+        self._pace.begin_anew()
         await self._write_pause("")
 
     async def _write_pause(self, reason: str) -> None:
@@ -434,13 +454,13 @@ class Flush:
     def _slow(self, outcome: Outcome, in_vain: int) -> None:
         if in_vain > 1 and closes(outcome) and concerns_recipient(outcome):
             return  # of the same user again: others need not wait for that
-        self._ramp.slow(throttled=throttles(outcome))
-        if self._ramp.wait:
-            self._not_before = self._means.timer.seconds() + self._ramp.wait
+        self._pace.ramp.slow(throttled=throttles(outcome))
+        if self._pace.ramp.wait:
+            self._not_before = self._means.timer.seconds() + self._pace.ramp.wait
 
-    def _new_ramp(self) -> Ramp:
-        # A quarter of the connections is left to new mail.
-        return Ramp(max(1, self._means.connections * 3 // 4))
+    @property
+    def _pace(self) -> Pace:
+        return self._means.paces.of(self.home)
 
     def _delay(self, row: Owed) -> int:
         return delay(row.attempts + 1, self._means.retry, self._means.randomness)

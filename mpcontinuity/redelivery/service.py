@@ -98,10 +98,12 @@ class Redelivery:
         flush = self._flushes.get(home.domain)
         if flush is None or flush.home is not home or self._stopping:
             return
-        before, self._states[home.domain] = self._states[home.domain], home.health.state
-        if home.health.state is State.RECOVERING and before is not State.RECOVERING:
+        before, now = self._states[home.domain], home.health.state
+        self._states[home.domain] = now
+        # A domain that names another home server now may find that one up.
+        if now is State.RECOVERING is not before or (before is State.DOWN is not now):
             flush.recovering()
-        elif home.health.state is not before:
+        elif now is not before:
             flush.wake()
 
     async def _poll(self) -> None:

@@ -112,6 +112,7 @@ class ScriptedHome:
         self.messages: list[Received] = []
         self.commands: list[tuple[int, str]] = []  # (session, line) of all commands
         self.sessions = 0  # ever accepted
+        self.most_sessions = 0  # open at once
         self._tls = tls
         self._rules: list[Rule] = []
         self._lock = threading.Condition()
@@ -210,6 +211,7 @@ class ScriptedHome:
                 self.sessions += 1
                 number = self.sessions
                 self._open[number] = connection
+                self.most_sessions = max(self.most_sessions, len(self._open))
             threading.Thread(target=self._serve, args=(number, connection), daemon=True).start()
 
     def _serve(self, number: int, connection: socket.socket) -> None:

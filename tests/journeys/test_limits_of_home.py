@@ -86,3 +86,19 @@ def test_a_host_with_many_idle_connections_holds_up_nobody_else(world: World) ->
     assert [answer.code for answer in answers] == [250] * 3
     assert [message.subject for message in world.home.messages] == ["message 0", "message 1", "message 2"]
     assert max(answer.seconds for answer in answers) < LENT
+
+
+def test_two_domains_at_one_home_share_its_connections_and_its_outage(world: World) -> None:
+    other = World(world.server, world.home)
+    world.home.on("message", say("250 2.0.0 taken", wait=0.2))
+    with ThreadPoolExecutor(40) as clients:
+        jobs = [clients.submit(site.send, f"message {number}") for number in range(20) for site in (world, other)]
+        assert {job.result().code for job in jobs} == {250}
+    assert len(world.home.messages) == 40
+    assert world.home.most_sessions <= CONNECTIONS + 1  # a probe
+    world.home.stop()
+    assert world.send("during").code == 250
+    other.wait_for(lambda: other.state() == "down")
+    world.home.start()
+    world.wait_for_ledger(taken_in=1, delivered=1)
+    other.wait_for(lambda: (world.state(), other.state()) == ("up", "up"))

@@ -51,6 +51,8 @@ def test_which_answers_may_be_about_the_session(stage: Stage, line: str, used: b
         ("451 4.7.500 Server busy. Please try again later", True, True),
         ("421 4.7.28 Our system has detected an unusual rate of mail", True, True),
         ("452 4.3.2 Connection rate limit exceeded", True, True),
+        ("450 4.3.2 You send too fast", True, True),
+        ("421 4.4.5 congested", False, True),
         ("450 4.7.0 policy", False, True),
         ("421 bye", False, True),
         ("450", False, True),

@@ -245,6 +245,30 @@ def test_a_limit_that_lasts_longer_than_limits_do_is_an_outage() -> None:
     assert home.health.state is State.DOWN
 
 
+@pytest.mark.parametrize(
+    ("greeting", "state"),
+    [
+        ("421 4.7.0 too many connections in a minute", State.UP),
+        ("421 4.3.2 shutting down", State.DOWN),
+        ("421 bye", State.DOWN),
+    ],
+)
+def test_a_greeting_that_speaks_of_a_limit_is_none_of_an_outage(greeting: str, state: State) -> None:
+    net, scripted, home = network()
+    assert net.run(send(home)).verdict is TAKEN
+    net.settle(31)
+    scripted.greeting, scripted.closes = greeting, True
+    outcomes = net.start(send(home))
+    for _ in range(10):
+        net.settle(1)
+    assert home.health.state is state
+    scripted.greeting = "220 hello"
+    if state is State.UP:
+        for _ in range(10):
+            net.settle(1)
+        assert [outcome.verdict for outcome in outcomes] == [TAKEN]
+
+
 def test_a_home_that_puts_off_everything_without_a_word_of_limits_is_down_at_once() -> None:
     net, scripted, home = network()
     assert net.run(send(home)).verdict is TAKEN

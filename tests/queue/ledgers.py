@@ -53,14 +53,15 @@ class Row:
 class Books:
     """Every call has committed when it returns."""
 
-    def __init__(self, store: Store, clock: ManualClock) -> None:
+    def __init__(self, store: Store, clock: ManualClock, name: str = "example.org") -> None:
+        self.name = name
         self.store = store
         self.clock = clock
         self.accounts: dict[str, int] = {}
         self.bodies: dict[int, int] = {}  # owed id -> body
-        self.domain: Domain = self.run(domains.add, name="example.org", settings=DomainSettings(home=("127.0.0.1:25",)))
-        for name in ("anna", "bert"):
-            self.add_user(name)
+        self.domain: Domain = self.run(domains.add, name=name, settings=DomainSettings(home=("127.0.0.1:25",)))
+        for user in ("anna", "bert"):
+            self.add_user(user)
 
     def run(self, work: Callable[..., T], **arguments: Any) -> T:
         return result(self.store.run(partial(work, **arguments)))
@@ -69,12 +70,12 @@ class Books:
         return result(self.store.read(partial(work, **arguments)))
 
     def add_user(self, name: str) -> None:
-        user = self.run(users.add_user, domain=self.domain.id, address=address.parse(f"{name}@example.org"))
+        user = self.run(users.add_user, domain=self.domain.id, address=address.parse(f"{name}@{self.name}"))
         self.accounts[name] = user.id
 
     def redirect(self, name: str, *, text: str = "Hello", **more: Any) -> int:
         """A message to that user (without a mailbox, if unknown), in INBOX, tracked and owed. Returns the owed id."""
-        recipient = f"{name}@example.org"
+        recipient = f"{name}@{self.name}"
         account = self.accounts.get(name)
         content = f"Return-Path: <a@b.example>\r\nSubject: x\r\n\r\n{text}\r\n".encode()
         draft = self.store.bodies.draft()

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.model.settings import Retry
 from mpcontinuity.redelivery.flush import Means
+from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.routing.health import State
 from mpcontinuity.store.store import Store
@@ -29,7 +30,7 @@ class World:
         self.redelivery = self.new_redelivery(store)
 
     def new_redelivery(self, store: Store) -> Redelivery:
-        means = Means(store, self.clock, SeededRandomness(), Retry(), connections=10)
+        means = Means(store, self.clock, SeededRandomness(), Retry(), Paces(10))
         homes: Any = FakeHomes(self.home)
         return Redelivery(means, Directory(store), homes)
 

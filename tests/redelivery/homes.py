@@ -100,6 +100,8 @@ class FakeHome:
         self.offers = Offers()
         self.listeners: list[Callable[[Any], None]] = []
         self.leads = True
+        self.domains = [domain]
+        self.server: Any = self  # nobody shares it
         self.answers: dict[str, Any] = {}
         self.late: dict[str, Deferred[Outcome]] = {}
         self.taken: list[Delivery] = []

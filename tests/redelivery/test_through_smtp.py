@@ -18,6 +18,7 @@ from mpcontinuity.model.settings import Home, Retry
 from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.queue import ledger
 from mpcontinuity.redelivery import flush
+from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.routing.health import Observation, State
 from mpcontinuity.store.store import Store
@@ -113,7 +114,7 @@ class Site:
         randomness = SeededRandomness()
         self.home = servers.of(self.books.domain)
         self.watch = Watch(store, directory, servers, Home(), timer=clock, randomness=randomness)
-        self.redelivery = Redelivery(flush.Means(store, clock, randomness, Retry(), connections=10), directory, servers)
+        self.redelivery = Redelivery(flush.Means(store, clock, randomness, Retry(), Paces(10)), directory, servers)
 
     def start(self) -> None:
         result(self.watch.start())

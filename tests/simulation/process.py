@@ -31,6 +31,7 @@ from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.queue import folding
 from mpcontinuity.redelivery.flush import Means as Flushing
+from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.store import generation
 from mpcontinuity.store.bodies import retention
@@ -117,7 +118,7 @@ class Process:
             randomness=self._randomness,
             give_up=settings.retry.give_up,
         )
-        flushing = Flushing(self.store, time, self._randomness, settings.retry, settings.home.connections)
+        flushing = Flushing(self.store, time, self._randomness, settings.retry, Paces(settings.home.connections))
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
         self.delivery = Delivery(
             self.store,

@@ -20,6 +20,8 @@ MECHANISMS_BOUND: Final = (scram.NAME_PLUS, *MECHANISMS)
 # What a wrong password, an unknown name and one who may not log in are told alike.
 WRONG: Final = Failed("wrong name or password", malformed=False)
 
+_NOT_EMPTY: Final = Failed("the last answer of SCRAM is empty")
+
 _EXPORTER: Final = b"EXPORTER-Channel-Binding"  # RFC 9266 §2
 _BINDING_OCTETS: Final = 32
 
@@ -44,7 +46,7 @@ class Authentication:
         Raises Temporary where it cannot be told now.
         """
         if self._proven is not None:  # a protocol without room for data in its success has them acknowledged first
-            return self._proven if not message else Failed("the last answer of SCRAM is empty")
+            return await self._login.still(self._proven) or WRONG if not message else _NOT_EMPTY
         if self._keys is not None:
             return await self._final(self._keys, message or b"")
         step = self._exchange.receive(message)

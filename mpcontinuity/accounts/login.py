@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -89,8 +90,8 @@ class Login:
         user = await self._find(name)
         who = _who(user, name)
         digest = hmac.digest(self._key, who + password.encode("utf-8", "surrogatepass"), "sha256")
-        right = await self._judged(who, peer, digest, partial(self._right_password, user, password, digest, peer))
-        return user if right else None
+        changes = await self._judged(who, peer, digest, partial(self._right_password, user, password, digest, peer))
+        return await self._let_in(user, changes)
 
     async def keys(self, name: str) -> Keys:
         """What SCRAM shows of a user; of one who cannot log in by it, what no proof fits.
@@ -98,7 +99,7 @@ class Login:
         Raises Temporary when it cannot be told now.
         """
         user = await self._find(name)
-        found = await self._keys_of(user)
+        found, _ = await self._keys_of(user)
         return found or unknown_keys(_compared(name), await self._secret_of_unknown())
 
     async def prove(self, name: str, shown: Keys, message: bytes, peer: str, proves: Callable[[], bool]) -> User | None:
@@ -108,19 +109,34 @@ class Login:
         user = await self._find(name)
         digest = hmac.digest(self._key, message, "sha256")
 
-        async def proved() -> bool:
-            current = await self._keys_of(user) == shown
-            return proves() and current
+        async def proved() -> int | None:
+            current, changes = await self._keys_of(user)
+            return changes if proves() and current == shown else None
 
-        return user if await self._judged(_who(user, name), peer, digest, proved) else None
+        return await self._let_in(user, await self._judged(_who(user, name), peer, digest, proved))
 
-    async def _judged(self, who: bytes, peer: str, digest: bytes, right: Callable[[], Awaitable[bool]]) -> bool:
-        """Whether it is ``right``, told not sooner than the throttle allows; who is refused by that is not asked."""
+    async def still(self, user: User) -> User | None:
+        """The user, unless they were closed or got another password since they proved to be who they are."""
+        return await self._let_in(user, user.password_changes)
+
+    async def _let_in(self, user: User | None, changes: int | None) -> User | None:
+        """As they are now, with which of their passwords they proved: a later change of it ends the session."""
+        if user is None or changes is None:
+            return None
+        now = await self._directory.user(parse(user.address))
+        if now is None or now.id != user.id or now.status != "active" or now.password_changes > changes:
+            return None
+        return replace(now, password_changes=changes)
+
+    async def _judged(
+        self, who: bytes, peer: str, digest: bytes, right: Callable[[], Awaitable[int | None]]
+    ) -> int | None:
+        """What is found ``right``, told not sooner than the throttle allows; who is refused by that is not asked."""
         host = host_of(peer)
         wait = self.throttle.begin(who, host, digest, exempt=contains(self._trusted, peer))
         if wait is None:
             self.outcomes["throttled"] += 1
-            return False
+            return None
         try:
             if wait:
                 await self._sleep(wait)
@@ -128,17 +144,18 @@ class Login:
         except BaseException:
             self.throttle.abandoned(who, host, digest)
             raise
-        if not found:
+        if found is None:
             self.throttle.failed(who, host, digest)
             self.outcomes["failed"] += 1
-            return False
+            return None
         self.throttle.succeeded(who, host)
         self.outcomes["succeeded"] += 1
-        return True
+        return found
 
-    async def _keys_of(self, user: User | None) -> Keys | None:
-        _, text = await self._store.read(partial(users.credentials, account=user.id if user else _NOBODY))
-        return read_keys(text) if user is not None and user.status == "active" else None
+    async def _keys_of(self, user: User | None) -> tuple[Keys | None, int]:
+        """And which of their passwords they are of."""
+        kept = await self._store.read(partial(users.credentials, account=user.id if user else _NOBODY))
+        return read_keys(kept.scram) if user is not None and user.status == "active" else None, kept.changes
 
     async def _secret_of_unknown(self) -> bytes:
         if not self._secret:
@@ -153,23 +170,23 @@ class Login:
             return None
         return await self._directory.user(address)
 
-    async def _right_password(self, user: User | None, password: str, digest: bytes, peer: str) -> bool:
+    async def _right_password(self, user: User | None, password: str, digest: bytes, peer: str) -> int | None:
+        """Which of the user's passwords it is, where it is the present one."""
         if user is not None and self._right.get(digest, 0) > self._clock.now():
-            return True
+            return user.password_changes
         generation = self._generation
-        hashed, scram = await self._store.read(partial(users.credentials, account=user.id if user else _NOBODY))
-        right = await self._compute(partial(self._passwords.verify, password, hashed), host_of(peer))
+        kept = await self._store.read(partial(users.credentials, account=user.id if user else _NOBODY))
+        right = await self._compute(partial(self._passwords.verify, password, kept.hash), host_of(peer))
         if user is None or user.status != "active" or not right:
-            return False
-        if not scram or self._passwords.outdated(hashed):
-            Deferred.fromCoroutine(self._renew(user, password, hashed, keys=not scram, peer=peer)).addErrback(
-                _not_renewed
-            )
+            return None
+        if not kept.scram or self._passwords.outdated(kept.hash):
+            renewal = self._renew(user, password, kept.hash, keys=not kept.scram, peer=peer)
+            Deferred.fromCoroutine(renewal).addErrback(_not_renewed)
         if generation == self._generation:  # else the password may have been changed meanwhile: not remembered
             self._right[digest] = self._clock.now() + _REMEMBERED_FOR
             if len(self._right) > _REMEMBERED:
                 self._right.popitem(last=False)
-        return True
+        return kept.changes
 
     async def _renew(self, user: User, password: str, old: str, *, keys: bool, peer: str) -> None:
         """Here alone the password is known: what is derived of it is made as the configuration wants it now."""

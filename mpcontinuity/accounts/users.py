@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.model.address import Address
@@ -20,7 +20,10 @@ Source = Literal["manual", "import", "relay-check", "directory"]
 # address leads to it.
 REMOVED = "removed"
 
-_COLUMNS = "account.id, account.domain, account.address, account.name, account.status, account.opt_in, account.relay"
+_COLUMNS = (
+    "account.id, account.domain, account.address, account.name, account.status, account.opt_in, account.relay, "
+    "account.password_changes"
+)
 _BY_KEYS = Statement(
     f"SELECT address.key, {_COLUMNS} FROM address JOIN account ON account.id = address.account "
     "WHERE address.key = :key OR address.key = :untagged"
@@ -43,14 +46,14 @@ _SET_RELAY = Statement("UPDATE account SET relay = :relay WHERE id = :id")
 _SET_NAME = Statement("UPDATE account SET name = :name WHERE id = :id")
 # A user who waited for a password is active with it; one that was made inactive stays so.
 _SET_PASSWORD = Statement(
-    "UPDATE account SET password = :password, scram = :scram, "
+    "UPDATE account SET password = :password, scram = :scram, password_changes = password_changes + 1, "
     "status = CASE status WHEN 'pending' THEN 'active' ELSE status END "
     "WHERE id = :id"
 )
 _REPLACE_HASH = Statement("UPDATE account SET password = :new WHERE id = :id AND password = :old")
 _KEEP_KEYS = Statement("UPDATE account SET scram = :scram WHERE id = :id AND password = :password AND scram = ''")
 _PASSWORD = Statement("SELECT password FROM account WHERE id = :id")
-_CREDENTIALS = Statement("SELECT password, scram FROM account WHERE id = :id")
+_CREDENTIALS = Statement("SELECT password, scram, password_changes FROM account WHERE id = :id")
 _FORGET_ADDRESSES = Statement("DELETE FROM address WHERE account = :account")
 
 
@@ -89,6 +92,7 @@ class User:
     status: Status
     opt_in: bool
     relay: bool = False  # stands for the home server
+    password_changes: int = 0  # before this was read
 
     @property
     def registered(self) -> bool:
@@ -98,7 +102,7 @@ class User:
 
 def _user(row: tuple[Any, ...]) -> User:
     """Of _COLUMNS."""
-    return User(row[0], row[1], row[2], row[3], row[4], bool(row[5]), bool(row[6]))
+    return User(row[0], row[1], row[2], row[3], row[4], bool(row[5]), bool(row[6]), row[7])
 
 
 def find(tx: Transaction, address: Address) -> User | None:
@@ -129,7 +133,7 @@ def _listed(tx: Transaction, rows: list[tuple[Any, ...]]) -> list[Listed]:
     aliases: dict[int, list[str]] = {row[0]: [] for row in rows}
     for account, key in tx.all(_ALIASES_OF, accounts=list(aliases)):
         aliases[account].append(key)
-    return [Listed(_user(row), aliases[row[0]], row[7], row[8]) for row in rows]
+    return [Listed(_user(row), aliases[row[0]], row[8], row[9]) for row in rows]
 
 
 def add_user(
@@ -209,10 +213,18 @@ def keep_keys(tx: Transaction, account: int, password_hash: str, scram: str) -> 
     tx.run(_KEEP_KEYS, id=account, password=password_hash, scram=scram)
 
 
-def credentials(tx: Transaction, account: int) -> tuple[str, str]:
-    """Hash and SCRAM keys of a password; each empty when there is none, as for an account that nobody has."""
+class Credentials(NamedTuple):
+    """Of a password: each empty when there is none. ``changes``: which of their passwords it is."""
+
+    hash: str
+    scram: str
+    changes: int
+
+
+def credentials(tx: Transaction, account: int) -> Credentials:
+    """As if there were none, for an account that nobody has."""
     row = tx.one(_CREDENTIALS, id=account)
-    return (row[0], row[1]) if row else ("", "")
+    return Credentials(*row) if row else Credentials("", "", 0)
 
 
 def password_hash(tx: Transaction, account: int) -> str:

@@ -20,6 +20,7 @@ from mpcontinuity.access.imap.services import Services as ImapServices
 from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Services as Pop3Services
+from mpcontinuity.accounts.closing import Closing
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import SharedFailures
@@ -291,6 +292,7 @@ class Parts:
             submit=partial(submission_of, self.submissions),
             plaintext_login_networks=_networks(settings.tls.plaintext_login_networks),
         )
+        self.store.listen(Closing(self.directory, self._reactor, services.sessions).heard)
         return SmtpFactory(services, self.delivery.hurry.begin, implicit_tls=implicit_tls)
 
     def bind(self) -> None:

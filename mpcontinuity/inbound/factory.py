@@ -45,7 +45,7 @@ class SmtpFactory(ServerFactory):
         services = self.services
         services.stopping = True
         for session in list(services.sessions):
-            session.stop()
+            session.wind_up()
         stopped: Deferred[None] = Deferred()
         begun = services.timer.seconds()
 

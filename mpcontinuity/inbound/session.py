@@ -196,15 +196,25 @@ class Session(Protocol):
 
     # The end
 
-    def stop(self) -> None:
+    def wind_up(self) -> None:
         """The next command is answered 421."""
         self._engine.stop(STOPPING)
 
-    def close(self) -> None:
+    def close(self, reply: Reply = STOPPING) -> None:
         """421 now, unless a message waits for its answer."""
         if not self._in_message:
-            self._engine.close(STOPPING)
+            self._engine.close(reply)
             self._turn()
+
+    @property
+    def user(self) -> User | None:
+        return self._login.user if self._login is not None else None
+
+    def stop(self, last_word: str) -> None:
+        """421 now, or behind the answer to a message: the user may no longer be here."""
+        reply = Reply(421, "4.7.0", last_word[:1].upper() + last_word[1:])
+        self._engine.stop(reply)
+        self.close(reply)
 
     def abort(self) -> None:
         if self._receipt is not None:
@@ -362,7 +372,7 @@ class Session(Protocol):
         protocol = "UTF8SMTP" if event.parameters.smtputf8 else "ESMTP" if self._helo.extended else "SMTP"
         if self._engine.tls and protocol != "SMTP":
             protocol += "S"  # RFC 3848, RFC 6531 §4.3
-        user = self._login.user if self._login is not None else None
+        user = self.user
         if user is not None and protocol != "SMTP":
             protocol += "A"
         client = Client(self._peer, self._helo.name, protocol, self._id)

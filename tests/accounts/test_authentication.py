@@ -175,6 +175,16 @@ def test_a_password_that_changes_during_the_exchange_does_not_let_in_the_old_one
     assert result(exchange.receive(client.final(step.data))) == WRONG
 
 
+def test_a_password_that_changes_before_the_last_answer_of_scram_does_not_let_in_the_old_one(gate: Gate) -> None:
+    exchange, client = gate.begin(NAME), ScramClient(ANNA, "right")
+    step = result(exchange.receive(client.first))
+    assert isinstance(step, Challenge)
+    assert isinstance(result(exchange.receive(client.final(step.data))), Challenge)
+    anna = gate.user()
+    result(gate.store.run(lambda tx: users.set_password(tx, anna, "other", "")))
+    assert result(exchange.receive(b"")) == WRONG
+
+
 def test_keys_are_made_at_the_first_login_with_a_password(gate: Gate) -> None:
     anna = gate.user()
     result(gate.store.run(lambda tx: users.set_password(tx, anna, "right")))

@@ -264,3 +264,20 @@ def test_addresses_of_one_64_bit_network_are_one_host(harness: Harness) -> None:
         harness.check("anna@example.org", "wrong", f"2001:db8::{number:x}")
     assert not harness.check("anna@example.org", "right", "2001:db8::ffff")
     assert harness.check("anna@example.org", "right", "2001:db8:0:1::1")
+
+
+def test_a_password_that_changes_while_the_old_one_is_checked_does_not_let_it_in(harness: Harness) -> None:
+    anna = result(harness.login._find("anna@example.org"))
+    assert anna is not None
+
+    def change(hashed: str) -> str:
+        result(harness.store.run(lambda tx: users.set_password(tx, anna, hashed)))
+        return hashed
+
+    verify = harness.passwords.verify
+    harness.passwords.verify = lambda password, hashed: verify(password, hashed) and bool(change("$new"))  # type: ignore[method-assign]
+    assert not harness.check("anna@example.org", "right")
+    harness.passwords.verify = verify  # type: ignore[method-assign]
+    user = result(harness.login.check("anna@example.org", "new", HERE))
+    assert user is not None
+    assert user.password_changes == anna.password_changes + 1

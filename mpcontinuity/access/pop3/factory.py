@@ -7,9 +7,9 @@ from typing import Final
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 
-from mpcontinuity.access.closing import Closing
 from mpcontinuity.access.pop3.connection import Connection
 from mpcontinuity.access.pop3.services import Services
+from mpcontinuity.accounts.closing import Closing
 
 
 class Pop3Factory(ServerFactory):

@@ -51,6 +51,9 @@ class KnownPassword:
             raise self.error
         return await self._directory.user(parse(name)) if password == "secret" else None
 
+    async def still(self, user: User) -> User | None:
+        return user
+
     async def keys(self, name: str) -> Keys:
         return _KEYS
 

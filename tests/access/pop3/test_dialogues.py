@@ -377,6 +377,20 @@ def test_a_user_who_is_deactivated_is_thrown_out(world: World) -> None:
     assert client.closed
 
 
+def test_another_password_ends_the_sessions_of_the_old_one_and_of_nobody_else(world: World) -> None:
+    other = world.add_user("other@example.org")
+    client = world.at_the_maildrop()
+    result(world.store.run(partial(users.set_password, user=other, password_hash="$new")))
+    result(world.store.run(partial(users.set_opt_in, user=world.user, opt_in=True)))
+    assert not client.closed
+    result(world.store.run(partial(users.set_password, user=world.user, password_hash="$new")))
+    assert client.take().startswith(b"-ERR [SYS/TEMP] the password was changed")
+    assert client.closed
+    again = world.at_the_maildrop()
+    result(world.store.run(partial(users.set_opt_in, user=world.user, opt_in=False)))
+    assert not again.closed
+
+
 def test_at_shutdown_nothing_that_was_marked_goes(world: World) -> None:
     world.deliver()
     client = world.at_the_maildrop()

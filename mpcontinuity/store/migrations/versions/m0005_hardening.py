@@ -42,5 +42,6 @@ def upgrade() -> None:
     op.execute("UPDATE outgoing SET share = COALESCE(account, -domain) WHERE kind <> 'dsn'")
     op.drop_index("outgoing_of_destination", "outgoing")
     op.create_index("outgoing_of_destination", "outgoing", ["destination", "state", "share", "next_attempt"])
+    op.add_column("account", number("password_changes"))
     op.add_column("mailbox", number("recent"))
     op.execute("UPDATE mailbox SET recent = uidnext - 1")

@@ -1,4 +1,4 @@
-"""Sessions of users that were deactivated or removed end, whichever door they came in by."""
+"""Sessions of users that were deactivated or removed, or got another password, end, whichever door they came in by."""
 
 from __future__ import annotations
 
@@ -63,4 +63,6 @@ class Closing:
                 continue
             if now is None or now.id != user.id or now.status != "active":
                 connection.stop("the account was closed")
+            elif now.password_changes != user.password_changes:
+                connection.stop("the password was changed")
             return

@@ -170,7 +170,11 @@ KEYS: dict[str, Key] = {
         "at its limit, its checkpoint, and what you need to make room.",
     ),
     "password.scheme": Key(
-        Text('a hash of passlib\'s that is installed, as "argon2"', values.is_scheme), "Any of passlib's."
+        Text('a hash of passlib\'s that is installed, as "argon2"', values.is_scheme),
+        "Any of passlib's; a fast one needs allow_weak.",
+    ),
+    "password.allow_weak": Key(
+        Flag(), "Whether scheme may be fast: whoever gets hold of the database guesses most passwords in a day then."
     ),
     "log.format": Key(
         Text('"text" or "json"', lambda text: text in ("text", "json")),

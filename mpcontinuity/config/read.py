@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from mpcontinuity.config.keys import KEYS, SECTIONS
+from mpcontinuity.config.values import is_slow
 from mpcontinuity.model import durations, hosts
 from mpcontinuity.model.settings import Settings
 
@@ -100,6 +101,11 @@ def _check_together(settings: Settings) -> None:
     if retry.longest < retry.first:
         first, longest = durations.show(retry.first), durations.show(retry.longest)
         raise BadConfiguration(f"retry.longest: {longest}: must be at least retry.first, {first}")
+    scheme = settings.password.scheme
+    if not (is_slow(scheme) or settings.password.allow_weak):
+        raise BadConfiguration(
+            f'password.scheme: "{scheme}": is fast to guess from: take "argon2", or set password.allow_weak = true'
+        )
     if settings.tls.certificate == settings.tls.private_key:
         raise BadConfiguration(f'tls.private_key: "{settings.tls.private_key}": must be another file than certificate')
     taken: dict[tuple[str, ...], str] = {}

@@ -180,6 +180,18 @@ def endpoint(text: str) -> str:
     return text
 
 
+# Slow on purpose, by iterations or memory that passlib chooses; as they stand, and in the forms of others.
+_SLOW = frozenset(
+    {"argon2", "bcrypt", "bcrypt_sha256", "scrypt", "pbkdf2_sha256", "pbkdf2_sha512", "sha256_crypt", "sha512_crypt"}
+)
+_FORMS = ("django_", "ldap_", "grub_")
+
+
+def is_slow(scheme: str) -> bool:
+    """Whether a hash under it takes long to guess from."""
+    return any(scheme.removeprefix(form) in _SLOW for form in _FORMS)
+
+
 def is_scheme(text: str) -> bool:
     """Whether passlib can hash under it here, knowing nothing but the password."""
     if text == "argon2":

@@ -96,6 +96,7 @@ class Limits(Section, frozen=True):
 
 class Password(Section, frozen=True):
     scheme: str = "argon2"
+    allow_weak: bool = False
 
 
 class Log(Section, frozen=True):

@@ -208,3 +208,16 @@ def test_a_url_that_will_not_do_is_refused_by_its_key_without_its_password(url: 
         parse(f'[store]\ndatabase = "{url}"', Path("/"))
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["md5_crypt", "ldap_salted_sha1", "des_crypt", "hex_sha256"])
+def test_a_fast_hash_of_passwords_is_refused_unless_it_is_allowed(tmp_path: Path, scheme: str) -> None:
+    text = f'[password]\nscheme = "{scheme}"\n'
+    with pytest.raises(BadConfiguration, match=rf'^password\.scheme: "{scheme}": is fast to guess from: .*allow_weak'):
+        parse(text, tmp_path)
+    assert parse(f"{text}allow_weak = true", tmp_path).password.scheme == scheme
+
+
+@pytest.mark.parametrize("scheme", ["argon2", "scrypt", "pbkdf2_sha512", "django_pbkdf2_sha256", "sha512_crypt"])
+def test_a_slow_hash_of_passwords_needs_no_leave(tmp_path: Path, scheme: str) -> None:
+    assert parse(f'[password]\nscheme = "{scheme}"', tmp_path).password.scheme == scheme

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from mpcontinuity.message import lineends
 from mpcontinuity.model import address, uidset
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols import proxy
@@ -110,6 +111,7 @@ def _pop3(data: bytes) -> None:
 
 
 def _stream(data: bytes) -> None:
+    lineends.octets_added(data)
     for lines in (-1, 1 << 30):
         for cut in _CUTS:
             stream = Stream(lines)

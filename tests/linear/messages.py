@@ -17,6 +17,7 @@ from mpcontinuity.message import (
     report,
     submitted,
     summary,
+    text,
     trace,
     wire,
 )
@@ -116,6 +117,8 @@ def _search(data: bytes) -> None:
     needle = Needle("ab")
     needle.in_text(data, True)
     needle.in_header(data, "subject")
+    text.of_addresses(data)
+    text.folded(data.decode("utf-8", "replace"))
 
 
 def _addresses(data: bytes) -> None:
@@ -131,11 +134,11 @@ def _content_type(data: bytes) -> None:
 
 
 def _report(data: bytes) -> None:
-    text = data.decode("latin-1")
-    about = report.About(recipient=text, action="failed", status="5.0.0", reason=text, reply=text, host=text)
-    made = report.Report("mx.example", "x", 0, "a@b.example", 0, [about], envelope=text, full=True)
+    said = data.decode("latin-1")
+    about = report.About(recipient=said, action="failed", status="5.0.0", reason=said, reply=said, host=said)
+    made = report.Report("mx.example", "x", 0, "a@b.example", 0, [about], envelope=said, full=True)
     report.compose(made, data)
-    report.status_of(550, text)
+    report.status_of(550, said)
 
 
 def _wire(data: bytes) -> None:

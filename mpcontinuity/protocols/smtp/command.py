@@ -14,7 +14,7 @@ from mpcontinuity.model.reply import Reply
 # FROM:<path> or TO:<path>, with the blank behind the colon that Outlook sends, then parameters. Some devices know no
 # angle brackets; without them an address is needed, and ends at a blank.
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_PATH = rf'[ \t]*(?:<((?:[^<>"\\]|{_QUOTED})*)>|((?:[^<>"\\ \t]|{_QUOTED})+))(?:[ \t]+(.*))?'
+_PATH = rf'[ \t]*(?:<((?:[^<>"\\]|{_QUOTED})*)>|((?:[^<>"\\ \t]|{_QUOTED})+))(?:[ \t]++(.*))?'
 _FROM = re.compile(r"FROM:" + _PATH, re.IGNORECASE)
 _TO = re.compile(r"TO:" + _PATH, re.IGNORECASE)
 _ROUTE = re.compile(r"@[^,:@]+(?:,@[^,:@]+)*:")

@@ -71,6 +71,7 @@ class Sources:
     unchecked: Callable[[], int]  # messages without a verdict
     logins: Mapping[str, int]  # by outcome
     homes: Callable[[], Iterable[HomeServer]]
+    trusts_time: Callable[[], bool]  # whether the clock has not jumped for a day
     certificate_expires: Callable[[], float]  # seconds since 1970
     spare: Callable[[], AbstractContextManager[None]]  # descriptors, where all others are taken
 
@@ -264,6 +265,11 @@ class Metrics:
             "tls_certificate_expiry_timestamp_seconds",
             "When the certificate in use expires.",
             sources.certificate_expires(),
+        )
+        yield _one(
+            "clock_trusted",
+            "0 for a day after a jump of the clock: nothing is dropped or bounced by it.",
+            float(sources.trusts_time()),
         )
         yield _one(
             "reactor_longest_lag_seconds",

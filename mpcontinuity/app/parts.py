@@ -57,7 +57,7 @@ from mpcontinuity.inbound.services import Services as SmtpServices
 from mpcontinuity.mailbox import sent
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import hosts
-from mpcontinuity.model.clock import SECOND, SystemClock
+from mpcontinuity.model.clock import SECOND, SteadyClock, SystemClock
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice
 from mpcontinuity.model.randomness import SystemRandomness
@@ -82,6 +82,8 @@ from mpcontinuity.store.election import Alone
 from mpcontinuity.store.lock import held
 from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import open_store
+from mpcontinuity.store.timekeeping import LOOK_EVERY as CLOCK_EVERY
+from mpcontinuity.store.timekeeping import Timekeeping, guarded
 from mpcontinuity.tracking import retention as tracking_retention
 from mpcontinuity.verdicts.service import Verdicts
 
@@ -99,7 +101,7 @@ class Parts:
         """``early``: ports that are bound already."""
         self._settings = settings
         self._reactor = reactor
-        self._clock, self._randomness = SystemClock(), SystemRandomness()
+        self._clock, self._randomness = SteadyClock(SystemClock().now), SystemRandomness()
         self._places: list[tuple[str, int]] = []
         self.descriptors = Descriptors(settings.limits)
         self.gatekeeper = Gatekeeper(settings.limits, self.descriptors.room, reactor, early)
@@ -132,13 +134,16 @@ class Parts:
             [
                 ("generation", partial(generation.advance, self.store)),
                 ("reconciliation", partial(reconcile, self.store, repair)),
-                ("archive", partial(archive_retention.sweep, self.store)),
-                ("tracking", partial(tracking_retention.sweep, self.store)),
-                ("sent", partial(sent.sweep, self.store)),
-                ("ledger", partial(folding.sweep, self.store)),
-                ("outbound", partial(outbound.sweep, self.store)),
+                ("archive", guarded(self.store, partial(archive_retention.sweep, self.store))),
+                ("tracking", guarded(self.store, partial(tracking_retention.sweep, self.store))),
+                ("sent", guarded(self.store, partial(sent.sweep, self.store))),
+                ("ledger", guarded(self.store, partial(folding.sweep, self.store))),
+                ("outbound", guarded(self.store, partial(outbound.sweep, self.store))),
                 ("dkim", partial(take_over, self.store, self.lookup)),
-                ("packs", partial(retention.sweep, self.store)),  # last: drops what nothing refers to any more
+                (
+                    "packs",
+                    guarded(self.store, partial(retention.sweep, self.store)),
+                ),  # last: drops what nothing refers to any more
                 ("removals", partial(finish_removals, self.control)),
             ],
         )
@@ -160,6 +165,8 @@ class Parts:
             ],
             every=SHARED_EVERY,
         )
+        self.timekeeping = Timekeeping(self.store)
+        self.clock_watch = Housekeeping(reactor, Alone(), [("clock", self.timekeeping.look)], every=CLOCK_EVERY)
         self.holders = Housekeeping(reactor, Alone(), [("leases", Holders(self.store).look)], every=LOOK_EVERY)
         self._control_port = ControlPort(
             reactor, folder, ControlFactory(self.control, reactor), alone=settings.store.database == "sqlite"
@@ -314,6 +321,7 @@ class Parts:
         """In the running reactor; ends by accepting connections. Raises Refused."""
         await packs_folder.begin(self.store, self._settings.store.messages)
         await generation.begin(self.store)
+        await self.timekeeping.begin()
         self.login_workers.start()
         self.control_workers.start()
         self.certificate.start()
@@ -328,6 +336,7 @@ class Parts:
         self.housekeeping.start()
         self.own_housekeeping.start()
         self.holders.start()
+        self.clock_watch.start()
         self.shared.start()
 
     async def stop_sessions(self) -> None:
@@ -336,6 +345,7 @@ class Parts:
         self.housekeeping.stop()
         self.own_housekeeping.stop()
         self.holders.stop()
+        self.clock_watch.stop()
         self.shared.stop()
         self.certificate.stop()
         await self.gatekeeper.close()

@@ -11,6 +11,7 @@ from mpcontinuity.app.lag import Lag
 from mpcontinuity.app.listeners import listen
 from mpcontinuity.app.metrics import Metrics, Sources
 from mpcontinuity.app.overview import Overview
+from mpcontinuity.model.clock import LASTED
 from mpcontinuity.model.reply import Verdict
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.routing.refusal import About
@@ -73,6 +74,7 @@ class Watching:
                 unchecked=lambda: parts.verdicts.skipped,
                 logins=parts.login.outcomes,
                 homes=parts.homes.all,
+                trusts_time=partial(store.trusts_time, LASTED),
                 certificate_expires=lambda: parts.certificate.expires,
                 spare=parts.descriptors.spare,
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mpcontinuity.control import administrators, backup, dkim, domains, imports, mail, trial, users
+from mpcontinuity.control import administrators, backup, clock, dkim, domains, imports, mail, trial, users
 from mpcontinuity.control.check import check
 from mpcontinuity.control.operation import Operation
 
@@ -36,6 +36,7 @@ _FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     "queue destinations": mail.queue_destinations,
     "queue retry": mail.queue_retry,
     "queue remove": mail.queue_remove,
+    "clock": clock.clock,
     "check": check.check,
     "backup": backup.backup,
     "admin add": administrators.add,

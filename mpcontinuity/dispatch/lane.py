@@ -17,7 +17,7 @@ from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.dispatch.letters import Settled, letter, settle, together
 from mpcontinuity.dispatch.shares import PROMPT, Shares
 from mpcontinuity.dispatch.watch import Attempts, Watch
-from mpcontinuity.model.clock import HOUR
+from mpcontinuity.model.clock import LASTED, SECOND
 from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.randomness import Randomness
@@ -171,7 +171,7 @@ class Lane:
             attempts = await self._attempt(rows)
         except Corrupt as error:
             _log.error("not sent: {reason}", reason=str(error), message=show(rows[0].body.id))
-            await self._record(rows, _not_sent(str(error), rows), HOUR)
+            await self._record(rows, _not_sent(str(error), rows), int(self._means.retry.longest * SECOND))
             return
         except Exception:
             _log.failure("sending failed inside the server", message=show(rows[0].body.id))
@@ -251,7 +251,8 @@ class Lane:
         written, or we stop; then what was sent is sent again."""
         while any(attempts):
             try:
-                await self._means.store.together(settle, Settled(rows, attempts, wait))
+                store = self._means.store
+                await store.together(settle, Settled(rows, attempts, wait, expires=store.trusts_time(LASTED)))
                 return
             except Stopping:
                 return

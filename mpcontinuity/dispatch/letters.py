@@ -76,17 +76,21 @@ async def _has_utf8_header(content: Content) -> bool:
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What became of each row of a group; None: nothing is to be recorded. ``delay`` in µs, until the next attempt."""
+    """What became of each row of a group; None: nothing is to be recorded. ``delay`` in µs, until the next attempt.
+
+    ``expires``: whether what is too late by the clock is given up.
+    """
 
     rows: Sequence[Outgoing]
     attempts: Sequence[Attempt | None]
     delay: int
+    expires: bool = True
 
 
 def settle(tx: Transaction, groups: Sequence[Settled]) -> list[None]:
     """Records what became of them; the work of `Store.together`."""
     gone: list[tuple[Outgoing, TrackingEvent]] = []
-    others: list[tuple[Outgoing, Attempt, int]] = []
+    others: list[tuple[Outgoing, Attempt, Settled]] = []
     for group in groups:
         for row, attempt in zip(group.rows, group.attempts, strict=True):
             if attempt is None:
@@ -94,10 +98,10 @@ def settle(tx: Transaction, groups: Sequence[Settled]) -> list[None]:
             if attempt.outcome.verdict is Verdict.ACCEPTED and not outgoing.stays(row, _how(attempt)):
                 gone.append((row, event_of(attempt.outcome, attempt.host, tx.now)))
             else:
-                others.append((row, attempt, group.delay))
+                others.append((row, attempt, group))
     outgoing.all_delivered(tx, sorted(gone, key=lambda each: each[0].id), DELIVERED)
-    for row, attempt, delay in sorted(others, key=lambda each: each[0].id):
-        _settle(tx, row, attempt, delay)
+    for row, attempt, group in sorted(others, key=lambda each: each[0].id):
+        _settle(tx, row, attempt, group)
     return [None] * len(groups)
 
 
@@ -105,14 +109,15 @@ def _how(attempt: Attempt) -> str:
     return IN_MAILBOX if attempt.ours else PASSED_ON if attempt.dsn else RELAYED
 
 
-def _settle(tx: Transaction, row: Outgoing, attempt: Attempt, delay: int) -> None:
+def _settle(tx: Transaction, row: Outgoing, attempt: Attempt, group: Settled) -> None:
     event = event_of(attempt.outcome, attempt.host, tx.now)
     verdict = attempt.outcome.verdict
     if verdict is Verdict.ACCEPTED:
         outgoing.delivered(tx, row, event, DELIVERED, how=_how(attempt))
     elif verdict is Verdict.REFUSED:
         outgoing.end(tx, row, FAILED, event, outgoing.undelivered(row.kind, row.reverse_path))
-    elif tx.now >= row.expires:
+    elif tx.now >= row.expires and group.expires:
         outgoing.end(tx, row, EXPIRED, event, outgoing.undelivered(row.kind, row.reverse_path))
     else:
-        outgoing.later(tx, row, event, min(tx.now + delay, row.expires))
+        next_attempt = tx.now + group.delay
+        outgoing.later(tx, row, event, min(next_attempt, row.expires) if tx.now < row.expires else next_attempt)

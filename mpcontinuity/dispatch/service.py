@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mpcontinuity.dispatch.lane import Lane, Means
-from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.clock import LEASES_LAST, SECOND
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice, OutgoingChanged, OutgoingWanted
 from mpcontinuity.model.timer import Alarm
@@ -52,8 +52,9 @@ class Dispatch:
     async def start(self) -> None:
         """Frees what the process before had claimed, then begins."""
         alone = self._means.store.election.alone
-        while await self._means.store.run(partial(outgoing.free, all_holders_dead=alone)) >= outgoing.STEP:
-            pass
+        if alone or self._means.store.trusts_time(LEASES_LAST):
+            while await self._means.store.run(partial(outgoing.free, all_holders_dead=alone)) >= outgoing.STEP:
+                pass
         self._means.store.listen(self._heard)
         await self._poll()
 
@@ -160,7 +161,11 @@ class Dispatch:
         """The net under the notices: leases kept and freed."""
         wait = POLL
         try:
-            await self._means.store.run(partial(_keep_leases, claimed=self._claimed()))
+            frees = self._means.store.trusts_time(LEASES_LAST)
+            await self._means.store.run(partial(_keep_leases, claimed=self._claimed(), frees=frees))
+            near = partial(outgoing.bring_near, longest=int(self._means.retry.longest * SECOND))
+            while await self._means.store.run(near, bulk=True) >= outgoing.STEP:
+                pass
         except Stopping:
             return
         except Temporary as error:
@@ -200,7 +205,8 @@ class Dispatch:
         _log.failure("mail to the world", failure)
 
 
-def _keep_leases(tx: Transaction, claimed: Mapping[int, Sequence[int]]) -> None:
+def _keep_leases(tx: Transaction, claimed: Mapping[int, Sequence[int]], *, frees: bool) -> None:
     for token, ids in claimed.items():
         outgoing.extend(tx, ids, token)
-    outgoing.free(tx)
+    if frees:
+        outgoing.free(tx)

@@ -53,7 +53,7 @@ class Watched:
     prober: Prober
     known: Health
     offers: str
-    counted: int  # µs: until when its time is counted
+    counted: float  # by the timer: until when its time is counted
     counts: bool = False  # whether the time since then counts
     ours: bool = False  # to probe, and to count
     doubted: bool = False  # another process may have changed the table
@@ -162,7 +162,7 @@ class Watch:
             is_ours=partial(self._probes, domain.id),
             slots=self._slots,
         )
-        self._watched[domain.id] = Watched(domain, home, prober, health, offers, counted=self._now())
+        self._watched[domain.id] = Watched(domain, home, prober, health, offers, counted=self._timer.seconds())
         home.listeners.append(self._changed)
         # One that was down is asked at once, the others not all in the same second.
         spread = self._randomness.below(int(IDLE * 1000)) / 1000
@@ -273,9 +273,8 @@ class Watch:
     # How long home servers were up
 
     def _note_counting(self, watched: Watched) -> None:
-        now = self._now()
-        watched.counted = now
-        up = watched.home.health.state is not State.DOWN and watched.domain.mode(now) != "enabled"
+        watched.counted = self._timer.seconds()  # time that really passed, whatever the wall clock does
+        up = watched.home.health.state is not State.DOWN and watched.domain.mode(self._now()) != "enabled"
         watched.counts = watched.ours and up
 
     async def _count(self) -> None:
@@ -284,7 +283,7 @@ class Watch:
             before, counted = watched.counted, watched.counts
             self._note_counting(watched)
             if counted and watched.counted > before:
-                times[domain] = watched.counted - before
+                times[domain] = round((watched.counted - before) * SECOND)
         if not times:
             return
         try:

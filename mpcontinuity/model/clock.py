@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Protocol
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+
+# Years that `iso` can show, with a year to either side for what is added or taken away.
+EARLIEST = int(datetime(2, 1, 1, tzinfo=UTC).timestamp()) * SECOND
+LATEST = int(datetime(9998, 1, 1, tzinfo=UTC).timestamp()) * SECOND
+
+TOLERANCE = 10 * SECOND  # a step as small as this, as NTP makes them, is no jump
+AHEAD_LASTS = 5 * MINUTE  # until the clock is believed that jumped ahead
+BACK_LASTS = MINUTE  # and that jumped back: nothing expires by that
+UNSEEN = HOUR  # that passed while nobody looked may be a jump as well
+LASTED = DAY  # until something is dropped or bounced by the new time
+LEASES_LAST = 15 * MINUTE  # longer than any lease: until those are of the new time
+_KEPT = 20  # jumps that are remembered
 
 
 class Clock(Protocol):
@@ -19,14 +34,136 @@ class Clock(Protocol):
         """Microseconds since 1970, UTC."""
         ...
 
+    def trusted(self, span: int) -> bool:
+        """Whether the clock has not jumped within the last ``span`` µs that really passed. What drops or bounces mail
+        because it is too late asks first."""
+        ...
+
 
 class SystemClock:
+    """Of this machine, as it is."""
+
     def now(self) -> int:
         return time.time_ns() // 1000
+
+    def trusted(self, span: int) -> bool:
+        return True
+
+
+def monotonic() -> int:
+    """µs that have passed since some moment, whatever is set meanwhile."""
+    return time.monotonic_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """``time`` as it went on, when it was seen; ``by`` µs, below 0: back. ``end``: what became of it."""
+
+    time: int
+    by: int
+    end: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    since: int  # monotonic
+    jump: Jump
+
+
+class Steady:
+    """Readings of a clock that may jump, made into a time that does not: it goes on as time really passes, until the
+    jump has lasted.
+
+    ``monotonic`` gives µs. Readings may come from several threads. ``jumps`` tells of the last ones, the newest last.
+    """
+
+    def __init__(self, monotonic: Callable[[], int] = monotonic) -> None:
+        self.jumps: list[Jump] = []
+        self.changes = 0  # of `jumps`, ever
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._believed: int | None = None  # the time at `_at`
+        self._at = monotonic()
+        self._pending: _Pending | None = None
+        self._adopted: int | None = None  # when a jump was, monotonic
+
+    def trusted(self, span: int) -> bool:
+        """As `Clock` has it."""
+        return self._pending is None and (self._adopted is None or self._monotonic() - self._adopted >= span)
+
+    def judge(self, reading: int, late: int = 0) -> int:
+        """What time it is, by the reading that was made just now, or up to ``late`` µs ago."""
+        with self._lock:
+            passed = self._monotonic()
+            if self._believed is None:
+                self._believe(reading, passed)
+                return reading
+            expected = self._believed + passed - self._at
+            by = reading - expected
+            if -TOLERANCE - late <= by < -TOLERANCE:
+                return expected
+            if passed - self._at > UNSEEN and self._pending is None:
+                self._note(Jump(self._believed, reading - self._believed, "nobody looked at the clock meanwhile"))
+                self._adopted = passed
+            if abs(by) <= TOLERANCE:
+                self._went_back()
+                self._believe(reading, passed)
+                return reading
+            pending = self._pending
+            if pending is None or abs(by - pending.jump.by) > TOLERANCE:
+                self._went_back()
+                pending = self._pending = _Pending(passed, Jump(expected, by))
+                self._note(pending.jump)
+            if passed - pending.since < (AHEAD_LASTS if by > 0 else BACK_LASTS):
+                return expected
+            self._pending = None
+            self._replace(Jump(pending.jump.time, pending.jump.by, "it lasted, and is believed"))
+            self._adopted = passed
+            self._believe(reading, passed)
+            return reading
+
+    def begin(self, now: int, known: int) -> None:
+        """``known``: until when somebody before this one had looked at the clock, in µs; 0: nobody.
+
+        What passed since may be time in which nobody served, or a jump: it is treated as one.
+        """
+        with self._lock:
+            if known and not -TOLERANCE <= now - known <= UNSEEN:
+                self._note(Jump(known, now - known, "while no server ran"))
+                self._adopted = self._monotonic()
+
+    def _believe(self, reading: int, passed: int) -> None:
+        self._believed, self._at = reading, passed
+
+    def _went_back(self) -> None:
+        if self._pending is not None:
+            seconds = (self._monotonic() - self._pending.since) // SECOND
+            self._replace(Jump(self._pending.jump.time, self._pending.jump.by, f"for {seconds} s only"))
+            self._pending = None
+
+    def _note(self, jump: Jump) -> None:
+        self.jumps = [*self.jumps[1 - _KEPT :], jump]
+        self.changes += 1
+
+    def _replace(self, jump: Jump) -> None:
+        self.jumps = [*self.jumps[:-1], jump]
+        self.changes += 1
+
+
+class SteadyClock(Steady):
+    """A wall clock that does not jump with the machine's. ``wall`` gives µs since 1970."""
+
+    def __init__(self, wall: Callable[[], int], monotonic: Callable[[], int] = monotonic) -> None:
+        super().__init__(monotonic)
+        self._wall = wall
+
+    def now(self) -> int:
+        return self.judge(self._wall())
 
 
 def iso(micros: int) -> str:
     """``2026-11-22T04:03:00.123456+00:00``: ISO 8601 with a zone, as the contract shows times."""
+    micros = min(max(micros, EARLIEST), LATEST)
     return datetime.fromtimestamp(micros // SECOND, UTC).replace(microsecond=micros % SECOND).isoformat()
 
 
@@ -35,4 +172,10 @@ def from_iso(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return int(moment.replace(microsecond=0).timestamp()) * SECOND + moment.microsecond
+    try:
+        micros = int(moment.replace(microsecond=0).timestamp()) * SECOND + moment.microsecond
+    except OverflowError:
+        raise ValueError(f"{text!r}: not within the years 2 to 9997") from None
+    if not EARLIEST <= micros <= LATEST:
+        raise ValueError(f"{text!r}: not within the years 2 to 9997")
+    return micros

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mpcontinuity.model.clock import HOUR
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -48,6 +49,13 @@ _PUT_OFF = {
         ("address", "account IS NULL AND lower(recipient) = :user"),
     )
 }
+# Longer than any run of the flush: until then a row that it refused is not due (flush.REFUSED_AGAIN).
+_REFUSED_WITHIN = HOUR
+_BRING_NEAR = Statement(
+    """UPDATE owed SET next_attempt = 0 WHERE id IN (
+        SELECT id FROM owed WHERE domain IN (SELECT id FROM domain) AND state IN ('owed', 'in_doubt')
+            AND next_attempt > :farthest AND (run = 0 OR next_attempt > :farthest_refused) LIMIT :step)"""
+)
 _WITH_OWED = Statement(
     """SELECT id FROM domain WHERE EXISTS (
         SELECT 1 FROM owed WHERE owed.domain = domain.id AND owed.state IN ('owed', 'in_doubt'))"""
@@ -87,6 +95,16 @@ def put_off(tx: Transaction, domain: int, user: int | str, next_attempt: int) ->
     """What is due of this `Due.user` waits until ``next_attempt``. Call it again while it returns STEP."""
     statement = _PUT_OFF["account" if isinstance(user, int) else "address"]
     return tx.run(statement, domain=domain, user=user, next=next_attempt, now=tx.now, step=STEP)
+
+
+def bring_near(tx: Transaction, longest: int) -> int:
+    """No try lies farther away than ``longest`` µs: what does was put off by a clock that was wrong, and is due.
+
+    Call it again while it returns STEP.
+    """
+    farthest = tx.now + longest
+    refused = max(farthest, tx.now + _REFUSED_WITHIN)
+    return tx.run(_BRING_NEAR, farthest=farthest, farthest_refused=refused, step=STEP)
 
 
 def domains_with_owed(tx: Transaction) -> list[int]:

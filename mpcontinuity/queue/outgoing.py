@@ -145,7 +145,12 @@ _CANDIDATES = Statement(
 )
 _FREE = Statement(
     """UPDATE outgoing SET state = 'queued', token = 0, lease_until = 0
-    WHERE id IN (SELECT id FROM outgoing WHERE state = 'claimed' AND lease_until <= :until LIMIT :step)"""
+    WHERE id IN (SELECT id FROM outgoing WHERE state = 'claimed'
+        AND (lease_until <= :until OR lease_until > :farthest) LIMIT :step)"""
+)
+_BRING_NEAR = Statement(
+    """UPDATE outgoing SET next_attempt = 0 WHERE id IN (
+        SELECT id FROM outgoing WHERE state = 'queued' AND next_attempt > :farthest LIMIT :step)"""
 )
 _FOR_EVER = (1 << 63) - 1
 _CLAIM = Statement("UPDATE outgoing SET state = 'claimed', token = :token, lease_until = :until WHERE id IN [:ids]")
@@ -181,9 +186,19 @@ def next_due(tx: Transaction, but: Elsewhere = _NOTHING) -> int | None:
 def free(tx: Transaction, *, all_holders_dead: bool = False) -> int:
     """Up to STEP rows whose lease has ended are queued again. Returns how many: call it again while that is STEP.
 
-    ``all_holders_dead``: at the start of the only process, where no lease can have a living holder.
+    Not after a jump of the clock, as `leases.sweep`. ``all_holders_dead``: at the start of the only process, where no
+    lease can have a living holder.
     """
-    return tx.run(_FREE, until=_FOR_EVER if all_holders_dead else tx.now, step=STEP)
+    # A lease that ends later than any was taken by a clock that was wrong.
+    return tx.run(_FREE, until=_FOR_EVER if all_holders_dead else tx.now, farthest=tx.now + LEASE, step=STEP)
+
+
+def bring_near(tx: Transaction, longest: int) -> int:
+    """No try lies farther away than ``longest`` µs: what does was put off by a clock that was wrong, and is due.
+
+    Call it again while it returns STEP.
+    """
+    return tx.run(_BRING_NEAR, farthest=tx.now + longest, step=STEP)
 
 
 def claim(tx: Transaction, due: Due, most: int) -> list[Outgoing]:

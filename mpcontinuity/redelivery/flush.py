@@ -302,7 +302,8 @@ class Flush:
                 )
             except Corrupt as error:
                 _log.error("not redelivered: {reason}", reason=str(error), message=show(row.body.id), owed=show(row.id))
-                await self._recorder.later(row, TrackingEvent(self._now(), "", 0, f"Not sent: {error}"), HOUR)
+                event = TrackingEvent(self._now(), "", 0, f"Not sent: {error}")
+                await self._recorder.later(row, event, int(self._means.retry.longest * SECOND))
                 return
             await self._settle(row, user, result, self._means.timer.seconds() - began, trial=trial)
         except Exception:

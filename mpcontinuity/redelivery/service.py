@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.model.clock import LEASES_LAST, SECOND
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice, OwedChanged
 from mpcontinuity.model.timer import Alarm
@@ -41,12 +42,18 @@ class Redelivery:
     async def start(self) -> None:
         """Frees what the process before had claimed, then begins. Leases of other processes that live are theirs."""
         alone = self._means.store.election.alone
-        while await self._means.store.run(partial(leases.sweep, all_holders_dead=alone)) >= leases.STEP:
-            pass
+        if alone or self._sweeps:
+            while await self._means.store.run(partial(leases.sweep, all_holders_dead=alone)) >= leases.STEP:
+                pass
         self._means.store.election.on_lost(self._election_lost)
         self._means.store.listen(self._heard)
         await self._read_domains()
         await self._poll()
+
+    @property
+    def _sweeps(self) -> bool:
+        """Whether a lease that has ended by the clock really has."""
+        return self._means.store.trusts_time(LEASES_LAST)
 
     async def stop(self) -> None:
         """No new claims; returns when what was under way has ended, or after STOP_WITHIN: then it is in doubt."""
@@ -111,7 +118,10 @@ class Redelivery:
         wait = POLL
         try:
             claimed = [(row.id, row.token) for flush in self._flushes.values() for row in flush.active.values()]
-            await self._means.store.run(partial(_keep_leases, claimed=claimed))
+            await self._means.store.run(partial(_keep_leases, claimed=claimed, sweeps=self._sweeps))
+            near = partial(due.bring_near, longest=int(self._means.retry.longest * SECOND))
+            while await self._means.store.run(near, bulk=True) >= due.STEP:
+                pass
             for domain in await self._means.store.read(due.domains_with_owed):
                 if domain in self._flushes:
                     self._flushes[domain].wake(new=True)
@@ -132,7 +142,8 @@ class Redelivery:
         _log.error("redelivery: {failure}", failure=failure.getErrorMessage())
 
 
-def _keep_leases(tx: Transaction, claimed: Sequence[tuple[int, int]]) -> None:
+def _keep_leases(tx: Transaction, claimed: Sequence[tuple[int, int]], *, sweeps: bool) -> None:
     for owed_id, token in claimed:
         owed.extend(tx, owed_id, token)
-    leases.sweep(tx)
+    if sweeps:
+        leases.sweep(tx)

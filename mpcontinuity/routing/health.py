@@ -89,8 +89,8 @@ def probes_needed(health: Health, policy: Policy) -> int:
 
 
 def current(health: Health, now: int) -> Health:
-    """The same without what time has ended: a suspicion lasts for SUSPICION."""
-    if not health.last_failure or now - health.last_failure < SUSPICION:
+    """The same without what time has ended: a suspicion lasts for SUSPICION, also if the clock was set back."""
+    if not health.last_failure or abs(now - health.last_failure) < SUSPICION:
         return health
     state = State.UP if health.state is State.SUSPECT else health.state
     return replace(health, state=state, last_failure=0, reason="")
@@ -135,7 +135,7 @@ def _while_down(health: Health, observation: Observation, now: int, policy: Poli
 
 
 def _fall(health: Health, now: int, reason: str) -> Health:
-    relapse = health.recovered and now - health.recovered < RELAPSE
+    relapse = health.recovered and abs(now - health.recovered) < RELAPSE
     return replace(
         health,
         state=State.DOWN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from mpcontinuity.model.clock import Clock
+from mpcontinuity.model.clock import Clock, Steady
 from mpcontinuity.model.events import Notice
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.model.randomness import Randomness
@@ -43,6 +43,7 @@ class Engine(Protocol):
     readers: Readers
     election: Election
     stages: Sequence[Stage]  # stopped in this order
+    steady: Steady | None  # the clock that transactions go by, where it is not the one of `Means`
 
     def submit(self, *jobs: Job) -> None: ...
 
@@ -85,6 +86,7 @@ class SqliteEngine:
         clock = means.clock
         self._connection = driver.connect(writes=True)
         self.election: Election = Alone()
+        self.steady: Steady | None = None
 
         def begin(connection: Connection) -> tuple[Cursor, int]:
             cursor = connection.cursor()

@@ -17,7 +17,7 @@ from psycopg.types.numeric import Int8BinaryDumper, NumericBinaryLoader
 from psycopg.types.string import StrBinaryDumper
 from twisted.logger import Logger
 
-from mpcontinuity.model.clock import Clock
+from mpcontinuity.model.clock import SECOND, Clock, Steady
 from mpcontinuity.model.errors import Full, Refused, Temporary
 from mpcontinuity.store.driver import Again, Conflict, Connection, Lost
 from mpcontinuity.store.silence import Silence
@@ -247,7 +247,7 @@ class PostgresqlConnection:
         number = "pg_current_xact_id()::text::bigint" if numbered else "0"
         now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
         opened = self.open()
-        self.since = time.monotonic()
+        begun = self.since = time.monotonic()
         try:
             with opened.cursor() as cursor:
                 cursor.execute(cast("Any", f"BEGIN ISOLATION LEVEL {level}; SELECT {now}, {number}"), prepare=False)
@@ -256,8 +256,10 @@ class PostgresqlConnection:
         finally:
             self.since = 0.0
         assert row is not None
-        clock = self._driver.clock
-        return (int(row[0]) if clock is None else clock.now()), int(row[1])
+        if self._driver.clock is not None:
+            return self._driver.clock.now(), int(row[1])
+        late = round((time.monotonic() - begun) * SECOND)
+        return self._driver.steady.judge(int(row[0]), late), int(row[1])
 
     def close(self) -> None:
         if self._opened is not None:
@@ -286,6 +288,7 @@ class PostgresqlDriver:
         self.clock = clock
         self._conninfo = conninfo(url)
         self.silence = Silence(self._conninfo)
+        self.steady = Steady()  # the clock of the database, which rules leases and what is too late
         self._lock = threading.Lock()
         self._away_until = 0.0  # time.monotonic
         self._delay = _BACKOFF[0]

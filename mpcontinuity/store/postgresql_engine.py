@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import psycopg
 
+from mpcontinuity.model.clock import Steady
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.driver import Connection, Cursor
 from mpcontinuity.store.ear import Ear
@@ -28,6 +29,7 @@ class PostgresqlEngine:
         except psycopg.Error as error:
             raise Refused(f"[store] database: {shown(driver.url)}: {' '.join(str(error).split())}") from None
         self.election: Election = self._ear
+        self.steady: Steady | None = driver.steady
         self._notifier = Notifier(driver, means.runner, sender, threaded=self._ear.threaded)
         self.readers = Readers(
             driver,

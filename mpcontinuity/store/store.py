@@ -84,6 +84,7 @@ class Store:
             )
         )
         self.election = self._engine.election
+        self.steady = self._engine.steady
         self.nodes = Nodes(self.election, identifiers)
         packs.node = self.nodes.us
         self._readers = self._engine.readers
@@ -111,6 +112,10 @@ class Store:
             )
         figures.waiting = self._engine.waiting
         figures.spooled = lambda: self.bodies.spooled
+
+    def trusts_time(self, span: int) -> bool:
+        """`Clock.trusted`, of this process's clock and of the one that transactions go by."""
+        return self.clock.trusted(span) and (self.steady is None or self.steady.trusted(span))
 
     def run(self, work: Callable[[Transaction], T], *, bulk: bool = False) -> Deferred[T]:
         """``work`` in a transaction; fires after the commit. Fails with Temporary, Full, or what ``work`` raised."""

@@ -47,6 +47,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             unchecked=lambda: 7,
             logins=Counter(failed=5),
             homes=lambda: homes,
+            trusts_time=lambda: True,
             certificate_expires=lambda: 8.0,
             spare=nullcontext,
         )

@@ -254,3 +254,32 @@ def test_mail_waits_for_a_store_that_is_away(post: Post, monkeypatch: pytest.Mon
         away.clear()
         post.settle(6)
     assert post.states([row]) == ["gone"]
+
+
+def test_what_a_wrong_clock_put_off_for_longer_than_any_try_is_sent(post: Post) -> None:
+    post.host.message = "451 4.3.0 later"
+    post.dispatch()
+    post.clock.rightNow += 400 * 86400
+    (row,) = post.send("bob@world.example")
+    assert post.states([row]) == ["queued"]
+    post.clock.rightNow -= 400 * 86400  # set right
+    post.host.message = "250 2.0.0 taken"
+    again = post.dispatch()
+    assert post.states([row]) == ["gone"]
+    assert again
+
+
+def test_nothing_expires_for_a_day_after_a_jump_of_the_clock(post: Post) -> None:
+    post.host.message = "451 4.3.0 later"
+    post.dispatch(retry=Retry(longest=3600))
+    (row,) = post.send("bob@world.example")
+    post.clock._start += 10 * 86400 * SECOND
+    post.clock.jumped = post.clock.seconds()
+    for _ in range(22):
+        post.settle(3600)
+    found = post.row(row)
+    assert found is not None
+    assert (found["state"], found["attempts"] > 20) == ("queued", True)
+    for _ in range(4):
+        post.settle(3600)
+    assert post.states([row]) == ["expired"]

@@ -17,10 +17,14 @@ class ManualClock(Clock):
     def __init__(self, start: int = START) -> None:
         super().__init__()
         self._start = start
+        self.jumped: float | None = None  # when the clock did, which the test says and does itself
 
     def now(self) -> int:
         """Microseconds since 1970; moves with ``advance(seconds)``."""
         return self._start + round(self.seconds() * SECOND)
+
+    def trusted(self, span: int) -> bool:
+        return self.jumped is None or self.seconds() - self.jumped >= span / SECOND
 
 
 class SeededRandomness:

@@ -12,7 +12,7 @@ from mpcontinuity.accounts import domains, taken
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.homes.prober import observation
 from mpcontinuity.homes.service import Watch
-from mpcontinuity.model.clock import MINUTE, SECOND
+from mpcontinuity.model.clock import DAY, MINUTE, SECOND
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home
 from mpcontinuity.protocols.smtp.client import Offers
@@ -254,6 +254,14 @@ class TestUptime:
         site.watch(give_up=30)
         site.wait(20, 0.5)
         assert site.uptime() >= 18 * SECOND
+
+    def test_a_jump_of_the_wall_clock_is_no_time_that_passed(self, site: Site) -> None:
+        watch = site.watch()
+        site.wait(60)
+        site.clock._start += 10 * DAY
+        site.wait(60)
+        result(watch.stop())
+        assert site.uptime() == 2 * MINUTE
 
     def test_a_declared_outage_does_not_count(self, site: Site) -> None:
         site.watch()

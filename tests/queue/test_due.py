@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mpcontinuity.model.clock import MINUTE, SECOND
-from mpcontinuity.model.owed import IN_DOUBT
-from mpcontinuity.queue import due, owed
+from mpcontinuity.model.clock import DAY, HOUR, MINUTE, SECOND
+from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.owed import IN_DOUBT, OWED
+from mpcontinuity.queue import due, leases, owed
 from mpcontinuity.queue.due import START
 from mpcontinuity.store.statement import Statement
 from tests.queue.ledgers import Books
@@ -82,3 +83,33 @@ def test_sqlite_takes_the_right_index(
     searches = [row[3] for row in plan if row[3].startswith("SEARCH owed")]
     assert searches
     assert all(index in search for search in searches), searches
+
+
+def test_what_a_wrong_clock_put_off_for_longer_than_any_try_is_due(books: Books) -> None:
+    far, near = (
+        books.redirect(name, next_attempt=books.clock.now() + at) for name, at in (("anna", 400 * DAY), ("bert", HOUR))
+    )
+    doubtful = books.redirect("bert", state=IN_DOUBT, next_attempt=books.clock.now() + 400 * DAY)
+    assert books.run(due.bring_near, longest=HOUR) == 2
+    assert [books.row(row).next_attempt == 0 for row in (far, near, doubtful)] == [True, False, True]
+    assert [row.id for row in books.read(due.due, domain=books.domain.id, after=START)] == [far, doubtful]
+
+
+def test_what_the_flush_refused_is_not_due_within_its_run_however_short_the_longest_try(books: Books) -> None:
+    row = books.redirect("anna")
+    (claimed,) = books.run(owed.claim, ids=[row], give_up=DAY)
+    at = books.clock.now() + HOUR
+    refused = TrackingEvent(books.clock.now(), "h", 550, "5.1.1 unknown")
+    books.run(owed.try_later, owed_id=row, token=claimed.token, event=refused, next_attempt=at, run=7)
+    assert books.run(due.bring_near, longest=SECOND) == 0
+    books.clock.advance(-30)
+    assert books.run(due.bring_near, longest=SECOND) == 1
+
+
+def test_a_lease_that_ends_later_than_any_was_taken_by_a_wrong_clock(books: Books) -> None:
+    row = books.redirect("anna")
+    books.clock.advance(86400 * 400)
+    books.run(owed.claim, ids=[row], give_up=DAY)
+    books.clock.rightNow -= 86400 * 400
+    assert books.run(leases.sweep) == 1
+    assert books.state(row) == OWED

@@ -12,6 +12,7 @@ from mpcontinuity.delivery import handover, redirect
 from mpcontinuity.delivery.answered import Answered
 from mpcontinuity.delivery.handover import STORED, Handover
 from mpcontinuity.mailbox import append, change, mailboxes
+from mpcontinuity.model.clock import SteadyClock
 from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.protocols.smtp import client, data
 from mpcontinuity.queue import lineage, owed, refusals
@@ -52,6 +53,19 @@ def _no_dot_stuffing() -> Patches:
 def _somebody_elses_folder() -> Patches:
     """A folder is looked up by its name, and whose it is comes second."""
     return [patch(mailboxes, "_FIND", Statement(mailboxes._FIND.sqlite.replace("account = :account", ":account > 0")))]
+
+
+# model
+
+
+@bug("believes-jumps")
+def _believes_jumps() -> Patches:
+    """What the wall clock says is the time."""
+
+    def believed(_: SteadyClock, reading: int, late: int = 0) -> int:
+        return reading
+
+    return [patch(SteadyClock, "judge", believed)]
 
 
 # mailbox

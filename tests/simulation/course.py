@@ -54,7 +54,7 @@ class Course:
 
     def paused(self, domain: str) -> None:
         """The flush says so."""
-        self._paused[domain] = self._play.machine.time.now()
+        self._paused[domain] = self._play.machine.clock.now()
 
     def _judge_end(self, owed: int, state: str, text: str, events: str) -> None:
         before = self._ended.get(owed)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.model import settings
+from mpcontinuity.model.clock import SECOND, SteadyClock
 from mpcontinuity.store.bodies.draft import Room
 from mpcontinuity.store.runner import Inline
 from mpcontinuity.store.sqlite import DATABASE
@@ -60,6 +61,7 @@ class Machine:
         self.wall = Wall()
         self.life = self.disk.life
         self.time = ProcessTime(world, self.life, self.wall)
+        self.clock = self._new_clock()
         self._driver: SimulatedDriver | None = None
         self.lives = 0
 
@@ -76,7 +78,7 @@ class Machine:
         store = open_store(
             FOLDER,
             settings.Store(),
-            clock=self.time,
+            clock=self.clock,
             randomness=SeededRandomness(chance.getrandbits(32)),
             runner=Inline(lambda call: world.later(threads.random() * 0.002, self.life, call)),
             disk=Mounted(self.disk),
@@ -87,12 +89,17 @@ class Machine:
         store.figures.monotonic = self.time.seconds
         return store
 
+    def _new_clock(self) -> SteadyClock:
+        """As a process has it: it believes no jump that does not last."""
+        return SteadyClock(self.time.now, lambda: round(self.world.now * SECOND))
+
     def switch_off(self, *, power: bool) -> None:
         """Everything in memory is gone; where ``power`` failed too, the disk keeps what it kept."""
         self.close()
         self.lives += 1
         self.life = Life(self.lives)
         self.time = ProcessTime(self.world, self.life, self.wall)
+        self.clock = self._new_clock()
         if power:
             self.disk.restart(self.world.chance("power", self.lives), self.life)
         else:
@@ -108,7 +115,7 @@ class Machine:
     def look(self, work: Callable[[Transaction], T]) -> T:
         """What an auditor reads between two turns: the same in every way as what is committed."""
         assert self._driver is not None
-        return self._driver.look(work, self.time.now())
+        return self._driver.look(work, self.clock.now())
 
     def changes(self) -> int:
         """Rows changed since the process began; a process's first is not another's."""

@@ -36,6 +36,7 @@ from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.store import generation
 from mpcontinuity.store.bodies import retention
 from mpcontinuity.store.bodies.reconcile import reconcile
+from mpcontinuity.store.timekeeping import LOOK_EVERY, Timekeeping, guarded
 from mpcontinuity.tracking import retention as tracking_retention
 from tests.fakes.clock import SeededRandomness
 from tests.simulation.machine import Machine
@@ -50,6 +51,7 @@ class Process:
     def __init__(self, machine: Machine, network: Network, settings: Settings) -> None:
         self.settings = settings
         self.time = machine.time
+        self.clock = machine.clock
         self.life = machine.life
         self.serves = False  # whether the doors are open
         self.stops = False
@@ -65,13 +67,17 @@ class Process:
             [
                 ("generation", partial(generation.advance, self.store)),
                 ("reconciliation", partial(reconcile, self.store, repair)),
-                ("archive", partial(archive_retention.sweep, self.store)),
-                ("tracking", partial(tracking_retention.sweep, self.store)),
-                ("ledger", partial(folding.sweep, self.store)),
-                ("packs", partial(retention.sweep, self.store)),
+                ("archive", guarded(self.store, partial(archive_retention.sweep, self.store))),
+                ("tracking", guarded(self.store, partial(tracking_retention.sweep, self.store))),
+                ("ledger", guarded(self.store, partial(folding.sweep, self.store))),
+                ("packs", guarded(self.store, partial(retention.sweep, self.store))),
                 ("removals", partial(finish_removals, self.control)),
             ],
         )
+
+        self.timekeeping = Timekeeping(self.store)
+        watching = [("clock", self.timekeeping.look)]
+        self.clock_watch = Housekeeping(self.time, self.store.election, watching, every=LOOK_EVERY)
 
     def _make_access(self) -> None:
         passwords = Passwords("plaintext", ())  # or hashing would be all that is measured
@@ -87,7 +93,7 @@ class Process:
             trusted=(),
             compute=self._at_once,
             sleep=self._sleep,
-            clock=self.time,
+            clock=self.clock,
             randomness=self._randomness,
         )
         self.views = Views(self.store)
@@ -108,7 +114,7 @@ class Process:
     def _make_delivery(self, network: Network) -> None:
         settings, time = self.settings, self.time
         means = Means(HOSTNAME, settings.home, time, network.connector(self.life), _no_tls)
-        self.homes = HomeServers(means, time)
+        self.homes = HomeServers(means, self.clock)
         self.watch = Watch(
             self.store,
             self.directory,
@@ -143,15 +149,18 @@ class Process:
     async def start(self) -> None:
         """As app.parts does."""
         await generation.begin(self.store)
+        await self.timekeeping.begin()
         await self.watch.start()
         await self.redelivery.start()
         self.serves = True
         self.housekeeping.start()
+        self.clock_watch.start()
 
     async def stop(self) -> None:
         """SIGTERM."""
         self.serves, self.stops = False, True
         self.housekeeping.stop()
+        self.clock_watch.stop()
         self.imap.stop()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())
         await self.smtp.stop()

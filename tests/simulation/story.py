@@ -192,6 +192,10 @@ class _Author:
         if likes["jumps"]:
             for _ in range(chance.randint(1, 2)):
                 self._add(self._moment(), "jump", "", chance.choice((-3600, -700, -30, -1, 1, 30, 700, 3600)))
+        if chance.random() < 0.3:  # ten days ahead or back, for a moment or for longer than that can be a mistake
+            begin, days = self._moment(), chance.choice((-864000, 864000))
+            self._add(begin, "jump", "", days)
+            self._add(begin + chance.choice((1.0, 12.0, 90.0, 400.0)), "jump", "", -days)
         for domain in domains:
             if likes["users"]:
                 for _ in range(chance.randint(1, 5)):

@@ -15,9 +15,11 @@ from mpcontinuity.config.read import BadConfiguration, read
 from mpcontinuity.control.client import Caller, connect
 from mpcontinuity.control.domain_settings import HOME_PORT
 from mpcontinuity.model import hosts
+from mpcontinuity.model.clock import DAY, from_iso
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.settings import Settings
 
+_JUMPS_OF = 7 * DAY  # µs: those of the last week are told
 _LOOKUP_WITHIN = 10.0  # s, for a home server whose connect_timeout is longer
 
 
@@ -37,6 +39,7 @@ def examine(path: Path, by: str) -> Iterator[Finding]:
             rows = control.call("status")
             yield Finding("store", "good", f"opens, {len(rows)} domain{'' if len(rows) == 1 else 's'}")
             yield _running(control)
+            yield from _clock(control)
             yield from _listeners(settings, running=control.running)
             yield from _domains(settings, control, rows)
             shown = [control.call("domain show", name=row["domain"]) for row in rows]
@@ -56,6 +59,18 @@ def _running(control: Caller) -> Finding:
     if control.running:
         return Finding("server", "good", "runs and answers on its control socket")
     return Finding("server", "warning", "does not run", "start it with `mpcontinuity serve`")
+
+
+def _clock(control: Caller) -> Iterator[Finding]:
+    """What the server has seen of it. Old jumps are no news."""
+    seen = control.call("clock")
+    now = from_iso(seen["time"])
+    jumps = [jump for jump in seen["jumps"] if abs(now - from_iso(jump["time"])) <= _JUMPS_OF]
+    for jump in jumps:
+        yield Finding("clock", "warning", jump["text"], "run an NTP client, and set the hardware clock")
+    if not seen["trusted"]:
+        text = "is not believed yet: for a day nothing expires by it, neither mail that waits nor what is archived"
+        yield Finding("clock", "warning", text, "see that it is right")
 
 
 def _listeners(settings: Settings, *, running: bool) -> Iterator[Finding]:

@@ -350,7 +350,8 @@ outgoing = Table(
     _number("ended"),
     _flag("unreported"),  # as in `owed`
     _number("share"),  # whose share of the lanes it takes (queue/outgoing.py)
-    Index("outgoing_next", "state", "next_attempt", "id"),
+    # Read alone for what is due, past the long queue of somebody who has all the lanes that they may have.
+    Index("outgoing_next", "state", "next_attempt", "id", "share", "destination"),
     Index("outgoing_of_destination", "destination", "state", "share", "next_attempt"),
     Index("outgoing_of_domain", "domain", "state"),
     Index("outgoing_of_account", "account"),

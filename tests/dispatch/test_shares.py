@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mpcontinuity.dispatch import service
@@ -114,6 +116,31 @@ def test_what_is_given_up_is_tried_again_and_its_connection_is_closed(post: Post
     assert row["attempts"] == 1
     assert row["text"] == "Not sent: no answer within 5 s, and many others are waited for already"
     assert sum(wire.aborted for wire in host.wires) == 3
+
+
+@pytest.mark.parametrize("behaviour", [{"connecting": "timeout"}, {"greeting": SILENT}, {"answers": {"EHLO": SILENT}}])
+def test_what_is_given_up_leaves_nothing_that_is_being_opened(post: Post, behaviour: dict[str, Any]) -> None:
+    _, recipients = post.silent(MANY, **behaviour)
+    slow = post.send(*recipients)
+    dispatch = post.dispatch()
+    post.settle(2 * PROMPT + 2)
+    assert post.states(slow).count("claimed") == OF_ONE
+    assert dispatch.aside == OF_ONE
+
+
+def test_who_else_waits_for_a_host_is_not_given_up_with_others(post: Post) -> None:
+    """Two users write to one host that is slow to greet; one of them waits for many others as well."""
+    anna, bert = post.user("anna"), post.user("bert")
+    _, others = post.silent(OF_ONE)
+    host, (recipient,) = post.silent(1)
+    rows = post.send(*others, recipient, account=anna)
+    (row,) = post.send(recipient, account=bert)
+    post.dispatch()
+    post.settle(2 * PROMPT + 2)
+    assert post.states([rows[-1], row]) == ["queued", "claimed"]
+    host.wires[0].say_late("220 mx.example ESMTP")
+    post.settle(1)
+    assert post.states([row]) == ["gone"]
 
 
 def test_a_message_whose_final_dot_was_sent_is_not_given_up(post: Post) -> None:

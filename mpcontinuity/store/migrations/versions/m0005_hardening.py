@@ -40,6 +40,8 @@ def upgrade() -> None:
     op.create_index("owed_refused", "owed", ["domain"], sqlite_where=refused, postgresql_where=refused)
     op.add_column("outgoing", number("share"))
     op.execute("UPDATE outgoing SET share = COALESCE(account, -domain) WHERE kind <> 'dsn'")
+    op.drop_index("outgoing_next", "outgoing")
+    op.create_index("outgoing_next", "outgoing", ["state", "next_attempt", "id", "share", "destination"])
     op.drop_index("outgoing_of_destination", "outgoing")
     op.create_index("outgoing_of_destination", "outgoing", ["destination", "state", "share", "next_attempt"])
     op.add_column("account", number("password_changes"))

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from mpcontinuity.message import encodedwords, fields
-from mpcontinuity.message.fields import Content, HeaderNames
+from mpcontinuity.message.fields import Content
 
-MAX_HEADER: Final = 64 * 1024  # what is looked at
 MAX_TEXT: Final = 1000  # characters of a member; what is longer is cut
 
 # Octets that are decoded for it: four for a character, which is more than any writing needs where it is not hostile.
 _MAX_OCTETS = 4 * MAX_TEXT
 
-_FIELDS = HeaderNames((b"subject", b"message-id"))
 _CONTROL = re.compile("[\x00-\x1f\x7f]+")  # PostgreSQL takes no NUL, a terminal none of them
 
 
@@ -27,8 +25,11 @@ class Summary(NamedTuple):
 
 
 def summarise(content_or_header: Content) -> Summary:
-    """Reads at most the first 64 KiB. Never raises."""
-    return summary(fields.index(_FIELDS.pick(fields.block(content_or_header, MAX_HEADER))))
+    """Reads the header to its end. Never raises."""
+    end = fields.end(content_or_header, 0, len(content_or_header))
+    stop = end if end >= 0 else len(content_or_header)
+    found = {name: next(fields.named(content_or_header, 0, stop, name), b"") for name in (b"subject", b"message-id")}
+    return summary(found)
 
 
 def summary(found: Mapping[bytes, bytes]) -> Summary:

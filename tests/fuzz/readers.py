@@ -25,9 +25,12 @@ from mpcontinuity.message import (
     summary,
     trace,
 )
+from mpcontinuity.message.lineends import octets_added
 from mpcontinuity.message.matching import Needle
-from mpcontinuity.message.render import render
+from mpcontinuity.message.render import render, render_whole
+from mpcontinuity.message.text import folded
 from mpcontinuity.model import address, durations, uidset
+from mpcontinuity.protocols.pop3.message import on_the_wire
 from mpcontinuity.verdicts import dmarc, spf
 from mpcontinuity.verdicts.dns import Ip
 from tests.corpus import messages
@@ -37,10 +40,13 @@ _NOW = 1_790_000_000  # s
 
 
 def structure(data: bytes) -> None:
-    blob = render(data)
+    assert len(render(data)) <= 2 * len(data) + 8 * 1024 + 128
+    blob = render_whole(data)
     for part in (rendered.envelope(blob), rendered.body(blob), rendered.bodystructure(blob)):
         assert b"\0" not in part
-        assert part.count(b"(") or part
+        assert part.isascii()
+        assert part.startswith(b"(")
+    assert len(data) + octets_added(data) == len(undotted(on_the_wire(data)))
     for path in ((), (1,), (1, 1), (2,)):
         for text in ("", "HEADER", "TEXT", "MIME"):
             found = rendered.section(blob, path, text)
@@ -50,6 +56,12 @@ def structure(data: bytes) -> None:
     rendered.header_length(blob)
     rendered.sent_date(blob)
     summary.summarise(data)
+
+
+def undotted(wire: bytes) -> bytes:
+    """What a client of POP3 keeps."""
+    lines = wire.removesuffix(b".\r\n").split(b"\r\n")
+    return b"\r\n".join([line.removeprefix(b".") for line in lines])
 
 
 def search(data: bytes) -> None:
@@ -84,7 +96,11 @@ def content_type(data: bytes) -> None:
 def words(data: bytes) -> None:
     encodedwords.text(data)
     name, _, text = data.partition(b"\n")
-    charset.decode(text, name.decode("latin-1"))
+    shown = charset.decode(text, name.decode("latin-1"))
+    assert encodedwords.text(encodedwords.encode(shown)) == shown.encode("utf-8", "replace").decode().replace(
+        "\0", "\ufffd"
+    )
+    folded(shown)
     dates.day(data)
 
 

@@ -23,8 +23,10 @@ from mpcontinuity.message import (
 )
 from mpcontinuity.message.fields import HeaderNames
 from mpcontinuity.message.header import Measure
+from mpcontinuity.message.lineends import octets_added
 from mpcontinuity.message.matching import Needle
-from mpcontinuity.message.render import render
+from mpcontinuity.message.render import render_whole
+from mpcontinuity.message.text import folded, of_addresses
 from tests.linear.reader import KIB, Reader
 
 _HEADER = b"From: a@b.example\r\nTo: c@d.example\r\n"
@@ -103,14 +105,15 @@ def _names(data: bytes) -> None:
 
 
 def _words(data: bytes) -> None:
-    encodedwords.text(data)
+    encodedwords.encode(encodedwords.text(data))
     encodedwords.base64(data)
     dates.day(data)
 
 
 def _charsets(data: bytes) -> None:
-    for name in sorted({*aliases.values(), *aliases, "x-unknown"}):
+    for name in sorted({*aliases.values(), "x-unknown", "iso-2022-jp", "windows-874"}):
         charset.decode(data, name)
+    folded(data.decode("utf-8", "replace"))
 
 
 def _search(data: bytes) -> None:
@@ -124,6 +127,7 @@ def _search(data: bytes) -> None:
 def _addresses(data: bytes) -> None:
     addresses.parse(data)
     addresses.structure(data)
+    of_addresses(data)
 
 
 def _content_type(data: bytes) -> None:
@@ -143,6 +147,8 @@ def _report(data: bytes) -> None:
 
 def _wire(data: bytes) -> None:
     wire.string(data)
+    wire.words(data)
+    octets_added(data)
 
 
 MESSAGES = {
@@ -188,19 +194,34 @@ MESSAGES = {
     "encoded words": Reader(
         _words,
         (b"", b"=?utf-8?q?", b"=?utf-8*"),
-        (b"=?utf-8?q?a?=", b"=?utf-8?b?YQ==?=", b"=?a*b?q?c?=", b"=", b"1 Jan"),
+        (b"=?utf-8?q?a?=", b"=?utf-8?b?YQ==?=", b"=?a*b?q?c?=", b"=", b"1 Jan", b"=? ", b"=?u*", b"=?u?q?", b"=?u?q?a"),
     ),
     "charsets": Reader(_charsets, units=(b"\x1b$B", b"\x1b", b"~{", b"+AA-", b"\x8e", b"\x0e\x0f"), most=16 * KIB),
     "addresses": Reader(
         _addresses,
         (b"", b"a@b", b'"', b"a <a@b> (", b"x: "),
-        (b"a@b,", b"a <b@c>,", b"<a@b", b"<@a,@b:c@d>", b"(c)", b"a@b (c),", b"x:;"),
-        most=16 * KIB,
+        (
+            b"a@b,",
+            b"a <b@c>,",
+            b"<a@b",
+            b"<@a,@b:c@d>",
+            b"(c)",
+            b"a@b (c),",
+            b"x:;",
+            b"a@b <",
+            b"a@b<c@d, ",
+            b"@a,",
+            b"a@",
+        ),
+        most=8 * KIB,
     ),
     "content types": Reader(
         _content_type,
         (b"", b"text/plain;", b"text/plain; (", b"text/plain; a=", b'text/plain; a="', b"text/plain; a*0=x; a*"),
-        (b"; a=b", b" (", b"(a) ", b";a*=*", b";a*1=x", b";a*=''%41", b"; (a", b";;", b"/"),
+        (
+            *(b"; a=b", b" (", b"(a) ", b";a*=*", b";a*1=x", b";a*=''%41", b"; (a", b";;", b"/"),
+            *(b"b (", b"b charset", b" name ", b"*1", b"a*0=b;"),
+        ),
         most=32 * KIB,
     ),
     "search": Reader(
@@ -212,11 +233,15 @@ MESSAGES = {
             b"\r\n",
             b"Content-Transfer-Encoding: base64\r\n\r\n",
             b"Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+            b"Content-Type: text/plain; charset=utf-8\r\n\r\na",
         ),
-        (b";*=*", b";a*1=x", b"Content-A: *\r\n", b";a*=''%41"),
+        (
+            *(b";*=*", b";a*1=x", b"Content-A: *\r\n", b";a*=''%41", b"= \n", b"=\r", b"YQ==", b"\xcc\x81\xcc\x96"),
+            b"Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n",
+        ),
     ),
     "structure": Reader(
-        render,
+        render_whole,
         (
             b"",
             _HEADER + b"\r\n",
@@ -229,6 +254,8 @@ MESSAGES = {
             b"Content-Type: message/rfc822\r\n\r\n",
             b"\r\n--a\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n",
             b"\r\n--a\r\n\r\nTo: a@b, c@d\r\n\r\n",
+            *(b"--a--\r\n", b"--ax\r\n", b"--a " + b" " * 90, b"--\n", b"a:\n", b"\n ", b"To:a\n"),
+            b"--a\nContent-Type: message/rfc822\n\nTo:a,a,a,a\n",
         ),
     ),
     "report": Reader(_report),

@@ -17,6 +17,7 @@ from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.read import Row, rows
 from mpcontinuity.mailbox.rendering import portions, renewed
 from mpcontinuity.message.header import LONGEST
+from mpcontinuity.message.rendered import lacks
 from mpcontinuity.model import uidset
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Corrupt, Temporary
@@ -89,7 +90,7 @@ class _Fetching:
             self.missing += len(uids) - len(found)
             number_of = dict(zip(uids, numbers, strict=True))
             numbers = [number_of[row[0]] for row in found]
-        if not plan.segments:
+        if not plan.segments or not any(lacks(row[5] or b"", plan.segments) for row in found):
             await self._answer(numbers, found)
             return
         number_of = dict(zip([row[0] for row in found], numbers, strict=True))

@@ -14,12 +14,16 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.app import proxied
 from mpcontinuity.app.listeners import EarlyPorts, listen, place
+from mpcontinuity.model.hosts import host_of
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.model.timer import Alarm, Timer
 
 MOMENT = 2.0  # seconds for who is turned away to take the word that says so
 MOST_TURNED_AWAY = 64  # that are told so at a time; others are closed without a word
+SAY = 60.0  # seconds between two lines about them
+_NAMED = 10  # hosts in such lines
+_REMEMBERED = 1000  # hosts that were turned away since
 
 _log = Logger()
 
@@ -40,6 +44,7 @@ class Gatekeeper:
         self.accepting = False
         self.accepted: Counter[str] = Counter()  # connections, by door
         self.turned_away = 0
+        self._away: Counter[str] = Counter()  # how often, by host; of late
 
     def bind(self, reactor: Any, door: str, endpoint: str, factory: Any, turned_away: bytes = b"") -> tuple[str, int]:
         """Listens, but accepts only once ``open`` is called. Host and port. Raises BadConfiguration.
@@ -87,12 +92,26 @@ class Gatekeeper:
     def let_in(self, host: str, protocol: Any) -> bool:
         """Whether ``protocol`` may serve ``host``, which then counts until its connection is lost."""
         if not self.rations.take(host):
-            self.turned_away += 1
+            self._note(host_of(host))
             return False
         self.came()
         # A protocol between it and the transport would cost a call for every piece that comes.
         protocol.connectionLost = partial(self._lost, host, protocol)
         return True
+
+    def _note(self, host: str) -> None:
+        self.turned_away += 1
+        if not self._away:
+            self._timer.callLater(SAY, self._say)
+        if host in self._away or len(self._away) < _REMEMBERED:
+            self._away[host] += 1
+
+    def _say(self) -> None:
+        for host, count in self._away.most_common(_NAMED):
+            _log.info("{count} connections of {host} were turned away", count=count, host=host)
+        if len(self._away) > _NAMED:
+            _log.info("connections of {count} more hosts were turned away", count=len(self._away) - _NAMED)
+        self._away.clear()
 
     def _lost(self, host: str, protocol: Any, reason: Failure = connectionDone) -> None:
         del protocol.connectionLost  # its own again

@@ -29,6 +29,9 @@ HOSTS_OF_WORLD: Final = 20
 # The part of all connections that is kept for hosts from which somebody has logged in.
 RESERVE: Final = 0.1
 
+BATCH: Final = 16  # commands
+PIECE: Final = 64 * 1024  # octets
+
 RESTING: Final = 20_000  # hosts, and networks, without a connection
 FAMILIAR: Final = 20_000  # hosts from which somebody has logged in
 
@@ -112,27 +115,44 @@ class _Rows:
 
 class Share:
     """A door's view of the host at the other end of one connection. Each method says whether that is still within the
-    rations; who has logged in is rationed as a user, and no longer as a host."""
+    rations; who has logged in is rationed as a user, and no longer as a host.
 
-    __slots__ = ("_free", "_rations", "_row")
+    Commands and octets are taken from the rations in `BATCH` and `PIECE`: what a connection does not fill is given.
+    """
+
+    __slots__ = ("_commands", "_free", "_octets", "_rations", "_row")
 
     def __init__(self, rations: Rations, row: _Row) -> None:
         self._rations = rations
         self._row = row
         self._free = row.trusted
+        self._commands = 0
+        self._octets = 0
 
     def commands(self, count: int = 1) -> bool:
-        return self._free or self._rations.spend(self._row, Kind.COMMANDS, count)
+        self._commands += count
+        if self._commands < BATCH or self._free:
+            return True
+        commands, self._commands = self._commands, 0
+        return self._rations.spend(self._row, Kind.COMMANDS, commands)
 
     def message(self) -> bool:
         """One more begins."""
-        rations, row = self._rations, self._row
-        return self._free or (rations.spend(row, Kind.OCTETS, 0) and rations.spend(row, Kind.MESSAGES, 1))
+        if self._free:
+            return True
+        if self._octets:
+            self._take_octets()
+        return self._rations.within(self._row, Kind.OCTETS) and self._rations.spend(self._row, Kind.MESSAGES, 1)
 
     def octets(self, count: int) -> None:
         """Of a message: what is over is paid for before the next one begins."""
-        if not self._free:
-            self._rations.charge(self._row, Kind.OCTETS, count)
+        self._octets += count
+        if self._octets >= PIECE and not self._free:
+            self._take_octets()
+
+    def _take_octets(self) -> None:
+        self._rations.charge(self._row, Kind.OCTETS, self._octets)
+        self._octets = 0
 
     def refusal(self) -> bool:
         """Whether it is written down and logged; else it is counted."""
@@ -241,7 +261,9 @@ class Rations:
 
     def refusal(self, row: _Row) -> bool:
         """Share.refusal."""
-        if self.spend(row, Kind.REFUSALS, 1) and self._spend(self._world, Kind.REFUSALS, 1, self._seconds()):
+        kind, now = Kind.REFUSALS, self._seconds()
+        if self._world.full[kind] - now <= _PERIODS[kind] and self.spend(row, kind, 1):
+            self._charge(self._world, kind, 1, now)
             return True
         if row.name in self.counted or len(self.counted) < RESTING:
             self.counted[row.name] += 1
@@ -271,37 +293,36 @@ class Rations:
 
     # Buckets
 
+    def within(self, row: _Row, kind: Kind) -> bool:
+        """Whether a host's row and its network's have anything left."""
+        latest = self._seconds() + _PERIODS[kind]
+        assert row.network is not None
+        if row.full[kind] <= latest and row.network.full[kind] <= latest:
+            return True
+        self.over[kind.name.lower()] += 1
+        return False
+
     def spend(self, row: _Row, kind: Kind, amount: int) -> bool:
-        """Whether a host's row and its network's have that left; if so it is taken from both."""
-        now = self._seconds()
-        network = row.network
-        assert network is not None
-        if network.full[kind] - now > _PERIODS[kind] or not self._spend(row, kind, amount, now):
-            self.over[kind.name.lower()] += 1
+        """Whether both have that left; if so it is taken from both."""
+        if not self.within(row, kind):
             return False
-        self._charge(network, kind, amount, now)
+        self.charge(row, kind, amount)
         return True
 
     def charge(self, row: _Row, kind: Kind, amount: int) -> None:
-        """Takes it, however little is left."""
+        """Takes it from both, however little is left."""
         now = self._seconds()
         assert row.network is not None
         self._charge(row, kind, amount, now)
         self._charge(row.network, kind, amount, now)
-
-    def _spend(self, row: _Row, kind: Kind, amount: int, now: float) -> bool:
-        if row.full[kind] - now > _PERIODS[kind]:
-            return False
-        self._charge(row, kind, amount, now)
-        return True
+        if self.sharing:
+            row.untold[kind] += amount
+            if row.untold[kind] >= self._worth_telling[kind]:
+                self._news[id(row)] = row
 
     def _charge(self, row: _Row, kind: Kind, amount: int, now: float) -> None:
         full = row.full[kind]
         row.full[kind] = (full if full > now else now) + amount * self._prices[kind] / row.rations
-        if self.sharing and row.network is not None:
-            row.untold[kind] += amount
-            if row.untold[kind] >= self._worth_telling[kind]:
-                self._news[id(row)] = row
 
     def _row(self, peer: str) -> _Row:
         name = hosts.host_of(peer)

@@ -6,9 +6,10 @@ import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
 
 from mpcontinuity.app import gatekeeper
-from mpcontinuity.app.gatekeeper import MOMENT, MOST_TURNED_AWAY, Gatekeeper
+from mpcontinuity.app.gatekeeper import MOMENT, MOST_TURNED_AWAY, SAY, Gatekeeper
 from mpcontinuity.model.settings import Limits
 from tests.fakes.clock import ManualClock
 
@@ -116,6 +117,7 @@ def test_who_is_being_turned_away_has_a_socket_too(clock: ManualClock) -> None:
     for transport in refused:
         lose(transport)
     assert port.reading
+    clock.advance(SAY)
     assert not clock.getDelayedCalls()
 
 
@@ -128,6 +130,19 @@ def test_who_has_not_said_for_whom_it_speaks_has_a_socket_too(keeper: Gatekeeper
     for _ in range(3):
         keeper.went()
     assert port.reading
+
+
+def test_who_is_turned_away_is_in_the_log_once_a_minute(keeper: Gatekeeper, clock: ManualClock) -> None:
+    port = Port(keeper, word=b"")
+    with capturedLogs() as logged:
+        for number in range(20):
+            for _ in range(2 + number):
+                port.accept(f"10.{number}.0.1")
+        assert not logged
+        clock.advance(SAY)
+        said = [formatEvent(event) for event in logged]
+    assert said[0] == "21 connections of 10.19.0.1 were turned away"
+    assert len(said) == 11
 
 
 def test_a_protocol_that_was_let_in_hears_of_its_end_once_and_is_what_it_was(keeper: Gatekeeper) -> None:

@@ -39,9 +39,8 @@ def test_a_privileged_port_is_bound_early_and_served_by_the_door_that_comes_late
     monkeypatch.setattr(listeners, "_FREE_PORTS", 65536)
     endpoint = f"tcp:{number}:interface=127.0.0.1"
     early = EarlyPorts()
-    early.bind(
-        reactor, Listen(smtp=(endpoint, "tcp:0:interface=127.0.0.1"), imap=(), imaps=(), pop3=(), pop3s=(), metrics=())
-    )
+    others = {door: () for door in Listen.__struct_fields__ if door != "smtp"}
+    early.bind(reactor, Listen(smtp=(endpoint, "tcp:0:interface=127.0.0.1"), **others))
     keeper = Gatekeeper(Limits(), 10, ManualClock(), early)
     door = ServerFactory()
     built: list[Any] = []

@@ -14,6 +14,8 @@ from tests.fakes.stores import result
 
 HERE = "192.0.2.1"
 
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
 
 class Process:
     def __init__(self, store: Store, clock: ManualClock) -> None:
@@ -56,7 +58,10 @@ def test_a_process_does_not_hear_of_itself(several: Store, clock: ManualClock) -
         process.exchange()
 
 
-def test_a_single_process_writes_nothing(store: Store, clock: ManualClock) -> None:
+def test_where_one_process_is_all_there_can_be_nothing_is_written(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store.election, "alone", True)
     process = Process(store, clock)
     process.take(200)
     process.exchange()

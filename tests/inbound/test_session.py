@@ -274,7 +274,7 @@ def test_a_host_that_is_over_its_ration_of_commands_is_let_go(post: Post) -> Non
     post.delivery.rations.adopt(Limits(commands_per_minute=10))
     c = greeted(Door(post))
     codes: list[str] = []
-    for _ in range(10):
+    for _ in range(50):
         codes += c.codes("MAIL FROM:<eve@example.net>", "RSET")
     assert "421" in codes
     assert c.wire.disconnecting

@@ -3,6 +3,8 @@ from __future__ import annotations
 import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mpcontinuity.model import rations as module
 from mpcontinuity.model.rations import HOSTS_OF_NETWORK, HOSTS_OF_WORLD, Kind, Rations, Taken
@@ -102,6 +104,21 @@ def test_a_ration_can_be_taken_at_once_and_then_comes_back_evenly(time: Time) ->
     assert spent(share, 100) == 61
 
 
+@given(steps=st.lists(st.tuples(st.floats(0, 30), st.integers(0, 15)), max_size=60))
+def test_never_more_than_a_ration_and_what_came_back_since_and_never_less(steps: list[tuple[float, int]]) -> None:
+    time = Time()
+    share = rations(time, messages_per_minute=60).share_of(HERE)
+    begun, taken, left = time.now, 0, 60.0
+    for pause, wanted in steps:
+        time.now += pause
+        left = min(left + pause, 60.0)
+        got = spent(share, wanted)
+        assert got >= min(wanted, int(left))
+        left -= got
+        taken += got
+    assert taken <= 60 + (time.now - begun) + 1 + 1e-6
+
+
 def test_all_connections_of_a_host_have_one_ration_and_other_hosts_have_theirs(time: Time) -> None:
     each = rations(time, messages_per_minute=10)
     assert spent(each.share_of(HERE), 11) == 11
@@ -119,7 +136,8 @@ def test_a_network_has_the_rations_of_some_hosts(time: Time) -> None:
 def test_octets_are_paid_for_before_the_next_message_begins(time: Time) -> None:
     share = rations(time, octets_per_minute=6000).share_of(HERE)
     assert share.message()
-    share.octets(12_000)
+    for _ in range(12):
+        share.octets(1000)
     assert not share.message()
     time.now += 61
     assert share.message()
@@ -131,7 +149,7 @@ def test_who_has_logged_in_or_is_trusted_has_no_rations_of_a_host(time: Time) ->
     user.logged_in()
     for share in (user, each.share_of(ELSEWHERE)):
         assert spent(share, 10) == 10
-        assert all(share.commands(5) for _ in range(10))
+        assert all(share.commands(5) for _ in range(100))
     assert spent(each.share_of(HERE), 10) == 2
 
 

@@ -550,8 +550,8 @@ def test_a_keyword_that_another_session_has_just_made_is_named_before_flags_that
 def test_a_stranger_who_is_over_the_ration_of_commands_is_let_go_and_a_user_is_not(world: World) -> None:
     world.services.rations.adopt(Limits(commands_per_minute=5))
     stranger, user = world.connect(), world.logged_in()
-    said = b"".join(stranger.ask(f"a{number} NOOP") for number in range(10) if not stranger.closed)
+    said = b"".join(stranger.ask(f"a{number} NOOP") for number in range(50) if not stranger.closed)
     assert b"* BYE [UNAVAILABLE] too many commands from your host, try again later\r\n" in said
     assert stranger.closed
-    for number in range(20):
+    for number in range(100):
         assert user.ask(f"a{number} NOOP").endswith(b"OK nothing done\r\n")

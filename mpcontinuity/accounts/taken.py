@@ -31,7 +31,7 @@ _EVER_TAKEN = Statement(
 )
 _USERS = Statement(
     """SELECT COUNT(*) FROM (SELECT 1 AS one FROM account
-        WHERE domain = :domain AND status IN ('active', 'pending') LIMIT :most) AS some"""
+        WHERE domain = :domain AND status IN ('active', 'pending') LIMIT :most) AS counted"""
 )
 
 

@@ -57,6 +57,10 @@ _CREDENTIALS = Statement("SELECT password, scram, password_changes FROM account 
 _FORGET_ADDRESSES = Statement("DELETE FROM address WHERE account = :account")
 
 
+_FOUND = Statement(
+    """SELECT COUNT(*) FROM (SELECT 1 AS one FROM account
+        WHERE source = 'relay-check' AND domain = :domain AND created >= :since LIMIT :most) AS counted"""
+)
 _LISTING = Statement(
     f"SELECT {_COLUMNS}, account.source, "
     "(SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE mailbox.account = account.id) "
@@ -103,6 +107,11 @@ class User:
 def _user(row: tuple[Any, ...]) -> User:
     """Of _COLUMNS."""
     return User(row[0], row[1], row[2], row[3], row[4], bool(row[5]), bool(row[6]), row[7])
+
+
+def found_by_home(tx: Transaction, domain: int, since: int, most: int) -> int:
+    """How many users `relay-check` has added since then (µs), counted up to ``most``."""
+    return int(tx.value(_FOUND, domain=domain, since=since, most=most) or 0)
 
 
 def find(tx: Transaction, address: Address) -> User | None:

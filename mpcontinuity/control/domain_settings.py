@@ -107,7 +107,11 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
     "continuity": ("", "off makes the domain a plain relay", None),
     "mode": ("", "continuity for all users now (enabled), for those who opt in, or in an outage only", None),
     "bounce-policy": ("", "whether senders hear of redeliveries that failed", None),
-    "relay-check": ("", "on: an address that the home server accepts becomes a user", None),
+    "relay-check": (
+        "",
+        "on: an address that the home server accepts becomes a user; few a day where it accepts any",
+        None,
+    ),
     "redirect-on": ("", "outage: policy refusals (4.2.x, 4.7.x, 4.1.8) go to the client as home gave them", None),
     "unregistered": ("", "hold: what home took in the last 30 days is owed in an outage without a mailbox", None),
     "sent-to-home": ("", "whether the home server gets a copy of what users send", None),

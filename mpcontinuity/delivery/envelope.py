@@ -34,6 +34,7 @@ class Taken:
     address: Address
     way: Way
     parameters: RcptParameters = _PLAIN
+    domain: int = 0  # 0: the server's own postmaster
     user: User | None = None  # registered
     known: Recipient = _UNKNOWN
     because: str = ""  # why home was not tried or does not serve; empty where it took the recipient
@@ -51,7 +52,6 @@ class Message(msgspec.Struct, frozen=True):
     """What every row about the message says."""
 
     id: int
-    domain: int  # 0: the server's own postmaster
     received: int  # µs
     reverse_path: str
     parameters: MailParameters
@@ -75,7 +75,7 @@ class Message(msgspec.Struct, frozen=True):
     ) -> NewRow:
         """The row of `tracking` for one recipient."""
         return NewRow(
-            domain=self.domain,
+            domain=recipient.domain,
             received=self.received,
             direction=INBOUND,
             status=status,

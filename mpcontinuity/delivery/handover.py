@@ -6,7 +6,7 @@ the message or the transaction that owes it is committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.delivery import answered, redirect, relay
 from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.hurry import STOPPED
@@ -50,14 +51,15 @@ _log = Logger()
 
 @dataclass(slots=True)
 class Handover:
-    """One message; ``policy`` and ``relay_check`` are its domain's. The caller discards the draft."""
+    """One message; ``policy`` is that of its domains, ``checked`` are those of them that have `relay-check`. The caller
+    discards the draft."""
 
     delivery: Delivery
     message: Message
     draft: Draft
     head: Head
     policy: Policy
-    relay_check: bool
+    checked: tuple[Domain, ...] = ()
     home_name: str = ""  # where no host answered
     session: str = ""  # for the log
     reports: bool = True  # home tells the sender what becomes of it (RFC 3461)
@@ -163,15 +165,23 @@ class Handover:
         self._settled(PASSED, f"{host} {outcome.text}")
         return Reply(250, outcome.reply.enhanced or "2.0.0", outcome.reply.text)
 
-    def _record(
+    async def _record(
         self, body: Body, host: str, reply: Reply, copies: tuple[Taken, ...] = (), rendered: bytes = b""
-    ) -> Deferred[None]:
-        relayed = Relayed(self.message, host, reply, self.relay_check, copies, rendered, self.reports)
+    ) -> None:
+        newcomers = await self._newcomers() if self.checked else {}
+        relayed = Relayed(self.message, host, reply, newcomers, copies, rendered, self.reports)
         if relay.adds_user(relayed):
-            return self.delivery.store.run(partial(relay.commit, messages=[(body, relayed)])).addCallback(
-                lambda _: None
-            )
-        return self.delivery.store.together(relay.commit, (body, relayed))
+            await self.delivery.store.run(partial(relay.commit, messages=[(body, relayed)]))
+        else:
+            await self.delivery.store.together(relay.commit, (body, relayed))
+
+    async def _newcomers(self) -> dict[int, int]:
+        unregistered = {one.domain for one in self.message.taken if one.user is None}
+        return {
+            domain.id: await self.delivery.newcomers.most(domain, self.delivery.homes.of(domain))
+            for domain in self.checked
+            if domain.id in unregistered
+        }
 
     # Home has it not, or nobody knows
 
@@ -224,7 +234,8 @@ class Handover:
         """Home's reply came after our 250, or is not to be had any more."""
         if outcome.verdict is Verdict.ACCEPTED:
             self.delivery.store.bodies.note(body, {one.address.text: DELIVERED for one in self.message.taken})
-        work = partial(_late_replies, domain=self.message.domain, owed=owed, token=token, outcome=outcome, host=host)
+        domains = {one.domain for one in self.message.taken}
+        work = partial(_late_replies, domains=domains, owed=owed, token=token, outcome=outcome, host=host)
         self.delivery.insist(self._shown, lambda: self.delivery.store.run(work))
         self._say("late reply", because(host, outcome))
         return outcome
@@ -232,7 +243,9 @@ class Handover:
     def _late_without_owed(self, body: Body, host: str, outcome: Outcome) -> Outcome:
         """The client was told to try again, and home had it after all: it will be answered that we know it."""
         if outcome.verdict is Verdict.ACCEPTED and outcome.reply is not None:
-            self.delivery.insist(self._shown, partial(self._record, body, host, outcome.reply))
+            reply = outcome.reply
+            record: Callable[[], Deferred[None]] = lambda: Deferred.fromCoroutine(self._record(body, host, reply))  # noqa: E731
+            self.delivery.insist(self._shown, record)
             self._say("late reply", because(host, outcome))
         return outcome
 
@@ -287,7 +300,10 @@ def refusal(message: Message, taken: Taken, reply: Reply, attempts: tuple[Tracki
     return message.row(taken, events.REJECTED, reply.code, reply.line, attempts)
 
 
-def _late_replies(tx: Transaction, domain: int, owed: list[int], token: int, outcome: Outcome, host: str) -> None:
+def _late_replies(
+    tx: Transaction, domains: Collection[int], owed: list[int], token: int, outcome: Outcome, host: str
+) -> None:
     for owed_id in owed:
         late_reply(tx, owed_id, token, outcome, host, next_attempt=tx.now)
-    tx.announce(OwedChanged(domain))  # what home did not take after all is due, and nobody looks at it otherwise
+    for domain in domains:
+        tx.announce(OwedChanged(domain))  # what home did not take after all is due, and nobody looks at it otherwise

@@ -71,6 +71,7 @@ class Incoming(Reception):
     ) -> None:
         super().__init__(delivery, client, reverse_path, parameters)
         self._taken: dict[str, Taken] = {}
+        self._domains: dict[int, Domain] = {}  # of all recipients
         self._policy = _NO_POLICY
         self._home: HomeServer | None = None
         self._transaction: MailTransaction | None = None
@@ -106,15 +107,20 @@ class Incoming(Reception):
     async def _decide(self, taken: Taken) -> Reply:
         """The answer to a recipient; says in ``taken`` what is to be done about it."""
         address = taken.address
+        domain = await self._delivery.directory.domain(address.domain)
+        taken.domain = domain.id if domain is not None else 0
         if address.relays:
             return RELAYS
         role = address.local.lower() in ROLES
-        domain = await self._delivery.directory.domain(address.domain)
         if domain is None and not (role and address.domain == self._delivery.hostname.lower()):
             return _NOT_OURS
-        if self._taken and (domain and domain.id) != (self._domain and self._domain.id):
+        joins = self._joins(domain)
+        if self._taken and not joins:
             return _SEPARATELY
-        self._begin_domain(domain)
+        if not joins:
+            self._begin_domain(domain)
+        if domain is not None:
+            self._domains[domain.id] = domain
         if self._home is None:  # the server's own postmaster
             taken.way, taken.known = Way.KEEP, Recipient(False, False, False, True)
             return self._fitting(taken, None)
@@ -126,11 +132,23 @@ class Incoming(Reception):
             taken.known = Recipient(False, False, self._policy.hold and await self._was_taken(address), role)
         return await self._ask_or_not(self._home, taken)
 
+    def _joins(self, domain: Domain | None) -> bool:
+        """Whether its recipients are treated as those before, by the same home server."""
+        first = self._domain
+        if domain is None or first is None:
+            return domain is first and bool(self._taken)
+        return domain.id == first.id or self._treatment(domain) == self._treatment(first)
+
+    def _treatment(self, domain: Domain) -> tuple[object, ...]:
+        """What is the same for all recipients of a message."""
+        own = domain.settings
+        server = (own.home, own.home_tls, own.home_tls_name, own.home_tls_ca)
+        return *server, self._policy_of(domain), own.retention_days
+
     def _begin_domain(self, domain: Domain | None) -> None:
-        """All recipients that are taken are of one domain, with the policy of the first."""
-        if domain is not None and self._domain is not None and self._domain.id == domain.id:
-            return
+        """The first domain decides for all that join it."""
         self._give_up_home()
+        self._domains.clear()
         self._domain = domain
         self._home = None
         self._policy = _NO_POLICY
@@ -304,7 +322,6 @@ class Incoming(Reception):
         shown = summarise(content) if scanned is None else summary(scanned.fields)
         message = Message(
             id=self._id,
-            domain=self._domain.id if self._domain is not None else 0,
             received=self._received,
             reverse_path=self._sender,
             parameters=self._parameters,
@@ -320,7 +337,7 @@ class Incoming(Reception):
             self._draft,
             self._head(message),
             self._policy,
-            self._domain is not None and self._domain.settings.relay_check,
+            tuple(domain for domain in self._domains.values() if domain.settings.relay_check),
             _name(self._home) if self._home is not None else "",
             self._client.session,
         )
@@ -380,12 +397,11 @@ class Incoming(Reception):
         if not self._delivery.refusals.singly(self._client.peer):
             return
         now = self._store.clock.now()
-        domain = self._domain
         by_home = bool(taken.attempts) and taken.attempts[-1].code == reply.code
         ours = () if by_home else (TrackingEvent(now, "", reply.code, reply.line),)
         self._delivery.refusals.add(
             NewRow(
-                domain=domain.id if domain is not None and domain.name == taken.address.domain else 0,
+                domain=taken.domain,
                 received=self._received or now,
                 direction=INBOUND,
                 status=events.REJECTED,

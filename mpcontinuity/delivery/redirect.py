@@ -104,22 +104,26 @@ def put_in_inboxes(tx: Transaction, copies: Sequence[Copy], *, owed: bool = True
 
 
 def archived_as(body: Body, message: Message, taken: Iterable[Taken]) -> list[NewArchived]:
-    """One row, or none where the domain archives nothing."""
+    """One row for each domain, or none where they archive nothing."""
     if message.retention_days <= 0:
         return []
+    recipients: dict[int, list[str]] = {}
+    for one in taken:
+        recipients.setdefault(one.domain, []).append(one.address.text)
     return [
         NewArchived(
-            domain=message.domain,
+            domain=domain,
             body=body.id,
             time=message.received,
             direction=INBOUND,
             sender=message.reverse_path,
-            recipients=[one.address.text for one in taken],
+            recipients=texts,
             subject=message.subject,
             message_id=message.message_id,
             size=message.size,
             retention_days=message.retention_days,
         )
+        for domain, texts in recipients.items()
     ]
 
 
@@ -127,7 +131,7 @@ def _owed(redirect: Redirect, body: Body, taken: Taken, now: int) -> NewOwed:
     message = redirect.message
     return NewOwed(
         id=taken.owed,
-        domain=message.domain,
+        domain=taken.domain,
         account=taken.account,
         body=body.id,
         recipient=taken.address.text,

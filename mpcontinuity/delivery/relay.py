@@ -15,6 +15,7 @@ from mpcontinuity.delivery.redirect import Copy, archived_as, copies_of, put_in_
 from mpcontinuity.model import events
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.outgoing import INBOUND
 from mpcontinuity.model.parameters import MailParameters
@@ -31,12 +32,14 @@ from mpcontinuity.tracking.record import NewRow, record_all
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
-    """``reply`` is home's to the message; ``copies``: who has opted in; ``rendered``: what their INBOX needs."""
+    """``reply`` is home's to the message; ``copies``: who has opted in; ``rendered``: what their INBOX needs.
+    ``newcomers``: by domain, as many users as `relay-check` may have added within a day (newcomers.py).
+    """
 
     message: Message
     host: str
     reply: Reply
-    relay_check: bool
+    newcomers: Mapping[int, int]
     copies: tuple[Taken, ...] = ()
     rendered: bytes = b""
     reports: bool = True  # home tells the sender what becomes of it
@@ -65,7 +68,7 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
         if tells(message, reports=relayed.reports):
             _tell_sender(tx, body, relayed)
         for taken in message.taken:
-            if taken.user is None and not (relayed.relay_check and _added(tx, message.domain, taken.address)):
+            if taken.user is None and not _added(tx, taken, relayed.newcomers.get(taken.domain, 0)):
                 unregistered.add(taken.address.key)
     put_in_inboxes(tx, copies, owed=False)
     archive(tx, archived)
@@ -92,7 +95,7 @@ def _tell_sender(tx: Transaction, body: Body, relayed: Relayed) -> None:
     rows = [
         NewOutgoing(
             id=tx.identifier(),
-            domain=message.domain,
+            domain=taken.domain,
             account=None,
             body=body.id,
             recipient=taken.address.text,
@@ -110,42 +113,44 @@ def _tell_sender(tx: Transaction, body: Body, relayed: Relayed) -> None:
 
 def adds_user(relayed: Relayed) -> bool:
     """Whether an address may become a user: work for a transaction of its own, which sees that nobody else adds it."""
-    return relayed.relay_check and any(taken.user is None for taken in relayed.message.taken)
+    return any(taken.user is None and relayed.newcomers.get(taken.domain, 0) for taken in relayed.message.taken)
 
 
 def _keep_until(relayed: Relayed) -> int:
     return 0 if relayed.copies else expiry(relayed.message.received, relayed.message.retention_days)
 
 
-def _added(tx: Transaction, domain: int, address: Address) -> bool:
-    """Home knows this address: it becomes a pending user, unless there is one."""
-    if users.find(tx, address) is not None:
+def _added(tx: Transaction, taken: Taken, most: int) -> bool:
+    """Home knows this address: it becomes a pending user, unless there is one, or ``most`` were added within a day."""
+    if not most or users.find(tx, taken.address) is not None:
         return False
-    users.add_user(tx, domain=domain, address=_untagged(address), source="relay-check")
+    if users.found_by_home(tx, taken.domain, tx.now - DAY, most) >= most:
+        return False
+    users.add_user(tx, domain=taken.domain, address=_untagged(taken.address), source="relay-check")
     return True
 
 
 def repair(tx: Transaction, head: Head, body: Body, decisions: Mapping[str, str]) -> None:
     """Archive and tracking of a message that home took while our commit failed (store/bodies/reconcile.py).
 
-    ``decisions`` names the recipients, all of one domain. One that was removed meanwhile wants nothing of it any more.
+    ``decisions`` names the recipients. A domain that was removed meanwhile wants nothing of it any more.
     """
-    recipients = [parse(text) for text in decisions]
-    domain = domains.find(tx, recipients[0].domain) if recipients else None
-    if domain is None:
+    recipients = [(domains.find(tx, address.domain), address) for address in map(parse, decisions)]
+    taken = tuple(Taken(address, Way.PASS, domain=domain.id) for domain, address in recipients if domain is not None)
+    if not taken:
         return
+    days = max(domain.settings.retention_days for domain, _ in recipients if domain is not None)
     text = "2.0.0 Taken by the home server; noted late, after a fault of our store"
     message = Message(
         id=head.id,
-        domain=domain.id,
         received=head.time,
         reverse_path=head.reverse_path,
         parameters=MailParameters(),
-        retention_days=domain.settings.retention_days,
+        retention_days=days,
         subject=head.subject,
         message_id=head.message_id,
         size=body.length,
-        taken=tuple(Taken(recipient, Way.PASS) for recipient in recipients),
+        taken=taken,
     )
     archive(tx, archived_as(body, message, message.taken))
     keep_longer(tx, body.id, expiry(head.time, message.retention_days))

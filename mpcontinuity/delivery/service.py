@@ -14,6 +14,7 @@ from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.delivery.answered import Answered
 from mpcontinuity.delivery.hurry import Hurry
 from mpcontinuity.delivery.lending import Lending
+from mpcontinuity.delivery.newcomers import Newcomers
 from mpcontinuity.delivery.refusals import Refusals
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.rations import Rations
@@ -73,6 +74,7 @@ class Delivery:
         self.refusals = Refusals(store, timer, self.rations)
         self.lending = Lending(timer)
         self.hurry = Hurry()
+        self.newcomers = Newcomers(store)
         self.verdicts: Verdicts | None = None  # None: nothing is checked
         self._timer = timer
         self.retry_after = retry_after

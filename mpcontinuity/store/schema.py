@@ -93,6 +93,13 @@ account = Table(
     _text("scram"),  # protocols/sasl/scram.Keys; empty: none yet, made at the next login with a password
     _flag("relay"),  # stands for the home server: sends in the name of anybody of the domain
     _number("password_changes"),  # how many: sessions of an earlier password end
+    Index(
+        "account_found",
+        "domain",
+        "created",
+        sqlite_where=text("source = 'relay-check'"),
+        postgresql_where=text("source = 'relay-check'"),
+    ),
 )
 
 # Every address of every user, their own first: what a recipient, a sender and a login are looked up in.

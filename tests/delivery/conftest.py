@@ -62,8 +62,8 @@ class Post:
     def home(self) -> FakeHome:
         return self.homes.homes.setdefault("example.org", FakeHome())
 
-    def domain(self, name: str) -> None:
-        result(self.store.run(lambda tx: domains.add(tx, name, DomainSettings(home=("home.example:25",)))))
+    def domain(self, name: str, home: str = "home.example:25") -> None:
+        result(self.store.run(lambda tx: domains.add(tx, name, DomainSettings(home=(home,)))))
 
     def set(self, name: str = "example.org", **settings: object) -> None:
         def work(tx: Transaction) -> None:

@@ -51,7 +51,7 @@ class FakeTransaction:
     bare: bool = False
 
     async def recipient(self, address: Address, parameters: RcptParameters) -> Outcome:
-        answer = self.home.recipients.get(address.text, accepted(Stage.RCPT))
+        answer = self.home.recipients.get(address.text, self.home.unknown)
         if isinstance(answer, Deferred):
             answer = await answer
         if answer.verdict is Verdict.ACCEPTED:
@@ -79,6 +79,7 @@ class FakeHome:
         self.way = Gate.OPEN
         self.needy, self.surplus = 0, {"": 0}
         self.recipients: dict[str, Outcome | Deferred[Outcome]] = {}
+        self.unknown = accepted(Stage.RCPT)  # to whoever is not among them
         self.answer: Outcome | Deferred[Outcome] = accepted(Stage.MESSAGE)
         self.late: Deferred[Outcome] | None = None
         self.transactions: list[FakeTransaction] = []

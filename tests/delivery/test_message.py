@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from mpcontinuity.accounts import users
-from mpcontinuity.delivery import relay
+from mpcontinuity.delivery import newcomers, relay
 from mpcontinuity.delivery.handover import because
 from mpcontinuity.delivery.service import STORE_AGAIN
 from mpcontinuity.model.address import parse as parse_address
@@ -118,6 +118,54 @@ def test_relay_check_makes_a_pending_user_of_an_address_that_home_takes(post: Po
     post.home.way = Gate.SHUT
     assert post.send("new@example.org").code == 250
     assert len(post.inbox("new@example.org")) == 1
+
+
+@pytest.mark.parametrize("catch_all", [True, False])
+def test_a_home_that_takes_any_address_makes_few_users(
+    post: Post, catch_all: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(newcomers, "UNASKED", 3)
+    monkeypatch.setattr(newcomers, "MOST", 5)
+    post.set(relay_check=True)
+    if not catch_all:
+        post.home.unknown = refused(Stage.RCPT)
+    for number in range(10):
+        post.home.recipients[f"u{number}@example.org"] = accepted(Stage.RCPT)
+        assert post.send(f"u{number}@example.org").code == 250
+    assert post.rows("SELECT count(*) FROM account WHERE source = 'relay-check'") == [(3 if catch_all else 5,)]
+    assert len([one for one in post.home.transactions if one.abandoned]) == 1  # home was asked once
+    post.clock.advance(86_401)
+    assert post.send("u9@example.org").code == 250
+    assert post.rows("SELECT count(*) FROM account WHERE source = 'relay-check'") == [(4 if catch_all else 6,)]
+
+
+def test_one_message_to_many_names_makes_no_more_users_than_many_messages(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(newcomers, "UNASKED", 3)
+    post.set(relay_check=True)
+    assert post.send(*(f"u{number}@example.org" for number in range(10))).code == 250
+    assert post.rows("SELECT count(*) FROM account WHERE source = 'relay-check'") == [(3,)]
+
+
+@pytest.mark.parametrize("away", [True, False])
+def test_domains_of_one_home_server_share_a_message_and_keep_their_records_apart(post: Post, away: bool) -> None:
+    post.domain("example.com")
+    post.user("eve@example.com")
+    post.home.way = Gate.SHUT if away else Gate.OPEN
+    assert post.send(ANN, "eve@example.com").code == 250
+    if away:
+        assert len(post.inbox(ANN)) == len(post.inbox("eve@example.com")) == 1
+    else:
+        assert [recipients for _, _, recipients in post.home.received] == [[ANN, "eve@example.com"]]
+    for table in ("owed", "tracking", "archive") if away else ("tracking", "archive"):
+        rows = post.rows(f"SELECT name FROM {table} JOIN domain ON domain.id = {table}.domain ORDER BY name")
+        assert rows == [("example.com",), ("example.org",)], table
+    assert post.rows("SELECT recipients FROM archive ORDER BY recipients") == [
+        (f'["{ANN}"]',),
+        ('["eve@example.com"]',),
+    ]
+    assert post.count("body") == 1
 
 
 def test_messages_that_wait_together_are_recorded_in_one_transaction(post: Post) -> None:

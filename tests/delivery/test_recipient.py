@@ -84,13 +84,26 @@ def test_tags_case_quotes_and_aliases_reach_the_user(post: Post) -> None:
     assert answers(post, *recipients) == ["250", "250", "250", "451"]
 
 
-def test_one_transaction_holds_one_domain(post: Post) -> None:
-    post.domain("example.com")
+def test_one_transaction_holds_domains_of_one_home_server(post: Post) -> None:
+    post.domain("example.com", home="other.example:25")
     assert answers(post, "ann@example.org", "x@example.com", "bob@example.org") == ["250", "452", "250"]
+    post.domain("example.net")
+    assert answers(post, "ann@example.org", "x@example.net", "bob@example.org") == ["250", "250", "250"]
+    assert answers(post, "x@example.net", "ann@example.org") == ["250", "250"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"retention_days": 1}, {"redirect_on": "outage"}, {"home_tls": "off"}, {"continuity": False}]
+)
+def test_domains_that_are_treated_otherwise_go_separately(post: Post, settings: dict[str, object]) -> None:
+    post.domain("example.net")
+    post.set("example.net", **settings)
+    assert answers(post, "ann@example.org", "x@example.net") == ["250", "452"]
 
 
 def test_a_refused_first_recipient_binds_nobody_to_its_domain(post: Post) -> None:
     post.domain("example.com")
+    post.set("example.com", retention_days=1)
     post.home.recipients["x@example.org"] = refused(Stage.RCPT)
     assert answers(post, "x@example.org", "y@example.com") == ["550", "250"]
 

@@ -32,17 +32,18 @@ Item = tuple[Body, Redirect]
 def item(post: Post, body: int, *recipients: str, content: str = "") -> Item:
     """A message with that body id; the same ``content`` to the same recipient is the same message again."""
     taken = []
+    (domain,) = post.rows("SELECT id FROM domain WHERE name = 'example.org'")[0]
     for text in recipients:
         address = parse(text)
         user = result(post.store.read(partial(users.find, address=address)))
         fingerprint = f"{content or body}{address.key}".encode()
         owed = post.store.identifiers.next()
         way = Way.REDIRECT if user is not None else Way.HOLD
-        taken.append(Taken(address, way, user=user, because="away", owed=owed, fingerprint=fingerprint))
-    (domain,) = post.rows("SELECT id FROM domain WHERE name = 'example.org'")[0]
+        taken.append(
+            Taken(address, way, domain=int(str(domain)), user=user, because="away", owed=owed, fingerprint=fingerprint)
+        )
     message = Message(
         id=body,
-        domain=int(str(domain)),
         received=post.clock.now(),
         reverse_path="eve@example.net",
         parameters=MailParameters(),
@@ -126,7 +127,7 @@ def test_mail_for_unregistered_addresses_is_counted_for_their_domain(post: Post)
     items = [item(post, 1, "x@example.org", "y@example.org", ANN), item(post, 2, "x@example.org")]
     assert commit(post, items) == [True, True]
     assert post.rows("SELECT value FROM meta WHERE key LIKE 'owed unregistered %'") == [("3",)]
-    *_, total = result(post.store.read(partial(report, domain=items[0][1].message.domain)))
+    *_, total = result(post.store.read(partial(report, domain=items[0][1].message.taken[0].domain)))
     assert (total.taken_in, total.owed) == (4, 4)
 
 

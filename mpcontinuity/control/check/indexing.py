@@ -205,11 +205,10 @@ class Indexing:
     def _redirect(self, tx: Transaction, packed: Packed, ways: Mapping[str, Way], blob: bytes, said: _Said) -> None:
         head, body = packed.head, packed.body
         taken = [self._taken(tx, packed, to, way, said) for to, way in ways.items()]
-        domain = self._domain_of(tx, taken[0].address, taken[0].way, said)
+        domain = self._domain_of(tx, taken[0].address, taken[0].way, said)  # one retention for all
         parameters = [decode_parameters(text) for text in head.parameters]
         message = Message(
             id=head.id,
-            domain=domain.id if domain else 0,
             received=head.time,
             reverse_path=head.reverse_path,
             parameters=parameters[0].mail if parameters else MailParameters(),
@@ -232,10 +231,12 @@ class Indexing:
         place = head.recipients.index(to) if to in head.recipients else len(head.owed)
         owed = self._lost.get((head.time, to)) or (head.owed[place] if place < len(head.owed) else 0)
         asked = decode_parameters(head.parameters[place]) if place < len(head.parameters) else Parameters()
+        domain = self._domain_of(tx, address, way, said)
         return Taken(
             address,
             way,
             asked.rcpt,
+            domain=domain.id if domain else 0,
             user=_user(tx, address, said) if way is Way.REDIRECT else None,
             owed=owed or tx.identifier(),
             shown=asked.shown,
@@ -257,10 +258,10 @@ class Indexing:
             record_all(tx, [message.row(one, events.DELIVERED, 250, event.text, (event,))])
             return
         if not recovery.known(tx, one.owed):
-            counted = not self._inspection.older and recovery.counted(tx, message.domain, one.account)
+            counted = not self._inspection.older and recovery.counted(tx, one.domain, one.account)
             new = NewOwed(
                 id=one.owed,
-                domain=message.domain,
+                domain=one.domain,
                 account=one.account,
                 body=body.id,
                 recipient=one.address.text,
@@ -274,7 +275,7 @@ class Indexing:
             )
             take_in(tx, [new])
             if counted:
-                recovery.uncount(tx, message.domain, one.account)
+                recovery.uncount(tx, one.domain, one.account)
         event = TrackingEvent(now, events.REDIRECTED_HOST, events.REDIRECTED_CODE, _TEXT)
         if not recovery.tracked(tx, one.owed, event):
             row = message.row(

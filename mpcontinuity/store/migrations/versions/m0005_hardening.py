@@ -47,3 +47,5 @@ def upgrade() -> None:
     op.add_column("account", number("password_changes"))
     op.add_column("mailbox", number("recent"))
     op.execute("UPDATE mailbox SET recent = uidnext - 1")
+    found = sqlalchemy.text("source = 'relay-check'")
+    op.create_index("account_found", "account", ["domain", "created"], sqlite_where=found, postgresql_where=found)

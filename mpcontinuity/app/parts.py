@@ -39,6 +39,7 @@ from mpcontinuity.app.spending import SharedRations
 from mpcontinuity.app.watching import Watching
 from mpcontinuity.app.workers import Workers
 from mpcontinuity.archive import retention as archive_retention
+from mpcontinuity.children.pool import Children
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.control.socket import ControlFactory, place
@@ -265,8 +266,9 @@ class Parts:
         internal = Internal(self.delivery)
         asked: Any = questions(settings.outbound.resolvers, reactor)
         self.lookup = Lookup(asked)
+        self.children = Children(reactor)
         trusted = _networks(settings.limits.trusted_networks)
-        self.verdicts = Verdicts(self.store, self.lookup, reactor, settings.hostname, trusted)
+        self.verdicts = Verdicts(self.store, self.lookup, self.children, reactor, settings.hostname, trusted)
         self.delivery.verdicts = self.verdicts
         self.sending = Sending(self.store, self.directory, settings, reactor, self._randomness, internal)
         self._quota = Quota(settings.limits.user_recipients_per_hour, self._clock)
@@ -359,6 +361,7 @@ class Parts:
         await dispatch
         await self.reports.stop()
         self.verdicts.stop()
+        self.children.stop()
         await self.delivery.stop()
         await self.watch.stop()
 

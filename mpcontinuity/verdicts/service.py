@@ -12,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mpcontinuity.message import addresses, fields
+from mpcontinuity.children.pool import Died, Jobs
 from mpcontinuity.model.address import ascii_domain
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.clock import SECOND
@@ -21,10 +21,10 @@ from mpcontinuity.model.identifier import show
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.bodies import references
 from mpcontinuity.store.store import Store
-from mpcontinuity.verdicts import dmarc, record, signatures, spf
+from mpcontinuity.verdicts import dmarc, examination, record, signatures, spf
 from mpcontinuity.verdicts.dns import Dns, Ip, Remembering
+from mpcontinuity.verdicts.examination import Found
 from mpcontinuity.verdicts.record import Verdict, token
-from mpcontinuity.verdicts.signatures import Found
 
 DEADLINE = 10.0  # seconds from its arrival: afterwards DNS may say something else, and others wait
 AT_ONCE = 10
@@ -51,12 +51,19 @@ class Verdicts:
     that their address says nothing about a sender."""
 
     def __init__(
-        self, store: Store, dns: Dns, timer: Timer, hostname: str, trusted: Sequence[IPv4Network | IPv6Network] = ()
+        self,
+        store: Store,
+        dns: Dns,
+        jobs: Jobs,
+        timer: Timer,
+        hostname: str,
+        trusted: Sequence[IPv4Network | IPv6Network] = (),
     ) -> None:
         self.skipped = 0  # messages that were not checked in time
         self._trusted = trusted
         self._store = store
         self._dns = Remembering(dns, timer)
+        self._jobs = jobs
         self._timer = timer
         self._hostname = hostname
         self._waiting: deque[tuple[float, Arrived]] = deque()
@@ -117,7 +124,7 @@ class Verdicts:
         checked.addErrback(self._failed, arrived).addBoth(ended)
 
     def _failed(self, failure: Failure, arrived: Arrived) -> None:
-        if isinstance(failure.value, CancelledError):
+        if isinstance(failure.value, CancelledError | Died):
             self.skipped += 1
         elif not isinstance(failure.value, Stopping | Temporary | Corrupt):
             _log.failure("not checked", failure, message=show(arrived.message))
@@ -129,13 +136,13 @@ class Verdicts:
         content = self._store.bodies.content(body)
         await content.load()
         now = self._store.clock.now() // SECOND
-        verdict = await verdict_of(self._dns, arrived, content, now, self._hostname)
+        verdict = await verdict_of(self._dns, self._jobs, arrived, content, now, self._hostname)
         await self._store.run(partial(record.add, body=body.id, verdict=verdict), bulk=True)
         _log.info("verdict: {details}", details=" ".join(verdict.details.split()), message=show(arrived.message))
 
 
-async def verdict_of(dns: Dns, arrived: Arrived, content: Content, now: int, hostname: str) -> Verdict:
-    """``now`` in seconds; ``hostname``: who says this. Raises Corrupt."""
+async def verdict_of(dns: Dns, jobs: Jobs, arrived: Arrived, content: Content, now: int, hostname: str) -> Verdict:
+    """``now`` in seconds; ``hostname``: who says this. Raises Corrupt, Died."""
     identity, host = _identity(arrived)
     try:
         ip: Ip | None = ip_address(arrived.peer)
@@ -144,9 +151,8 @@ async def verdict_of(dns: Dns, arrived: Arrived, content: Content, now: int, hos
     sender = spf.NONE
     if ip is not None and host:
         sender = await spf.Check(dns, ip, identity, arrived.helo).result(host)
-    signed = await signatures.check(dns, content, now)
-    author = _author(fields.block(await content.read(0, min(content.length, fields.MAX_HEADER))))
-    good = [each.domain for each in signed if each.result == signatures.PASS]
+    author, signed = await signatures.check(dns, jobs, content, now)
+    good = [each.domain for each in signed if each.result == examination.PASS]
     policy = await dmarc.check(dns, author, host if sender == spf.PASS else "", good)
     by = "mailfrom" if arrived.reverse_path else "helo"
     shown = [f"spf={sender} smtp.{by}={token(host or arrived.helo)}"]
@@ -169,23 +175,10 @@ def _identity(arrived: Arrived) -> tuple[str, str]:
     return f"{local or 'postmaster'}@{host}", host
 
 
-def _author(header: bytes) -> str:
-    """The domain of From; empty where there is none, or several."""
-    domains = set()
-    for mailbox in addresses.parse(fields.index(header).get(b"from", b"")):
-        if mailbox.mailbox is not None and mailbox.host:
-            host = mailbox.host.decode("utf-8", "replace").lower().rstrip(".")
-            try:
-                domains.add(host if host.isascii() else ascii_domain(host))
-            except UnicodeError:
-                return ""
-    return domains.pop() if len(domains) == 1 else ""
-
-
-def _best(signed: list[Found]) -> str:
+def _best(signed: Sequence[Found]) -> str:
     results = [each.result for each in signed]
-    order = (signatures.PASS, signatures.TEMPERROR, signatures.FAIL, signatures.PERMERROR)
-    return next((result for result in order if result in results), signatures.NONE)
+    order = (examination.PASS, examination.TEMPERROR, examination.FAIL, examination.PERMERROR)
+    return next((result for result in order if result in results), examination.NONE)
 
 
 def _shown(found: Found) -> str:

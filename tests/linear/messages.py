@@ -27,9 +27,11 @@ from mpcontinuity.message.lineends import octets_added
 from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render_whole
 from mpcontinuity.message.text import folded, of_addresses
+from mpcontinuity.verdicts import examination
 from tests.linear.reader import KIB, Reader
 
 _HEADER = b"From: a@b.example\r\nTo: c@d.example\r\n"
+_SIGNATURE = b"DKIM-Signature: v=1; a=rsa-sha256; d=b.example; s=s; bh=AAAA; b=AAAA; h=from\r\n"
 _OURS = b"by mx.example (mpcontinuity) with ESMTP id 0123456789abc "
 
 
@@ -62,6 +64,13 @@ def _dkim_record(data: bytes) -> None:
     with contextlib.suppress(dkim.BadSignature):
         (field,) = dkim.fields(signature)
         dkim.verify(dkim.read(field, 0), [], data.decode("latin-1"))
+
+
+def _examination(data: bytes) -> None:
+    work = examination.Work(b"0")
+    small(work.feed, data, 65_536)
+    work.ask(examination.encode(examination.Question()))
+    work.ask(examination.encode(examination.Question(("v=DKIM1; p=AAAA",) * examination.MOST)))
 
 
 def _untrusted(data: bytes) -> None:
@@ -166,6 +175,20 @@ MESSAGES = {
         (b"", b"\r\nFrom: a\r\n"),
     ),
     "dkim record": Reader(_dkim_record, (b"", b"v=DKIM1; p=", b"v=DKIM1; k=rsa; h="), (b"a=b;", b"A")),
+    "examination": Reader(
+        _examination,
+        (
+            b"",
+            b"From: ",
+            b"DKIM-Signature: v=1; a=rsa-sha256; d=b.example; s=s; bh=AAAA; b=AAAA; h=from\r\nFrom: a@b\r\n\r\n",
+        ),
+        (
+            b"From: a@b\r\n",
+            b"a@b,",
+            b"DKIM-Signature: v=1; a=rsa-sha256; d=b.example; s=s; bh=AAAA; b=AAAA; h=from\r\n",
+        ),
+        most=32 * KIB,
+    ),
     "trace fields": Reader(
         _untrusted,
         (b"", b"Received: from x ", b"Received: from x " + _OURS, b"Authentication-Results: ", b"X-MPContinuity-Id: "),

@@ -16,6 +16,7 @@ from mpcontinuity.verdicts import record
 from mpcontinuity.verdicts.record import Verdict
 from mpcontinuity.verdicts.service import AT_ONCE, DEADLINE, MOST_WAITING, Arrived, Verdicts
 from tests.fakes.clock import START, ManualClock
+from tests.fakes.jobs import Here
 from tests.fakes.stores import result
 from tests.verdicts.zone import FakeDns
 
@@ -41,7 +42,8 @@ class Desk:
                 "_dmarc.far.example": "v=DMARC1; p=reject",
             }
         )
-        self.verdicts = Verdicts(store, self.dns, clock, "mx.example.org")
+        self.jobs = Here()
+        self.verdicts = Verdicts(store, self.dns, self.jobs, clock, "mx.example.org")
 
     def keep(self, message: bytes) -> int:
         draft = self.store.bodies.draft()
@@ -202,7 +204,7 @@ def test_answers_are_remembered_for_a_while(desk: Desk) -> None:
 
 
 def test_what_comes_by_a_filter_of_ours_is_not_judged_by_its_address(desk: Desk) -> None:
-    desk.verdicts = Verdicts(desk.store, desk.dns, desk.clock, "h", [ip_network("192.0.2.0/24")])
+    desk.verdicts = Verdicts(desk.store, desk.dns, desk.jobs, desk.clock, "h", [ip_network("192.0.2.0/24")])
     assert desk.found(desk.begin(HEADER + b"\r\n" + BODY)) is None
     assert desk.check(HEADER + b"\r\n" + BODY, peer="198.51.100.1").spf == "fail"
 
@@ -210,3 +212,20 @@ def test_what_comes_by_a_filter_of_ours_is_not_judged_by_its_address(desk: Desk)
 def test_a_message_that_is_gone_has_no_verdict(desk: Desk) -> None:
     desk.verdicts.arrived(Arrived(12345, "192.0.2.1", "x", "bob@far.example"))
     assert desk.found(12345) is None
+
+
+def test_a_child_that_dies_is_replaced_once(desk: Desk) -> None:
+    desk.jobs.dying = 1
+    assert desk.check(signed() + b"\r\n" + BODY).dkim == "pass"
+    desk.jobs.dying = 2
+    number = desk.begin(signed() + b"\r\n" + BODY)
+    assert desk.found(number) is None
+    assert desk.verdicts.skipped == 1
+
+
+def test_a_header_of_any_length_counts_to_its_end(desk: Desk) -> None:
+    long = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 500) for number in range(1500))
+    assert desk.check(long + b"From: eve@far.example\r\n\r\n" + BODY).details.endswith("header.from=far.example")
+    two = HEADER + long + b"From: eve@other.example\r\n\r\n" + BODY
+    assert desk.check(two).details.endswith("dmarc=permerror header.from=unknown")
+    assert desk.check(signed(HEADER + long) + b"\r\n" + BODY).dkim == "pass"

@@ -1,0 +1,86 @@
+"""The child: works on one thing after the other, until its parent closes the pipe or kills it.
+
+``python -m mpcontinuity.children.child``. A kind of work is a module with a class ``Work``: made of the argument, fed
+with the content in pieces, asked as often as need be. It gets no more than it is sent: no store, no network, no keys.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+from collections.abc import Iterator
+from typing import Protocol
+
+from mpcontinuity.children.frames import ENOUGH, Frames, Kind, frame
+
+MEMORY = 256 << 20  # octets of address space; Python and OpenSSL take 40 MiB, the worst header known 80
+SECONDS = 10  # of processor time for one thing; the parent waits less, on a machine with time to spare
+_READ = 65_536
+_NICE = 5  # mail that passes goes first
+
+
+class Work(Protocol):
+    """What a kind of work has. It may raise anything: then the parent is told, and the next thing begins."""
+
+    def __init__(self, argument: bytes) -> None: ...
+
+    def feed(self, piece: bytes) -> bool:
+        """Whether more of the content is wanted."""
+        ...
+
+    def ask(self, question: bytes) -> bytes: ...
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(_NICE)
+    work: Work | None = None
+    for kind, payload in _received():
+        try:
+            answer = b""
+            if kind is Kind.BEGIN:
+                work = None
+                _allow(SECONDS)
+                module, _, argument = payload.partition(b"\n")
+                work = _made(module.decode("ascii"), argument)
+            elif work is None:
+                raise RuntimeError("nothing has begun")
+            elif kind is Kind.PIECE:
+                answer = b"" if work.feed(payload) else ENOUGH
+            else:
+                answer = work.ask(payload)
+            _say(frame(Kind.ANSWER if kind is Kind.ASK else Kind.DONE, answer))
+        except MemoryError:
+            os._exit(1)  # what is left of us is in no good state
+        except Exception as error:
+            work = None
+            _say(frame(Kind.FAILED, f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace")))
+
+
+def _made(module: str, argument: bytes) -> Work:
+    work: type[Work] = importlib.import_module(module).Work
+    return work(argument)
+
+
+def _allow(seconds: int) -> None:
+    """From now on: the limit is on what a process has used since it began."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + seconds, hard))
+
+
+def _received() -> Iterator[tuple[Kind, bytes]]:
+    frames = Frames()
+    while data := os.read(0, _READ):
+        yield from frames.feed(data)
+
+
+def _say(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""The pool: a few children, begun when there is work, replaced when they die, ended when there is none.
+
+There is one for all kinds of work. Nobody who uses it may depend on a child: whatever it was doing fails with Died, and
+may be tried once more or left out.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+import mpcontinuity
+from mpcontinuity.children.frames import ENOUGH, BadFrame, Frames, Kind, frame
+from mpcontinuity.model.timer import Alarm
+
+MOST: Final = 2  # children at once: of two cores one is left to mail
+WITHIN: Final = 10.0  # s for an answer; who is silent for longer is killed
+IDLE: Final = 60.0  # s; then a child ends, and its 40 MiB are free
+PIECE: Final = 65_536  # octets that are fed at once: the next is read when the child has worked on this one
+# Of our environment, what Python needs: no secret that an administrator put there goes to who reads hostile octets.
+_ENVIRONMENT: Final = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "VIRTUAL_ENV")
+_COMMAND: Final = ("-P", "-m", "mpcontinuity.children.child")
+
+_log = Logger()
+
+
+class Died(Exception):
+    """The child has ended, or was ended: it took too long or too much, was killed, or what it did failed."""
+
+
+class Job(Protocol):
+    """One thing that a child works on. `close` gives the child back, or ends it where it is still at work."""
+
+    async def feed(self, piece: bytes) -> bool:
+        """The next piece of content. False: no more is wanted."""
+        ...
+
+    async def ask(self, question: bytes) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Jobs(Protocol):
+    """`Children`, or what stands for them."""
+
+    async def begin(self, kind: str, argument: bytes) -> Job:
+        """``kind``: a module with a class ``Work`` (children/child.py). Raises Died."""
+        ...
+
+
+class Children:
+    """In the reactor thread; ``reactor`` spawns processes and has timers."""
+
+    def __init__(self, reactor: Any, *, most: int = MOST, within: float = WITHIN, idle: float = IDLE) -> None:
+        self.died = 0  # that were not asked to
+        self._reactor = reactor
+        self._most = most
+        self._within = within
+        self._keep = idle
+        self._free: list[_Child] = []
+        self._all: set[_Child] = set()
+        self._waiting: deque[Deferred[None]] = deque()
+        self._stopping = False
+
+    @property
+    def pids(self) -> list[int]:
+        """Of those that live."""
+        return [child.pid for child in self._all if child.pid]
+
+    async def begin(self, kind: str, argument: bytes) -> Job:
+        while not self._stopping and not self._free and len(self._all) >= self._most:
+            waiting: Deferred[None] = Deferred(lambda deferred: self._waiting.remove(deferred))
+            self._waiting.append(waiting)
+            await waiting
+        if self._stopping:
+            raise Died("the server stops")
+        child = self._free.pop() if self._free else self._spawned()
+        job = _Job(self, child)
+        try:
+            await child.say(Kind.BEGIN, kind.encode("ascii") + b"\n" + argument)
+        except BaseException:
+            job.close()
+            raise
+        return job
+
+    def stop(self) -> None:
+        self._stopping = True
+        for child in list(self._all):
+            child.end()
+        while self._waiting:
+            self._waiting.popleft().callback(None)
+
+    def _spawned(self) -> _Child:
+        child = _Child(self, self._reactor, self._within, self._keep)
+        self._all.add(child)
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        environment["PYTHONPATH"] = str(Path(mpcontinuity.__file__).parent.parent)
+        command = [sys.executable, *_COMMAND]
+        try:
+            self._reactor.spawnProcess(child, sys.executable, command, env=environment, childFDs={0: "w", 1: "r", 2: 2})
+        except OSError as error:
+            self._all.discard(child)
+            raise Died(f"no child could be begun: {error}") from error
+        return child
+
+    def _given_back(self, child: _Child) -> None:
+        if child in self._all:
+            self._free.append(child)
+            child.rest()
+        self._next()
+
+    def _gone(self, child: _Child, why: str, *, wanted: bool) -> None:
+        self._all.discard(child)
+        if child in self._free:
+            self._free.remove(child)
+        if not wanted:
+            self.died += 1
+            _log.warn("a child that reads mail has ended: {why}", why=why)
+        self._next()
+
+    def _next(self) -> None:
+        if self._waiting:
+            self._waiting.popleft().callback(None)
+
+
+class _Job:
+    def __init__(self, children: Children, child: _Child) -> None:
+        self._children = children
+        self._child: _Child | None = child
+
+    async def feed(self, piece: bytes) -> bool:
+        return await self._said(Kind.PIECE, piece) != ENOUGH
+
+    async def ask(self, question: bytes) -> bytes:
+        return await self._said(Kind.ASK, question)
+
+    async def _said(self, kind: Kind, payload: bytes) -> bytes:
+        if self._child is None:
+            raise Died("the job is closed")
+        return await self._child.say(kind, payload)
+
+    def close(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if child.at_work:  # whoever asked waits no longer; what it answers would be taken for another answer
+            child.end()
+        else:
+            self._children._given_back(child)
+
+
+class _Child(ProcessProtocol):
+    def __init__(self, children: Children, reactor: Any, within: float, keep: float) -> None:
+        self.pid = 0
+        self._children = children
+        self._reactor = reactor
+        self._within = within
+        self._keep = keep
+        self._frames = Frames()
+        self._answer: Deferred[bytes] | None = None
+        self._alarm: Alarm | None = None
+        self._ended = False  # because we want it
+        self._why = ""
+
+    @property
+    def at_work(self) -> bool:
+        return self._answer is not None
+
+    def say(self, kind: Kind, payload: bytes) -> Deferred[bytes]:
+        """The answer. Fails with Died."""
+        answer: Deferred[bytes] = Deferred(lambda _: self._overdue("nobody waits for it any more"))
+        self._answer = answer
+        self._wait(self._within, f"it did not answer within {self._within:g} s")
+        transport: Any = self.transport
+        if transport is not None and transport.pid:
+            transport.writeToChild(0, frame(kind, payload))
+        return answer
+
+    def rest(self) -> None:
+        self._quiet()
+        self._alarm = self._reactor.callLater(self._keep, self.end)
+
+    def end(self) -> None:
+        """Wanted by us."""
+        self._ended = True
+        self._kill()
+
+    def _wait(self, seconds: float, why: str) -> None:
+        self._quiet()
+        self._alarm = self._reactor.callLater(seconds, self._overdue, why)
+
+    def _overdue(self, why: str) -> None:
+        self._why = why
+        self._kill()
+
+    def _kill(self) -> None:
+        self._quiet()
+        transport: Any = self.transport
+        if transport is not None:
+            with suppress(ProcessExitedAlready):
+                transport.signalProcess("KILL")
+
+    def _quiet(self) -> None:
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        self._alarm = None
+
+    # Twisted's calls
+
+    def connectionMade(self) -> None:  # noqa: N802
+        transport: Any = self.transport
+        self.pid = transport.pid
+
+    def outReceived(self, data: bytes) -> None:  # noqa: N802
+        try:
+            for kind, payload in self._frames.feed(data):
+                self._said(kind, payload)
+        except BadFrame as error:
+            self._overdue(f"what it says is no answer: {error}")
+
+    def _said(self, kind: Kind, payload: bytes) -> None:
+        answer, self._answer = self._answer, None
+        if answer is None or kind < Kind.DONE:
+            raise BadFrame("unasked")
+        self._quiet()
+        if kind is Kind.FAILED:
+            answer.errback(Died(payload.decode("utf-8", "replace")))
+        else:
+            answer.callback(payload)
+
+    def processEnded(self, reason: Failure) -> None:  # noqa: N802
+        self._quiet()
+        self.pid = 0
+        why = self._why or str(reason.value)
+        answer, self._answer = self._answer, None
+        self._children._gone(self, why, wanted=self._ended)
+        if answer is not None and not answer.called:
+            answer.errback(Died(why))

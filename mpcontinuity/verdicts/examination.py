@@ -1,0 +1,146 @@
+"""What is read of a message to judge it, in a child (children/child.py): who it is from, and what its signatures say.
+
+The child asks no DNS: it tells which signatures are left to be verified, and is asked about those with their keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from mpcontinuity.message import addresses, dkim, fields
+from mpcontinuity.message.dkim import BadSignature, BodyHash, Signature
+from mpcontinuity.message.header import LONGEST
+from mpcontinuity.model.address import ascii_domain
+
+KIND: Final = __name__
+MOST: Final = 5  # signatures that are looked at; a message with more does not mean well (RFC 6376 §8.4)
+# Octets of a header: as long as it may come, with our own fields before it and what marks others' as untrusted.
+_HEADER: Final = 2 * LONGEST
+
+PASS, FAIL, NONE = "pass", "fail", "none"
+TEMPERROR, PERMERROR = "temperror", "permerror"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Of one signature. ``result`` is empty where its key decides; ``why`` for people; ``domain`` and ``selector`` are
+    empty where they could not be read."""
+
+    result: str
+    domain: str = ""
+    selector: str = ""
+    why: str = ""
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """``author``: the domain of From, A-labels; empty where there is none, or several."""
+
+    author: str
+    signatures: tuple[Found, ...]
+
+
+class Question(msgspec.Struct, frozen=True):
+    """The key record of each signature, in their order; None where none is to be had. The first question has none at
+    all."""
+
+    keys: tuple[str | None, ...] = ()
+
+
+class Work:
+    """``argument``: the time in seconds. The content is fed; the first question is answered with Examined, the second
+    with the signatures as they were found."""
+
+    def __init__(self, argument: bytes) -> None:
+        self._now = int(argument)
+        self._header = bytearray()
+        self._complete = False  # the header has ended
+        self._present: list[dkim.Field] = []
+        self._read: list[Signature | Found] = []
+        self._hashes: dict[tuple[str, int | None], BodyHash] = {}
+        self._digests: dict[tuple[str, int | None], bytes] = {}
+
+    def feed(self, piece: bytes) -> bool:
+        """The body is wanted where there is a signature to be compared with it."""
+        if self._complete:
+            for each in self._hashes.values():
+                each.feed(piece)
+            return bool(self._hashes)
+        self._header += piece
+        header = bytes(self._header)  # from its beginning: that is some dozen pieces at most, and mostly one
+        end = fields.end(header, 0, len(header))
+        if end < 0 and len(header) < _HEADER:
+            return True
+        self._end_header(end if end >= 0 else len(header))
+        return bool(self._hashes)
+
+    def _end_header(self, end: int) -> None:
+        self._complete = True
+        body = bytes(self._header[end:])
+        del self._header[end:]
+        self._present = dkim.fields(bytes(self._header))
+        for field in [field for field in self._present if field.name == b"dkim-signature"][:MOST]:
+            try:
+                self._read.append(dkim.read(field, self._now))
+            except BadSignature as error:
+                self._read.append(Found(PERMERROR, why=str(error)))
+        self._hashes = {(one.body, one.length): BodyHash(one.body, one.length) for one in self._usable()}
+        self.feed(body)
+
+    def _usable(self) -> list[Signature]:
+        return [one for one in self._read if isinstance(one, Signature)]
+
+    def ask(self, question: bytes) -> bytes:
+        if not self._complete:
+            self._end_header(len(self._header))
+        asked = msgspec.msgpack.decode(question, type=Question)
+        if asked.keys:
+            return msgspec.msgpack.encode(list(map(self._verified, self._read, asked.keys)))
+        self._digests = {way: each.digest() for way, each in self._hashes.items()}
+        return msgspec.msgpack.encode(Examined(self._author(), tuple(map(self._seen, self._read))))
+
+    def _author(self) -> str:
+        domains = set()
+        value = b",".join(field.raw.partition(b":")[2] for field in self._present if field.name == b"from")
+        for mailbox in addresses.parse(value):
+            if mailbox.mailbox is not None and mailbox.host:
+                host = mailbox.host.decode("utf-8", "replace").lower().rstrip(".")
+                try:
+                    domains.add(host if host.isascii() else ascii_domain(host))
+                except UnicodeError:
+                    return ""
+        return domains.pop() if len(domains) == 1 else ""
+
+    def _seen(self, one: Signature | Found) -> Found:
+        """As far as it shows without its key."""
+        if isinstance(one, Found):
+            return one
+        why = ""
+        if self._digests[one.body, one.length] != one.body_hash:
+            why = "the body has changed"
+        elif one.length is not None and not one.length:
+            why = "it covers nothing of the body"
+        return Found(FAIL if why else "", one.domain, one.selector, why)
+
+    def _verified(self, one: Signature | Found, key: str | None) -> Found:
+        seen = self._seen(one)
+        if isinstance(one, Found) or seen.result or key is None:
+            return seen
+        try:
+            good = dkim.verify(one, self._present, key)
+        except BadSignature as error:
+            return Found(PERMERROR, one.domain, one.selector, str(error))
+        return Found(PASS if good else FAIL, one.domain, one.selector, "" if good else "the header has changed")
+
+
+def decode_examined(answer: bytes) -> Examined:
+    return msgspec.msgpack.decode(answer, type=Examined)
+
+
+def decode_found(answer: bytes) -> Sequence[Found]:
+    return msgspec.msgpack.decode(answer, type=list[Found])
+
+
+def encode(question: Question) -> bytes:
+    return msgspec.msgpack.encode(question)

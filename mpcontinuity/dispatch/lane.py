@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Directory, Domain
@@ -32,6 +32,8 @@ from mpcontinuity.queue.schedule import delay
 from mpcontinuity.store.store import Store
 
 PORTION = 100  # rows of one claim
+# At once: what is claimed together comes back in one turn of the reactor, and all of it is begun there.
+CLAIMS = 20
 _FIRST_WIDTH = 2  # transactions at once, one more for each that goes well
 _STORE_AGAIN = 5.0  # seconds, after a failure of the store
 _SLOW = f"no answer within {PROMPT:g} s, and many others are waited for already"
@@ -62,6 +64,7 @@ class Means:
     signer: Signer
     outcomes: Counter[Verdict] = field(default_factory=Counter)  # of all attempts, by recipient
     shares: Shares = field(default_factory=Shares)
+    claiming: DeferredSemaphore = field(default_factory=partial(DeferredSemaphore, CLAIMS))
 
 
 class Lane:
@@ -123,7 +126,8 @@ class Lane:
     async def _claim(self) -> None:
         self._more = False
         try:
-            rows = await self._means.store.run(partial(outgoing.claim, due=self.due, most=PORTION))
+            claim = partial(outgoing.claim, due=self.due, most=PORTION)
+            rows = await self._means.claiming.run(self._means.store.run, claim)
         except Stopping:
             self._stopping = True
             return

@@ -97,6 +97,13 @@ def test_forged_mail_fails_everything(desk: Desk) -> None:
     assert "dkim=fail (the body has changed) header.d=far.example" in verdict.details
 
 
+def test_the_good_signers_are_read_from_what_was_written(desk: Desk) -> None:
+    good = desk.check(b"DKIM-Signature: v=1; nonsense\r\n" + signed() + b"\r\n" + BODY)
+    assert record.signers(good) == ["far.example"]
+    for bad in (signed() + b"\r\nOther\r\n", HEADER + b"\r\n" + BODY):
+        assert record.signers(desk.check(bad)) == []
+
+
 def test_forwarded_mail_passes_by_its_signature(desk: Desk) -> None:
     verdict = desk.check(signed() + b"\r\n" + BODY, peer="198.51.100.1", reverse_path="list@other.example")
     assert (verdict.spf, verdict.dkim, verdict.dmarc) == ("none", "pass", "pass")

@@ -11,7 +11,7 @@ import msgspec
 
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.control.changes import Change, to_log
-from mpcontinuity.model.clock import SECOND, from_iso
+from mpcontinuity.model.clock import EARLIEST, LATEST, SECOND, from_iso
 from mpcontinuity.model.durations import parse
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.randomness import Randomness
@@ -88,7 +88,10 @@ def moment(text: str, now: int, *, ahead: bool = False) -> int:
     except ValueError:
         pass
     else:
-        return now + round(seconds * SECOND) * (1 if ahead else -1)
+        then = now + round(seconds * SECOND) * (1 if ahead else -1)
+        if not EARLIEST <= then <= LATEST:
+            raise Refused(f'"{text}": is longer than the calendar')
+        return then
     try:
         return from_iso(text)
     except (ValueError, OverflowError):

@@ -20,6 +20,7 @@ _LENGTH = 13
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]  # by 10 bits
 _SHIFTS = range(50, -1, -10)
 _NODE_BITS = 12
+_LAST = (1 << 63) - 1
 
 
 class Identifiers:
@@ -39,8 +40,8 @@ class Identifiers:
 
 
 def first_at(time: int) -> int:
-    """The smallest id of a moment in µs: whatever was numbered since then is not below it."""
-    return max(time - _EPOCH, 0) << _NODE_BITS
+    """The smallest id of a moment in µs: whatever was numbered since then is not below it. After 2091: the last id."""
+    return min(max(time - _EPOCH, 0) << _NODE_BITS, _LAST)
 
 
 def moment_of(identifier: int) -> int:

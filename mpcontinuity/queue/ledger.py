@@ -6,7 +6,8 @@ row that was lost or doubled shows as a sum that does not add up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -41,8 +42,9 @@ class Line(msgspec.Struct):
 
 
 _ACCOUNTS = Statement(
-    """SELECT id, address, taken_in, folded_delivered, folded_deleted, folded_failed, folded_expired, folded_released
-    FROM account WHERE domain = :domain ORDER BY address"""
+    """SELECT id, address, status = 'removed', taken_in,
+        folded_delivered, folded_deleted, folded_failed, folded_expired, folded_released
+    FROM account WHERE domain = :domain ORDER BY address, id"""
 )
 _ROWS = Statement(
     """SELECT account, CASE WHEN account IS NULL THEN lower(recipient) ELSE '' END AS unregistered, state, COUNT(*)
@@ -57,11 +59,15 @@ def report(tx: Transaction, domain: int, since: int = 0) -> list[Line]:
     With ``since`` the rows can only be counted; the check against the counters is that of the whole ledger.
     """
     users: dict[int, Line] = {}
-    for account, address, taken_in, *folded in tx.all(_ACCOUNTS, domain=domain):
-        users[account] = Line(address) if since else Line(address, taken_in, *folded)
+    accounts = tx.all(_ACCOUNTS, domain=domain)
+    names = _names([(row[1], bool(row[2])) for row in accounts])
+    for (account, _, _, taken_in, *folded), name in zip(accounts, names, strict=True):
+        users[account] = Line(name) if since else Line(name, taken_in, *folded)
+    known = {row[1].lower() for row in accounts}
     unregistered: dict[str, Line] = {}
     for account, recipient, state, rows in tx.all(_ROWS, domain=domain, since=since):
-        line = users[account] if account is not None else unregistered.setdefault(recipient, Line(recipient))
+        name = f"{recipient} (without a mailbox)" if recipient in known else recipient
+        line = users[account] if account is not None else unregistered.setdefault(recipient, Line(name))
         line.count(state, rows)
         if since or account is None:
             line.taken_in += rows
@@ -73,6 +79,21 @@ def report(tx: Transaction, domain: int, since: int = 0) -> list[Line]:
         total.taken_in = sum(line.taken_in for line in users.values())
         total.taken_in += int(tx.value(_UNREGISTERED, key=unregistered_counter(domain)) or 0)
     return [*lines, total]
+
+
+def _names(accounts: Sequence[tuple[str, bool]]) -> list[str]:
+    """One for each account, by address and whether it was removed, the oldest first: who was removed and made again has
+    two lines."""
+    accounts_of = Counter(address.lower() for address, _ in accounts)
+    removed_of = Counter(address.lower() for address, removed in accounts if removed)
+    seen: Counter[str] = Counter()
+    names = []
+    for address, removed in accounts:
+        key = address.lower()
+        seen[key] += removed
+        which = f" {seen[key]}" if removed_of[key] > 1 else ""
+        names.append(f"{address} (removed{which})" if removed and accounts_of[key] > 1 else address)
+    return names
 
 
 def _numbers(line: Line) -> tuple[Any, ...]:

@@ -30,7 +30,9 @@ from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render, render_whole
 from mpcontinuity.message.text import folded
 from mpcontinuity.model import address, durations, uidset
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.protocols.pop3.message import on_the_wire
+from mpcontinuity.routing import refusal
 from mpcontinuity.verdicts import dmarc, spf
 from mpcontinuity.verdicts.dns import Ip
 from tests.corpus import messages
@@ -113,6 +115,15 @@ def signature(data: bytes) -> None:
         with contextlib.suppress(dkim.BadSignature):
             made = dkim.read(field, _NOW)
             dkim.verify(made, found, record.decode("utf-8", "replace"))
+
+
+def refusals(data: bytes) -> None:
+    first, _, rest = data.partition(b"\n")
+    enhanced, _, text = rest.decode("utf-8", "replace").partition(" ")
+    stages = list(Stage)
+    stage, code = stages[sum(first) % len(stages)], 500 + len(data) % 100
+    about = refusal.about(Outcome(Verdict.REFUSED, stage, Reply(code, enhanced, text)))
+    assert code < 555 or about in (refusal.About.US, refusal.About.UNCLEAR)
 
 
 class _Zone:
@@ -216,6 +227,9 @@ READERS = {
             b"t=1; x=9\r\n"
             b"From: a@example.org\r\n\0v=DKIM1; k=rsa; p=AAAA",
         ),
+    ),
+    "refusals": Target(
+        refusals, (b"r\n5.1.1 user unknown", b"m\n5.7.1 <a@b> spam from [192.0.2.1]", b"\n5.7.999999 x")
     ),
     "policies": Target(
         policies,

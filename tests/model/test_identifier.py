@@ -45,3 +45,9 @@ def test_shown_ids_sort_as_their_numbers(numbers: list[int]) -> None:
 def test_whatever_is_no_id_is_a_value_error(text: str) -> None:
     with suppress(ValueError):
         assert identifier.show(identifier.parse(text)) == text.lower()
+
+
+@given(st.integers(min_value=-(10**18), max_value=10**18))
+def test_the_first_id_of_any_time_is_one(time: int) -> None:
+    assert 0 <= identifier.first_at(time) < 1 << 63
+    assert identifier.first_at(time) <= identifier.first_at(time + 1)

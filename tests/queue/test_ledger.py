@@ -27,6 +27,8 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.stores import Chosen, open_memory_like_store, result
 from tests.queue.ledgers import Books
 
+_REMOVE = Statement("UPDATE account SET status = 'removed' WHERE id = :id")
+_FREE = Statement("DELETE FROM address WHERE account = :account")
 _LOSE = Statement("DELETE FROM owed WHERE id = :id")
 
 
@@ -51,6 +53,29 @@ def test_a_line_per_user_and_the_sum(books: Books) -> None:
         Line("total", taken_in=4, delivered=1, failed=1, owed=2),
     ]
     assert ledger.adds_up(books.report())
+
+
+def test_a_user_who_was_removed_and_made_again_has_lines_that_are_told_apart(books: Books) -> None:
+    books.redirect("anna")
+    books.redirect("bert")
+    assert {each.user for each in books.report()} == {"anna@example.org", "bert@example.org", "total"}
+    for name in ("anna", "anna", "bert"):
+        books.run(lambda tx, name=name: tx.run(_REMOVE, id=books.accounts[name]))
+        books.run(lambda tx, name=name: tx.run(_FREE, account=books.accounts[name]))
+        if name == "anna":
+            books.add_user(name)
+            books.redirect(name)
+    assert [(each.user, each.owed) for each in books.report()] == [
+        ("anna@example.org (removed 1)", 1),
+        ("anna@example.org (removed 2)", 1),
+        ("anna@example.org", 1),
+        ("bert@example.org", 1),
+        ("total", 4),
+    ]
+    assert ledger.adds_up(books.report())
+    books.accounts.pop("anna")
+    books.redirect("anna")
+    assert line(books, "anna@example.org (without a mailbox)").owed == 1
 
 
 def test_mail_owed_without_a_user_is_shown_under_its_address(books: Books) -> None:

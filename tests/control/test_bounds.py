@@ -1,0 +1,76 @@
+"""Every time and number that an operation is given is bounded where it is read: refused in one line, or harmless."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mpcontinuity.control.operations import OPERATIONS
+from mpcontinuity.model.errors import Refused
+from tests.control.conftest import Call
+from tests.queue.ledgers import Books
+
+TIMES = [
+    "2999-01-01",
+    "9999-12-31T23:59:59",
+    "9999-12-31T23:59:59-14:00",
+    "0001-01-01",
+    "0001-01-01T00:00:00+14:00",
+    "1969-12-31",
+    "999999999d",
+    "999999999.999999d",
+    "0s",
+    "٩s",
+    "1e400",
+    "nan",
+    "-1d",
+    "",
+]
+NUMBERS = [-1, 0, 2**31, 2**63, 10**30]
+# What takes a time or a number, with all that it needs besides.
+TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
+    ("track", "since", {}, TIMES),
+    ("report", "since", {"domain": "example.org"}, TIMES),
+    ("domain set", "until", {"name": "example.org", "settings": {"mode": "enabled"}}, TIMES),
+    ("domain add", "until", {"name": "new.example", "home": "home.example", "settings": {"mode": "enabled"}}, TIMES),
+    ("admin token", "expires", {"name": "root"}, TIMES),
+    ("track", "limit", {}, NUMBERS),
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "argument", "more", "value"),
+    [(*taken[:3], value) for taken in TAKES for value in taken[3]],
+    ids=lambda value: str(value)[:24],
+)
+def test_no_time_and_no_number_breaks_an_operation(
+    call: Call, books: Books, operation: str, argument: str, more: dict[str, Any], value: Any
+) -> None:
+    books.redirect("anna")
+    if operation == "admin token":
+        call("admin add", name="root", password="a long enough one")
+    refused = ""
+    try:
+        call(operation, **more, **{argument: value})
+    except Refused as error:
+        refused = str(error)
+    assert "\n" not in refused
+    assert len(refused) < 300
+
+
+def test_all_arguments_that_are_times_or_numbers_are_tried() -> None:
+    tried = {(operation, argument) for operation, argument, *_ in TAKES}
+    times = {"since", "until", "before", "after", "expires", "from", "to", "time"}
+    for name, operation in OPERATIONS.items():
+        for field in operation.arguments.__struct_fields__:
+            kind = operation.arguments.__annotations__.get(field)
+            if field in times or kind is int:
+                assert (name, field) in tried, f"{name} {field}: add it to the table"
+
+
+@pytest.mark.parametrize("number", ["999999999999", "-1", "1e9", "٩", "9" * 5000])
+@pytest.mark.parametrize("key", ["retention-days", "alert-hour", "alert-day"])
+def test_numbers_of_domain_settings_are_bounded(call: Call, books: Books, key: str, number: str) -> None:
+    with pytest.raises(Refused, match=f"^{key}: "):
+        call("domain set", name="example.org", settings={key: number})

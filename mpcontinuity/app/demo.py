@@ -96,7 +96,8 @@ class Demo:
             milliseconds = max(0.0, heard[0] - answered) * 1000
             self._display.say("anna", f"her mail program was told {milliseconds:.0f} ms after the sender's 250")
             imap.send(b"DONE\r\n")
-            imap.readline()
+            while not imap.readline().startswith(b"idle1 "):
+                pass
         self._send(_BEN, "Invoice 4711")
         self._send(_ANNA, "You have won a million")
         code, text, _ = self._service.send(self._message(f"nobody@{_DOMAIN}", "Is this the right address?"))

@@ -27,6 +27,7 @@ from mpcontinuity.accounts.failures import SharedFailures
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.rotation import take_over
 from mpcontinuity.app.certificate import Asking, Certificate
 from mpcontinuity.app.control_port import ControlPort
@@ -201,6 +202,7 @@ class Parts:
             clock=self._clock,
             randomness=self._randomness,
         )
+        self.quotas = Quotas(self.directory, settings.limits)
         plaintext = _networks(settings.tls.plaintext_login_networks)
         imap = ImapServices(
             store=self.store,
@@ -208,6 +210,7 @@ class Parts:
             login=self.login,
             views=Views(self.store),
             rations=self.gatekeeper.rations,
+            quotas=self.quotas,
             timer=reactor,
             tls=self.certificate,
             hostname=settings.hostname,
@@ -275,6 +278,7 @@ class Parts:
         self.submissions = Submissions(
             self.delivery,
             self._quota,
+            self.quotas,
             give_up=int(settings.retry.give_up * SECOND),
         )
         self.origins = Origins(self.store, self.directory)
@@ -378,6 +382,7 @@ class Parts:
         self.delivery.limits = limits
         self._quota.per_hour = limits.user_recipients_per_hour
         self.gatekeeper.rations.adopt(limits)
+        self.quotas.limits = limits
         for door in self._smtp.values():
             door.services.limits = limits
         for access in self._access.values():

@@ -26,6 +26,9 @@ ADOPTED: Final = (
     "refusals_per_minute",
     "postmaster_octets_per_hour",
     "user_recipients_per_hour",
+    "user_storage",
+    "user_messages",
+    "user_mailboxes",
 )
 
 _log = Logger()

@@ -159,6 +159,15 @@ KEYS: dict[str, Key] = {
         '["192.0.2.0/24"]',
     ),
     "limits.user_recipients_per_hour": Key(Integer(1, 10**9), "Outbound, per user."),
+    "limits.user_storage": Key(
+        Integer(1 << 20, 1 << 50),
+        "Bytes that a user may store by IMAP and by sending; mail that comes in is kept all the same. Domains may have "
+        "a `quota` of their own.",
+    ),
+    "limits.user_messages": Key(Integer(1000, 10**9), "That a user may store, likewise."),
+    "limits.user_mailboxes": Key(
+        Integer(10, 10_000), "Folders of a user, names above one included. Domains may have a number of their own."
+    ),
     "limits.spool_size": Key(
         Integer(1 << 20, 1 << 50),
         "Bytes of all messages that are being received at a time, above which new ones are told to come again: twenty "

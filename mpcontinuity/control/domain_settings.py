@@ -120,6 +120,8 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
     "alert-hour": ("a number, 0 is off", "errors within an hour that alert", _number(999_999_999)),
     "alert-day": ("a number, 0 is off", "errors within a day that alert", _number(999_999_999)),
     "outbound-route": (f"{hosts.ROUTE}, or empty", "as [outbound] route", _route),
+    "quota": ("bytes, 0 is the server's", "what a user may store, as [limits] user_storage", _number(1 << 50)),
+    "mailboxes": ("0 to 10000, 0 is the server's", "folders of a user, as [limits] user_mailboxes", _number(10_000)),
     "home-networks": (
         'networks as "192.0.2.0/24", with commas between several',
         "who may send the domain's outbound mail by port 25 without AUTH",

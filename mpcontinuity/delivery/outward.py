@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
+from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.delivery import answered, departure
 from mpcontinuity.delivery.departure import Copy, Departure, Leaving
 from mpcontinuity.delivery.envelope import Client
@@ -43,7 +44,8 @@ class Submissions:
     """What all of a process share. ``give_up``: µs until a message to the world expires."""
 
     delivery: Delivery
-    quota: Quota
+    quota: Quota  # of recipients
+    storage: Quotas  # what users may store: Sent has a copy of each message
     give_up: int
 
 

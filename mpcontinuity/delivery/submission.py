@@ -9,6 +9,8 @@ from mpcontinuity.delivery.departure import Copy
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.from_home import ByLogin
 from mpcontinuity.delivery.outward import SENDER_OK, Outward, Submissions
+from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.mailbox.quota import check
 from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import submitted
 from mpcontinuity.message.fields import Content
@@ -22,6 +24,7 @@ _NOT_YOURS = Reply(553, "5.7.1", "The sender must be an address of yours")
 _NOT_YOUR_FROM = Reply(
     553, "5.7.1", f"The field From must have your own addresses only, {submitted.MOST_AUTHORS} at most"
 )
+_FULL = Reply(452, "4.2.2", "Your mailbox is full, and keeps what you send: delete some messages first")
 _NO_LONGER = Reply(535, "5.7.8", "The account is not active any more")
 _TOO_MUCH = Reply(450, "4.7.1", "Too many recipients in this hour, try again later")
 
@@ -55,6 +58,11 @@ class Submission(Outward):
             return _NO_LONGER
         if self._reverse_path is not None and not await self._is_own(self._reverse_path):
             return self._refused(None, _NOT_YOURS)
+        most = (await self._submissions.storage.of(user)).stretched()
+        try:
+            await self._store.read(partial(check, account=user.id, quota=most))
+        except MailboxRefused:
+            return self._refused(None, _FULL)
         return SENDER_OK
 
     async def _is_own(self, address: Address) -> bool:

@@ -1,8 +1,7 @@
 """Changes to messages of a mailbox: flags, COPY, MOVE, EXPUNGE; each one set-based, in one transaction.
 
 UIDs are ranges, sorted and disjoint (model/uidset.py), and may name messages that are gone. Every function raises
-MailboxRefused for a mailbox that is gone. A caller hands over at most STEP messages at a time, but for COPY, which is
-all or nothing (RFC 9051 §6.4.7).
+MailboxRefused for a mailbox that is gone. A caller hands over at most STEP messages at a time (mailbox/portions.py).
 """
 
 from __future__ import annotations

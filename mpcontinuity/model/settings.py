@@ -90,6 +90,9 @@ class Limits(Section, frozen=True):
     login_failures_per_host: int = 100
     trusted_networks: tuple[str, ...] = ()
     user_recipients_per_hour: int = 300
+    user_storage: int = 10 << 30
+    user_messages: int = 1_000_000
+    user_mailboxes: int = 1000
     spool_size: int = 1024 << 20
     free_space: int = 256 << 20
 
@@ -139,4 +142,6 @@ class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     alert_day: int = 0
     outbound_route: str = ""
     home_networks: tuple[str, ...] = ()
+    quota: int = 0  # octets per user; 0: [limits] user_storage
+    mailboxes: int = 0  # per user; 0: [limits] user_mailboxes
     home_tenant: str = ""  # X-OriginatorOrg of a home server that many tenants share

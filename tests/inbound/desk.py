@@ -15,6 +15,7 @@ from mpcontinuity.accounts import users
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
@@ -56,7 +57,7 @@ class Desk:
             clock=post.clock,
             randomness=SeededRandomness(3),
         )
-        self.submissions = Submissions(post.delivery, Quota(QUOTA, post.clock), GIVE_UP)
+        self.submissions = Submissions(post.delivery, Quota(QUOTA, post.clock), Quotas(directory, Limits()), GIVE_UP)
         self.origins = Origins(store, directory)
         self.internal = Internal(post.delivery)
         services = dataclasses.replace(

@@ -13,7 +13,9 @@ from mpcontinuity.inbound.authenticating import WRONG_PASSWORDS
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.model.reply import Stage
+from mpcontinuity.model.settings import Limits
 from mpcontinuity.routing.health import Gate
+from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.listing import TrackRow
 from tests.delivery.conftest import Post
@@ -32,6 +34,14 @@ def desk(post: Post) -> Desk:
 
 def encoded(text: str | bytes) -> str:
     return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+
+
+FILL = Statement("UPDATE mailbox SET octets = :octets WHERE account = :account AND name = 'Archive'")
+
+
+def fill(desk: Desk, octets: int) -> None:
+    """ann's mailboxes, as far as their counters say."""
+    result(desk.post.store.run(lambda tx: tx.run(FILL, octets=octets, account=found(tx).id)))
 
 
 def found(tx: Transaction) -> users.User:
@@ -117,6 +127,16 @@ def test_who_is_deactivated_meanwhile_sends_no_more(desk: Desk) -> None:
     client = desk.logged_in()
     result(desk.post.store.run(lambda tx: users.deactivate(tx, found(tx))))
     assert client.say("MAIL FROM:<ann@example.org>").startswith("535 5.7.8")
+
+
+def test_who_has_filled_more_than_their_mailbox_sends_no_more_until_there_is_room(desk: Desk) -> None:
+    client = desk.logged_in()
+    desk.submissions.storage.limits = Limits(user_storage=1000)
+    fill(desk, 1125)
+    assert client.say("MAIL FROM:<ann@example.org>").startswith("250")
+    client.say("RSET")
+    fill(desk, 1126)
+    assert client.say("MAIL FROM:<ann@example.org>").startswith("452 4.2.2 Your mailbox is full")
 
 
 # Senders

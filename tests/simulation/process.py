@@ -14,6 +14,7 @@ from mpcontinuity.access.imap.services import Services as ImapServices
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.app.housekeeping import Housekeeping
 from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.control.operation import Control
@@ -103,6 +104,7 @@ class Process:
             login=login,
             views=self.views,
             rations=Rations(self.settings.limits, self.time.seconds),
+            quotas=Quotas(self.directory, self.settings.limits),
             timer=self.time,
             tls=None,
             hostname=HOSTNAME,

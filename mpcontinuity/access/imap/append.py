@@ -10,6 +10,7 @@ from mpcontinuity.access.imap.session import Session, Status, no, ok
 from mpcontinuity.mailbox import mailboxes, sent
 from mpcontinuity.mailbox.append import Appended, NewEntry, append
 from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.mailbox.quota import Quota, check
 from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import trace
 from mpcontinuity.message.header import LONGEST, Measure
@@ -46,6 +47,8 @@ async def begin(session: Session, asked: command.Append) -> Status | None:
     info = await services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
     if info is None:
         raise MailboxRefused("TRYCREATE", "no mailbox of that name")
+    allowed = await session.quota()
+    await services.store.read(partial(check, account=session.account, quota=allowed, octets=asked.size, messages=1))
     await keywords.make_room_for(session, info, asked.keywords)
     session.appending = Appending(info.id, asked, services.store.bodies.draft("draft"), sent.takes(info))
     session.engine.take_message()
@@ -90,6 +93,7 @@ async def end(session: Session, event: EndOfMessage) -> Status:
             size=draft.size,
             internaldate=head.time if asked.date is None else asked.date,
             asked=asked,
+            quota=await session.quota(),
             rendered=await aside(store, partial(render, content)) if takes_long(content) else render(content),
             account=session.account,
             origin=identifier.parse(origin) if origin is not None else 0,
@@ -110,6 +114,7 @@ def _index(
     size: int,
     internaldate: int,
     asked: command.Append,
+    quota: Quota,
     rendered: bytes,
     account: int,
     origin: int,
@@ -121,4 +126,5 @@ def _index(
         origin = sent.appended(tx, account, message_id, body.id) or origin
     if origin:
         lineage.descend(tx, account, body.id, origin)
+    check(tx, account, quota)
     return appended

@@ -91,6 +91,8 @@ class Connection(Protocol):
     def readConnectionLost(self) -> None:  # noqa: N802
         """No more will come; what came is worked off and answered, then we close too. TLS knows no half of a close."""
         self._heard_out = True
+        if self._session is not None:
+            self._session.heard_out = True
         if not self._working:
             self._end()
 
@@ -167,6 +169,7 @@ class Connection(Protocol):
 
     async def _answer(self, session: Session, event: Event) -> Status | None:
         """What the command comes to, its errors as answers."""
+        session.begin()
         try:
             return await HANDLERS[type(event)](session, event)
         except Gone:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
+from twisted.logger import Logger
+
 from mpcontinuity.access.imap.selection import read_only
+from mpcontinuity.access.imap.services import PER_PORTION
 from mpcontinuity.access.imap.session import Session, Status, ok
 from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.mailbox.change import Copied
+from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.mailbox.portions import portions
+from mpcontinuity.mailbox.quota import Quota, check
 from mpcontinuity.model import uidset
+from mpcontinuity.model.errors import Stopping, Temporary
+from mpcontinuity.model.uidset import Range
 from mpcontinuity.protocols.imap import command, response
+from mpcontinuity.store.transaction import Transaction
+
+_log = Logger()
 
 
 async def copy(session: Session, asked: command.Copy) -> Status:
@@ -18,26 +30,66 @@ async def copy(session: Session, asked: command.Copy) -> Status:
     if asked.move and selection.read_only:
         return read_only()
     uids = selection.uids(asked.numbers, uid=asked.uid)
-    store = session.services.store
-    target = await store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
+    target = await session.services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
     if target is None:
         raise MailboxRefused("TRYCREATE", "no mailbox of that name")
     if asked.move:
         return await _move(session, uids, target.id)
-    work = partial(change.copy, source=selection.mailbox, uids=uidset.of(uids), target=target.id)
-    copied = await store.run(work)
-    return ok("copied", _copyuid([copied]))
+    return ok("copied", _copyuid(await _copy(session, uids, target)))
 
 
-async def _move(session: Session, uids: list[int], target: int) -> Status:
+async def _copy(session: Session, uids: Sequence[int], target: MailboxInfo) -> list[Copied]:
+    """In steps, each a short transaction, and yet all or nothing (RFC 3501 §6.4.7): what was copied before a failure,
+    or before its client went, is removed again. Who has the target open sees it come and go."""
+    store, source = session.services.store, session.selected.mailbox
+    store.bodies.check_room()
+    allowed = await session.quota()
+    steps = []
+    async for portion in portions(store, source, uids):
+        steps.append(portion)
+        await session.spend(PER_PORTION)
+    octets = sum(step.octets for step in steps)
+    await store.read(partial(check, account=session.account, quota=allowed, octets=octets))
+    copied: list[Copied] = []
+    try:
+        for step in steps:
+            work = partial(_copy_step, source=source, uids=step.uids, target=target, quota=allowed)
+            copied.append(await store.run(work, bulk=len(steps) > 1))
+            await session.spend(PER_PORTION)
+    except BaseException:
+        await _undo(session, target.id, [pair for step in copied for pair in step.targets])
+        raise
+    return copied
+
+
+def _copy_step(tx: Transaction, source: int, uids: Sequence[Range], target: MailboxInfo, quota: Quota) -> Copied:
+    copied = change.copy(tx, source, uids, target.id)
+    check(tx, target.account, quota)
+    return copied
+
+
+async def _undo(session: Session, target: int, uids: Sequence[Range]) -> None:
+    store = session.services.store
+    try:
+        async for portion in portions(store, target, list(uidset.numbers(uids))):
+            await store.run(partial(change.remove, mailbox=target, uids=portion.uids), bulk=True)
+    except (MailboxRefused, Temporary, Stopping) as error:
+        _log.warn(
+            "a COPY that failed could not be undone: {error}; UIDs {uids}",
+            session=session.name,
+            error=error,
+            uids=uidset.show(uids)[:200].decode("ascii"),
+        )
+
+
+async def _move(session: Session, uids: Sequence[int], target: int) -> Status:
     """In steps: each message moves whole, and what had moved before a failure is told (RFC 6851 §3.3)."""
-    source = session.selected.mailbox
+    store, source = session.services.store, session.selected.mailbox
     moved = []
     try:
-        for begin in range(0, len(uids), change.STEP):
-            step = uidset.of(uids[begin : begin + change.STEP])
-            work = partial(change.move, source=source, uids=step, target=target)
-            moved.append(await session.services.store.run(work))
+        async for portion in portions(store, source, uids):
+            moved.append(await store.run(partial(change.move, source=source, uids=portion.uids, target=target)))
+            await session.spend(PER_PORTION)
     finally:
         if code := _copyuid(moved):
             session.send(response.status(b"*", b"OK", "moved", code))
@@ -46,8 +98,9 @@ async def _move(session: Session, uids: list[int], target: int) -> Status:
 
 def _copyuid(steps: list[Copied]) -> bytes:
     """Empty where nothing was copied. UIDs of both mailboxes rise from step to step."""
-    sources = [pair for copied in steps for pair in copied.sources]
-    targets = [pair for copied in steps for pair in copied.targets]
+    sources = uidset.resolve((pair for copied in steps for pair in copied.sources), 0)
+    targets = uidset.resolve((pair for copied in steps for pair in copied.targets), 0)
     if not sources:
         return b""
-    return b"COPYUID %d %s %s" % (steps[0].uidvalidity, uidset.show(sources), uidset.show(targets))
+    uidvalidity = next(copied.uidvalidity for copied in steps if copied.sources)
+    return b"COPYUID %d %s %s" % (uidvalidity, uidset.show(sources), uidset.show(targets))

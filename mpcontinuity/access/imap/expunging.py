@@ -1,13 +1,15 @@
-"""EXPUNGE and UID EXPUNGE (RFC 3501 §6.4.3, RFC 4315 §2.1)."""
+"""EXPUNGE, UID EXPUNGE, CLOSE and UNSELECT (RFC 3501 §6.4.2 and §6.4.3, RFC 4315 §2.1, RFC 3691)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from mpcontinuity.access.imap.selection import read_only
+from mpcontinuity.access.imap.services import PER_PORTION
 from mpcontinuity.access.imap.session import Session, Status, ok
 from mpcontinuity.mailbox import change
-from mpcontinuity.model import uidset
+from mpcontinuity.mailbox.portions import portions
 from mpcontinuity.model.flags import DELETED
 from mpcontinuity.protocols.imap import command
 
@@ -22,7 +24,22 @@ async def expunge(session: Session, asked: command.Expunge) -> Status:
     if asked.uids is not None:
         wanted = set(selection.uids(asked.uids, uid=True))
         uids = [uid for uid in uids if uid in wanted]
-    for begin in range(0, len(uids), change.STEP):
-        step = uidset.of(uids[begin : begin + change.STEP])
-        await session.services.store.run(partial(change.expunge, mailbox=selection.mailbox, uids=step))
+    await _remove(session, uids)
     return ok("expunged")
+
+
+async def close(session: Session, asked: command.Close) -> Status:
+    selection = session.selected
+    if asked.expunge and not selection.read_only:
+        await selection.view.refresh()
+        await _remove(session, selection.view.flagged(DELETED))
+    session.select(None)
+    return ok("closed")
+
+
+async def _remove(session: Session, uids: Sequence[int]) -> None:
+    """Those that are marked \\Deleted still, step by step."""
+    store, mailbox = session.services.store, session.selected.mailbox
+    async for portion in portions(store, mailbox, uids):
+        await store.run(partial(change.expunge, mailbox=mailbox, uids=portion.uids))
+        await session.spend(PER_PORTION)

@@ -7,11 +7,12 @@ from functools import partial
 
 from mpcontinuity.access.imap.keywords import make_room
 from mpcontinuity.access.imap.selection import read_only
+from mpcontinuity.access.imap.services import PER_PORTION
 from mpcontinuity.access.imap.session import Session, Status, ok
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.change import Changed
 from mpcontinuity.mailbox.keywords import KeywordsFull
-from mpcontinuity.model import uidset
+from mpcontinuity.mailbox.portions import portions
 from mpcontinuity.model.uidset import Range
 from mpcontinuity.protocols.imap import command, response
 
@@ -23,8 +24,9 @@ async def store(session: Session, asked: command.Store) -> Status:
     uids = selection.uids(asked.numbers, uid=asked.uid)
     view = selection.view
     missing = len(uids)
-    for begin in range(0, len(uids), change.STEP):
-        changed = await _step(session, asked, uidset.of(uids[begin : begin + change.STEP]))
+    async for portion in portions(session.services.store, selection.mailbox, uids):
+        changed = await _step(session, asked, portion.uids)
+        await session.spend(PER_PORTION)
         view.own(changed.modseq)
         missing -= len(changed.messages)
         if asked.silent:

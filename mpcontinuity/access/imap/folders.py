@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from mpcontinuity.access.imap.services import PER_PORTION
 from mpcontinuity.access.imap.session import Session, Status, ok
 from mpcontinuity.mailbox import mailboxes, recent
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.mailbox.read import MOST, rows
+from mpcontinuity.model.flags import DELETED
 from mpcontinuity.protocols.imap import command, response
 
 _STATUS: dict[bytes, Callable[[MailboxInfo], int]] = {
@@ -22,7 +25,10 @@ _STATUS: dict[bytes, Callable[[MailboxInfo], int]] = {
 
 
 async def create(session: Session, asked: command.Create) -> Status:
-    await session.services.store.run(partial(mailboxes.create, account=session.account, name=asked.mailbox))
+    store = session.services.store
+    store.bodies.check_room()
+    most = (await session.quota()).mailboxes
+    await store.run(partial(mailboxes.create, account=session.account, name=asked.mailbox, most=most))
     return ok("created")
 
 
@@ -36,7 +42,8 @@ async def delete(session: Session, asked: command.Delete) -> Status:
 
 
 async def rename(session: Session, asked: command.Rename) -> Status:
-    work = partial(mailboxes.rename, account=session.account, old=asked.old, new=asked.new)
+    most = (await session.quota()).mailboxes
+    work = partial(mailboxes.rename, account=session.account, old=asked.old, new=asked.new, most=most)
     await session.services.store.run(work)
     return ok("renamed")
 
@@ -68,6 +75,8 @@ async def _value(session: Session, info: MailboxInfo, item: bytes) -> int:
             return session.services.message_size
         case b"RECENT":
             return await _recent(session, info)
+        case b"DELETED-STORAGE":
+            return await _deleted_octets(session, info)
         case _:
             return _STATUS[item](info)
 
@@ -78,3 +87,21 @@ async def _recent(session: Session, info: MailboxInfo) -> int:
     if most <= 0:
         return 0
     return await session.services.store.read(partial(recent.count, mailbox=info.id, above=told, most=most))
+
+
+async def _deleted_octets(session: Session, info: MailboxInfo) -> int:
+    """What an EXPUNGE would free (RFC 9208 §4.1.4); their flags are in the picture, their sizes with their rows."""
+    if info.deleted in (0, info.messages):
+        return info.octets if info.deleted else 0
+    services = session.services
+    view = await services.views.open(info)
+    try:
+        octets = 0
+        uids = view.flagged(DELETED)
+        for begin in range(0, len(uids), MOST):
+            work = partial(rows, mailbox=info.id, uids=uids[begin : begin + MOST])
+            octets += sum(row[4] for row in await services.store.read(work))
+            await session.spend(PER_PORTION)
+        return octets
+    finally:
+        view.close()

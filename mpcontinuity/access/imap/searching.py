@@ -10,7 +10,7 @@ from mpcontinuity.protocols.imap import command, response
 
 async def search(session: Session, asked: command.Search) -> Status:
     view = session.selected.view
-    uids = await search_mailbox(session.services.store, view, asked.key)
+    uids = await search_mailbox(session.services.store, view, asked.key, session.spend)
     numbers = uids if asked.uid else [view.sequence(uid) for uid in uids]
     if asked.returned is None:
         session.send(b"* SEARCH" + b"".join(b" %d" % number for number in numbers) + response.CRLF)

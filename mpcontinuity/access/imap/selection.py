@@ -1,4 +1,4 @@
-"""SELECT, EXAMINE, CLOSE, UNSELECT, CHECK, and what is told of a selected mailbox (RFC 3501 §6.3.1, §7)."""
+"""SELECT, EXAMINE, CHECK, and what is told of a selected mailbox (RFC 3501 §6.3.1, §7)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from functools import partial
 
 from mpcontinuity.access.imap import keywords
 from mpcontinuity.access.imap.session import Session, Status, no, ok
-from mpcontinuity.mailbox import change, mailboxes
+from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.view import Exists, Expunge, FlagsChanged, Gone, KeywordsChanged, View
-from mpcontinuity.model import flags, uidset
+from mpcontinuity.model import flags
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.uidset import Range
 from mpcontinuity.protocols.imap import command, response
@@ -146,18 +146,6 @@ async def select(session: Session, asked: command.Select) -> Status:
     lines.append(b"* OK [UIDNEXT %d] at the least\r\n" % max(info.uidnext, last + 1))
     session.send(b"".join(lines))
     return ok("selected", b"READ-ONLY" if asked.read_only else b"READ-WRITE")
-
-
-async def close(session: Session, asked: command.Close) -> Status:
-    selection = session.selected
-    if asked.expunge and not selection.read_only:
-        await selection.view.refresh()
-        uids = selection.view.flagged(flags.DELETED)
-        for begin in range(0, len(uids), change.STEP):
-            step = uidset.of(uids[begin : begin + change.STEP])
-            await session.services.store.run(partial(change.expunge, mailbox=selection.mailbox, uids=step))
-    session.select(None)
-    return ok("closed")
 
 
 async def check(session: Session, asked: command.Check) -> Status:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.rations import Rations
@@ -39,6 +40,13 @@ TURN = 100
 # What one command does at a stretch, in some µs as far as can be said beforehand; then others have their turn.
 PORTION = 5000
 
+# The same of a transaction of many messages, which the store does beside the reactor.
+PER_PORTION = 1000
+
+# Seconds between two signs of life to a client that will say no more, while a long command goes on: one that is gone
+# shows by them.
+SOUNDING = 1.0
+
 # Octets joined before they are written; the next piece waits until the transport has passed the last one on.
 PIECE = 64 * 1024
 
@@ -52,6 +60,7 @@ class Services:
     login: Login
     views: Views
     rations: Rations
+    quotas: Quotas
     timer: Timer
     tls: Any
     hostname: str

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.access.imap.services import PORTION
+from mpcontinuity.access.imap.services import PORTION, SOUNDING
 from mpcontinuity.access.output import Gone
 from mpcontinuity.accounts.authentication import Authentication
 from mpcontinuity.accounts.directory import User
+from mpcontinuity.mailbox.quota import Quota
 from mpcontinuity.protocols.imap.engine import ServerEngine
 from mpcontinuity.protocols.imap.parse import State
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from mpcontinuity.access.imap.selection import Selection
     from mpcontinuity.access.imap.services import Services
     from mpcontinuity.access.output import Output
+
+
+_STILL_AT_WORK = b"* OK still at work\r\n"
 
 
 class Status(NamedTuple):
@@ -77,7 +81,9 @@ class Session:
         self.wrong_passwords = 0
         self.ending = False  # after the command at hand
         self.transfer = Transfer()
-        self._spent = 0
+        self._spent = 0  # of the portion at hand
+        self.heard_out = False  # the client has closed its direction
+        self._sounded = 0.0
         self._user: User | None = None
         self.selection: Selection | None = None
         self.appending: Appending | None = None
@@ -96,6 +102,9 @@ class Session:
     @property
     def account(self) -> int:
         return self.user.id
+
+    async def quota(self) -> Quota:
+        return await self.services.quotas.of(self.user)
 
     @property
     def selected(self) -> Selection:
@@ -124,8 +133,15 @@ class Session:
         self.output.write(self.engine.to_send())
         await self.output.room()
 
+    def begin(self) -> None:
+        """A command is at hand."""
+        self._spent = 0
+
     async def spend(self, work: int) -> None:
-        """Counts work of a command, in µs or so; lets others have their turn between two portions of it."""
+        """Counts work of a command, in µs or so; lets others have their turn between two portions of it. Raises Gone
+        once nobody waits for the rest."""
+        if self.output.gone:
+            raise Gone
         self._spent += work
         if self._spent >= PORTION:
             await self.turn()
@@ -133,6 +149,10 @@ class Session:
     async def turn(self) -> None:
         """Writes what was sent, and lets others have their turn. Raises Gone once nobody waits for the rest."""
         self._spent = 0
+        if self.heard_out and self.services.timer.seconds() >= self._sounded + SOUNDING:
+            # A client that has closed its direction may wait for the answer, or be gone: what is written tells.
+            self._sounded = self.services.timer.seconds()
+            self.send(_STILL_AT_WORK)
         await self.flush()
         later: Deferred[None] = Deferred()
         self.services.timer.callLater(0, later.callback, None)

@@ -114,6 +114,21 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class GetQuota:
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuotaRoot:
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota:
+    """Nobody may; what was asked for is not kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Idle:
     pass
 
@@ -202,6 +217,9 @@ Command = (
     | Unsubscribe
     | List
     | Status
+    | GetQuota
+    | GetQuotaRoot
+    | SetQuota
     | Idle
     | Check
     | Close

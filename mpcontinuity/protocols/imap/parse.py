@@ -25,6 +25,7 @@ STATUS_ITEMS = frozenset(
         b"DELETED",
         b"HIGHESTMODSEQ",
         b"APPENDLIMIT",
+        b"DELETED-STORAGE",
     )
 )
 _SELECTS = frozenset((b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"SPECIAL-USE"))
@@ -248,6 +249,24 @@ def _status(cursor: Cursor) -> Command:
     return command.Status(name, _status_items(cursor))
 
 
+def _get_quota(cursor: Cursor) -> Command:
+    cursor.space()
+    return command.GetQuota(cursor.text_string("a quota root"))
+
+
+def _set_quota(cursor: Cursor) -> Command:
+    cursor.space()
+    cursor.astring("a quota root")
+    cursor.space()
+    cursor.open()
+    while not cursor.closes():
+        cursor.atom("a resource")
+        cursor.space()
+        cursor.number()
+        cursor.more()
+    return command.SetQuota()
+
+
 def _uid_expunge(cursor: Cursor) -> Command:
     cursor.space()
     return command.Expunge(cursor.sequence_set())
@@ -328,6 +347,9 @@ _COMMANDS: dict[bytes, _Entry] = {
     b"LIST": (*_USER, _list),
     b"LSUB": (*_USER, _lsub),
     b"STATUS": (*_USER, _status),
+    b"GETQUOTA": (*_USER, _get_quota),
+    b"GETQUOTAROOT": (*_USER, lambda cursor: command.GetQuotaRoot(_mailbox(cursor))),
+    b"SETQUOTA": (*_USER, _set_quota),
     b"APPEND": (*_USER, _append),
     b"IDLE": (*_USER, lambda cursor: command.Idle()),
     b"CHECK": (*_MAILBOX, lambda cursor: command.Check()),

@@ -83,6 +83,15 @@ def status_items(name: str, items: Iterable[tuple[bytes, int]]) -> bytes:
     return b"* STATUS %s (%s)\r\n" % (mailbox(name), b" ".join(b"%s %d" % item for item in items))
 
 
+def quota(root: str, resources: Iterable[tuple[bytes, int, int]]) -> bytes:
+    """A QUOTA response of resources, each with what is used and what may be."""
+    return b"* QUOTA %s (%s)\r\n" % (string(root.encode()), b" ".join(b"%s %d %d" % one for one in resources))
+
+
+def quota_root(name: str, root: str) -> bytes:
+    return b"* QUOTAROOT %s %s\r\n" % (mailbox(name), string(root.encode()))
+
+
 def exists(count: int) -> bytes:
     return b"* %d EXISTS\r\n" % count
 

@@ -68,6 +68,10 @@ class Bodies(Protocol):
         """Octets of all messages that are being received."""
         ...
 
+    def check_room(self) -> None:
+        """Raises Full where nothing new should be stored: below the floor of free space."""
+        ...
+
     def draft(self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int | None = None) -> Draft:
         """A message to be received: ``mail`` passes through, ``draft`` is what a client APPENDs. Raises Full.
 
@@ -170,6 +174,9 @@ class Kept:
         self._spool = Spool(packs, room, clock, becomes_pack=becomes_pack)
         self._snapshot = snapshot
         self._undecided: OrderedDict[int, Body] = OrderedDict()
+
+    def check_room(self) -> None:
+        self._spool.check()
 
     def draft(self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int | None = None) -> Draft:
         self._spool.check()

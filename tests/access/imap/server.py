@@ -22,6 +22,7 @@ from mpcontinuity.access.imap.factory import ImapFactory
 from mpcontinuity.access.imap.services import Services
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import settings
 from mpcontinuity.model.address import parse
@@ -72,6 +73,7 @@ async def serve(store: Store) -> None:
         login=KnownPassword(directory),  # type: ignore[arg-type]
         views=Views(store),
         rations=Rations(settings.Limits(), reactor.seconds),
+        quotas=Quotas(directory, settings.Limits()),
         timer=reactor,
         tls=certificate().options(),
         hostname="localhost",

@@ -16,6 +16,7 @@ from mpcontinuity.access.imap.factory import ImapFactory
 from mpcontinuity.access.imap.services import Services
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.directory import Directory, User
+from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import NewEntry, append
 from mpcontinuity.mailbox.view import Views
@@ -73,6 +74,7 @@ class World:
             login=self.login,  # type: ignore[arg-type]
             views=Views(store),
             rations=Rations(Limits(), clock.seconds),
+            quotas=Quotas(directory, Limits()),
             timer=clock,
             tls=object(),
             hostname="mx.example",

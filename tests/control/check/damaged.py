@@ -17,6 +17,7 @@ from twisted.internet.defer import succeed
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.control.check.check import check
 from mpcontinuity.control.check.inspection import Finding
 from mpcontinuity.control.operation import Control
@@ -31,7 +32,7 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
-from mpcontinuity.model.settings import Settings
+from mpcontinuity.model.settings import Limits, Settings
 from mpcontinuity.queue import ledger, owed
 from mpcontinuity.store import generation
 from mpcontinuity.store.backup import tables
@@ -152,7 +153,9 @@ class Damaged:
         """As ann."""
         user = result(self.store.read(lambda tx: users.find(tx, parse("ann@example.org"))))
         assert user is not None
-        submissions = Submissions(self.post.delivery, Quota(100, self.clock), DAY)
+        submissions = Submissions(
+            self.post.delivery, Quota(100, self.clock), Quotas(self.post.delivery.directory, Limits()), DAY
+        )
         sending = Submission(submissions, CLIENT, user, parse("ann@example.org"), MailParameters())
         assert result(sending.sender()).code == 250
         for recipient in recipients:

@@ -1,0 +1,158 @@
+"""COPY, STORE, EXPUNGE and SEARCH of many messages: in short transactions, and no longer than their client is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.access.imap import session as sessions
+from mpcontinuity.mailbox import mailboxes, portions
+from mpcontinuity.model.errors import Full, Temporary
+from mpcontinuity.model.flags import DELETED
+from tests.access.imap.test_dialogues import MIME
+from tests.access.imap.world import World
+from tests.fakes.clock import ManualClock
+from tests.fakes.stores import result
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Portions that a test fills soon."""
+    monkeypatch.setattr(portions, "ROWS", 5)
+    monkeypatch.setattr(sessions, "PORTION", 1)
+
+
+def messages(world: World, name: str) -> int:
+    info = result(world.store.read(partial(mailboxes.get, account=world.user.id, name=name)))
+    return info.messages
+
+
+class Hook:
+    """Does something before the so-many-th transaction from now."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, at: int, do: Callable[[], None]) -> None:
+        run = world.store.run
+        self.count = 0
+
+        def hooked(*arguments: Any, **named: Any) -> Deferred[Any]:
+            self.count += 1
+            if self.count == at:
+                do()
+            return run(*arguments, **named)
+
+        monkeypatch.setattr(world.store, "run", hooked)
+
+
+def fail() -> None:
+    raise Temporary("the disk is full")
+
+
+def test_a_copy_goes_in_portions_and_names_all_its_uids(
+    world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(12):
+        world.deliver()
+    client = world.logged_in("INBOX")
+    hook = Hook(world, monkeypatch, 0, fail)
+    client.ask("a COPY 1:12 Archive")
+    clock.advance(0)
+    assert hook.count == 3
+    assert b"a OK [COPYUID" in (answer := client.take())
+    assert b" 1:12 1:12] copied\r\n" in answer
+    assert messages(world, "Archive") == 12
+
+
+def test_a_copy_that_fails_on_its_way_leaves_nothing(
+    world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(12):
+        world.deliver()
+    client = world.logged_in("INBOX")
+    Hook(world, monkeypatch, 3, fail)
+    client.ask("a COPY 1:12 Archive")
+    clock.advance(0)
+    assert b"a NO [UNAVAILABLE]" in client.take()
+    assert messages(world, "Archive") == 0
+    assert messages(world, "INBOX") == 12
+
+
+def test_a_copy_whose_client_goes_ends_and_leaves_nothing(
+    world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(40):
+        world.deliver()
+    client = world.logged_in("INBOX")
+    hook = Hook(world, monkeypatch, 3, client.lose)
+    client.ask("a COPY 1:40 Archive")
+    clock.advance(0)
+    assert messages(world, "Archive") == 0
+    assert hook.count < 3 + 4  # and the portions that took it back
+
+
+def test_an_expunge_goes_in_portions_and_ends_with_its_client(
+    world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(40):
+        world.deliver(flags=DELETED)
+    client = world.logged_in("INBOX")
+    Hook(world, monkeypatch, 3, client.lose)
+    client.ask("a EXPUNGE")
+    clock.advance(0)
+    assert messages(world, "INBOX") == 40 - 15
+
+
+@pytest.mark.parametrize("key", ["TEXT nowhere", "HEADER Subject nowhere", "SENTSINCE 1-Jan-2030"])
+def test_a_search_ends_with_its_client(
+    world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    for _ in range(3):
+        world.deliver(MIME)
+    monkeypatch.setattr("mpcontinuity.mailbox.search._RENDERED_ROWS", 1)
+    monkeypatch.setattr("mpcontinuity.mailbox.search._BODIES", 1)
+    client = world.logged_in("INBOX")
+    spent: list[int] = []
+    spend = sessions.Session.spend
+
+    async def counting(self: sessions.Session, work: int) -> None:
+        spent.append(work)
+        if len(spent) == 2:
+            client.lose()
+        await spend(self, work)
+
+    monkeypatch.setattr(sessions.Session, "spend", counting)
+    client.ask(f"a SEARCH {key}")
+    clock.advance(0)
+    assert len(spent) == 2
+
+
+def test_who_will_say_no_more_is_sounded_while_a_long_command_goes_on(world: World, clock: ManualClock) -> None:
+    for _ in range(3):
+        world.deliver(MIME)
+    client = world.logged_in("INBOX")
+    clock.advance(5)
+    client.ask("a SEARCH TEXT nowhere")
+    client.connection.readConnectionLost()
+    clock.advance(0)
+    assert client.take() == b"* OK still at work\r\n* SEARCH\r\na OK searched\r\n"
+
+
+def test_a_copy_and_a_new_mailbox_wait_for_room_on_the_disk_and_an_expunge_does_not(
+    world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.deliver(flags=DELETED)
+    client = world.logged_in("INBOX")
+
+    def full() -> None:
+        raise Full("only some octets are free on the disk")
+
+    monkeypatch.setattr(world.store.bodies, "check_room", full)
+    assert client.ask("a COPY 1 Archive").startswith(b"a NO [UNAVAILABLE]")
+    assert client.ask("b CREATE New").startswith(b"b NO [UNAVAILABLE]")
+    client.say("c MOVE 1 Trash")
+    client.say("d EXPUNGE")
+    clock.advance(0)
+    assert client.take().endswith(b"c OK moved\r\nd OK expunged\r\n")

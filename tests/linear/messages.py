@@ -27,6 +27,7 @@ from mpcontinuity.message.lineends import octets_added
 from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render_whole
 from mpcontinuity.message.text import folded, of_addresses
+from mpcontinuity.model.visible import json_visible, visible
 from mpcontinuity.verdicts import examination
 from tests.linear.reader import KIB, Reader
 
@@ -160,6 +161,12 @@ def _wire(data: bytes) -> None:
     octets_added(data)
 
 
+def _shown(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    visible(text)
+    json_visible(text)
+
+
 MESSAGES = {
     "dkim body": Reader(_body_hash, (b"", b"a"), (b" \r\n", b"a\r\n", b"\t \r\n"), (b"", b"x")),
     "dkim header": Reader(
@@ -282,5 +289,6 @@ MESSAGES = {
         ),
     ),
     "report": Reader(_report),
+    "shown to administrators": Reader(_shown, units=(b"\xe2\x80\xae", b"\x1b[31m", b"\xed\xa0\x80")),
     "strings of imap": Reader(_wire),
 }

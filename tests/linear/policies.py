@@ -6,8 +6,10 @@ from ipaddress import ip_address
 
 import pytest
 
+from mpcontinuity.outbound.names import as_text, can_exist
 from mpcontinuity.verdicts import dmarc, record, spf
 from mpcontinuity.verdicts.dns import Ip
+from mpcontinuity.verdicts.record import Verdict
 from tests.linear.reader import KIB, Reader
 
 
@@ -46,6 +48,14 @@ def _token(data: bytes) -> None:
     record.token(data.decode("latin-1"))
 
 
+def _signers(data: bytes) -> None:
+    record.signers(Verdict("", "", "", data.decode("latin-1")))
+
+
+def _name(data: bytes) -> None:
+    can_exist(as_text(data))
+
+
 _DNS = 64 * KIB  # the longest answer
 
 POLICIES = {
@@ -69,4 +79,7 @@ POLICIES = {
     ),
     "dmarc": Reader(_dmarc, (b"v=DMARC1;", b"v"), (b"p=none;", b"np=x;"), (b"", b"=DMARC1"), _DNS),
     "token": Reader(_token, most=_DNS),
+    "signers of a verdict": Reader(_signers, units=(b"dkim=pass header.d=", b"dkim=pass header.d=a ")),
+    # Four times the longest name there is (RFC 1035 §2.3.4).
+    "names in DNS": Reader(_name, units=(b"\xc3\xa4.", b"\xd9\xa0", b"xn--a.", b"\x1b"), most=KIB),
 }

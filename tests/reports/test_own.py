@@ -34,6 +34,15 @@ def test_a_failure_is_in_inbox_within_seconds_and_owed_to_home(fates: Fates) -> 
     assert not fates.on_their_way()
 
 
+def test_what_home_sends_for_a_user_is_theirs(fates: Fates) -> None:
+    """Whose address it came from is known, so that nobody had to log in."""
+    fates.sends("far@far.example", account=None)
+    fates.fails()
+    fates.wait()
+    assert len(fates.inbox()) == 1
+    assert not fates.on_their_way()
+
+
 def test_the_report_is_in_tracking_archive_and_ledger(fates: Fates) -> None:
     fates.sends("far@far.example")
     fates.fails()

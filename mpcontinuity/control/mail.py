@@ -28,10 +28,10 @@ _STATUS = Statement(
             AND outgoing.state IN ('queued', 'claimed') AND outgoing.kind <> 'alert')
     FROM domain WHERE :domain = 0 OR id = :domain"""
 )
-# What home refuses for a reason that is not clear stays owed, and somebody has to look.
+# What home refuses for a reason that is not clear stays owed, and somebody has to look. With a run it is about to fail.
 _REFUSED = Statement(
     """SELECT COUNT(*), MAX(last_code), MAX(last_text) FROM owed
-    WHERE domain = :domain AND last_code >= 500 AND ended = 0"""
+    WHERE domain = :domain AND last_code >= 500 AND ended = 0 AND run = 0"""
 )
 _ERRORS = Statement(
     """SELECT COALESCE(SUM(CASE WHEN received >= :hour THEN 1 ELSE 0 END), 0), COUNT(*) FROM tracking

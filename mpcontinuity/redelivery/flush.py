@@ -309,7 +309,7 @@ class Flush:
         except Exception:
             # Whether the final dot was sent is not known here: never plainly owed again.
             _log.failure("redelivery failed inside the server", message=show(row.body.id), owed=show(row.id))
-            await self._doubt(row, None, TrackingEvent(self._now(), "", 0, "Interrupted by an internal error"))
+            await self._doubt(row, user, None, TrackingEvent(self._now(), "", 0, "Interrupted by an internal error"))
         finally:
             self.active.pop(row.id, None)
             self._held_back.discard(row.id)
@@ -346,7 +346,7 @@ class Flush:
                 await self._end_run()
         elif outcome.verdict is Verdict.DOUBTFUL:
             self._slow(outcome, self._order.vain(user))
-            await self._doubt(row, result.late, event, result.host)
+            await self._doubt(row, user, result.late, event, result.host)
         elif about is not None and self._pausing.counts(about, standing):
             self._order.vain(user)
             self._refused = True
@@ -401,13 +401,17 @@ class Flush:
             self._pausing.tried()
             self._not_before = self._means.timer.seconds() + self._pausing.interval
 
-    async def _doubt(self, row: Owed, late: Deferred[Outcome] | None, event: TrackingEvent, host: str = "") -> None:
+    async def _doubt(
+        self, row: Owed, user: int | str, late: Deferred[Outcome] | None, event: TrackingEvent, host: str = ""
+    ) -> None:
         recorded = await self._recorder.doubt(row, event, self._delay(row), waiting=late is not None)
         if recorded and late is not None:
-            Deferred.fromCoroutine(self._late(row, late, host))
+            Deferred.fromCoroutine(self._late(row, user, late, host))
 
-    async def _late(self, row: Owed, late: Deferred[Outcome], host: str) -> None:
+    async def _late(self, row: Owed, user: int | str, late: Deferred[Outcome], host: str) -> None:
         outcome = await late
+        if outcome.verdict is Verdict.ACCEPTED:
+            self._order.took(user)
         await self._recorder.late(row, outcome, host, self._delay(row), paused=bool(self._pausing.reason))
         self.wake(new=True)
 

@@ -62,7 +62,7 @@ class Order:
             self._enter(user, queue[0].id)
 
     def took(self, user: User) -> None:
-        """Home took a message of this user, who is busy."""
+        """Home took a message of this user."""
         self._vain.pop(user, None)
 
     def vain(self, user: User) -> int:

@@ -20,10 +20,10 @@ def throttles(outcome: Outcome) -> bool:
 
 
 def closes(outcome: Outcome) -> bool:
-    """Whether home ended the session: by 421, by silence or by hanging up."""
+    """Whether home ended the session: by 421, by silence or by hanging up. After the final dot it may just be slow."""
     if outcome.reply is not None:
         return outcome.reply.code == 421
-    return outcome.verdict in (Verdict.FAILED, Verdict.DOUBTFUL)
+    return outcome.verdict is Verdict.FAILED
 
 
 def concerns_recipient(outcome: Outcome) -> bool:

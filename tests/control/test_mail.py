@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.identifier import show
+from mpcontinuity.queue import owed
 from mpcontinuity.queue.refusals import pause
 from tests.control.conftest import Call
 from tests.queue.ledgers import Books
@@ -31,6 +34,15 @@ def test_status_has_a_row_per_domain(call: Call, books: Books) -> None:
     assert call("status", domain="EXAMPLE.org") == [example]
     with pytest.raises(Refused, match="no such domain"):
         call("status", domain="x.org")
+
+
+def test_status_says_that_home_refuses_what_stays_owed(call: Call, books: Books) -> None:
+    row, failing = books.redirect("anna"), books.redirect("bert")
+    for one, run in ((row, 0), (failing, 7)):
+        (claimed,) = books.run(owed.claim, ids=[one], give_up=DAY)
+        event = TrackingEvent(books.clock.now(), "home:25", 554, "5.7.1 rejected")
+        books.run(owed.try_later, owed_id=one, token=claimed.token, event=event, next_attempt=0, run=run)
+    assert call("status")[0]["reason"] == "home refuses 1 of what is owed, which stays owed: 554 5.7.1 rejected"
 
 
 def test_errors_leave_the_hour_and_then_the_day(call: Call, books: Books) -> None:

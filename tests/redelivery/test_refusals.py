@@ -223,3 +223,19 @@ def test_a_late_refusal_fails_nothing_while_the_flush_is_paused(world: World) ->
     assert world.books.paused()
     late.callback(SPAM)
     assert world.books.states(*rows) == [OWED, OWED]
+
+
+def test_a_home_that_is_slow_to_answer_messages_is_no_mailbox_in_trouble(world: World) -> None:
+    rows = outage(world, *["anna"] * 6)
+    world.home.answers[""] = NO_REPLY
+    late = world.home.late["anna@example.org"] = Deferred()
+    world.flows()
+    world.home.comes_back()
+    for _ in range(6):
+        world.wait(20)
+        answered, late = late, Deferred()
+        world.home.late["anna@example.org"] = late
+        answered.callback(OK)
+    world.wait(20)
+    assert len(world.home.tried) >= 6
+    assert world.books.states(*rows).count(OWED) == 0

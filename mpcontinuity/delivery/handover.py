@@ -30,10 +30,11 @@ from mpcontinuity.model.body import Body, Content, InMemory
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
-from mpcontinuity.queue.owed import event_of, late_reply
+from mpcontinuity.queue.owed import encode_parameters, event_of, late_reply
 from mpcontinuity.routing.decision import Policy, Way, at_message, copied
-from mpcontinuity.store.bodies.draft import Draft
+from mpcontinuity.store.bodies.draft import MIB, Draft
 from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow
 
@@ -96,13 +97,60 @@ class Handover:
         if not new:
             return self._known()
         self.message = msgspec.structs.replace(self.message, taken=new)
-        transaction = begun or begin()
-        if begun is None:
-            for one in self.message.taken:
-                outcome = await transaction.recipient(one.address, one.parameters)
-                if outcome.verdict is not Verdict.ACCEPTED:
-                    transaction.abandon()
-                    return await self._not_accepted(body, self._host(transaction), outcome, None)
+        if begun is not None:
+            return await self._hand_over(body, begun)
+        transaction = begin()
+        outcomes = []
+        for one in self.message.taken:  # home took them once, and perhaps not twice
+            outcome = await transaction.recipient(one.address, one.parameters)
+            outcomes.append(outcome)
+            if outcome.verdict is not Verdict.ACCEPTED and outcome.stage is not Stage.RCPT:
+                break
+        if all(outcome.verdict is not Verdict.ACCEPTED for outcome in outcomes) or len(outcomes) < len(new):
+            transaction.abandon()
+            return await self._not_accepted(body, self._host(transaction), outcomes[-1], None)
+        again = list(zip(self.message.taken, outcomes, strict=True))
+        others = [self._not_again(*each, self._host(transaction)) for each in again if not _accepted(each[1])]
+        self.message = msgspec.structs.replace(self.message, taken=tuple(one for one, each in again if _accepted(each)))
+        reply = await self._hand_over(body, transaction)
+        if others and reply.positive:
+            await self._keep_apart(msgspec.structs.replace(self.message, taken=tuple(others)))
+        return reply
+
+    def _not_again(self, taken: Taken, outcome: Outcome, host: str) -> Taken:
+        """It was answered 250, so it is owed, and redelivery finds out what home means by it. The others go on."""
+        return replace(
+            taken,
+            way=Way.REDIRECT if taken.user is not None else Way.HOLD,
+            because=because(host, outcome),
+            attempts=(*taken.attempts, event_of(outcome, host, self.delivery.store.clock.now())),
+        )
+
+    async def _keep_apart(self, message: Message) -> None:
+        """Recipients that home did not take with the others: a message of their own, which it is owed. Raises
+        Temporary; the client then sends to all again, and those that home has are known."""
+        store = self.delivery.store
+        message = msgspec.structs.replace(message, id=store.identifiers.next())
+        draft = copied_draft(store, self.draft, message.retention_days)
+        try:
+            head = msgspec.structs.replace(
+                self.head,
+                id=message.id,
+                recipients=tuple(one.address.text for one in message.taken),
+                decisions={one.address.text: one.way.value for one in message.taken},
+                owed=tuple(one.owed for one in message.taken),
+                parameters=encode_parameters(message.parameters, [one.parameters for one in message.taken]),
+            )
+            apart = Handover(self.delivery, message, draft, head, self.policy, session=self.session)
+            rendered = await apart._rendered() if in_inbox(message) else b""
+            redirected = Redirect(message, rendered, retry_after=self.delivery.retry_after)
+            if await store.keep_together(draft, head, redirect.commit, redirected):
+                apart._settled(REDIRECTED, message.taken[0].because)
+        finally:
+            draft.discard()
+
+    async def _hand_over(self, body: Body, transaction: MailTransaction) -> Reply:
+        """To home, which has taken the recipients."""
         answer = Deferred.fromCoroutine(transaction.message(self._head_field(), self._for_home(body)))
         answer.addErrback(self._broke)
         outcome = await self.delivery.hurry.wait(answer)
@@ -284,6 +332,23 @@ class Handover:
                 what=what,
                 why=why,
             )
+
+
+def _accepted(outcome: Outcome) -> bool:
+    return outcome.verdict is Verdict.ACCEPTED
+
+
+def copied_draft(store: Store, draft: Draft, retention_days: int) -> Draft:
+    """The same message, to be kept once more. Raises Temporary."""
+    again = store.bodies.draft(retention_days=retention_days)
+    content = draft.content()
+    try:
+        for start in range(0, draft.size, MIB):
+            again.write(content[start : start + MIB])
+    except BaseException:
+        again.discard()
+        raise
+    return again
 
 
 def in_inbox(message: Message) -> bool:

@@ -1,8 +1,10 @@
-"""Sessions with home servers that wait for our clients: lent for seconds only.
+"""Sessions with home servers that wait for our clients: lent for seconds only, where others wait for one.
 
 A home server grants us few sessions. One is taken at RCPT, and a client that is slow, or means ill, could hold it for
-minutes; after LENT it goes back, and the recipients are asked for again when the message is complete. Where a client
-host holds more than its share while others wait, some of them go back sooner.
+minutes. After LENT it goes back as soon as anybody waits for a session, and the recipients are asked for again when the
+message is complete; unasked it stays, because what home has taken once it may not take twice (some servers limit how
+often they are asked for an address). Where a client host holds more than its share while others wait, some of them go
+back sooner.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from mpcontinuity.model.timer import Alarm, Timer
 if TYPE_CHECKING:
     from mpcontinuity.outbound.home import HomeServer
 
-LENT = 2.0  # seconds
+LENT = 2.0  # seconds, while others wait
+KEPT = 60.0  # seconds, while nobody does: home would close a silent session after some minutes (RFC 5321 §4.5.3.2)
 CROWDED = 0.25  # seconds for those above their share: DATA follows RCPT within a round trip, where a client is at work
 
 
@@ -50,8 +53,10 @@ class Lending:
     def _look(self) -> None:
         self._alarm = None
         now = self._timer.seconds()
-        due = [borrower for borrower, loan in self._lent.items() if loan.since + LENT <= now]
-        for home in {loan.home for loan in self._lent.values()}:
+        homes = {loan.home for loan in self._lent.values()}
+        patience = {home: LENT if home.wanted else KEPT for home in homes}
+        due = [borrower for borrower, loan in self._lent.items() if loan.since + patience[loan.home] <= now]
+        for home in homes:
             due += self._above_share(home, now)
         for borrower in due:
             loan = self._lent.pop(borrower, None)

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.envelope import Client
-from mpcontinuity.delivery.handover import KNOWN
+from mpcontinuity.delivery.handover import KNOWN, copied_draft
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.message.trace import Untrusted
 from mpcontinuity.model import identifier
@@ -18,7 +18,7 @@ from mpcontinuity.model.address import Address
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Reply
-from mpcontinuity.store.bodies.draft import MIB, Draft
+from mpcontinuity.store.bodies.draft import Draft
 
 ROLES = frozenset({"postmaster", "abuse"})  # RFC 5321 §4.5.1, RFC 2142 §2
 HOPS_OF_OURS = 3
@@ -142,10 +142,7 @@ class Reception(ABC):
         """
         draft = self._draft
         assert draft is not None
-        self._draft = self._store.bodies.draft(retention_days=self._retention)
-        content = draft.content()
-        for start in range(0, draft.size, MIB):
-            self._draft.write(content[start : start + MIB])
+        self._draft = copied_draft(self._store, draft, self._retention)
         draft.discard()
         self._id = self._store.identifiers.next()
 

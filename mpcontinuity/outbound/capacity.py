@@ -78,6 +78,11 @@ class Member(Protocol):
     def size(self) -> int: ...
 
     @property
+    def wanted(self) -> bool:
+        """Somebody waits for a session."""
+        ...
+
+    @property
     def starved(self) -> bool:
         """It has none, and somebody waits for one."""
         ...
@@ -117,6 +122,11 @@ class Capacity:
     @property
     def size(self) -> int:
         return sum(member.size for member in self.members)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for a session."""
+        return any(member.wanted for member in self.members)
 
     def freed(self) -> None:
         """A session has ended, or may be used again."""

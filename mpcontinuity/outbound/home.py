@@ -106,6 +106,11 @@ class HomeServer:
         """Nothing is said to home before the first recipient. ``client``: the host on whose behalf."""
         return self.server.transaction(reverse_path, parameters, client=client)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody waits for a session with the server."""
+        return self.server.pool.capacity.wanted
+
     def claims(self) -> tuple[int, dict[str, int]]:
         """How many client hosts wait for a session and hold less than their share, and what others hold above it."""
         return self.server.pool.claims()

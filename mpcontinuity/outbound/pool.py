@@ -67,8 +67,12 @@ class Pool:
         return self._held + self._opening
 
     @property
+    def wanted(self) -> bool:
+        return bool(self._waiting)
+
+    @property
     def starved(self) -> bool:
-        return not self.size and bool(self._waiting)
+        return not self.size and self.wanted
 
     @property
     def _held(self) -> int:

@@ -78,6 +78,7 @@ class FakeHome:
         self.offers = Offers(smtputf8=True)
         self.way = Gate.OPEN
         self.needy, self.surplus = 0, {"": 0}
+        self.wanted = False
         self.recipients: dict[str, Outcome | Deferred[Outcome]] = {}
         self.unknown = accepted(Stage.RCPT)  # to whoever is not among them
         self.answer: Outcome | Deferred[Outcome] = accepted(Stage.MESSAGE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpcontinuity.delivery.lending import CROWDED, LENT, Lending
+from mpcontinuity.delivery.lending import CROWDED, KEPT, LENT, Lending
 from tests.delivery.homes import FakeHome
 from tests.fakes.clock import ManualClock
 
@@ -26,6 +26,7 @@ class Bank:
 
 def test_a_session_is_lent_for_its_time_from_the_last_loan_on(clock: ManualClock) -> None:
     bank = Bank(clock)
+    bank.home.wanted = True
     for borrower in ("one", "two", "three"):
         bank.lend(borrower)
     bank.wait(LENT - 0.5)
@@ -36,6 +37,20 @@ def test_a_session_is_lent_for_its_time_from_the_last_loan_on(clock: ManualClock
     bank.wait(LENT)
     assert bank.taken_back == ["three", "one"]
     assert clock.getDelayedCalls() == []
+
+
+def test_a_session_that_nobody_waits_for_is_left_with_its_borrower(clock: ManualClock) -> None:
+    bank = Bank(clock)
+    bank.lend("one")
+    bank.wait(10 * LENT)
+    assert bank.taken_back == []
+    bank.home.wanted = True
+    bank.wait(CROWDED)
+    assert bank.taken_back == ["one"]
+    bank.home.wanted = False
+    bank.lend("two")
+    bank.wait(KEPT + 2 * CROWDED)
+    assert bank.taken_back == ["one", "two"]
 
 
 def test_a_host_above_its_share_gives_back_as_many_as_others_wait_for_the_oldest_first(clock: ManualClock) -> None:

@@ -1,15 +1,18 @@
 """What RCPT is answered."""
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
+from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.model.address import parse
+from mpcontinuity.model.errors import Full
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Stage
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing.health import Gate
 from tests.delivery.conftest import Post
 from tests.delivery.homes import accepted, failed, refused, temporary
+from tests.fakes.stores import result
 
 
 def answers(post: Post, *recipients: str, sender: str = "eve@example.net") -> list[str]:
@@ -206,7 +209,8 @@ def test_a_client_that_leaves_while_home_thinks_leaves_nothing(post: Post) -> No
     assert post.track() == []
 
 
-def test_a_slow_client_does_not_hold_homes_session(post: Post) -> None:
+def test_a_slow_client_does_not_hold_homes_session_while_others_wait_for_one(post: Post) -> None:
+    post.home.wanted = True
     incoming = post.begin()
     post.rcpt(incoming, "ann@example.org")
     post.clock.advance(3)
@@ -214,3 +218,73 @@ def test_a_slow_client_does_not_hold_homes_session(post: Post) -> None:
     post.rcpt(incoming, "bob@example.org")
     post.data(incoming)
     assert post.home.received[0][2] == ["ann@example.org", "bob@example.org"]
+
+
+def test_a_slow_client_makes_us_ask_home_once_where_nobody_waits(post: Post) -> None:
+    incoming = post.begin()
+    post.rcpt(incoming, "ann@example.org")
+    post.clock.advance(30)
+    post.rcpt(incoming, "bob@example.org")
+    post.clock.advance(30)
+    assert result(post.data(incoming)).code == 250
+    assert len(post.home.transactions) == 1
+
+
+def asked_twice(post: Post, *recipients: str) -> Incoming:
+    """A message of a slow client, whose recipients home has taken once."""
+    post.home.wanted = True
+    incoming = post.begin()
+    for recipient in recipients:
+        assert post.rcpt(incoming, recipient).code == 250
+    post.clock.advance(3)
+    assert post.home.transactions[-1].abandoned
+    return incoming
+
+
+@pytest.mark.parametrize("late", [refused(Stage.RCPT, 550, "5.7.1"), temporary(Stage.RCPT, 450, "4.7.1")])
+@pytest.mark.parametrize("second", ["bob@example.org", "stranger@example.org"])
+def test_a_recipient_that_home_takes_only_once_is_owed_and_the_others_pass(
+    post: Post, second: str, late: Outcome
+) -> None:
+    incoming = asked_twice(post, "ann@example.org", second)
+    post.home.recipients[second] = late
+    assert result(post.data(incoming)).code == 250
+    assert [recipients for _, _, recipients in post.home.received] == [["ann@example.org"]]
+    assert post.owed() == [(second, second == "bob@example.org", "owed")]
+    assert len(post.inbox(second)) == (second == "bob@example.org")
+    assert sorted((row.recipient, row.status) for row in post.track()) == [
+        ("ann@example.org", "delivered"),
+        (second, "deferred"),
+    ]
+    assert post.count("body") == 2
+
+
+def test_where_home_then_refuses_the_message_nobody_is_owed_it(post: Post) -> None:
+    incoming = asked_twice(post, "ann@example.org", "bob@example.org")
+    post.home.recipients["bob@example.org"] = refused(Stage.RCPT, 550, "5.7.1")
+    post.home.answer = refused(Stage.MESSAGE, 554, "5.6.0")
+    assert result(post.data(incoming)).code == 554
+    assert post.owed() == []
+
+
+def test_where_home_takes_nobody_twice_the_message_has_its_refusal(post: Post) -> None:
+    incoming = asked_twice(post, "ann@example.org", "bob@example.org")
+    for recipient in ("ann@example.org", "bob@example.org"):
+        post.home.recipients[recipient] = refused(Stage.RCPT, 550, "5.7.1")
+    assert result(post.data(incoming)).code == 550
+    assert post.home.received == []
+    assert post.owed() == []
+
+
+def test_a_store_that_fails_meanwhile_has_the_client_send_again_and_home_gets_nothing_twice(post: Post) -> None:
+    incoming = asked_twice(post, "ann@example.org", "bob@example.org")
+    post.home.recipients["bob@example.org"] = refused(Stage.RCPT, 550, "5.7.1")
+    keep_together, post.store.keep_together = post.store.keep_together, lambda *_: fail(Full("no room"))  # type: ignore[method-assign, assignment]
+    assert result(post.data(incoming)).code == 452
+    post.store.keep_together = keep_together  # type: ignore[method-assign]
+    del post.home.recipients["bob@example.org"]
+    incoming = post.begin()
+    for recipient in ("ann@example.org", "bob@example.org"):
+        assert post.rcpt(incoming, recipient).code == 250
+    assert result(post.data(incoming)).code == 250
+    assert [recipients for _, _, recipients in post.home.received] == [["ann@example.org"], ["bob@example.org"]]

@@ -1,11 +1,18 @@
-"""How late the reactor is: what every client waits for, whatever the reason."""
+"""How late the reactor is: what every client waits for, whatever the reason; and how long its own turns take."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
 
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.figures import LastMinute
 
 _EVERY = 0.5  # s
+
+# What one input may keep all others waiting (docs/decisions/0018).
+LONGEST_TURN: Final = 0.050  # s
 
 
 class Lag:
@@ -33,3 +40,33 @@ class Lag:
     def stop(self) -> None:
         if self._alarm.active():
             self._alarm.cancel()
+
+
+class Turns:
+    """The processor time that the reactor's thread takes from one look at its timers to the next: what everything took
+    that came in one turn, and nothing of what the rest of the machine does."""
+
+    def __init__(self, reactor: Any, processor: Callable[[], float] = time.thread_time) -> None:
+        self.long = 0  # turns above LONGEST_TURN
+        self._reactor = reactor
+        self._processor = processor
+        self._last_minute = LastMinute()
+        self._before = -1.0  # the first turn has what was done before the reactor ran
+        self._look = reactor.runUntilCurrent
+        reactor.runUntilCurrent = self._turn
+
+    def _turn(self) -> None:
+        now = self._processor()
+        took = now - self._before
+        if self._before >= 0 and took > 0.001:
+            self.long += took > LONGEST_TURN
+            self._last_minute.put(self._reactor.seconds(), took, self._turn)
+        self._before = now
+        self._look()
+
+    def longest(self) -> float:
+        """Seconds, in the last minute."""
+        return self._last_minute.longest(self._reactor.seconds()).seconds
+
+    def stop(self) -> None:
+        self._reactor.runUntilCurrent = self._look

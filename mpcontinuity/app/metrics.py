@@ -21,7 +21,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.process_collector import ProcessCollector
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.app.lag import Lag
+from mpcontinuity.app.lag import Lag, Turns
 from mpcontinuity.app.overview import Overview, State
 from mpcontinuity.model.clock import SECOND, Clock
 from mpcontinuity.model.timer import Timer
@@ -55,6 +55,7 @@ class Sources:
     figures: Figures
     overview: Overview
     lag: Lag
+    turns: Turns
     clock: Clock
     timer: Timer
     open: Mapping[str, Callable[[], int]]
@@ -69,6 +70,7 @@ class Sources:
     aside: Callable[[], int]  # messages that wait for slow hosts of the world
     reports: Mapping[str, int]  # to senders, by action
     unchecked: Callable[[], int]  # messages without a verdict
+    died: Callable[[], int]  # children
     logins: Mapping[str, int]  # by outcome
     homes: Callable[[], Iterable[HomeServer]]
     trusts_time: Callable[[], bool]  # whether the clock has not jumped for a day
@@ -276,6 +278,13 @@ class Metrics:
             "How late a timer was called, at worst in the last minute.",
             sources.lag.longest(),
         )
+        yield _one(
+            "reactor_longest_turn_seconds",
+            "Processor time of one turn of the reactor, at worst in the last minute.",
+            sources.turns.longest(),
+        )
+        yield _count("reactor_long_turns", "Turns of the reactor above 50 ms of processor time.", sources.turns.long)
+        yield _count("children_died", "Child processes that ended unasked.", sources.died())
         yield _count("reactor_lag_seconds", "How late a timer was called twice a second, added up.", sources.lag.total)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mpcontinuity.app.health import Health
-from mpcontinuity.app.lag import Lag
+from mpcontinuity.app.lag import Lag, Turns
 from mpcontinuity.app.listeners import listen
 from mpcontinuity.app.metrics import Metrics, Sources
 from mpcontinuity.app.overview import Overview
@@ -43,6 +43,7 @@ class Watching:
         self._begun = False
         store = parts.store
         self._lag = Lag(reactor)
+        self._turns = Turns(reactor)
         overview = Overview(store, reactor, lambda: store.packs.disk.free(store.packs.folder))
         self.health = Health(
             store,
@@ -58,6 +59,7 @@ class Watching:
                 figures=store.figures,
                 overview=overview,
                 lag=self._lag,
+                turns=self._turns,
                 clock=store.clock,
                 timer=reactor,
                 open=doors,
@@ -72,6 +74,7 @@ class Watching:
                 aside=lambda: parts.sending.dispatch.aside,
                 reports=parts.reports.counts,
                 unchecked=lambda: parts.verdicts.skipped,
+                died=lambda: parts.children.died,
                 logins=parts.login.outcomes,
                 homes=parts.homes.all,
                 trusts_time=partial(store.trusts_time, LASTED),
@@ -106,6 +109,7 @@ class Watching:
     async def close(self) -> None:
         """After everything else."""
         self._lag.stop()
+        self._turns.stop()
         for port in self._ports:
             await port.stopListening()
         self._site.close()

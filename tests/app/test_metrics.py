@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from mpcontinuity.app.lag import Lag
+from mpcontinuity.app.lag import Lag, Turns
 from mpcontinuity.app.metrics import MOST_DOMAINS, Metrics, Sources
 from mpcontinuity.app.overview import Overview
 from mpcontinuity.routing.health import Health, State
@@ -31,6 +31,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             figures=store.figures,
             overview=Overview(store, timer, lambda: 7),
             lag=Lag(timer),
+            turns=Turns(SimpleNamespace(runUntilCurrent=lambda: None, seconds=timer.seconds)),
             clock=clock,
             timer=timer,
             open={"smtp": lambda: 1},
@@ -45,6 +46,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             aside=lambda: 3,
             reports=Counter(failed=6),
             unchecked=lambda: 7,
+            died=lambda: 2,
             logins=Counter(failed=5),
             homes=lambda: homes,
             trusts_time=lambda: True,
@@ -93,6 +95,20 @@ def test_a_domain_name_cannot_add_a_line(store: Store) -> None:
     odd = home(1)
     odd.name = 'a"}\nmpcontinuity_home_state{domain="b'
     assert len([sample for sample in samples(metrics(store, [odd])) if sample.name == "mpcontinuity_home_state"]) == 1
+
+
+def test_a_turn_is_what_the_thread_computes_between_two_looks_at_the_timers() -> None:
+    looks: list[int] = []
+    reactor = SimpleNamespace(runUntilCurrent=lambda: looks.append(1), seconds=lambda: 0.0)
+    used = iter((5.0, 5.02, 5.021, 5.1))
+    turns = Turns(reactor, lambda: next(used))
+    for _ in range(4):
+        reactor.runUntilCurrent()
+    assert round(turns.longest(), 3) == 0.079  # what came before the first one is the start
+    assert (turns.long, len(looks)) == (1, 4)
+    turns.stop()
+    reactor.runUntilCurrent()
+    assert len(looks) == 5
 
 
 def test_lag_is_how_late_the_timer_was_called() -> None:

@@ -91,7 +91,7 @@ class Signer:
         return self._keys
 
     def _key_for(self, author: str, own: Sequence[_Key], others: dict[int, _Key]) -> _Key | None:
-        """By the domain of From, which is what DMARC asks for (RFC 7489 §3.1). Our own reports are in the name of this
+        """By the domain of From, which is what DMARC asks for (RFC 9989 §4.4). Our own reports are in the name of this
         host: a domain that it lies in may sign these."""
         for key in [*own, *others.values()]:
             if key.domain == author or (author == self._hostname and author.endswith(f".{key.domain}")):

@@ -1,7 +1,7 @@
-"""DMARC: whether a message is from the domain that its From field shows (RFC 7489).
+"""DMARC: whether a message is from the domain that its From field shows (RFC 9989, which obsoletes RFC 7489).
 
-The domain that a policy is looked up for is found by walking up the tree in DNS, as the successor of RFC 7489 has it
-(draft-ietf-dmarc-dmarcbis §4.10), so that no list of public suffixes is needed.
+The domain that a policy is looked up for is found by walking up the tree in DNS (§4.10), so that no list of public
+suffixes is needed. The tag `pct` of RFC 7489 is passed over, as all that are not known; `t` took its place.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from mpcontinuity.verdicts.dns import Dns
 PASS, FAIL, NONE, TEMPERROR, PERMERROR = "pass", "fail", "none", "temperror", "permerror"
 
 _MOST_QUESTIONS = 8
+_POLICIES = ("none", "quarantine", "reject")  # each milder than the next
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:.")
 _RECORD = re.compile(r"v\s*=\s*DMARC1\s*(?:;|$)")
 
 
@@ -42,9 +44,9 @@ async def check(dns: Dns, author: str, spf: str, signed: Sequence[str]) -> Polic
         record = _policy(tree, author)
         if record is None:
             return Policy(NONE)
-        wanted = record.tags.get("p", "none")
-        if record.domain != author:
-            wanted = record.tags.get("sp", wanted)
+        if not _is_policy(record):
+            return Policy(PERMERROR)
+        wanted = await _wanted(dns, record, author)
         for domains, mode in (((spf,) if spf else (), "aspf"), (signed, "adkim")):
             strict = record.tags.get(mode, "r") == "s"
             for domain in domains:
@@ -53,6 +55,42 @@ async def check(dns: Dns, author: str, spf: str, signed: Sequence[str]) -> Polic
     except NoAnswer:
         return Policy(TEMPERROR)
     return Policy(FAIL, wanted)
+
+
+def _readable(record: _Record) -> bool:
+    return all(record.tags.get(tag, "none") in _POLICIES for tag in ("p", "sp", "np"))
+
+
+def _is_policy(record: _Record) -> bool:
+    """RFC 9989 §4.10.1: one whose policies cannot be read counts as ``p=none`` where it asks for reports; else it is
+    none at all."""
+    return _readable(record) or any(_URI.match(uri.strip()) for uri in record.tags.get("rua", "").split(","))
+
+
+async def _wanted(dns: Dns, record: _Record, author: str) -> str:
+    """The policy for this domain (RFC 9989 §4.7): `sp` for what lies below the record's, `np` for what does not exist
+    there at all; each a step milder while it is tried out (`t=y`)."""
+    if not _readable(record):
+        return "none"
+    tags = record.tags
+    wanted = tags.get("p", "none")
+    if record.domain != author:
+        wanted = tags.get("sp", wanted)
+        if "np" in tags and not await _exists(dns, author):
+            wanted = tags["np"]
+    if tags.get("t") == "y":
+        wanted = _POLICIES[max(_POLICIES.index(wanted) - 1, 0)]
+    return wanted
+
+
+async def _exists(dns: Dns, name: str) -> bool:
+    """RFC 9989 §3.2: it has an address or an MX. In doubt it does."""
+    try:
+        return bool(
+            await dns.addresses(name, version=4) or await dns.addresses(name, version=6) or await dns.exchanges(name)
+        )
+    except NoAnswer:
+        return True
 
 
 async def _tree(dns: Dns, domain: str) -> list[_Record]:

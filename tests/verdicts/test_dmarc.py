@@ -56,6 +56,44 @@ def test_a_subdomain_has_the_policy_for_subdomains() -> None:
     assert check(dns, "a.b.example.org") == Policy("fail", "quarantine")
 
 
+def test_a_name_that_does_not_exist_has_a_policy_of_its_own() -> None:
+    dns = zone(**{"example.org": "v=DMARC1; p=none; sp=quarantine; np=reject"})
+    dns.a["there.example.org"] = ["192.0.2.1"]
+    assert check(dns, "there.example.org") == Policy("fail", "quarantine")
+    assert check(dns, "nowhere.example.org") == Policy("fail", "reject")
+    assert check(dns, "example.org") == Policy("fail", "none")
+    dns.broken.add("nowhere.example.org")
+    assert check(dns, "nowhere.example.org") == Policy("fail", "quarantine")  # perhaps it exists
+
+
+def test_without_a_policy_for_names_that_do_not_exist_nobody_asks_whether_they_do() -> None:
+    dns = zone(**{"example.org": "v=DMARC1; p=none; sp=quarantine"})
+    assert check(dns, "nowhere.example.org") == Policy("fail", "quarantine")
+    assert all(name.startswith("_dmarc.") for name in dns.asked)
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted"),
+    [
+        ("p=reject; t=y", "quarantine"),
+        ("p=quarantine; t=y", "none"),
+        ("p=none; t=y", "none"),
+        ("p=reject; t=n", "reject"),
+        ("p=reject; pct=0", "reject"),  # RFC 9989 has no `pct`
+        ("rua=mailto:a@example.org", "none"),
+        ("p=nonsense; rua=mailto:a@example.org", "none"),
+        ("p=reject; sp=nonsense; rua=mailto:a@example.org", "none"),
+    ],
+)
+def test_what_a_record_wants(record: str, wanted: str) -> None:
+    assert check(zone(**{"example.org": f"v=DMARC1; {record}"}), "example.org") == Policy("fail", wanted)
+
+
+@pytest.mark.parametrize("record", ["p=nonsense", "p=reject; np=nonsense", "p=nonsense; rua=nobody"])
+def test_a_record_without_a_policy_and_without_anybody_to_tell_is_an_error(record: str) -> None:
+    assert check(zone(**{"example.org": f"v=DMARC1; {record}"}), "example.org").result == "permerror"
+
+
 def test_its_own_record_comes_first() -> None:
     dns = zone(**{"example.org": REJECT, "sub.example.org": "v=DMARC1; p=none"})
     assert check(dns, "sub.example.org") == Policy("fail", "none")

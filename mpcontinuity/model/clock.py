@@ -21,8 +21,9 @@ LATEST = int(datetime(9998, 1, 1, tzinfo=UTC).timestamp()) * SECOND
 TOLERANCE = 10 * SECOND  # a step as small as this, as NTP makes them, is no jump
 AHEAD_LASTS = 5 * MINUTE  # until the clock is believed that jumped ahead
 BACK_LASTS = MINUTE  # and that jumped back: nothing expires by that
-UNSEEN = HOUR  # that passed while nobody looked may be a jump as well
-LASTED = DAY  # until something is dropped or bounced by the new time
+UNSEEN = DAY  # that passed while nobody looked may be a jump as well; a server may be off every night
+LASTED = DAY  # until something is dropped or bounced by the new time, after a jump of more than a day
+_SMALL_LASTED = HOUR  # after a smaller one, as a machine makes that sleeps every night
 LEASES_LAST = 15 * MINUTE  # longer than any lease: until those are of the new time
 _KEPT = 20  # jumps that are remembered
 
@@ -35,8 +36,8 @@ class Clock(Protocol):
         ...
 
     def trusted(self, span: int) -> bool:
-        """Whether the clock has not jumped within the last ``span`` µs that really passed. What drops or bounces mail
-        because it is too late asks first."""
+        """Whether the clock has not jumped within the last ``span`` µs that really passed (an hour, for a jump of less
+        than a day). What drops or bounces mail because it is too late asks first."""
         ...
 
 
@@ -85,11 +86,14 @@ class Steady:
         self._believed: int | None = None  # the time at `_at`
         self._at = monotonic()
         self._pending: _Pending | None = None
-        self._adopted: int | None = None  # when a jump was, monotonic
+        self._adopted: int | None = None  # when a jump was believed, monotonic
+        self._doubt = 0  # for how long it is in doubt
 
     def trusted(self, span: int) -> bool:
         """As `Clock` has it."""
-        return self._pending is None and (self._adopted is None or self._monotonic() - self._adopted >= span)
+        if self._pending is not None:
+            return False
+        return self._adopted is None or self._monotonic() - self._adopted >= min(span, self._doubt)
 
     def judge(self, reading: int, late: int = 0) -> int:
         """What time it is, by the reading that was made just now, or up to ``late`` µs ago."""
@@ -104,7 +108,7 @@ class Steady:
                 return expected
             if passed - self._at > UNSEEN and self._pending is None:
                 self._note(Jump(self._believed, reading - self._believed, "nobody looked at the clock meanwhile"))
-                self._adopted = passed
+                self._adopt(reading - self._believed)
             if abs(by) <= TOLERANCE:
                 self._went_back()
                 self._believe(reading, passed)
@@ -118,7 +122,7 @@ class Steady:
                 return expected
             self._pending = None
             self._replace(Jump(pending.jump.time, pending.jump.by, "it lasted, and is believed"))
-            self._adopted = passed
+            self._adopt(by)
             self._believe(reading, passed)
             return reading
 
@@ -130,7 +134,10 @@ class Steady:
         with self._lock:
             if known and not -TOLERANCE <= now - known <= UNSEEN:
                 self._note(Jump(known, now - known, "while no server ran"))
-                self._adopted = self._monotonic()
+                self._adopt(now - known)
+
+    def _adopt(self, by: int) -> None:
+        self._adopted, self._doubt = self._monotonic(), LASTED if abs(by) > DAY else _SMALL_LASTED
 
     def _believe(self, reading: int, passed: int) -> None:
         self._believed, self._at = reading, passed

@@ -83,3 +83,22 @@ def test_ten_days_ahead_for_some_seconds_expire_nothing(tmp_path: Path, database
         world.wait_for(lambda: not world.cli("queue", "list", "--domain", world.domain))
         assert len(outside.received("for the world")) == 1
         assert world.report()["expired"] == 0
+
+
+def test_what_a_clock_that_was_wrong_at_boot_put_off_for_a_year_is_sent_when_it_is_right(tmp_path: Path) -> None:
+    (tmp_path / "wall").mkdir()
+    wall = Wall(tmp_path / "wall")
+    wall.jump(400 * 86400)
+    server = Server(tmp_path, configuration())
+    server.environment = wall.environment
+    with server, ScriptedHome() as home:
+        world = World(server, home)
+        home.on("rcpt", say("450 4.2.1 not now"), sender="bob@sender.example")
+        assert world.send("a year early").code == 250
+        world.wait_for(lambda: world.cli("queue", "list", "--domain", world.domain)[0]["attempts"] > 1)
+        assert server.stop() == 0
+        wall.jump(0)
+        home.clear()
+        server.start()
+        world.wait_for_ledger(taken_in=1, delivered=1)
+        assert "while no server ran" in server.log.read_text()

@@ -95,6 +95,16 @@ class TestSteady:
         machine.wait(2 * MINUTE)
         assert machine.clock.trusted(LASTED)
 
+    def test_a_machine_that_sleeps_every_night_is_trusted_by_day(self) -> None:
+        machine = Machine()
+        for _ in range(3):
+            machine.ahead += 10 * HOUR  # no monotonic clock counts sleep
+            machine.wait(AHEAD_LASTS + 10 * SECOND)
+            assert machine.wrong == machine.ahead
+            assert not machine.clock.trusted(LASTED)
+            machine.wait(HOUR)
+            assert machine.clock.trusted(LASTED)
+
     @pytest.mark.parametrize("by", [TOLERANCE, -TOLERANCE, SECOND // 2])
     def test_a_step_of_ntp_is_followed_at_once(self, by: int) -> None:
         machine = Machine()
@@ -135,7 +145,9 @@ class TestSteady:
         assert machine.wrong == 0
         assert not machine.clock.trusted(LASTED)
 
-    @pytest.mark.parametrize(("off", "trusted"), [(20 * SECOND, True), (UNSEEN + SECOND, False), (-MINUTE, False)])
+    @pytest.mark.parametrize(
+        ("off", "trusted"), [(20 * SECOND, True), (10 * HOUR, True), (UNSEEN + SECOND, False), (-MINUTE, False)]
+    )
     def test_a_restart_trusts_what_a_restart_can_take(self, off: int, trusted: bool) -> None:
         machine = Machine()
         now = machine.clock.now()

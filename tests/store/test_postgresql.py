@@ -5,9 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from mpcontinuity.model.clock import DAY, Steady
 from mpcontinuity.model.errors import Full, Temporary
 from mpcontinuity.store.driver import Again, Conflict, Lost
-from mpcontinuity.store.postgresql import translate
+from mpcontinuity.store.postgresql import PostgresqlConnection, PostgresqlDriver, translate
+from tests.fakes.postgresql import fresh_database
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,19 @@ def test_an_error_says_whether_to_try_again(error: Exception, meant: type[Except
 def test_a_mistake_of_ours_stays_what_it_is() -> None:
     mistake = psycopg.errors.UndefinedColumn("x")
     assert translate(mistake) is mistake
+
+
+def test_a_clock_of_the_database_that_jumps_moves_no_transaction() -> None:
+    driver = PostgresqlDriver(fresh_database())
+    passed = 0
+    driver.steady = Steady(lambda: passed)
+    connection = driver.connect(writes=False)
+    assert isinstance(connection, PostgresqlConnection)
+    before, _ = connection.begin("READ COMMITTED")
+    connection.cursor().execute("ROLLBACK")
+    passed -= 10 * DAY  # to whom no time has passed the database is ten days ahead
+    after, _ = connection.begin("READ COMMITTED")
+    connection.close()
+    assert after == before - 10 * DAY
+    assert not driver.steady.trusted(0)
+    assert driver.steady.jumps[0].by // DAY == 10

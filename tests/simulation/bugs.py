@@ -12,12 +12,16 @@ from mpcontinuity.delivery import handover, redirect
 from mpcontinuity.delivery.answered import Answered
 from mpcontinuity.delivery.handover import STORED, Handover
 from mpcontinuity.mailbox import append, change, mailboxes
+from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import SteadyClock
+from mpcontinuity.model.reply import Outcome
 from mpcontinuity.outbound.home import HomeServer
+from mpcontinuity.outbound.repeating import Repeating
+from mpcontinuity.outbound.server import Server
 from mpcontinuity.protocols.smtp import client, data
 from mpcontinuity.queue import lineage, owed, refusals
 from mpcontinuity.redelivery import flush
-from mpcontinuity.routing.health import Gate, State
+from mpcontinuity.routing.health import Gate, Observation, State
 from mpcontinuity.store.bodies.bodies import Kept
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
@@ -229,3 +233,22 @@ def _sends_return_path() -> Patches:
     """Home gets the message with the Return-Path that is for mailboxes."""
     content = Kept.content
     return [patch(Kept, "content", lambda self, body, *, skip_prefix=False: content(self, body))]
+
+
+@bug("session-limit-is-no-limit")
+def _no_fresh_session() -> Patches:
+    """What a session that had enough answers is believed."""
+    return [
+        patch(Repeating, "answered", lambda self, session, result: False),
+        patch(Repeating, "closed", lambda self, session, result, *, waited=False: False),
+    ]
+
+
+@bug("mailbox-is-the-server")
+def _mailbox_is_server() -> Patches:
+    """421 at RCPT of one user is an outage for all."""
+
+    def judged(self: Server, address: Address, result: Outcome) -> None:
+        self.observe(Observation.SILENT, result.text)
+
+    return [patch(Server, "recipient_failed", judged)]

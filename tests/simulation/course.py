@@ -10,13 +10,14 @@ from mpcontinuity.model.events import REDIRECTED_CODE
 from mpcontinuity.model.owed import EXPIRED, FAILED, OUTCOMES
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from tests.simulation.home import BAD
 
 if TYPE_CHECKING:
     from tests.simulation.play import Play
 
 _ENTRIES = Statement("SELECT id, flags, modseq FROM entry")
 _OWED = Statement(
-    """SELECT owed.id, owed.state, last_text, owed.ended, domain.name, domain.paused,
+    """SELECT owed.id, owed.recipient, owed.kind, owed.state, last_text, owed.ended, domain.name, domain.paused,
         domain.state, domain.since, domain.last_failure, tracking.received,
         COALESCE(tracking.events, '[]')
     FROM owed JOIN domain ON domain.id = owed.domain LEFT JOIN tracking ON tracking.owed = owed.id"""
@@ -44,13 +45,15 @@ class Course:
             if before is not None and before[0] != flags and before[1] >= modseq:
                 self._play.fault(f"the flags of UID {entry & 0xFFFFFFFF} changed, and its modseq is {modseq} still")
             self._flags[entry] = (flags, modseq)
-        for owed, state, text, ended, domain, paused, *home, received, events in tx.all(_OWED):
+        for owed, recipient, kind, state, text, ended, domain, paused, *home, received, events in tx.all(_OWED):
             self._judge_end(owed, state, text, events)
             if state == FAILED and paused and ended >= self._paused.get(domain, ended + 1) and _REFUSED in events:
                 self._play.fault(f"a message failed although the flush had paused: {text}")
             if owed not in self._owed:
                 self._owed.add(owed)
                 self._judge_redirect(received, home, events)
+                if self._play.story.gentle and not recipient.startswith(f"{BAD}@"):
+                    self._play.fault(f"a message of a healthy home server was redirected: {recipient} {kind} {events}")
 
     def paused(self, domain: str) -> None:
         """The flush says so."""

@@ -20,6 +20,18 @@ _NUMBER = re.compile(rb"^Message-ID: <(\d+)@", re.MULTILINE)
 NOBODY = "nobody"  # local part of addresses that no home server has
 LATE = 8.0  # seconds until a late answer: longer than the simulated message_timeout
 VERY_LATE = 130.0
+SLOW = 1.5  # seconds that a slow home needs for a message
+
+BAD = "ann"  # the local part of the mailbox that ends sessions
+# A home server in these moods is healthy: nothing of it is redirected, but what is for the bad mailbox.
+HEALTHY = (
+    "well",
+    "serves few",
+    "takes two in a session",
+    "is spoiled by errors",
+    "is slow",
+    "has one bad mailbox",
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,10 @@ MOODS: dict[str, dict[str, Act]] = {
     "refuses messages": {"message": say("554 5.7.1 Spam")},
     "refuses some messages": {},
     "serves few": {},
+    "takes two in a session": {},
+    "is spoiled by errors": {},
+    "is slow": {"message": say(_TAKEN, take=True, wait=SLOW)},
+    "has one bad mailbox": {},
     "serves one by refusal": {},
     "is silent at the message": {"message": _SILENCE},
     "hangs up at the message": {"message": _HANG_UP},
@@ -177,6 +193,8 @@ class HomeSession(Protocol):
         self._recipients: list[str] = []
         self._begun = 0.0
         self._unconfirmed: Taken | None = None
+        self._taken = 0  # messages
+        self._erred = False  # it has said an error
         self._stuck = False  # waits before it answers, or has hung up; pipelined commands wait too
         self._gone = False
 
@@ -258,7 +276,10 @@ class HomeSession(Protocol):
             self._recipients = []
             self._chunks = []
             self._begun = self._world.now
-            self._usual("mail", b"250 2.1.0 Fine")
+            if self._host.mood == "takes two in a session" and self._taken >= 2:
+                self._do(say("421 4.7.0 Too many messages", hang_up=True))
+            else:
+                self._usual("mail", b"250 2.1.0 Fine")
         elif verb == b"RCPT":
             self._recipient(line)
         elif verb == b"DATA" and self._recipients:
@@ -278,7 +299,11 @@ class HomeSession(Protocol):
         match = _PATH.search(line)
         assert match
         address = match[1].decode()
-        if address.startswith(NOBODY):
+        if self._host.mood == "is spoiled by errors" and self._erred:
+            self._do(say("450 4.7.1 Too many errors"))
+        elif address.startswith(f"{BAD}@") and self._host.mood == "has one bad mailbox":
+            self._do(say("421 4.3.0 Mailbox server", hang_up=True))
+        elif address.startswith(NOBODY):
             self._refuse(say("550 5.1.1 Unknown"), address, 0)
         elif self._host.mood == "takes one recipient" and self._recipients:
             self._home.failures += 1
@@ -310,6 +335,7 @@ class HomeSession(Protocol):
             )
             self._world.note(f"{self._host.name} takes letter {letter} for {', '.join(self._recipients)}", *sorted(ids))
             self._home.taken.append(taken)
+            self._taken += 1
             self._home.on_taken(taken)
             if act is None or act.reply == _TAKEN.encode():
                 self._unconfirmed = taken
@@ -343,6 +369,7 @@ class HomeSession(Protocol):
 
     def _do(self, act: Act) -> None:
         if act.reply and not act.reply.startswith(b"2"):
+            self._erred = True
             self._world.note(f"{self._host.name} says {act.reply.decode()}")
         if act.wait:
             self._stuck = True

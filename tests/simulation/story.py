@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.simulation.home import LIKELY, MOODS, NOBODY
+from tests.simulation.home import HEALTHY, LIKELY, MOODS, NOBODY
 from tests.simulation.network import Weather
 from tests.simulation.reader import Deed
 from tests.simulation.sender import Habits
@@ -51,6 +51,7 @@ class Story:
     events: tuple[Event, ...]
     home: dict[str, float] = field(default_factory=dict)  # [home]
     retry: dict[str, float] = field(default_factory=dict)
+    gentle: bool = False  # home servers are healthy all the time
 
     def without(self, events: set[int]) -> Story:
         return replace(self, events=tuple(each for place, each in enumerate(self.events) if place not in events))
@@ -82,6 +83,10 @@ class _Author:
         self._length = chance.uniform(3600, 10_000) if self._hours else chance.uniform(15, 90)
         self._likes = {kind: chance.random() < 0.6 for kind in ("cuts", "crashes", "full", "jumps", "users", "admins")}
         self._moods = chance.sample(list(MOODS), k=chance.randint(1, 6))
+        self._gentle = chance.random() < 0.15  # home servers have limits, and nothing else happens to mail
+        if self._gentle:
+            self._moods = list(HEALTHY)
+            self._likes.update(dict.fromkeys(("cuts", "crashes", "full", "jumps", "admins"), False))
         self._events: list[Event] = []
 
     def write(self) -> Story:
@@ -112,7 +117,7 @@ class _Author:
         if chance.random() < 0.1:
             retry["give_up"] = chance.choice((5, 60))
         self._events.sort(key=lambda event: event.at)
-        return Story(self._seed, domains, senders, tuple(self._events), home, retry)
+        return Story(self._seed, domains, senders, tuple(self._events), home, retry, self._gentle)
 
     def _add(self, at: float, what: str, who: str = "", *how: Any) -> None:
         self._events.append(Event(round(at, 3), what, who, how))
@@ -169,7 +174,7 @@ class _Author:
         for host in hosts:
             at = 0.0 if chance.random() < 0.5 else chance.uniform(0, self._length)
             while at < self._length:
-                kinds = self._moods if chance.random() < 0.6 else LIKELY
+                kinds = self._moods if self._gentle or chance.random() < 0.6 else LIKELY
                 self._add(at, "mood", host, chance.choice(kinds) if chance.random() < 0.7 else "well")
                 at += chance.expovariate(1 / (self._length / 4))
         if likes["cuts"]:

@@ -306,7 +306,7 @@ class Parts:
             plaintext_login_networks=_networks(settings.tls.plaintext_login_networks),
         )
         self.store.listen(Closing(self.directory, self._reactor, services.sessions).heard)
-        return SmtpFactory(services, self.delivery.hurry.begin, implicit_tls=implicit_tls)
+        return SmtpFactory(services, self._hurry, implicit_tls=implicit_tls)
 
     def bind(self) -> None:
         """Listens everywhere, without accepting yet. Raises BadConfiguration."""
@@ -388,6 +388,11 @@ class Parts:
         for access in self._access.values():
             if isinstance(access, ImapFactory):
                 access.services.message_size = limits.message_size
+
+    def _hurry(self) -> None:
+        """Home servers are waited for no longer: what is complete is answered by what is known."""
+        self.homes.hurry()
+        self.delivery.hurry.begin()
 
     def _forget_homes(self, notices: Sequence[Notice]) -> None:
         if any(isinstance(notice, DomainsChanged | Everything) for notice in notices):

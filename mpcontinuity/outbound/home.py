@@ -9,7 +9,7 @@ from mpcontinuity.model import hosts
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import Clock
 from mpcontinuity.model.parameters import MailParameters
-from mpcontinuity.model.reply import Outcome
+from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.outbound.capacity import Capacity
 from mpcontinuity.outbound.opening import SMTP_PORT, Means, Security
@@ -169,6 +169,11 @@ class HomeServers:
             home = self._homes.pop(gone)
             home.server.views.pop(gone)
             self._forget(home.server)
+
+    def hurry(self) -> None:
+        """We stop: nobody waits for a session any more."""
+        for server in self._servers.values():
+            server.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, "this server stops"))
 
     def close(self) -> None:
         for server in self._servers.values():

@@ -22,6 +22,8 @@ _AGAIN = 1.0  # seconds until the next look at who waits for a session that is b
 
 Taken = Session | Outcome
 
+_NOT_WANTED = Outcome(Verdict.FAILED, Stage.CONNECT, None, "not wanted any more")
+
 _log = Logger()
 
 
@@ -78,11 +80,13 @@ class Pool:
     def _held(self) -> int:
         return len(self._idle) + len(self._busy)
 
-    async def take(self, patience: float, *, fresh: bool = False, client: str = "") -> Taken:
+    async def take(
+        self, patience: float, *, fresh: bool = False, client: str = "", gone: Callable[[], bool] = lambda: False
+    ) -> Taken:
         """A session that is ready for MAIL. ``patience``: seconds to wait for a free one when no more may be opened, as
         long as the server serves.
 
-        ``fresh``: one that nobody has used before. ``client``: on whose behalf.
+        ``fresh``: one that nobody has used before. ``client``: on whose behalf. ``gone``: asked before one is given.
         """
         if not fresh and not self.capacity.rest(self._now()):
             while self._idle:
@@ -91,7 +95,7 @@ class Pool:
                 if session.idle:
                     self._lend(session, client)
                     return session
-        waiter: Waiter[Deferred[Taken]] = Waiter(Deferred(), self._now(), client, fresh)
+        waiter: Waiter[Deferred[Taken]] = Waiter(Deferred(), self._now(), client, fresh, gone)
         self._waiting.add(waiter)
         self._look(waiter, patience)
         self.serve()
@@ -245,14 +249,20 @@ class Pool:
         return self._now() - self._closed < LINGER
 
     def _offer(self, session: Session, *, used: bool) -> None:
-        waiter = None
-        if not self.capacity.rest(self._now()):
-            waiter = self._waiting.next(Counter(self._busy.values()), self.limit, used=used)
+        waiter = self._next_waiter(used=used)
         if waiter is not None:
             self._lend(session, waiter.client)
             waiter.wanted.callback(session)
         else:
             self._idle.append((session, self._timer.callLater(IDLE, self._expire, session)))
+
+    def _next_waiter(self, *, used: bool) -> Waiter[Deferred[Taken]] | None:
+        if self.capacity.rest(self._now()):
+            return None
+        held = Counter(self._busy.values())
+        while (waiter := self._waiting.next(held, self.limit, used=used)) is not None and waiter.gone():
+            waiter.wanted.callback(_NOT_WANTED)  # one after the other: many may have gone
+        return waiter
 
     def _lend(self, session: Session, client: str) -> None:
         self._busy[session] = client

@@ -121,7 +121,9 @@ class MailTransaction:
     async def _take(self, *, fresh: bool) -> Session | Outcome:
         self._repeating.again = None
         self._ended = None
-        taken = await self._peer.pool.take(self._peer.patience, fresh=fresh, client=self._client)
+        taken = await self._peer.pool.take(
+            self._peer.patience, fresh=fresh, client=self._client, gone=lambda: self._abandoned
+        )
         if isinstance(taken, Outcome):
             return self._end(taken)
         if self._abandoned:  # while it waited

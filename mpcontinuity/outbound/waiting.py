@@ -4,7 +4,7 @@ nothing."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -15,12 +15,14 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class Waiter(Generic[T]):
-    """``client``: the host on whose behalf, empty for our own work. ``fresh``: a session that nobody used before."""
+    """``client``: the host on whose behalf, empty for our own work. ``fresh``: a session that nobody used before.
+    ``gone``: whether it is of no use any more."""
 
     wanted: T
     since: float
     client: str = ""
     fresh: bool = False
+    gone: Callable[[], bool] = lambda: False
     alarm: Alarm | None = None
 
 

@@ -135,3 +135,15 @@ def test_what_one_domain_asks_for_finds_the_same_object_without_a_new_look() -> 
     net = Network()
     domain = Domain(DomainSettings(home=("home:25",)))
     assert net.servers.of(domain) is net.servers.of(domain)
+
+
+def test_when_we_stop_nobody_waits_for_a_session_any_more() -> None:
+    net = Network(connections=1)
+    home = net.home("home:25")
+    busy = begin(net, home)
+    waiting = [net.start(send(home)) for _ in range(3)]
+    net.settle()
+    net.servers.hurry()
+    net.settle()
+    assert [outcome.text for results in waiting for outcome in results] == ["this server stops"] * 3
+    busy.abandon()

@@ -167,6 +167,21 @@ def test_a_transaction_that_is_given_up_while_it_waits_keeps_no_session() -> Non
     assert len(scripted.wires) == 1
 
 
+def test_any_number_of_clients_may_go_while_they_wait() -> None:
+    net, scripted, home = network(connections=1)
+    busy = begin(net, home)
+    waiting = [home.transaction(ANN, MAIL) for _ in range(2000)]
+    results = [net.start(transaction.recipient(BOB, RCPT)) for transaction in waiting]
+    last = net.start(send(home))
+    for transaction in waiting:
+        transaction.abandon()
+    busy.abandon()
+    net.settle()
+    assert {outcome.verdict for (outcome,) in results} == {Verdict.FAILED}
+    assert [outcome.verdict for outcome in last] == [Verdict.ACCEPTED]
+    assert len(scripted.wires) == 1
+
+
 @pytest.mark.parametrize(
     ("policy", "changes", "expected"),
     [

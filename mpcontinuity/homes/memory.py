@@ -33,6 +33,9 @@ _KNOWN_USER = Statement(
     WHERE account.domain = :domain AND account.status IN ('active', 'pending') AND account.id > :after
     ORDER BY account.id LIMIT 1"""
 )
+_SOME_USERS = Statement(
+    "SELECT address FROM account WHERE domain = :domain AND status IN ('active', 'pending') ORDER BY id DESC LIMIT 4"
+)
 _RENEW = DAY
 
 
@@ -103,6 +106,11 @@ def known_user(tx: Transaction, domain: int, after: int = 0) -> KnownUser | None
     """A user whom home should know, for the probe: the next one ``after`` that id, or the first."""
     row = tx.one(_KNOWN_USER, domain=domain, after=after) or tx.one(_KNOWN_USER, domain=domain, after=0)
     return None if row is None else KnownUser(row[0], row[1], tx.now - (row[2] or 0) < _RENEW)
+
+
+def some_users(tx: Transaction, domain: int) -> list[str]:
+    """The latest, for a question about another than the one whose mailbox ends sessions."""
+    return [row[0] for row in tx.all(_SOME_USERS, domain=domain)]
 
 
 def end_modes(tx: Transaction) -> int:

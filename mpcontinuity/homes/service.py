@@ -163,6 +163,7 @@ class Watch:
             slots=self._slots,
         )
         self._watched[domain.id] = Watched(domain, home, prober, health, offers, counted=self._timer.seconds())
+        home.known_users = partial(self._some_users, domain.id)
         home.listeners.append(self._changed)
         # One that was down is asked at once, the others not all in the same second.
         spread = self._randomness.below(int(IDLE * 1000)) / 1000
@@ -182,6 +183,12 @@ class Watch:
         """A home server that several domains name is probed for the first of them, once for all."""
         ours = await self._is_ours(domain)
         return ours and self._watched[domain].home.leads
+
+    async def _some_users(self, domain: int) -> list[Address]:
+        try:
+            return [address.parse(each) for each in await self._store.read(partial(memory.some_users, domain=domain))]
+        except Temporary:
+            return []
 
     async def _known_user(self, domain: int) -> Address | None:
         """Another one each time, in turn."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 from mpcontinuity.model import hosts
@@ -47,6 +47,7 @@ class HomeServer:
         self.listeners: list[Callable[[HomeServer], None]] = []
         self.observed: list[Observed] = []  # what other processes do not know yet; emptied by homes/
         self.settings = domain.settings
+        self.known_users: Callable[[], Awaitable[list[Address]]] = _nobody  # the store has them
         self.server = server
         server.views[domain.id] = self
 
@@ -130,9 +131,16 @@ class HomeServer:
     def note(self, observed: Observed) -> None:
         self.observed = [*self.observed[1 - _OBSERVED :], observed]
 
+    async def users(self) -> list[Address]:
+        return await self.known_users()
+
     def changed(self) -> None:
         for listener in list(self.listeners):
             listener(self)
+
+
+async def _nobody() -> list[Address]:
+    return []
 
 
 class HomeServers:

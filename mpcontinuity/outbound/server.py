@@ -16,10 +16,10 @@ from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home
 from mpcontinuity.model.timer import Timer
-from mpcontinuity.outbound import probing
 from mpcontinuity.outbound.capacity import Capacity, may_be_limit, says_limit
 from mpcontinuity.outbound.opening import Means, NotOpened, Opener, Security, targets
 from mpcontinuity.outbound.pool import Pool
+from mpcontinuity.outbound.probing import ask, observation
 from mpcontinuity.outbound.session import Session
 from mpcontinuity.outbound.transaction import MailTransaction, reset
 from mpcontinuity.protocols.smtp.client import Offers, outcome
@@ -60,6 +60,10 @@ class View(Protocol):
 
     def changed(self) -> None:
         """The health has changed."""
+        ...
+
+    async def users(self) -> list[Address]:
+        """Some that home should know."""
         ...
 
 
@@ -126,7 +130,14 @@ class Server:
         return transaction
 
     async def probe(self, recipient: Address | None) -> Outcome:
-        """A fresh session, MAIL and RCPT of a known user, and away. Observes nothing itself."""
+        """A fresh session, MAIL and RCPT of a known user, and away; of another one where home ends the session at that
+        one. Observes nothing itself."""
+        outcome = await self._probe(recipient)
+        if recipient is None or outcome.stage is not Stage.RCPT or observation(outcome) is Observation.PROBE_GOOD:
+            return outcome
+        return await self._probe_others(recipient) or outcome
+
+    async def _probe(self, recipient: Address | None) -> Outcome:
         opened = await self.pool.opener.open(probe=True)
         if isinstance(opened, NotOpened):
             if opened.refused and self.pool.size:
@@ -136,10 +147,28 @@ class Server:
         self.offers = opened.offers
         self.pool.prefer(opened.host)
         try:
-            postmaster = self._postmaster()
-            return self._unless_limit(await probing.ask(opened, postmaster, recipient, self.settings.reply_timeout))
+            return self._unless_limit(await ask(opened, self._postmaster(), recipient, self.settings.reply_timeout))
         finally:
             opened.quit()
+
+    async def _probe_others(self, recipient: Address) -> Outcome | None:
+        """A good answer for somebody else; None: there is none, and it is the server's fault."""
+        since = self.timer.seconds()
+        for other in await self._others(recipient):
+            outcome = await self._probe(other)
+            if observation(outcome) is Observation.PROBE_GOOD:
+                return outcome
+            if self.timer.seconds() - since >= self.settings.reply_timeout:  # silence has to end
+                break
+        return None
+
+    async def _others(self, recipient: Address) -> list[Address]:
+        """Recipients that home should take; the postmaster, whom every server has, where no other is known."""
+        known = [each for each in self._recipients if each.key != recipient.key]
+        if not known and self.views:
+            known = [each for each in await self.views[min(self.views)].users() if each.key != recipient.key]
+        postmaster = self._postmaster()
+        return known[:_TAKEN] or ([postmaster] if postmaster is not None else [])
 
     def _unless_limit(self, outcome: Outcome) -> Outcome:
         if not self._is_limit(outcome):
@@ -151,16 +180,16 @@ class Server:
         """Of the domain that has named it longest."""
         return address.parse(f"postmaster@{self.views[min(self.views)].name}") if self.views else None
 
-    def observe(self, observation: Observation, reason: str = "") -> None:
+    def observe(self, observed: Observation, reason: str = "") -> None:
         """Feeds the state machine and tells the domains."""
-        if observation is Observation.SERVED:
+        if observed is Observation.SERVED:
             self._served = self.timer.seconds()
             self.pool.capacity.served()
         now = self._clock.now()
-        after = health.observe(self.health, observation, now, self._policy, reason)
+        after = health.observe(self.health, observed, now, self._policy, reason)
         if after != self.health:
             for view in self.views.values():
-                view.note(Observed(observation, now, reason))
+                view.note(Observed(observed, now, reason))
             self._become(after)
 
     def adopt(self, known: Health, observed: Sequence[Observed]) -> None:
@@ -266,12 +295,9 @@ class Server:
     async def _examine(self, address: Address, result: Outcome) -> None:
         since = self.timer.seconds()
         try:
-            other = next((each for each in self._recipients if each.key != address.key), None)
-            if other is not None:
-                probed = probing.observation(await self.probe(other))
-                if probed is Observation.PROBE_GOOD or self._served > since:
-                    self._note_trouble(address, result)
-                    return
+            if await self._probe_others(address) is not None or self._served > since:
+                self._note_trouble(address, result)
+                return
         finally:
             self._examining = False
         if self.balked(result):

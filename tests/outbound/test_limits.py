@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mpcontinuity.model.address import parse
+from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.outbound.capacity import CALM, LONGEST_PACE
 from mpcontinuity.outbound.home import HomeServer
@@ -365,6 +365,37 @@ class TestMailbox:
             assert net.run(transaction.recipient(address, RCPT)).verdict is Verdict.FAILED
             transaction.abandon()
         assert home.health.state is State.DOWN
+
+    @pytest.mark.parametrize("trouble", ["421 4.3.0 mailbox server", CLOSE, SILENT])
+    def test_a_home_that_has_taken_nobody_yet_is_asked_for_a_user_or_its_postmaster(self, trouble: str) -> None:
+        for users in ([BOB], []):
+            net, scripted, home = self.site(trouble)
+
+            async def known(users: list[Address] = users) -> list[Address]:
+                return [CAROL, *users]
+
+            home.known_users = known
+            for _ in range(3):
+                carol = home.transaction(ANN, MAIL)
+                net.start(carol.recipient(CAROL, RCPT))
+                net.settle(10)
+                carol.abandon()
+            assert home.health.state is State.UP
+            asked = "bob" if users else "postmaster"
+            assert f"RCPT TO:<{asked}@example.org>" in scripted.lines
+
+    def test_a_probe_of_it_goes_on_with_another(self) -> None:
+        net, scripted, home = self.site("421 4.3.0 mailbox server")
+        assert net.run(home.probe(CAROL)).verdict is TAKEN
+        assert "RCPT TO:<postmaster@example.org>" in scripted.lines
+
+    def test_a_home_that_is_silent_for_everybody_is_suspect_when_the_question_has_no_answer_either(self) -> None:
+        net, scripted, home = network()
+        scripted.answers["RCPT"] = SILENT
+        net.start(send(home))
+        net.settle(10)
+        net.settle(10)
+        assert home.health.state is State.SUSPECT
 
     def test_home_is_asked_for_another_once_a_minute_at_most(self) -> None:
         net, scripted, home = self.site(CLOSE)

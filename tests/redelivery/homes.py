@@ -100,6 +100,7 @@ class FakeHome:
         self.offers = Offers()
         self.listeners: list[Callable[[Any], None]] = []
         self.leads = True
+        self.known_users: Any = None
         self.domains = [domain]
         self.server: Any = self  # nobody shares it
         self.answers: dict[str, Any] = {}

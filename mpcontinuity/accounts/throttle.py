@@ -1,4 +1,4 @@
-"""Guessing made slow: failed logins of one name from one client host, and of one host over all names.
+"""Guessing made slow: failed logins of one name from one client host, and of a host or a network over all names.
 
 A host is an IPv4 address or an IPv6 /64 (model/hosts.py). Names are digests of 16 octets, whatever was sent, and all
 that is kept is bounded: per host, per network, and in all (`ROWS` of less than 500 octets each). What is over is taken
@@ -15,26 +15,29 @@ from typing import NamedTuple
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import MINUTE, SECOND, Clock
 from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.rations import HOSTS_OF_NETWORK
 
 FORGOTTEN_AFTER = 15 * MINUTE
 _LONGEST_DELAY = 30.0
 _LONGEST_WAIT = 60.0  # s, of attempts that queue behind each other
 
-# Seconds between two attempts of a host that has failed too often, for names that never logged in from there.
+# Seconds between two attempts of a host that has failed too often, for names that never logged in from there; those of
+# a network have as much as some hosts together.
 _PACE = 2.0
 
 ROWS = 50_000  # hosts with failures, and names of each, in all
 ROWS_OF_HOST = 1_000  # more than a host can fail at in FORGOTTEN_AFTER, once it is slowed down
-HOSTS_OF_NETWORK = 256  # an IPv4 /24 has no more
+REMEMBERED_HOSTS = 256  # of a network; an IPv4 /24 has no more
 NETWORKS = 10_000  # each has five rows at least
 _NEWS = 10_000  # rows that other processes have not heard of
 _AT_HOME = 20_000  # names that have logged in from a host: those are not slowed down for others of it
 
-HOST = b""  # the name under which a host's failures over all names are counted
-
 
 class Failures(NamedTuple):
-    """What processes that share a store tell each other. ``name`` is a digest, or `HOST`; 0 ``failures``: forgiven."""
+    """What processes that share a store tell each other. 0 ``failures``: forgiven.
+
+    ``name`` is a digest, or, of a host or network over all names, the quarter of an hour they are counted in.
+    """
 
     host: str
     name: bytes
@@ -43,7 +46,7 @@ class Failures(NamedTuple):
 
 
 class _Row:
-    """Of a name from a host, or of a host (``name`` `HOST`)."""
+    """Of a name from a host."""
 
     __slots__ = ("count", "last", "next", "pending")
 
@@ -58,20 +61,41 @@ class _Row:
         return not self.pending
 
 
-class _Host:
-    __slots__ = ("all", "rows")
+class _All:
+    """Of a host or a network over all names, in one quarter of an hour: who fails now and then is never over."""
+
+    __slots__ = ("count", "next", "window")
 
     def __init__(self) -> None:
-        self.all = _Row()
+        self.count = 0
+        self.next = 0
+        self.window = b""
+
+    def add(self, window: bytes, count: int) -> None:
+        self.count = count + (self.count if window == self.window else 0)
+        self.window = window
+
+
+class _Host:
+    __slots__ = ("all", "last", "rows")
+
+    def __init__(self) -> None:
+        self.all = _All()
+        self.last = 0
         self.rows: OrderedDict[bytes, _Row] = OrderedDict()  # by name, the latest last
 
 
 class _Network:
-    __slots__ = ("count", "hosts")
+    __slots__ = ("all", "count", "hosts")
 
     def __init__(self) -> None:
+        self.all = _All()
         self.hosts: OrderedDict[str, _Host] = OrderedDict()
         self.count = 0  # of them, and of their rows
+
+
+def _window(now: int) -> bytes:
+    return (now // FORGOTTEN_AFTER).to_bytes(8, "big")
 
 
 def digest_of(name: str) -> bytes:
@@ -82,8 +106,9 @@ def digest_of(name: str) -> bytes:
 class Throttle:
     """The first ``limit`` failures of a name are free, the next ``limit`` cost a delay that doubles, then it is a
     refusal; so nobody can lock out somebody else's right password from elsewhere. Beyond ``host_limit`` failures over
-    all names, attempts of a host wait for each other, or are told to come again; never those for names that have
-    logged in from there, and never is a right password called wrong for others' failures.
+    all names in a quarter of an hour, attempts of a host wait for each other, or are told to come again (of a network:
+    four times as many); never those for names that have logged in from there, and never is a right password called
+    wrong for others' failures.
     """
 
     def __init__(self, limit: int, host_limit: int, clock: Clock) -> None:
@@ -101,7 +126,10 @@ class Throttle:
         Raises Temporary where the host has to come again.
         """
         now = self._clock.now()
-        wait = 0.0 if exempt or self._home(name, host) in self._at_home else self._wait_of_host(host, now)
+        known = self._find(name, host)
+        if known is not None and not exempt and known.count >= 2 * self._limit and now - known.last <= FORGOTTEN_AFTER:
+            return None
+        wait = 0.0 if exempt or self._home(name, host) in self._at_home else self._wait_of_all(host, now)
         row = self._row(name, host, now)
         if row.pending is None:
             row.pending = set()
@@ -109,10 +137,9 @@ class Throttle:
         tries = row.count + len(row.pending) - 1
         if tries < self._limit:
             return wait
-        refused = row.count >= 2 * self._limit and not exempt
         delay = min(2.0 ** min(tries - self._limit, 10), _LONGEST_DELAY)
         due = max(row.next, now) + round(delay * SECOND)
-        if refused or due - now > _LONGEST_WAIT * SECOND:
+        if due - now > _LONGEST_WAIT * SECOND:
             self.abandoned(name, host, digest)
             return None
         row.next = due
@@ -126,20 +153,28 @@ class Throttle:
             self._at_home.popitem(last=False)
         row = self._drop(name, host)
         if row is not None and row.count:
-            self._news[host, name] = -1
+            self._tell(host, name, -1)
 
     def failed(self, name: bytes, host: str, digest: bytes) -> None:
         now = self._clock.now()
         row = self._row(name, host, now)
         if row.pending is not None:
             row.pending.discard(digest)
-        everything = self._networks[hosts.network_of(host)].hosts[host].all
-        for each, whose in ((row, name), (everything, HOST)):
-            each.count = each.count + 1 if now - each.last <= FORGOTTEN_AFTER else 1
-            each.last = now
-            self._news[host, whose] = max(self._news.get((host, whose), 0), 0) + 1
-            if len(self._news) > _NEWS:
-                del self._news[next(iter(self._news))]
+        row.count += 1
+        where = hosts.network_of(host)
+        network = self._networks[where]
+        found = network.hosts[host]
+        row.last = found.last = now
+        self._tell(host, name, 1)
+        window = _window(now)
+        for each, whose in ((found.all, host), (network.all, where)):
+            each.add(window, 1)
+            self._tell(whose, window, 1)
+
+    def _tell(self, host: str, name: bytes, failures: int) -> None:
+        self._news[host, name] = failures if failures < 0 else max(self._news.get((host, name), 0), 0) + failures
+        if len(self._news) > _NEWS:
+            del self._news[next(iter(self._news))]
 
     def abandoned(self, name: bytes, host: str, digest: bytes) -> None:
         """The attempt came to no result."""
@@ -166,14 +201,20 @@ class Throttle:
     def heard(self, failures: Iterable[Failures]) -> None:
         """What all processes have counted together."""
         now = self._clock.now()
+        window = _window(now)
         for host, name, count, last in failures:
             if now - last > FORGOTTEN_AFTER:
                 continue
             ours = max(self._news.get((host, name), 0), 0)  # since we told
-            if count + ours:
-                row = self._row(name, host, now) if name else self._host(host, now).all
+            if len(name) == len(window):
+                if name == window:
+                    everything = self._network(host).all if "/" in host else self._host(host).all
+                    everything.count, everything.window = count + ours, window
+            elif count + ours:
+                row = self._row(name, host, now)
                 row.count, row.last = count + ours, max(row.last, last)
-            elif name:
+                self._host(host).last = row.last
+            else:
                 self._drop(name, host)
 
     def expire(self) -> None:
@@ -181,25 +222,34 @@ class Throttle:
         now = self._clock.now()
         while self._networks:
             network = next(iter(self._networks.values()))
-            if any(now - host.all.last <= FORGOTTEN_AFTER or _busy(host) for host in network.hosts.values()):
+            if network.all.window >= _window(now - FORGOTTEN_AFTER) or any(
+                now - host.last <= FORGOTTEN_AFTER or _busy(host) for host in network.hosts.values()
+            ):
                 return
             self._forget(self._networks.popitem(last=False)[1])
 
     # Rows
 
-    def _wait_of_host(self, host: str, now: int) -> float:
+    def _wait_of_all(self, host: str, now: int) -> float:
         network = self._networks.get(hosts.network_of(host))
-        found = network.hosts.get(host) if network is not None else None
-        if found is None or found.all.count < self._host_limit or now - found.all.last > FORGOTTEN_AFTER:
+        if network is None:
             return 0.0
-        due = max(found.all.next, now) + round(_PACE * SECOND)
+        window, due = _window(now), now
+        found = network.hosts.get(host)
+        slowed = []
+        for everything, share in ((network.all, HOSTS_OF_NETWORK), (found and found.all, 1)):
+            if everything and everything.window == window and everything.count >= self._host_limit * share:
+                slowed.append((everything, max(everything.next, now) + round(_PACE * SECOND / share)))
+        for _, next_one in slowed:
+            due = max(due, next_one)
         if due - now > _LONGEST_WAIT * SECOND:
-            raise Temporary("too many failed logins from this host")
-        found.all.next = due
+            raise Temporary("too many failed logins from this host or its network")
+        for everything, next_one in slowed:
+            everything.next = next_one
         return (due - now) / SECOND
 
     def _row(self, name: bytes, host: str, now: int) -> _Row:
-        found = self._host(host, now)
+        found = self._host(host)
         row = found.rows.get(name)
         if row is None:
             network = self._networks[hosts.network_of(host)]
@@ -214,39 +264,39 @@ class Throttle:
         found.rows.move_to_end(name)
         return row
 
-    def _host(self, host: str, now: int) -> _Host:
-        name = hosts.network_of(host)
+    def _network(self, name: str) -> _Network:
         network = self._networks.get(name)
         if network is None:
             if len(self._networks) >= NETWORKS:
                 self._forget(self._networks.popitem(last=False)[1])
             network = self._networks[name] = _Network()
         self._networks.move_to_end(name)
+        return network
+
+    def _host(self, host: str) -> _Host:
+        network = self._network(hosts.network_of(host))
         found = network.hosts.get(host)
         if found is None:
-            if len(network.hosts) >= HOSTS_OF_NETWORK:
+            if len(network.hosts) >= REMEMBERED_HOSTS:
                 self._took(network, 1 + len(network.hosts.popitem(last=False)[1].rows))
             self._make_room(network)
             found = network.hosts[host] = _Host()
             self._took(network, -1)
-        elif now - found.all.last > FORGOTTEN_AFTER:
-            found.all.count = 0
         network.hosts.move_to_end(host)
         return found
 
     def _make_room(self, network: _Network) -> None:
         """For one more row: of the network itself, where that has its share; else of who has failed longest ago."""
-        if self._rows < ROWS:
-            return
-        if network.count < ROWS // len(self._networks):
-            self._forget(self._networks.popitem(last=False)[1])
-            return
-        oldest = next(iter(network.hosts.values()))
-        if oldest.rows:
-            oldest.rows.popitem(last=False)
-        else:
-            network.hosts.popitem(last=False)
-        self._took(network, 1)
+        while self._rows >= ROWS:
+            if network.count < ROWS // len(self._networks):
+                self._forget(self._networks.popitem(last=False)[1])
+                continue
+            oldest = next(iter(network.hosts.values()))
+            if oldest.rows:
+                oldest.rows.popitem(last=False)
+            else:
+                network.hosts.popitem(last=False)
+            self._took(network, 1)
 
     def _find(self, name: bytes, host: str) -> _Row | None:
         network = self._networks.get(hosts.network_of(host))
@@ -262,7 +312,7 @@ class Throttle:
             if not network.hosts[host].rows and not network.hosts[host].all.count:
                 del network.hosts[host]
                 self._took(network, 1)
-                if not network.hosts:
+                if not network.hosts and not network.all.count:
                     del self._networks[hosts.network_of(host)]
         return row
 

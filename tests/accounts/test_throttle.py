@@ -5,9 +5,10 @@ import tracemalloc
 import pytest
 
 from mpcontinuity.accounts import throttle as module
-from mpcontinuity.accounts.throttle import HOST, Failures, Throttle, digest_of
+from mpcontinuity.accounts.throttle import Failures, Throttle, digest_of
 from mpcontinuity.model.clock import MINUTE, SECOND
 from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.rations import HOSTS_OF_NETWORK
 from tests.fakes.clock import ManualClock
 
 LIMIT = 4
@@ -63,9 +64,33 @@ def test_a_user_who_has_logged_in_from_a_host_does_not_wait_for_others_of_it(thr
     for number in range(HOST_LIMIT + 10):
         fail(throttle, digest_of(str(number)), "192.0.2.1")
     assert throttle.begin(ANNA, "192.0.2.1", b"right") == 0
-    waited = throttle.begin(digest_of("ben"), "192.0.2.1", b"right")
-    assert waited is not None
-    assert waited > 0
+    assert throttle.begin(digest_of("ben"), "192.0.2.1", b"right")
+
+
+def test_a_host_of_many_users_who_fail_now_and_then_is_not_slowed_down(throttle: Throttle, clock: ManualClock) -> None:
+    for number in range(10 * HOST_LIMIT):
+        assert fail(throttle, digest_of(str(number)), "192.0.2.1") == 0
+        clock.advance(60)
+
+
+def test_hosts_of_one_network_are_slowed_down_together(throttle: Throttle) -> None:
+    addresses = [f"2001:db8:0:{number:x}::" for number in range(HOSTS_OF_NETWORK * HOST_LIMIT + 10)]
+    waits = [fail(throttle, ANNA, address) for address in addresses]
+    assert waits[: HOSTS_OF_NETWORK * HOST_LIMIT] == [0] * HOSTS_OF_NETWORK * HOST_LIMIT
+    assert waits[HOSTS_OF_NETWORK * HOST_LIMIT :] == [0.5 * number for number in range(1, 11)]
+    assert throttle.begin(ANNA, "2001:db8:1::", b"x") == 0
+
+
+def test_who_is_refused_for_failures_of_their_own_takes_no_turn_of_others(throttle: Throttle) -> None:
+    for number in range(HOST_LIMIT):
+        fail(throttle, digest_of(str(number)), "192.0.2.1")
+    for _ in range(2 * LIMIT):
+        fail(throttle, ANNA, "192.0.2.1")
+    before = throttle.begin(digest_of("ben"), "192.0.2.1", b"x")
+    assert {throttle.begin(ANNA, "192.0.2.1", b"%d" % guess) for guess in range(100)} == {None}
+    after = throttle.begin(digest_of("ben"), "192.0.2.1", b"y")
+    assert before is not None
+    assert after == before + 2
 
 
 def test_an_office_that_is_trusted_has_no_limit_over_all_names(throttle: Throttle) -> None:
@@ -178,7 +203,9 @@ def test_what_could_not_be_told_is_told_later(throttle: Throttle, clock: ManualC
     news = throttle.news(10)
     fail(throttle, ANNA, "192.0.2.1")
     throttle.untold(news)
+    window = module._window(clock.now())
     assert set(throttle.news(10)) == {
         Failures("192.0.2.1", ANNA, 2, clock.now()),
-        Failures("192.0.2.1", HOST, 2, clock.now()),
+        Failures("192.0.2.1", window, 2, clock.now()),
+        Failures("192.0.2.0/24", window, 2, clock.now()),
     }

@@ -8,13 +8,16 @@ import smtplib
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from mpcontinuity.delivery.refusals import GATHER
 from tests.app.server import Server
 from tests.fakes.home import ScriptedHome
-from tests.journeys.world import SENDER, World, configuration, message
+from tests.fakes.postgresql import cluster
+from tests.journeys.nodes import Nodes, Pair
+from tests.journeys.world import CONFIGURATION, SENDER, World, configuration, message
 
 OTHER = "127.0.0.2"
 LARGE = ("x" * 70 + "\r\n") * 12_500
@@ -145,3 +148,41 @@ def test_connections_in_rapid_succession_are_turned_away_and_others_are_let_in(
     assert greetings.count(b"421") > 100
     assert greetings.count(b"220") >= 120
     serves(world)
+
+
+def test_users_are_let_in_where_strangers_hold_all_connections_that_are_theirs(tmp_path: Path) -> None:
+    """Forty connections, of which four are for hosts from which somebody has logged in."""
+    text = configuration() + "\n[limits]\nconnections = 40\n"
+    with Server(tmp_path, text) as server, ScriptedHome() as home, contextlib.ExitStack() as stack:
+        world = World(server, home)
+        assert log_in_from(server, OTHER, world.anna, "secret").startswith(b"a OK")
+
+        def greeting(host: str) -> bytes:
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.ports["smtp"]), 60, (host, 0)))
+            return client.recv(3)
+
+        greetings = [greeting(f"127.7.{number}.1") for number in range(40)]
+        assert greetings.count(b"220") == 36
+        assert log_in_from(server, OTHER, world.anna, "secret").startswith(b"a OK")
+        assert greeting("127.8.0.1") == b"421"
+
+
+def test_a_host_has_one_ration_at_all_nodes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with (
+        Nodes(tmp_path_factory.mktemp("nodes"), cluster(), configuration=CONFIGURATION + LIMITS) as nodes,
+        ScriptedHome() as home,
+    ):
+        pair = Pair(nodes, home)
+
+        def put_off(world: World) -> bool:
+            with smtplib.SMTP("127.0.0.1", world.server.ports["smtp"], timeout=60) as client:
+                client.ehlo("x")
+                return client.mail(SENDER)[0] == 450
+
+        for _ in range(20):
+            with pair.one.smtp() as client:
+                client.ehlo("x")
+                for _ in range(10):
+                    client.mail(SENDER)
+                    client.rset()
+        pair.other.wait_for(lambda: put_off(pair.other), 20)

@@ -6,7 +6,7 @@ MailboxRefused for a mailbox that is gone. A caller hands over at most STEP mess
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,11 +75,13 @@ class Changed:
     """What the messages are now, whether they changed or not, as (uid, flags, modseq).
 
     ``modified`` are those that were left alone, since they had changed after ``unchanged_since`` (RFC 7162 §3.1.3).
+    ``before`` are the modseqs that the messages had, by UID.
     """
 
     modseq: int
     messages: tuple[tuple[int, int, int], ...]
     modified: tuple[Range, ...]
+    before: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +108,13 @@ def store_flags(
     keep = {"add": -1, "remove": ~mask, "replace": DOWNLOADED}[how]
     add = 0 if how == "remove" else mask
     messages: list[tuple[int, int, int]] = []
+    before: dict[int, int] = {}
     modified, touched, unseen, deleted = [], [], 0, 0
     for uid, old, changed_at, _, _ in _entries(tx, mailbox, uids):
         if unchanged_since is not None and changed_at > unchanged_since:
             modified.append(uid)
             continue
+        before[uid] = changed_at
         new = old & keep | add
         if new == old:
             messages.append((uid, old, changed_at))
@@ -124,7 +128,7 @@ def store_flags(
         if unseen or deleted:
             tx.run(_COUNT, mailbox=mailbox, unseen=unseen, deleted=deleted)
         tx.announce(MailboxChanged(mailbox, account, modseq, uidset.of(touched)))
-    return Changed(modseq, tuple(messages), uidset.of(modified))
+    return Changed(modseq, tuple(messages), uidset.of(modified), before)
 
 
 def copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> Copied:

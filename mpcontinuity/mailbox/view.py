@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -321,6 +321,21 @@ class View:
     def first_unseen(self) -> int:
         """The number of the first message without \\Seen; 0: there is none."""
         return next((number for number, flags in enumerate(self.flags_of_all(), 1) if not flags & SEEN), 0)
+
+    def known(self, uids: Iterable[int]) -> dict[int, int]:
+        """The modseqs of these messages as far as the client was told of their flags; 0: it has more to hear."""
+        picture = self._picture
+        untold = {uid for batch in picture.since(self._changes_at) for uid in batch.changed}
+        version = picture.version
+        places = ((uid, version.index(uid)) for uid in uids)
+        return {uid: 0 if uid in untold or place < 0 else version.modseqs[place] for uid, place in places}
+
+    def latest(self, uid: int, flags: int, modseq: int) -> int:
+        """A message's flags as they were read with that modseq, or as the picture has them where that is ahead: what
+        the client was told already must not be followed by what was before."""
+        version = self._picture.version
+        place = version.index(uid)
+        return version.flags[place] if place >= 0 and version.modseqs[place] > modseq else flags
 
     def own(self, modseq: int) -> None:
         """The session has told its client itself what it changed with this modseq: ``poll`` leaves that out."""

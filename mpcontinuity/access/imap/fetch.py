@@ -84,8 +84,9 @@ class _Fetching:
         if plan.rendered:
             octets = sum(len(row[5] or b"") for row in found)
             self.rows = max(1, min(_RENDERED_ROWS, _RENDERED_OCTETS * len(found) // max(octets, 1)))
-        if plan.flags:
-            await self._selection.tell_keywords(self._session, ((row[1], row[2]) for row in found))
+        if plan.flags and await self._selection.tell_keywords(self._session, ((row[1], row[2]) for row in found)):
+            latest = self._selection.view.latest
+            found = [(row[0], latest(*row[:3]), *row[2:]) for row in found]
         if len(found) != len(uids):  # some are expunged, and not yet told
             self.missing += len(uids) - len(found)
             number_of = dict(zip(uids, numbers, strict=True))
@@ -266,7 +267,8 @@ class _Fetching:
         self._selection.view.own(changed.modseq)
         shown = ((mask, modseq) for _, mask, modseq in changed.messages)
         await self._selection.tell_keywords(self._session, shown)
-        return {uid: mask for uid, mask, _ in changed.messages}
+        latest = self._selection.view.latest
+        return {uid: latest(uid, mask, modseq) for uid, mask, modseq in changed.messages}
 
     def _report(self, error: Corrupt) -> None:
         self.damaged += 1

@@ -13,6 +13,7 @@ from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.change import Changed
 from mpcontinuity.mailbox.keywords import KeywordsFull
 from mpcontinuity.mailbox.portions import portions
+from mpcontinuity.model import uidset
 from mpcontinuity.model.uidset import Range
 from mpcontinuity.protocols.imap import command, response
 
@@ -25,17 +26,24 @@ async def store(session: Session, asked: command.Store) -> Status:
     view = selection.view
     missing = len(uids)
     async for portion in portions(session.services.store, selection.mailbox, uids):
+        known = view.known(uidset.numbers(portion.uids)) if asked.silent else {}
         changed = await _step(session, asked, portion.uids)
         await session.spend(PER_PORTION)
         view.own(changed.modseq)
         missing -= len(changed.messages)
-        if asked.silent:
+        shown = [
+            (uid, mask, modseq)
+            for uid, mask, modseq in changed.messages
+            # RFC 3501 §6.4.6: what others have changed is told even so, which the own change would hide
+            if not asked.silent or changed.before[uid] > known[uid]
+        ]
+        if asked.silent and not shown:
             continue
         await view.refresh()  # new keywords are named before flags that use them
         if news := selection.news(expunges=False):
             session.send(news)
-        for uid, mask, _ in changed.messages:
-            parts = [selection.flags_text(uid, mask)]
+        for uid, mask, modseq in shown:
+            parts = [selection.flags_text(uid, view.latest(uid, mask, modseq))]
             if asked.uid:
                 parts.append(b"UID %d" % uid)
             session.send(response.fetched(view.sequence(uid), parts))

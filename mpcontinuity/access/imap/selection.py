@@ -70,13 +70,18 @@ class Selection:
             text = self._texts[mask] = b"FLAGS (" + response.flag_names(mask, names) + b")"
         return text
 
-    async def tell_keywords(self, session: Session, shown: Iterable[tuple[int, int]]) -> None:
-        """Names keywords that another session has just made before flags (and modseqs) are shown that use them."""
+    async def tell_keywords(self, session: Session, shown: Iterable[tuple[int, int]]) -> bool:
+        """Names keywords that another session has just made before flags (and modseqs) are shown that use them.
+
+        Whether anything was told: the picture may be ahead of those flags then (View.latest).
+        """
         modseq = max((modseq for mask, modseq in shown if mask & flags.KEYWORDS), default=0)
-        if modseq and not self.view.knows_keywords(modseq):
-            await self.view.refresh(modseq)
-            if news := self.news(expunges=False):
-                session.send(news)
+        if not modseq or self.view.knows_keywords(modseq):
+            return False
+        await self.view.refresh(modseq)
+        if news := self.news(expunges=False):
+            session.send(news)
+        return True
 
     def defined_flags(self) -> bytes:
         """The FLAGS response and PERMANENTFLAGS."""

@@ -555,3 +555,31 @@ def test_a_stranger_who_is_over_the_ration_of_commands_is_let_go_and_a_user_is_n
     assert stranger.closed
     for number in range(100):
         assert user.ask(f"a{number} NOOP").endswith(b"OK nothing done\r\n")
+
+
+def test_a_silent_store_tells_what_others_have_changed_meanwhile(world: World) -> None:
+    world.deliver()
+    world.deliver()
+    first, second = world.logged_in("INBOX"), world.logged_in("INBOX")
+    first.ask(r"a STORE 1 +FLAGS (\Flagged)")
+    assert second.ask(r"b STORE 1:2 +FLAGS.SILENT (\Seen)") == (
+        b"* 1 FETCH (FLAGS (\\Seen \\Flagged))\r\nb OK stored\r\n"
+    )
+    assert second.ask(r"c STORE 1:2 +FLAGS.SILENT (\Draft)") == b"c OK stored\r\n"
+
+
+def test_no_older_flags_are_shown_behind_newer_ones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.deliver()
+    first, second = world.logged_in("INBOX"), world.logged_in("INBOX")
+    assert first.connection._session is not None
+    view = first.connection._session.selected.view
+    refresh = view.refresh
+
+    def late(modseq: int = 0) -> Deferred[None]:
+        monkeypatch.undo()
+        second.ask(r"x STORE 1 +FLAGS (\Flagged)")
+        return refresh(modseq)
+
+    monkeypatch.setattr(view, "refresh", late)  # between the own change and what is told of it
+    told = first.ask(r"a STORE 1 +FLAGS (\Seen)").split(b"\r\n")
+    assert told[-3] == b"* 1 FETCH (FLAGS (\\Seen \\Flagged))"

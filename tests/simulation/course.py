@@ -23,7 +23,7 @@ _OWED = Statement(
     FROM owed JOIN domain ON domain.id = owed.domain LEFT JOIN tracking ON tracking.owed = owed.id"""
 )
 
-_ABOUT_US = ("Relaying denied", "Authentication required", "Go away", "No mail here")
+_OWN = ("Unknown", "Spam")  # of all that the moods of homes say, what is about a message
 _AWAY = "Redirect because: the home server is away: it does not answer"  # nobody saw it fail
 _REFUSED = "Failed, refused: "  # at the end of a run
 _REOPENED = "Reopened by "
@@ -65,8 +65,8 @@ class Course:
             self._play.fault(f"a message that was {before} is {state}")
         if state in OUTCOMES:
             self._ended[owed] = state
-            if state == FAILED and before is None and any(each in text for each in _ABOUT_US):
-                self._play.fault(f"a message failed for a refusal that concerns us: {text}")
+            if state == FAILED and before is None and not any(each in text for each in _OWN):
+                self._play.fault(f"a message failed for a refusal that is not its own: {text}")
 
     def _judge_redirect(self, received: int | None, home: tuple[str, int, int] | list[object], events: str) -> None:
         """From the begin of a recovery new mail is passed through (contract 'Recovery')."""

@@ -88,6 +88,8 @@ MOODS: dict[str, dict[str, Act]] = {
     "closes after messages": {"message": say("421 4.7.0 Not now", hang_up=True)},
     "refuses messages": {"message": say("554 5.7.1 Spam")},
     "refuses some messages": {},
+    "refuses by SPF": {"message": say("550 5.7.23 Sender Policy Framework violation")},
+    "refuses vaguely": {"message": say("554 5.7.1 Rejected")},
     "serves few": {},
     "takes two in a session": {},
     "is spoiled by errors": {},

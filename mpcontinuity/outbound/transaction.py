@@ -352,8 +352,9 @@ class MailTransaction:
         if result.verdict is Verdict.FAILED:  # neither 2xx nor an error: it may have the message
             return self._doubtful(session, None, Lost(result.reason))
         if result.verdict is Verdict.TEMPORARY:
-            # It has it not. Who had to give leave for the final dot is to decide about another one.
-            if self.before_final_dot is None and self._repeating.answered(session, result):
+            # It has it not. Who had to give leave for the final dot is to decide about another one, on a fresh session.
+            leaves = self.before_final_dot is not None
+            if session.served > 1 if leaves else self._repeating.answered(session, result):
                 self._leave(session)
                 return self._end(result)
             if answer.code == 421:

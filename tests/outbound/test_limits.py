@@ -99,6 +99,25 @@ def test_a_message_that_is_put_off_after_three_others_is_repeated_on_a_fresh_ses
     assert home.health.state is State.UP
 
 
+@pytest.mark.parametrize("reply", ["451 4.7.1 too many messages", "421 4.3.2 enough"])
+def test_where_the_final_dot_needs_leave_the_next_message_gets_the_fresh_session(reply: str) -> None:
+    net, scripted, home = network()
+    scripted.message = lambda wire, _: reply if wire.taken >= 3 else "250 ok"
+    scripted.closes = True
+    outcomes = []
+    for _ in range(12):
+        transaction = home.transaction(ANN, MAIL)
+
+        async def allow() -> bool:
+            return True
+
+        transaction.before_final_dot = allow
+        net.run(transaction.recipient(BOB, RCPT))
+        outcomes.append(net.run(transaction.message(b"", MESSAGE)).verdict)
+    assert outcomes == [*[TAKEN] * 3, Verdict.TEMPORARY] * 3
+    assert home.health.state is State.UP
+
+
 def test_what_home_bears_is_asked_anew_after_an_hour() -> None:
     net, scripted, home = network()
     scripted.answers["MAIL"] = after(3, "421 4.7.0 enough")

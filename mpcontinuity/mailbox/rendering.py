@@ -70,36 +70,40 @@ async def renewed(store: Store, mailbox: int, found: Sequence[Row], needed: int)
         return list(found)
     read = await store.read(partial(rows, mailbox=mailbox, uids=sorted(lacking), body=True))
     contents = await store.bodies.read_many([row[6] for row in read if row[6] is not None])
-    whole = await aside(store, lambda: [_rendered(content) for content in contents])
-    fresh = {row[0]: blob for row, blob in zip(read, whole, strict=True)}
-    old = [row[0] for row in found if row[0] in fresh and (not row[5] or outdated(row[5]))]
-    kept = {uid: fresh[uid] for uid in old}
-    await _keep(store, mailbox, {uid: both[0] for uid, both in kept.items() if not isinstance(both, Corrupt)})
+    old = {row[0] for row in found if outdated(row[5] or b"")}
+    given = [(content, row[0] in old) for row, content in zip(read, contents, strict=True)]
+    made = await aside(store, lambda: [_rendered(content, outdated) for content, outdated in given])
+    fresh = {row[0]: blobs for row, blobs in zip(read, made, strict=True)}
+    await _keep(store, mailbox, {uid: blobs[0] for uid, blobs in fresh.items() if not isinstance(blobs, Corrupt)})
     answer: list[Row | Corrupt] = []
     for row in found:
-        blob = fresh.get(row[0])
+        blobs = fresh.get(row[0])
         if row[0] not in lacking:
             answer.append(row)
-        elif isinstance(blob, Corrupt):
-            answer.append(blob)
-        elif blob is not None:
-            answer.append((*row[:5], blob[1], row[6]))
+        elif isinstance(blobs, Corrupt):
+            answer.append(blobs)
+        elif blobs is not None:
+            answer.append((*row[:5], blobs[1], row[6]))
     return answer
 
 
-def _rendered(content: bytes | Corrupt) -> tuple[bytes, bytes] | Corrupt:
-    """As it is stored, and whole."""
+def _rendered(content: bytes | Corrupt, old: bool) -> tuple[bytes, bytes] | Corrupt:
+    """As it is to be stored, where what is stored is old; and whole."""
     if isinstance(content, Corrupt):
         return content
+    if not old:
+        return b"", render_whole(content)
     blob = render(content)
     return blob, render_whole(content) if lacks(blob, ANYTHING) else blob
 
 
 async def _keep(store: Store, mailbox: int, blobs: dict[int, bytes]) -> None:
+    stored = [(uid, blob) for uid, blob in blobs.items() if blob]
+
     def work(tx: Transaction) -> None:
-        for uid, blob in blobs.items():
+        for uid, blob in stored:
             tx.run(_RENEW, id=mailbox << UID_BITS | uid, rendered=blob, added=octets_added(blob))
 
-    if blobs:
+    if stored:
         with suppress(Temporary):  # a full disk keeps nobody from reading
             await store.run(work)

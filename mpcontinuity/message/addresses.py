@@ -32,7 +32,7 @@ _CACHED: Final = 256  # octets: addresses that come again and again are short
 # encloses: what is shown of an address can be ten times as long as it is. Lists are cut between addresses; the header
 # itself, which clients can ask for, is whole.
 LONGEST: Final = 256 * 1024
-LONGEST_OF_ALL: Final = 1024 * 1024
+LONGEST_OF_ALL: Final = 512 * 1024
 
 
 class Mailbox(NamedTuple):

@@ -107,8 +107,11 @@ def _codec(name: str) -> str:
 def decode(data: bytes, charset: str = "") -> str:
     """Text. UTF-8 wins where the bytes beyond ASCII are valid UTF-8 and would not be in what the charset is meant for;
     what does not decode becomes U+FFFD. Never raises."""
-    if not charset and data.isascii():
-        return data.decode("ascii")
+    if not charset:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data.decode("cp1252", "replace")
     return "".join(decoded(lambda: (data,), charset))
 
 

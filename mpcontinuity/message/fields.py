@@ -18,10 +18,10 @@ MAX_HEADER: Final = 128 * 1024
 MAX_FIELD: Final = 1024 * 1024
 
 # What one call of a regular expression may search: it holds the interpreter meanwhile, up to some milliseconds.
-_WINDOW: Final = 256 * 1024
+_WINDOW: Final = 64 * 1024
 
 # A name, blanks that RFC 822 allowed before the colon, then the value with the lines that are folded behind it.
-_FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
 
 _HEADER_END = re.compile(rb"\n\r?\n")
 _FIELD_BEGINS = re.compile(rb"\n[^ \t]")
@@ -99,7 +99,7 @@ def blank_line(content: Content, start: int, stop: int) -> int:
 
 
 def pieces(content: Content, start: int, stop: int) -> Iterator[bytes]:
-    """A header in pieces of some hundred KiB, each of whole fields; of a field above MAX_FIELD the rest is missing."""
+    """A header in pieces of 64 KiB or more, each of whole fields; of a field above MAX_FIELD the rest is missing."""
     while start < stop:
         cut = start + _WINDOW
         if cut >= stop:
@@ -139,7 +139,13 @@ def line(value: bytes) -> bytes:
     """The value in one line as it is shown: every fold is one blank, whatever it is made of; no blanks around it."""
     if b"\n" not in value:
         return value.strip()
-    return b" ".join(filter(None, [piece.strip(b" \t\r") for piece in value.split(b"\n")]))
+    found: list[bytes] = []
+    start = 0
+    while start < len(value):
+        cut = value.find(b"\n", start + _WINDOW) + 1 or len(value)
+        found += filter(None, [piece.strip(b" \t\r") for piece in value[start:cut].split(b"\n")])
+        start = cut
+    return b" ".join(found)
 
 
 def unfold(value: bytes) -> bytes:
@@ -191,4 +197,4 @@ def _pattern(names: Iterable[bytes], exclude: bool) -> re.Pattern[bytes]:
     either = b"|".join(sorted(map(re.escape, names)))
     # Each match begins with the line end before it: a literal first byte lets the search skip along with memchr.
     start = rb"\n(?!(?:%b)[ \t]*:)[^ \t\r\n]" if exclude else rb"\n(?:%b)[ \t]*:"
-    return re.compile(start % either + rb"[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE)
+    return re.compile(start % either + rb"[^\n]*+(?:\n[ \t][^\n]*+)*+", re.IGNORECASE)

@@ -30,7 +30,7 @@ _ODD_ADDRESS = re.compile(rb'[("]|\s[@.]|[@.]\s')
 _BEHIND_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 
 # Characters that are normalised together: composing marks are sorted by insertion, in the square of their number.
-_NORMALISED: Final = 512
+_NORMALISED: Final = 128
 
 
 def of_field(value: bytes) -> str:

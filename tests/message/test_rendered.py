@@ -304,9 +304,9 @@ def test_no_number_of_lines_with_dashes_hides_what_is_behind_them(line: bytes) -
 
 
 def test_a_boundary_is_found_where_the_search_for_it_stops_and_begins_again() -> None:
-    """Beyond a thousand lines with dashes it is searched for in steps of 256 KiB."""
+    """Beyond a thousand lines with dashes it is searched for in steps of 64 KiB."""
     head = b"Content-Type: multipart/mixed; boundary=boundary\r\n\r\n--boundary\r\n\r\n" + b"--\r\n" * 1_100
-    for fill in range(256 * 1024 - 30, 256 * 1024 + 30):
+    for fill in range(64 * 1024 - 30, 64 * 1024 + 30):
         message = head + b"x" * fill + b"\r\n--boundary\r\n\r\nsecond"
         assert _section(message, (2,)) == b"second"
 

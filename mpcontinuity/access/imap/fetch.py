@@ -140,12 +140,16 @@ class _Fetching:
             piece.append(line)
             size += len(line)
             if size >= PIECE:
-                self._session.send(b"".join(piece))
-                await self._session.flush()
+                await self._send_piece(b"".join(piece))
                 piece.clear()
                 size = 0
-        self._session.send(b"".join(piece))
-        await self._session.flush()
+        await self._send_piece(b"".join(piece))
+
+    async def _send_piece(self, data: bytes) -> None:
+        """A line of it may be some megabytes: to encrypt them at once would keep others waiting."""
+        for start in range(0, max(len(data), 1), 2 * PIECE):
+            self._session.send(data[start : start + 2 * PIECE])
+            await self._session.flush()
 
     async def _headers(self, answers: Sequence[_Answer]) -> None:
         """Of what is rendered. Headers too long for that are few, and read from the messages."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from mpcontinuity.app.descriptors import OWN_FILES, SPARE
 from mpcontinuity.app.service import steady
 from tests.app.server import BIN, CONFIGURATION, Server
 
@@ -236,9 +237,14 @@ def test_what_is_not_served_yet_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_when_descriptors_are_short_further_clients_wait_until_others_go(tmp_path: Path) -> None:
-    command = f"ulimit -n 544; exec {BIN}/twistd -n --pidfile= mpcontinuity --config mpcontinuity.toml"
+    files = OWN_FILES + SPARE + 32
+    command = f"ulimit -n {files}; exec {BIN}/twistd -n --pidfile= mpcontinuity --config mpcontinuity.toml"
     with Server(tmp_path, command=("bash", "-c", command)) as server:
+        server.json("domain", "add", "example.org", "--home", f"127.0.0.1:{free_port()}")
+        server.json("user", "add", "anna@example.org", "--password-stdin", stdin="secret\n")
         place = ("127.0.0.1", server.ports["imap"])
+        with imaplib.IMAP4(*place, timeout=60) as imap:  # a host of users may use all connections, others leave some
+            imap.login("anna@example.org", "secret")
         clients = [socket.create_connection(place, 5) for _ in range(32)]
         for client in clients:
             assert client.recv(100).startswith(b"* OK")

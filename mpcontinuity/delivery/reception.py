@@ -45,7 +45,7 @@ class Reception(ABC):
     def __init__(
         self, delivery: Delivery, client: Client, reverse_path: Address | None, parameters: MailParameters
     ) -> None:
-        delivery.store.bodies.draft().discard()
+        delivery.store.bodies.check_room(parameters.size)
         self._delivery = delivery
         self._store = delivery.store
         self._client = client
@@ -86,7 +86,7 @@ class Reception(ABC):
     def _open(self, retention_days: int) -> Reply:
         """354 if there is room."""
         try:
-            self._draft = self._store.bodies.draft(retention_days=retention_days)
+            self._draft = self._store.bodies.draft(retention_days=retention_days, announced=self._parameters.size)
             self._retention = retention_days
         except Temporary as error:
             _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)

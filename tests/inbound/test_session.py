@@ -326,14 +326,15 @@ def test_a_long_command_line_is_refused_and_skipped(door: Door) -> None:
 
 
 def test_no_room_at_mail_is_452(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(**_: object) -> None:
+    def full(octets: int) -> None:
+        assert octets == 12_345
         raise Full("nothing left")
 
     c = greeted(door)
     c.say("EHLO x")
     with monkeypatch.context() as patch:
-        patch.setattr(door.post.store.bodies, "draft", full)
-        assert c.codes("MAIL FROM:<>", "NOOP") == ["452", "250"]
+        patch.setattr(door.post.store.bodies, "check_room", full)
+        assert c.codes("MAIL FROM:<> SIZE=12345", "NOOP") == ["452", "250"]
     assert c.codes("MAIL FROM:<>") == ["250"]
 
 

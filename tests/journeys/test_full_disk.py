@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import smtplib
 import threading
 import time
@@ -47,6 +48,14 @@ def _said(world: World, *words: str) -> list[str]:
     return [line for line in world.server.log.read_text().splitlines() if all(word in line for word in words)]
 
 
+def _code(world: World, subject: str, body: str) -> int:
+    """What is answered to a large message, at DATA or behind it."""
+    try:
+        return world.send(subject, body=body).code
+    except smtplib.SMTPDataError as error:
+        return int(error.smtp_code)
+
+
 def _flood(world: World, count: int) -> list[int]:
     """The codes of messages that are sent by ten senders."""
     with ThreadPoolExecutor(10) as pool:
@@ -82,6 +91,29 @@ def test_below_the_floor_senders_keep_their_mail_and_users_go_on(world: World, p
     assert 1 <= len(_said(world, "free")) <= 3, _said(world, "free")
     packs.make_room()
     _goes_on(world)
+
+
+def test_many_large_messages_at_a_time_stop_at_the_floor_and_the_flush_needs_no_room(
+    tmp_path: Path, database: SmallDisk, home: ScriptedHome
+) -> None:
+    """Database and packs on one disk, and messages of 1 MB as fast as ten senders can."""
+    with Server(tmp_path, CONFIGURATION + LIMITS) as server:
+        world = World(server, home)
+        world.home.stop()
+        assert world.send("before").code == 250
+        database.fill(left=(FLOOR + (24 << 20)) // 1024)
+        body = LARGE[: 1 << 20]
+        with ThreadPoolExecutor(10) as pool:
+            codes = list(pool.map(lambda number: _code(world, f"large {number}", body), range(60)))
+        assert set(codes) == {250, 452}
+        assert codes.count(250) >= 8
+        status = os.statvfs(database.path)
+        assert status.f_bavail * status.f_frsize > FLOOR - (2 << 20)
+        world.home.start()
+        taken = codes.count(250) + 1
+        world.wait_for_ledger(taken_in=taken, delivered=taken)
+        assert len(world.home.messages) == taken
+        assert "Traceback" not in server.log.read_text()
 
 
 def test_packs_that_cannot_grow_cost_a_message_that_is_under_way_nothing(world: World, packs: SmallDisk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
@@ -16,7 +17,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.disk import FullDisk, HookedDisk
 from tests.fakes.drivers import HookedDriver
 from tests.fakes.stores import data_folder, open_memory_like_store, result
-from tests.store.messages import MEGABYTE, bodies, keep
+from tests.store.messages import MEGABYTE, bodies, head, keep, the_body
 
 
 class DatabaseFull(sqlite.OperationalError):  # type: ignore[misc]
@@ -163,6 +164,57 @@ class TestRoom:
         disk.free_octets = 999
         with pytest.raises(Full):
             store.bodies.draft()
+
+    @pytest.mark.parametrize("size", [900, 3 * MEGABYTE])
+    def test_what_is_under_way_and_what_came_since_counts_too(self, tmp_path: Path, size: int) -> None:
+        """In the same second, and without a sync: two fit, however they are on their way."""
+        disk = HookedDisk(lambda operation, name: None)
+        store = open_memory_like_store(tmp_path, disk=disk, room=Room(floor=10_000))
+        disk.free_octets = 10_000 + 2 * size
+        first, second = store.bodies.draft(announced=size), store.bodies.draft()
+        with pytest.raises(Full):
+            store.bodies.draft(announced=size + 1)
+        for draft in (first, second):
+            draft.write(b"x" * size)
+            disk.free_octets -= size if size > MEGABYTE else 0  # it is in its spool
+        store.bodies.draft().discard()
+        with pytest.raises(Full):
+            store.bodies.draft(announced=1)
+        first.discard()
+        disk.free_octets += size if size > MEGABYTE else 0
+        store.bodies.draft(announced=size).discard()
+        result(store.keep(second, head(store), the_body))
+        disk.free_octets = 10_000
+        with pytest.raises(Full):  # nobody has measured since, and it counts
+            store.bodies.draft(announced=1)
+
+    def test_who_announces_much_and_sends_nothing_takes_no_more_room_than_all_may_hold(self, tmp_path: Path) -> None:
+        disk = HookedDisk(lambda operation, name: None)
+        clock = ManualClock()
+        store = open_memory_like_store(tmp_path, disk=disk, clock=clock, room=Room(spool=10_000, floor=1000))
+        disk.free_octets = 30_000
+        drafts = [store.bodies.draft(announced=9000) for _ in range(10)]
+        disk.free_octets = 11_500
+        clock.advance(2)
+        store.bodies.draft(announced=500).discard()
+        with pytest.raises(Full):
+            store.bodies.draft(announced=501)
+        for draft in drafts:
+            draft.discard()
+        store.bodies.draft(announced=9000).discard()
+
+    def test_a_message_of_which_nobody_said_how_much_it_is_ends_where_the_floor_is(self, tmp_path: Path) -> None:
+        disk = HookedDisk(lambda operation, name: None)
+        store = open_memory_like_store(tmp_path, disk=disk, room=Room(floor=MEGABYTE))
+        disk.free_octets = 10 * MEGABYTE
+        draft = store.bodies.draft()
+        with contextlib.suppress(Full):
+            for _ in range(200):
+                draft.write(b"x" * 100_000)
+                disk.free_octets -= 100_000
+        assert 8 * MEGABYTE < draft.size < 11 * MEGABYTE
+        draft.discard()
+        assert store.bodies.spooled == 0
 
     def test_drafts_together_hold_no_more_than_the_cap(self, tmp_path: Path) -> None:
         store = open_memory_like_store(tmp_path, room=Room(spool=10_000, floor=0))

@@ -50,7 +50,8 @@ async def begin(session: Session, asked: command.Append) -> Status | None:
     allowed = await session.quota()
     await services.store.read(partial(check, account=session.account, quota=allowed, octets=asked.size, messages=1))
     await keywords.make_room_for(session, info, asked.keywords)
-    session.appending = Appending(info.id, asked, services.store.bodies.draft("draft"), sent.takes(info))
+    draft = services.store.bodies.draft("draft", announced=asked.size)
+    session.appending = Appending(info.id, asked, draft, sent.takes(info))
     session.engine.take_message()
     return None
 

@@ -68,14 +68,17 @@ class Bodies(Protocol):
         """Octets of all messages that are being received."""
         ...
 
-    def check_room(self) -> None:
-        """Raises Full where nothing new should be stored: below the floor of free space."""
+    def check_room(self, octets: int = 0) -> None:
+        """Raises Full where nothing new should be stored, or not so much: below the floor of free space."""
         ...
 
-    def draft(self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int | None = None) -> Draft:
+    def draft(
+        self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int | None = None, announced: int = 0
+    ) -> Draft:
         """A message to be received: ``mail`` passes through, ``draft`` is what a client APPENDs. Raises Full.
 
-        ``retention_days`` says when it is looked through; what is needed longer is not lost then.
+        ``retention_days`` says when it is looked through; what is needed longer is not lost then. ``announced``: octets
+        that there must be room for.
         """
         ...
 
@@ -175,15 +178,17 @@ class Kept:
         self._snapshot = snapshot
         self._undecided: OrderedDict[int, Body] = OrderedDict()
 
-    def check_room(self) -> None:
-        self._spool.check()
+    def check_room(self, octets: int = 0) -> None:
+        self._spool.check(octets)
 
-    def draft(self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int | None = None) -> Draft:
-        self._spool.check()
+    def draft(
+        self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int | None = None, announced: int = 0
+    ) -> Draft:
+        self._spool.check(announced)
         pack_kind, days = _KINDS[kind]
         if retention_days is not None:
             days = retention_days
-        return Draft(self._spool, pack_kind, self._clock.now() // DAY + days + 1)
+        return Draft(self._spool, pack_kind, self._clock.now() // DAY + days + 1, announced)
 
     @property
     def spooled(self) -> int:

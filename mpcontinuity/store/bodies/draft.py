@@ -35,14 +35,26 @@ class Room:
     floor: int = 256 * MIB
 
 
+# Octets that a message takes beside its own: its rows, their indexes, and the pages of the WAL that they are in first.
+BESIDE = 16_384
+
+
 class Spool:
-    """What all drafts hold together."""
+    """What all drafts hold together, and what they will.
+
+    The floor of free space holds for what is on the disk, on its way to it, and announced. It is measured once a
+    second, and whenever what came since might have reached it. Of what is announced no more counts than may be held at
+    a time: who announces much and sends nothing takes no more room than that.
+    """
 
     def __init__(self, packs: Packs, room: Room, clock: Clock, *, becomes_pack: bool = True) -> None:
         """``becomes_pack``: a large message stays in the file that it was spooled to."""
         self.packs = packs
         self.becomes_pack = becomes_pack
         self.held = 0
+        self._promised = 0  # announced, and yet to come
+        self._on_disk = 0  # of what is held
+        self._kept = 0  # octets that were held and are not since free space was measured: they may be on the disk
         self._clock = clock
         self._free = 0
         self._measured = 0
@@ -50,42 +62,65 @@ class Spool:
         self._low = False
         self._lock = threading.Lock()
 
-    def check(self) -> None:
-        """Raises Full where no new message should be begun."""
+    def check(self, announced: int = 0) -> None:
+        """Raises Full where no new message should be begun, or none of so many octets."""
         if self.held >= self._room.spool:
             raise Full(f"messages being received hold {self.held} octets already")
         now = self._clock.now()
-        if self._free < self._room.floor or not 0 <= now - self._measured < SECOND:  # as often as it can matter
-            self._free = self.packs.disk.free(self.packs.folder)
-            self._measured = now
-        low = self._free < self._room.floor
+        floor = self._room.floor + announced
+        fresh = 0 <= now - self._measured < SECOND
+        promised = min(self._promised, self._room.spool - self.held)
+        if not fresh or self._free - self._kept - self.held - promised < floor:
+            with self._lock:
+                self._free = self.packs.disk.free(self.packs.folder)
+                self._measured, self._kept = now, 0
+        left = self._free - (self.held - self._on_disk) - promised
+        self._say(left, left < self._room.floor)
+        if left < floor:
+            raise Full(f"only {max(left, 0)} octets are free on the disk")
+
+    def _say(self, left: int, low: bool) -> None:
         if low is not self._low:
             self._low = low
             say, what = (_log.error, "no new messages until there is room") if low else (_log.info, "room again")
             say(
                 "{free} octets are free on the disk, the floor is {floor}: {what}",
-                free=self._free,
+                free=left,
                 floor=self._room.floor,
                 what=what,
             )
-        if low:
-            raise Full(f"only {self._free} octets are free on the disk")
 
-    def take(self, octets: int) -> None:
+    def promise(self, octets: int) -> None:
+        """So many are to come."""
+        with self._lock:
+            self._promised += octets
+
+    def take(self, octets: int, *, promised: int = 0) -> None:
+        """``promised``: so many of them."""
         with self._lock:
             if self.held + octets > self._room.spool:
                 raise Full(f"messages being received hold {self.held} octets already")
             self.held += octets
+            self._promised -= promised
 
-    def give(self, octets: int) -> None:
+    def written(self, octets: int) -> None:
+        """So many of what is held are on the disk."""
+        with self._lock:
+            self._on_disk += octets
+
+    def give(self, octets: int, on_disk: int, promised: int) -> None:
         with self._lock:
             self.held -= octets
+            self._on_disk -= on_disk
+            self._promised -= promised
+            self._kept += octets + BESIDE
 
 
 class Draft:
     """Bytes of one message, in order. Used in the reactor thread until it is kept."""
 
-    def __init__(self, spool: Spool, kind: Kind, day: int) -> None:
+    def __init__(self, spool: Spool, kind: Kind, day: int, announced: int = 0) -> None:
+        """``announced``: how many octets are to come, as far as anybody has said."""
         self.kind = kind
         self.day = day
         self.size = 0
@@ -95,13 +130,23 @@ class Draft:
         self._spooled: Path | None = None
         self._spool = spool
         self._held = 0
+        self._on_disk = 0  # of what is held
+        self._promised = announced  # and yet to come
+        self._checked = 0  # octets at which there was room last
+        if announced:
+            spool.promise(announced)
         self._pieces: list[bytes] = []  # of a small one; never changed in place once handed over
         self._handed_over = False
 
     def write(self, data: bytes) -> None:
         """Appends. Raises Full; the draft is then only good to be discarded."""
-        self._spool.take(len(data))
+        promised = min(len(data), self._promised)
+        self._spool.take(len(data), promised=promised)
+        self._promised -= promised
         self._held += len(data)
+        if self.size - self._checked >= MIB and not self._promised:  # nobody has said how much it will be
+            self._checked = self.size
+            self._spool.check()
         if self.file is not None:
             self._write(data)
         else:
@@ -155,9 +200,10 @@ class Draft:
 
     def release(self) -> None:
         """It is kept: no longer counted among what is being received."""
-        held, self._held = self._held, 0
-        if held:
-            self._spool.give(held)
+        held, on_disk, promised = self._held, self._on_disk, self._promised
+        self._held = self._on_disk = self._promised = 0
+        if held or promised:
+            self._spool.give(held, on_disk, promised)
 
     def _spill(self) -> None:
         self._spool.check()
@@ -178,3 +224,5 @@ class Draft:
             self.file.write(data, layout.SOLO_BODY + (0 if first else self.size))
         except OSError as error:
             raise temporary(error, "the message cannot be spooled") from error
+        self._spool.written(len(data))
+        self._on_disk += len(data)

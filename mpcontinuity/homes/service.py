@@ -285,12 +285,13 @@ class Watch:
         watched.counts = watched.ours and up
 
     async def _count(self) -> None:
+        """A longer time than between two notes is one in which this process stood still, and served nobody."""
         times = {}
         for domain, watched in self._watched.items():
             before, counted = watched.counted, watched.counts
             self._note_counting(watched)
             if counted and watched.counted > before:
-                times[domain] = round((watched.counted - before) * SECOND)
+                times[domain] = round(min(watched.counted - before, 2 * self._count_every) * SECOND)
         if not times:
             return
         try:

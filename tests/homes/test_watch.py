@@ -263,6 +263,14 @@ class TestUptime:
         result(watch.stop())
         assert site.uptime() == 2 * MINUTE
 
+    def test_time_in_which_the_process_stood_still_is_none_in_which_home_was_up(self, site: Site) -> None:
+        watch = site.watch()
+        site.wait(60)
+        site.clock.advance(10 * 86400)
+        site.wait(60)
+        result(watch.stop())
+        assert 2 * MINUTE <= site.uptime() <= 4 * MINUTE
+
     def test_a_declared_outage_does_not_count(self, site: Site) -> None:
         site.watch()
         site.wait(30)

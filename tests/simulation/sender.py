@@ -45,12 +45,14 @@ class Letter:
 
 @dataclass(frozen=True)
 class Habits:
-    """Of one mail server. ``hurried``: it goes away before it reads the answer, now and then."""
+    """Of one mail server. ``hurried``: it goes away before it reads the answer, now and then. ``leaves``: it says
+    "quit" at the end, "closes" without a word, or has said QUIT "early", behind the final dot."""
 
     pipelines: bool = False
     hurried: float = 0.0
     retry: float = 3.0  # seconds, at first
     keeps: float = 0.5  # the chance that it sends the next letter in the same session
+    leaves: str = "quit"
 
 
 class Sender:
@@ -116,6 +118,7 @@ class SenderSession(Protocol):
         self._done = 0
         self._heard = 0.0
         self._gone = False
+        self._quitting = False  # QUIT is behind the final dot
 
     def connectionMade(self) -> None:
         self._heard = self._world.now
@@ -175,7 +178,10 @@ class SenderSession(Protocol):
         letter = self._letter = self._sender.next()
         if letter is None or (self._done and self._chance.random() > self._sender.habits.keeps):
             self._letter = None
-            self._ask(b"QUIT", lambda _: self._leave())
+            if self._done and self._sender.habits.leaves == "closes":
+                self._leave()
+            else:
+                self._ask(b"QUIT", lambda _: self._leave())
             return
         self._attempt = Attempt(self._world.now, self.life)
         letter.attempts.append(self._attempt)
@@ -267,6 +273,9 @@ class SenderSession(Protocol):
             self._flush()
             self._expected.clear()
             self.transport.abortConnection()
+        elif self._sender.habits.leaves == "early" and self._chance.random() > self._sender.habits.keeps:
+            self._quitting = True
+            self._ask(b"QUIT", lambda _: self._leave())
 
     def _after_message(self, code: int) -> None:
         letter = self._letter
@@ -280,7 +289,9 @@ class SenderSession(Protocol):
             letter.refused.update(dict.fromkeys(self._taken, (now, code)))
         self._drop_settled(letter)
         self._done += 1
-        if code == 250:
+        if code == 250 and self._quitting:
+            self._letter = None  # 221 follows
+        elif code == 250:
             self._next()
         else:
             self._leave()

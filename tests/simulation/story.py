@@ -98,6 +98,7 @@ class _Author:
                 hurried=chance.choice((0, 0, 0.1, 0.3)),
                 retry=chance.choice((0.5, 2, 5)),
                 keeps=chance.choice((0.0, 0.5, 0.95)),
+                leaves=chance.choice(("quit", "quit", "closes", "early")),
             )
             for _ in range(chance.randint(1, 3))
         )

@@ -1,12 +1,14 @@
-"""A real process with the IMAP door on real sockets: ``python -m tests.access.imap.server FOLDER``.
+"""A real process with the IMAP door on real sockets: ``python -m tests.access.imap.server FOLDER [plain]``.
 
-Prints the ports of the plain and the TLS door. The users joe@ and ann@example.org have the password 'secret'.
+``plain``: who comes from this machine may log in without TLS. Prints the ports of the plain and the TLS door. The users
+joe@ and ann@example.org have the password 'secret'.
 """
 
 from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,7 @@ async def serve(store: Store) -> None:
         tls=certificate().options(),
         hostname="localhost",
         message_size=50_000_000,
+        plaintext_login_networks=[ip_network("127.0.0.0/8")] if "plain" in sys.argv else (),
     )
     plain = reactor.listenTCP(0, ImapFactory(services), interface="127.0.0.1")
     under_tls = TLSMemoryBIOFactory(services.tls, False, ImapFactory(services, implicit_tls=True))

@@ -8,7 +8,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator
 from encodings.aliases import aliases
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 # Not character sets of mail, or costly on purpose (punycode is quadratic): their names are treated as unknown.
@@ -76,6 +76,7 @@ _TRUSTED: Final = re.compile(r"cp(?:1256|874|4..|[78]..|1[01]..)|utf_(?:16|32).*
 _TWO_OCTETS: Final = re.compile(r"gb18030|big5.*|cp9(?:32|49|50)|euc_.*|johab|shift_.*")
 _WIDE = re.compile(rb"[\xe0-\xef]")
 
+_PIECE: Final = 64 * 1024  # octets that are decoded at once
 _JAPANESE: Final = ("iso2022_jp", "euc_jp")
 _ERRORS: Final = "mpcontinuity.japanese"  # the handler below
 
@@ -107,12 +108,17 @@ def _codec(name: str) -> str:
 def decode(data: bytes, charset: str = "") -> str:
     """Text. UTF-8 wins where the bytes beyond ASCII are valid UTF-8 and would not be in what the charset is meant for;
     what does not decode becomes U+FFFD. Never raises."""
-    if not charset:
+    if not charset and len(data) <= _PIECE:
         try:
             return data.decode()
         except UnicodeDecodeError:
             return data.decode("cp1252", "replace")
-    return "".join(decoded(lambda: (data,), charset))
+    return "".join(decoded(partial(_pieces, data), charset))
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """One call of a codec holds the interpreter, for tens of ms where nothing in a MiB can be decoded."""
+    return (data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
 
 
 def decoded(octets: Callable[[], Iterable[bytes]], charset: str = "") -> Iterator[str]:

@@ -31,6 +31,7 @@ _BEHIND_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 
 # Characters that are normalised together: composing marks are sorted by insertion, in the square of their number.
 _NORMALISED: Final = 128
+_CASED: Final = 64 * 1024  # characters whose case is folded at once, while the interpreter is held
 
 
 def of_field(value: bytes) -> str:
@@ -134,7 +135,7 @@ def _from_quoted_printable(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def folded(text: str) -> str:
     """For comparing: without case (Unicode's full case folding), letters and their marks composed (NFC)."""
-    text = text.casefold()
+    text = "".join(text[at : at + _CASED].casefold() for at in range(0, len(text), _CASED))
     if text.isascii():
         return text
     if len(text) <= _NORMALISED:

@@ -259,6 +259,28 @@ def test_when_descriptors_are_short_further_clients_wait_until_others_go(tmp_pat
         late.close()
 
 
+def test_when_descriptors_are_short_strangers_are_told_to_come_again_until_others_go(tmp_path: Path) -> None:
+    """The last tenth of the connections that there is room for is not for them."""
+    command = (
+        f"ulimit -n {OWN_FILES + SPARE + 64}; exec {BIN}/twistd -n --pidfile= mpcontinuity --config mpcontinuity.toml"
+    )
+    with Server(tmp_path, command=("bash", "-c", command)) as server:
+        place = ("127.0.0.1", server.ports["imap"])
+        clients = [socket.create_connection(place, 5) for _ in range(58)]
+        for client in clients:
+            assert client.recv(100).startswith(b"* OK")
+        with socket.create_connection(place, 5) as late:
+            assert late.recv(100).startswith(b"* BYE [UNAVAILABLE]")
+        for client in clients:
+            client.close()
+        server.wait_for(lambda: _greeted(place))
+
+
+def _greeted(place: tuple[str, int]) -> bool:
+    with socket.create_connection(place, 5) as client:
+        return client.recv(100).startswith(b"* OK")
+
+
 def test_timers_do_not_follow_the_wall_clock_which_may_be_set() -> None:
     from twisted.internet.selectreactor import SelectReactor
 

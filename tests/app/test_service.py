@@ -248,6 +248,7 @@ def test_when_descriptors_are_short_further_clients_wait_until_others_go(tmp_pat
         clients = [socket.create_connection(place, 5) for _ in range(32)]
         for client in clients:
             assert client.recv(100).startswith(b"* OK")
+        time.sleep(0.2)  # the turn in which the last of them was accepted is over
         late = socket.create_connection(place, 5)
         late.settimeout(0.3)
         with pytest.raises(TimeoutError):

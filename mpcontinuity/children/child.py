@@ -78,8 +78,11 @@ def _received() -> Iterator[tuple[Kind, bytes]]:
 
 
 def _say(data: bytes) -> None:
-    while data:
-        data = data[os.write(1, data) :]
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except BrokenPipeError:  # the parent was killed: nobody is there to be told, and its log is no place for ours
+        os._exit(0)
 
 
 if __name__ == "__main__":

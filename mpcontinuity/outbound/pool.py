@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.timer import Alarm, Timer
-from mpcontinuity.outbound.capacity import Capacity
+from mpcontinuity.outbound.capacity import Capacity, says_limit
 from mpcontinuity.outbound.opening import NotOpened, Opener
 from mpcontinuity.outbound.session import Session
 from mpcontinuity.outbound.waiting import Waiter, Waiting
@@ -58,6 +58,7 @@ class Pool:
         self._generation = 0
         self._heard = timer.seconds()  # of sessions that are gone
         self._closed = float("-inf")  # when we closed one last
+        self._together = False  # several were refused together
         self._rested: Alarm | None = None
 
     @property
@@ -124,7 +125,12 @@ class Pool:
     def drop(self, session: Session) -> None:
         """It is no longer counted; whoever calls this closes it."""
         self._forget(session)
-        self._closed = self._now()
+        self.capacity.freed()
+
+    def leave(self, session: Session) -> None:
+        """Its taker wants no more of it, although it lives."""
+        self._forget(session)
+        self._close(session)
         self.capacity.freed()
 
     def others(self, session: Session) -> bool:
@@ -217,6 +223,7 @@ class Pool:
                 opened.quit()
             self.capacity.freed()
         elif isinstance(opened, Session):
+            self._together = False
             opened.on_lost = self._lost
             self._offer(opened, used=False)
         else:
@@ -232,7 +239,8 @@ class Pool:
             # Others are still at the door: who of them gets in shows how many it wants, and the last one that it serves
             # nobody.
             self.capacity.refuse(self._now())
-        elif self._is_limit(outcome) or (self._lingers() and outcome.reply is not None and outcome.reply.temporary):
+            self._together = True
+        elif self._is_limit(outcome) or self._of_our_doing(outcome):
             self._observe(Observation.THROTTLED, outcome.text)
             self.balk()
         else:
@@ -245,8 +253,12 @@ class Pool:
         """Whether the server holds a session of ours."""
         return bool(self._held) or self.capacity.size > self.size
 
-    def _lingers(self) -> bool:
-        return self._now() - self._closed < LINGER
+    def _of_our_doing(self, outcome: Outcome) -> bool:
+        """Whether it may count sessions that we closed a moment ago, or those that came together with this one."""
+        together, self._together = self._together, False
+        if outcome.reply is None or not outcome.reply.temporary:
+            return False
+        return self._now() - self._closed < LINGER or (together and says_limit(outcome.reply))
 
     def _offer(self, session: Session, *, used: bool) -> None:
         waiter = self._next_waiter(used=used)

@@ -229,8 +229,7 @@ class MailTransaction:
     def _leave(self, session: Session) -> None:
         """For a fresh one."""
         self._session = None
-        self._peer.pool.drop(session)
-        session.quit()
+        self._peer.pool.leave(session)
 
     # The message
 

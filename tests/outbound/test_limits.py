@@ -62,6 +62,24 @@ def test_sessions_that_are_still_opening_decide_whether_a_refused_one_is_an_outa
     assert home.health.state is State.DOWN
 
 
+def test_a_home_that_counts_a_closed_session_for_a_moment_longer_is_given_it() -> None:
+    net, scripted, home = network()
+
+    def greet(wire: Wire, _: str) -> str:
+        now = net.clock.seconds()
+        counted = [each for each in scripted.wires if not each.closed or now - each.closed_at < 0.5]
+        return "421 4.7.0 too many connections" if len(counted) > 1 else "220 hello"
+
+    scripted.greeting, scripted.closes = greet, True
+    scripted.answers["MAIL"] = after(3, "450 4.7.1 too many messages")
+    results = [net.start(send(home)) for _ in range(12)]
+    for _ in range(40):
+        net.settle(0.5)
+    assert verdicts([outcome for result in results for outcome in result]) == {TAKEN}
+    assert len(scripted.messages) == 12
+    assert home.health.state is State.UP
+
+
 def test_one_session_more_is_tried_once_in_a_while_only() -> None:
     net, scripted, home = network()
     scripted.greeting, scripted.closes = few(2), True

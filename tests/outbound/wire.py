@@ -85,6 +85,7 @@ class Wire(StringTransport):
         self.taken = 0  # messages
         self.writes: list[bytes] = []
         self.closed = False
+        self.closed_at = 0.0
         self.aborted = False
         self._input = b""
         self._data = False
@@ -125,6 +126,7 @@ class Wire(StringTransport):
     def hang_up(self) -> None:
         if not self.closed:
             self.closed = True
+            self.closed_at = self.clock.seconds()
             self.protocol.connectionLost(Failure(ConnectionDone()))
 
     def loseConnection(self) -> None:

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from mpcontinuity.accounts import dkim as table
 from mpcontinuity.message import addresses, dkim, fields
 from mpcontinuity.message.dkim import BodyHash, PrivateKey
+from mpcontinuity.message.header import LONGEST
 from mpcontinuity.model.address import ascii_domain
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.clock import SECOND
@@ -23,6 +24,8 @@ from mpcontinuity.model.events import DomainsChanged, Everything, Notice
 from mpcontinuity.store.store import Store
 
 _PIECE = 65_536  # octets hashed at a time: about a millisecond
+_OURS = 64 * 1024  # octets of a header that we add to what came, at most
+_AUTHORS = 32 * 1024  # octets of From, as for what users send: to take a longer one apart would keep others waiting
 _REMEMBERED = 1000  # signatures of messages that go to several destinations, or are tried again
 _REMEMBERED_FOR = 3600  # s: a verifier may mind one that is days old
 
@@ -60,8 +63,11 @@ class Signer:
         keys = self._keys if self._keys is not None else await self._load()
         if not keys:
             return b""
-        header = fields.block(await content.read(0, min(content.length, fields.MAX_HEADER)))
-        if len(header) == fields.MAX_HEADER:  # where it ends is not known
+        for octets in (fields.MAX_HEADER, LONGEST + _OURS):  # mostly the first is enough
+            header = fields.block(await content.read(0, min(content.length, octets)), octets)
+            if len(header) < octets:
+                break
+        else:  # where it ends is not known
             return b""
         key = self._key_for(_author(header), [keys[domain]] if domain in keys else [], keys if trusted else {})
         if key is None:
@@ -114,7 +120,8 @@ class Signer:
 
 def _author(header: bytes) -> str:
     """The domain of From, in lower case, A-labels."""
-    for mailbox in addresses.parse(fields.index(header).get(b"from", b"")):
+    value = fields.index(header).get(b"from", b"")
+    for mailbox in addresses.parse(value) if len(value) <= _AUTHORS else ():
         if mailbox.mailbox is not None and mailbox.host:
             host = mailbox.host.decode("utf-8", "replace").lower()
             try:

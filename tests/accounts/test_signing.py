@@ -92,7 +92,16 @@ def test_a_large_message_is_hashed_in_pieces(signing: Signing) -> None:
 
 
 def test_a_message_without_an_end_of_its_header_is_not_signed(signing: Signing) -> None:
-    assert signing.sign(b"From: anna@example.org\r\n" + b"X-Long: x\r\n" * 20_000) == ""
+    assert signing.sign(b"From: anna@example.org\r\n" + b"X-Long: x\r\n" * 120_000) == ""
+
+
+def test_a_header_of_any_length_that_is_taken_is_signed(signing: Signing) -> None:
+    to = b"To: " + b",\r\n ".join(b"Somebody %d <user%d@example.com>" % (n, n) for n in range(15_000)) + b"\r\n"
+    assert signing.sign(to + MESSAGE) == "mpc1 example.org"
+
+
+def test_a_from_of_more_than_anybody_writes_as_is_not_signed(signing: Signing) -> None:
+    assert signing.sign(MESSAGE.replace(b"From: ", b"From: " + b"a@example.org," * 4000)) == ""
 
 
 def test_a_message_is_signed_once_for_all_its_destinations_and_anew_after_an_hour(

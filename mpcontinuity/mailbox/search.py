@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
@@ -31,6 +31,7 @@ from mpcontinuity.model.search import (
     Size,
     When,
 )
+from mpcontinuity.model.uidset import Range
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
@@ -57,6 +58,7 @@ _COST = {
 # For who counts what is done, in µs or so: places per µs that a cheap key looks at, a read of rows, a read of bodies,
 # octets of them per µs.
 _CHEAP = 5
+_AT_A_STRETCH = 20_000  # places
 _READ = 500
 _BODIES_READ = 500
 _SCANNED = 20
@@ -94,20 +96,20 @@ class _Search:
         """Those of the places (rising) that match, rising."""
         if not places:
             return places
-        await self._spend(1 + len(places) // _CHEAP)
+        await self._spend(1)
         match key:
             case All():
                 return places
             case HasFlag():
-                return self._flagged(key, places)
+                return await self._flagged(key, places)
             case Recent():
-                return [place for place in places if self._view.is_recent(self.uids[place])]
+                return await self._filtered(places, lambda place: self._view.is_recent(self.uids[place]))
             case Numbers():
                 ranges = self._view.sequences(key.ranges, uid=key.uid, lenient=True)  # what is not there does not match
-                wanted = {place for first, last in ranges for place in range(first - 1, last)}
-                return [place for place in places if place in wanted]
+                firsts = [first for first, _ in ranges]
+                return await self._filtered(places, lambda place: _within(ranges, firsts, place + 1))
             case Not():
-                return _without(places, await self.matching(key.key, places))
+                return await self._without(places, await self.matching(key.key, places))
             case And():
                 for part in sorted(key.keys, key=_cost):
                     places = await self.matching(part, places)
@@ -115,7 +117,7 @@ class _Search:
             case Or():
                 cheap, dear = sorted((key.left, key.right), key=_cost)
                 found = await self.matching(cheap, places)
-                return sorted([*found, *await self.matching(dear, _without(places, found))])
+                return sorted([*found, *await self.matching(dear, await self._without(places, found))])
             case BodyContains():
                 needle = Needle(key.text)
                 return await self._in_bodies(places, partial(needle.in_text, headers=key.headers))
@@ -129,13 +131,34 @@ class _Search:
             case Size() | InternalDate():
                 return (await self._in_rows(places, _row_test(key), rendered=False))[0]
 
-    def _flagged(self, key: HasFlag, places: Sequence[int]) -> Sequence[int]:
+    async def _filtered(self, places: Sequence[int], test: Callable[[int], object]) -> list[int]:
+        """By what needs no reading, so many at a stretch."""
+        found: list[int] = []
+        for begin in range(0, len(places), _AT_A_STRETCH):
+            found.extend(filter(test, places[begin : begin + _AT_A_STRETCH]))
+            await self._spend(min(len(places), _AT_A_STRETCH) // _CHEAP)
+        return found
+
+    async def _without(self, places: Sequence[int], found: Sequence[int]) -> list[int]:
+        """Both rise."""
+        left: list[int] = []
+        gone = 0
+        for begin in range(0, len(places), _AT_A_STRETCH):
+            stretch = places[begin : begin + _AT_A_STRETCH]
+            until = bisect_right(found, stretch[-1], gone)
+            left_out = set(found[gone:until])
+            gone = until
+            left.extend(place for place in stretch if place not in left_out)
+            await self._spend(len(stretch) // _CHEAP)
+        return left
+
+    async def _flagged(self, key: HasFlag, places: Sequence[int]) -> Sequence[int]:
         mask = key.mask
         if not mask:
             wanted = key.keyword.lower()
             mask = sum(1 << bit for bit, name in self._view.keywords.items() if name.lower() == wanted)
         flags = self._view.flags_of_all()
-        return [place for place in places if flags[place] & mask]
+        return await self._filtered(places, lambda place: flags[place] & mask)
 
     async def _in_rows(self, places: Sequence[int], test: _Test, *, rendered: bool) -> tuple[list[int], list[int]]:
         """Places that pass, and those where the row cannot tell; a message that went meanwhile does not match."""
@@ -184,9 +207,10 @@ def _cost(key: Key) -> int:
             return _COST[type(key)]
 
 
-def _without(places: Sequence[int], found: Iterable[int]) -> list[int]:
-    left_out = set(found)
-    return [place for place in places if place not in left_out]
+def _within(ranges: Sequence[Range], firsts: Sequence[int], number: int) -> bool:
+    """``firsts`` are those of the ranges, which are sorted and disjoint."""
+    place = bisect_right(firsts, number) - 1
+    return place >= 0 and number <= ranges[place][1]
 
 
 def _steps(read: Sequence[Row]) -> Iterable[list[tuple[int, Body]]]:

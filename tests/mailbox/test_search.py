@@ -55,6 +55,12 @@ def keep(user: User, content: bytes, *, mask: int = 0, keywords: tuple[str, ...]
     return result(user.store.keep(draft, head, work))
 
 
+@pytest.fixture(autouse=True)
+def stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So short that these few messages make several."""
+    monkeypatch.setattr(search, "_AT_A_STRETCH", 2)
+
+
 @pytest.fixture
 def seen(user: User) -> View:
     """Five messages, UIDs 2 to 6."""

@@ -7,13 +7,25 @@ from mpcontinuity.mailbox.search import search as search_mailbox
 from mpcontinuity.model import uidset
 from mpcontinuity.protocols.imap import command, response
 
+# Numbers that are put together at a stretch, and what that costs in µs.
+_AT_A_STRETCH = 10_000
+_STRETCH = 3000
+
 
 async def search(session: Session, asked: command.Search) -> Status:
     view = session.selected.view
     uids = await search_mailbox(session.services.store, view, asked.key, session.spend)
-    numbers = uids if asked.uid else [view.sequence(uid) for uid in uids]
+    numbers = uids if asked.uid else []
+    if not asked.uid:
+        for begin in range(0, len(uids), _AT_A_STRETCH):
+            numbers.extend(map(view.sequence, uids[begin : begin + _AT_A_STRETCH]))
+            await session.spend(_STRETCH)
     if asked.returned is None:
-        session.send(b"* SEARCH" + b"".join(b" %d" % number for number in numbers) + response.CRLF)
+        session.send(b"* SEARCH")
+        for begin in range(0, len(numbers), _AT_A_STRETCH):
+            session.send(b"".join(b" %d" % number for number in numbers[begin : begin + _AT_A_STRETCH]))
+            await session.flush()  # not `spend`, which may say something else within the line
+        session.send(response.CRLF)
     else:
         session.send(_extended(session.engine.tag, numbers, asked))
     return ok("searched")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from mpcontinuity.access.imap import searching
 from mpcontinuity.access.imap import session as sessions
 from mpcontinuity.mailbox import mailboxes, portions
 from mpcontinuity.model.errors import Full, Temporary
@@ -24,6 +25,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Portions that a test fills soon."""
     monkeypatch.setattr(portions, "ROWS", 5)
     monkeypatch.setattr(sessions, "PORTION", 1)
+    monkeypatch.setattr(searching, "_AT_A_STRETCH", 2)
 
 
 def messages(world: World, name: str) -> int:
@@ -127,6 +129,19 @@ def test_a_search_ends_with_its_client(
     client.ask(f"a SEARCH {key}")
     clock.advance(0)
     assert len(spent) == 2
+
+
+def test_a_long_answer_to_a_search_is_put_together_in_stretches(world: World, clock: ManualClock) -> None:
+    for _ in range(7):
+        world.deliver()
+    client = world.logged_in("INBOX")
+    client.say("a SEARCH NOT 3:4")
+    client.say("b SEARCH RETURN (ALL COUNT) 2:*")
+    clock.advance(0)
+    assert client.take().split(b"\r\n")[:3:2] == [
+        b"* SEARCH 1 2 5 6 7",
+        b'* ESEARCH (TAG "b") ALL 2:7 COUNT 6',
+    ]
 
 
 def test_who_will_say_no_more_is_sounded_while_a_long_command_goes_on(world: World, clock: ManualClock) -> None:

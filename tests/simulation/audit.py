@@ -130,7 +130,7 @@ class Audit:
             takes = self._takes.setdefault((letter.number, recipient), [])
             takes.append(taken)
             groups = _unrelated(takes)
-            if groups > 1 + self._excusable(letter):
+            if groups > letter.times + self._excusable(letter):
                 play.fault(f"letter {letter.number} reached {recipient} {groups} times with different ids")
 
     def _judge_repeat(self, letter: Letter, before: Taken, taken: Taken) -> None:
@@ -261,7 +261,8 @@ class Audit:
             if times > 1 and (owner is None or number not in owner.copied | owner.moving):
                 letter = self._play.letters[number]
                 # Two addresses of a user may have come in transactions of their own.
-                if times > sum(self._reaches(each, address) for each in letter.recipients) + self._excusable(letter):
+                ways = sum(self._reaches(each, address) for each in letter.recipients)
+                if times > ways * letter.times + self._excusable(letter):
                     fault(f"letter {number} is {times} times in INBOX of {address}")
 
     def _look_at_owed(self, owed: list[Any], mailboxes: dict[int, Any], entries: list[Any]) -> None:
@@ -374,9 +375,28 @@ class Audit:
             rows = play.machine.look(lambda tx: [row for row in tx.all(_ROWS) if row[6] in OPEN])
             play.fault(f"not settled: letters {waiting} wait, and home is owed {rows}")
         self._look_at_bodies()
+        play.machine.look(self._count_copies)
         if fault := left_over(play):
             play.fault(fault)
         play.machine.look(self._look_at_records)
+
+    def _count_copies(self, tx: Transaction) -> None:
+        """The same octets that were answered 250 twice are two messages, where nobody was cut off in between."""
+        play = self._play
+        if play.removing or {event.what for event in play.story.events} & {"weather", "crash", "full"}:
+            return
+        shown: dict[int, set[str]] = {}
+        for row in tx.all(_ROWS):
+            shown.setdefault(_letter(row[7]), set()).add(decode_parameters(row[11]).shown or show(row[0]))
+        for letter in play.letters.values():
+            recipient = letter.recipients[0]
+            if letter.times == 1 or recipient.startswith("postmaster@"):
+                continue
+            takes = self._takes.get((letter.number, recipient), [])
+            at_home = {one.decode() for taken in takes for one in taken.ids}
+            copies = _unrelated(takes) + len(shown.get(letter.number, set()) - at_home)
+            if copies < letter.read:
+                play.fault(f"letter {letter.number} was answered 250 {letter.read} times, and there are {copies} of it")
 
     def _look_at_records(self, tx: Transaction) -> None:
         """Archive and tracking have all that passed."""

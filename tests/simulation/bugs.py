@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from mpcontinuity.delivery import handover, redirect
 from mpcontinuity.delivery.answered import Answered
 from mpcontinuity.delivery.handover import STORED, Handover
+from mpcontinuity.inbound.receipt import Receipt
 from mpcontinuity.mailbox import append, change, mailboxes
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import SteadyClock
@@ -152,6 +153,17 @@ def _late_reply_forgotten() -> Patches:
     """Home's 250 comes after the timeout, and the row stays in doubt."""
     forget: Callable[..., bool] = lambda tx, owed_id, token, outcome, host, *, next_attempt: False  # noqa: E731
     return [patch(owed, "late_reply", forget), patch(handover, "late_reply", forget)]
+
+
+@bug("orderly-end-is-no-receipt")
+def _orderly_end_is_no_receipt() -> Patches:
+    """A client that closes in order after its 250 is taken for one that vanished."""
+    settle = Receipt._settle
+
+    def deaf(self: Receipt, *, read: bool) -> None:
+        settle(self, read=read and not self._parting)
+
+    return [patch(Receipt, "_settle", deaf)]
 
 
 @bug("remembers-for-ever")

@@ -156,11 +156,10 @@ class End:
         """The other end sends no more."""
         if self.link.silent:
             return
-        if self._gone:
-            self.other._reset = True
-            return
         if self.other._half_closed:
-            self.other._unread -= 1
+            self.other._unread -= 1  # an end is acknowledged also by who has closed in order and is gone; data is not
+        if self._gone:
+            return
         if IHalfCloseableProtocol.providedBy(self.protocol) and not self.disconnecting:
             self._heard_out = True
             self._deliver()

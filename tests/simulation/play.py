@@ -217,7 +217,7 @@ class Play:
         getattr(self, "happens_" + event.what)(event.who, *event.how)
 
     def happens_letter(
-        self, sender: str, number: int, reverse_path: str, recipients: tuple[str, ...], octets: int
+        self, sender: str, number: int, reverse_path: str, recipients: tuple[str, ...], octets: int, times: int = 1
     ) -> None:
         chance = self.world.chance("letter", number)
         lines = b"".join(
@@ -225,7 +225,7 @@ class Play:
         )
         head = b"From: <%s>\r\nTo: %s\r\nSubject: letter %d\r\nMessage-ID: <%d@client.example>\r\n\r\n"
         content = head % (reverse_path.encode(), ", ".join(recipients).encode(), number, number) + lines
-        letter = Letter(number, reverse_path, recipients, content, list(recipients))
+        letter = Letter(number, reverse_path, recipients, content, list(recipients), times=times)
         homes = [self.homes.get(recipient.partition("@")[2]) for recipient in recipients]
         if all(home is not None and home.chunks for home in homes) and chance.random() < 0.3:
             letter.bare = True

@@ -41,6 +41,8 @@ class Letter:
     attempts: list[Attempt] = field(default_factory=list)
     chunked: bool = False  # it goes by BDAT
     bare: bool = False  # because it has a bare line end, which not everybody takes
+    times: int = 1  # that a device sends the same octets, each of which is a message of its own
+    read: int = 0  # how often it has read 250
 
 
 @dataclass(frozen=True)
@@ -285,9 +287,12 @@ class SenderSession(Protocol):
         self._world.note(f"letter {letter.number} for {', '.join(self._taken)} is answered {code}")
         if code == 250:
             letter.answered.update(dict.fromkeys(self._taken, now))
+            letter.read += 1
         elif code >= 500:
             letter.refused.update(dict.fromkeys(self._taken, (now, code)))
         self._drop_settled(letter)
+        if code == 250 and letter.read < letter.times:
+            letter.waiting = list(letter.recipients)
         self._done += 1
         if code == 250 and self._quitting:
             self._letter = None  # 221 follows

@@ -111,11 +111,13 @@ def _known(event: Event, plans: list[DomainPlan]) -> bool:
 
 def _simpler(event: Event) -> Iterator[Event]:
     if event.what == "letter":
-        number, reverse_path, recipients, octets = event.how
+        number, reverse_path, recipients, octets, times = event.how
         for recipient in recipients if len(recipients) > 1 else ():
-            yield replace(event, how=(number, reverse_path, (recipient,), octets))
+            yield replace(event, how=(number, reverse_path, (recipient,), octets, times))
         if octets:
-            yield replace(event, how=(number, reverse_path, recipients, 0))
+            yield replace(event, how=(number, reverse_path, recipients, 0, times))
+        if times > 1:
+            yield replace(event, how=(number, reverse_path, recipients, octets, times - 1))
     elif event.what == "reads":
         for deed in event.how[0] if len(event.how[0]) > 1 else ():
             yield replace(event, how=((deed,),))

@@ -167,6 +167,7 @@ class _Author:
             reverse_path,
             tuple(dict.fromkeys(recipients)),
             octets,
+            chance.choice((2, 3)) if len(recipients) == 1 and chance.random() < 0.15 else 1,
         )
 
     def _trouble(self, domains: tuple[DomainPlan, ...]) -> None:

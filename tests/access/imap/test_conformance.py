@@ -1,4 +1,4 @@
-"""IMAP as Dovecot's imaptest judges it, where somebody has built that: `scripts/conformance` says how."""
+"""IMAP as Dovecot's imaptest judges it, where that is to be had (`scripts/conformance`)."""
 
 from __future__ import annotations
 

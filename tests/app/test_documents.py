@@ -1,0 +1,32 @@
+"""What the documents name is there: a reader who follows a path or a test's name finds it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ("README.md", "docs/security.md", "docs/way-of-a-message.md")
+
+_PATH = re.compile(r"`((?:tests|scripts|systemd|docs|mpcontinuity)/[\w./-]*\w/?)")
+_LINK = re.compile(r"\]\(([^)#:]+)")
+_TEST = re.compile(r"`(test_\w+)(\.py)?`")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_paths_and_links_exist(document: str) -> None:
+    path = ROOT / document
+    text = path.read_text()
+    missing = [named for named in _PATH.findall(text) if not (ROOT / named).exists()]
+    missing += [link for link in _LINK.findall(text) if not (path.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_tests_that_are_named_exist(document: str) -> None:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    names = {file.stem for file in files}
+    names |= {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
+    assert [name for name, _ in _TEST.findall((ROOT / document).read_text()) if name not in names] == []

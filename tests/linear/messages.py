@@ -269,6 +269,7 @@ MESSAGES = {
             *(b";*=*", b";a*1=x", b"Content-A: *\r\n", b";a*=''%41", b"= \n", b"=\r", b"YQ==", b"\xcc\x81\xcc\x96"),
             b"Content-Type: message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n",
         ),
+        most=16 * KIB,
     ),
     "structure": Reader(
         render_whole,

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mpcontinuity.mailbox import recent
 from mpcontinuity.mailbox.append import MAX_UID
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import MailboxRefused
-from mpcontinuity.mailbox.picture import STEP, Picture, modseqs, read_news
+from mpcontinuity.mailbox.picture import modseqs
+from mpcontinuity.mailbox.shared import MOST_CHANGES, Shared
 from mpcontinuity.model import uidset
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import Everything, MailboxChanged, Notice
@@ -30,9 +30,6 @@ from mpcontinuity.store.store import Store
 _IDLE_PICTURES = 1000
 _IDLE_MESSAGES = 1_000_000
 _AT_ONCE = 1000  # mailboxes looked at by one read
-_IDLE_CHANGES = 1000  # flags that changed meanwhile; beyond, the picture is read anew
-
-_log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,128 +63,6 @@ class Gone:
 
 
 Update = Exists | Expunge | FlagsChanged | KeywordsChanged | Gone
-
-
-class Shared:
-    """One mailbox that sessions have selected: its picture, who looks at it, and the reads that keep it true."""
-
-    def __init__(self, store: Store, mailbox: int, uidvalidity: int) -> None:
-        self.picture = Picture(mailbox, uidvalidity)
-        self.views: set[View] = set()
-        self.dirty = True  # something was announced that no read has seen
-        self.changed: set[int] = set()  # UIDs to be read again
-        self.told = 0  # the last UID that a session here was told of as recent (mailbox/recent.py)
-        self.told_in_store = 0  # the same as it was last written down
-        self._complete = 0  # every change up to this modseq was announced here, or is in the picture
-        self._beyond: set[int] = set()  # the announced ones above it
-        self._store = store
-        self._running = False  # the loop of reads
-        self._awaiting = False  # a read that has not come back
-        self._waiting: list[Deferred[None]] = []
-
-    @property
-    def busy(self) -> bool:
-        return self.dirty or self._awaiting
-
-    def announced(self, notice: MailboxChanged) -> None:
-        self.dirty = True
-        self.changed.update(uidset.numbers(notice.changed))
-        if notice.modseq > self._complete:
-            self._beyond.add(notice.modseq)
-            self._advance(self._complete)
-
-    def missed(self, modseq: int) -> bool:
-        """Whether not every change was heard of that made this the modseq of the mailbox."""
-        return modseq > self._complete
-
-    def read_all(self, modseq: int) -> None:
-        """Flags too, which nothing else would find."""
-        self.dirty = True
-        self.changed.update(self.picture.version.uids)
-        self._advance(modseq)
-
-    def _advance(self, complete: int) -> None:
-        if complete > self._complete:
-            self._beyond = {modseq for modseq in self._beyond if modseq > complete}
-        while complete + 1 in self._beyond:
-            complete += 1
-            self._beyond.discard(complete)
-        self._complete = complete
-        if len(self._beyond) > _IDLE_CHANGES:  # something is missing, which `missed` tells without them
-            self._beyond.clear()
-
-    def settled(self) -> Deferred[None]:
-        """Fires when all that was announced so far is read."""
-        if not self.busy:
-            return succeed(None)
-        waiter: Deferred[None] = Deferred()
-        self._waiting.append(waiter)
-        self.read()
-        return waiter
-
-    def read(self) -> None:
-        """One read at a time: what is announced meanwhile is taken by the next one, however many commits it was."""
-        if not self._running:
-            self._running = True
-            Deferred.fromCoroutine(self._read()).addErrback(self._failed)
-
-    async def _read(self) -> None:
-        picture = self.picture
-        told = False
-        while self.dirty and not picture.gone:
-            self.dirty = False
-            taken = sorted(self.changed)[:STEP]
-            self.changed.difference_update(taken)
-            work = partial(
-                read_news,
-                mailbox=picture.mailbox,
-                uidvalidity=picture.uidvalidity,
-                since=picture.modseq,
-                last_uid=picture.last_uid,
-                changed=taken,
-            )
-            waiting, self._waiting = self._waiting, []  # this read begins after they asked
-            self._awaiting = True
-            try:
-                news = await self._store.read(work)
-            except BaseException:
-                self.dirty = True
-                self.changed.update(taken)
-                self._waiting[:0] = waiting
-                raise
-            finally:
-                self._awaiting = False
-            if news is not None and picture.modseq is None:
-                self._advance(news.modseq)
-            told = picture.apply(news) or told
-            if (news is not None and news.more) or self.changed:
-                self.dirty = True
-                self._waiting[:0] = waiting
-            else:
-                self._fire(waiting, told)
-                told = False
-        self._running = False
-        waiting, self._waiting = self._waiting, []
-        self._fire(waiting, told)
-
-    def _fire(self, waiting: Sequence[Deferred[None]], told: bool) -> None:
-        for waiter in waiting:
-            waiter.callback(None)
-        if told:
-            for view in list(self.views):
-                view.tell()
-
-    def _failed(self, failure: Failure) -> None:
-        """The next notice or command tries again."""
-        self._running = False
-        waiting, self._waiting = self._waiting, []
-        if not waiting and isinstance(failure.value, Temporary):
-            mailbox, reason = self.picture.mailbox, str(failure.value)
-            _log.warn("cannot read mailbox {mailbox}: {reason}", mailbox=mailbox, reason=reason, often=True)
-        elif not waiting and not isinstance(failure.value, Stopping):
-            _log.failure("cannot read mailbox {mailbox}", failure, mailbox=self.picture.mailbox)
-        for waiter in waiting:
-            waiter.errback(failure)
 
 
 class View:
@@ -517,7 +392,7 @@ class Views:
         for shared in touched:
             if shared.views:
                 shared.read()
-            elif len(shared.changed) > _IDLE_CHANGES:
+            elif len(shared.changed) > MOST_CHANGES:
                 self._forget(shared)
 
     async def _look_again(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.mailbox import change, mailboxes, picture, view
+from mpcontinuity.mailbox import change, mailboxes, picture, shared, view
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.view import Exists, Expunge, FlagsChanged, Gone, KeywordsChanged, View, Views
 from mpcontinuity.model import flags, uidset
@@ -241,7 +241,7 @@ def test_refresh_waits_for_what_was_committed_before(user: User) -> None:
 
 def test_a_mailbox_that_changes_while_it_is_loaded_is_loaded_right(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "STEP", 3)
-    monkeypatch.setattr(view, "STEP", 3)
+    monkeypatch.setattr(shared, "STEP", 3)
     user.deliver(7)
     paced = Paced(user.store)
     views = Views(paced)  # type: ignore[arg-type]
@@ -278,7 +278,7 @@ def test_a_picture_is_kept_for_the_next_session_and_brought_up_to_date(user: Use
 
 def test_idle_pictures_are_bounded(user: User, views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(view, "_IDLE_PICTURES", 2)
-    monkeypatch.setattr(view, "_IDLE_CHANGES", 1)
+    monkeypatch.setattr(view, "MOST_CHANGES", 1)
     for name in ("INBOX", "Sent", "Drafts", "Trash"):
         look(views, user, name).close()
     assert len(views._idle) == 2

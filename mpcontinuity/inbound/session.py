@@ -22,6 +22,7 @@ from zope.interface import implementer
 from mpcontinuity.accounts.users import User
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.from_home import HomeMail
+from mpcontinuity.inbound import replies
 from mpcontinuity.inbound.authenticating import Authenticating
 from mpcontinuity.inbound.certified import names
 from mpcontinuity.inbound.patience import IDLE, Patience
@@ -52,15 +53,6 @@ from mpcontinuity.protocols.smtp.server import ServerEngine
 from mpcontinuity.protocols.smtp.terms import Limits, Offers
 
 CLOSE = 10.0  # seconds for the client to take our last words
-
-SENDER_OK = Reply(250, "2.1.0", "Sender OK")
-NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
-FAULT = Reply(451, "4.3.0", "A fault of ours, try again later")
-TOO_MUCH_MAIL = Reply(450, "4.7.1", "Too much mail from your host, try again later")
-TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands from your host, try again later")
-STOPPING = Reply(421, "4.3.2", "The server shuts down")
-LOG_IN_FIRST = Reply(530, "5.7.0", "Authentication required")
-TLS_FIRST = Reply(530, "5.7.0", "Must issue a STARTTLS command first")
 
 _log = Logger()
 
@@ -129,7 +121,7 @@ class Session(Protocol):
         self._alarm = services.timer.callLater(IDLE, self._look)
         _log.debug("SMTP session from {peer}", session=self._id, peer=self._peer)
         if services.stopping:
-            self._engine.stop(STOPPING)
+            self._engine.stop(replies.STOPPING)
         self._engine.greet()
         self._flush()
 
@@ -198,9 +190,9 @@ class Session(Protocol):
 
     def wind_up(self) -> None:
         """The next command is answered 421."""
-        self._engine.stop(STOPPING)
+        self._engine.stop(replies.STOPPING)
 
-    def close(self, reply: Reply = STOPPING) -> None:
+    def close(self, reply: Reply = replies.STOPPING) -> None:
         """421 now, unless a message waits for its answer."""
         if not self._in_message:
             self._engine.close(reply)
@@ -252,7 +244,7 @@ class Session(Protocol):
             self._turning = False
         if self._commands != self._engine.commands:
             if not (self._share.commands(self._engine.commands - self._commands) or self._in_message):
-                self._engine.close(TOO_MANY_COMMANDS)
+                self._engine.close(replies.TOO_MANY_COMMANDS)
             self._commands = self._engine.commands
             self._heard = self._services.timer.seconds()
         if self._engine.closed and not self._lost:
@@ -320,9 +312,9 @@ class Session(Protocol):
     def _failed(self, error: Exception) -> Reply:
         if isinstance(error, Temporary):
             _log.warn("not taken: {error}", session=self._id, error=error, often=True)
-            return NO_ROOM
+            return replies.NO_ROOM
         _log.failure("a fault of ours", session=self._id)
-        return FAULT
+        return replies.FAULT
 
     def _reply(self, reply: Reply | Challenge) -> None:
         waited = not self._turning
@@ -381,7 +373,7 @@ class Session(Protocol):
             self._work(self._submit(user, client, event))
             return
         if self._services.role is Role.SUBMISSION:
-            self._engine.reply(LOG_IN_FIRST if self._engine.offers.auth else TLS_FIRST)
+            self._engine.reply(replies.LOG_IN_FIRST if self._engine.offers.auth else replies.TLS_FIRST)
             return
         home = self._services.home
         if home is not None and not home.origins.none:
@@ -391,15 +383,15 @@ class Session(Protocol):
             self._engine.reply(self._begin_incoming(client, event))
         except Temporary as error:
             _log.warn("no message is taken: {error}", session=self._id, error=error, often=True)
-            self._engine.reply(NO_ROOM)
+            self._engine.reply(replies.NO_ROOM)
 
     def _begin_incoming(self, client: Client, event: Mail) -> Reply:
         """A stranger's message. Raises Temporary."""
         if not self._share.message():
             _log.info("{peer} is over its ration of messages", session=self._id, peer=self._peer, often=True)
-            return TOO_MUCH_MAIL
+            return replies.TOO_MUCH_MAIL
         self._transaction = self._services.begin(client, event.address, event.parameters)
-        return SENDER_OK
+        return replies.SENDER_OK
 
     async def _submit(self, user: User, client: Client, event: Mail) -> Reply:
         assert self._services.submit is not None
@@ -409,7 +401,7 @@ class Session(Protocol):
         transaction = await home.begin(client, partial(names, self.transport), event.address, event.parameters)
         if transaction is not None:
             return await self._sent(transaction)
-        return SENDER_OK if self._lost else self._begin_incoming(client, event)
+        return replies.SENDER_OK if self._lost else self._begin_incoming(client, event)
 
     async def _sent(self, transaction: Submitting) -> Reply:
         reply = await transaction.sender()

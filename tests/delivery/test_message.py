@@ -7,24 +7,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 
 from mpcontinuity.accounts import users
 from mpcontinuity.delivery import newcomers, relay
 from mpcontinuity.delivery.handover import because
-from mpcontinuity.delivery.service import STORE_AGAIN
 from mpcontinuity.model.address import parse as parse_address
 from mpcontinuity.model.body import Body
-from mpcontinuity.model.errors import Full, Temporary
+from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.identifier import parse as parse_id
-from mpcontinuity.model.owed import IN_DOUBT
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.protocols.smtp.client import Offers
-from mpcontinuity.queue import owed
 from mpcontinuity.queue.ledger import report
-from mpcontinuity.redelivery import attempt
 from mpcontinuity.routing.health import Gate
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.reconcile import reconcile
@@ -32,7 +28,7 @@ from mpcontinuity.store.bodies.references import find, insert_body
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.verdicts.service import Arrived
-from tests.delivery.conftest import CONTENT, RETRY_AFTER, Post
+from tests.delivery.conftest import CONTENT, Post
 from tests.delivery.homes import DOUBTFUL, accepted, failed, refused, temporary
 from tests.fakes.stores import open_memory_like_store, result
 
@@ -391,83 +387,6 @@ def test_parameters_are_owed_as_they_were_given(post: Post) -> None:
 # No reply to the message
 
 
-def test_no_reply_is_a_redirect_in_doubt_that_a_late_250_ends_as_delivered(post: Post) -> None:
-    post.home.answer, post.home.late = DOUBTFUL, Deferred()
-    assert post.send(ANN, BOB).code == 250
-    assert [row[2] for row in post.owed()] == [IN_DOUBT, IN_DOUBT]
-    (lease,) = post.rows("SELECT min(lease_until) FROM owed")[0]
-    assert int(str(lease)) > post.clock.now() + 590_000_000
-    post.home.late.callback(accepted(Stage.MESSAGE))
-    assert [row[2] for row in post.owed()] == ["delivered", "delivered"]
-    assert {row.outcome for row in post.track()} == {"delivered"}
-    assert {row.status for row in post.track()} == {"deferred"}
-    assert len(post.inbox(ANN)) == 1
-
-
-@pytest.mark.parametrize(
-    ("late", "state"),
-    [
-        (refused(Stage.MESSAGE, 554, "5.6.0"), "failed"),
-        (refused(Stage.MESSAGE, 554, "5.7.23"), "owed"),
-        (temporary(Stage.MESSAGE), "owed"),
-        (DOUBTFUL, IN_DOUBT),
-    ],
-)
-def test_other_late_replies_end_the_row_or_leave_it(post: Post, late: Outcome, state: str) -> None:
-    post.home.answer, post.home.late = DOUBTFUL, Deferred()
-    assert post.send(ANN).code == 250
-    post.home.late.callback(late)
-    assert [row[2] for row in post.owed()] == [state]
-    assert post.rows("SELECT token FROM owed") == [(0,)]
-
-
-@pytest.mark.parametrize("answer", [DOUBTFUL, temporary(Stage.MESSAGE)])
-def test_each_of_several_recipients_is_redelivered_under_the_id_that_home_was_shown(
-    post: Post, answer: Outcome
-) -> None:
-    post.home.answer = answer
-    assert post.send(ANN, BOB).code == 250
-    ((head, _, _),) = post.home.received
-    post.home.way = Gate.SHUT
-    assert post.send(ANN, BOB, content=b"Subject: never shown to home\r\n\r\nx\r\n").code == 250
-    post.clock.advance(60)
-    ids = [int(str(row[0])) for row in post.rows("SELECT id FROM owed ORDER BY id")]
-    claimed = result(post.store.run(lambda tx: owed.claim(tx, ids, give_up=10**15)))
-    assert [attempt.head(one) for one in claimed[:2]] == [head, head]
-    assert len({attempt.head(one) for one in claimed}) == 3
-
-
-def test_a_lost_connection_leaves_the_row_in_doubt_until_the_first_retry(post: Post) -> None:
-    post.home.answer = DOUBTFUL
-    assert post.send(ANN).code == 250
-    ((state, token, next_attempt),) = post.rows("SELECT state, token, next_attempt FROM owed")
-    assert (state, token) == (IN_DOUBT, 0)
-    assert 0 <= post.clock.now() + RETRY_AFTER - int(str(next_attempt)) <= 1_000_000
-
-
-def test_a_late_250_for_a_message_that_the_client_was_told_to_send_again_answers_the_repeat(post: Post) -> None:
-    post.home.answer, post.home.late = DOUBTFUL, Deferred()
-    assert post.send(LIST).code == 451
-    post.home.late.callback(accepted(Stage.MESSAGE))
-    assert post.send(LIST).code == 250
-    assert len(post.home.received) == 1
-    assert post.count("archive") == 1
-
-
-def test_a_late_250_that_the_store_cannot_note_is_noted_later(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or home would be sent the message again although it said that it has it. Found by the simulation."""
-    post.home.answer, post.home.late = DOUBTFUL, Deferred()
-    assert post.send(ANN).code == 250
-    run = post.store.run
-    monkeypatch.setattr(post.store, "run", lambda work, **kw: fail(Full("no room")))
-    post.home.late.callback(accepted(Stage.MESSAGE))
-    post.clock.advance(STORE_AGAIN)
-    assert [row[2] for row in post.owed()] == [IN_DOUBT]
-    monkeypatch.setattr(post.store, "run", run)
-    post.clock.advance(STORE_AGAIN)
-    assert [row[2] for row in post.owed()] == ["delivered"]
-
-
 def test_a_user_who_is_removed_while_the_message_is_under_way_is_looked_up_again(post: Post) -> None:
     """Found by the simulation: the client was told of a fault of ours."""
     post.home.way = Gate.SHUT
@@ -488,30 +407,6 @@ def test_what_home_takes_is_archived_though_a_user_who_wanted_a_copy_is_removed_
     assert result(post.data(incoming)).code == 250
     assert post.count("archive") == 1
     assert post.count("entry") == 0
-
-
-def test_a_stop_ends_the_wait_and_the_message_is_in_doubt(post: Post) -> None:
-    answer: Deferred[Outcome] = Deferred()
-    post.home.answer = answer
-    incoming = post.begin()
-    post.rcpt(incoming, ANN)
-    reply = post.data(incoming)
-    assert not reply.called
-    post.delivery.hurry.begin()
-    assert result(reply).code == 250
-    assert [row[2] for row in post.owed()] == [IN_DOUBT]
-    answer.callback(accepted(Stage.MESSAGE))
-    assert [row[2] for row in post.owed()] == ["delivered"]
-
-
-def test_a_fault_of_ours_while_home_gets_the_message_is_a_doubt(post: Post) -> None:
-    post.home.answer = Deferred()
-    incoming = post.begin()
-    post.rcpt(incoming, ANN)
-    reply = post.data(incoming)
-    post.home.answer.errback(ValueError("bug"))
-    assert result(reply).code == 250
-    assert [row[2] for row in post.owed()] == [IN_DOUBT]
 
 
 # Refused by us
@@ -548,62 +443,6 @@ def test_a_message_larger_than_homes_last_offer_is_refused_in_an_outage(post: Po
 
 
 # The store fails
-
-
-def test_no_room_is_452_and_leaves_nothing(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(**_: object) -> None:
-        raise Full("nothing left")
-
-    incoming = post.begin()
-    post.rcpt(incoming, ANN)
-    monkeypatch.setattr(post.store.bodies, "draft", full)
-    assert str(incoming.begin()).startswith("452 4.3.1")
-
-
-@pytest.mark.parametrize("away", [True, False])
-def test_a_store_that_fails_is_452_and_the_message_can_be_sent_again(
-    post: Post, away: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    post.home.way = Gate.SHUT if away else Gate.OPEN
-
-    def fails(*_: object, **__: object) -> Deferred[object]:
-        raise Temporary("disk on fire")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(post.store, "keep_together", fails)
-        patch.setattr(post.store.bodies, "keep", fails)
-        assert str(post.send(ANN)).startswith("452 4.3.1")
-    assert post.home.received == []
-    assert post.send(ANN).code == 250
-    assert post.count("archive") == 1
-
-
-def test_a_disk_that_fills_up_within_data_is_452(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    incoming = post.begin()
-    post.rcpt(incoming, ANN)
-    incoming.begin()
-    draft = incoming._draft
-    assert draft is not None
-
-    def full(data: bytes) -> None:
-        raise Full("nothing left")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(type(draft), "write", lambda self, data: full(data))
-        incoming.write(CONTENT)
-    assert str(result(incoming.end(None))).startswith("452 4.3.1")
-    assert post.store.bodies._spool.held == 0
-
-
-def test_a_client_that_goes_within_data_leaves_nothing(post: Post) -> None:
-    incoming = post.begin()
-    post.rcpt(incoming, ANN)
-    incoming.begin()
-    incoming.write(CONTENT * 50_000)
-    incoming.abandon()
-    assert post.store.bodies._spool.held == 0
-    assert post.home.transactions[0].abandoned
-    assert (post.count("body"), post.track()) == (0, [])
 
 
 def test_a_large_message_goes_to_home_and_to_inbox_in_pieces(post: Post) -> None:

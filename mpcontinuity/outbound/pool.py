@@ -18,6 +18,7 @@ from mpcontinuity.routing.health import Observation
 
 IDLE = 30.0  # seconds after which an unused session is closed; servers close them after minutes
 LINGER = 1.0  # seconds in which a server may still count a session that we have closed
+MOST_BESIDE = 200  # sessions that wait for a late reply: at the usual settings, those of more than three minutes
 _AGAIN = 1.0  # seconds until the next look at who waits for a session that is being opened
 
 Taken = Session | Outcome
@@ -54,6 +55,7 @@ class Pool:
         self._idle: deque[tuple[Session, Alarm]] = deque()
         self._busy: dict[Session, str] = {}  # and for which client
         self._opening = 0
+        self._beside: dict[Session, None] = {}  # in the order of their coming
         self._waiting: Waiting[Deferred[Taken]] = Waiting()
         self._generation = 0
         self._heard = timer.seconds()  # of sessions that are gone
@@ -132,6 +134,20 @@ class Pool:
         self._forget(session)
         self._close(session)
         self.capacity.freed()
+
+    def beside(self, session: Session) -> None:
+        """It waits for a late reply, and is no longer counted. A home that answers some messages and is silent to all
+        others would have us hold sessions without end: of too many, the one that has waited longest is given up."""
+        self.drop(session)
+        if len(self._beside) >= MOST_BESIDE:
+            oldest = next(iter(self._beside))
+            del self._beside[oldest]
+            oldest.abort(f"{oldest.host} owes {MOST_BESIDE} more replies")
+        self._beside[session] = None
+
+    def answered_late(self, session: Session) -> None:
+        """It waits no more."""
+        self._beside.pop(session, None)
 
     def others(self, session: Session) -> bool:
         """Whether home holds other sessions of ours open."""

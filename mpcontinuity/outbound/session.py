@@ -191,11 +191,11 @@ class Session(Protocol):
             self._closing = self._timer.callLater(_CLOSE, self._transport().abortConnection)
             self._lose(Lost("closed"))
 
-    def abort(self) -> None:
+    def abort(self, reason: str = "aborted") -> None:
         """Closes without a word, so that a message half sent is not taken for a whole one."""
         if self.lost is None:
             self._transport().abortConnection()
-            self._lose(Lost("aborted"))
+            self._lose(Lost(reason))
 
     # Twisted's calls
 

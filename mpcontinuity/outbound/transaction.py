@@ -369,7 +369,7 @@ class MailTransaction:
         self._session = None
         if response is not None and lost.silent and self._peer.late:
             self.late = _late_reply(self._peer, session, response)
-            self._peer.pool.drop(session)
+            self._peer.pool.beside(session)
         else:
             self._discard(session)
         if not self._abandoned:
@@ -452,6 +452,7 @@ def _late_reply(peer: Peer, session: Session, response: Response) -> Deferred[Ou
     never = Lost(f"{session.host} did not answer within {peer.late:g} s", silent=True)
 
     def answered(answer: Reply | Lost) -> Outcome:
+        peer.pool.answered_late(session)
         if isinstance(answer, Lost):
             session.abort()
             return Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, answer.reason)

@@ -12,6 +12,7 @@ from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.outbound.home import HomeServer, MailTransaction
+from mpcontinuity.outbound.pool import MOST_BESIDE
 from mpcontinuity.routing.health import Gate, State
 from tests.outbound.wire import CLOSE, SILENT, Network, ScriptedHome
 
@@ -226,6 +227,28 @@ def test_a_late_reply_that_never_comes_leaves_it_in_doubt() -> None:
             scripted.wires[-1].hang_up()
         net.settle(600)
         assert [outcome.verdict for outcome in late] == [Verdict.DOUBTFUL]
+
+
+def test_a_home_that_is_silent_to_most_messages_holds_a_bounded_number_of_sessions() -> None:
+    """It answers each other message, so it is up, and nothing slows down what goes there."""
+    net, scripted, home = network(connections=2, message_timeout=1)
+    scripted.message = [SILENT, "250 2.0.0 taken"] * (MOST_BESIDE + 2)
+    late: list[Outcome] = []
+    for _ in range(MOST_BESIDE + 2):
+        transaction = home.transaction(ANN, MAIL)
+        net.run(transaction.recipient(BOB, RCPT))
+        waiting = net.start(transaction.message(b"", MESSAGE))
+        net.settle(0.5)
+        assert net.run(send(home)).verdict is Verdict.ACCEPTED
+        net.settle(0.5)
+        assert [outcome.verdict for outcome in waiting] == [Verdict.DOUBTFUL]
+        assert transaction.late is not None
+        transaction.late.addCallback(late.append)
+    assert home.health.state is State.UP
+    assert scripted.open <= MOST_BESIDE + 2
+    assert [outcome.verdict for outcome in late] == [Verdict.DOUBTFUL] * 2  # the oldest: in doubt, as they were
+    next(wire for wire in scripted.wires if not wire.closed).say_late("250 2.0.0 taken after all")
+    assert late[-1].verdict is Verdict.ACCEPTED
 
 
 def test_without_leave_the_final_dot_is_not_sent() -> None:

@@ -20,7 +20,7 @@ from mpcontinuity.model.visible import visible
 LOOKING = frozenset(
     {
         *("domain list", "domain show", "user list", "user show", "admin list"),
-        *("status", "report", "track", "queue list", "queue destinations"),
+        *("status", "report", "track", "queue list", "queue destinations", "clock"),
     }
 )
 

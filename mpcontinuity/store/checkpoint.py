@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
@@ -33,6 +34,9 @@ class Checkpoints:
         self._connection = writer if driver.shared else driver.connect(writes=True)
         self._seen = writer.total_changes
         self._frames = 0  # in the WAL, when last asked
+        self._longest = longest
+        self._asked = False  # a copy that the thread has not made yet
+        self._file = self._begin()
         self._figures = figures
         self._page = self._page_size()
         self._limit = self._longest_frames(longest)
@@ -42,9 +46,12 @@ class Checkpoints:
         """Between two batches, in the writer's thread."""
         if self._frames > self._limit:
             self._frames = self._checkpoint(self._writer.cursor(), _RESTART)
+            return
         changes = self._writer.total_changes
-        if changes - self._seen >= _CHANGES:
+        # Rows may be large: what is shown of a message is as long as strangers made its header.
+        if changes - self._seen >= _CHANGES or (not self._asked and self._octets() > self._longest):
             self._seen = changes
+            self._asked = True
             self._worker.put(None)
 
     def stop(self, stopped: Callable[[], None]) -> None:
@@ -56,6 +63,7 @@ class Checkpoints:
 
     def _copy(self, _: Sequence[None]) -> None:
         self._frames = self._checkpoint(self._connection.cursor(), _PASSIVE)
+        self._asked = False
 
     def _checkpoint(self, cursor: Cursor, pragma: str) -> int:
         """Frames that the WAL has after it; 0 once it begins anew."""
@@ -70,6 +78,20 @@ class Checkpoints:
         self._figures.restarts += pragma is _RESTART
         self._figures.wal_octets = max(int(frames), 0) * self._page
         return 0 if pragma is _RESTART and not busy and frames == copied else int(frames)
+
+    def _begin(self) -> str:
+        """The WAL's name. When it begins anew, what it has beyond its limit is given back to the disk."""
+        cursor = self._writer.cursor()
+        cursor.execute(f"PRAGMA journal_size_limit = {self._longest}")
+        cursor.execute("PRAGMA database_list")
+        return str(cursor.fetchall()[0][2]) + "-wal"
+
+    def _octets(self) -> int:
+        """Of the WAL's file, which is longer than its limit only while the WAL is."""
+        try:
+            return os.stat(self._file).st_size
+        except OSError:
+            return 0
 
     def _longest_frames(self, longest: int) -> int:
         return longest // self._page

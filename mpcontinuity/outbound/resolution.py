@@ -4,7 +4,7 @@ that no answer is remembered."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Protocol
 
 import msgspec
@@ -25,6 +25,10 @@ _REMEMBERED = 10_000  # domains
 _REMEMBERED_FOR = 300.0  # seconds at most; DNS servers behind us keep what may be kept longer
 
 _TIMEOUTS = (2, 4, 8)  # seconds, of each question
+
+_TRANSLATED = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1: a router on the way makes it the IPv4 address at its end
+# RFC 4291 §2.5.5.1, which nobody uses, and RFC 8215, which is for one's own network.
+_NOT_GLOBAL = (IPv6Network("::/96"), IPv6Network("64:ff9b:1::/48"))
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -166,7 +170,7 @@ class Resolution:
                 failures.append(found)
             else:
                 addresses += [str(ip_address(record.address)) for record in found]
-        usable = [address for address in addresses if self._allow_private or ip_address(address).is_global]
+        usable = [address for address in addresses if self._allow_private or is_public(ip_address(address))]
         if usable:
             return tuple(usable[:_MOST_ADDRESSES])
         if addresses:
@@ -202,9 +206,24 @@ class Resolution:
             address = ip_address(domain.strip("[]").removeprefix("IPv6:").removeprefix("ipv6:"))
         except ValueError:
             return Unresolved(True, "5.1.2", f"{domain} is no address")
-        if not self._allow_private and not address.is_global:
+        if not self._allow_private and not is_public(address):
             return Unresolved(True, "5.4.4", f"{domain} is a private address")
         return Exchanges((Exchange(domain, (str(address),)),))
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether a stranger could mean it. An IPv4 address inside an IPv6 one counts, whoever takes it out on the way:
+    otherwise any DNS could send us to hosts behind our own translator or tunnel."""
+    if isinstance(address, IPv4Address):
+        return address.is_global and not address.is_multicast
+    inner = address.ipv4_mapped or address.sixtofour
+    if address in _TRANSLATED:
+        inner = IPv4Address(int(address) & 0xFFFFFFFF)
+    if inner is not None:
+        return is_public(inner)
+    if any(address in network for network in _NOT_GLOBAL):
+        return False
+    return address.is_global and not (address.is_multicast or address.is_site_local)
 
 
 def follow(name: str, records: Sequence[Any], kind: int) -> list[Any]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from ipaddress import ip_address
 from typing import Any
 
 import msgspec
+import pytest
 
+from mpcontinuity.outbound.resolution import is_public
 from tests.fakes.nameserver import GARBAGE, REFUSED, SERVFAIL, SILENT, Nameserver, a, aaaa, cname, mx
 
 ADDRESSES = {
@@ -115,6 +118,39 @@ def test_addresses_that_no_stranger_can_mean_are_not_used_unless_allowed() -> No
     assert "private" in inside["reason"]
     assert both["hosts"][0]["addresses"] == ["8.8.8.8"]
     assert literal["permanent"]
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2001:4860:4860::8888", True),
+        ("64:ff9b::8.8.8.8", True),  # what DNS64 makes of it
+        ("2002:808:808::1", True),
+        ("::ffff:8.8.8.8", True),
+        ("127.0.0.1", False),
+        ("0.0.0.0", False),
+        ("100.64.0.1", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("::", False),
+        ("::ffff:127.0.0.1", False),
+        ("::127.0.0.1", False),
+        ("64:ff9b::127.0.0.1", False),
+        ("64:ff9b::10.0.0.1", False),
+        ("64:ff9b:1::10.0.0.1", False),
+        ("2002:7f00:1::1", False),
+        ("2002:a00:1::1", False),
+        ("2001:0:a00:1::1", False),  # Teredo
+        ("fe80::1", False),
+        ("fec0::1", False),
+        ("fd00::1", False),
+        ("ff02::1", False),
+    ],
+)
+def test_an_inner_address_in_any_dress_is_none_that_a_stranger_can_mean(address: str, public: bool) -> None:
+    assert is_public(ip_address(address)) is public
 
 
 def test_an_address_literal_is_not_asked_for() -> None:

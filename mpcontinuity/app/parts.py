@@ -202,7 +202,7 @@ class Parts:
             clock=self._clock,
             randomness=self._randomness,
         )
-        self.quotas = Quotas(self.directory, settings.limits)
+        self.quotas = Quotas(self.store, self.directory, settings.limits)
         plaintext = _networks(settings.tls.plaintext_login_networks)
         imap = ImapServices(
             store=self.store,

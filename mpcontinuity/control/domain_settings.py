@@ -48,7 +48,7 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
 
 def _number(high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= high):
+        if not (text.isascii() and text.isdigit() and len(text) <= len(str(high)) and int(text) <= high):
             raise ValueError
         return int(text)
 
@@ -122,6 +122,7 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
     "outbound-route": (f"{hosts.ROUTE}, or empty", "as [outbound] route", _route),
     "quota": ("bytes, 0 is the server's", "what a user may store, as [limits] user_storage", _number(1 << 50)),
     "mailboxes": ("0 to 10000, 0 is the server's", "folders of a user, as [limits] user_mailboxes", _number(10_000)),
+    "total-quota": ("bytes, 0 is no limit", "what all users of the domain may store together", _number(1 << 50)),
     "home-networks": (
         'networks as "192.0.2.0/24", with commas between several',
         "who may send the domain's outbound mail by port 25 without AUTH",

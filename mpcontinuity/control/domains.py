@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from mpcontinuity.accounts import dkim, domains, users
+from mpcontinuity.accounts.domain_storage import stored
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.control import domain_settings
 from mpcontinuity.control.operation import Control
@@ -77,9 +78,11 @@ async def list_(control: Control) -> Any:
 
 
 async def show(control: Control, name: str) -> Any:
+    """Its settings, and what its users store, in octets."""
+
     def look(tx: Transaction) -> Any:
         domain = domains.known(tx, name)
-        return _row(domain, _users(tx, domain))
+        return {**_row(domain, _users(tx, domain)), "stored": stored(tx, domain.id)}
 
     return await control.store.read(look)
 

@@ -25,6 +25,7 @@ _NOT_YOUR_FROM = Reply(
     553, "5.7.1", f"The field From must have your own addresses only, {submitted.MOST_AUTHORS} at most"
 )
 _FULL = Reply(452, "4.2.2", "Your mailbox is full, and keeps what you send: delete some messages first")
+_DOMAIN_FULL = Reply(452, "4.2.2", "The mailboxes of your domain are full together: its administrator can help")
 _NO_LONGER = Reply(535, "5.7.8", "The account is not active any more")
 _TOO_MUCH = Reply(450, "4.7.1", "Too many recipients in this hour, try again later")
 
@@ -58,11 +59,16 @@ class Submission(Outward):
             return _NO_LONGER
         if self._reverse_path is not None and not await self._is_own(self._reverse_path):
             return self._refused(None, _NOT_YOURS)
-        most = (await self._submissions.storage.of(user)).stretched()
+        storage = self._submissions.storage
+        most = (await storage.of(user)).stretched()
         try:
             await self._store.read(partial(check, account=user.id, quota=most))
         except MailboxRefused:
             return self._refused(None, _FULL)
+        try:
+            await storage.check_together(user, stretched=True)
+        except MailboxRefused:
+            return self._refused(None, _DOMAIN_FULL)
         return SENDER_OK
 
     async def _is_own(self, address: Address) -> bool:

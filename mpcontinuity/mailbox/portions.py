@@ -36,9 +36,9 @@ class Portion:
     octets: int
 
 
-async def portions(store: Store, mailbox: int, uids: Sequence[int]) -> AsyncIterator[Portion]:
-    """``uids`` rise. What is not there is in a portion all the same."""
-    if len(uids) <= FEW:
+async def portions(store: Store, mailbox: int, uids: Sequence[int], *, few: int = FEW) -> AsyncIterator[Portion]:
+    """``uids`` rise. What is not there is in a portion all the same. Up to ``few``, octets are not looked up: 0."""
+    if len(uids) <= few:
         if uids:
             yield Portion(uidset.of(uids), 0)
         return

@@ -144,4 +144,5 @@ class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     home_networks: tuple[str, ...] = ()
     quota: int = 0  # octets per user; 0: [limits] user_storage
     mailboxes: int = 0  # per user; 0: [limits] user_mailboxes
+    total_quota: int = 0  # octets of all users together; 0: no limit
     home_tenant: str = ""  # X-OriginatorOrg of a home server that many tenants share

@@ -85,10 +85,23 @@ def test_a_domain_that_exists_cannot_be_set_to_our_own_listener_either(call: Cal
 def test_a_bad_setting_is_refused_in_one_line_and_nothing_is_changed(
     call: Call, domain: Any, settings: dict[str, str], line: str
 ) -> None:
+    before = call("domain show", name="example.org")
     with pytest.raises(Refused) as caught:
         call("domain set", name="example.org", settings={"bounce-policy": "disabled", **settings})
     assert str(caught.value) == line
-    assert call("domain show", name="example.org") == domain
+    assert call("domain show", name="example.org") == before
+
+
+@pytest.mark.parametrize(("key", "most"), [("quota", 1 << 50), ("total-quota", 1 << 50), ("mailboxes", 10_000)])
+def test_a_quota_may_be_as_large_as_is_said(call: Call, domain: Any, key: str, most: int) -> None:
+    assert call("domain set", name="example.org", settings={key: str(most)})[key] == most
+    for more in (str(most + 1), "9" * 5000):
+        with pytest.raises(Refused, match=f"{key}: "):
+            call("domain set", name="example.org", settings={key: more})
+
+
+def test_what_the_users_of_a_domain_store_is_shown_with_it(call: Call, control: Control, domain: Any) -> None:
+    assert call("domain show", name="example.org")["stored"] == 0
 
 
 def test_a_mode_may_have_an_end(call: Call, domain: Any) -> None:

@@ -57,7 +57,8 @@ class Desk:
             clock=post.clock,
             randomness=SeededRandomness(3),
         )
-        self.submissions = Submissions(post.delivery, Quota(QUOTA, post.clock), Quotas(directory, Limits()), GIVE_UP)
+        storage = Quotas(store, directory, Limits())
+        self.submissions = Submissions(post.delivery, Quota(QUOTA, post.clock), storage, GIVE_UP)
         self.origins = Origins(store, directory)
         self.internal = Internal(post.delivery)
         services = dataclasses.replace(

@@ -139,6 +139,17 @@ def test_who_has_filled_more_than_their_mailbox_sends_no_more_until_there_is_roo
     assert client.say("MAIL FROM:<ann@example.org>").startswith("452 4.2.2 Your mailbox is full")
 
 
+def test_where_the_domain_is_an_eighth_over_its_quota_nobody_sends(desk: Desk) -> None:
+    desk.post.set(total_quota=1000)
+    client = desk.logged_in()
+    fill(desk, 1125)
+    assert client.say("MAIL FROM:<ann@example.org>").startswith("250")
+    client.say("RSET")
+    fill(desk, 1126)
+    desk.post.clock.advance(5)
+    assert client.say("MAIL FROM:<ann@example.org>").startswith("452 4.2.2 The mailboxes of your domain are full")
+
+
 # Senders
 
 

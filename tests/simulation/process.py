@@ -104,7 +104,7 @@ class Process:
             login=login,
             views=self.views,
             rations=Rations(self.settings.limits, self.time.seconds),
-            quotas=Quotas(self.directory, self.settings.limits),
+            quotas=Quotas(self.store, self.directory, self.settings.limits),
             timer=self.time,
             tls=None,
             hostname=HOSTNAME,

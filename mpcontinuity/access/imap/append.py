@@ -49,6 +49,7 @@ async def begin(session: Session, asked: command.Append) -> Status | None:
         raise MailboxRefused("TRYCREATE", "no mailbox of that name")
     allowed = await session.quota()
     await services.store.read(partial(check, account=session.account, quota=allowed, octets=asked.size, messages=1))
+    await services.quotas.check_together(session.user, octets=asked.size)
     await keywords.make_room_for(session, info, asked.keywords)
     draft = services.store.bodies.draft("draft", announced=asked.size)
     session.appending = Appending(info.id, asked, draft, sent.takes(info))
@@ -100,6 +101,7 @@ async def end(session: Session, event: EndOfMessage) -> Status:
             origin=identifier.parse(origin) if origin is not None else 0,
             message_id=summarise(content).message_id if appending.sent else "",
         )
+        await session.services.quotas.take_together(session.user, draft.size)
         appended = await store.keep(draft, head, work)
     except BaseException:
         draft.discard()

@@ -41,18 +41,20 @@ async def copy(session: Session, asked: command.Copy) -> Status:
 async def _copy(session: Session, uids: Sequence[int], target: MailboxInfo) -> list[Copied]:
     """In steps, each a short transaction, and yet all or nothing (RFC 3501 §6.4.7): what was copied before a failure,
     or before its client went, is removed again. Who has the target open sees it come and go."""
-    store, source = session.services.store, session.selected.mailbox
+    store, quotas, source = session.services.store, session.services.quotas, session.selected.mailbox
     store.bodies.check_room()
     allowed = await session.quota()
     steps = []
-    async for portion in portions(store, source, uids):
+    async for portion in portions(store, source, uids, few=0):  # their octets are needed: they must have room
         steps.append(portion)
         await session.spend(PER_PORTION)
     octets = sum(step.octets for step in steps)
     await store.read(partial(check, account=session.account, quota=allowed, octets=octets))
+    await quotas.check_together(session.user, octets=octets)
     copied: list[Copied] = []
     try:
         for step in steps:
+            await quotas.take_together(session.user, step.octets)
             work = partial(_copy_step, source=source, uids=step.uids, target=target, quota=allowed)
             copied.append(await store.run(work, bulk=len(steps) > 1))
             await session.spend(PER_PORTION)

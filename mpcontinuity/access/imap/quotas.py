@@ -1,4 +1,5 @@
-"""GETQUOTA and GETQUOTAROOT (RFC 9208): one root, of all that the user has."""
+"""GETQUOTA and GETQUOTAROOT (RFC 9208): a root of all that the user has, and one of all that the domain has where that
+is limited (RFC 9208 §3.2: a mailbox may have several)."""
 
 from __future__ import annotations
 
@@ -8,21 +9,26 @@ from mpcontinuity.access.imap.session import Session, Status, no, ok
 from mpcontinuity.mailbox import mailboxes, quota
 from mpcontinuity.protocols.imap import command, response
 
-ROOT = "user"
+USER, DOMAIN = "user", "domain"
 _KIB = 1024
 
 
 async def get(session: Session, asked: command.GetQuota) -> Status:
-    if asked.root != ROOT:
+    told = await _domain(session) if asked.root == DOMAIN else await _user(session) if asked.root == USER else None
+    if told is None:
         return no("no quota root of that name", b"NONEXISTENT")
-    session.send(await _quota(session))
+    session.send(told)
     return ok("that is all")
 
 
 async def root_of(session: Session, asked: command.GetQuotaRoot) -> Status:
     info = await session.services.store.read(partial(mailboxes.get, account=session.account, name=asked.mailbox))
-    session.send(response.quota_root(info.name, ROOT))
-    session.send(await _quota(session))
+    told = {USER: await _user(session)}
+    if (together := await _domain(session)) is not None:
+        told[DOMAIN] = together
+    session.send(response.quota_root(info.name, list(told)))
+    for one in told.values():
+        session.send(one)
     return ok("that is all")
 
 
@@ -30,12 +36,22 @@ async def put(session: Session, asked: command.SetQuota) -> Status:
     return no("an administrator sets quotas", b"NOPERM")
 
 
-async def _quota(session: Session) -> bytes:
+async def _user(session: Session) -> bytes:
     allowed = await session.quota()
     held = await session.services.store.read(partial(quota.used_in_all, account=session.account))
     resources = [
-        (b"STORAGE", -(-held.octets // _KIB), allowed.octets // _KIB),  # RFC 9208 §5.1: in units of 1024 octets
+        _storage(held.octets, allowed.octets),
         (b"MESSAGE", held.messages, allowed.messages),
         (b"MAILBOX", held.mailboxes, allowed.mailboxes),
     ]
-    return response.quota(ROOT, [(name, used, most) for name, used, most in resources if most])
+    return response.quota(USER, [(name, used, most) for name, used, most in resources if most])
+
+
+async def _domain(session: Session) -> bytes | None:
+    """None: its domain has no quota for all its users together."""
+    together = await session.services.quotas.together(session.user)
+    return None if together is None else response.quota(DOMAIN, [_storage(*together)])
+
+
+def _storage(used: int, most: int) -> tuple[bytes, int, int]:
+    return b"STORAGE", -(-used // _KIB), most // _KIB  # RFC 9208 §5.1: in units of 1024 octets

@@ -88,8 +88,8 @@ def quota(root: str, resources: Iterable[tuple[bytes, int, int]]) -> bytes:
     return b"* QUOTA %s (%s)\r\n" % (string(root.encode()), b" ".join(b"%s %d %d" % one for one in resources))
 
 
-def quota_root(name: str, root: str) -> bytes:
-    return b"* QUOTAROOT %s %s\r\n" % (mailbox(name), string(root.encode()))
+def quota_root(name: str, roots: Sequence[str]) -> bytes:
+    return b"* QUOTAROOT %s\r\n" % b" ".join([mailbox(name), *(string(root.encode()) for root in roots)])
 
 
 def exists(count: int) -> bytes:

@@ -75,7 +75,7 @@ async def serve(store: Store) -> None:
         login=KnownPassword(directory),  # type: ignore[arg-type]
         views=Views(store),
         rations=Rations(settings.Limits(), reactor.seconds),
-        quotas=Quotas(directory, settings.Limits()),
+        quotas=Quotas(store, directory, settings.Limits()),
         timer=reactor,
         tls=certificate().options(),
         hostname="localhost",

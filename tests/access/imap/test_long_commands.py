@@ -11,11 +11,13 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.access.imap import searching
 from mpcontinuity.access.imap import session as sessions
+from mpcontinuity.accounts import domains
 from mpcontinuity.mailbox import mailboxes, portions
 from mpcontinuity.model.errors import Full, Temporary
 from mpcontinuity.model.flags import DELETED
+from mpcontinuity.model.settings import DomainSettings
 from tests.access.imap.test_dialogues import MIME
-from tests.access.imap.world import World
+from tests.access.imap.world import SIMPLE, World
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import result
 
@@ -80,6 +82,22 @@ def test_a_copy_that_fails_on_its_way_leaves_nothing(
     assert b"a NO [UNAVAILABLE]" in client.take()
     assert messages(world, "Archive") == 0
     assert messages(world, "INBOX") == 12
+
+
+def test_a_copy_ends_where_others_fill_the_domain_meanwhile_and_leaves_nothing(
+    world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain = result(world.store.read(lambda tx: domains.known(tx, "example.org")))
+    result(world.store.run(lambda tx: domains.change(tx, domain, DomainSettings(total_quota=10_000))))
+    for _ in range(12):
+        world.deliver()
+    client = world.logged_in("INBOX")
+    rest = 10_000 - (12 + 10) * len(SIMPLE)  # when ten have been copied
+    Hook(world, monkeypatch, 2, lambda: result(world.services.quotas.take_together(world.user, rest)))
+    client.ask("a COPY 1:12 Archive")
+    clock.advance(0)
+    assert b"a NO [OVERQUOTA]" in client.take()
+    assert messages(world, "Archive") == 0
 
 
 def test_a_copy_whose_client_goes_ends_and_leaves_nothing(

@@ -74,7 +74,7 @@ class World:
             login=self.login,  # type: ignore[arg-type]
             views=Views(store),
             rations=Rations(Limits(), clock.seconds),
-            quotas=Quotas(directory, Limits()),
+            quotas=Quotas(store, directory, Limits()),
             timer=clock,
             tls=object(),
             hostname="mx.example",

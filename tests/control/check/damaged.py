@@ -153,9 +153,8 @@ class Damaged:
         """As ann."""
         user = result(self.store.read(lambda tx: users.find(tx, parse("ann@example.org"))))
         assert user is not None
-        submissions = Submissions(
-            self.post.delivery, Quota(100, self.clock), Quotas(self.post.delivery.directory, Limits()), DAY
-        )
+        storage = Quotas(self.store, self.post.delivery.directory, Limits())
+        submissions = Submissions(self.post.delivery, Quota(100, self.clock), storage, DAY)
         sending = Submission(submissions, CLIENT, user, parse("ann@example.org"), MailParameters())
         assert result(sending.sender()).code == 250
         for recipient in recipients:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -30,6 +31,7 @@ from mpcontinuity.store.store import Store
 _IDLE_PICTURES = 1000
 _IDLE_MESSAGES = 1_000_000
 _AT_ONCE = 1000  # mailboxes looked at by one read
+_AT_A_STRETCH = 250  # changes that a session looks at and tells of before others have their turn: about a ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class View:
         self._own: set[int] = set()
         self._takes_recent = takes_recent
         self._recent: list[Range] = []  # UIDs, rising
+        self._untold: Iterator[Update | None] | None = None
         self._told = 0  # the last UID that this client was told of
         self._adopt()
         self._keywords = self._picture.keywords
@@ -242,8 +245,14 @@ class View:
         if self._callback is not None:
             self._callback()
 
+    @property
+    def untold(self) -> bool:
+        """Whether the last ``poll`` left something for the next."""
+        return self._untold is not None
+
     def poll(self, expunges: bool) -> list[Update]:
-        """What the client has to be told now, in this order; from then on the view has it.
+        """What the client has to be told now, in this order, of _AT_A_STRETCH changes at most; from then on the view
+        has it. While there is more (``untold``), ``poll`` is called again before the client may say anything else.
 
         Without ``expunges`` (during FETCH, STORE and SEARCH, RFC 9051 §7.5.1) a view that lags behind an expunge does
         not see new messages either.
@@ -251,57 +260,80 @@ class View:
         picture = self._picture
         if picture.gone:
             return [Gone()]
-        if (
-            self._version is picture.version
-            and self.exists == len(picture.version.uids)
-            and self._changes_at == picture.log_end
-            and self._keywords is picture.keywords
-        ):
-            return []
-        updates: list[Update] = []
-        before = self._catch_up(updates, expunges)
-        if self._keywords is not picture.keywords:
-            self._keywords = picture.keywords
-            updates.append(KeywordsChanged())
-        self._tell_flags(updates, before)
-        picture.trim(min(min(view._expunges_at, view._changes_at) for view in self._shared.views))
-        return updates
+        if self._untold is None:
+            if (
+                self._version is picture.version
+                and self.exists == len(picture.version.uids)
+                and self._changes_at == picture.log_end
+                and self._keywords is picture.keywords
+            ):
+                return []
+            self._untold = self._updates(expunges)
+        portion = list(islice(self._untold, _AT_A_STRETCH))
+        if len(portion) < _AT_A_STRETCH:
+            self._untold = None
+        return [update for update in portion if update is not None]
 
-    def _catch_up(self, updates: list[Update], expunges: bool) -> int:
-        """Adopts the present version if that is permitted. How many of the messages were known before."""
+    def _updates(self, expunges: bool) -> Iterator[Update | None]:
+        """What is new in the picture as it is when the first is asked for, with flags as they are when they are told:
+        100,000 of them take half a second. None: one was looked at that is not told."""
+        before = known = self.exists
+        hits = self._catch_up(expunges)
+        if hits is not None:
+            known -= len(hits)
+            yield from (Expunge(place + 1) for place in hits)
+            if self.exists != known:
+                yield Exists(self.exists)
+            before = known
+        yield from self._changed_flags(before)
+
+    def _catch_up(self, expunges: bool) -> Sequence[int] | None:
+        """Adopts the present version if that is permitted. The places, falling, of the messages that went."""
         picture = self._picture
         known = self.exists
+        hits: list[int] = []
         if self._version is not picture.version:
-            indexes = (self._version.index(uid) for batch in picture.since(self._expunges_at) for uid in batch.expunged)
-            hits = sorted((place for place in indexes if 0 <= place < known), reverse=True)
+            # Each was in this version, or came later: UIDs are only added at the end.
+            place_of = partial(bisect_left, self._version.uids)
+            for batch in picture.since(self._expunges_at):
+                hits.extend(place for place in map(place_of, batch.expunged) if place < known)
             if hits and not expunges:
-                return known
-            updates.extend(Expunge(place + 1) for place in hits)
-            known -= len(hits)
+                return None
+            hits.sort(reverse=True)
             self._version = picture.version
-            self._expunges_at = picture.log_end
-        elif self._expunges_at != picture.log_end:
-            self._expunges_at = picture.log_end  # batches of flags alone
+        self._expunges_at = picture.log_end
         self.exists = len(self._version.uids)
-        if self.exists != known:
+        if self.exists != known - len(hits):
             self._tell_all()
-            updates.append(Exists(self.exists))
-        return known
+        return hits
 
-    def _tell_flags(self, updates: list[Update], before: int) -> None:
-        picture = self._picture
-        changed = {uid for batch in picture.since(self._changes_at) for uid in batch.changed}
+    def _changed_flags(self, before: int) -> Iterator[Update | None]:
+        """Of the first ``before`` messages."""
+        picture, version = self._picture, self._version
+        batches = picture.since(self._changes_at)
         self._changes_at = picture.log_end
-        for uid in sorted(changed):
-            place = self._version.index(uid)
-            current = picture.version.index(uid)
-            if not 0 <= place < before or current < 0:
+        picture.trim(min(min(view._expunges_at, view._changes_at) for view in self._shared.views))
+        if self._named_anew():
+            yield KeywordsChanged()
+        told: set[int] = set()
+        for uid in chain.from_iterable(batch.changed for batch in batches):
+            place, current = version.index(uid), picture.version.index(uid)
+            if uid in told or not 0 <= place < before or current < 0:
+                yield None
                 continue
+            told.add(uid)
+            if self._named_anew():  # another one was made since the last portion
+                yield KeywordsChanged()
             modseq = picture.version.modseqs[current]
-            if modseq not in self._own:
-                updates.append(FlagsChanged(place + 1, uid, picture.version.flags[current], modseq))
+            own = modseq in self._own
+            yield None if own else FlagsChanged(place + 1, uid, picture.version.flags[current], modseq)
         if not self._shared.busy:
             self._own.clear()
+
+    def _named_anew(self) -> bool:
+        """Whether there are keywords that the client was not told of; from then on it is."""
+        known, self._keywords = self._keywords, self._picture.keywords
+        return known is not self._keywords
 
     def _state(self, place: int) -> tuple[int, int]:
         """Flags and modseq; of a message that is expunged already, the last ones."""

@@ -419,3 +419,35 @@ def test_a_mailbox_that_another_node_deleted_unheard_is_gone(user: User) -> None
     here.hear_again()
     result(seen.refresh())
     assert seen.poll(True) == [Gone()]
+
+
+def test_much_news_is_told_in_portions_each_as_it_is_by_then(
+    user: User, views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "_AT_A_STRETCH", 2)
+    user.deliver(6)
+    seen = look(views, user)
+    first = mark(user, (1, 2, 3, 6))
+    remove(user, 4, 5)
+    assert seen.poll(True) == [Expunge(5), Expunge(4)]
+    assert seen.untold
+    last = mark(user, (6,), flags.FLAGGED, ("fresh",))
+    told = []
+    while seen.untold:
+        told += seen.poll(True)
+    both = flags.SEEN | flags.FLAGGED | 1 << 8
+    assert told.index(KeywordsChanged()) < told.index(FlagsChanged(4, 6, both, last.modseq))
+    assert [update.uid for update in told if isinstance(update, FlagsChanged)] == [1, 2, 3, 6]
+    assert told.count(FlagsChanged(1, 1, flags.SEEN, first.modseq)) == 1
+
+
+def test_many_own_changes_are_left_out_in_portions_too(
+    user: User, views: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "_AT_A_STRETCH", 2)
+    user.deliver(5)
+    seen = look(views, user)
+    seen.own(mark(user, (1, 2, 3, 4, 5)).modseq)
+    assert (seen.poll(True), seen.untold) == ([], True)
+    assert (seen.poll(True), seen.untold) == ([], True)
+    assert (seen.poll(True), seen.untold) == ([], False)

@@ -37,17 +37,16 @@ async def store(session: Session, asked: command.Store) -> Status:
             # RFC 3501 §6.4.6: what others have changed is told even so, which the own change would hide
             if not asked.silent or changed.before[uid] > known[uid]
         ]
-        if asked.silent and not shown:
-            continue
-        await view.refresh()  # new keywords are named before flags that use them
-        if news := selection.news(expunges=False):
-            session.send(news)
+        if shown:
+            await view.refresh()  # new keywords are named before flags that use them
+        await selection.tell(session, expunges=False)
         for uid, mask, modseq in shown:
             parts = [selection.flags_text(uid, view.latest(uid, mask, modseq))]
             if asked.uid:
                 parts.append(b"UID %d" % uid)
             session.send(response.fetched(view.sequence(uid), parts))
-        await session.flush()
+        if shown:
+            await session.flush()
     if missing and not asked.uid:
         return ok(f"{missing} of the messages are expunged", b"EXPUNGEISSUED")
     return ok("stored")

@@ -30,8 +30,7 @@ class Idling:
         if self._waiting or session.idling is not self:
             return
         if session.output.full:
-            self._waiting = True
-            Deferred.fromCoroutine(self._tell_later()).addErrback(_gone)
+            self._later()
             return
         if session.selection is not None:
             news = session.selection.news(expunges=True)
@@ -43,9 +42,19 @@ class Idling:
             session.end()
         else:
             session.output.write(session.engine.to_send())
+            if session.selection is not None and session.selection.view.untold:
+                self._later()
+
+    def _later(self) -> None:
+        self._waiting = True
+        Deferred.fromCoroutine(self._tell_later()).addErrback(_gone)
 
     async def _tell_later(self) -> None:
-        await self._session.output.room()
+        """Once the client has read what was written, and others had their turn."""
+        if self._session.output.full:
+            await self._session.output.room()
+        else:
+            await self._session.turn()
         self._waiting = False
         self.tell()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpcontinuity.access.imap.session import Session, Status, ok
 from mpcontinuity.mailbox.search import search as search_mailbox
 from mpcontinuity.model import uidset
+from mpcontinuity.model.uidset import Range
 from mpcontinuity.protocols.imap import command, response
 
 # Numbers that are put together at a stretch, and what that costs in µs.
@@ -27,13 +28,13 @@ async def search(session: Session, asked: command.Search) -> Status:
             await session.flush()  # not `spend`, which may say something else within the line
         session.send(response.CRLF)
     else:
-        session.send(_extended(session.engine.tag, numbers, asked))
+        session.send(await _extended(session, numbers, asked))
     return ok("searched")
 
 
-def _extended(tag: bytes, numbers: list[int], asked: command.Search) -> bytes:
+async def _extended(session: Session, numbers: list[int], asked: command.Search) -> bytes:
     returned = asked.returned or frozenset()
-    parts = [b"* ESEARCH (TAG " + response.quoted(tag) + b")"]
+    parts = [b"* ESEARCH (TAG " + response.quoted(session.engine.tag) + b")"]
     if asked.uid:
         parts.append(b"UID")
     if numbers:
@@ -42,7 +43,26 @@ def _extended(tag: bytes, numbers: list[int], asked: command.Search) -> bytes:
         if b"MAX" in returned:
             parts.append(b"MAX %d" % numbers[-1])
         if b"ALL" in returned:
-            parts.append(b"ALL " + uidset.show(uidset.of(numbers)))
+            parts.append(b"ALL " + await _set(session, numbers))
     if b"COUNT" in returned:
         parts.append(b"COUNT %d" % len(numbers))
     return b" ".join(parts) + response.CRLF
+
+
+async def _set(session: Session, numbers: list[int]) -> bytes:
+    """Those numbers, which rise, as a sequence set."""
+    ranges: list[Range] = []
+    for begin in range(0, len(numbers), _AT_A_STRETCH):
+        if begin:
+            await session.spend(_STRETCH)
+        portion = uidset.of(numbers[begin : begin + _AT_A_STRETCH])
+        if ranges and ranges[-1][1] + 1 == portion[0][0]:
+            ranges[-1] = ranges[-1][0], portion[0][1]
+            portion = portion[1:]
+        ranges.extend(portion)
+    shown = []
+    for begin in range(0, len(ranges), _AT_A_STRETCH):
+        if begin:
+            await session.spend(_STRETCH)
+        shown.append(uidset.show(ranges[begin : begin + _AT_A_STRETCH]))
+    return b",".join(shown)

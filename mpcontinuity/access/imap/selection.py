@@ -79,8 +79,7 @@ class Selection:
         if not modseq or self.view.knows_keywords(modseq):
             return False
         await self.view.refresh(modseq)
-        if news := self.news(expunges=False):
-            session.send(news)
+        await self.tell(session, expunges=False)
         return True
 
     def defined_flags(self) -> bytes:
@@ -95,8 +94,18 @@ class Selection:
         self._recent = self.view.recent
         return response.recent(self._recent)
 
+    async def tell(self, session: Session, *, expunges: bool) -> bool:
+        """Tells the client what happened, others having their turn where that is much; False: the mailbox is gone."""
+        while (news := self.news(expunges=expunges)) is not None:
+            session.send(news)
+            if not self.view.untold:
+                return True
+            await session.turn()
+        return False
+
     def news(self, *, expunges: bool) -> bytes | None:
-        """Untagged responses for what happened since the last ones; None when the mailbox was deleted."""
+        """Untagged responses for what happened since the last ones, or a portion of them (`View.poll`); None when the
+        mailbox was deleted."""
         parts = []
         for update in self.view.poll(expunges):
             match update:
@@ -123,12 +132,10 @@ async def report(session: Session, *, expunges: bool) -> None:
     try:
         await selection.view.refresh()
     except (Temporary, Refused, Stopping):
-        return  # what is new is told another time
-    news = selection.news(expunges=expunges)
-    if news is None:
+        if not selection.view.untold:
+            return  # what is new is told another time
+    if not await selection.tell(session, expunges=expunges):
         session.engine.bye("the mailbox was deleted")
-    elif news:
-        session.send(news)
 
 
 async def select(session: Session, asked: command.Select) -> Status:
@@ -142,7 +149,8 @@ async def select(session: Session, asked: command.Select) -> Status:
     view = selection.view
     if keywords.full(view) and not asked.read_only and await keywords.make_room(session, view):
         await view.refresh()
-        selection.news(expunges=True)  # it is told below as it is now
+        while selection.news(expunges=True) is not None and view.untold:  # it is told below as it is now
+            await session.turn()
     lines = [selection.defined_flags(), response.exists(view.exists), selection.recent()]
     if unseen := view.first_unseen():
         lines.append(b"* OK [UNSEEN %d] the first unseen message\r\n" % unseen)

@@ -10,6 +10,8 @@ from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.hosts import ROUTE
 from mpcontinuity.model.settings import Settings
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
 from tests.control.conftest import Call
 from tests.fakes.stores import result
 from tests.queue.ledgers import Books
@@ -100,8 +102,12 @@ def test_a_quota_may_be_as_large_as_is_said(call: Call, domain: Any, key: str, m
             call("domain set", name="example.org", settings={key: more})
 
 
-def test_what_the_users_of_a_domain_store_is_shown_with_it(call: Call, control: Control, domain: Any) -> None:
+def test_what_the_users_of_a_domain_store_is_shown_with_it(call: Call, store: Store, domain: Any) -> None:
     assert call("domain show", name="example.org")["stored"] == 0
+    call("user add", address="anna@example.org")
+    call("user add", address="bob@example.org")
+    result(store.run(lambda tx: tx.run(Statement("UPDATE mailbox SET octets = 50 WHERE name = 'INBOX'"))))
+    assert call("domain show", name="example.org")["stored"] == 100
 
 
 def test_a_mode_may_have_an_end(call: Call, domain: Any) -> None:

@@ -132,7 +132,9 @@ KEYS: dict[str, Key] = {
     "limits.messages_per_minute": Key(Integer(1, 10**9), "Messages of strangers, taken or not."),
     "limits.octets_per_minute": Key(Integer(1, 1 << 50), "Of such messages."),
     "limits.refusals_per_minute": Key(
-        Integer(1, 10**9), "Refusals that are in tracking and in the log one by one; others are counted."
+        Integer(1, 10**9),
+        "Refusals that are in tracking and in the log one by one, and so many sessions that led to nothing; "
+        "others are counted.",
     ),
     "limits.postmaster_octets_per_hour": Key(
         Integer(1, 1 << 50),

@@ -1,7 +1,8 @@
 """Refusals as tracking shows them: gathered, and written behind what matters more.
 
 Nobody waits for these rows: a client is refused at once, and a flood of refusals costs one transaction per GATHER.
-What goes beyond the rations of a host has no row and no line of its own in the log: a line a minute says how many.
+What goes beyond the rations of a host has no row and no line of its own in the log, and so do sessions that led to
+nothing, at every door: a line a minute says how many.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Refusals:
         self._store = store
         self._timer = timer
         self._rations = rations
+        rations.counts = self._say_soon
         self._saying: Alarm | None = None
         self._rows: list[NewRow] = []
         self._alarm: Alarm | None = None
@@ -40,19 +42,21 @@ class Refusals:
 
     def singly(self, peer: str) -> bool:
         """Whether one more refusal of what that client sent is written down and logged; else it is counted."""
-        if self._rations.share_of(peer).refusal():
-            return True
+        return self._rations.share_of(peer).refusal()
+
+    def _say_soon(self) -> None:
         if self._saying is None:
             self._saying = self._timer.callLater(SAY, self._say)
-        return False
 
     def _say(self) -> None:
         self._saying = None
         counted = self._rations.counted
         for host, count in counted.most_common(_NAMED):
-            _log.info("{count} more refusals to {host} are counted only", count=count, host=host)
+            _log.info("{count} more refusals to {host}, or sessions with it, are counted only", count=count, host=host)
         if len(counted) > _NAMED:
-            _log.info("refusals to {count} more hosts are counted only", count=len(counted) - _NAMED)
+            _log.info(
+                "refusals to {count} more hosts, or sessions with them, are counted only", count=len(counted) - _NAMED
+            )
         counted.clear()
 
     def add(self, row: NewRow) -> None:

@@ -164,7 +164,7 @@ class Session(Protocol):
             self._abandon()
             services.sessions.remove(self)
         # Not of balancers that connect to see whether somebody is there.
-        (_log.info if self._engine.commands else _log.debug)(
+        (_log.info if self._messages or (self._engine.commands and self._share.session()) else _log.debug)(
             "SMTP session from {peer} ends: {messages} messages; {why}",
             session=self._id,
             peer=self._peer,

@@ -48,10 +48,11 @@ class Kind(enum.IntEnum):
     MESSAGES = 3
     OCTETS = 4  # of messages
     KEPT = 5  # octets of messages for postmaster and abuse that are kept here
+    SESSIONS = 6  # that led to nothing, and have a line in the log
 
 
 _MINUTE, _HOUR = 60.0, 3600.0
-_PERIODS: Final = (_MINUTE, _MINUTE, _MINUTE, _MINUTE, _MINUTE, _HOUR)  # by kind
+_PERIODS: Final = (_MINUTE, _MINUTE, _MINUTE, _MINUTE, _MINUTE, _HOUR, _MINUTE)  # by kind
 
 
 class Taken(NamedTuple):
@@ -156,7 +157,11 @@ class Share:
 
     def refusal(self) -> bool:
         """Whether it is written down and logged; else it is counted."""
-        return self._row.trusted or self._rations.refusal(self._row)
+        return self._row.trusted or self._rations.singly(self._row, Kind.REFUSALS)
+
+    def session(self) -> bool:
+        """Whether the end of this session, which led to nothing, has a line in the log; else it is counted."""
+        return self._free or self._rations.singly(self._row, Kind.SESSIONS)
 
     def logged_in(self) -> None:
         self._free = True
@@ -176,7 +181,8 @@ class Rations:
         self._strangers = 0  # connections of hosts that are not familiar
         self._familiar: OrderedDict[str, None] = OrderedDict()
         self._news: dict[int, _Row] = {}  # rows with something to tell, by their id
-        self.counted: Counter[str] = Counter()  # refusals that are not written down, by host; of late
+        self.counted: Counter[str] = Counter()  # refusals and sessions that are not written down, by host; of late
+        self.counts: Callable[[], object] = lambda: None  # called when there is something in it
         self.over: Counter[str] = Counter({kind.name.lower(): 0 for kind in Kind})  # how often a ration was used up
         self.sharing = False  # whether other processes are to be told
         self.adopt(limits)
@@ -193,6 +199,7 @@ class Rations:
             limits.messages_per_minute,
             limits.octets_per_minute,
             limits.postmaster_octets_per_hour,
+            limits.refusals_per_minute,
         )
         self._amounts = amounts
         self._prices = [period / amount for period, amount in zip(_PERIODS, amounts, strict=True)]
@@ -259,14 +266,15 @@ class Rations:
     def share_of(self, peer: str) -> Share:
         return Share(self, self._row(peer))
 
-    def refusal(self, row: _Row) -> bool:
-        """Share.refusal."""
-        kind, now = Kind.REFUSALS, self._seconds()
+    def singly(self, row: _Row, kind: Kind) -> bool:
+        """Whether one more is written down: a host's, a network's and the world's are rationed; else it is counted."""
+        now = self._seconds()
         if self._world.full[kind] - now <= _PERIODS[kind] and self.spend(row, kind, 1):
             self._charge(self._world, kind, 1, now)
             return True
         if row.name in self.counted or len(self.counted) < RESTING:
             self.counted[row.name] += 1
+            self.counts()
         return False
 
     def kept(self, peer: str, domain: str, octets: int) -> bool:

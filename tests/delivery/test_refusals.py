@@ -62,7 +62,9 @@ def test_refusals_beyond_the_ration_of_a_host_are_counted_and_told_of_once_a_min
         assert sum(gathered.singly("192.0.2.1") for _ in range(1000)) == 11
         assert gathered.singly("198.51.100.1")
         clock.advance(refusals.SAY)
-        assert [formatEvent(event) for event in logged] == ["989 more refusals to 192.0.2.1 are counted only"]
+        assert [formatEvent(event) for event in logged] == [
+            "989 more refusals to 192.0.2.1, or sessions with it, are counted only"
+        ]
         gathered.singly("192.0.2.1")
         assert not clock.getDelayedCalls()
         result(gathered.stop())

@@ -150,6 +150,18 @@ def test_connections_in_rapid_succession_are_turned_away_and_others_are_let_in(
     serves(world)
 
 
+def test_sessions_that_lead_to_nothing_do_not_fill_the_log(server: Server) -> None:
+    for door, said in {"smtp": b"EHLO x\r\n", "pop3": b"CAPA\r\n", "imap": b"a NOOP\r\n"}.items():
+        for _ in range(35):
+            with socket.create_connection(("127.0.0.1", server.ports[door]), 60, ("127.9.0.1", 0)) as client:
+                file = client.makefile("rb")
+                file.readline()
+                client.sendall(said)
+                file.readline()
+    lines = server.log.read_text().count("session from 127.9.0.1 ends")
+    assert 20 <= lines <= 24
+
+
 def test_users_are_let_in_where_strangers_hold_all_connections_that_are_theirs(tmp_path: Path) -> None:
     """Forty connections, of which four are for hosts from which somebody has logged in."""
     text = configuration() + "\n[limits]\nconnections = 40\n"

@@ -174,6 +174,21 @@ def test_refusals_are_written_down_up_to_the_ration_of_a_host_and_of_all(time: T
     assert botnet <= 10 * HOSTS_OF_WORLD
 
 
+def test_sessions_that_led_to_nothing_are_written_down_up_to_the_same_number_and_those_of_users_always(
+    time: Time,
+) -> None:
+    each = rations(time, refusals_per_minute=10)
+    said: list[str] = []
+    each.counts = lambda: said.append("counted")
+    stranger, user = each.share_of(HERE), each.share_of(HERE)
+    assert sum(stranger.session() for _ in range(100)) == 11
+    assert each.counted == {HERE: 89}
+    assert len(said) == 89
+    assert stranger.refusal()
+    user.logged_in()
+    assert user.session()
+
+
 def test_mail_for_postmaster_is_rationed_by_host_and_by_domain(time: Time) -> None:
     each = rations(time, postmaster_octets_per_hour=1000, message_size=500)
     messages = 0

@@ -110,7 +110,7 @@ class Connection(Protocol):
             session.output.lost()
             session.leave()
             # Not of balancers that connect to see whether somebody is there.
-            (_log.info if session.transfer.commands else _log.debug)(
+            (_log.info if session.transfer.commands and session.share.session() else _log.debug)(
                 "IMAP session from {peer} ends: {commands} commands, {fetched} messages fetched",
                 session=session.name,
                 peer=session.peer,

@@ -93,7 +93,7 @@ class Connection(Protocol):
             self.factory.connections.discard(self)
             session.output.lost()
             session.leave()
-            _log.info(
+            (_log.info if session.share.session() else _log.debug)(
                 "POP3 session from {peer} ends: {fetched} messages fetched, {removed} {how}",
                 session=session.name,
                 peer=session.peer,

@@ -238,7 +238,7 @@ class Parts:
     def _make_delivery(self) -> None:
         """What mail passes through."""
         settings, reactor = self._settings, self._reactor
-        means = Means(settings.hostname, settings.home, reactor, connector(reactor), securing())
+        means = Means(settings.hostname, settings.home, reactor, connector(reactor), securing(), self._listening)
         self.homes = HomeServers(means, self._clock)
         self.watch = Watch(
             self.store,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any
@@ -31,6 +32,7 @@ class Means:
     timer: Timer
     connect: Connector
     secure: Securing
+    listening: Callable[[], Sequence[tuple[str, int]]] = tuple  # interfaces (empty: all) and ports of our own doors
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +189,20 @@ class Opener:
             reason = f"no connection to {host.shown}: {why(error)}"
             failed = Outcome(Verdict.FAILED, Stage.CONNECT, None, reason)
             return NotOpened(failed, refused=isinstance(error, ConnectionRefusedError))
+        if self._leads_to_us(session, target.port):
+            session.abort()
+            reason = f"{host.shown} is this server itself"
+            return NotOpened(Outcome(Verdict.FAILED, Stage.CONNECT, None, reason))
         host.address = session.peer
         return session
+
+    def _leads_to_us(self, session: Session, port: int) -> bool:
+        """A name may come to mean us after it was given: an MX that moved here under its old name. We would hand each
+        message to ourselves until the third round is a loop, and refuse it."""
+        if session.local != session.peer:
+            return False
+        ours = {interface for interface, taken in self.means.listening() if taken == port}
+        return not ours.isdisjoint({"", "0.0.0.0", "::", session.peer})
 
     async def _connected(self, name: str, port: int, factory: Any, seconds: float) -> Session:
         connecting = self.means.connect(name, port, factory, seconds)

@@ -84,6 +84,11 @@ class Session(Protocol):
         return getattr(self._transport().getPeer(), "host", "")
 
     @property
+    def local(self) -> str:
+        """The address of our end."""
+        return getattr(self._transport().getHost(), "host", "")
+
+    @property
     def idle(self) -> bool:
         return self.lost is None and self._engine.idle
 

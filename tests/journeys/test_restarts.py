@@ -120,3 +120,27 @@ def test_a_stop_under_load_is_clean_and_quick(tmp_path: Path, home: ScriptedHome
         assert set(answered) <= set(at_home)
         assert len(at_home) == len(set(at_home))
         assert "Traceback" not in server.log.read_text()
+
+
+def test_mail_for_a_home_whose_address_has_become_ours_waits(tmp_path: Path) -> None:
+    """Its old name leads here now. Before, it went round, and the third round was refused as a loop."""
+    with ScriptedHome() as home, Server(tmp_path, CONFIGURATION) as server:
+        world = World(server, home)
+        server.stop()
+        home.stop()
+        doors = f'smtp = ["tcp:0:interface=127.0.0.1", "tcp:{home.port}:interface=127.0.0.1"]'
+        server.config.write_text(CONFIGURATION.replace('smtp = ["tcp:0:interface=127.0.0.1"]', doors))
+        begin = server.log.stat().st_size
+        server.start()
+        server.ports["smtp"] = home.port
+        for number in range(3):
+            assert world.send(f"round {number}").code == 250
+        world.wait_for(lambda: world.state() == "down")
+        assert world.subjects() == [f"round {number}" for number in range(3)]
+        assert world.report()["owed"] == 3
+        assert "is this server itself" in server.said(begin)
+        server.stop()
+        server.config.write_text(CONFIGURATION)
+        home.start()
+        server.start()
+        world.wait_for_ledger(taken_in=3, delivered=3)

@@ -147,3 +147,24 @@ def test_when_we_stop_nobody_waits_for_a_session_any_more() -> None:
     net.settle()
     assert [outcome.text for results in waiting for outcome in results] == ["this server stops"] * 3
     busy.abandon()
+
+
+@pytest.mark.parametrize(
+    ("listening", "state"),
+    [
+        ([("", 25)], State.DOWN),
+        ([("10.0.0.1", 25)], State.DOWN),
+        ([("", 587), ("127.0.0.1", 25)], State.UP),  # what serves at this address is another one
+    ],
+)
+def test_a_home_whose_address_has_become_ours_is_down(listening: list[tuple[str, int]], state: State) -> None:
+    """It took its old name along when the MX moved here: we would hand each message to ourselves."""
+    net = Network(listening=listening)
+    home = net.home("10.0.0.1:25")  # where our end of the connection is, too
+    outcome = net.run(send(home))
+    assert home.health.state is state
+    assert outcome.verdict is (Verdict.ACCEPTED if state is State.UP else Verdict.FAILED)
+    assert ("is this server itself" in outcome.text) is (state is State.DOWN)
+    assert net.homes["10.0.0.1:25"].open == (state is State.UP)
+    elsewhere = Network(listening=listening)
+    assert elsewhere.run(send(elsewhere.home("192.0.2.1:25"))).verdict is Verdict.ACCEPTED

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from twisted.internet.address import IPv4Address
@@ -196,12 +197,15 @@ class Wire(StringTransport):
 class Network:
     """Hosts by ``host:port``; ``clock`` is everybody's time."""
 
-    def __init__(self, clock: ManualClock | None = None, **settings: Any) -> None:
+    def __init__(
+        self, clock: ManualClock | None = None, *, listening: Sequence[tuple[str, int]] = (), **settings: Any
+    ) -> None:
         self.clock = clock or ManualClock()
         self.homes: dict[str, ScriptedHome] = {}
         self.connected: list[str] = []
         self.verified: list[bool] = []
-        self.means = Means("mx.example.org", Home(**settings), self.clock, self.connect, self._secure)
+        ours = partial(tuple, listening)
+        self.means = Means("mx.example.org", Home(**settings), self.clock, self.connect, self._secure, ours)
         self.servers = HomeServers(self.means, self.clock)
 
     def home(self, *hosts: str, domain: int = 1, **settings: Any) -> HomeServer:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpcontinuity.app.doctor import database, dns, home_networks, machine, outbound, tls
+from mpcontinuity.app.doctor.client import Client
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.app.listeners import served
 from mpcontinuity.config.read import BadConfiguration, read
@@ -122,7 +123,7 @@ def _domains(settings: Settings, control: Caller, rows: list[dict[str, Any]]) ->
 def _home(settings: Settings, domain: str, home: str) -> Finding:
     """Whether the home server answers to EHLO."""
     host, port = hosts.split(home, HOME_PORT)
-    client = smtplib.SMTP(timeout=min(settings.home.connect_timeout, _LOOKUP_WITHIN))
+    client = Client(min(settings.home.connect_timeout, _LOOKUP_WITHIN))
     try:
         code, greeting = client.connect(host, port)
         if code == 220:
@@ -134,7 +135,7 @@ def _home(settings: Settings, domain: str, home: str) -> Finding:
         )
     finally:
         client.close()
-    if code >= 300:
+    if not 200 <= code < 300:
         text = greeting.decode("utf-8", "replace").split("\n")[0]
         return Finding(domain, "wrong", f"home server {home} answered {code} {text}", "let it accept this server")
     return Finding(domain, "good", f"home server {home} answers to EHLO")

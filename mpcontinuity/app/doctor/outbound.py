@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
+from mpcontinuity.app.doctor.client import Client
 from mpcontinuity.app.doctor.dns import NoAnswer, Resolver, system_servers
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.model.settings import Settings
@@ -44,13 +45,12 @@ def _resolvers(settings: Settings) -> Finding:
 def _smarthost(settings: Settings, way: route.Route, name: str) -> Finding:
     # As dispatch does: encrypted whoever it is, unless the route asks for more.
     tls = ssl.create_default_context() if way.security.tls == "verify" else ssl._create_unverified_context()
-    implicit = way.security.implicit
-    client = smtplib.SMTP_SSL(timeout=_WITHIN, context=tls) if implicit else smtplib.SMTP(timeout=_WITHIN)
+    client = Client(_WITHIN, tls if way.security.implicit else None)
     try:
         code, text = client.connect(way.host, way.port)
         if code == 220:
             code, text = client.ehlo(settings.hostname)
-        if code >= 300:
+        if not 200 <= code < 300:
             said = text.decode("utf-8", "replace").split("\n")[0]
             return _fault(way, name, f"answered {code} {said}", "let it accept this server")
         return _greeted(client, way, name, tls)
@@ -61,7 +61,7 @@ def _smarthost(settings: Settings, way: route.Route, name: str) -> Finding:
         client.close()
 
 
-def _greeted(client: smtplib.SMTP, way: route.Route, name: str, tls: ssl.SSLContext) -> Finding:
+def _greeted(client: Client, way: route.Route, name: str, tls: ssl.SSLContext) -> Finding:
     if way.security.implicit:
         pass
     elif client.has_extn("starttls"):
@@ -80,7 +80,7 @@ def _greeted(client: smtplib.SMTP, way: route.Route, name: str, tls: ssl.SSLCont
     return Finding("outbound", "good", f"{name}: {way.shown} lets us log in")
 
 
-def _here(client: smtplib.SMTP) -> bool:
+def _here(client: Client) -> bool:
     """On this machine, where a password may go in the clear."""
     return client.sock is not None and ip_address(client.sock.getpeername()[0]).is_loopback
 

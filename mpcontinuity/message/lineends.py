@@ -22,7 +22,7 @@ def octets_added(content: Content) -> int:
     start = 0
     while start < size:
         stop = min(start + _SLICE, size)
-        if stop < size and content[stop - 1] == 13:  # its LF belongs to it
+        if content[stop - 1 : stop + 1] == b"\r\n":  # they belong together
             stop += 1
         added += _bare(content[start:stop])
         start = stop

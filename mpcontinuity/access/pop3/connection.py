@@ -123,7 +123,7 @@ class Connection(Protocol):
             return
         finally:
             self._working = False
-            if self._paused and self._session is not None:
+            if self._paused and self._session is not None and not self._engine.closed:
                 self._paused = False
                 self.transport.resumeProducing()
 

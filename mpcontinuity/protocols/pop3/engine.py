@@ -41,7 +41,9 @@ class Limits:
     command_line: int = 1024  # RFC 2449 §4 asks for 255; passwords of 1,024 characters would not fit there
     password_line: int = 4200
     auth_line: int = 12_288  # RFC 5034 §4
-    buffer: int = 65_536  # what may wait behind a command that is being worked on
+    # What may wait behind a command that is being worked on: clients may send ahead (RFC 2449 §6.6), and the transport
+    # hands over some reads of 64 KiB before it heeds that nothing more is read.
+    buffer: int = 4 * 65_536
     errors: int = 20  # commands that are refused as such, until the connection ends
     idle_commands: int = 1000  # before the login
 
@@ -168,6 +170,8 @@ class ServerEngine:
 
     def _answered(self) -> None:
         event, self._waiting = self._waiting, None
+        if event is None and self.closed:
+            return  # too much was sent meanwhile
         if event is None:
             raise RuntimeError("no event waits for an answer")
         if isinstance(event, Quit):

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import LogLevel
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.mailbox import mailboxes
@@ -17,6 +18,7 @@ from mpcontinuity.model.errors import Corrupt, Temporary
 from mpcontinuity.model.flags import DELETED, DOWNLOADED, SEEN
 from mpcontinuity.model.settings import DomainSettings, Limits
 from mpcontinuity.store.transaction import Transaction
+from tests.access.imap.world import capture
 from tests.access.pop3.world import World, converse
 from tests.fakes.scram import ScramClient
 from tests.fakes.stores import result
@@ -315,6 +317,22 @@ def test_a_client_that_does_not_read_stops_us(world: World) -> None:
     assert producer is not None
     producer.resumeProducing()
     assert len(client.wire.value()) > 2_000_000
+
+
+def test_who_sends_too_much_ahead_of_a_large_message_is_let_go_behind_it(world: World) -> None:
+    world.deliver(b"Subject: large\r\n\r\n" + b"x" * 2_000_000)
+    client = world.at_the_maildrop()
+    with capture() as events:
+        client.wire.full = True
+        client.say("RETR 1")
+        client.send(b"NOOP\r\n" * 50_000)
+        client.wire.full = False
+        producer = client.wire.producer
+        assert producer is not None
+        producer.resumeProducing()
+    assert client.take().endswith(b"x\r\n.\r\n-ERR too much was sent without waiting for answers\r\n")
+    assert client.closed
+    assert not [event for event in events if event["log_level"] in (LogLevel.error, LogLevel.critical)]
 
 
 def test_a_damaged_message_is_said_to_be_and_the_session_goes_on(world: World) -> None:

@@ -24,7 +24,7 @@ STEP = 1000  # messages per transaction (design 4)
 _MOST_LISTED = 10_000  # numbers of a sparse set that are looked up one by one; above, the span is read
 _EXPUNGED_KEPT = 10_000  # changes of a mailbox for which it is known what went; older clients compare all UIDs
 _NO_KEYWORDS = (1 << FIRST_KEYWORD) - 1 | DOWNLOADED
-_TRIM_EVERY = 64  # expunges between two times that what is older is dropped
+_TRIM_EVERY = 64  # changes between two times that what is older is dropped
 
 _COLUMNS = "id & 4294967295, flags, modseq, size, body"
 _ENTRIES = f"SELECT {_COLUMNS} FROM entry WHERE {{}} AND flags & :mask = :mask ORDER BY id"
@@ -32,12 +32,16 @@ _SPAN = Statement(_ENTRIES.format("id BETWEEN :first AND :last"))
 _LISTED = Statement(_ENTRIES.format("id IN [:ids]"))
 _OLDEST = Statement(f"SELECT {_COLUMNS} FROM entry WHERE id BETWEEN :first AND :last ORDER BY id LIMIT :step")
 # An update that changes nothing takes the row's lock in PostgreSQL; SQLite has one writer anyway.
-_LOCK = Statement("UPDATE mailbox SET modseq = modseq WHERE id = :mailbox RETURNING uidvalidity, deleted")
-_RAISE = Statement("UPDATE mailbox SET modseq = modseq + 1 WHERE id = :mailbox RETURNING modseq, account")
-_COUNT = Statement("UPDATE mailbox SET unseen = unseen + :unseen, deleted = deleted + :deleted WHERE id = :mailbox")
+_LOCK = Statement(
+    "UPDATE mailbox SET modseq = modseq WHERE id = :mailbox RETURNING uidvalidity, deleted, modseq, account"
+)
+_COUNT = Statement(
+    "UPDATE mailbox SET modseq = :modseq, unseen = unseen + :unseen, deleted = deleted + :deleted WHERE id = :mailbox"
+)
 _SHRINK = Statement(
     "UPDATE mailbox SET modseq = modseq + 1, messages = messages - :count, unseen = unseen - :unseen, "
-    "octets = octets - :octets, deleted = deleted - :deleted WHERE id = :mailbox RETURNING modseq, account"
+    "octets = octets - :octets, deleted = deleted - :deleted WHERE id = :mailbox "
+    "RETURNING modseq, account, expunged_floor"
 )
 _SET = Statement("UPDATE entry SET flags = flags & :keep | :add, modseq = :modseq WHERE id IN [:ids]")
 _COPY = (
@@ -72,7 +76,8 @@ _Entry = tuple[int, int, int, int, int]  # uid, flags, modseq, size, body
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What the messages are now, whether they changed or not, as (uid, flags, modseq).
+    """What the messages are now, whether they changed or not, as (uid, flags, modseq). ``modseq`` is of the change, 0
+    where nothing changed.
 
     ``modified`` are those that were left alone, since they had changed after ``unchanged_since`` (RFC 7162 §3.1.3).
     ``before`` are the modseqs that the messages had, by UID.
@@ -103,14 +108,20 @@ def store_flags(
     unchanged_since: int | None = None,
 ) -> Changed:
     """Raises MailboxRefused when the mailbox cannot hold another keyword; nothing is changed then."""
-    modseq, account = _raise(tx, mailbox)
+    row = tx.one(_LOCK, mailbox=mailbox)
+    if row is None:
+        raise MailboxRefused("NONEXISTENT", "no such mailbox")
+    modseq, account = row[2] + 1, row[3]
+    entries = _entries(tx, mailbox, uids)
+    if not entries:
+        return Changed(0, (), (), {})
     mask = flags | keyword.mask(tx, mailbox, keywords, add=how != "remove")
     keep = {"add": -1, "remove": ~mask, "replace": DOWNLOADED}[how]
     add = 0 if how == "remove" else mask
     messages: list[tuple[int, int, int]] = []
     before: dict[int, int] = {}
     modified, touched, unseen, deleted = [], [], 0, 0
-    for uid, old, changed_at, _, _ in _entries(tx, mailbox, uids):
+    for uid, old, changed_at, _, _ in entries:
         if unchanged_since is not None and changed_at > unchanged_since:
             modified.append(uid)
             continue
@@ -123,10 +134,12 @@ def store_flags(
         touched.append(uid)
         unseen += (old & SEEN) - (new & SEEN)
         deleted += (new & DELETED) // DELETED - (old & DELETED) // DELETED
-    if touched:
+    if not touched:
+        # What raises the modseq is announced: sessions that miss one cannot know that they have seen every change.
+        modseq = 0
+    else:
         tx.run(_SET, ids=_ids(mailbox, touched), keep=keep, add=add, modseq=modseq)
-        if unseen or deleted:
-            tx.run(_COUNT, mailbox=mailbox, unseen=unseen, deleted=deleted)
+        tx.run(_COUNT, mailbox=mailbox, modseq=modseq, unseen=unseen, deleted=deleted)
         tx.announce(MailboxChanged(mailbox, account, modseq, uidset.of(touched)))
     return Changed(modseq, tuple(messages), uidset.of(modified), before)
 
@@ -221,26 +234,18 @@ def _remove(tx: Transaction, mailbox: int, entries: Sequence[_Entry]) -> None:
     )
     if row is None:
         raise MailboxRefused("NONEXISTENT", "no such mailbox")
-    modseq, account = row
+    modseq, account, floor = row
     uids = [entry[0] for entry in entries]
     tx.run(_DELETE, ids=_ids(mailbox, uids))
     tx.many(
         _EXPUNGED,
         [{"mailbox": mailbox, "modseq": modseq, "first": first, "last": last} for first, last in uidset.of(uids)],
     )
-    if modseq % _TRIM_EVERY == 0 and modseq > _EXPUNGED_KEPT:
+    if modseq - floor >= _EXPUNGED_KEPT + _TRIM_EVERY:  # not every so-many-th modseq, which may never be an expunge
         floor = modseq - _EXPUNGED_KEPT
         tx.run(_TRIM, mailbox=mailbox, floor=floor)
         tx.run(_SET_FLOOR, mailbox=mailbox, floor=floor)
     tx.announce(MailboxChanged(mailbox, account, modseq))
-
-
-def _raise(tx: Transaction, mailbox: int) -> tuple[int, int]:
-    """The mailbox's next modseq, and its account; the row stays locked."""
-    row = tx.one(_RAISE, mailbox=mailbox)
-    if row is None:
-        raise MailboxRefused("NONEXISTENT", "no such mailbox")
-    return row[0], row[1]
 
 
 def _entries(tx: Transaction, mailbox: int, uids: Sequence[Range], mask: int = 0) -> list[_Entry]:

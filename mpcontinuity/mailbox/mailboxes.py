@@ -213,7 +213,11 @@ def rename(tx: Transaction, account: int, old: str, new: str, *, most: int | Non
     for name in moved:
         check(new + name[len(old) :])
     missing = [superior for superior in superiors(new) if superior not in named]
-    _check_number(len(named) + len(missing) + (old == INBOX), most)
+    left = (taken.keys() - moved - {old}) | ({INBOX} if old == INBOX else set())
+    names = left.union(missing, [new], (new + name[len(old) :] for name in moved))
+    total = len(above(names) | names)
+    if total > len(named):  # one that makes no more of them is free to who has too many
+        _check_number(total, most)
     if old == INBOX:
         tx.run(_RENAME_ONE, id=get(tx, account, old).id, name=new)
         missing.append(INBOX)
@@ -278,7 +282,10 @@ def subscriptions(tx: Transaction, account: int) -> list[str]:
 def subscribe(tx: Transaction, account: int, name: str) -> None:
     """Also of a name without a mailbox: it may come back (RFC 9051 §6.3.7). Raises MailboxRefused."""
     name = check(name)
-    if len(subscriptions(tx, account)) >= MAX_SUBSCRIPTIONS:
+    known = subscriptions(tx, account)
+    if name in known:
+        return
+    if len(known) >= MAX_SUBSCRIPTIONS:
         raise MailboxRefused("LIMIT", f"an account has at most {MAX_SUBSCRIPTIONS} subscriptions")
     tx.run(_SUBSCRIBE, account=account, name=name)
     tx.announce(MailboxListChanged(account))

@@ -8,6 +8,7 @@ from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.model import uidset
 from mpcontinuity.model.flags import DOWNLOADED, SEEN
+from mpcontinuity.model.uidset import Range
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -26,13 +27,13 @@ def listing(tx: Transaction, mailbox: int, after: int = 0) -> list[tuple[int, in
     return tx.all(_LISTING, after=base | after, last=base | MAX_UID, downloaded=DOWNLOADED, step=STEP)
 
 
-def keep(tx: Transaction, mailbox: int, uids: Sequence[int]) -> None:
-    """The client has downloaded them: gone from the maildrop, seen in IMAP, at most ``change.STEP`` of them."""
-    change.store_flags(tx, mailbox, uidset.of(uids), "add", SEEN, ())
+def keep(tx: Transaction, mailbox: int, uids: Sequence[Range]) -> None:
+    """The client has downloaded them: gone from the maildrop, seen in IMAP. A portion (mailbox/portions.py)."""
+    change.store_flags(tx, mailbox, uids, "add", SEEN, ())
     base = mailbox << UID_BITS
-    tx.run(_DOWNLOADED, ids=[base | uid for uid in uids], downloaded=DOWNLOADED)
+    tx.run(_DOWNLOADED, ids=[base | uid for uid in uidset.numbers(uids)], downloaded=DOWNLOADED)
 
 
-def delete(tx: Transaction, mailbox: int, uids: Sequence[int]) -> None:
-    """The user deletes them (`pop3-delete = delete`), at most ``change.STEP``: gone from IMAP, and not owed."""
-    change.remove(tx, mailbox, uidset.of(uids))
+def delete(tx: Transaction, mailbox: int, uids: Sequence[Range]) -> None:
+    """The user deletes them (`pop3-delete = delete`): gone from IMAP, and not owed. A portion of them."""
+    change.remove(tx, mailbox, uids)

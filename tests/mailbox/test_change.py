@@ -91,11 +91,13 @@ def test_a_store_that_changes_nothing_leaves_modseqs_and_is_silent(user: User) -
     user.deliver(2, flags=flags.SEEN)
     heard: list[Notice] = []
     user.store.listen(heard.extend)
-    before = user.entries()
+    before, modseq = user.entries(), user.info("INBOX").modseq
     changed = store_flags(user, ((1, MAX_UID),), "add", flags.SEEN)
     assert [message[0] for message in changed.messages] == [1, 2]
     assert user.entries() == before
     assert heard == []
+    assert changed.modseq == 0
+    assert user.info("INBOX").modseq == modseq
 
 
 def test_changed_flags_are_announced_with_their_uids(user: User) -> None:
@@ -315,3 +317,19 @@ def test_a_user_never_reaches_another_users_messages(user: User) -> None:
     assert user.info().messages == 2
     assert len(user.read(rows, mailbox=user.mailbox(), uids=list(range(1, 10)))) == 2
     assert user.read(mailboxes.find, account=8, name="INBOX") != user.info()
+
+
+def test_what_was_expunged_long_ago_is_forgotten_however_the_changes_follow_each_other(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change, "_EXPUNGED_KEPT", 8)
+    monkeypatch.setattr(change, "_TRIM_EVERY", 4)
+    for uid in range(1, 10):  # delivered, read, deleted, expunged: never the modseq of the same place of four
+        user.deliver(1)
+        for mask in (flags.SEEN, flags.DELETED):
+            store_flags(user, ((uid, uid),), "add", mask)
+        user.run(change.expunge, mailbox=user.mailbox())
+    mailbox = user.mailbox()
+    kept = user.read(lambda tx: tx.all(EXPUNGED, mailbox=mailbox))
+    assert len(kept) <= (8 + 4) / 4
+    assert kept[-1] == (9, 9)

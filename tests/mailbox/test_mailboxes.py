@@ -138,6 +138,16 @@ def test_a_rename_that_cannot_be_is_refused_and_changes_nothing(user: User, old:
     assert user.names() == before
 
 
+def test_who_has_more_mailboxes_than_allowed_may_rename_them_but_not_to_more(user: User) -> None:
+    create(user, "a/b")
+    user.run(mailboxes.rename, account=ACCOUNT, old="a/b", new="a/c", most=3)
+    user.run(mailboxes.rename, account=ACCOUNT, old="a", new="z", most=3)
+    assert user.names()[-2:] == ["z", "z/c"]
+    for old, new in (("z/c", "new/c"), ("INBOX", "Old")):
+        with pytest.raises(MailboxRefused):
+            user.run(mailboxes.rename, account=ACCOUNT, old=old, new=new, most=3)
+
+
 def test_renaming_inbox_moves_its_messages_and_leaves_it_empty(user: User) -> None:
     create(user, "INBOX/Notes")
     user.deliver(3)
@@ -228,6 +238,7 @@ def test_subscriptions_outlive_their_mailbox(user: User, monkeypatch: pytest.Mon
     user.run(mailboxes.unsubscribe, account=ACCOUNT, name="inbox")
     assert user.read(mailboxes.subscriptions, account=ACCOUNT) == ["Archive", "Drafts", "Junk", "Sent", "Trash", "a/b"]
     monkeypatch.setattr(mailboxes, "MAX_SUBSCRIPTIONS", 6)
+    user.run(mailboxes.subscribe, account=ACCOUNT, name="a/b")  # it is there
     for name in ("c", "a//b"):
         with pytest.raises(MailboxRefused):
             user.run(mailboxes.subscribe, account=ACCOUNT, name=name)

@@ -9,8 +9,9 @@ from functools import partial
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.access.pop3.services import AHEAD, AHEAD_MESSAGES
-from mpcontinuity.mailbox import change, maildrop
+from mpcontinuity.mailbox import maildrop
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.mailbox.portions import portions
 from mpcontinuity.mailbox.read import MOST, rows
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Corrupt
@@ -75,9 +76,8 @@ class Maildrop:
         """What was marked goes; how many. In steps: after a failure the client finds what is left."""
         work = maildrop.delete if delete else maildrop.keep
         uids = [self._uids[number - 1] for number in sorted(self._marked)]
-        for begin in range(0, len(uids), change.STEP):
-            step = uids[begin : begin + change.STEP]
-            await self._store.run(partial(work, mailbox=self._mailbox, uids=step))
+        async for portion in portions(self._store, self._mailbox, uids):
+            await self._store.run(partial(work, mailbox=self._mailbox, uids=portion.uids))
         return len(uids)
 
     # Messages

@@ -71,6 +71,7 @@ def test_keywords_are_used_up_and_come_free(world: World) -> None:
     assert b"d OK [APPENDUID" in client.take()
     assert client.ask("e FETCH 3 FLAGS") == b"* 3 FETCH (FLAGS (\\Flagged \\Recent tag7))\r\ne OK fetched\r\n"
     client.ask("f STORE 1,3 -FLAGS.SILENT (tag7)")
+    client.ask("f STORE 1:3 -FLAGS (tag7)")  # nothing is left to change: that must not hide what is unused
     converse(
         client,
         r"""

@@ -32,6 +32,8 @@ class _OneLine(click.Group):
         except PermissionError as error:
             name = f": {error.filename}" if error.filename else ""
             why = f"not permitted{name}; run this as the user that the server runs as"
+        except BrokenPipeError:  # whoever reads has seen enough: `track | head`; click ends quietly
+            raise
         except OSError as error:
             why = str(error)
         output.say(f"mpcontinuity: {why}", err=True)

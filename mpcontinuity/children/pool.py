@@ -125,7 +125,7 @@ class Children:
             self._free.remove(child)
         if not wanted:
             self.died += 1
-            _log.warn("a child that reads mail has ended: {why}", why=why)
+            _log.warn("a child that reads mail has ended: {why}", why=why, often=True)
         self._next()
 
     def _next(self) -> None:

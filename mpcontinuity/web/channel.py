@@ -35,6 +35,16 @@ class Channel(http.HTTPChannel):
             self._abortingCall = call_later(self.abortTimeout, self.forceAbortClient)
         super().loseConnection()
 
+    def timeoutConnection(self) -> None:  # noqa: N802
+        """Without the line in the log that twisted.web has for each."""
+        self.loseConnection()
+
+    def forceAbortClient(self) -> None:  # noqa: N802
+        """As before, without a line either."""
+        self._abortingCall = None
+        transport: Any = self.transport
+        transport.abortConnection()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         self._gone = True
         super().connectionLost(reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -251,3 +252,15 @@ def test_ctrl_c_while_a_command_loads_is_one_line(tmp_path: Path) -> None:
         assert process.returncode in (0, 1, 130)
         said.add(error)
     assert b"mpcontinuity: interrupted\n" in said
+
+
+def test_a_reader_of_the_output_that_has_seen_enough_is_no_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``mpcontinuity track | head``."""
+
+    def closed(*_: object, **__: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(output, "table", closed)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # click replaces them for the rest of the process
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    assert run("status").output == ""

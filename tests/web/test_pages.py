@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
 
 from mpcontinuity.web.pages import Answer, PageSite
 
@@ -104,10 +105,14 @@ def test_a_request_with_huge_or_many_headers_is_cut_off(request_: bytes) -> None
 def test_a_client_that_sends_an_octet_now_and_then_is_cut_off_after_half_a_minute() -> None:
     web = Web()
     channel, transport = web.connect()
-    for octet in b"GET /page HTTP/1.1\r\n"[:15]:
-        channel.dataReceived(bytes([octet]))
-        web.clock.advance(2.1)
-    assert transport.disconnecting
+    with capturedLogs() as logged:
+        for octet in b"GET /page HTTP/1.1\r\n"[:15]:
+            channel.dataReceived(bytes([octet]))
+            web.clock.advance(2.1)
+        assert transport.disconnecting
+        web.clock.advance(11)
+    assert transport.aborted
+    assert not logged
 
 
 def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:

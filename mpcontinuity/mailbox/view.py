@@ -250,9 +250,9 @@ class View:
         """Whether the last ``poll`` left something for the next."""
         return self._untold is not None
 
-    def poll(self, expunges: bool) -> list[Update]:
-        """What the client has to be told now, in this order, of _AT_A_STRETCH changes at most; from then on the view
-        has it. While there is more (``untold``), ``poll`` is called again before the client may say anything else.
+    def poll(self, expunges: bool, most: int = 0) -> list[Update]:
+        """What the client has to be told now, in this order, of ``most`` changes (or _AT_A_STRETCH); from then on the
+        view has it. While there is more (``untold``), ``poll`` is called again before the client may say anything else.
 
         Without ``expunges`` (during FETCH, STORE and SEARCH, RFC 9051 §7.5.1) a view that lags behind an expunge does
         not see new messages either.
@@ -269,8 +269,9 @@ class View:
             ):
                 return []
             self._untold = self._updates(expunges)
-        portion = list(islice(self._untold, _AT_A_STRETCH))
-        if len(portion) < _AT_A_STRETCH:
+        most = most or _AT_A_STRETCH
+        portion = list(islice(self._untold, most))
+        if len(portion) < most:
             self._untold = None
         return [update for update in portion if update is not None]
 

@@ -103,11 +103,11 @@ class Selection:
             await session.turn()
         return False
 
-    def news(self, *, expunges: bool) -> bytes | None:
+    def news(self, *, expunges: bool, most: int = 0) -> bytes | None:
         """Untagged responses for what happened since the last ones, or a portion of them (`View.poll`); None when the
         mailbox was deleted."""
         parts = []
-        for update in self.view.poll(expunges):
+        for update in self.view.poll(expunges, most):
             match update:
                 case Exists(count):
                     parts.append(response.exists(count))

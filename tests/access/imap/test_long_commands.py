@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.access.imap import searching
+from mpcontinuity.access.imap import idling, searching
 from mpcontinuity.access.imap import session as sessions
 from mpcontinuity.accounts import domains
 from mpcontinuity.mailbox import mailboxes, portions, view
@@ -195,17 +195,18 @@ def test_much_news_lets_others_have_their_turn_and_is_told_before_anything_else(
     world: World, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(view, "_AT_A_STRETCH", 2)
+    monkeypatch.setattr(idling, "_AT_A_STRETCH", 2)
     for _ in range(6):
         world.deliver()
-    client, idling, other = (world.logged_in("INBOX") for _ in range(3))
-    idling.ask("i IDLE")
+    client, waiting, other = (world.logged_in("INBOX") for _ in range(3))
+    waiting.ask("i IDLE")
     other.ask("x STORE 1:6 +FLAGS.SILENT (\\Seen)")
     other.ask("y UID STORE 2:3 +FLAGS.SILENT (\\Deleted)")
     clock.advance(0)
     other.ask("z EXPUNGE")
     client.say("a NOOP")
-    idling.say("DONE")
+    waiting.say("DONE")
     assert client.take() == b"* 3 EXPUNGE\r\n* 2 EXPUNGE\r\n"
     clock.advance(0)
     assert client.take().split(b"\r\n")[-2] == b"a OK nothing done"
-    assert idling.take().endswith(b"* 3 EXPUNGE\r\n* 2 EXPUNGE\r\ni OK done\r\n")
+    assert waiting.take().endswith(b"* 3 EXPUNGE\r\n* 2 EXPUNGE\r\ni OK done\r\n")

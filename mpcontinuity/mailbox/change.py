@@ -24,6 +24,10 @@ STEP = 1000  # messages per transaction (design 4)
 _MOST_LISTED = 10_000  # numbers of a sparse set that are looked up one by one; above, the span is read
 _EXPUNGED_KEPT = 10_000  # changes of a mailbox for which it is known what went; older clients compare all UIDs
 _NO_KEYWORDS = (1 << FIRST_KEYWORD) - 1 | DOWNLOADED
+_RANGES_KEPT = (
+    50_000  # the same in rows, which are many where every other message went: deleted at once with the mailbox
+)
+_SCATTERED = 100  # ranges of one expunge, from which on rows are looked at
 _TRIM_EVERY = 64  # changes between two times that what is older is dropped
 
 _COLUMNS = "id & 4294967295, flags, modseq, size, body"
@@ -60,6 +64,9 @@ _COPY_WITH_KEYWORDS = Statement(
 )
 _DELETE = Statement("DELETE FROM entry WHERE id IN [:ids]")
 _EXPUNGED = Statement("INSERT INTO expunged (mailbox, modseq, first, last) VALUES (:mailbox, :modseq, :first, :last)")
+_TOO_MANY = Statement(
+    "SELECT modseq FROM expunged WHERE mailbox = :mailbox ORDER BY modseq DESC, first DESC LIMIT 1 OFFSET :kept"
+)
 _TRIM = Statement("DELETE FROM expunged WHERE mailbox = :mailbox AND modseq <= :floor")
 _SET_FLOOR = Statement("UPDATE mailbox SET expunged_floor = :floor WHERE id = :mailbox")
 # A body that the last entry left is kept as long as anything else needs it: without end while it is owed.
@@ -237,15 +244,25 @@ def _remove(tx: Transaction, mailbox: int, entries: Sequence[_Entry]) -> None:
     modseq, account, floor = row
     uids = [entry[0] for entry in entries]
     tx.run(_DELETE, ids=_ids(mailbox, uids))
+    ranges = uidset.of(uids)
     tx.many(
         _EXPUNGED,
-        [{"mailbox": mailbox, "modseq": modseq, "first": first, "last": last} for first, last in uidset.of(uids)],
+        [{"mailbox": mailbox, "modseq": modseq, "first": first, "last": last} for first, last in ranges],
     )
-    if modseq - floor >= _EXPUNGED_KEPT + _TRIM_EVERY:  # not every so-many-th modseq, which may never be an expunge
-        floor = modseq - _EXPUNGED_KEPT
-        tx.run(_TRIM, mailbox=mailbox, floor=floor)
-        tx.run(_SET_FLOOR, mailbox=mailbox, floor=floor)
+    _forget(tx, mailbox, modseq, floor, scattered=len(ranges) >= _SCATTERED)
     tx.announce(MailboxChanged(mailbox, account, modseq))
+
+
+def _forget(tx: Transaction, mailbox: int, modseq: int, floor: int, *, scattered: bool) -> None:
+    """What was expunged long ago, or is more than is kept."""
+    least = floor
+    if modseq - floor >= _EXPUNGED_KEPT + _TRIM_EVERY:  # not every so-many-th modseq, which may never be an expunge
+        least = modseq - _EXPUNGED_KEPT
+    if scattered and (found := tx.one(_TOO_MANY, mailbox=mailbox, kept=_RANGES_KEPT)) is not None:
+        least = max(least, found[0])
+    if least > floor:
+        tx.run(_TRIM, mailbox=mailbox, floor=least)
+        tx.run(_SET_FLOOR, mailbox=mailbox, floor=least)
 
 
 def _entries(tx: Transaction, mailbox: int, uids: Sequence[Range], mask: int = 0) -> list[_Entry]:

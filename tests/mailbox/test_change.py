@@ -9,6 +9,7 @@ import pytest
 from mpcontinuity.mailbox import change, keywords, mailboxes
 from mpcontinuity.mailbox.append import MAX_UID, NewEntry, append
 from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.mailbox.picture import read_news
 from mpcontinuity.mailbox.read import rows
 from mpcontinuity.model import flags
 from mpcontinuity.model.events import MailboxChanged, Notice
@@ -333,3 +334,19 @@ def test_what_was_expunged_long_ago_is_forgotten_however_the_changes_follow_each
     kept = user.read(lambda tx: tx.all(EXPUNGED, mailbox=mailbox))
     assert len(kept) <= (8 + 4) / 4
     assert kept[-1] == (9, 9)
+
+
+def test_of_what_went_here_and_there_so_many_ranges_are_kept(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change, "_SCATTERED", 3)
+    monkeypatch.setattr(change, "_RANGES_KEPT", 8)
+    mailbox = user.mailbox()
+    for begin in range(1, 51, 10):
+        user.deliver(10)
+        user.run(change.remove, mailbox=mailbox, uids=[(uid, uid) for uid in range(begin, begin + 10, 2)])
+    kept = user.read(lambda tx: tx.all(EXPUNGED, mailbox=mailbox))
+    assert kept == [(uid, uid) for uid in (41, 43, 45, 47, 49)]
+    news = user.read(
+        read_news, mailbox=mailbox, uidvalidity=user.info("INBOX").uidvalidity, since=1, last_uid=50, changed=()
+    )
+    assert news is not None
+    assert len(news.expunged) == 25  # by what is there

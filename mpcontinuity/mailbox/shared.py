@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mpcontinuity.mailbox.picture import STEP, Picture, read_news
+from mpcontinuity.mailbox.picture import STEP, Picture, Version, read_news
 from mpcontinuity.model import uidset
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import MailboxChanged
@@ -39,6 +41,7 @@ class Shared:
         self._complete = 0  # every change up to this modseq was announced here, or is in the picture
         self._beyond: set[int] = set()  # the announced ones above it
         self._store = store
+        self._went: tuple[tuple[Version, int, int, int], Sequence[int]] | None = None
         self._running = False  # the loop of reads
         self._awaiting = False  # a read that has not come back
         self._waiting: list[Deferred[None]] = []
@@ -73,6 +76,23 @@ class Shared:
         self._complete = complete
         if len(self._beyond) > MOST_CHANGES:  # something is missing, which `missed` tells without them
             self._beyond.clear()
+
+    def went(self, version: Version, batch: int, known: int) -> Sequence[int]:
+        """The places, falling, among the ``known`` first of that version, of what went since that batch of the log. All
+        sessions in IDLE ask for the same."""
+        asked = (version, batch, self.picture.log_end, known)
+        if self._went is None or self._went[0] != asked:
+            # Each was in this version, or came later: UIDs are only added at the end.
+            place_of = partial(bisect_left, version.uids)
+            expunged = chain.from_iterable(each.expunged for each in self.picture.since(batch))
+            places = array("I", (place for place in map(place_of, expunged) if place < known))
+            self._went = asked, array("I", sorted(places, reverse=True))
+        return self._went[1]
+
+    def rest(self) -> None:
+        """Nobody looks at it any more."""
+        self.picture.trim(self.picture.log_end)
+        self._went = None
 
     def settled(self) -> Deferred[None]:
         """Fires when all that was announced so far is read."""

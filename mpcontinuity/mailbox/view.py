@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -292,15 +292,11 @@ class View:
         """Adopts the present version if that is permitted. The places, falling, of the messages that went."""
         picture = self._picture
         known = self.exists
-        hits: list[int] = []
+        hits: Sequence[int] = ()
         if self._version is not picture.version:
-            # Each was in this version, or came later: UIDs are only added at the end.
-            place_of = partial(bisect_left, self._version.uids)
-            for batch in picture.since(self._expunges_at):
-                hits.extend(place for place in map(place_of, batch.expunged) if place < known)
+            hits = self._shared.went(self._version, self._expunges_at, known)
             if hits and not expunges:
                 return None
-            hits.sort(reverse=True)
             self._version = picture.version
         self._expunges_at = picture.log_end
         self.exists = len(self._version.uids)
@@ -462,7 +458,7 @@ class Views:
         if shared.picture.gone or shared.picture.modseq is None:
             self._forget(shared)
             return
-        shared.picture.trim(shared.picture.log_end)
+        shared.rest()
         self._idle[shared.picture.mailbox] = shared
         self._idle_messages += len(shared.picture.version.uids)
         while len(self._idle) > _IDLE_PICTURES or self._idle_messages > _IDLE_MESSAGES:

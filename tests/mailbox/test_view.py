@@ -451,3 +451,14 @@ def test_many_own_changes_are_left_out_in_portions_too(
     assert (seen.poll(True), seen.untold) == ([], True)
     assert (seen.poll(True), seen.untold) == ([], True)
     assert (seen.poll(True), seen.untold) == ([], False)
+
+
+def test_sessions_that_are_as_far_share_what_went_and_one_that_lags_does_not(user: User, views: Views) -> None:
+    user.deliver(5)
+    lagging, first, second = (look(views, user) for _ in range(3))
+    remove(user, 4)
+    assert first.poll(True) == second.poll(True) == [Expunge(4)]
+    remove(user, 1, 5)
+    assert first.poll(True) == second.poll(True) == [Expunge(4), Expunge(1)]
+    assert lagging.poll(False) == []
+    assert lagging.poll(True) == [Expunge(5), Expunge(4), Expunge(1)]

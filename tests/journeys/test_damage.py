@@ -90,7 +90,8 @@ def test_a_damaged_message_is_not_redelivered_and_stays_owed(world: World, subje
     assert row["subject"] == subject
     assert "does not match its checksum" in json.dumps(world.cli("track", "--recipient", world.anna))
     lines = [line for line in world.server.log.read_text().splitlines() if "not redelivered" in line]
-    assert len([line for line in lines if row["id"] in line]) == 1  # tried again in an hour, not at once
+    tries = [line for line in lines if row["id"] in line]
+    assert 1 <= len(tries) < 20  # again after `retry.longest`, half a second here, and not at once
     assert world.send("new").code == 250  # mail passes through
     assert len(world.at_home("new")) == 1
     world.cli("queue", "remove", row["id"])  # closed by the administrator

@@ -156,7 +156,10 @@ class _Cut:
 
     def __getitem__(self, name: str) -> Any:
         value = self._event[name]
-        return _cut(value) if type(value) is str else value
+        if type(value) is not str:
+            return value
+        # Twisted's older log has all it says in this one, tracebacks too.
+        return _cut(value, LONGEST_LINE if name == "log_text" else LONGEST_VALUE)
 
 
 def _text(event: LogEvent) -> str:

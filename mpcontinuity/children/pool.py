@@ -233,6 +233,8 @@ class _Child(ProcessProtocol):
         if answer is None or kind < Kind.DONE:
             raise BadFrame("unasked")
         self._quiet()
+        if answer.called:  # given up while the answer was in the pipe: the child is being killed
+            return
         if kind is Kind.FAILED:
             answer.errback(Died(payload.decode("utf-8", "replace")))
         else:

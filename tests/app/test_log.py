@@ -141,3 +141,9 @@ def test_a_traceback_is_cut_too() -> None:
     assert shown is not None
     assert len(shown) < 10 * LONGEST_LINE
     assert "Traceback" in shown
+
+
+def test_a_traceback_of_twisteds_older_log_is_told_beyond_the_length_of_a_value() -> None:
+    told = line({"log_format": "{log_text}", "log_text": "x" * 1500, "log_time": 0.0, "log_namespace": "log_legacy"})
+    assert told is not None
+    assert "x" * 1500 in told

@@ -7,8 +7,11 @@ import subprocess
 import sys
 
 import pytest
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
 
 from mpcontinuity.children.frames import LONGEST, BadFrame, Frames, Kind, frame
+from mpcontinuity.children.pool import Children, _Child
 
 
 def scene(name: str) -> list[str]:
@@ -72,3 +75,13 @@ def test_frames_are_whole_however_they_come() -> None:
 def test_what_is_no_frame_is_not_waited_for(head: bytes) -> None:
     with pytest.raises(BadFrame):
         list(Frames().feed(head))
+
+
+def test_an_answer_that_was_on_its_way_when_nobody_waited_any_more_is_no_error() -> None:
+    clock = Clock()
+    child = _Child(Children(clock), clock, within=1, keep=1)
+    answer = child.say(Kind.ASK, b"")
+    answer.addErrback(lambda failure: failure.trap(CancelledError))
+    answer.cancel()
+    child.outReceived(frame(Kind.ANSWER, b"late"))
+    assert not child.at_work

@@ -131,9 +131,12 @@ def test_packs_that_cannot_grow_cost_a_message_that_is_under_way_nothing(world: 
         large.send(half)
         time.sleep(0.3)  # it is in its spool by now
         packs.fill()
-        small.send(message("small", body="y" * 20_000) + b".\r\n")
-        large.send(message("large", body=LARGE)[len(half) :] + b".\r\n")
-        for client in (small, large):
+        # One after the other: what the large one gives back would be room for the small one.
+        for client, rest in (
+            (small, message("small", body="y" * 20_000)),
+            (large, message("large", body=LARGE)[len(half) :]),
+        ):
+            client.send(rest + b".\r\n")
             code, text = client.getreply()
             assert (code, text[:5]) == (452, b"4.3.1"), (code, text)
     assert world.subjects() == ["before"]

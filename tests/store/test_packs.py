@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Corrupt
+from mpcontinuity.model.identifier import Identifiers
+from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.store.bodies import appender, layout
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.layout import Kind, Record
-from mpcontinuity.store.disk import RealDisk
+from mpcontinuity.store.bodies.packs import Packs
+from mpcontinuity.store.disk import File, RealDisk
 from mpcontinuity.store.store import Store
+from tests.fakes.clock import ManualClock
 from tests.fakes.stores import open_memory_like_store, result
 from tests.store.messages import MEGABYTE, bodies, head, keep
 
@@ -175,3 +179,38 @@ def test_a_message_that_was_being_received_leaves_nothing_behind_a_crash(tmp_pat
     again = open_memory_like_store(tmp_path)
     assert not list(again.packs.folder.glob("*.spool"))
     assert [result(again.bodies.read(body)) for body in result(bodies(again))] == [b"kept"]
+
+
+class Watched(RealDisk):
+    """Somebody lists the folder at the moment when a pack appears in it."""
+
+    def __init__(self) -> None:
+        self.packs: Packs | None = None
+        self.busy: list[bool] = []
+
+    def create(self, path: Path) -> File:
+        file = super().create(path)
+        assert self.packs is not None
+        self.busy += [number in self.packs.busy(0) for number in self.packs.numbers()]
+        return file
+
+
+def test_a_pack_is_known_to_be_appended_to_before_anybody_can_find_it_empty(tmp_path: Path) -> None:
+    """Else reconciliation drops it at a start, and what is appended meanwhile is lost."""
+    disk, clock = Watched(), ManualClock()
+    disk.packs = Packs(tmp_path, disk, Identifiers(clock, SystemRandomness()), clock)
+    disk.packs.create(Kind.MAIL, 20000)
+    assert disk.busy == [True]
+
+
+def test_a_pack_that_cannot_be_created_is_not_appended_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, clock = RealDisk(), ManualClock()
+    packs = Packs(tmp_path, disk, Identifiers(clock, SystemRandomness()), clock)
+
+    def full(path: Path) -> File:
+        raise OSError("no room")
+
+    monkeypatch.setattr(disk, "create", full)
+    with pytest.raises(OSError, match="no room"):
+        packs.create(Kind.MAIL, 20000)
+    assert packs.busy(0) == set()

@@ -68,6 +68,20 @@ class Packs:
     def create(self, kind: Kind, day: int) -> Pack:
         """A new pack whose name is durable before anything in it is."""
         number = self._identifiers.next()
+        with self._lock:
+            # Before there is a file: whoever lists the folder must not take it for one that somebody left empty.
+            self._busy[number] = 0
+        try:
+            file = self._create(number, kind, day)
+        except OSError:
+            with self._lock:
+                del self._busy[number]
+            raise
+        pack = Pack(number, kind, day, file, layout.FILE_LENGTH)
+        self.record(pack)
+        return pack
+
+    def _create(self, number: int, kind: Kind, day: int) -> File:
         file = self.disk.create(self.path(number))
         try:
             file.write(layout.file_header(kind, number, day), 0)
@@ -77,11 +91,7 @@ class Packs:
             file.close()
             self.unlink(number)
             raise
-        pack = Pack(number, kind, day, file, layout.FILE_LENGTH)
-        with self._lock:
-            self._busy[number] = 0
-        self.record(pack)
-        return pack
+        return file
 
     def record(self, pack: Pack) -> None:
         """The next commit inserts its row: it comes before any that names one of its entries."""

@@ -44,6 +44,7 @@ from mpcontinuity.children.pool import Children
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.control.socket import ControlFactory, place
+from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.internal import Internal
@@ -137,6 +138,7 @@ class Parts:
                 ("generation", partial(generation.advance, self.store)),
                 ("reconciliation", partial(reconcile, self.store, repair)),
                 ("archive", guarded(self.store, partial(archive_retention.sweep, self.store))),
+                ("answered", guarded(self.store, partial(answered.sweep, self.store))),
                 ("tracking", guarded(self.store, partial(tracking_retention.sweep, self.store))),
                 ("sent", guarded(self.store, partial(sent.sweep, self.store))),
                 ("ledger", guarded(self.store, partial(folding.sweep, self.store))),

@@ -2,8 +2,9 @@
 
 The fingerprint of each is committed with the message and goes when the client goes on, or closes in order after our
 answer was acknowledged: until then, and for a day across restarts, the same message again is answered 250 without a
-second copy. Two clients that send the very same message at a time are told apart by what has arrived at the first one:
-once our answer has, the second message is another one (inbound/receipt.py, decisions/0004).
+second copy. Only `sweep` forgets a message by its age, and it is not run while the clock may be wrong (decisions/0016).
+Two clients that send the very same message at a time are told apart by what has arrived at the first one: once our
+answer has, the second message is another one (inbound/receipt.py, decisions/0004).
 """
 
 from __future__ import annotations
@@ -31,15 +32,11 @@ _LOOK_AGAIN = 0.5  # seconds
 _ANSWERS = 1.0  # seconds within which another process, if it has the session, has looked and told
 GATHER = 0.05  # seconds in which fingerprints are gathered for one deletion
 STEP = 500  # rows of one transaction
-_SWEEP_EVERY = 3600.0  # seconds
 _SMALL = 16_384
 
-_ADD = Rows(
-    f"""INSERT INTO answered (fingerprint, time) VALUES [2]
-    ON CONFLICT (fingerprint) DO UPDATE SET time = excluded.time WHERE answered.time < excluded.time - {REMEMBERED}"""
-)
-_KNOWN = Rows("SELECT fingerprint, time FROM answered WHERE fingerprint IN (VALUES [1])")
-_FIND = Statement("SELECT 1 FROM answered WHERE fingerprint = :fingerprint AND time >= :oldest")
+_ADD = Rows("INSERT INTO answered (fingerprint, time) VALUES [2] ON CONFLICT (fingerprint) DO NOTHING")
+_KNOWN = Rows("SELECT fingerprint FROM answered WHERE fingerprint IN (VALUES [1])")
+_FIND = Statement("SELECT 1 FROM answered WHERE fingerprint = :fingerprint")
 _AGE = Statement("SELECT :now - time FROM answered WHERE fingerprint = :fingerprint")
 _FORGET = Rows("DELETE FROM answered WHERE fingerprint IN (VALUES [1])")
 _SWEEP = Statement(
@@ -81,9 +78,8 @@ def fingerprint(reverse_path: str, recipient_key: str, digest: bytes) -> bytes:
 def note(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
     """Those that are new; they are answered from now on. The others have been answered already."""
     asked = list(dict.fromkeys(fingerprints))
-    oldest = tx.now - REMEMBERED
     # Mostly none: a statement that returns all that is new costs a switch of threads for each under load.
-    known = {row[0] for row in tx.rows(_KNOWN, [(one,) for one in asked]) if row[1] >= oldest}
+    known = {found for (found,) in tx.rows(_KNOWN, [(one,) for one in asked])}
     fresh = [one for one in asked if one not in known]
     if tx.run_rows(_ADD, [(one, tx.now) for one in fresh]) < len(fresh):
         raise Again("the same message was answered by another process at this moment")
@@ -92,8 +88,7 @@ def note(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
 
 def find(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
     """Those that have been answered already."""
-    oldest = tx.now - REMEMBERED
-    return {one for one in fingerprints if tx.one(_FIND, fingerprint=one, oldest=oldest)}
+    return {one for one in fingerprints if tx.one(_FIND, fingerprint=one)}
 
 
 def ages(tx: Transaction, fingerprints: Iterable[bytes]) -> list[int]:
@@ -106,9 +101,15 @@ def forget(tx: Transaction, fingerprints: Iterable[bytes]) -> None:
     tx.run_rows(_FORGET, [(one,) for one in fingerprints])
 
 
-def sweep(tx: Transaction) -> int:
-    """Drops up to STEP rows that are too old. Returns how many: call it again while that is STEP."""
+def _forget_old(tx: Transaction) -> int:
+    """Forgets up to STEP messages that were answered more than REMEMBERED ago. Returns how many."""
     return tx.run(_SWEEP, oldest=tx.now - REMEMBERED, step=STEP)
+
+
+async def sweep(store: Store) -> None:
+    """Forgets all messages that were answered more than REMEMBERED ago, in steps. Raises Temporary."""
+    while await store.run(_forget_old, bulk=True) == STEP:
+        pass
 
 
 class _Held:
@@ -136,7 +137,6 @@ class Answered:
         self._held: dict[bytes, _Held] = {}
         self._leaving: list[bytes] = []  # confirmed; their rows are to be deleted
         self._alarm: Alarm | None = None
-        self._next_sweep = 0.0
         store.listen(self._heard)
 
     async def claim(self, fingerprints: Iterable[bytes]) -> set[bytes] | None:
@@ -261,10 +261,6 @@ class Answered:
             self._alarm.cancel()
         self._alarm = None
         leaving, self._leaving = self._leaving, []
-        now = self._timer.seconds()
-        if now >= self._next_sweep:
-            self._next_sweep = now + _SWEEP_EVERY
-            self._store.run(sweep, bulk=True).addErrback(self._failed)
         done = self._store.run(partial(forget, fingerprints=leaving), bulk=True)
         return done.addErrback(self._failed).addCallback(lambda _: self.release(leaving))
 

@@ -25,6 +25,10 @@ def vanish(post: Post, *recipients: str) -> None:
     incoming.lost()
 
 
+def sweep(post: Post) -> None:
+    result(Deferred.fromCoroutine(answered.sweep(post.store)))
+
+
 @pytest.mark.parametrize("away", [True, False])
 @pytest.mark.parametrize("restarted", [True, False])
 def test_a_client_that_vanished_and_sends_again_makes_no_second_copy(post: Post, away: bool, restarted: bool) -> None:
@@ -65,10 +69,33 @@ def test_a_client_that_goes_on_may_send_the_very_same_message_again(post: Post, 
 def test_the_memory_of_an_answer_ends_after_a_day(post: Post) -> None:
     post.home.way = Gate.SHUT
     vanish(post, ANN)
-    post.clock.advance(86400 + 1)
+    post.clock.advance(86400 - 1)
+    sweep(post)
+    assert post.send(ANN).code == 250
+    assert len(post.inbox(ANN)) == 1
+    post.clock.advance(2)
+    sweep(post)
     assert post.send(ANN).code == 250
     assert len(post.inbox(ANN)) == 2
     assert answered.REMEMBERED == 86400 * 1_000_000
+
+
+def test_an_answer_is_not_forgotten_by_its_age_but_by_the_sweep_which_waits_for_a_clock_it_can_trust(
+    post: Post,
+) -> None:
+    post.home.way = Gate.SHUT
+    vanish(post, ANN)
+    post.clock.advance(10 * 86400)  # as a jump does that is believed
+    assert post.send(ANN).code == 250
+    assert len(post.inbox(ANN)) == 1
+
+
+def test_the_sweep_forgets_all_that_is_old_however_many(post: Post) -> None:
+    rows = [number.to_bytes(16, "big") for number in range(answered.STEP + 1)]
+    assert len(result(post.store.run(lambda tx: answered.note(tx, rows)))) == len(rows)
+    post.clock.advance(86400 + 1)
+    sweep(post)
+    assert post.count("answered") == 0
 
 
 def test_another_sender_recipient_or_content_is_another_message(post: Post) -> None:

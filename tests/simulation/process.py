@@ -19,6 +19,7 @@ from mpcontinuity.app.housekeeping import Housekeeping
 from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
+from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.relay import repair
 from mpcontinuity.delivery.service import Delivery
@@ -69,6 +70,7 @@ class Process:
                 ("generation", partial(generation.advance, self.store)),
                 ("reconciliation", partial(reconcile, self.store, repair)),
                 ("archive", guarded(self.store, partial(archive_retention.sweep, self.store))),
+                ("answered", guarded(self.store, partial(answered.sweep, self.store))),
                 ("tracking", guarded(self.store, partial(tracking_retention.sweep, self.store))),
                 ("ledger", guarded(self.store, partial(folding.sweep, self.store))),
                 ("packs", guarded(self.store, partial(retention.sweep, self.store))),

@@ -103,7 +103,7 @@ def parse(text: str) -> Address:
 
 
 def ascii_domain(name: str) -> str:
-    """A domain name with A-labels (IDNA 2008, mapped as UTS 46 has it). Raises ValueError."""
+    """A domain name with A-labels (IDNA 2008: RFC 5890, RFC 5891; mapped as UTS 46 has it). Raises ValueError."""
     if len(name) > MAX_DOMAIN:  # a signature or a From field may name anything, and the mapping takes its time
         raise UnicodeError("too long for a domain name")
     return idna.encode(name, uts46=True, transitional=False).decode("ascii")

@@ -114,7 +114,7 @@ class _Verified(_Creator):
             return False
         if depth > 0:
             return True
-        try:
+        try:  # RFC 9525 §6.1: the names in subjectAltName, and no other
             if _is_address(self._host):
                 verify_certificate_ip_address(shown, self._host)
             else:

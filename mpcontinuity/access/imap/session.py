@@ -28,7 +28,7 @@ _STILL_AT_WORK = b"* OK still at work\r\n"
 
 
 class Status(NamedTuple):
-    """The tagged end of a command."""
+    """The tagged end of a command; ``code`` is a response code (RFC 3501 §7.1, RFC 5530) without its brackets."""
 
     condition: bytes
     text: str

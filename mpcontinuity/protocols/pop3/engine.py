@@ -120,7 +120,7 @@ class ServerEngine:
         self._output.append(b"+OK " + _line(text) if text else b"+OK\r\n")
 
     def error(self, text: str, code: str = "") -> None:
-        """``code``: a response code (RFC 2449 §8), such as ``IN-USE`` or ``SYS/TEMP``."""
+        """``code``: a response code (RFC 2449 §8), such as ``IN-USE`` or RFC 3206's ``SYS/TEMP``."""
         self._answered()
         self._output.append(b"-ERR " + _line(f"[{code}] {text}" if code else text))
 

@@ -25,7 +25,7 @@ class Offers:
 
     starttls: bool = False
     auth: tuple[str, ...] = ()  # mechanisms; empty: no AUTH here or now
-    smtputf8: bool = True
+    smtputf8: bool = True  # RFC 6531
     dsn: bool = False  # RFC 3461; its parameters are read all the same: relays use what a server offered them before
     recipients: int = 0  # RFC 9422 LIMITS RCPTMAX; 0: not said
     one_domain: bool = False  # LIMITS RCPTDOMAINMAX=1
@@ -37,6 +37,7 @@ class Offers:
 
     def lines(self, message_size: int, *, tls: bool) -> list[str]:
         """What EHLO is answered, without the first line. ``tls``: it is on."""
+        # RFC 2920, RFC 6152, RFC 2034, RFC 3030, RFC 1870
         said = ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", f"SIZE {message_size}"]
         if self.starttls and not tls:
             said.append("STARTTLS")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/security.md", "docs/way-of-a-message.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/security.md", "docs/way-of-a-message.md")
 
 _PATH = re.compile(r"`((?:tests|scripts|systemd|docs|mpcontinuity)/[\w./-]*\w/?)")
 _LINK = re.compile(r"\]\(([^)#:]+)")
@@ -30,3 +31,9 @@ def test_tests_that_are_named_exist(document: str) -> None:
     names = {file.stem for file in files}
     names |= {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
     assert [name for name, _ in _TEST.findall((ROOT / document).read_text()) if name not in names] == []
+
+
+def test_fragments_of_the_change_log_are_of_a_kind_that_is_known() -> None:
+    kinds = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]["fragment"]
+    fragments = [path.name for path in (ROOT / "docs" / "changes").iterdir() if path.name != "README.md"]
+    assert [name for name in fragments if name.split(".")[1:] not in [[kind, "md"] for kind in kinds]] == []

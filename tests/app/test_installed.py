@@ -23,8 +23,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def test_the_wheel_has_code_migrations_and_the_plugin_and_no_tests(wheel: Path) -> None:
+def test_the_wheel_has_code_migrations_the_plugin_its_licence_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
+    assert "mpcontinuity/py.typed" in names
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert "twisted/plugins/mpcontinuity_plugin.py" in names
     assert any(name.startswith("mpcontinuity/store/migrations/versions/") for name in names)
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"mpcontinuity", "twisted"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mpcontinuity.control import administrators, backup, clock, dkim, domains, imports, mail, trial, users
-from mpcontinuity.control.check import check
+from mpcontinuity.control import administrators, backup, check, clock, dkim, domains, imports, mail, trial, users
 from mpcontinuity.control.operation import Operation
 
 _FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {

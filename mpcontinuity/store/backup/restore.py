@@ -1,4 +1,4 @@
-"""Putting a backup back. What comes after is the same as for any older database: control/check."""
+"""Putting a backup back. What comes after is the same as for any older database: mpcontinuity/check/."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Files(Kept):
             self.background(partial(self.packs.unlink_solo, body.pack)).addErrback(_not_unlinked)
 
     def outcome(self, body_id: int, decisions: Mapping[str, str]) -> None:
-        """In the pack: an index is built again from that too (control/check)."""
+        """In the pack: an index is built again from that too (check/indexing.py)."""
         body = self._undecided.pop(body_id, None)
         if body is not None:
             self.note(body, decisions)

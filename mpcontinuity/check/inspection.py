@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from mpcontinuity.control.operation import Control
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.store.driver import Conflict
 from mpcontinuity.store.store import Store
 
 Kind = Literal["database", "pack", "message", "mailbox", "ledger", "tracking", "note"]
 Mend = Callable[[], Awaitable[str]]
+Progress = Callable[[dict[str, Any]], None]
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -38,19 +38,35 @@ class Totals(msgspec.Struct):
 
 
 class Inspection:
-    """One run. ``older``: the database knows less than the packs beside it (store/generation.py)."""
+    """One run of the check: what it is to do, what it tells, and what it has counted so far."""
 
-    def __init__(self, control: Control, *, repair: bool, quick: bool, older: bool) -> None:
-        self.control = control
-        self.store: Store = control.store
+    def __init__(
+        self,
+        store: Store,
+        hostname: str,
+        progress: Progress,
+        *,
+        serving: bool,
+        repair: bool,
+        quick: bool,
+        older: bool,
+    ) -> None:
+        """``hostname`` is the server's own, whose postmaster has mail though no domain is called so. ``progress`` hears
+        steps and findings as JSON's values. ``serving``: mail comes and goes meanwhile. ``older``: the database knows
+        less than the packs beside it (store/generation.py).
+        """
+        self.store = store
+        self.hostname = hostname
+        self.serving = serving
         self.repair = repair
         self.quick = quick
         self.older = older
-        self.serving = control.serving
         self.totals = Totals()
+        self._progress = progress
 
     def step(self, text: str) -> None:
-        self.control.progress({"step": text})
+        """Tells what is looked at next."""
+        self._progress({"step": text})
 
     async def found(self, kind: Kind, what: str, remedy: str = "", mend: Mend | None = None) -> None:
         """Says it, and mends it where that is asked for. ``mend`` says what it did; empty: it could not."""
@@ -70,4 +86,4 @@ class Inspection:
         self._say(Finding("note", what, ""))
 
     def _say(self, finding: Finding) -> None:
-        self.control.progress({"finding": msgspec.to_builtins(finding)})
+        self._progress({"finding": msgspec.to_builtins(finding)})

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-import msgspec
-
-from mpcontinuity.control.check import database, ledgers, mailboxes, messages, outcomes
-from mpcontinuity.control.check.indexing import Indexing
-from mpcontinuity.control.check.inspection import Inspection
-from mpcontinuity.control.operation import Control
+from mpcontinuity.check import database, ledgers, mailboxes, messages, outcomes
+from mpcontinuity.check.indexing import Indexing
+from mpcontinuity.check.inspection import Inspection, Progress, Totals
 from mpcontinuity.delivery.relay import repair as take_up
 from mpcontinuity.mailbox.mailboxes import renew_uidvalidity
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.queue import recovery
 from mpcontinuity.store import generation
 from mpcontinuity.store.bodies.reconcile import reconcile
+from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 _STEP = 500
 
 
-async def check(control: Control, repair: bool = False, quick: bool = False, older: bool = False) -> Any:
-    """Looks at all of the store; with ``repair``, mends what can be mended without guessing.
+async def check(
+    store: Store,
+    hostname: str,
+    progress: Progress,
+    *,
+    serving: bool,
+    repair: bool = False,
+    quick: bool = False,
+    older: bool = False,
+) -> Totals:
+    """Looks at all of the store and returns what it has counted; with ``repair``, mends what can be mended without
+    guessing.
 
-    ``older``: the database is an older copy, although it does not show. Findings are told as progress, the result
-    counts them. Raises Refused.
+    ``progress`` hears each finding. ``serving``: a server works on the store meanwhile. ``quick``: the messages
+    themselves are not read. ``older``: the database is an older copy, although it does not show. Raises Refused where
+    a repair would meet a running server.
     """
-    if repair and (control.serving or await control.store.read(database.others)):
+    if repair and (serving or await store.read(database.others)):
         raise Refused("a server runs on this store: stop it, then run `mpcontinuity check --repair` again")
-    behind = older or await generation.older(control.store)
-    inspection = Inspection(control, repair=repair, quick=quick, older=behind)
+    behind = older or await generation.older(store)
+    inspection = Inspection(store, hostname, progress, serving=serving, repair=repair, quick=quick, older=behind)
     inspection.step("reading the database")
     await database.examine_pages(inspection)
     gone = await database.examine_references(inspection)
@@ -44,7 +52,7 @@ async def check(control: Control, repair: bool = False, quick: bool = False, old
     else:
         await _put_back_owed(inspection)
     if repair:
-        await reconcile(control.store, take_up)
+        await reconcile(store, take_up)
     await outcomes.examine_outcomes(inspection)
     if gone:
         await mailboxes.mend_loose_entries(inspection, gone)
@@ -52,7 +60,7 @@ async def check(control: Control, repair: bool = False, quick: bool = False, old
     await mailboxes.examine_mailboxes(inspection)
     await ledgers.examine_tracking(inspection)
     await ledgers.examine_ledgers(inspection)
-    return msgspec.to_builtins(inspection.totals)
+    return inspection.totals
 
 
 async def take_in_newer(inspection: Inspection) -> None:

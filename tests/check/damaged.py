@@ -13,14 +13,11 @@ from typing import Any
 import msgspec
 import psycopg
 import pysqlite3.dbapi2 as sqlite
-from twisted.internet.defer import succeed
 
 from mpcontinuity.accounts import domains, users
-from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
-from mpcontinuity.control.check.check import check
-from mpcontinuity.control.check.inspection import Finding
-from mpcontinuity.control.operation import Control
+from mpcontinuity.check.check import check
+from mpcontinuity.check.inspection import Finding
 from mpcontinuity.delivery.outward import Submissions
 from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.submission import Submission
@@ -32,7 +29,7 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
-from mpcontinuity.model.settings import Limits, Settings
+from mpcontinuity.model.settings import Limits
 from mpcontinuity.queue import ledger, owed
 from mpcontinuity.store import generation
 from mpcontinuity.store.backup import tables
@@ -44,7 +41,7 @@ from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upgrade_postgresql import migrate
 from tests.delivery.conftest import CLIENT, Post
-from tests.fakes.clock import ManualClock, SeededRandomness
+from tests.fakes.clock import ManualClock
 from tests.fakes.stores import Chosen, data_folder, open_memory_like_store, result
 
 _BODIES = Statement(
@@ -248,18 +245,8 @@ class Damaged:
             if "finding" in progress:
                 said.append(msgspec.convert(progress["finding"], Finding))
 
-        control = Control(
-            store,
-            Settings(),
-            Passwords("pbkdf2_sha256"),
-            lambda work: succeed(work()),
-            SeededRandomness(),
-            listening=list,
-            progress=hear,
-            serving=serving,
-        )
         try:
-            checked.totals = result(check(control, **options))
+            checked.totals = msgspec.to_builtins(result(check(store, "localhost", hear, serving=serving, **options)))
         finally:
             result(store.close())
         return checked

@@ -7,12 +7,12 @@ from typing import Any
 import crc32c
 import pytest
 
-from mpcontinuity.control.check import indexing
+from mpcontinuity.check import indexing
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.reply import Stage
 from mpcontinuity.store.bodies import layout
 from mpcontinuity.store.bodies.head import Head
-from tests.control.check.damaged import Checked, Damaged
+from tests.check.damaged import Checked, Damaged
 from tests.delivery.homes import temporary
 from tests.fakes.stores import result
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from mpcontinuity.control.check.inspection import Inspection
+from mpcontinuity.check.inspection import Inspection
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.store.statement import Statement

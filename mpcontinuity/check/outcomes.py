@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from mpcontinuity.archive.record import INBOUND
-from mpcontinuity.control.check import describe
-from mpcontinuity.control.check.inspection import Inspection
-from mpcontinuity.control.check.messages import append_anew
+from mpcontinuity.check import describe
+from mpcontinuity.check.inspection import Inspection
+from mpcontinuity.check.messages import append_anew
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE

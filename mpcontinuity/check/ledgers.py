@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from mpcontinuity.control.check.inspection import Inspection
+from mpcontinuity.check.inspection import Inspection
 from mpcontinuity.model import identifier
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.owed import OPEN, OWED, RELEASED

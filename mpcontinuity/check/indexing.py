@@ -15,10 +15,10 @@ from functools import partial
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.archive.record import record_all as archive
-from mpcontinuity.control.check import departures
-from mpcontinuity.control.check.inspection import Inspection
-from mpcontinuity.control.check.mailboxes import RECOVERED, folder
-from mpcontinuity.control.check.messages import append_anew, sound
+from mpcontinuity.check import departures
+from mpcontinuity.check.inspection import Inspection
+from mpcontinuity.check.mailboxes import RECOVERED, folder
+from mpcontinuity.check.messages import append_anew, sound
 from mpcontinuity.delivery import answered, relay
 from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.redirect import OWED_WAYS, archived_as, copies_of, put_in_inboxes
@@ -45,7 +45,6 @@ from mpcontinuity.store.bodies.layout import Kind
 from mpcontinuity.store.bodies.packs import insert_pack
 from mpcontinuity.store.bodies.verify import Damage, Outcome, Packed, walk
 from mpcontinuity.store.statement import Statement
-from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import record_all
 
@@ -245,7 +244,7 @@ class Indexing:
 
     def _domain_of(self, tx: Transaction, address: Address, way: Way, said: _Said) -> Domain | None:
         """None for the server's own postmaster."""
-        own = self._inspection.control.settings.hostname.lower()
+        own = self._inspection.hostname.lower()
         if way is Way.KEEP and address.domain == own and domains.find(tx, own) is None:
             return None
         return _domain(tx, address, said)
@@ -365,33 +364,3 @@ def _append(tx: Transaction, packed: Packed, user: users.User, blob: bytes) -> N
     info = by_id(tx, mailbox)
     flags = SEEN | DRAFT if info is not None and info.use == "\\Drafts" else SEEN
     append(tx, mailbox, [NewEntry(packed.body.id, packed.body.length, packed.head.time, flags, (), blob)])
-
-
-async def rendered(store: Store, body_id: int) -> bytes:
-    """What a mailbox needs to list the message; of a damaged one as little as an empty message has."""
-    body = await store.read(partial(references.find, body_id=body_id))
-    if body is None:
-        return render(b"")
-    try:
-        return render(await store.bodies.read(body))
-    except Corrupt:
-        return render(b"")
-
-
-async def recipients_of(store: Store, bodies: Sequence[int]) -> dict[int, set[str]]:
-    """Keys of the addresses that the heads of these messages name."""
-    wanted = await store.read(partial(references.find_many, body_ids=bodies))
-    keys: dict[int, set[str]] = {}
-    async for step in walk(store, sorted({body.pack for body in wanted.values()})):
-        for found in step:
-            if isinstance(found, Packed) and found.body.id in wanted:
-                keys[found.body.id] = {key for to in found.head.recipients for key in _keys(to)}
-    return keys
-
-
-def _keys(text: str) -> list[str]:
-    try:
-        address = parse(text)
-    except BadAddress:
-        return []
-    return [address.key, address.untagged_key]

@@ -24,7 +24,7 @@ from mpcontinuity.store.backup.restore import restore
 from mpcontinuity.store.bodies import appender, retention
 from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.sqlite import DATABASE
-from tests.control.check.damaged import Damaged
+from tests.check.damaged import Damaged
 from tests.fakes import postgresql
 from tests.fakes.clock import SeededRandomness
 from tests.fakes.stores import Chosen, result

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mpcontinuity.control.check.inspection import Inspection
+from mpcontinuity.check.contents import recipients_of, rendered
+from mpcontinuity.check.inspection import Inspection
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS, NewEntry, append
 from mpcontinuity.mailbox.names import INBOX
@@ -227,8 +228,6 @@ async def _list_again(inspection: Inspection, mailbox: _Mailbox, name: str) -> N
 
 
 async def _relist(inspection: Inspection, mailbox: int, unlisted: Sequence[tuple[int, int, int]]) -> str:
-    from mpcontinuity.control.check.indexing import rendered  # the other way round it needs this module
-
     for body, length, received in unlisted:
         blob = await rendered(inspection.store, body)
         entry = NewEntry(body, length, received, 0, (), blob)
@@ -250,8 +249,6 @@ def _loose(mailbox: int, tx: Transaction) -> int:
 
 
 async def _move_loose(inspection: Inspection, mailbox: int) -> str:
-    from mpcontinuity.control.check.indexing import recipients_of
-
     first, last, moved = mailbox << UID_BITS, mailbox << UID_BITS | MAX_UID, 0
     while rows := await inspection.store.read(lambda tx, f=first: tx.all(_LOOSE, first=f, last=last)):  # type: ignore[misc]
         first = rows[-1][0] + 1

@@ -7,8 +7,8 @@ from functools import partial
 
 import msgspec
 
-from mpcontinuity.control.check import describe
-from mpcontinuity.control.check.inspection import Inspection
+from mpcontinuity.check import describe
+from mpcontinuity.check.inspection import Inspection
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import IN_DATABASE, Body
 from mpcontinuity.model.clock import DAY, MINUTE

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.check.damaged import Damaged
 from tests.conftest import DATABASES
-from tests.control.check.damaged import Damaged
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

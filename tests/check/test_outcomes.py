@@ -8,7 +8,7 @@ from mpcontinuity.model.reply import Stage
 from mpcontinuity.store.bodies import salvage
 from mpcontinuity.store.bodies.layout import FILE_LENGTH, Entry, Kind, Record
 from mpcontinuity.store.disk import RealDisk
-from tests.control.check.damaged import Damaged
+from tests.check.damaged import Damaged
 from tests.delivery.homes import accepted, temporary
 
 

@@ -8,7 +8,7 @@ import click
 
 from mpcontinuity.app import output
 from mpcontinuity.app.configuration import Configuration, json_option, pass_configuration
-from mpcontinuity.control.mail import STATUSES
+from mpcontinuity.control.tracking import STATUSES
 
 _SINCE_HELP = "From then on: an ISO 8601 time, or a duration before now as 24h."
 

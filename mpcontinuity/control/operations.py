@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from mpcontinuity.control import administrators, backup, check, clock, dkim, domains, imports, mail, trial, users
+from mpcontinuity.control import (
+    administrators,
+    backup,
+    check,
+    clock,
+    dkim,
+    domains,
+    imports,
+    queue,
+    status,
+    tracking,
+    trial,
+    users,
+)
 from mpcontinuity.control.operation import Operation
 
 _FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -28,13 +41,13 @@ _FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
     "user alias remove": users.alias_remove,
     "user continuity": users.continuity,
     "user relay": users.relay,
-    "status": mail.status,
-    "report": mail.report,
-    "track": mail.track,
-    "queue list": mail.queue_list,
-    "queue destinations": mail.queue_destinations,
-    "queue retry": mail.queue_retry,
-    "queue remove": mail.queue_remove,
+    "status": status.status,
+    "report": status.report,
+    "track": tracking.track,
+    "queue list": queue.list_,
+    "queue destinations": queue.destinations,
+    "queue retry": queue.retry,
+    "queue remove": queue.remove,
     "clock": clock.clock,
     "check": check.check,
     "backup": backup.backup,

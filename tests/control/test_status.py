@@ -5,7 +5,6 @@ import pytest
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import TrackingEvent
-from mpcontinuity.model.identifier import show
 from mpcontinuity.queue import owed
 from mpcontinuity.queue.refusals import pause
 from tests.control.conftest import Call
@@ -69,30 +68,3 @@ def test_the_ledger_ends_with_the_sum(call: Call, books: Books) -> None:
         ("total", 1, 1),
     ]
     assert call("report", domain="example.org", since="2026-09-22")["rows"][-1]["taken_in"] == 0
-
-
-def test_the_queue_is_listed_released_and_retried(call: Call, books: Books) -> None:
-    first, second = books.redirect("anna"), books.redirect("bert")
-    assert [row["id"] for row in call("queue list")] == [show(first), show(second)]
-    assert [row["id"] for row in call("queue list", domain="example.org")] == [show(first), show(second)]
-    assert call("queue remove", ids=[show(first)]) == {"removed": 1}
-    assert books.state(first) == "released"
-    assert call("queue retry", ids=[show(second)]) == {"retried": 1}
-    with pytest.raises(Refused, match="is released already"):
-        call("queue retry", ids=[show(first)])
-    with pytest.raises(Refused, match="an id has 13 characters"):
-        call("queue remove", ids=["x"])
-    call("queue retry")
-
-
-def test_tracking_is_filtered(call: Call, books: Books) -> None:
-    books.redirect("anna")
-    assert len(call("track")) == 1
-    assert call("track", status="rejected") == []
-    assert len(call("track", since="1h")) == 1
-    books.clock.advance(7200)
-    assert call("track", since="1h") == []
-    with pytest.raises(Refused, match="limit: 0: must be 1 to 1000"):
-        call("track", limit=0)
-    with pytest.raises(Refused, match='"soon": not a time'):
-        call("track", since="soon")

@@ -20,7 +20,6 @@ from mpcontinuity.access.imap.services import Services as ImapServices
 from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Services as Pop3Services
-from mpcontinuity.accounts.closing import Closing
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import SharedFailures
@@ -53,6 +52,7 @@ from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.relay import repair
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.delivery.submission import submission_of
+from mpcontinuity.door.closing import Closing
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Role

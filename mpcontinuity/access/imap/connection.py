@@ -17,8 +17,8 @@ from mpcontinuity.access.imap.greeting import capabilities
 from mpcontinuity.access.imap.selection import BadNumbers, report
 from mpcontinuity.access.imap.services import LINGER, LOGIN_WITHIN, READ_AHEAD, SILENCE, TURN, Services
 from mpcontinuity.access.imap.session import Session, Status, no
-from mpcontinuity.access.output import Gone, Output
 from mpcontinuity.accounts.directory import User
+from mpcontinuity.door.output import Gone, Output
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Corrupt, Refused, Stopping, Temporary

@@ -9,7 +9,7 @@ from twisted.internet.protocol import ServerFactory
 
 from mpcontinuity.access.imap.connection import Connection
 from mpcontinuity.access.imap.services import Services
-from mpcontinuity.accounts.closing import Closing
+from mpcontinuity.door.closing import Closing
 
 
 class ImapFactory(ServerFactory):

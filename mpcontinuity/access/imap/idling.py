@@ -7,7 +7,7 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.access.imap.services import KEEPALIVE
 from mpcontinuity.access.imap.session import Session, Status, ok
-from mpcontinuity.access.output import Gone
+from mpcontinuity.door.output import Gone
 from mpcontinuity.model.timer import Alarm
 from mpcontinuity.protocols.imap import command, response
 from mpcontinuity.protocols.imap.engine import Done

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.access.imap.services import PORTION, SOUNDING
-from mpcontinuity.access.output import Gone
 from mpcontinuity.accounts.authentication import Authentication
 from mpcontinuity.accounts.directory import User
+from mpcontinuity.door.output import Gone
 from mpcontinuity.mailbox.quota import Quota
 from mpcontinuity.protocols.imap.engine import ServerEngine
 from mpcontinuity.protocols.imap.parse import State
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mpcontinuity.access.imap.idling import Idling
     from mpcontinuity.access.imap.selection import Selection
     from mpcontinuity.access.imap.services import Services
-    from mpcontinuity.access.output import Output
+    from mpcontinuity.door.output import Output
 
 
 _STILL_AT_WORK = b"* OK still at work\r\n"

@@ -9,12 +9,12 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mpcontinuity.access.output import Gone, Output
 from mpcontinuity.access.pop3.lock import Holder
 from mpcontinuity.access.pop3.maildrop import NoSuchMessage
 from mpcontinuity.access.pop3.services import LINGER, LOGIN_WITHIN, SILENCE, TURN, Services
 from mpcontinuity.access.pop3.session import HANDLERS, Session
 from mpcontinuity.accounts.directory import User
+from mpcontinuity.door.output import Gone, Output
 from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Corrupt, Refused, Stopping, Temporary
 from mpcontinuity.model.timer import Alarm

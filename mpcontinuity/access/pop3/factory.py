@@ -9,7 +9,7 @@ from twisted.internet.protocol import ServerFactory
 
 from mpcontinuity.access.pop3.connection import Connection
 from mpcontinuity.access.pop3.services import Services
-from mpcontinuity.accounts.closing import Closing
+from mpcontinuity.door.closing import Closing
 
 
 class Pop3Factory(ServerFactory):

@@ -8,12 +8,12 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from mpcontinuity.access.output import Output
 from mpcontinuity.access.pop3.lock import Holder
 from mpcontinuity.access.pop3.maildrop import Maildrop
 from mpcontinuity.access.pop3.services import PIECE, WHOLE, WRONG_PASSWORDS, Services
 from mpcontinuity.accounts.authentication import WRONG, Authentication, channel_binding, mechanisms
 from mpcontinuity.accounts.directory import User
+from mpcontinuity.door.output import Output
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.model.address import parse
 from mpcontinuity.protocols.pop3 import events, message

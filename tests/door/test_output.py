@@ -11,7 +11,7 @@ from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.task import Clock
 from twisted.protocols.policies import ProtocolWrapper
 
-from mpcontinuity.access.output import Gone, Output
+from mpcontinuity.door.output import Gone, Output
 
 
 class Socket(FileDescriptor):

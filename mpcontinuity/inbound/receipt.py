@@ -20,7 +20,7 @@ from typing import Any
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from mpcontinuity.inbound.transaction import Transaction
+from mpcontinuity.delivery.transaction import MailTransaction
 from mpcontinuity.model.timer import Alarm, Timer
 
 FIRST_LOOK = 0.02  # seconds; the next ones come at twice the time each
@@ -68,7 +68,7 @@ class Receipt:
 
     def __init__(
         self,
-        transaction: Transaction,
+        transaction: MailTransaction,
         transport: Any,
         timer: Timer,
         arrival: Callable[[Any], Arrival],
@@ -76,7 +76,7 @@ class Receipt:
         *,
         tls: bool,
     ) -> None:
-        self._transaction: Transaction | None = transaction
+        self._transaction: MailTransaction | None = transaction
         self._transport = transport
         self._timer = timer
         self._arrival = arrival

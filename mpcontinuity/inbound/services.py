@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mpcontinuity.accounts.login import Login
 from mpcontinuity.delivery.from_home import HomeMail
+from mpcontinuity.delivery.transaction import BeginIncoming, BeginSubmission
 from mpcontinuity.inbound import receipt
 from mpcontinuity.inbound.receipt import Arrival
-from mpcontinuity.inbound.transaction import Begin, Submit
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.model.rations import Rations
@@ -36,7 +36,7 @@ class Services:
     who they are; else their own server had better tell them (RFC 3461 §5.2.2).
     """
 
-    begin: Begin
+    begin: BeginIncoming
     hostname: str
     limits: Limits
     rations: Rations
@@ -45,7 +45,7 @@ class Services:
     tls: Any = None
     role: Role = Role.INBOUND
     login: Login | None = None
-    submit: Submit | None = None
+    submit: BeginSubmission | None = None
     home: HomeMail | None = None  # None: nobody is a home server
     reports_to_strangers: Callable[[], bool] = lambda: False
     plaintext_login_networks: Sequence[Network] = ()

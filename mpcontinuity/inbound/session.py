@@ -22,13 +22,13 @@ from zope.interface import implementer
 from mpcontinuity.accounts.users import User
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.from_home import HomeMail
+from mpcontinuity.delivery.transaction import MailTransaction, UserTransaction
 from mpcontinuity.inbound import replies
 from mpcontinuity.inbound.authenticating import Authenticating
 from mpcontinuity.inbound.certified import names
 from mpcontinuity.inbound.patience import IDLE, Patience
 from mpcontinuity.inbound.receipt import Receipt
 from mpcontinuity.inbound.services import Role, Services
-from mpcontinuity.inbound.transaction import Submitting, Transaction
 from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.reply import Reply
@@ -80,7 +80,7 @@ class Session(Protocol):
         self._id = ""
         self._peer = ""
         self._helo = Hello("", False)
-        self._transaction: Transaction | None = None
+        self._transaction: MailTransaction | None = None
         self._login: Authenticating | None = None  # where there is AUTH
         self._begun = False  # the first octets have come, through TLS where it was just begun
         self._watched = False  # we hear when the client does not read
@@ -403,7 +403,7 @@ class Session(Protocol):
             return await self._sent(transaction)
         return replies.SENDER_OK if self._lost else self._begin_incoming(client, event)
 
-    async def _sent(self, transaction: Submitting) -> Reply:
+    async def _sent(self, transaction: UserTransaction) -> Reply:
         reply = await transaction.sender()
         if self._lost or not reply.positive:
             transaction.abandon()

@@ -308,7 +308,7 @@ class Parts:
             plaintext_login_networks=_networks(settings.tls.plaintext_login_networks),
         )
         self.store.listen(Closing(self.directory, self._reactor, services.sessions).heard)
-        return SmtpFactory(services, self._hurry, implicit_tls=implicit_tls)
+        return SmtpFactory(services, self._stop_waiting, implicit_tls=implicit_tls)
 
     def bind(self) -> None:
         """Listens everywhere, without accepting yet. Raises BadConfiguration."""
@@ -391,10 +391,10 @@ class Parts:
             if isinstance(access, ImapFactory):
                 access.services.message_size = limits.message_size
 
-    def _hurry(self) -> None:
+    def _stop_waiting(self) -> None:
         """Home servers are waited for no longer: what is complete is answered by what is known."""
-        self.homes.hurry()
-        self.delivery.hurry.begin()
+        self.homes.stop_waiting()
+        self.delivery.awaited.stop_waiting()
 
     def _forget_homes(self, notices: Sequence[Notice]) -> None:
         if any(isinstance(notice, DomainsChanged | Everything) for notice in notices):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -17,8 +16,8 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.delivery import answered, redirect, relay
+from mpcontinuity.delivery.awaited import STOPPED
 from mpcontinuity.delivery.envelope import Message, Taken
-from mpcontinuity.delivery.hurry import STOPPED
 from mpcontinuity.delivery.redirect import OWED_WAYS, Redirect
 from mpcontinuity.delivery.relay import Relayed
 from mpcontinuity.delivery.service import IN_DOUBT, KEPT, PASSED, REDIRECTED, REPEATED, Delivery, refused
@@ -30,6 +29,7 @@ from mpcontinuity.model.body import Body, Content, InMemory
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.outbound.transaction import MailTransaction
 from mpcontinuity.queue.owed import encode_parameters, event_of, late_reply
 from mpcontinuity.routing.decision import Policy, Way, at_message, copied
 from mpcontinuity.store.bodies.draft import MIB, Draft
@@ -37,9 +37,6 @@ from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow
-
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.transaction import MailTransaction
 
 STORED = Reply(250, "2.0.0", "Message accepted")
 KNOWN = Reply(250, "2.0.0", "Message accepted before")
@@ -153,7 +150,7 @@ class Handover:
         """To home, which has taken the recipients."""
         answer = Deferred.fromCoroutine(transaction.message(self._head_field(), self._for_home(body)))
         answer.addErrback(self._broke)
-        outcome = await self.delivery.hurry.wait(answer)
+        outcome = await self.delivery.awaited.wait(answer)
         if outcome.verdict is Verdict.ACCEPTED:
             self.reports = transaction.dsn
             return await self._accepted(body, transaction.host, outcome)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.logger import Logger
@@ -25,6 +24,8 @@ from mpcontinuity.model.address import Address
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply
+from mpcontinuity.outbound.home import HomeServer
+from mpcontinuity.outbound.transaction import MailTransaction
 from mpcontinuity.protocols.smtp.data import BARE_LINE_END
 from mpcontinuity.queue.owed import encode_parameters, event_of
 from mpcontinuity.routing.decision import (
@@ -39,10 +40,6 @@ from mpcontinuity.routing.health import Gate
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.tracking.record import INBOUND, NewRow
 from mpcontinuity.verdicts.service import Arrived
-
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.home import HomeServer
-    from mpcontinuity.outbound.transaction import MailTransaction
 
 # Mail to postmaster and abuse that home refuses is in the archive alone, also of a domain that archives nothing else.
 KEPT_DAYS = 90
@@ -89,11 +86,11 @@ class Incoming(Reception):
             return OK
         if len(self._taken) >= self._delivery.limits.recipients:
             return TOO_MANY
-        self._delivery.lending.end(self)
+        self._delivery.reservations.release(self)
         taken = Taken(address, Way.ASK, parameters)
         reply = await self._decide(taken)
         if self._transaction is not None and self._home is not None:
-            self._delivery.lending.begin(self, self._home, self._host, self._give_up_home)
+            self._delivery.reservations.hold(self, self._home, self._host, self._give_up_home)
         if self._abandoned:
             self._give_up_home()
         elif reply.positive:
@@ -271,7 +268,7 @@ class Incoming(Reception):
         The outcome stands even if the client has gone meanwhile.
         """
         assert self._untrusted is not None
-        self._delivery.lending.end(self)
+        self._delivery.reservations.release(self)
         if fault is None and self._fault is None:
             self._keep(self._untrusted.finish())
         addresses = [taken.address for taken in self._taken.values()]
@@ -379,7 +376,7 @@ class Incoming(Reception):
         self._give_up_home()
 
     def _give_up_home(self) -> None:
-        self._delivery.lending.end(self)
+        self._delivery.reservations.release(self)
         if self._transaction is not None:
             self._transaction.abandon()
             self._transaction = None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -22,10 +21,8 @@ from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
+from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.store.store import Store
-
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.home import HomeServer
 
 UNASKED = 50  # users a day that are added before home is asked whether it takes anybody
 MOST = 1000  # users a day that are added

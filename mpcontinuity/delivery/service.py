@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -12,20 +12,18 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.delivery.answered import Answered
-from mpcontinuity.delivery.hurry import Hurry
-from mpcontinuity.delivery.lending import Lending
+from mpcontinuity.delivery.awaited import AwaitedReplies
 from mpcontinuity.delivery.newcomers import Newcomers
 from mpcontinuity.delivery.refusals import Refusals
+from mpcontinuity.delivery.reservations import Reservations
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.model.timer import Timer
+from mpcontinuity.outbound.home import HomeServers
 from mpcontinuity.store.store import Store
 from mpcontinuity.verdicts.service import Verdicts
-
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.home import HomeServers
 
 # What becomes of a message for one recipient: in the log, and counted in `Delivery.outcomes`.
 PASSED = "passed on"
@@ -72,8 +70,8 @@ class Delivery:
         self.answered = Answered(store, timer)
         self.rations = rations or Rations(limits, timer.seconds)
         self.refusals = Refusals(store, timer, self.rations)
-        self.lending = Lending(timer)
-        self.hurry = Hurry()
+        self.reservations = Reservations(timer)
+        self.awaited = AwaitedReplies()
         self.newcomers = Newcomers(store)
         self.verdicts: Verdicts | None = None  # None: nothing is checked
         self._timer = timer

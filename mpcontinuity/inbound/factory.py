@@ -21,15 +21,15 @@ _LOOK = 0.05
 
 
 class SmtpFactory(ServerFactory):
-    """``implicit_tls``: of port 465, whose transport is under TLS already. ``hurry``: home's replies are not awaited
-    any longer (`delivery.hurry.Hurry.begin`)."""
+    """``implicit_tls``: of port 465, whose transport is under TLS already. ``stop_waiting``: home's replies are not
+    awaited any longer (`delivery.awaited.AwaitedReplies.stop_waiting`)."""
 
     noisy = False
     TURNED_AWAY: Final = b"421 4.7.0 Too many connections\r\n"  # said to who is not let in
 
-    def __init__(self, services: Services, hurry: Callable[[], None], *, implicit_tls: bool = False) -> None:
+    def __init__(self, services: Services, stop_waiting: Callable[[], None], *, implicit_tls: bool = False) -> None:
         self.services = services
-        self._hurry = hurry
+        self._stop_waiting = stop_waiting
         self._implicit_tls = implicit_tls
 
     def buildProtocol(self, addr: IAddress | None) -> Session:  # noqa: N802
@@ -59,7 +59,7 @@ class SmtpFactory(ServerFactory):
             else:
                 stopped.callback(None)
 
-        look((GRACE, self._close), (PATIENCE, self._hurry), (LONGEST, self._abort))
+        look((GRACE, self._close), (PATIENCE, self._stop_waiting), (LONGEST, self._abort))
         return stopped
 
     def _close(self) -> None:

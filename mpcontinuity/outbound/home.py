@@ -178,7 +178,7 @@ class HomeServers:
             home.server.views.pop(gone)
             self._forget(home.server)
 
-    def hurry(self) -> None:
+    def stop_waiting(self) -> None:
         """We stop: nobody waits for a session any more."""
         for server in self._servers.values():
             server.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, "this server stops"))

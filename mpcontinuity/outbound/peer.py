@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.reply import Outcome
@@ -13,9 +13,6 @@ from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.session import Session
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing.health import Observation
-
-if TYPE_CHECKING:
-    from mpcontinuity.outbound.transaction import MailTransaction
 
 
 class Peer(Protocol):
@@ -54,6 +51,8 @@ class Peer(Protocol):
         """It ended a session, or fell silent, when it was asked for this one."""
         ...
 
-    def ended(self, transaction: MailTransaction) -> None: ...
+    def ended(self, transaction: object) -> None:
+        """The transaction, which is known by its identity alone, takes no more commands."""
+        ...
 
     def background(self, work: Coroutine[Any, Any, None]) -> None: ...

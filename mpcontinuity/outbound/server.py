@@ -321,7 +321,7 @@ class Server:
         if len(self._trouble) < _TROUBLESOME:
             self._trouble[address.key] = now + TROUBLE
 
-    def ended(self, transaction: MailTransaction) -> None:
+    def ended(self, transaction: object) -> None:
         if self._trying is transaction:
             self._trying = None
 

@@ -303,7 +303,7 @@ class Host:
     def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
         self.background(reset(self, session))
 
-    def ended(self, transaction: MailTransaction) -> None:
+    def ended(self, transaction: object) -> None:
         """Nothing is kept of it."""
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:

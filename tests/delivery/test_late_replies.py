@@ -100,7 +100,7 @@ def test_a_stop_ends_the_wait_and_the_message_is_in_doubt(post: Post) -> None:
     post.rcpt(incoming, ANN)
     reply = post.data(incoming)
     assert not reply.called
-    post.delivery.hurry.begin()
+    post.delivery.awaited.stop_waiting()
     assert result(reply).code == 250
     assert [row[2] for row in post.owed()] == [IN_DOUBT]
     answer.callback(accepted(Stage.MESSAGE))

@@ -68,10 +68,10 @@ class Desk:
             plaintext_login_networks=[ip_network(f"{TRUSTED}/32")],
             sessions=set(),
         )
-        hurry = post.delivery.hurry.begin
+        stop_waiting = post.delivery.awaited.stop_waiting
         home = HomeMail(self.submissions, self.origins)
-        self.port25 = SmtpFactory(dataclasses.replace(services, home=home, sessions=set()), hurry)
-        self.port587 = SmtpFactory(dataclasses.replace(services, role=Role.SUBMISSION), hurry)
+        self.port25 = SmtpFactory(dataclasses.replace(services, home=home, sessions=set()), stop_waiting)
+        self.port587 = SmtpFactory(dataclasses.replace(services, role=Role.SUBMISSION), stop_waiting)
         for address in ("ann@example.org", "bob@example.org"):
             self.password(address)
 

@@ -80,7 +80,7 @@ class Door:
             tls=object(),
             arrival=lambda wire: wire.arrived,
         )
-        self.factory = SmtpFactory(self.services, post.delivery.hurry.begin)
+        self.factory = SmtpFactory(self.services, post.delivery.awaited.stop_waiting)
 
     def connect(self, host: str = "192.0.2.7", wire: Wire | None = None) -> Connection:
         session = self.factory.buildProtocol(None)

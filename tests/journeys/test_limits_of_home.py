@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mpcontinuity.delivery.lending import LENT
+from mpcontinuity.delivery.reservations import WHILE_OTHERS_WAIT
 from tests.app.server import Server
 from tests.fakes.home import HANG_UP, Behaviour, Stage, say
 from tests.journeys.world import World, configuration
@@ -85,7 +85,7 @@ def test_a_host_with_many_idle_connections_holds_up_nobody_else(world: World) ->
         answers = [world.send(f"message {number}") for number in range(3)]
     assert [answer.code for answer in answers] == [250] * 3
     assert [message.subject for message in world.home.messages] == ["message 0", "message 1", "message 2"]
-    assert max(answer.seconds for answer in answers) < LENT
+    assert max(answer.seconds for answer in answers) < WHILE_OTHERS_WAIT
 
 
 def test_two_domains_at_one_home_share_its_connections_and_its_outage(world: World) -> None:

@@ -143,7 +143,7 @@ def test_when_we_stop_nobody_waits_for_a_session_any_more() -> None:
     busy = begin(net, home)
     waiting = [net.start(send(home)) for _ in range(3)]
     net.settle()
-    net.servers.hurry()
+    net.servers.stop_waiting()
     net.settle()
     assert [outcome.text for results in waiting for outcome in results] == ["this server stops"] * 3
     busy.abandon()

@@ -37,7 +37,7 @@ def left_over(play: Play) -> str:
         "SMTP sessions": len(process.services.sessions),
         "IMAP sessions": len(process.imap.connections),
         "answers remembered": len(process.delivery.answered._held),
-        "home sessions lent": len(process.delivery.lending._lent),
+        "home sessions reserved": len(process.delivery.reservations._held),
         "refusals to be written": len(process.delivery.refusals._rows),
         "redeliveries": sum(len(flush.active) for flush in process.redelivery._flushes.values()),
         "home sessions in use": sum(len(home.pool._busy) for home in process.homes._homes.values()),

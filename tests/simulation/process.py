@@ -148,7 +148,7 @@ class Process:
             timer=time,
             arrival=lambda end: end.arrived,
         )
-        self.smtp = SmtpFactory(self.services, self.delivery.hurry.begin)
+        self.smtp = SmtpFactory(self.services, self.delivery.awaited.stop_waiting)
 
     async def start(self) -> None:
         """As app.parts does."""

@@ -11,6 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/security.md", "docs/way-of-a-message.md")
 
+_PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "certs").glob("*.md")]
+_LONGEST_LINE = 120
+
 _PATH = re.compile(r"`((?:tests|scripts|systemd|docs|mpcontinuity)/[\w./-]*\w/?)")
 _LINK = re.compile(r"\]\(([^)#:]+)")
 _TEST = re.compile(r"`(test_\w+)(\.py)?`")
@@ -37,3 +40,9 @@ def test_fragments_of_the_change_log_are_of_a_kind_that_is_known() -> None:
     kinds = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]["fragment"]
     fragments = [path.name for path in (ROOT / "docs" / "changes").iterdir() if path.name != "README.md"]
     assert [name for name in fragments if name.split(".")[1:] not in [[kind, "md"] for kind in kinds]] == []
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_lines_have_120_characters_at_most_but_for_tables_and_addresses(page: Path) -> None:
+    lines = [line for line in page.read_text().splitlines() if not line.startswith("|") and "://" not in line]
+    assert [line for line in lines if len(line) > _LONGEST_LINE] == []

@@ -14,6 +14,7 @@ import msgspec
 from twisted.internet.defer import Deferred, succeed
 
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.control.caller import THE_SERVER
 from mpcontinuity.control.changes import to_syslog
 from mpcontinuity.control.operation import Control, Progress, unheard
 from mpcontinuity.control.socket import SOCKET, answer, named, place
@@ -118,7 +119,7 @@ class _Alone:
             _compute,
             randomness,
             lambda: listeners(settings.listen),
-            origin=f"command line, {named(os.getuid())}",
+            caller=msgspec.structs.replace(THE_SERVER, origin=f"command line, {named(os.getuid())}"),
             note=to_syslog,
         )
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, get_type_hints
 import msgspec
 
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.control.caller import THE_SERVER, Caller
 from mpcontinuity.control.changes import Change, to_log
 from mpcontinuity.model.clock import EARLIEST, LATEST, SECOND, from_iso
 from mpcontinuity.model.durations import parse
@@ -39,11 +40,13 @@ class Compute(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """``by``: who asks, as tracking will show it; ``origin``: how, and what the system knows of them; ``note`` is told
-    what they change. ``listening``: our listeners, none of which may be a home.
+    """What an operation works with.
 
-    Hosts of ``listening`` are as configured: empty, or an address. ``progress`` hears what a long operation has to say
-    before its end, as JSON's values.
+    ``caller`` asks for the operation, and ``note`` is told what it changes. ``compute`` runs what is slow beside the
+    reactor. ``listening`` gives host and port of each listener of this server, none of which may be a home server; the
+    host is as configured, empty or an address. ``progress`` hears what a long operation says before its end, as values
+    of JSON. ``serving`` says whether mail comes and goes meanwhile. ``homes`` gives the home servers of a running
+    server, and None elsewhere.
     """
 
     store: Store
@@ -52,12 +55,16 @@ class Control:
     compute: Compute
     randomness: Randomness
     listening: Callable[[], list[tuple[str, int]]]
-    by: str = "an administrator"
-    origin: str = "inside the server"
+    caller: Caller = THE_SERVER
     note: Callable[[Change], None] = to_log
     progress: Progress = unheard
-    serving: bool = False  # whether mail comes and goes meanwhile
-    homes: Callable[[], HomeServers | None] = _none  # of a server that runs
+    serving: bool = False
+    homes: Callable[[], HomeServers | None] = _none
+
+    @property
+    def by(self) -> str:
+        """The caller's name, as tracking will show it."""
+        return self.caller.name
 
 
 class Operation:

@@ -68,10 +68,11 @@ async def answer(control: Control, line: bytes, progress: Progress = unheard) ->
     except (Refused, msgspec.MsgspecError) as error:
         return msgspec.json.encode({"refused": str(error)})
     by = request.by[:_LONGEST_NAME]
-    result, why = await _done(operation(replace(control, by=by, progress=progress), request.arguments))
+    caller = msgspec.structs.replace(control.caller, name=by)
+    result, why = await _done(operation(replace(control, caller=caller, progress=progress), request.arguments))
     if request.operation not in LOOKING:
         outcome = f"refused: {why}" if why else "done"
-        control.note(change(by, control.origin, request.operation, request.arguments, outcome))
+        control.note(change(by, caller.origin, request.operation, request.arguments, outcome))
     return msgspec.json.encode({"refused": why}) if why else result
 
 
@@ -123,7 +124,8 @@ class ControlProtocol(LineReceiver):
 
     def connectionMade(self) -> None:  # noqa: N802
         self.factory.open.add(self)
-        self._control = replace(self._control, origin=_peer(self.transport))
+        caller = msgspec.structs.replace(self._control.caller, origin=_peer(self.transport))
+        self._control = replace(self._control, caller=caller)
         self._await(FIRST_WITHIN)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802

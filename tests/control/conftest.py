@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import succeed
 
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.control.caller import Caller
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.hosts import listeners
@@ -31,7 +32,7 @@ def control(store: Store) -> Control:
         lambda work: succeed(work()),
         SeededRandomness(),
         listening=lambda: listeners(settings.listen),
-        by="root",
+        caller=Caller("root", None, None, "inside the server"),
     )
 
 

@@ -1,0 +1,47 @@
+"""Who calls an operation, and how far what they may do reaches."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+
+class Scope(IntEnum):
+    """How far a caller reaches, and how far one has to reach for an operation. A wider scope has the higher value."""
+
+    SELF = 1  # a user's own account
+    DOMAIN = 2  # one domain with its users and its mail
+    ALL = 3  # every domain, and the machine
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """One who calls operations.
+
+    ``name`` is how tracking and the log call them. ``domain`` is the only domain that they administer, in lower case;
+    None means all domains. ``user`` is the address of a user who acts for themselves, in their domain ``domain``; None
+    means an administrator. ``origin`` is how they came and what the system itself knows of them, as
+    "control socket, uid 0 (root)". Raises ValueError for a user outside of their domain and for an empty domain, so
+    that no caller reaches further than its maker meant.
+    """
+
+    name: str
+    domain: str | None
+    user: str | None
+    origin: str
+
+    def __post_init__(self) -> None:
+        if self.domain is not None and (not self.domain or self.domain != self.domain.lower()):
+            raise ValueError(f"domain {self.domain!r}: must be a name in lower case, or None for all domains")
+        if self.user is not None and not self.user.lower().endswith(f"@{self.domain}"):
+            raise ValueError(f"user {self.user!r}: must be an address of the domain {self.domain!r}")
+
+    @property
+    def scope(self) -> Scope:
+        """How far this caller reaches."""
+        if self.user is not None:
+            return Scope.SELF
+        return Scope.ALL if self.domain is None else Scope.DOMAIN
+
+
+THE_SERVER = Caller("an administrator", None, None, "inside the server")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from mpcontinuity.accounts.directory import Domain, User
 from mpcontinuity.accounts.origins import Origins
+from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.incoming import Incoming
-from mpcontinuity.delivery.outward import SENDER_OK, Outward, Submissions
+from mpcontinuity.delivery.outward import Outward, Submissions
 from mpcontinuity.message import submitted
 from mpcontinuity.message.submitted import Submitted
 from mpcontinuity.model.address import Address, parse
@@ -18,10 +19,6 @@ from mpcontinuity.model.reply import Reply
 
 # Who signs for a home server that many tenants share: the names in its certificate, or what they end with.
 _SHARED = ".protection.outlook.com"
-
-STRANGERS = "sends in the name of its own domain only"
-_OTHER_TENANT = Reply(550, "5.7.1", "The message is not of the tenant that the domain is of")
-_NO_LONGER = Reply(535, "5.7.8", "The account is not active any more")
 
 
 def of_home(*domains: str) -> str:
@@ -47,9 +44,9 @@ class FromHome(Outward):
         for domain in self._domains:
             if self._reverse_path is None or self._reverse_path.domain == domain.name:
                 self._domain = domain
-                return SENDER_OK
+                return replies.SENDER_OK
         self._domain = self._domains[0]
-        return self._refused(None, Reply(550, "5.7.1", f"{of_home(self._domain.name)} {STRANGERS}"))
+        return self._refused(None, replies.foreign_domain(of_home(self._domain.name)))
 
     async def _foreign(self, given: Submitted) -> Reply | None:
         """RFC 5321 has no place for a tenant; Exchange Online writes it into each message that it sends."""
@@ -59,7 +56,7 @@ class FromHome(Outward):
             return None
         said = submitted.values(given.open, b"x-originatororg")
         ours = bool(said) and all(value.lower() == tenant.lower().encode() for value in said)
-        return None if ours else _OTHER_TENANT
+        return None if ours else replies.OTHER_TENANT
 
 
 class ByLogin(FromHome):
@@ -83,7 +80,7 @@ class ByLogin(FromHome):
         user = await directory.user(own)
         domain = await directory.domain(own.domain)
         if user is None or user.id != self._user.id or user.status != "active" or domain is None:
-            return _NO_LONGER
+            return replies.NOT_ACTIVE
         self._domains = (domain,)
         return await super().sender()
 

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Domain
-from mpcontinuity.delivery import answered, redirect, relay
+from mpcontinuity.delivery import answered, redirect, relay, replies
 from mpcontinuity.delivery.awaited import STOPPED
 from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.redirect import OWED_WAYS, Redirect
@@ -37,10 +37,6 @@ from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow
-
-STORED = Reply(250, "2.0.0", "Message accepted")
-KNOWN = Reply(250, "2.0.0", "Message accepted before")
-AWAY = Reply(451, "4.4.1", "The home server does not answer, try again later")
 
 _IN_A_LINE = 100  # recipients: journals cut longer lines
 
@@ -74,7 +70,7 @@ class Handover:
             return self._known()
         kept = all(one.way is Way.KEEP for one in message.taken)
         self._settled(KEPT if kept else REDIRECTED, message.taken[0].because)
-        return STORED
+        return replies.STORED
 
     async def relay(self, begun: MailTransaction | None, begin: Callable[[], MailTransaction]) -> Reply:
         """Home took the recipients, in ``begun`` where that still stands; ``begin`` makes another one.
@@ -241,8 +237,8 @@ class Handover:
                 late.addCallback(partial(self._late_without_owed, body, host))
             else:
                 self.delivery.store.bodies.forget(body.id)
-            self._refused(AWAY, host, outcome)
-            return AWAY
+            self._refused(replies.HOME_AWAY, host, outcome)
+            return replies.HOME_AWAY
         return await self._redirect_after(body, host, outcome, ways, late)
 
     async def _redirect_after(
@@ -273,7 +269,7 @@ class Handover:
             owed = [one.owed for one in taken if one.way in OWED_WAYS]
             late.addCallback(partial(self._late, body, owed, token, host))
         self._settled(IN_DOUBT if in_doubt else REDIRECTED, redirected.because)
-        return STORED
+        return replies.STORED
 
     def _late(self, body: Body, owed: list[int], token: int, host: str, outcome: Outcome) -> Outcome:
         """Home's reply came after our 250, or is not to be had any more."""
@@ -309,7 +305,7 @@ class Handover:
     def _known(self) -> Reply:
         """Every recipient was answered 250 before."""
         self._settled(REPEATED, "taken before, in another session")
-        return KNOWN
+        return replies.KNOWN
 
     def _settled(self, what: str, why: str) -> None:
         self.delivery.outcomes[what] += len(self.message.taken)

@@ -9,10 +9,10 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.accounts.taken import was_taken
-from mpcontinuity.delivery import answered
+from mpcontinuity.delivery import answered, replies
 from mpcontinuity.delivery.envelope import Client, Message, Taken
-from mpcontinuity.delivery.handover import AWAY, KNOWN, STORED, Handover, because
-from mpcontinuity.delivery.reception import NO_ROOM, OK, RELAYS, ROLES, TOO_MANY, Reception, looped
+from mpcontinuity.delivery.handover import Handover, because
+from mpcontinuity.delivery.reception import ROLES, Reception, looped
 from mpcontinuity.delivery.service import REPEATED, Delivery, refused
 from mpcontinuity.mailbox.rendering import aside, takes_long
 from mpcontinuity.message import trace
@@ -44,12 +44,6 @@ from mpcontinuity.verdicts.service import Arrived
 # Mail to postmaster and abuse that home refuses is in the archive alone, also of a domain that archives nothing else.
 KEPT_DAYS = 90
 
-_SEPARATELY = Reply(452, "4.5.3", "Send this recipient in a transaction of its own")
-_NOT_OURS = Reply(550, "5.7.1", "Relaying denied")
-_NO_SMTPUTF8 = Reply(553, "5.6.7", "The home server does not offer SMTPUTF8")
-_TOO_LARGE = Reply(552, "5.3.4", "Message is larger than the home server takes")
-
-_TOO_MUCH_KEPT = Reply(450, "4.7.1", "Too much mail to this address, try again later")
 
 _NO_POLICY = Policy()
 
@@ -83,9 +77,9 @@ class Incoming(Reception):
     async def recipient(self, address: Address, parameters: RcptParameters) -> Reply:
         """What the client is answered to RCPT. Raises Temporary where the store cannot be asked."""
         if address.key in self._taken:
-            return OK
+            return replies.RECIPIENT_OK
         if len(self._taken) >= self._delivery.limits.recipients:
-            return TOO_MANY
+            return replies.TOO_MANY_RECIPIENTS
         self._delivery.reservations.release(self)
         taken = Taken(address, Way.ASK, parameters)
         reply = await self._decide(taken)
@@ -97,7 +91,7 @@ class Incoming(Reception):
             taken.owed = self._store.identifiers.next()
             self._taken[address.key] = taken
             self._stores = taken.way.stores
-        elif reply is not _SEPARATELY:
+        elif reply is not replies.SEPARATELY:
             self._refused(taken, reply)
         return reply
 
@@ -107,13 +101,13 @@ class Incoming(Reception):
         domain = await self._delivery.directory.domain(address.domain)
         taken.domain = domain.id if domain is not None else 0
         if address.relays:
-            return RELAYS
+            return replies.SOURCE_ROUTED
         role = address.local.lower() in ROLES
         if domain is None and not (role and address.domain == self._delivery.hostname.lower()):
-            return _NOT_OURS
+            return replies.NOT_OURS
         joins = self._joins(domain)
         if self._taken and not joins:
-            return _SEPARATELY
+            return replies.SEPARATELY
         if not joins:
             self._begin_domain(domain)
         if domain is not None:
@@ -197,24 +191,24 @@ class Incoming(Reception):
         if taken.way.stores and taken.known.role:
             # Everybody knows that the address is there, and no home server takes what comes.
             if not self._delivery.rations.kept(self._client.peer, taken.address.domain, 0):
-                return _TOO_MUCH_KEPT
+                return replies.TOO_MUCH_KEPT
             self._role_of = taken.address.domain
         if taken.way is Way.PASS or taken.way.stores:
             other = self._stores is not None and self._stores is not taken.way.stores
-            return _SEPARATELY if other else OK
+            return replies.SEPARATELY if other else replies.RECIPIENT_OK
         if taken.way is Way.SEPARATE:
-            return _SEPARATELY
+            return replies.SEPARATELY
         if taken.way is Way.REPLY and outcome is not None and outcome.reply is not None:
             return outcome.reply
-        return AWAY
+        return replies.HOME_AWAY
 
     def _beyond_offers(self, home: HomeServer, address: Address) -> Reply | None:
         """What home would refuse by what its last EHLO offered; it holds while home is away."""
         offers = home.offers
         if not offers.smtputf8 and not (address.ascii and self._sender.isascii()):
-            return _NO_SMTPUTF8
+            return replies.NO_SMTPUTF8
         if 0 < offers.size < self._parameters.size:
-            return _TOO_LARGE
+            return replies.TOO_LARGE
         return None
 
     # DATA
@@ -250,7 +244,7 @@ class Incoming(Reception):
             self._keep(self._untrusted.feed(data))
             if self._role_of and not self._delivery.rations.kept(self._client.peer, self._role_of, len(data)):
                 assert self._draft is not None
-                self._fault = _TOO_MUCH_KEPT
+                self._fault = replies.TOO_MUCH_KEPT
                 self._draft.discard()
 
     def bare_line_ends(self) -> Reply | None:
@@ -279,7 +273,7 @@ class Incoming(Reception):
         for key, taken in self._taken.items():
             taken.fingerprint = self._fingerprint(key, digest)
         reply = await self._answer({taken.fingerprint for taken in self._taken.values()})
-        if reply is STORED:
+        if reply is replies.STORED:
             self._look_into()
         return reply
 
@@ -302,14 +296,14 @@ class Incoming(Reception):
         assert self._draft is not None
         if not self._stores or self._home is None:
             return None
-        return _TOO_LARGE if 0 < self._home.offers.size < self._draft.size - self._prefix else None
+        return replies.TOO_LARGE if 0 < self._home.offers.size < self._draft.size - self._prefix else None
 
     async def _settle(self, ours: set[bytes]) -> Reply:
         """Every recipient has a fingerprint; those in ``ours`` are not in another session's hands."""
         taken = [one for one in self._taken.values() if one.fingerprint in ours]
         if not taken:
             self._delivery.outcomes[REPEATED] += len(self._taken)
-            return KNOWN
+            return replies.KNOWN
         assert self._draft is not None
         content = self._draft.content()
         scanned, long = None, False
@@ -420,7 +414,7 @@ class Incoming(Reception):
             recipient=taken.address.text,
             peer=self._client.peer,
             reply=str(reply),
-            **_ROOMLESS if reply is NO_ROOM else {},
+            **_ROOMLESS if reply is replies.NO_ROOM else {},
         )
 
 

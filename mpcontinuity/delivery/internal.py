@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import msgspec
 
 from mpcontinuity.accounts.directory import Domain
-from mpcontinuity.delivery import answered
+from mpcontinuity.delivery import answered, replies
 from mpcontinuity.delivery.envelope import Client, Taken
-from mpcontinuity.delivery.handover import KNOWN, STORED
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.model import address, events
@@ -98,7 +97,7 @@ class Internal:
         if not reply.positive:
             verdict = Verdict.REFUSED if reply.permanent else Verdict.TEMPORARY
         home = self._delivery.homes.of(domain)
-        if reply is STORED or reply is KNOWN:
+        if reply is replies.STORED or reply is replies.KNOWN:
             in_mailbox = taken is not None and taken.user is not None
             return Attempt(Outcome(verdict, stage, reply), events.REDIRECTED_HOST, dsn=not in_mailbox, ours=in_mailbox)
         return Attempt(Outcome(verdict, stage, reply), ", ".join(home.hosts), dsn=home.offers.dsn)

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.quotas import Quotas
-from mpcontinuity.delivery import answered, departure
+from mpcontinuity.delivery import answered, departure, replies
 from mpcontinuity.delivery.departure import Copy, Departure, Leaving
 from mpcontinuity.delivery.envelope import Client
-from mpcontinuity.delivery.handover import KNOWN, STORED
 from mpcontinuity.delivery.quota import Quota
-from mpcontinuity.delivery.reception import OK, RELAYS, ROLES, TOO_MANY, Reception, looped
+from mpcontinuity.delivery.reception import ROLES, Reception, looped
 from mpcontinuity.delivery.service import Delivery, refused
 from mpcontinuity.message import submitted, trace
 from mpcontinuity.message.fields import Content
@@ -31,10 +30,6 @@ from mpcontinuity.protocols.smtp.data import BARE_LINE_END, LONG_HEADER
 from mpcontinuity.queue.owed import encode_parameters
 from mpcontinuity.store.bodies.head import OUTGOING, Head
 from mpcontinuity.tracking.record import OUTBOUND, NewRow
-
-SENDER_OK = Reply(250, "2.1.0", "Sender OK")
-_BAD_DOMAIN = Reply(501, "5.1.3", "Bad address: no such domain can be asked for")
-_NO_SUCH_HERE = Reply(550, "5.1.1", "No such mailbox here")
 
 _log = Logger()
 
@@ -106,9 +101,9 @@ class Outward(Reception):
     async def recipient(self, address: Address, parameters: RcptParameters) -> Reply:
         """What the client is answered to RCPT. Raises Temporary where the store cannot be asked."""
         if address.key in self._recipients:
-            return OK
+            return replies.RECIPIENT_OK
         if len(self._recipients) >= self._delivery.limits.recipients:
-            return TOO_MANY
+            return replies.TOO_MANY_RECIPIENTS
         leaving = Leaving(address, "", parameters)
         reply = await self._decide(leaving)
         if reply.positive and not self._abandoned:
@@ -126,16 +121,16 @@ class Outward(Reception):
         address = leaving.address
         domain = await self._delivery.directory.domain(address.domain)
         if domain is None and address.domain == self._delivery.hostname.lower():
-            return OK if address.local.lower() in ROLES else _NO_SUCH_HERE
+            return replies.RECIPIENT_OK if address.local.lower() in ROLES else replies.NO_SUCH_MAILBOX
         if domain is not None and address.relays:
-            return RELAYS
+            return replies.SOURCE_ROUTED
         try:
             leaving.destination = (
                 address.domain if address.domain.isascii() else address.domain.encode("idna").decode("ascii")
             )
         except UnicodeError:
-            return _BAD_DOMAIN
-        return OK
+            return replies.BAD_DOMAIN
+        return replies.RECIPIENT_OK
 
     # DATA
 
@@ -210,7 +205,7 @@ class Outward(Reception):
         """Every recipient has a fingerprint; those in ``ours`` are not in another session's hands."""
         recipients = tuple(one for one in self._recipients.values() if one.fingerprint in ours)
         if not recipients:
-            return KNOWN
+            return replies.KNOWN
         assert self._draft is not None
         assert self._domain is not None
         content = self._draft.content()
@@ -230,9 +225,9 @@ class Outward(Reception):
             copy=await self._copy(content),
         )
         if not await self._store.keep_together(self._draft, self._head(recipients, subject), departure.commit, leaving):
-            return KNOWN
+            return replies.KNOWN
         self._say(recipients)
-        return STORED
+        return replies.STORED
 
     def _head(self, recipients: Sequence[Leaving], subject: str) -> Head:
         return Head(

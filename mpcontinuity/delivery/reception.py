@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.envelope import Client
-from mpcontinuity.delivery.handover import KNOWN, copied_draft
+from mpcontinuity.delivery.handover import copied_draft
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.message.trace import Untrusted
 from mpcontinuity.model import identifier
@@ -24,13 +25,6 @@ ROLES = frozenset({"postmaster", "abuse"})  # RFC 5321 §4.5.1, RFC 2142 §2
 HOPS_OF_OURS = 3
 MAX_HOPS = 50
 
-GO_ON = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
-NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage, try again later")
-OK = Reply(250, "2.1.5", "Recipient OK")
-TOO_MANY = Reply(452, "4.5.3", "Too many recipients")
-RELAYS = Reply(550, "5.1.3", "Addresses with %, ! or @ in their local part are not taken")
-_LOOP = Reply(554, "5.4.6", "Routing loop detected")
-_IN_HAND = Reply(451, "4.3.2", "The same message is being handled in another session, try again later")
 
 _log = Logger()
 
@@ -90,10 +84,10 @@ class Reception(ABC):
             self._retention = retention_days
         except Temporary as error:
             _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
-            return NO_ROOM
+            return replies.NO_ROOM
         self._id = self._store.identifiers.next()
         self._received = self._store.clock.now()
-        return GO_ON
+        return replies.GO_ON
 
     def _keep(self, data: bytes) -> None:
         assert self._draft is not None
@@ -101,7 +95,7 @@ class Reception(ABC):
             self._draft.write(data)
         except Temporary as error:
             _log.warn("no room for a message: {error}", session=self._client.session, error=error, often=True)
-            self._fault = NO_ROOM
+            self._fault = replies.NO_ROOM
             self._draft.discard()
 
     async def _answer(self, fingerprints: set[bytes]) -> Reply:
@@ -109,10 +103,10 @@ class Reception(ABC):
         answered = self._delivery.answered
         ours = await answered.claim(fingerprints)
         if ours is None:
-            return self._refuse_all(_IN_HAND)
+            return self._refuse_all(replies.IN_HAND)
         try:
             reply = await self._settle(ours)
-            while reply is KNOWN and ours and not await answered.told_elsewhere(ours):
+            while reply is replies.KNOWN and ours and not await answered.told_elsewhere(ours):
                 self._renew()
                 reply = await self._settle(ours)
         except Temporary as error:
@@ -123,7 +117,7 @@ class Reception(ABC):
                 error=error,
                 often=True,
             )
-            reply = self._refuse_all(NO_ROOM)
+            reply = self._refuse_all(replies.NO_ROOM)
         except BaseException:
             answered.release(ours)
             self._discard()
@@ -155,7 +149,7 @@ class Reception(ABC):
 def looped(untrusted: Untrusted, recipients: Iterable[Address]) -> Reply | None:
     """RFC 5321 §6.3."""
     if untrusted.received > MAX_HOPS:
-        return _LOOP
+        return replies.LOOP
     if any(untrusted.ours(recipient.text) >= HOPS_OF_OURS for recipient in recipients):
-        return _LOOP
+        return replies.LOOP
     return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from mpcontinuity.accounts.directory import User
+from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.departure import Copy
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.from_home import ByLogin
-from mpcontinuity.delivery.outward import SENDER_OK, Outward, Submissions
+from mpcontinuity.delivery.outward import Outward, Submissions
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.quota import check
 from mpcontinuity.mailbox.rendering import aside, takes_long
@@ -19,15 +20,6 @@ from mpcontinuity.message.submitted import Submitted
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Reply
-
-_NOT_YOURS = Reply(553, "5.7.1", "The sender must be an address of yours")
-_NOT_YOUR_FROM = Reply(
-    553, "5.7.1", f"The field From must have your own addresses only, {submitted.MOST_AUTHORS} at most"
-)
-_FULL = Reply(452, "4.2.2", "Your mailbox is full, and keeps what you send: delete some messages first")
-_DOMAIN_FULL = Reply(452, "4.2.2", "The mailboxes of your domain are full together: its administrator can help")
-_NO_LONGER = Reply(535, "5.7.8", "The account is not active any more")
-_TOO_MUCH = Reply(450, "4.7.1", "Too many recipients in this hour, try again later")
 
 
 class Submission(Outward):
@@ -56,20 +48,20 @@ class Submission(Outward):
         user = await directory.user(own)
         self._domain = await directory.domain(own.domain)
         if user is None or user.id != self._user.id or user.status != "active" or self._domain is None:
-            return _NO_LONGER
+            return replies.NOT_ACTIVE
         if self._reverse_path is not None and not await self._is_own(self._reverse_path):
-            return self._refused(None, _NOT_YOURS)
+            return self._refused(None, replies.NOT_YOUR_ADDRESS)
         storage = self._submissions.storage
         most = (await storage.of(user)).stretched()
         try:
             await self._store.read(partial(check, account=user.id, quota=most))
         except MailboxRefused:
-            return self._refused(None, _FULL)
+            return self._refused(None, replies.MAILBOX_FULL)
         try:
             await storage.check_together(user, stretched=True)
         except MailboxRefused:
-            return self._refused(None, _DOMAIN_FULL)
-        return SENDER_OK
+            return self._refused(None, replies.DOMAIN_FULL)
+        return replies.SENDER_OK
 
     async def _is_own(self, address: Address) -> bool:
         """Their own address or an alias, with a tag or without."""
@@ -77,7 +69,7 @@ class Submission(Outward):
         return user is not None and user.id == self._user.id
 
     def _allowed(self) -> Reply | None:
-        return None if self._submissions.quota.take(self._user.id) else _TOO_MUCH
+        return None if self._submissions.quota.take(self._user.id) else replies.TOO_MANY_THIS_HOUR
 
     def _not_used(self, recipients: int) -> None:
         self._submissions.quota.give_back(self._user.id, recipients)
@@ -93,7 +85,7 @@ class Submission(Outward):
             except BadAddress:
                 own = False
             if not own:
-                return _NOT_YOUR_FROM
+                return replies.NOT_YOUR_FROM
         return None
 
     async def _copy(self, content: Content) -> Copy | None:

@@ -8,6 +8,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts.authentication import MECHANISMS, Authentication, channel_binding, mechanisms
 from mpcontinuity.accounts.users import User
+from mpcontinuity.delivery import replies
 from mpcontinuity.inbound.services import Services
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.rations import Share
@@ -17,10 +18,6 @@ from mpcontinuity.protocols.smtp.events import Auth, AuthAnswer
 
 WRONG_PASSWORDS = 5  # the next one costs a new connection, besides what accounts/throttle.py adds
 
-_LOGGED_IN = Reply(235, "2.7.0", "Authentication successful")
-_WRONG = Reply(535, "5.7.8", "Authentication credentials invalid")
-_TOO_MANY = Reply(421, "4.7.0", "Too many wrong passwords")
-_NOT_NOW = Reply(454, "4.7.0", "Temporary authentication failure, try again later")
 
 _log = Logger()
 
@@ -65,7 +62,7 @@ class Authenticating:
             step = await exchange.receive(message)
         except Temporary as error:
             _log.warn("nobody can log in: {error}", session=self._session, error=error, often=True)
-            return _NOT_NOW
+            return replies.NO_LOGIN_NOW
         if isinstance(step, Challenge):
             return step
         self._exchange = None
@@ -74,7 +71,7 @@ class Authenticating:
         self.user = step
         self._share.logged_in()
         _log.info("login of {user!r} from {peer}", session=self._session, user=step.address, peer=self._peer)
-        return _LOGGED_IN
+        return replies.LOGGED_IN
 
     def _failed(self, name: str, failed: Failed) -> Reply:
         if failed.malformed:
@@ -82,4 +79,4 @@ class Authenticating:
         self._wrong_passwords += 1
         if self._share.refusal():
             _log.info("login of {user!r} from {peer} failed", session=self._session, user=name[:200], peer=self._peer)
-        return _WRONG if self._wrong_passwords < WRONG_PASSWORDS else _TOO_MANY
+        return replies.WRONG_PASSWORD if self._wrong_passwords < WRONG_PASSWORDS else replies.TOO_MANY_PASSWORDS

@@ -20,10 +20,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mpcontinuity.accounts.users import User
+from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.transaction import MailTransaction, UserTransaction
-from mpcontinuity.inbound import replies
 from mpcontinuity.inbound.authenticating import Authenticating
 from mpcontinuity.inbound.certified import names
 from mpcontinuity.inbound.patience import IDLE, Patience

@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.delivery import handover, redirect
 from mpcontinuity.delivery.answered import Answered
-from mpcontinuity.delivery.handover import STORED, Handover
+from mpcontinuity.delivery.handover import Handover
+from mpcontinuity.delivery.replies import STORED
 from mpcontinuity.inbound.receipt import Receipt
 from mpcontinuity.mailbox import append, change, mailboxes
 from mpcontinuity.model.address import Address

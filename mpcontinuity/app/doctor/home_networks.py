@@ -7,7 +7,8 @@ from ipaddress import ip_network
 from typing import Any
 
 from mpcontinuity.app.doctor.finding import Finding
-from mpcontinuity.delivery.from_home import STRANGERS, of_home
+from mpcontinuity.delivery.from_home import of_home
+from mpcontinuity.delivery.replies import FOREIGN_DOMAIN
 
 _BACK = "7d"
 _LIMIT = 1000  # refusals that are looked at
@@ -35,7 +36,7 @@ def examine(control: Any, domains: Sequence[Mapping[str, Any]]) -> Iterator[Find
     refused = control.call("track", status="rejected", since=_BACK, limit=_LIMIT)
     for domain in wanted:
         name = domain["domain"]
-        strangers = {row["sender"] for row in refused if STRANGERS in row["text"] and of_home(name) in row["text"]}
+        strangers = {row["sender"] for row in refused if FOREIGN_DOMAIN in row["text"] and of_home(name) in row["text"]}
         if domain["home-tenant"]:
             yield Finding(name, "good", f"home's own mail comes from {domain['home-networks']}, by tenant")
         elif strangers:

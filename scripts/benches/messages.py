@@ -149,7 +149,6 @@ class Bench:
         now = store.clock.now()
         message = Message(
             store.identifiers.next(),
-            1,
             now,
             "bench@example.org",
             MailParameters(),

@@ -6,11 +6,20 @@ from typing import Any, Final
 
 from OpenSSL import SSL
 
-from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.users import User
 from mpcontinuity.protocols.sasl import scram
-from mpcontinuity.protocols.sasl.exchange import Challenge, Exchange, Failed, Lookup, Password, Plain, Proven, Step
-from mpcontinuity.protocols.sasl.exchange import Login as LoginExchange
+from mpcontinuity.protocols.sasl.exchange import (
+    Challenge,
+    Exchange,
+    Failed,
+    LoginExchange,
+    Lookup,
+    Password,
+    Plain,
+    Proven,
+    Step,
+)
 from mpcontinuity.protocols.sasl.scram import Keys, Scram
 
 # As they are offered: many a client takes the first that it knows.
@@ -32,7 +41,7 @@ class Authentication:
     ``name`` is whom the client says to be, for the log.
     """
 
-    def __init__(self, login: Login, mechanism: str, peer: str, binding: bytes | None = None) -> None:
+    def __init__(self, login: UserLogin, mechanism: str, peer: str, binding: bytes | None = None) -> None:
         self.name = ""
         self._login = login
         self._peer = peer
@@ -99,7 +108,7 @@ def _connection(transport: Any) -> SSL.Connection | None:
     return connection if connection.get_protocol_version() >= SSL.TLS1_3_VERSION else None
 
 
-def _exchange(login: Login, mechanism: str, binding: bytes | None) -> Exchange:
+def _exchange(login: UserLogin, mechanism: str, binding: bytes | None) -> Exchange:
     if mechanism == "PLAIN":
         return Plain()
     if mechanism == "LOGIN":

@@ -23,7 +23,8 @@ from mpcontinuity.access.pop3.services import Services as Pop3Services
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import SharedFailures
-from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.judging import Judge
+from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
@@ -164,7 +165,7 @@ class Parts:
             reactor,
             Alone(),
             [
-                ("failures", SharedFailures(self.store, self.login.throttle).exchange),
+                ("failures", SharedFailures(self.store, self.judge.throttle).exchange),
                 ("rations", SharedRations(self.store, self.gatekeeper.rations).exchange),
             ],
             every=SHARED_EVERY,
@@ -192,9 +193,7 @@ class Parts:
             serving=True,
             homes=lambda: self.homes,
         )
-        self.login = Login(
-            self.store,
-            self.directory,
+        self.judge = Judge(
             passwords,
             failures=settings.limits.login_failures,
             failures_per_host=settings.limits.login_failures_per_host,
@@ -204,6 +203,7 @@ class Parts:
             clock=self._clock,
             randomness=self._randomness,
         )
+        self.login = UserLogin(self.store, self.directory, self.judge)
         self.quotas = Quotas(self.store, self.directory, settings.limits)
         plaintext = _networks(settings.tls.plaintext_login_networks)
         imap = ImapServices(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.transaction import BeginIncoming, BeginSubmission
 from mpcontinuity.inbound import receipt
@@ -44,7 +44,7 @@ class Services:
     timer: Timer
     tls: Any = None
     role: Role = Role.INBOUND
-    login: Login | None = None
+    login: UserLogin | None = None
     submit: BeginSubmission | None = None
     home: HomeMail | None = None  # None: nobody is a home server
     reports_to_strangers: Callable[[], bool] = lambda: False

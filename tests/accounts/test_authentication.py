@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred, succeed
 from mpcontinuity.accounts import authentication, domains, users
 from mpcontinuity.accounts.authentication import WRONG, Authentication
 from mpcontinuity.accounts.directory import Directory, User
-from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.judging import Judge
+from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.settings import DomainSettings
@@ -33,9 +34,7 @@ class Gate:
         self.clock = clock
         self.slept: list[float] = []
         self.passwords = Passwords("plaintext", ())
-        self.login = Login(
-            store,
-            Directory(store),
+        judge = Judge(
             self.passwords,
             failures=LIMIT,
             failures_per_host=100,
@@ -45,6 +44,7 @@ class Gate:
             clock=clock,
             randomness=SeededRandomness(7),
         )
+        self.login = UserLogin(store, Directory(store), judge)
         domain = result(store.run(lambda tx: domains.add(tx, "example.org", DomainSettings())))
         kept = self.passwords.keep("right", b"salt of sixteen!")
         result(

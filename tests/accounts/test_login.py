@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.judging import Judge
+from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import MINUTE, SECOND
 from mpcontinuity.model.errors import Temporary
@@ -50,9 +51,7 @@ class Harness:
         self.passwords = PlainPasswords()
         self.slept: list[float] = []
         self.failing: Exception | None = None
-        self.login = Login(
-            store,
-            Directory(store),
+        judge = Judge(
             self.passwords,  # type: ignore[arg-type]
             failures=LIMIT,
             failures_per_host=HOST_LIMIT,
@@ -62,6 +61,7 @@ class Harness:
             clock=clock,
             randomness=SeededRandomness(),
         )
+        self.login = UserLogin(store, Directory(store), judge)
         domain = result(store.run(lambda tx: domains.add(tx, "example.org", DomainSettings())))
         for name, hashed in (("anna", "$right"), ("bob", ""), ("olga", "$old$right")):
             result(
@@ -131,6 +131,25 @@ def test_a_right_password_is_remembered_for_some_minutes_and_forgotten_when_it_c
     assert anna is not None
     result(harness.store.run(lambda tx: users.set_password(tx, anna, "$other")))
     assert not harness.check("anna@example.org", "right")
+
+
+def test_a_remembered_password_outlives_what_changes_for_others(harness: Harness) -> None:
+    assert harness.check("anna@example.org", "right")
+    bob = result(harness.store.read(lambda tx: users.find(tx, parse("bob@example.org"))))
+    assert bob is not None
+    result(harness.store.run(lambda tx: users.set_password(tx, bob, "$new")))
+    assert harness.check("anna@example.org", "right")
+    assert len(harness.passwords.checked) == 1
+
+
+def test_a_remembered_password_of_a_user_who_was_deactivated_is_as_slow_as_a_wrong_one(harness: Harness) -> None:
+    assert harness.check("anna@example.org", "right")
+    anna = result(harness.store.read(lambda tx: users.find(tx, parse("anna@example.org"))))
+    assert anna is not None
+    result(harness.store.run(lambda tx: users.deactivate(tx, anna)))
+    assert not harness.check("anna@example.org", "right")
+    assert len(harness.passwords.checked) == 2
+    assert harness.login.outcomes == {"succeeded": 1, "failed": 1, "throttled": 0}
 
 
 def test_failures_from_one_host_cost_a_growing_delay_and_then_a_refusal(harness: Harness) -> None:

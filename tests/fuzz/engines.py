@@ -20,7 +20,7 @@ from mpcontinuity.protocols.imap.pattern import Matcher
 from mpcontinuity.protocols.pop3 import events as pop3
 from mpcontinuity.protocols.pop3.engine import ServerEngine as Pop3Engine
 from mpcontinuity.protocols.pop3.message import on_the_wire
-from mpcontinuity.protocols.sasl.exchange import Challenge, Exchange, Login, Lookup, Plain
+from mpcontinuity.protocols.sasl.exchange import Challenge, Exchange, LoginExchange, Lookup, Plain
 from mpcontinuity.protocols.sasl.scram import Scram, make_keys, read_keys, unknown_keys
 from mpcontinuity.protocols.smtp.client import ClientEngine
 from mpcontinuity.protocols.smtp.data import DotStuffer
@@ -121,7 +121,7 @@ def proxy_header(data: bytes) -> None:
 
 
 def sasl(data: bytes) -> None:
-    for exchange in (Plain(), Login(), Scram(lambda octets: b"r" * octets)):
+    for exchange in (Plain(), LoginExchange(), Scram(lambda octets: b"r" * octets)):
         _exchange(exchange, data)
     read_keys(data.decode("latin-1"))
     unknown_keys(data.decode("utf-8", "surrogateescape"), b"secret")

@@ -12,7 +12,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 
 from mpcontinuity.accounts import users
-from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.judging import Judge
+from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
@@ -45,9 +46,7 @@ class Desk:
     def __init__(self, post: Post, limits: Limits | None = None) -> None:
         self.post = post
         store, directory = post.store, post.delivery.directory
-        self.login = Login(
-            store,
-            directory,
+        judge = Judge(
             Passwords("plaintext", ()),
             failures=10,
             failures_per_host=100,
@@ -57,6 +56,7 @@ class Desk:
             clock=post.clock,
             randomness=SeededRandomness(3),
         )
+        self.login = UserLogin(store, directory, judge)
         storage = Quotas(store, directory, Limits())
         self.submissions = Submissions(post.delivery, Quota(QUOTA, post.clock), storage, GIVE_UP)
         self.origins = Origins(store, directory)

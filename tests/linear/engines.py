@@ -16,7 +16,7 @@ from mpcontinuity.protocols.imap.pattern import Matcher
 from mpcontinuity.protocols.pop3 import events as pop3
 from mpcontinuity.protocols.pop3.engine import ServerEngine as Pop3Engine
 from mpcontinuity.protocols.pop3.message import Stream
-from mpcontinuity.protocols.sasl.exchange import Exchange, Login, Lookup, Plain
+from mpcontinuity.protocols.sasl.exchange import Exchange, LoginExchange, Lookup, Plain
 from mpcontinuity.protocols.sasl.scram import Scram, make_keys
 from mpcontinuity.protocols.smtp.client import ClientEngine
 from mpcontinuity.protocols.smtp.data import DotStuffer
@@ -127,7 +127,7 @@ def _proxy(data: bytes) -> None:
 
 
 def _sasl(data: bytes) -> None:
-    for exchange in (Plain(), Login(), Scram(lambda octets: b"r" * octets)):
+    for exchange in (Plain(), LoginExchange(), Scram(lambda octets: b"r" * octets)):
         _exchange(exchange, data)
 
 

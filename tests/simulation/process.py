@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred
 from mpcontinuity.access.imap.factory import ImapFactory
 from mpcontinuity.access.imap.services import Services as ImapServices
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.judging import Judge
+from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.app.housekeeping import Housekeeping
@@ -87,9 +88,7 @@ class Process:
         self.control = Control(
             self.store, self.settings, passwords, self._at_once, self._randomness, listening=list, serving=True
         )
-        login = Login(
-            self.store,
-            self.directory,
+        judge = Judge(
             passwords,
             failures=self.settings.limits.login_failures,
             failures_per_host=self.settings.limits.login_failures_per_host,
@@ -103,7 +102,7 @@ class Process:
         services = ImapServices(
             store=self.store,
             directory=self.directory,
-            login=login,
+            login=UserLogin(self.store, self.directory, judge),
             views=self.views,
             rations=Rations(self.settings.limits, self.time.seconds),
             quotas=Quotas(self.store, self.directory, self.settings.limits),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.hosts import contains
@@ -57,7 +57,7 @@ class Services:
 
     store: Store
     directory: Directory
-    login: Login
+    login: UserLogin
     views: Views
     rations: Rations
     quotas: Quotas

@@ -8,7 +8,7 @@ from typing import Any
 
 from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.login import Login
+from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Network
@@ -46,7 +46,7 @@ class Services:
 
     store: Store
     directory: Directory
-    login: Login
+    login: UserLogin
     locks: Locks
     rations: Rations
     timer: Timer

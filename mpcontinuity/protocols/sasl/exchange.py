@@ -69,7 +69,7 @@ class Plain:
         return _password(identity, name, password)
 
 
-class Login:
+class LoginExchange:
     """The mechanism that Outlook asks for: name and password each behind a prompt; never standardised."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpcontinuity.protocols.sasl.exchange import Challenge, Failed, Login, Password, Plain
+from mpcontinuity.protocols.sasl.exchange import Challenge, Failed, LoginExchange, Password, Plain
 
 
 def test_plain_in_one_message_or_after_an_empty_challenge() -> None:
@@ -30,11 +30,11 @@ def test_nobody_acts_for_another() -> None:
 
 
 def test_login_asks_twice_or_once() -> None:
-    login = Login()
+    login = LoginExchange()
     assert login.receive(None) == Challenge(b"Username:")
     assert login.receive(b"joe") == Challenge(b"Password:")
     assert login.receive(b"secret") == Password("joe", "secret")
-    login = Login()
+    login = LoginExchange()
     assert login.receive(b"joe") == Challenge(b"Password:")  # Outlook sends the name with the command
     assert isinstance(login.receive(b""), Failed)
-    assert isinstance(Login().receive(b"\xff"), Failed)
+    assert isinstance(LoginExchange().receive(b"\xff"), Failed)

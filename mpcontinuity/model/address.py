@@ -1,4 +1,7 @@
-"""Mail addresses, compared as the contract says (without case, ``user+tag`` as ``user``, quotes undone)."""
+"""Mail addresses as values: parsing them, comparing them, and writing them for the wire.
+
+Addresses are compared as the contract says: without regard to case, ``user+tag`` as ``user``, and with quotes removed.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,15 @@ _LITERAL = re.compile(r"\[(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|IPv6:[0-9A-Fa-f:.]+)\
 
 
 class BadAddress(ValueError):
-    """The text is no mail address; the message says why."""
+    """Raised for a text that is not a mail address; its message says why."""
 
 
 class Address(msgspec.Struct, frozen=True):
-    """``local`` is unquoted, ``domain`` in lower case and in ASCII (RFC 5890 A-labels), ``text`` as it was given
-    (redelivery uses it) but for a dot at its end, which the same domain has or has not."""
+    """A mail address that was parsed.
+
+    ``local`` is the part before the @ without its quotes. ``domain`` is in lower case and in ASCII (RFC 5890 A-labels).
+    ``text`` is the address as it was given, which redelivery uses, but without a dot at the end of the domain.
+    """
 
     local: str
     domain: str
@@ -39,28 +45,32 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """What addresses are compared by."""
+        """The text by which addresses are compared: two addresses with the same key are the same address."""
         return f"{_folded(self.local)}@{self.domain}"
 
     @property
     def untagged_key(self) -> str:
-        """The key without ``+tag``; the key itself where there is none."""
+        """The key without ``+tag``; it is the key itself where the address has no tag."""
         base = self.local.partition("+")[0]
         return f"{_folded(base or self.local)}@{self.domain}"
 
     @property
     def ascii(self) -> bool:
+        """Whether the address can be used without SMTPUTF8 (RFC 6531)."""
         return self.text.isascii()
 
     @property
     def impossible(self) -> bool:
-        """Whether DNS has no room for such a domain."""
+        """Whether the domain is longer than DNS permits (RFC 1035 §2.3.4), so that no such domain can exist."""
         return len(self.domain) > MAX_NAME or any(len(label) > MAX_LABEL for label in self.domain.split("."))
 
     @property
     def relays(self) -> bool:
-        """Whether a trusting home server might relay it elsewhere: ``a%b@d``, ``b!a@d``, ``"a@b"@d``; also where it
-        would do so only after it has brought the address to a normal form (``\uff05`` becomes ``%``)."""
+        """Whether a home server that trusts us might relay mail for this address to somewhere else.
+
+        Such addresses are ``a%b@d``, ``b!a@d`` and ``"a@b"@d``. An address that takes this form only when it is
+        normalised counts as well (the fullwidth percent sign U+FF05 becomes ``%``).
+        """
         local = self.local if self.local.isascii() else unicodedata.normalize("NFKC", self.local)
         return any(character in local for character in "%!@")
 
@@ -73,7 +83,7 @@ def _folded(local: str) -> str:
 
 
 def parse(text: str) -> Address:
-    """An address without brackets. Raises BadAddress."""
+    """Parses an address without angle brackets. Raises BadAddress."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_ADDRESS:
         raise BadAddress(f"longer than {MAX_ADDRESS} octets")
     quoted = _QUOTED.match(text)
@@ -103,14 +113,14 @@ def parse(text: str) -> Address:
 
 
 def ascii_domain(name: str) -> str:
-    """A domain name with A-labels (IDNA 2008: RFC 5890, RFC 5891; mapped as UTS 46 has it). Raises ValueError."""
+    """Returns a domain name with A-labels (IDNA 2008: RFC 5890, RFC 5891; mapped as UTS 46 says). Raises ValueError."""
     if len(name) > MAX_DOMAIN:  # a signature or a From field may name anything, and the mapping takes its time
         raise UnicodeError("too long for a domain name")
     return idna.encode(name, uts46=True, transitional=False).decode("ascii")
 
 
 def quote(local: str) -> str:
-    """The local part as it stands on the wire."""
+    """Returns a local part as it is written in an address: in quotes where it needs them (RFC 5321 §4.1.2)."""
     if _DOT_STRING.fullmatch(local):
         return local
     return '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'

@@ -1,4 +1,4 @@
-"""Where a message's bytes are, and how they are read without holding them all in memory."""
+"""Where the octets of a message are stored, and how they are read without holding the whole message in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ IN_DATABASE: Final = 0  # Body.pack of a message in the table `content`; ``offse
 
 
 class Body(msgspec.Struct, frozen=True):
-    """A row of the table ``body``: ``length`` bytes as the user sees them, beginning with ``prefix`` of Return-Path."""
+    """A row of the table ``body``, which says where a message is stored.
+
+    ``length`` is the number of octets that the user sees. The first ``prefix`` of them are the Return-Path field, which
+    home is not sent. ``crc`` is the CRC-32C of all of them.
+    """
 
     id: int
     pack: int
@@ -23,22 +27,26 @@ class Body(msgspec.Struct, frozen=True):
 
 
 class Content(Protocol):
-    """The bytes of one message. ``whole`` is set where they are in memory anyway (small messages)."""
+    """The octets of one message, to be read in pieces."""
 
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """The number of octets."""
+        ...
 
     @property
-    def whole(self) -> bytes | None: ...
+    def whole(self) -> bytes | None:
+        """All octets of a small message, which is in memory anyway; None for a large one."""
+        ...
 
     def read(self, offset: int, length: int) -> Awaitable[bytes]:
-        """Exactly that piece. Raises Corrupt."""
+        """Reads exactly ``length`` octets from ``offset`` on. Raises Corrupt where they do not match their checksum."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class InMemory:
-    """Content of a small message."""
+    """The content of a message that is in memory as a whole."""
 
     whole: bytes
 

@@ -1,4 +1,7 @@
-"""Time as an argument, so that the service runs in simulated time (design 15)."""
+"""Time as an argument, so that the service can run in simulated time.
+
+The unit is the microsecond, and moments are counted from the beginning of 1970 in UTC, unless something else is said.
+"""
 
 from __future__ import annotations
 
@@ -29,20 +32,23 @@ _KEPT = 20  # jumps that are remembered
 
 
 class Clock(Protocol):
-    """Wall time. Everything that waits uses Twisted's ``IReactorTime`` instead."""
+    """Tells the time of day. Whatever waits for a time uses Twisted's ``IReactorTime`` instead (model/timer.py)."""
 
     def now(self) -> int:
-        """Microseconds since 1970, UTC."""
+        """Returns microseconds since 1970, UTC."""
         ...
 
     def trusted(self, span: int) -> bool:
-        """Whether the clock has not jumped within the last ``span`` µs that really passed (an hour, for a jump of less
-        than a day). What drops or bounces mail because it is too late asks first."""
+        """Returns whether the clock has not jumped within the last ``span`` µs, measured by a clock that cannot be set.
+
+        After a jump of less than a day it is trusted again after an hour. Whoever drops or bounces mail because it is
+        too old asks this first.
+        """
         ...
 
 
 class SystemClock:
-    """Of this machine, as it is."""
+    """The clock of this machine, as it is."""
 
     def now(self) -> int:
         return time.time_ns() // 1000
@@ -52,13 +58,17 @@ class SystemClock:
 
 
 def monotonic() -> int:
-    """µs that have passed since some moment, whatever is set meanwhile."""
+    """Returns the µs that have passed since an arbitrary moment. Setting the machine's clock does not change it."""
     return time.monotonic_ns() // 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """``time`` as it went on, when it was seen; ``by`` µs, below 0: back. ``end``: what became of it."""
+    """A jump of the clock that was noticed.
+
+    ``time`` is when it was noticed, by the time that went on without the jump. ``by`` is the size of the jump in µs,
+    negative for a jump back. ``end`` says what became of it; it is empty while that is open.
+    """
 
     time: int
     by: int
@@ -72,10 +82,11 @@ class _Pending:
 
 
 class Steady:
-    """Readings of a clock that may jump, made into a time that does not: it goes on as time really passes, until the
-    jump has lasted.
+    """Makes a time that does not jump out of readings of a clock that may.
 
-    ``monotonic`` gives µs. Readings may come from several threads. ``jumps`` tells of the last ones, the newest last.
+    After a jump the time goes on as if nothing had happened, until the jump has lasted for some minutes; then it is
+    believed. ``monotonic`` returns µs. Readings may come from several threads. ``jumps`` has the last jumps, the newest
+    one last.
     """
 
     def __init__(self, monotonic: Callable[[], int] = monotonic) -> None:
@@ -90,13 +101,13 @@ class Steady:
         self._doubt = 0  # for how long it is in doubt
 
     def trusted(self, span: int) -> bool:
-        """As `Clock` has it."""
+        """Returns whether the clock has not jumped of late, as `Clock.trusted` says."""
         if self._pending is not None:
             return False
         return self._adopted is None or self._monotonic() - self._adopted >= min(span, self._doubt)
 
     def judge(self, reading: int, late: int = 0) -> int:
-        """What time it is, by the reading that was made just now, or up to ``late`` µs ago."""
+        """Returns the time in µs, given a reading that was made just now, or up to ``late`` µs ago."""
         with self._lock:
             passed = self._monotonic()
             if self._believed is None:
@@ -127,9 +138,10 @@ class Steady:
             return reading
 
     def begin(self, now: int, known: int) -> None:
-        """``known``: until when somebody before this one had looked at the clock, in µs; 0: nobody.
+        """Begins at ``now``; ``known`` is the last moment at which an earlier process looked at the clock, 0 if none
+        did.
 
-        What passed since may be time in which nobody served, or a jump: it is treated as one.
+        The time in between may have passed without a server or may be a jump of the clock. It is treated as a jump.
         """
         with self._lock:
             if known and not -TOLERANCE <= now - known <= UNSEEN:
@@ -158,7 +170,7 @@ class Steady:
 
 
 class SteadyClock(Steady):
-    """A wall clock that does not jump with the machine's. ``wall`` gives µs since 1970."""
+    """A clock that does not jump when the machine's clock does. ``wall`` returns µs since 1970."""
 
     def __init__(self, wall: Callable[[], int], monotonic: Callable[[], int] = monotonic) -> None:
         super().__init__(monotonic)
@@ -169,13 +181,13 @@ class SteadyClock(Steady):
 
 
 def iso(micros: int) -> str:
-    """``2026-11-22T04:03:00.123456+00:00``: ISO 8601 with a zone, as the contract shows times."""
+    """Returns a time in ISO 8601 with a zone, such as ``2026-11-22T04:03:00.123456+00:00``."""
     micros = min(max(micros, EARLIEST), LATEST)
     return datetime.fromtimestamp(micros // SECOND, UTC).replace(microsecond=micros % SECOND).isoformat()
 
 
 def from_iso(text: str) -> int:
-    """Microseconds of an ISO 8601 time; one without a zone is taken as UTC. Raises ValueError."""
+    """Returns the µs of a time in ISO 8601; without a zone it is taken as UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([smhd])")
 
 
 def parse(text: str) -> float:
-    """Seconds. Raises ValueError."""
+    """Returns the seconds of a duration. Raises ValueError."""
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f'{text!r}: not a duration, as "90s", "15m", "1h" or "5d"')
@@ -17,7 +17,7 @@ def parse(text: str) -> float:
 
 
 def show(seconds: float) -> str:
-    """In the largest unit that needs no fraction."""
+    """Returns a duration in the largest unit in which it is a whole number."""
     for unit in "dhm":
         if seconds and seconds % _UNITS[unit] == 0:
             return f"{seconds / _UNITS[unit]:g}{unit}"

@@ -1,4 +1,7 @@
-"""Names of what happens: what the store tells its listeners after a commit, and the steps that tracking shows."""
+"""What the store tells its listeners after a commit, and the words that tracking uses.
+
+A notice is one of the classes below. They are also sent between the processes that share a store.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from mpcontinuity.model.uidset import Range
 
 @dataclass(frozen=True, slots=True)
 class MailboxChanged:
-    """Entries were added, changed or expunged; ``modseq`` is the mailbox's new highest.
+    """Messages were added to a mailbox, changed or expunged; ``modseq`` is the highest modseq of the mailbox now.
 
-    ``changed`` are the UIDs whose flags changed, which nothing but a scan of the mailbox would find; new messages are
-    found by their UIDs, expunged ones in the table ``expunged``.
+    ``changed`` has the UIDs whose flags changed, because nothing but a scan of the mailbox would find them. Listeners
+    find new messages by their UIDs, and expunged ones in the table ``expunged``.
     """
 
     mailbox: int
@@ -25,14 +28,14 @@ class MailboxChanged:
 
 @dataclass(frozen=True, slots=True)
 class MailboxListChanged:
-    """A mailbox was made, renamed, deleted or subscribed."""
+    """A mailbox was created, renamed, deleted or subscribed to."""
 
     account: int
 
 
 @dataclass(frozen=True, slots=True)
 class AccountsChanged:
-    """Users, aliases or passwords of a domain changed. ``account`` 0: more than one."""
+    """Users, aliases or passwords of a domain changed. ``account`` is the user's id, or 0 if there were several."""
 
     domain: int
     account: int = 0
@@ -40,49 +43,54 @@ class AccountsChanged:
 
 @dataclass(frozen=True, slots=True)
 class DomainsChanged:
-    """A domain was added, removed or set."""
+    """A domain was added or removed, or its settings changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwedChanged:
-    """Something is owed to the home server of this domain, or was reopened."""
+    """A message became owed to the home server of this domain, or was reopened."""
 
     domain: int
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingChanged:
-    """Something waits to be sent to the world, or was reopened."""
+    """A message waits to be sent to the world, or was reopened."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingWanted:
-    """An administrator wants what waits to be tried now, whatever is known of the hosts it goes to."""
+    """An administrator wants mail to the world to be tried now, whatever is known of the hosts that it goes to."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportDue:
-    """Something has ended that its sender is to hear of."""
+    """A row has ended whose sender is to have a report."""
 
 
 @dataclass(frozen=True, slots=True)
 class HomeChanged:
-    """What the table `domain` says of the state of its home server."""
+    """The state of the home server in the table `domain` changed."""
 
     domain: int
 
 
 @dataclass(frozen=True, slots=True)
 class SameMessage:
-    """A message came that was answered already, says the table `answered`: has that answer arrived? ``fingerprints``
-    in hexadecimal."""
+    """A message came again that was answered already, according to the table `answered`.
+
+    The process that gave the answer is asked whether the client has received it. ``fingerprints`` are in hexadecimal.
+    """
 
     fingerprints: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """Anything may have changed: other processes were not heard for a while. Whatever is remembered is read again."""
+    """Anything may have changed, because other processes could not be heard for a while.
+
+    Listeners read again what they remember.
+    """
 
 
 Notice = (
@@ -116,11 +124,13 @@ DECLARED = "continuity is declared by the administrator"
 
 
 def redirect_text(because: str) -> str:
-    """Of the event and the row."""
+    """Returns the text that tracking shows for a message that was redirected."""
     return f"Redirect because: {because}"
 
 
 class TrackingEvent(msgspec.Struct, frozen=True, array_like=True):
+    """One line of what happened to a message: when, what host said it, the reply code and the text."""
+
     time: int  # µs
     host: str
     code: int

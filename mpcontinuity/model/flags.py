@@ -1,4 +1,4 @@
-"""Message flags as bits of one 64-bit mask: system flags below, a mailbox's own keywords from bit 8 on."""
+"""Message flags as the bits of a 64-bit mask: the system flags of IMAP below bit 8, the keywords of a mailbox above."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts, networks and routes as administrators write them."""
+"""Hosts, networks, routes and endpoints as administrators write them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HOST_PORT = re.compile(r"\[([^]]+)\](?::(\d{1,5}))?|([^:\[\]]+)(?::(\d{1,5}))?|
 
 
 def is_hostname(text: str) -> bool:
-    """RFC 1123 §2.1, or an address literal as RFC 5321 §4.1.3 has it in EHLO."""
+    """Returns whether the text is a host name (RFC 1123 §2.1) or an address literal of EHLO (RFC 5321 §4.1.3)."""
     if text.startswith("[") and text.endswith("]"):
         try:
             ip_address(text[1:-1].removeprefix("IPv6:"))
@@ -28,7 +28,7 @@ def is_hostname(text: str) -> bool:
 
 
 def network(text: str) -> str:
-    """In canonical form."""
+    """Returns a network in its canonical form. Raises ValueError."""
     try:
         return str(ip_network(text))
     except ValueError:
@@ -41,7 +41,10 @@ def network(text: str) -> str:
 
 
 def contains(networks: Iterable[IPv4Network | IPv6Network], peer: str) -> bool:
-    """Whether a peer's address, an IPv4 one in IPv6 too, lies in one of the networks."""
+    """Returns whether the IP address of a peer lies in one of the networks.
+
+    An IPv4 address inside IPv6 counts as IPv4.
+    """
     try:
         address = ip_address(peer.partition("%")[0])
     except ValueError:
@@ -51,13 +54,16 @@ def contains(networks: Iterable[IPv4Network | IPv6Network], peer: str) -> bool:
 
 
 def host_of(peer: str) -> str:
-    """What a client is counted by: its IPv4 address, or its IPv6 /64, all of which a single host may use (RFC 6177
-    gives each site more than one). A peer without an IP address counts by its name."""
+    """Returns the host by which a client is counted: its IPv4 address or its IPv6 /64.
+
+    A single host may use all addresses of a /64, since RFC 6177 gives each site more than one. A peer without an IP
+    address is counted by its name.
+    """
     return _counted(peer)[0]
 
 
 def network_of(host: str) -> str:
-    """What hosts are counted by together: an IPv4 /24, an IPv6 /48 (what a site is given, RFC 6177 §2)."""
+    """Returns the network by which hosts are counted together: an IPv4 /24 or an IPv6 /48 (RFC 6177 §2)."""
     return _counted(host)[1]
 
 
@@ -75,7 +81,7 @@ def _counted(peer: str) -> tuple[str, str]:
 
 
 def split(text: str, default: int) -> tuple[str, int]:
-    """Host and port. Raises ValueError."""
+    """Splits ``host:port`` and returns both; ``default`` is the port where none is given. Raises ValueError."""
     match = _HOST_PORT.fullmatch(text)
     if match is None:
         raise ValueError("not a host with an optional :port")
@@ -88,7 +94,7 @@ ROUTE = '"mx" or "smtp://[user:password@]host[:port]", either with "?tls=require
 
 
 def is_route(text: str) -> bool:
-    """``mx``, or a smarthost: what `outbound/route.py` reads."""
+    """Returns whether the text is a route for outbound mail, ``mx`` or a smarthost, as `outbound/route.py` reads it."""
     text, mark, query = text.partition("?")
     if mark and query not in [f"tls={tls}" for tls in _ROUTE_TLS]:
         return False
@@ -104,7 +110,7 @@ def is_route(text: str) -> bool:
 
 
 def without_password(route: str) -> str:
-    """A smarthost, or any URL, as it may be shown."""
+    """Returns a smarthost, or any other URL, without its password, so that it may be shown."""
     before, at, host = route.rpartition("@")
     scheme, mark, credentials = before.rpartition("//")
     name, colon, _ = credentials.partition(":")
@@ -115,7 +121,7 @@ _ENDPOINT_PIECE = re.compile(r"\\(.)|(:)|([^\\:]+)", re.DOTALL)
 
 
 def endpoint_fields(text: str) -> list[str]:
-    """The parts of a Twisted endpoint string; ``\\`` escapes a colon in one."""
+    """Returns the parts of a Twisted endpoint string. A backslash escapes a colon in a part."""
     fields = [""]
     for escaped, colon, plain in _ENDPOINT_PIECE.findall(text):
         if colon:
@@ -126,7 +132,7 @@ def endpoint_fields(text: str) -> list[str]:
 
 
 def listeners(doors: Listen) -> list[tuple[str, int]]:
-    """Interface (empty: all) and port of every TCP endpoint."""
+    """Returns the interface (empty for all) and the port of every TCP endpoint."""
     places = []
     for door in doors.__struct_fields__:
         for endpoint in getattr(doors, door):

@@ -1,9 +1,9 @@
-"""64-bit, time-ordered identifiers of messages, owed rows and jobs.
+"""64-bit identifiers of messages, owed rows and jobs, in the order of time.
 
-51 bits of microseconds since 2020 (enough until 2091), then 12 bits of the process, drawn when it starts, that keep
-two nodes apart: with random bits in every id two busy nodes would meet every few minutes. The sign bit stays clear, so
-that SQLite and PostgreSQL hold one as an ordinary integer. Shown as 13 characters of Crockford's base 32, which sorts
-as the number does and has no letter that reads as a digit.
+An id has 51 bits of microseconds since 2020, which last until 2091, and 12 bits that a process draws at its start and
+that keep two processes apart; with random bits in every id two busy processes would meet every few minutes. The sign
+bit is 0, so that SQLite and PostgreSQL store an id as an ordinary integer. People see an id as 13 characters of
+Crockford's base 32, which sort as the numbers do and have no letter that looks like a digit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LAST = (1 << 63) - 1
 
 
 class Identifiers:
-    """Hands out rising ids, also when the clock stands still or steps back."""
+    """Hands out ids that rise, even while the clock stands still or steps back."""
 
     def __init__(self, clock: Clock, randomness: Randomness) -> None:
         self._clock = clock
@@ -33,6 +33,7 @@ class Identifiers:
         self._lock = Lock()  # the reactor and the writer thread both ask
 
     def next(self) -> int:
+        """Returns a new id. Any thread may call this."""
         with self._lock:
             fresh = (self._clock.now() - _EPOCH) << _NODE_BITS | self._node
             self._last = max(fresh, self._last + (1 << _NODE_BITS))
@@ -40,27 +41,27 @@ class Identifiers:
 
 
 def first_at(time: int) -> int:
-    """The smallest id of a moment in µs: whatever was numbered since then is not below it. After 2091: the last id."""
+    """Returns the smallest id of a moment in µs: no id that was handed out since then is smaller."""
     return min(max(time - _EPOCH, 0) << _NODE_BITS, _LAST)
 
 
 def moment_of(identifier: int) -> int:
-    """When it was handed out, in µs; a little later where the clock had stepped back."""
+    """Returns when an id was handed out, in µs, or a little later where the clock had stepped back."""
     return (identifier >> _NODE_BITS) + _EPOCH
 
 
 def process_of(identifier: int) -> int:
-    """The bits that an id has in common with all that the same process draws."""
+    """Returns the bits that an id has in common with all ids of the same process."""
     return identifier & (1 << _NODE_BITS) - 1
 
 
 def show(identifier: int) -> str:
-    """The 13 characters of an id."""
+    """Returns the 13 characters of an id."""
     return _ALPHABET[identifier >> 60] + "".join([_PAIRS[identifier >> shift & 1023] for shift in _SHIFTS])
 
 
 def parse(text: str) -> int:
-    """The id behind 13 characters, in either case. Raises ValueError."""
+    """Returns the id that 13 characters stand for, in either case. Raises ValueError."""
     if len(text) != _LENGTH:
         raise ValueError(f"an id has {_LENGTH} characters: {text!r}")
     identifier = 0

@@ -1,4 +1,4 @@
-"""The life of a row of `outgoing`: queued → claimed → delivered (and gone), or one of the other ends."""
+"""The states and kinds of a row of `outgoing`: queued → claimed → delivered, when the row goes, or another end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The life of an owed row (design 14): owed → claimed → in_flight → (in_doubt) → one of the outcomes."""
+"""The states of an owed row: owed → claimed → in_flight → (in_doubt) → one of the outcomes."""
 
 from __future__ import annotations
 

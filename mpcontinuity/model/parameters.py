@@ -1,4 +1,4 @@
-"""What a client asked for beside the addresses: kept with the envelope and passed on where home offers it."""
+"""The parameters of MAIL and RCPT that a client gave: kept with the envelope, and passed on where home offers them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import msgspec
 
 
 class MailParameters(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Of MAIL FROM. RFC 1870 SIZE, RFC 6152 BODY, RFC 6531 SMTPUTF8, RFC 3461 RET and ENVID."""
+    """The parameters of MAIL FROM: SIZE (RFC 1870), BODY (RFC 6152), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461).
+
+    The last two fields are none that a client can give; they are kept in the same place.
+    """
 
     size: int = 0
     body: str = ""  # 7BIT | 8BITMIME | empty
@@ -18,7 +21,7 @@ class MailParameters(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RcptParameters(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Of RCPT TO. RFC 3461 NOTIFY and ORCPT."""
+    """The parameters of RCPT TO: NOTIFY and ORCPT (RFC 3461)."""
 
     notify: str = ""
     orcpt: str = ""

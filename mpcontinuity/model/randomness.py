@@ -1,4 +1,4 @@
-"""Randomness as an argument, so that a simulated run replays exactly (design 15)."""
+"""Randomness as an argument, so that a simulated run can be replayed exactly."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import Protocol
 
 
 class Randomness(Protocol):
-    def bytes(self, count: int) -> bytes: ...
+    """A source of random octets and numbers."""
+
+    def bytes(self, count: int) -> bytes:
+        """Returns ``count`` random octets."""
+        ...
 
     def below(self, limit: int) -> int:
-        """A uniform integer in ``range(limit)``."""
+        """Returns an integer that is uniform in ``range(limit)``."""
         ...
 
 
 class SystemRandomness:
-    """The operating system's generator: good enough for tokens, fast enough for ids."""
+    """The generator of the operating system, which is good enough for tokens and fast enough for ids."""
 
     def bytes(self, count: int) -> bytes:
         return secrets.token_bytes(count)

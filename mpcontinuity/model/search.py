@@ -1,4 +1,7 @@
-"""What SEARCH asks for (RFC 9051 §6.4.4), as a tree: the IMAP engine builds it, the mailbox answers it."""
+"""What IMAP's SEARCH asks for, as a tree (RFC 9051 §6.4.4).
+
+The IMAP engine builds it, and `mailbox/search.py` answers it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from mpcontinuity.model.uidset import Range
 
 
 class When(enum.Enum):
+    """On which side of a day a date must lie."""
+
     BEFORE = "before"
     ON = "on"
     SINCE = "since"
@@ -17,12 +22,12 @@ class When(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class All:
-    pass
+    """Every message (ALL)."""
 
 
 @dataclass(frozen=True, slots=True)
 class HasFlag:
-    """``mask`` of a system flag, or 0 and ``keyword``."""
+    """Messages with a flag: ``mask`` is the bit of a system flag, or 0, and then ``keyword`` names it."""
 
     mask: int
     keyword: str = ""
@@ -30,12 +35,12 @@ class HasFlag:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """Of this session (RFC 3501 §2.3.2)."""
+    """Messages that are new to this session (RFC 3501 §2.3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderContains:
-    """Substring of the decoded field, without case; an empty ``text`` asks only whether the field is there."""
+    """Messages with a field that contains ``text``, whatever the case; an empty text asks for the field alone."""
 
     field: str  # lower case
     text: str
@@ -43,7 +48,7 @@ class HeaderContains:
 
 @dataclass(frozen=True, slots=True)
 class BodyContains:
-    """Substring of the decoded text; ``headers`` too for SEARCH TEXT."""
+    """Messages whose decoded text contains ``text`` (BODY); with ``headers`` their header fields count too (TEXT)."""
 
     text: str
     headers: bool
@@ -51,13 +56,15 @@ class BodyContains:
 
 @dataclass(frozen=True, slots=True)
 class InternalDate:
+    """Messages that came on, before or since a day."""
+
     when: When
     day: date
 
 
 @dataclass(frozen=True, slots=True)
 class SentDate:
-    """Of the Date field, time and zone disregarded."""
+    """Messages whose Date field is on, before or since a day. Time and zone of the field are disregarded."""
 
     when: When
     day: date
@@ -65,13 +72,15 @@ class SentDate:
 
 @dataclass(frozen=True, slots=True)
 class Size:
+    """Messages of more octets than ``than``, where ``larger``, or of fewer."""
+
     larger: bool
     than: int
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Message numbers, or UIDs where ``uid``; STAR not yet resolved."""
+    """Messages with these message numbers, or with these UIDs where ``uid``. STAR is not resolved yet."""
 
     ranges: tuple[Range, ...]
     uid: bool
@@ -79,17 +88,23 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """Messages that the key does not find."""
+
     key: Key
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
+    """Messages that one of the keys finds, or both."""
+
     left: Key
     right: Key
 
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """Messages that all of the keys find."""
+
     keys: tuple[Key, ...]
 
 

@@ -1,6 +1,7 @@
-"""The settings of the server (`mpcontinuity.toml`, contract 'Configuration') and of a domain (in the database).
+"""The settings of the server (`mpcontinuity.toml`) and of a domain (in the database), with their defaults.
 
-Plain msgspec structs; `config/` reads, checks and documents them. Durations are seconds here, whatever the file had.
+These are plain structs. `config/` reads, checks and explains them: `config/keys.py` says what each one is for.
+Durations are in seconds here, whatever unit the file has.
 """
 
 from __future__ import annotations
@@ -18,22 +19,30 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Public(Section, frozen=True):
+    """The table ``[public]``: what mail clients are told where it differs from ``hostname`` and ``[listen]``."""
+
     host: str = ""
     ports: dict[str, int] = {}
 
 
 class Store(Section, frozen=True):
+    """The table ``[store]``: where mail and everything about it is kept."""
+
     database: str = "sqlite"
     messages: str = "files"
 
 
 class Tls(Section, frozen=True):
+    """The table ``[tls]``: the certificate, and where login without TLS is permitted."""
+
     certificate: str = "certs/server.pem"
     private_key: str = "certs/server.key"
     plaintext_login_networks: tuple[str, ...] = ()
 
 
 class Listen(Section, frozen=True):
+    """The table ``[listen]``: for each door the endpoint strings at which it listens."""
+
     smtp: tuple[str, ...] = ("tcp:1025:interface=127.0.0.1",)
     submission: tuple[str, ...] = ("tcp:1587:interface=127.0.0.1",)
     submissions: tuple[str, ...] = ("tcp:1465:interface=127.0.0.1",)
@@ -46,6 +55,8 @@ class Listen(Section, frozen=True):
 
 
 class Home(Section, frozen=True):
+    """The table ``[home]``: how home servers are reached and watched."""
+
     connect_timeout: float = 10
     reply_timeout: float = 10
     message_timeout: float = 10
@@ -56,6 +67,8 @@ class Home(Section, frozen=True):
 
 
 class Outbound(Section, frozen=True):
+    """The table ``[outbound]``: how mail goes to the world."""
+
     route: str = "mx"
     port: int = 25
     resolvers: tuple[str, ...] = ()
@@ -67,6 +80,8 @@ class Outbound(Section, frozen=True):
 
 
 class Retry(Section, frozen=True):
+    """The table ``[retry]``: when a failed attempt is made again, and when it is given up."""
+
     first: float = 30
     longest: float = 3600
     give_up: float = 5 * 86400
@@ -74,6 +89,8 @@ class Retry(Section, frozen=True):
 
 
 class Limits(Section, frozen=True):
+    """The table ``[limits]``: what one client, user or message may take."""
+
     message_size: int = 52428800
     line_length: int = 1048576
     recipients: int = 1000
@@ -98,15 +115,21 @@ class Limits(Section, frozen=True):
 
 
 class Password(Section, frozen=True):
+    """The table ``[password]``: how passwords are hashed."""
+
     scheme: str = "argon2"
     allow_weak: bool = False
 
 
 class Log(Section, frozen=True):
+    """The table ``[log]``: how the log is written."""
+
     format: Literal["text", "json"] = "text"
 
 
 class Settings(Section, frozen=True):
+    """All of `mpcontinuity.toml`."""
+
     hostname: str = "localhost"
     data_dir: str = "data"
     public: Public = Public()
@@ -122,7 +145,10 @@ class Settings(Section, frozen=True):
 
 
 class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="kebab"):
-    """Per domain; names on the command line and in the database are the contract's, with hyphens."""
+    """The settings of one domain.
+
+    On the command line and in the database their names have hyphens instead of underscores.
+    """
 
     home: tuple[str, ...] = ()  # "host:port", in order of preference
     home_tls: Literal["opportunistic", "required", "verify", "off"] = "opportunistic"

@@ -1,4 +1,4 @@
-"""What we use of Twisted's ``IReactorTime``, in a form that the type checker understands (a zope interface is not)."""
+"""The part of Twisted's ``IReactorTime`` that is used here, as protocols that the type checker understands."""
 
 from __future__ import annotations
 
@@ -7,22 +7,28 @@ from typing import Any, Protocol
 
 
 class Alarm(Protocol):
-    """``IDelayedCall``."""
+    """A call that is to be made later, as Twisted's ``IDelayedCall`` is."""
 
-    def active(self) -> bool: ...
+    def active(self) -> bool:
+        """Returns whether the call is still to be made."""
+        ...
 
-    def cancel(self) -> None: ...
+    def cancel(self) -> None:
+        """Takes the call back."""
+        ...
 
     def getTime(self) -> float:  # noqa: N802
-        """When it goes off, on the scale of ``Timer.seconds``."""
+        """Returns when the call is made, on the scale of ``Timer.seconds``."""
         ...
 
 
 class Timer(Protocol):
-    """``IReactorTime``: a reactor, or ``twisted.internet.task.Clock`` in tests and simulations."""
+    """Makes calls later: a reactor, or ``twisted.internet.task.Clock`` in tests and simulations."""
 
-    def seconds(self) -> float: ...
+    def seconds(self) -> float:
+        """Returns the seconds since some moment."""
+        ...
 
     def callLater(self, delay: float, callable: Callable[..., object], *args: Any, **kw: Any) -> Alarm:  # noqa: N802
-        """``delay`` in seconds."""
+        """Calls ``callable`` after ``delay`` seconds."""
         ...

@@ -1,4 +1,7 @@
-"""Sets of message numbers or UIDs (RFC 9051 §4.1.1 sequence-set), as sorted, disjoint, inclusive ranges."""
+"""Sets of message numbers or UIDs, as IMAP writes them (RFC 9051 §4.1.1).
+
+A set is a tuple of ranges; a range is its first and its last number, both included.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ Range = tuple[int, int]
 
 
 def parse(text: bytes) -> tuple[Range, ...]:
-    """Ranges as written, `*` as STAR, order and overlaps kept. Raises ValueError."""
+    """Returns the ranges as they were written: `*` is STAR, and order and overlaps are kept. Raises ValueError."""
     ranges = []
     for part in text.split(b","):
         first, colon, last = part.partition(b":")
@@ -27,9 +30,9 @@ def _number(text: bytes) -> int:
 
 
 def resolve(ranges: Iterable[Range], largest: int) -> tuple[Range, ...]:
-    """STAR replaced by ``largest``, ranges turned the right way, sorted and merged.
+    """Returns the ranges sorted and merged, each with its smaller number first, and STAR replaced by ``largest``.
 
-    ``559:*`` with a largest of 12 means 12 to 559 and so contains 12 (RFC 9051 §6.4.9).
+    ``559:*`` with a largest number of 12 means 12 to 559, and so contains 12 (RFC 9051 §6.4.9).
     """
     turned = sorted((min(a, b), max(a, b)) for a, b in ((first or largest, last or largest) for first, last in ranges))
     merged: list[Range] = []
@@ -42,15 +45,16 @@ def resolve(ranges: Iterable[Range], largest: int) -> tuple[Range, ...]:
 
 
 def of(numbers: Iterable[int]) -> tuple[Range, ...]:
-    """Numbers gathered into ranges."""
+    """Gathers numbers into ranges."""
     return resolve(((number, number) for number in numbers), 0)
 
 
 def numbers(ranges: Iterable[Range]) -> Iterator[int]:
+    """Yields each number of the ranges."""
     for first, last in ranges:
         yield from range(first, last + 1)
 
 
 def show(ranges: Sequence[Range]) -> bytes:
-    """``1:3,7`` for the wire."""
+    """Returns the ranges as they are sent to a client, such as ``1:3,7``."""
     return b",".join(b"%d" % a if a == b else b"%d:%d" % (a, b) for a, b in ranges)

@@ -1,6 +1,7 @@
-"""Text from outside as administrators are shown it: nothing in it moves a cursor, turns a direction or hides.
+"""Text from outside made harmless for the eyes of administrators: nothing in it moves a cursor or hides something.
 
-A subject may have the octets that recolour a terminal, or a mark that shows ``gpj.exe`` as ``exe.jpg``.
+A subject may have the octets that change the colours of a terminal, or a mark of direction that shows ``gpj.exe`` as
+``exe.jpg``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _NAMED = {"\t": " ", "\n": "\\n", "\r": "\\r"}
 
 
 def visible(text: str) -> str:
-    """In one line; a tab becomes a blank, all else that hides becomes ``\\x1b``, ``\\u202e``, ``\\U000e0041``."""
+    r"""Returns the text in one line: a tab is a blank, and what would not show is written as ``\x1b`` or ``\u202e``."""
     if text.isprintable():
         return text
     return "".join([each if each.isprintable() else _shown(each) for each in text])
@@ -29,7 +30,10 @@ def _shown(character: str) -> str:
 
 
 def json_visible(text: str) -> str:
-    """JSON, its ends of lines kept, that says the same: what hides is written ``\\u202e`` (RFC 8259 §7)."""
+    r"""Returns JSON that means the same, with what would not show written as ``\u202e`` (RFC 8259 §7).
+
+    Line ends are kept.
+    """
     if text.isprintable():
         return text
     return "".join([each if each == "\n" or each.isprintable() else _escaped(each) for each in text])

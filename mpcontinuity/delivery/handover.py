@@ -21,9 +21,7 @@ from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.redirect import OWED_WAYS, Redirect
 from mpcontinuity.delivery.relay import Relayed
 from mpcontinuity.delivery.service import IN_DOUBT, KEPT, PASSED, REDIRECTED, REPEATED, Delivery, refused
-from mpcontinuity.mailbox.rendering import aside, takes_long
-from mpcontinuity.message.render import render, render_scanned
-from mpcontinuity.message.structure import Part
+from mpcontinuity.mailbox.rendering import rendered
 from mpcontinuity.model import events, identifier
 from mpcontinuity.model.body import Body, Content, InMemory
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
@@ -59,13 +57,10 @@ class Handover:
     reports: bool = True  # home tells the sender what becomes of it (RFC 3461)
     tells: bool = False  # home has it, and it is for us to report that
 
-    async def keep(self, scanned: Part, *, long: bool) -> Reply:
-        """Home is not asked; ``long``: the content is one that takes long (mailbox/rendering.py). Raises Temporary."""
-        message, rendered = self.message, b""
-        if in_inbox(message):
-            work = partial(render_scanned, self.draft.content(), scanned)
-            rendered = await aside(self.delivery.store, work) if long else work()
-        redirected = Redirect(message, rendered, retry_after=self.delivery.retry_after)
+    async def keep(self, for_inbox: bytes) -> Reply:
+        """Takes the message without asking home; ``for_inbox`` is it rendered, if any gets it. Raises Temporary."""
+        message = self.message
+        redirected = Redirect(message, for_inbox, retry_after=self.delivery.retry_after)
         if not await self.delivery.store.keep_together(self.draft, self.head, redirect.commit, redirected):
             return self._known()
         kept = all(one.way is Way.KEEP for one in message.taken)
@@ -135,8 +130,8 @@ class Handover:
                 parameters=encode_parameters(message.parameters, [one.parameters for one in message.taken]),
             )
             apart = Handover(self.delivery, message, draft, head, self.policy, session=self.session)
-            rendered = await apart._rendered() if in_inbox(message) else b""
-            redirected = Redirect(message, rendered, retry_after=self.delivery.retry_after)
+            for_inbox = await apart._rendered() if in_inbox(message) else b""
+            redirected = Redirect(message, for_inbox, retry_after=self.delivery.retry_after)
             if await store.keep_together(draft, head, redirect.commit, redirected):
                 apart._settled(REDIRECTED, message.taken[0].because)
         finally:
@@ -185,9 +180,7 @@ class Handover:
 
     async def _rendered(self) -> bytes:
         """What INBOX needs."""
-        content = self.draft.content()
-        work = partial(render, content)
-        return await aside(self.delivery.store, work) if takes_long(content) else work()
+        return await rendered(self.delivery.store, self.draft.content())
 
     # Home has it
 
@@ -207,10 +200,10 @@ class Handover:
         return Reply(250, outcome.reply.enhanced or "2.0.0", outcome.reply.text)
 
     async def _record(
-        self, body: Body, host: str, reply: Reply, copies: tuple[Taken, ...] = (), rendered: bytes = b""
+        self, body: Body, host: str, reply: Reply, copies: tuple[Taken, ...] = (), for_inbox: bytes = b""
     ) -> None:
         newcomers = await self._newcomers() if self.checked else {}
-        relayed = Relayed(self.message, host, reply, newcomers, copies, rendered, self.reports)
+        relayed = Relayed(self.message, host, reply, newcomers, copies, for_inbox, self.reports)
         if relay.adds_user(relayed):
             await self.delivery.store.run(partial(relay.commit, messages=[(body, relayed)]))
         else:

@@ -14,10 +14,9 @@ from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import Handover, because
 from mpcontinuity.delivery.reception import ROLES, Reception, looped
 from mpcontinuity.delivery.service import REPEATED, Delivery, refused
-from mpcontinuity.mailbox.rendering import aside, takes_long
+from mpcontinuity.mailbox.rendering import rendered_and_summary
 from mpcontinuity.message import trace
-from mpcontinuity.message.structure import scan
-from mpcontinuity.message.summary import summarise, summary
+from mpcontinuity.message.summary import summarise
 from mpcontinuity.message.trace import Untrusted
 from mpcontinuity.model import events, hosts, identifier
 from mpcontinuity.model.address import Address
@@ -306,11 +305,10 @@ class Incoming(Reception):
             return replies.KNOWN
         assert self._draft is not None
         content = self._draft.content()
-        scanned, long = None, False
-        if self._stores:
-            long = takes_long(content)
-            scanned = await aside(self._store, partial(scan, content)) if long else scan(content)
-        shown = summarise(content) if scanned is None else summary(scanned.fields)
+        if any(one.way is Way.REDIRECT for one in taken):
+            for_inbox, shown = await rendered_and_summary(self._store, content)
+        else:
+            for_inbox, shown = b"", summarise(content)
         message = Message(
             id=self._id,
             received=self._received,
@@ -332,8 +330,8 @@ class Incoming(Reception):
             _name(self._home) if self._home is not None else "",
             self._client.session,
         )
-        if scanned is not None:
-            return await handover.keep(scanned, long=long)
+        if self._stores:
+            return await handover.keep(for_inbox)
         if not self._complete:
             self._give_up_home()
         transaction, self._transaction = self._transaction, None  # it is the handover's to end

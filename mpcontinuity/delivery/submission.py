@@ -12,10 +12,9 @@ from mpcontinuity.delivery.from_home import ByLogin
 from mpcontinuity.delivery.outward import Outward, Submissions
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.quota import check
-from mpcontinuity.mailbox.rendering import aside, takes_long
+from mpcontinuity.mailbox.rendering import rendered
 from mpcontinuity.message import submitted
 from mpcontinuity.message.fields import Content
-from mpcontinuity.message.render import render
 from mpcontinuity.message.submitted import Submitted
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.parameters import MailParameters
@@ -90,10 +89,10 @@ class Submission(Outward):
 
     async def _copy(self, content: Content) -> Copy | None:
         assert self._domain is not None
-        work = partial(render, content)
-        rendered = await aside(self._store, work) if takes_long(content) else work()
         wanted = self._domain.settings.sent_to_home and not await self._to_self(self._domain.name)
-        return Copy(rendered, self._store.identifiers.next() if wanted else 0, self._user.address)
+        return Copy(
+            await rendered(self._store, content), self._store.identifiers.next() if wanted else 0, self._user.address
+        )
 
     async def _to_self(self, domain: str) -> bool:
         """Whether the user is a recipient, and gets the message in any case."""

@@ -1,4 +1,4 @@
-"""Looking into a message without making others wait: what may take long is done beside the reactor (design 3)."""
+"""Reading and rendering a message without making others wait: what may take long is done in a thread (design 3)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from typing import Final, TypeVar
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.read import Row, rows
 from mpcontinuity.message.fields import Content
-from mpcontinuity.message.render import render, render_whole
+from mpcontinuity.message.render import render, render_scanned, render_whole
 from mpcontinuity.message.rendered import ANYTHING, lacks, octets_added, outdated
+from mpcontinuity.message.structure import scan
+from mpcontinuity.message.summary import Summary, summary
 from mpcontinuity.model.errors import Corrupt, Temporary
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Content)
 
 # Below all three a message is scanned and rendered within a millisecond.
 LARGE: Final = 64 * 1024  # octets
@@ -33,16 +36,37 @@ _RENEW = Statement("UPDATE entry SET rendered = :rendered, pop3_added = :added W
 
 
 def takes_long(content: Content) -> bool:
-    """Whether scanning or rendering it may; by its size and what it is made of, in some microseconds."""
+    """Returns whether reading or rendering the message may take more than a millisecond.
+
+    It judges by the size and by what the message is made of, in some microseconds.
+    """
     if not isinstance(content, bytes) or len(content) > LARGE:
         return True
     signs = len(content) - len(content.translate(None, _MADE_OF))  # one pass, a fifth of what counting each costs
     return content.count(b"\n--") > _PARTS or signs + content.count(b"=?") > _SIGNS
 
 
-async def aside(store: Store, work: Callable[[], T]) -> T:
-    """``work`` in a thread that may wait and compute; what it looks at must not be discarded meanwhile."""
-    return await store.bodies.background(work)
+async def examined(store: Store, content: C, work: Callable[[C], T]) -> T:
+    """Returns ``work(content)``, which is computed in a thread where the message may take long.
+
+    The message must not be discarded meanwhile.
+    """
+    return await store.bodies.background(partial(work, content)) if takes_long(content) else work(content)
+
+
+async def rendered(store: Store, content: Content) -> bytes:
+    """Returns what a mailbox entry stores of a message (message/render.py)."""
+    return await examined(store, content, render)
+
+
+async def rendered_and_summary(store: Store, content: Content) -> tuple[bytes, Summary]:
+    """Returns `rendered` and what tracking and the archive show of the message, which is read once for both."""
+    return await examined(store, content, _rendered_and_summary)
+
+
+def _rendered_and_summary(content: Content) -> tuple[bytes, Summary]:
+    scanned = scan(content)
+    return render_scanned(content, scanned), summary(scanned.fields)
 
 
 def portions(found: Sequence[Row], needed: int) -> Iterator[Sequence[Row]]:
@@ -72,7 +96,7 @@ async def renewed(store: Store, mailbox: int, found: Sequence[Row], needed: int)
     contents = await store.bodies.read_many([row[6] for row in read if row[6] is not None])
     old = {row[0] for row in found if outdated(row[5] or b"")}
     given = [(content, row[0] in old) for row, content in zip(read, contents, strict=True)]
-    made = await aside(store, lambda: [_rendered(content, outdated) for content, outdated in given])
+    made = await store.bodies.background(lambda: [_rendered(content, outdated) for content, outdated in given])
     fresh = {row[0]: blobs for row, blobs in zip(read, made, strict=True)}
     await _keep(store, mailbox, {uid: blobs[0] for uid, blobs in fresh.items() if not isinstance(blobs, Corrupt)})
     answer: list[Row | Corrupt] = []

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 
 from mpcontinuity.mailbox.read import Row, rows
-from mpcontinuity.mailbox.rendering import aside, takes_long
+from mpcontinuity.mailbox.rendering import examined
 from mpcontinuity.mailbox.view import View
 from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.rendered import header, sent_date
@@ -185,8 +185,7 @@ class _Search:
                 for (uid, _), content in zip(step, contents, strict=True):
                     if isinstance(content, Corrupt):
                         continue
-                    work = partial(test, content)
-                    if await aside(self._store, work) if takes_long(content) else work():
+                    if await examined(self._store, content, test):
                         found.append(self._place(uid))
                 await self._spend(_BODIES_READ + sum(body.length for _, body in step) // _SCANNED)
         return found

@@ -33,8 +33,8 @@ from mpcontinuity.redelivery.order import Order
 from mpcontinuity.redelivery.pace import Pace, Paces
 from mpcontinuity.redelivery.pausing import Pausing, Step
 from mpcontinuity.redelivery.recording import STORE_AGAIN, Recorder
-from mpcontinuity.redelivery.replies import closes, concerns_recipient, throttles
 from mpcontinuity.routing import refusal
+from mpcontinuity.routing.fault import closes, concerns_recipient, throttles
 from mpcontinuity.routing.health import Gate, Observation, State
 from mpcontinuity.routing.refusal import About
 from mpcontinuity.store.store import Store

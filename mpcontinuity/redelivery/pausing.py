@@ -7,7 +7,7 @@ import enum
 from mpcontinuity.accounts.taken import Standing
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.model.settings import Retry
-from mpcontinuity.redelivery.replies import closes, concerns_recipient
+from mpcontinuity.routing.fault import closes, concerns_recipient
 from mpcontinuity.routing.refusal import About
 
 IN_A_ROW = 3

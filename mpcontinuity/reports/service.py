@@ -15,8 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Directory, Domain
-from mpcontinuity.mailbox.rendering import aside, takes_long
-from mpcontinuity.message.render import render
+from mpcontinuity.mailbox.rendering import rendered
 from mpcontinuity.message.report import DELAYED, DELIVERED, FAILED, MOST_RETURNED, RELAYED
 from mpcontinuity.message.summary import summarise
 from mpcontinuity.message.trace import return_path
@@ -257,7 +256,7 @@ class Reports:
             retention_days=settings.retention_days,
             expires=now + self._give_up,
             plain=content.isascii(),
-            rendered=await self._rendered(whole) if own else b"",
+            rendered=await rendered(self._store, whole) if own else b"",
         )
         try:
             await self._keep(told, whole, len(prefix), domain)
@@ -302,10 +301,6 @@ class Reports:
         except Corrupt as error:
             _log.error("a report without its message: {reason}", reason=str(error), message=show(body.id))
             return b""
-
-    async def _rendered(self, content: bytes) -> bytes:
-        work = partial(render, content)
-        return await aside(self._store, work) if takes_long(content) else work()
 
     def _said(self, told: Told, action: str) -> None:
         self.counts[action] += 1

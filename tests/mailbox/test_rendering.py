@@ -1,4 +1,4 @@
-"""What may take long is done beside the reactor."""
+"""What may take long is done in a thread."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
-from mpcontinuity.mailbox.rendering import LARGE, aside, takes_long
+from mpcontinuity.mailbox.rendering import LARGE, rendered, takes_long
 from mpcontinuity.message import addresses
 from mpcontinuity.message.envelope import envelope
+from mpcontinuity.message.render import render
 from mpcontinuity.message.summary import MAX_TEXT, summarise
 from mpcontinuity.store.store import Store
 from tests.corpus.messages import ALTERNATIVE_WITH_ATTACHMENT, DIGEST, FORWARDED, PLAIN
@@ -33,12 +34,14 @@ def test_many_parts_and_large_messages_take_long_and_ordinary_ones_do_not() -> N
 def test_what_takes_long_is_done_by_the_threads_that_may_wait(store: Store) -> None:
     asked: list[object] = []
 
-    def background(work: Callable[[], int]) -> Deferred[int]:
+    def background(work: Callable[[], bytes]) -> Deferred[bytes]:
         asked.append(work)
         return succeed(work())
 
     store.bodies.background = background  # type: ignore[assignment]
-    assert result(aside(store, lambda: 7)) == 7
+    assert result(rendered(store, ORDINARY)) == render(ORDINARY)
+    assert asked == []
+    assert result(rendered(store, b"x" * (LARGE + 1))) == render(b"x" * (LARGE + 1))
     assert len(asked) == 1
 
 

@@ -9,7 +9,7 @@ from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Retry
 from mpcontinuity.redelivery.pausing import Pausing, Step
 from mpcontinuity.redelivery.ramp import Ramp
-from mpcontinuity.redelivery.replies import throttles
+from mpcontinuity.routing.fault import throttles
 from mpcontinuity.routing.refusal import About
 from tests.redelivery.homes import BUSY, FULL, LOST, NO_REPLY, OK, UNKNOWN
 

@@ -121,8 +121,8 @@ def _answers_before_storing() -> Patches:
     """250 while the message is on its way to the disk."""
     keep = Handover.keep
 
-    async def hasty(self: Handover, scanned: Any, *, long: bool) -> Any:
-        Deferred.fromCoroutine(keep(self, scanned, long=long)).addErrback(lambda _: None)
+    async def hasty(self: Handover, for_inbox: bytes) -> Any:
+        Deferred.fromCoroutine(keep(self, for_inbox)).addErrback(lambda _: None)
         return STORED
 
     return [patch(Handover, "keep", hasty)]

@@ -11,10 +11,9 @@ from mpcontinuity.mailbox import mailboxes, sent
 from mpcontinuity.mailbox.append import Appended, NewEntry, append
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.quota import Quota, check
-from mpcontinuity.mailbox.rendering import aside, takes_long
+from mpcontinuity.mailbox.rendering import rendered
 from mpcontinuity.message import trace
 from mpcontinuity.message.header import LONGEST, Measure
-from mpcontinuity.message.render import render
 from mpcontinuity.message.summary import summarise
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
@@ -96,7 +95,7 @@ async def end(session: Session, event: EndOfMessage) -> Status:
             internaldate=head.time if asked.date is None else asked.date,
             asked=asked,
             quota=await session.quota(),
-            rendered=await aside(store, partial(render, content)) if takes_long(content) else render(content),
+            rendered=await rendered(store, content),
             account=session.account,
             origin=identifier.parse(origin) if origin is not None else 0,
             message_id=summarise(content).message_id if appending.sent else "",

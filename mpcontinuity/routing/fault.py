@@ -1,4 +1,7 @@
-"""What home's answer to a redelivery means for the pace of the flush (what a 5xx is about: routing/refusal.py)."""
+"""Whether a failed attempt is the fault of the home server or of one mailbox. Pure.
+
+What a 5xx is about, and so whether the message fails, is judged by routing/refusal.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ _BEFORE_RECIPIENTS = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage
 
 
 def throttles(outcome: Outcome) -> bool:
-    """Whether home, or the way to it, is the reason rather than one mailbox.
+    """Returns whether home, or the way to it, is the reason of a failure, so that a flush had better go slower.
 
     A 4xx to RCPT is about that mailbox, unless it is of the classes for systems, networks and policy (RFC 3463 §3).
     """
@@ -20,12 +23,15 @@ def throttles(outcome: Outcome) -> bool:
 
 
 def closes(outcome: Outcome) -> bool:
-    """Whether home ended the session: by 421, by silence or by hanging up. After the final dot it may just be slow."""
+    """Returns whether home ended the session: by 421, by silence or by hanging up.
+
+    Silence after the final dot is no end: home may just be slow, and the outcome is DOUBTFUL.
+    """
     if outcome.reply is not None:
         return outcome.reply.code == 421
     return outcome.verdict is Verdict.FAILED
 
 
 def concerns_recipient(outcome: Outcome) -> bool:
-    """Whether it came when home knew for whom the message is, so that it may be that mailbox's fault alone."""
+    """Returns whether home knew the recipient when it failed, so that the fault may be that mailbox's alone."""
     return outcome.stage not in _BEFORE_RECIPIENTS

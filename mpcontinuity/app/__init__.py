@@ -1,1 +1,1 @@
-"""The one place that joins parts: the service, its listeners and certificates, the command line."""
+"""The one place that joins parts: the command line (program.py), what twistd runs (service.py), and all they need."""

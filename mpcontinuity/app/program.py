@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
-# What a command or the server makes is for the user that it runs as: a store, keys, copies of mail. What others may
-# read (the certificate, the configuration) is opened to them where it is made.
-PRIVATE = 0o077
+from mpcontinuity.app.process.permissions import PRIVATE
 
 
 def main() -> None:
     os.umask(PRIVATE)
     signal.signal(signal.SIGINT, _interrupted)
-    from mpcontinuity.app.commands import main as command
+    from mpcontinuity.app.commands.main import main as command
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     command()

@@ -19,15 +19,14 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.usage import Options as TwistedOptions
 
-from mpcontinuity.app import log
-from mpcontinuity.app.certificate import make_if_missing
-from mpcontinuity.app.configuration import DEFAULT
-from mpcontinuity.app.listeners import EarlyPorts, served
-from mpcontinuity.app.parts import Parts
-from mpcontinuity.app.program import PRIVATE
-from mpcontinuity.app.reload import Reload
-from mpcontinuity.app.supervisor import Supervisor
-from mpcontinuity.config.read import BadConfiguration, read
+from mpcontinuity.app.listening.certificate import make_if_missing
+from mpcontinuity.app.listening.listeners import EarlyPorts, served
+from mpcontinuity.app.process import log
+from mpcontinuity.app.process.permissions import PRIVATE
+from mpcontinuity.app.process.reload import Reload
+from mpcontinuity.app.process.supervisor import Supervisor
+from mpcontinuity.app.server.parts import Parts
+from mpcontinuity.config.read import DEFAULT, BadConfiguration, read
 from mpcontinuity.model import hosts
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.settings import Settings

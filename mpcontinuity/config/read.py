@@ -14,6 +14,8 @@ from mpcontinuity.config.values import is_slow
 from mpcontinuity.model import durations, hosts
 from mpcontinuity.model.settings import Settings
 
+DEFAULT = Path("mpcontinuity.toml")  # in the current folder: read where --config names no other
+
 _SHOWN = 60  # characters of a value in an error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.server import BIN
+from tests.app.running import BIN
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.server import BIN, CONFIGURATION
+from tests.app.running import BIN, CONFIGURATION
 
 CHECKOUT = Path(__file__).parents[2]
 

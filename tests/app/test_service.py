@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from mpcontinuity.app.descriptors import OWN_FILES, SPARE
+from mpcontinuity.app.listening.descriptors import OWN_FILES, SPARE
 from mpcontinuity.app.service import steady
-from tests.app.server import BIN, CONFIGURATION, Server
+from tests.app.running import BIN, CONFIGURATION, Server
 
 MESSAGE = "Subject: hello\r\nMessage-ID: <1@example.net>\r\n\r\nHow are you?\r\n"
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from twisted.internet.testing import StringTransport
 
+from mpcontinuity.app.commands.client import connect
 from mpcontinuity.control.changes import LOOKING, Change, to_syslog
-from mpcontinuity.control.client import connect
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.control.socket import ControlFactory, answer, named

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.crash.letters import Books
 from tests.crash.power import Power
 

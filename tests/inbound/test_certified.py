@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from OpenSSL import SSL, crypto
 
-from mpcontinuity.app.certificate import Asking, Certificate, make_if_missing
+from mpcontinuity.app.listening.certificate import Asking, Certificate, make_if_missing
 from mpcontinuity.config.read import parse
 from mpcontinuity.inbound.certified import names
 from tests.fakes.certificates import Authority

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from mpcontinuity.store.ear import advisory
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome
 from tests.fakes.postgresql import Cluster, name
 from tests.fakes.proxy import Proxy

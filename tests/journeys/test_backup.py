@@ -12,8 +12,8 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from mpcontinuity.app.commands import main
-from tests.app.server import Server
+from mpcontinuity.app.commands.main import main
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome
 from tests.journeys.world import CONFIGURATION, SENDER, World, message
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.journeys.world import SENDER, World, configuration, message
 
 V1 = b"PROXY TCP4 203.0.113.7 192.0.2.1 54321 25\r\n"

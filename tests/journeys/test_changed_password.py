@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome
 from tests.fakes.postgresql import cluster, fresh_database
 from tests.journeys.nodes import Nodes, Pair

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpcontinuity.message import dkim
 from mpcontinuity.message.dkim import BodyHash
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome
 from tests.fakes.nameserver import Nameserver, txt
 from tests.journeys.world import SENDER, World, configuration

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import SILENCE, ScriptedHome, say
 from tests.journeys.world import SENDER, TIMEOUT, World, message
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome
 from tests.journeys.world import CONFIGURATION, World, message
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome, say
 from tests.journeys.test_submission import settings
 from tests.journeys.world import PATIENCE, TIMEOUT, World, configuration

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome
 from tests.journeys.world import SENDER, World, configuration, message
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.server import Server, command
+from tests.app.running import Server, command
 from tests.fakes.home import ScriptedHome
 from tests.fakes.mounts import SmallDisk
 from tests.journeys.world import CONFIGURATION, SENDER, World, message

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mpcontinuity.app.lag import LONGEST_TURN
-from tests.app.server import Server
+from mpcontinuity.app.watch.lag import LONGEST_TURN
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome
 from tests.journeys.world import SENDER, World, configuration
 

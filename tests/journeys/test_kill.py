@@ -7,7 +7,7 @@ import signal
 from collections import defaultdict
 from pathlib import Path
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.crash.rounds import Plan, Rounds
 from tests.fakes.home import Received, ScriptedHome, say
 from tests.journeys.world import SENDER, World, message, same_message

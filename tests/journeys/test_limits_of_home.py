@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mpcontinuity.delivery.reservations import WHILE_OTHERS_WAIT
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import HANG_UP, Behaviour, Stage, say
 from tests.journeys.world import World, configuration
 

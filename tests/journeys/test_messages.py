@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.server import Server, command
+from tests.app.running import Server, command
 from tests.fakes.home import ScriptedHome
 from tests.fakes.postgresql import fresh_database
 from tests.journeys.world import CONFIGURATION, SENDER, TIMEOUT, World, configuration, message, same_message

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mpcontinuity.delivery.refusals import GATHER
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome
 from tests.fakes.postgresql import cluster
 from tests.journeys.nodes import Nodes, Pair

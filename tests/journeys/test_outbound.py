@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.certificates import Authority
 from tests.fakes.home import HANG_UP, SILENCE, Received, ScriptedHome, say
 from tests.fakes.nameserver import GARBAGE, NXDOMAIN, SERVFAIL, SILENT, Nameserver, a, cname, mx

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.certificates import Authority
 from tests.fakes.postfix import Delivered, Postfix
 from tests.journeys.world import SENDER, Site, configuration, message

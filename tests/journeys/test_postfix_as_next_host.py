@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from twisted.names import dns as names
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.certificates import Authority
 from tests.fakes.dnsserver import DnsServer
 from tests.fakes.home import ScriptedHome

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from mpcontinuity.app.commands import main
-from mpcontinuity.app.reading_back import read_back, with_password
+from mpcontinuity.app.commands.main import main
+from mpcontinuity.app.commands.reading_back import read_back, with_password
 from mpcontinuity.message import dkim
 from mpcontinuity.message.dkim import BodyHash
 from mpcontinuity.model.errors import Refused
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome, say
 from tests.fakes.nameserver import Nameserver, a, mx, txt
 from tests.journeys.world import Site, configuration, message

@@ -19,7 +19,7 @@ from sqlalchemy import create_engine
 
 from mpcontinuity.store.sqlite import DATABASE
 from mpcontinuity.store.upgrade import HEAD
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.crash.power import Power, library
 from tests.fakes.home import ScriptedHome
 from tests.journeys.world import CONFIGURATION, World

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.journeys.world import configuration
 
 OTHER = "127.0.0.2"  # another host than the one that misbehaves

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.nexthop import LENIENT, STRICT, NextHop
 from tests.fakes.postfix import Postfix
 from tests.journeys.world import SENDER, Site

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import ScriptedHome
 from tests.journeys.world import World, configuration
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from OpenSSL import SSL
 
-from tests.app.server import Server
+from tests.app.running import Server
 from tests.fakes.home import Received, ScriptedHome, say
 from tests.fakes.scram import ScramClient
 from tests.journeys.world import World, configuration

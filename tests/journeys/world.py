@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from click.testing import CliRunner
 
-from mpcontinuity.app.commands import main
-from tests.app.server import Server
+from mpcontinuity.app.commands.main import main
+from tests.app.running import Server
 from tests.fakes import postgresql
 from tests.fakes.home import Received, ScriptedHome
 

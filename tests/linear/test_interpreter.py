@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mpcontinuity.app.lag import LONGEST_TURN
+from mpcontinuity.app.watch.lag import LONGEST_TURN
 from mpcontinuity.message import dkim
 from mpcontinuity.message.header import LONGEST
 from mpcontinuity.message.matching import Needle

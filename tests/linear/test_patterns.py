@@ -25,8 +25,8 @@ _MATCHING = ("match", "take", "accept", "_matching")  # functions of ours that a
 # What the check finds, and why it does no harm. Whoever adds one says what bounds it.
 _OURS = "what this program writes itself, or an administrator"
 HARMLESS: dict[tuple[str, str], str] = {
-    ("mpcontinuity.app.demo_home", "_FIELD"): "the demo's own messages",
-    ("mpcontinuity.app.demo_service", r"(\w+) listens at 127\.0\.0\.1:(\d+)"): _OURS,
+    ("mpcontinuity.app.demo.home", "_FIELD"): "the demo's own messages",
+    ("mpcontinuity.app.demo.service", r"(\w+) listens at 127\.0\.0\.1:(\d+)"): _OURS,
     ("mpcontinuity.control.dkim", "_NUMBERED"): _OURS,
     ("mpcontinuity.store.statement", "_GATHERED"): _OURS,
     ("mpcontinuity.store.statement", "_LIST"): _OURS,

@@ -16,7 +16,7 @@ from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
-from mpcontinuity.app.housekeeping import Housekeeping
+from mpcontinuity.app.server.housekeeping import Housekeeping
 from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import smtplib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mpcontinuity.app.doctor import database, dns, home_networks, machine, outbound, tls
 from mpcontinuity.app.doctor.client import Client
 from mpcontinuity.app.doctor.finding import Finding
-from mpcontinuity.app.listeners import served
+from mpcontinuity.app.listening.listeners import served
 from mpcontinuity.config.read import BadConfiguration, read
-from mpcontinuity.control.client import Caller, connect
+from mpcontinuity.control.client import Caller
 from mpcontinuity.control.domain_settings import HOME_PORT
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import DAY, from_iso
@@ -24,8 +24,9 @@ _JUMPS_OF = 7 * DAY  # µs: those of the last week are told
 _LOOKUP_WITHIN = 10.0  # s, for a home server whose connect_timeout is longer
 
 
-def examine(path: Path, by: str) -> Iterator[Finding]:
-    """Findings as they are made. Changes nothing but to open a store that no server has open."""
+def examine(path: Path, connect: Callable[[Settings], Caller]) -> Iterator[Finding]:
+    """Gives findings as they are made. ``path`` is that of the configuration; ``connect`` reaches the store, and opens
+    it where no server has it open. Nothing else is changed."""
     try:
         settings = read(path)
     except BadConfiguration as error:
@@ -36,7 +37,7 @@ def examine(path: Path, by: str) -> Iterator[Finding]:
     yield from tls.examine(settings)
     yield from database.examine(settings)
     try:
-        with connect(settings, by) as control:
+        with connect(settings) as control:
             rows = control.call("status")
             yield Finding("store", "good", f"opens, {len(rows)} domain{'' if len(rows) == 1 else 's'}")
             yield _running(control)

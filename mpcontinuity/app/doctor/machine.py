@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mpcontinuity.app.descriptors import LEAST_ROOM, OWN_FILES, SPARE
 from mpcontinuity.app.doctor.finding import Finding
+from mpcontinuity.app.listening.descriptors import LEAST_ROOM, OWN_FILES, SPARE
 from mpcontinuity.model.settings import Settings
 
 _SPACE_WARNING = 2 << 30

@@ -12,8 +12,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mpcontinuity.app import certificate
 from mpcontinuity.app.doctor.finding import Finding
+from mpcontinuity.app.listening import certificate
 from mpcontinuity.config.read import BadConfiguration
 from mpcontinuity.model.settings import Settings
 

@@ -6,13 +6,15 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner
 
-from mpcontinuity.app.commands import main
+from mpcontinuity.app.commands.client import connect
+from mpcontinuity.app.commands.main import main
 from mpcontinuity.app.doctor import database
 from mpcontinuity.app.doctor.examination import examine
 from mpcontinuity.app.doctor.finding import Finding
@@ -56,7 +58,7 @@ def home() -> Iterator[int]:
 def findings(config: Path) -> dict[str, Finding]:
     """The worst of each check."""
     worst: dict[str, Finding] = {}
-    for finding in examine(config, "root"):
+    for finding in examine(config, partial(connect, by="root")):
         if finding.check not in worst or finding.verdict != "good":
             worst[finding.check] = finding
     return worst
@@ -67,7 +69,7 @@ def run(config: Path, *arguments: str) -> int:
 
 
 def test_a_fresh_server_has_warnings_and_nothing_wrong(config: Path) -> None:
-    verdicts = {finding.verdict for finding in examine(config, "root")}
+    verdicts = {finding.verdict for finding in examine(config, partial(connect, by="root"))}
     assert verdicts == {"good", "warning"}
     assert run(config, "doctor") == 0
 
@@ -101,7 +103,7 @@ def test_a_port_that_is_taken_is_wrong(config: Path) -> None:
 
 def test_a_home_server_that_answers_is_good(config: Path, home: int) -> None:
     assert run(config, "domain", "add", "example.org", "--home", f"127.0.0.1:{home}") == 0
-    checks = [finding for finding in examine(config, "root") if finding.check == "example.org"]
+    checks = [finding for finding in examine(config, partial(connect, by="root")) if finding.check == "example.org"]
     assert [finding.verdict for finding in checks] == ["good", "warning"]
     assert checks[1].text == "has no user: nothing would be kept"
 

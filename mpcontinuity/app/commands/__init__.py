@@ -1,0 +1,1 @@
+"""The command line ``mpcontinuity``: a file for each subject, and what all commands take and show."""

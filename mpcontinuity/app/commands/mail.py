@@ -1,0 +1,184 @@
+"""The commands ``status``, ``report``, ``track`` and ``queue``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mpcontinuity.app.commands import output
+from mpcontinuity.app.commands.configuration import Configuration, json_option, pass_configuration
+from mpcontinuity.control.tracking import STATUSES
+
+_SINCE_HELP = "From then on: an ISO 8601 time, or a duration before now as 24h."
+
+
+@click.command()
+@click.argument("domain", required=False)
+@json_option
+@pass_configuration
+def status(configuration: Configuration, domain: str | None, as_json: bool) -> None:
+    """Show the state of all home servers, or of that of DOMAIN."""
+    with configuration.connect() as control:
+        rows = control.call("status", domain=domain)
+        running = control.running
+    if as_json:
+        output.as_json(rows)
+        return
+    facts = ("domain", "home", "state", "since", "mode", "continuity")
+    columns = (*facts, "users", "redelivery_backlog", "outbound_backlog", "errors_hour")
+    output.table(rows, columns, "No domain yet: mpcontinuity domain add --help")
+    for row in rows:
+        if row["reason"]:
+            output.say(f"{row['domain']}: {row['reason']}")
+    if not running:
+        output.say("The server does not run: mpcontinuity serve", err=True)
+
+
+@click.command()
+@click.argument("domain")
+@click.option("--since", metavar="T", help=f"{_SINCE_HELP} What was received before is left out.")
+@json_option
+@pass_configuration
+@click.pass_context
+def report(context: click.Context, configuration: Configuration, domain: str, since: str | None, as_json: bool) -> None:
+    """Show the ledger of DOMAIN: what was ever owed to its home server, and what became of it.
+
+    Exit status 1 if it does not add up: taken in = delivered + deleted + failed + expired + released + owed.
+    """
+    with configuration.connect() as control:
+        result = control.call("report", domain=domain, since=since)
+    rows = result["rows"]
+    if as_json:
+        output.as_json(rows)
+    else:
+        output.table(rows, tuple(rows[0]), "")
+    if not result["adds_up"]:
+        output.say(
+            f"mpcontinuity: the ledger of {domain} does not add up; keep the data folder and report this", err=True
+        )
+        context.exit(1)
+
+
+@click.command()
+@click.option("--recipient", metavar="ADDRESS", help="Only messages to them.")
+@click.option("--sender", metavar="ADDRESS", help="Only messages from them.")
+@click.option("--message-id", metavar="M", help="Only the message with this Message-ID.")
+@click.option("--status", "status_", type=click.Choice(STATUSES), help="Only messages that came to this.")
+@click.option("--since", metavar="T", help=_SINCE_HELP)
+@click.option("--limit", metavar="N", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most.")
+@json_option
+@pass_configuration
+def track(
+    configuration: Configuration,
+    recipient: str | None,
+    sender: str | None,
+    message_id: str | None,
+    status_: str | None,
+    since: str | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Show what became of messages, one row per message and recipient, newest first."""
+    with configuration.connect() as control:
+        rows = control.call(
+            "track",
+            recipient=recipient,
+            sender=sender,
+            message_id=message_id,
+            status=status_,
+            since=since,
+            limit=limit,
+        )
+    if as_json:
+        output.as_json(rows)
+        return
+    if not rows:
+        output.say("Nothing found.")
+    for row in rows:
+        outcome = f", {row['outcome']}" if row["outcome"] else ""
+        output.say(
+            f"{row['received'][:19]} {row['direction']} {row['sender'] or '<>'} -> {row['recipient']}: "
+            f"{row['status']}{outcome}  {output.text(row['subject'])}  [{row['id']}]"
+        )
+        for event in row["events"]:
+            reply = " ".join(filter(None, (str(event["code"] or ""), event["text"])))
+            output.say(f"    {event['time'][:19]} {event['host'] or '-'}: {output.text(reply)}")
+
+
+@click.group()
+def queue() -> None:
+    """What waits: mail that is owed to home servers, and mail to the world."""
+
+
+@queue.command("list")
+@click.option("--domain", metavar="D", help="Only of this domain.")
+@json_option
+@pass_configuration
+def queue_list(configuration: Configuration, domain: str | None, as_json: bool) -> None:
+    """List what waits, oldest first."""
+    with configuration.connect() as control:
+        rows = control.call("queue list", domain=domain)
+    if as_json:
+        output.as_json(rows)
+        return
+    columns = ("id", "kind", "sender", "recipient", "subject", "attempts", "next_attempt", "last_code", "last_text")
+    output.table(rows, columns, "Nothing waits.")
+
+
+@queue.command("destinations")
+@click.option("--domain", metavar="D", help="Only what this domain sends.")
+@json_option
+@pass_configuration
+def queue_destinations(configuration: Configuration, domain: str | None, as_json: bool) -> None:
+    """Show where mail to the world waits to go, the fullest first, and what was answered last."""
+    with configuration.connect() as control:
+        rows = control.call("queue destinations", domain=domain)
+    if as_json:
+        output.as_json(rows)
+        return
+    columns = ("destination", "messages", "oldest", "attempts", "next_attempt", "last_text")
+    output.table(rows, columns, "Nothing waits.")
+
+
+@queue.command("retry")
+@click.argument("ids", nargs=-1, metavar="[ID…]")
+@json_option
+@pass_configuration
+def queue_retry(configuration: Configuration, ids: tuple[str, ...], as_json: bool) -> None:
+    """Try again now: these, or all. Reopens what has failed or expired, and resumes a flush that was paused."""
+    with configuration.connect() as control:
+        row = control.call("queue retry", ids=list(ids))
+        domains = [] if as_json else control.call("status")
+    if as_json:
+        output.as_json(row)
+        return
+    output.say(f"To be tried again: {row['retried']}" if row["retried"] else "Nothing was put off")
+    for domain in domains:
+        why = _why_it_waits(domain)
+        if domain["redelivery_backlog"] and why:
+            output.say(f"{domain['domain']}: {domain['redelivery_backlog']} owed to its home server: {why}")
+
+
+def _why_it_waits(domain: dict[str, Any]) -> str:
+    """Although nothing is put off; empty where it does not."""
+    if domain["mode"] == "enabled":
+        return "they go home when its mode is no longer enabled"
+    if domain["state"] == "down":
+        return f"they go home as soon as that is back ({domain['reason']})"
+    return ""
+
+
+@queue.command("remove")
+@click.argument("ids", nargs=-1, required=True, metavar="ID…")
+@json_option
+@pass_configuration
+def queue_remove(configuration: Configuration, ids: tuple[str, ...], as_json: bool) -> None:
+    """Take messages out. The home server is not owed them any more; to the world they are not sent, and their sender
+    is told. They stay in mailbox and archive."""
+    with configuration.connect() as control:
+        row = control.call("queue remove", ids=list(ids))
+    if as_json:
+        output.as_json(row)
+    else:
+        output.say(f"Removed: {row['removed']}")

@@ -1,0 +1,218 @@
+"""The command ``user``: who has mail here, added one by one or from a file, changed and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from mpcontinuity.app.commands import output
+from mpcontinuity.app.commands.configuration import (
+    Configuration,
+    json_option,
+    pass_configuration,
+    password_from_stdin,
+)
+from mpcontinuity.control.client import Caller
+from mpcontinuity.control.imports import lines
+from mpcontinuity.model.errors import Refused
+
+_BATCH = 20  # lines of an import per request: its account appears while it goes on
+_COLUMNS = ("address", "name", "status", "aliases", "source", "messages")
+
+
+@click.group()
+def user() -> None:
+    """Users: whose mail is kept while the home server is away, and who may log in."""
+
+
+@user.command("add")
+@click.argument("address")
+@click.option("--name", default="", help="The user's own name, as Anna Example.")
+@click.option(
+    "--alias", "aliases", multiple=True, metavar="ADDRESS", help="Another address of theirs; may be repeated."
+)
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input; makes the user active.")
+@click.option("--inactive", is_flag=True, help="Not registered until `user activate`.")
+@json_option
+@pass_configuration
+def user_add(
+    configuration: Configuration,
+    address: str,
+    name: str,
+    aliases: tuple[str, ...],
+    password_stdin: bool,
+    inactive: bool,
+    as_json: bool,
+) -> None:
+    """Register a user. Without a password mail is kept for them all the same; they log in once one is set.
+
+    \b
+      echo secret | mpcontinuity user add anna@example.org --name "Anna Example" --password-stdin
+    """
+    password = password_from_stdin() if password_stdin else None
+    with configuration.connect() as control:
+        row = control.call(
+            "user add", address=address, name=name, aliases=list(aliases), password=password, inactive=inactive
+        )
+    output.result(row, as_json, f"{row['address']}: {row['status']}")
+
+
+@user.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@pass_configuration
+@click.pass_context
+def user_import(context: click.Context, configuration: Configuration, file: Path, as_json: bool) -> None:
+    """Register users from a CSV file with the columns address, name, aliases (separated by ;) and password.
+
+    Says per line what it did. Users who are there already are brought up to date. A line that will not do stops
+    nothing, and makes the exit status 1.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused(f"{file}: is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from None
+    rows = []
+    with configuration.connect() as control:
+        for row in _import(control, text):
+            rows.append(row)
+            if not as_json:
+                why = f": {row['text']}" if row["text"] else ""
+                output.say(f"line {row['line']}: {row['address'] or '-'} {row['result']}{why}")
+    if as_json:
+        output.as_json(rows)
+    if any(row["result"] == "refused" for row in rows):
+        context.exit(1)
+
+
+def _import(control: Caller, text: str) -> Iterator[Any]:
+    waiting = lines(text)
+    while batch := list(islice(waiting, _BATCH)):
+        yield from control.call("user import", lines=msgspec.to_builtins(batch))
+
+
+@user.command("list")
+@click.option("--domain", "domain_", metavar="D", help="Only users of this domain.")
+@json_option
+@pass_configuration
+def user_list(configuration: Configuration, domain_: str | None, as_json: bool) -> None:
+    """List users."""
+    with configuration.connect() as control:
+        rows = control.call("user list", domain=domain_)
+    output.listing(rows, _COLUMNS, as_json, "No user yet: mpcontinuity user add --help")
+
+
+@user.command("show")
+@click.argument("address")
+@json_option
+@pass_configuration
+def user_show(configuration: Configuration, address: str, as_json: bool) -> None:
+    """Show the user with ADDRESS, their own or an alias."""
+    with configuration.connect() as control:
+        output.result(control.call("user show", address=address), as_json)
+
+
+@user.command("remove")
+@click.argument("address")
+@click.option("--force", is_flag=True, help="Also when mail is still owed to the home server: it is released.")
+@json_option
+@pass_configuration
+def user_remove(configuration: Configuration, address: str, force: bool, as_json: bool) -> None:
+    """Remove a user with their mailboxes; the archive stays."""
+    with configuration.connect() as control:
+        row = control.call("user remove", address=address, force=force)
+    output.result(row, as_json, f"{row['address']}: removed")
+
+
+@user.command("activate")
+@click.argument("address")
+@json_option
+@pass_configuration
+def user_activate(configuration: Configuration, address: str, as_json: bool) -> None:
+    """Register an inactive user again."""
+    with configuration.connect() as control:
+        row = control.call("user activate", address=address)
+    output.result(row, as_json, f"{row['address']}: {row['status']}")
+
+
+@user.command("deactivate")
+@click.argument("address")
+@json_option
+@pass_configuration
+def user_deactivate(configuration: Configuration, address: str, as_json: bool) -> None:
+    """No login and no new mail for a user; what is stored and owed stays."""
+    with configuration.connect() as control:
+        row = control.call("user deactivate", address=address)
+    output.result(row, as_json, f"{row['address']}: {row['status']}")
+
+
+@user.command("password")
+@click.argument("address")
+@click.option("--stdin", "from_stdin", is_flag=True, required=True, help="Read it from standard input.")
+@json_option
+@pass_configuration
+def user_password(configuration: Configuration, address: str, from_stdin: bool, as_json: bool) -> None:
+    """Set a user's password. One who was pending is active then."""
+    password = password_from_stdin()
+    with configuration.connect() as control:
+        row = control.call("user password", address=address, password=password)
+    output.result(row, as_json, f"{row['address']}: password set, {row['status']}")
+
+
+@user.group("alias")
+def user_alias() -> None:
+    """Other addresses of a user."""
+
+
+@user_alias.command("add")
+@click.argument("address")
+@click.argument("alias")
+@json_option
+@pass_configuration
+def user_alias_add(configuration: Configuration, address: str, alias: str, as_json: bool) -> None:
+    """Let ALIAS reach the user with ADDRESS."""
+    with configuration.connect() as control:
+        row = control.call("user alias add", address=address, alias=alias)
+    output.result(row, as_json, f"{row['address']}: {output.text(row['aliases'])}")
+
+
+@user_alias.command("remove")
+@click.argument("address")
+@click.argument("alias")
+@json_option
+@pass_configuration
+def user_alias_remove(configuration: Configuration, address: str, alias: str, as_json: bool) -> None:
+    """Take ALIAS from the user with ADDRESS."""
+    with configuration.connect() as control:
+        row = control.call("user alias remove", address=address, alias=alias)
+    output.result(row, as_json, f"{row['address']}: {output.text(row['aliases'])}")
+
+
+@user.command("continuity")
+@click.argument("address")
+@click.argument("switch", metavar="on|off", type=click.Choice(["on", "off"]))
+@json_option
+@pass_configuration
+def user_continuity(configuration: Configuration, address: str, switch: str, as_json: bool) -> None:
+    """Opt a user in to continuity, or out, where the domain's mode is `optional`."""
+    with configuration.connect() as control:
+        row = control.call("user continuity", address=address, on=switch == "on")
+    output.result(row, as_json, f"{row['address']}: continuity {row['continuity']}")
+
+
+@user.command("relay")
+@click.argument("address")
+@click.argument("switch", metavar="on|off", type=click.Choice(["on", "off"]))
+@json_option
+@pass_configuration
+def user_relay(configuration: Configuration, address: str, switch: str, as_json: bool) -> None:
+    """Let the home server log in as ADDRESS, to send mail of anybody of the domain to the world: archived and tracked,
+    without copies in Sent. See also the domain's setting `home-networks`, which needs no login."""
+    with configuration.connect() as control:
+        row = control.call("user relay", address=address, on=switch == "on")
+    output.result(row, as_json, f"{row['address']}: relay {row['relay']}")

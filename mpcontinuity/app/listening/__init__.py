@@ -1,0 +1,1 @@
+"""Where connections come in: addresses, descriptors, limits of hosts, TLS."""

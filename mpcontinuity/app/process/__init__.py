@@ -1,0 +1,1 @@
+"""What surrounds a process that serves: its log, its signals, the service manager."""

@@ -1,0 +1,1 @@
+"""The parts of the server, and the one place that joins them."""

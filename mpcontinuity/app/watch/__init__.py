@@ -1,0 +1,1 @@
+"""What those see who watch the server: metrics, health, readiness."""

@@ -1,0 +1,72 @@
+"""What metrics and health show of the database and its disk: read in the background, and a little old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from twisted.logger import Logger
+
+from mpcontinuity.app.watch.shared import Shared
+from mpcontinuity.model.errors import Stopping
+from mpcontinuity.model.timer import Timer
+from mpcontinuity.queue.backlog import Backlog, backlog
+from mpcontinuity.queue.outbound import Waiting, waiting
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+OLDEST: Final = 10.0  # s; below the usual interval of scrapes
+_WITHIN = 2.0  # s
+
+_SCHEMA = Statement("SELECT version_num FROM alembic_version")
+_DOMAINS = Statement("SELECT id, name, paused FROM domain")
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """``domains``: id to name and why its redelivery is paused (empty: it is not). ``read_at`` by the timer."""
+
+    schema: str
+    domains: dict[int, tuple[str, str]]
+    backlogs: Sequence[Backlog]
+    outbound: dict[int, Waiting]  # by domain
+    disk_free: int  # octets
+    read_at: float
+
+
+class Overview:
+    """``free`` gives the octets that are left on the disk, and may wait for it."""
+
+    def __init__(self, store: Store, timer: Timer, free: Callable[[], int]) -> None:
+        self._store = store
+        self._timer = timer
+        self._free = free
+        self._reading: Shared[State | None] = Shared(self._read, timer, within=_WITHIN)
+        self.last: State | None = None  # whatever its age
+
+    async def get(self) -> State | None:
+        """At most OLDEST seconds old; None where the database or the disk do not answer in time."""
+        if self.last is not None and self._timer.seconds() - self.last.read_at < OLDEST:
+            return self.last
+        return await self._reading.get()
+
+    async def _read(self) -> State | None:
+        try:
+            free = await self._store.bodies.background(self._free)
+            schema, domains, backlogs, outbound = await self._store.read(_look)
+        except Stopping:
+            return None
+        except Exception as error:
+            _log.error("the state of the store cannot be read: {error}", error=error)
+            return None
+        self.last = State(schema, domains, backlogs, outbound, free, self._timer.seconds())
+        return self.last
+
+
+def _look(tx: Transaction) -> tuple[str, dict[int, tuple[str, str]], list[Backlog], dict[int, Waiting]]:
+    domains = {row[0]: (row[1], row[2]) for row in tx.all(_DOMAINS)}
+    return str(tx.value(_SCHEMA) or ""), domains, backlog(tx), waiting(tx)

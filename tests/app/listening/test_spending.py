@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+
+from mpcontinuity.app.listening import spending as module
+from mpcontinuity.app.listening.spending import SharedRations
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.rations import Rations
+from mpcontinuity.model.settings import Limits
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from tests.fakes.clock import ManualClock
+from tests.fakes.stores import result
+
+HERE = "192.0.2.1"
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+
+class Process:
+    def __init__(self, store: Store, clock: ManualClock) -> None:
+        self.rations = Rations(Limits(messages_per_minute=100), clock.seconds)
+        self.shared = SharedRations(store, self.rations)
+
+    def take(self, times: int, host: str = HERE) -> int:
+        return sum(self.rations.share_of(host).message() for _ in range(times))
+
+    def exchange(self) -> None:
+        result(self.shared.exchange())
+
+
+@pytest.fixture
+def several(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(store.election, "alone", False)
+    return store
+
+
+def rows(store: Store) -> int:
+    return int(result(store.read(lambda tx: tx.value(Statement("SELECT COUNT(*) FROM spending")))))
+
+
+def test_processes_keep_one_ration(several: Store, clock: ManualClock) -> None:
+    one, other = Process(several, clock), Process(several, clock)
+    taken = 0
+    for _ in range(20):
+        for process in (one, other):
+            taken += process.take(10)
+            process.exchange()
+        clock.advance(0.1)
+    assert 100 <= taken <= 130
+
+
+def test_a_process_does_not_hear_of_itself(several: Store, clock: ManualClock) -> None:
+    process = Process(several, clock)
+    for _ in range(9):
+        assert process.take(10) == 10
+        process.exchange()
+        process.exchange()
+
+
+def test_where_one_process_is_all_there_can_be_nothing_is_written(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store.election, "alone", True)
+    process = Process(store, clock)
+    process.take(200)
+    process.exchange()
+    assert rows(store) == 0
+
+
+def test_rows_expire_and_their_amounts_begin_anew(several: Store, clock: ManualClock) -> None:
+    one, other = Process(several, clock), Process(several, clock)
+    one.take(100)
+    one.exchange()
+    other.exchange()
+    clock.advance(200)
+    one.take(50, "198.51.100.1")
+    one.exchange()
+    assert rows(several) == 1
+    one.take(60)
+    one.exchange()
+    other.exchange()
+    assert other.take(100) in (40, 41)
+
+
+def test_a_store_that_is_away_costs_no_service(
+    several: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process(several, clock)
+
+    def away(*_: object) -> None:
+        raise Temporary("away")
+
+    monkeypatch.setattr(module, "_tell", away)
+    process.take(50)
+    process.exchange()
+    assert process.take(100) in (50, 51)

@@ -1,7 +1,8 @@
-"""The child: works on one thing after the other, until its parent closes the pipe or kills it.
+"""The program of a child process, ``python -m mpcontinuity.children.child``.
 
-``python -m mpcontinuity.children.child``. A kind of work is a module with a class ``Work``: made of the argument, fed
-with the content in pieces, asked as often as need be. It gets no more than it is sent: no store, no network, no keys.
+It works on one thing after the other, until its parent closes the pipe or kills it. A kind of work is a module with a
+class ``Work``. An object of it is made from the argument, is fed with the content in pieces, and is asked as often as
+need be. The child has no more than what it is sent: no store, no network and no keys.
 """
 
 from __future__ import annotations
@@ -21,18 +22,24 @@ _NICE = 5  # mail that passes goes first
 
 
 class Work(Protocol):
-    """What a kind of work has. It may raise anything: then the parent is told, and the next thing begins."""
+    """What the class ``Work`` of a module must have.
+
+    It may raise anything. The parent is told of it then, and the child goes on with the next thing.
+    """
 
     def __init__(self, argument: bytes) -> None: ...
 
     def feed(self, piece: bytes) -> bool:
-        """Whether more of the content is wanted."""
+        """Takes the next piece of the content, and returns whether more of it is wanted."""
         ...
 
-    def ask(self, question: bytes) -> bytes: ...
+    def ask(self, question: bytes) -> bytes:
+        """Answers a question about the content so far."""
+        ...
 
 
 def main() -> None:
+    """Works until the parent closes the pipe."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(_NICE)

@@ -1,4 +1,4 @@
-"""What parent and child say to each other: a kind, a length, and so many octets."""
+"""What parent and child say to each other: frames of a kind, a length, and as many octets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENOUGH = b"."  # with DONE: no more content is wanted
 
 
 class Kind(enum.IntEnum):
-    """The parent begins and waits for one frame after each of its own."""
+    """The kind of a frame. The parent begins, and waits for one frame after each of its own."""
 
     BEGIN = 1  # the name of a module, a line end, its argument
     PIECE = 2  # of content
@@ -28,21 +28,22 @@ _KINDS = frozenset(map(int, Kind))
 
 
 class BadFrame(ValueError):
-    """The other side is out of its mind."""
+    """Raised for octets that are not a frame; whoever wrote them cannot be trusted any more."""
 
 
 def frame(kind: Kind, payload: bytes = b"") -> bytes:
+    """Returns the octets of a frame."""
     return HEAD.pack(kind, len(payload)) + payload
 
 
 class Frames:
-    """Out of a stream that is cut anywhere."""
+    """Reads frames from a stream that may be cut anywhere."""
 
     def __init__(self) -> None:
         self._held = bytearray()
 
     def feed(self, data: bytes) -> Iterator[tuple[Kind, bytes]]:
-        """Those that are complete. Raises BadFrame."""
+        """Takes the next octets and yields the frames that are complete. Raises BadFrame."""
         self._held += data
         while len(self._held) >= HEAD.size:
             number, length = HEAD.unpack_from(self._held)

@@ -1,7 +1,7 @@
-"""The pool: a few children, begun when there is work, replaced when they die, ended when there is none.
+"""The pool of child processes: begun when there is work, replaced when they die, ended when there is none.
 
-There is one for all kinds of work. Nobody who uses it may depend on a child: whatever it was doing fails with Died, and
-may be tried once more or left out.
+There is one pool for all kinds of work. Nobody who uses it may depend on a child: if one dies, what it was doing fails
+with Died, and may be tried once more or left out.
 """
 
 from __future__ import annotations
@@ -35,31 +35,42 @@ _log = Logger()
 
 
 class Died(Exception):
-    """The child has ended, or was ended: it took too long or too much, was killed, or what it did failed."""
+    """Raised when a child has ended or was ended.
+
+    It took too long or too much memory, was killed, or its work raised something.
+    """
 
 
 class Job(Protocol):
-    """One thing that a child works on. `close` gives the child back, or ends it where it is still at work."""
+    """One thing that a child works on."""
 
     async def feed(self, piece: bytes) -> bool:
-        """The next piece of content. False: no more is wanted."""
+        """Gives the child the next piece of the content, and returns whether more of it is wanted. Raises Died."""
         ...
 
-    async def ask(self, question: bytes) -> bytes: ...
+    async def ask(self, question: bytes) -> bytes:
+        """Asks the child about the content, and returns the answer. Raises Died."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Gives the child back to the pool, or kills it where it is still at work."""
+        ...
 
 
 class Jobs(Protocol):
-    """`Children`, or what stands for them."""
+    """Begins jobs: `Children`, or what takes its place in tests and simulations."""
 
     async def begin(self, kind: str, argument: bytes) -> Job:
-        """``kind``: a module with a class ``Work`` (children/child.py). Raises Died."""
+        """Begins a job. ``kind`` is the name of a module with a class ``Work`` (children/child.py). Raises Died."""
         ...
 
 
 class Children:
-    """In the reactor thread; ``reactor`` spawns processes and has timers."""
+    """The pool. It lives in the reactor thread; ``reactor`` spawns processes and makes calls later.
+
+    There are ``most`` children at once. An answer may take ``within`` seconds, and a child without work ends after
+    ``idle`` seconds. ``died`` counts the children that ended without having been asked to.
+    """
 
     def __init__(self, reactor: Any, *, most: int = MOST, within: float = WITHIN, idle: float = IDLE) -> None:
         self.died = 0  # that were not asked to
@@ -74,10 +85,11 @@ class Children:
 
     @property
     def pids(self) -> list[int]:
-        """Of those that live."""
+        """The process ids of the children that live."""
         return [child.pid for child in self._all if child.pid]
 
     async def begin(self, kind: str, argument: bytes) -> Job:
+        """Begins a job as soon as a child is free. Raises Died, also once the pool is stopped."""
         while not self._stopping and not self._free and len(self._all) >= self._most:
             waiting: Deferred[None] = Deferred(lambda deferred: self._waiting.remove(deferred))
             self._waiting.append(waiting)
@@ -94,6 +106,7 @@ class Children:
         return job
 
     def stop(self) -> None:
+        """Kills all children; whoever waits for one gets Died."""
         self._stopping = True
         for child in list(self._all):
             child.end()

@@ -1,4 +1,4 @@
-"""The commented mpcontinuity.toml that ``init`` writes, made from the definitions that check it."""
+"""Writes the commented mpcontinuity.toml that ``init`` makes, from the same definitions that check the file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _HEAD = """\
 
 
 def example(given: Mapping[str, Any] | None = None) -> str:
-    """The file's text. What is ``given`` (by path) is set, all else commented out at its default."""
+    """Returns the text of the file.
+
+    Keys in ``given`` (by path) are set; all others are comments with their defaults.
+    """
     given = given or {}
     lines = [_HEAD]
     for section, about in SECTIONS.items():
@@ -35,6 +38,7 @@ def example(given: Mapping[str, Any] | None = None) -> str:
 
 
 def default(path: str) -> Any:
+    """Returns the default of the key with this path, such as ``retry.first``."""
     value: Any = Settings()
     for name in path.split("."):
         value = getattr(value, name)
@@ -54,6 +58,7 @@ def _comment(text: str) -> list[str]:
 
 
 def toml(value: Any, *, duration: bool = False) -> str:
+    """Returns a value as TOML writes it. Where ``duration``, the value is a number of seconds."""
     if duration:
         return f"{value:g}" if value <= 60 and value % 30 else f'"{durations.show(value)}"'
     if isinstance(value, tuple | list):

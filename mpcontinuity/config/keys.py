@@ -1,4 +1,4 @@
-"""Every key of mpcontinuity.toml: what it may hold and what it is for. The example file is made from this."""
+"""Every key of mpcontinuity.toml: what it may hold, and what it is for. The example file is made from this."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ DOORS = tuple(field.name for field in msgspec.structs.fields(Listen))
 
 @dataclass(frozen=True, slots=True)
 class Key:
+    """A key of the file. ``about`` explains it, and ``example`` is a value in TOML that the explanation shows."""
+
     kind: Kind
     about: str
     example: str = ""  # TOML, shown in the comment

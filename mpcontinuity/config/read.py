@@ -1,4 +1,4 @@
-"""The file into ``Settings``. What is wrong is one line: the key's path, what was found, what is allowed."""
+"""Reads mpcontinuity.toml. A fault in it is told in one line: the key's path, what was found, and what is allowed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ _SHOWN = 60  # characters of a value in an error
 
 
 class BadConfiguration(Exception):
-    """One line for the administrator."""
+    """Raised for a configuration that cannot be used; its text is one line for the administrator."""
 
 
 def read(path: Path) -> Settings:
-    """Paths in it are made absolute: relative ones are relative to the file's folder. Raises BadConfiguration."""
+    """Reads the file. Relative paths in it are taken from the file's folder and made absolute.
+
+    Raises BadConfiguration.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -40,7 +43,7 @@ def read(path: Path) -> Settings:
 
 
 def parse(text: str, folder: Path) -> Settings:
-    """The settings of a file's text that lies in ``folder``. Raises BadConfiguration."""
+    """Returns the settings in the text of a file that lies in ``folder``. Raises BadConfiguration."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,4 +1,4 @@
-"""What a key of the file may hold: each kind reads a TOML value, or says in one line what it allows."""
+"""The kinds of values that keys of the file have. Each reads a value of TOML, or says in one line what is allowed."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from mpcontinuity.model import durations, hosts
 
 
 class Kind(Protocol):
+    """What a key may hold."""
+
     @property
     def allowed(self) -> str:
-        """Completes 'must be …'."""
+        """What is allowed, as words that complete 'must be …'."""
         ...
 
     def read(self, value: Any) -> Any:
-        """The value as the settings hold it. Raises ValueError, with a message where ``allowed`` says too little."""
+        """Returns the value as the settings hold it.
+
+        Raises ValueError, with a message of its own where ``allowed`` says too little.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Integer:
+    """An integer from ``low`` to ``high``."""
+
     low: int
     high: int
 
@@ -39,7 +46,7 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Seconds, whatever the file has."""
+    """A duration from ``low`` to ``high`` seconds, which is read into seconds whatever unit the file has."""
 
     low: float
     high: float
@@ -61,6 +68,8 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
+    """True or false."""
+
     allowed = "true or false"
 
     def read(self, value: Any) -> bool:
@@ -71,7 +80,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """``check`` says whether it will do."""
+    """A text for which ``check`` returns true."""
 
     allowed: str
     check: Callable[[str], bool]
@@ -84,7 +93,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A URL has a password: what is wrong with it is said without quoting it."""
+    """The database of the store. Since a URL may have a password, an error never quotes the value."""
 
     allowed = '"sqlite" or "postgresql+psycopg://user:password@host:5432/database"'
 
@@ -100,7 +109,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """An array; ``read_one`` raises ValueError."""
+    """An array of texts, each of which is read by ``read_one``, which raises ValueError."""
 
     allowed: str
     read_one: Callable[[str], str]
@@ -121,7 +130,7 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Twisted endpoint strings; one alone need not stand in an array."""
+    """An array of Twisted endpoint strings. A single one need not stand in an array."""
 
     allowed = 'endpoint strings, as ["tcp:1025:interface=127.0.0.1"]; [] turns the door off'
 
@@ -149,7 +158,10 @@ class Ports:
 
 
 def server(text: str) -> str:
-    """``host[:port]``; an IPv6 address with a port stands in brackets."""
+    """Reads the address of a DNS server, ``host[:port]``; an IPv6 address with a port stands in brackets.
+
+    Raises ValueError.
+    """
     host, port = hosts.split(text, 53)
     if not 1 <= port <= 65535:
         raise ValueError("the port must be 1 to 65535")
@@ -161,7 +173,10 @@ def server(text: str) -> str:
 
 
 def endpoint(text: str) -> str:
-    """Checks what can be told without a reactor; TLS is ours to add, so ``ssl:`` and ``tls:`` are refused."""
+    """Checks an endpoint string as far as that is possible without a reactor. Raises ValueError.
+
+    ``ssl:`` and ``tls:`` are refused, because the server adds TLS itself.
+    """
     kind, *fields = hosts.endpoint_fields(text)
     if kind in ("ssl", "tls"):
         raise ValueError("TLS is added by the server where the door wants it; use tcp:")
@@ -188,12 +203,12 @@ _FORMS = ("django_", "ldap_", "grub_")
 
 
 def is_slow(scheme: str) -> bool:
-    """Whether a hash under it takes long to guess from."""
+    """Returns whether passwords hashed under this scheme take long to guess."""
     return any(scheme.removeprefix(form) in _SLOW for form in _FORMS)
 
 
 def is_scheme(text: str) -> bool:
-    """Whether passlib can hash under it here, knowing nothing but the password."""
+    """Returns whether passlib can hash under this scheme here, given nothing but the password."""
     if text == "argon2":
         return True
     from passlib import registry  # loads all of passlib: only where the default does not do

@@ -1,4 +1,4 @@
-"""What a report says, from the rows that it is about."""
+"""Writes a report from the rows that it is about."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ def compose(
     identifier: str,
     time: int,
 ) -> bytes:
-    """The message. ``rows`` are of one message and one action; ``hosts``: who said it last, by id of the row."""
+    """Returns the report as a whole message.
+
+    ``rows`` are of one message and of one action. ``hosts`` has the host that answered last, by the id of the row.
+    ``original`` is the message that is reported about, and ``time`` is in µs.
+    """
     mail = rows[0].parameters.mail
     return report.compose(
         Report(
@@ -80,5 +84,8 @@ def _original(orcpt: str) -> str:
 
 
 def xtext(text: str) -> str:
-    """Decoded (RFC 3461 §4): what it stands for may be anything, so it goes nowhere but into a cleaned line."""
+    """Returns the text that xtext stands for (RFC 3461 §4).
+
+    It may hold anything, so it goes into cleaned lines only.
+    """
     return _XTEXT.sub(lambda found: chr(int(found[1], 16)), text)

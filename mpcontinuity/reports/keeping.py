@@ -1,6 +1,6 @@
-"""A report where it belongs: in the INBOX of a user of ours and owed to home, or on its way to a stranger.
+"""Puts a report where it belongs: into the INBOX of a user of ours, owed to home, or on its way to a stranger.
 
-Each function is work for the transaction that keeps the report: its place, and the rows that are told by it, together.
+The functions run in the transaction that keeps the report, together with the rows that count as told from then on.
 """
 
 from __future__ import annotations
@@ -38,11 +38,15 @@ _NEVER = RcptParameters(notify="NEVER")
 
 
 class NoInbox(Exception):
-    """The user was removed meanwhile."""
+    """Raised when the user was removed meanwhile."""
 
 
 class Sender(msgspec.Struct, frozen=True):
-    """Whom a report goes to. ``account`` None: no user of ours, and then ``proven`` says whether it is who sent it."""
+    """Whoever sent the message, to whom the report goes.
+
+    ``account`` is None for somebody who is no user of ours. Then ``proven`` says whether the address is really theirs;
+    it is None while that is still being checked.
+    """
 
     address: Address
     account: int | None = None
@@ -51,7 +55,10 @@ class Sender(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A report, and the rows that it is about; ``silent`` ones are of the same message, and nothing is said of them."""
+    """A report that is to be kept, with the rows that it tells of.
+
+    ``silent`` rows are of the same message; nothing is said about them, and they count as told too.
+    """
 
     id: int
     time: int  # µs
@@ -67,7 +74,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def sender_of(tx: Transaction, row: Unreported) -> Sender | None:
-    """None where there is nobody to tell."""
+    """Returns the sender of the message that the row is about, or None where there is nobody to tell."""
     try:
         address = parse(row.reverse_path) if row.reverse_path else None
     except BadAddress:
@@ -95,7 +102,10 @@ def _stranger(tx: Transaction, address: Address, row: Unreported) -> Sender | No
 
 
 def into_inbox(tx: Transaction, body: Body, told: Told) -> None:
-    """As mail that home did not take: whether home is up or not. Raises Changed, NoInbox."""
+    """Puts the report into the user's INBOX and owes it to home, like mail that home did not take.
+
+    That is done whether home is up or not. Raises Changed, and NoInbox.
+    """
     account, address = told.to.account, told.to.address
     assert account is not None
     _mark(tx, told)
@@ -124,7 +134,7 @@ def into_inbox(tx: Transaction, body: Body, told: Told) -> None:
 
 
 def on_its_way(tx: Transaction, body: Body, told: Told, domain: int) -> None:
-    """To a stranger, from ``domain``, where the message failed. Raises Changed."""
+    """Queues the report for a stranger, as mail of ``domain``, where the message failed. Raises Changed."""
     address = told.to.address
     _mark(tx, told)
     new = NewOutgoing(

@@ -1,4 +1,4 @@
-"""Who is told what of a message's fate: pure (contract 'Bounce policy', RFC 3461 §4.1)."""
+"""Decides who is told what of a message's fate (contract 'Bounce policy', RFC 3461 §4.1). The functions are pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class Telling(enum.Enum):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What the decision is made of. ``own``: the sender is a user of ours; else ``proven`` as in `Sender`."""
+    """What the decision depends on.
+
+    ``own`` is true where the sender is a user of ours; else ``proven`` is as in `Sender`.
+    """
 
     own: bool
     proven: bool | None
@@ -34,7 +37,7 @@ class Known(msgspec.Struct, frozen=True):
 
 
 def action_of(row: Unreported) -> str:
-    """Of the report (RFC 3464 §2.3.3)."""
+    """Returns the action that the report names for this row (RFC 3464 §2.3.3)."""
     if row.found == LATE:
         return DELAYED
     if row.found == OWED and row.state == life.DELIVERED:
@@ -43,7 +46,10 @@ def action_of(row: Unreported) -> str:
 
 
 def decide(row: Unreported, known: Known) -> Telling:
-    """A user's own failures are told in any case: what was sent in their name must not vanish without a word."""
+    """Decides about one row.
+
+    A user's own failures are always told, because what was sent in their name must not vanish without a word.
+    """
     if action_of(row) == DELAYED and known.on_continuity:
         return Telling.WAIT
     if not _wanted(row, known):

@@ -1,4 +1,4 @@
-"""Whether a message came from the domain that its reverse path names: nobody else is sent anything."""
+"""Decides whether a message came from the domain that its reverse path names. Nobody else is sent a report."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ _PASS = "pass"
 
 
 def proves(verdict: Verdict, sender: Address) -> bool:
-    """By SPF, which is about the reverse path, or by a good signature of its domain or of one above it, since who has a
-    domain answers for what is below. DMARC is about another address, that of From.
+    """Returns whether the verdict proves it.
+
+    Either SPF passed, which is about the reverse path, or a good signature is of its domain or of a domain above it,
+    since the owner of a domain answers for what is below. DMARC says nothing here, because it is about the address in
+    From.
     """
     if verdict.spf == _PASS:
         return True

@@ -1,7 +1,9 @@
-"""Finds what has ended or is late and whose sender was not told, and tells it. One process at a time does this.
+"""Finds rows that have ended or are late and whose sender was not told, and sends reports.
 
-What is to be told stands in the rows themselves (queue/unreported.py): a crash forgets nothing, and a report is kept in
-the transaction that takes the mark away, so that none is sent twice.
+One process at a time does this.
+
+What is still to be told stands in the rows themselves (queue/unreported.py), so that a crash forgets nothing. A report
+is kept in the transaction that takes the mark off the rows, so that none is sent twice.
 """
 
 from __future__ import annotations
@@ -59,7 +61,10 @@ class _Group(msgspec.Struct, frozen=True):
 
 
 class Reports:
-    """In the reactor thread. ``counts``: reports by action, since the start."""
+    """The service that sends reports.
+
+    It lives in the reactor thread. ``counts`` has the reports since the start, by action.
+    """
 
     def __init__(self, store: Store, directory: Directory, *, hostname: str, retry: Retry, timer: Timer) -> None:
         self.counts: Counter[str] = Counter(dict.fromkeys((FAILED, DELAYED, DELIVERED, RELAYED), 0))
@@ -75,12 +80,12 @@ class Reports:
         self._stopped: list[Deferred[None]] = []
 
     def start(self) -> None:
-        """Reports what an earlier process did not, then waits for notices."""
+        """Sends the reports that an earlier process left, and then waits for notices."""
         self._store.listen(self._heard)
         self._look_in(0.0)
 
     def stop(self) -> Deferred[None]:
-        """Fires when the report that is being made is kept."""
+        """Stops. The Deferred fires when the report that is being made is kept."""
         self._stopping = True
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()

@@ -1,4 +1,7 @@
-"""The table of the contract's 'What happens to a message' for inbound mail. Pure: facts in, a way out."""
+"""What is done with each recipient of inbound mail: the contract's table 'What happens to a message'.
+
+The functions here are pure. They are given all that is known, and return a decision.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from mpcontinuity.model.settings import DomainSettings
 
 
 class Way(enum.Enum):
-    """What is done about one recipient. The values stand in the packs."""
+    """What is done about one recipient. The values are written into the packs."""
 
     ASK = "ask"  # home is asked, and the answer decides
     PASS = "relay"  # home took it
@@ -25,12 +28,12 @@ class Way(enum.Enum):
 
     @property
     def stores(self) -> bool:
-        """Whether the message is taken without home."""
+        """Whether the message is stored here and accepted although home does not have it."""
         return self in (Way.REDIRECT, Way.HOLD, Way.KEEP)
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What matters here of a domain's settings at one moment."""
+    """What matters here of the settings of a domain, at one moment."""
 
     continuity: bool = True
     declared: bool = False  # mode `enabled` is in force: home is not tried
@@ -49,7 +52,7 @@ class Recipient(msgspec.Struct, frozen=True):
 
 
 def policy_of(settings: DomainSettings, now: int) -> Policy:
-    """``now`` in µs: a declared outage has an end."""
+    """Returns the policy of a domain at ``now`` (µs), since a declared outage may have an end."""
     return Policy(
         continuity=settings.continuity,
         declared=settings.mode == "enabled" and not 0 < settings.mode_until <= now,
@@ -60,7 +63,10 @@ def policy_of(settings: DomainSettings, now: int) -> Policy:
 
 
 def before_asking(policy: Policy, recipient: Recipient, away: bool) -> Way:
-    """At RCPT. ``away``: home is known to be down, or is suspect and another message is trying it."""
+    """Decides at RCPT, before home is asked.
+
+    ``away`` is true where home is known to be down, or is suspect and another message is trying it.
+    """
     if not policy.continuity:
         return Way.DEFER if away else Way.ASK
     if policy.declared or away:
@@ -69,7 +75,10 @@ def before_asking(policy: Policy, recipient: Recipient, away: bool) -> Way:
 
 
 def at_recipient(policy: Policy, recipient: Recipient, outcome: Outcome, *, others_taken: bool) -> Way:
-    """What home answered to MAIL and RCPT. ``others_taken``: it took another recipient of the same transaction."""
+    """Decides by what home answered to MAIL and RCPT.
+
+    ``others_taken`` is true where home took another recipient of the same transaction before.
+    """
     if outcome.verdict is Verdict.ACCEPTED:
         return Way.PASS
     if others_taken and _too_many(outcome.reply):
@@ -82,7 +91,10 @@ def at_recipient(policy: Policy, recipient: Recipient, outcome: Outcome, *, othe
 
 
 def at_message(policy: Policy, recipients: Sequence[Recipient], outcome: Outcome) -> list[Way]:
-    """What home answered to DATA or to the message, which it had taken all these recipients for: one reply for all."""
+    """Decides by what home answered to DATA or to the message, for all recipients that home had taken before.
+
+    One reply answers for all of them. The decisions are in the order of ``recipients``.
+    """
     if outcome.verdict is Verdict.ACCEPTED:
         return [Way.PASS] * len(recipients)
     if outcome.verdict is Verdict.REFUSED:
@@ -98,7 +110,7 @@ def at_message(policy: Policy, recipients: Sequence[Recipient], outcome: Outcome
 
 
 def copied(policy: Policy, recipient: Recipient) -> bool:
-    """Whether a message that home took is put into the continuity INBOX too, and not owed."""
+    """Returns whether a message that home took is put into the continuity INBOX as well, without being owed."""
     return policy.copies and recipient.registered and recipient.opted_in
 
 

@@ -1,7 +1,7 @@
-"""The state of a home server: a pure state machine, a table (contract 'State of a home server' and 'Recovery').
+"""The state of a home server, as a pure state machine that is written as a table.
 
-Only what happens to the home server as such is observed here. A 4xx to one sender, recipient or message is nobody's
-observation: it redirects that message alone.
+The contract has it under 'State of a home server' and 'Recovery'. An observation is what happens to the home server as
+such. A 4xx to one sender, recipient or message is no observation: that message alone is redirected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST_DOUBLINGS = 5  # 32 times: at the default interval and two probes a quarter
 
 
 class State(enum.Enum):
-    """`since` of status and the database know up, down and recovering only: a suspect is shown as up."""
+    """The state of a home server. `status` and the database show a suspect one as up."""
 
     UP = "up"
     SUSPECT = "suspect"
@@ -26,10 +26,13 @@ class State(enum.Enum):
 
     @property
     def shown(self) -> State:
+        """The state as `status` and the database show it."""
         return State.UP if self is State.SUSPECT else self
 
 
 class Observation(enum.Enum):
+    """Something that happened to a home server and says how well it serves."""
+
     SERVED = "served"  # home answered a message (2xx, or a 5xx that concerns it)
     UNREACHABLE = "unreachable"  # no connection, greeting, EHLO, demanded TLS; or MAIL fails for the null sender too
     SILENT = "silent"  # silence or a lost connection later than that
@@ -40,7 +43,7 @@ class Observation(enum.Enum):
 
 
 class Gate(enum.Enum):
-    """What a new message finds."""
+    """Whether a new message may be sent to home."""
 
     OPEN = "open"
     TRY = "try"  # one message at a time tries, the others are redirected at once
@@ -49,12 +52,18 @@ class Gate(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
+    """The settings that the state machine needs."""
+
     recovery_probes: int = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Times are µs. ``since`` is when the shown state began, ``last_failure`` 0 where none is remembered."""
+    """The state of a home server with what is remembered of its past.
+
+    Times are in µs. ``since`` is when the state that is shown began. ``last_failure`` is 0 where no failure is
+    remembered.
+    """
 
     state: State = State.UP
     since: int = 0
@@ -84,12 +93,12 @@ _FAILURES = frozenset({Observation.UNREACHABLE, Observation.SILENT, Observation.
 
 
 def probes_needed(health: Health, policy: Policy) -> int:
-    """Good probes in a row that end this `down`."""
+    """Returns how many good probes in a row end the present state `down`."""
     return policy.recovery_probes << min(health.relapses, MOST_DOUBLINGS)
 
 
 def current(health: Health, now: int) -> Health:
-    """The same without what time has ended: a suspicion lasts for SUSPICION, also if the clock was set back."""
+    """Returns the health at ``now``: a suspicion ends after SUSPICION, also if the clock was set back meanwhile."""
     if not health.last_failure or abs(now - health.last_failure) < SUSPICION:
         return health
     state = State.UP if health.state is State.SUSPECT else health.state
@@ -97,6 +106,7 @@ def current(health: Health, now: int) -> Health:
 
 
 def gate(health: Health, now: int) -> Gate:
+    """Returns whether a new message may be sent to home at ``now``."""
     health = current(health, now)
     if health.state is State.DOWN:
         return Gate.SHUT
@@ -104,7 +114,7 @@ def gate(health: Health, now: int) -> Gate:
 
 
 def observe(health: Health, observation: Observation, now: int, policy: Policy, reason: str = "") -> Health:
-    """What the observation makes of it. ``reason`` is kept where the state becomes or stays a bad one."""
+    """Returns the health after an observation. ``reason`` is kept where the state becomes a bad one or remains so."""
     health = current(health, now)
     again = bool(health.last_failure)
     state = TABLE[observation][health.state]

@@ -1,9 +1,9 @@
-"""What a 5xx of a home server at redelivery is about: the message, its recipient, or us who bring it. Pure.
+"""Judges what a 5xx of a home server at redelivery is about: the message, its recipient, or us who bring it.
 
-A client whose message is passed through hears home's own words and decides for itself. At redelivery the client was
-told 250 long ago, and a message that counts as refused is bounced. So a refusal is a message's own only where code,
-enhanced code and text say so together (contract 'Recovery'): what names us, our address, our name or the way the
-message took is about us, and whatever is not surely one or the other is UNCLEAR.
+A client whose message is passed through sees home's own reply and decides for itself. At redelivery the client was told
+250 long ago, and a message that counts as refused is bounced. So a refusal counts as one of the message only where
+code, enhanced code and text agree on that (contract, 'Recovery'). A reply that names us, our address, our name or the
+way that the message took is about us. Whatever is not surely one or the other is UNCLEAR. The functions here are pure.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ MOST = 4096  # characters of a reply that are judged: RFC 5321 §4.5.3.1.5 has 5
 
 
 class About(enum.Enum):
+    """What a refusal is about."""
+
     MESSAGE = "message"  # its content or its size
     MAILBOX = "mailbox"  # which is there, and does not take it
     ADDRESS = "address"  # nobody has it there
@@ -185,7 +187,10 @@ _HARMLESS = _phrases("relay recipient table")
 
 
 def about(outcome: Outcome) -> About:
-    """``outcome`` has a permanent reply. Of a reply only the first MOST characters are read, once for each table."""
+    """Returns what a refusal is about. Raises ValueError if ``outcome`` has no permanent reply.
+
+    Only the first MOST characters of a reply are read, once for each table.
+    """
     reply = outcome.reply
     if reply is None or not reply.permanent:
         raise ValueError("only a 5xx is judged")

@@ -1,7 +1,7 @@
-"""DMARC: whether a message is from the domain that its From field shows (RFC 9989, which obsoletes RFC 7489).
+"""Decides whether a message is from the domain that its From field shows: DMARC (RFC 9989, which obsoletes RFC 7489).
 
-The domain that a policy is looked up for is found by walking up the tree in DNS (§4.10), so that no list of public
-suffixes is needed. The tag `pct` of RFC 7489 is passed over, as all that are not known; `t` took its place.
+The domain whose policy counts is found by walking up the tree in DNS (§4.10), so that no list of public suffixes is
+needed. The tag `pct` of RFC 7489 is ignored, like all unknown tags; `t` took its place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RECORD = re.compile(r"v\s*=\s*DMARC1\s*(?:;|$)")
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """``wanted``: none, quarantine or reject."""
+    """The result for a message. ``wanted`` is the policy that the domain asks for: none, quarantine or reject."""
 
     result: str
     wanted: str = ""
@@ -35,8 +35,11 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 async def check(dns: Dns, author: str, spf: str, signed: Sequence[str]) -> Policy:
-    """``author``: the domain of From. ``spf``: the domain that SPF passed for, or empty; ``signed``: domains of good
-    signatures. All in lower case, A-labels."""
+    """Returns the result for a message from the domain ``author``, the one in its From field.
+
+    ``spf`` is the domain that SPF passed for, or empty. ``signed`` has the domains of good signatures. All are in lower
+    case, as A-labels.
+    """
     if not author:
         return Policy(PERMERROR)
     try:

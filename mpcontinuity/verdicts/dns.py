@@ -1,4 +1,4 @@
-"""What the checks ask of DNS; answers are remembered for a while, since senders come again."""
+"""What the checks ask of DNS. Answers are remembered for a while, since the same senders come again."""
 
 from __future__ import annotations
 
@@ -19,19 +19,31 @@ _NOTHING_FOR = 30.0  # that there is none: it may be published just now
 
 
 class Dns(Protocol):
-    """outbound.lookup.Lookup: nothing where there is no such name or record; raises NoAnswer."""
+    """Looks names up, as outbound.lookup.Lookup does.
 
-    async def texts(self, name: str) -> list[str]: ...
+    The answer is an empty list where there is no such name or record. Every method raises NoAnswer where DNS does not
+    tell.
+    """
 
-    async def addresses(self, name: str, *, version: int) -> list[Ip]: ...
+    async def texts(self, name: str) -> list[str]:
+        """Returns the TXT records of a name."""
+        ...
 
-    async def exchanges(self, name: str) -> list[str]: ...
+    async def addresses(self, name: str, *, version: int) -> list[Ip]:
+        """Returns the addresses of a name, A records for ``version`` 4 and AAAA records for 6."""
+        ...
 
-    async def names(self, address: Ip) -> list[str]: ...
+    async def exchanges(self, name: str) -> list[str]:
+        """Returns the names of the hosts in the MX records of a name, the preferred ones first."""
+        ...
+
+    async def names(self, address: Ip) -> list[str]:
+        """Returns the names that the PTR records of an address have."""
+        ...
 
 
 class Remembering:
-    """In the reactor thread. Failures are asked again."""
+    """Looks names up and remembers the answers, but not failures. It lives in the reactor thread."""
 
     def __init__(self, dns: Dns, timer: Timer) -> None:
         self._dns = dns

@@ -1,6 +1,7 @@
-"""What is read of a message to judge it, in a child (children/child.py): who it is from, and what its signatures say.
+"""What a child process reads of a message in order to judge it: who it is from, and what its signatures say.
 
-The child asks no DNS: it tells which signatures are left to be verified, and is asked about those with their keys.
+The child (children/child.py) cannot ask DNS. It first tells which signatures depend on their keys, and is then asked
+about these with the keys.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ TEMPERROR, PERMERROR = "temperror", "permerror"
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Of one signature. ``result`` is empty where its key decides; ``why`` for people; ``domain`` and ``selector`` are
-    empty where they could not be read."""
+    """What was found out about one signature.
+
+    ``result`` is empty where it depends on the key. ``why`` is for people. ``domain`` and ``selector`` are empty where
+    they could not be read.
+    """
 
     result: str
     domain: str = ""
@@ -35,22 +39,29 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Examined(msgspec.Struct, frozen=True):
-    """``author``: the domain of From, A-labels; empty where there is none, or several."""
+    """What shows without the keys.
+
+    ``author`` is the domain of From as A-labels, empty where there is none or several.
+    """
 
     author: str
     signatures: tuple[Found, ...]
 
 
 class Question(msgspec.Struct, frozen=True):
-    """The key record of each signature, in their order; None where none is to be had. The first question has none at
-    all."""
+    """The question to the child: the key record of each signature in their order, or None where there is none.
+
+    The first question has no keys at all.
+    """
 
     keys: tuple[str | None, ...] = ()
 
 
 class Work:
-    """``argument``: the time in seconds. The content is fed; the first question is answered with Examined, the second
-    with the signatures as they were found."""
+    """The work of the child. ``argument`` is the time in seconds since 1970.
+
+    After the content was fed, the first question is answered with Examined, the second one with the list of Found.
+    """
 
     def __init__(self, argument: bytes) -> None:
         self._now = int(argument)
@@ -62,7 +73,10 @@ class Work:
         self._digests: dict[tuple[str, int | None], bytes] = {}
 
     def feed(self, piece: bytes) -> bool:
-        """The body is wanted where there is a signature to be compared with it."""
+        """Takes the next piece of the message.
+
+        The body is wanted only where there is a signature to compare it with.
+        """
         if self._complete:
             for each in self._hashes.values():
                 each.feed(piece)
@@ -92,6 +106,7 @@ class Work:
         return [one for one in self._read if isinstance(one, Signature)]
 
     def ask(self, question: bytes) -> bytes:
+        """Answers a question, which is encoded, with an encoded answer."""
         if not self._complete:
             self._end_header(len(self._header))
         asked = msgspec.msgpack.decode(question, type=Question)
@@ -135,12 +150,15 @@ class Work:
 
 
 def decode_examined(answer: bytes) -> Examined:
+    """Decodes the answer to the first question."""
     return msgspec.msgpack.decode(answer, type=Examined)
 
 
 def decode_found(answer: bytes) -> Sequence[Found]:
+    """Decodes the answer to the second question."""
     return msgspec.msgpack.decode(answer, type=list[Found])
 
 
 def encode(question: Question) -> bytes:
+    """Encodes a question for the child."""
     return msgspec.msgpack.encode(question)

@@ -1,4 +1,4 @@
-"""Rows of the table ``verdict``: work for one transaction each."""
+"""The rows of the table ``verdict``. Each function runs in one transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9._@:\[\]-]+")
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """``details``: the value of Authentication-Results (RFC 8601 §2.2), folded."""
+    """What SPF, DKIM and DMARC said of a message.
+
+    The first three are single words such as ``pass`` (RFC 8601 §2.7). ``details`` is the value of the field
+    Authentication-Results (RFC 8601 §2.2), folded.
+    """
 
     spf: str
     dkim: str
@@ -28,21 +32,25 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def add(tx: Transaction, body: int, verdict: Verdict) -> None:
-    """Nothing where the message is gone already."""
+    """Adds the verdict on a message, unless the message is gone already."""
     tx.run(_ADD, body=body, spf=verdict.spf, dkim=verdict.dkim, dmarc=verdict.dmarc, details=verdict.details)
 
 
 def find(tx: Transaction, body: int) -> Verdict | None:
+    """Returns the verdict on a message, or None if there is none."""
     row = tx.one(_FIND, body=body)
     return Verdict(*row) if row else None
 
 
 def signers(verdict: Verdict) -> list[str]:
-    """The domains whose signatures are good."""
+    """Returns the domains whose signatures are good."""
     return _SIGNED.findall(verdict.details)
 
 
 def token(text: str) -> str:
-    """Fit to stand behind an equals sign in the field: what a stranger wrote begins no field and no result."""
+    """Returns the text if it may stand behind an equals sign in the field, else ``unknown``.
+
+    What a stranger wrote must not begin another field or result.
+    """
     text = text[:255]
     return text if _PLAIN.fullmatch(text) else "unknown"

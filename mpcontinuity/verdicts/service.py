@@ -1,4 +1,4 @@
-"""Checks of mail that has come, beside its delivery: nobody waits for them, and what takes too long is left out."""
+"""Checks mail that has come, after its 250. Nobody waits for a check, and one that takes too long is left out."""
 
 from __future__ import annotations
 
@@ -47,8 +47,11 @@ class Arrived(msgspec.Struct, frozen=True):
 
 
 class Verdicts:
-    """In the reactor thread. ``trusted``: networks whose hosts pass on what they took (a filter before us), so
-    that their address says nothing about a sender."""
+    """The service that checks mail. It lives in the reactor thread.
+
+    ``trusted`` has networks whose hosts pass on mail that they took, such as a filter before us, so that their address
+    says nothing about the sender. ``skipped`` counts the messages that were not checked in time.
+    """
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class Verdicts:
         self._stopping = False
 
     def arrived(self, arrived: Arrived) -> None:
-        """Begins when there is room. Its outcome becomes a row of `verdict`, or nothing does."""
+        """Checks a message as soon as there is room. The result becomes a row of `verdict`, or there is none."""
         if self._stopping or self._is_trusted(arrived.peer):
             return
         if len(self._waiting) >= MOST_WAITING:
@@ -89,7 +92,7 @@ class Verdicts:
         return any(ip in network for network in self._trusted)
 
     def stop(self) -> None:
-        """What is not checked yet is not checked at all."""
+        """Stops. What is not checked by now never is."""
         self._stopping = True
         self._waiting.clear()
         for each in list(self._active):
@@ -142,7 +145,10 @@ class Verdicts:
 
 
 async def verdict_of(dns: Dns, jobs: Jobs, arrived: Arrived, content: Content, now: int, hostname: str) -> Verdict:
-    """``now`` in seconds; ``hostname``: who says this. Raises Corrupt, Died."""
+    """Returns the verdict on a message. Raises Corrupt and Died.
+
+    ``now`` is in seconds since 1970. ``hostname`` is the name under which the verdict is given.
+    """
     identity, host = _identity(arrived)
     try:
         ip: Ip | None = ip_address(arrived.peer)

@@ -1,4 +1,7 @@
-"""What a message that has come says of its sender: read by a child, with the keys that DNS has (RFC 6376 §6)."""
+"""Finds out who a message says it is from, and checks its signatures (RFC 6376 §6).
+
+A child process reads the message; the keys come from DNS.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,11 @@ from mpcontinuity.verdicts.examination import PERMERROR, TEMPERROR, Found, Quest
 
 
 async def check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str, Sequence[Found]]:
-    """The domain of From (empty where there is none, or several), and its signatures in the order of the message.
+    """Returns the domain of From (empty where there is none, or several) and the signatures in the order of the
+    message.
 
-    ``now`` in seconds. A child that died is replaced once: it may have been somebody else's fault. Raises Died and
-    Corrupt.
+    ``now`` is in seconds since 1970. A child that died is replaced once, because the cause may have been another
+    process. Raises Died and Corrupt.
     """
     try:
         return await _check(dns, jobs, content, now)

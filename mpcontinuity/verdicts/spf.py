@@ -1,4 +1,4 @@
-"""SPF (RFC 7208): whether a host may send for a domain. Tried against the test suite of RFC 7208."""
+"""Decides whether a host may send mail for a domain: SPF (RFC 7208). The test suite of RFC 7208 is among the tests."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ class _Record(msgspec.Struct, frozen=True):
 
 
 class Check:
-    """One `check_host` with all that it leads to. ``sender`` has a local part; ``helo`` is what the client said."""
+    """One `check_host` (RFC 7208 §4) with all the records that it leads to.
+
+    ``sender`` is an address with a local part. ``helo`` is the name that the client gave.
+    """
 
     def __init__(self, dns: Dns, ip: Ip, sender: str, helo: str) -> None:
         mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
@@ -72,7 +75,7 @@ class Check:
         self._names: list[str] | None = None  # of the host, once a `ptr` or `%{p}` has asked for them
 
     async def result(self, domain: str) -> str:
-        """One of the words above (RFC 7208 §2.6)."""
+        """Returns the result for a domain: one of the words above, such as PASS (RFC 7208 §2.6)."""
         try:
             return await self._host(domain.rstrip("."), first=True)
         except NoAnswer:

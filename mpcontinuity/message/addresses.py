@@ -1,4 +1,7 @@
-"""Address lists (RFC 5322 §3.4 with the obsolete forms of §4.4), read leniently: some meaning is found in any bytes."""
+"""Reads lists of addresses (RFC 5322 §3.4, with the obsolete forms of §4.4) and shows them as IMAP does.
+
+It is lenient: whatever the octets are, some meaning is found in them.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,10 @@ LONGEST_OF_ALL: Final = 512 * 1024
 
 
 class Mailbox(NamedTuple):
-    """A line of IMAP's address structure (RFC 9051 §7.5.2), quoting removed, encoded words as they are.
+    """A member of IMAP's list of addresses (RFC 9051 §7.5.2), with quotes removed and encoded words as they are.
 
-    ``host`` None with a ``mailbox``: a group begins, of that name; both None: it ends. What the text lacks is empty.
+    A group begins where ``host`` is None and ``mailbox`` is its name; it ends where both are None. What the text lacks
+    is empty.
     """
 
     name: bytes | None
@@ -51,12 +55,12 @@ _GROUP_END = Mailbox(None, None, None, None)
 
 
 def parse(value: bytes) -> list[Mailbox]:
-    """The mailboxes of a field's value. Never raises."""
+    """Returns the mailboxes in the value of a field. Never raises."""
     return _Parser().parse(line(value))
 
 
 def structure(value: bytes | None) -> bytes:
-    """IMAP's parenthesised list of addresses; NIL where there are none."""
+    """Returns IMAP's parenthesised list of the addresses in a field's value, or NIL where there are none."""
     if value is None:
         return NIL
     return _cached_structure(value) if len(value) <= _CACHED else _structure(value)

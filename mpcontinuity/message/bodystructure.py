@@ -1,4 +1,4 @@
-"""IMAP's BODY and BODYSTRUCTURE (RFC 9051 §7.5.2) of a scanned message."""
+"""Shows the structure of a message as IMAP's BODY and BODYSTRUCTURE (RFC 9051 §7.5.2)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ADDRESSES = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
 
 
 def structure(data: Content, part: Part) -> tuple[bytes, bytes]:
-    """(BODY, BODYSTRUCTURE)."""
+    """Returns BODY and BODYSTRUCTURE of a part of ``data`` that was scanned by structure.py."""
     return _Writer(data).structure(part)
 
 

@@ -1,4 +1,4 @@
-"""Bytes to text by the charset that a message names, or by what mail really contains where that is wrong."""
+"""Decodes text by the charset that a message names, or by what mail really contains where that name is wrong."""
 
 from __future__ import annotations
 
@@ -106,8 +106,11 @@ def _codec(name: str) -> str:
 
 
 def decode(data: bytes, charset: str = "") -> str:
-    """Text. UTF-8 wins where the bytes beyond ASCII are valid UTF-8 and would not be in what the charset is meant for;
-    what does not decode becomes U+FFFD. Never raises."""
+    """Returns the text of octets. Never raises.
+
+    UTF-8 is taken where the octets beyond ASCII are valid UTF-8, although the charset says otherwise, unless they would
+    be valid in what the charset is meant for as well. What cannot be decoded becomes U+FFFD.
+    """
     if not charset and len(data) <= _PIECE:
         try:
             return data.decode()
@@ -122,7 +125,10 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 
 def decoded(octets: Callable[[], Iterable[bytes]], charset: str = "") -> Iterator[str]:
-    """The same of a text in pieces, which is asked for twice where it has to be judged as a whole first."""
+    """Yields the same text in pieces.
+
+    ``octets`` is called twice where the whole text must be seen before its charset is known.
+    """
     codec = _codec(charset)
     if codec != "utf_8" and not (codec and _TRUSTED.fullmatch(codec)):
         evidence = _Utf8()

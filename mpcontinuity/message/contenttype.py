@@ -1,4 +1,5 @@
-"""Values of Content-Type and Content-Disposition (RFC 2045 §5.1, RFC 2183) with the parameters of RFC 2231."""
+"""Reads the values of Content-Type and Content-Disposition (RFC 2045 §5.1, RFC 2183) and their parameters (RFC
+2231)."""
 
 from __future__ import annotations
 
@@ -36,8 +37,11 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 
 
 class ContentType(NamedTuple):
-    """``type`` and ``subtype`` as written; names of parameters in lower case. A value in RFC 2231's extended form keeps
-    it (``filename*`` with ``UTF-8''…``): the reader decodes it; continuations are joined."""
+    """A type of content with its parameters.
+
+    ``type`` and ``subtype`` are as written; names of parameters are in lower case. Continued parameters are joined. A
+    value in the extended form of RFC 2231 (``filename*`` with ``UTF-8''…``) keeps that form.
+    """
 
     type: bytes
     subtype: bytes
@@ -45,7 +49,7 @@ class ContentType(NamedTuple):
     kind: tuple[bytes, bytes]  # type and subtype in lower case
 
     def parameter(self, name: bytes) -> bytes:
-        """Decoded to bytes, the charset of an extended value disregarded; empty if there is none."""
+        """Returns the octets of a parameter, whatever its charset; they are empty if there is no such parameter."""
         found = dict(self.parameters)
         if name in found:
             return found[name]
@@ -58,8 +62,11 @@ RFC822: Final = ContentType(b"message", b"rfc822", (), (b"message", b"rfc822")) 
 
 
 def content_type(value: bytes) -> ContentType | None:
-    """What is not of the form type/subtype counts as text/plain (RFC 2045 §5.2), with its parameters; None: there are
-    none either, as if the field were not there."""
+    """Returns the type in a field's value.
+
+    A value that is not of the form type/subtype counts as text/plain (RFC 2045 §5.2). The result is None where it has
+    no parameters either, as if the field were missing.
+    """
     return _cached_content_type(value) if len(value) <= _CACHED else _content_type(value)
 
 
@@ -80,8 +87,11 @@ _cached_content_type = lru_cache(maxsize=512)(_content_type)
 
 
 def disposition(value: bytes) -> tuple[bytes, Parameters] | None:
-    """``attachment`` and its parameters. Parameters without a type are those of an attachment, as any type is that is
-    not known (RFC 2183 §2.8): the name of the file is not lost. None: there is neither."""
+    """Returns the disposition in a field's value, such as ``attachment``, with its parameters.
+
+    Parameters without a disposition are those of an attachment, as an unknown disposition is one (RFC 2183 §2.8), so
+    that the name of a file is not lost. The result is None where the value has neither.
+    """
     value = unfold(value)
     match = _DISPOSITION.match(value)
     found = parameters(value[match.end() :] if match else value)
@@ -91,7 +101,10 @@ def disposition(value: bytes) -> tuple[bytes, Parameters] | None:
 
 
 def parameters(text: bytes) -> Parameters:
-    """What follows the type, semicolons and all. Of a name that is repeated the first counts."""
+    """Returns the parameters in what follows the type, including the semicolons.
+
+    Of a repeated name the first one counts.
+    """
     found: dict[bytes, bytes] = {}
     for match in _PARAMETER.finditer(text):
         name, quoted, plain = match.groups()
@@ -144,7 +157,7 @@ def _escape(match: re.Match[bytes]) -> bytes:
 
 
 def text(parameter: tuple[bytes, bytes]) -> str:
-    """The value of one of ``Parameters``, decoded."""
+    """Returns the value of one of the parameters as text."""
     name, value = parameter
     if not name.endswith(b"*"):
         return encodedwords.text(value)  # not allowed there (RFC 2047 §5), and yet common

@@ -1,4 +1,4 @@
-"""The Date field (RFC 5322 §3.3, obsolete forms of §4.3 too): read for its day, written for Received."""
+"""Reads the day of a Date field (RFC 5322 §3.3, and the obsolete forms of §4.3), and writes dates for Received."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _DAY = re.compile(rb"(?:^|[,\s])([0-9]{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*[\s-]+([
 
 
 def day(value: bytes) -> date | None:
-    """The day as the sender wrote it, time and zone disregarded (as SENTON wants it). None: there is none in it."""
+    """Returns the day as the sender wrote it, without regard to time and zone, as SEARCH SENTON wants it.
+
+    The result is None where the value has no date.
+    """
     match = _DAY.search(value[:256])
     if not match:
         return None
@@ -29,7 +32,7 @@ def day(value: bytes) -> date | None:
 
 
 def show(time: int) -> str:
-    """Microseconds as ``Sun, 22 Nov 2026 04:03:00 +0000``."""
+    """Returns a time in µs as it stands in a header field: ``Sun, 22 Nov 2026 04:03:00 +0000``."""
     return _second(time // SECOND)
 
 

@@ -1,7 +1,7 @@
-"""DKIM (RFC 6376, with Ed25519 of RFC 8463): what is hashed of a message, and what a signature and a key record say.
+"""Signs messages and verifies signatures: DKIM (RFC 6376), with Ed25519 (RFC 8463).
 
-A message of any size is hashed in pieces as it is read, and each piece costs a few passes in C; the arithmetic is
-OpenSSL's. So neither needs a thread of its own, and no message is held in memory whole (docs/decisions/0010).
+A message of any size is hashed in pieces as it is read, and each piece costs a few passes in C; the arithmetic is done
+by OpenSSL. So this needs no thread of its own, and no message is held in memory whole (docs/decisions/0010).
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _NUMBER = re.compile(r"[0-9]{1,76}")
 
 
 class Field(msgspec.Struct, frozen=True):
-    """A header field as it stands, with the line ends of its lines."""
+    """A header field as it stands in the message, including the line ends."""
 
     name: bytes  # in lower case
     raw: bytes
 
 
 def fields(header: bytes) -> list[Field]:
-    """Of a header block whose lines end in CRLF or LF; what is no field is passed over."""
+    """Returns the fields of a header whose lines end in CRLF or LF. Lines that are no field are left out."""
     if not header.endswith(b"\n"):
         header += b"\r\n"
     return [Field(raw.partition(b":")[0].rstrip(b" \t").lower(), raw) for raw in _FIELD.findall(header)]
 
 
 def canonical_field(field: Field, way: Canonical) -> bytes:
-    """RFC 6376 §3.4.1 and §3.4.2, with its line end."""
+    """Returns the canonical form of a field, with its line end (RFC 6376 §3.4.1 and §3.4.2)."""
     if way == "simple":
         return field.raw
     value = _single_blanks(field.raw.partition(b":")[2].replace(b"\n", b"").replace(b"\r", b""))
@@ -88,14 +88,14 @@ class _Sum:
 
 
 class BodyHash:
-    """SHA-256 (or SHA-1, which no longer counts) of a body that is fed in pieces of any size; `digest` ends it.
+    """The SHA-256 of the canonical form of a body that is fed in pieces of any size.
 
-    Line ends that may be the body's last ones, which do not count, are hashed as they come, into a copy: so each piece
-    costs what is in it, however many blank lines came before.
+    Line ends at the end of the body do not count (RFC 6376 §3.4). While nobody knows whether more follows, they are
+    hashed into a copy, so that each piece costs only what is in it, however many blank lines came before.
     """
 
     def __init__(self, way: Canonical, length: int | None = None) -> None:
-        """``length``: the octets that are hashed at most (the tag l=)."""
+        """Begins a hash of at most ``length`` octets, the value of the tag l=; None hashes all."""
         self._relaxed = way == "relaxed"
         self._certain = _Sum(hashlib.sha256(), length, 0)  # up to the last octet that is no line end
         self._ahead = self._certain  # with the line ends behind it
@@ -103,6 +103,7 @@ class BodyHash:
         self._any = False
 
     def feed(self, data: bytes) -> None:
+        """Takes the next piece of the body."""
         data = self._canonical(self._open + data)
         keep = 1 if data.endswith(b"\r") else 0
         if self._relaxed and data[len(data) - keep - 1 : len(data) - keep] == b" ":
@@ -125,6 +126,7 @@ class BodyHash:
         return _single_blanks(data).replace(b" \r\n", b"\r\n")
 
     def digest(self) -> bytes:
+        """Ends the body and returns its hash."""
         if self._open.endswith(b"\r"):
             self._any = True
             self._ahead.put(self._open)
@@ -136,7 +138,7 @@ class BodyHash:
 
     @property
     def octets(self) -> int:
-        """Of the canonical body; complete after `digest`."""
+        """The number of octets of the canonical body. It is complete after `digest`."""
         return self._certain.octets
 
 
@@ -160,9 +162,10 @@ _ONCE: Final = (b"sender", b"auto-submitted", b"list-unsubscribe", b"list-unsubs
 
 
 def sign(header: bytes, body_hash: bytes, *, domain: str, selector: str, key: PrivateKey, time: int) -> bytes:
-    """The field DKIM-Signature with its line end; ``header`` is the message's, ``body_hash`` a relaxed one.
+    """Returns the field DKIM-Signature, with its line end, to stand before the message.
 
-    ``time`` in seconds since 1970. It stands before the message.
+    ``header`` is the header of the message. ``body_hash`` is the hash of its relaxed body. ``time`` is in seconds since
+    1970.
     """
     present: dict[bytes, list[Field]] = defaultdict(list)
     for field in fields(header):
@@ -223,8 +226,11 @@ BITS: Final = 2048
 
 
 def new_key() -> str:
-    """A key as PEM. RSA of 2,048 bits: not every verifier knows Ed25519, and longer ones do not fit a TXT record that
-    goes over UDP (RFC 8301 §3.2)."""
+    """Makes a key and returns it as PEM.
+
+    It is an RSA key of 2,048 bits: not every verifier knows Ed25519, and a longer key does not fit into a TXT record
+    that goes by UDP (RFC 8301 §3.2).
+    """
     key = rsa.generate_private_key(public_exponent=65537, key_size=BITS)
     encoded = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -233,7 +239,7 @@ def new_key() -> str:
 
 
 def load_key(pem: str) -> PrivateKey:
-    """Raises ValueError."""
+    """Returns the key in a PEM text. Raises ValueError."""
     key = serialization.load_pem_private_key(pem.encode("ascii"), None)
     if not isinstance(key, rsa.RSAPrivateKey | Ed25519PrivateKey):
         raise ValueError("neither an RSA nor an Ed25519 key")
@@ -241,7 +247,7 @@ def load_key(pem: str) -> PrivateKey:
 
 
 def record(key: PrivateKey) -> str:
-    """The TXT record of ``selector._domainkey.domain``."""
+    """Returns the TXT record for ``selector._domainkey.domain`` (RFC 6376 §3.6.1)."""
     public = key.public_key()
     if isinstance(public, rsa.RSAPublicKey):
         encoded = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -251,7 +257,7 @@ def record(key: PrivateKey) -> str:
 
 
 def same_key(published: str, key: PrivateKey) -> bool:
-    """Whether a TXT record has the public half."""
+    """Returns whether a TXT record has the public half of the key."""
     try:
         wanted, found = tags(record(key)), tags(published)
     except BadSignature:
@@ -263,11 +269,14 @@ def same_key(published: str, key: PrivateKey) -> bool:
 
 
 class BadSignature(Exception):
-    """It cannot be read, or used: the result `permerror` (RFC 8601 §2.7.1). The text says why."""
+    """Raised for a signature or a key that cannot be read or used, which is the result `permerror` (RFC 8601 §2.7.1).
+
+    The text says why.
+    """
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """A field DKIM-Signature."""
+    """What a field DKIM-Signature says."""
 
     field: Field
     domain: str
@@ -283,7 +292,7 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 def tags(text: str) -> dict[str, str]:
-    """RFC 6376 §3.2. Raises BadSignature."""
+    """Returns the tags of a list ``name=value; …`` (RFC 6376 §3.2). Raises BadSignature."""
     found: dict[str, str] = {}
     for part in text.split(";"):
         if not part.strip():
@@ -297,7 +306,7 @@ def tags(text: str) -> dict[str, str]:
 
 
 def read(field: Field, now: int) -> Signature:
-    """``now`` in seconds. Raises BadSignature."""
+    """Returns what a field DKIM-Signature says. ``now`` is in seconds since 1970. Raises BadSignature."""
     try:
         found = tags(_FOLD.sub(b"", field.raw.partition(b":")[2]).decode("utf-8"))
     except UnicodeDecodeError:
@@ -358,8 +367,10 @@ def _base64(text: str) -> bytes:
 
 
 def verify(signature: Signature, header: Sequence[Field], published: str) -> bool:
-    """Whether the header is as it was signed, by the key in the TXT record ``published``. The body's hash is compared
-    by the caller. Raises BadSignature."""
+    """Returns whether the header is as it was signed, by the key in the TXT record ``published``. Raises BadSignature.
+
+    The hash of the body is for the caller to compare.
+    """
     key = _public_key(signature, published)
     present: dict[bytes, list[Field]] = defaultdict(list)
     for field in header:

@@ -1,4 +1,4 @@
-"""RFC 2047 encoded words, and header values as people read them."""
+"""Reads and writes encoded words (RFC 2047), which are how header fields hold text beyond ASCII."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _WORD = re.compile(
 
 
 def text(value: bytes) -> str:
-    """A header value unfolded and decoded. 8-bit bytes beside encoded words are UTF-8, else Windows-1252."""
+    """Returns the value of a header field as people read it, unfolded and decoded.
+
+    Octets beyond ASCII beside encoded words are UTF-8 if they are valid UTF-8, else Windows-1252.
+    """
     value = line(value)
     if b"=?" not in value:
         return decode(value)
@@ -51,7 +54,7 @@ _WORD_OCTETS: Final = 45  # of text: with what stands around it a word is below 
 
 
 def encode(text: str) -> bytes:
-    """As encoded words, blanks between them; none ends within a character (§5)."""
+    """Returns the text as encoded words with blanks between them. None ends within a character (RFC 2047 §5)."""
     data = text.replace("\0", "\ufffd").encode("utf-8", "replace")
     found = []
     start = 0
@@ -68,13 +71,16 @@ _NOT_BASE64 = bytes(octet for octet in range(256) if not (chr(octet).isalnum() a
 
 
 def without_foreign(data: bytes) -> bytes:
-    """Without what is no character of base64 and is passed over (RFC 2045 §6.8)."""
+    """Returns the octets without those that are not in base64's alphabet, which do not count (RFC 2045 §6.8)."""
     return data.translate(None, _NOT_BASE64)
 
 
 def base64(data: bytes) -> bytes:
-    """Decoded leniently: foreign characters are passed over, a cut end gives what it holds, padding is not needed and
-    may also stand in the middle (pieces that were encoded one by one)."""
+    """Decodes base64 leniently.
+
+    Foreign characters are ignored, a cut end gives what it holds, and padding may be missing or stand in the middle,
+    where pieces were encoded one by one.
+    """
     return b"".join(map(_base64_piece, without_foreign(data).split(b"=")))
 
 

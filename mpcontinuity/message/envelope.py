@@ -1,4 +1,4 @@
-"""IMAP's ENVELOPE (RFC 9051 §7.5.2) from header fields."""
+"""Shows the header of a message as IMAP's ENVELOPE (RFC 9051 §7.5.2)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from mpcontinuity.message.wire import NIL, words
 
 
 def envelope(fields: Mapping[bytes, bytes]) -> bytes:
-    """``fields`` as of fields.index. Absent members are NIL, empty ones empty strings; Sender and Reply-To that are
-    absent or empty are what From is."""
+    """Returns ENVELOPE, given the fields as fields.index returns them.
+
+    A missing field is NIL, and an empty one an empty string. Sender and Reply-To that are missing or empty are what
+    From is.
+    """
     get = fields.get
     from_ = addresses.structure(get(b"from"))
     sender = addresses.structure(get(b"sender"))

@@ -1,4 +1,7 @@
-"""Header fields (RFC 5322 §2.2), read leniently: bare LF ends a line too, lines that are no field are passed over."""
+"""Finds header fields (RFC 5322 §2.2).
+
+It is lenient: a bare LF ends a line too, and lines that are no field are ignored.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ _LISTS = frozenset((b"from", b"reply-to", b"to", b"cc", b"bcc"))
 
 
 def block(content: Content, limit: int = MAX_HEADER) -> bytes:
-    """The header block at the beginning of a message, as much of it as is in the first ``limit`` octets."""
+    """Returns the header at the beginning of a message, as far as it is in the first ``limit`` octets."""
     start = content[:limit]
     if start.startswith((b"\n", b"\r\n")):
         return b""
@@ -48,12 +51,12 @@ def block(content: Content, limit: int = MAX_HEADER) -> bytes:
 
 
 def read(header: bytes) -> list[tuple[bytes, bytes]]:
-    """(name, value) of each field as it stands, folded lines and all."""
+    """Returns the name and the value of each field as they stand, folded lines and all."""
     return _FIELD.findall(header, 0, MAX_HEADER)
 
 
 def every(content: Content, start: int, stop: int) -> Iterator[tuple[bytes, bytes]]:
-    """The same of a header within a message, to its end."""
+    """Yields the name and the value of each field of a header within a message, up to its end."""
     for piece in pieces(content, start, stop):
         yield from _FIELD.findall(piece)
 
@@ -64,14 +67,17 @@ def _named(name: bytes) -> re.Pattern[bytes]:
 
 
 def named(content: Content, start: int, stop: int, name: bytes) -> Iterator[bytes]:
-    """The values of the fields of that name in a header within a message."""
+    """Yields the values of the fields with this name in a header within a message."""
     pattern = _named(name)
     for piece in pieces(content, start, stop):
         yield from pattern.findall(b"\n" + piece)
 
 
 def search(pattern: re.Pattern[bytes], content: Content, start: int, stop: int, longest: int) -> int:
-    """Where a match of at most ``longest`` octets begins; -1: nowhere. In steps, between which others may compute."""
+    """Returns where a match of at most ``longest`` octets begins, or -1.
+
+    The search goes in steps, so that the interpreter is not held for long.
+    """
     while True:
         end = min(start + _WINDOW, stop)
         match = pattern.search(content, start, end)
@@ -83,7 +89,8 @@ def search(pattern: re.Pattern[bytes], content: Content, start: int, stop: int, 
 
 
 def end(content: Content, start: int, stop: int) -> int:
-    """Behind the blank line that ends the header beginning at ``start``; -1: there is none before ``stop``."""
+    """Returns where the header that begins at ``start`` ends, behind its blank line; -1 if it does not end before
+    ``stop``."""
     blank = content[start : min(start + 2, stop)]
     if blank[:1] == b"\n":
         return start + 1
@@ -93,13 +100,19 @@ def end(content: Content, start: int, stop: int) -> int:
 
 
 def blank_line(content: Content, start: int, stop: int) -> int:
-    """Behind the first blank line whose line end before it is within the range too; -1: there is none."""
+    """Returns the position behind the first blank line of the range, or -1.
+
+    The end of the line before it must lie within the range too.
+    """
     at = search(_HEADER_END, content, start, stop, 3)
     return at if at < 0 else at + 2 + (content[at + 1] == 13)
 
 
 def pieces(content: Content, start: int, stop: int) -> Iterator[bytes]:
-    """A header in pieces of 64 KiB or more, each of whole fields; of a field above MAX_FIELD the rest is missing."""
+    """Yields a header in pieces of whole fields, 64 KiB or more each.
+
+    What a field has beyond MAX_FIELD octets is left out.
+    """
     while start < stop:
         cut = start + _WINDOW
         if cut >= stop:
@@ -112,13 +125,15 @@ def pieces(content: Content, start: int, stop: int) -> Iterator[bytes]:
 
 
 def index(header: bytes) -> dict[bytes, bytes]:
-    """Lower-case name to value, of the fields that are shown or say how to read the message. Of a name that is repeated
-    the first counts, address lists are joined."""
+    """Returns the values of the fields that are shown or that say how to read the message, by name in lower case.
+
+    Of a repeated name the first one counts, but lists of addresses are joined.
+    """
     return index_between(header, 0, len(header))
 
 
 def index_between(content: Content, start: int, stop: int) -> dict[bytes, bytes]:
-    """The same of a header within a message."""
+    """Returns the same for a header within a message."""
     found: dict[bytes, bytes] = {}
     lists: dict[bytes, list[bytes]] = {}
     room = MAX_FIELD
@@ -136,7 +151,7 @@ def index_between(content: Content, start: int, stop: int) -> dict[bytes, bytes]
 
 
 def line(value: bytes) -> bytes:
-    """The value in one line as it is shown: every fold is one blank, whatever it is made of; no blanks around it."""
+    """Returns the value in one line as it is shown: each fold is one blank, and there are none at the ends."""
     if b"\n" not in value:
         return value.strip()
     found: list[bytes] = []
@@ -149,7 +164,7 @@ def line(value: bytes) -> bytes:
 
 
 def unfold(value: bytes) -> bytes:
-    """The value in one line (RFC 5322 §2.2.3), without the blanks around it."""
+    """Returns the value in one line (RFC 5322 §2.2.3), without the blanks at its ends."""
     if b"\n" in value:
         value = value.replace(b"\r\n", b"").replace(b"\n", b"")
     return value.strip()
@@ -161,9 +176,9 @@ _ANY_FIELD = re.compile(rb"\n(?=[^ \t\r\n])(?:([^\n:]*+):)?[^\n]*+(?:\n[ \t][^\n
 
 
 class HeaderNames:
-    """Names of BODY[HEADER.FIELDS (…)] or of .NOT, compiled once per FETCH: then about 4 µs per message.
+    """The names in BODY[HEADER.FIELDS (…)], or in .NOT where ``exclude``, prepared once for all messages of a FETCH.
 
-    ``names`` come as the client wrote them; what is asked of ``pick`` is a header block, its blank line or not.
+    ``names`` are as the client wrote them.
     """
 
     def __init__(self, names: Iterable[bytes], *, exclude: bool = False) -> None:
@@ -172,11 +187,11 @@ class HeaderNames:
         self._pattern = _pattern(self._names, exclude) if len(self._names) <= _MOST_IN_PATTERN else None
 
     def pick(self, header: bytes) -> bytes:
-        """The fields in their order and as they stand, and the blank line."""
+        """Returns those fields of a header in their order and as they stand, and a blank line."""
         return self.pick_after_line_end(b"\n" + header, 0, len(header) + 1)
 
     def pick_after_line_end(self, data: bytes, start: int, stop: int) -> bytes:
-        """``data[start]`` is a line end, the header block follows it up to ``stop``: nothing needs to be copied."""
+        """Returns the same for the header that follows the line end at ``start`` up to ``stop``, without copying it."""
         pattern = self._pattern
         found = self._among_many(data, start, stop) if pattern is None else pattern.findall(data, start, stop)
         if not found:

@@ -1,4 +1,4 @@
-"""How long the header of a message may be: a header is read whole by many, a body hardly by anybody."""
+"""How long the header of a message may be. Many parts read a header whole, but hardly any part a body."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _BLANK: Final = (b"\n", b"\r\n")
 
 
 class Measure:
-    """Of the header in a stream that is cut anywhere."""
+    """Measures the header of a message that arrives in pieces.
+
+    ``too_long`` says whether it is longer than it may be.
+    """
 
     def __init__(self) -> None:
         self.too_long = False
@@ -23,7 +26,7 @@ class Measure:
         self._tail = b"\n"  # how it ended so far, as much as matters: it begins at the beginning of a line
 
     def feed(self, data: bytes) -> bool:
-        """Whether it is longer than it may be."""
+        """Takes the next piece, and returns whether the header is longer than it may be."""
         if self._within and data:
             # No more is searched than may be.
             stream = self._tail + data[: LONGEST - self._octets + 1]

@@ -1,4 +1,4 @@
-"""What a message grows by when every line is made to end in CRLF, as POP3 sends it (RFC 1939 §3)."""
+"""Computes how much longer a message is once every line ends in CRLF, as POP3 sends it (RFC 1939 §3)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ _BLANK_LINE = re.compile(rb"(?>\r\n|\r|\n)[\r\n]")
 
 
 def octets_added(content: Content) -> int:
-    """Octets of what protocols/pop3/message.py sends, dots not doubled and without the last one, beyond those of the
-    message: a bare CR or LF becomes CRLF, the last line ends, and a header that nothing follows has its blank line."""
+    """Returns how many octets more POP3 sends than the message has, without doubled dots and without the final dot.
+
+    A bare CR or LF becomes CRLF, the last line is ended, and a header that nothing follows has its blank line
+    (protocols/pop3/message.py).
+    """
     size = len(content)
     added = 0
     start = 0

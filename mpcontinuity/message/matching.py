@@ -1,4 +1,4 @@
-"""SEARCH's substrings (RFC 9051 §6.4.4) in what the reader sees (message/text.py)."""
+"""Looks for the texts of IMAP's SEARCH (RFC 9051 §6.4.4) in what people read of a message (message/text.py)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from mpcontinuity.message.structure import scan
 
 
 class Needle:
-    """A text to look for, prepared once per SEARCH. An empty one is in everything that is there."""
+    """A text to look for, prepared once per SEARCH. An empty text is found wherever there is anything."""
 
     def __init__(self, wanted: str) -> None:
         self._wanted = text.folded(wanted)
 
     def in_header(self, content: Content, field: str) -> bool:
-        """Whether a field of that name, in ``content``'s own header, contains it. ``content`` may be a header block."""
+        """Returns whether a field of this name contains the text. ``content`` may be a message or its header alone."""
         name = field.lower().encode("utf-8", "replace")
         stop = fields.end(content, 0, len(content))
         return any(
@@ -26,7 +26,7 @@ class Needle:
         )
 
     def in_text(self, content: Content, headers: bool) -> bool:
-        """Whether a text part contains it, or, with ``headers``, any header of the message or of a part of it."""
+        """Returns whether a text part contains the text, or, with ``headers``, a header of the message or of a part."""
         return any(map(self._in, text.of_message(content, scan(content), headers=headers)))
 
     def _in(self, pieces: Iterable[str]) -> bool:

@@ -1,4 +1,7 @@
-"""What FETCH needs of a message, computed once at delivery (design 10). rendered.py reads the result."""
+"""Computes, once at delivery, what FETCH needs of a message. rendered.py reads the result.
+
+The result is called *rendered* and is stored with the message. Its form is described below.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ ROOM_PER_OCTET: Final = 2
 
 
 class Segment(enum.IntFlag):
-    """What may be left out."""
+    """The pieces of what is rendered. Those that would take too much room are left out."""
 
     ENVELOPE = 1
     BODY = 2  # and BODYSTRUCTURE
@@ -43,17 +46,17 @@ class Segment(enum.IntFlag):
 
 
 def render(content: Content) -> bytes:
-    """The blob for a message of any bytes, as it is stored. Never raises."""
+    """Returns what is rendered of a message, as it is stored. Never raises."""
     return render_scanned(content, scan(content))
 
 
 def render_whole(content: Content) -> bytes:
-    """With nothing left out, for an answer."""
+    """Returns what is rendered of a message with nothing left out, in order to answer a client."""
     return _blob(content, scan(content), None)
 
 
 def render_scanned(content: Content, root: Part) -> bytes:
-    """`render` of a message whose structure is known."""
+    """Returns the same as `render`, for a message whose structure is known already."""
     return _blob(content, root, ROOM + ROOM_PER_OCTET * len(content))
 
 

@@ -1,4 +1,4 @@
-"""Reads what render.py wrote: each item of a FETCH is a slice of the blob."""
+"""Reads what render.py wrote. Each item of a FETCH is a slice of it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,15 @@ _COMPLETE = struct.pack("<HH", VERSION, 0)  # how HEAD begins where nothing is l
 
 
 def outdated(blob: bytes) -> bool:
-    """Whether an older version rendered it."""
+    """Returns whether an older version of the program rendered the message."""
     return len(blob) < _START or bool(HEAD.unpack_from(blob)[0] < VERSION)
 
 
 def lacks(blob: bytes, needed: int) -> bool:
-    """Whether any of the segments needed is to be rendered again from the message: left out, or outdated."""
+    """Returns whether any of the needed segments must be rendered again, because it was left out or is outdated.
+
+    ``needed`` is a sum of `Segment`.
+    """
     if blob.startswith(_COMPLETE):
         return False
     if len(blob) < _START:
@@ -46,30 +49,31 @@ def lacks(blob: bytes, needed: int) -> bool:
 
 
 def octets_added(blob: bytes) -> int:
-    """lineends.octets_added; 0 where an older version did not count them."""
+    """Returns what `lineends.octets_added` found, or 0 where an older version did not store it."""
     return 0 if outdated(blob) else int(ADDED.unpack_from(blob, len(blob) - ADDED.size)[0])
 
 
 def envelope(blob: bytes) -> bytes:
-    """ENVELOPE in its parentheses, ready for the wire."""
+    """Returns ENVELOPE in its parentheses, as it is sent."""
     return blob[_START : _START + HEAD.unpack_from(blob)[4]]
 
 
 def body(blob: bytes) -> bytes:
-    """BODY: the structure without extension data."""
+    """Returns BODY: the structure without extension data."""
     _, _, _, _, first, length, *_ = HEAD.unpack_from(blob)
     start: int = _START + first
     return blob[start : start + length]
 
 
 def bodystructure(blob: bytes) -> bytes:
+    """Returns BODYSTRUCTURE: the structure with extension data."""
     _, _, _, _, first, second, length, *_ = HEAD.unpack_from(blob)
     start: int = _START + first + second
     return blob[start : start + length]
 
 
 def header_length(blob: bytes) -> int:
-    """Octets of the header block, blank line included."""
+    """Returns the octets of the header, including its blank line."""
     length: int = HEAD.unpack_from(blob)[3]
     return length
 
@@ -82,27 +86,28 @@ def _stored_header(blob: bytes) -> tuple[int, int]:
 
 
 def header(blob: bytes) -> bytes | None:
-    """The whole header block with its blank line; None: it is not stored and must be read from the message."""
+    """Returns the whole header with its blank line, or None where it must be read from the message."""
     start, stop = _stored_header(blob)
     return blob[start + 1 : stop] if stop > start else None
 
 
 def fields(blob: bytes, names: HeaderNames) -> bytes | None:
-    """BODY[HEADER.FIELDS (…)]; None: read the header from the message, and ask ``names.pick``."""
+    """Returns BODY[HEADER.FIELDS (…)], or None where ``names.pick`` must be asked about the header in the message."""
     start, stop = _stored_header(blob)
     return names.pick_after_line_end(blob, start, stop) if stop > start else None
 
 
 def sent_date(blob: bytes) -> date | None:
-    """The day of the Date field, time and zone disregarded. None: there is no date in the message."""
+    """Returns the day of the Date field, without regard to time and zone, or None where the message has no date."""
     ordinal: int = HEAD.unpack_from(blob)[2]
     return date.fromordinal(ordinal) if ordinal else None
 
 
 def section(blob: bytes, path: tuple[int, ...], text: str) -> tuple[int, int] | None:
-    """(offset, length) in the message of BODY[1.2.TEXT] and the like; ``text`` is "", HEADER, TEXT or MIME.
+    """Returns where a section such as BODY[1.2.TEXT] lies in the message, as offset and length.
 
-    None: there is no such part. A message that is no multipart has one part, whose MIME header is the message's header.
+    ``text`` is empty, HEADER, TEXT or MIME. The result is None where there is no such part. A message that is no
+    multipart has one part, whose MIME header is the header of the message.
     """
     _, _, _, _, first, second, third, fourth, _ = HEAD.unpack_from(blob)
     table = _START + first + second + third + fourth

@@ -1,4 +1,4 @@
-"""Delivery status notifications (RFC 3464, RFC 6522; RFC 6533 where an address is not ASCII)."""
+"""Writes delivery status notifications (RFC 3464, RFC 6522; RFC 6533 for addresses that are not ASCII)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
 
 class About(msgspec.Struct, frozen=True):
-    """One recipient. ``status`` is RFC 3463's; ``reply`` what the next host said, or empty; ``reason`` for people."""
+    """What is reported about one recipient.
+
+    ``status`` is an enhanced status code (RFC 3463). ``reply`` is what the next host answered, or empty. ``reason`` is
+    for people.
+    """
 
     recipient: str
     action: Literal["failed", "delayed", "delivered", "relayed"]
@@ -40,7 +44,10 @@ class About(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """``about`` is not empty and of one action. ``identifier`` makes Message-ID and boundary, unlike all others."""
+    """A report about one or more recipients of one message, for all of whom the action is the same.
+
+    ``identifier`` must be unlike that of any other report; Message-ID and MIME boundary are made of it.
+    """
 
     hostname: str
     identifier: str
@@ -53,7 +60,10 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def compose(report: Report, original: bytes) -> bytes:
-    """The whole message, lines ending in CRLF. ``original``: what is reported about, as it was to be sent."""
+    """Returns the report as a whole message whose lines end in CRLF.
+
+    ``original`` is the message that is reported about.
+    """
     boundary = f"=_{report.identifier}"
     while boundary.encode("ascii") in original:
         boundary += "_"
@@ -73,7 +83,7 @@ def compose(report: Report, original: bytes) -> bytes:
 
 
 def status_of(code: int, text: str) -> str:
-    """The enhanced code of a reply's text, or the one that its class stands for."""
+    """Returns the enhanced status code that a reply's text begins with, or the one that its class stands for."""
     match = _ENHANCED.match(text)
     if match is not None and int(match[0][0]) == code // 100:
         return match[0]

@@ -1,7 +1,8 @@
-"""The MIME structure of a message (RFC 2045, 2046) as offsets into its bytes, for any bytes whatever.
+"""Finds the MIME structure of a message (RFC 2045, RFC 2046) as offsets into its octets, whatever they are.
 
-One pass: lines that begin with ``--`` are looked up among the boundaries that are open, so that time is linear in the
-size of the message, whatever is nested in it. Limits bound how far it is taken apart; nothing is left out by them.
+There is one pass: lines that begin with ``--`` are looked up among the boundaries that are open, so that time is linear
+in the size of the message, whatever is nested in it. Limits bound how far it is taken apart; nothing is left out by
+them.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ _SLICE: Final = 1 << 20  # octets that are searched or counted at once, while th
 
 
 class Part:
-    """A message or a body part. Its header is ``data[header:body]``, blank line included, its body ``data[body:end]``.
+    """A message or a part of one. Its header is ``data[header:body]`` with the blank line, its body ``data[body:end]``.
 
-    ``parts`` are set where it is a multipart in which parts were found, ``message`` where it is a message/rfc822. A
-    multipart without any part (empty, unterminated before it began, no boundary) is text/plain: some clients do not
-    survive an empty multipart, and so the user can read what is there.
+    ``parts`` are set for a multipart in which parts were found, and ``message`` for a message/rfc822. A multipart
+    without any part counts as text/plain, so that its user can read what is there: some clients fail at an empty
+    multipart.
     """
 
     __slots__ = ("body", "end", "fields", "header", "message", "parts", "type")
@@ -48,12 +49,12 @@ class Part:
 
 
 def scan(data: Content) -> Part:
-    """The message's structure. Never raises."""
+    """Returns the structure of a message. Never raises."""
     return _Scanner(data).part(0, PLAIN, 0)
 
 
 def lines(data: Content, start: int, stop: int) -> int:
-    """Line ends in a range: a last line without one is not counted, as in other servers."""
+    """Returns the number of line ends in a range. A last line without one does not count, as in other servers."""
     if isinstance(data, bytes):
         return data.count(b"\n", start, max(start, stop))
     return sum(data[at : min(at + _SLICE, stop)].count(b"\n") for at in range(start, stop, _SLICE))  # mmap has no count

@@ -1,4 +1,4 @@
-"""The header of a message as its author's client submits it (RFC 6409 §8): what is read of it, and made right."""
+"""Reads the header of a message as a user's client submits it, and adds what it lacks (RFC 6409 §8)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _AUTHOR_OCTETS: Final = 32 * 1024
 
 
 class Submitted(NamedTuple):
-    """``blind``: the fields Bcc; ``open``: all others, without the blank line; both as they stand.
+    """What the header of a submitted message says.
 
-    ``authors``: addresses of From, in all fields of that name; an empty one where something is no address, or where
-    there are more than anybody has.
+    ``blind`` has the fields Bcc as they stand, ``open`` all others without the blank line. ``authors`` are the
+    addresses in all fields From; one of them is empty where something is no address, or where there are more than
+    anybody needs.
     """
 
     blind: bytes
@@ -37,9 +38,9 @@ class Submitted(NamedTuple):
 
 
 class Collector:
-    """The header out of a stream with CRLF at all line ends; what follows it is passed on.
+    """Takes the header out of a stream whose lines end in CRLF, and passes on what follows it.
 
-    It ends at a blank line, or before a line that is no field (as a message without header begins with).
+    The header ends at a blank line, or before a line that is no field, as in a message that has no header.
     """
 
     def __init__(self) -> None:
@@ -51,7 +52,7 @@ class Collector:
         self._searched = 0  # no line end that counts lies before it
 
     def feed(self, data: bytes) -> bytes:
-        """What of the body is there by now; it begins with the blank line."""
+        """Takes the next octets, and returns what of the body is there by now. The body begins with the blank line."""
         if self.header is not None:
             return data
         self._held += data
@@ -79,7 +80,7 @@ class Collector:
         return b""
 
     def finish(self) -> bytes:
-        """The message ended within its header."""
+        """Ends the message, and returns what is left of it where it ended within its header."""
         if self.header is not None:
             return b""
         position = self._position
@@ -96,7 +97,7 @@ class Collector:
 
 
 def read(header: bytes) -> Submitted:
-    """Of a header as `Collector` has it."""
+    """Returns what a header says that a `Collector` took out."""
     blind: list[bytes] = []
     others: list[bytes] = []
     froms: list[bytes] = []
@@ -117,12 +118,12 @@ def read(header: bytes) -> Submitted:
 
 
 def values(header: bytes, name: bytes) -> list[bytes]:
-    """Of all fields of that name (in lower case), in one line each."""
+    """Returns the values of all fields of that name (in lower case), each in one line."""
     return [unfold(match[2]) for match in _FIELD.finditer(header) if match[1].lower() == name]
 
 
 def missing(given: Submitted, *, author: str, message_id: str, time: int) -> bytes:
-    """The fields to be added: From, Date (``time`` in µs) and Message-ID, where there are none."""
+    """Returns the fields From, Date (``time`` is in µs) and Message-ID, as far as they are missing."""
     fields = ""
     if not given.authors:
         fields += f"From: <{author}>\r\n"

@@ -18,14 +18,17 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]+")  # PostgreSQL takes no NUL, a terminal
 
 
 class Summary(NamedTuple):
-    """Decoded to text, in one line each; empty where the field is missing. ``message_id`` with its angle brackets."""
+    """Subject and Message-ID as text in one line each, empty where the field is missing.
+
+    ``message_id`` includes its angle brackets.
+    """
 
     subject: str
     message_id: str
 
 
 def summarise(content_or_header: Content) -> Summary:
-    """Reads the header to its end. Never raises."""
+    """Returns the summary of a message, whose header is read to its end. Never raises."""
     end = fields.end(content_or_header, 0, len(content_or_header))
     stop = end if end >= 0 else len(content_or_header)
     found = {name: next(fields.named(content_or_header, 0, stop, name), b"") for name in (b"subject", b"message-id")}
@@ -33,7 +36,7 @@ def summarise(content_or_header: Content) -> Summary:
 
 
 def summary(found: Mapping[bytes, bytes]) -> Summary:
-    """The same of fields that have been read already (fields.index)."""
+    """Returns the summary of fields that were read already, as fields.index returns them."""
     return Summary(_shown(found.get(b"subject")), _shown(found.get(b"message-id")))
 
 

@@ -1,7 +1,7 @@
-"""The text of a message as people read it: charsets, transfer encodings, encoded words and folds undone.
+"""The text of a message as people read it: with charsets, transfer encodings, encoded words and folds undone.
 
-One layer for whatever shows mail or looks into it. A text comes in pieces of some hundred KiB, so that neither its size
-nor what is done with a piece (the interpreter is held meanwhile) grows with the message.
+Whatever shows mail or searches it uses this. A text comes in pieces of some hundred KiB, so that neither memory nor the
+time for which the interpreter is held grows with the message.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _CASED: Final = 64 * 1024  # characters whose case is folded at once, while the 
 
 
 def of_field(value: bytes) -> str:
-    """Of a header field, in one line."""
+    """Returns the text of a header field's value, in one line."""
     return encodedwords.text(value)
 
 
 def of_addresses(value: bytes) -> str:
-    """Of a list of addresses: ``Name <local@host>`` of each, whatever comments and blanks there are in it."""
+    """Returns a list of addresses as ``Name <local@host>, …``, whatever comments and blanks it has."""
     shown = []
     for name, _, local, host in addresses.parse(value):
         address = decode(local or b"") + ("@" + decode(host) if host else "")
@@ -49,7 +49,7 @@ def of_addresses(value: bytes) -> str:
 
 
 def of_fields(content: Content, start: int, stop: int) -> Iterator[str]:
-    """Of all fields of a header: ``Name: text`` of each, and names of files in the form of RFC 2231."""
+    """Yields ``Name: text`` for each field of a header, and names of files that are in the form of RFC 2231."""
     for name, value in fields.every(content, start, stop):
         key = name.lower()
         for text in of_named(key, value):
@@ -59,26 +59,28 @@ def of_fields(content: Content, start: int, stop: int) -> Iterator[str]:
 
 
 def of_named(name: bytes, value: bytes) -> Iterator[str]:
-    """Of a field of that name, in lower case: a list of addresses reads in two ways where it is written oddly."""
+    """Yields the texts of a field of that name (in lower case): two for a list of addresses that is written oddly."""
     yield of_field(value)
     if name in _ADDRESS_FIELDS and _ODD_ADDRESS.search(value):
         yield of_addresses(value)
 
 
 def is_text(part: Part) -> bool:
-    """Whether people read it: text, and what messages of servers say (message/delivery-status and the like)."""
+    """Returns whether people read the part: text, and what servers write, such as message/delivery-status."""
     return part.type.kind[0] in (b"text", b"message") and part.message is None and not part.parts
 
 
 def of_part(content: Content, part: Part) -> Iterator[str]:
-    """Of a part that is text, in pieces."""
+    """Yields the text of a part, in pieces."""
     return decoded(partial(_octets, content, part), part.type.parameter(b"charset").decode("latin-1"))
 
 
 def of_message(content: Content, root: Part, *, headers: bool, encoded: int = MAX_ENCODED) -> Iterator[Iterable[str]]:
-    """Of everything that is read in a message: one text after the other, each in pieces.
+    """Yields each text that is read in a message, in pieces.
 
-    ``headers``: those of the message and of its parts too. Headers of enclosed messages are text of the body.
+    With ``headers``, the fields of its header and of the headers of its parts are among them. The header of an enclosed
+    message is always, because it is text of the body. ``encoded`` is how many encoded messages within each other are
+    read.
     """
     if headers:
         for text in of_fields(content, root.header, root.body):
@@ -134,7 +136,7 @@ def _from_quoted_printable(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def folded(text: str) -> str:
-    """For comparing: without case (Unicode's full case folding), letters and their marks composed (NFC)."""
+    """Returns the text for comparison: without case (Unicode's full case folding), letters and marks composed (NFC)."""
     text = "".join(text[at : at + _CASED].casefold() for at in range(0, len(text), _CASED))
     if text.isascii():
         return text

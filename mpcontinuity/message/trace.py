@@ -1,4 +1,4 @@
-"""Trace fields (RFC 5321 §4.4): the ones we write, and the ones from outside that only claim to be ours."""
+"""Trace fields (RFC 5321 §4.4): writes ours, and marks fields from outside that only claim to be ours."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ _FOR = re.compile(rb"\s+for\s+<([^\r\n]*)>;")  # straight behind the id, as `rec
 def received(
     *, helo: str, peer: str, hostname: str, protocol: str, identifier: str, time: int, recipient: str | None
 ) -> bytes:
-    """A Received field with its line end. ``peer`` is an IP address, ``time`` in µs, ``identifier`` as shown. With an
-    empty ``peer`` it does not say who sent the message to us: where its users are is nobody's concern."""
+    """Returns a Received field with its line end.
+
+    ``peer`` is an IP address; where it is empty, the field does not say who sent the message to us, because where its
+    users are is nobody's concern. ``identifier`` is an id as it is shown, and ``time`` is in µs.
+    """
     from_ = ""
     if peer:
         literal = f"[IPv6:{peer}]" if ":" in peer else f"[{peer}]"
@@ -44,7 +47,7 @@ def received(
 
 
 def return_path(reverse_path: str) -> bytes:
-    """A Return-Path field with its line end; ``reverse_path`` is empty for the null sender."""
+    """Returns a Return-Path field with its line end; ``reverse_path`` is empty for the null sender."""
     return f"Return-Path: <{reverse_path}>\r\n".encode()
 
 
@@ -58,20 +61,23 @@ def _ours(hostname: bytes) -> re.Pattern[bytes]:
 
 
 def origin(message: bytes | mmap, hostname: str) -> str | None:
-    """The id in our topmost Received field: which message of ours a client has got hold of here."""
+    """Returns the id in our topmost Received field, which tells which message of ours a client has here, or None."""
     found = _ours(hostname.lower().encode()).search(message[:_SEARCHED])
     return found[1].decode().lower() if found is not None else None
 
 
 class Untrusted:
-    """Streams a message as it arrives. In its header, fields that claim to be ours get the prefix ``X-Untrusted-``:
-    ``X-MPContinuity-*``, and Authentication-Results whose authserv-id is our host name. Nothing else is touched, and
-    the output does not depend on how the stream is cut. At most ``MAX_FIELD`` octets and one piece are held back.
+    """Passes a message on as it arrives, and marks header fields that claim to be ours with the prefix
+    ``X-Untrusted-``.
 
-    Received fields are counted on the way, for the detection of loops; counts are complete once a body octet came out.
+    Such fields are ``X-MPContinuity-*``, and Authentication-Results in the name of our host. Nothing else is changed,
+    and the output does not depend on how the stream is cut. At most ``MAX_FIELD`` octets and one piece are held back.
 
-    A message that came by BDAT may have a bare CR or LF, in which some see the end of a line, or of the header, and
-    others do not: a field counts as one if anybody might see it, up to where the header ends for everybody.
+    Received fields are counted on the way, in order to notice loops. The counts are complete once an octet of the body
+    came out.
+
+    A message that came by BDAT may have a bare CR or LF, which some take for the end of a line or of the header, and
+    others do not. A field counts as one if anybody might see it, up to where the header ends for everybody.
     """
 
     def __init__(self, hostname: str) -> None:
@@ -86,10 +92,11 @@ class Untrusted:
         self.received = 0
 
     def ours(self, recipient: str) -> int:
-        """How many Received fields we wrote when the message came for this recipient, or for several at once."""
+        """Returns how many Received fields we wrote when the message came for this recipient or for several."""
         return self._recipients[recipient.lower().encode()] + self._recipients[b""]
 
     def feed(self, data: bytes) -> bytes:
+        """Takes the next octets, and returns what can be passed on by now."""
         if not self._in_header or self._plain(data):
             return data
         searched = max(len(self._held) - 1, 0)
@@ -153,7 +160,7 @@ class Untrusted:
         return b""
 
     def finish(self) -> bytes:
-        """What was still held back. The message ended within its header."""
+        """Returns what was still held back. The message ended within its header."""
         rest, self._held = self._held, b""
         return self._passed(rest) if rest and self._in_header else rest
 

@@ -1,7 +1,7 @@
-"""Strings as IMAP sends them (RFC 9051 §4.3): quoted where that is safe, else a literal; NIL where there is none.
+"""Writes strings as IMAP sends them (RFC 9051 §4.3): quoted where that is safe, else as a literal, and NIL for none.
 
-Nothing but ASCII: a client that has not enabled UTF8=ACCEPT (RFC 6855 §3), which is not offered, need not understand
-more. Text is shown in encoded words instead; the header itself, which clients can ask for, is as it came.
+Only ASCII is sent, because a client that has not enabled UTF8=ACCEPT (RFC 6855 §3), which is not offered, need not
+understand more. Text is shown in encoded words instead. The header itself, which clients can ask for, is as it came.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ _TO_ASCII = bytes(octet if octet in _ASCII else ord("?") for octet in range(256)
 
 
 def string(value: bytes) -> bytes:
-    """Control characters and long values go as a literal; octets that may not be sent are question marks."""
+    """Returns a string as it is sent.
+
+    Control characters and long values are sent as a literal. Octets that may not be sent become question marks.
+    """
     if _PLAIN.fullmatch(value):
         return b'"%b"' % value
     if _QUOTABLE.fullmatch(value):
@@ -29,11 +32,12 @@ def string(value: bytes) -> bytes:
 
 
 def nstring(value: bytes | None) -> bytes:
+    """Returns a string as it is sent, or NIL for None."""
     return NIL if value is None else string(value)
 
 
 def words(value: bytes | None) -> bytes:
-    """Text of people: what is beyond ASCII as encoded words (RFC 2047), and then all of it."""
+    """Returns a text for people as it is sent: as encoded words (RFC 2047) where it is not ASCII, NIL for None."""
     if value is None or value.isascii():
         return nstring(value)
     return string(encodedwords.encode(encodedwords.text(value)))

@@ -13,10 +13,11 @@ from mpcontinuity.store.checkpoint import Checkpoints
 from mpcontinuity.store.driver import Connection, Cursor, Driver
 from mpcontinuity.store.election import Alone, Election
 from mpcontinuity.store.figures import Figures
+from mpcontinuity.store.job import Job
 from mpcontinuity.store.readers import Readers
 from mpcontinuity.store.runner import Runner
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.writer import Job, Writer
+from mpcontinuity.store.writer import Writer
 
 
 class Stage(Protocol):

@@ -17,10 +17,10 @@ from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.store.driver import Again, Lost
 from mpcontinuity.store.figures import Figures
+from mpcontinuity.store.job import ALONE, Job
 from mpcontinuity.store.postgresql import PostgresqlConnection, PostgresqlDriver
 from mpcontinuity.store.runner import Runner, Worker
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.writer import ALONE, Job
 
 # Transactions under way at a time. While some wait for their COMMIT, which the server groups, others are worked on;
 # more would only wait for each other's rows, and for our interpreter lock. With the reader's four, the bulk lane's and

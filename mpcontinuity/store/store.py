@@ -31,13 +31,13 @@ from mpcontinuity.store.disk import Disk
 from mpcontinuity.store.driver import Driver
 from mpcontinuity.store.engine import Engine, Means, SqliteEngine, Stage
 from mpcontinuity.store.figures import Figures
+from mpcontinuity.store.job import Job
 from mpcontinuity.store.lock import Lock, lock
 from mpcontinuity.store.nodes import Nodes
 from mpcontinuity.store.runner import Runner
 from mpcontinuity.store.sqlite import DATABASE, SqliteDriver
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upgrade import upgrade
-from mpcontinuity.store.writer import Job
 
 T = TypeVar("T")
 Item = TypeVar("Item")

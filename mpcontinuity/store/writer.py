@@ -5,17 +5,15 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.model.clock import Clock
 from mpcontinuity.model.errors import Temporary
-from mpcontinuity.model.events import Notice
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.store.driver import Connection, Driver
 from mpcontinuity.store.figures import Figures
+from mpcontinuity.store.job import ALONE, Job
 from mpcontinuity.store.runner import Runner, Worker
 from mpcontinuity.store.transaction import Transaction
 
@@ -23,30 +21,6 @@ from mpcontinuity.store.transaction import Transaction
 _MOST = 256
 
 _log = Logger()
-
-
-ALONE: Final = object()  # the item of work that is not done together with that of others
-
-
-class Job:
-    """A piece of work, what became of it, and who waits for that.
-
-    With an ``item``, the work is given the items of all jobs of the group that have the same work, as a list, and
-    returns what became of each.
-    """
-
-    __slots__ = ("bulk", "deferred", "error", "item", "notices", "value", "work")
-
-    def __init__(
-        self, work: Callable[..., Any], deferred: Deferred[Any], *, item: object = ALONE, bulk: bool = False
-    ) -> None:
-        self.work = work
-        self.item = item
-        self.deferred = deferred
-        self.bulk = bulk
-        self.value: Any = None
-        self.error: Exception | None = None
-        self.notices: list[Notice] = []
 
 
 class _Fate(enum.Enum):

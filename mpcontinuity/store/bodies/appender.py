@@ -17,8 +17,8 @@ from mpcontinuity.store.bodies.head import Decided, Head
 from mpcontinuity.store.bodies.layout import Kind, Record
 from mpcontinuity.store.bodies.packs import Pack, Packs
 from mpcontinuity.store.disk import temporary
+from mpcontinuity.store.job import Job
 from mpcontinuity.store.runner import Runner
-from mpcontinuity.store.writer import Job
 
 # A pack is closed above this: small enough that one with a damaged sector, or one that is copied for the sake of a few
 # messages that live on, is a small matter; large enough that a year of mail is a few thousand files.

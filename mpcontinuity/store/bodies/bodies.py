@@ -20,8 +20,8 @@ from mpcontinuity.store.bodies.draft import MIB, Draft, Room, Spool
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.layout import Kind
 from mpcontinuity.store.bodies.packs import Packs
+from mpcontinuity.store.job import Job
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.writer import Job
 
 T = TypeVar("T")
 

@@ -24,8 +24,8 @@ from mpcontinuity.store.bodies.head import TAKEN, Head
 from mpcontinuity.store.bodies.layout import SOLO_BODY
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.bodies.pieces import PIECE, Piece
+from mpcontinuity.store.job import ALONE, Job
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.writer import ALONE, Job
 
 T = TypeVar("T")
 

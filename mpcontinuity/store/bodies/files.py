@@ -21,9 +21,9 @@ from mpcontinuity.store.bodies.head import Decided, Head
 from mpcontinuity.store.bodies.layout import Kind
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.election import Election
+from mpcontinuity.store.job import Job
 from mpcontinuity.store.runner import Runner
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.writer import Job
 
 SOLO = Kind.SOLO.name.lower()  # in the column pack.kind
 

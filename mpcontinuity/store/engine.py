@@ -9,15 +9,12 @@ from mpcontinuity.model.clock import Clock, Steady
 from mpcontinuity.model.events import Notice
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.model.randomness import Randomness
-from mpcontinuity.store.checkpoint import Checkpoints
-from mpcontinuity.store.driver import Connection, Cursor, Driver
-from mpcontinuity.store.election import Alone, Election
+from mpcontinuity.store.election import Election
 from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.job import Job
 from mpcontinuity.store.readers import Readers
 from mpcontinuity.store.runner import Runner
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.writer import Writer
 
 
 class Stage(Protocol):
@@ -80,46 +77,3 @@ class Means:
         self.figures = figures
         self.reactor_call = reactor_call
         self.upwards = upwards
-
-
-class SqliteEngine:
-    def __init__(self, driver: Driver, means: Means) -> None:
-        clock = means.clock
-        self._connection = driver.connect(writes=True)
-        self.election: Election = Alone()
-        self.steady: Steady | None = None
-
-        def begin(connection: Connection) -> tuple[Cursor, int]:
-            cursor = connection.cursor()
-            cursor.execute("BEGIN")
-            return cursor, clock.now()
-
-        self.readers = Readers(
-            driver,
-            [self._connection] if driver.shared else Readers.connect(driver),
-            begin,
-            runner=means.runner,
-            identifiers=means.identifiers,
-            figures=means.figures,
-            reactor_call=means.reactor_call,
-        )
-        self._checkpoints = Checkpoints(driver, self._connection, means.runner, means.figures)
-        self._writer = Writer(
-            driver,
-            self._connection,
-            runner=means.runner,
-            clock=clock,
-            identifiers=means.identifiers,
-            figures=means.figures,
-            prelude=means.upwards.prelude,
-            settle=means.upwards.settle,
-            committed=self._checkpoints.committed,
-        )
-        self.submit = self._writer.submit
-        self.waiting = self._writer.waiting
-        self.stages: Sequence[Stage] = (self._writer, self._checkpoints, self.readers)
-
-    def close(self) -> None:
-        self._checkpoints.close()
-        self.readers.close()
-        self._connection.close()

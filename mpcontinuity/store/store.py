@@ -19,7 +19,6 @@ from mpcontinuity.model.errors import Refused, Stopping
 from mpcontinuity.model.events import Notice
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.model.randomness import Randomness
-from mpcontinuity.store import sqlite
 from mpcontinuity.store.bodies import references
 from mpcontinuity.store.bodies.bodies import Bodies
 from mpcontinuity.store.bodies.database import InDatabase
@@ -29,15 +28,16 @@ from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.packs import FOLDER, Packs
 from mpcontinuity.store.disk import Disk
 from mpcontinuity.store.driver import Driver
-from mpcontinuity.store.engine import Engine, Means, SqliteEngine, Stage
+from mpcontinuity.store.engine import Engine, Means, Stage
 from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.job import Job
 from mpcontinuity.store.lock import Lock, lock
 from mpcontinuity.store.nodes import Nodes
 from mpcontinuity.store.runner import Runner
-from mpcontinuity.store.sqlite import DATABASE, SqliteDriver
+from mpcontinuity.store.sqlite.driver import DATABASE, SqliteDriver, check_version
+from mpcontinuity.store.sqlite.engine import SqliteEngine
+from mpcontinuity.store.sqlite.upgrade import upgrade
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.upgrade import upgrade
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -276,7 +276,7 @@ def open_store(
 
 def _sqlite(folder: Path) -> tuple[Lock, Driver]:
     """The database in the folder, which is ours alone."""
-    sqlite.check_version()
+    check_version()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     held = lock(folder)
     _make_private(folder / DATABASE)

@@ -11,7 +11,7 @@ from psycopg import errors as pg
 
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.postgresql import PostgresqlDriver, conninfo, shown
-from mpcontinuity.store.upgrade import HEAD, newer
+from mpcontinuity.store.revision import HEAD, newer
 
 # Whoever changes the schema holds this advisory lock: two nodes that are started at once do not collide.
 _LOCK = 0x6D70632D736368  # any number that nobody else uses: "mpc-sch"

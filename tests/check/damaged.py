@@ -35,7 +35,7 @@ from mpcontinuity.store import generation
 from mpcontinuity.store.backup import tables
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.postgresql import conninfo
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction

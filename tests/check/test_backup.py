@@ -23,7 +23,7 @@ from mpcontinuity.store.backup import manifest
 from mpcontinuity.store.backup.restore import restore
 from mpcontinuity.store.bodies import appender, retention
 from mpcontinuity.store.bodies.reconcile import reconcile
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
 from tests.check.damaged import Damaged
 from tests.fakes import postgresql
 from tests.fakes.clock import SeededRandomness

@@ -19,10 +19,10 @@ from mpcontinuity.model.events import Everything, MailboxChanged, MailboxListCha
 from mpcontinuity.store.bodies.references import insert_body
 from mpcontinuity.store.driver import Again
 from mpcontinuity.store.nodes import everybody
+from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.upgrade import HEAD
 from mpcontinuity.store.upgrade_postgresql import revision
 from tests.contracts.threads import Loop, threaded_store
 from tests.fakes.postgresql import cluster, fresh_database, name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mpcontinuity.store.driver import Connection, Cursor
-from mpcontinuity.store.sqlite import SqliteDriver
+from mpcontinuity.store.sqlite.driver import SqliteDriver
 
 
 class HookedCursor:

@@ -19,9 +19,9 @@ from mpcontinuity.store.disk import Disk, RealDisk
 from mpcontinuity.store.driver import Driver
 from mpcontinuity.store.postgresql import PostgresqlDriver
 from mpcontinuity.store.runner import Inline
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
+from mpcontinuity.store.sqlite.upgrade import upgrade
 from mpcontinuity.store.store import Store, open_store
-from mpcontinuity.store.upgrade import upgrade
 from tests.fakes import postgresql
 from tests.fakes.clock import ManualClock, SeededRandomness
 

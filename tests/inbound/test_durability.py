@@ -11,7 +11,7 @@ from pysqlite3 import dbapi2 as sqlite
 
 from mpcontinuity.model.reply import Stage
 from mpcontinuity.routing.health import Gate
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
 from tests.delivery.conftest import Post
 from tests.delivery.homes import temporary
 from tests.fakes.clock import ManualClock

@@ -17,8 +17,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
-from mpcontinuity.store.sqlite import DATABASE
-from mpcontinuity.store.upgrade import HEAD
+from mpcontinuity.store.revision import HEAD
+from mpcontinuity.store.sqlite.driver import DATABASE
 from tests.app.running import Server
 from tests.crash.power import Power, library
 from tests.fakes.home import ScriptedHome

@@ -14,7 +14,7 @@ from mpcontinuity.model import settings
 from mpcontinuity.model.clock import SECOND, SteadyClock
 from mpcontinuity.store.bodies.draft import Room
 from mpcontinuity.store.runner import Inline
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.store import Store, open_store
 from mpcontinuity.store.transaction import Transaction
 from tests.fakes.clock import SeededRandomness

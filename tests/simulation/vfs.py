@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import apsw
 
 from mpcontinuity.store.driver import Connection, Cursor
-from mpcontinuity.store.sqlite import translate
+from mpcontinuity.store.sqlite.driver import translate
 from mpcontinuity.store.transaction import Transaction
 from tests.simulation.disk import SimulatedDisk, SimulatedFile
 

@@ -11,7 +11,7 @@ import pytest
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Full, Temporary
 from mpcontinuity.store.bodies.draft import Room
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.store import Store
 from tests.fakes.clock import ManualClock
 from tests.fakes.disk import FullDisk, HookedDisk

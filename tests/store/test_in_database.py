@@ -17,7 +17,7 @@ from mpcontinuity.store.bodies.database import STEP
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.pieces import PIECE
 from mpcontinuity.store.bodies.reconcile import repair_unrecorded
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction

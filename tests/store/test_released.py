@@ -15,12 +15,13 @@ from sqlalchemy.engine import Engine
 
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.store import upgrade_postgresql
+from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.schema import metadata
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
+from mpcontinuity.store.sqlite.upgrade import upgrade
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.upgrade import HEAD, upgrade
 from tests.fakes.postgresql import cluster, name
 from tests.fakes.stores import Chosen, open_memory_like_store, result
 

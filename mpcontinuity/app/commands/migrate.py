@@ -10,8 +10,9 @@ from mpcontinuity.app.commands import output
 from mpcontinuity.app.commands.configuration import Configuration, pass_configuration, tell
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.store.lock import lock
-from mpcontinuity.store.sqlite import DATABASE
-from mpcontinuity.store.upgrade import HEAD, revision, upgrade
+from mpcontinuity.store.revision import HEAD
+from mpcontinuity.store.sqlite.driver import DATABASE
+from mpcontinuity.store.sqlite.upgrade import revision, upgrade
 
 
 @click.command()

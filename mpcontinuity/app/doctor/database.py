@@ -18,8 +18,8 @@ from mpcontinuity.store.bodies.packs import FOLDER
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import held
 from mpcontinuity.store.postgresql import conninfo, shown
-from mpcontinuity.store.sqlite import DATABASE, MINIMUM_VERSION, check_version
-from mpcontinuity.store.upgrade import HEAD
+from mpcontinuity.store.revision import HEAD
+from mpcontinuity.store.sqlite.driver import DATABASE, MINIMUM_VERSION, check_version
 
 # Pages are looked at in one snapshot, and while that lasts the WAL of a busy server cannot begin anew.
 _PAGES_WITHIN = 10.0  # s

@@ -12,10 +12,10 @@ from mpcontinuity.app.watch.overview import Overview
 from mpcontinuity.app.watch.shared import Shared
 from mpcontinuity.model.errors import Full
 from mpcontinuity.model.timer import Timer
+from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.upgrade import HEAD
 from mpcontinuity.web.pages import Answer
 
 # A commit takes milliseconds, on a bad disk a second. One that takes this long does not come back by itself.

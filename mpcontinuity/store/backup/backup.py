@@ -28,10 +28,10 @@ from mpcontinuity.store.bodies.layout import HEADER_LENGTH
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.disk import File, RealDisk
 from mpcontinuity.store.lock import LOCK, lock
-from mpcontinuity.store.sqlite import DATABASE, SQLITE
+from mpcontinuity.store.sqlite.driver import DATABASE, SQLITE
+from mpcontinuity.store.sqlite.upgrade import revision
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.upgrade import revision
 
 _HELD = HOUR  # a process that dies keeps packs from being unlinked for as long
 _RENEWED = 10 * MINUTE

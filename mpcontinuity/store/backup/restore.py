@@ -18,8 +18,8 @@ from mpcontinuity.store.backup.manifest import MANIFEST, Manifest
 from mpcontinuity.store.bodies.packs import FOLDER
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import LOCK, lock
-from mpcontinuity.store.sqlite import DATABASE, SQLITE
-from mpcontinuity.store.upgrade import HEAD
+from mpcontinuity.store.revision import HEAD
+from mpcontinuity.store.sqlite.driver import DATABASE, SQLITE
 
 _BESIDE = ("", "-wal", "-shm")
 _COPY = 4 << 20

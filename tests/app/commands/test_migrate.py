@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mpcontinuity.app.commands.main import main
-from mpcontinuity.store.sqlite import DATABASE
-from mpcontinuity.store.upgrade import HEAD
+from mpcontinuity.store.revision import HEAD
+from mpcontinuity.store.sqlite.driver import DATABASE
 from tests.fakes.postgresql import cluster, fresh_database, name
 from tests.store.test_released import RELEASED, on_postgresql, on_sqlite
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.app.watch.health import WEDGED_AFTER, Health
 from mpcontinuity.app.watch.overview import OLDEST, Overview
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.store import Store
 from tests.fakes.clock import ManualClock
 from tests.fakes.drivers import HookedDriver

@@ -19,7 +19,7 @@ from mpcontinuity.model.events import DomainsChanged
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.driver import Conflict
 from mpcontinuity.store.runner import Inline, Threads
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store, open_store
 from mpcontinuity.store.transaction import Transaction

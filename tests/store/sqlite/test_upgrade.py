@@ -17,13 +17,14 @@ from sqlalchemy.schema import CreateTable
 
 from mpcontinuity.model import settings
 from mpcontinuity.model.errors import Refused
-from mpcontinuity.store import upgrade as store_upgrade
 from mpcontinuity.store.disk import RealDisk
+from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.runner import Inline
 from mpcontinuity.store.schema import metadata
-from mpcontinuity.store.sqlite import DATABASE
+from mpcontinuity.store.sqlite.driver import DATABASE
+from mpcontinuity.store.sqlite.driver import upgrade as store_upgrade
+from mpcontinuity.store.sqlite.upgrade import revision, upgrade
 from mpcontinuity.store.store import open_store
-from mpcontinuity.store.upgrade import HEAD, revision, upgrade
 from tests.fakes.clock import ManualClock, SeededRandomness
 from tests.fakes.stores import at_once, data_folder, open_memory_like_store, result
 from tests.store.messages import bodies, keep

@@ -12,8 +12,7 @@ import pysqlite3.dbapi2 as sqlite
 from twisted.logger import Logger
 
 from mpcontinuity.model.errors import Refused
-
-HEAD = "0005"  # the newest revision in migrations/versions
+from mpcontinuity.store.revision import HEAD, newer
 
 _log = Logger()
 
@@ -34,13 +33,6 @@ def upgrade(database: Path, progress: Callable[[str], None] = lambda revision: N
         _log.info("upgrading the schema from {present} to {head}", present=present, head=HEAD)
         _copy(database, database.with_name(f"{database.name}.before-{HEAD}"))
     _migrate(database, progress)
-
-
-def newer(database: str, present: str) -> Refused:
-    return Refused(
-        f"{database} has schema {present}, but this version of mpcontinuity knows {HEAD}: "
-        "install the version that wrote it, or a newer one"
-    )
 
 
 def revision(database: Path) -> str:

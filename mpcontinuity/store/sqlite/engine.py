@@ -1,0 +1,56 @@
+"""The engine on SQLite: one thread writes, others read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpcontinuity.model.clock import Steady
+from mpcontinuity.store.driver import Connection, Cursor, Driver
+from mpcontinuity.store.election import Alone, Election
+from mpcontinuity.store.engine import Means, Stage
+from mpcontinuity.store.readers import Readers
+from mpcontinuity.store.sqlite.checkpoint import Checkpoints
+from mpcontinuity.store.sqlite.writer import Writer
+
+
+class SqliteEngine:
+    def __init__(self, driver: Driver, means: Means) -> None:
+        clock = means.clock
+        self._connection = driver.connect(writes=True)
+        self.election: Election = Alone()
+        self.steady: Steady | None = None
+
+        def begin(connection: Connection) -> tuple[Cursor, int]:
+            cursor = connection.cursor()
+            cursor.execute("BEGIN")
+            return cursor, clock.now()
+
+        self.readers = Readers(
+            driver,
+            [self._connection] if driver.shared else Readers.connect(driver),
+            begin,
+            runner=means.runner,
+            identifiers=means.identifiers,
+            figures=means.figures,
+            reactor_call=means.reactor_call,
+        )
+        self._checkpoints = Checkpoints(driver, self._connection, means.runner, means.figures)
+        self._writer = Writer(
+            driver,
+            self._connection,
+            runner=means.runner,
+            clock=clock,
+            identifiers=means.identifiers,
+            figures=means.figures,
+            prelude=means.upwards.prelude,
+            settle=means.upwards.settle,
+            committed=self._checkpoints.committed,
+        )
+        self.submit = self._writer.submit
+        self.waiting = self._writer.waiting
+        self.stages: Sequence[Stage] = (self._writer, self._checkpoints, self.readers)
+
+    def close(self) -> None:
+        self._checkpoints.close()
+        self.readers.close()
+        self._connection.close()

@@ -13,8 +13,9 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
 _INTEGRITY = Statement("PRAGMA integrity_check(100)")
-_EARS = Statement(
-    "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'mpcontinuity ear' AND datname = current_database()"
+_LISTENERS = Statement(  # the version before has another name for them
+    "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name IN ('mpcontinuity listener', 'mpcontinuity ear')"
+    " AND datname = current_database()"
 )
 _REINDEX = Statement("REINDEX")
 
@@ -72,8 +73,8 @@ async def examine_pages(inspection: Inspection) -> None:
 
 
 def others(tx: Transaction) -> bool:
-    """Whether other processes use the database: each has one connection of that name (store/ear.py)."""
-    return tx.dialect == "postgresql" and int(tx.value(_EARS)) > 1
+    """Whether other processes use the database: each has one connection of that name (store/postgresql/listener.py)."""
+    return tx.dialect == "postgresql" and int(tx.value(_LISTENERS)) > 1
 
 
 def _integrity(tx: Transaction) -> list[tuple[Any, ...]]:

@@ -301,9 +301,9 @@ def _make_private(database: Path) -> None:
 def _postgresql(url: str, driver: Driver | None) -> Callable[[Means], Engine]:
     """A database that other processes may use at the same time."""
     # Imported here: most servers run on SQLite, and psycopg takes a twentieth of a second.
-    from mpcontinuity.store import upgrade_postgresql
-    from mpcontinuity.store.postgresql import PostgresqlDriver
-    from mpcontinuity.store.postgresql_engine import PostgresqlEngine
+    from mpcontinuity.store.postgresql import upgrade as postgresql_upgrade
+    from mpcontinuity.store.postgresql.driver import PostgresqlDriver
+    from mpcontinuity.store.postgresql.engine import PostgresqlEngine
 
     if not isinstance(driver, PostgresqlDriver):
         try:
@@ -311,5 +311,5 @@ def _postgresql(url: str, driver: Driver | None) -> Callable[[Means], Engine]:
         except ValueError as error:
             raise Refused(f"[store] database: {error}") from None
         driver.check()
-        upgrade_postgresql.check(driver)
+        postgresql_upgrade.check(driver)
     return partial(PostgresqlEngine, driver)

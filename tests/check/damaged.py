@@ -34,12 +34,12 @@ from mpcontinuity.queue import ledger, owed
 from mpcontinuity.store import generation
 from mpcontinuity.store.backup import tables
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.postgresql import conninfo
+from mpcontinuity.store.postgresql.driver import conninfo
+from mpcontinuity.store.postgresql.upgrade import migrate
 from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.upgrade_postgresql import migrate
 from tests.delivery.conftest import CLIENT, Post
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import Chosen, data_folder, open_memory_like_store, result

@@ -19,11 +19,11 @@ from mpcontinuity.model.events import Everything, MailboxChanged, MailboxListCha
 from mpcontinuity.store.bodies.references import insert_body
 from mpcontinuity.store.driver import Again
 from mpcontinuity.store.nodes import everybody
+from mpcontinuity.store.postgresql.upgrade import revision
 from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.store.upgrade_postgresql import revision
 from tests.contracts.threads import Loop, threaded_store
 from tests.fakes.postgresql import cluster, fresh_database, name
 
@@ -173,7 +173,7 @@ def test_a_deadlock_is_repeated_until_both_are_through(nodes: Nodes) -> None:
 
 
 def test_work_that_meets_others_again_and_again_fails_for_now(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mpcontinuity.store.pool._REPEATS", 0.05)
+    monkeypatch.setattr("mpcontinuity.store.postgresql.pool._REPEATS", 0.05)
     runs = []
 
     def work(tx: Transaction) -> None:
@@ -225,19 +225,19 @@ def test_what_one_commits_the_other_hears_and_nobody_hears_oneself_twice(nodes: 
 
 def test_whoever_was_deaf_for_a_while_hears_that_anything_may_have_changed(nodes: Nodes) -> None:
     heard = hear(nodes.other)
-    _end_ear(nodes)
+    _end_listener(nodes)
     nodes.loop.wait(lambda: heard == [Everything()])
     nodes.loop.result(nodes.one.run(partial(deliver, items=[(1, nodes.inboxes[:1])])))
     nodes.loop.wait(lambda: len(heard) == 2)
     assert mailbox_changes(heard) == nodes.inboxes[:1]
 
 
-def _end_ear(nodes: Nodes) -> None:
+def _end_listener(nodes: Nodes) -> None:
     """The younger one's: the stores were opened in their order."""
     with cluster().connect(name(nodes.url)) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND application_name = 'mpcontinuity ear' ORDER BY backend_start DESC LIMIT 1"
+            " AND application_name = 'mpcontinuity listener' ORDER BY backend_start DESC LIMIT 1"
         )
 
 
@@ -258,7 +258,7 @@ def test_whoever_loses_the_connection_loses_what_it_held_and_is_told(nodes: Node
     one, other = nodes.one.election, nodes.other.election
     other.on_lost(lambda: lost.append("lost"))
     assert nodes.loop.result(other.hold("prober", 7)) is True
-    _end_ear(nodes)
+    _end_listener(nodes)
     nodes.loop.wait(lambda: lost == ["lost"])
     assert nodes.loop.result(one.hold("prober", 7)) is True
 

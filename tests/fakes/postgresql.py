@@ -22,8 +22,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from mpcontinuity.store.postgresql.upgrade import migrate
 from mpcontinuity.store.schema import metadata
-from mpcontinuity.store.upgrade_postgresql import migrate
 
 _USERS = ("postgres", "nobody")
 _ROOM = 2 << 30  # octets in /dev/shm

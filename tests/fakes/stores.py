@@ -17,7 +17,7 @@ from mpcontinuity.model.clock import Clock
 from mpcontinuity.store.bodies.draft import Room
 from mpcontinuity.store.disk import Disk, RealDisk
 from mpcontinuity.store.driver import Driver
-from mpcontinuity.store.postgresql import PostgresqlDriver
+from mpcontinuity.store.postgresql.driver import PostgresqlDriver
 from mpcontinuity.store.runner import Inline
 from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.sqlite.upgrade import upgrade

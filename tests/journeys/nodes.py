@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mpcontinuity.store.ear import advisory
+from mpcontinuity.store.postgresql.listener import advisory
 from tests.app.running import Server
 from tests.fakes.home import ScriptedHome
 from tests.fakes.postgresql import Cluster, name

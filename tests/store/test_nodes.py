@@ -47,9 +47,9 @@ def start(tmp_path: Path, clock: ManualClock) -> Iterator[Open]:
 
 def killed(store: Store) -> None:
     """What others see when its process is gone."""
-    ear: Any = store.election
-    ear._connection.close()
-    ear._connection = None
+    listener: Any = store.election
+    listener._connection.close()
+    listener._connection = None
 
 
 def packs(store: Store) -> dict[int, int]:
@@ -124,8 +124,8 @@ def test_who_was_not_seen_for_a_moment_appends_to_new_packs(start: Open) -> None
     killed(first)
     result(reconcile(second, lambda *_: None))
     assert packs(second)[before.pack] == 1
-    ear: Any = first.election
-    for callback in ear._lost:  # what a thread of its own does when the connection is gone
+    listener: Any = first.election
+    for callback in listener._lost:  # what a thread of its own does when the connection is gone
         callback()
     after = result(keep(first, b"after"))
     assert after.pack != before.pack

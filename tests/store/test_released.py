@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import Engine
 
 from mpcontinuity.mailbox import mailboxes
-from mpcontinuity.store import upgrade_postgresql
+from mpcontinuity.store.postgresql import upgrade as postgresql_upgrade
 from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.schema import metadata
 from mpcontinuity.store.sqlite.driver import DATABASE
@@ -66,7 +66,7 @@ def upgraded(request: pytest.FixtureRequest, version: str, tmp_path: Path) -> It
         Chosen.database = "postgresql"
         folder.mkdir()
         Chosen.urls[folder] = on_postgresql(version)
-        upgrade_postgresql.migrate(Chosen.urls[folder], progress=done.append)
+        postgresql_upgrade.migrate(Chosen.urls[folder], progress=done.append)
     assert done == [f"{number:04}" for number in range(int(version) + 1, int(HEAD) + 1)]
     store = open_memory_like_store(tmp_path)
     yield store
@@ -134,7 +134,7 @@ def engine(url: str) -> Engine:
 
 def test_on_postgresql_upgrades_end_where_the_code_begins(version: str) -> None:
     url = on_postgresql(version)
-    upgrade_postgresql.migrate(url)
+    postgresql_upgrade.migrate(url)
     created = cluster().url(cluster().bare_database())
     metadata.create_all(engine(created))
     tables = described(engine(url))
@@ -147,7 +147,7 @@ def test_on_postgresql_upgrades_end_where_the_code_begins(version: str) -> None:
 def test_texts_are_compared_by_their_bytes_on_postgresql() -> None:
     """Whatever the locale of the database is: it is C.UTF-8 here, where 'a' < 'B' by most others."""
     url = cluster().url(cluster().bare_database())
-    upgrade_postgresql.migrate(url)
+    postgresql_upgrade.migrate(url)
     for table, description in described(engine(url)).items():
         for column, (kind, collation, _, _) in description["columns"].items():
             if kind.startswith("TEXT"):

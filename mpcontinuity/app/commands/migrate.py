@@ -45,11 +45,11 @@ def _sqlite(settings: Settings) -> None:
 
 
 def _postgresql(url: str) -> None:
-    from mpcontinuity.store import upgrade_postgresql
-    from mpcontinuity.store.postgresql import shown
+    from mpcontinuity.store.postgresql import upgrade as postgresql_upgrade
+    from mpcontinuity.store.postgresql.driver import shown
 
-    _say(shown(url), upgrade_postgresql.revision(url))
-    upgrade_postgresql.migrate(url, progress=_done)
+    _say(shown(url), postgresql_upgrade.revision(url))
+    postgresql_upgrade.migrate(url, progress=_done)
 
 
 def _say(database: str, present: str) -> None:

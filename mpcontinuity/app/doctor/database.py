@@ -17,7 +17,7 @@ from mpcontinuity.store import generation
 from mpcontinuity.store.bodies.packs import FOLDER
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import held
-from mpcontinuity.store.postgresql import conninfo, shown
+from mpcontinuity.store.postgresql.driver import conninfo, shown
 from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.sqlite.driver import DATABASE, MINIMUM_VERSION, check_version
 

@@ -13,9 +13,9 @@ from psycopg import sql
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.backup.manifest import PIECE, Exported, File
 from mpcontinuity.store.disk import RealDisk
-from mpcontinuity.store.postgresql import conninfo, shown
+from mpcontinuity.store.postgresql.driver import conninfo, shown
+from mpcontinuity.store.postgresql.upgrade import migrate, revision
 from mpcontinuity.store.schema import metadata
-from mpcontinuity.store.upgrade_postgresql import migrate, revision
 
 # Of processes that live now.
 _LEFT_OUT = ("node", "login_failure", "spending")  # of processes that live

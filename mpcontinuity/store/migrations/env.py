@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that upgrade.py opened."""
+"""Alembic's entry: runs the migrations on the connection that sqlite/ or postgresql/upgrade.py opened."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ import pysqlite3.dbapi2 as sqlite
 import pytest
 
 from mpcontinuity.model.body import Body
-from mpcontinuity.store.sqlite.driver import DATABASE, checkpoint
+from mpcontinuity.store.sqlite import checkpoint
+from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction

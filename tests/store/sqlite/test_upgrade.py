@@ -21,8 +21,8 @@ from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.runner import Inline
 from mpcontinuity.store.schema import metadata
+from mpcontinuity.store.sqlite import upgrade as store_upgrade
 from mpcontinuity.store.sqlite.driver import DATABASE
-from mpcontinuity.store.sqlite.driver import upgrade as store_upgrade
 from mpcontinuity.store.sqlite.upgrade import revision, upgrade
 from mpcontinuity.store.store import open_store
 from tests.fakes.clock import ManualClock, SeededRandomness

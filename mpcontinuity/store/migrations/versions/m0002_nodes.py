@@ -33,7 +33,7 @@ def upgrade() -> None:
     # What messages in `content` have in the place of a pack: it is not looked through on any day.
     op.execute("INSERT INTO pack (id, kind, day, created, sealed) VALUES (0, 'database', 2147483647, 0, 1)")
     if op.get_bind().dialect.name == "postgresql":
-        # Empty after a crash: so it is known that there was one (store/postgresql.py, `incarnation`).
+        # Empty after a crash: so it is known that there was one (store/postgresql/driver.py, `incarnation`).
         op.create_table(
             "incarnation",
             Column("one", Integer, primary_key=True, autoincrement=False),

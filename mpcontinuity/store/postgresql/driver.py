@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from mpcontinuity.model.clock import SECOND, Clock, Steady
 from mpcontinuity.model.errors import Full, Refused, Temporary
 from mpcontinuity.store.driver import Again, Conflict, Connection, Lost
-from mpcontinuity.store.silence import Silence
+from mpcontinuity.store.postgresql.watchdog import Watchdog
 
 MINIMUM_VERSION = 13  # pg_current_xact_id and pg_xact_status
 
@@ -203,8 +203,8 @@ class PostgresqlConnection:
         self._cursor: PostgresqlCursor | None = None
         self.total_changes = 0
         self.incarnation = 0  # of the server's memory (see `committed`)
-        self.since = 0.0  # Waiting
-        driver.silence.watch(self)
+        self.since = 0.0  # Watched
+        driver.watchdog.watch(self)
 
     def open(self) -> psycopg.Connection[Any]:
         """Raises psycopg.Error where the server is away."""
@@ -219,7 +219,7 @@ class PostgresqlConnection:
         return self._opened
 
     def descriptor(self) -> int:
-        """Waiting.descriptor."""
+        """Watched.descriptor."""
         opened = self._opened
         return -1 if opened is None or opened.closed else opened.fileno()
 
@@ -287,7 +287,7 @@ class PostgresqlDriver:
         self.url = url
         self.clock = clock
         self._conninfo = conninfo(url)
-        self.silence = Silence(self._conninfo)
+        self.watchdog = Watchdog(self._conninfo)
         self.steady = Steady()  # the clock of the database, which rules leases and what is too late
         self._lock = threading.Lock()
         self._away_until = 0.0  # time.monotonic

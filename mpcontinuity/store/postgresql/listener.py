@@ -18,18 +18,19 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from mpcontinuity.model.events import Everything, Notice
-from mpcontinuity.store.notices import CHANNEL, decode
-from mpcontinuity.store.postgresql import PostgresqlDriver, translate
+from mpcontinuity.store.notices import decode
+from mpcontinuity.store.postgresql.driver import PostgresqlDriver, translate
+from mpcontinuity.store.postgresql.notifier import CHANNEL
 from mpcontinuity.store.runner import Runner
 
-_NAME = "ear"
+_NAME = "listener"
 
 # The net below lost notices (a process that was killed between its commit and its NOTIFY): whatever is remembered is
 # read again so often, in seconds, where there is another process.
 _POLL = 60.0
 _OTHERS = (
-    "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND datname = current_database()"
-    " AND pid <> pg_backend_pid()"
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name IN (%s, 'mpcontinuity ear')"  # of the version before
+    " AND datname = current_database() AND pid <> pg_backend_pid()"
 )
 
 # Advisory locks of one bigint, put together again.
@@ -44,7 +45,7 @@ _ALIVE = 5.0  # s of silence after which the connection is tried
 _log = Logger()
 
 
-class Ear:
+class NotificationListener:
     """An Election, too. Its thread is the only one that uses its connection; an inline runner has none."""
 
     alone = False
@@ -72,10 +73,10 @@ class Ear:
         self._others = False
         self._polled = time.monotonic()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.since = 0.0  # Waiting (silence.py)
+        self.since = 0.0  # Watched (watchdog.py)
         self._connection: psycopg.Connection[Any] | None = self._connect()
-        driver.silence.watch(self)
-        self.threaded = runner.thread("store-ear", self._loop)  # else nothing is heard
+        driver.watchdog.watch(self)
+        self.threaded = runner.thread("store-listener", self._loop)  # else nothing is heard
 
     def hold(self, kind: str, number: int) -> Deferred[bool]:
         """Election.hold."""
@@ -186,7 +187,7 @@ class Ear:
             self.since = 0.0
 
     def descriptor(self) -> int:
-        """Waiting.descriptor."""
+        """Watched.descriptor."""
         connection = self._connection
         return -1 if connection is None or connection.closed else connection.fileno()
 

@@ -9,12 +9,12 @@ import psycopg
 from mpcontinuity.model.clock import Steady
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.driver import Connection, Cursor
-from mpcontinuity.store.ear import Ear
 from mpcontinuity.store.election import Election
 from mpcontinuity.store.engine import Means, Stage
-from mpcontinuity.store.notices import Notifier
-from mpcontinuity.store.pool import Pool
-from mpcontinuity.store.postgresql import PostgresqlConnection, PostgresqlDriver, shown
+from mpcontinuity.store.postgresql.driver import PostgresqlConnection, PostgresqlDriver, shown
+from mpcontinuity.store.postgresql.listener import NotificationListener
+from mpcontinuity.store.postgresql.notifier import Notifier
+from mpcontinuity.store.postgresql.pool import Pool
 from mpcontinuity.store.readers import Readers
 
 # One snapshot for all of a step, as on SQLite.
@@ -25,12 +25,12 @@ class PostgresqlEngine:
     def __init__(self, driver: PostgresqlDriver, means: Means) -> None:
         sender = means.identifiers.next()
         try:
-            self._ear = Ear(driver, means.runner, sender, means.upwards.heard, means.reactor_call)
+            self._listener = NotificationListener(driver, means.runner, sender, means.upwards.heard, means.reactor_call)
         except psycopg.Error as error:
             raise Refused(f"[store] database: {shown(driver.url)}: {' '.join(str(error).split())}") from None
-        self.election: Election = self._ear
+        self.election: Election = self._listener
         self.steady: Steady | None = driver.steady
-        self._notifier = Notifier(driver, means.runner, sender, threaded=self._ear.threaded)
+        self._notifier = Notifier(driver, means.runner, sender, threaded=self._listener.threaded)
         self.readers = Readers(
             driver,
             Readers.connect(driver),
@@ -50,14 +50,14 @@ class PostgresqlEngine:
             settle=means.upwards.settle,
             announce=self._notifier.put,
         )
-        self._silence = driver.silence
-        means.runner.thread("store-silence", self._silence.loop)
+        self._watchdog = driver.watchdog
+        means.runner.thread("store-watchdog", self._watchdog.loop)
         self.submit = self._pool.submit
         self.waiting = self._pool.waiting
-        self.stages: Sequence[Stage] = (self._pool, self._notifier, self.readers, self._ear)
+        self.stages: Sequence[Stage] = (self._pool, self._notifier, self.readers, self._listener)
 
     def close(self) -> None:
-        self._silence.end()
+        self._watchdog.end()
         self._pool.close()
         self._notifier.close()
         self.readers.close()

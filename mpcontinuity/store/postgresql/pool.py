@@ -18,7 +18,7 @@ from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.store.driver import Again, Lost
 from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.job import ALONE, Job
-from mpcontinuity.store.postgresql import PostgresqlConnection, PostgresqlDriver
+from mpcontinuity.store.postgresql.driver import PostgresqlConnection, PostgresqlDriver
 from mpcontinuity.store.runner import Runner, Worker
 from mpcontinuity.store.transaction import Transaction
 
@@ -42,7 +42,7 @@ _QUEUE_UP_TOGETHER = 2
 _QUEUE = 0x6D70632D717565  # the advisory lock for that: "mpc-que"
 
 # For how long somebody asks whether a transaction is committed whose COMMIT was not answered: a server that restarts
-# is back by then, and who waits for a reply hears it within some 15 s (silence.py).
+# is back by then, and who waits for a reply hears it within some 15 s (watchdog.py).
 _IN_DOUBT = 6.0
 
 # What decides is written for a database in which it is alone (docs/decisions/0005-postgresql.md); what is done

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from mpcontinuity.store.postgresql import PostgresqlDriver, conninfo
-from mpcontinuity.store.silence import Silence
+from mpcontinuity.store.postgresql.driver import PostgresqlDriver, conninfo
+from mpcontinuity.store.postgresql.watchdog import Watchdog
 from tests.fakes.postgresql import fresh_database
 
 NOW = 1000.0
@@ -46,10 +46,10 @@ def waiting() -> Iterator[list[Waiting]]:
 
 
 def look(waiting: list[Waiting], database: str) -> list[bool]:
-    silence = Silence(database)
+    watchdog = Watchdog(database)
     for one in waiting:
-        silence.watch(one)
-    silence.look(NOW)
+        watchdog.watch(one)
+    watchdog.look(NOW)
     return [one.broken for one in waiting]
 
 

@@ -23,7 +23,7 @@ _CONNECT = 3  # s that the server has to answer a new connection
 _ASK_AGAIN = 5.0  # s; it did answer, and only that statement takes long
 
 
-class Waiting(Protocol):
+class Watched(Protocol):
     """A connection."""
 
     since: float  # time.monotonic() when an answer began to be waited for; 0: none is
@@ -33,16 +33,16 @@ class Waiting(Protocol):
         ...
 
 
-class Silence:
+class Watchdog:
     """Watches connections from a thread of its own."""
 
     def __init__(self, conninfo: str) -> None:
-        self._conninfo = make_conninfo(conninfo, connect_timeout=_CONNECT, application_name="mpcontinuity silence")
-        self._watched: list[Waiting] = []
+        self._conninfo = make_conninfo(conninfo, connect_timeout=_CONNECT, application_name="mpcontinuity watchdog")
+        self._watched: list[Watched] = []
         self._ended = threading.Event()
         self._quiet_until = 0.0
 
-    def watch(self, connection: Waiting) -> None:
+    def watch(self, connection: Watched) -> None:
         """From now on, for good."""
         self._watched.append(connection)
 

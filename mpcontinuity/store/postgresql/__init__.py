@@ -1,0 +1,1 @@
+"""PostgreSQL: the driver, a pool of connections that write, what other processes announce, and upgrades."""

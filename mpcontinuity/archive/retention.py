@@ -1,4 +1,4 @@
-"""Rows of `archive` go when their time has come; their bodies follow with their packs (store/bodies/retention.py)."""
+"""Rows of `archive` go when their time has come; their bodies follow with their packs (store/upkeep/retention.py)."""
 
 from __future__ import annotations
 

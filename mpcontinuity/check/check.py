@@ -11,10 +11,10 @@ from mpcontinuity.delivery.relay import repair as take_up
 from mpcontinuity.mailbox.mailboxes import renew_uidvalidity
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.queue import recovery
-from mpcontinuity.store import generation
-from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep import generation
+from mpcontinuity.store.upkeep.reconcile import reconcile
 
 _STEP = 500
 

@@ -9,8 +9,8 @@ from mpcontinuity.message.render import render
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.store.bodies import references
-from mpcontinuity.store.bodies.verify import Packed, walk
 from mpcontinuity.store.store import Store
+from mpcontinuity.store.upkeep.verify import Packed, walk
 
 
 async def rendered(store: Store, body_id: int) -> bytes:

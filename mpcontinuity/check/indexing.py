@@ -43,9 +43,9 @@ from mpcontinuity.store.bodies import references
 from mpcontinuity.store.bodies.head import OUTGOING
 from mpcontinuity.store.bodies.layout import Kind
 from mpcontinuity.store.bodies.packs import insert_pack
-from mpcontinuity.store.bodies.verify import Damage, Outcome, Packed, walk
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep.verify import Damage, Outcome, Packed, walk
 from mpcontinuity.tracking.record import record_all
 
 APPEND = "append"  # the decision of what a client appended

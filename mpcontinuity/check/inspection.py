@@ -53,7 +53,7 @@ class Inspection:
     ) -> None:
         """``hostname`` is the server's own, whose postmaster has mail though no domain is called so. ``progress`` hears
         steps and findings as JSON's values. ``serving``: mail comes and goes meanwhile. ``older``: the database knows
-        less than the packs beside it (store/generation.py).
+        less than the packs beside it (store/upkeep/generation.py).
         """
         self.store = store
         self.hostname = hostname

@@ -16,9 +16,9 @@ from mpcontinuity.store.bodies import layout, references, salvage
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.layout import HEADER_LENGTH, NO_DAY, Kind, Record
 from mpcontinuity.store.bodies.packs import Packs, insert_pack
-from mpcontinuity.store.bodies.verify import Fault, Packed, faults, walk
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep.verify import Fault, Packed, faults, walk
 
 _PACKS = Statement("SELECT id, gone FROM pack WHERE id > :after ORDER BY id LIMIT 1000")
 _NEXT_PACK = Statement("SELECT MIN(pack) FROM body WHERE pack > :after")

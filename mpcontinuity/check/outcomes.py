@@ -19,9 +19,9 @@ from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.store.bodies import references
 from mpcontinuity.store.bodies.head import Decided
-from mpcontinuity.store.bodies.verify import Damage, Outcome, Packed, faults, walk
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep.verify import Damage, Outcome, Packed, faults, walk
 
 _UNSEALED = Statement("SELECT id, node FROM pack WHERE sealed = 0")
 _WITHIN = Statement(

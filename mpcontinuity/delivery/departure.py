@@ -95,7 +95,7 @@ def _not_answered(tx: Transaction, messages: Sequence[tuple[Body, Departure]]) -
 
 
 def _keep_until(departure: Departure) -> int:
-    """0 while it is in a mailbox; what waits in `outgoing` is kept anyway (store/bodies/retention.py)."""
+    """0 while it is in a mailbox; what waits in `outgoing` is kept anyway (store/upkeep/retention.py)."""
     return 0 if departure.copy is not None else expiry(departure.received, departure.retention_days)
 
 

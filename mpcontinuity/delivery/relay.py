@@ -131,7 +131,7 @@ def _added(tx: Transaction, taken: Taken, most: int) -> bool:
 
 
 def repair(tx: Transaction, head: Head, body: Body, decisions: Mapping[str, str]) -> None:
-    """Archive and tracking of a message that home took while our commit failed (store/bodies/reconcile.py).
+    """Archive and tracking of a message that home took while our commit failed (store/upkeep/reconcile.py).
 
     ``decisions`` names the recipients. A domain that was removed meanwhile wants nothing of it any more.
     """

@@ -258,7 +258,7 @@ def open_store(
         engine = partial(SqliteEngine, driver)
     identifiers = Identifiers(clock, randomness)
     packs = Packs(folder / FOLDER, disk, identifiers, clock)
-    if settings.database == "sqlite":  # else another process may be receiving them (bodies/reconcile.py)
+    if settings.database == "sqlite":  # else another process may be receiving them (upkeep/reconcile.py)
         packs.drop_spools()
     return Store(
         packs,

@@ -31,7 +31,6 @@ from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.queue import ledger, owed
-from mpcontinuity.store import generation
 from mpcontinuity.store.backup import tables
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.postgresql.driver import conninfo
@@ -40,6 +39,7 @@ from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep import generation
 from tests.delivery.conftest import CLIENT, Post
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import Chosen, data_folder, open_memory_like_store, result

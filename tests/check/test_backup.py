@@ -21,9 +21,10 @@ from mpcontinuity.model.settings import Store as StoreSettings
 from mpcontinuity.store.backup import backup as making
 from mpcontinuity.store.backup import manifest
 from mpcontinuity.store.backup.restore import restore
-from mpcontinuity.store.bodies import appender, retention
-from mpcontinuity.store.bodies.reconcile import reconcile
+from mpcontinuity.store.bodies import appender
 from mpcontinuity.store.sqlite.driver import DATABASE
+from mpcontinuity.store.upkeep import retention
+from mpcontinuity.store.upkeep.reconcile import reconcile
 from tests.check.damaged import Damaged
 from tests.fakes import postgresql
 from tests.fakes.clock import SeededRandomness

@@ -15,11 +15,11 @@ from mpcontinuity.model.errors import Corrupt, Full, Stopping
 from mpcontinuity.store.bodies import references
 from mpcontinuity.store.bodies.draft import Room
 from mpcontinuity.store.bodies.pieces import PIECE
-from mpcontinuity.store.bodies.reconcile import reconcile
-from mpcontinuity.store.bodies.retention import sweep
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import MESSAGES, Store
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep.reconcile import reconcile
+from mpcontinuity.store.upkeep.retention import sweep
 from tests.conftest import DATABASES
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import Chosen, open_memory_like_store, result

@@ -23,10 +23,10 @@ from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.queue.ledger import report
 from mpcontinuity.routing.health import Gate
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.bodies.references import find, insert_body
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep.reconcile import reconcile
 from mpcontinuity.verdicts.service import Arrived
 from tests.delivery.conftest import CONTENT, Post
 from tests.delivery.homes import DOUBTFUL, accepted, failed, refused, temporary

@@ -15,11 +15,11 @@ from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Corrupt, Temporary
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.bodies.references import insert_body
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep.reconcile import reconcile
 from tests.simulation.machine import Machine
 from tests.simulation.play import Result
 from tests.simulation.world import World

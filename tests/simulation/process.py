@@ -36,10 +36,9 @@ from mpcontinuity.queue import folding
 from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
-from mpcontinuity.store import generation
-from mpcontinuity.store.bodies import retention
-from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.timekeeping import LOOK_EVERY, Timekeeping, guarded
+from mpcontinuity.store.upkeep import generation, retention
+from mpcontinuity.store.upkeep.reconcile import reconcile
 from mpcontinuity.tracking import retention as tracking_retention
 from tests.fakes.clock import SeededRandomness
 from tests.simulation.machine import Machine

@@ -12,15 +12,16 @@ import pytest
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY, HOUR, MINUTE, SECOND
 from mpcontinuity.model.errors import Temporary
-from mpcontinuity.store.bodies import garbage, pieces, references
+from mpcontinuity.store.bodies import pieces, references
 from mpcontinuity.store.bodies.database import STEP
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.pieces import PIECE
-from mpcontinuity.store.bodies.reconcile import repair_unrecorded
 from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep import garbage
+from mpcontinuity.store.upkeep.reconcile import repair_unrecorded
 from tests.fakes.clock import ManualClock
 from tests.fakes.drivers import HookedDriver
 from tests.fakes.stores import data_folder, open_memory_like_store, result

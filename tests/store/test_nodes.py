@@ -11,15 +11,15 @@ import pytest
 from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.bodies import folder
-from mpcontinuity.store.bodies.reconcile import reconcile
-from mpcontinuity.store.bodies.retention import sweep
 from mpcontinuity.store.nodes import everybody
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
+from mpcontinuity.store.upkeep.reconcile import reconcile
+from mpcontinuity.store.upkeep.retention import sweep
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import Chosen, open_memory_like_store, result
 from tests.store.messages import MEGABYTE, bodies, head, keep
-from tests.store.test_reconcile import reconciled, taken_by_home
+from tests.store.upkeep.test_reconcile import reconciled, taken_by_home
 
 PACKS = Statement("SELECT id, sealed FROM pack WHERE id > 0 ORDER BY id")
 

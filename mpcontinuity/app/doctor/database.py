@@ -13,13 +13,13 @@ import pysqlite3.dbapi2 as sqlite
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import Settings
-from mpcontinuity.store import generation
 from mpcontinuity.store.bodies.packs import FOLDER
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import held
 from mpcontinuity.store.postgresql.driver import conninfo, shown
 from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.sqlite.driver import DATABASE, MINIMUM_VERSION, check_version
+from mpcontinuity.store.upkeep import generation
 
 # Pages are looked at in one snapshot, and while that lasts the WAL of a busy server cannot begin anew.
 _PAGES_WITHIN = 10.0  # s

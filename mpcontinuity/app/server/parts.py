@@ -76,11 +76,8 @@ from mpcontinuity.redelivery.flush import Means as Flushing
 from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.reports.service import Reports
-from mpcontinuity.store import generation
 from mpcontinuity.store.bodies import folder as packs_folder
-from mpcontinuity.store.bodies import retention
 from mpcontinuity.store.bodies.draft import Room
-from mpcontinuity.store.bodies.reconcile import reconcile, repair_unrecorded
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.election import Alone
 from mpcontinuity.store.lock import held
@@ -88,6 +85,8 @@ from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import open_store
 from mpcontinuity.store.timekeeping import LOOK_EVERY as CLOCK_EVERY
 from mpcontinuity.store.timekeeping import Timekeeping, guarded
+from mpcontinuity.store.upkeep import generation, retention
+from mpcontinuity.store.upkeep.reconcile import reconcile, repair_unrecorded
 from mpcontinuity.tracking import retention as tracking_retention
 from mpcontinuity.verdicts.service import Verdicts
 

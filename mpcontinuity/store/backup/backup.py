@@ -20,10 +20,9 @@ import crc32c
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import HOUR, MINUTE, SECOND, iso
 from mpcontinuity.model.errors import Refused, Temporary
-from mpcontinuity.store import generation
 from mpcontinuity.store.backup import manifest, snapshot
 from mpcontinuity.store.backup.manifest import MANIFEST, PACKS, PIECE, Exported, Manifest
-from mpcontinuity.store.bodies import layout, retention
+from mpcontinuity.store.bodies import layout
 from mpcontinuity.store.bodies.layout import HEADER_LENGTH
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.disk import File, RealDisk
@@ -32,6 +31,7 @@ from mpcontinuity.store.sqlite.driver import DATABASE, SQLITE
 from mpcontinuity.store.sqlite.upgrade import revision
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep import generation, retention
 
 _HELD = HOUR  # a process that dies keeps packs from being unlinked for as long
 _RENEWED = 10 * MINUTE

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused
-from mpcontinuity.store import generation
 from mpcontinuity.store.backup import manifest
 from mpcontinuity.store.backup.manifest import MANIFEST, Manifest
 from mpcontinuity.store.bodies.packs import FOLDER
@@ -20,6 +19,7 @@ from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import LOCK, lock
 from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.sqlite.driver import DATABASE, SQLITE
+from mpcontinuity.store.upkeep import generation
 
 _BESIDE = ("", "-wal", "-shm")
 _COPY = 4 << 20

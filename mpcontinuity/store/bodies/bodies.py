@@ -47,7 +47,7 @@ class Snapshot(Protocol):
 
 @dataclass(slots=True)
 class Swept:
-    """How far this process has looked through messages in the database (garbage.py)."""
+    """How far this process has looked through messages in the database (upkeep/garbage.py)."""
 
     expired: int = -1  # the day of the last search for those that have expired
     named: int = 0  # up to this id all that the index does not name are known
@@ -97,7 +97,7 @@ class Bodies(Protocol):
     def outcome(self, body_id: int, decisions: Mapping[str, str]) -> None:
         """What its head could not say yet, noted without waiting.
 
-        Home took it: said before the commit, so that one that fails is made good (reconcile.py).
+        Home took it: said before the commit, so that one that fails is made good (upkeep/reconcile.py).
         """
         ...
 

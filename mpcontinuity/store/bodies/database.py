@@ -1,7 +1,7 @@
 """`messages = "database"`: bodies in the table `content`, for nodes that share nothing but their database.
 
 What is one transaction (small messages, with their index) is durable when that is. A larger one goes in before its
-index, by several transactions, and is garbage until a row of `body` names it (garbage.py).
+index, by several transactions, and is garbage until a row of `body` names it (upkeep/garbage.py).
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class InDatabase(Kept):
         return deferred
 
     def _drop(self, body: Body) -> None:
-        """It is not wanted, and no row of `body` names it. What cannot be dropped now is found by garbage.py."""
+        """It is not wanted, and no row of `body` names it. What cannot be dropped now is found by upkeep/garbage.py."""
         self._unwanted.append(body)
         if not self._dropping:
             self._dropping = True

@@ -1,7 +1,7 @@
 """Rows of `body`: where a message is, and how long it is needed.
 
 ``keep_until`` is a hint for retention: a body that an entry, an open owed row or an archive row refers to is never
-dropped, whatever it says (retention.py).
+dropped, whatever it says (upkeep/retention.py).
 """
 
 from __future__ import annotations

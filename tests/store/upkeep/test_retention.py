@@ -9,12 +9,13 @@ import pytest
 
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY, SECOND
-from mpcontinuity.store.bodies import references, retention
-from mpcontinuity.store.bodies.reconcile import reconcile
-from mpcontinuity.store.bodies.retention import sweep
+from mpcontinuity.store.bodies import references
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep import retention
+from mpcontinuity.store.upkeep.reconcile import reconcile
+from mpcontinuity.store.upkeep.retention import sweep
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import open_memory_like_store, result
 from tests.store.messages import MEGABYTE, PACKS, bodies, keep

@@ -11,9 +11,9 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.store.bodies import appender
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.bodies.reconcile import reconcile
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep.reconcile import reconcile
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import open_memory_like_store, result
 from tests.store.messages import MEGABYTE, PACKS, bodies, head, keep

@@ -14,13 +14,14 @@ from twisted.logger import Logger
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY, MINUTE
 from mpcontinuity.model.errors import Corrupt
-from mpcontinuity.store.bodies import garbage, layout
+from mpcontinuity.store.bodies import layout
 from mpcontinuity.store.bodies.files import SOLO
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep import garbage
 
 # A reader that has read a row of `body` reads the pack within that time, or reads the row once more.
 GRACE = 10 * MINUTE

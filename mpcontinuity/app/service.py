@@ -180,8 +180,11 @@ class Server(Service):
         )
 
     def _heed_signals(self, reactor: Any) -> None:
-        """twistd would die of SIGTERM after a clean stop, which is the normal way to stop us, and means exit 0; and of
-        SIGHUP at once, which a closed terminal sends, or who has moved the log away."""
+        """Takes SIGTERM and SIGHUP over from twistd.
+
+        It would die of SIGTERM after a clean stop, which is the normal way to stop us and means exit 0. And it would
+        die of SIGHUP at once, which a closed terminal sends, or somebody who has moved the log away.
+        """
 
         def stop(number: int, frame: object) -> None:
             reactor.callFromThread(_stop_once, reactor)

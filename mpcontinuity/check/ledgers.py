@@ -91,7 +91,10 @@ async def _track(inspection: Inspection, owed: int, outcome: str) -> str:
 
 
 async def examine_ledgers(inspection: Inspection) -> None:
-    """taken in = delivered + deleted + failed + expired + released + owed, per user and for addresses without one."""
+    """Checks the ledger of each user and of addresses without one.
+
+    Taken in must be delivered + deleted + failed + expired + released + owed.
+    """
     after = 0
     while step := await inspection.store.read(partial(_accounts, after)):
         after = step[-1][0]

@@ -103,4 +103,4 @@ class Output:
             deferred.callback(None)
 
     def stopProducing(self) -> None:  # noqa: N802
-        """connectionLost follows."""
+        """Does nothing: ``connectionLost`` follows."""

@@ -160,7 +160,7 @@ class Rounds:
         return f"{disk.path.name} was full"
 
     def _kill_database(self) -> str:
-        """kill -9 of PostgreSQL's first process; the others end by themselves then."""
+        """Does `kill -9` to PostgreSQL's first process; the others end by themselves then."""
         assert self.cluster is not None
         begun = time.monotonic()
         self.books.killed()

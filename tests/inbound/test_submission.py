@@ -40,7 +40,7 @@ FILL = Statement("UPDATE mailbox SET octets = :octets WHERE account = :account A
 
 
 def fill(desk: Desk, octets: int) -> None:
-    """ann's mailboxes, as far as their counters say."""
+    """The mailboxes of ann, as far as their counters say."""
     result(desk.post.store.run(lambda tx: tx.run(FILL, octets=octets, account=found(tx).id)))
 
 

@@ -305,7 +305,7 @@ def test_a_wrong_password_to_read_back_with_is_said(place: Place, tmp_path: Path
 
 
 def test_a_server_that_is_killed_while_it_reports_tells_everything_once(tmp_path: Path, home: ScriptedHome) -> None:
-    """kill -9 in the middle, more than once: each failure is in INBOX exactly once."""
+    """With `kill -9` in the middle, more than once, each failure is in INBOX exactly once."""
     with ScriptedHome() as far, Nameserver({"far.example": [mx(10, "mx.far.example")]}) as dns:
         dns.zone["mx.far.example"] = [a("127.0.0.1")]
         far.on("rcpt", say("550 5.1.1 nobody of that name"))

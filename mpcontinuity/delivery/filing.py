@@ -20,7 +20,7 @@ from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.quota import Quota, check
 from mpcontinuity.mailbox.rendering import rendered
 from mpcontinuity.message import trace
-from mpcontinuity.message.header import LONGEST, Measure
+from mpcontinuity.message.header import LIMITS, Measure
 from mpcontinuity.message.summary import summarise
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
@@ -60,7 +60,7 @@ class Filing:
         there is no room; the filing is discarded then."""
         try:
             if self.header.feed(data):
-                raise MailboxRefused("TOOBIG", f"a header has {LONGEST} octets at most")
+                raise MailboxRefused("TOOBIG", LIMITS)
             self.draft.write(data)
         except BaseException:
             self.discard()

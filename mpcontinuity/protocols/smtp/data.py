@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import re
 
-from mpcontinuity.message.header import LONGEST, Measure
+from mpcontinuity.message.header import LIMITS, Measure
 from mpcontinuity.model.reply import Reply
 
 BARE_LINE_END = Reply(550, "5.6.11", "Lines must end in CRLF: the message has a bare CR or LF")
 
 DOT_AND_NULS = Reply(550, "5.6.11", "A line of NULs and a dot is not taken")
 
-LONG_HEADER = Reply(552, "5.3.4", f"The header is larger than {LONGEST} octets")
+LONG_HEADER = Reply(552, "5.3.4", f"Not taken: {LIMITS}")
 
 _END = b"\r\n.\r\n"
 _NULS = re.compile(rb"\0+")

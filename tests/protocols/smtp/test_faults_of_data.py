@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpcontinuity.message.header import LONGEST
+from mpcontinuity.message.header import LONGEST, MOST_FIELDS
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp.terms import Limits
 from tests.protocols.smtp.door import Door
@@ -21,14 +21,16 @@ def test_a_message_that_is_too_large_is_read_to_its_end_and_refused() -> None:
 
 
 @pytest.mark.parametrize("normalise", [False, True])
-def test_a_header_above_its_limit_is_refused_by_data_and_by_bdat(normalise: bool) -> None:
-    field = b"X: " + b"x" * 995 + b"\r\n"
-    message = field * (LONGEST // 1000 + 1) + b"\r\nbody\r\n"
+@pytest.mark.parametrize(
+    "header", [(b"X: " + b"x" * 995 + b"\r\n") * (LONGEST // 1000 + 1), b"X:\r\n" * (MOST_FIELDS + 2)]
+)
+def test_a_header_above_its_limits_is_refused_by_data_and_by_bdat(normalise: bool, header: bytes) -> None:
+    message = header + b"\r\nbody\r\n"
     door = Door(Limits(message_size=10 << 20))
     door.engine.normalise_line_ends = normalise
     door.engine.greet()
     begin = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<x@y.example>\r\n"
-    refusal = b"552 5.3.4 The header is larger than 1048576 octets\r\n"
+    refusal = b"552 5.3.4 Not taken: a header has 1048576 octets and 2000 fields at most\r\n"
     door.hear(b"HELO c\r\n" + begin + b"DATA\r\n")
     assert door.hear(message + b".\r\n") == refusal
     door.hear(begin)

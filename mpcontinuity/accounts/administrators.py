@@ -1,41 +1,63 @@
-"""Rows of the tables ``administrator`` and ``token``: who may administer by portal and API."""
+"""Rows of the table ``administrator``: who may administer by portal and API. Their tokens are in accounts/tokens.py.
+
+All functions are work for one transaction.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import re
+from typing import Final, NamedTuple
 
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")  # matched in full
+
 _ADD = Statement(
-    "INSERT INTO administrator (name, password, domain, created) VALUES (:name, :password, :domain, :now) "
-    "ON CONFLICT (name) DO NOTHING"
+    "INSERT INTO administrator (name, password, password_id, domain, created) "
+    "VALUES (:name, :password, :password_id, :domain, :now) ON CONFLICT (name) DO NOTHING"
 )
 _LIST = Statement("SELECT name, domain, created FROM administrator ORDER BY name")
 _COUNT = Statement("SELECT COUNT(*) FROM administrator")
-_FIND = Statement("SELECT 1 FROM administrator WHERE name = :name")
+_CREDENTIALS = Statement("SELECT password, password_id, domain FROM administrator WHERE name = :name")
 _REMOVE = Statement("DELETE FROM administrator WHERE name = :name")
-_SET_PASSWORD = Statement("UPDATE administrator SET password = :password WHERE name = :name")
-_ADD_TOKEN = Statement(
-    "INSERT INTO token (digest, administrator, expires, created) VALUES (:digest, :name, :expires, :now)"
+_SET_PASSWORD = Statement(
+    "UPDATE administrator SET password = :password, password_id = :password_id WHERE name = :name"
 )
+_REPLACE_HASH = Statement("UPDATE administrator SET password = :new WHERE name = :name AND password = :old")
 _REMOVE_TOKENS = Statement("DELETE FROM token WHERE administrator = :name")
 
 
+class Credentials(NamedTuple):
+    """What an administrator logs in by. ``hash`` is one of passlib's; ``password_id`` tells this password from all that
+    they had before, also where a removed administrator's name was given again. ``domain`` is empty for all domains.
+    """
+
+    hash: str
+    password_id: int
+    domain: str
+
+
 def add(tx: Transaction, name: str, password_hash: str, domain: str = "") -> None:
-    """``domain`` empty: of all. Raises Refused when the name is taken."""
-    if not tx.run(_ADD, name=name, password=password_hash, domain=domain, now=tx.now):
+    """Adds an administrator; an empty ``domain`` is all domains. Raises Refused when the name is taken."""
+    if not tx.run(_ADD, name=name, password=password_hash, password_id=tx.identifier(), domain=domain, now=tx.now):
         raise Refused(f"{name}: is an administrator already; set a password with `mpcontinuity admin password {name}`")
 
 
 def listing(tx: Transaction) -> list[tuple[str, str, int]]:
-    """Name, domain (empty: all), when added (µs)."""
-    return [(row[0], row[1], row[2]) for row in tx.all(_LIST)]
+    """Returns name, domain (empty: all) and time of addition (µs) of every administrator, by name."""
+    return [(name, domain, created) for name, domain, created in tx.all(_LIST)]
+
+
+def credentials(tx: Transaction, name: str) -> Credentials | None:
+    """Returns what the administrator logs in by; None where nobody has that name."""
+    row = tx.one(_CREDENTIALS, name=name)
+    return Credentials(*row) if row is not None else None
 
 
 def remove(tx: Transaction, name: str) -> None:
-    """With their tokens. Raises Refused for the last one of all domains, and for an unknown name."""
+    """Removes an administrator and their tokens. Raises Refused for the last one of all domains, and if unknown."""
     refuse_unknown(tx, name)
     others = [other for other, domain, _ in listing(tx) if other != name and not domain]
     if not others:
@@ -45,20 +67,22 @@ def remove(tx: Transaction, name: str) -> None:
 
 
 def set_password(tx: Transaction, name: str, password_hash: str) -> None:
+    """Gives an administrator another password; what was begun by the one before ends. Raises Refused if unknown."""
     refuse_unknown(tx, name)
-    tx.run(_SET_PASSWORD, name=name, password=password_hash)
+    tx.run(_SET_PASSWORD, name=name, password=password_hash, password_id=tx.identifier())
 
 
-def add_token(tx: Transaction, name: str, token: str, expires: int) -> None:
-    """Only its digest is kept. ``expires`` in µs; 0: never."""
-    refuse_unknown(tx, name)
-    tx.run(_ADD_TOKEN, digest=hashlib.sha256(token.encode()).digest(), name=name, expires=expires, now=tx.now)
+def replace_hash(tx: Transaction, name: str, old: str, new: str) -> None:
+    """Keeps the same password under another hash, unless it was changed meanwhile. Nothing ends by it."""
+    tx.run(_REPLACE_HASH, name=name, old=old, new=new)
 
 
 def refuse_unknown(tx: Transaction, name: str) -> None:
-    if tx.one(_FIND, name=name) is None:
+    """Raises Refused where nobody has that name."""
+    if credentials(tx, name) is None:
         raise Refused(f"{name}: no such administrator; `mpcontinuity admin list` shows them")
 
 
 def none_yet(tx: Transaction) -> bool:
+    """Says whether there is no administrator at all."""
     return not tx.value(_COUNT)

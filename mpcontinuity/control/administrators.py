@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import base64
-import re
 from functools import partial
 from typing import Any
 
-from mpcontinuity.accounts import administrators, domains
+from mpcontinuity.accounts import administrators, domains, tokens
 from mpcontinuity.control.operation import Control, moment
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.transaction import Transaction
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 FIRST = "admin"
 
 
 async def add(control: Control, name: str, password: str, domain: str | None = None) -> Any:
-    if not _NAME.fullmatch(name):
+    if not administrators.NAME.fullmatch(name):
         raise Refused(f'"{name}": a name has 1 to 64 letters, digits and . _ @ + -')
     hashed = await control.compute(partial(control.passwords.hash, password))
 
@@ -62,7 +60,7 @@ async def token(control: Control, name: str, expires: str | None = None) -> Any:
     if until and until <= now:
         raise Refused(f'expires: "{expires}": is in the past')
     fresh = _secret(control, 30)
-    await control.store.run(partial(administrators.add_token, name=name, token=fresh, expires=until))
+    await control.store.run(partial(tokens.add, name=name, token=fresh, expires=until))
     return {"name": name, "token": fresh, "expires": iso(until) if until else None}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mpcontinuity.model.errors import Refused
 
-HEAD = "0005"  # the newest revision in migrations/versions
+HEAD = "0006"  # the newest revision in migrations/versions
 
 
 def newer(database: str, present: str) -> Refused:

@@ -300,6 +300,7 @@ administrator = Table(
     _text("password"),
     _text("domain"),  # empty: all
     _number("created"),
+    _number("password_id"),  # of the present password: what was proved by an earlier one ends
     **_BY_KEY,
 )
 
@@ -310,6 +311,11 @@ token = Table(
     _text("administrator", None),
     _number("expires"),
     _number("created"),
+    _number("id"),  # shown where tokens are listed; 0: made by a node of an earlier version
+    _text("domain"),  # the only one that it is good for; empty: as its administrator
+    _flag("read_only"),
+    _number("last_used"),  # to a minute or so
+    Index("token_by_id", "id"),
     **_BY_KEY,
 )
 

@@ -1,15 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from ipaddress import ip_network
-from typing import Any
-
 import pytest
-from twisted.internet.defer import Deferred, fail, succeed
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import MINUTE, SECOND
@@ -17,51 +11,16 @@ from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.protocols.sasl.scram import ITERATIONS, make_keys
 from mpcontinuity.store.store import Store
-from tests.fakes.clock import ManualClock, SeededRandomness
+from tests.fakes.clock import ManualClock
+from tests.fakes.judging import ELSEWHERE, HERE, HOST_LIMIT, LIMIT, OFFICE, Court
 from tests.fakes.stores import result
 
-HERE, ELSEWHERE, OFFICE = "192.0.2.1", "192.0.2.2", "198.51.100.7"
-LIMIT = 3
-HOST_LIMIT = 30
 
-
-class PlainPasswords:
-    """Fast, and countable."""
-
-    def __init__(self) -> None:
-        self.checked: list[str] = []
-
-    def hash(self, password: str) -> str:
-        return f"${password}"
-
-    def outdated(self, hashed: str) -> bool:
-        return hashed.startswith("$old$")
-
-    def verify(self, password: str, hashed: str) -> bool:
-        if self.outdated(hashed):
-            return hashed == f"$old${password}"
-        self.checked.append(hashed)
-        return hashed == f"${password}"
-
-
-class Harness:
+class Harness(Court):
     def __init__(self, store: Store, clock: ManualClock) -> None:
+        super().__init__(clock)
         self.store = store
-        self.clock = clock
-        self.passwords = PlainPasswords()
-        self.slept: list[float] = []
-        self.failing: Exception | None = None
-        judge = Judge(
-            self.passwords,  # type: ignore[arg-type]
-            failures=LIMIT,
-            failures_per_host=HOST_LIMIT,
-            trusted=[ip_network("198.51.100.0/24")],
-            compute=self._compute,
-            sleep=self._sleep,
-            clock=clock,
-            randomness=SeededRandomness(),
-        )
-        self.login = UserLogin(store, Directory(store), judge)
+        self.login = UserLogin(store, Directory(store), self.judge)
         domain = result(store.run(lambda tx: domains.add(tx, "example.org", DomainSettings())))
         for name, hashed in (("anna", "$right"), ("bob", ""), ("olga", "$old$right")):
             result(
@@ -78,14 +37,6 @@ class Harness:
 
     def check(self, name: str, password: str, peer: str = HERE) -> bool:
         return result(self.login.check(name, password, peer)) is not None
-
-    def _compute(self, work: Callable[[], bool], host: str) -> Deferred[Any]:
-        return fail(self.failing) if self.failing else succeed(work())
-
-    def _sleep(self, seconds: float) -> Deferred[None]:
-        self.slept.append(seconds)
-        self.clock.advance(seconds)
-        return succeed(None)
 
 
 @pytest.fixture

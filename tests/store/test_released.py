@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import Engine
 
+from mpcontinuity.accounts import tokens
+from mpcontinuity.accounts.tokens import Token
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.store.postgresql import upgrade as postgresql_upgrade
 from mpcontinuity.store.revision import HEAD
@@ -85,6 +87,7 @@ def test_what_was_in_it_is_there(upgraded: Store) -> None:
             "states": dict(tx.all(STATES)),
             "taken in": tx.value(TAKEN_IN),
             "alias": tx.value(ACCOUNT, key="sales@example.org") is not None,
+            "tokens": tokens.listing(tx, "admin"),
         }
 
     found = result(upgraded.read(look))
@@ -95,6 +98,7 @@ def test_what_was_in_it_is_there(upgraded: Store) -> None:
         "states": {"claimed": 1, "delivered": 1, "owed": 5},
         "taken in": 7,
         "alias": True,
+        "tokens": [Token(id=1, created=5, expires=9, domain="", read_only=False, last_used=0)],
     }
 
 

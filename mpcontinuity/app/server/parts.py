@@ -20,6 +20,7 @@ from mpcontinuity.access.imap.services import Services as ImapServices
 from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Services as Pop3Services
+from mpcontinuity.accounts.administration import AdministratorLogin
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import SharedFailures
@@ -203,6 +204,7 @@ class Parts:
             randomness=self._randomness,
         )
         self.login = UserLogin(self.store, self.directory, self.judge)
+        self.administrator_login = AdministratorLogin(self.store, self.judge)
         self.quotas = Quotas(self.store, self.directory, settings.limits)
         plaintext = _networks(settings.tls.plaintext_login_networks)
         imap = ImapServices(

@@ -141,6 +141,7 @@ class Bench:
         taken = Taken(
             address,
             Way.REDIRECT,
+            domain=user.domain,
             user=user,
             because="the home server is away: connection refused",
             owed=store.identifiers.next(),
@@ -273,7 +274,7 @@ def measure(options: argparse.Namespace) -> int:
         finished.addBoth(lambda _: reactor.callWhenRunning(reactor.stop))
         reactor.run()
     for failure in failed:
-        failure.printTraceback()
+        failure.printTraceback(sys.stderr)
     return len(failed)
 
 

@@ -88,3 +88,12 @@ def test_wrong_usage_is_exit_2(copy: Path) -> None:
     said, _ = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "usage: scripts/run [--config FILE]" in said
+
+
+def test_a_benchmark_of_the_store_runs() -> None:
+    cell = "--seconds 0.1 --turns 1 --sizes 4096 --sessions 1 --delays 0 --kinds ours"
+    measured = subprocess.run(
+        [CHECKOUT / "scripts" / "bench", "redirect", *cell.split()], capture_output=True, text=True, check=True
+    )
+    assert measured.stdout.splitlines()[0].startswith("| flush +ms | octets | sessions | ours /s |")
+    assert len(measured.stdout.splitlines()) == 3

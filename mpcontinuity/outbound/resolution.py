@@ -24,7 +24,7 @@ _MOST_ADDRESSES = 10
 _REMEMBERED = 10_000  # domains
 _REMEMBERED_FOR = 300.0  # seconds at most; DNS servers behind us keep what may be kept longer
 
-_TIMEOUTS = (2, 4, 8)  # seconds, of each question
+_TIMEOUTS: tuple[int, ...] = (2, 4, 8)  # seconds, of each question
 
 _TRANSLATED = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1: a router on the way makes it the IPv4 address at its end
 # RFC 4291 §2.5.5.1, which nobody uses, and RFC 8215, which is for one's own network.

@@ -10,8 +10,10 @@ from typing import Any
 from twisted.internet import reactor as real
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from mpcontinuity.children.pool import Children, Died
+from tests.fakes.failures import tell
 
 KIND = "tests.children.work"
 reactor: Any = real
@@ -89,10 +91,14 @@ async def failing() -> None:
     children.stop()
 
 
+def _say_what(failure: Failure) -> None:
+    say(type(failure.value).__name__)
+
+
 async def cancelled() -> None:
     children = Children(reactor)
     waiting = Deferred.fromCoroutine(asked(children, b"sleep"))
-    waiting.addErrback(lambda failure: say(failure.type.__name__))
+    waiting.addErrback(_say_what)
     await pause(1.0)
     waiting.cancel()
     say((await asked(children, b"")).split()[0])
@@ -119,7 +125,7 @@ async def poor() -> None:
 
 def main() -> None:
     done = Deferred.fromCoroutine(globals()[sys.argv[1]]())
-    done.addErrback(lambda failure: failure.printTraceback())
+    done.addErrback(tell)
     done.addBoth(lambda _: reactor.callLater(0.1, reactor.stop))
     reactor.run()
 

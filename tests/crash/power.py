@@ -31,7 +31,7 @@ def library() -> Path | None:
     if compiler is None:
         return None
     path = Path(tempfile.mkdtemp(prefix="mpcontinuity-power-")) / "power.so"
-    arguments = [compiler, "-shared", "-fPIC", "-O2", "-o", path, _SOURCE, "-ldl", "-lpthread"]
+    arguments: list[str | Path] = [compiler, "-shared", "-fPIC", "-O2", "-o", path, _SOURCE, "-ldl", "-lpthread"]
     return path if subprocess.run(arguments, check=False).returncode == 0 else None
 
 

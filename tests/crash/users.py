@@ -14,9 +14,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.crash import letters
 from tests.crash.letters import Books
+
+Answer = tuple[str, list[Any]]  # of imaplib: the status, and lines or what stands for them
 
 FOLDERS = ("INBOX", "Archive", "Trash", "Drafts")
 _FLAGS = (r"\Seen", r"\Flagged", r"\Answered", "$Label1")
@@ -296,7 +299,7 @@ class User:
         appends = self._done(session.append("Drafts", r"(\Draft)", "", content), "APPEND")
         other.open = was_open
         if appends:
-            validity, uid = map(int, session.untagged_responses.pop("APPENDUID")[0].split())
+            validity, uid = map(int, _told_of(session, "APPENDUID").split())
             self._told(other, validity, uid, Entry(*letters.read(content), frozenset({r"\Draft"})))
 
     def _glance(self, session: imaplib.IMAP4, folder: str, box: Box) -> None:
@@ -314,10 +317,10 @@ class User:
 
     def _copied(self, session: imaplib.IMAP4, box: Box, other: Box) -> list[int]:
         """Puts what COPYUID says into the target's book; the source's UIDs."""
-        text = session.untagged_responses.pop("COPYUID", [])
+        text = _told_of(session, "COPYUID")
         if not text:
             return []
-        validity, sources, targets = text[0].decode().split()
+        validity, sources, targets = text.split()
         pairs = list(zip(_numbers(sources), _numbers(targets), strict=True))
         for source, target in pairs:
             entry = box.entries[source]
@@ -344,7 +347,7 @@ class User:
         known = sorted(box.entries.keys() - box.unsure)
         return sorted(self._chance.sample(known, min(len(known), self._chance.randint(1, most))))
 
-    def _done(self, answer: tuple[str, list[object]], what: str) -> bool:
+    def _done(self, answer: Answer, what: str) -> bool:
         """Whether it was done; a NO changed nothing, but for one that says that the store is not to be had."""
         status, data = answer
         self._note(f"{what}: {status} {data[-1:] if what not in ('FETCH', 'STORE') else ''}")
@@ -357,9 +360,15 @@ class User:
         counts[said] = counts.get(said, 0) + 1
         return status == "OK"
 
-    def _ok(self, answer: tuple[str, list[object]], what: str) -> tuple[str, list[object]]:
+    def _ok(self, answer: Answer, what: str) -> Answer:
         assert self._done(answer, what), f"{what} was refused: {answer}"
         return answer
+
+
+def _told_of(session: imaplib.IMAP4, code: str) -> str:
+    """What a response code said, which is forgotten with that; empty where it was not sent."""
+    texts: list[Any] = session.untagged_responses.pop(code, [])
+    return texts[0].decode("ascii") if texts else ""
 
 
 def _set(uids: Sequence[int]) -> str:

@@ -73,7 +73,7 @@ class Nameserver:
                 self._socket.sendto(answer, peer)
 
     def _answer(self, data: bytes) -> bytes | None:
-        message: Any = dns.Message()  # type: ignore[no-untyped-call]
+        message: Any = dns.Message()
         message.fromStr(data)
         (query,) = message.queries
         name = str(query.name).lower()

@@ -62,10 +62,11 @@ def _patterns(module: ModuleType) -> Iterator[tuple[str, re.Pattern[Any], bool]]
             handed = any(isinstance(node, ast.Call) and _hands(node, name) for node in ast.walk(tree))
             yield name, value, name in searched or handed
     for node in ast.walk(tree):
-        if _is_re(node) and isinstance(node, ast.Call) and isinstance(node.args[0], ast.Constant):
-            attribute = node.func.attr  # type: ignore[attr-defined]
-            if attribute != "compile":
-                yield node.args[0].value, re.compile(node.args[0].value), attribute in _SEARCHES
+        if not (_is_re(node) and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        match node.args[0]:
+            case ast.Constant(value=str() | bytes() as written) if node.func.attr != "compile":
+                yield str(written), re.compile(written), node.func.attr in _SEARCHES
 
 
 def _hands(call: ast.Call, name: str) -> bool:

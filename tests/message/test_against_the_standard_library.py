@@ -51,7 +51,7 @@ def _entities(depth: int) -> st.SearchStrategy[bytes]:
 
 
 def _theirs(message: email.message.Message[str, str]) -> Any:
-    payload = message.get_payload()
+    payload: Any = message.get_payload()
     if message.get_content_maintype() == "multipart" and isinstance(payload, list):
         return [message.get_content_type(), [_theirs(part) for part in payload]]
     if message.get_content_type() == "message/rfc822" and isinstance(payload, list):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64 as b64
 import quopri
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -103,7 +104,12 @@ def test_a_message_enclosed_in_an_encoding_is_part_of_the_body(encoding: str) ->
 
 @pytest.mark.parametrize("encoding", ["8bit", "base64", "quoted-printable"])
 def test_a_word_is_found_wherever_a_piece_of_the_text_ends(encoding: str) -> None:
-    encode = {"8bit": bytes, "base64": b64.encodebytes, "quoted-printable": quopri.encodestring}[encoding]
+    ways: dict[str, Callable[[bytes], bytes]] = {
+        "8bit": bytes,
+        "base64": b64.encodebytes,
+        "quoted-printable": quopri.encodestring,
+    }
+    encode = ways[encoding]
     head = f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode()
     factor = {"8bit": 1, "base64": 3 / 4 * 76 / 77, "quoted-printable": 1}[encoding]
     edge = int(text.PIECE * factor)

@@ -30,7 +30,8 @@ def report(*about: About, **more: Any) -> Report:
     )
 
 
-def read(content: bytes) -> tuple[EmailMessage, list[EmailMessage]]:
+def read(content: bytes) -> tuple[EmailMessage, list[Any]]:
+    """The message and its parts; those of email.message are not typed as far as this looks into them."""
     message: Any = message_from_bytes(content, policy=policy.SMTP)
     assert not message.defects
     return message, list(message.iter_parts())

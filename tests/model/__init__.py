@@ -8,6 +8,9 @@ class FixedClock:
     def now(self) -> int:
         return self.micros
 
+    def trusted(self, span: int) -> bool:
+        return True
+
 
 class FixedRandomness:
     def __init__(self, value: int) -> None:

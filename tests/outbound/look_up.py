@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from mpcontinuity.outbound import lookup
 from mpcontinuity.outbound.lookup import Lookup, NoAnswer
 from mpcontinuity.outbound.resolution import questions
+from tests.fakes.failures import tell
 
 reactor: Any = _reactor
 
@@ -40,7 +41,7 @@ async def look_up(server: str, wanted: list[str]) -> None:
 def main() -> None:
     server, *wanted = sys.argv[1:]
     done: Any = Deferred.fromCoroutine(look_up(server, wanted))
-    done.addErrback(lambda failure: failure.printTraceback())
+    done.addErrback(tell)
     done.addBoth(lambda _: reactor.callLater(0, reactor.stop))
     reactor.run()
 

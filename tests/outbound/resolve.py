@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.outbound import resolution
 from mpcontinuity.outbound.resolution import Resolution, questions
+from tests.fakes.failures import tell
 
 reactor: Any = _reactor
 
@@ -32,7 +33,7 @@ async def resolve(server: str, scope: str, domains: list[str]) -> None:
 def main() -> None:
     server, scope, *domains = sys.argv[1:]
     done = Deferred.fromCoroutine(resolve(server, scope, domains))
-    done.addErrback(lambda failure: failure.printTraceback())
+    done.addErrback(tell)
     done.addBoth(lambda _: reactor.callLater(0, reactor.stop))
     reactor.run()
 

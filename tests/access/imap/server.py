@@ -36,6 +36,7 @@ from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import Store, open_store
 from mpcontinuity.store.transaction import Transaction
 from tests.access.imap.world import KnownPassword
+from tests.fakes.failures import tell
 
 reactor: Any = _reactor
 
@@ -57,7 +58,8 @@ def certificate() -> PrivateCertificate:
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ) + signed.public_bytes(serialization.Encoding.PEM)
-    return PrivateCertificate.loadPEM(pem)
+    loaded: PrivateCertificate = PrivateCertificate.loadPEM(pem)
+    return loaded
 
 
 def add_users(tx: Transaction) -> None:
@@ -83,7 +85,8 @@ async def serve(store: Store) -> None:
         plaintext_login_networks=[ip_network("127.0.0.0/8")] if "plain" in sys.argv else (),
     )
     plain = reactor.listenTCP(0, ImapFactory(services), interface="127.0.0.1")
-    under_tls = TLSMemoryBIOFactory(services.tls, False, ImapFactory(services, implicit_tls=True))
+    imaps: Any = ImapFactory(services, implicit_tls=True)  # an IProtocolFactory, in zope.interface's way
+    under_tls = TLSMemoryBIOFactory(services.tls, False, imaps)
     secure = reactor.listenTCP(0, under_tls, interface="127.0.0.1")
     print(plain.getHost().port, secure.getHost().port, flush=True)
 
@@ -99,7 +102,7 @@ def main() -> None:
         disk=RealDisk(),
         reactor_call=reactor.callFromThread,
     )
-    reactor.callWhenRunning(lambda: ensureDeferred(serve(store)).addErrback(lambda failure: failure.printTraceback()))
+    reactor.callWhenRunning(lambda: ensureDeferred(serve(store)).addErrback(tell))
     reactor.addSystemEventTrigger("during", "shutdown", store.close)
     reactor.run()
 

@@ -5,8 +5,10 @@ import pytest
 from mpcontinuity.protocols.imap import dates
 
 
-def micros(*parts: int) -> int:
-    return int(datetime(*parts, tzinfo=UTC).timestamp()) * 1_000_000  # type: ignore[misc]
+def micros(year: int, month: int, day: int, *rest: int) -> int:
+    """``rest``: hours, minutes, seconds."""
+    hour, minute, second = (*rest, 0, 0, 0)[:3]
+    return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def test_dates_of_search() -> None:

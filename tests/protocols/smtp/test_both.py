@@ -18,6 +18,12 @@ from tests.protocols.smtp.strategies import cut, cuts, mixtures
 
 ANN, BOB = parse("ann@example.com"), parse("bob@example.org")
 
+
+def _answers(client: ClientEngine) -> list[Answer]:
+    """Those that it has and that were given, in order."""
+    return [answer for answer in iter(client.next_answer, None) if isinstance(answer, Answer)]
+
+
 # Commands, messages and rubbish, as one client might send them in a row.
 _LINES = [
     b"EHLO c.example\r\n",
@@ -104,7 +110,7 @@ def test_a_message_by_bdat_arrives_octet_for_octet(content: bytes, pieces: list[
     client.final_dot()
     client.quit()
     client.receive(door.hear(client.to_send()))
-    answers = [(answer.command, answer.reply.code) for answer in iter(client.next_answer, None) if answer.reply]
+    answers = [(answer.command, answer.reply.code) for answer in _answers(client)]
     assert answers[-3:] == [("BDAT", 250), ("MESSAGE", 250), ("QUIT", 221)]
     assert door.content == content
     last = [event for event in door.events if isinstance(event, EndOfData)][-1]
@@ -158,7 +164,7 @@ def test_messages_one_after_another_arrive_each_once_over_a_wire_that_cuts_both_
             assert last.bare == bare
     client.quit()
     wire.run()
-    codes = [answer.reply.code for answer in iter(client.next_answer, None) if isinstance(answer, Answer)]
+    codes = [answer.reply.code for answer in _answers(client)]
     assert not client.broken
     assert codes[-1] == 221
     assert sum(isinstance(event, Mail) for event in door.events) == len(messages)

@@ -17,7 +17,7 @@ BEGUN = b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<x@y.example>\r\n
 
 
 def begun(limits: Limits | None = None, **answers: Reply) -> Door:
-    door = Door(limits, **answers)
+    door = Door(limits, None, **answers)
     door.engine.greet()
     assert b"\r\n250-CHUNKING\r\n" in door.hear(BEGUN)
     return door

@@ -26,7 +26,7 @@ def read(pieces: list[bytes], reader: DataReader) -> tuple[bytes, bytes | None]:
 
 def plain_read(stream: bytes) -> tuple[bytes, bytes] | None:
     """RFC 5321 §4.1.1.4 and §4.5.2, word by word: lines end in CRLF, the one that is a dot ends the message."""
-    lines = []
+    lines: list[bytes] = []
     while b"\r\n" in stream:
         line, _, stream = stream.partition(b"\r\n")
         if line == b".":

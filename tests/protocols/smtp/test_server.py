@@ -425,10 +425,10 @@ def test_a_new_ehlo_and_rset_give_up_the_transaction() -> None:
     door = Door()
     door.engine.greet()
     door.hear(b"EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<x@y.example>\r\nEHLO d\r\n")
-    assert door.events[-1] == Hello("d", True)
+    assert door.events[-1:] == [Hello("d", True)]
     assert door.hear(b"DATA\r\n").startswith(b"503")
     door.hear(b"MAIL FROM:<a@b.example>\r\nRCPT TO:<x@y.example>\r\nRSET\r\n")
-    assert door.events[-1] == Reset()
+    assert door.events[-1:] == [Reset()]
     assert door.hear(b"DATA\r\n").startswith(b"503")
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from mpcontinuity.accounts.directory import Domain, User
+from mpcontinuity.accounts.directory import Directory, Domain, User
 from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.delivery import replies
+from mpcontinuity.delivery.departure import Copy
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.outward import Outward, Submissions
 from mpcontinuity.message import submitted
+from mpcontinuity.message.fields import Content
 from mpcontinuity.message.submitted import Submitted
 from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
@@ -22,123 +24,125 @@ _SHARED = ".protection.outlook.com"
 
 
 def of_home(*domains: str) -> str:
-    """Who sends, in words."""
+    """Returns who sends, in words."""
     return f"The home server of {', '.join(domains)}"
 
 
-class FromHome(Outward):
-    """Of the home server of one of ``domains``: of that which the sender says."""
+@dataclass(frozen=True, slots=True)
+class HomeSubmitter:
+    """A home server that sends a message to the world.
 
-    def __init__(
-        self,
-        submissions: Submissions,
-        client: Client,
-        domains: Sequence[Domain],
-        reverse_path: Address | None,
-        parameters: MailParameters,
-    ) -> None:
-        super().__init__(submissions, client, of_home(*(one.name for one in domains)), reverse_path, parameters)
-        self._domains = domains
+    ``domains`` is called at MAIL and returns those that it may write for; none: it may not send any more.
+    ``has_tenants``: others send from the same hosts, so that each message has to name the tenant that the domain is of.
+    """
 
-    async def sender(self) -> Reply:
-        for domain in self._domains:
-            if self._reverse_path is None or self._reverse_path.domain == domain.name:
-                self._domain = domain
-                return replies.SENDER_OK
-        self._domain = self._domains[0]
-        return self._refused(None, replies.foreign_domain(of_home(self._domain.name)))
+    name: str
+    domains: Callable[[], Awaitable[Sequence[Domain]]]
+    has_tenants: bool
+    account: int | None = None
+    traced: bool = True
 
-    async def _foreign(self, given: Submitted) -> Reply | None:
+    async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:
+        domains = await self.domains()
+        if not domains:
+            return None, replies.NOT_ACTIVE
+        for domain in domains:
+            if reverse_path is None or reverse_path.domain == domain.name:
+                return domain, replies.SENDER_OK
+        return domains[0], replies.foreign_domain(of_home(domains[0].name))
+
+    def count_recipient(self) -> Reply | None:
+        return None
+
+    def forget_recipients(self, count: int) -> None:
+        """Nothing was counted."""
+
+    def complete(self, given: Submitted, *, sender: str, message_id: str, received: int) -> bytes:
+        return given.open
+
+    async def foreign(self, given: Submitted, domain: Domain) -> Reply | None:
         """RFC 5321 has no place for a tenant; Exchange Online writes it into each message that it sends."""
-        assert self._domain is not None
-        tenant = self._domain.settings.home_tenant
-        if not tenant:
+        tenant = domain.settings.home_tenant
+        if not tenant or not self.has_tenants:
             return None
         said = submitted.values(given.open, b"x-originatororg")
         ours = bool(said) and all(value.lower() == tenant.lower().encode() for value in said)
         return None if ours else replies.OTHER_TENANT
 
-
-class ByLogin(FromHome):
-    """Of a home server that logs in, as a user who stands for it (`user relay`)."""
-
-    def __init__(
-        self,
-        submissions: Submissions,
-        client: Client,
-        user: User,
-        reverse_path: Address | None,
-        parameters: MailParameters,
-    ) -> None:
-        super().__init__(submissions, client, (), reverse_path, parameters)
-        self._who = user.address
-        self._user = user
-
-    async def sender(self) -> Reply:
-        directory = self._delivery.directory
-        own = parse(self._user.address)
-        user = await directory.user(own)
-        domain = await directory.domain(own.domain)
-        if user is None or user.id != self._user.id or user.status != "active" or domain is None:
-            return replies.NOT_ACTIVE
-        self._domains = (domain,)
-        return await super().sender()
-
-    async def _foreign(self, given: Submitted) -> Reply | None:
-        """The password says whose it is."""
+    async def copy(self, content: Content, domain: Domain, recipients: Collection[Address]) -> Copy | None:
         return None
 
 
-class Shared(FromHome):
-    """From where many tenants' mail comes: to our domains it is mail as any other, to the world only if it is home's.
+def by_address(domains: Sequence[Domain]) -> HomeSubmitter:
+    """Returns the home server of ``domains``, which is known by the address that it sends from."""
 
-    The first recipient decides.
+    async def known() -> Sequence[Domain]:
+        return domains
+
+    return HomeSubmitter(of_home(*(domain.name for domain in domains)), known, has_tenants=True)
+
+
+def by_login(directory: Directory, user: User) -> HomeSubmitter:
+    """Returns a home server that has logged in as a user who stands for it (`user relay`)."""
+
+    async def of_user() -> Sequence[Domain]:
+        own = parse(user.address)
+        now = await directory.user(own)
+        domain = await directory.domain(own.domain)
+        active = now is not None and now.id == user.id and now.status == "active"
+        return (domain,) if active and domain is not None else ()
+
+    return HomeSubmitter(user.address, of_user, has_tenants=False)  # the password says whose it is
+
+
+class ByFirstRecipient:
+    """A message from where many tenants' mail comes: to our domains it is mail as any other, to the world only if it is
+    home's. The first recipient decides; until then it is ``outward``.
+
+    What the door asks of it is answered by the transaction that it turns out to be.
     """
 
-    def __init__(
-        self,
-        submissions: Submissions,
-        client: Client,
-        domains: Sequence[Domain],
-        reverse_path: Address | None,
-        parameters: MailParameters,
-    ) -> None:
-        super().__init__(submissions, client, domains, reverse_path, parameters)
-        self._inbound: Incoming | None = None
+    def __init__(self, outward: Outward, incoming: Incoming, directory: Directory) -> None:
+        self._transaction: Outward | Incoming = outward
+        self._outward = outward
+        self._incoming = incoming
+        self._directory = directory
         self._decided = False
+
+    async def sender(self) -> Reply:
+        return await self._outward.sender()
 
     async def recipient(self, address: Address, parameters: RcptParameters) -> Reply:
         if not self._decided:
             self._decided = True
-            if await self._delivery.directory.domain(address.domain) is not None:
-                self._inbound = Incoming(self._delivery, self._client, self._reverse_path, self._parameters)
-        if self._inbound is not None:
-            return await self._inbound.recipient(address, parameters)
-        return await super().recipient(address, parameters)
+            if await self._directory.domain(address.domain) is not None:
+                self._transaction = self._incoming
+        return await self._transaction.recipient(address, parameters)
 
     def begin(self) -> Reply:
-        return self._inbound.begin() if self._inbound is not None else super().begin()
+        return self._transaction.begin()
 
     def write(self, data: bytes) -> None:
-        (self._inbound.write if self._inbound is not None else super().write)(data)
+        self._transaction.write(data)
 
     def bare_line_ends(self) -> Reply | None:
-        return self._inbound.bare_line_ends() if self._inbound is not None else super().bare_line_ends()
+        return self._transaction.bare_line_ends()
 
     async def end(self, fault: Reply | None) -> Reply:
-        return await (self._inbound.end(fault) if self._inbound is not None else super().end(fault))
+        return await self._transaction.end(fault)
 
     def abandon(self) -> None:
-        (self._inbound.abandon if self._inbound is not None else super().abandon)()
+        self._outward.abandon()
+        self._incoming.abandon()
 
     def on_its_way(self, look: Callable[[], None]) -> None:
-        (self._inbound.on_its_way if self._inbound is not None else super().on_its_way)(look)
+        self._transaction.on_its_way(look)
 
     def went_on(self) -> None:
-        (self._inbound.went_on if self._inbound is not None else super().went_on)()
+        self._transaction.went_on()
 
     def lost(self) -> None:
-        (self._inbound.lost if self._inbound is not None else super().lost)()
+        self._transaction.lost()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +158,20 @@ class HomeMail:
         certified: Callable[[], Sequence[str]],
         reverse_path: Address | None,
         parameters: MailParameters,
-    ) -> FromHome | None:
-        """None: it is no home server's own mail. ``certified``: names in the client's certificate, if that is good.
+    ) -> Outward | ByFirstRecipient | None:
+        """Returns the transaction of a home server; None: it is no home server's own mail.
 
-        Raises Temporary where no message can be taken now.
+        ``certified`` returns the names in the client's certificate, if that is good. Raises Temporary where no message
+        can be taken now.
         """
         domains = await self.origins.of(client.peer)
         alone = [domain for domain in domains if not domain.settings.home_tenant]
         if alone:
-            return FromHome(self.submissions, client, alone, reverse_path, parameters)
+            return Outward(self.submissions, by_address(alone), client, reverse_path, parameters)
         tenants = [domain for domain in domains if reverse_path is None or reverse_path.domain == domain.name]
         if tenants and any(name == _SHARED[1:] or name.endswith(_SHARED) for name in certified()):
-            return Shared(self.submissions, client, tenants, reverse_path, parameters)
+            delivery = self.submissions.delivery
+            outward = Outward(self.submissions, by_address(tenants), client, reverse_path, parameters)
+            incoming = Incoming(delivery, client, reverse_path, parameters)
+            return ByFirstRecipient(outward, incoming, delivery.directory)
         return None

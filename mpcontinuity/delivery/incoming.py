@@ -9,11 +9,12 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.accounts.taken import was_taken
-from mpcontinuity.delivery import answered, replies
+from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import Handover, because
 from mpcontinuity.delivery.reception import ROLES, Reception, looped
 from mpcontinuity.delivery.service import REPEATED, Delivery, refused
+from mpcontinuity.delivery.source import STRANGER, Source
 from mpcontinuity.mailbox.rendering import rendered_and_summary
 from mpcontinuity.message import trace
 from mpcontinuity.message.summary import summarise
@@ -52,14 +53,22 @@ _log = Logger()
 
 
 class Incoming(Reception):
-    """From MAIL to the reply to the message. One call at a time, `abandon` and `lost` excepted; no
-    further use after `abandon`.
+    """A message to our domains, from MAIL to the reply to it.
+
+    One call at a time, `abandon` and `lost` excepted; no further use after `abandon`. The constructor raises Full where
+    no message can be taken.
     """
 
     def __init__(
-        self, delivery: Delivery, client: Client, reverse_path: Address | None, parameters: MailParameters
+        self,
+        delivery: Delivery,
+        client: Client,
+        reverse_path: Address | None,
+        parameters: MailParameters,
+        source: Source = STRANGER,
     ) -> None:
         super().__init__(delivery, client, reverse_path, parameters)
+        self._source = source
         self._taken: dict[str, Taken] = {}
         self._domains: dict[int, Domain] = {}  # of all recipients
         self._policy = _NO_POLICY
@@ -119,7 +128,8 @@ class Incoming(Reception):
             taken.user = user
             taken.known = Recipient(True, user.opt_in, False, role)
         else:
-            taken.known = Recipient(False, False, self._policy.hold and await self._was_taken(address), role)
+            held = self._policy.hold and (not self._source.comes_again or await self._was_taken(address))
+            taken.known = Recipient(False, False, held, role)
         return await self._ask_or_not(self._home, taken)
 
     def _joins(self, domain: Domain | None) -> bool:
@@ -147,7 +157,8 @@ class Incoming(Reception):
             self._home = self._delivery.homes.of(domain)
 
     def _policy_of(self, domain: Domain) -> Policy:
-        return policy_of(domain.settings, self._store.clock.now())
+        policy = policy_of(domain.settings, self._store.clock.now())
+        return policy if self._source.comes_again else msgspec.structs.replace(policy, hold=True)
 
     async def _was_taken(self, address: Address) -> bool:
         return await self._store.read(partial(was_taken, key=address.key))
@@ -237,8 +248,8 @@ class Incoming(Reception):
 
     def write(self, data: bytes) -> None:
         """The next piece of content."""
+        assert self._untrusted is not None
         if self._fault is None:
-            assert self._untrusted is not None
             self._digest.update(data)
             self._keep(self._untrusted.feed(data))
             if self._role_of and not self._delivery.rations.kept(self._client.peer, self._role_of, len(data)):
@@ -262,7 +273,7 @@ class Incoming(Reception):
         """
         assert self._untrusted is not None
         self._delivery.reservations.release(self)
-        if fault is None and self._fault is None:
+        if fault is None:
             self._keep(self._untrusted.finish())
         addresses = [taken.address for taken in self._taken.values()]
         refusal = fault or self._fault or looped(self._untrusted, addresses) or self._too_large()
@@ -270,25 +281,30 @@ class Incoming(Reception):
             return self._refuse_all(refusal)
         digest = self._digest.value()
         for key, taken in self._taken.items():
-            taken.fingerprint = self._fingerprint(key, digest)
-        reply = await self._answer({taken.fingerprint for taken in self._taken.values()})
+            taken.fingerprint = self._source.fingerprint(self._sender, key, digest)
+        try:
+            reply = await self._answer({taken.fingerprint for taken in self._taken.values()})
+        finally:
+            self._give_up_home()
         if reply is replies.STORED:
-            self._look_into()
+            self._verify()
         return reply
 
-    def _look_into(self) -> None:
+    def _verify(self) -> None:
         """Who sent it, and nobody waits for that: when home gets it, or a report is due, it is too late to ask."""
-        if self._delivery.verdicts is not None:
+        if self._delivery.verdicts is not None and self._source.verified:
             arrived = Arrived(self._id, self._client.peer, self._client.helo, self._sender)
             self._delivery.verdicts.arrived(arrived)
 
-    def _fingerprint(self, key: str, digest: bytes) -> bytes:
-        return answered.fingerprint(self._sender, key, digest)
+    def taken(self, address: Address) -> Taken | None:
+        """Returns what is known of a recipient that was answered 250; None: it was not, or not asked for."""
+        return self._taken.get(address.key)
 
     def abandon(self) -> None:
         """RSET, or the client is gone before its final dot: nothing remains."""
         self._abandoned = True
         self._discard()
+        self._give_up_home()
 
     def _too_large(self) -> Reply | None:
         """A message that is kept for a home server which would not take it."""
@@ -337,7 +353,7 @@ class Incoming(Reception):
         transaction, self._transaction = self._transaction, None  # it is the handover's to end
         reply = await handover.relay(transaction, self._begin_at_home)
         if handover.tells:
-            self._look_into()
+            self._verify()
         return reply
 
     def _head(self, message: Message) -> Head:
@@ -363,10 +379,6 @@ class Incoming(Reception):
         days = self._domain.settings.retention_days if self._domain is not None else 0
         return max(days, KEPT_DAYS) if any(one.way is Way.KEEP for one in self._taken.values()) else days
 
-    def _discard(self) -> None:
-        super()._discard()
-        self._give_up_home()
-
     def _give_up_home(self) -> None:
         self._delivery.reservations.release(self)
         if self._transaction is not None:
@@ -378,9 +390,12 @@ class Incoming(Reception):
         for taken in self._taken.values():
             self._refused(taken, reply)
         self._discard()
+        self._give_up_home()
         return reply
 
     def _refused(self, taken: Taken, reply: Reply) -> None:
+        if not self._source.refusals_tracked:
+            return
         what = refused(reply)
         self._delivery.outcomes[what] += 1
         if not self._delivery.refusals.singly(self._client.peer):

@@ -15,14 +15,13 @@ from mpcontinuity.delivery import answered, replies
 from mpcontinuity.delivery.envelope import Client, Taken
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.delivery.source import Source
 from mpcontinuity.model import address, events
-from mpcontinuity.model.address import Address
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.outgoing import OUTBOUND
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.outbound.world import Attempt
 from mpcontinuity.queue.outgoing import Outgoing
-from mpcontinuity.routing.decision import Policy
 
 _PIECE = 64 * 1024
 
@@ -55,7 +54,7 @@ class Internal:
     async def _transaction(self, domain: Domain, rows: Sequence[Outgoing], found: dict[int, Attempt]) -> list[Outgoing]:
         """Delivers those that go the way of the first; the others."""
         try:
-            handed = _Handed(self._delivery, self._client, rows)
+            handed = self._begin(rows)
             taken, left = [], []
             for row in rows:
                 reply = await handed.recipient(address.parse(row.recipient), row.parameters.rcpt)
@@ -64,7 +63,7 @@ class Internal:
                 elif reply.positive:
                     taken.append(row)
                 else:
-                    found[row.id] = self._attempt(domain, handed.taken(row), reply, Stage.RCPT)
+                    found[row.id] = self._attempt(domain, None, reply, Stage.RCPT)
             if not taken:
                 handed.abandon()
                 return left
@@ -75,10 +74,26 @@ class Internal:
             return []
         handed.lost()  # the row's end is recorded later: until then it is remembered that this was done
         for row in taken:
-            found[row.id] = self._attempt(domain, handed.taken(row), reply, Stage.MESSAGE)
+            taken_as = handed.taken(address.parse(row.recipient))
+            found[row.id] = self._attempt(domain, taken_as, reply, Stage.MESSAGE)
         return left
 
-    async def _message(self, handed: _Handed, row: Outgoing) -> Reply:
+    def _begin(self, rows: Sequence[Outgoing]) -> Incoming:
+        """A transaction for one message, whose recipients are rows of the queue: its sender's server is we."""
+        first = rows[0]
+        reverse_path = address.parse(first.reverse_path) if first.reverse_path else None
+        size = first.body.length - first.body.prefix
+        parameters = msgspec.structs.replace(first.parameters.mail, size=size, submitted=first.kind == OUTBOUND)
+        row_of = {address.parse(row.recipient).key: row.id for row in rows}
+
+        def fingerprint(reverse_path: str, key: str, digest: bytes) -> bytes:
+            return answered.fingerprint(f"outgoing {row_of[key]}", key, b"")
+
+        # Its sender has logged in, and the row's own tracking tells of each attempt.
+        source = Source(fingerprint, comes_again=False, verified=False, refusals_tracked=False)
+        return Incoming(self._delivery, self._client, reverse_path, parameters, source)
+
+    async def _message(self, handed: Incoming, row: Outgoing) -> Reply:
         try:
             reply = handed.begin()
             if reply.code != 354:
@@ -101,34 +116,3 @@ class Internal:
             in_mailbox = taken is not None and taken.user is not None
             return Attempt(Outcome(verdict, stage, reply), events.REDIRECTED_HOST, dsn=not in_mailbox, ours=in_mailbox)
         return Attempt(Outcome(verdict, stage, reply), ", ".join(home.hosts), dsn=home.offers.dsn)
-
-
-class _Handed(Incoming):
-    """One message, whose recipients are rows of the queue: its sender's server is we."""
-
-    def __init__(self, delivery: Delivery, client: Client, rows: Sequence[Outgoing]) -> None:
-        first = rows[0]
-        reverse_path = address.parse(first.reverse_path) if first.reverse_path else None
-        size = first.body.length - first.body.prefix
-        submitted = first.kind == OUTBOUND
-        parameters = msgspec.structs.replace(first.parameters.mail, size=size, submitted=submitted)
-        super().__init__(delivery, client, reverse_path, parameters)
-        self._rows = {address.parse(row.recipient).key: row.id for row in rows}
-
-    def taken(self, row: Outgoing) -> Taken | None:
-        return self._taken.get(address.parse(row.recipient).key)
-
-    def _policy_of(self, domain: Domain) -> Policy:
-        return msgspec.structs.replace(super()._policy_of(domain), hold=True)
-
-    async def _was_taken(self, address: Address) -> bool:
-        return True
-
-    def _fingerprint(self, key: str, digest: bytes) -> bytes:
-        return answered.fingerprint(f"outgoing {self._rows[key]}", key, b"")
-
-    def _look_into(self) -> None:
-        """Its sender has logged in."""
-
-    def _refused(self, taken: Taken, reply: Reply) -> None:
-        """The row's own tracking tells of each attempt."""

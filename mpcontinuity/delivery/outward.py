@@ -1,14 +1,17 @@
-"""One message on its way out, of a user (submission.py) or of a home server (from_home.py): RFC 6409. It is 250 once it
-is stored, no sooner, and without waiting for a home server or the world."""
+"""One message on its way out, of a user or of a home server (RFC 6409).
+
+It is 250 once it is stored, no sooner, and without waiting for a home server or the world.
+"""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from twisted.logger import Logger
 
+from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.delivery import answered, departure, replies
 from mpcontinuity.delivery.departure import Copy, Departure, Leaving
@@ -36,7 +39,7 @@ _log = Logger()
 
 @dataclass(slots=True)
 class Submissions:
-    """What all of a process share. ``give_up``: µs until a message to the world expires."""
+    """What all messages on their way out of a process share. ``give_up``: µs until one to the world expires."""
 
     delivery: Delivery
     quota: Quota  # of recipients
@@ -44,57 +47,81 @@ class Submissions:
     give_up: int
 
 
+class Submitter(Protocol):
+    """Who sends a message to the world through us: a user (submission.py) or a home server (from_home.py)."""
+
+    @property
+    def name(self) -> str:
+        """For the log, and to tell messages apart."""
+        ...
+
+    @property
+    def account(self) -> int | None:
+        """The id of the user; None: a home server."""
+        ...
+
+    @property
+    def traced(self) -> bool:
+        """Whether the message says from where it came."""
+        ...
+
+    async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:
+        """Returns the domain whose mail it is, and the answer to MAIL. None: nobody is there to send any more."""
+        ...
+
+    def count_recipient(self) -> Reply | None:
+        """Counts one more recipient; returns a refusal instead where there are too many."""
+        ...
+
+    def forget_recipients(self, count: int) -> None:
+        """So many of those that were counted get nothing."""
+        ...
+
+    def complete(self, given: Submitted, *, sender: str, message_id: str, received: int) -> bytes:
+        """Returns the header as it leaves, with what was missing in the one that was given."""
+        ...
+
+    async def foreign(self, given: Submitted, domain: Domain) -> Reply | None:
+        """Returns a refusal, if the message is written in the name of somebody who has not written it."""
+        ...
+
+    async def copy(self, content: Content, domain: Domain, recipients: Collection[Address]) -> Copy | None:
+        """Returns what the Sent folder gets, None where there is none."""
+        ...
+
+
 class Outward(Reception):
-    """Like `Incoming` for its door, but that `sender` comes first. ``who`` sends it, for the log and to tell messages
-    apart.
+    """A message to the world, from MAIL to the reply to it; `sender` comes first.
 
-    The constructor raises Full where no message can be taken.
+    One call at a time, `abandon` and `lost` excepted; no further use after `abandon`. The constructor raises Full where
+    no message can be taken.
     """
-
-    account: int | None = None  # of the user who sends it
-    traced = True  # whether the message says from where it came
 
     def __init__(
         self,
         submissions: Submissions,
+        submitter: Submitter,
         client: Client,
-        who: str,
         reverse_path: Address | None,
         parameters: MailParameters,
     ) -> None:
         super().__init__(submissions.delivery, client, reverse_path, parameters)
         self._submissions = submissions
-        self._who = who
+        self._submitter = submitter
         self._recipients: dict[str, Leaving] = {}
         self._given: Submitted | None = None  # the header, once it is complete
         self._message_id = ""
         self._untrusted = Untrusted(self._delivery.hostname)
         self._collector = Collector()
 
-    # What differs
+    # MAIL
 
-    @abstractmethod
     async def sender(self) -> Reply:
-        """What the client is answered to MAIL. Says in ``_domain`` whose mail it is."""
-
-    def _allowed(self) -> Reply | None:
-        """Why another recipient is not; None: it is, and counted."""
-        return None
-
-    def _not_used(self, recipients: int) -> None:
-        """So many of those that were allowed get nothing."""
-
-    def _completed(self, given: Submitted, message_id: str) -> bytes:
-        """The header as it leaves, of which nothing is missing."""
-        return given.open
-
-    async def _foreign(self, given: Submitted) -> Reply | None:
-        """A refusal, if the message is written in the name of somebody who has not written it."""
-        return None
-
-    async def _copy(self, content: Content) -> Copy | None:
-        """For Sent."""
-        return None
+        """Returns what the client is answered to MAIL. Raises Temporary where the store cannot be asked."""
+        self._domain, reply = await self._submitter.admit(self._reverse_path)
+        if not reply.positive and self._domain is not None:
+            self._refused(None, reply)
+        return reply
 
     # RCPT
 
@@ -107,9 +134,10 @@ class Outward(Reception):
         leaving = Leaving(address, "", parameters)
         reply = await self._decide(leaving)
         if reply.positive and not self._abandoned:
-            refusal = self._allowed()
+            refusal = self._submitter.count_recipient()
             if refusal is not None:
-                return self._refused(address, refusal)
+                self._refused(address, refusal)
+                return refusal
             leaving.id = self._store.identifiers.next()
             self._recipients[address.key] = leaving
         elif not reply.positive:
@@ -162,7 +190,7 @@ class Outward(Reception):
         recipients = list(self._recipients.values())
         received = trace.received(
             helo=self._client.helo,
-            peer=self._client.peer if self.traced else "",
+            peer=self._client.peer if self._submitter.traced else "",
             hostname=self._delivery.hostname,
             protocol=self._client.protocol,
             identifier=shown,
@@ -170,11 +198,10 @@ class Outward(Reception):
             recipient=recipients[0].address.text if len(recipients) == 1 else None,
         )
         self._prefix = len(given.blind)
-        self._keep(given.blind + received + self._completed(given, self._message_id))
-
-    def _keep(self, data: bytes) -> None:
-        if self._fault is None:
-            super()._keep(data)
+        completed = self._submitter.complete(
+            given, sender=self._sender, message_id=self._message_id, received=self._received
+        )
+        self._keep(given.blind + received + completed)
 
     def bare_line_ends(self) -> Reply | None:
         """Where the engine does not put them right: the world is sent lines (DATA)."""
@@ -193,13 +220,14 @@ class Outward(Reception):
             return self._refuse_all(refusal)
         digest = self._digest.value()
         for key, leaving in self._recipients.items():
-            leaving.fingerprint = answered.fingerprint(f"{self._who} {self._sender}", key, digest)
+            leaving.fingerprint = answered.fingerprint(f"{self._submitter.name} {self._sender}", key, digest)
         return await self._answer({one.fingerprint for one in self._recipients.values()})
 
     async def _unfit(self) -> Reply | None:
         assert self._given is not None
+        assert self._domain is not None
         addresses = [one.address for one in self._recipients.values()]
-        return looped(self._untrusted, addresses) or await self._foreign(self._given)
+        return looped(self._untrusted, addresses) or await self._submitter.foreign(self._given, self._domain)
 
     async def _settle(self, ours: set[bytes]) -> Reply:
         """Every recipient has a fingerprint; those in ``ours`` are not in another session's hands."""
@@ -213,7 +241,7 @@ class Outward(Reception):
         leaving = Departure(
             id=self._id,
             domain=self._domain.id,
-            account=self.account,
+            account=self._submitter.account,
             received=self._received,
             expires=self._received + self._submissions.give_up,
             reverse_path=self._sender,
@@ -222,7 +250,7 @@ class Outward(Reception):
             subject=subject,
             message_id=self._message_id,
             recipients=recipients,
-            copy=await self._copy(content),
+            copy=await self._submitter.copy(content, self._domain, [one.address for one in self._recipients.values()]),
         )
         if not await self._store.keep_together(self._draft, self._head(recipients, subject), departure.commit, leaving):
             return replies.KNOWN
@@ -243,7 +271,7 @@ class Outward(Reception):
             message_id=self._message_id,
             owed=tuple(one.id for one in recipients),
             parameters=encode_parameters(self._parameters, [one.parameters for one in recipients]),
-            mailbox=self._who if self.account is not None else "",
+            mailbox=self._submitter.name if self._submitter.account is not None else "",
         )
 
     # Ends
@@ -251,20 +279,20 @@ class Outward(Reception):
     def abandon(self) -> None:
         """RSET, or the client is gone before its final dot: nothing remains."""
         self._abandoned = True
-        self._not_used(len(self._recipients))
+        self._submitter.forget_recipients(len(self._recipients))
         self._discard()
 
     def _refuse_all(self, reply: Reply) -> Reply:
         """The whole message is refused."""
         for one in self._recipients.values():
             self._refused(one.address, reply)
-        self._not_used(len(self._recipients))
+        self._submitter.forget_recipients(len(self._recipients))
         self._discard()
         return reply
 
-    def _refused(self, recipient: Address | None, reply: Reply) -> Reply:
+    def _refused(self, recipient: Address | None, reply: Reply) -> None:
         if not self._delivery.refusals.singly(self._client.peer):
-            return reply
+            return
         now = self._store.clock.now()
         self._delivery.refusals.add(
             NewRow(
@@ -286,20 +314,19 @@ class Outward(Reception):
             session=self._client.session,
             message=identifier.show(self._id) if self._id else "",
             what=refused(reply),
-            user=self._who,
+            user=self._submitter.name,
             sender=self._sender,
             recipient=recipient.text if recipient is not None else "",
             peer=self._client.peer,
             reply=str(reply),
         )
-        return reply
 
     def _say(self, recipients: Sequence[Leaving]) -> None:
         _log.info(
             "taken from {user}: <{sender}> to {recipients}",
             session=self._client.session,
             message=identifier.show(self._id),
-            user=self._who,
+            user=self._submitter.name,
             sender=self._sender,
             recipients=", ".join([f"<{one.address.text}>" for one in recipients[:100]]),
         )

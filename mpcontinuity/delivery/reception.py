@@ -90,6 +90,9 @@ class Reception(ABC):
         return replies.GO_ON
 
     def _keep(self, data: bytes) -> None:
+        """Writes down the next piece, unless something is wrong with the message already."""
+        if self._fault is not None:
+            return
         assert self._draft is not None
         try:
             self._draft.write(data)

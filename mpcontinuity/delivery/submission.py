@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
-from mpcontinuity.accounts.directory import User
+from mpcontinuity.accounts.directory import Domain, User
 from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.departure import Copy
 from mpcontinuity.delivery.envelope import Client
-from mpcontinuity.delivery.from_home import ByLogin
+from mpcontinuity.delivery.from_home import by_login
 from mpcontinuity.delivery.outward import Outward, Submissions
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.quota import check
@@ -21,63 +22,58 @@ from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Reply
 
 
-class Submission(Outward):
-    """Of a user who has logged in. The null sender is for receipts (RFC 8098 §3).
+class UserSubmitter:
+    """A user who has logged in. The null sender is for receipts (RFC 8098 §3).
 
     The world is told neither where the user was nor what their machine is called; the log knows.
     """
 
     traced = False
 
-    def __init__(
-        self,
-        submissions: Submissions,
-        client: Client,
-        user: User,
-        reverse_path: Address | None,
-        parameters: MailParameters,
-    ) -> None:
-        super().__init__(submissions, client, user.address, reverse_path, parameters)
+    def __init__(self, submissions: Submissions, user: User) -> None:
+        self.name = user.address
         self.account = user.id
+        self._submissions = submissions
+        self._store = submissions.delivery.store
+        self._directory = submissions.delivery.directory
         self._user = user
 
-    async def sender(self) -> Reply:
-        directory = self._delivery.directory
+    async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:
         own = parse(self._user.address)
-        user = await directory.user(own)
-        self._domain = await directory.domain(own.domain)
-        if user is None or user.id != self._user.id or user.status != "active" or self._domain is None:
-            return replies.NOT_ACTIVE
-        if self._reverse_path is not None and not await self._is_own(self._reverse_path):
-            return self._refused(None, replies.NOT_YOUR_ADDRESS)
+        user = await self._directory.user(own)
+        domain = await self._directory.domain(own.domain)
+        if user is None or user.id != self._user.id or user.status != "active" or domain is None:
+            return None, replies.NOT_ACTIVE
+        if reverse_path is not None and not await self._is_own(reverse_path):
+            return domain, replies.NOT_YOUR_ADDRESS
         storage = self._submissions.storage
         most = (await storage.of(user)).stretched()
         try:
             await self._store.read(partial(check, account=user.id, quota=most))
         except MailboxRefused:
-            return self._refused(None, replies.MAILBOX_FULL)
+            return domain, replies.MAILBOX_FULL
         try:
             await storage.check_together(user, stretched=True)
         except MailboxRefused:
-            return self._refused(None, replies.DOMAIN_FULL)
-        return replies.SENDER_OK
+            return domain, replies.DOMAIN_FULL
+        return domain, replies.SENDER_OK
 
     async def _is_own(self, address: Address) -> bool:
         """Their own address or an alias, with a tag or without."""
-        user = await self._delivery.directory.user(address)
+        user = await self._directory.user(address)
         return user is not None and user.id == self._user.id
 
-    def _allowed(self) -> Reply | None:
+    def count_recipient(self) -> Reply | None:
         return None if self._submissions.quota.take(self._user.id) else replies.TOO_MANY_THIS_HOUR
 
-    def _not_used(self, recipients: int) -> None:
-        self._submissions.quota.give_back(self._user.id, recipients)
+    def forget_recipients(self, count: int) -> None:
+        self._submissions.quota.give_back(self._user.id, count)
 
-    def _completed(self, given: Submitted, message_id: str) -> bytes:
-        author = self._sender or self._user.address
-        return submitted.missing(given, author=author, message_id=message_id, time=self._received) + given.open
+    def complete(self, given: Submitted, *, sender: str, message_id: str, received: int) -> bytes:
+        author = sender or self._user.address
+        return submitted.missing(given, author=author, message_id=message_id, time=received) + given.open
 
-    async def _foreign(self, given: Submitted) -> Reply | None:
+    async def foreign(self, given: Submitted, domain: Domain) -> Reply | None:
         for author in given.authors:
             try:
                 own = await self._is_own(parse(author))
@@ -87,17 +83,15 @@ class Submission(Outward):
                 return replies.NOT_YOUR_FROM
         return None
 
-    async def _copy(self, content: Content) -> Copy | None:
-        assert self._domain is not None
-        wanted = self._domain.settings.sent_to_home and not await self._to_self(self._domain.name)
-        return Copy(
-            await rendered(self._store, content), self._store.identifiers.next() if wanted else 0, self._user.address
-        )
+    async def copy(self, content: Content, domain: Domain, recipients: Collection[Address]) -> Copy | None:
+        wanted = domain.settings.sent_to_home and not await self._is_among(recipients, domain.name)
+        owed = self._store.identifiers.next() if wanted else 0
+        return Copy(await rendered(self._store, content), owed, self._user.address)
 
-    async def _to_self(self, domain: str) -> bool:
+    async def _is_among(self, recipients: Collection[Address], domain: str) -> bool:
         """Whether the user is a recipient, and gets the message in any case."""
-        for one in self._recipients.values():
-            if one.address.domain == domain and await self._is_own(one.address):
+        for address in recipients:
+            if address.domain == domain and await self._is_own(address):
                 return True
         return False
 
@@ -105,6 +99,6 @@ class Submission(Outward):
 def submission_of(
     submissions: Submissions, client: Client, user: User, reverse_path: Address | None, parameters: MailParameters
 ) -> Outward:
-    """Of who has logged in. Raises Full where no message can be taken."""
-    kind = ByLogin if user.relay else Submission
-    return kind(submissions, client, user, reverse_path, parameters)
+    """Returns the transaction of a user who has logged in. Raises Full where no message can be taken."""
+    submitter = by_login(submissions.delivery.directory, user) if user.relay else UserSubmitter(submissions, user)
+    return Outward(submissions, submitter, client, reverse_path, parameters)

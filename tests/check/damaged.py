@@ -20,7 +20,7 @@ from mpcontinuity.check.check import check
 from mpcontinuity.check.inspection import Finding
 from mpcontinuity.delivery.outward import Submissions
 from mpcontinuity.delivery.quota import Quota
-from mpcontinuity.delivery.submission import Submission
+from mpcontinuity.delivery.submission import submission_of
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import NewEntry, append
 from mpcontinuity.message.render import render
@@ -152,7 +152,7 @@ class Damaged:
         assert user is not None
         storage = Quotas(self.store, self.post.delivery.directory, Limits())
         submissions = Submissions(self.post.delivery, Quota(100, self.clock), storage, DAY)
-        sending = Submission(submissions, CLIENT, user, parse("ann@example.org"), MailParameters())
+        sending = submission_of(submissions, CLIENT, user, parse("ann@example.org"), MailParameters())
         assert result(sending.sender()).code == 250
         for recipient in recipients:
             assert result(sending.recipient(parse(recipient), RcptParameters())).code == 250

@@ -42,8 +42,8 @@ _SINCE = Statement(
 _log = Logger()
 
 
-class SharedFailures:
-    """Of one process: tells what its throttle counted, and the throttle what all have counted."""
+class FailureExchange:
+    """Exchanges, for one process, what its ``throttle`` counted for what all processes have counted."""
 
     def __init__(self, store: Store, throttle: Throttle) -> None:
         self._store = store
@@ -51,7 +51,10 @@ class SharedFailures:
         self._since = 0  # what was counted before is known
 
     async def exchange(self) -> None:
-        """Every `EVERY` seconds."""
+        """Tells what was counted here and hears what was counted elsewhere: to be done every `EVERY` seconds.
+
+        A store that is away is logged; what could not be told is told the next time.
+        """
         self._throttle.expire()
         now = self._store.clock.now()
         news = self._throttle.news(_TOLD)

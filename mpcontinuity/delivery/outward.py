@@ -16,7 +16,6 @@ from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.delivery import answered, departure, replies
 from mpcontinuity.delivery.departure import Copy, Departure, Leaving
 from mpcontinuity.delivery.envelope import Client
-from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.reception import ROLES, Reception, looped
 from mpcontinuity.delivery.service import Delivery, refused
 from mpcontinuity.message import submitted, trace
@@ -28,6 +27,7 @@ from mpcontinuity.model import events, identifier
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp.data import BARE_LINE_END, LONG_HEADER
 from mpcontinuity.queue.owed import encode_parameters
@@ -42,7 +42,7 @@ class Submissions:
     """What all messages on their way out of a process share. ``give_up``: µs until one to the world expires."""
 
     delivery: Delivery
-    quota: Quota  # of recipients
+    recipients: Recipients
     storage: Quotas  # what users may store: Sent has a copy of each message
     give_up: int
 

@@ -64,10 +64,10 @@ class UserSubmitter:
         return user is not None and user.id == self._user.id
 
     def count_recipient(self) -> Reply | None:
-        return None if self._submissions.quota.take(self._user.id) else replies.TOO_MANY_THIS_HOUR
+        return None if self._submissions.recipients.take(self._user.id) else replies.TOO_MANY_THIS_HOUR
 
     def forget_recipients(self, count: int) -> None:
-        self._submissions.quota.give_back(self._user.id, count)
+        self._submissions.recipients.give_back(self._user.id, count)
 
     def complete(self, given: Submitted, *, sender: str, message_id: str, received: int) -> bytes:
         author = sender or self._user.address

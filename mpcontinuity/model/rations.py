@@ -56,9 +56,12 @@ _PERIODS: Final = (_MINUTE, _MINUTE, _MINUTE, _MINUTE, _MINUTE, _HOUR, _MINUTE) 
 
 
 class Taken(NamedTuple):
-    """What processes that share a store tell each other."""
+    """So much of a ration was taken: what processes that share a store tell each other.
 
-    host: str
+    ``whose`` is a client host; other rations than those of hosts (model/recipients.py) say how they write it.
+    """
+
+    whose: str
     kind: int
     amount: int
 
@@ -352,7 +355,7 @@ class Rations:
     # Between processes that share a store
 
     def news(self, most: int) -> list[Taken]:
-        """What hosts took since that was told last; those that took little are not worth it."""
+        """Returns what ``most`` hosts took since that was told last; those that took little are not worth it."""
         told = []
         for key in list(self._news)[:most]:
             row = self._news.pop(key)
@@ -360,10 +363,18 @@ class Rations:
             row.untold = [0] * len(_PERIODS)
         return told
 
-    def heard(self, taken: Iterable[Taken]) -> None:
-        """What hosts took at other processes; more than a ration at a time was taken over a longer one."""
+    def untold(self, news: Iterable[Taken]) -> None:
+        """Takes back news that could not be told."""
+        for host, kind, amount in news:
+            if 0 <= kind < len(_PERIODS):
+                row = self._row(host)
+                row.untold[kind] += amount
+                self._news[id(row)] = row
+
+    def heard(self, rows: Iterable[Taken]) -> None:
+        """Takes in what hosts took at other processes; more than a ration at a time was taken over a longer one."""
         sharing, self.sharing = self.sharing, False
-        for host, kind, amount in taken:
+        for host, kind, amount in rows:
             if 0 <= kind < len(_PERIODS):
                 self.charge(self._row(host), Kind(kind), min(amount, self._amounts[kind]))
         self.sharing = sharing

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mpcontinuity.accounts import failures as module
-from mpcontinuity.accounts.failures import SharedFailures
+from mpcontinuity.accounts.failures import FailureExchange
 from mpcontinuity.accounts.throttle import Throttle, digest_of
 from mpcontinuity.model.clock import MINUTE, SECOND
 from mpcontinuity.model.errors import Temporary
@@ -20,7 +20,7 @@ HOST = "192.0.2.1"
 class Process:
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.throttle = Throttle(LIMIT, 1000, clock)
-        self.shared = SharedFailures(store, self.throttle)
+        self.shared = FailureExchange(store, self.throttle)
 
     def fail(self, times: int = 1, name: bytes = ANNA) -> None:
         for _ in range(times):

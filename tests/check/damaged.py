@@ -19,7 +19,6 @@ from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.check.check import check
 from mpcontinuity.check.inspection import Finding
 from mpcontinuity.delivery.outward import Submissions
-from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.submission import submission_of
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import NewEntry, append
@@ -29,6 +28,7 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.queue import ledger, owed
 from mpcontinuity.store.backup import tables
@@ -151,7 +151,7 @@ class Damaged:
         user = result(self.store.read(lambda tx: users.find(tx, parse("ann@example.org"))))
         assert user is not None
         storage = Quotas(self.store, self.post.delivery.directory, Limits())
-        submissions = Submissions(self.post.delivery, Quota(100, self.clock), storage, DAY)
+        submissions = Submissions(self.post.delivery, Recipients(100, self.clock), storage, DAY)
         sending = submission_of(submissions, CLIENT, user, parse("ann@example.org"), MailParameters())
         assert result(sending.sender()).code == 250
         for recipient in recipients:

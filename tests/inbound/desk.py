@@ -20,12 +20,12 @@ from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
-from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.submission import submission_of
 from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Role
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import DAY
+from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.queue import outgoing
 from mpcontinuity.store.bodies.references import find
@@ -58,7 +58,7 @@ class Desk:
         )
         self.login = UserLogin(store, directory, judge)
         storage = Quotas(store, directory, Limits())
-        self.submissions = Submissions(post.delivery, Quota(QUOTA, post.clock), storage, GIVE_UP)
+        self.submissions = Submissions(post.delivery, Recipients(QUOTA, post.clock), storage, GIVE_UP)
         self.origins = Origins(store, directory)
         self.internal = Internal(post.delivery)
         services = dataclasses.replace(

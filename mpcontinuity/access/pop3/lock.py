@@ -19,7 +19,10 @@ _LOOK = 0.25
 
 
 class Holder:
-    """A session that has a maildrop. ``silent``: for how many seconds nothing was heard of it; ``evict`` ends it."""
+    """A session that has, or wants, a maildrop.
+
+    ``silent`` says for how many seconds nothing was heard of its client; ``evict`` ends the session.
+    """
 
     def __init__(self, silent: Callable[[], float], evict: Callable[[], None]) -> None:
         self.silent = silent
@@ -27,15 +30,21 @@ class Holder:
 
 
 class Locks:
-    """Of one server process. Two processes do not know of each other's sessions: whoever comes second there finds
-    messages gone that the first deleted, and is told so, and nothing worse happens, since UIDs name messages."""
+    """The maildrops that sessions of this process have, by account: a `Holding` (model/sharing.py).
+
+    Two processes do not know of each other's sessions: whoever comes second there finds messages gone that the first
+    deleted, and is told so, and nothing worse happens, since UIDs name messages (docs/decisions/0026).
+    """
 
     def __init__(self, timer: Timer) -> None:
         self._timer = timer
         self._held: dict[int, Holder] = {}
 
     async def take(self, account: int, holder: Holder) -> bool:
-        """Whether ``holder`` has the maildrop now; until ``release``."""
+        """Says whether ``holder`` has the maildrop of ``account`` from now on, until it releases it.
+
+        It waits up to `PATIENCE` for one who is at work, and ends the session of one who is `SILENT`.
+        """
         until = self._timer.seconds() + PATIENCE
         while (other := self._held.get(account)) is not None:
             if other.silent() >= SILENT:
@@ -51,5 +60,6 @@ class Locks:
         return True
 
     def release(self, account: int, holder: Holder) -> None:
+        """Gives the maildrop back, if ``holder`` has it."""
         if self._held.get(account) is holder:
             del self._held[account]

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mpcontinuity.access.pop3.lock import Locks
+from mpcontinuity.access.pop3.lock import Holder
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Network
+from mpcontinuity.model.sharing import Holding
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
 
@@ -47,7 +48,7 @@ class Services:
     store: Store
     directory: Directory
     login: UserLogin
-    locks: Locks
+    locks: Holding[Holder]
     rations: Rations
     timer: Timer
     tls: Any

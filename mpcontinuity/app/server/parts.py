@@ -23,7 +23,7 @@ from mpcontinuity.access.pop3.services import Services as Pop3Services
 from mpcontinuity.accounts.administration import AdministratorLogin
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
-from mpcontinuity.accounts.failures import SharedFailures
+from mpcontinuity.accounts.failures import FailureExchange
 from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.origins import Origins
@@ -34,7 +34,7 @@ from mpcontinuity.app.listening.certificate import Asking, Certificate
 from mpcontinuity.app.listening.descriptors import Descriptors
 from mpcontinuity.app.listening.gatekeeper import Gatekeeper
 from mpcontinuity.app.listening.listeners import EarlyPorts, say_not_served
-from mpcontinuity.app.listening.spending import SharedRations
+from mpcontinuity.app.listening.spending import SpendingExchange
 from mpcontinuity.app.server.control_port import ControlPort
 from mpcontinuity.app.server.housekeeping import Housekeeping
 from mpcontinuity.app.server.sending import Sending
@@ -50,7 +50,6 @@ from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
-from mpcontinuity.delivery.quota import Quota
 from mpcontinuity.delivery.relay import repair
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.delivery.submission import submission_of
@@ -66,6 +65,7 @@ from mpcontinuity.model.clock import SECOND, SteadyClock, SystemClock
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice
 from mpcontinuity.model.randomness import SystemRandomness
+from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.settings import Limits, Settings
 from mpcontinuity.outbound.home import HomeServers, Means
 from mpcontinuity.outbound.lookup import Lookup
@@ -165,8 +165,8 @@ class Parts:
             reactor,
             Alone(),
             [
-                ("failures", SharedFailures(self.store, self.judge.throttle).exchange),
-                ("rations", SharedRations(self.store, self.gatekeeper.rations).exchange),
+                ("failures", FailureExchange(self.store, self.judge.throttle).exchange),
+                ("spending", SpendingExchange(self.store, self.gatekeeper.rations, self.recipients).exchange),
             ],
             every=SHARED_EVERY,
         )
@@ -277,10 +277,10 @@ class Parts:
         self.verdicts = Verdicts(self.store, self.lookup, self.children, reactor, settings.hostname, trusted)
         self.delivery.verdicts = self.verdicts
         self.sending = Sending(self.store, self.directory, settings, reactor, self._randomness, internal)
-        self._quota = Quota(settings.limits.user_recipients_per_hour, self._clock)
+        self.recipients = Recipients(settings.limits.user_recipients_per_hour, self._clock)
         self.submissions = Submissions(
             self.delivery,
-            self._quota,
+            self.recipients,
             self.quotas,
             give_up=int(settings.retry.give_up * SECOND),
         )
@@ -383,7 +383,7 @@ class Parts:
     def adopt(self, limits: Limits) -> None:
         """Limits that changed while the server runs; sessions that stand keep what they began with."""
         self.delivery.limits = limits
-        self._quota.per_hour = limits.user_recipients_per_hour
+        self.recipients.per_hour = limits.user_recipients_per_hour
         self.gatekeeper.rations.adopt(limits)
         self.quotas.limits = limits
         for door in self._smtp.values():

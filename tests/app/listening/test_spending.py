@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from mpcontinuity.app.listening import spending as module
-from mpcontinuity.app.listening.spending import SharedRations
+from mpcontinuity.app.listening.spending import SpendingExchange
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.rations import Rations
+from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -20,10 +21,14 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indir
 class Process:
     def __init__(self, store: Store, clock: ManualClock) -> None:
         self.rations = Rations(Limits(messages_per_minute=100), clock.seconds)
-        self.shared = SharedRations(store, self.rations)
+        self.recipients = Recipients(30, clock)
+        self.shared = SpendingExchange(store, self.rations, self.recipients)
 
     def take(self, times: int, host: str = HERE) -> int:
         return sum(self.rations.share_of(host).message() for _ in range(times))
+
+    def write_to(self, times: int, account: int = 7) -> int:
+        return sum(self.recipients.take(account) for _ in range(times))
 
     def exchange(self) -> None:
         result(self.shared.exchange())
@@ -95,3 +100,46 @@ def test_a_store_that_is_away_costs_no_service(
     process.take(50)
     process.exchange()
     assert process.take(100) in (50, 51)
+
+
+def test_what_could_not_be_told_is_told_the_next_time(
+    several: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = Process(several, clock), Process(several, clock)
+
+    def away(*_: object) -> None:
+        raise Temporary("away")
+
+    one.take(100)
+    one.write_to(20)
+    with monkeypatch.context() as context:
+        context.setattr(module, "_tell", away)
+        one.exchange()
+    one.exchange()
+    other.exchange()
+    assert other.take(100) <= 1
+    assert other.write_to(100) == 10
+
+
+def test_recipients_of_a_user_are_counted_by_all_processes_together(several: Store, clock: ManualClock) -> None:
+    one, other = Process(several, clock), Process(several, clock)
+    assert (one.write_to(20), other.write_to(5), other.write_to(30, 8)) == (20, 5, 30)
+    one.exchange()
+    other.exchange()
+    one.exchange()
+    assert (one.write_to(100), other.write_to(100)) == (5, 5)  # between two exchanges nobody knows of the other
+    one.exchange()
+    other.exchange()
+    assert (one.write_to(100, 8), other.write_to(100, 8)) == (0, 0)
+    clock.advance(3700)
+    assert one.write_to(100) == 30
+
+
+def test_recipients_that_are_given_back_before_they_are_told_are_not_told(several: Store, clock: ManualClock) -> None:
+    one, other = Process(several, clock), Process(several, clock)
+    one.write_to(20)
+    one.recipients.give_back(7, 20)
+    one.exchange()
+    other.exchange()
+    assert other.write_to(100) == 30
+    assert rows(several) == 0

@@ -50,7 +50,7 @@ class Internal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class LaneEnvironment:
     """What every lane works with."""
 
     store: Store
@@ -71,10 +71,12 @@ class Lane:
     """In the reactor thread. It ends when nothing is due any more, and then calls ``ended``; ``freed`` when another one
     may begin, because this one waits for slow hosts alone."""
 
-    def __init__(self, means: Means, due: Due, *, ended: Callable[[Lane], None], freed: Callable[[], None]) -> None:
+    def __init__(
+        self, environment: LaneEnvironment, due: Due, *, ended: Callable[[Lane], None], freed: Callable[[], None]
+    ) -> None:
         self.due = due
         self.claimed: dict[int, int] = {}  # ids and tokens of rows that are ours
-        self._means = means
+        self._environment = environment
         self._ended = ended
         self._freed = freed
         self._holds = False  # one of the lanes at work
@@ -120,20 +122,20 @@ class Lane:
         while self._active:
             await self._next()
         if self._holds:
-            self._means.shares.give_back(self.due.share)
+            self._environment.shares.give_back(self.due.share)
         self._ended(self)
 
     async def _claim(self) -> None:
         self._more = False
         try:
             claim = partial(outgoing.claim, due=self.due, most=PORTION)
-            rows = await self._means.claiming.run(self._means.store.run, claim)
+            rows = await self._environment.claiming.run(self._environment.store.run, claim)
         except Stopping:
             self._stopping = True
             return
         except Temporary as error:
             _log.warn("mail to {destination} waits: {error}", destination=self.due.destination, error=error, often=True)
-            self._means.timer.callLater(_STORE_AGAIN, self.wake)
+            self._environment.timer.callLater(_STORE_AGAIN, self.wake)
             if not self._active:
                 await self._pause()
             return
@@ -165,9 +167,9 @@ class Lane:
             return
         self._holds = holds
         if holds:
-            self._means.shares.take(self.due.share)
+            self._environment.shares.take(self.due.share)
         else:
-            self._means.shares.give_back(self.due.share)
+            self._environment.shares.give_back(self.due.share)
             self._freed()
 
     async def _send(self, rows: list[Outgoing]) -> None:
@@ -175,39 +177,46 @@ class Lane:
             attempts = await self._attempt(rows)
         except Corrupt as error:
             _log.error("not sent: {reason}", reason=str(error), message=show(rows[0].body.id))
-            await self._record(rows, _not_sent(str(error), rows), int(self._means.retry.longest * SECOND))
+            await self._record(rows, _not_sent(str(error), rows), int(self._environment.retry.longest * SECOND))
             return
         except Exception:
             _log.failure("sending failed inside the server", message=show(rows[0].body.id))
             attempts = _not_sent("an internal error", rows)
         self._say(rows, attempts)
         self._pace(attempts)
-        wait = delay(rows[0].attempts + 1, self._means.retry, self._means.randomness)
+        wait = delay(rows[0].attempts + 1, self._environment.retry, self._environment.randomness)
         await self._record(rows, attempts, wait)
         untried = [row for row, attempt in zip(rows, attempts, strict=True) if attempt is None]
         if self._stopping and untried:
             await self._give_back(untried)
 
     async def _attempt(self, rows: list[Outgoing]) -> Sequence[Attempt | None]:
-        means = self._means
+        environment = self._environment
         destination = self.due.destination
-        domain = await means.directory.domain(destination)
+        domain = await environment.directory.domain(destination)
         if domain is not None:
-            if means.internal is None:
+            if environment.internal is None:
                 waits = Outcome(Verdict.TEMPORARY, Stage.CONNECT, None, "waits for delivery to a domain of ours")
                 return [Attempt(waits)] * len(rows)
-            progress = Progress(means.timer.seconds(), may_be_given_up=False)
-            return await self._watch(means.internal.deliver(domain, rows), progress, rows)
+            progress = Progress(environment.timer.seconds(), may_be_given_up=False)
+            return await self._watch(environment.internal.deliver(domain, rows), progress, rows)
         way = await self._route(rows[0].domain)
-        sent = await letter(means.store.bodies, rows, means.signer)
-        progress = Progress(means.timer.seconds())
-        return await self._watch(means.world.deliver(sent, way, destination, progress), progress, rows)
+        sent = await letter(environment.store.bodies, rows, environment.signer)
+        progress = Progress(environment.timer.seconds())
+        return await self._watch(environment.world.deliver(sent, way, destination, progress), progress, rows)
 
     async def _watch(
         self, delivery: Coroutine[Any, Any, Attempts], progress: Progress, rows: list[Outgoing]
     ) -> Attempts:
-        means = self._means
-        watch = Watch(Deferred.fromCoroutine(delivery), progress, means.shares, self.due.share, means.timer, self._hold)
+        environment = self._environment
+        watch = Watch(
+            Deferred.fromCoroutine(delivery),
+            progress,
+            environment.shares,
+            self.due.share,
+            environment.timer,
+            self._hold,
+        )
         self._watched.add(watch)
         try:
             attempts = await watch.result
@@ -217,24 +226,24 @@ class Lane:
 
     async def _route(self, domain: int) -> route.Route:
         """Of the domain whose mail it is."""
-        for one in await self._means.directory.domains():
+        for one in await self._environment.directory.domains():
             if one.id == domain and one.settings.outbound_route:
                 return route.parse(one.settings.outbound_route)
-        return route.parse(self._means.route)
+        return route.parse(self._environment.route)
 
     def _pace(self, attempts: Sequence[Attempt | None]) -> None:
         verdicts = {attempt.outcome.verdict for attempt in attempts if attempt is not None}
         if verdicts & {Verdict.FAILED, Verdict.DOUBTFUL}:
             self._width = max(1.0, self._width / 2)
         elif Verdict.ACCEPTED in verdicts:
-            self._width = min(self._width + 1, 2.0 * self._means.world.connections)
+            self._width = min(self._width + 1, 2.0 * self._environment.world.connections)
 
     def _say(self, rows: Sequence[Outgoing], attempts: Sequence[Attempt | None]) -> None:
         """``message`` is the id that the message has had since it came in."""
         for row, attempt in zip(rows, attempts, strict=True):
             if attempt is None:
                 continue
-            self._means.outcomes[attempt.outcome.verdict] += 1
+            self._environment.outcomes[attempt.outcome.verdict] += 1
             _log.info(
                 "{kind} {number} from <{sender}> to <{recipient}> at {host}: {verdict}: {reply}",
                 message=show(row.body.id),
@@ -255,7 +264,7 @@ class Lane:
         written, or we stop; then what was sent is sent again."""
         while any(attempts):
             try:
-                store = self._means.store
+                store = self._environment.store
                 await store.together(settle, Settled(rows, attempts, wait, expires=store.trusts_time(LASTED)))
                 return
             except Stopping:
@@ -271,13 +280,13 @@ class Lane:
         for each in ids:
             self.claimed.pop(each, None)
         with suppress(Stopping, Temporary):  # then their lease ends
-            await self._means.store.run(partial(outgoing.give_back, ids=ids, token=rows[0].token))
+            await self._environment.store.run(partial(outgoing.give_back, ids=ids, token=rows[0].token))
 
     # Waiting
 
     async def _pause(self) -> None:
         again: Deferred[None] = Deferred()
-        self._means.timer.callLater(_STORE_AGAIN, again.callback, None)
+        self._environment.timer.callLater(_STORE_AGAIN, again.callback, None)
         await again
 
     async def _next(self) -> None:

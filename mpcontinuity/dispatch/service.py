@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mpcontinuity.dispatch.lane import Lane, Means
+from mpcontinuity.dispatch.lane import Lane, LaneEnvironment
 from mpcontinuity.model.clock import LEASES_LAST, SECOND
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice, OutgoingChanged, OutgoingWanted
@@ -35,8 +35,8 @@ class Dispatch:
     """Start it when home servers and domains are known, stop it before the store closes. Every node has one: rows are
     claimed."""
 
-    def __init__(self, means: Means) -> None:
-        self._means = means
+    def __init__(self, environment: LaneEnvironment) -> None:
+        self._environment = environment
         self._lanes: dict[Due, Lane] = {}
         self._looking = self._look_again = False
         self._stopping = False
@@ -47,15 +47,15 @@ class Dispatch:
     @property
     def aside(self) -> int:
         """Messages that wait for slow hosts."""
-        return self._means.shares.aside
+        return self._environment.shares.aside
 
     async def start(self) -> None:
         """Frees what the process before had claimed, then begins."""
-        alone = self._means.store.election.alone
-        if alone or self._means.store.trusts_time(LEASES_LAST):
-            while await self._means.store.run(partial(outgoing.free, all_holders_dead=alone)) >= outgoing.STEP:
+        alone = self._environment.store.election.alone
+        if alone or self._environment.store.trusts_time(LEASES_LAST):
+            while await self._environment.store.run(partial(outgoing.free, all_holders_dead=alone)) >= outgoing.STEP:
                 pass
-        self._means.store.listen(self._heard)
+        self._environment.store.listen(self._heard)
         await self._poll()
 
     async def stop(self) -> None:
@@ -66,11 +66,11 @@ class Dispatch:
                 alarm.cancel()
         for lane in list(self._lanes.values()):
             lane.stop()
-        self._means.world.stop()
+        self._environment.world.stop()
         if not self._lanes:
             return
         self._all_ended = Deferred()
-        limit = self._means.timer.callLater(STOP_WITHIN, self._nobody_waits)
+        limit = self._environment.timer.callLater(STOP_WITHIN, self._nobody_waits)
         await self._all_ended
         if limit.active():
             limit.cancel()
@@ -82,7 +82,7 @@ class Dispatch:
 
     def _heard(self, notices: Sequence[Notice]) -> None:
         if any(isinstance(notice, OutgoingWanted) for notice in notices):
-            self._means.world.forget_failures()
+            self._environment.world.forget_failures()
         if any(
             isinstance(notice, OutgoingChanged | OutgoingWanted | DomainsChanged | Everything) for notice in notices
         ):
@@ -102,12 +102,12 @@ class Dispatch:
         try:
             while True:
                 self._look_again = False
-                begun = self._means.timer.seconds()
+                begun = self._environment.timer.seconds()
                 await self._begin_lanes()
                 if not self._look_again or self._stopping:
                     return
                 # With a long backlog a look takes its time, and every message that comes in asks for one.
-                await self._pause(min((self._means.timer.seconds() - begun) * _REST, _LONGEST_REST))
+                await self._pause(min((self._environment.timer.seconds() - begun) * _REST, _LONGEST_REST))
         except Stopping:
             pass
         except Temporary as error:
@@ -117,10 +117,10 @@ class Dispatch:
             self._looking = False
 
     async def _begin_lanes(self) -> None:
-        store, shares = self._means.store, self._means.shares
+        store, shares = self._environment.store, self._environment.shares
         closed = []
-        if self._means.internal is None:
-            closed = [domain.name for domain in await self._means.directory.domains()]
+        if self._environment.internal is None:
+            closed = [domain.name for domain in await self._environment.directory.domains()]
         for kept_back in ([REPORTS], []):  # users' mail comes before reports
             for _ in range(_LOOKS):
                 rows = await store.read(partial(outgoing.due, but=self._elsewhere(closed, kept_back)))
@@ -133,7 +133,7 @@ class Dispatch:
 
     def _elsewhere(self, closed: Sequence[str], kept_back: Sequence[int]) -> Elsewhere:
         busy = [due.key for due, lane in self._lanes.items() if lane.busy]
-        return Elsewhere(closed, [*kept_back, *self._means.shares.used_up], busy)
+        return Elsewhere(closed, [*kept_back, *self._environment.shares.used_up], busy)
 
     def _begin_some(self, rows: Sequence[Due]) -> None:
         """In turns, so that who has much due does not come before who has little."""
@@ -145,8 +145,8 @@ class Dispatch:
                 by_share.setdefault(due.share, []).append(due)
         for turn in zip_longest(*by_share.values()):
             for due in filter(None, turn):
-                if self._means.shares.admits(due.share) and not self._stopping:
-                    self._lanes[due] = lane = Lane(self._means, due, ended=self._lane_ended, freed=self.wake)
+                if self._environment.shares.admits(due.share) and not self._stopping:
+                    self._lanes[due] = lane = Lane(self._environment, due, ended=self._lane_ended, freed=self.wake)
                     lane.begin()
 
     def _lane_ended(self, lane: Lane) -> None:
@@ -161,10 +161,10 @@ class Dispatch:
         """The net under the notices: leases kept and freed."""
         wait = POLL
         try:
-            frees = self._means.store.trusts_time(LEASES_LAST)
-            await self._means.store.run(partial(_keep_leases, claimed=self._claimed(), frees=frees))
-            near = partial(outgoing.bring_near, longest=int(self._means.retry.longest * SECOND))
-            while await self._means.store.run(near, bulk=True) >= outgoing.STEP:
+            frees = self._environment.store.trusts_time(LEASES_LAST)
+            await self._environment.store.run(partial(_keep_leases, claimed=self._claimed(), frees=frees))
+            near = partial(outgoing.bring_near, longest=int(self._environment.retry.longest * SECOND))
+            while await self._environment.store.run(near, bulk=True) >= outgoing.STEP:
                 pass
         except Stopping:
             return
@@ -173,7 +173,7 @@ class Dispatch:
             wait = _AGAIN
         if not self._stopping:
             self.wake()
-            self._poll_alarm = self._means.timer.callLater(wait, self._poll_again)
+            self._poll_alarm = self._environment.timer.callLater(wait, self._poll_again)
 
     def _claimed(self) -> dict[int, list[int]]:
         """Ids of rows that lanes have claimed, by token."""
@@ -189,17 +189,17 @@ class Dispatch:
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:
             over: Deferred[None] = Deferred()
-            self._means.timer.callLater(seconds, over.callback, None)
+            self._environment.timer.callLater(seconds, over.callback, None)
             await over
 
     def _wake_in(self, seconds: float) -> None:
         if self._stopping:
             return
         if self._due_alarm is not None and self._due_alarm.active():
-            if self._due_alarm.getTime() <= self._means.timer.seconds() + seconds:
+            if self._due_alarm.getTime() <= self._environment.timer.seconds() + seconds:
                 return
             self._due_alarm.cancel()
-        self._due_alarm = self._means.timer.callLater(seconds, self.wake)
+        self._due_alarm = self._environment.timer.callLater(seconds, self.wake)
 
     def _failed(self, failure: Failure) -> None:
         _log.failure("mail to the world", failure)

@@ -12,14 +12,12 @@ from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.outbound.capacity import Capacity
-from mpcontinuity.outbound.opening import SMTP_PORT, Means, Security
+from mpcontinuity.outbound.opening import SMTP_PORT, ClientEnvironment, Security
 from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.server import Observed, Server
 from mpcontinuity.outbound.transaction import MailTransaction
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing.health import Gate, Health, Observation
-
-__all__ = ["HomeServer", "HomeServers", "MailTransaction", "Means"]
 
 _OBSERVED = 20  # kept while the store cannot be told
 
@@ -147,8 +145,8 @@ class HomeServers:
     """All of them, by domain. They are one where hosts and TLS are the same; those that share their first host alone
     share its connections."""
 
-    def __init__(self, means: Means, clock: Clock) -> None:
-        self._means = means
+    def __init__(self, environment: ClientEnvironment, clock: Clock) -> None:
+        self._environment = environment
         self._clock = clock
         self._homes: dict[int, HomeServer] = {}
         self._servers: dict[tuple[tuple[str, ...], Security], Server] = {}
@@ -202,8 +200,9 @@ class HomeServers:
         key = tuple(_canonical(host) for host in settings.home), security
         server = self._servers.get(key)
         if server is None:
-            bears = self._capacities.setdefault(key[0][0] if key[0] else "", Capacity(self._means.settings.connections))
-            server = self._servers[key] = Server(settings.home, security, self._means, self._clock, bears, known)
+            most = self._environment.settings.connections
+            bears = self._capacities.setdefault(key[0][0] if key[0] else "", Capacity(most))
+            server = self._servers[key] = Server(settings.home, security, self._environment, self._clock, bears, known)
         return server
 
     def _forget(self, server: Server) -> None:

@@ -24,7 +24,7 @@ PLAIN_AGAIN = 3600.0  # seconds for which a host whose TLS failed is used withou
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class ClientEnvironment:
     """What every session needs."""
 
     hostname: str  # ours, for EHLO
@@ -94,7 +94,7 @@ class NotOpened:
 class Opener:
     """To several targets, in order of preference."""
 
-    means: Means
+    environment: ClientEnvironment
     security: Security
     targets: tuple[Target, ...]
     _hosts: list[_Host] = field(init=False)
@@ -139,10 +139,10 @@ class Opener:
 
     async def _open_host(self, host: _Host) -> Session | NotOpened:
         opportunistic = self.security.tls == "opportunistic"
-        plain = opportunistic and host.plain_until > self.means.timer.seconds()
+        plain = opportunistic and host.plain_until > self.environment.timer.seconds()
         result = await self._open_connection(host, tls=self.security.tls != "off" and not plain)
         if isinstance(result, NotOpened) and result.handshake and opportunistic:
-            host.plain_until = self.means.timer.seconds() + PLAIN_AGAIN
+            host.plain_until = self.environment.timer.seconds() + PLAIN_AGAIN
             result = await self._open_connection(host, tls=False)
         return result
 
@@ -173,10 +173,10 @@ class Opener:
         return failure
 
     async def _connect(self, host: _Host) -> Session | NotOpened:
-        means, target = self.means, host.target
-        factory: Any = Factory.forProtocol(lambda: Session(means.timer, host.shown))
+        environment, target = self.environment, host.target
+        factory: Any = Factory.forProtocol(lambda: Session(environment.timer, host.shown))
         factory.noisy = False
-        seconds = means.settings.connect_timeout
+        seconds = environment.settings.connect_timeout
         try:
             try:
                 session = await self._connected(target.address or target.name, target.port, factory, seconds)
@@ -201,11 +201,11 @@ class Opener:
         message to ourselves until the third round is a loop, and refuse it."""
         if session.local != session.peer:
             return False
-        ours = {interface for interface, taken in self.means.listening() if taken == port}
+        ours = {interface for interface, taken in self.environment.listening() if taken == port}
         return not ours.isdisjoint({"", "0.0.0.0", "::", session.peer})
 
     async def _connected(self, name: str, port: int, factory: Any, seconds: float) -> Session:
-        connecting = self.means.connect(name, port, factory, seconds)
+        connecting = self.environment.connect(name, port, factory, seconds)
         self._connecting.add(connecting)
         try:
             session: Session = await connecting
@@ -214,21 +214,21 @@ class Opener:
             self._connecting.discard(connecting)
 
     async def _greeted(self, session: Session) -> NotOpened | None:
-        wait = self.means.settings.reply_timeout
+        wait = self.environment.settings.reply_timeout
         greeting = await session.reply(session.greeting, wait)
         failure = _unless_ok(Stage.GREETING, greeting)
         return failure or await self._hello(session)
 
     async def _hello(self, session: Session) -> NotOpened | None:
-        wait = self.means.settings.reply_timeout
-        answer = await session.reply(session.ehlo(self.means.hostname), wait)
+        wait = self.environment.settings.reply_timeout
+        answer = await session.reply(session.ehlo(self.environment.hostname), wait)
         if isinstance(answer, Reply) and answer.permanent:  # RFC 5321 §3.2: a server without extensions
-            answer = await session.reply(session.helo(self.means.hostname), wait)
+            answer = await session.reply(session.helo(self.environment.hostname), wait)
         return _unless_ok(Stage.EHLO, answer)
 
     async def _secured(self, session: Session, host: _Host) -> NotOpened | None:
         demanded = self.security.tls in ("required", "verify")
-        wait = self.means.settings.reply_timeout
+        wait = self.environment.settings.reply_timeout
         if not session.offers.starttls:
             if not demanded:
                 return None
@@ -246,10 +246,10 @@ class Opener:
 
     async def _handshake(self, session: Session, host: _Host) -> NotOpened | None:
         security = self.security
-        wait = self.means.settings.reply_timeout
+        wait = self.environment.settings.reply_timeout
         try:
             name = security.name or host.target.name
-            creator = self.means.secure(name, security.tls == "verify", security.authorities)
+            creator = self.environment.secure(name, security.tls == "verify", security.authorities)
         except (OSError, ValueError) as error:
             reason = f"no TLS to {host.shown}: {security.authorities}: {why(error)}"
             return NotOpened(Outcome(Verdict.FAILED, Stage.TLS, None, reason))
@@ -261,7 +261,7 @@ class Opener:
 
     async def _authenticated(self, session: Session, name: str, password: str) -> NotOpened | None:
         """The password goes over TLS, or to this machine itself; never further in the clear."""
-        wait = self.means.settings.reply_timeout
+        wait = self.environment.settings.reply_timeout
         if not session.secured and not _loopback(session.peer):
             reason = f"{session.host} does not offer STARTTLS, and the password of {self.security.setting} needs it"
             return NotOpened(Outcome(Verdict.TEMPORARY, Stage.AUTH, None, reason))

@@ -17,7 +17,7 @@ from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound.capacity import Capacity, may_be_limit, says_limit
-from mpcontinuity.outbound.opening import Means, NotOpened, Opener, Security, targets
+from mpcontinuity.outbound.opening import ClientEnvironment, NotOpened, Opener, Security, targets
 from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.probing import ask, observation
 from mpcontinuity.outbound.session import Session
@@ -75,7 +75,7 @@ class Server:
         self,
         hosts: tuple[str, ...],
         security: Security,
-        means: Means,
+        environment: ClientEnvironment,
         clock: Clock,
         bears: Capacity,
         known: Health,
@@ -87,24 +87,24 @@ class Server:
         self.views: dict[int, View] = {}
         self.remembered = False  # what the store knew of it is loaded
         self.title = "The home server"
-        self.patience = means.settings.patience
+        self.patience = environment.settings.patience
         self.asks_again = True
         self.late = LATE
-        self.timer: Timer = means.timer
-        self.settings: Home = means.settings
+        self.timer: Timer = environment.timer
+        self.settings: Home = environment.settings
         self._clock = clock
-        self._policy = Policy(means.settings.recovery_probes)
+        self._policy = Policy(environment.settings.recovery_probes)
         self._trying: MailTransaction | None = None  # the one that tries a suspect
         self._served = float("-inf")  # when it answered a message last
         self._recipients: list[Address] = []  # that it took last, the newest first
         self._trouble: dict[str, float] = {}  # mailboxes that end sessions, and until when that is known
         self._examining = False
         self.pool = Pool(
-            Opener(means, security, targets(hosts)),
+            Opener(environment, security, targets(hosts)),
             bears,
-            means.timer,
+            environment.timer,
             self.observe,
-            stall=max(means.settings.reply_timeout, means.settings.message_timeout),
+            stall=max(environment.settings.reply_timeout, environment.settings.message_timeout),
             is_limit=self._is_limit,
         )
 

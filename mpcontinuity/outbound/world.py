@@ -18,7 +18,7 @@ from mpcontinuity.model.settings import Home, Outbound, Retry
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound.capacity import Capacity
 from mpcontinuity.outbound.network import Connector, Securing
-from mpcontinuity.outbound.opening import Means, Opener, Security, Target
+from mpcontinuity.outbound.opening import ClientEnvironment, Opener, Security, Target
 from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.resolution import Resolution, Unresolved
 from mpcontinuity.outbound.route import Route
@@ -125,14 +125,14 @@ class World:
             message_timeout=settings.message_timeout,
             connections=settings.connections,
         )
-        self._means = Means(hostname, patience, timer, connect, secure)
+        self._environment = ClientEnvironment(hostname, patience, timer, connect, secure)
         self._hosts: dict[tuple[str, int, Security], Host] = {}
         self._stopping = False
 
     @property
     def connections(self) -> int:
         """The most that one host gets."""
-        return self._means.settings.connections
+        return self._environment.settings.connections
 
     async def deliver(self, letter: Letter, route: Route, destination: str, progress: Progress) -> list[Attempt | None]:
         """In the order of the recipients; None: not tried, since we stop. Raises Corrupt."""
@@ -209,7 +209,7 @@ class World:
         host = self._hosts.get(key)
         if host is None:
             self._forget_some()
-            host = self._hosts[key] = Host(self._means, security, targets, self._retry)
+            host = self._hosts[key] = Host(self._environment, security, targets, self._retry)
         else:
             host.at(targets)
         return host
@@ -238,12 +238,14 @@ class Host:
     late = 0.0
     asks_again = False  # what a host puts off is tried by the queue, at its time
 
-    def __init__(self, means: Means, security: Security, targets: tuple[Target, ...], retry: Retry) -> None:
-        self.settings: Home = means.settings
-        self.timer: Timer = means.timer
+    def __init__(
+        self, environment: ClientEnvironment, security: Security, targets: tuple[Target, ...], retry: Retry
+    ) -> None:
+        self.settings: Home = environment.settings
+        self.timer: Timer = environment.timer
         self.offers = Offers()
         self.name = f"{targets[0].name}:{targets[0].port}"
-        self._means = means
+        self._environment = environment
         self._security = security
         self._targets = targets
         self._retry = retry
@@ -252,7 +254,7 @@ class Host:
         self._reason = ""
         self.served = 0.0  # when it last took or refused a message
         self.wanted: set[Progress] = set()  # by those whose transaction has begun and may still begin to send
-        self.pool = Pool(self._opener(), Capacity(means.settings.connections), means.timer, self.observe)
+        self.pool = Pool(self._opener(), Capacity(environment.settings.connections), environment.timer, self.observe)
 
     @property
     def resting(self) -> str:
@@ -313,7 +315,7 @@ class Host:
         _log.failure("a session with {host}", failure, host=self.name)
 
     def _opener(self) -> Opener:
-        return Opener(self._means, self._security, self._targets)
+        return Opener(self._environment, self._security, self._targets)
 
 
 def _unresolved(unresolved: Unresolved) -> Outcome:

@@ -49,7 +49,7 @@ _PUT_OFF = {
         ("address", "account IS NULL AND lower(recipient) = :user"),
     )
 }
-# Longer than any run of the flush: until then a row that it refused is not due (flush.REFUSED_AGAIN).
+# Longer than any run of the flush: until then a row that it refused is not due (redelivery/sending.REFUSED_AGAIN).
 _REFUSED_WITHIN = HOUR
 _BRING_NEAR = Statement(
     """UPDATE owed SET next_attempt = 0 WHERE id IN (

@@ -16,7 +16,8 @@ from mpcontinuity.model.events import DomainsChanged, Everything, Notice, OwedCh
 from mpcontinuity.model.timer import Alarm
 from mpcontinuity.outbound.home import HomeServer, HomeServers
 from mpcontinuity.queue import due, leases, owed
-from mpcontinuity.redelivery.flush import Flush, Means
+from mpcontinuity.redelivery.environment import FlushEnvironment, Task
+from mpcontinuity.redelivery.flush import Flush
 from mpcontinuity.routing.health import State
 from mpcontinuity.store.transaction import Transaction
 
@@ -30,8 +31,8 @@ _log = Logger()
 class Redelivery:
     """Start it after the health of home servers is loaded (homes/), stop it before the store closes."""
 
-    def __init__(self, means: Means, directory: Directory, homes: HomeServers) -> None:
-        self._means = means
+    def __init__(self, environment: FlushEnvironment, directory: Directory, homes: HomeServers) -> None:
+        self._environment = environment
         self._directory = directory
         self._homes = homes
         self._flushes: dict[int, Flush] = {}
@@ -41,19 +42,19 @@ class Redelivery:
 
     async def start(self) -> None:
         """Frees what the process before had claimed, then begins. Leases of other processes that live are theirs."""
-        alone = self._means.store.election.alone
+        alone = self._environment.store.election.alone
         if alone or self._sweeps:
-            while await self._means.store.run(partial(leases.sweep, all_holders_dead=alone)) >= leases.STEP:
+            while await self._environment.store.run(partial(leases.sweep, all_holders_dead=alone)) >= leases.STEP:
                 pass
-        self._means.store.election.on_lost(self._election_lost)
-        self._means.store.listen(self._heard)
+        self._environment.store.election.on_lost(self._election_lost)
+        self._environment.store.listen(self._heard)
         await self._read_domains()
         await self._poll()
 
     @property
     def _sweeps(self) -> bool:
         """Whether a lease that has ended by the clock really has."""
-        return self._means.store.trusts_time(LEASES_LAST)
+        return self._environment.store.trusts_time(LEASES_LAST)
 
     async def stop(self) -> None:
         """No new claims; returns when what was under way has ended, or after STOP_WITHIN: then it is in doubt."""
@@ -61,7 +62,7 @@ class Redelivery:
         if self._poll_alarm is not None and self._poll_alarm.active():
             self._poll_alarm.cancel()
         all_stopped: Deferred[None] = Deferred()
-        limit = self._means.timer.callLater(STOP_WITHIN, all_stopped.callback, None)
+        limit = self._environment.timer.callLater(STOP_WITHIN, all_stopped.callback, None)
 
         def stopped(_: object) -> None:
             if limit.active():
@@ -91,19 +92,19 @@ class Redelivery:
         for domain in domains.values():
             home = self._homes.of(domain)
             flush = self._flushes.get(domain.id)
-            if flush is None or flush.home is not home:
+            if flush is None or flush.task.home is not home:
                 if flush is not None:
                     flush.stop()
-                self._flushes[domain.id] = flush = Flush(self._means, domain, home)
+                self._flushes[domain.id] = flush = Flush(Task(self._environment, domain, home))
                 self._states[domain.id] = State.UP
                 home.listeners.append(self._home_changed)
                 self._home_changed(home)
-            flush.domain = domain
+            flush.task.domain = domain
             flush.wake(new=True)
 
     def _home_changed(self, home: HomeServer) -> None:
         flush = self._flushes.get(home.domain)
-        if flush is None or flush.home is not home or self._stopping:
+        if flush is None or flush.task.home is not home or self._stopping:
             return
         before, now = self._states[home.domain], home.health.state
         self._states[home.domain] = now
@@ -118,11 +119,11 @@ class Redelivery:
         wait = POLL
         try:
             claimed = [(row.id, row.token) for flush in self._flushes.values() for row in flush.active.values()]
-            await self._means.store.run(partial(_keep_leases, claimed=claimed, sweeps=self._sweeps))
-            near = partial(due.bring_near, longest=int(self._means.retry.longest * SECOND))
-            while await self._means.store.run(near, bulk=True) >= due.STEP:
+            await self._environment.store.run(partial(_keep_leases, claimed=claimed, sweeps=self._sweeps))
+            near = partial(due.bring_near, longest=int(self._environment.retry.longest * SECOND))
+            while await self._environment.store.run(near, bulk=True) >= due.STEP:
                 pass
-            for domain in await self._means.store.read(due.domains_with_owed):
+            for domain in await self._environment.store.read(due.domains_with_owed):
                 if domain in self._flushes:
                     self._flushes[domain].wake(new=True)
         except Stopping:
@@ -133,7 +134,7 @@ class Redelivery:
         except Exception:
             _log.failure("the poll of owed rows failed")
         if not self._stopping:
-            self._poll_alarm = self._means.timer.callLater(wait, self._poll_again)
+            self._poll_alarm = self._environment.timer.callLater(wait, self._poll_again)
 
     def _poll_again(self) -> None:
         Deferred.fromCoroutine(self._poll()).addErrback(self._failed)

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.signing import Signer
-from mpcontinuity.dispatch.lane import Means
+from mpcontinuity.dispatch.lane import LaneEnvironment
 from mpcontinuity.dispatch.service import Dispatch
 from mpcontinuity.model import address
 from mpcontinuity.model.body import Body
@@ -97,7 +97,7 @@ class Post:
             connect=self.network.connect,
             secure=self.network._secure,
         )
-        means = Means(
+        environment = LaneEnvironment(
             self.store,
             Directory(self.store),
             world,
@@ -108,7 +108,7 @@ class Post:
             route,
             Signer(self.store, "mx.example.org"),
         )
-        made = Dispatch(means)
+        made = Dispatch(environment)
         self.dispatches.append(made)
         result(made.start())
         self.settle()

@@ -14,7 +14,8 @@ from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.reply import Outcome
 from mpcontinuity.model.settings import Home
-from mpcontinuity.outbound.home import HomeServer, HomeServers, Means
+from mpcontinuity.outbound.home import HomeServer, HomeServers
+from mpcontinuity.outbound.opening import ClientEnvironment
 from mpcontinuity.routing.health import Observation, State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -36,7 +37,7 @@ class Node:
         self.probes = 0
         self.answer: Outcome | Deferred[Outcome] = GOOD
         unused: Any = None
-        self.homes = HomeServers(Means("us", Home(), clock, unused, unused), clock)
+        self.homes = HomeServers(ClientEnvironment("us", Home(), clock, unused, unused), clock)
         self.home: HomeServer = self.homes.of(books.domain)
         self.home.probe = self._probe  # type: ignore[method-assign]
         self.watch = Watch(

@@ -16,7 +16,7 @@ from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.model.settings import DomainSettings, Home
 from mpcontinuity.outbound.home import HomeServers
 from mpcontinuity.outbound.network import connector, securing
-from mpcontinuity.outbound.opening import Means
+from mpcontinuity.outbound.opening import ClientEnvironment
 from tests.outbound.wire import Domain
 
 reactor: object = _reactor
@@ -24,10 +24,10 @@ reactor: object = _reactor
 
 async def send(port: int, tls: str, authority: str, size: int) -> Outcome:
     settings = Home(connect_timeout=3, reply_timeout=3, message_timeout=5)
-    means = Means("mx.example.org", settings, reactor, connector(reactor), securing())  # type: ignore[arg-type]
+    environment = ClientEnvironment("mx.example.org", settings, reactor, connector(reactor), securing())  # type: ignore[arg-type]
     settings_of_domain = DomainSettings(home=(f"localhost:{port}",), home_tls=tls, home_tls_ca=authority)  # type: ignore[arg-type]
     domain = Domain(settings_of_domain)
-    home = HomeServers(means, SystemClock()).of(domain)
+    home = HomeServers(environment, SystemClock()).of(domain)
     transaction = home.transaction(None, MailParameters())
     outcome = await transaction.recipient(parse("bob@example.org"), RcptParameters())
     if outcome.verdict is Verdict.ACCEPTED:

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.model.settings import DomainSettings, Home
 from mpcontinuity.outbound.home import HomeServer, HomeServers
-from mpcontinuity.outbound.opening import Means
+from mpcontinuity.outbound.opening import ClientEnvironment
 from tests.fakes.clock import ManualClock
 
 T = TypeVar("T")
@@ -205,8 +205,10 @@ class Network:
         self.connected: list[str] = []
         self.verified: list[bool] = []
         ours = partial(tuple, listening)
-        self.means = Means("mx.example.org", Home(**settings), self.clock, self.connect, self._secure, ours)
-        self.servers = HomeServers(self.means, self.clock)
+        environment = ClientEnvironment(
+            "mx.example.org", Home(**settings), self.clock, self.connect, self._secure, ours
+        )
+        self.servers = HomeServers(environment, self.clock)
 
     def home(self, *hosts: str, domain: int = 1, **settings: Any) -> HomeServer:
         """The home server of a domain at these hosts, which answer as new ScriptedHomes unless known."""

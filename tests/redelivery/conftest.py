@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.model.settings import Retry
-from mpcontinuity.redelivery.flush import Means
+from mpcontinuity.redelivery.environment import FlushEnvironment
 from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.routing.health import State
@@ -30,9 +30,9 @@ class World:
         self.redelivery = self.new_redelivery(store)
 
     def new_redelivery(self, store: Store) -> Redelivery:
-        means = Means(store, self.clock, SeededRandomness(), Retry(), Paces(10))
+        environment = FlushEnvironment(store, self.clock, SeededRandomness(), Retry(), Paces(10))
         homes: Any = FakeHomes(self.home)
-        return Redelivery(means, Directory(store), homes)
+        return Redelivery(environment, Directory(store), homes)
 
     def flows(self) -> None:
         result(self.redelivery.start())

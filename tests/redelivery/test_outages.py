@@ -76,7 +76,7 @@ class Outages:
         for call in calls:
             call.cancel()
         for flush in self.world.redelivery._flushes.values():
-            flush._stopping = True
+            flush.task.stopping = True
         self.world.redelivery._stopping = True
         self.world.redelivery = self.world.new_redelivery(self.store)
         self.world.flows()

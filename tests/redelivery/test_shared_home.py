@@ -8,7 +8,7 @@ from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.model.settings import Home, Retry
-from mpcontinuity.redelivery import flush
+from mpcontinuity.redelivery.environment import FlushEnvironment
 from mpcontinuity.redelivery.pace import Pace, Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.routing.health import Observation, State
@@ -30,8 +30,8 @@ class Site:
         directory, randomness = Directory(store), SeededRandomness()
         settings = Home(recovery_probes=1)
         self.watch = Watch(store, directory, self.net.servers, settings, timer=clock, randomness=randomness)
-        means = flush.Means(store, clock, randomness, Retry(), Paces(4))
-        self.redelivery = Redelivery(means, directory, self.net.servers)
+        environment = FlushEnvironment(store, clock, randomness, Retry(), Paces(4))
+        self.redelivery = Redelivery(environment, directory, self.net.servers)
         result(self.watch.start())
         result(self.redelivery.start())
 

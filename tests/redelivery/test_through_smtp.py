@@ -15,9 +15,10 @@ from mpcontinuity.homes.service import Watch
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.owed import DELIVERED, IN_DOUBT
 from mpcontinuity.model.settings import Home, Retry
-from mpcontinuity.outbound.home import HomeServers, Means
+from mpcontinuity.outbound.home import HomeServers
+from mpcontinuity.outbound.opening import ClientEnvironment
 from mpcontinuity.queue import ledger
-from mpcontinuity.redelivery import flush
+from mpcontinuity.redelivery.environment import FlushEnvironment
 from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.routing.health import Observation, State
@@ -108,13 +109,14 @@ class Site:
         self.clock = clock
         self.books = Books(store, clock)
         self.wire = Wire()
-        means = Means("mx.example.net", Home(), clock, self.wire, lambda host, verify, authorities: None)
-        servers = HomeServers(means, clock)
+        client = ClientEnvironment("mx.example.net", Home(), clock, self.wire, lambda host, verify, authorities: None)
+        servers = HomeServers(client, clock)
         directory = Directory(store)
         randomness = SeededRandomness()
         self.home = servers.of(self.books.domain)
         self.watch = Watch(store, directory, servers, Home(), timer=clock, randomness=randomness)
-        self.redelivery = Redelivery(flush.Means(store, clock, randomness, Retry(), Paces(10)), directory, servers)
+        environment = FlushEnvironment(store, clock, randomness, Retry(), Paces(10))
+        self.redelivery = Redelivery(environment, directory, servers)
 
     def start(self) -> None:
         result(self.watch.start())

@@ -22,7 +22,7 @@ from mpcontinuity.outbound.repeating import Repeating
 from mpcontinuity.outbound.server import Server
 from mpcontinuity.protocols.smtp import client, data
 from mpcontinuity.queue import lineage, owed, refusals
-from mpcontinuity.redelivery import flush
+from mpcontinuity.redelivery.sending import Sending
 from mpcontinuity.routing.health import Gate, Observation, State
 from mpcontinuity.store.bodies.bodies import Kept
 from mpcontinuity.store.statement import Rows, Statement
@@ -220,7 +220,7 @@ def _final_dot_without_mark() -> Patches:
     async def at_once(self: Any, owed_id: int, token: int) -> bool:
         return True
 
-    return [patch(flush.Flush, "_may_finish", at_once)]
+    return [patch(Sending, "_may_finish", at_once)]
 
 
 @bug("redirect-during-flush")

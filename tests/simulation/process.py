@@ -31,9 +31,10 @@ from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Settings
-from mpcontinuity.outbound.home import HomeServers, Means
+from mpcontinuity.outbound.home import HomeServers
+from mpcontinuity.outbound.opening import ClientEnvironment
 from mpcontinuity.queue import folding
-from mpcontinuity.redelivery.flush import Means as Flushing
+from mpcontinuity.redelivery.environment import FlushEnvironment
 from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.store.timekeeping import LOOK_EVERY, Timekeeping, guarded
@@ -115,7 +116,7 @@ class Process:
 
     def _make_delivery(self, network: Network) -> None:
         settings, time = self.settings, self.time
-        means = Means(HOSTNAME, settings.home, time, network.connector(self.life), _no_tls)
+        means = ClientEnvironment(HOSTNAME, settings.home, time, network.connector(self.life), _no_tls)
         self.homes = HomeServers(means, self.clock)
         self.watch = Watch(
             self.store,
@@ -126,7 +127,9 @@ class Process:
             randomness=self._randomness,
             give_up=settings.retry.give_up,
         )
-        flushing = Flushing(self.store, time, self._randomness, settings.retry, Paces(settings.home.connections))
+        flushing = FlushEnvironment(
+            self.store, time, self._randomness, settings.retry, Paces(settings.home.connections)
+        )
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
         self.delivery = Delivery(
             self.store,

@@ -67,13 +67,14 @@ from mpcontinuity.model.events import DomainsChanged, Everything, Notice
 from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.settings import Limits, Settings
-from mpcontinuity.outbound.home import HomeServers, Means
+from mpcontinuity.outbound.home import HomeServers
 from mpcontinuity.outbound.lookup import Lookup
 from mpcontinuity.outbound.network import connector, securing
+from mpcontinuity.outbound.opening import ClientEnvironment
 from mpcontinuity.outbound.resolution import questions
 from mpcontinuity.queue import folding, outbound
 from mpcontinuity.queue.holders import LOOK_EVERY, Holders
-from mpcontinuity.redelivery.flush import Means as Flushing
+from mpcontinuity.redelivery.environment import FlushEnvironment
 from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.reports.service import Reports
@@ -241,8 +242,10 @@ class Parts:
     def _make_delivery(self) -> None:
         """What mail passes through."""
         settings, reactor = self._settings, self._reactor
-        means = Means(settings.hostname, settings.home, reactor, connector(reactor), securing(), self._listening)
-        self.homes = HomeServers(means, self._clock)
+        client = ClientEnvironment(
+            settings.hostname, settings.home, reactor, connector(reactor), securing(), self._listening
+        )
+        self.homes = HomeServers(client, self._clock)
         self.watch = Watch(
             self.store,
             self.directory,
@@ -252,7 +255,8 @@ class Parts:
             randomness=self._randomness,
             give_up=settings.retry.give_up,
         )
-        flushing = Flushing(self.store, reactor, self._randomness, settings.retry, Paces(settings.home.connections))
+        paces = Paces(settings.home.connections)
+        flushing = FlushEnvironment(self.store, reactor, self._randomness, settings.retry, paces)
         self.redeliveries = flushing.outcomes
         self.refusals = flushing.refusals
         self.redelivery = Redelivery(flushing, self.directory, self.homes)

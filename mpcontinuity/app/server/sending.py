@@ -6,7 +6,7 @@ from typing import Any
 
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.signing import Signer
-from mpcontinuity.dispatch.lane import Internal, Means
+from mpcontinuity.dispatch.lane import Internal, LaneEnvironment
 from mpcontinuity.dispatch.service import Dispatch
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
@@ -44,7 +44,7 @@ class Sending:
             connect=connector(reactor),
             secure=securing(),
         )
-        means = Means(
+        environment = LaneEnvironment(
             store,
             directory,
             self.world,
@@ -55,8 +55,8 @@ class Sending:
             settings.outbound.route,
             Signer(store, settings.hostname),
         )
-        self.outcomes = means.outcomes
-        self.dispatch = Dispatch(means)
+        self.outcomes = environment.outcomes
+        self.dispatch = Dispatch(environment)
 
 
 def _shuffling(randomness: Randomness) -> Any:

@@ -1,0 +1,44 @@
+"""What is owed to a domain and due, read from the table in pages and brought into the order in which it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from functools import partial
+
+from mpcontinuity.queue import due
+from mpcontinuity.queue.due import Due
+from mpcontinuity.redelivery.order import Order
+from mpcontinuity.store.store import Store
+
+_KNOWN = 5000  # rows in memory
+
+
+class Backlog:
+    """The rows of one domain that are due. ``order`` has those that are in memory."""
+
+    def __init__(self, store: Store, domain: int) -> None:
+        self.order = Order()
+        self._store = store
+        self._domain = domain
+        self._place = due.START
+        self._all_read = False
+
+    def read_again(self) -> None:
+        """Begins the table anew at the next `take`; rows that are in memory stay there."""
+        self._place = due.START
+        self._all_read = False
+
+    async def take(self, most: int, under_way: Container[int]) -> list[Due]:
+        """Returns up to ``most`` rows, whose users are busy from now on (`Order.done`); none: nothing more is due.
+
+        Rows whose ids are in ``under_way`` are left out. Raises Temporary.
+        """
+        while True:
+            rows = self.order.take(most)
+            if rows or self._all_read or len(self.order) >= _KNOWN:
+                return rows
+            page = await self._store.read(partial(due.due, domain=self._domain, after=self._place))
+            self.order.add(row for row in page if row.id not in under_way)
+            self._all_read = len(page) < due.PAGE
+            if page:
+                self._place = page[-1].place

@@ -40,6 +40,11 @@ def network(text: str) -> str:
     raise ValueError(f"has bits set beyond its mask; did you mean {str(wider)!r}?")
 
 
+def networks(texts: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Reads networks as the configuration has them, checked before: ``192.0.2.0/24``, or one address."""
+    return tuple(ip_network(text) for text in texts)
+
+
 def contains(networks: Iterable[IPv4Network | IPv6Network], peer: str) -> bool:
     """Returns whether the IP address of a peer lies in one of the networks.
 

@@ -41,6 +41,7 @@ class Gatekeeper:
         self._sockets = 0  # let in, being turned away, or still without their PROXY header
         self._told = 0  # of those that are being turned away
         self._ports: list[Any] = []
+        self.places: list[tuple[str, int]] = []  # host and port of each listener
         self.accepting = False
         self.accepted: Counter[str] = Counter()  # connections, by door
         self.turned_away = 0
@@ -61,7 +62,8 @@ class Gatekeeper:
         if port.socket.family in (socket.AF_INET, socket.AF_INET6):
             # inherited by every connection: answers are short, and must not wait for an acknowledgement
             port.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return place(port)
+        self.places.append(place(port))
+        return self.places[-1]
 
     def open(self) -> None:
         self.accepting = True

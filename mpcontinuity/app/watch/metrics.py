@@ -23,11 +23,12 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.app.watch.lag import Lag, Turns
 from mpcontinuity.app.watch.overview import Overview, State
-from mpcontinuity.model.clock import SECOND, Clock
+from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.routing import health
-from mpcontinuity.store.figures import GROUP_SIZES, Figures
+from mpcontinuity.store.figures import GROUP_SIZES
+from mpcontinuity.store.store import Store
 from mpcontinuity.web.pages import Answer
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -50,14 +51,8 @@ _PREFIX = "mpcontinuity_"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a scrape looks at. ``open`` gives the connections that a protocol has now."""
+    """What the parts count. ``open`` gives the connections that a protocol has now."""
 
-    figures: Figures
-    overview: Overview
-    lag: Lag
-    turns: Turns
-    clock: Clock
-    timer: Timer
     open: Mapping[str, Callable[[], int]]
     accepted: Mapping[str, int]  # connections, by protocol
     turned_away: Callable[[], int]
@@ -89,8 +84,17 @@ class _Family:
 
 
 class Metrics:
-    def __init__(self, sources: Sources) -> None:
+    """The page /metrics."""
+
+    def __init__(
+        self, sources: Sources, store: Store, overview: Overview, lag: Lag, turns: Turns, timer: Timer
+    ) -> None:
         self._sources = sources
+        self._store = store
+        self._overview = overview
+        self._lag = lag
+        self._turns = turns
+        self._timer = timer
         self._state: State | None = None
         self._process = ProcessCollector(registry=None)
         self._build = {
@@ -100,7 +104,7 @@ class Metrics:
         }
 
     async def page(self) -> Answer:
-        self._state = await self._sources.overview.get() or self._sources.overview.last
+        self._state = await self._overview.get() or self._overview.last
         texts = []
         samples = 0
         for metric in self.families():
@@ -113,7 +117,7 @@ class Metrics:
 
     async def _next_turn(self) -> None:
         turn: Deferred[None] = Deferred()
-        self._sources.timer.callLater(0, turn.callback, None)
+        self._timer.callLater(0, turn.callback, None)
         await turn
 
     def families(self) -> Iterator[Metric]:
@@ -168,10 +172,10 @@ class Metrics:
             "Kept messages whose sender was not looked into (SPF, DKIM, DMARC): DNS was silent, or there were too many."
         )
         yield _count("messages_unchecked", text, sources.unchecked())
-        yield _one("spool_bytes", "Octets of messages that are being received.", sources.figures.spooled())
+        yield _one("spool_bytes", "Octets of messages that are being received.", self._store.figures.spooled())
 
     def _of_domains(self) -> Iterator[Metric]:
-        state, now = self._state, self._sources.clock.now()
+        state, now = self._state, self._store.clock.now()
         states, since, owed, oldest, waiting, longest, paused = (
             GaugeMetricFamily(_PREFIX + name, text, labels=["domain"])
             for name, text in (
@@ -219,7 +223,7 @@ class Metrics:
         return homes[:MOST_DOMAINS]
 
     def _of_store(self) -> Iterator[Metric]:
-        figures = self._sources.figures
+        figures = self._store.figures
         for name, text, value in (
             ("store_transactions", "Pieces of work whose transaction was committed.", figures.transactions),
             ("store_transactions_failed", "Pieces of work whose transaction was not committed.", figures.failed),
@@ -238,7 +242,7 @@ class Metrics:
         yield _one("store_longest_read_seconds", "The longest snapshot since the start.", figures.longest_read)
 
     def _of_commits(self) -> Iterator[Metric]:
-        figures = self._sources.figures
+        figures = self._store.figures
         for name, text, longest in (
             (
                 "longest_transaction",
@@ -276,16 +280,16 @@ class Metrics:
         yield _one(
             "reactor_longest_lag_seconds",
             "How late a timer was called, at worst in the last minute.",
-            sources.lag.longest(),
+            self._lag.longest(),
         )
         yield _one(
             "reactor_longest_turn_seconds",
             "Processor time of one turn of the reactor, at worst in the last minute.",
-            sources.turns.longest(),
+            self._turns.longest(),
         )
-        yield _count("reactor_long_turns", "Turns of the reactor above 50 ms of processor time.", sources.turns.long)
+        yield _count("reactor_long_turns", "Turns of the reactor above 50 ms of processor time.", self._turns.long)
         yield _count("children_died", "Child processes that ended unasked.", sources.died())
-        yield _count("reactor_lag_seconds", "How late a timer was called twice a second, added up.", sources.lag.total)
+        yield _count("reactor_lag_seconds", "How late a timer was called twice a second, added up.", self._lag.total)
 
 
 def _one(name: str, text: str, value: float | None) -> Metric:

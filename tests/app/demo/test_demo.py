@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mpcontinuity.app.demo.home import DemoHome
 from mpcontinuity.app.demo import play
+from mpcontinuity.app.demo.home import DemoHome
 from mpcontinuity.model.reply import Reply
 
 COMMAND = [sys.executable, "-c", "from mpcontinuity.app.commands.main import main; main()", "demo"]

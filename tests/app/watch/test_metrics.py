@@ -19,8 +19,6 @@ from tests.fakes.stores import result
 
 
 def metrics(store: Store, homes: list[Any]) -> Metrics:
-    clock = ManualClock()
-
     class AtOnce(ManualClock):
         def callLater(self, delay: float, call: Any, *args: Any, **kw: Any) -> Any:
             return call(*args) if not delay else super().callLater(delay, call, *args, **kw)
@@ -28,12 +26,6 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
     timer = AtOnce()
     return Metrics(
         Sources(
-            figures=store.figures,
-            overview=Overview(store, timer, lambda: 7),
-            lag=Lag(timer),
-            turns=Turns(SimpleNamespace(runUntilCurrent=lambda: None, seconds=timer.seconds)),
-            clock=clock,
-            timer=timer,
             open={"smtp": lambda: 1},
             accepted=Counter(smtp=2),
             turned_away=lambda: 0,
@@ -52,7 +44,12 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             trusts_time=lambda: True,
             certificate_expires=lambda: 8.0,
             spare=nullcontext,
-        )
+        ),
+        store,
+        Overview(store, timer, lambda: 7),
+        Lag(timer),
+        Turns(SimpleNamespace(runUntilCurrent=lambda: None, seconds=timer.seconds)),
+        timer,
     )
 
 

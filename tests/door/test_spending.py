@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mpcontinuity.app.listening import spending as module
-from mpcontinuity.app.listening.spending import SpendingExchange
+from mpcontinuity.door import spending as module
+from mpcontinuity.door.spending import SpendingExchange
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.recipients import Recipients

@@ -1,0 +1,103 @@
+"""Chores: what is done again and again without a client, from packs that have expired to counters that are shared."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
+from mpcontinuity.accounts.failures import FailureExchange
+from mpcontinuity.accounts.rotation import take_over
+from mpcontinuity.app.server.accounts import Accounts
+from mpcontinuity.app.server.housekeeping import Chore, Housekeeping
+from mpcontinuity.app.server.mail import Mail
+from mpcontinuity.archive import retention as archive_retention
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.removal import finish_removals
+from mpcontinuity.delivery import answered
+from mpcontinuity.delivery.relay import repair
+from mpcontinuity.door.spending import SpendingExchange
+from mpcontinuity.mailbox import sent
+from mpcontinuity.model.rations import Rations
+from mpcontinuity.queue import folding, outbound
+from mpcontinuity.queue.holders import LOOK_EVERY, Holders
+from mpcontinuity.store.election import Alone
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.timekeeping import LOOK_EVERY as CLOCK_EVERY
+from mpcontinuity.store.timekeeping import Timekeeping, guarded
+from mpcontinuity.store.upkeep import generation, retention
+from mpcontinuity.store.upkeep.reconcile import reconcile, repair_unrecorded
+from mpcontinuity.tracking import retention as tracking_retention
+
+_OWN_EVERY = 30.0  # s between rounds of what every process does for itself
+
+
+class Chores:
+    """Joins the chores of one process: those that one of all processes does, and those that each does for itself."""
+
+    def __init__(
+        self,
+        store: Store,
+        accounts: Accounts,
+        mail: Mail,
+        control: Control,
+        *,
+        rations: Rations,
+        reactor: Any,
+    ) -> None:
+        self._timekeeping = Timekeeping(store)
+        own = partial(Housekeeping, reactor, Alone())
+        self._rounds = (
+            Housekeeping(reactor, store.election, _of_all(store, mail, control)),
+            own(
+                [
+                    ("unrecorded", partial(repair_unrecorded, store, repair)),
+                    ("files", partial(store.bodies.background, store.packs.leave_gone)),
+                ],
+                every=_OWN_EVERY,
+            ),
+            own([("leases", Holders(store).look)], every=LOOK_EVERY),
+            own([("clock", self._timekeeping.look)], every=CLOCK_EVERY),
+            own(
+                [
+                    ("failures", FailureExchange(store, accounts.judge.throttle).exchange),
+                    ("spending", SpendingExchange(store, rations, mail.recipients).exchange),
+                ],
+                every=SHARED_EVERY,
+            ),
+        )
+
+    async def begin(self) -> None:
+        """Looks at the clock, before anything is believed of it."""
+        await self._timekeeping.begin()
+
+    def start(self) -> None:
+        """Begins the first round of each."""
+        for each in self._rounds:
+            each.start()
+
+    def stop(self) -> None:
+        """Begins no chore any more."""
+        for each in self._rounds:
+            each.stop()
+
+
+def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore]]:
+    """What one of all processes does at a time, in this order. Nothing goes by a clock that has jumped."""
+    sweeps = [
+        ("archive", archive_retention.sweep),
+        ("answered", answered.sweep),
+        ("tracking", tracking_retention.sweep),
+        ("sent", sent.sweep),
+        ("ledger", folding.sweep),
+        ("outbound", outbound.sweep),
+    ]
+    return [
+        ("generation", partial(generation.advance, store)),
+        ("reconciliation", partial(reconcile, store, repair)),
+        *((name, guarded(store, partial(sweep, store))) for name, sweep in sweeps),
+        ("dkim", partial(take_over, store, mail.lookup)),
+        # last of those that drop something: it drops what nothing refers to any more
+        ("packs", guarded(store, partial(retention.sweep, store))),
+        ("removals", partial(finish_removals, control)),
+    ]

@@ -1,0 +1,175 @@
+"""Doors: the protocols by which clients and administrators come in, bound to the addresses of [listen]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import DeferredList
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from mpcontinuity.access.imap.factory import ImapFactory
+from mpcontinuity.access.imap.services import Services as ImapServices
+from mpcontinuity.access.pop3.factory import Pop3Factory
+from mpcontinuity.access.pop3.lock import Locks
+from mpcontinuity.access.pop3.services import Services as Pop3Services
+from mpcontinuity.app.listening.certificate import Asking, Certificate
+from mpcontinuity.app.listening.gatekeeper import Gatekeeper
+from mpcontinuity.app.listening.listeners import say_not_served
+from mpcontinuity.app.server.accounts import Accounts
+from mpcontinuity.app.server.control_port import ControlPort
+from mpcontinuity.app.server.mail import Mail
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.socket import ControlFactory
+from mpcontinuity.delivery.from_home import HomeMail
+from mpcontinuity.delivery.incoming import Incoming
+from mpcontinuity.delivery.submission import submission_of
+from mpcontinuity.door.closing import Closing
+from mpcontinuity.inbound.factory import SmtpFactory
+from mpcontinuity.inbound.services import Role
+from mpcontinuity.inbound.services import Services as SmtpServices
+from mpcontinuity.mailbox.view import Views
+from mpcontinuity.model import hosts
+from mpcontinuity.model.settings import Limits, Settings
+from mpcontinuity.store.store import Store
+
+_IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
+
+
+class Doors:
+    """Joins SMTP, submission, IMAP, POP3 and the control socket to accounts and mail."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        accounts: Accounts,
+        mail: Mail,
+        control: Control,
+        *,
+        gatekeeper: Gatekeeper,
+        certificate: Certificate,
+        reactor: Any,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._accounts = accounts
+        self._mail = mail
+        self._gatekeeper = gatekeeper
+        self._certificate = certificate
+        self._reactor = reactor
+        self._plaintext = hosts.networks(settings.tls.plaintext_login_networks)
+        self._access = self._make_access()
+        self._smtp = {
+            "smtp": self._make_smtp(Role.INBOUND),
+            "submission": self._make_smtp(Role.SUBMISSION),
+            "submissions": self._make_smtp(Role.SUBMISSION, implicit_tls=True),
+        }
+        self._control_port = ControlPort(
+            reactor,
+            Path(settings.data_dir),
+            ControlFactory(control, reactor),
+            alone=settings.store.database == "sqlite",
+        )
+
+    def _make_access(self) -> dict[str, ImapFactory | Pop3Factory]:
+        settings, accounts = self._settings, self._accounts
+        imap = ImapServices(
+            store=self._store,
+            directory=accounts.directory,
+            login=accounts.login,
+            views=Views(self._store),
+            rations=self._gatekeeper.rations,
+            quotas=accounts.quotas,
+            timer=self._reactor,
+            tls=self._certificate,
+            hostname=settings.hostname,
+            message_size=settings.limits.message_size,
+            plaintext_login_networks=self._plaintext,
+        )
+        pop3 = Pop3Services(
+            store=self._store,
+            directory=accounts.directory,
+            login=accounts.login,
+            locks=Locks(self._reactor),
+            rations=self._gatekeeper.rations,
+            timer=self._reactor,
+            tls=self._certificate,
+            hostname=settings.hostname,
+            plaintext_login_networks=self._plaintext,
+        )
+        return {
+            "imap": ImapFactory(imap),
+            "imaps": ImapFactory(imap, implicit_tls=True),
+            "pop3": Pop3Factory(pop3),
+            "pop3s": Pop3Factory(pop3, implicit_tls=True),
+        }
+
+    def _make_smtp(self, role: Role, *, implicit_tls: bool = False) -> SmtpFactory:
+        accounts, mail, certificate = self._accounts, self._mail, self._certificate
+        inbound = role is Role.INBOUND
+        services = SmtpServices(
+            begin=partial(Incoming, mail.delivery),
+            hostname=self._settings.hostname,
+            limits=self._settings.limits,
+            rations=self._gatekeeper.rations,
+            identifiers=self._store.identifiers,
+            timer=self._reactor,
+            tls=Asking(certificate, lambda: accounts.origins.shared) if inbound else certificate,
+            role=role,
+            login=accounts.login,
+            home=HomeMail(mail.submissions, accounts.origins) if inbound else None,
+            reports_to_strangers=mail.homes.all_report,
+            submit=partial(submission_of, mail.submissions),
+            plaintext_login_networks=self._plaintext,
+        )
+        self._store.listen(Closing(accounts.directory, self._reactor, services.sessions).heard)
+        return SmtpFactory(services, mail.stop_waiting, implicit_tls=implicit_tls)
+
+    @property
+    def connections(self) -> Mapping[str, Callable[[], int]]:
+        """Functions that give how many connections each protocol has now."""
+        return {
+            **{name: door.connections for name, door in self._smtp.items()},
+            **{name: door.count for name, door in self._access.items()},
+        }
+
+    def bind(self) -> None:
+        """Listens at every endpoint of [listen], without accepting yet. Raises BadConfiguration."""
+        certificate: Any = self._certificate
+        doors: dict[str, Any] = {**self._smtp, **self._access}
+        words = {door: factory.TURNED_AWAY for door, factory in doors.items() if door not in _IMPLICIT_TLS}
+        for door in _IMPLICIT_TLS:
+            doors[door] = TLSMemoryBIOFactory(certificate, False, doors[door], self._reactor)
+        listen = self._settings.listen
+        for door, factory in doors.items():
+            for endpoint in getattr(listen, door):
+                self._gatekeeper.bind(self._reactor, door, endpoint, factory, words.get(door, b""))
+        say_not_served(listen)
+
+    def open(self) -> None:
+        """Accepts administrators and clients."""
+        self._control_port.open()
+        self._gatekeeper.open()
+
+    async def close(self) -> None:
+        """Accepts nobody any more, and ends the sessions of IMAP, POP3 and the control socket."""
+        await self._gatekeeper.close()
+        for door in self._access.values():
+            door.stop()
+        await self._control_port.close()
+
+    async def end_smtp(self) -> None:
+        """Ends when every message under way is answered, and no session of SMTP is left."""
+        await DeferredList([door.stop() for door in self._smtp.values()])
+
+    def adopt(self, limits: Limits) -> None:
+        """Takes limits that changed while the server runs; sessions that stand keep what they began with."""
+        self._gatekeeper.rations.adopt(limits)
+        for door in self._smtp.values():
+            door.services.limits = limits
+        for access in self._access.values():
+            if isinstance(access, ImapFactory):
+                access.services.message_size = limits.message_size

@@ -36,9 +36,10 @@ _BINDING_OCTETS: Final = 32
 
 
 class Authentication:
-    """From the choice of a mechanism to its end. ``peer``: IP address; ``binding``: of `channel_binding`.
+    """One exchange, from the choice of a mechanism to its end.
 
-    ``name`` is whom the client says to be, for the log.
+    ``mechanism`` is one of `MECHANISMS_BOUND`, ``peer`` the client's IP address, ``binding`` what `channel_binding`
+    gave for its connection. ``name`` is whom the client says to be, for the log.
     """
 
     def __init__(self, login: UserLogin, mechanism: str, peer: str, binding: bytes | None = None) -> None:
@@ -50,9 +51,10 @@ class Authentication:
         self._proven: User | None = None
 
     async def receive(self, message: bytes | None) -> Challenge | User | Failed:
-        """What is to be done about the client's next message; None: it began without an initial response.
+        """Takes the client's next message, decoded; None where it began without an initial response.
 
-        Raises Temporary where it cannot be told now.
+        Returns what to send to it, the user who has logged in, or why the exchange failed. Raises Temporary where
+        that cannot be told now.
         """
         if self._proven is not None:  # a protocol without room for data in its success has them acknowledged first
             return await self._login.still(self._proven) or WRONG if not message else _NOT_EMPTY
@@ -89,12 +91,15 @@ class Authentication:
 
 
 def mechanisms(transport: Any) -> tuple[str, ...]:
-    """What a door may offer on this connection."""
+    """Returns the names of the mechanisms that a door may offer on this connection, in their order."""
     return MECHANISMS_BOUND if _connection(transport) is not None else MECHANISMS
 
 
 def channel_binding(transport: Any) -> bytes | None:
-    """RFC 9266, what both ends of this TLS connection know and nobody between them; None where there is none."""
+    """Returns what both ends of this TLS connection know and nobody between them (tls-exporter, RFC 9266 §2).
+
+    None: there is no TLS, its handshake is under way, or it is older than 1.3.
+    """
     connection = _connection(transport)
     return connection.export_keying_material(_EXPORTER, _BINDING_OCTETS, b"") if connection is not None else None
 

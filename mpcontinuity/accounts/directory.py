@@ -1,9 +1,10 @@
-"""Domains and users as the hot paths ask for them: from memory, forgotten when the store says that they changed."""
+"""Domains and users in memory, for the paths that ask for them with every message and login."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.domains import Domain
@@ -18,7 +19,11 @@ _CACHED_USERS = 50_000
 
 
 class Directory:
-    """Of one store; in the reactor thread."""
+    """Finds domains and users of one store, in the reactor thread.
+
+    What was read is remembered until the store says that domains or users changed. Its methods raise Temporary where
+    the store has to be asked and cannot answer.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -37,14 +42,14 @@ class Directory:
             self._generation += 1
 
     async def domain(self, name: str) -> Domain | None:
-        """``name`` in lower case."""
+        """Returns the domain of that name, given in lower case; None where there is none."""
         known = self._domains
         if known is None:
             known = await self._load()
         return known.get(name)
 
     async def domains(self) -> list[Domain]:
-        """All, by name."""
+        """Returns all domains, by name."""
         known = self._domains
         if known is None:
             known = await self._load()
@@ -59,14 +64,17 @@ class Directory:
                 return known
 
     async def user(self, address: Address) -> User | None:
-        """Whom the address reaches, by alias or without its ``+tag`` too. Any status: look at ``registered``."""
+        """Returns whom the address reaches, by alias or without its ``+tag`` too; None where it reaches nobody.
+
+        Users of any status are found: look at ``registered`` or ``status``.
+        """
         key = address.key
         if key in self._users:
             self._users.move_to_end(key)
             return self._users[key]
         while True:
             generation = self._generation
-            user = await self._store.read(lambda tx: users.find(tx, address))
+            user = await self._store.read(partial(users.find, address=address))
             if generation == self._generation:
                 break
         self._users[key] = user

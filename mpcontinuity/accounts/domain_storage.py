@@ -1,4 +1,4 @@
-"""What all the users of a domain store together (the domain's ``total-quota``)."""
+"""How much all users of a domain store in all, for its setting ``total-quota``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _STORED = Statement(
 
 
 def stored(tx: Transaction, domain: int) -> int:
-    """The octets in all mailboxes of the domain, by their counters: the work of one row for each mailbox."""
+    """Returns the octets in all mailboxes of a domain, by its id. It reads one counter for each mailbox."""
     return int(tx.all(_STORED, domain=domain)[0][0])
 
 
@@ -35,9 +35,9 @@ class _Sum:
 
 
 class DomainStorage:
-    """Of one process, in the reactor thread.
+    """Remembers for some seconds how much each domain stores, for one process, in the reactor thread.
 
-    The sums are of the store, read anew when they are ``REMEMBERED`` long and somebody asks; what this process stores
+    The sums are of the store, read anew when they are `REMEMBERED` long and somebody asks; what this process stores
     for its users is added meanwhile. So a sum lacks at most what other processes stored and what came in since then,
     and what was on its way into the store when it was read; room that was made shows with the next reading.
     """
@@ -48,18 +48,19 @@ class DomainStorage:
         self._reading = DeferredLock()  # those who ask at once wait for one reading
 
     async def held(self, domain: Domain) -> int:
+        """Returns the octets that all users of the domain store. Raises Temporary."""
         return (await self._sum(domain)).octets
 
     async def check(self, domain: Domain, *, octets: int, stretched: bool = False) -> None:
-        """Raises MailboxRefused where the domain has more than it may, with what is to be added.
+        """Raises MailboxRefused where the domain would store more than it may with ``octets`` added.
 
-        ``stretched``: an eighth more is allowed, as ``Quota.stretched`` has it.
+        ``stretched`` allows an eighth more, as `Quota.stretched` does. Raises Temporary.
         """
         if domain.settings.total_quota:
             _refuse_beyond(domain, (await self._sum(domain)).octets + octets, stretched)
 
-    async def take(self, domain: Domain, octets: int) -> None:
-        """As ``check``, just before ``octets`` are stored, which count from now on."""
+    async def count(self, domain: Domain, octets: int) -> None:
+        """Checks as `check` does, just before ``octets`` are stored, and counts them from now on."""
         if domain.settings.total_quota:
             known = await self._sum(domain)
             _refuse_beyond(domain, known.octets + octets)

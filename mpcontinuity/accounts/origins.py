@@ -1,4 +1,4 @@
-"""Whose home server a client may be, by its address (domain setting ``home-networks``)."""
+"""Which domains' home servers a client may be, by its IP address (domain setting ``home-networks``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpcontinuity.store.store import Store
 
 
 class Origins:
-    """Of one store; in the reactor thread."""
+    """Knows the networks of home servers of one store, in the reactor thread, until domains change."""
 
     def __init__(self, store: Store, directory: Directory) -> None:
         self._directory = directory
@@ -26,16 +26,17 @@ class Origins:
 
     @property
     def none(self) -> bool:
-        """Known to be: no domain names networks, and there is nothing to be asked."""
+        """Says whether it is known that no domain names networks, so that there is nothing to be asked."""
         return self._table is not None and not self._table
 
     @property
     def shared(self) -> bool:
-        """Whether a domain has its home with others, so that a client's certificate matters; False: not known yet."""
+        """Says whether a domain shares its home server with others (``home-tenant``), so that a client's certificate
+        matters; False while that is not known yet."""
         return self._table is not None and any(domain.settings.home_tenant for domain, _ in self._table)
 
     async def of(self, peer: str) -> list[Domain]:
-        """The domains whose home servers send from there, by name."""
+        """Returns the domains whose home servers send from that IP address, by name. Raises Temporary."""
         while self._table is None:
             self._table = [
                 (domain, tuple(ip_network(text) for text in domain.settings.home_networks))

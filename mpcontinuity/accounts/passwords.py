@@ -19,13 +19,19 @@ MAX_LENGTH = 1024
 
 
 def prepare(password: str) -> str:
-    """RFC 8265 §4.2 (OpaqueString) as far as clients differ: composed letters, plain blanks."""
+    """Returns the password as it is hashed: composed letters and plain blanks, as far as clients differ in that.
+
+    That is a part of OpaqueString, RFC 8265 §4.2.
+    """
     composed = unicodedata.normalize("NFC", password)
     return "".join(" " if unicodedata.category(character) == "Zs" else character for character in composed)
 
 
 class Kept(NamedTuple):
-    """Of a password: a hash of passlib's, and SCRAM keys (protocols/sasl/scram.py). Empty: there is none."""
+    """What is kept of a password: a hash of passlib's, and SCRAM keys as protocols/sasl/scram.py writes them.
+
+    Each is empty where there is none.
+    """
 
     hash: str
     scram: str
@@ -35,14 +41,17 @@ NO_PASSWORD: Final = Kept("", "")
 
 
 class Passwords:
-    """Hashing under one scheme; slow on purpose, so that servers call it in a thread."""
+    """Hashes passwords under one scheme and verifies those of others. It is slow on purpose: call it in a thread.
+
+    ``scheme`` and ``also`` are names of passlib's; hashes of ``also`` are verified, and count as outdated.
+    """
 
     def __init__(self, scheme: str = "argon2", also: Sequence[str] = _ALSO_VERIFIED) -> None:
         schemes = [scheme, *(other for other in also if other != scheme)]
         self._context = CryptContext(schemes=schemes, default=scheme, deprecated="auto", **_ARGON2)
 
     def hash(self, password: str) -> str:
-        """Raises Refused for one that cannot be used."""
+        """Returns a hash of the password. Raises Refused for one that is empty, too long or has a NUL."""
         if not password:
             raise Refused("the password is empty; give one with at least one character")
         if len(password) > MAX_LENGTH or "\0" in password:
@@ -50,18 +59,21 @@ class Passwords:
         return str(self._context.hash(prepare(password)))
 
     def keep(self, password: str, salt: bytes) -> Kept:
-        """``salt``: 16 octets at random. Raises Refused for a password that cannot be used."""
+        """Returns all that is kept of a password. ``salt`` is 16 random octets. Raises Refused as `hash` does."""
         return Kept(self.hash(password), str(make_keys(prepare(password), salt)))
 
     def outdated(self, hashed: str) -> bool:
-        """Whether it was made under another scheme or weaker parameters than `hash` uses now."""
+        """Says whether a hash was made under another scheme or weaker parameters than `hash` uses now."""
         try:
             return bool(hashed) and bool(self._context.needs_update(hashed))
         except ValueError:
             return False
 
     def verify(self, password: str, hashed: str) -> bool:
-        """False for a hash that nobody can read, too."""
+        """Says whether the hash was made of the password; False for a hash that nobody can read, too.
+
+        An empty hash, of a user without a password, takes as long as any other.
+        """
         if not hashed:
             self._context.dummy_verify()  # takes as long, so that the time tells nothing
             return False

@@ -1,4 +1,4 @@
-"""A key takes over once DNS has its record: before, nobody could verify what it signs. Looked for now and then."""
+"""Lets a new DKIM key sign once DNS has its record: before that, nobody could verify what it signs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _log = Logger()
 
 
 async def take_over(store: Store, lookup: Lookup) -> None:
-    """For every domain with a key that waits."""
+    """Asks DNS about the waiting key of every domain, and lets those sign that are published: a chore of every hour.
+
+    A key whose record is missing or cannot be asked for waits on. Raises Temporary where the store is away.
+    """
     for keys in await store.read(table.listing):
         if not keys.next_selector:
             continue

@@ -1,4 +1,4 @@
-"""What our domains sign of the mail that leaves (RFC 6376).
+"""Signs the mail of our domains that leaves, by DKIM (RFC 6376).
 
 It is signed when it is sent, so that a message that has waited is signed by the key that DNS has by then; the field
 stands before the message, which stays as its sender wrote it.
@@ -39,7 +39,7 @@ class _Key(msgspec.Struct, frozen=True):
 
 
 class Signer:
-    """Of one store; in the reactor thread. The arithmetic is done beside it."""
+    """Signs for the domains of one store, in the reactor thread; the arithmetic is done beside it."""
 
     def __init__(self, store: Store, hostname: str) -> None:
         self._store = store
@@ -55,10 +55,12 @@ class Signer:
             self._generation += 1
 
     async def sign(self, domain: int, body: int, content: Content, *, trusted: bool) -> bytes:
-        """The field that stands before a message of ``domain``; empty where nobody of ours may sign it.
+        """Returns the DKIM-Signature field that stands before a message, with its CRLF; empty where none of our domains
+        may sign it.
 
-        ``trusted``: it was checked that From is the sender's own. Else only that very domain signs, and only what is
-        written in its name. Raises Corrupt.
+        ``domain`` and ``body`` are ids of the domain that sends it and of what is stored. ``trusted`` says that From
+        was checked to be the sender's own; else that domain alone signs, and only what is written in its name. Raises
+        Corrupt for a stored message that is damaged, and Temporary where the store is away.
         """
         keys = self._keys if self._keys is not None else await self._load()
         if not keys:

@@ -1,4 +1,4 @@
-"""Guessing made slow: failed logins of one name from one client host, and of a host or a network over all names.
+"""Makes guessing slow: by failed logins of one name from one client host, and of a host or a network over all names.
 
 A host is an IPv4 address or an IPv6 /64 (model/hosts.py). Names are digests of 16 octets, whatever was sent, and all
 that is kept is bounded: per host, per network, and in all (`ROWS` of less than 500 octets each). What is over is taken
@@ -34,9 +34,10 @@ _AT_HOME = 20_000  # names that have logged in from a host: those are not slowed
 
 
 class Failures(NamedTuple):
-    """What processes that share a store tell each other. 0 ``failures``: forgiven.
+    """So many failed logins of a name from a host: what processes that share a store tell each other.
 
     ``name`` is a digest, or, of a host or network over all names, the quarter of an hour they are counted in.
+    ``failures`` 0 means forgiven; ``last`` is when the last one was, in µs.
     """
 
     host: str
@@ -99,16 +100,18 @@ def _window(now: int) -> bytes:
 
 
 def digest_of(name: str) -> bytes:
-    """Of whoever wants to log in: as every process makes it."""
+    """Returns the 16 octets that failures of a name are counted by; the same in every process."""
     return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class Throttle:
-    """The first ``limit`` failures of a name are free, the next ``limit`` cost a delay that doubles, then it is a
-    refusal; so nobody can lock out somebody else's right password from elsewhere. Beyond ``host_limit`` failures over
+    """Says how long each attempt to log in has to wait at one process; a `Counting` (model/sharing.py) of `Failures`.
+
+    The first ``limit`` failures of a name are free, the next ``limit`` cost a delay that doubles, then it is
+    a refusal; so nobody can lock out somebody else's right password from elsewhere. Beyond ``host_limit`` failures over
     all names in a quarter of an hour, attempts of a host wait for each other, or are told to come again (of a network:
-    four times as many); never those for names that have logged in from there, and never is a right password called
-    wrong for others' failures.
+    four times as many). That never holds for names that have logged in from there, and a right password is never
+    called wrong for others' failures.
     """
 
     def __init__(self, limit: int, host_limit: int, clock: Clock) -> None:
@@ -121,7 +124,10 @@ class Throttle:
         self._news: dict[tuple[str, bytes], int] = {}  # failures since they were told; below 0: forgiven
 
     def begin(self, name: bytes, host: str, digest: bytes, *, exempt: bool = False) -> float | None:
-        """Seconds to wait before the attempt is looked at; None refuses it. ``exempt`` hosts are only slowed down.
+        """Returns the seconds to wait before an attempt is looked at; None refuses it.
+
+        ``name`` is of `digest_of`, ``host`` of ``hosts.host_of``, ``digest`` tells attempts with other secrets apart.
+        ``exempt`` hosts are only slowed down. `succeeded`, `failed` or `abandoned` must follow, unless it is refused.
 
         Raises Temporary where the host has to come again.
         """
@@ -146,6 +152,7 @@ class Throttle:
         return max((due - now) / SECOND, wait)
 
     def succeeded(self, name: bytes, host: str) -> None:
+        """Forgives the failures of a name from a host, as its secret was right; from now on it is known there."""
         home = self._home(name, host)
         self._at_home[home] = None
         self._at_home.move_to_end(home)
@@ -156,6 +163,7 @@ class Throttle:
             self._tell(host, name, -1)
 
     def failed(self, name: bytes, host: str, digest: bytes) -> None:
+        """Counts a failed attempt, of the name from that host and of the host and its network over all names."""
         now = self._clock.now()
         row = self._row(name, host, now)
         if row.pending is not None:
@@ -177,7 +185,7 @@ class Throttle:
             del self._news[next(iter(self._news))]
 
     def abandoned(self, name: bytes, host: str, digest: bytes) -> None:
-        """The attempt came to no result."""
+        """Counts an attempt neither way, as it came to no result."""
         row = self._find(name, host)
         if row is not None and row.pending is not None:
             row.pending.discard(digest)
@@ -187,22 +195,25 @@ class Throttle:
     # Between processes that share a store
 
     def news(self, most: int) -> list[Failures]:
-        """Failures since they were told last, ``most`` of them; ``failures`` is how many more, -1: forgiven."""
+        """Returns failures since they were told last, ``most`` rows, the largest first.
+
+        ``failures`` of a row is how many more there were; -1: forgiven.
+        """
         now = self._clock.now()
         told = sorted(self._news, key=self._news.__getitem__, reverse=True)[:most]
         return [Failures(host, name, self._news.pop((host, name)), now) for host, name in told]
 
     def untold(self, news: Iterable[Failures]) -> None:
-        """They could not be told."""
+        """Takes back news that could not be told."""
         for host, name, count, _ in news:
             since = self._news.get((host, name), 0)
             self._news[host, name] = since + count if since > 0 < count else since or count
 
-    def heard(self, failures: Iterable[Failures]) -> None:
-        """What all processes have counted together."""
+    def heard(self, rows: Iterable[Failures]) -> None:
+        """Takes in what all processes have counted; ours that were told are among it."""
         now = self._clock.now()
         window = _window(now)
-        for host, name, count, last in failures:
+        for host, name, count, last in rows:
             if now - last > FORGOTTEN_AFTER:
                 continue
             ours = max(self._news.get((host, name), 0), 0)  # since we told
@@ -218,7 +229,7 @@ class Throttle:
                 self._drop(name, host)
 
     def expire(self) -> None:
-        """Forgets what is over: from time to time."""
+        """Forgets networks whose last failure is over: to be called from time to time."""
         now = self._clock.now()
         while self._networks:
             network = next(iter(self._networks.values()))

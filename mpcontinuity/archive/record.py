@@ -14,7 +14,11 @@ INBOUND, OUTBOUND = "inbound", "outbound"
 
 
 class NewArchived(msgspec.Struct, frozen=True):
-    """``domain`` 0: mail to the server's own postmaster. ``retention_days`` at least 1: with 0 nothing is archived."""
+    """A message that is to be archived, with all recipients of its transaction.
+
+    ``domain`` is the id of the domain, 0 for mail to the server's own postmaster; ``body`` is the id of what is stored;
+    ``time`` is in µs and ``size`` in octets. ``retention_days`` is at least 1: with 0 nothing is archived.
+    """
 
     domain: int
     body: int
@@ -37,12 +41,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 def expiry(time: int, retention_days: int) -> int:
-    """When a message of ``time`` leaves the archive, in µs."""
+    """Returns when a message of ``time`` leaves the archive; both in µs."""
     return time + retention_days * DAY
 
 
 def record_all(tx: Transaction, messages: Sequence[NewArchived]) -> None:
-    """Inserts their rows. The bodies' own rows say the same or more (``keep_until`` at their insertion)."""
+    """Inserts the messages' rows, within a transaction.
+
+    The rows of their bodies say already that they are kept as long, or longer (``keep_until``).
+    """
     tx.run_rows(
         _INSERT,
         [

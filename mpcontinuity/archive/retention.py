@@ -1,4 +1,4 @@
-"""Rows of `archive` go when their time has come; their bodies follow with their packs (store/upkeep/retention.py)."""
+"""Drops rows of `archive` when their time has come; bodies follow with their packs (store/upkeep/retention.py)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _EXPIRE = Statement(
 
 
 async def sweep(store: Store) -> None:
+    """Drops all rows whose time has come, in steps of the bulk lane: a chore of every hour. Raises Temporary."""
     while await store.run(expire, bulk=True) == STEP:
         pass
 
 
 def expire(tx: Transaction) -> int:
-    """Drops up to STEP rows. Returns how many: call it again while that is STEP."""
+    """Drops up to STEP rows whose time has come, and returns how many: call it again while that is STEP."""
     return tx.run(_EXPIRE, now=tx.now, step=STEP)

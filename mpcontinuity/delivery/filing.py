@@ -39,7 +39,7 @@ async def begin(store: Store, quotas: Quotas, hostname: str, user: User, mailbox
     """
     allowed = await quotas.of(user)
     await store.read(partial(check, account=user.id, quota=allowed, octets=size, messages=1))
-    await quotas.check_together(user, octets=size)
+    await quotas.check_domain(user, octets=size)
     return Filing(store, quotas, hostname, user, mailbox, store.bodies.draft("draft", announced=size))
 
 
@@ -111,7 +111,7 @@ class Filing:
             origin=identifier.parse(origin) if origin is not None else 0,
             message_id=summarise(content).message_id if sent.takes(self.mailbox) else "",
         )
-        await self.quotas.take_together(user, self.draft.size)
+        await self.quotas.count_for_domain(user, self.draft.size)
         return await store.keep(self.draft, head, work)
 
 

@@ -53,7 +53,7 @@ class UserSubmitter:
         except MailboxRefused:
             return domain, replies.MAILBOX_FULL
         try:
-            await storage.check_together(user, stretched=True)
+            await storage.check_domain(user, stretched=True)
         except MailboxRefused:
             return domain, replies.DOMAIN_FULL
         return domain, replies.SENDER_OK

@@ -118,7 +118,7 @@ class _Rows:
 
 
 class Share:
-    """A door's view of the host at the other end of one connection. Each method says whether that is still within the
+    """What a door knows of the host at the other end of one connection. Each method says whether that is within the
     rations; who has logged in is rationed as a user, and no longer as a host.
 
     Commands and octets are taken from the rations in `BATCH` and `PIECE`: what a connection does not fill is given.
@@ -134,6 +134,7 @@ class Share:
         self._octets = 0
 
     def commands(self, count: int = 1) -> bool:
+        """Counts commands, and says whether the host may go on."""
         self._commands += count
         if self._commands < BATCH or self._free:
             return True
@@ -141,7 +142,7 @@ class Share:
         return self._rations.spend(self._row, Kind.COMMANDS, commands)
 
     def message(self) -> bool:
-        """One more begins."""
+        """Says whether one more message of the host may begin, and counts it."""
         if self._free:
             return True
         if self._octets:
@@ -149,7 +150,7 @@ class Share:
         return self._rations.within(self._row, Kind.OCTETS) and self._rations.spend(self._row, Kind.MESSAGES, 1)
 
     def octets(self, count: int) -> None:
-        """Of a message: what is over is paid for before the next one begins."""
+        """Counts octets of a message: what is over the ration is paid for before the next message begins."""
         self._octets += count
         if self._octets >= PIECE and not self._free:
             self._take_octets()
@@ -159,20 +160,25 @@ class Share:
         self._octets = 0
 
     def refusal(self) -> bool:
-        """Whether it is written down and logged; else it is counted."""
+        """Says whether a refusal is to be written down and logged; else it is only counted."""
         return self._row.trusted or self._rations.singly(self._row, Kind.REFUSALS)
 
     def session(self) -> bool:
-        """Whether the end of this session, which led to nothing, has a line in the log; else it is counted."""
+        """Says whether the end of this session, which led to nothing, has a line in the log; else it is counted."""
         return self._free or self._rations.singly(self._row, Kind.SESSIONS)
 
     def logged_in(self) -> None:
+        """Frees the connection from the host's rations: somebody has logged in, and is rationed as a user."""
         self._free = True
         self._rations.familiar(self._row.name)
 
 
 class Rations:
-    """``seconds`` as of a `Timer`; ``room``: connections at most, whatever ``limits`` say."""
+    """The rations of all client hosts at one process; a `Counting` (model/sharing.py) of `Taken`.
+
+    ``seconds`` are those of a `Timer`. ``room`` is how many connections there may be at most, whatever ``limits`` say;
+    None: as many as they say.
+    """
 
     def __init__(self, limits: Limits, seconds: Callable[[], float], room: int | None = None) -> None:
         self._seconds = seconds
@@ -191,7 +197,7 @@ class Rations:
         self.adopt(limits)
 
     def adopt(self, limits: Limits) -> None:
-        """From now on."""
+        """Takes other limits from now on; what was taken is kept."""
         self._total = limits.connections if self._room is None else min(limits.connections, self._room)
         self._open_to_strangers = self._total - int(self._total * RESERVE)
         self._per_host = limits.connections_per_host
@@ -213,7 +219,7 @@ class Rations:
     # The gate
 
     def take(self, peer: str) -> bool:
-        """Whether one more connection of ``peer`` (an IP address) is let in; if so it counts until ``release``."""
+        """Says whether one more connection of ``peer`` (an IP address) is let in; if so it counts until `release`."""
         row = self._row(peer)
         if not row.held:  # else its network holds it too, and is not forgotten
             row.network = self._network(peer)
@@ -235,7 +241,7 @@ class Rations:
         return True
 
     def release(self, peer: str) -> None:
-        """Gives back what one successful ``take`` took."""
+        """Gives back what one successful `take` took."""
         row = self._row(peer)
         assert row.network is not None
         self._held -= 1
@@ -250,7 +256,7 @@ class Rations:
         return self._strangers >= self._open_to_strangers or network.held >= self._per_host * HOSTS_OF_NETWORK
 
     def familiar(self, host: str) -> None:
-        """Somebody has logged in from there."""
+        """Remembers that somebody has logged in from a host: it may use the connections that strangers may not."""
         if host in self._familiar:
             self._familiar.move_to_end(host)
             return
@@ -267,10 +273,14 @@ class Rations:
     # Doors
 
     def share_of(self, peer: str) -> Share:
+        """Returns what a door asks for one connection of ``peer`` (an IP address)."""
         return Share(self, self._row(peer))
 
     def singly(self, row: _Row, kind: Kind) -> bool:
-        """Whether one more is written down: a host's, a network's and the world's are rationed; else it is counted."""
+        """Says whether one more of ``kind`` is written down for itself; else it is counted in ``counted``.
+
+        What a host, its network and the world have written down is rationed.
+        """
         now = self._seconds()
         if self._world.full[kind] - now <= _PERIODS[kind] and self.spend(row, kind, 1):
             self._charge(self._world, kind, 1, now)
@@ -281,9 +291,10 @@ class Rations:
         return False
 
     def kept(self, peer: str, domain: str, octets: int) -> bool:
-        """``octets`` of a message for postmaster or abuse of ``domain``, which nobody but us takes; 0 before the first.
+        """Says whether a message for postmaster or abuse of ``domain``, which nobody but us takes, may go on.
 
-        Whether the message may go on: one that was begun within the rations may be of any size that is allowed.
+        ``octets`` more of it have come; 0 asks before the first. One that was begun within the rations may be of any
+        size that is allowed.
         """
         row = self._row(peer)
         if row.trusted:
@@ -305,7 +316,7 @@ class Rations:
     # Buckets
 
     def within(self, row: _Row, kind: Kind) -> bool:
-        """Whether a host's row and its network's have anything left."""
+        """Says whether a host's row and its network's have anything left of ``kind``."""
         latest = self._seconds() + _PERIODS[kind]
         assert row.network is not None
         if row.full[kind] <= latest and row.network.full[kind] <= latest:
@@ -314,14 +325,14 @@ class Rations:
         return False
 
     def spend(self, row: _Row, kind: Kind, amount: int) -> bool:
-        """Whether both have that left; if so it is taken from both."""
+        """Says whether a host's row and its network's have anything left; if so ``amount`` is taken from both."""
         if not self.within(row, kind):
             return False
         self.charge(row, kind, amount)
         return True
 
     def charge(self, row: _Row, kind: Kind, amount: int) -> None:
-        """Takes it from both, however little is left."""
+        """Takes ``amount`` from a host's row and its network's, however little is left."""
         now = self._seconds()
         assert row.network is not None
         self._charge(row, kind, amount, now)

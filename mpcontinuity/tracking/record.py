@@ -26,9 +26,12 @@ INBOUND, OUTBOUND, REDELIVERY, RELEASE, ALERT, DSN = (
 
 
 class NewRow(msgspec.Struct, frozen=True):
-    """``domain`` 0: none of ours. ``owed``: the row of `owed` whose life this one shows, or 0. Both have the same id:
-    what `track` shows is what `queue retry` takes, also when the row has ended. ``id``: given to what is written later
-    than it happened; 0: a fresh one."""
+    """A message for one recipient, as tracking is to show it.
+
+    ``domain`` is the id of the domain, 0 for none of ours. ``owed`` is the id of the row of `owed` whose life this one
+    shows, or 0; both have the same id, so that what `track` shows is what `queue retry` takes, also when the row has
+    ended. ``id`` is given to what is written later than it happened; 0 takes a fresh one.
+    """
 
     domain: int
     received: int  # µs
@@ -80,6 +83,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def record_all(tx: Transaction, rows: Sequence[NewRow]) -> None:
+    """Inserts the rows."""
     tx.run_rows(
         _INSERT,
         [
@@ -108,33 +112,36 @@ def record_all(tx: Transaction, rows: Sequence[NewRow]) -> None:
 
 
 def add_event(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:
-    """One more step of what is owed; nothing where its row is gone by retention."""
+    """Adds a step to what tracking shows of an owed row; does nothing where its row is gone by retention."""
     tx.run(_ADD_EVENT, owed=owed_id, event=_encode(event).decode(), most=_MOST_EVENTS)
 
 
 def end_of_owed(tx: Transaction, owed_id: int, outcome: str, event: TrackingEvent) -> None:
-    """What is owed has ended as ``outcome`` (model/owed.py)."""
+    """Shows an owed row as ended: ``outcome`` is one of model/owed.py, ``event`` the last step."""
     tx.run(_OUTCOME, owed=owed_id, outcome=outcome, event=_encode(event).decode())
 
 
 def end_of_outgoing(tx: Transaction, outgoing_id: int, status: str, event: TrackingEvent) -> None:
-    """What was to be sent has come to its end (model/events.py). Its row of tracking names it in ``owed``."""
+    """Shows a row of `outgoing` as ended: ``status`` is one of model/events.py, ``event`` the last step.
+
+    The row of tracking has the id of the outgoing one in its column ``owed``.
+    """
     tx.run(_STATUS, owed=outgoing_id, status=status, code=event.code, text=event.text, event=_encode(event).decode())
 
 
 def end_of_all_outgoing(tx: Transaction, status: str, ended: Sequence[tuple[int, TrackingEvent]]) -> None:
-    """`end_of_outgoing` of many: id and event of each."""
+    """Shows many rows of `outgoing` as ended, as `end_of_outgoing` does one; ``ended`` has the id and event of each."""
     tx.run_rows(_STATUS_ALL, [(each, status, event.code, event.text, _encode(event).decode()) for each, event in ended])
 
 
 def reopen_owed(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:
-    """An administrator wants it tried again."""
+    """Shows a row that had ended as owed again, with the step that reopened it."""
     tx.run(_OUTCOME, owed=owed_id, outcome=life.OWED, event=_encode(event).decode())
 
 
 def expire(tx: Transaction, before: int) -> int:
-    """Drops up to STEP rows with an id below ``before`` (identifier.first_at); what is still owed stays.
+    """Drops up to STEP rows with an id below ``before`` (`identifier.first_at`); what is still owed stays.
 
-    Returns how many: call it again while that is STEP.
+    Returns how many it dropped: call it again while that is STEP.
     """
     return tx.run(_EXPIRE, before=before, step=STEP)

@@ -1,4 +1,4 @@
-"""How long tracking remembers."""
+"""Drops rows of `tracking` that are older than it remembers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REMEMBERED = 90 * DAY  # as long as the archive does by default: who finds a mes
 
 
 async def sweep(store: Store) -> None:
-    """Drops what is older, but for what is still owed."""
+    """Drops all rows older than `REMEMBERED` that are owed no more, in steps of the bulk lane. Raises Temporary."""
     before = first_at(store.clock.now() - REMEMBERED)
     while await store.run(partial(expire, before=before), bulk=True) == STEP:
         pass

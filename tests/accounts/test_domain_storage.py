@@ -56,7 +56,7 @@ class Sums:
         return result(Deferred.fromCoroutine(self.storage.held(domain)))
 
     def take(self, domain: Domain, octets: int) -> None:
-        result(Deferred.fromCoroutine(self.storage.take(domain, octets)))
+        result(Deferred.fromCoroutine(self.storage.count(domain, octets)))
 
 
 @pytest.fixture

@@ -50,11 +50,11 @@ async def _copy(session: Session, uids: Sequence[int], target: MailboxInfo) -> l
         await session.spend(PER_PORTION)
     octets = sum(step.octets for step in steps)
     await store.read(partial(check, account=session.account, quota=allowed, octets=octets))
-    await quotas.check_together(session.user, octets=octets)
+    await quotas.check_domain(session.user, octets=octets)
     copied: list[Copied] = []
     try:
         for step in steps:
-            await quotas.take_together(session.user, step.octets)
+            await quotas.count_for_domain(session.user, step.octets)
             work = partial(_copy_step, source=source, uids=step.uids, target=target, quota=allowed)
             copied.append(await store.run(work, bulk=len(steps) > 1))
             await session.spend(PER_PORTION)

@@ -24,8 +24,8 @@ async def get(session: Session, asked: command.GetQuota) -> Status:
 async def root_of(session: Session, asked: command.GetQuotaRoot) -> Status:
     info = await session.services.store.read(partial(mailboxes.get, account=session.account, name=asked.mailbox))
     told = {USER: await _user(session)}
-    if (together := await _domain(session)) is not None:
-        told[DOMAIN] = together
+    if (of_domain := await _domain(session)) is not None:
+        told[DOMAIN] = of_domain
     session.send(response.quota_root(info.name, list(told)))
     for one in told.values():
         session.send(one)
@@ -49,8 +49,8 @@ async def _user(session: Session) -> bytes:
 
 async def _domain(session: Session) -> bytes | None:
     """None: its domain has no quota for all its users together."""
-    together = await session.services.quotas.together(session.user)
-    return None if together is None else response.quota(DOMAIN, [_storage(*together)])
+    usage = await session.services.quotas.domain_usage(session.user)
+    return None if usage is None else response.quota(DOMAIN, [_storage(*usage)])
 
 
 def _storage(used: int, most: int) -> tuple[bytes, int, int]:

@@ -93,7 +93,7 @@ def test_a_copy_ends_where_others_fill_the_domain_meanwhile_and_leaves_nothing(
         world.deliver()
     client = world.logged_in("INBOX")
     rest = 10_000 - (12 + 10) * len(SIMPLE)  # when ten have been copied
-    Hook(world, monkeypatch, 2, lambda: result(world.services.quotas.take_together(world.user, rest)))
+    Hook(world, monkeypatch, 2, lambda: result(world.services.quotas.count_for_domain(world.user, rest)))
     client.ask("a COPY 1:12 Archive")
     clock.advance(0)
     assert b"a NO [OVERQUOTA]" in client.take()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -42,7 +42,9 @@ class Credentials(NamedTuple):
 def add(tx: Transaction, name: str, password_hash: str, domain: str = "") -> None:
     """Adds an administrator; an empty ``domain`` is all domains. Raises Refused when the name is taken."""
     if not tx.run(_ADD, name=name, password=password_hash, password_id=tx.identifier(), domain=domain, now=tx.now):
-        raise Refused(f"{name}: is an administrator already; set a password with `mpcontinuity admin password {name}`")
+        raise Refused(
+            f"{name}: is an administrator already", "taken", Hint("admin password", "sets a password", {"name": name})
+        )
 
 
 def listing(tx: Transaction) -> list[tuple[str, str, int]]:
@@ -61,7 +63,7 @@ def remove(tx: Transaction, name: str) -> None:
     refuse_unknown(tx, name)
     others = [other for other, domain, _ in listing(tx) if other != name and not domain]
     if not others:
-        raise Refused(f"{name}: is the only administrator of all domains; add another one first")
+        raise Refused(f"{name}: is the only administrator of all domains; add another one first", "conflict")
     tx.run(_REMOVE_TOKENS, name=name)
     tx.run(_REMOVE, name=name)
 
@@ -80,7 +82,7 @@ def replace_hash(tx: Transaction, name: str, old: str, new: str) -> None:
 def refuse_unknown(tx: Transaction, name: str) -> None:
     """Raises Refused where nobody has that name."""
     if credentials(tx, name) is None:
-        raise Refused(f"{name}: no such administrator; `mpcontinuity admin list` shows them")
+        raise Refused(f"{name}: no such administrator", "unknown", Hint("admin list", "shows them"))
 
 
 def none_yet(tx: Transaction) -> bool:

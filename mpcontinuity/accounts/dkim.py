@@ -54,7 +54,7 @@ def find(tx: Transaction, domain: int) -> Keys | None:
 def add(tx: Transaction, domain: int, selector: str, key: str) -> None:
     """The first key: it signs from now on. Raises Refused where there is one meanwhile."""
     if find(tx, domain) is not None:
-        raise Refused("another administrator has made a key just now; ask again to see it")
+        raise Refused("another administrator has made a key just now; ask again to see it", "conflict")
     tx.run(_ADD, domain=domain, selector=selector, key=key, now=tx.now)
     tx.announce(DomainsChanged())
 
@@ -63,7 +63,7 @@ def rotate(tx: Transaction, domain: int, selector: str, key: str) -> None:
     """A key that takes over by `switch`. Raises Refused where one waits already."""
     keys = find(tx, domain)
     if keys is None or keys.next_selector:
-        raise Refused("another administrator has changed the keys just now; ask again to see them")
+        raise Refused("another administrator has changed the keys just now; ask again to see them", "conflict")
     tx.run(_NEXT, domain=domain, selector=selector, key=key)
     tx.announce(DomainsChanged())
 

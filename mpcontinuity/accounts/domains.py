@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import DomainsChanged
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.store.statement import Statement
@@ -58,14 +58,18 @@ def known(tx: Transaction, name: str) -> Domain:
     """The domain of that name. Raises Refused."""
     domain = find(tx, name)
     if domain is None:
-        raise Refused(f"{name}: no such domain here; `mpcontinuity domain list` shows them")
+        raise Refused(f"{name}: no such domain here", "unknown", Hint("domain list", "shows them"))
     return domain
 
 
 def add(tx: Transaction, name: str, settings: DomainSettings) -> Domain:
     """Raises Refused when it exists."""
     if find(tx, name) is not None:
-        raise Refused(f"{name.lower()}: is a domain here already; change it with `mpcontinuity domain set`")
+        raise Refused(
+            f"{name.lower()}: is a domain here already",
+            "taken",
+            Hint("domain set", "changes it", {"name": name.lower()}),
+        )
     domain = Domain(tx.identifier(), name.lower(), settings)
     tx.run(_ADD, id=domain.id, name=domain.name, settings=encode(settings), now=tx.now)
     tx.announce(DomainsChanged())

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mpcontinuity.accounts import administrators
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import MINUTE
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -81,7 +81,7 @@ def add(tx: Transaction, name: str, token: str, *, expires: int = 0, domain: str
     if own is None:
         administrators.refuse_unknown(tx, name)
     elif own.domain and domain not in ("", own.domain):
-        raise Refused(f"{name}: is administrator of {own.domain} only; a token cannot reach further")
+        raise Refused(f"{name}: is administrator of {own.domain} only; a token cannot reach further", "forbidden")
     fresh = tx.identifier()
     tx.run(
         _ADD,
@@ -110,7 +110,11 @@ def remove(tx: Transaction, name: str, token: int) -> None:
     administrators.refuse_unknown(tx, name)
     if not tx.run(_REMOVE, id=token, name=name):
         shown = identifier.show(token)
-        raise Refused(f"{shown}: is no token of {name}; `mpcontinuity admin token {name} --list` shows theirs")
+        raise Refused(
+            f"{shown}: is no token of {name}",
+            "unknown",
+            Hint("admin token", "shows theirs", {"name": name, "list": True}),
+        )
 
 
 def find(tx: Transaction, digest: bytes) -> Bearer | None:

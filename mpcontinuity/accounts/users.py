@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.model.address import Address
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import AccountsChanged
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -189,7 +189,7 @@ def _refuse_taken(tx: Transaction, address: Address) -> None:
     holder = tx.one(_HOLDER, key=address.key)
     if holder is not None:
         what = f"is an alias of {holder[1]}" if holder[2] else "is a user"
-        raise Refused(f"{address}: {what} already; choose another address or remove that first")
+        raise Refused(f"{address}: {what} already; choose another address or remove that first", "taken")
 
 
 def add_alias(tx: Transaction, user: User, alias: Address) -> None:
@@ -202,7 +202,11 @@ def add_alias(tx: Transaction, user: User, alias: Address) -> None:
 def remove_alias(tx: Transaction, user: User, alias: Address) -> None:
     """Raises Refused when it is none of theirs."""
     if not tx.run(_REMOVE_ALIAS, key=alias.key, account=user.id):
-        raise Refused(f"{alias}: is no alias of {user.address}; `mpcontinuity user show {user.address}` lists them")
+        raise Refused(
+            f"{alias}: is no alias of {user.address}",
+            "unknown",
+            Hint("user show", "lists them", {"address": user.address}),
+        )
     _changed(tx, user)
 
 

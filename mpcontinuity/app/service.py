@@ -25,6 +25,7 @@ from mpcontinuity.app.process import log
 from mpcontinuity.app.process.permissions import PRIVATE
 from mpcontinuity.app.process.reload import Reload
 from mpcontinuity.app.process.supervisor import Supervisor
+from mpcontinuity.app.refusal import why
 from mpcontinuity.app.server.parts import Parts
 from mpcontinuity.config.read import DEFAULT, BadConfiguration, read
 from mpcontinuity.model import hosts
@@ -82,7 +83,7 @@ def steady(reactor: Any) -> None:
 
 def refuse(error: Exception) -> Any:
     """Ends a start that cannot go on."""
-    print(f"mpcontinuity: {' '.join(str(error).split())}", file=sys.__stderr__, flush=True)
+    print(f"mpcontinuity: {' '.join(why(error).split())}", file=sys.__stderr__, flush=True)
     raise SystemExit(1)
 
 
@@ -208,7 +209,7 @@ class Server(Service):
 
     def _failed(self, failure: Failure) -> None:
         if isinstance(failure.value, Refused):
-            print(f"mpcontinuity: {failure.value}", file=sys.__stderr__, flush=True)
+            print(f"mpcontinuity: {why(failure.value)}", file=sys.__stderr__, flush=True)
         else:
             _log.failure("cannot start", failure)
         os._exit(1)

@@ -9,7 +9,7 @@ from mpcontinuity.check.indexing import Indexing
 from mpcontinuity.check.inspection import Inspection, Progress, Totals
 from mpcontinuity.delivery.relay import repair as take_up
 from mpcontinuity.mailbox.mailboxes import renew_uidvalidity
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.queue import recovery
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -37,7 +37,9 @@ async def check(
     a repair would meet a running server.
     """
     if repair and (serving or await store.read(database.others)):
-        raise Refused("a server runs on this store: stop it, then run `mpcontinuity check --repair` again")
+        raise Refused(
+            "a server runs on this store: stop it first", "conflict", Hint("check", "repairs then", {"repair": True})
+        )
     behind = older or await generation.older(store)
     inspection = Inspection(store, hostname, progress, serving=serving, repair=repair, quick=quick, older=behind)
     inspection.step("reading the database")

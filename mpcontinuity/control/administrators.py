@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from mpcontinuity.accounts import administrators, domains, tokens
-from mpcontinuity.control.operation import Control, moment
+from mpcontinuity.control.arguments import moment
+from mpcontinuity.control.operation import Control
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.transaction import Transaction

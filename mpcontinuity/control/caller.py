@@ -6,6 +6,8 @@ from enum import IntEnum
 
 import msgspec
 
+from mpcontinuity.accounts.administration import Administrator
+
 
 class Scope(IntEnum):
     """How far a caller reaches, and how far one has to reach for an operation. A wider scope has the higher value."""
@@ -21,14 +23,17 @@ class Caller(msgspec.Struct, frozen=True):
     ``name`` is how tracking and the log call them. ``domain`` is the only domain that they administer, in lower case;
     None means all domains. ``user`` is the address of a user who acts for themselves, in their domain ``domain``; None
     means an administrator. ``origin`` is how they came and what the system itself knows of them, as
-    "control socket, uid 0 (root)". Raises ValueError for a user outside of their domain and for an empty domain, so
-    that no caller reaches further than its maker meant.
+    "control socket, uid 0 (root)". ``read_only`` callers may call what changes nothing.
+
+    Raises ValueError for a user outside of their domain and for an empty domain, so that no caller reaches further than
+    its maker meant.
     """
 
     name: str
     domain: str | None
     user: str | None
     origin: str
+    read_only: bool = False
 
     def __post_init__(self) -> None:
         if self.domain is not None and (not self.domain or self.domain != self.domain.lower()):
@@ -42,6 +47,11 @@ class Caller(msgspec.Struct, frozen=True):
         if self.user is not None:
             return Scope.SELF
         return Scope.ALL if self.domain is None else Scope.DOMAIN
+
+
+def of_administrator(administrator: Administrator, origin: str) -> Caller:
+    """Gives the caller that an administrator is who has logged in."""
+    return Caller(administrator.name, administrator.domain or None, None, origin, administrator.read_only)
 
 
 THE_SERVER = Caller("an administrator", None, None, "inside the server")

@@ -1,4 +1,5 @@
-"""Who changed what: a line for each operation that may change something, whether it was done or refused.
+"""Who changed what: a line for each operation that may change something, whether it was done or refused, and for all
+that a caller may not do.
 
 A running server writes it into its log; a command that opened the store itself tells the system's log, which has the
 server's too where systemd runs it.
@@ -15,14 +16,6 @@ from twisted.logger import Logger
 
 from mpcontinuity.model.hosts import without_password
 from mpcontinuity.model.visible import visible
-
-# What only looks. All others are told, also those that are added and forgotten here.
-LOOKING = frozenset(
-    {
-        *("domain list", "domain show", "user list", "user show", "admin list"),
-        *("status", "report", "track", "queue list", "queue destinations", "clock"),
-    }
-)
 
 _LONGEST_VALUE = 200  # characters
 _MOST_LISTED = 50

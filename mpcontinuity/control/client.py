@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 import msgspec
 
 from mpcontinuity.control.operation import Progress, unheard
+from mpcontinuity.control.socket import Refusal
 from mpcontinuity.model.errors import Refused
 
 _PROGRESS = b'{"progress":'
@@ -42,7 +43,8 @@ class Caller:
         line = msgspec.json.encode({"operation": operation, "arguments": given, "by": self._by})
         reply = msgspec.json.decode(self._client.ask(line, progress))
         if "refused" in reply:
-            raise Refused(reply["refused"])
+            refusal = msgspec.convert(reply, Refusal)
+            raise Refused(refusal.refused, refusal.kind, refusal.hint)
         return reply["result"]
 
     def __enter__(self) -> Self:
@@ -67,9 +69,9 @@ class Server:
             while (reply := self._file.readline()).startswith(_PROGRESS) and reply.endswith(b"\n"):
                 progress(msgspec.json.decode(reply)["progress"])
         except OSError as error:
-            raise Refused(f"the server stopped answering: {error.strerror}") from None
+            raise Refused(f"the server stopped answering: {error.strerror}", "conflict") from None
         if not reply.endswith(b"\n"):
-            raise Refused("the server stopped before it answered; look whether the change was made")
+            raise Refused("the server stopped before it answered; look whether the change was made", "conflict")
         return reply
 
     def close(self) -> None:
@@ -87,5 +89,5 @@ def connect(path: Path) -> Server | None:
         return None
     except OSError as error:
         connection.close()
-        raise Refused(f"{path}: {error.strerror}; run this as the user that the server runs as") from None
+        raise Refused(f"{path}: {error.strerror}; run this as the user that the server runs as", "forbidden") from None
     return Server(connection)

@@ -12,7 +12,7 @@ from mpcontinuity.accounts.dkim import Keys
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.control.operation import Control
 from mpcontinuity.message import dkim
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.transaction import Transaction
 
 FIRST = "mpc1"
@@ -42,38 +42,45 @@ async def key(
     domain, keys = await control.store.read(look)
     if remove:
         if not await control.store.run(partial(table.remove, domain=domain.id)):
-            raise Refused(f"{domain.name}: has no key")
+            raise Refused(f"{domain.name}: has no key", "unknown")
         return {"domain": domain.name, "records": []}
     if keys is None and not make:
         return _row(domain, None)
     if keys is None:
         if now:
-            raise Refused(f"{domain.name}: has no key yet; make one with `mpcontinuity domain dkim {domain.name}`")
+            raise Refused(
+                f"{domain.name}: has no key yet", "unknown", Hint("domain dkim", "makes one", {"name": domain.name})
+            )
         made = await control.compute(dkim.new_key)
         await control.store.run(partial(table.add, domain=domain.id, selector=(selector or FIRST).lower(), key=made))
     elif now:
         if not keys.next_selector or not await control.store.run(
             partial(table.switch, domain=domain.id, selector=keys.next_selector)
         ):
-            raise Refused(f"{domain.name}: no key waits to take over; make one with --rotate")
+            raise Refused(f"{domain.name}: no key waits to take over", "conflict", _makes_another(domain))
     elif rotate:
         await _rotate(control, domain, keys, selector)
     elif selector is not None and selector.lower() not in (keys.selector, keys.next_selector):
-        raise Refused(f"{domain.name}: has the key {keys.selector}; make another one with --rotate")
+        raise Refused(f"{domain.name}: has the key {keys.selector}", "taken", _makes_another(domain))
     return _row(*await control.store.read(look))
 
 
 async def _rotate(control: Control, domain: Domain, keys: Keys, selector: str | None) -> None:
     if keys.next_selector:
         raise Refused(
-            f"{domain.name}: {keys.next_selector} waits to take over; publish its record "
-            f"(`mpcontinuity domain dkim {domain.name}` shows it), or let it take over unseen with --now"
+            f"{domain.name}: {keys.next_selector} waits to take over as soon as DNS has its record",
+            "conflict",
+            Hint("domain dkim", "lets it take over unseen", {"name": domain.name, "now": True}),
         )
     chosen = (selector or _after(keys.selector)).lower()
     if chosen == keys.selector:
-        raise Refused(f"{domain.name}: {chosen} is the selector of the present key; choose another one")
+        raise Refused(f"{domain.name}: {chosen} is the selector of the present key; choose another one", "taken")
     made = await control.compute(dkim.new_key)
     await control.store.run(partial(table.rotate, domain=domain.id, selector=chosen, key=made))
+
+
+def _makes_another(domain: Domain) -> Hint:
+    return Hint("domain dkim", "makes another one", {"name": domain.name, "rotate": True})
 
 
 def _after(selector: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from mpcontinuity.control.operation import moment
+from mpcontinuity.control.arguments import moment
+from mpcontinuity.control.caller import Caller, Scope
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Refused
@@ -23,12 +24,17 @@ _ON = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """``read`` raises ValueError, with a message where ``allowed`` says too little."""
+    """One setting of a domain: its field in DomainSettings, what is allowed, what it is about, and how it is read.
+
+    ``read`` raises ValueError, with a message where ``allowed`` says too little. ``scope`` is how far one has to reach
+    to change it.
+    """
 
     field: str
     allowed: str
     about: str
     read: Callable[[str], Any]
+    scope: Scope
 
 
 def _switch(text: str) -> bool:
@@ -136,23 +142,40 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
 }
 
 
+# What steers other people's servers, lets others send from here, or takes room on this machine.
+_FOR_ALL = frozenset(
+    {
+        *("home", "home-tls", "home-tls-name", "home-tls-ca", "home-networks", "home-tenant", "outbound-route"),
+        *("retention-days", "quota", "mailboxes", "total-quota"),
+    }
+)
+
+
 def _settings() -> dict[str, Setting]:
     hints = get_type_hints(DomainSettings)
     table = {}
     for key, (allowed, about, read) in _ABOUT.items():
         field = key.replace("-", "_")
+        scope = Scope.ALL if key in _FOR_ALL else Scope.DOMAIN
         if get_origin(hints[field]) is Literal:
             choices = get_args(hints[field])
-            table[key] = Setting(field, ", ".join(choices), about, _one_of(choices))
+            table[key] = Setting(field, ", ".join(choices), about, _one_of(choices), scope)
         elif hints[field] is bool:
-            table[key] = Setting(field, "on or off", about, _switch)
+            table[key] = Setting(field, "on or off", about, _switch, scope)
         else:
             assert read is not None
-            table[key] = Setting(field, allowed, about, read)
+            table[key] = Setting(field, allowed, about, read, scope)
     return table
 
 
 SETTINGS = _settings()
+
+
+def refuse_beyond(caller: Caller, given: Iterable[str]) -> None:
+    """Raises Refused for the first of these settings that the caller does not reach far enough to change."""
+    for key in given:
+        if key in SETTINGS and caller.scope < SETTINGS[key].scope:
+            raise Refused(f"{key}: is for administrators of all domains only", "forbidden")
 
 
 def change(settings: DomainSettings, given: Mapping[str, str], until: str | None, now: int) -> DomainSettings:
@@ -166,7 +189,7 @@ def change(settings: DomainSettings, given: Mapping[str, str], until: str | None
         if setting is None:
             near = difflib.get_close_matches(key, SETTINGS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SETTINGS)}"
-            raise Refused(f"{key}: no such setting; {hint}")
+            raise Refused(f"{key}: no such setting; {hint}", "unknown")
         try:
             fields[setting.field] = setting.read(text)
         except ValueError as error:

@@ -17,7 +17,7 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, open_rows, refuse_owed, release
 from mpcontinuity.model import hosts
 from mpcontinuity.model.address import ascii_domain
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -50,6 +50,7 @@ async def add(
 
 async def set_(control: Control, name: str, settings: dict[str, str], until: str | None = None) -> Any:
     """Changes all that is given, or nothing; shows the domain."""
+    domain_settings.refuse_beyond(control.caller, settings)
     if not settings and until is None:
         raise Refused(f"nothing to set; give KEY=VALUE, with KEY one of {', '.join(domain_settings.SETTINGS)}")
     now = control.store.clock.now()
@@ -69,12 +70,15 @@ async def set_(control: Control, name: str, settings: dict[str, str], until: str
     return _row(*await control.store.run(change))
 
 
-async def list_(control: Control) -> Any:
-    def listing(tx: Transaction) -> list[Any]:
-        counts = dict(tx.all(_COUNTS, domain=0))
-        return [_row(domain, counts.get(domain.id, 0)) for domain in domains.listing(tx)]
+async def list_(control: Control, domain: str | None = None) -> Any:
+    """All domains by name, or the one ``domain``."""
+    return await control.store.read(partial(_listing, name=domain))
 
-    return await control.store.read(listing)
+
+def _listing(tx: Transaction, name: str | None) -> list[Any]:
+    wanted = [domains.known(tx, name)] if name is not None else domains.listing(tx)
+    counts: dict[int, int] = dict(tx.all(_COUNTS, domain=wanted[0].id if name is not None else 0))
+    return [_row(domain, counts.get(domain.id, 0)) for domain in wanted]
 
 
 async def show(control: Control, name: str) -> Any:
@@ -93,7 +97,8 @@ async def remove(control: Control, name: str, force: bool = False) -> Any:
     def begin(tx: Transaction) -> Domain:
         domain = domains.known(tx, name)
         if not force:
-            refuse_owed(open_rows(tx, domain=domain.id), f"the home server of {domain.name}", domain.name)
+            hint = Hint("domain remove", "releases them", {"name": domain.name, "force": True})
+            refuse_owed(open_rows(tx, domain=domain.id), f"the home server of {domain.name}", domain.name, hint)
         # A plain relay from here on: nothing more becomes owed while the rest goes, in steps.
         domains.change(tx, domain, DomainSettings(home=domain.settings.home, continuity=False))
         return domain
@@ -154,7 +159,7 @@ async def _refuse_own(control: Control, homes: Sequence[str]) -> None:
         if host.lower() == control.settings.hostname.lower() or await control.compute(
             partial(_is_own, host, listeners)
         ):
-            raise Refused(f"home: {home}: is a listener of this server; give the home server's own address")
+            raise Refused(f"home: {home}: is a listener of this server; give the home server's own address", "conflict")
 
 
 def _is_own(host: str, interfaces: Sequence[str]) -> bool:

@@ -10,8 +10,9 @@ import msgspec
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
+from mpcontinuity.control.arguments import own_address
 from mpcontinuity.control.operation import Control
-from mpcontinuity.control.users import adopt_all, kept_of, parse_address, refuse_foreign
+from mpcontinuity.control.users import adopt_all, kept_of, refuse_foreign
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.transaction import Transaction
@@ -96,32 +97,37 @@ def _line(number: int, columns: Sequence[str], cells: Sequence[str], seen: dict[
     )
 
 
-async def take(control: Control, lines: list[Line]) -> list[Done]:
-    """Registers who is new and brings those who are known up to date: name, aliases and password that are given."""
-    done = [await _take(control, line) for line in lines]
+async def take(control: Control, lines: list[Line], domain: str | None = None) -> list[Done]:
+    """Registers who is new and brings those who are known up to date: name, aliases and password that are given.
+
+    With a ``domain`` a line with an address of another one is refused.
+    """
+    done = [await _take(control, line, domain) for line in lines]
     new: dict[str, list[Address]] = {}
     for line, outcome in zip(lines, done, strict=True):
         if outcome.result in ("added", "updated"):
             for text in (line.address, *line.aliases):
-                address = parse_address(text)
+                address = own_address(text)
                 new.setdefault(address.domain, []).append(address)
-    for domain, addresses in new.items():
-        await adopt_all(control, domain, addresses)
+    for name, addresses in new.items():
+        await adopt_all(control, name, addresses)
     return done
 
 
-async def _take(control: Control, line: Line) -> Done:
+async def _take(control: Control, line: Line, domain: str | None) -> Done:
     try:
         if line.error:
             raise Refused(line.error)
-        return await _register(control, line)
+        return await _register(control, line, domain)
     except Refused as refused:
         return Done(line.number, line.address, "refused", str(refused))
 
 
-async def _register(control: Control, line: Line) -> Done:
-    address = parse_address(line.address)
-    aliases = [parse_address(alias) for alias in line.aliases]
+async def _register(control: Control, line: Line, only: str | None) -> Done:
+    address = own_address(line.address)
+    if only is not None and address.domain != only.lower():
+        raise Refused(f"{address}: is not in {only}", "forbidden")
+    aliases = [own_address(alias) for alias in line.aliases]
     refuse_foreign(address.domain, aliases)
     kept = await kept_of(control, line.password) if line.password else NO_PASSWORD
 

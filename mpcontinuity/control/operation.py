@@ -5,16 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 import msgspec
 
+from mpcontinuity.accounts import users
 from mpcontinuity.accounts.passwords import Passwords
-from mpcontinuity.control.caller import THE_SERVER, Caller
-from mpcontinuity.control.changes import Change, to_log
-from mpcontinuity.model.clock import EARLIEST, LATEST, SECOND, from_iso
-from mpcontinuity.model.durations import parse
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.control.arguments import mail_address
+from mpcontinuity.control.caller import THE_SERVER, Caller, Scope
+from mpcontinuity.control.changes import Change, change, to_log
+from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers
@@ -61,47 +62,101 @@ class Control:
     serving: bool = False
     homes: Callable[[], HomeServers | None] = _none
 
-    @property
-    def by(self) -> str:
-        """The caller's name, as tracking will show it."""
-        return self.caller.name
-
 
 class Operation:
-    """A coroutine function of (control, **arguments); arguments and result are JSON's values."""
+    """A coroutine function of (control, **arguments) that callers call by name, with arguments as values of JSON.
 
-    def __init__(self, function: Callable[..., Awaitable[Any]]) -> None:
+    ``scope`` is how far a caller has to reach to call it at all. ``domain_in`` is the argument that names the domain it
+    is about, ``address_in`` the one that names the user; callers who do not reach further may name no others there. An
+    argument of these that may be left out is filled in with the caller's own, so that a list shows them their own rows
+    alone. ``looks`` says that it changes nothing; all others are noted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Awaitable[Any]],
+        scope: Scope,
+        *,
+        domain_in: str = "",
+        address_in: str = "",
+        looks: bool = False,
+    ) -> None:
+        self.name = name
         self.function = function
+        self.scope = scope
+        self.domain_in = domain_in
+        self.address_in = address_in
+        self.looks = looks
         hints = get_type_hints(function)
         fields: list[Any] = []
-        for name, parameter in list(inspect.signature(function).parameters.items())[1:]:
+        for argument, parameter in list(inspect.signature(function).parameters.items())[1:]:
             required = parameter.default is inspect.Parameter.empty
-            fields.append((name, hints[name]) if required else (name, hints[name], parameter.default))
+            fields.append((argument, hints[argument]) if required else (argument, hints[argument], parameter.default))
         self.arguments = msgspec.defstruct(function.__name__, fields, forbid_unknown_fields=True, kw_only=True)
+        declared = {domain_in, address_in} - {""}
+        if not declared.issubset(self.arguments.__struct_fields__):
+            raise TypeError(f"{name}: has no argument {', '.join(sorted(declared))}")
+        if (scope is Scope.DOMAIN and not declared) or (scope is Scope.SELF and not address_in):
+            raise TypeError(f"{name}: does not declare which argument tells whom it is about")
 
     async def __call__(self, control: Control, arguments: Mapping[str, Any]) -> Any:
-        """Raises Refused, also for arguments that are none of its own."""
+        """Raises Refused: also for arguments that are none of its own, and, as forbidden, for a caller who may not."""
+        caller = control.caller
         try:
-            checked = msgspec.convert(arguments, self.arguments)
+            result = await self.function(control, **await self._granted(control, arguments))
+        except Exception as error:
+            if not self.looks or (isinstance(error, Refused) and error.kind == "forbidden"):
+                outcome = f"refused: {reason(error)}"
+                control.note(change(caller.name, caller.origin, self.name, arguments, outcome))
+            raise
+        if not self.looks:
+            control.note(change(caller.name, caller.origin, self.name, arguments, "done"))
+        return result
+
+    async def _granted(self, control: Control, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments for the function, after the caller was found to reach as far as they do."""
+        caller = control.caller
+        if caller.scope < self.scope:
+            who = "administrators of all domains" if self.scope is Scope.ALL else "administrators"
+            raise Refused(f"{self.name}: is for {who} only", "forbidden")
+        if caller.read_only and not self.looks:
+            raise Refused(f"{self.name}: {caller.name} may look only", "forbidden")
+        try:
+            given = msgspec.structs.asdict(msgspec.convert(arguments, self.arguments))
         except msgspec.ValidationError as error:
             raise Refused(str(error)) from None
-        return await self.function(control, **msgspec.structs.asdict(checked))
+        if caller.domain is None:
+            return given
+        if self.domain_in:
+            named = given[self.domain_in] or caller.domain
+            if named.lower() != caller.domain:
+                raise Refused(f"{named}: {caller.name} may ask about {caller.domain} only", "forbidden")
+            given[self.domain_in] = named
+        elif mail_address(given[self.address_in]).domain != caller.domain:
+            raise Refused(f"{given[self.address_in]}: is not in {caller.domain}", "forbidden")
+        if caller.user is not None:
+            given[self.address_in] = given[self.address_in] or caller.user
+            await _refuse_others(control, caller.user, given[self.address_in])
+        return given
 
 
-def moment(text: str, now: int, *, ahead: bool = False) -> int:
-    """µs of an ISO 8601 time, or of a duration before ``now`` (after it, where ``ahead``). Raises Refused."""
-    try:
-        seconds = parse(text)
-    except ValueError:
-        pass
-    else:
-        then = now + round(seconds * SECOND) * (1 if ahead else -1)
-        if not EARLIEST <= then <= LATEST:
-            raise Refused(f'"{text}": is longer than the calendar')
-        return then
-    try:
-        return from_iso(text)
-    except (ValueError, OverflowError):
-        raise Refused(
-            f'"{text}": not a time, as "2026-11-22T08:00:00+01:00", "2026-11-22", or a duration as "24h"'
-        ) from None
+async def _refuse_others(control: Control, own: str, text: str) -> None:
+    """Raises Refused where the address is not the user's own, nor an alias of theirs."""
+    own_key = mail_address(own).key
+    asked = mail_address(text)
+    if asked.key != own_key:
+        user = await control.store.read(partial(users.find_exactly, address=asked))
+        if user is None or mail_address(user.address).key != own_key:
+            raise Refused(f"{text}: {own} may ask about themselves only", "forbidden")
+
+
+def reason(error: Exception) -> str:
+    """Why an operation ended with an error, in one line for whoever asked for it."""
+    if isinstance(error, Refused | msgspec.MsgspecError):
+        return str(error) or type(error).__name__
+    if isinstance(error, Stopping):
+        return "the server shuts down; try again when it runs"
+    if isinstance(error, Temporary):
+        return f"cannot be done now: {error}; try again later"
+    return f"failed inside the server ({type(error).__name__}); its log says more"

@@ -1,9 +1,6 @@
-"""The operations by the names under which control socket, command line and API ask for them."""
+"""The operations by the names under which control socket, command line and API ask for them, and who may call each."""
 
 from __future__ import annotations
-
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from mpcontinuity.control import (
     administrators,
@@ -19,43 +16,49 @@ from mpcontinuity.control import (
     trial,
     users,
 )
+from mpcontinuity.control.caller import Scope
 from mpcontinuity.control.operation import Operation
 
-_FUNCTIONS: dict[str, Callable[..., Awaitable[Any]]] = {
-    "domain add": domains.add,
-    "domain set": domains.set_,
-    "domain list": domains.list_,
-    "domain show": domains.show,
-    "domain remove": domains.remove,
-    "domain dkim": dkim.key,
-    "domain test": trial.send,
-    "user add": users.add,
-    "user import": imports.take,
-    "user list": users.list_,
-    "user show": users.show,
-    "user remove": users.remove,
-    "user activate": users.activate,
-    "user deactivate": users.deactivate,
-    "user password": users.password,
-    "user alias add": users.alias_add,
-    "user alias remove": users.alias_remove,
-    "user continuity": users.continuity,
-    "user relay": users.relay,
-    "status": status.status,
-    "report": status.report,
-    "track": tracking.track,
-    "queue list": queue.list_,
-    "queue destinations": queue.destinations,
-    "queue retry": queue.retry,
-    "queue remove": queue.remove,
-    "clock": clock.clock,
-    "check": check.check,
-    "backup": backup.backup,
-    "admin add": administrators.add,
-    "admin first": administrators.first,
-    "admin list": administrators.list_,
-    "admin remove": administrators.remove,
-    "admin password": administrators.password,
-    "admin token": administrators.token,
+OPERATIONS = {
+    operation.name: operation
+    for operation in (
+        Operation("domain add", domains.add, Scope.ALL),
+        Operation("domain set", domains.set_, Scope.DOMAIN, domain_in="name"),  # not every setting: Setting.scope
+        Operation("domain list", domains.list_, Scope.DOMAIN, domain_in="domain", looks=True),
+        Operation("domain show", domains.show, Scope.DOMAIN, domain_in="name", looks=True),
+        Operation("domain remove", domains.remove, Scope.ALL),
+        Operation("domain dkim", dkim.key, Scope.DOMAIN, domain_in="name"),
+        Operation("domain test", trial.send, Scope.DOMAIN, domain_in="name"),
+        Operation("user add", users.add, Scope.DOMAIN, address_in="address"),
+        Operation("user import", imports.take, Scope.DOMAIN, domain_in="domain"),
+        Operation("user list", users.list_, Scope.DOMAIN, domain_in="domain", looks=True),
+        Operation("user show", users.show, Scope.SELF, address_in="address", looks=True),
+        Operation("user remove", users.remove, Scope.DOMAIN, address_in="address"),
+        Operation("user activate", users.activate, Scope.DOMAIN, address_in="address"),
+        Operation("user deactivate", users.deactivate, Scope.DOMAIN, address_in="address"),
+        Operation("user password", users.password, Scope.SELF, address_in="address"),
+        Operation("user alias add", users.alias_add, Scope.DOMAIN, address_in="address"),
+        Operation("user alias remove", users.alias_remove, Scope.DOMAIN, address_in="address"),
+        Operation("user continuity", users.continuity, Scope.SELF, address_in="address"),
+        # Sends in the name of anybody of the domain, as home-networks may, which is a setting for all as well.
+        Operation("user relay", users.relay, Scope.ALL),
+        Operation("status", status.status, Scope.DOMAIN, domain_in="domain", looks=True),
+        Operation("report", status.report, Scope.DOMAIN, domain_in="domain", looks=True),
+        # Users see what came to them; what was sent in their name may be a stranger's doing, and to others.
+        Operation("track", tracking.track, Scope.SELF, domain_in="domain", address_in="recipient", looks=True),
+        Operation("queue list", queue.list_, Scope.DOMAIN, domain_in="domain", looks=True),
+        Operation("queue destinations", queue.destinations, Scope.DOMAIN, domain_in="domain", looks=True),
+        Operation("queue retry", queue.retry, Scope.DOMAIN, domain_in="domain"),
+        Operation("queue remove", queue.remove, Scope.DOMAIN, domain_in="domain"),
+        Operation("clock", clock.clock, Scope.ALL, looks=True),
+        Operation("check", check.check, Scope.ALL),
+        Operation("backup", backup.backup, Scope.ALL),
+        Operation("admin add", administrators.add, Scope.ALL),
+        Operation("admin first", administrators.first, Scope.ALL),
+        Operation("admin list", administrators.list_, Scope.ALL, looks=True),
+        Operation("admin remove", administrators.remove, Scope.ALL),
+        Operation("admin password", administrators.password, Scope.ALL),
+        # Of one with a scope and an end, its holder could make one without.
+        Operation("admin token", administrators.token, Scope.ALL),
+    )
 }
-OPERATIONS = {name: Operation(function) for name, function in _FUNCTIONS.items()}

@@ -10,7 +10,7 @@ from mpcontinuity.accounts import domains
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import SECOND
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.queue import listing as queue
 from mpcontinuity.queue import outbound
 from mpcontinuity.store.transaction import Transaction
@@ -35,20 +35,19 @@ async def destinations(control: Control, domain: str | None = None) -> Any:
     return await control.store.read(partial(outbound.destinations, domain=wanted))
 
 
-async def retry(control: Control, ids: list[str] | None = None) -> Any:
-    """Due now; without ids all. How many were changed."""
+async def retry(control: Control, ids: list[str] | None = None, domain: str | None = None) -> Any:
+    """Due now, these or all. How many were changed. With a ``domain`` only its own; raises Refused for others' ids."""
+    wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
+    by = control.caller.name
     give_up = round(control.settings.retry.give_up * SECOND)
-
-    def some(tx: Transaction, ids: list[int]) -> int:
-        ours = outbound.known(tx, ids)
-        home = [one for one in ids if one not in ours]
-        count = outbound.retry(tx, sorted(ours), control.by, give_up=give_up)
-        return count + (queue.retry(tx, home, control.by) if home else 0)
-
     if ids:
-        return {"retried": await control.store.run(partial(some, ids=_ids(ids)))}
+        some = partial(_retry, ids=_ids(ids), domain=wanted, by=by, give_up=give_up)
+        return {"retried": await control.store.run(some)}
     count = 0
-    for again in (partial(queue.retry_all, by=control.by), partial(outbound.retry_all, by=control.by, give_up=give_up)):
+    for again in (
+        partial(queue.retry_all, domain=wanted, by=by),
+        partial(outbound.retry_all, domain=wanted, by=by, give_up=give_up),
+    ):
         after = 0
         while step := await control.store.run(partial(again, after=after), bulk=True):
             count += len(step)
@@ -56,19 +55,32 @@ async def retry(control: Control, ids: list[str] | None = None) -> Any:
     return {"retried": count}
 
 
-async def remove(control: Control, ids: list[str]) -> Any:
-    """Not owed any more: released; not sent to the world any more: removed. How many."""
+def _retry(tx: Transaction, ids: list[int], domain: int, by: str, give_up: int) -> int:
+    ours = outbound.known(tx, ids)
+    home = [one for one in ids if one not in ours]
+    count = outbound.retry(tx, sorted(ours), by, domain=domain, give_up=give_up)
+    return count + (queue.retry(tx, home, by, domain=domain) if home else 0)
 
-    def some(tx: Transaction, ids: list[int]) -> int:
-        ours = outbound.known(tx, ids)
-        home = [one for one in ids if one not in ours]
-        return outbound.remove(tx, sorted(ours), control.by) + (queue.remove(tx, home, control.by) if home else 0)
 
-    return {"removed": await control.store.run(partial(some, ids=_ids(ids)))}
+async def remove(control: Control, ids: list[str], domain: str | None = None) -> Any:
+    """Not owed any more: released; not sent to the world any more: removed. How many.
+
+    With a ``domain`` only its own; raises Refused for others' ids.
+    """
+    wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
+    some = partial(_remove, ids=_ids(ids), domain=wanted, by=control.caller.name)
+    return {"removed": await control.store.run(some)}
+
+
+def _remove(tx: Transaction, ids: list[int], domain: int, by: str) -> int:
+    ours = outbound.known(tx, ids)
+    home = [one for one in ids if one not in ours]
+    count = outbound.remove(tx, sorted(ours), by, domain=domain)
+    return count + (queue.remove(tx, home, by, domain=domain) if home else 0)
 
 
 def _ids(shown: list[str]) -> list[int]:
     try:
         return [identifier.parse(one) for one in shown]
     except ValueError as error:
-        raise Refused(f"{error}; `mpcontinuity queue list` shows them") from None
+        raise Refused(str(error), "invalid", Hint("queue list", "shows them")) from None

@@ -6,7 +6,7 @@ from functools import partial
 
 from mpcontinuity.control.operation import Control
 from mpcontinuity.mailbox import change, mailboxes
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.queue import listing
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -39,19 +39,20 @@ def open_rows(tx: Transaction, *, domain: int = 0, account: int = 0) -> int:
     return int(tx.value(_COUNT, domain=domain, account=account))
 
 
-def refuse_owed(count: int, whom: str, name: str) -> None:
-    """Raises Refused while there is any."""
+def refuse_owed(count: int, whom: str, name: str, hint: Hint) -> None:
+    """Raises Refused with the ``hint`` while anything is owed."""
     if count:
         messages = "1 message is" if count == 1 else f"{count} messages are"
         raise Refused(
-            f"{name}: {messages} still owed to {whom}; wait until `mpcontinuity queue list` is empty, "
-            "or use --force to release them"
+            f"{name}: {messages} still owed to {whom}; wait until nothing of it waits in the queue",
+            "conflict",
+            hint,
         )
 
 
 async def release(control: Control, domain: int, *, account: int = 0) -> None:
     """Every open row ends as released, by the administrator."""
-    step = partial(listing.release_all, domain=domain, by=control.by, account=account)
+    step = partial(listing.release_all, domain=domain, by=control.caller.name, account=account)
     while await control.store.run(step, bulk=True):
         pass
 

@@ -1,9 +1,9 @@
 """The control socket: ``data_dir/control.sock``, a JSON object per line and request, one per answer, in order.
 
 Request: ``{"operation": "domain show", "arguments": {"name": "example.org"}, "by": "root"}``.
-Answer: ``{"result": …}`` or ``{"refused": "one line"}``; a long operation says ``{"progress": …}`` before, any number
-of lines. Whoever can open the socket is an administrator: its folder is
-0700, itself 0600.
+Answer: ``{"result": …}``, or ``{"refused": "one line", "kind": …, "hint": …}`` as in model/errors.py; a long operation
+says ``{"progress": …}`` before, any number of lines. Whoever can open the socket is an administrator of all domains:
+its folder is 0700, the socket 0600.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,9 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
-from mpcontinuity.control.changes import LOOKING, change
-from mpcontinuity.control.operation import Control, Progress, unheard
+from mpcontinuity.control.operation import Control, Progress, reason, unheard
 from mpcontinuity.control.operations import OPERATIONS
-from mpcontinuity.model.errors import Refused, Stopping, Temporary
+from mpcontinuity.model.errors import Hint, Kind, Refused, Stopping, Temporary
 from mpcontinuity.model.timer import Alarm, Timer
 
 SOCKET = "control.sock"
@@ -45,6 +43,14 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operation: str
     arguments: dict[str, Any] = {}
     by: str = "an administrator"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """The answer to a request that is refused: a ``Refused`` as it goes over the wire."""
+
+    refused: str
+    kind: Kind
+    hint: Hint | None = None
 
 
 _request = msgspec.json.Decoder(Request)
@@ -64,31 +70,23 @@ async def answer(control: Control, line: bytes, progress: Progress = unheard) ->
         request = _request.decode(line)
         operation = OPERATIONS.get(request.operation)
         if operation is None:
-            raise Refused(f"{request.operation}: this server has no such operation; is its version older?")
-    except (Refused, msgspec.MsgspecError) as error:
-        return msgspec.json.encode({"refused": str(error)})
-    by = request.by[:_LONGEST_NAME]
-    caller = msgspec.structs.replace(control.caller, name=by)
-    result, why = await _done(operation(replace(control, caller=caller, progress=progress), request.arguments))
-    if request.operation not in LOOKING:
-        outcome = f"refused: {why}" if why else "done"
-        control.note(change(by, caller.origin, request.operation, request.arguments, outcome))
-    return msgspec.json.encode({"refused": why}) if why else result
-
-
-async def _done(operation: Awaitable[Any]) -> tuple[bytes, str]:
-    """The answer, or why there is none."""
+            raise Refused(f"{request.operation}: this server has no such operation; is its version older?", "unknown")
+    except Refused as error:
+        return msgspec.json.encode(Refusal(error.text, error.kind))
+    except msgspec.MsgspecError as error:
+        return msgspec.json.encode(Refusal(str(error), "invalid"))
+    caller = msgspec.structs.replace(control.caller, name=request.by[:_LONGEST_NAME])
     try:
-        return msgspec.json.encode({"result": await operation}), ""
-    except (Refused, msgspec.MsgspecError) as error:
-        return b"", str(error) or type(error).__name__
-    except Stopping:
-        return b"", "the server shuts down; try again when it runs"
-    except Temporary as error:
-        return b"", f"cannot be done now: {error}; try again later"
+        result = await operation(replace(control, caller=caller, progress=progress), request.arguments)
+        return msgspec.json.encode({"result": result})
+    except Refused as error:
+        return msgspec.json.encode(Refusal(reason(error), error.kind, error.hint))
+    except (Temporary, Stopping) as error:
+        return msgspec.json.encode(Refusal(reason(error), "conflict"))
     except Exception as error:
-        _log.failure("control operation failed")
-        return b"", f"failed inside the server ({type(error).__name__}); its log says more"
+        if not isinstance(error, msgspec.MsgspecError):
+            _log.failure("control operation failed")
+        return msgspec.json.encode(Refusal(reason(error), "conflict"))
 
 
 def _peer(transport: Any) -> str:

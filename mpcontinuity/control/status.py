@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mpcontinuity.accounts import domains
-from mpcontinuity.control.operation import Control, moment
+from mpcontinuity.control.arguments import moment
+from mpcontinuity.control.operation import Control
 from mpcontinuity.model.clock import DAY, HOUR, iso
 from mpcontinuity.model.events import DECLARED, redirect_text
 from mpcontinuity.queue import ledger

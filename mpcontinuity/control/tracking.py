@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from mpcontinuity.control.operation import Control, moment
+from mpcontinuity.accounts import domains
+from mpcontinuity.control.arguments import moment
+from mpcontinuity.control.operation import Control
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import BOUNCED, DEFERRED, DELIVERED, FAILED, QUEUED, REJECTED
 from mpcontinuity.tracking import listing as tracking
@@ -20,13 +23,15 @@ async def track(
     status: str = "",
     since: str | None = None,
     limit: int = 100,
+    domain: str | None = None,
 ) -> Any:
-    """The contract's rows, newest first."""
+    """The contract's rows, newest first; with a ``domain`` only of its mail."""
     if not 1 <= limit <= tracking.MOST:
         raise Refused(f"limit: {limit}: must be 1 to {tracking.MOST}")
     if status and status not in STATUSES:
         raise Refused(f'status: "{status}": must be {", ".join(STATUSES)}')
     filters = tracking.Filters(
+        domain=(await control.store.read(partial(domains.known, name=domain))).id if domain is not None else None,
         recipient=recipient,
         sender=sender,
         message_id=message_id,

@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 
 from mpcontinuity.accounts import domains
+from mpcontinuity.control.arguments import mail_address
 from mpcontinuity.control.operation import Control
 from mpcontinuity.message import dates, trace
 from mpcontinuity.model import identifier
-from mpcontinuity.model.address import Address, BadAddress, parse
+from mpcontinuity.model.address import Address
 from mpcontinuity.model.body import Body, InMemory
 from mpcontinuity.model.clock import DAY
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.outbound.home import HomeServer, HomeServers
@@ -69,15 +70,17 @@ async def send(control: Control, name: str, recipient: str | None = None, sender
     """Sends one message each way. Refused where home is known to be away: then nothing can be learnt."""
     homes = control.homes()
     if homes is None:
-        raise Refused("only a running server can test a home server; start it with `mpcontinuity serve`")
+        raise Refused("only a running server can test a home server", "conflict", Hint("serve", "starts it"))
     domain = await control.store.read(partial(domains.known, name=name))
-    to = _address(recipient or f"postmaster@{domain.name}")
-    author = _address(sender or SENDER)
+    to = mail_address(recipient or f"postmaster@{domain.name}")
+    author = mail_address(sender or SENDER)
     if to.domain != domain.name:
         raise Refused(f"{to}: is not in {domain.name}")
     home = homes.of(domain)
     if home.gate() is Gate.SHUT:
-        raise Refused(f"{domain.name}: its home server is away ({home.health.reason}); test it when it is back")
+        raise Refused(
+            f"{domain.name}: its home server is away ({home.health.reason}); test it when it is back", "conflict"
+        )
     tried = [await _pass_on(control, home, author, to), await _redeliver(control, homes, home, author, to)]
     return {
         "domain": domain.name,
@@ -85,13 +88,6 @@ async def send(control: Control, name: str, recipient: str | None = None, sender
         "recipient": to.text,
         "ways": [msgspec.to_builtins(each) for each in tried],
     }
-
-
-def _address(text: str) -> Address:
-    try:
-        return parse(text)
-    except BadAddress as error:
-        raise Refused(f"{text}: {error}") from None
 
 
 async def _pass_on(control: Control, home: HomeServer, sender: Address, to: Address) -> Tried:

@@ -10,10 +10,11 @@ from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
 from mpcontinuity.accounts.users import Listed, User
 from mpcontinuity.control.adoption import adopt
+from mpcontinuity.control.arguments import own_address
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, open_rows, refuse_owed, release
-from mpcontinuity.model.address import Address, BadAddress, parse
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.address import Address, parse
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.protocols.sasl.scram import SALT_OCTETS
 from mpcontinuity.store.transaction import Transaction
 
@@ -27,8 +28,8 @@ async def add(
     inactive: bool = False,
 ) -> Any:
     """A registered user: active with a password, pending without one. Shows it."""
-    theirs = parse_address(address)
-    others = [parse_address(alias) for alias in aliases or ()]
+    theirs = own_address(address)
+    others = [own_address(alias) for alias in aliases or ()]
     kept = await kept_of(control, password) if password is not None else NO_PASSWORD
 
     def work(tx: Transaction) -> Any:
@@ -79,7 +80,8 @@ async def remove(control: Control, address: str, force: bool = False) -> Any:
     def begin(tx: Transaction) -> User:
         user = known(tx, address)
         if not force:
-            refuse_owed(open_rows(tx, account=user.id), "their home server", user.address)
+            hint = Hint("user remove", "releases them", {"address": user.address, "force": True})
+            refuse_owed(open_rows(tx, account=user.id), "their home server", user.address, hint)
         users.forget(tx, user.id, user.domain)
         return user
 
@@ -120,7 +122,7 @@ async def password(control: Control, address: str, password: str) -> Any:
 
 
 async def alias_add(control: Control, address: str, alias: str) -> Any:
-    other = parse_address(alias)
+    other = own_address(alias)
 
     def work(tx: Transaction) -> None:
         user = known(tx, address)
@@ -133,7 +135,7 @@ async def alias_add(control: Control, address: str, alias: str) -> Any:
 
 
 async def alias_remove(control: Control, address: str, alias: str) -> Any:
-    other = parse_address(alias)
+    other = own_address(alias)
 
     def work(tx: Transaction) -> None:
         users.remove_alias(tx, known(tx, address), other)
@@ -164,22 +166,11 @@ async def relay(control: Control, address: str, on: bool) -> Any:
 
 def known(tx: Transaction, address: str) -> User:
     """The user with that very address or alias. Raises Refused."""
-    parsed = parse_address(address)
+    parsed = own_address(address)
     user = users.find_exactly(tx, parsed)
     if user is None:
-        raise Refused(f"{address}: no such user; `mpcontinuity user list --domain {parsed.domain}` shows them")
+        raise Refused(f"{address}: no such user", "unknown", Hint("user list", "shows them", {"domain": parsed.domain}))
     return user
-
-
-def parse_address(text: str) -> Address:
-    """Raises Refused for what could not receive mail here."""
-    try:
-        address = parse(text.strip())
-    except BadAddress as error:
-        raise Refused(f"{text}: not a mail address: {error}") from None
-    if address.relays:
-        raise Refused(f"{text}: addresses with %, ! or @ in the local part are refused from outside, so none is added")
-    return address
 
 
 def row(listed: Listed) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Kind, Refused
 
 SEPARATOR = "/"
 INBOX = "INBOX"
@@ -13,11 +13,21 @@ MAX_OCTETS = 1000  # of UTF-8: no client makes such names, and a LIST line stays
 MAX_DEPTH = 32  # levels; a client that recurses over the tree is not led into the ground
 
 
+_KINDS: dict[str, Kind] = {
+    "NONEXISTENT": "unknown",
+    "TRYCREATE": "unknown",
+    "ALREADYEXISTS": "taken",
+    "LIMIT": "conflict",
+    "OVERQUOTA": "conflict",
+}
+
+
 class MailboxRefused(Refused):
-    """``code`` is an IMAP response code (RFC 9051 §7.1) without brackets."""
+    """A mailbox cannot be used as asked. ``code`` is an IMAP response code (RFC 9051 §7.1) without brackets."""
 
     def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
+        super().__init__(text, _KINDS.get(code, "invalid"))
+        self.args = (code, text)  # what pickle makes it of again
         self.code = code
 
 

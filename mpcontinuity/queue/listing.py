@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from mpcontinuity.model.clock import iso
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.owed import EXPIRED, FAILED, IN_FLIGHT, OPEN, RELEASED
@@ -84,12 +84,13 @@ _REOPEN = Statement(
 _NOW = Statement("UPDATE owed SET next_attempt = 0, run = 0 WHERE id = :id AND token = 0")
 
 
-def retry(tx: Transaction, ids: Sequence[int], by: str) -> int:
+def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> int:
     """Due at once, failed and expired ones reopened, their flush no longer paused. ``by``: the administrator's name.
 
-    Returns how many were changed. Raises Refused for an unknown id, and for one that has come to another end.
+    Returns how many were changed. Raises Refused for an unknown id, for one of another ``domain`` (0: any), and for one
+    that has come to another end.
     """
-    rows = _find(tx, ids)
+    rows = _find(tx, ids, domain)
     for owed_id, _domain, body, state in rows:
         if state in (FAILED, EXPIRED):
             tx.run(_REOPEN, id=owed_id)
@@ -98,9 +99,11 @@ def retry(tx: Transaction, ids: Sequence[int], by: str) -> int:
         elif state in OPEN:
             tx.run(_NOW, id=owed_id)
         else:
-            raise Refused(f"{show(owed_id)}: is {state} already; only failed and expired ones can be sent again")
-    for domain in {row[1] for row in rows}:
-        pause(tx, domain, "")
+            raise Refused(
+                f"{show(owed_id)}: is {state} already; only failed and expired ones can be sent again", "conflict"
+            )
+    for paused in {row[1] for row in rows}:
+        pause(tx, paused, "")
     return len(rows)
 
 
@@ -132,17 +135,18 @@ _OPEN = Statement(
 )
 
 
-def remove(tx: Transaction, ids: Sequence[int], by: str) -> int:
+def remove(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> int:
     """Released: home is not owed these any more. A claimed one is not sent, because its token is gone.
 
-    Raises Refused, and changes nothing, for an unknown id, one that has ended, or one that home is taking just now.
+    Raises Refused, and changes nothing, for an unknown id, one of another ``domain`` (0: any), one that has ended, or
+    one that home is taking just now.
     """
-    rows = _find(tx, ids)
+    rows = _find(tx, ids, domain)
     for owed_id, _domain, _body, state in rows:
         if state == IN_FLIGHT:
-            raise Refused(f"{show(owed_id)}: the home server is taking it just now; look again in a minute")
+            raise Refused(f"{show(owed_id)}: the home server is taking it just now; look again in a minute", "conflict")
         if state not in OPEN:
-            raise Refused(f"{show(owed_id)}: is {state} already")
+            raise Refused(f"{show(owed_id)}: is {state} already", "conflict")
         _release(tx, owed_id, by)
     return len(rows)
 
@@ -164,9 +168,12 @@ def _release(tx: Transaction, owed_id: int, by: str) -> None:
     end_of_owed(tx, owed_id, RELEASED, TrackingEvent(tx.now, "", 0, text))
 
 
-def _find(tx: Transaction, ids: Sequence[int]) -> list[tuple[int, int, int, str]]:
+def _find(tx: Transaction, ids: Sequence[int], domain: int) -> list[tuple[int, int, int, str]]:
     rows: list[Any] = tx.all(_FIND, ids=ids)
     missing = set(ids).difference(row[0] for row in rows)
     if missing:
-        raise Refused(f"{show(min(missing))}: no such row; `mpcontinuity queue list` shows them")
+        raise Refused(f"{show(min(missing))}: no such row", "unknown", Hint("queue list", "shows them"))
+    for owed_id, of, *_ in rows:
+        if domain and of != domain:
+            raise Refused(f"{show(owed_id)}: is of another domain", "forbidden")
     return rows

@@ -30,7 +30,8 @@ _LIST = Statement(
 _BY_DESTINATION = Statement(
     """SELECT destination, COUNT(*), MIN(received), MIN(next_attempt), MAX(attempts),
         (SELECT last_text FROM outgoing AS one WHERE one.destination = outgoing.destination
-            AND state IN ('queued', 'claimed') AND attempts > 0 ORDER BY next_attempt DESC, id LIMIT 1)
+            AND state IN ('queued', 'claimed') AND attempts > 0 AND (:domain = 0 OR domain = :domain)
+            ORDER BY next_attempt DESC, id LIMIT 1)
     FROM outgoing WHERE state IN ('queued', 'claimed') AND (:domain = 0 OR domain = :domain)
     GROUP BY destination ORDER BY 2 DESC, destination LIMIT :step"""
 )
@@ -95,7 +96,7 @@ def waiting(tx: Transaction) -> dict[int, Waiting]:
     return {row[0]: Waiting(row[0], row[1], moment_of(row[2])) for row in tx.all(_WAITING)}
 
 
-_FIND = Statement("SELECT id, state, kind, reverse_path FROM outgoing WHERE id IN [:ids]")
+_FIND = Statement("SELECT id, domain, state, kind, reverse_path FROM outgoing WHERE id IN [:ids]")
 _KNOWN = Statement("SELECT id FROM outgoing WHERE id IN [:ids]")
 _REOPEN = Statement(
     """UPDATE outgoing SET state = 'queued', ended = 0, attempts = 0, next_attempt = 0, told = 0, unreported = 0,
@@ -106,6 +107,7 @@ _NOW = Statement("UPDATE outgoing SET next_attempt = 0 WHERE id = :id AND state 
 _WANTED = Statement(
     """SELECT id FROM outgoing WHERE id > :after
         AND (state IN ('failed', 'expired') OR state = 'queued' AND next_attempt > 0)
+        AND (:domain = 0 OR domain = :domain)
     ORDER BY id LIMIT :step"""
 )
 
@@ -115,28 +117,31 @@ def known(tx: Transaction, ids: Sequence[int]) -> set[int]:
     return {row[0] for row in tx.all(_KNOWN, ids=ids)}
 
 
-def retry(tx: Transaction, ids: Sequence[int], by: str, *, give_up: int) -> int:
+def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0, give_up: int) -> int:
     """Due at once, failed and expired ones reopened for ``give_up`` µs. ``by``: the administrator's name.
 
-    Returns how many were changed. Raises Refused, and changes nothing, for one that has come to another end.
+    Returns how many were changed. Raises Refused, and changes nothing, for one that has come to another end, and for
+    one of another ``domain`` (0: any).
     """
-    rows = tx.all(_FIND, ids=ids)
-    for outgoing_id, state, *_ in rows:
+    rows = _find(tx, ids, domain)
+    for outgoing_id, _domain, state, *_ in rows:
         if state in (FAILED, EXPIRED):
             tx.run(_REOPEN, id=outgoing_id, expires=tx.now + give_up)
             end_of_outgoing(tx, outgoing_id, QUEUED, TrackingEvent(tx.now, "", 0, f"Reopened by {by}"))
         elif state in OPEN:
             tx.run(_NOW, id=outgoing_id)
         else:
-            raise Refused(f"{show(outgoing_id)}: is {state} already; only failed and expired ones can be sent again")
+            raise Refused(
+                f"{show(outgoing_id)}: is {state} already; only failed and expired ones can be sent again", "conflict"
+            )
     if rows:
         tx.announce(OutgoingWanted())
     return len(rows)
 
 
-def retry_all(tx: Transaction, by: str, *, give_up: int, after: int = 0) -> list[int]:
+def retry_all(tx: Transaction, by: str, *, domain: int = 0, give_up: int, after: int = 0) -> list[int]:
     """`retry` of up to STEP rows above the id ``after``. Returns their ids: call it again with the last of STEP."""
-    ids = [row[0] for row in tx.all(_WANTED, after=after, step=STEP)]
+    ids = [row[0] for row in tx.all(_WANTED, domain=domain, after=after, step=STEP)]
     retry(tx, ids, by, give_up=give_up)
     return ids
 
@@ -149,21 +154,30 @@ _REMOVE = Statement(
 )
 
 
-def remove(tx: Transaction, ids: Sequence[int], by: str) -> int:
+def remove(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> int:
     """An administrator takes them out; one that is being sent just now may still arrive.
 
-    Returns how many. Raises Refused, and changes nothing, for one that has ended.
+    Returns how many. Raises Refused, and changes nothing, for one that has ended, and for one of another ``domain`` (0:
+    any).
     """
-    rows = tx.all(_FIND, ids=ids)
+    rows = _find(tx, ids, domain)
     text = f"Removed by {by}"
-    for outgoing_id, state, kind, reverse_path in rows:
+    for outgoing_id, _domain, state, kind, reverse_path in rows:
         if state not in OPEN:
-            raise Refused(f"{show(outgoing_id)}: is {state} already")
+            raise Refused(f"{show(outgoing_id)}: is {state} already", "conflict")
         tx.run(_REMOVE, id=outgoing_id, state=REMOVED, now=tx.now, text=text)
         end_of_outgoing(tx, outgoing_id, undelivered(kind, reverse_path), TrackingEvent(tx.now, "", 0, text))
     if rows:
         tx.announce(ReportDue())
     return len(rows)
+
+
+def _find(tx: Transaction, ids: Sequence[int], domain: int) -> list[tuple[int, int, str, str, str]]:
+    rows: list[tuple[int, int, str, str, str]] = tx.all(_FIND, ids=ids)
+    for outgoing_id, of, *_ in rows:
+        if domain and of != domain:
+            raise Refused(f"{show(outgoing_id)}: is of another domain", "forbidden")
+    return rows
 
 
 _HOLD = Statement(

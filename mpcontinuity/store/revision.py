@@ -11,5 +11,6 @@ def newer(database: str, present: str) -> Refused:
     """Gives the error for a database whose revision ``present`` is above HEAD; ``database`` is its name for people."""
     return Refused(
         f"{database} has schema {present}, but this version of mpcontinuity knows {HEAD}: "
-        "install the version that wrote it, or a newer one"
+        "install the version that wrote it, or a newer one",
+        "conflict",
     )

@@ -315,7 +315,7 @@ def test_a_server_does_not_start_on_a_database_that_is_older_than_its_packs(dama
     damaged.redirect("five")
     damaged.stop()
     damaged.put_back(copy)
-    with pytest.raises(Refused, match="check --repair"):
+    with pytest.raises(Refused, match="older than the message packs"):
         damaged.serve()
     result(damaged.store.close())
     damaged.repair()

@@ -319,12 +319,14 @@ def test_two_that_start_at_once_on_an_empty_database_make_its_schema_once(tmp_pa
 
 def test_an_older_schema_is_refused_with_the_command_that_helps_and_a_newer_one_too(tmp_path: Path) -> None:
     url = fresh_database()
-    for version, words in (("0001", "run `mpcontinuity migrate`"), ("9999", "has schema 9999")):
+    for version, words in (("0001", "has schema 0001, and this version needs "), ("9999", "has schema 9999")):
         with cluster().connect(name(url)) as connection:
             connection.execute("UPDATE alembic_version SET version_num = %s", (version,))
         with pytest.raises(Refused, match=words) as caught:
             threaded_store(tmp_path, url, Loop())
         assert "\n" not in str(caught.value)
+        hint = caught.value.hint
+        assert (hint.operation if hint else "") == ("migrate" if version == "0001" else "")
     cluster().drop(url)
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mpcontinuity.control.caller import Caller, Scope
+from mpcontinuity.accounts.administration import Administrator
+from mpcontinuity.control.caller import Caller, Scope, of_administrator
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,12 @@ from mpcontinuity.control.caller import Caller, Scope
 )
 def test_how_far_a_caller_reaches(domain: str | None, user: str | None, scope: Scope) -> None:
     assert Caller("x", domain, user, "here").scope is scope
+
+
+def test_an_administrator_who_logged_in_reaches_as_far_as_their_login() -> None:
+    assert of_administrator(Administrator("root", ""), "here").scope is Scope.ALL
+    olga = of_administrator(Administrator("olga", "a.org", read_only=True), "here")
+    assert (olga.scope, olga.domain, olga.read_only) == (Scope.DOMAIN, "a.org", True)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,11 @@ def ask(control: Control, **request: Any) -> Any:
 def test_a_result_or_a_refusal(control: Control) -> None:
     assert ask(control, operation="domain list") == {"result": []}
     refused = ask(control, operation="domain show", arguments={"name": "x.org"})
-    assert refused == {"refused": "x.org: no such domain here; `mpcontinuity domain list` shows them"}
+    assert refused == {
+        "refused": "x.org: no such domain here",
+        "kind": "unknown",
+        "hint": {"operation": "domain list", "does": "shows them", "arguments": {}},
+    }
 
 
 @pytest.mark.parametrize(
@@ -35,12 +39,13 @@ def test_a_result_or_a_refusal(control: Control) -> None:
     ],
 )
 def test_a_request_that_is_none_is_refused_in_one_line(control: Control, request_: dict[str, Any], why: str) -> None:
-    assert ask(control, **request_) == {"refused": why}
+    kind = "unknown" if "no such operation" in why else "invalid"
+    assert ask(control, **request_) == {"refused": why, "kind": kind, "hint": None}
 
 
 @given(line=st.binary(max_size=60))
 def test_any_line_is_answered(control: Control, line: bytes) -> None:
-    assert set(json.loads(result(answer(control, line)))) in ({"result"}, {"refused"})
+    assert set(json.loads(result(answer(control, line)))) in ({"result"}, {"refused", "kind", "hint"})
 
 
 def test_requests_on_one_connection_are_answered_in_order(control: Control) -> None:

@@ -50,7 +50,9 @@ def connect(settings: Settings, by: str, *, patience: float = _PATIENCE) -> Call
                 if not held(folder):  # else somebody was faster
                     raise
         if time.monotonic() > until:
-            raise Refused(f"{folder} is in use by another process that does not answer on {SOCKET}; try again")
+            raise Refused(
+                f"{folder} is in use by another process that does not answer on {SOCKET}; try again", "conflict"
+            )
         time.sleep(0.1)
 
 

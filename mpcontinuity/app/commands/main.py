@@ -18,6 +18,7 @@ from mpcontinuity.app.commands.mail import queue, report, status, track
 from mpcontinuity.app.commands.migrate import migrate
 from mpcontinuity.app.commands.store import backup, check, restore
 from mpcontinuity.app.commands.user import user
+from mpcontinuity.app.refusal import why
 from mpcontinuity.config.read import DEFAULT, BadConfiguration
 from mpcontinuity.model.errors import Refused, Temporary
 
@@ -29,15 +30,15 @@ class _OneLine(click.Group):
         try:
             return super().invoke(context)
         except (BadConfiguration, Refused, Temporary) as error:
-            why = str(error)
+            said = why(error)
         except PermissionError as error:
             name = f": {error.filename}" if error.filename else ""
-            why = f"not permitted{name}; run this as the user that the server runs as"
+            said = f"not permitted{name}; run this as the user that the server runs as"
         except BrokenPipeError:  # whoever reads has seen enough: `track | head`; click ends quietly
             raise
         except OSError as error:
-            why = str(error)
-        output.say(f"mpcontinuity: {why}", err=True)
+            said = str(error)
+        output.say(f"mpcontinuity: {said}", err=True)
         raise click.exceptions.Exit(1)
 
 

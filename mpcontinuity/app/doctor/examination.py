@@ -12,6 +12,7 @@ from mpcontinuity.app.doctor import database, dns, home_networks, machine, outbo
 from mpcontinuity.app.doctor.client import Client
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.app.listening.listeners import served
+from mpcontinuity.app.refusal import why
 from mpcontinuity.config.read import BadConfiguration, read
 from mpcontinuity.control.client import Caller
 from mpcontinuity.control.domain_settings import HOME_PORT
@@ -51,7 +52,7 @@ def examine(path: Path, connect: Callable[[Settings], Caller]) -> Iterator[Findi
                 key for row in rows for key in control.call("domain dkim", name=row["domain"], make=False)["records"]
             ]
     except (Refused, Temporary, OSError) as error:
-        yield Finding("store", "wrong", str(error))
+        yield Finding("store", "wrong", why(error))
         return
     yield from outbound.examine(settings, {domain: text for domain, text in routes.items() if text})
     yield from dns.examine(settings, [(row["domain"], row["home"].split(",")) for row in rows], keys)

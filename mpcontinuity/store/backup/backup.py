@@ -69,11 +69,11 @@ def _ours(folder: Path, data: Path) -> Iterator[None]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     there = {path.name for path in folder.iterdir()}
     if there and not there & {MANIFEST, LOCK}:
-        raise Refused(f"{folder}: is not empty, and has no backup in it; choose an empty folder")
+        raise Refused(f"{folder}: is not empty, and has no backup in it; choose an empty folder", "conflict")
     try:
         held = lock(folder)
     except Refused:
-        raise Refused(f"{folder}: another backup is being made there; wait for its end") from None
+        raise Refused(f"{folder}: another backup is being made there; wait for its end", "conflict") from None
     try:
         yield
     finally:

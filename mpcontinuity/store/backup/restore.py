@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mpcontinuity.model.clock import SECOND
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.backup import manifest
 from mpcontinuity.store.backup.manifest import MANIFEST, Manifest
 from mpcontinuity.store.bodies.packs import FOLDER
@@ -120,8 +120,9 @@ def _refuse_other(folder: Path, data: Path, *, force: bool) -> None:
     there = {path.name for path in data.iterdir()} if data.exists() else set()
     if there - {LOCK} and not force:
         raise Refused(
-            f"{data}: is not empty; restore elsewhere with --into, or use --force: then the database there is set "
-            "aside, the packs there stay, and what only they know is taken in"
+            f"{data}: is not empty; restore into another folder",
+            "conflict",
+            Hint("restore", "sets its database aside and takes in what only its packs know", {"force": True}),
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
 
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.backup.manifest import sync
 
 # Pages copied at a time, 256 KiB: beside a busy writer the longest commit was 44 ms with this, 142 with 4 MiB, and 225
@@ -38,7 +38,7 @@ def copy(database: Path, target: Path) -> None:
             copied.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
             wrong = copied.execute("PRAGMA quick_check(1)").fetchall()
             if wrong != [("ok",)]:
-                raise Refused(f"the database is damaged: {wrong[0][0]}; see `mpcontinuity check`")
+                raise Refused(f"the database is damaged: {wrong[0][0]}", "conflict", Hint("check", "says how far"))
     sync(target)
 
 

@@ -10,7 +10,7 @@ import crc32c
 import psycopg
 from psycopg import sql
 
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.backup.manifest import PIECE, Exported, File
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.postgresql.driver import conninfo, shown
@@ -84,11 +84,12 @@ def refuse_other(url: str, *, force: bool) -> None:
         with psycopg.connect(conninfo(url), autocommit=True) as connection:
             [(others,)] = connection.execute(_OTHERS).fetchall()
             if others:
-                raise Refused(f"{shown(url)}: servers or commands use this database: stop them first")
+                raise Refused(f"{shown(url)}: servers or commands use this database: stop them first", "conflict")
             if revision(url) and not force and connection.execute(_USERS).fetchone() == (True,):
                 raise Refused(
-                    f"{shown(url)}: is not empty; name another database in [store] database, or use --force: then what "
-                    "is there stays in a schema of its own"
+                    f"{shown(url)}: is not empty; name another database in [store] database",
+                    "conflict",
+                    Hint("restore", "keeps what is there in a schema of its own", {"force": True}),
                 )
     except psycopg.Error as error:
         raise _refused(url, error) from None

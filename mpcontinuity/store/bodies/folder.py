@@ -49,7 +49,8 @@ async def begin(store: Store, messages: str) -> None:
         hint = "" if messages == "files" else " (some messages are in that folder still)"
         raise Refused(
             f"{store.packs.folder} is not the folder that messages of this database are in{hint}: share that folder "
-            'between all servers (data_dir on a shared file system), or set [store] messages = "database"'
+            'between all servers (data_dir on a shared file system), or set [store] messages = "database"',
+            "conflict",
         )
     await store.bodies.background(partial(_write, store.packs, known))
 

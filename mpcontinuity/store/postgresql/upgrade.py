@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import errors as pg
 
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.postgresql.driver import PostgresqlDriver, conninfo, shown
 from mpcontinuity.store.revision import HEAD, newer
 
@@ -33,8 +33,9 @@ def check(driver: PostgresqlDriver) -> None:
         raise newer(shown(url), present)
     if present < HEAD:
         raise Refused(
-            f"[store] database: {shown(url)} has schema {present}, and this version needs {HEAD}:"
-            " run `mpcontinuity migrate` first (servers of the version before may go on running meanwhile)"
+            f"[store] database: {shown(url)} has schema {present}, and this version needs {HEAD}",
+            "conflict",
+            Hint("migrate", "brings it there, while servers of the version before may go on running"),
         )
 
 

@@ -43,10 +43,13 @@ def revision(database: Path) -> str:
     try:
         return _revision(database)
     except sqlite.OperationalError as error:
-        raise Refused(f"{database} cannot be read: {error}; see to its disk, its room and its permissions") from error
+        raise Refused(
+            f"{database} cannot be read: {error}; see to its disk, its room and its permissions", "conflict"
+        ) from error
     except sqlite.DatabaseError as error:
         raise Refused(
-            f"{database} is damaged: {error}; keep the data folder as it is, and restore a backup beside its packs"
+            f"{database} is damaged: {error}; keep the data folder as it is, and restore a backup beside its packs",
+            "conflict",
         ) from error
 
 

@@ -12,7 +12,7 @@ import contextlib
 from functools import partial
 from pathlib import Path
 
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.disk import Disk
 from mpcontinuity.store.statement import Statement
@@ -35,9 +35,10 @@ async def begin(store: Store) -> None:
     """Before a server serves. Raises Refused where the database is older than the packs."""
     if await older(store):
         raise Refused(
-            "the database is older than the message packs beside it (a backup was put back, or it was lost): "
-            "run `mpcontinuity check --repair`, which takes into it what the packs know; after a restore that was "
-            "interrupted, `mpcontinuity restore --force` again"
+            "the database is older than the message packs beside it: a backup was put back, or it was lost, or a "
+            "restore was interrupted, which is to be done again",
+            "conflict",
+            Hint("check", "takes into it what the packs know", {"repair": True}),
         )
     await advance(store)
 

@@ -66,7 +66,7 @@ def test_on_postgresql_an_older_schema_waits_for_the_administrator(tmp_path: Pat
     old = Installation(tmp_path, on_postgresql(RELEASED[0]))
     refused = old.run("status")
     assert refused.exit_code == 1
-    assert "run `mpcontinuity migrate`" in refused.output
+    assert "; `mpcontinuity migrate` brings it there" in refused.output
     assert old.run("migrate").exit_code == 0
     assert old.run("status").exit_code == 0
 

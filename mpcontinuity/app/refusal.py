@@ -1,0 +1,24 @@
+"""How an error is told to whoever administers this machine: in one line, with the command that would help."""
+
+from __future__ import annotations
+
+import shlex
+
+from mpcontinuity.model.errors import Hint, Refused
+
+
+def why(error: Exception) -> str:
+    """What an error says, with the command that would help where it names one."""
+    hint = error.hint if isinstance(error, Refused) else None
+    return f"{error}; `{command(hint)}` {hint.does}" if hint is not None else str(error)
+
+
+def command(hint: Hint) -> str:
+    """The command of a hint as a person would type it: names and addresses are arguments, all else are options."""
+    words = [f"mpcontinuity {hint.operation}"]
+    for name, value in hint.arguments.items():
+        if name not in ("name", "address"):
+            words.append(f"--{name}")
+        if isinstance(value, str):
+            words.append(shlex.quote(value))
+    return " ".join(words)

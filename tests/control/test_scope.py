@@ -1,0 +1,254 @@
+"""Every operation, called by everybody: who may not is refused, changes nothing, and is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from mpcontinuity.control import domain_settings
+from mpcontinuity.control.caller import Caller, Scope
+from mpcontinuity.control.changes import Change
+from mpcontinuity.control.operation import Control, Operation
+from mpcontinuity.control.operations import OPERATIONS
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.events import DELIVERED
+from mpcontinuity.model.identifier import show
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking.record import NewRow, record_all
+from tests.fakes.clock import ManualClock
+from tests.fakes.stores import Chosen, result
+from tests.queue.ledgers import Books
+from tests.queue.test_outbound import send
+
+OF_ALL = Caller("root", None, None, "here")
+OF_DOMAIN = Caller("olga", "example.org", None, "here")
+OF_ANOTHER = Caller("oscar", "other.org", None, "here")
+ANNA = Caller("anna@example.org", "example.org", "anna@example.org", "here")
+BERT = Caller("bert@example.org", "example.org", "bert@example.org", "here")
+READER = Caller("rita", None, None, "here", read_only=True)
+CALLERS = (OF_ALL, OF_DOMAIN, OF_ANOTHER, ANNA, BERT, READER)
+MAY = {
+    Scope.ALL: (OF_ALL,),
+    Scope.DOMAIN: (OF_ALL, OF_DOMAIN),
+    Scope.SELF: (OF_ALL, OF_DOMAIN, ANNA),
+}
+
+
+@dataclass
+class House:
+    """example.org and other.org, each with anna and bert, and with a message owed to home and one on its way."""
+
+    control: Control
+    ours: Books
+    theirs: Books
+    rows: dict[str, list[str]]  # ids as they are shown, by domain
+    noted: list[Change]
+    folder: Path
+
+    def call(self, caller: Caller, operation: str, **arguments: Any) -> Any:
+        answer = OPERATIONS[operation](replace(self.control, caller=caller), arguments)
+        return msgspec.to_builtins(result(answer))
+
+    def content(self) -> dict[str, list[Any]]:
+        return result(self.control.store.read(_content))
+
+
+def _content(tx: Transaction) -> dict[str, list[Any]]:
+    """All rows of all tables."""
+    listing = (
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if Chosen.database == "sqlite"
+        else "SELECT CAST(table_name AS TEXT) FROM information_schema.tables WHERE table_schema = current_schema()"
+    )
+    tables = [row[0] for row in tx.all(Statement(listing))]
+    assert {"domain", "account", "owed", "outgoing", "administrator"} <= set(tables)
+    return {table: sorted(map(repr, tx.all(Statement(f'SELECT * FROM "{table}"')))) for table in tables}
+
+
+@pytest.fixture
+def house(control: Control, store: Store, clock: ManualClock, tmp_path: Path) -> House:
+    ours, theirs = Books(store, clock), Books(store, clock, "other.org")
+    rows = {books.name: [show(books.redirect("anna")), show(send(books))] for books in (ours, theirs)}
+    noted: list[Change] = []
+    return House(replace(control, note=noted.append), ours, theirs, rows, noted, tmp_path)
+
+
+# What each operation is asked: all of it is about example.org and its anna.
+ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
+    "domain add": lambda house: {"name": "new.example", "home": "home.example"},
+    "domain set": lambda house: {"name": "example.org", "settings": {"mode": "enabled"}},
+    "domain list": lambda house: {"domain": "example.org"},
+    "domain show": lambda house: {"name": "EXAMPLE.org"},
+    "domain remove": lambda house: {"name": "example.org", "force": True},
+    "domain dkim": lambda house: {"name": "example.org"},
+    "domain test": lambda house: {"name": "example.org"},
+    "user add": lambda house: {"address": "carla@example.org", "password": "a good one"},
+    "user import": lambda house: {"lines": [{"number": 1, "address": "carla@example.org"}], "domain": "example.org"},
+    "user list": lambda house: {"domain": "example.org"},
+    "user show": lambda house: {"address": "Anna@Example.org"},
+    "user remove": lambda house: {"address": "anna@example.org", "force": True},
+    "user activate": lambda house: {"address": "anna@example.org"},
+    "user deactivate": lambda house: {"address": "anna@example.org"},
+    "user password": lambda house: {"address": "anna@example.org", "password": "another one"},
+    "user alias add": lambda house: {"address": "anna@example.org", "alias": "a@example.org"},
+    "user alias remove": lambda house: {"address": "anna@example.org", "alias": "a@example.org"},
+    "user continuity": lambda house: {"address": "anna@example.org", "on": True},
+    "user relay": lambda house: {"address": "anna@example.org", "on": True},
+    "status": lambda house: {"domain": "example.org"},
+    "report": lambda house: {"domain": "example.org"},
+    "track": lambda house: {"domain": "example.org", "recipient": "anna@example.org"},
+    "queue list": lambda house: {"domain": "example.org"},
+    "queue destinations": lambda house: {"domain": "example.org"},
+    "queue retry": lambda house: {"ids": house.rows["example.org"]},
+    "queue remove": lambda house: {"ids": house.rows["example.org"]},
+    "clock": lambda house: {},
+    "check": lambda house: {},
+    "backup": lambda house: {"folder": str(house.folder / "backup")},
+    "admin add": lambda house: {"name": "eve", "password": "a good one"},
+    "admin first": lambda house: {},
+    "admin list": lambda house: {},
+    "admin remove": lambda house: {"name": "eve"},
+    "admin password": lambda house: {"name": "eve", "password": "another one"},
+    "admin token": lambda house: {"name": "eve"},
+}
+
+
+def test_all_operations_are_walked() -> None:
+    assert set(ABOUT) == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_who_may_not_is_refused_and_noted_and_changes_nothing(house: House, operation: str) -> None:
+    arguments = ABOUT[operation](house)
+    before = house.content()
+    may = (*MAY[OPERATIONS[operation].scope], *([READER] if OPERATIONS[operation].looks else []))
+    for caller in CALLERS:
+        if caller not in may:
+            house.noted.clear()
+            with pytest.raises(Refused) as refused:
+                house.call(caller, operation, **arguments)
+            assert refused.value.kind == "forbidden"
+            assert [(note.by, note.operation) for note in house.noted] == [(caller.name, operation)]
+            assert house.noted[0].outcome == f"refused: {refused.value}"
+            assert house.content() == before
+    assert not (house.folder / "backup").exists()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_who_may_is_not_called_forbidden(house: House, operation: str) -> None:
+    kinds = set()
+    for caller in reversed(MAY[OPERATIONS[operation].scope]):
+        try:
+            house.call(caller, operation, **ABOUT[operation](house))
+        except Refused as refused:  # done already by the one before, or nothing there to do it to
+            kinds.add(refused.kind)
+    assert kinds <= {"unknown", "taken", "conflict"}
+
+
+# The rows of the others are named by ids, and by lines.
+NAMED = [name for name in OPERATIONS if name not in ("queue retry", "queue remove", "user import")]
+
+
+@pytest.mark.parametrize("operation", [name for name in NAMED if OPERATIONS[name].scope < Scope.ALL])
+def test_a_refusal_does_not_tell_what_is_there(house: House, operation: str) -> None:
+    """What is refused to another domain's administrator sounds the same for what is there and what is not."""
+    said = []
+    for name in ("example.org", "nowhere.org"):
+        arguments = ABOUT[operation](house)
+        for argument in {OPERATIONS[operation].domain_in, OPERATIONS[operation].address_in} & set(arguments):
+            arguments[argument] = f"anna@{name}" if "@" in arguments[argument] else name
+        with pytest.raises(Refused) as refused:
+            house.call(OF_ANOTHER, operation, **arguments)
+        said.append(str(refused.value).replace(name, "NAME").replace("EXAMPLE.org", "NAME"))
+    assert said[0] == said[1]
+
+
+def test_what_is_listed_is_their_own(house: House) -> None:
+    for caller, domain in ((OF_DOMAIN, "example.org"), (OF_ANOTHER, "other.org")):
+        assert [row["domain"] for row in house.call(caller, "domain list")] == [domain]
+        assert [row["domain"] for row in house.call(caller, "status")] == [domain]
+        assert {row["address"].partition("@")[2] for row in house.call(caller, "user list")} == {domain}
+        assert sorted(row["id"] for row in house.call(caller, "queue list")) == sorted(house.rows[domain])
+        assert len(house.call(caller, "track")) == 1
+        assert [row["messages"] for row in house.call(caller, "queue destinations")] == [1]
+    assert len(house.call(OF_ALL, "track")) == 2
+    assert len(house.call(OF_ALL, "domain list")) == 2
+
+
+def test_the_last_reply_that_another_domain_got_is_not_told(house: House) -> None:
+    text = "UPDATE outgoing SET last_text = 'secret', attempts = 1 WHERE domain = :domain"
+    house.theirs.run(lambda tx: tx.run(Statement(text), domain=house.theirs.domain.id))
+    assert house.call(OF_DOMAIN, "queue destinations")[0]["last_text"] == ""
+    assert house.call(OF_ANOTHER, "queue destinations")[0]["last_text"] == "secret"
+
+
+@pytest.mark.parametrize("operation", ["queue retry", "queue remove"])
+def test_an_id_of_another_domain_among_ones_own_changes_nothing(house: House, operation: str) -> None:
+    before = house.content()
+    for foreign in house.rows["other.org"]:
+        with pytest.raises(Refused, match="is of another domain") as refused:
+            house.call(OF_DOMAIN, operation, ids=[*house.rows["example.org"], foreign])
+        assert refused.value.kind == "forbidden"
+        assert house.content() == before
+
+
+def test_all_that_an_administrator_of_a_domain_retries_is_its_own(house: House) -> None:
+    put_off = "UPDATE {} SET next_attempt = 9000000000000000"
+    for table in ("owed", "outgoing"):
+        house.ours.run(lambda tx, table=table: tx.run(Statement(put_off.format(table))))
+    assert house.call(OF_DOMAIN, "queue retry") == {"retried": 2}
+    assert house.call(OF_ALL, "queue retry") == {"retried": 2}
+
+
+def test_a_line_of_an_import_with_anothers_address_is_refused_and_stops_nothing(house: House) -> None:
+    lines = [{"number": n, "address": f"carla@{name}"} for n, name in enumerate(("other.org", "example.org"), 1)]
+    done = house.call(OF_DOMAIN, "user import", lines=lines)
+    assert [line["result"] for line in done] == ["refused", "added"]
+    assert {row["address"] for row in house.call(OF_ANOTHER, "user list")} == {"anna@other.org", "bert@other.org"}
+
+
+def test_a_user_may_be_named_by_an_alias_of_theirs(house: House) -> None:
+    house.call(OF_ALL, "user alias add", address="anna@example.org", alias="a@example.org")
+    assert house.call(ANNA, "user show", address="a@example.org")["address"] == "anna@example.org"
+    with pytest.raises(Refused) as refused:
+        house.call(BERT, "user show", address="a@example.org")
+    assert refused.value.kind == "forbidden"
+
+
+def test_a_user_is_shown_what_came_to_them(house: House) -> None:
+    for name in ("anna@example.org", "bert@example.org"):
+        row = NewRow(house.ours.domain.id, 1, "inbound", DELIVERED, recipient=name, recipient_key=name)
+        house.ours.run(record_all, rows=[row])
+    assert [row["recipient"] for row in house.call(ANNA, "track")] == ["anna@example.org"]
+    assert len(house.call(OF_DOMAIN, "track")) == 3
+    with pytest.raises(Refused, match="may ask about themselves only"):
+        house.call(ANNA, "track", recipient="bert@example.org")
+
+
+@pytest.mark.parametrize("key", domain_settings.SETTINGS)
+def test_settings_that_reach_beyond_a_domain_are_for_administrators_of_all(house: House, key: str) -> None:
+    before = house.content()
+    forbidden = False
+    try:
+        house.call(OF_DOMAIN, "domain set", name="example.org", settings={"mode": "enabled", key: "?"})
+    except Refused as refused:
+        forbidden = refused.kind == "forbidden"
+    assert forbidden is (domain_settings.SETTINGS[key].scope is Scope.ALL)
+    assert house.content() == before
+
+
+def test_an_operation_without_a_declared_scope_is_none() -> None:
+    async def nothing(control: Control, name: str) -> None: ...
+
+    with pytest.raises(TypeError, match="scope"):
+        Operation("nothing", nothing)  # type: ignore[call-arg]
+    for scope, told in ((Scope.DOMAIN, {}), (Scope.SELF, {"domain_in": "name"}), (Scope.DOMAIN, {"domain_in": "x"})):
+        with pytest.raises(TypeError, match="nothing: "):
+            Operation("nothing", nothing, scope, **told)

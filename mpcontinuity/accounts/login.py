@@ -18,15 +18,14 @@ from mpcontinuity.accounts.throttle import digest_of
 from mpcontinuity.accounts.users import Credentials
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.protocols.sasl.scram import SALT_OCTETS, Keys, make_keys, read_keys, unknown_keys
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store import meta
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 _NOBODY = 0  # no account has this id: who is unknown costs the same look into the store
 
 # Salts of names that nobody has are made of it: the same for every process, and after a restart.
-_KEEP_SECRET = Statement("INSERT INTO meta (key, value) VALUES ('unknown names', :fresh) ON CONFLICT (key) DO NOTHING")
-_SECRET = Statement("SELECT value FROM meta WHERE key = 'unknown names'")
+_SECRET = "unknown names"  # its key in `meta`
 _SECRET_OCTETS = 32
 
 
@@ -151,5 +150,4 @@ def _compared(name: str) -> str:
 
 
 def _kept_secret(tx: Transaction, fresh: str) -> str:
-    tx.run(_KEEP_SECRET, fresh=fresh)
-    return str(tx.value(_SECRET))
+    return meta.put_new(tx, _SECRET, fresh)

@@ -10,6 +10,7 @@ from mpcontinuity.model import identifier
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.owed import OPEN, OWED, RELEASED
 from mpcontinuity.queue.owed import unregistered_counter
+from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import end_of_owed, reopen_owed
@@ -20,13 +21,9 @@ _ACCOUNTS = Statement(
     "FROM account WHERE id > :after ORDER BY id LIMIT 100"
 )
 _DOMAINS = Statement("SELECT id, name FROM domain ORDER BY id")
-_COUNTER = Statement("SELECT value FROM meta WHERE key = :key")
 _ROWS = Statement("SELECT COUNT(*) FROM owed WHERE domain = :domain AND account IS NULL")
 _TAKEN_IN = Statement("UPDATE account SET taken_in = :taken_in WHERE id = :id AND taken_in = :was")
 _RELEASED = Statement("UPDATE account SET folded_released = folded_released + :lost WHERE id = :id")
-_SET_COUNTER = Statement(
-    "INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-)
 _TRACKED = Statement(
     "SELECT tracking.id, tracking.owed, tracking.outcome, owed.state, tracking.recipient, tracking.received "
     "FROM tracking LEFT JOIN owed ON owed.id = tracking.owed "
@@ -142,10 +139,10 @@ async def _balance(inspection: Inspection, account: int, was: int, taken_in: int
 
 
 def _unregistered(domain: int, tx: Transaction) -> tuple[int, int]:
-    return int(tx.value(_COUNTER, key=unregistered_counter(domain)) or 0), int(tx.value(_ROWS, domain=domain))
+    return meta.number(tx, unregistered_counter(domain)), int(tx.value(_ROWS, domain=domain))
 
 
 async def _recount(inspection: Inspection, domain: int, rows: int) -> str:
     key = unregistered_counter(domain)
-    await inspection.store.run(lambda tx: tx.run(_SET_COUNTER, key=key, value=str(rows)))
+    await inspection.store.run(lambda tx: meta.put(tx, key, str(rows)))
     return f"counted anew: {rows}"

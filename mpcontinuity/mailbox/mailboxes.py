@@ -11,6 +11,7 @@ from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.mailbox.names import INBOX, SEPARATOR, MailboxRefused, above, canonical, check, superiors
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.events import MailboxChanged, MailboxListChanged
+from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -64,15 +65,7 @@ _UNSUBSCRIBE = Statement("DELETE FROM subscription WHERE account = :account AND 
 # Neither an id nor a UIDVALIDITY is ever used twice: a session that still has a deleted mailbox open must not find
 # another's mail there, and a client must not take a new mailbox for the deleted one of that name. UIDVALIDITY follows
 # the clock, so that it rises above what was handed out after the backup that a store was restored from.
-_NEXT_IDS = Statement(
-    "INSERT INTO meta (key, value) VALUES ('mailbox', :first) ON CONFLICT (key) DO UPDATE "
-    "SET value = CAST(CAST(meta.value AS BIGINT) + :count AS TEXT) RETURNING value"
-)
-_NEXT_UIDVALIDITIES = Statement(
-    "INSERT INTO meta (key, value) VALUES ('uidvalidity', :first) ON CONFLICT (key) DO UPDATE "
-    "SET value = CAST(CASE WHEN CAST(meta.value AS BIGINT) < :seconds THEN :seconds "
-    "ELSE CAST(meta.value AS BIGINT) END + :count AS TEXT) RETURNING value"
-)
+_IDS, _UIDVALIDITIES = "mailbox", "uidvalidity"  # the keys in `meta` of those that were given out last
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +163,8 @@ def create_standard(tx: Transaction, account: int) -> None:
 
 def _insert(tx: Transaction, account: int, named: Sequence[tuple[str, str]]) -> None:
     count, seconds = len(named), tx.now // SECOND
-    id_ = int(tx.value(_NEXT_IDS, first=str(count), count=count)) - count
-    uidvalidity = int(tx.value(_NEXT_UIDVALIDITIES, first=str(seconds + count), seconds=seconds, count=count)) - count
+    id_ = meta.raise_number(tx, _IDS, by=count) - count
+    uidvalidity = meta.raise_number(tx, _UIDVALIDITIES, by=count, least=seconds) - count
     tx.many(
         _INSERT,
         [
@@ -189,7 +182,7 @@ def renew_uidvalidity(tx: Transaction, after: int, step: int) -> list[int]:
         count, seconds = len(ids), tx.now // SECOND
         highest = tx.value(_HIGHEST_UIDVALIDITY)
         least = max(seconds, highest)
-        first = int(tx.value(_NEXT_UIDVALIDITIES, first=str(least + count), seconds=least, count=count)) - count
+        first = meta.raise_number(tx, _UIDVALIDITIES, by=count, least=least) - count
         tx.many(_RENEW, [{"id": one, "uidvalidity": first + place} for place, one in enumerate(ids, 1)])
     return ids
 

@@ -9,6 +9,7 @@ from mpcontinuity.mailbox.append import NewEntry, append
 from mpcontinuity.model import address
 from mpcontinuity.model.body import Body
 from mpcontinuity.queue.owed import unregistered_counter
+from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -25,7 +26,6 @@ _ADOPT = Statement(
     "UPDATE owed SET account = :account WHERE id = :id AND account IS NULL AND ended = 0 RETURNING domain"
 )
 _COUNT = Statement("UPDATE account SET taken_in = taken_in + 1 WHERE id = :account")
-_COUNT_LESS = Statement("UPDATE meta SET value = CAST(CAST(value AS BIGINT) - 1 AS TEXT) WHERE key = :key")
 
 
 def without_mailbox(
@@ -51,5 +51,5 @@ def adopt(tx: Transaction, owed_id: int, account: int, entry: NewEntry) -> bool:
         return False
     append(tx, mailboxes.inbox(tx, account), (entry,))
     tx.run(_COUNT, account=account)
-    tx.run(_COUNT_LESS, key=unregistered_counter(domain))
+    meta.count_less(tx, unregistered_counter(domain))
     return True

@@ -9,6 +9,7 @@ from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.identifier import first_at
 from mpcontinuity.model.owed import OUTCOMES
 from mpcontinuity.queue.owed import unregistered_counter
+from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -26,7 +27,6 @@ _FOLD = {
     outcome: Statement(f"UPDATE account SET folded_{outcome} = folded_{outcome} + :rows WHERE id = :account")
     for outcome in OUTCOMES
 }
-_COUNT_LESS = Statement("UPDATE meta SET value = CAST(CAST(value AS BIGINT) - :rows AS TEXT) WHERE key = :key")
 
 
 async def sweep(store: Store) -> None:
@@ -43,7 +43,7 @@ def fold(tx: Transaction, then: int) -> int:
     ended = Counter(tx.all(_ENDED, before=first_at(then), then=then, step=STEP))
     for (domain, account, state), rows in ended.items():
         if account is None:
-            tx.run(_COUNT_LESS, key=unregistered_counter(domain), rows=rows)
+            meta.count_less(tx, unregistered_counter(domain), rows)
         else:
             tx.run(_FOLD[state], account=account, rows=rows)
     return ended.total()

@@ -14,6 +14,7 @@ import msgspec
 
 from mpcontinuity.model.owed import OUTCOMES, OWED
 from mpcontinuity.queue.owed import unregistered_counter
+from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -50,7 +51,6 @@ _ROWS = Statement(
     """SELECT account, CASE WHEN account IS NULL THEN lower(recipient) ELSE '' END AS unregistered, state, COUNT(*)
     FROM owed WHERE domain = :domain AND received >= :since GROUP BY 1, 2, 3 ORDER BY 2"""
 )
-_UNREGISTERED = Statement("SELECT value FROM meta WHERE key = :key")
 
 
 def report(tx: Transaction, domain: int, since: int = 0) -> list[Line]:
@@ -77,7 +77,7 @@ def report(tx: Transaction, domain: int, since: int = 0) -> list[Line]:
     )
     if not since:
         total.taken_in = sum(line.taken_in for line in users.values())
-        total.taken_in += int(tx.value(_UNREGISTERED, key=unregistered_counter(domain)) or 0)
+        total.taken_in += meta.number(tx, unregistered_counter(domain))
     return [*lines, total]
 
 

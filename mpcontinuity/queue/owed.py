@@ -22,6 +22,7 @@ from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.queue.lineage import judge_deleted
 from mpcontinuity.routing.refusal import About, about
+from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import add_event, end_of_owed
@@ -119,11 +120,6 @@ _COUNT = Rows(
     """WITH new (account, count) AS (VALUES [2])
     UPDATE account SET taken_in = taken_in + new.count FROM new WHERE id = new.account"""
 )
-# Rows without an account have their counter in meta, one per domain.
-_COUNT_UNREGISTERED = Rows(
-    """INSERT INTO meta (key, value) VALUES [2] ON CONFLICT (key)
-    DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + CAST(excluded.value AS BIGINT) AS TEXT)"""
-)
 
 
 def unregistered_counter(domain: int) -> str:
@@ -141,8 +137,9 @@ def take_in(tx: Transaction, rows: Sequence[NewOwed]) -> None:
     if len(registered) > 1:
         tx.lock(_LOCK, accounts=[account for account, _ in registered])
     tx.run_rows(_COUNT, sorted(registered))
-    unregistered = [(unregistered_counter(key[0]), str(count)) for key, count in counts.items() if key[1] is None]
-    tx.run_rows(_COUNT_UNREGISTERED, sorted(unregistered))
+    meta.count(
+        tx, [(unregistered_counter(domain), count) for (domain, account), count in counts.items() if account is None]
+    )
     for domain in domains:
         tx.announce(OwedChanged(domain))
 

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.queue.owed import unregistered_counter
+from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import end_of_owed, reopen_owed
@@ -29,10 +30,8 @@ _ACCOUNT = Statement(
     "SELECT taken_in - folded_delivered - folded_deleted - folded_failed - folded_expired - folded_released "
     "- (SELECT COUNT(*) FROM owed WHERE owed.account = account.id) FROM account WHERE id = :account"
 )
-_COUNTER = Statement("SELECT value FROM meta WHERE key = :key")
 _ROWS = Statement("SELECT COUNT(*) FROM owed WHERE domain = :domain AND account IS NULL")
 _UNCOUNT = Statement("UPDATE account SET taken_in = taken_in - 1 WHERE id = :account")
-_UNCOUNT_UNREGISTERED = Statement("UPDATE meta SET value = CAST(CAST(value AS BIGINT) - 1 AS TEXT) WHERE key = :key")
 
 _SINCE = "Home took it after the backup that the database comes from was made (noted in a pack)"
 
@@ -69,7 +68,7 @@ def counted(tx: Transaction, domain: int, account: int | None) -> bool:
     """Whether more was counted as taken in than there are rows: the row to be put back is in that number."""
     if account is not None:
         return int(tx.value(_ACCOUNT, account=account) or 0) > 0
-    has = int(tx.value(_COUNTER, key=unregistered_counter(domain)) or 0)
+    has = meta.number(tx, unregistered_counter(domain))
     return has > int(tx.value(_ROWS, domain=domain))
 
 
@@ -78,4 +77,4 @@ def uncount(tx: Transaction, domain: int, account: int | None) -> None:
     if account is not None:
         tx.run(_UNCOUNT, account=account)
     else:
-        tx.run(_UNCOUNT_UNREGISTERED, key=unregistered_counter(domain))
+        meta.count_less(tx, unregistered_counter(domain))

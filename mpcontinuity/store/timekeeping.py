@@ -13,7 +13,7 @@ import msgspec
 from twisted.logger import Logger
 
 from mpcontinuity.model.clock import LASTED, SECOND, Jump, Steady, iso
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store import meta
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
@@ -21,10 +21,7 @@ LOOK_EVERY = 5.0  # s
 _NOTE_EVERY = 12  # looks: a minute
 _KEPT = 20  # jumps
 
-_READ = Statement("SELECT value FROM meta WHERE key = 'clock'")
-_WRITE = Statement(
-    "INSERT INTO meta (key, value) VALUES ('clock', :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-)
+_KEY = "clock"
 
 _log = Logger()
 
@@ -92,7 +89,7 @@ def guarded(store: Store, chore: Callable[[], Awaitable[object]]) -> Callable[[]
 
 
 def known(tx: Transaction) -> Known:
-    text = tx.value(_READ)
+    text = meta.get(tx, _KEY)
     return _decode(text) if text else Known()
 
 
@@ -119,4 +116,4 @@ def _note(tx: Transaction, news: Sequence[tuple[str, Jump]]) -> None:
     for whose, jump in news:
         jumps[whose, jump.time, jump.by] = Kept(jump.time, jump.by, jump.end, whose)
     value = msgspec.json.encode(Known(tx.now, tuple(jumps.values())[-_KEPT:])).decode()
-    tx.run(_WRITE, value=value)
+    meta.put(tx, _KEY, value)

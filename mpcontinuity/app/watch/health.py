@@ -12,8 +12,8 @@ from mpcontinuity.app.watch.overview import Overview
 from mpcontinuity.app.watch.shared import Shared
 from mpcontinuity.model.errors import Full
 from mpcontinuity.model.timer import Timer
+from mpcontinuity.store import meta
 from mpcontinuity.store.revision import HEAD
-from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.web.pages import Answer
@@ -24,10 +24,7 @@ WEDGED_AFTER: Final = 30.0  # s
 _RECENT = 5.0  # s
 _WITHIN = 2.0  # s for what a check waits for: balancers give up after some seconds
 
-_PROBE = Statement(
-    """INSERT INTO meta (key, value) VALUES ('readiness', :value)
-    ON CONFLICT (key) DO UPDATE SET value = :value"""
-)
+_PROBE = "readiness"  # the key in `meta` that a commit is tried with
 
 _log = Logger()
 
@@ -120,4 +117,4 @@ class Health:
 
 
 def _probe(tx: Transaction) -> None:
-    tx.run(_PROBE, value=str(tx.now))
+    meta.put(tx, _PROBE, str(tx.now))

@@ -12,7 +12,7 @@ from functools import partial
 
 from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Refused
-from mpcontinuity.store import nodes
+from mpcontinuity.store import meta, nodes
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -23,8 +23,6 @@ _NEW = "folder.new"
 _KEY = "packs"  # in meta
 _PATIENCE = 3.0  # s
 
-_READ = Statement("SELECT value FROM meta WHERE key = :key")
-_CLAIM = Statement("INSERT INTO meta (key, value) VALUES (:key, :value) ON CONFLICT (key) DO NOTHING")
 _PACKS = Statement("SELECT id FROM pack WHERE id > 0 AND gone = 0 ORDER BY id DESC LIMIT 3")
 
 
@@ -61,8 +59,7 @@ async def _nobody_else(store: Store) -> bool:
 
 def _claim(number: str, tx: Transaction) -> str:
     """The number that the database has: this one, unless it had one."""
-    tx.run(_CLAIM, key=_KEY, value=number)
-    return str(tx.value(_READ, key=_KEY))
+    return meta.put_new(tx, _KEY, number)
 
 
 def _read(packs: Packs) -> str:

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from mpcontinuity.model.errors import Hint, Refused
+from mpcontinuity.store import meta
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.disk import Disk
-from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
@@ -23,12 +23,7 @@ FILE = "generation"  # in the folder of packs
 _NEW = "generation.new"
 
 IN_DATABASE = "SELECT value FROM meta WHERE key = 'generation'"
-_READ = Statement(IN_DATABASE)
-_RAISE = Statement(
-    "INSERT INTO meta (key, value) VALUES ('generation', :first) ON CONFLICT (key) DO UPDATE SET value = CAST(CASE "
-    "WHEN CAST(meta.value AS BIGINT) < :least THEN :least ELSE CAST(meta.value AS BIGINT) END + 1 AS TEXT) "
-    "RETURNING value"
-)
+_KEY = "generation"
 
 
 async def begin(store: Store) -> None:
@@ -57,11 +52,11 @@ async def advance(store: Store, least: int = 0) -> int:
 
 
 def known(tx: Transaction) -> int:
-    return int(tx.value(_READ) or 0)
+    return meta.number(tx, _KEY)
 
 
 def _raise(least: int, tx: Transaction) -> int:
-    return int(tx.value(_RAISE, first=str(least + 1), least=least))
+    return meta.raise_number(tx, _KEY, least=least)
 
 
 def beside(packs: Packs) -> int:

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY, MINUTE
 from mpcontinuity.model.errors import Corrupt
+from mpcontinuity.store import meta
 from mpcontinuity.store.bodies import layout
 from mpcontinuity.store.bodies.files import SOLO
 from mpcontinuity.store.bodies.head import Head
@@ -58,10 +59,7 @@ _GONE = Statement(
     "SELECT id FROM pack WHERE gone > 0 AND gone <= :now AND NOT EXISTS "
     "(SELECT 1 FROM meta WHERE key = 'backup' AND CAST(value AS BIGINT) > :now) LIMIT 100"
 )
-_HOLD = Statement(
-    "INSERT INTO meta (key, value) VALUES ('backup', :until) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-)
-_RELEASE = Statement("DELETE FROM meta WHERE key = 'backup'")
+_HELD = "backup"  # the key in `meta` of the time (µs) until which no pack goes
 _FORGET = Statement("DELETE FROM pack WHERE id = :pack")
 
 _log = Logger()
@@ -75,11 +73,11 @@ async def sweep(store: Store) -> None:
 
 def hold(tx: Transaction, until: int) -> None:
     """No pack is unlinked until then (µs), or `release`: in no process."""
-    tx.run(_HOLD, until=str(until))
+    meta.put(tx, _HELD, str(until))
 
 
 def release(tx: Transaction) -> None:
-    tx.run(_RELEASE)
+    meta.remove(tx, _HELD)
 
 
 async def _sweep_packs(store: Store) -> None:

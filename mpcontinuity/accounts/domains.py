@@ -85,3 +85,11 @@ def remove(tx: Transaction, domain: Domain) -> None:
     """Of a domain that has no users and no owed rows left."""
     tx.run(_REMOVE, id=domain.id)
     tx.announce(DomainsChanged())
+
+
+def end_modes(tx: Transaction) -> int:
+    """Modes whose `--until` has come become 'disabled' for everyone to see. Returns how many."""
+    ended = [domain for domain in listing(tx) if 0 < domain.settings.mode_until <= tx.now]
+    for domain in ended:
+        change(tx, domain, msgspec.structs.replace(domain.settings, mode="disabled", mode_until=0))
+    return len(ended)

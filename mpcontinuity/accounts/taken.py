@@ -33,6 +33,16 @@ _USERS = Statement(
     """SELECT COUNT(*) FROM (SELECT 1 AS one FROM account
         WHERE domain = :domain AND status IN ('active', 'pending') LIMIT :most) AS counted"""
 )
+# One after the other: a fault of one mailbox would be taken for the server's for ever.
+_KNOWN_USER = Statement(
+    """SELECT account.id, account.address, taken.time FROM account
+    JOIN address ON address.account = account.id AND address.alias = 0 LEFT JOIN taken ON taken.key = address.key
+    WHERE account.domain = :domain AND account.status IN ('active', 'pending') AND account.id > :after
+    ORDER BY account.id LIMIT 1"""
+)
+_SOME_USERS = Statement(
+    "SELECT address FROM account WHERE domain = :domain AND status IN ('active', 'pending') ORDER BY id DESC LIMIT 4"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,15 @@ class Standing:
 
     taken: bool
     users: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUser:
+    """A user whom home should know; ``noted``: the database has it that home took their address lately."""
+
+    id: int
+    address: str
+    noted: bool
 
 
 def note_taken(tx: Transaction, keys: Collection[str]) -> None:
@@ -57,3 +76,17 @@ def standing(tx: Transaction, domain: int, key: str) -> Standing:
     """What is known of an address that home refuses."""
     taken = tx.value(_EVER_TAKEN, key=key) is not None
     return Standing(taken, int(tx.value(_USERS, domain=domain, most=_A_FEW) or 0))
+
+
+def known_user(tx: Transaction, domain: int, after: int = 0) -> KnownUser | None:
+    """Returns a user for the probe to ask for: the next one by id ``after`` that id, or else the first, if any."""
+    row = tx.one(_KNOWN_USER, domain=domain, after=after) or tx.one(_KNOWN_USER, domain=domain, after=0)
+    if row is None:
+        return None
+    account, address, time = row
+    return KnownUser(account, address, tx.now - (time or 0) < _RENEW)
+
+
+def some_users(tx: Transaction, domain: int) -> list[str]:
+    """Returns addresses of the latest users, for a question about another than whose mailbox ends sessions."""
+    return [row[0] for row in tx.all(_SOME_USERS, domain=domain)]

@@ -16,10 +16,10 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mpcontinuity.accounts import home_state
 from mpcontinuity.accounts.directory import Directory, Domain
-from mpcontinuity.accounts.taken import note_taken
-from mpcontinuity.homes import memory
-from mpcontinuity.homes.memory import KnownUser
+from mpcontinuity.accounts.domains import end_modes
+from mpcontinuity.accounts.taken import KnownUser, known_user, note_taken, some_users
 from mpcontinuity.homes.prober import IDLE, Prober
 from mpcontinuity.model import address
 from mpcontinuity.model.address import Address
@@ -128,7 +128,7 @@ class Watch:
     async def _read_domains(self) -> None:
         await self._count()  # by the modes as they were
         domains = {domain.id: domain for domain in await self._directory.domains()}
-        remembered = await self._store.read(memory.load)
+        remembered = await self._store.read(home_state.load)
         for gone in self._watched.keys() - domains.keys():
             self._watched.pop(gone).prober.stop()
         self._homes.keep_only(domains)
@@ -139,7 +139,7 @@ class Watch:
                 if watched.domain.settings.home != domain.settings.home:
                     watched.prober.schedule(within=0)
                 watched.domain = domain
-                if domain.id in remembered and not memory.same(watched.known, remembered[domain.id][0]):
+                if domain.id in remembered and not home_state.same(watched.known, remembered[domain.id][0]):
                     watched.doubted = True
             else:
                 if watched is not None:
@@ -186,7 +186,7 @@ class Watch:
 
     async def _some_users(self, domain: int) -> list[Address]:
         try:
-            return [address.parse(each) for each in await self._store.read(partial(memory.some_users, domain=domain))]
+            return [address.parse(each) for each in await self._store.read(partial(some_users, domain=domain))]
         except Temporary:
             return []
 
@@ -196,7 +196,7 @@ class Watch:
         if watched is None:
             return None
         after = watched.asked.id if watched.asked is not None else 0
-        watched.asked = await self._store.read(partial(memory.known_user, domain=domain, after=after))
+        watched.asked = await self._store.read(partial(known_user, domain=domain, after=after))
         return address.parse(watched.asked.address) if watched.asked is not None else None
 
     async def _user_taken(self, domain: int) -> None:
@@ -222,7 +222,7 @@ class Watch:
         self._begin(self._save_offers(watched))  # above all when it goes down: they hold in the outage
 
     def _agree(self, watched: Watched) -> None:
-        if not watched.agreeing and (watched.doubted or not memory.same(watched.known, watched.home.health)):
+        if not watched.agreeing and (watched.doubted or not home_state.same(watched.known, watched.home.health)):
             watched.agreeing = True
             self._begin(self._agree_with_table(watched))
 
@@ -233,16 +233,16 @@ class Watch:
             while True:
                 if watched.doubted:
                     watched.doubted = False
-                    remembered = (await self._store.read(partial(memory.load, domain=domain))).get(domain)
+                    remembered = (await self._store.read(partial(home_state.load, domain=domain))).get(domain)
                     if remembered is None:  # the domain is gone
                         return
                     self._adopt(watched, *remembered)
                     continue
                 health, observed = home.health, home.observed
-                if memory.same(watched.known, health):
+                if home_state.same(watched.known, health):
                     home.observed = []
                     return
-                if await self._store.run(partial(memory.save, domain=domain, known=watched.known, health=health)):
+                if await self._store.run(partial(home_state.save, domain=domain, known=watched.known, health=health)):
                     watched.known = health
                     home.observed = [each for each in home.observed if each not in observed]
                 else:
@@ -259,7 +259,7 @@ class Watch:
         if offers != watched.offers:
             watched.offers = offers
             watched.home.offers = self._readable(watched.home, offers) or watched.home.offers
-        if not memory.same(watched.known, health):
+        if not home_state.same(watched.known, health):
             watched.known = health
             watched.home.adopt(health)
 
@@ -274,7 +274,7 @@ class Watch:
     async def _save_offers(self, watched: Watched) -> None:
         offers = msgspec.json.encode(watched.home.offers).decode()
         if offers != watched.offers:
-            await self._store.run(partial(memory.save_offers, domain=watched.domain.id, offers=offers))
+            await self._store.run(partial(home_state.save_offers, domain=watched.domain.id, offers=offers))
             watched.offers = offers
 
     # How long home servers were up
@@ -295,7 +295,7 @@ class Watch:
         if not times:
             return
         try:
-            await self._store.run(partial(memory.add_uptime, times=times))
+            await self._store.run(partial(home_state.add_uptime, times=times))
         except Temporary as error:  # a `give_up` that comes later loses nothing
             _log.warn("the time that home servers were up is not counted: {reason}", reason=str(error))
 
@@ -321,7 +321,7 @@ class Watch:
 
     async def _end_due_modes(self) -> None:
         try:
-            if not await self._store.run(memory.end_modes):  # else DomainsChanged leads to the next end
+            if not await self._store.run(end_modes):  # else DomainsChanged leads to the next end
                 self._wait_for_end_of_modes()
         except Temporary:
             self._mode_alarm = self._timer.callLater(_STORE_AGAIN, self._end_modes)

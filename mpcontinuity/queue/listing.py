@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from mpcontinuity.accounts.home_state import pause
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.owed import EXPIRED, FAILED, IN_FLIGHT, OPEN, RELEASED
-from mpcontinuity.queue.refusals import pause
 from mpcontinuity.store.bodies.references import hold
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction

@@ -5,7 +5,7 @@ Until then a refused row is owed, with the number of the run in its column ``run
 
 from __future__ import annotations
 
-from mpcontinuity.model.events import OwedChanged, ReportDue, TrackingEvent
+from mpcontinuity.model.events import ReportDue, TrackingEvent
 from mpcontinuity.model.owed import FAILED
 from mpcontinuity.queue.owed import UNREPORTED
 from mpcontinuity.store.statement import Statement
@@ -24,8 +24,6 @@ _FAIL = Statement(
 _FORGIVE = Statement(
     f"UPDATE owed SET run = 0, next_attempt = :next WHERE id IN ({_REFUSED} LIMIT :step)",
 )
-_PAUSE = Statement("UPDATE domain SET paused = :reason WHERE id = :domain")
-_PAUSED = Statement("SELECT paused FROM domain WHERE id = :domain")
 
 
 def fail_refused(tx: Transaction, domain: int, run: int) -> int:
@@ -41,15 +39,3 @@ def fail_refused(tx: Transaction, domain: int, run: int) -> int:
 def forgive_refused(tx: Transaction, domain: int, run: int, next_attempt: int) -> int:
     """The flush has paused: that run's refusals are owed again. Returns how many, as above."""
     return tx.run(_FORGIVE, domain=domain, run=run, next=next_attempt, step=STEP)
-
-
-def pause(tx: Transaction, domain: int, reason: str) -> None:
-    """``reason`` is home's reply; empty: no longer paused."""
-    tx.run(_PAUSE, domain=domain, reason=reason)
-    if not reason:
-        tx.announce(OwedChanged(domain))
-
-
-def paused(tx: Transaction, domain: int) -> str:
-    """Why the flush of the domain is paused, or empty."""
-    return str(tx.value(_PAUSED, domain=domain) or "")

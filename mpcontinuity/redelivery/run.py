@@ -10,6 +10,7 @@ from functools import partial
 
 from twisted.logger import Logger
 
+from mpcontinuity.accounts import home_state
 from mpcontinuity.accounts.taken import Standing
 from mpcontinuity.model.clock import MINUTE, SECOND
 from mpcontinuity.model.reply import Outcome
@@ -86,7 +87,7 @@ class Run:
         """Adopts what the table says, as an earlier process left it or an administrator has changed it."""
         if self._writing_pause:  # what the table says is about to change
             return
-        reason = await self._environment.store.read(partial(refusals.paused, domain=self._task.domain.id))
+        reason = await self._environment.store.read(partial(home_state.paused, domain=self._task.domain.id))
         if reason and not self.paused:
             self._pausing.pause(reason)
         elif self.paused and not reason:  # an administrator resumed it
@@ -125,7 +126,7 @@ class Run:
     async def _write_pause(self, reason: str) -> None:
         self._writing_pause = True
         try:
-            work = partial(refusals.pause, domain=self._task.domain.id, reason=reason)
+            work = partial(home_state.pause, domain=self._task.domain.id, reason=reason)
             await self._environment.store.run(work)
         finally:
             self._writing_pause = False

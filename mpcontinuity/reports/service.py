@@ -16,6 +16,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from mpcontinuity.accounts import home_state
 from mpcontinuity.accounts.directory import Directory, Domain
 from mpcontinuity.mailbox.rendering import rendered
 from mpcontinuity.message.report import DELAYED, DELIVERED, FAILED, MOST_RETURNED, RELAYED
@@ -38,7 +39,6 @@ from mpcontinuity.reports.policy import Known, Telling
 from mpcontinuity.routing.decision import Way
 from mpcontinuity.routing.health import State
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
@@ -47,7 +47,6 @@ GATHER = 1.0  # seconds in which the recipients of a message come to their ends 
 POLL = 60.0  # seconds; notices are what usually wakes it
 _AGAIN = 5.0  # after a failure of the store, and while it is not known yet who sent something
 
-_STATE = Statement("SELECT state FROM domain WHERE id = :id")
 _NO_DOMAIN = DomainSettings()  # of what is no domain of ours (any more)
 
 _log = Logger()
@@ -221,8 +220,8 @@ class Reports:
 
     async def _away(self, domain: int) -> bool:
         """Whether its home server is. As all processes see it: what the table says."""
-        state = await self._store.read(lambda tx: tx.value(_STATE, id=domain))
-        return state is not None and str(state) != State.UP.value
+        state = await self._store.read(partial(home_state.state, domain=domain))
+        return state not in (None, State.UP)
 
     async def _seen(self, row: Unreported) -> bool:
         if row.found != unreported.OWED or row.account is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +12,8 @@ from mpcontinuity.model.events import Notice
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.store.driver import Cursor, Driver
 from mpcontinuity.store.statement import PIECES, Rows, Statement
+
+T = TypeVar("T")
 
 _array = msgspec.json.Encoder().encode
 _rows = msgspec.json.Decoder(list[tuple[int | str, ...]]).decode
@@ -62,6 +64,15 @@ class Transaction:
         """The first column of the first row, or None."""
         rows = self.all(statement, **parameters)
         return rows[0][0] if rows else None
+
+    def records(self, kind: Callable[..., T], statement: Statement, /, **parameters: Any) -> list[T]:
+        """Returns every row as a ``kind``, which takes the columns in their order: so that they have names."""
+        return [kind(*row) for row in self.all(statement, **parameters)]
+
+    def record(self, kind: Callable[..., T], statement: Statement, /, **parameters: Any) -> T | None:
+        """Returns the first row as a ``kind``, as `records` does, or None where there is none."""
+        row = self.one(statement, **parameters)
+        return None if row is None else kind(*row)
 
     def run(self, statement: Statement, /, **parameters: Any) -> int:
         """Executes a statement without RETURNING; the number of rows it affected."""

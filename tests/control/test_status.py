@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from mpcontinuity.accounts.home_state import pause
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.queue import owed
-from mpcontinuity.queue.refusals import pause
 from tests.control.conftest import Call
 from tests.queue.ledgers import Books
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import domains, taken
+from mpcontinuity.accounts import domains, home_state, taken
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.homes.prober import observation
 from mpcontinuity.homes.service import Watch
@@ -16,7 +16,6 @@ from mpcontinuity.model.clock import DAY, MINUTE, SECOND
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home
 from mpcontinuity.protocols.smtp.client import Offers
-from mpcontinuity.queue import refusals
 from mpcontinuity.routing.health import Observation, State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -283,7 +282,7 @@ class TestUptime:
 
     def test_a_paused_flush_does_not_count(self, site: Site) -> None:
         site.watch()
-        site.books.run(refusals.pause, domain=site.books.domain.id, reason="550 no")
+        site.books.run(home_state.pause, domain=site.books.domain.id, reason="550 no")
         site.wait(600)
         assert site.uptime() == 0
 

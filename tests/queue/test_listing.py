@@ -6,12 +6,13 @@ import json
 
 import pytest
 
+from mpcontinuity.accounts import home_state
 from mpcontinuity.model.clock import DAY, MINUTE, iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.owed import DELIVERED, EXPIRED, FAILED, IN_DOUBT, OWED, RELEASED
-from mpcontinuity.queue import listing, owed, refusals
+from mpcontinuity.queue import listing, owed
 from mpcontinuity.queue.listing import Row
 from tests.queue.ledgers import Books
 
@@ -103,7 +104,7 @@ def test_what_was_given_up_in_doubt_is_in_doubt_again_when_it_is_reopened(books:
 @pytest.mark.parametrize("all_of_them", [True, False])
 def test_retry_resumes_a_paused_flush_and_says_so(books: Books, all_of_them: bool) -> None:
     row = books.redirect("anna")
-    books.run(refusals.pause, domain=books.domain.id, reason="550 relaying denied")
+    books.run(home_state.pause, domain=books.domain.id, reason="550 relaying denied")
     assert books.paused() == "550 relaying denied"
     heard: list[object] = []
     books.store.listen(heard.extend)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from mpcontinuity.accounts import home_state
 from mpcontinuity.mailbox import change
 from mpcontinuity.model import uidset
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.flags import ANSWERED, FLAGGED, SEEN
 from mpcontinuity.model.owed import EXPIRED
-from mpcontinuity.queue import owed, refusals
+from mpcontinuity.queue import owed
 from mpcontinuity.reports.proof import VERDICT_WITHIN
 from mpcontinuity.reports.service import POLL
 from mpcontinuity.verdicts.record import Verdict
@@ -85,10 +86,10 @@ def test_what_the_user_has_seen_or_answered_has_reached_them(fates: Fates, flag:
 
 def test_while_the_flush_is_paused_nothing_goes_out_and_afterwards_it_does(fates: Fates) -> None:
     fates.home_refuses(fates.receives())
-    fates.run(refusals.pause, domain=fates.domain.id, reason="550 5.7.1 Who are you")
+    fates.run(home_state.pause, domain=fates.domain.id, reason="550 5.7.1 Who are you")
     fates.wait(2 * POLL)
     assert not fates.on_their_way()
-    fates.run(refusals.pause, domain=fates.domain.id, reason="")
+    fates.run(home_state.pause, domain=fates.domain.id, reason="")
     fates.wait(POLL)
     assert len(fates.on_their_way()) == 1
 

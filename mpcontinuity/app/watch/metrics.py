@@ -204,7 +204,7 @@ class Metrics:
             outbound = state.outbound.get(home.domain)
             waiting.add_metric(labels, outbound.messages if outbound else 0)
             longest.add_metric(labels, max(now - outbound.oldest, 0) / SECOND if outbound else 0)
-            paused.add_metric(labels, bool(state.domains.get(home.domain, ("", ""))[1]))
+            paused.add_metric(labels, home.domain in state.paused)
         yield from (states, since, owed, oldest, waiting, longest, paused)
         counted = Counter(home.health.state.value for home in self._sources.homes())
         every = {one.value: counted[one.value] for one in STATES}

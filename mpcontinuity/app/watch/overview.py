@@ -8,30 +8,28 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from mpcontinuity.accounts import home_state
 from mpcontinuity.app.watch.shared import Shared
 from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.queue.backlog import Backlog, backlog
 from mpcontinuity.queue.outbound import Waiting, waiting
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.store import revision
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 OLDEST: Final = 10.0  # s; below the usual interval of scrapes
 _WITHIN = 2.0  # s
 
-_SCHEMA = Statement("SELECT version_num FROM alembic_version")
-_DOMAINS = Statement("SELECT id, name, paused FROM domain")
-
 _log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """``domains``: id to name and why its redelivery is paused (empty: it is not). ``read_at`` by the timer."""
+    """``read_at`` is in seconds of the timer."""
 
     schema: str
-    domains: dict[int, tuple[str, str]]
+    paused: dict[int, str]  # why redelivery is paused, by domain, where it is
     backlogs: Sequence[Backlog]
     outbound: dict[int, Waiting]  # by domain
     disk_free: int  # octets
@@ -57,16 +55,15 @@ class Overview:
     async def _read(self) -> State | None:
         try:
             free = await self._store.bodies.background(self._free)
-            schema, domains, backlogs, outbound = await self._store.read(_look)
+            schema, paused, backlogs, outbound = await self._store.read(_look)
         except Stopping:
             return None
         except Exception as error:
             _log.error("the state of the store cannot be read: {error}", error=error)
             return None
-        self.last = State(schema, domains, backlogs, outbound, free, self._timer.seconds())
+        self.last = State(schema, paused, backlogs, outbound, free, self._timer.seconds())
         return self.last
 
 
-def _look(tx: Transaction) -> tuple[str, dict[int, tuple[str, str]], list[Backlog], dict[int, Waiting]]:
-    domains = {row[0]: (row[1], row[2]) for row in tx.all(_DOMAINS)}
-    return str(tx.value(_SCHEMA) or ""), domains, backlog(tx), waiting(tx)
+def _look(tx: Transaction) -> tuple[str, dict[int, str], list[Backlog], dict[int, Waiting]]:
+    return revision.recorded(tx), home_state.pauses(tx), backlog(tx), waiting(tx)

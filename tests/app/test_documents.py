@@ -23,6 +23,7 @@ _LONGEST_LINE = 120
 
 _PATH = re.compile(r"`((?:tests|scripts|systemd|docs|mpcontinuity)/[\w./-]*\w/?)")
 _LINK = re.compile(r"\]\(([^)#:]+)")
+_NAMED = re.compile(r"`(mpcontinuity/[\w/]+\.py)` \(((?:`\w+`(?:, )?)+)\)")
 _TEST = re.compile(r"`(test_\w+)(\.py)?`")
 
 
@@ -41,6 +42,22 @@ def test_tests_that_are_named_exist(document: str) -> None:
     names = {file.stem for file in files}
     names |= {name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)}
     assert [name for name, _ in _TEST.findall((ROOT / document).read_text()) if name not in names] == []
+
+
+def test_functions_and_classes_that_are_named_behind_a_path_are_in_that_file() -> None:
+    named = [
+        (path, name)
+        for document in DOCUMENTS
+        for path, names in _NAMED.findall((ROOT / document).read_text())
+        for name in re.findall(r"\w+", names)
+    ]
+    assert ("mpcontinuity/routing/decision.py", "at_message") in named
+    missing = [
+        (path, name)
+        for path, name in named
+        if not re.search(rf"^(?:class|def|async def) {name}\b", (ROOT / path).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
 
 
 def test_fragments_of_the_change_log_are_of_a_kind_that_is_known() -> None:

@@ -1,4 +1,4 @@
-"""The check, from end to end; also what a restored database has to go through."""
+"""The check from end to end. A restored database has to go through it, too."""
 
 from __future__ import annotations
 
@@ -66,7 +66,11 @@ async def check(
 
 
 async def take_in_newer(inspection: Inspection) -> None:
-    """The database is older than the packs: it takes in what they know, and nobody is told a UID twice."""
+    """Lets a database that is older than its packs take in what they know, so that no UID is given twice.
+
+    UIDVALIDITY of all mailboxes rises, and all that is owed is in doubt. Without ``repair`` it only tells what is
+    missing.
+    """
     store = inspection.store
     what = "the database is older than the packs: UIDs were given and mail was delivered that it does not know of"
     await inspection.found(

@@ -14,7 +14,9 @@ from mpcontinuity.store.upkeep.verify import Packed, walk
 
 
 async def rendered(store: Store, body_id: int) -> bytes:
-    """What a mailbox needs to list the message; of a damaged one as little as an empty message has."""
+    """Returns what a mailbox stores of the message in order to list it. A damaged or missing message gives what an
+    empty one would.
+    """
     body = await store.read(partial(references.find, body_id=body_id))
     if body is None:
         return render(b"")
@@ -25,7 +27,7 @@ async def rendered(store: Store, body_id: int) -> bytes:
 
 
 async def recipients_of(store: Store, bodies: Sequence[int]) -> dict[int, set[str]]:
-    """Keys of the addresses that the heads of these messages name."""
+    """Returns, for each of these messages whose pack can be read, the keys of the addresses that its head names."""
     wanted = await store.read(partial(references.find_many, body_ids=bodies))
     keys: dict[int, set[str]] = {}
     async for step in walk(store, sorted({body.pack for body in wanted.values()})):

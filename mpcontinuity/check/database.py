@@ -30,7 +30,6 @@ _BODIES_OF = {
 }
 _NEXT_ENTRY = Statement("SELECT MIN(id) FROM entry WHERE id > :after")
 _MAILBOX = Statement("SELECT 1 FROM mailbox WHERE id = :id")
-_ENTRIES = Statement("SELECT COUNT(*) FROM entry WHERE id BETWEEN :first AND :last")
 
 # Rows that hold no mail, and mean nothing without what they refer to.
 _LOOSE = (
@@ -51,7 +50,11 @@ _WITHOUT_OWNER = {
 
 
 async def examine_pages(inspection: Inspection) -> None:
-    """Alone with the store: this reads all of the database in one go, which would keep a busy server's log growing."""
+    """Lets SQLite read all of its pages, and tells what is wrong with them.
+
+    That is one long read, during which the log of a busy server would grow without end: beside a server it is left out,
+    and a note says so.
+    """
     if not await inspection.store.read(lambda tx: tx.dialect == "sqlite"):
         return
     if inspection.serving:
@@ -73,7 +76,9 @@ async def examine_pages(inspection: Inspection) -> None:
 
 
 def others(tx: Transaction) -> bool:
-    """Whether other processes use the database: each has one connection of that name (store/postgresql/listener.py)."""
+    """Tells whether other processes use the database. On PostgreSQL each has one connection of a certain name
+    (store/postgresql/listener.py); on SQLite there are none.
+    """
     return tx.dialect == "postgresql" and int(tx.value(_LISTENERS)) > 1
 
 
@@ -87,7 +92,9 @@ async def _reindex(inspection: Inspection) -> str:
 
 
 async def lost_bodies(inspection: Inspection) -> dict[int, set[str]]:
-    """Bodies that something names and that are not in the index, with the tables that name them."""
+    """Returns the ids of messages that rows refer to and that the table `body` does not have, each with the names of
+    the tables that refer to it.
+    """
     lost: dict[int, set[str]] = {}
     for table, statement in _BODIES_OF.items():
         after = 0
@@ -100,9 +107,10 @@ async def lost_bodies(inspection: Inspection) -> dict[int, set[str]]:
 
 
 async def examine_references(inspection: Inspection) -> list[int]:
-    """Rows without what they belong to. Mailboxes that are gone though entries are in them, for whoever re-lists these.
+    """Tells of rows that refer to users, mailboxes or domains that are gone, and removes those that hold no mail.
 
-    Bodies are not looked at.
+    Returns the ids of mailboxes that are gone though entries are in them (`mailboxes.mend_loose_entries` moves these).
+    References to messages are looked at by `lost_bodies`.
     """
     for table, column, parent, what in _LOOSE:
         text = _LOOSE_TEXT.format(table, column, parent)
@@ -139,7 +147,3 @@ def _next_mailbox(after: int, tx: Transaction) -> tuple[int, bool] | None:
         return None
     mailbox = entry >> UID_BITS
     return mailbox, tx.one(_MAILBOX, id=mailbox) is not None
-
-
-def entries_in(tx: Transaction, mailbox: int) -> int:
-    return int(tx.value(_ENTRIES, first=mailbox << UID_BITS, last=mailbox << UID_BITS | MAX_UID))

@@ -32,9 +32,11 @@ _ARCHIVED = Statement("SELECT 1 FROM archive WHERE body = :body LIMIT 1")
 
 
 def take_in(tx: Transaction, head: Head, body: Body, domain: Domain, user: User | None, blob: bytes) -> list[int]:
-    """``user``: whose Sent folder has a copy. ``blob``: what that needs; empty where it is there still.
+    """Takes in a message that was sent, as the head of its pack entry tells it: Sent, archive, tracking, and ended rows
+    of the queue.
 
-    The ids of rows that wait for an administrator.
+    ``user`` is whose Sent folder gets a copy, and ``blob`` what that folder stores of the message; it is empty where
+    the copy is there still. Returns the ids of the rows that wait for an administrator.
     """
     if user is not None and blob:
         entry = NewEntry(body.id, body.length, head.time, SEEN, (), blob)
@@ -108,5 +110,5 @@ def _row(head: Head, body: Body, one: NewOutgoing, now: int) -> NewRow:
 
 
 def sender_of(head: Head) -> str:
-    """An address whose domain the message belongs to; empty where nobody says."""
+    """Returns an address whose domain the message belongs to; it is empty where the head names none."""
     return head.mailbox or head.reverse_path

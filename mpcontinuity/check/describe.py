@@ -30,7 +30,9 @@ _ARCHIVE = Statement(
 
 
 def message(tx: Transaction, body: int) -> str:
-    """One line: id, subject, sender and time, in whose mailboxes it is, and whether home has it."""
+    """Describes a message in one line: its id, subject, sender and time, in whose mailboxes it is, and whether home has
+    it.
+    """
     archived = tx.one(_ARCHIVE, body=body)
     owed = tx.all(_OWED, body=body)
     facts = []
@@ -57,7 +59,9 @@ def _short(text: str) -> str:
 
 
 def decisions(tx: Transaction, body: int) -> dict[str, str]:
-    """What was decided of a message from outside, per recipient, as far as the index still knows it."""
+    """Returns what was decided of a message for each recipient, as the head of a pack entry would say it, as far as the
+    index still knows it.
+    """
     archived = tx.one(_ARCHIVE, body=body)
     owed: dict[str, str] = {
         recipient: (Way.HOLD if account is None else Way.REDIRECT).value
@@ -72,7 +76,7 @@ def decisions(tx: Transaction, body: int) -> dict[str, str]:
 
 
 def head_of(tx: Transaction, body: Body) -> Head:
-    """A head as good as the index can make it, where the one in the pack is lost."""
+    """Returns a head as good as the index can make it, for a pack entry whose own is lost."""
     archived = tx.one(_ARCHIVE, body=body.id)
     owed = tx.all(_OWED, body=body.id)
     entries = tx.all(_ENTRIES, body=body.id)

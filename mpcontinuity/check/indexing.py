@@ -79,9 +79,12 @@ class _Tally:
 
 
 class Indexing:
-    """One run over all packs. ``lost``: owed rows that are gone from a database that is current."""
+    """One run over all packs, which takes in messages that the index does not know."""
 
     def __init__(self, inspection: Inspection, lost: Lost) -> None:
+        """``lost`` are owed rows that are gone from a database that is current: only these are put back. It is empty
+        where the database is older than the packs (``inspection.older``), which takes in all that is newer.
+        """
         self._inspection = inspection
         self._store = inspection.store
         self._lost = lost
@@ -91,6 +94,7 @@ class Indexing:
         self._done: set[int] = set()  # bodies handled in this run
 
     async def run(self) -> None:
+        """Reads all packs. Tells for each what is missing in the index, and takes that in where the check repairs."""
         packs = await self._store.bodies.background(self._store.packs.numbers)
         newest = await self._store.read(lambda tx: tx.value(_NEWEST))
         self._horizon = identifier.moment_of(newest) - _SLOW if newest else 0
@@ -100,6 +104,9 @@ class Indexing:
 
     @property
     def delivered(self) -> set[int]:
+        """Hashes of (id of the message, recipient) for all that home has taken, as the packs say. A hash stands for the
+        pair, because there can be many millions.
+        """
         return self._delivered
 
     async def _read_outcomes(self, packs: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""What a check finds, says and mends."""
+"""What one run of the check is given, tells and counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ Progress = Callable[[dict[str, Any]], None]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is not as it should be. A ``note`` is no fault: it mends itself, or was only left out."""
+    """One thing that is not as it should be. A ``note`` is no fault: what it tells of mends itself, or was only left
+    out.
+    """
 
     kind: Kind
     what: str  # names what it is about
@@ -26,7 +28,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct):
-    """What the check has looked at and found."""
+    """Counts what the check has looked at, what it has found and what it has repaired."""
 
     messages: int = 0
     octets: int = 0
@@ -52,8 +54,11 @@ class Inspection:
         older: bool,
     ) -> None:
         """``hostname`` is the server's own, whose postmaster has mail though no domain is called so. ``progress`` hears
-        steps and findings as JSON's values. ``serving``: mail comes and goes meanwhile. ``older``: the database knows
-        less than the packs beside it (store/upkeep/generation.py).
+        steps and findings as values of JSON.
+
+        ``serving`` says that mail comes and goes meanwhile, ``repair`` that what is found is to be mended, ``quick``
+        that the messages themselves are not read, and ``older`` that the database knows less than the packs beside it
+        (store/upkeep/generation.py).
         """
         self.store = store
         self.hostname = hostname
@@ -69,7 +74,11 @@ class Inspection:
         self._progress({"step": text})
 
     async def found(self, kind: Kind, what: str, remedy: str = "", mend: Mend | None = None) -> None:
-        """Says it, and mends it where that is asked for. ``mend`` says what it did; empty: it could not."""
+        """Tells of a finding, and mends it first where the check repairs.
+
+        ``remedy`` says what the repair does; it is empty where nothing can be done here. ``mend`` does it and returns
+        what it did in words; an empty text means that it could not.
+        """
         repaired = ""
         if self.repair and mend is not None:
             try:
@@ -82,7 +91,7 @@ class Inspection:
         self._say(Finding(kind, what, remedy, repaired))
 
     def note(self, what: str) -> None:
-        """What the administrator should know, and nothing is wrong with."""
+        """Tells what the administrator should know and nothing is wrong with."""
         self._say(Finding("note", what, ""))
 
     def _say(self, finding: Finding) -> None:

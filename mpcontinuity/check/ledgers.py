@@ -32,7 +32,9 @@ _TRACKED = Statement(
 
 
 async def lost_rows(inspection: Inspection) -> dict[tuple[int, str], int]:
-    """Owed rows that tracking says are open, and that are not there: (time received, recipient) and id."""
+    """Returns the ids of owed rows that are open by what tracking says, and that are gone, by (time received in µs,
+    recipient).
+    """
     return {
         (received, recipient): owed
         for owed, outcome, state, recipient, received in await _disagreeing(inspection)
@@ -41,7 +43,7 @@ async def lost_rows(inspection: Inspection) -> dict[tuple[int, str], int]:
 
 
 async def examine_tracking(inspection: Inspection) -> None:
-    """Every row's outcome against the state of the owed row that it shows. The ledger is believed."""
+    """Compares the outcome that each row of tracking shows with the state of the owed row. The ledger is believed."""
     for owed, outcome, state, recipient, _ in await _disagreeing(inspection):
         if state is None and outcome != OWED:
             continue  # folded: its outcome stands
@@ -88,9 +90,8 @@ async def _track(inspection: Inspection, owed: int, outcome: str) -> str:
 
 
 async def examine_ledgers(inspection: Inspection) -> None:
-    """Checks the ledger of each user and of addresses without one.
-
-    Taken in must be delivered + deleted + failed + expired + released + owed.
+    """Checks the ledger of each user, and of addresses without one: what was taken in must be the sum of delivered,
+    deleted, failed, expired, released and owed.
     """
     after = 0
     while step := await inspection.store.read(partial(_accounts, after)):

@@ -94,7 +94,10 @@ class _Counted:
 
 
 async def examine_mailboxes(inspection: Inspection) -> None:
-    """Each against its entries."""
+    """Compares each mailbox's counters, next UID and modseq with its entries.
+
+    One whose INBOX has lost entries gets again what is owed and in no mailbox, or it would be taken for deleted.
+    """
     after = 0
     while step := await inspection.store.read(partial(_next, after)):
         after = step[-1].id
@@ -236,7 +239,9 @@ async def _relist(inspection: Inspection, mailbox: int, unlisted: Sequence[tuple
 
 
 async def mend_loose_entries(inspection: Inspection, gone: Sequence[int]) -> None:
-    """Entries of mailboxes that are not there: they move to a folder of whoever the message is known to be of."""
+    """Moves entries of the mailboxes ``gone``, which are not there, to the folder Recovered of whoever the message is
+    known to be of.
+    """
     for mailbox in gone:
         count = await inspection.store.read(partial(_loose, mailbox))
         what = f"mailbox {mailbox} is gone, but {count} entries are in it"
@@ -275,7 +280,9 @@ def _to_owners(tx: Transaction, rows: Sequence[tuple[Any, ...]], keys: dict[int,
 
 
 def folder(tx: Transaction, account: int, name: str) -> int:
-    """The mailbox of that name, made where it is missing, and subscribed. Raises MailboxRefused."""
+    """Returns the id of the user's mailbox of that name, which is made and subscribed where it is missing. Raises
+    MailboxRefused.
+    """
     info = mailboxes.find(tx, account, name)
     if info is None:
         info = mailboxes.create(tx, account, name)

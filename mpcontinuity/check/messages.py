@@ -1,4 +1,4 @@
-"""Every row of `body` against its pack, packs without rows, rows without packs."""
+"""Messages of the index against their packs: rows of `body`, packs without rows, rows without packs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _YOUNG = 10 * MINUTE  # a pack of another process may get its row with the first
 
 
 async def examine_packs(inspection: Inspection) -> None:
-    """Files and rows of packs."""
+    """Compares the files of packs with the rows of `pack`."""
     store, now = inspection.store, inspection.store.clock.now()
     files = set(await store.bodies.background(store.packs.numbers))
     inspection.totals.packs = len(files)
@@ -98,7 +98,9 @@ async def _forget(inspection: Inspection, pack: int) -> str:
 
 
 async def examine_messages(inspection: Inspection) -> list[tuple[Body, Fault]]:
-    """Every message of the index against its pack."""
+    """Reads every message that the index knows, and returns those whose pack does not have them whole, each with its
+    fault.
+    """
     damaged: list[tuple[Body, Fault]] = []
     pack = IN_DATABASE - 1
     while (found := await inspection.store.read(partial(_next_pack, pack))) is not None:
@@ -124,7 +126,7 @@ def _of_pack(pack: int, after: int, tx: Transaction) -> list[Body]:
 
 
 async def locate(inspection: Inspection, wanted: set[int]) -> dict[int, Packed]:
-    """Sound copies of these messages, wherever packs have them: the newest of each."""
+    """Returns sound copies of the ``wanted`` messages, wherever packs have them; of several the newest."""
     store = inspection.store
     found: dict[int, Packed] = {}
     if not wanted:
@@ -142,7 +144,7 @@ async def locate(inspection: Inspection, wanted: set[int]) -> dict[int, Packed]:
 
 
 def sound(packs: Packs, body: Body) -> bool:
-    """Whether the message matches its checksum."""
+    """Tells whether the message in the pack matches its checksum."""
     try:
         return salvage.checksum(packs.file(body.pack), body.offset, body.length) == body.crc
     except OSError:
@@ -150,7 +152,7 @@ def sound(packs: Packs, body: Body) -> bool:
 
 
 async def mend_messages(inspection: Inspection, damaged: Sequence[tuple[Body, Fault]]) -> None:
-    """Says what is damaged; repairs what another copy, the checksum or the index can make good."""
+    """Tells of each damaged message, and repairs what another copy, the checksum or the index can make good."""
     located = await locate(inspection, {body.id for body, fault in damaged if fault is not Fault.HEAD})
     for body, fault in damaged:
         name = await inspection.store.read(partial(describe.message, body=body.id))
@@ -172,7 +174,7 @@ async def mend_messages(inspection: Inspection, damaged: Sequence[tuple[Body, Fa
 
 
 async def point(inspection: Inspection, body: Body) -> str:
-    """The index names this place."""
+    """Lets the index name the place of this copy. Returns in words what was done."""
     kind, day = await inspection.store.bodies.background(partial(_header, inspection.store.packs, body.pack))
 
     def work(tx: Transaction) -> None:
@@ -185,7 +187,9 @@ async def point(inspection: Inspection, body: Body) -> str:
 
 
 async def append_anew(inspection: Inspection, body: Body, head: Head | None = None) -> str:
-    """To another pack, with this head, or one from the index; what is read is the new copy."""
+    """Appends the message to another pack, with ``head`` or the best that pack and index give, and lets the index name
+    the new copy. Returns in words what was done. Raises Corrupt where the message cannot be read.
+    """
     content = await inspection.store.bodies.read(body)
     return await _append(inspection, body, content, "appended to another pack", head)
 
@@ -237,7 +241,9 @@ def _head(packs: Packs, body: Body) -> Head | None:
 
 
 async def mend_lost(inspection: Inspection, lost: dict[int, set[str]]) -> None:
-    """Bodies that entries, owed rows or archive rows name, and that the index does not have."""
+    """Tells of messages that rows refer to and the index does not have (`database.lost_bodies`), and puts back those
+    that a pack has.
+    """
     located = await locate(inspection, set(lost))
     for body, tables in sorted(lost.items()):
         name = await inspection.store.read(partial(describe.message, body=body))

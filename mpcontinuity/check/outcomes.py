@@ -39,7 +39,9 @@ Missing = list[tuple[int, dict[str, str]]]  # messages, and per recipient what b
 
 
 async def examine_outcomes(inspection: Inspection) -> None:
-    """Outcome records that are damaged, and messages that only the index can find."""
+    """Tells of outcome records that are damaged, and of messages that only the index can find, and notes or appends
+    them again.
+    """
     if not inspection.store.bodies.notes:  # packs of before: what becomes of their messages is nowhere noted
         return
     inspection.step("reading the outcomes in the packs")

@@ -24,7 +24,7 @@ from mpcontinuity.outbound.session import Session
 from mpcontinuity.outbound.transaction import MailTransaction, reset
 from mpcontinuity.protocols.smtp.client import Offers, outcome
 from mpcontinuity.routing import health
-from mpcontinuity.routing.health import Gate, Health, Observation, Policy, State
+from mpcontinuity.routing.health import Gate, Health, Observation, State
 
 LATE = 600.0  # seconds that a late reply to a message is waited for (RFC 5321 §4.5.3.2.6)
 LATELY = (
@@ -93,7 +93,7 @@ class Server:
         self.timer: Timer = environment.timer
         self.settings: Home = environment.settings
         self._clock = clock
-        self._policy = Policy(environment.settings.recovery_probes)
+        self._recovery_probes = environment.settings.recovery_probes
         self._trying: MailTransaction | None = None  # the one that tries a suspect
         self._served = float("-inf")  # when it answered a message last
         self._recipients: list[Address] = []  # that it took last, the newest first
@@ -186,7 +186,7 @@ class Server:
             self._served = self.timer.seconds()
             self.pool.capacity.served()
         now = self._clock.now()
-        after = health.observe(self.health, observed, now, self._policy, reason)
+        after = health.observe(self.health, observed, now, self._recovery_probes, reason)
         if after != self.health:
             for view in self.views.values():
                 view.note(Observed(observed, now, reason))
@@ -197,7 +197,7 @@ class Server:
         if self.health.state is State.DOWN and (known.state, known.since) == (State.DOWN, self.health.since):
             known = replace(known, good_probes=self.health.good_probes)
         for each in observed:
-            known = health.observe(known, each.observation, each.time, self._policy, each.reason)
+            known = health.observe(known, each.observation, each.time, self._recovery_probes, each.reason)
         if known != self.health:
             self._become(known)
 

@@ -51,13 +51,6 @@ class Gate(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """The settings that the state machine needs."""
-
-    recovery_probes: int = 2
-
-
-@dataclass(frozen=True, slots=True)
 class Health:
     """The state of a home server with what is remembered of its past.
 
@@ -92,9 +85,12 @@ TABLE: dict[Observation, dict[State, State]] = {
 _FAILURES = frozenset({Observation.UNREACHABLE, Observation.SILENT, Observation.PROBE_BAD})
 
 
-def probes_needed(health: Health, policy: Policy) -> int:
-    """Returns how many good probes in a row end the present state `down`."""
-    return policy.recovery_probes << min(health.relapses, MOST_DOUBLINGS)
+def probes_needed(health: Health, recovery_probes: int) -> int:
+    """Returns how many good probes in a row end the present state `down`.
+
+    They are ``recovery_probes``, and twice as many for each fall that followed soon after a recovery.
+    """
+    return recovery_probes << min(health.relapses, MOST_DOUBLINGS)
 
 
 def current(health: Health, now: int) -> Health:
@@ -113,15 +109,18 @@ def gate(health: Health, now: int) -> Gate:
     return Gate.TRY if health.last_failure else Gate.OPEN
 
 
-def observe(health: Health, observation: Observation, now: int, policy: Policy, reason: str = "") -> Health:
-    """Returns the health after an observation. ``reason`` is kept where the state becomes a bad one or remains so."""
+def observe(health: Health, observation: Observation, now: int, recovery_probes: int, reason: str = "") -> Health:
+    """Returns the health after an observation.
+
+    ``reason`` is kept where the state becomes a bad one or remains so. ``recovery_probes`` is the setting of that name.
+    """
     health = current(health, now)
     again = bool(health.last_failure)
     state = TABLE[observation][health.state]
     if health.state is State.RECOVERING and again and observation in _FAILURES:
         state = State.DOWN
     if health.state is State.DOWN:
-        return _while_down(health, observation, now, policy, reason)
+        return _while_down(health, observation, now, recovery_probes, reason)
     if state is State.DOWN:
         return _fall(health, now, reason)
     last_failure = now if observation in _FAILURES else health.last_failure
@@ -134,12 +133,12 @@ def observe(health: Health, observation: Observation, now: int, policy: Policy, 
     return replace(health, state=state, since=since, last_failure=last_failure, reason=reason)
 
 
-def _while_down(health: Health, observation: Observation, now: int, policy: Policy, reason: str) -> Health:
+def _while_down(health: Health, observation: Observation, now: int, recovery_probes: int, reason: str) -> Health:
     if observation in _FAILURES:
         return replace(health, good_probes=0, reason=reason or health.reason)
     if observation is not Observation.PROBE_GOOD:
         return health  # a late answer on an old session says nothing about a new one
-    if health.good_probes + 1 < probes_needed(health, policy):
+    if health.good_probes + 1 < probes_needed(health, recovery_probes):
         return replace(health, good_probes=health.good_probes + 1)
     return replace(health, state=State.RECOVERING, since=now, reason="", good_probes=0, last_failure=0, recovered=now)
 

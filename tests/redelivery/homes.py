@@ -13,7 +13,7 @@ from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing import health
-from mpcontinuity.routing.health import Gate, Health, Observation, Policy
+from mpcontinuity.routing.health import Gate, Health, Observation
 from tests.fakes.clock import ManualClock
 
 OK = Outcome(Verdict.ACCEPTED, Stage.MESSAGE, Reply(250, "2.0.0", "taken"))
@@ -26,6 +26,8 @@ FULL = Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(452, "4.2.2", "mailbox full"
 BUSY = Outcome(Verdict.TEMPORARY, Stage.MESSAGE, Reply(451, "4.3.2", "busy"))
 LOST = Outcome(Verdict.FAILED, Stage.DATA, None, "connection lost")
 NO_REPLY = Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, "no reply in 10 s")
+
+_RECOVERY_PROBES = 2
 
 Answer = Outcome | Deferred[Outcome]
 
@@ -142,7 +144,7 @@ class FakeHome:
         return await self.probe_answer if isinstance(self.probe_answer, Deferred) else self.probe_answer
 
     def observe(self, observation: Observation, reason: str = "") -> None:
-        self.health = health.observe(self.health, observation, self._clock.now(), Policy(), reason)
+        self.health = health.observe(self.health, observation, self._clock.now(), _RECOVERY_PROBES, reason)
         for listener in list(self.listeners):
             listener(self)
 
@@ -155,7 +157,7 @@ class FakeHome:
         self.observe(Observation.UNREACHABLE, "connection refused")
 
     def comes_back(self) -> None:
-        for _ in range(health.probes_needed(self.health, Policy())):
+        for _ in range(health.probes_needed(self.health, _RECOVERY_PROBES)):
             self.observe(Observation.PROBE_GOOD)
 
 

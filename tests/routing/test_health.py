@@ -15,7 +15,6 @@ from mpcontinuity.routing.health import (
     Gate,
     Health,
     Observation,
-    Policy,
     State,
     current,
     gate,
@@ -23,7 +22,7 @@ from mpcontinuity.routing.health import (
     probes_needed,
 )
 
-POLICY = Policy(recovery_probes=2)
+PROBES = 2
 NOW = 1_000 * MINUTE
 O = Observation  # noqa: E741
 
@@ -70,7 +69,7 @@ CASES = [(row[:12].strip(), row[12:25].strip(), row[25:].strip()) for row in ROW
 
 @pytest.mark.parametrize(("before", "observation", "after"), CASES)
 def test_each_observation_of_each_state(before: str, observation: str, after: str) -> None:
-    assert observe(health(State(before)), O(observation), NOW, POLICY).state is State(after)
+    assert observe(health(State(before)), O(observation), NOW, PROBES).state is State(after)
 
 
 def test_the_table_is_complete() -> None:
@@ -83,7 +82,7 @@ def after(health: Health, *observations: tuple[Observation, int]) -> Health:
     now = NOW
     for observation, wait in observations:
         now += wait
-        health = observe(health, observation, now, POLICY)
+        health = observe(health, observation, now, PROBES)
     return health
 
 
@@ -102,7 +101,7 @@ def test_a_suspicion_ends_by_itself_after_a_minute() -> None:
 
 
 def test_a_suspect_is_shown_as_up_since_when_it_was_up() -> None:
-    suspect = observe(Health(since=NOW - MINUTE), O.SILENT, NOW, POLICY, "lost")
+    suspect = observe(Health(since=NOW - MINUTE), O.SILENT, NOW, PROBES, "lost")
     assert suspect.state.shown is State.UP
     assert suspect.since == NOW - MINUTE
 
@@ -138,21 +137,21 @@ def test_each_relapse_within_a_quarter_of_an_hour_doubles_the_probes() -> None:
     now = NOW
     needed = []
     for _ in range(MOST_DOUBLINGS + 3):
-        health = observe(health, O.UNREACHABLE, now, POLICY)
-        needed.append(probes_needed(health, POLICY))
+        health = observe(health, O.UNREACHABLE, now, PROBES)
+        needed.append(probes_needed(health, PROBES))
         while health.state is State.DOWN:
             now += SECOND
-            health = observe(health, O.PROBE_GOOD, now, POLICY)
+            health = observe(health, O.PROBE_GOOD, now, PROBES)
         now += SECOND
     assert needed == [2, 4, 8, 16, 32, 64, 64, 64]
-    health = observe(health, O.FLUSHED, now, POLICY)
-    assert probes_needed(observe(health, O.UNREACHABLE, now + RELAPSE, POLICY), POLICY) == 2
+    health = observe(health, O.FLUSHED, now, PROBES)
+    assert probes_needed(observe(health, O.UNREACHABLE, now + RELAPSE, PROBES), PROBES) == 2
 
 
 def test_the_reason_is_that_of_the_last_failure() -> None:
-    down = observe(Health(since=NOW), O.UNREACHABLE, NOW, POLICY, "connection refused")
+    down = observe(Health(since=NOW), O.UNREACHABLE, NOW, PROBES, "connection refused")
     assert down.reason == "connection refused"
-    down = observe(down, O.PROBE_BAD, NOW + SECOND, POLICY, "no route to host")
+    down = observe(down, O.PROBE_BAD, NOW + SECOND, PROBES, "no route to host")
     assert (down.reason, down.since) == ("no route to host", NOW)
     back = after(down, (O.PROBE_GOOD, 2 * SECOND), (O.PROBE_GOOD, SECOND))
     assert back.reason == ""
@@ -163,11 +162,10 @@ def test_the_reason_is_that_of_the_last_failure() -> None:
     st.integers(1, 4),
 )
 def test_what_always_holds(observations: list[tuple[Observation, int]], recovery_probes: int) -> None:
-    policy = Policy(recovery_probes)
     health, now = Health(since=NOW), NOW
     for observation, wait in observations:
         now += wait
-        before, health = health, observe(health, observation, now, policy, "reason")
+        before, health = health, observe(health, observation, now, recovery_probes, "reason")
         was_down = before.state is State.DOWN
         # Only an unreachable home or a second failure is down; only good probes in a row lead out of it.
         if health.state is State.DOWN and not was_down:
@@ -181,6 +179,6 @@ def test_what_always_holds(observations: list[tuple[Observation, int]], recovery
         assert (gate(health, now) is Gate.SHUT) == (health.state is State.DOWN)
         assert health.since <= now
         assert health.since == (before.since if health.state.shown is before.state.shown else now)
-        assert health.good_probes < probes_needed(health, policy)
+        assert health.good_probes < probes_needed(health, recovery_probes)
         assert health.state is not State.UP or gate(health, now) is Gate.OPEN
         assert health.state is not State.DOWN or health.reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import SECOND
-from mpcontinuity.verdicts.record import Verdict, signers
+from mpcontinuity.verdicts.record import SenderVerdict, signers
 
 # µs from a message's arrival in which its verdict is waited for. Verdicts are made within seconds or not at all
 # (verdicts/service.py); a process that died in between leaves none.
@@ -13,7 +13,7 @@ VERDICT_WITHIN = 60 * SECOND
 _PASS = "pass"
 
 
-def proves(verdict: Verdict, sender: Address) -> bool:
+def proves(verdict: SenderVerdict, sender: Address) -> bool:
     """Returns whether the verdict proves it.
 
     Either SPF passed, which is about the reverse path, or a good signature is of its domain or of a domain above it,

@@ -22,7 +22,7 @@ _URI = re.compile(r"[a-z][a-z0-9+.-]*:.")
 _RECORD = re.compile(r"v\s*=\s*DMARC1\s*(?:;|$)")
 
 
-class Policy(msgspec.Struct, frozen=True):
+class DmarcResult(msgspec.Struct, frozen=True):
     """The result for a message. ``wanted`` is the policy that the domain asks for: none, quarantine or reject."""
 
     result: str
@@ -34,30 +34,30 @@ class _Record(msgspec.Struct, frozen=True):
     tags: dict[str, str]
 
 
-async def check(dns: Dns, author: str, spf: str, signed: Sequence[str]) -> Policy:
+async def check(dns: Dns, author: str, spf: str, signed: Sequence[str]) -> DmarcResult:
     """Returns the result for a message from the domain ``author``, the one in its From field.
 
     ``spf`` is the domain that SPF passed for, or empty. ``signed`` has the domains of good signatures. All are in lower
     case, as A-labels.
     """
     if not author:
-        return Policy(PERMERROR)
+        return DmarcResult(PERMERROR)
     try:
         tree = await _tree(dns, author)
         record = _policy(tree, author)
         if record is None:
-            return Policy(NONE)
+            return DmarcResult(NONE)
         if not _is_policy(record):
-            return Policy(PERMERROR)
+            return DmarcResult(PERMERROR)
         wanted = await _wanted(dns, record, author)
         for domains, mode in (((spf,) if spf else (), "aspf"), (signed, "adkim")):
             strict = record.tags.get(mode, "r") == "s"
             for domain in domains:
                 if domain == author or (not strict and await _same_organisation(dns, domain, author, tree)):
-                    return Policy(PASS, wanted)
+                    return DmarcResult(PASS, wanted)
     except NoAnswer:
-        return Policy(TEMPERROR)
-    return Policy(FAIL, wanted)
+        return DmarcResult(TEMPERROR)
+    return DmarcResult(FAIL, wanted)
 
 
 def _readable(record: _Record) -> bool:

@@ -18,7 +18,7 @@ _SIGNED = re.compile(r"\bdkim=pass header\.d=([^ ;]+)")  # as service.py writes 
 _PLAIN = re.compile(r"[A-Za-z0-9._@:\[\]-]+")
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class SenderVerdict(msgspec.Struct, frozen=True):
     """What SPF, DKIM and DMARC said of a message.
 
     The first three are single words such as ``pass`` (RFC 8601 §2.7). ``details`` is the value of the field
@@ -31,18 +31,18 @@ class Verdict(msgspec.Struct, frozen=True):
     details: str
 
 
-def add(tx: Transaction, body: int, verdict: Verdict) -> None:
+def add(tx: Transaction, body: int, verdict: SenderVerdict) -> None:
     """Adds the verdict on a message, unless the message is gone already."""
     tx.run(_ADD, body=body, spf=verdict.spf, dkim=verdict.dkim, dmarc=verdict.dmarc, details=verdict.details)
 
 
-def find(tx: Transaction, body: int) -> Verdict | None:
+def find(tx: Transaction, body: int) -> SenderVerdict | None:
     """Returns the verdict on a message, or None if there is none."""
     row = tx.one(_FIND, body=body)
-    return Verdict(*row) if row else None
+    return SenderVerdict(*row) if row else None
 
 
-def signers(verdict: Verdict) -> list[str]:
+def signers(verdict: SenderVerdict) -> list[str]:
     """Returns the domains whose signatures are good."""
     return _SIGNED.findall(verdict.details)
 

@@ -24,7 +24,7 @@ from mpcontinuity.store.store import Store
 from mpcontinuity.verdicts import dmarc, examination, record, signatures, spf
 from mpcontinuity.verdicts.dns import Dns, Ip, Remembering
 from mpcontinuity.verdicts.examination import Found
-from mpcontinuity.verdicts.record import Verdict, token
+from mpcontinuity.verdicts.record import SenderVerdict, token
 
 DEADLINE = 10.0  # seconds from its arrival: afterwards DNS may say something else, and others wait
 AT_ONCE = 10
@@ -144,7 +144,9 @@ class Verdicts:
         _log.info("verdict: {details}", details=" ".join(verdict.details.split()), message=show(arrived.message))
 
 
-async def verdict_of(dns: Dns, jobs: Jobs, arrived: Arrived, content: Content, now: int, hostname: str) -> Verdict:
+async def verdict_of(
+    dns: Dns, jobs: Jobs, arrived: Arrived, content: Content, now: int, hostname: str
+) -> SenderVerdict:
     """Returns the verdict on a message. Raises Corrupt and Died.
 
     ``now`` is in seconds since 1970. ``hostname`` is the name under which the verdict is given.
@@ -156,7 +158,7 @@ async def verdict_of(dns: Dns, jobs: Jobs, arrived: Arrived, content: Content, n
         ip = None
     sender = spf.NONE
     if ip is not None and host:
-        sender = await spf.Check(dns, ip, identity, arrived.helo).result(host)
+        sender = await spf.SpfCheck(dns, ip, identity, arrived.helo).result(host)
     author, signed = await signatures.check(dns, jobs, content, now)
     good = [each.domain for each in signed if each.result == examination.PASS]
     policy = await dmarc.check(dns, author, host if sender == spf.PASS else "", good)
@@ -165,7 +167,7 @@ async def verdict_of(dns: Dns, jobs: Jobs, arrived: Arrived, content: Content, n
     shown += [_shown(each) for each in signed] or ["dkim=none"]
     wanted = f" (p={token(policy.wanted)})" if policy.wanted else ""
     shown.append(f"dmarc={policy.result}{wanted} header.from={token(author or 'unknown')}")
-    return Verdict(sender, _best(signed), policy.result, ";\r\n\t".join([hostname, *shown]))
+    return SenderVerdict(sender, _best(signed), policy.result, ";\r\n\t".join([hostname, *shown]))
 
 
 def _identity(arrived: Arrived) -> tuple[str, str]:

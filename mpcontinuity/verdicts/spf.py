@@ -58,7 +58,7 @@ class _Record(msgspec.Struct, frozen=True):
     redirect: str = ""
 
 
-class Check:
+class SpfCheck:
     """One `check_host` (RFC 7208 §4) with all the records that it leads to.
 
     ``sender`` is an address with a local part. ``helo`` is the name that the client gave.
@@ -228,12 +228,12 @@ class Check:
         }[letter]
 
 
-_KINDS: dict[str, Callable[[Check, _Term, str], Awaitable[bool]]] = {
-    "include": Check._include,
-    "a": Check._a,
-    "mx": Check._mx,
-    "ptr": Check._ptr,
-    "exists": Check._exists,
+_KINDS: dict[str, Callable[[SpfCheck, _Term, str], Awaitable[bool]]] = {
+    "include": SpfCheck._include,
+    "a": SpfCheck._a,
+    "mx": SpfCheck._mx,
+    "ptr": SpfCheck._ptr,
+    "exists": SpfCheck._exists,
 }
 
 

@@ -150,7 +150,7 @@ def policies(data: bytes) -> None:
     """SPF and DMARC with a record that anybody may have published."""
     zone = _Zone(data)
     for check in (
-        spf.Check(zone, ip_address("192.0.2.1"), "ann@example.com", "c.example").result("example.com"),
+        spf.SpfCheck(zone, ip_address("192.0.2.1"), "ann@example.com", "c.example").result("example.com"),
         dmarc.check(zone, "example.com", "example.com", ["example.net"]),
     ):
         with pytest.raises(StopIteration):  # nothing in it waits, so it ends in one step

@@ -9,7 +9,7 @@ import pytest
 from mpcontinuity.outbound.names import as_text, can_exist
 from mpcontinuity.verdicts import dmarc, record, spf
 from mpcontinuity.verdicts.dns import Ip
-from mpcontinuity.verdicts.record import Verdict
+from mpcontinuity.verdicts.record import SenderVerdict
 from tests.linear.reader import KIB, Reader
 
 
@@ -33,7 +33,7 @@ class _Zone:
 
 
 def _spf(data: bytes) -> None:
-    check = spf.Check(_Zone(data.decode("latin-1")), ip_address("192.0.2.1"), "ann@" + "a." * 100 + "b", "c.example")
+    check = spf.SpfCheck(_Zone(data.decode("latin-1")), ip_address("192.0.2.1"), "ann@" + "a." * 100 + "b", "c.example")
     with pytest.raises(StopIteration):
         check.result("example.com").send(None)
 
@@ -49,7 +49,7 @@ def _token(data: bytes) -> None:
 
 
 def _signers(data: bytes) -> None:
-    record.signers(Verdict("", "", "", data.decode("latin-1")))
+    record.signers(SenderVerdict("", "", "", data.decode("latin-1")))
 
 
 def _name(data: bytes) -> None:

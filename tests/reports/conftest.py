@@ -33,14 +33,16 @@ from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking import record
 from mpcontinuity.verdicts import record as verdicts
-from mpcontinuity.verdicts.record import Verdict
+from mpcontinuity.verdicts.record import SenderVerdict
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import result
 
 CONTENT = b"From: Anna <anna@example.org>\r\nSubject: The offer\r\nMessage-ID: <1@example.org>\r\n\r\nText\r\n"
 DAY = 86400
 
-PROVEN = Verdict("pass", "none", "pass", "mx.example.org;\r\n\tspf=pass smtp.mailfrom=far.example;\r\n\tdkim=none")
+PROVEN = SenderVerdict(
+    "pass", "none", "pass", "mx.example.org;\r\n\tspf=pass smtp.mailfrom=far.example;\r\n\tdkim=none"
+)
 
 
 class Fates:
@@ -172,7 +174,7 @@ class Fates:
         notify: str = "",
         ret: str = "",
         account: int | None = -1,
-        verdict: Verdict | None = PROVEN,
+        verdict: SenderVerdict | None = PROVEN,
         submitted: bool = False,
         content: bytes = CONTENT,
     ) -> int:
@@ -203,7 +205,7 @@ class Fates:
         result(self.store.keep(draft, Head(id=self.store.identifiers.next(), time=now, direction="inbound"), work))
         return row_id
 
-    def looked_into(self, verdict: Verdict) -> None:
+    def looked_into(self, verdict: SenderVerdict) -> None:
         """All that is there."""
         for (body,) in self.rows("SELECT id FROM body"):
             self.run(verdicts.add, body=body, verdict=verdict)
@@ -219,7 +221,7 @@ class Fates:
         work = partial(owed.finish, owed_id=row.id, token=row.token, outcome=DELIVERED, event=event, relayed=relayed)
         assert self.run(work)
 
-    def passes_on(self, notify: str, *, verdict: Verdict | None = PROVEN, ret: str = "") -> None:
+    def passes_on(self, notify: str, *, verdict: SenderVerdict | None = PROVEN, ret: str = "") -> None:
         """A stranger's message to home, which does not report."""
         draft = self.store.bodies.draft()
         draft.write(CONTENT)

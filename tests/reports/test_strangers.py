@@ -13,7 +13,7 @@ from mpcontinuity.model.owed import EXPIRED
 from mpcontinuity.queue import owed
 from mpcontinuity.reports.proof import VERDICT_WITHIN
 from mpcontinuity.reports.service import POLL
-from mpcontinuity.verdicts.record import Verdict
+from mpcontinuity.verdicts.record import SenderVerdict
 from tests.reports.conftest import Fates, status
 
 
@@ -177,10 +177,10 @@ def test_what_was_passed_on_at_once_is_reported_and_leaves_no_row(fates: Fates) 
 # Who they are
 
 
-def verdict(spf: str, *signed: str) -> Verdict:
+def verdict(spf: str, *signed: str) -> SenderVerdict:
     """``signed``: as in Authentication-Results."""
     shown = [f"spf={spf} smtp.mailfrom=far.example", *(signed or ["dkim=none"]), "dmarc=fail header.from=far.example"]
-    return Verdict(spf, "pass" if "dkim=pass" in " ".join(signed) else "none", "fail", "; ".join(["mx", *shown]))
+    return SenderVerdict(spf, "pass" if "dkim=pass" in " ".join(signed) else "none", "fail", "; ".join(["mx", *shown]))
 
 
 FORGED = verdict("fail")
@@ -207,7 +207,7 @@ FORGED = verdict("fail")
     ],
 )
 def test_a_failure_is_told_to_who_proved_to_be_of_the_reverse_paths_domain(
-    fates: Fates, found: Verdict | None, told: int
+    fates: Fates, found: SenderVerdict | None, told: int
 ) -> None:
     fates.home_refuses(fates.receives(verdict=found))
     fates.wait(2 * VERDICT_WITHIN / SECOND)
@@ -245,7 +245,7 @@ def test_a_verdict_that_does_not_come_is_not_waited_for_for_ever(fates: Fates) -
 @pytest.mark.parametrize("sender", ["bert@example.org", "nobody@example.org", "bert+tag@EXAMPLE.org"])
 @pytest.mark.parametrize("found", [FORGED, verdict("pass"), None])
 def test_who_writes_from_outside_in_the_name_of_a_domain_of_ours_is_not_of_it(
-    fates: Fates, sender: str, found: Verdict | None
+    fates: Fates, sender: str, found: SenderVerdict | None
 ) -> None:
     fates.home_refuses(fates.receives(sender, verdict=found, notify="FAILURE,SUCCESS"))
     fates.wait(2 * VERDICT_WITHIN / SECOND)
@@ -266,7 +266,7 @@ def test_what_home_submits_for_somebody_who_is_no_user_of_ours_is_told_them(fate
 @pytest.mark.parametrize("found", [FORGED, None])
 @pytest.mark.parametrize("what", ["passed on", "relayed", "deleted"])
 def test_success_is_told_to_nobody_who_did_not_prove_who_they_are(
-    fates: Fates, what: str, found: Verdict | None
+    fates: Fates, what: str, found: SenderVerdict | None
 ) -> None:
     if what == "passed on":
         fates.passes_on("SUCCESS", verdict=found, ret="FULL")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from mpcontinuity.verdicts import dmarc
-from mpcontinuity.verdicts.dmarc import Policy
+from mpcontinuity.verdicts.dmarc import DmarcResult
 from tests.fakes.stores import result
 from tests.verdicts.zone import FakeDns
 
 
-def check(dns: FakeDns, author: str, spf: str = "", *signed: str) -> Policy:
+def check(dns: FakeDns, author: str, spf: str = "", *signed: str) -> DmarcResult:
     return result(dmarc.check(dns, author, spf, signed))
 
 
@@ -52,23 +52,23 @@ def test_strict_alignment_wants_the_very_name() -> None:
 
 def test_a_subdomain_has_the_policy_for_subdomains() -> None:
     dns = zone(**{"example.org": "v=DMARC1; p=reject; sp=quarantine"})
-    assert check(dns, "example.org") == Policy("fail", "reject")
-    assert check(dns, "a.b.example.org") == Policy("fail", "quarantine")
+    assert check(dns, "example.org") == DmarcResult("fail", "reject")
+    assert check(dns, "a.b.example.org") == DmarcResult("fail", "quarantine")
 
 
 def test_a_name_that_does_not_exist_has_a_policy_of_its_own() -> None:
     dns = zone(**{"example.org": "v=DMARC1; p=none; sp=quarantine; np=reject"})
     dns.a["there.example.org"] = ["192.0.2.1"]
-    assert check(dns, "there.example.org") == Policy("fail", "quarantine")
-    assert check(dns, "nowhere.example.org") == Policy("fail", "reject")
-    assert check(dns, "example.org") == Policy("fail", "none")
+    assert check(dns, "there.example.org") == DmarcResult("fail", "quarantine")
+    assert check(dns, "nowhere.example.org") == DmarcResult("fail", "reject")
+    assert check(dns, "example.org") == DmarcResult("fail", "none")
     dns.broken.add("nowhere.example.org")
-    assert check(dns, "nowhere.example.org") == Policy("fail", "quarantine")  # perhaps it exists
+    assert check(dns, "nowhere.example.org") == DmarcResult("fail", "quarantine")  # perhaps it exists
 
 
 def test_without_a_policy_for_names_that_do_not_exist_nobody_asks_whether_they_do() -> None:
     dns = zone(**{"example.org": "v=DMARC1; p=none; sp=quarantine"})
-    assert check(dns, "nowhere.example.org") == Policy("fail", "quarantine")
+    assert check(dns, "nowhere.example.org") == DmarcResult("fail", "quarantine")
     assert all(name.startswith("_dmarc.") for name in dns.asked)
 
 
@@ -86,7 +86,7 @@ def test_without_a_policy_for_names_that_do_not_exist_nobody_asks_whether_they_d
     ],
 )
 def test_what_a_record_wants(record: str, wanted: str) -> None:
-    assert check(zone(**{"example.org": f"v=DMARC1; {record}"}), "example.org") == Policy("fail", wanted)
+    assert check(zone(**{"example.org": f"v=DMARC1; {record}"}), "example.org") == DmarcResult("fail", wanted)
 
 
 @pytest.mark.parametrize("record", ["p=nonsense", "p=reject; np=nonsense", "p=nonsense; rua=nobody"])
@@ -96,14 +96,14 @@ def test_a_record_without_a_policy_and_without_anybody_to_tell_is_an_error(recor
 
 def test_its_own_record_comes_first() -> None:
     dns = zone(**{"example.org": REJECT, "sub.example.org": "v=DMARC1; p=none"})
-    assert check(dns, "sub.example.org") == Policy("fail", "none")
+    assert check(dns, "sub.example.org") == DmarcResult("fail", "none")
 
 
 def test_a_public_suffix_that_says_so_makes_two_of_its_domains_strangers() -> None:
     dns = zone(**{"co.example": "v=DMARC1; p=reject; psd=y", "a.co.example": REJECT})
     assert check(dns, "a.co.example", "b.co.example").result == "fail"
     assert check(dns, "a.co.example", "x.a.co.example").result == "pass"
-    assert check(dns, "c.co.example") == Policy("fail", "reject")
+    assert check(dns, "c.co.example") == DmarcResult("fail", "reject")
 
 
 def test_a_silent_dns_is_an_error_that_may_pass() -> None:

@@ -13,7 +13,7 @@ from mpcontinuity.message.dkim import BodyHash
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.store import Store
 from mpcontinuity.verdicts import record
-from mpcontinuity.verdicts.record import Verdict
+from mpcontinuity.verdicts.record import SenderVerdict
 from mpcontinuity.verdicts.service import AT_ONCE, DEADLINE, MOST_WAITING, Arrived, Verdicts
 from tests.fakes.clock import START, ManualClock
 from tests.fakes.jobs import Here
@@ -65,10 +65,10 @@ class Desk:
         self.verdicts.arrived(Arrived(number, peer, helo, reverse_path))
         return number
 
-    def found(self, number: int) -> Verdict | None:
+    def found(self, number: int) -> SenderVerdict | None:
         return result(self.store.read(partial(record.find, body=number)))
 
-    def check(self, message: bytes, **more: Any) -> Verdict:
+    def check(self, message: bytes, **more: Any) -> SenderVerdict:
         verdict = self.found(self.begin(message, **more))
         self.clock.advance(1)
         assert verdict is not None

@@ -11,7 +11,7 @@ import pytest
 
 from mpcontinuity.outbound.lookup import NoAnswer
 from mpcontinuity.verdicts.dns import Ip
-from mpcontinuity.verdicts.spf import Check
+from mpcontinuity.verdicts.spf import SpfCheck
 from tests.fakes.stores import result
 
 SUITE = json.loads((Path(__file__).parent.parent / "corpus" / "spf" / "rfc7208.json").read_text())
@@ -67,13 +67,13 @@ def test_the_suite_of_rfc_7208(zone: dict[str, Any], case: dict[str, Any]) -> No
         sender = f"postmaster@{sender}"
     elif sender.startswith("@"):
         sender = f"postmaster{sender}"
-    check = Check(Zone(zone), ip_address(case["host"]), sender, case["helo"])
+    check = SpfCheck(Zone(zone), ip_address(case["host"]), sender, case["helo"])
     assert result(check.result(sender.rpartition("@")[2])) in case["result"]
 
 
 def check(record: str, host: str = "192.0.2.1", **zone: list[Any]) -> str:
     records = {"example.org": [["TXT", [record]]], **zone}
-    return result(Check(Zone(records), ip_address(host), "a@example.org", "helo.example").result("example.org"))
+    return result(SpfCheck(Zone(records), ip_address(host), "a@example.org", "helo.example").result("example.org"))
 
 
 @pytest.mark.parametrize(

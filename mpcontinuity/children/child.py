@@ -13,7 +13,7 @@ import resource
 from collections.abc import Iterator
 from typing import Protocol
 
-from mpcontinuity.children.frames import ENOUGH, Frames, Kind, frame
+from mpcontinuity.children.frames import ENOUGH, FrameKind, Frames, frame
 
 MEMORY = 256 << 20  # octets of address space; Python and OpenSSL take 40 MiB, the worst header known 80
 SECONDS = 10  # of processor time for one thing; the parent waits less, on a machine with time to spare
@@ -47,23 +47,23 @@ def main() -> None:
     for kind, payload in _received():
         try:
             answer = b""
-            if kind is Kind.BEGIN:
+            if kind is FrameKind.BEGIN:
                 work = None
                 _allow(SECONDS)
                 module, _, argument = payload.partition(b"\n")
                 work = _made(module.decode("ascii"), argument)
             elif work is None:
                 raise RuntimeError("nothing has begun")
-            elif kind is Kind.PIECE:
+            elif kind is FrameKind.PIECE:
                 answer = b"" if work.feed(payload) else ENOUGH
             else:
                 answer = work.ask(payload)
-            _say(frame(Kind.ANSWER if kind is Kind.ASK else Kind.DONE, answer))
+            _say(frame(FrameKind.ANSWER if kind is FrameKind.ASK else FrameKind.DONE, answer))
         except MemoryError:
             os._exit(1)  # what is left of us is in no good state
         except Exception as error:
             work = None
-            _say(frame(Kind.FAILED, f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace")))
+            _say(frame(FrameKind.FAILED, f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace")))
 
 
 def _made(module: str, argument: bytes) -> Work:
@@ -78,7 +78,7 @@ def _allow(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + seconds, hard))
 
 
-def _received() -> Iterator[tuple[Kind, bytes]]:
+def _received() -> Iterator[tuple[FrameKind, bytes]]:
     frames = Frames()
     while data := os.read(0, _READ):
         yield from frames.feed(data)

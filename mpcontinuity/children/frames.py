@@ -13,7 +13,7 @@ LONGEST = 8 << 20
 ENOUGH = b"."  # with DONE: no more content is wanted
 
 
-class Kind(enum.IntEnum):
+class FrameKind(enum.IntEnum):
     """The kind of a frame. The parent begins, and waits for one frame after each of its own."""
 
     BEGIN = 1  # the name of a module, a line end, its argument
@@ -24,14 +24,14 @@ class Kind(enum.IntEnum):
     FAILED = 6  # to any: why; the work is over
 
 
-_KINDS = frozenset(map(int, Kind))
+_KINDS = frozenset(map(int, FrameKind))
 
 
 class BadFrame(ValueError):
     """Raised for octets that are not a frame; whoever wrote them cannot be trusted any more."""
 
 
-def frame(kind: Kind, payload: bytes = b"") -> bytes:
+def frame(kind: FrameKind, payload: bytes = b"") -> bytes:
     """Returns the octets of a frame."""
     return HEAD.pack(kind, len(payload)) + payload
 
@@ -42,7 +42,7 @@ class Frames:
     def __init__(self) -> None:
         self._held = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[tuple[Kind, bytes]]:
+    def feed(self, data: bytes) -> Iterator[tuple[FrameKind, bytes]]:
         """Takes the next octets and yields the frames that are complete. Raises BadFrame."""
         self._held += data
         while len(self._held) >= HEAD.size:
@@ -54,4 +54,4 @@ class Frames:
                 return
             payload = bytes(self._held[HEAD.size : end])
             del self._held[:end]
-            yield Kind(number), payload
+            yield FrameKind(number), payload

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 import mpcontinuity
-from mpcontinuity.children.frames import ENOUGH, BadFrame, Frames, Kind, frame
+from mpcontinuity.children.frames import ENOUGH, BadFrame, FrameKind, Frames, frame
 from mpcontinuity.model.timer import Alarm
 
 MOST: Final = 2  # children at once: of two cores one is left to mail
@@ -99,7 +99,7 @@ class Children:
         child = self._free.pop() if self._free else self._spawned()
         job = _Job(self, child)
         try:
-            await child.say(Kind.BEGIN, kind.encode("ascii") + b"\n" + argument)
+            await child.say(FrameKind.BEGIN, kind.encode("ascii") + b"\n" + argument)
         except BaseException:
             job.close()
             raise
@@ -152,12 +152,12 @@ class _Job:
         self._child: _Child | None = child
 
     async def feed(self, piece: bytes) -> bool:
-        return await self._said(Kind.PIECE, piece) != ENOUGH
+        return await self._said(FrameKind.PIECE, piece) != ENOUGH
 
     async def ask(self, question: bytes) -> bytes:
-        return await self._said(Kind.ASK, question)
+        return await self._said(FrameKind.ASK, question)
 
-    async def _said(self, kind: Kind, payload: bytes) -> bytes:
+    async def _said(self, kind: FrameKind, payload: bytes) -> bytes:
         if self._child is None:
             raise Died("the job is closed")
         return await self._child.say(kind, payload)
@@ -189,7 +189,7 @@ class _Child(ProcessProtocol):
     def at_work(self) -> bool:
         return self._answer is not None
 
-    def say(self, kind: Kind, payload: bytes) -> Deferred[bytes]:
+    def say(self, kind: FrameKind, payload: bytes) -> Deferred[bytes]:
         """The answer. Fails with Died."""
         answer: Deferred[bytes] = Deferred(lambda _: self._overdue("nobody waits for it any more"))
         self._answer = answer
@@ -241,14 +241,14 @@ class _Child(ProcessProtocol):
         except BadFrame as error:
             self._overdue(f"what it says is no answer: {error}")
 
-    def _said(self, kind: Kind, payload: bytes) -> None:
+    def _said(self, kind: FrameKind, payload: bytes) -> None:
         answer, self._answer = self._answer, None
-        if answer is None or kind < Kind.DONE:
+        if answer is None or kind < FrameKind.DONE:
             raise BadFrame("unasked")
         self._quiet()
         if answer.called:  # given up while the answer was in the pipe: the child is being killed
             return
-        if kind is Kind.FAILED:
+        if kind is FrameKind.FAILED:
             answer.errback(Died(payload.decode("utf-8", "replace")))
         else:
             answer.callback(payload)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from mpcontinuity.config import values
-from mpcontinuity.config.values import Database, Duration, Endpoints, Flag, Integer, Kind, Ports, Text, Texts
+from mpcontinuity.config.values import Database, Duration, Endpoints, Flag, Integer, Ports, Text, Texts, ValueKind
 from mpcontinuity.model import hosts
 from mpcontinuity.model.settings import Listen
 
@@ -18,7 +18,7 @@ DOORS = tuple(field.name for field in msgspec.structs.fields(Listen))
 class Key:
     """A key of the file. ``about`` explains it, and ``example`` is a value in TOML that the explanation shows."""
 
-    kind: Kind
+    kind: ValueKind
     about: str
     example: str = ""  # TOML, shown in the comment
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from mpcontinuity.model import durations, hosts
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """What a key may hold."""
 
     @property

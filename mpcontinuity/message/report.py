@@ -26,7 +26,7 @@ _HOST = re.compile(r"(?::[0-9]+)?(?: .*)?$")  # what follows it: "host:port [add
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 
 
-class About(msgspec.Struct, frozen=True):
+class RecipientReport(msgspec.Struct, frozen=True):
     """What is reported about one recipient.
 
     ``status`` is an enhanced status code (RFC 3463). ``reply`` is what the next host answered, or empty. ``reason`` is
@@ -54,7 +54,7 @@ class Report(msgspec.Struct, frozen=True):
     time: int  # µs
     sender: str  # to whom it goes: the reverse path of the message
     arrived: int  # µs, the message
-    about: Sequence[About]
+    about: Sequence[RecipientReport]
     envelope: str = ""  # ENVID
     full: bool | None = None  # RET, which counts for failures alone; None: not said
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from mpcontinuity.message import report
-from mpcontinuity.message.report import About, Report
+from mpcontinuity.message.report import RecipientReport, Report
 from mpcontinuity.model.outgoing import EXPIRED, REMOVED
 from mpcontinuity.queue.unreported import LATE, Unreported
 from mpcontinuity.reports.policy import action_of
@@ -53,11 +53,11 @@ def compose(
     )
 
 
-def _about(row: Unreported, host: str) -> About:
+def _about(row: Unreported, host: str) -> RecipientReport:
     action = action_of(row)
     key = LATE if row.found == LATE else row.state
     said = f"{row.code} {row.text}" if row.code else ""
-    return About(
+    return RecipientReport(
         recipient=row.recipient,
         action=action,  # type: ignore[arg-type]
         status=_status(row, key, action),

@@ -54,7 +54,7 @@ class Sender(msgspec.Struct, frozen=True):
     proven: bool | None = True  # None: it is being looked into
 
 
-class Told(msgspec.Struct, frozen=True):
+class NewReport(msgspec.Struct, frozen=True):
     """A report that is to be kept, with the rows that it tells of.
 
     ``silent`` rows are of the same message; nothing is said about them, and they count as told too.
@@ -101,101 +101,101 @@ def _stranger(tx: Transaction, address: Address, row: Unreported) -> Sender | No
     return Sender(address, proven=proves(verdict, address))
 
 
-def into_inbox(tx: Transaction, body: Body, told: Told) -> None:
+def into_inbox(tx: Transaction, body: Body, report: NewReport) -> None:
     """Puts the report into the user's INBOX and owes it to home, like mail that home did not take.
 
     That is done whether home is up or not. Raises Changed, and NoInbox.
     """
-    account, address = told.to.account, told.to.address
+    account, address = report.to.account, report.to.address
     assert account is not None
-    _mark(tx, told)
+    _mark(tx, report)
     inbox = inboxes(tx, {account}).get(account)
     if inbox is None:
         raise NoInbox
-    append(tx, inbox, [NewEntry(body.id, body.length, told.time, 0, (), told.rendered)])
+    append(tx, inbox, [NewEntry(body.id, body.length, report.time, 0, (), report.rendered)])
     new = NewOwed(
-        id=told.id,
-        domain=told.to.domain,
+        id=report.id,
+        domain=report.to.domain,
         account=account,
         body=body.id,
         recipient=address.text,
         reverse_path="",
-        received=told.time,
+        received=report.time,
         size=body.length,
-        subject=told.subject,
-        message_id=told.message_id,
-        parameters=_parameters(told),
+        subject=report.subject,
+        message_id=report.message_id,
+        parameters=_parameters(report),
     )
     owed.take_in(tx, [new])
-    if told.retention_days > 0:
-        archive(tx, [_archived(told, body)])
+    if report.retention_days > 0:
+        archive(tx, [_archived(report, body)])
     event = TrackingEvent(tx.now, "", 250, "2.0.0 Put into INBOX")
-    record_all(tx, [_row(told, body, told.to.domain, events.DELIVERED, event, outcome=OWED)])
+    record_all(tx, [_row(report, body, report.to.domain, events.DELIVERED, event, outcome=OWED)])
 
 
-def on_its_way(tx: Transaction, body: Body, told: Told, domain: int) -> None:
+def on_its_way(tx: Transaction, body: Body, report: NewReport, domain: int) -> None:
     """Queues the report for a stranger, as mail of ``domain``, where the message failed. Raises Changed."""
-    address = told.to.address
-    _mark(tx, told)
+    address = report.to.address
+    _mark(tx, report)
     new = NewOutgoing(
-        id=told.id,
+        id=report.id,
         domain=domain,
         account=None,
         body=body.id,
         recipient=address.text,
         destination=address.domain,
         reverse_path="",
-        received=told.time,
-        expires=told.expires,
+        received=report.time,
+        expires=report.expires,
         kind=DSN,
-        parameters=_parameters(told),
-        subject=told.subject,
-        message_id=told.message_id,
+        parameters=_parameters(report),
+        subject=report.subject,
+        message_id=report.message_id,
         size=body.length,
     )
     outgoing.take_in(tx, [new])
-    record_all(tx, [_row(told, body, domain, events.QUEUED, TrackingEvent(tx.now, "", 0, "Queued"))])
+    record_all(tx, [_row(report, body, domain, events.QUEUED, TrackingEvent(tx.now, "", 0, "Queued"))])
 
 
-def _mark(tx: Transaction, told: Told) -> None:
-    unreported.reported(tx, [*told.rows, *told.silent])
+def _mark(tx: Transaction, report: NewReport) -> None:
+    unreported.reported(tx, [*report.rows, *report.silent])
 
 
-def _parameters(told: Told) -> Parameters:
-    mail = MailParameters(body="" if told.plain else "8BITMIME", smtputf8=not told.to.address.ascii)
+def _parameters(report: NewReport) -> Parameters:
+    mail = MailParameters(body="" if report.plain else "8BITMIME", smtputf8=not report.to.address.ascii)
     return Parameters(mail, _NEVER)
 
 
-def _archived(told: Told, body: Body) -> NewArchived:
+def _archived(report: NewReport, body: Body) -> NewArchived:
     return NewArchived(
-        domain=told.to.domain,
+        domain=report.to.domain,
         body=body.id,
-        time=told.time,
+        time=report.time,
         direction=INBOUND,
         sender="",
-        recipients=[told.to.address.text],
-        subject=told.subject,
-        message_id=told.message_id,
+        recipients=[report.to.address.text],
+        subject=report.subject,
+        message_id=report.message_id,
         size=body.length,
-        retention_days=told.retention_days,
+        retention_days=report.retention_days,
     )
 
 
-def _row(told: Told, body: Body, domain: int, status: str, event: TrackingEvent, *, outcome: str = "") -> NewRow:
+def _row(report: NewReport, body: Body, domain: int, status: str, event: TrackingEvent, *, outcome: str = "") -> NewRow:
     return NewRow(
         domain=domain,
-        received=told.time,
+        received=report.time,
         direction=DSN,
         status=status,
         sender="",
-        recipient=told.to.address.text,
-        recipient_key=told.to.address.key,
-        message_id=told.message_id,
-        subject=told.subject,
+        recipient=report.to.address.text,
+        recipient_key=report.to.address.key,
+        message_id=report.message_id,
+        subject=report.subject,
         size=body.length,
         outcome=outcome,
         code=event.code,
         text=event.text,
         events=(event,),
-        owed=told.id,
+        owed=report.id,
     )

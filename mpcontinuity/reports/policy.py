@@ -13,7 +13,7 @@ from mpcontinuity.model.parameters import RcptParameters
 from mpcontinuity.queue.unreported import LATE, OWED, Unreported
 
 
-class Telling(enum.Enum):
+class ReportDecision(enum.Enum):
     """What is done about one row."""
 
     REPORT = "report"
@@ -22,7 +22,7 @@ class Telling(enum.Enum):
     UNPROVEN = "unproven"  # nothing, because who sent it did not prove to be who they claim
 
 
-class Known(msgspec.Struct, frozen=True):
+class Facts(msgspec.Struct, frozen=True):
     """What the decision depends on.
 
     ``own`` is true where the sender is a user of ours; else ``proven`` is as in `Sender`.
@@ -45,36 +45,36 @@ def action_of(row: Unreported) -> str:
     return {outgoing.DELIVERED: DELIVERED, outgoing.RELAYED: RELAYED, life.DELETED: DELIVERED}.get(row.state, FAILED)
 
 
-def decide(row: Unreported, known: Known) -> Telling:
+def decide(row: Unreported, facts: Facts) -> ReportDecision:
     """Decides about one row.
 
     A user's own failures are always told, because what was sent in their name must not vanish without a word.
     """
-    if action_of(row) == DELAYED and known.on_continuity:
-        return Telling.WAIT
-    if not _wanted(row, known):
-        return Telling.NOTHING
-    if known.own or known.proven:
-        return Telling.REPORT
-    return Telling.WAIT if known.proven is None else Telling.UNPROVEN
+    if action_of(row) == DELAYED and facts.on_continuity:
+        return ReportDecision.WAIT
+    if not _wanted(row, facts):
+        return ReportDecision.NOTHING
+    if facts.own or facts.proven:
+        return ReportDecision.REPORT
+    return ReportDecision.WAIT if facts.proven is None else ReportDecision.UNPROVEN
 
 
-def _wanted(row: Unreported, known: Known) -> bool:
-    if not known.own and (not row.reverse_path or row.kind == outgoing.DSN):
+def _wanted(row: Unreported, facts: Facts) -> bool:
+    if not facts.own and (not row.reverse_path or row.kind == outgoing.DSN):
         return False
     action = action_of(row)
     if action == FAILED:
-        if known.seen:
+        if facts.seen:
             return False
-        return known.own or (_allowed(known) and _asked(row.parameters.rcpt, "FAILURE"))
+        return facts.own or (_allowed(facts) and _asked(row.parameters.rcpt, "FAILURE"))
     asked = _asked(row.parameters.rcpt, "DELAY") if action == DELAYED else "SUCCESS" in _notify(row.parameters.rcpt)
-    return asked and (known.own or _allowed(known))
+    return asked and (facts.own or _allowed(facts))
 
 
-def _allowed(known: Known) -> bool:
-    if known.bounce_policy == "disabled":
+def _allowed(facts: Facts) -> bool:
+    if facts.bounce_policy == "disabled":
         return False
-    return not (known.bounce_policy == "disabled-on-continuity" and known.declared)
+    return not (facts.bounce_policy == "disabled-on-continuity" and facts.declared)
 
 
 def _asked(parameters: RcptParameters, what: str) -> bool:

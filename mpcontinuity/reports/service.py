@@ -34,8 +34,8 @@ from mpcontinuity.queue import unreported
 from mpcontinuity.queue.unreported import LATE, START, STEP, Changed, Unreported
 from mpcontinuity.reports import keeping, policy
 from mpcontinuity.reports.composing import compose
-from mpcontinuity.reports.keeping import NoInbox, Sender, Told
-from mpcontinuity.reports.policy import Known, Telling
+from mpcontinuity.reports.keeping import NewReport, NoInbox, Sender
+from mpcontinuity.reports.policy import Facts, ReportDecision
 from mpcontinuity.routing.decision import Way
 from mpcontinuity.routing.health import State
 from mpcontinuity.store.bodies.head import Head
@@ -195,7 +195,7 @@ class Reports:
         away = domain is not None and rows[0].found == LATE and await self._away(domain.id)
         group = _Group([], [])
         for row in rows:
-            known = Known(
+            facts = Facts(
                 own=sender.account is not None,
                 proven=sender.proven,
                 bounce_policy=settings.bounce_policy,
@@ -203,13 +203,13 @@ class Reports:
                 on_continuity=declared or away,
                 seen=await self._seen(row),
             )
-            telling = policy.decide(row, known)
-            if telling is Telling.REPORT:
+            decision = policy.decide(row, facts)
+            if decision is ReportDecision.REPORT:
                 group.rows.append(row)
-            elif telling is not Telling.WAIT:
+            elif decision is not ReportDecision.WAIT:
                 group.silent.append(row)
-            self._open |= telling is Telling.WAIT and sender.proven is None
-            if telling is Telling.UNPROVEN:
+            self._open |= decision is ReportDecision.WAIT and sender.proven is None
+            if decision is ReportDecision.UNPROVEN:
                 _log.info(
                     "no report to <{sender}> about <{recipient}>: nothing proves who sent it",
                     message=show(row.body.id),
@@ -249,7 +249,7 @@ class Reports:
         settings = domain.settings if domain else _NO_DOMAIN
         prefix = return_path("") if own else b""
         whole = prefix + content
-        told = Told(
+        report = NewReport(
             id=identifier,
             time=now,
             to=sender,
@@ -263,36 +263,36 @@ class Reports:
             rendered=await rendered(self._store, whole) if own else b"",
         )
         try:
-            await self._keep(told, whole, len(prefix), domain)
+            await self._keep(report, whole, len(prefix), domain)
         except NoInbox:
             await store.run(partial(unreported.reported, rows=[*group.rows, *group.silent]))
             return
-        self._said(told, policy.action_of(group.rows[0]))
+        self._said(report, policy.action_of(group.rows[0]))
 
-    async def _keep(self, told: Told, content: bytes, prefix: int, domain: Domain | None) -> None:
-        store, own = self._store, told.to.account is not None
-        address = told.to.address.text
-        draft = store.bodies.draft(retention_days=told.retention_days)
+    async def _keep(self, report: NewReport, content: bytes, prefix: int, domain: Domain | None) -> None:
+        store, own = self._store, report.to.account is not None
+        address = report.to.address.text
+        draft = store.bodies.draft(retention_days=report.retention_days)
         try:
             draft.write(content)
             head = Head(
-                id=told.id,
-                time=told.time,
+                id=report.id,
+                time=report.time,
                 direction="inbound" if own else DSN,
                 recipients=(address,),
                 # An index that is built anew puts it into INBOX again; a stranger is not told twice.
                 decisions={address: Way.REDIRECT.value} if own else {},
                 prefix=prefix,
-                subject=told.subject,
-                message_id=told.message_id,
-                owed=(told.id,),
+                subject=report.subject,
+                message_id=report.message_id,
+                owed=(report.id,),
             )
             # A stranger's is needed as long as it is on its way, which its row says.
             await store.keep(
                 draft,
                 head,
-                partial(_place, told=told, domain=domain.id if domain else 0),
-                keep_until=0 if own else told.time,
+                partial(_place, report=report, domain=domain.id if domain else 0),
+                keep_until=0 if own else report.time,
             )
         finally:
             draft.discard()
@@ -306,23 +306,23 @@ class Reports:
             _log.error("a report without its message: {reason}", reason=str(error), message=show(body.id))
             return b""
 
-    def _said(self, told: Told, action: str) -> None:
+    def _said(self, report: NewReport, action: str) -> None:
         self.counts[action] += 1
         _log.info(
             "report to <{sender}>: {action}: {recipients}",
-            message=show(told.rows[0].body.id),
-            owed=show(told.id),
-            sender=told.to.address.text,
+            message=show(report.rows[0].body.id),
+            owed=show(report.id),
+            sender=report.to.address.text,
             action=action,
-            recipients=", ".join(f"<{row.recipient}>" for row in told.rows[:100]),
+            recipients=", ".join(f"<{row.recipient}>" for row in report.rows[:100]),
         )
 
 
-def _place(tx: Transaction, body: Body, told: Told, domain: int) -> None:
-    if told.to.account is not None:
-        keeping.into_inbox(tx, body, told)
+def _place(tx: Transaction, body: Body, report: NewReport, domain: int) -> None:
+    if report.to.account is not None:
+        keeping.into_inbox(tx, body, report)
     else:
-        keeping.on_its_way(tx, body, told, domain)
+        keeping.on_its_way(tx, body, report, domain)
 
 
 def _by_message(rows: Sequence[Unreported]) -> list[list[Unreported]]:

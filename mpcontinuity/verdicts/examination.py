@@ -25,7 +25,7 @@ PASS, FAIL, NONE = "pass", "fail", "none"
 TEMPERROR, PERMERROR = "temperror", "permerror"
 
 
-class Found(msgspec.Struct, frozen=True):
+class SignatureResult(msgspec.Struct, frozen=True):
     """What was found out about one signature.
 
     ``result`` is empty where it depends on the key. ``why`` is for people. ``domain`` and ``selector`` are empty where
@@ -45,7 +45,7 @@ class Examined(msgspec.Struct, frozen=True):
     """
 
     author: str
-    signatures: tuple[Found, ...]
+    signatures: tuple[SignatureResult, ...]
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -60,7 +60,8 @@ class Question(msgspec.Struct, frozen=True):
 class Work:
     """The work of the child. ``argument`` is the time in seconds since 1970.
 
-    After the content was fed, the first question is answered with Examined, the second one with the list of Found.
+    After the content was fed, the first question is answered with Examined, the second one with a
+    list of SignatureResult.
     """
 
     def __init__(self, argument: bytes) -> None:
@@ -68,7 +69,7 @@ class Work:
         self._header = bytearray()
         self._complete = False  # the header has ended
         self._present: list[dkim.Field] = []
-        self._read: list[Signature | Found] = []
+        self._read: list[Signature | SignatureResult] = []
         self._hashes: dict[tuple[str, int | None], BodyHash] = {}
         self._digests: dict[tuple[str, int | None], bytes] = {}
 
@@ -98,7 +99,7 @@ class Work:
             try:
                 self._read.append(dkim.read(field, self._now))
             except BadSignature as error:
-                self._read.append(Found(PERMERROR, why=str(error)))
+                self._read.append(SignatureResult(PERMERROR, why=str(error)))
         self._hashes = {(one.body, one.length): BodyHash(one.body, one.length) for one in self._usable()}
         self.feed(body)
 
@@ -127,26 +128,28 @@ class Work:
                     return ""
         return domains.pop() if len(domains) == 1 else ""
 
-    def _seen(self, one: Signature | Found) -> Found:
+    def _seen(self, one: Signature | SignatureResult) -> SignatureResult:
         """As far as it shows without its key."""
-        if isinstance(one, Found):
+        if isinstance(one, SignatureResult):
             return one
         why = ""
         if self._digests[one.body, one.length] != one.body_hash:
             why = "the body has changed"
         elif one.length is not None and not one.length:
             why = "it covers nothing of the body"
-        return Found(FAIL if why else "", one.domain, one.selector, why)
+        return SignatureResult(FAIL if why else "", one.domain, one.selector, why)
 
-    def _verified(self, one: Signature | Found, key: str | None) -> Found:
+    def _verified(self, one: Signature | SignatureResult, key: str | None) -> SignatureResult:
         seen = self._seen(one)
-        if isinstance(one, Found) or seen.result or key is None:
+        if isinstance(one, SignatureResult) or seen.result or key is None:
             return seen
         try:
             good = dkim.verify(one, self._present, key)
         except BadSignature as error:
-            return Found(PERMERROR, one.domain, one.selector, str(error))
-        return Found(PASS if good else FAIL, one.domain, one.selector, "" if good else "the header has changed")
+            return SignatureResult(PERMERROR, one.domain, one.selector, str(error))
+        return SignatureResult(
+            PASS if good else FAIL, one.domain, one.selector, "" if good else "the header has changed"
+        )
 
 
 def decode_examined(answer: bytes) -> Examined:
@@ -154,9 +157,9 @@ def decode_examined(answer: bytes) -> Examined:
     return msgspec.msgpack.decode(answer, type=Examined)
 
 
-def decode_found(answer: bytes) -> Sequence[Found]:
+def decode_found(answer: bytes) -> Sequence[SignatureResult]:
     """Decodes the answer to the second question."""
-    return msgspec.msgpack.decode(answer, type=list[Found])
+    return msgspec.msgpack.decode(answer, type=list[SignatureResult])
 
 
 def encode(question: Question) -> bytes:

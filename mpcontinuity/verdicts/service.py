@@ -23,7 +23,7 @@ from mpcontinuity.store.bodies import references
 from mpcontinuity.store.store import Store
 from mpcontinuity.verdicts import dmarc, examination, record, signatures, spf
 from mpcontinuity.verdicts.dns import Dns, Ip, Remembering
-from mpcontinuity.verdicts.examination import Found
+from mpcontinuity.verdicts.examination import SignatureResult
 from mpcontinuity.verdicts.record import SenderVerdict, token
 
 DEADLINE = 10.0  # seconds from its arrival: afterwards DNS may say something else, and others wait
@@ -183,13 +183,13 @@ def _identity(arrived: Arrived) -> tuple[str, str]:
     return f"{local or 'postmaster'}@{host}", host
 
 
-def _best(signed: Sequence[Found]) -> str:
+def _best(signed: Sequence[SignatureResult]) -> str:
     results = [each.result for each in signed]
     order = (examination.PASS, examination.TEMPERROR, examination.FAIL, examination.PERMERROR)
     return next((result for result in order if result in results), examination.NONE)
 
 
-def _shown(found: Found) -> str:
+def _shown(found: SignatureResult) -> str:
     why = f" ({found.why})" if found.why else ""
     of = f" header.d={token(found.domain)} header.s={token(found.selector)}" if found.domain else ""
     return f"dkim={found.result}{why}{of}"

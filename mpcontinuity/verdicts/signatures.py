@@ -12,10 +12,10 @@ from mpcontinuity.model.body import Content
 from mpcontinuity.outbound.lookup import NoAnswer
 from mpcontinuity.verdicts import examination
 from mpcontinuity.verdicts.dns import Dns
-from mpcontinuity.verdicts.examination import PERMERROR, TEMPERROR, Found, Question
+from mpcontinuity.verdicts.examination import PERMERROR, TEMPERROR, Question, SignatureResult
 
 
-async def check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str, Sequence[Found]]:
+async def check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str, Sequence[SignatureResult]]:
     """Returns the domain of From (empty where there is none, or several) and the signatures in the order of the
     message.
 
@@ -28,7 +28,7 @@ async def check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str, 
         return await _check(dns, jobs, content, now)
 
 
-async def _check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str, Sequence[Found]]:
+async def _check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str, Sequence[SignatureResult]]:
     job = await jobs.begin(examination.KIND, str(now).encode())
     try:
         for at in range(0, content.length, PIECE):
@@ -37,7 +37,7 @@ async def _check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str,
         examined = examination.decode_examined(await job.ask(examination.encode(Question())))
         found = list(examined.signatures)
         keys = [await _key(dns, one) if not one.result else None for one in found]
-        found = [key if isinstance(key, Found) else one for one, key in zip(found, keys, strict=True)]
+        found = [key if isinstance(key, SignatureResult) else one for one, key in zip(found, keys, strict=True)]
         if any(isinstance(key, str) for key in keys):
             known = tuple(key if isinstance(key, str) else None for key in keys)
             verified = examination.decode_found(await job.ask(examination.encode(Question(known))))
@@ -50,11 +50,11 @@ async def _check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str,
         job.close()
 
 
-async def _key(dns: Dns, signature: Found) -> str | Found:
+async def _key(dns: Dns, signature: SignatureResult) -> str | SignatureResult:
     """What DNS has for it, or what becomes of it without."""
     domain, selector = signature.domain, signature.selector
     try:
         published = await dns.texts(f"{selector}._domainkey.{domain}")
     except NoAnswer:
-        return Found(TEMPERROR, domain, selector, "DNS does not tell its key")
-    return published[0] if published else Found(PERMERROR, domain, selector, "DNS has no key for it")
+        return SignatureResult(TEMPERROR, domain, selector, "DNS does not tell its key")
+    return published[0] if published else SignatureResult(PERMERROR, domain, selector, "DNS has no key for it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from mpcontinuity.children.frames import Kind, frame
+from mpcontinuity.children.frames import FrameKind, frame
 
 
 def test_a_child_whose_parent_was_killed_ends_and_says_nothing() -> None:
@@ -19,7 +19,7 @@ def test_a_child_whose_parent_was_killed_ends_and_says_nothing() -> None:
         assert child.stdout is not None
         assert child.stderr is not None
         child.stdout.close()
-        child.stdin.write(frame(Kind.BEGIN, b"no.such.module\n"))
+        child.stdin.write(frame(FrameKind.BEGIN, b"no.such.module\n"))
         child.stdin.flush()
         assert child.wait(30) == 0
         assert child.stderr.read() == b""

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from mpcontinuity.children.frames import LONGEST, BadFrame, Frames, Kind, frame
+from mpcontinuity.children.frames import LONGEST, BadFrame, FrameKind, Frames, frame
 from mpcontinuity.children.pool import Children, _Child
 
 
@@ -64,11 +64,11 @@ def test_a_child_has_no_secrets_of_ours_and_no_open_files() -> None:
 
 
 def test_frames_are_whole_however_they_come() -> None:
-    stream = frame(Kind.PIECE, b"abc") + frame(Kind.DONE)
+    stream = frame(FrameKind.PIECE, b"abc") + frame(FrameKind.DONE)
     frames = Frames()
     assert [found for at in range(len(stream)) for found in frames.feed(stream[at : at + 1])] == [
-        (Kind.PIECE, b"abc"),
-        (Kind.DONE, b""),
+        (FrameKind.PIECE, b"abc"),
+        (FrameKind.DONE, b""),
     ]
 
 
@@ -82,9 +82,9 @@ def test_an_answer_that_was_on_its_way_when_nobody_waited_any_more_is_no_error()
     clock = Clock()
     child = _Child(Children(clock), clock, within=1, keep=1)
     ended: list[Failure] = []
-    answer = child.say(Kind.ASK, b"")
+    answer = child.say(FrameKind.ASK, b"")
     answer.addErrback(ended.append)
     answer.cancel()
-    child.outReceived(frame(Kind.ANSWER, b"late"))
+    child.outReceived(frame(FrameKind.ANSWER, b"late"))
     assert not child.at_work
     assert [failure.type for failure in ended] == [CancelledError]

@@ -158,7 +158,7 @@ def policies(data: bytes) -> None:
 
 
 def reports(data: bytes) -> None:
-    about = report.About(
+    about = report.RecipientReport(
         recipient="b@example.org",
         action="failed",
         status="5.0.0",

@@ -150,7 +150,7 @@ def _content_type(data: bytes) -> None:
 
 def _report(data: bytes) -> None:
     said = data.decode("latin-1")
-    about = report.About(recipient=said, action="failed", status="5.0.0", reason=said, reply=said, host=said)
+    about = report.RecipientReport(recipient=said, action="failed", status="5.0.0", reason=said, reply=said, host=said)
     made = report.Report("mx.example", "x", 0, "a@b.example", 0, [about], envelope=said, full=True)
     report.compose(made, data)
     report.status_of(550, said)

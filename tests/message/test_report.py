@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcontinuity.message.report import About, Report, compose, status_of
+from mpcontinuity.message.report import RecipientReport, Report, compose, status_of
 
 ORIGINAL = b"From: joe@example.org\r\nTo: x@far.example\r\nSubject: hello\r\nMessage-ID: <m@x>\r\n\r\nbody\r\n"
-FAILURE = About(
+FAILURE = RecipientReport(
     "x@far.example", "failed", "5.1.1", "refused", "550 5.1.1 No such user", "mx.far.example:25", "rfc822;X@far.example"
 )
 
 
-def report(*about: About, **more: Any) -> Report:
+def report(*about: RecipientReport, **more: Any) -> Report:
     return Report(
         hostname="mx.example",
         identifier="0abcdefghjkmn",
@@ -59,14 +59,14 @@ def test_a_failure_has_what_rfc_3464_asks_for() -> None:
 
 
 def test_what_no_server_said_is_not_put_into_ones_mouth() -> None:
-    about = About("x@far.example", "failed", "5.1.2", "", "550 5.1.2 far.example does not exist")
+    about = RecipientReport("x@far.example", "failed", "5.1.2", "", "550 5.1.2 far.example does not exist")
     _, (text, _, _) = read(compose(report(about), ORIGINAL))
     assert "    550 5.1.2 far.example does not exist" in text.get_content()
     assert " said: " not in text.get_content()
 
 
 def test_a_delay_says_until_when_it_is_tried_and_returns_the_header_only() -> None:
-    delay = About("x@far.example", "delayed", "4.4.1", "no connection", until=1_800_300_000_000_000)
+    delay = RecipientReport("x@far.example", "delayed", "4.4.1", "no connection", until=1_800_300_000_000_000)
     message, (text, status, header) = read(compose(report(delay), ORIGINAL))
     assert message["Subject"].startswith("Delayed")
     assert "need not send it again" in text.get_content()
@@ -95,13 +95,13 @@ def test_what_is_returned(full: bool | None, size: int, kind: str) -> None:
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed"])
 def test_what_has_not_failed_is_not_returned_whole(full: bool | None, action: Literal["delayed"]) -> None:
     """RFC 3461 §4.3."""
-    _, parts = read(compose(report(About("a@far.example", action, "2.0.0", ""), full=full), ORIGINAL))
+    _, parts = read(compose(report(RecipientReport("a@far.example", action, "2.0.0", ""), full=full), ORIGINAL))
     assert parts[2].get_content_type() == "text/rfc822-headers"
     assert "body" not in parts[2].get_content()
 
 
 def test_addresses_that_are_not_ascii_have_a_type_of_their_own() -> None:
-    about = About("jörg@far.example", "failed", "5.1.1", "refused", "550 5.1.1 Ungültig")
+    about = RecipientReport("jörg@far.example", "failed", "5.1.1", "refused", "550 5.1.1 Ungültig")
     content = compose(report(about), ORIGINAL)
     assert b"Content-Type: message/global-delivery-status\r\n" in content
     assert "Final-Recipient: utf-8; jörg@far.example\r\n".encode() in content
@@ -110,7 +110,7 @@ def test_addresses_that_are_not_ascii_have_a_type_of_their_own() -> None:
 
 @given(st.text(max_size=200), st.text(max_size=50), st.binary(max_size=300))
 def test_what_others_say_cannot_add_a_field_or_a_part(said: str, host: str, original: bytes) -> None:
-    about = About("x@far.example", "failed", "5.0.0", "refused", said, host)
+    about = RecipientReport("x@far.example", "failed", "5.0.0", "refused", said, host)
     content = compose(report(about), ORIGINAL + original.replace(b"\r", b"").replace(b"\n", b""))
     message, parts = read(content)
     assert len(parts) == 3

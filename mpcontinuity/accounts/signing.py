@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from mpcontinuity.accounts import dkim as table
 from mpcontinuity.message import addresses, dkim, fields
 from mpcontinuity.message.dkim import BodyHash, PrivateKey
-from mpcontinuity.message.header import LONGEST
+from mpcontinuity.message.header_limits import LONGEST
 from mpcontinuity.model.address import ascii_domain
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.clock import SECOND

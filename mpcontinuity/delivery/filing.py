@@ -20,7 +20,7 @@ from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.quota import Quota, check
 from mpcontinuity.mailbox.rendering import rendered
 from mpcontinuity.message import trace
-from mpcontinuity.message.header import LIMITS, Measure
+from mpcontinuity.message.header_limits import LIMITS, HeaderMeasure
 from mpcontinuity.message.summary import summarise
 from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
@@ -53,7 +53,7 @@ class Filing:
     user: User
     mailbox: MailboxInfo
     draft: Draft
-    header: Measure = field(default_factory=Measure)
+    header: HeaderMeasure = field(default_factory=HeaderMeasure)
 
     def write(self, data: bytes) -> None:
         """Takes the next piece of the message. Raises MailboxRefused where its header is too long, and Temporary where

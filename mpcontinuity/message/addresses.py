@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from mpcontinuity.message.charset import decode
 from mpcontinuity.message.fields import line
-from mpcontinuity.message.wire import NIL, nstring, words
+from mpcontinuity.message.imap_string import NIL, nstring, words
 from mpcontinuity.model.address import MAX_DOMAIN, ascii_domain
 
 _ATOM = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"

@@ -11,8 +11,8 @@ from mpcontinuity.message.addresses import LONGEST_OF_ALL
 from mpcontinuity.message.contenttype import Parameters
 from mpcontinuity.message.envelope import envelope
 from mpcontinuity.message.fields import Content, line
+from mpcontinuity.message.imap_string import NIL, string, words
 from mpcontinuity.message.structure import Part, lines
-from mpcontinuity.message.wire import NIL, string, words
 
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _ADDRESSES = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")

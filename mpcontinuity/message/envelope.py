@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mpcontinuity.message import addresses
 from mpcontinuity.message.fields import line
-from mpcontinuity.message.wire import NIL, words
+from mpcontinuity.message.imap_string import NIL, words
 
 
 def envelope(fields: Mapping[bytes, bytes]) -> bytes:

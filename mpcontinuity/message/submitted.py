@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from mpcontinuity.message import addresses, dates, header
+from mpcontinuity.message import addresses, dates, header_limits
 from mpcontinuity.message.fields import unfold
 from mpcontinuity.message.summary import summary
 from mpcontinuity.model.address import quote
@@ -74,7 +74,7 @@ class Collector:
             self._position = found.end()
             self._in_field = False
         self._searched = len(held) - 2
-        if len(held) > header.LONGEST:
+        if len(held) > header_limits.LONGEST:
             self.too_long = True
             return self._end(self._position, b"\r\n")
         return b""

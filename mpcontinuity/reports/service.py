@@ -32,9 +32,9 @@ from mpcontinuity.model.settings import DomainSettings, Retry
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.queue import unreported
 from mpcontinuity.queue.unreported import LATE, START, STEP, Changed, Unreported
-from mpcontinuity.reports import keeping, policy
+from mpcontinuity.reports import placing, policy
 from mpcontinuity.reports.composing import compose
-from mpcontinuity.reports.keeping import NewReport, NoInbox, Sender
+from mpcontinuity.reports.placing import NewReport, NoInbox, Sender
 from mpcontinuity.reports.policy import Facts, ReportDecision
 from mpcontinuity.routing.decision import Way
 from mpcontinuity.routing.health import State
@@ -170,7 +170,7 @@ class Reports:
     async def _tell(self, rows: list[Unreported]) -> None:
         """Of one message and action. One that cannot be told stops no other."""
         try:
-            sender = await self._store.read(partial(keeping.sender_of, row=rows[0]))
+            sender = await self._store.read(partial(placing.sender_of, row=rows[0]))
             domain = await self._domain(sender.domain if sender and sender.domain else rows[0].domain)
             group = await self._decide(rows, sender, domain)
             if sender is not None and group.rows:
@@ -320,9 +320,9 @@ class Reports:
 
 def _place(tx: Transaction, body: Body, report: NewReport, domain: int) -> None:
     if report.to.account is not None:
-        keeping.into_inbox(tx, body, report)
+        placing.into_inbox(tx, body, report)
     else:
-        keeping.on_its_way(tx, body, report, domain)
+        placing.on_its_way(tx, body, report, domain)
 
 
 def _by_message(rows: Sequence[Unreported]) -> list[list[Unreported]]:

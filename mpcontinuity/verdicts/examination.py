@@ -13,7 +13,7 @@ import msgspec
 
 from mpcontinuity.message import addresses, dkim, fields
 from mpcontinuity.message.dkim import BadSignature, BodyHash, Signature
-from mpcontinuity.message.header import LONGEST
+from mpcontinuity.message.header_limits import LONGEST
 from mpcontinuity.model.address import ascii_domain
 
 KIND: Final = __name__

@@ -13,7 +13,7 @@ from mpcontinuity.delivery import filing
 from mpcontinuity.delivery.filing import Filing
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.names import MailboxRefused
-from mpcontinuity.message.header import LONGEST
+from mpcontinuity.message.header_limits import LONGEST
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.flags import DRAFT, SEEN
 from mpcontinuity.model.settings import Limits

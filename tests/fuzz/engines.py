@@ -10,7 +10,7 @@ import contextlib
 import re
 from typing import Any
 
-from mpcontinuity.message import wire
+from mpcontinuity.message import imap_string
 from mpcontinuity.model.address import parse
 from mpcontinuity.protocols import proxy
 from mpcontinuity.protocols.imap import utf7
@@ -144,7 +144,7 @@ def stuffing(data: bytes) -> None:
     if data[1:].count(b"\r\n") == data[1:].count(b"\n") == data[1:].count(b"\r"):
         assert (b"\r\n" + sent).find(b"\r\n.\r\n") == len(sent) - 3
     on_the_wire(data)
-    wire.string(data)
+    imap_string.string(data)
 
 
 ENGINES = {

@@ -15,15 +15,15 @@ from mpcontinuity.message import (
     dkim,
     encodedwords,
     fields,
+    imap_string,
     report,
     submitted,
     summary,
     text,
     trace,
-    wire,
 )
 from mpcontinuity.message.fields import HeaderNames
-from mpcontinuity.message.header import Measure
+from mpcontinuity.message.header_limits import HeaderMeasure
 from mpcontinuity.message.lineends import octets_added
 from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render_whole
@@ -93,7 +93,7 @@ def _collector(data: bytes) -> None:
 
 
 def _measure(data: bytes) -> None:
-    measure = Measure()
+    measure = HeaderMeasure()
     small(measure.feed, data, 100)
 
 
@@ -157,8 +157,8 @@ def _report(data: bytes) -> None:
 
 
 def _wire(data: bytes) -> None:
-    wire.string(data)
-    wire.words(data)
+    imap_string.string(data)
+    imap_string.words(data)
     octets_added(data)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from mpcontinuity.app.watch.lag import LONGEST_TURN
 from mpcontinuity.message import dkim
-from mpcontinuity.message.header import LONGEST
+from mpcontinuity.message.header_limits import LONGEST
 from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render_whole
 from mpcontinuity.message.structure import scan

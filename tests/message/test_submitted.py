@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpcontinuity.message import submitted
-from mpcontinuity.message.header import LONGEST
+from mpcontinuity.message.header_limits import LONGEST
 from mpcontinuity.message.submitted import Collector, read
 
 HEADER = b"From: Anna <anna@example.org>\r\nBcc: a@x.example,\r\n b@x.example\r\nSubject: Hi\r\n folded\r\n"

@@ -16,7 +16,7 @@ from mpcontinuity.access.imap.session import Session, Status, no, ok
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.read import Row, rows
 from mpcontinuity.mailbox.rendering import portions, renewed
-from mpcontinuity.message.header import LONGEST
+from mpcontinuity.message.header_limits import LONGEST
 from mpcontinuity.message.rendered import lacks
 from mpcontinuity.model import uidset
 from mpcontinuity.model.body import Body

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from mpcontinuity.message.header import LIMITS, Measure
+from mpcontinuity.message.header_limits import LIMITS, HeaderMeasure
 from mpcontinuity.model.reply import Reply
 
 BARE_LINE_END = Reply(550, "5.6.11", "Lines must end in CRLF: the message has a bare CR or LF")
@@ -35,7 +35,7 @@ class _Content:
         self._after_cr = False
         self._line = 0  # octets so far of the line that is not yet complete
         self._nul_line: bytes | None = None  # once a NUL has come: that line, or what matters of it
-        self._header = Measure()
+        self._header = HeaderMeasure()
 
     def _checked(self, content: bytes, last: bool) -> bytes:
         self.size += len(content)

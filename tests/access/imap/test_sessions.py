@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from mpcontinuity.access.imap import services
 from mpcontinuity.accounts import users
 from mpcontinuity.mailbox import change, mailboxes
-from mpcontinuity.message.header import LONGEST
+from mpcontinuity.message.header_limits import LONGEST
 from mpcontinuity.model.errors import Full, Stopping, Temporary
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.model.settings import Limits

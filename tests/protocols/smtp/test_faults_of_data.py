@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpcontinuity.message.header import LONGEST, MOST_FIELDS
+from mpcontinuity.message.header_limits import LONGEST, MOST_FIELDS
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols.smtp.terms import Limits
 from tests.protocols.smtp.door import Door

@@ -17,7 +17,7 @@ _END = re.compile(rb"\n\r?\n")
 _BLANK: Final = (b"\n", b"\r\n")
 
 
-class Measure:
+class HeaderMeasure:
     """Measures the header of a message that arrives in pieces.
 
     ``too_long`` says whether it is above one of the limits.

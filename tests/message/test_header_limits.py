@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcontinuity.message import header
-from mpcontinuity.message.header import LONGEST, MOST_FIELDS, Measure
+from mpcontinuity.message import header_limits
+from mpcontinuity.message.header_limits import LONGEST, MOST_FIELDS, HeaderMeasure
 
 
 def _long(octets: int) -> bytes:
@@ -29,7 +29,7 @@ def _long(octets: int) -> bytes:
 )
 @pytest.mark.parametrize("step", [65_536, 4 * LONGEST])
 def test_a_header_is_measured_up_to_its_blank_line(message: bytes, too_long: bool, step: int) -> None:
-    measure = Measure()
+    measure = HeaderMeasure()
     for at in range(0, len(message), step):
         measure.feed(message[at : at + step])
     assert measure.too_long is too_long
@@ -49,7 +49,7 @@ def test_a_header_is_measured_up_to_its_blank_line(message: bytes, too_long: boo
 )
 @pytest.mark.parametrize("step", [1, 2, 3, 65_536])
 def test_the_fields_of_a_header_are_counted_and_folds_are_none(message: bytes, too_long: bool, step: int) -> None:
-    measure = Measure()
+    measure = HeaderMeasure()
     for at in range(0, len(message), step):
         measure.feed(message[at : at + step])
     assert measure.too_long is too_long
@@ -59,9 +59,9 @@ def test_the_fields_of_a_header_are_counted_and_folds_are_none(message: bytes, t
 def test_it_does_not_depend_on_how_the_stream_is_cut(words: list[bytes], data: st.DataObject) -> None:
     message = b"".join(words)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(header, "LONGEST", 12)
-        patch.setattr(header, "MOST_FIELDS", 2)
-        whole, cut = Measure(), Measure()
+        patch.setattr(header_limits, "LONGEST", 12)
+        patch.setattr(header_limits, "MOST_FIELDS", 2)
+        whole, cut = HeaderMeasure(), HeaderMeasure()
         whole.feed(message)
         start = 0
         while start < len(message):

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import pytest
+from twisted.internet.defer import Deferred
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
 from tests.fakes.nodes import Cluster
 from tests.fakes.stores import result
+
+T = TypeVar("T")
 
 ANNA = parse("anna@example.org")
 
@@ -44,9 +51,9 @@ def test_what_was_read_before_a_change_is_not_kept(store: Store, directory: Dire
     """The change is committed between the snapshot and its arrival in the reactor."""
     domain = result(store.run(lambda tx: domains.add(tx, "example.org", DomainSettings())))
     read = store.read
-    pending = []
+    pending: list[int] = []
 
-    def slow(work):  # type: ignore[no-untyped-def]
+    def slow(work: Callable[[Transaction], T]) -> Deferred[T]:
         outcome = read(work)
         if not pending:
             pending.append(1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from mpcontinuity.accounts import domains, users
@@ -23,17 +25,14 @@ class Harness(Court):
         self.login = UserLogin(store, Directory(store), self.judge)
         domain = result(store.run(lambda tx: domains.add(tx, "example.org", DomainSettings())))
         for name, hashed in (("anna", "$right"), ("bob", ""), ("olga", "$old$right")):
-            result(
-                store.run(
-                    lambda tx, name=name, hashed=hashed: users.add_user(
-                        tx,
-                        domain=domain.id,
-                        address=parse(f"{name}@example.org"),
-                        aliases=[parse(f"{name}.alias@example.org")],
-                        password_hash=hashed,
-                    )
-                )
+            added = partial(
+                users.add_user,
+                domain=domain.id,
+                address=parse(f"{name}@example.org"),
+                aliases=[parse(f"{name}.alias@example.org")],
+                password_hash=hashed,
             )
+            result(store.run(added))
 
     def check(self, name: str, password: str, peer: str = HERE) -> bool:
         return result(self.login.check(name, password, peer)) is not None

@@ -59,11 +59,11 @@ class Checked:
 
     @property
     def clean(self) -> bool:
-        return self.totals["findings"] == 0
+        return bool(self.totals["findings"] == 0)
 
     @property
     def repaired(self) -> bool:
-        return 0 < self.totals["findings"] == self.totals["repaired"]
+        return bool(0 < self.totals["findings"] == self.totals["repaired"])
 
     @property
     def faults(self) -> list[Any]:

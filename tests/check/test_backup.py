@@ -160,7 +160,7 @@ def test_an_interrupted_backup_leaves_the_one_before(served: Damaged, monkeypatc
 def test_retention_does_not_take_packs_from_under_a_backup(served: Damaged, monkeypatch: pytest.MonkeyPatch) -> None:
     """The snapshot names packs that are emptied, and would be unlinked, before their turn comes."""
     original = making._Backup._pack
-    swept = []
+    swept: list[bool] = []
 
     async def sweep_first(*arguments: Any) -> Any:
         if not swept:

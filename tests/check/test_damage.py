@@ -8,6 +8,7 @@ import crc32c
 import pytest
 
 from mpcontinuity.check import indexing
+from mpcontinuity.message.render import render
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.reply import Stage
 from mpcontinuity.store.bodies import layout
@@ -346,7 +347,7 @@ def test_an_older_database_takes_in_what_the_packs_know(damaged: Damaged) -> Non
     assert damaged.ledger()
     archived = [row[0] for row in damaged.post.rows("SELECT subject FROM archive ORDER BY time")]
     assert archived == ["one", "two", "three", "five", "eight"]
-    after = dict(damaged.post.rows("SELECT id, uidvalidity FROM mailbox"))
+    after = {row[0]: row[1] for row in damaged.post.rows("SELECT id, uidvalidity FROM mailbox")}
     assert all(after[mailbox] > max(before.values()) for mailbox in before)
     damaged.stop()
 
@@ -401,14 +402,14 @@ def test_a_repair_of_a_lost_database_that_was_interrupted_goes_on(
     damaged: Damaged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     damaged.lose_database_for_an_empty_one()
-    original, calls = indexing.render, iter(range(99))
+    calls = iter(range(99))
 
-    def render(content: bytes) -> bytes:
+    def interrupted(content: bytes) -> bytes:
         if next(calls) == 1:
             raise KeyboardInterrupt
-        return original(content)
+        return render(content)
 
-    monkeypatch.setattr(indexing, "render", render)
+    monkeypatch.setattr(indexing, "render", interrupted)
     with pytest.raises(KeyboardInterrupt):
         damaged.repair()
     mends(damaged)

@@ -81,6 +81,16 @@ def nodes(tmp_path: Path) -> Iterator[Nodes]:
     running.close()
 
 
+def counters(tx: Transaction, inbox: int) -> tuple[int, int] | None:
+    """Its next UID and its number of messages."""
+    row = tx.one(COUNTERS, mailbox=inbox)
+    return None if row is None else (row[0], row[1])
+
+
+def add(tx: Transaction, key: str) -> int:
+    return tx.run(ADD, key=key)
+
+
 def deliver(tx: Transaction, items: Sequence[tuple[int, Sequence[int]]]) -> list[bool]:
     """A message (its number, the mailboxes that it goes to) each."""
     entries: dict[int, list[NewEntry]] = {}
@@ -90,6 +100,10 @@ def deliver(tx: Transaction, items: Sequence[tuple[int, Sequence[int]]]) -> list
             entries.setdefault(place, []).append(NewEntry(number, 100, tx.now, 0, (), b"rendered"))
     append_all(tx, entries)
     return [True] * len(items)
+
+
+def deliver_one(tx: Transaction, item: tuple[int, Sequence[int]]) -> bool:
+    return deliver(tx, [item]) == [True]
 
 
 def test_groups_of_both_that_cross_in_their_mailboxes_neither_stall_nor_lose_anything(nodes: Nodes) -> None:
@@ -108,7 +122,7 @@ def test_groups_of_both_that_cross_in_their_mailboxes_neither_stall_nor_lose_any
         entries = nodes.entries(inbox)
         assert sorted(body for _, body in entries) == sorted(numbers)
         assert [uid for uid, _ in entries] == list(range(1, len(numbers) + 1))
-        assert nodes.loop.result(nodes.one.read(lambda tx, inbox=inbox: tx.one(COUNTERS, mailbox=inbox))) == (
+        assert nodes.loop.result(nodes.one.read(partial(counters, inbox=inbox))) == (
             len(numbers) + 1,
             len(numbers),
         )
@@ -134,7 +148,7 @@ def test_a_uid_is_never_seen_before_a_lower_one(nodes: Nodes) -> None:
         if number % 3:
             waiting.append(store.together(deliver, item))
         else:
-            waiting.append(store.run(partial(deliver, items=[item])))
+            waiting.append(store.run(partial(deliver_one, item=item)))
     nodes.loop.outcomes(waiting)
     ended.set()
     watcher.join()
@@ -309,7 +323,7 @@ def test_two_that_start_at_once_on_an_empty_database_make_its_schema_once(tmp_pa
     assert len(opened) == 2
     assert revision(url) == HEAD
     for number, store in enumerate(opened):
-        loop.result(store.run(lambda tx, number=number: tx.run(ADD, key=f"node {number}")))
+        loop.result(store.run(partial(add, key=f"node {number}")))
     keys = loop.result(opened[0].read(lambda tx: tx.all(KEYS)))
     assert {("node 0",), ("node 1",)} <= set(keys)
     for store in opened:

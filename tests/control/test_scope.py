@@ -249,6 +249,6 @@ def test_an_operation_without_a_declared_scope_is_none() -> None:
 
     with pytest.raises(TypeError, match="scope"):
         Operation("nothing", nothing)  # type: ignore[call-arg]
-    for scope, told in ((Scope.DOMAIN, {}), (Scope.SELF, {"domain_in": "name"}), (Scope.DOMAIN, {"domain_in": "x"})):
+    for scope, domain_in in ((Scope.DOMAIN, ""), (Scope.SELF, "name"), (Scope.DOMAIN, "x")):
         with pytest.raises(TypeError, match="nothing: "):
-            Operation("nothing", nothing, scope, **told)
+            Operation("nothing", nothing, scope, domain_in=domain_in)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -112,7 +113,7 @@ class Post:
 
     # What is there afterwards
 
-    def rows(self, sql: str, **parameters: object) -> list[tuple[object, ...]]:
+    def rows(self, sql: str, **parameters: object) -> list[tuple[Any, ...]]:
         return result(self.store.read(lambda tx: tx.all(Statement(sql), **parameters)))
 
     def count(self, table: str) -> int:

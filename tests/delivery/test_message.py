@@ -1,9 +1,10 @@
 """What becomes of a message: where it is afterwards, and what the client is told."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -35,6 +36,8 @@ from tests.fakes.stores import open_memory_like_store, result
 OPT_IN = Statement("UPDATE account SET opt_in = 1 WHERE address = 'ann@example.org'")
 PACK = Statement("INSERT INTO pack (id, kind) VALUES (1, 'mail')")
 ANN, BOB, LIST = "ann@example.org", "bob@example.org", "list@example.org"
+
+T = TypeVar("T")
 
 
 def stored(post: Post, address: str) -> bytes:
@@ -74,7 +77,12 @@ def test_what_home_takes_passes_through_and_is_archived_and_tracked(post: Post) 
 def test_the_body_is_durable_before_home_gets_the_final_dot(post: Post) -> None:
     bodies: list[int] = []
     keep = post.store.bodies.keep
-    post.store.bodies.keep = lambda *args: keep(*args).addCallback(lambda body: bodies.append(body.id) or body)  # type: ignore[assignment, method-assign, func-returns-value]
+
+    def noted(body: Body) -> Body:
+        bodies.append(body.id)
+        return body
+
+    post.store.bodies.keep = lambda draft, head: keep(draft, head).addCallback(noted)  # type: ignore[method-assign]
     post.home.before_dot = lambda: bodies.append(0)
     assert post.send(ANN).code == 250
     assert len(bodies) == 2
@@ -277,11 +285,18 @@ def test_a_message_that_home_takes_not_is_in_inbox_at_once_and_owed(post: Post, 
 
 
 @pytest.mark.parametrize("way", [Gate.SHUT, Gate.OPEN])
-def test_a_message_that_takes_long_to_render_is_rendered_in_a_thread(post: Post, way: Gate) -> None:
+def test_a_message_that_takes_long_to_render_is_rendered_in_a_thread(
+    post: Post, way: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     post.home.way, post.home.answer = way, temporary(Stage.MESSAGE)
-    in_threads = []
+    in_threads: list[Callable[[], object]] = []
     background = post.store.bodies.background
-    post.store.bodies.background = lambda work: in_threads.append(work) or background(work)  # type: ignore[func-returns-value]
+
+    def noted(work: Callable[[], T]) -> Deferred[T]:
+        in_threads.append(work)
+        return background(work)
+
+    monkeypatch.setattr(post.store.bodies, "background", noted)
     hostile = b"To: " + b"<>," * 5000 + b"\r\n" + CONTENT
     assert post.send(ANN, content=hostile).positive
     assert len(in_threads) == 1

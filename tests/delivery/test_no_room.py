@@ -52,7 +52,7 @@ def test_a_disk_that_fills_up_within_data_is_452(post: Post, monkeypatch: pytest
         patch.setattr(type(draft), "write", lambda self, data: full(data))
         incoming.write(CONTENT)
     assert str(result(incoming.end(None))).startswith("452 4.3.1")
-    assert post.store.bodies._spool.held == 0
+    assert post.store.bodies.spooled == 0
 
 
 def test_a_client_that_goes_within_data_leaves_nothing(post: Post) -> None:
@@ -61,6 +61,6 @@ def test_a_client_that_goes_within_data_leaves_nothing(post: Post) -> None:
     incoming.begin()
     incoming.write(CONTENT * 50_000)
     incoming.abandon()
-    assert post.store.bodies._spool.held == 0
+    assert post.store.bodies.spooled == 0
     assert post.home.transactions[0].abandoned
     assert (post.count("body"), post.track()) == (0, [])

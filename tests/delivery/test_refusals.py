@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
@@ -18,7 +19,7 @@ def row(number: int) -> NewRow:
 
 
 def refusals_of(store: Store, clock: ManualClock, **limits: int) -> Refusals:
-    return Refusals(store, clock, Rations(Limits(**limits), clock.seconds))
+    return Refusals(store, clock, Rations(msgspec.structs.replace(Limits(), **limits), clock.seconds))
 
 
 def test_refusals_are_written_together_a_moment_later(store: Store, clock: ManualClock) -> None:

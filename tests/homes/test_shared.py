@@ -58,7 +58,7 @@ class Site:
             self.net.settle(1)
 
     def rows(self) -> list[tuple[str, str, int]]:
-        return [tuple(row) for row in result(self.store.read(lambda tx: tx.all(_ROWS)))]  # type: ignore[misc]
+        return result(self.store.read(lambda tx: tx.all(_ROWS)))
 
     def states(self) -> list[str]:
         return [state for state, _, _ in self.rows()]

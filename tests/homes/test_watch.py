@@ -10,11 +10,11 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.accounts import domains, home_state, taken
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.homes.prober import observation
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.model.clock import DAY, MINUTE, SECOND
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home
+from mpcontinuity.outbound.probing import observation
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing.health import Observation, State
 from mpcontinuity.store.statement import Statement

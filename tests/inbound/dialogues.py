@@ -95,7 +95,7 @@ class Connection:
 
     def read(self) -> str:
         """What came since the last time."""
-        data = self.wire.value()
+        data: bytes = self.wire.value()
         self.wire.clear()
         return data.decode("ascii")
 
@@ -111,6 +111,10 @@ class Connection:
     def codes(self, *lines: str) -> list[str]:
         """The codes of the replies to lines sent in one piece."""
         return [line[:3] for line in self.say(*lines).splitlines() if line[3:4] == " "]
+
+    def ended(self) -> bool:
+        """Whether the door has hung up."""
+        return bool(self.wire.disconnecting)
 
     def close(self) -> None:
         """In order: no more is sent, and what comes is still acknowledged."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from OpenSSL import SSL, crypto
@@ -28,7 +29,8 @@ class Transport:
 def certificate(tmp_path: Path) -> Certificate:
     settings = parse('hostname = "mx.example.org"', tmp_path)
     make_if_missing(settings)
-    return Certificate(settings.tls, ManualClock(), 30)
+    clock: Any = ManualClock()
+    return Certificate(settings.tls, clock, 30)
 
 
 def handshake(context: SSL.Context, client_file: Path | None) -> Transport:

@@ -40,9 +40,9 @@ def test_a_close_in_order_ends_the_message_once_the_answer_is_acknowledged(door:
     client = answered(door)
     client.close()
     assert client.wire.closed_our_direction
-    assert not client.wire.disconnecting
+    assert not client.ended()
     client.session.writeConnectionLost()
-    assert client.wire.disconnecting
+    assert client.ended()
     assert remembered(door) == 0
 
 
@@ -52,11 +52,11 @@ def test_an_acknowledgement_that_is_late_is_waited_for(door: Door) -> None:
     client.close()
     client.session.writeConnectionLost()
     door.post.clock.advance(1)
-    assert not client.wire.disconnecting
+    assert not client.ended()
     assert remembered(door) == 1
     client.wire.arrived = Arrival.ACKNOWLEDGED
     door.post.clock.advance(2)
-    assert client.wire.disconnecting
+    assert client.ended()
     assert remembered(door) == 0
 
 
@@ -67,7 +67,7 @@ def test_a_client_that_closed_before_the_answer_came_and_is_not_there_has_not_re
     client.session.writeConnectionLost()
     client.wire.arrived = Arrival.RESET
     door.post.clock.advance(1)
-    assert client.wire.disconnecting
+    assert client.ended()
     assert remembered(door) == 1
 
 
@@ -85,9 +85,9 @@ def test_an_answer_that_nobody_acknowledges_is_not_waited_for_long(door: Door) -
 def test_quit_behind_the_final_dot_is_followed_by_a_close_in_order(door: Door) -> None:
     client = answered(door, "QUIT")
     client.session.writeConnectionLost()
-    assert not client.wire.disconnecting  # the client's end is still to come, in order or not
+    assert not client.ended()  # the client's end is still to come, in order or not
     client.close()
-    assert client.wire.disconnecting
+    assert client.ended()
     assert remembered(door) == 0
 
 
@@ -117,7 +117,7 @@ def test_what_comes_after_our_end_closes_at_once(door: Door) -> None:
     client = answered(door, "QUIT")
     client.session.writeConnectionLost()
     client.send(b"NOOP\r\n")
-    assert client.wire.disconnecting
+    assert client.ended()
     assert remembered(door) == 0
 
 

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -30,7 +30,7 @@ def session(server: Server, door: str, user: str, password: str = "secret") -> I
         "submission": ["EHLO pc.example", "AUTH LOGIN", _encoded(user), _encoded(password)],
     }[door]
     with socket.create_connection(("127.0.0.1", server.ports[door]), timeout=60) as client:
-        file = client.makefile("rwb")
+        file: Any = client.makefile("rwb")  # a BinaryIO but for what typeshed says of it
         file.readline()
         for line in login:
             file.write(line.encode() + b"\r\n")

@@ -49,7 +49,7 @@ def test_children_killed_at_work_are_replaced_and_mail_goes_on(tmp_path: Path) -
         with Server(tmp_path, text) as server:
             world = World(server, home)
             home.stop()
-            killed = set()
+            killed: set[int] = set()
             line = (b"x" * 70 + b"\r\n") * 10_000
             for number in range(6):
                 with world.smtp() as client:

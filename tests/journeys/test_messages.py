@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_a_large_message_in_the_database_passes_is_redirected_is_read_and_comes_
         home.stop()
         assert world.send("kept", body=body).code == 250
         with world.imap() as session:
-            _, data = session.fetch("1", "(BODY.PEEK[TEXT]<1000000.30000>)")
+            data: Any = session.fetch("1", "(BODY.PEEK[TEXT]<1000000.30000>)")[1]
             assert data[0][1].decode() == f"{body}\r\n"[1_000_000:1_030_000]
         home.start()
         for subject in ("passed", "kept"):
@@ -144,7 +145,7 @@ def test_two_servers_share_a_folder_and_one_goes_on_when_the_other_is_killed(sha
             for world in (one, other):
                 assert world.subjects() == ["kept 0", "kept 1", "kept 2"]
                 with world.imap() as session:
-                    _, data = session.fetch("3", "(BODY.PEEK[TEXT])")
+                    data: Any = session.fetch("3", "(BODY.PEEK[TEXT])")[1]
                     assert data[0][1].decode() == f"{large}\r\n"
             first.stop(signal.SIGKILL)
             assert other.send("kept 3").code == 250

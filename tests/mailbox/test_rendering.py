@@ -31,14 +31,14 @@ def test_many_parts_and_large_messages_take_long_and_ordinary_ones_do_not() -> N
         assert not takes_long(message)
 
 
-def test_what_takes_long_is_done_by_the_threads_that_may_wait(store: Store) -> None:
+def test_what_takes_long_is_done_by_the_threads_that_may_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
     def background(work: Callable[[], bytes]) -> Deferred[bytes]:
         asked.append(work)
         return succeed(work())
 
-    store.bodies.background = background  # type: ignore[assignment]
+    monkeypatch.setattr(store.bodies, "background", background)
     assert result(rendered(store, ORDINARY)) == render(ORDINARY)
     assert asked == []
     assert result(rendered(store, b"x" * (LARGE + 1))) == render(b"x" * (LARGE + 1))

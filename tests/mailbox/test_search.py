@@ -194,7 +194,7 @@ def test_messages_expunged_meanwhile_and_not_yet_told_keep_the_answer_whole(user
 
 
 def test_a_damaged_body_does_not_stop_the_search(user: User, seen: View) -> None:
-    packs = list((user.store.bodies.packs.folder).glob("**/*"))
+    packs = list(user.store.packs.folder.glob("**/*"))
     for path in packs:
         if path.is_file():
             content = path.read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
@@ -19,13 +20,13 @@ from mpcontinuity.outbound.network import connector, securing
 from mpcontinuity.outbound.opening import ClientEnvironment
 from tests.outbound.wire import Domain
 
-reactor: object = _reactor
+reactor: Any = _reactor
 
 
-async def send(port: int, tls: str, authority: str, size: int) -> Outcome:
+async def send(port: int, tls: Any, authority: str, size: int) -> Outcome:
     settings = Home(connect_timeout=3, reply_timeout=3, message_timeout=5)
-    environment = ClientEnvironment("mx.example.org", settings, reactor, connector(reactor), securing())  # type: ignore[arg-type]
-    settings_of_domain = DomainSettings(home=(f"localhost:{port}",), home_tls=tls, home_tls_ca=authority)  # type: ignore[arg-type]
+    environment = ClientEnvironment("mx.example.org", settings, reactor, connector(reactor), securing())
+    settings_of_domain = DomainSettings(home=(f"localhost:{port}",), home_tls=tls, home_tls_ca=authority)
     domain = Domain(settings_of_domain)
     home = HomeServers(environment, SystemClock()).of(domain)
     transaction = home.transaction(None, MailParameters())
@@ -45,12 +46,10 @@ def main(port: str, tls: str, authority: str, size: str) -> None:
             else repr(outcome)
         )
         print(json.dumps(told))
-        _reactor.callLater(0.1, _reactor.stop)  # type: ignore[attr-defined]
+        reactor.callLater(0.1, reactor.stop)
 
-    _reactor.callWhenRunning(  # type: ignore[attr-defined]
-        lambda: Deferred.fromCoroutine(send(int(port), tls, authority, int(size))).addBoth(done)
-    )
-    _reactor.run()  # type: ignore[attr-defined]
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(send(int(port), tls, authority, int(size))).addBoth(done))
+    reactor.run()
 
 
 if __name__ == "__main__":

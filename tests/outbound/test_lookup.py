@@ -89,10 +89,11 @@ def test_what_is_no_answer_is_told_from_nothing() -> None:
 
 
 def test_names_beyond_ascii_are_told_as_they_can_be() -> None:
-    exchange = mx(10, "x")
+    exchange: Any = mx(10, "x")
+    ptr: Any = dns.Record_PTR("x", ttl=60)
     zone = {
         "a.example": [exchange],
-        "1.2.0.192.in-addr.arpa": [ptr := dns.Record_PTR("x", ttl=60)],
+        "1.2.0.192.in-addr.arpa": [ptr],
         "alias.example": [cname("x")],
     }
     exchange.name.name = ptr.name.name = b"b\xfccher.example"

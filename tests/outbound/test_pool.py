@@ -62,7 +62,12 @@ def test_a_refusal_while_other_sessions_are_served_lowers_our_concurrency_and_is
     net, scripted, home = network(connections=5)
     seen: list[Observation] = []
     observe = home.pool._observe
-    home.pool._observe = lambda observation, reason: (seen.append(observation), observe(observation, reason))[1]  # type: ignore[assignment]
+
+    def observed(observation: Observation, reason: str) -> None:
+        seen.append(observation)
+        observe(observation, reason)
+
+    home.pool._observe = observed
     busy = begin(net, home)
     scripted.greeting = "421 4.7.0 too many connections"
     waiting = net.start(send(home))
@@ -90,7 +95,7 @@ def test_hosts_are_tried_in_order_of_preference_and_home_is_down_when_all_are() 
     net.settle(31)
     assert net.run(send(home)).verdict is Verdict.ACCEPTED
     assert net.connected == ["one:25", "two:26", "two:26"]  # no message waits again for one that failed
-    assert home.health.state is State.UP
+    assert [home.health.state] == [State.UP]
     net.homes["one:25"].connecting = ""
     assert net.run(home.probe(BOB)).verdict is Verdict.ACCEPTED
     net.settle(31)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import InMemory
 from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
-from mpcontinuity.outbound.home import HomeServer, MailTransaction
+from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.outbound.pool import MOST_BESIDE
+from mpcontinuity.outbound.transaction import MailTransaction
 from mpcontinuity.routing.health import Gate, State
 from tests.outbound.wire import CLOSE, SILENT, Network, ScriptedHome
 
@@ -255,7 +258,7 @@ def test_without_leave_the_final_dot_is_not_sent() -> None:
     net, scripted, home = network()
     for content in (MESSAGE, InMemory(b"x" * 200_000 + b"\r\n")):
         transaction = home.transaction(ANN, MAIL)
-        asked = []
+        asked: list[int] = []
 
         async def refuse(asked: list[int] = asked) -> bool:
             asked.append(len(scripted.messages))
@@ -415,13 +418,11 @@ def test_a_corrupt_body_ends_the_session_without_the_final_dot() -> None:
     net, scripted, home = network()
     transaction = home.transaction(ANN, MAIL)
     net.run(transaction.recipient(BOB, RCPT))
-    from twisted.internet.defer import Deferred
-
-    failed: list[Any] = []
+    failed: list[Failure] = []
     work = transaction.message(b"", Pieces(b"x" * 100_000, broken=65_536))
-    Deferred.fromCoroutine(work).addErrback(lambda failure: failed.append(failure.trap(Corrupt)))
+    Deferred.fromCoroutine(work).addErrback(failed.append)
     net.settle()
-    assert failed == [Corrupt]
+    assert [failure.type for failure in failed] == [Corrupt]
     assert scripted.wires[0].aborted
     assert scripted.messages == []
 

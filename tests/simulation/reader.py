@@ -238,15 +238,16 @@ class ReaderSession(Protocol):
                 self._fault(f"{where}: UID {uid} is new, although {highest} was there")
         numbers = ",".join(map(str, fresh)).encode()
         for line, literals in await self._command(b"UID FETCH %s (UID BODY.PEEK[])" % numbers):
-            uid = _UID.search(line)
-            if not uid or not literals:
+            named = _UID.search(line)
+            if not named or not literals:
                 continue
+            uid = int(named[1])
             number = _NUMBER.search(literals[0])
             letter = int(number[1]) if number else 0
             self._check(self._owner, letter, literals[0])
-            if self._seen.setdefault(int(uid[1]), letter) != letter:
-                self._fault(f"{where}: UID {int(uid[1])} is another message than before")
-            self._owner.highest[self._folder] = max(self._owner.highest.get(self._folder, 0), int(uid[1]))
+            if self._seen.setdefault(uid, letter) != letter:
+                self._fault(f"{where}: UID {uid} is another message than before")
+            self._owner.highest[self._folder] = max(self._owner.highest.get(self._folder, 0), uid)
 
     async def _see(self, uid: int, number: int, target: str) -> None:
         await self._command(b"UID STORE %d +FLAGS.SILENT (\\Seen $Label1)" % uid)

@@ -89,16 +89,15 @@ class Shrinking:
                 self._keep(replace(self.story, senders=plain))
         for place, event in enumerate(self.story.events):
             for simpler in _simpler(event):
-                events = list(self.story.events)
-                events[place] = simpler
-                if self._keep(replace(self.story, events=tuple(events))):
+                events = (*self.story.events[:place], simpler, *self.story.events[place + 1 :])
+                if self._keep(replace(self.story, events=events)):
                     break
         for place in range(len(self.story.domains)):
             for simpler_domain in _simpler_domain(self.story.domains[place]):
                 plans = list(self.story.domains)
                 plans[place] = simpler_domain
-                events = [event for event in self.story.events if event.what != "reads" or _known(event, plans)]
-                self._keep(replace(self.story, domains=tuple(plans), events=tuple(events)))
+                events = tuple(event for event in self.story.events if event.what != "reads" or _known(event, plans))
+                self._keep(replace(self.story, domains=tuple(plans), events=events))
 
 
 def _about(event: Event, domain: str) -> bool:

@@ -137,9 +137,9 @@ class ProcessTime:
     def seconds(self) -> float:
         return self._world.now
 
-    def callLater(self, delay: float, call: Callable[..., object], *args: Any, **kw: Any) -> Alarm:
+    def callLater(self, delay: float, callable: Callable[..., object], *args: Any, **kw: Any) -> Alarm:
         assert delay >= 0, f"{delay} seconds"
-        return self._world.later(delay, self._life, call, *args, **kw)
+        return self._world.later(delay, self._life, callable, *args, **kw)
 
     def now(self) -> int:
         """µs since 1970."""

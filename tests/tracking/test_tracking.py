@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from mpcontinuity.model import identifier
@@ -10,13 +12,18 @@ from tests.fakes.clock import START, ManualClock
 from tests.fakes.stores import result
 
 
-def put(store: Store, **values: object) -> None:
-    row = {"domain": 1, "received": store.clock.now(), "direction": "inbound", "status": DELIVERED} | values
-    result(store.run(lambda tx: record.record_all(tx, [NewRow(**row)])))  # type: ignore[arg-type]
+def put(store: Store, **values: Any) -> None:
+    row: dict[str, Any] = {
+        "domain": 1,
+        "received": store.clock.now(),
+        "direction": "inbound",
+        "status": DELIVERED,
+    } | values
+    result(store.run(lambda tx: record.record_all(tx, [NewRow(**row)])))
 
 
-def listed(store: Store, limit: int = 100, **filters: object) -> list[TrackRow]:
-    return result(listing.newest(store, Filters(**filters), limit))  # type: ignore[arg-type]
+def listed(store: Store, limit: int = 100, **filters: Any) -> list[TrackRow]:
+    return result(listing.newest(store, Filters(**filters), limit))
 
 
 def test_a_row_is_shown_as_the_contract_says(store: Store) -> None:
@@ -85,7 +92,7 @@ def test_what_was_not_owed_has_no_outcome(store: Store) -> None:
     ],
 )
 def test_filters_leave_what_they_name(
-    store: Store, clock: ManualClock, filters: dict[str, object], subjects: list[str]
+    store: Store, clock: ManualClock, filters: dict[str, Any], subjects: list[str]
 ) -> None:
     put(store, subject="one", sender="a@example.net", recipient_key="b@example.org", message_id="<m1@x>")
     clock.advance(10)

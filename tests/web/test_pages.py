@@ -37,7 +37,8 @@ class Web:
         async def broken() -> Answer:
             raise RuntimeError("broken")
 
-        self.site = PageSite({b"/page": page, b"/slow": slow, b"/broken": broken}, self.clock, connections=connections)
+        timer: Any = self.clock
+        self.site = PageSite({b"/page": page, b"/slow": slow, b"/broken": broken}, timer, connections=connections)
 
     def connect(self) -> tuple[Any, Any]:
         channel = self.site.buildProtocol(None)

@@ -96,12 +96,11 @@ def test_a_client_that_reads_slowly_is_no_silent_one(world: World, clock: Manual
 
 def test_appended_messages_are_spooled_as_they_come_and_dropped_with_the_connection(world: World) -> None:
     client = world.logged_in()
-    spool = world.store.bodies._spool
     client.send(b"a APPEND Sent {3000000}\r\n")
     for number in range(20):
         client.send(b"x" * 100_000 if number else b"\r\n" + b"x" * 99_998)
         assert client.connection._engine.waiting == 0
-    assert spool.held == 2_000_000
+    assert world.store.bodies.spooled == 2_000_000
     client.lose()
-    assert spool.held == 0
+    assert world.store.bodies.spooled == 0
     assert world.logged_in().ask("a STATUS Sent (MESSAGES)").startswith(b'* STATUS "Sent" (MESSAGES 0)')

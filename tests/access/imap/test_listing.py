@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from mpcontinuity.access.imap import services
 from mpcontinuity.access.imap import session as sessions
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.protocols.imap.limits import LIST_PATTERNS
@@ -55,26 +56,26 @@ def ask(client: Client, clock: ManualClock, line: str) -> bytes:
 def test_list_with_many_patterns_over_long_names_is_linear(world: World, clock: ManualClock, work: list[int]) -> None:
     patterns = " ".join(f"*a%b{number}x" for number in range(LIST_PATTERNS - 1))
     client = world.logged_in()
-    spent = []
+    spent: list[int] = []
     for size in SIZES:
         create(world, ["ab" * 400 + f"/{number:04}" for number in range(size // 2 if spent else 0, size)])
         work.clear()
         answer = ask(client, clock, f'a LIST "" ({patterns} *0019)')
         assert answer.count(b"* LIST") == 1
-        assert max(work) < sessions.PORTION
+        assert max(work) < services.PORTION
         spent.append(sum(work))
     assert spent[-1] < 9 * spent[0]
 
 
 def test_lsub_over_deep_subscriptions_is_linear(world: World, clock: ManualClock, work: list[int]) -> None:
     client = world.logged_in()
-    spent = []
+    spent: list[int] = []
     for size in SIZES:
         subscribe(world, [f"{number:04}" + "/a" * 30 + "/b" for number in range(size // 2 if spent else 0, size)])
         work.clear()
         answer = ask(client, clock, 'a LSUB "" *a')
         assert answer.count(b"* LSUB") == 30 * size
-        assert max(work) < sessions.PORTION
+        assert max(work) < services.PORTION
         spent.append(sum(work))
     assert spent[-1] < 9 * spent[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from mpcontinuity.accounts import domains
@@ -13,7 +14,7 @@ from tests.fakes.stores import result
 
 
 def limit(world: World, **limits: int) -> None:
-    world.services.quotas.limits = Limits(**limits)
+    world.services.quotas.limits = msgspec.structs.replace(Limits(), **limits)
 
 
 def append(client: Client, mailbox: str = "Drafts") -> bytes:

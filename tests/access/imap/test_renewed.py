@@ -98,7 +98,7 @@ def test_a_full_disk_keeps_nobody_from_reading_it(world: World, monkeypatch: pyt
 def test_a_damaged_message_is_told_and_the_others_are_answered(world: World) -> None:
     world.deliver(messages.parts(3_000))
     world.deliver()
-    for path in world.store.bodies.packs.folder.glob("**/*"):
+    for path in world.store.packs.folder.glob("**/*"):
         if path.is_file():
             path.write_bytes(path.read_bytes().replace(b"--b\r\n\r\nx", b"--b\r\n\r\ny"))
     client = world.logged_in("INBOX")

@@ -86,7 +86,7 @@ def test_imaplib_lives_a_day(server: Server) -> None:
 def test_a_large_message_goes_in_and_out_while_another_session_stays_quick(server: Server) -> None:
     message = b"Subject: large\r\n\r\n" + (b"x" * 76 + b"\r\n") * 500_000
     with server.user() as slow, server.user() as quick:
-        assert slow.append("INBOX", None, None, message)[0] == "OK"  # type: ignore[arg-type]
+        assert slow.append("INBOX", None, None, message)[0] == "OK"
         slow.select()
         slow.send(b"z FETCH * BODY.PEEK[]\r\n")  # and reads nothing yet
         time.sleep(0.3)
@@ -114,7 +114,7 @@ def test_idle_over_sockets(server: Server) -> None:
         client.select()
         client.send(b"i IDLE\r\n")
         assert client.readline().startswith(b"+ ")
-        other.append("INBOX", None, None, b"Subject: news\r\n\r\n")  # type: ignore[arg-type]
+        other.append("INBOX", None, None, b"Subject: news\r\n\r\n")
         assert client.readline().endswith(b" EXISTS\r\n")
         assert client.readline().endswith(b" RECENT\r\n")
         client.send(b"DONE\r\nj NOOP\r\n")
@@ -146,7 +146,7 @@ def test_mbsync_copies_both_ways(server: Server, tmp_path: Path) -> None:
     with server.user() as client:
         client.create("Sync")
         for number in range(40):
-            client.append("Sync", None, None, b"Subject: m%d\r\nMessage-ID: <%d@x>\r\n\r\nhi\r\n" % (number, number))  # type: ignore[arg-type]
+            client.append("Sync", None, None, b"Subject: m%d\r\nMessage-ID: <%d@x>\r\n\r\nhi\r\n" % (number, number))
     (tmp_path / "local").mkdir()
     shown = tmp_path / "shown.pem"  # mbsync has no 'accept anything'
     shown.write_text(ssl.get_server_certificate(("127.0.0.1", server.secure)))

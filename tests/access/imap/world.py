@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_network
+from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
@@ -123,6 +124,7 @@ class Wire(StringTransport):
 
     tls = False
     full = False
+    producer: Any = None
 
     def startTLS(self, contextFactory: object) -> None:  # noqa: N803
         self.tls = True
@@ -141,7 +143,7 @@ class Client:
     def __init__(self, connection: Connection, host: str = "127.0.0.1") -> None:
         self.connection = connection
         self.wire = Wire(peerAddress=IPv4Address("TCP", host, 40000))
-        connection.makeConnection(self.wire)  # type: ignore[arg-type]
+        connection.makeConnection(self.wire)
 
     def send(self, data: bytes) -> None:
         self.connection.dataReceived(data)
@@ -175,11 +177,12 @@ class Client:
 def capture() -> Iterator[list[LogEvent]]:
     """What is logged meanwhile."""
     events: list[LogEvent] = []
-    globalLogPublisher.addObserver(events.append)
+    observer: Any = events.append  # an ILogObserver, in zope.interface's way
+    globalLogPublisher.addObserver(observer)
     try:
         yield events
     finally:
-        globalLogPublisher.removeObserver(events.append)
+        globalLogPublisher.removeObserver(observer)
 
 
 def converse(client: Client, dialogue: str) -> None:

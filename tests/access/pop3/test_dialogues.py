@@ -347,11 +347,14 @@ def test_a_damaged_message_is_said_to_be_and_the_session_goes_on(world: World) -
 def test_a_client_that_takes_all_in_order_has_them_read_ahead(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(50):
         world.deliver()
-    reads = []
+    reads: list[int] = []
     original = world.store.bodies.read_many
-    monkeypatch.setattr(
-        world.store.bodies, "read_many", lambda bodies: (reads.append(len(bodies)), original(bodies))[1]
-    )
+
+    def counted(bodies: Sequence[Body]) -> Deferred[list[bytes | Corrupt]]:
+        reads.append(len(bodies))
+        return original(bodies)
+
+    monkeypatch.setattr(world.store.bodies, "read_many", counted)
     client = world.at_the_maildrop()
     for number in range(1, 51):
         assert client.ask(f"RETR {number}").startswith(b"+OK ")
@@ -400,10 +403,10 @@ def test_another_password_ends_the_sessions_of_the_old_one_and_of_nobody_else(wo
     client = world.at_the_maildrop()
     result(world.store.run(partial(users.set_password, user=other, password_hash="$new")))
     result(world.store.run(partial(users.set_opt_in, user=world.user, opt_in=True)))
-    assert not client.closed
+    before = client.closed
     result(world.store.run(partial(users.set_password, user=world.user, password_hash="$new")))
     assert client.take().startswith(b"-ERR [SYS/TEMP] the password was changed")
-    assert client.closed
+    assert (before, client.closed) == (False, True)
     again = world.at_the_maildrop()
     result(world.store.run(partial(users.set_opt_in, user=world.user, opt_in=False)))
     assert not again.closed
@@ -445,7 +448,7 @@ def test_a_stranger_who_is_over_the_ration_of_commands_is_let_go_and_a_user_is_n
 
 
 def _flip_a_bit(world: World) -> None:
-    (path,) = world.store.bodies.packs.folder.glob("*.pack")
+    (path,) = world.store.packs.folder.glob("*.pack")
     content = bytearray(path.read_bytes())
     content[content.index(b"hello")] ^= 1
     path.write_bytes(content)

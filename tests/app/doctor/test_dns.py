@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.names import dns
@@ -25,7 +26,7 @@ class NameServer:
     """Answers from ``records``; a name that is not there does not exist."""
 
     def __init__(self) -> None:
-        self.records: dict[tuple[str, int], list[object]] = {
+        self.records: dict[tuple[str, int], list[Any]] = {
             (US, dns.A): [dns.Record_A(ADDRESS)],
             (ip_address(ADDRESS).reverse_pointer, dns.PTR): [dns.Record_PTR(US)],
             ("example.org", dns.MX): [dns.Record_MX(10, US)],

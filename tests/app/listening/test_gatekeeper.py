@@ -32,6 +32,9 @@ class Port:
     def stopReading(self) -> None:
         self.reading = False
 
+    def is_open(self) -> bool:
+        return self.reading
+
     def accept(self, host: str = "192.0.2.1") -> Any:
         """The transport of a connection, or None where it was closed at once."""
         protocol = self.factory.buildProtocol(IPv4Address("TCP", host, 4000))
@@ -116,7 +119,7 @@ def test_who_is_being_turned_away_has_a_socket_too(clock: ManualClock) -> None:
     assert not port.reading
     for transport in refused:
         lose(transport)
-    assert port.reading
+    assert port.is_open()
     clock.advance(SAY)
     assert not clock.getDelayedCalls()
 
@@ -129,7 +132,7 @@ def test_who_has_not_said_for_whom_it_speaks_has_a_socket_too(keeper: Gatekeeper
     assert not port.reading
     for _ in range(3):
         keeper.went()
-    assert port.reading
+    assert port.is_open()
 
 
 def test_who_is_turned_away_is_in_the_log_once_a_minute(keeper: Gatekeeper, clock: ManualClock) -> None:
@@ -150,12 +153,12 @@ def test_a_protocol_that_was_let_in_hears_of_its_end_once_and_is_what_it_was(kee
     transport = port.accept()
     heard: list[object] = []
     type(transport.protocol).connectionLost, before = (
-        lambda self, reason: heard.append(reason),  # type: ignore[assignment,misc]
+        lambda self, reason: heard.append(reason),
         type(transport.protocol).connectionLost,
     )
     try:
         transport.protocol.connectionLost("why")
     finally:
-        type(transport.protocol).connectionLost = before  # type: ignore[method-assign]
+        type(transport.protocol).connectionLost = before
     assert heard == ["why"]
     assert "connectionLost" not in vars(transport.protocol)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -20,8 +21,8 @@ from tests.fakes.stores import result
 
 def metrics(store: Store, homes: list[Any]) -> Metrics:
     class AtOnce(ManualClock):
-        def callLater(self, delay: float, call: Any, *args: Any, **kw: Any) -> Any:
-            return call(*args) if not delay else super().callLater(delay, call, *args, **kw)
+        def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kw: object) -> Any:
+            return callable(*args) if not delay else super().callLater(delay, callable, *args, **kw)
 
     timer = AtOnce()
     return Metrics(

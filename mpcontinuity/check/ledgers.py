@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from mpcontinuity.accounts import counters
 from mpcontinuity.check.inspection import Inspection
 from mpcontinuity.model import identifier
 from mpcontinuity.model.events import TrackingEvent
@@ -22,8 +23,6 @@ _ACCOUNTS = Statement(
 )
 _DOMAINS = Statement("SELECT id, name FROM domain ORDER BY id")
 _ROWS = Statement("SELECT COUNT(*) FROM owed WHERE domain = :domain AND account IS NULL")
-_TAKEN_IN = Statement("UPDATE account SET taken_in = :taken_in WHERE id = :id AND taken_in = :was")
-_RELEASED = Statement("UPDATE account SET folded_released = folded_released + :lost WHERE id = :id")
 _TRACKED = Statement(
     "SELECT tracking.id, tracking.owed, tracking.outcome, owed.state, tracking.recipient, tracking.received "
     "FROM tracking LEFT JOIN owed ON owed.id = tracking.owed "
@@ -128,13 +127,8 @@ async def _account(inspection: Inspection, account: int, address: str, taken_in:
 
 
 async def _balance(inspection: Inspection, account: int, was: int, taken_in: int, released: int) -> str:
-    def work(tx: Transaction) -> bool:
-        if not tx.run(_TAKEN_IN, id=account, was=was, taken_in=taken_in):
-            return False
-        tx.run(_RELEASED, id=account, lost=released)
-        return True
-
-    if not await inspection.store.run(work):
+    mend = partial(counters.balance, account=account, was=was, taken_in=taken_in, released=released)
+    if not await inspection.store.run(mend):
         return ""
     return f"{released} counted as released" if released else f"taken in: {taken_in}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mpcontinuity.accounts import counters
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import NewEntry, append
 from mpcontinuity.model import address
@@ -25,7 +26,6 @@ _WITHOUT = Statement(
 _ADOPT = Statement(
     "UPDATE owed SET account = :account WHERE id = :id AND account IS NULL AND ended = 0 RETURNING domain"
 )
-_COUNT = Statement("UPDATE account SET taken_in = taken_in + 1 WHERE id = :account")
 
 
 def without_mailbox(
@@ -50,6 +50,6 @@ def adopt(tx: Transaction, owed_id: int, account: int, entry: NewEntry) -> bool:
     if domain is None:
         return False
     append(tx, mailboxes.inbox(tx, account), (entry,))
-    tx.run(_COUNT, account=account)
+    counters.take_in(tx, [(account, 1)])
     meta.count_less(tx, unregistered_counter(domain))
     return True

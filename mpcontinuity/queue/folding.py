@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
+from mpcontinuity.accounts import counters
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.identifier import first_at
-from mpcontinuity.model.owed import OUTCOMES
 from mpcontinuity.queue.owed import unregistered_counter
 from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
@@ -23,10 +23,6 @@ _ENDED = Statement(
         SELECT id FROM owed WHERE id < :before AND ended > 0 AND ended < :then ORDER BY id LIMIT :step)
     RETURNING domain, account, state"""
 )
-_FOLD = {
-    outcome: Statement(f"UPDATE account SET folded_{outcome} = folded_{outcome} + :rows WHERE id = :account")
-    for outcome in OUTCOMES
-}
 
 
 async def sweep(store: Store) -> None:
@@ -45,5 +41,5 @@ def fold(tx: Transaction, then: int) -> int:
         if account is None:
             meta.count_less(tx, unregistered_counter(domain), rows)
         else:
-            tx.run(_FOLD[state], account=account, rows=rows)
+            counters.fold(tx, account, state, rows)
     return ended.total()

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from mpcontinuity.accounts import counters
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.events import OwedChanged, ReportDue, TrackingEvent
@@ -115,11 +116,6 @@ _TAKE_IN = Rows(
     """INSERT INTO owed (id, domain, account, body, kind, reverse_path, recipient, parameters, subject, message_id,
         size, received, state, token, lease_until, next_attempt, uptime_at) VALUES [17]"""
 )
-_LOCK = Statement("SELECT id FROM account WHERE id IN [:accounts] ORDER BY id [FOR UPDATE]")
-_COUNT = Rows(
-    """WITH new (account, count) AS (VALUES [2])
-    UPDATE account SET taken_in = taken_in + new.count FROM new WHERE id = new.account"""
-)
 
 
 def unregistered_counter(domain: int) -> str:
@@ -133,10 +129,7 @@ def take_in(tx: Transaction, rows: Sequence[NewOwed]) -> None:
     domains = {domain for domain, _ in counts}
     uptimes = dict(tx.all(_UPTIMES, domains=domains))
     tx.run_rows(_TAKE_IN, [_columns(new, uptimes.get(new.domain), tx.now) for new in rows])
-    registered = [(account, count) for (_, account), count in counts.items() if account is not None]
-    if len(registered) > 1:
-        tx.lock(_LOCK, accounts=[account for account, _ in registered])
-    tx.run_rows(_COUNT, sorted(registered))
+    counters.take_in(tx, [(account, count) for (_, account), count in counts.items() if account is not None])
     meta.count(
         tx, [(unregistered_counter(domain), count) for (domain, account), count in counts.items() if account is None]
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mpcontinuity.accounts import counters
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.queue.owed import unregistered_counter
@@ -26,12 +27,8 @@ _DELIVERED = Statement(
 )
 _KNOWN = Statement("SELECT 1 FROM owed WHERE id = :id")
 _TRACKED = Statement("SELECT 1 FROM tracking WHERE owed = :id")
-_ACCOUNT = Statement(
-    "SELECT taken_in - folded_delivered - folded_deleted - folded_failed - folded_expired - folded_released "
-    "- (SELECT COUNT(*) FROM owed WHERE owed.account = account.id) FROM account WHERE id = :account"
-)
+_ROWS_OF_ACCOUNT = Statement("SELECT COUNT(*) FROM owed WHERE account = :account")
 _ROWS = Statement("SELECT COUNT(*) FROM owed WHERE domain = :domain AND account IS NULL")
-_UNCOUNT = Statement("UPDATE account SET taken_in = taken_in - 1 WHERE id = :account")
 
 _SINCE = "Home took it after the backup that the database comes from was made (noted in a pack)"
 
@@ -67,7 +64,7 @@ def tracked(tx: Transaction, owed_id: int, event: TrackingEvent) -> bool:
 def counted(tx: Transaction, domain: int, account: int | None) -> bool:
     """Whether more was counted as taken in than there are rows: the row to be put back is in that number."""
     if account is not None:
-        return int(tx.value(_ACCOUNT, account=account) or 0) > 0
+        return counters.unfolded(tx, account) > int(tx.value(_ROWS_OF_ACCOUNT, account=account))
     has = meta.number(tx, unregistered_counter(domain))
     return has > int(tx.value(_ROWS, domain=domain))
 
@@ -75,6 +72,6 @@ def counted(tx: Transaction, domain: int, account: int | None) -> bool:
 def uncount(tx: Transaction, domain: int, account: int | None) -> None:
     """What was put back was counted when it came."""
     if account is not None:
-        tx.run(_UNCOUNT, account=account)
+        counters.take_back(tx, account)
     else:
         meta.count_less(tx, unregistered_counter(domain))

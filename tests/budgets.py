@@ -1,4 +1,6 @@
-"""A pytest plugin of ``scripts/test``: how many tests of each kind ran, how long they took, and how long they may."""
+"""A pytest plugin of ``scripts/test``: how many tests of each kind ran, how long they took, and how long they may; and
+which files and tests took longest, so that one that waits for nothing is seen.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,12 @@ FOLDERS = {
     "browser": "browser",
 }
 STATIC = 60
+SLOWEST = 10  # are named
 
 _seconds: dict[str, float] = defaultdict(float)
 _count: dict[str, int] = defaultdict(int)
+_of_test: dict[str, float] = defaultdict(float)  # by its node's id, with what its fixtures took
+_of_file: dict[str, float] = defaultdict(float)
 
 
 def kind(path: str) -> str:
@@ -47,6 +52,8 @@ def kind(path: str) -> str:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     what = kind(report.location[0])
     _seconds[what] += report.duration
+    _of_test[report.nodeid] += report.duration
+    _of_file[report.location[0]] += report.duration
     if report.when == "call":
         _count[what] += 1
 
@@ -62,6 +69,10 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     for what, budget in KINDS.items():
         if _count[what]:
             write(_line(what, str(_count[what]), _seconds[what], budget))
+    for title, took in (("slowest files", _of_file), ("slowest tests", _of_test)):
+        write(f"\n{title}{several}")
+        for name in sorted(took, key=took.__getitem__, reverse=True)[:SLOWEST]:
+            write(f"{took[name]:>8.1f} s  {name}")
 
 
 def _line(what: str, tests: str, seconds: float, budget: int) -> str:

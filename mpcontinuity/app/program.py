@@ -1,4 +1,4 @@
-"""The program ``mpcontinuity``: its commands, which take most of a second to load, and Ctrl-C meanwhile."""
+"""The program ``mpcontinuity``. Its commands take most of a second to load; Ctrl-C ends it meanwhile, too."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mpcontinuity.app.process.permissions import PRIVATE
 
 
 def main() -> None:
+    """Runs the command that the arguments name."""
     os.umask(PRIVATE)
     signal.signal(signal.SIGINT, _interrupted)
     from mpcontinuity.app.commands.main import main as command

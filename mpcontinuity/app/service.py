@@ -44,7 +44,7 @@ _log = Logger()
 
 
 class Options(TwistedOptions):
-    """Of ``twistd mpcontinuity``."""
+    """The options of ``twistd mpcontinuity``."""
 
     optParameters: ClassVar[list[list[str]]] = [  # noqa: N815  Twisted's name
         ["config", "c", os.environ.get("MPCONTINUITY_CONFIG", str(DEFAULT)), "The configuration file."]
@@ -55,7 +55,9 @@ class Options(TwistedOptions):
 
 
 def makeService(options: Options) -> Server:  # noqa: N802  the name that ServiceMaker looks for
-    """Reads the configuration. What is wrong with it is one line and exit 1."""
+    """Reads the configuration and returns the service. What is wrong with the configuration is told in one line, and
+    ends the process with status 1.
+    """
     try:
         settings = read(Path(options["config"]))
     except BadConfiguration as error:
@@ -76,13 +78,16 @@ def _log_file(parent: Mapping[str, Any]) -> Path | None:
 
 
 def steady(reactor: Any) -> None:
-    """Timers of Twisted's reactors follow the wall clock. Where that is set back by an hour, nothing would time out for
-    an hour; where it is set forward, everything would at once. To be called before anything waits."""
+    """Lets the reactor's timers follow a clock that nobody sets. It is to be called before anything waits.
+
+    Those of Twisted follow the wall clock: where that is set back by an hour, nothing would time out for an hour; where
+    it is set forward, everything would at once.
+    """
     reactor.seconds = time.monotonic
 
 
 def refuse(error: Exception) -> Any:
-    """Ends a start that cannot go on."""
+    """Ends a start that cannot go on, with one line that says why and status 1."""
     print(f"mpcontinuity: {' '.join(why(error).split())}", file=sys.__stderr__, flush=True)
     raise SystemExit(1)
 
@@ -93,7 +98,9 @@ class Server(Service):
     name: str = "mpcontinuity"
 
     def __init__(self, settings: Settings, *, path: Path, output: log.Output | None, allow_root: bool = False) -> None:
-        """``output``: of our own log; None where twistd was told to log by other means."""
+        """``settings`` were read from ``path``. ``output`` is where our own log goes; None where twistd was told to log
+        by other means. ``allow_root`` lets root serve other machines.
+        """
         self._settings = settings
         self._path = path
         self._output = output
@@ -215,7 +222,7 @@ class Server(Service):
         os._exit(1)
 
     def stopService(self) -> Deferred[Any]:  # noqa: N802
-        """Fires when everything is stored and closed, within 10 s."""
+        """Stops all parts. The result fires when everything is stored and closed, within 10 s."""
         super().stopService()  # type: ignore[no-untyped-call]
         return Deferred.fromCoroutine(self._stop())
 

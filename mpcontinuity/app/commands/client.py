@@ -34,7 +34,11 @@ _PATIENCE = 5.0  # s for a server that starts or stops: it has the lock, but no 
 
 
 def connect(settings: Settings, by: str, *, patience: float = _PATIENCE) -> Caller:
-    """Raises Refused where neither way is open."""
+    """Returns a way to call operations: through the control socket where a server runs, else on the store opened here.
+
+    ``by`` is who asks. ``patience`` is how many seconds a server that starts or stops is waited for: it has the lock of
+    the data folder, but no socket. Raises Refused where neither way is open.
+    """
     folder = Path(settings.data_dir)
     until = time.monotonic() + patience
     while True:

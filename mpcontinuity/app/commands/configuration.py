@@ -21,15 +21,19 @@ from mpcontinuity.model.settings import Settings
 
 
 class Configuration:
-    """The file that --config names; read when a command needs it."""
+    """The configuration file that --config names. It is read when a command needs it, so that `init` can do without."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def settings(self) -> Settings:
+        """Reads the file. Raises BadConfiguration."""
         return read(self.path)
 
     def connect(self) -> Caller:
+        """Returns a way to call operations, in the name of the user who runs the command. Raises BadConfiguration or
+        Refused.
+        """
         return connect(self.settings(), login_name())
 
 
@@ -46,19 +50,23 @@ def login_name() -> str:
 
 
 def tell(operation: str, about: str) -> None:
-    """Of a command that changes something without the operations of control/, to the system's log."""
+    """Notes in the system's log a change that a command makes by itself, without an operation of control/."""
     to_syslog(change(login_name(), f"command line, {named(os.getuid())}", operation, {"of": about}, "done"))
 
 
 def password_from_stdin() -> str:
-    """The first line of standard input, without its end."""
+    """Returns the first line of standard input without its end; at a terminal it asks twice. Raises Refused where that
+    is not UTF-8.
+    """
     if sys.stdin.isatty():
         return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
     return _line_from_stdin("the password")
 
 
 def value_from_stdin(name: str) -> str:
-    """The next line of standard input: what is secret, and of which others see the command's arguments."""
+    """Returns the next line of standard input: a secret, which does not belong among arguments that others see. Raises
+    Refused where that is not UTF-8.
+    """
     if sys.stdin.isatty():
         return str(click.prompt(name, hide_input=True, err=True))
     return _line_from_stdin(name)
@@ -73,6 +81,8 @@ def _line_from_stdin(what: str) -> str:
 
 
 def warn_of_password(url: str, instead: str) -> None:
-    """Every user of the machine sees the arguments of a command while it runs, and the shell keeps them."""
+    """Warns where ``url`` has a password: every user of the machine sees the arguments of a command while it runs, and
+    the shell keeps them. ``instead`` says what to do instead.
+    """
     if hosts.without_password(url) != url:
         output.say(f"mpcontinuity: a password among the arguments can be seen by others; {instead}", err=True)

@@ -14,7 +14,10 @@ from mpcontinuity.model import hosts
 
 
 def initialise(path: Path, hostname: str | None, by: str) -> Iterator[str]:
-    """Lines that say what was made. Raises BadConfiguration or Refused."""
+    """Makes what is missing of a server, and gives a line for each thing that says what was done.
+
+    ``path`` is that of the configuration, and ``by`` is who asks. Raises BadConfiguration or Refused.
+    """
     if hostname is not None and not hosts.is_hostname(hostname):
         raise BadConfiguration(f'hostname: "{hostname}": must be a host name, as "mail.example.org"')
     if path.exists():

@@ -1,4 +1,4 @@
-"""The command line, ``mpcontinuity``: what the contract calls by these names."""
+"""The command line ``mpcontinuity``: the group of all commands, and those that work without a store."""
 
 from __future__ import annotations
 

@@ -14,11 +14,12 @@ _WIDEST = 60
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """One line, whatever has come from outside into it; ``err``: on standard error."""
+    """Prints one line, with whatever came from outside into it made harmless; ``err`` prints it on standard error."""
     click.echo(visible(line), err=err)
 
 
 def text(value: Any) -> str:
+    """Returns a value as people read it: ``on`` or ``off``, a list with commas, ``-`` for nothing."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -29,12 +30,12 @@ def text(value: Any) -> str:
 
 
 def as_json(value: Any) -> None:
-    """The very values; what would act on a terminal is escaped."""
+    """Prints the very value as JSON; what would act on a terminal is escaped."""
     click.echo(json_visible(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """Columns as wide as they need; ``empty`` says what an empty list means."""
+    """Prints rows below each other, in columns as wide as they need. ``empty`` says what it means if there are none."""
     if not rows:
         say(empty)
         return
@@ -46,7 +47,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str)
 
 
 def fields(row: Mapping[str, Any]) -> None:
-    """One object, a line each."""
+    """Prints one object, a line for each key."""
     width = max(len(key) for key in row) + 1
     for key, value in row.items():
         say(f"{key + ':':<{width}} {text(value)}")

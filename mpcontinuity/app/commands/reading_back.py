@@ -28,9 +28,11 @@ _SAYS = (
 
 
 def read_back(where: str, wanted: Sequence[str], *, within: float = _WITHIN) -> list[dict[str, Any]]:
-    """A row per Message-ID: the folder it was found in and the fields above. Raises Refused where home cannot be read.
+    """Looks for messages in all folders of a mailbox at the home server, for ``within`` seconds at most.
 
-    ``where``: ``imaps://user:password@host[:port]``, or ``imap://``, where TLS is begun if that is offered.
+    ``where`` is ``imaps://user:password@host[:port]``, or ``imap://``, where TLS is begun if that is offered. Returns
+    for each Message-ID of ``wanted`` the folder it was found in (empty: in none) and the lines of its header that say
+    what home thinks of it. Raises Refused where home cannot be read.
     """
     session = _open(where)
     try:
@@ -57,11 +59,12 @@ def read_back(where: str, wanted: Sequence[str], *, within: float = _WITHIN) -> 
 
 
 def user_of(where: str) -> str:
-    """The user's name in it; empty where there is none."""
+    """Returns the user's name in the URL; it is empty where there is none."""
     return unquote(urlsplit(where).username or "")
 
 
 def with_password(where: str, password: str) -> str:
+    """Returns the URL with this password in it."""
     scheme, mark, rest = where.partition("://")
     user, at, host = rest.rpartition("@")
     return f"{scheme}{mark}{user.partition(':')[0]}:{quote(password, safe='')}{at}{host}"

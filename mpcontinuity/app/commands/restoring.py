@@ -22,7 +22,13 @@ Tell = Callable[[dict[str, Any]], None]
 
 
 def restore(path: Path, folder: Path, into: Path | None, by: str, tell: Tell, *, force: bool) -> dict[str, Any]:
-    """``path``: of the configuration, which comes from the backup where it is missing. Raises Refused."""
+    """Puts the backup in ``folder`` back, then checks and repairs the store as that of an older database. Returns what
+    was done and what the check has counted.
+
+    ``path`` is that of the configuration, which comes from the backup where it is missing; ``into`` is another data
+    folder than the configured one. ``tell`` hears steps and findings. ``force`` permits it where a store is. Raises
+    Refused.
+    """
     settings = _settings(path, folder)
     if into is not None:
         settings = msgspec.structs.replace(settings, data_dir=str(into.absolute()))

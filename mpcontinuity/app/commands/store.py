@@ -12,7 +12,9 @@ from mpcontinuity.app.commands.configuration import Configuration, json_option, 
 
 
 class Teller:
-    """Shows what a long operation says, as it says it; steps on standard error, where a person looks."""
+    """Prints what a long operation says while it goes on: findings on standard output, steps on standard error, where a
+    person looks.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
         self.findings: list[dict[str, Any]] = []

@@ -29,9 +29,12 @@ class Received:
 
 
 class DemoHome:
-    """On a port of loopback that stays the same. ``say`` hears what it answers; in threads of its own."""
+    """An SMTP server on a port of loopback that stays the same, also after it was switched off. It runs in threads of
+    its own.
+    """
 
     def __init__(self, users: set[str], say: Callable[[str], None]) -> None:
+        """``users`` are the keys of the addresses that it takes mail for; ``say`` hears what it took."""
         self.messages: list[Received] = []
         self._users = users
         self._say = say
@@ -43,15 +46,17 @@ class DemoHome:
 
     @property
     def is_on(self) -> bool:
+        """Whether it listens."""
         return self._listening is not None
 
     def switch_on(self) -> None:
+        """Listens on its port."""
         self._listening = socket.create_server(("127.0.0.1", self.port))
         self.port = self._listening.getsockname()[1]
         threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
 
     def switch_off(self) -> None:
-        """As if the cord were pulled: nobody listens, and every connection is gone."""
+        """Ends as if the cord were pulled: nobody listens, and every connection is gone."""
         listening, self._listening = self._listening, None
         if listening is not None:
             listening.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
@@ -82,9 +87,11 @@ class DemoHome:
                 self._connections.discard(connection)
 
     def answer_recipient(self, key: str) -> Reply:
+        """Returns the reply to RCPT for the address with this key."""
         return _OK if key in self._users else _NO_USER
 
     def take(self, recipients: list[str], content: bytes) -> Reply:
+        """Takes a message for these recipients, and returns the reply to it."""
         fields = {name.lower(): value.decode("ascii", "replace") for name, value in _FIELD.findall(content)}
         message_id, continuity_id = fields.get(b"message-id", ""), fields.get(b"x-mpcontinuity-id", "")
         with self._lock:

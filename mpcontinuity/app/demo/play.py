@@ -34,6 +34,8 @@ _BACK_WITHIN = 120.0  # seconds for probes and redelivery, on the slowest machin
 
 
 class Demo:
+    """One performance in a folder of its own."""
+
     def __init__(self, folder: Path) -> None:
         self._display = Display()
         self._quiet = False  # home takes too much to tell each
@@ -46,7 +48,9 @@ class Demo:
         self._lock = threading.Lock()
 
     def play(self) -> bool:
-        """Whether everything was proved. Raises DemoFailed, OSError, or what the clients raise."""
+        """Plays all scenes, and tells whether everything was proved. Raises DemoFailed, OSError, or what the clients
+        raise.
+        """
         try:
             self._set_up()
             self._normal_day()
@@ -285,7 +289,9 @@ def _wait(until: Callable[[], bool], what: str) -> None:
 
 
 def play(keep: bool) -> int:
-    """The exit status: 0 only if everything was proved. ``keep``: the folder stays, as it does after a failure."""
+    """Plays the demo in a temporary folder. Returns the exit status, 0 only if everything was proved. The folder stays
+    where ``keep`` asks for it, and after a failure.
+    """
     folder = Path(tempfile.mkdtemp(prefix="mpcontinuity-demo-"))
     proved = False
     try:

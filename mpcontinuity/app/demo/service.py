@@ -43,11 +43,11 @@ _STARTS_WITHIN = 60.0
 
 
 class DemoFailed(Exception):
-    """The demo did not show what it promises; the message says what."""
+    """The demo did not show what it promises. The message says what."""
 
 
 class DemoService:
-    """``folder`` is made ready, the server runs until ``stop``."""
+    """A server with its data in ``folder``, which runs from ``start`` to ``stop``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,7 +58,9 @@ class DemoService:
         self._ports: dict[str, int] = {}
 
     def command(self, *arguments: str, given: str = "") -> str:
-        """What `mpcontinuity` prints. Raises DemoFailed with what it says against it."""
+        """Returns what `mpcontinuity` prints with these arguments, and ``given`` on standard input. Raises DemoFailed
+        with what it says where its exit status is not 0.
+        """
         done = subprocess.run(
             self._command(*arguments), input=given, capture_output=True, text=True, timeout=120, check=False
         )
@@ -67,11 +69,12 @@ class DemoService:
         return done.stdout
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
-        """The rows of a command with --json."""
+        """Returns the rows that a command prints with --json."""
         rows: list[dict[str, Any]] = json.loads(self.command(*arguments, "--json"))
         return rows
 
     def start(self) -> None:
+        """Starts the server and waits until it is ready. Raises DemoFailed with the end of its log."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(self._command("serve"), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         until = time.monotonic() + _STARTS_WITHIN
@@ -82,6 +85,7 @@ class DemoService:
         self._ports = {door: int(port) for door, port in re.findall(r"(\w+) listens at 127\.0\.0\.1:(\d+)", text)}
 
     def stop(self) -> None:
+        """Stops the server, by force if it does not end within 15 s."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -91,7 +95,9 @@ class DemoService:
                 self._process.wait()
 
     def send(self, message: EmailMessage) -> tuple[int, str, float]:
-        """As a stranger's mail server would: the reply to the message (or to its recipient) and the seconds it took."""
+        """Sends as a stranger's mail server would. Returns code and text of the reply to the message (or to its
+        recipient, where that was refused) and the seconds it took.
+        """
         began = time.monotonic()
         with smtplib.SMTP("127.0.0.1", self._ports["smtp"], "mail.example.com", timeout=60) as smtp:
             smtp.ehlo()
@@ -103,10 +109,13 @@ class DemoService:
 
     @property
     def imaps(self) -> int:
+        """The port of IMAP with implicit TLS."""
         return self._ports["imaps"]
 
     def tls(self) -> ssl.SSLContext:
-        """What a mail client that was shown the certificate once would trust; it is made for the host's name."""
+        """Returns a context for a client that trusts the server's own certificate, as a mail client does that was shown
+        it once.
+        """
         context = ssl.create_default_context(cafile=str(self.folder / "certs" / "server.pem"))
         context.check_hostname = False
         return context

@@ -1,5 +1,6 @@
-"""An SMTP client for whoever waits at a terminal: smtplib, which reads replies without end, waits for each octet anew
-and takes nonsense for the code -1, with bounds of length and time."""
+"""An SMTP client for whoever waits at a terminal, with bounds of length and time. Python's smtplib by itself reads
+replies without end, waits for each octet anew and takes nonsense for the code -1.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from mpcontinuity.protocols.smtp.client import MAX_REPLY_LINE, MAX_REPLY_LINES
 
 
 class Client(smtplib.SMTP):
-    """``within``: seconds for all that is said. ``implicit``: TLS from the first octet on. A reply that is none, or
-    does not end, raises SMTPServerDisconnected."""
+    """Python's client, with bounds. A reply that is none, or does not end, raises SMTPServerDisconnected."""
 
     def __init__(self, within: float, implicit: ssl.SSLContext | None = None) -> None:
+        """``within`` is the seconds for all that is said. ``implicit`` is the context where TLS begins with the first
+        octet.
+        """
         self._until = time.monotonic() + within
         self._unread = b""
         self._implicit = implicit
@@ -27,6 +30,7 @@ class Client(smtplib.SMTP):
         return self._implicit.wrap_socket(connected, server_hostname=host) if self._implicit else connected
 
     def getreply(self) -> tuple[int, bytes]:
+        """Returns code and text of the next reply."""
         lines: list[bytes] = []
         while True:
             line = self._line()

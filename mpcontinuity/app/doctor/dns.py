@@ -27,11 +27,13 @@ _LOCAL = ("localhost", "localhost.localdomain")
 
 
 class NoAnswer(Exception):
-    """No server answered, or those that did could not tell."""
+    """No name server answered, or those that did could not tell."""
 
 
 class Resolver:
-    """Asks one server after the other, for some seconds altogether; `doctor` has no reactor to ask with."""
+    """Asks one name server after the other, for some seconds altogether. It blocks: `doctor` has no reactor to ask
+    with.
+    """
 
     def __init__(self, servers: Sequence[str]) -> None:
         self._servers = [hosts.split(server, _PORT) for server in servers]
@@ -39,7 +41,9 @@ class Resolver:
         self._number = 0
 
     def ask(self, name: str, kind: int) -> list[Any]:
-        """The payloads of that kind; none where there is no such name. Raises NoAnswer."""
+        """Returns the payloads of the records of that kind (a number of RFC 1035 §3.2.2); none where there is no such
+        name. Raises NoAnswer.
+        """
         asked = server_name(name)
         if asked is None or (name and not can_exist(name)):  # the root is asked for, too
             return []
@@ -53,6 +57,7 @@ class Resolver:
         raise NoAnswer
 
     def addresses(self, name: str) -> set[str]:
+        """Returns all addresses of the name. Raises NoAnswer."""
         found = {payload.dottedQuad() for payload in self.ask(name, dns.A)}
         return found | {str(ip_address(payload.address)) for payload in self.ask(name, dns.AAAA)}
 
@@ -75,9 +80,9 @@ class Resolver:
 def examine(
     settings: Settings, domains: Sequence[tuple[str, Sequence[str]]], keys: Sequence[Mapping[str, str]] = ()
 ) -> Iterator[Finding]:
-    """``domains``: each name with its home servers, ``host:port``; ``keys``: records as `domain dkim` shows them.
+    """Gives findings about what DNS says of this server and its domains; each is at most a warning.
 
-    Whatever is found here is at most a warning.
+    ``domains`` are names with their home servers (``host:port``), ``keys`` are records as `domain dkim` shows them.
     """
     yield from _ours(settings, domains)
     yield from _keys(settings, keys)
@@ -130,6 +135,7 @@ def _ours(settings: Settings, domains: Sequence[tuple[str, Sequence[str]]]) -> I
 
 
 def system_servers(path: Path = Path("/etc/resolv.conf")) -> list[str]:
+    """Returns the name servers of the machine; an IPv6 address is in brackets."""
     try:
         found = _NAMESERVER.findall(path.read_text())
     except OSError:

@@ -10,7 +10,7 @@ Verdict = Literal["good", "warning", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``advice`` says what to do; empty where all is well."""
+    """What one check has found. ``advice`` says what to do; it is empty where all is well."""
 
     check: str
     verdict: Verdict
@@ -18,7 +18,9 @@ class Finding:
     advice: str = ""
 
     def row(self) -> dict[str, str]:
+        """Returns the finding as `doctor --json` prints it."""
         return asdict(self)
 
     def line(self) -> str:
+        """Returns the finding as `doctor` prints it."""
         return f"{self.verdict:<8} {self.check}: {self.text}" + (f"; {self.advice}" if self.advice else "")

@@ -29,7 +29,7 @@ _ADVICE = "name home's own addresses only; for Microsoft 365 also set home-tenan
 
 
 def examine(control: Any, domains: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """``domains``: rows of `domain show`."""
+    """Gives a finding for each domain that has ``home-networks``. ``domains`` are rows of `domain show`."""
     wanted = [domain for domain in domains if domain["home-networks"]]
     if not wanted:
         return

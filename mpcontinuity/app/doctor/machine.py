@@ -23,7 +23,7 @@ _WRITTEN_IN = 1_767_225_600  # 2026: a clock before it was never set
 
 
 def examine(path: Path, settings: Settings) -> Iterator[Finding]:
-    """``path``: the configuration file."""
+    """Gives findings about the machine. ``path`` is that of the configuration file."""
     yield from _configuration(path, settings)
     yield from _files(settings)
     yield from _disk(settings)

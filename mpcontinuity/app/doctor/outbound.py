@@ -19,7 +19,9 @@ _HIDDEN = "…"  # instead of a password, where the command line shows a route
 
 
 def examine(settings: Settings, own: Mapping[str, str]) -> Iterator[Finding]:
-    """``own``: the domains that have a route of their own, with it. Whatever is found here is at most a warning."""
+    """Gives findings about how mail can leave; each is at most a warning. ``own`` are the domains that have a route of
+    their own, with it.
+    """
     ways: dict[str, str] = {settings.outbound.route: "[outbound] route"}
     for domain, text in own.items():
         ways.setdefault(text, f"outbound-route of {domain}")

@@ -22,6 +22,7 @@ _RSA_BITS = 2048
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
+    """Gives findings about the certificate that clients are shown."""
     tls = settings.tls
     if not Path(tls.certificate).exists() and not Path(tls.private_key).exists():
         yield Finding("certificate", "warning", "there is none yet", "one is made, self-signed, at the first start")

@@ -34,7 +34,9 @@ _log = Logger()
 
 
 def make_if_missing(settings: Settings) -> bool:
-    """Makes certificate and key if neither exists. Raises BadConfiguration where only one does."""
+    """Makes a self-signed certificate and its key if neither exists, and tells whether it did. Raises BadConfiguration
+    where only one of them exists.
+    """
     certificate, key = Path(settings.tls.certificate), Path(settings.tls.private_key)
     if certificate.exists() and key.exists():
         return False
@@ -91,7 +93,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def load(tls: Tls) -> SSL.Context:
-    """A context that serves the files. Raises BadConfiguration."""
+    """Returns a context that serves the certificate and key of the configuration. Raises BadConfiguration."""
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_RENEGOTIATION)
@@ -109,7 +111,7 @@ def load(tls: Tls) -> SSL.Context:
 
 
 def leaf(tls: Tls) -> x509.Certificate:
-    """The server's own, which stands first. Raises OSError or ValueError."""
+    """Returns the server's own certificate, which stands first in the file. Raises OSError or ValueError."""
     return x509.load_pem_x509_certificates(Path(tls.certificate).read_bytes())[0]
 
 
@@ -157,7 +159,7 @@ class Certificate:
     """Gives each new TLS session what the files held last; a session that stands keeps what it began with."""
 
     def __init__(self, tls: Tls, clock: IReactorTime, handshake: float) -> None:
-        """``handshake``: seconds that a client has for it. Raises BadConfiguration."""
+        """``handshake`` is the seconds that a client has for it. Raises BadConfiguration."""
         self._tls = tls
         self._handshakes = Handshakes(clock, handshake)
         self._seen = self._state()
@@ -171,12 +173,14 @@ class Certificate:
         return self.connection(protocol, self.context)
 
     def connection(self, protocol: Any, context: SSL.Context) -> SSL.Connection:
-        """For Twisted's ``protocol`` that will speak TLS, implicit or after STARTTLS."""
+        """Returns a TLS session for Twisted's ``protocol``, with implicit TLS or after STARTTLS; its handshake is
+        timed.
+        """
         self._handshakes.begin(protocol)
         return SSL.Connection(context, None)
 
     def asking(self) -> SSL.Context:
-        """A context that asks for the client's certificate, and believes nothing of it (inbound/certified.py)."""
+        """Gives a context that asks for the client's certificate and believes nothing of it (inbound/certified.py)."""
         if self._asking is None or self._asking[0] is not self.context:
             context = load(self._tls)
             context.set_verify(SSL.VERIFY_PEER, _anybody)
@@ -184,14 +188,16 @@ class Certificate:
         return self._asking[1]
 
     def start(self) -> None:
+        """Looks every few seconds whether the files have changed."""
         self._loop.start(_LOOK_EVERY, now=False)
 
     def stop(self) -> None:
+        """Looks no more."""
         if self._loop.running:
             self._loop.stop()
 
     def look(self) -> None:
-        """Takes changed files; what will not do is logged, and the old pair goes on."""
+        """Takes changed files. What will not do is logged, and the pair from before goes on."""
         state = self._state()
         if state == self._seen:
             return

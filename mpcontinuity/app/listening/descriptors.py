@@ -18,7 +18,9 @@ _log = Logger()
 
 
 class Descriptors:
-    """The limit of the process, raised as far as ``limits`` ask for and the system lets it be."""
+    """Raises the process's limit of open files as far as ``limits`` ask for and the system permits. ``room`` is how
+    many connections that leaves.
+    """
 
     def __init__(self, limits: Limits) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -35,7 +37,8 @@ class Descriptors:
 
     @contextmanager
     def spare(self) -> Iterator[None]:
-        """What is opened meanwhile may be one of the spare ones. Not to be held over a turn of the reactor.
+        """Permits meanwhile to open files above the limit that holds for everything else. It must not be held over a
+        turn of the reactor.
 
         The system looks at the limit where something is opened, and at nothing that is open already.
         """

@@ -29,11 +29,16 @@ _log = Logger()
 
 
 class Gatekeeper:
-    """For every door. Stops accepting while descriptors are short: whom the kernel still queues then is served when
-    others go; accepting would fail (EMFILE), or cost one in service."""
+    """Lets connections in, for every door, and turns away those above a limit.
+
+    It stops accepting while descriptors are short: whom the kernel still queues then is served when others go;
+    accepting would fail (EMFILE), or cost one in service.
+    """
 
     def __init__(self, limits: Limits, room: int, timer: Timer, early: EarlyPorts | None = None) -> None:
-        """``room``: sockets at most. ``early``: ports that were bound while we still had the right to."""
+        """``room`` is the number of sockets at most. ``early`` are ports that were bound while the process still had
+        the right to.
+        """
         self.rations = Rations(limits, timer.seconds, room)
         self._room = room
         self._timer = timer
@@ -48,9 +53,9 @@ class Gatekeeper:
         self._away: Counter[str] = Counter()  # how often, by host; of late
 
     def bind(self, reactor: Any, door: str, endpoint: str, factory: Any, turned_away: bytes = b"") -> tuple[str, int]:
-        """Listens, but accepts only once ``open`` is called. Host and port. Raises BadConfiguration.
+        """Listens, and accepts only once ``open`` is called. Returns host and port. Raises BadConfiguration.
 
-        ``turned_away`` is what those are told who are not let in; nothing where they expect TLS first.
+        ``turned_away`` is what those are told who are not let in; it is empty where they expect TLS first.
         """
         self.accepted[door] += 0
         guarded: Any = _Guarded(self, factory, door, turned_away)
@@ -66,18 +71,19 @@ class Gatekeeper:
         return self.places[-1]
 
     def open(self) -> None:
+        """Accepts connections on all ports."""
         self.accepting = True
         for port in self._ports:
             port.startReading()
 
     def close(self) -> Deferred[Any]:
-        """Fires when no port listens any more; connections stay."""
+        """Accepts no more. The result fires when no port listens any more; connections stay."""
         self.accepting = False
         ports, self._ports = self._ports, []
         return DeferredList([Deferred.fromCoroutine(_stop(port)) for port in ports])
 
     def came(self) -> None:
-        """One more socket is open."""
+        """Counts one more open socket."""
         self._sockets += 1
         if self._sockets >= self._room and self.accepting:
             self.accepting = False
@@ -86,13 +92,13 @@ class Gatekeeper:
             _log.warn("{count} connections: no more are accepted until some go", count=self._sockets, often=True)
 
     def went(self) -> None:
-        """A socket is closed."""
+        """Counts one open socket less."""
         self._sockets -= 1
         if self._ports and not self.accepting and self._sockets < self._room - self._room // 16:
             self.open()
 
     def let_in(self, host: str, protocol: Any) -> bool:
-        """Whether ``protocol`` may serve ``host``, which then counts until its connection is lost."""
+        """Tells whether ``protocol`` may serve ``host``, which then counts until its connection is lost."""
         if not self.rations.take(host):
             self._note(host_of(host))
             return False
@@ -122,7 +128,9 @@ class Gatekeeper:
         protocol.connectionLost(reason)
 
     def turn_away(self, word: bytes) -> Protocol | None:
-        """What tells a client that it is not let in; None: it is closed at once."""
+        """Returns a protocol that tells a client ``word`` and hangs up; None where the connection is to be closed at
+        once.
+        """
         if not word or self._told >= MOST_TURNED_AWAY:
             return None
         self._told += 1

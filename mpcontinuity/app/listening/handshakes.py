@@ -1,4 +1,4 @@
-"""TLS handshakes that do not end: a client that is silent in one would hold its connection for as long as it likes.
+"""Times TLS handshakes: a client that is silent in one would hold its connection for as long as it likes.
 
 Twisted has no limit of time there, and a connection that is closed in the middle of one waits for its end.
 """
@@ -15,15 +15,18 @@ _LOOK = 1.0  # s
 
 
 class Handshakes:
-    """``patience``: seconds from the beginning of a handshake, that of STARTTLS too, until the connection is cut."""
+    """Cuts connections whose handshake does not end in time."""
 
     def __init__(self, timer: Timer, patience: float) -> None:
+        """``patience`` is the seconds from the beginning of a handshake, that of STARTTLS too, until the connection is
+        cut.
+        """
         self._timer = timer
         self._patience = patience
         self._begun: deque[tuple[float, ref[Any]]] = deque()  # when to look at it; what is gone costs nothing more
 
     def begin(self, connection: Any) -> None:
-        """``connection``: Twisted's protocol that speaks TLS (TLSMemoryBIOProtocol)."""
+        """Times the handshake of ``connection``, Twisted's protocol that speaks TLS (TLSMemoryBIOProtocol)."""
         self._begun.append((self._timer.seconds() + self._patience, ref(connection)))
         if len(self._begun) == 1:
             self._timer.callLater(self._patience, self._look)

@@ -25,13 +25,13 @@ _log = Logger()
 
 
 class EarlyPorts:
-    """Ports below 1024, which ``twistd --uid`` may bind before it gives up root, and nobody afterwards."""
+    """Ports below 1024, which ``twistd --uid`` may bind before it gives up root, and nobody may afterwards."""
 
     def __init__(self) -> None:
         self._ports: dict[str, Any] = {}
 
     def bind(self, reactor: Any, doors: Listen) -> None:
-        """Binds, and accepts nothing. Raises BadConfiguration."""
+        """Binds the ports of the ``doors`` that are below 1024, and accepts nothing. Raises BadConfiguration."""
         for door in SERVED:
             for endpoint in getattr(doors, door):
                 if _privileged(endpoint) and endpoint not in self._ports:
@@ -39,7 +39,9 @@ class EarlyPorts:
                     port.stopReading()
 
     def take(self, endpoint: str, factory: Any) -> Any:
-        """The port, with the factory that it was bound for; None where it was not bound."""
+        """Returns the port that was bound for this endpoint, with the factory it is to serve now; None where none was
+        bound.
+        """
         port = self._ports.pop(endpoint, None)
         if port is not None:
             port.factory.doStop()
@@ -54,7 +56,9 @@ def _privileged(endpoint: str) -> bool:
 
 
 def listen(reactor: Any, door: str, endpoint: str, factory: Any) -> Any:
-    """The port; it accepts as soon as the reactor runs. Raises BadConfiguration."""
+    """Listens at an endpoint of [listen], and returns the port. It accepts as soon as the reactor runs. Raises
+    BadConfiguration.
+    """
     try:
         listening = parse(reactor, _with_backlog(endpoint.removeprefix(proxied.PREFIX))).listen(factory)
     except (ValueError, TypeError, ImportError) as error:
@@ -72,7 +76,7 @@ def listen(reactor: Any, door: str, endpoint: str, factory: Any) -> Any:
 
 
 def place(port: Any) -> tuple[str, int]:
-    """Host and port; the port is 0 for a socket in the file system."""
+    """Returns host and number of a port; the number is 0 for a socket in the file system."""
     address = port.getHost()
     return getattr(address, "host", ""), getattr(address, "port", 0)
 
@@ -85,12 +89,12 @@ def _with_backlog(endpoint: str) -> str:
 
 
 def served(listen: Listen) -> Listen:
-    """The configuration without the doors that this version does not have."""
+    """Returns the configuration without the doors that this version does not have."""
     return Listen(**{door: getattr(listen, door) if door in SERVED else () for door in listen.__struct_fields__})
 
 
 def say_not_served(listen: Listen) -> None:
-    """In one line."""
+    """Logs in one line the doors that are configured and that this version does not have."""
     missing = [door for door in listen.__struct_fields__ if getattr(listen, door) and door not in SERVED]
     if missing:
         _log.info("not served yet by this version: {doors}", doors=", ".join(missing))

@@ -27,12 +27,14 @@ _log = Logger()
 
 
 class Proxied(Factory):
-    """``factory`` builds a door's protocol once it is known who the client is. ``came`` and ``went`` hear of each
-    connection that has not said that yet."""
+    """Builds a door's protocol once the header has said who the client is."""
 
     noisy = False
 
     def __init__(self, factory: Any, reactor: Any, came: Callable[[], None], went: Callable[[], None]) -> None:
+        """``factory`` is that of the door. ``came`` and ``went`` are told of each connection that has not said yet
+        whose it is.
+        """
         self._factory = factory
         self._reactor = reactor
         self._came = came

@@ -1,9 +1,9 @@
-"""The log: a line per event on standard error, what the parts say and warnings of Twisted.
+"""The log: a line for each event on standard error, of what the parts say and of Twisted's warnings.
 
 Who logs gives the ids it knows as fields: ``session`` (of a connection), ``message`` (of a message, from the door to
-redelivery) and ``owed`` (of a row owed to a home server: X-MPContinuity-Id). They
-stand at the same place in every line. What a fault brings about for every message, a full disk for one, has the field
-``often``: it is said once a minute, with how often it was true meanwhile.
+redelivery) and ``owed`` (of a row owed to a home server: X-MPContinuity-Id). They stand at the same place in every
+line. What a fault brings about for every message, such as a full disk, has the field ``often``: it is said once a
+minute, with how often it was true meanwhile.
 """
 
 from __future__ import annotations
@@ -40,20 +40,24 @@ _LINES = 200  # of a traceback
 
 
 class Output:
-    """Where lines go: standard error, or a file that ``reopen`` opens anew when somebody has moved it away."""
+    """The stream that lines go to: standard error, or a file that ``reopen`` opens anew when somebody has moved it
+    away.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._stream: TextIO = sys.stderr if path is None else _append(path)
 
     def write(self, text: str) -> None:
+        """Writes text, as Twisted's observer asks for it."""
         self._stream.write(text)
 
     def flush(self) -> None:
+        """Flushes the stream."""
         self._stream.flush()
 
     def reopen(self) -> None:
-        """Raises OSError, and then goes on with the file that it has."""
+        """Opens the file anew. Raises OSError, and then goes on with the file that it has."""
         if self._path is not None:
             before, self._stream = self._stream, _append(self._path)
             before.close()
@@ -64,7 +68,7 @@ def _append(path: Path) -> TextIO:
 
 
 def observer(form: Literal["text", "json"] = "text", output: Output | None = None) -> ILogObserver:
-    """For the Application component of twistd."""
+    """Returns the log as twistd's Application takes it, in lines of this form."""
     predicate = LogLevelFilterPredicate(LogLevel.info)
     for noisy in ("twisted", "log_legacy", "stdout"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
@@ -95,7 +99,10 @@ class Often:
 
 
 def line(event: LogEvent) -> str | None:
-    """``2026-11-22T04:03:00+0000 warn mpcontinuity.homes session=… message=… text``; a traceback follows a failure."""
+    """Returns an event as a line of text; a traceback follows a failure. None where there is nothing to say.
+
+    It looks like ``2026-11-22T04:03:00+0000 warn mpcontinuity.homes session=… message=… text``.
+    """
     text = _text(event)
     if not text:
         return None
@@ -111,7 +118,9 @@ def line(event: LogEvent) -> str | None:
 
 
 def json_line(event: LogEvent) -> str | None:
-    """An object per line: time, level, part, the ids, text; every other field of the event under its own name."""
+    """Returns an event as a line of JSON: time, level, part, the ids, text, and all other fields below ``fields``. None
+    where there is nothing to say.
+    """
     text = _text(event)
     if not text:
         return None

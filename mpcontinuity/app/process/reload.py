@@ -1,4 +1,6 @@
-"""SIGHUP: what can change while the server runs is read again; sessions and messages under way go on."""
+"""Reads the configuration again at SIGHUP, and takes what can change while the server runs. Sessions and messages under
+way go on.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,8 @@ _log = Logger()
 
 
 class Reload:
-    """``reopen`` opens the log anew, ``look`` takes changed certificates, ``adopt`` the limits; in the reactor thread.
-
-    A configuration that is wrong changes nothing, and the log says what is wrong with it.
+    """To be called in the reactor's thread. A configuration that is wrong changes nothing, and the log says what is
+    wrong with it.
     """
 
     def __init__(
@@ -49,6 +50,9 @@ class Reload:
         look: Callable[[], None],
         adopt: Callable[[Limits], None],
     ) -> None:
+        """``settings`` are those that were read from ``path`` at the start. ``reopen`` opens the log anew, ``look``
+        takes changed certificates, ``adopt`` the limits.
+        """
         self._path = path
         self._settings = settings
         self._reopen = reopen

@@ -1,4 +1,4 @@
-"""What systemd is told of the server (sd_notify(3)): that it is ready, reloads, stops, and that it is still alive."""
+"""Tells systemd of the server (sd_notify(3)): that it is ready, reloads, stops, and that it is still alive."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _log = Logger()
 
 
 class Supervisor:
-    """Speaks to the socket that ``environment`` names; says nothing where there is none.
+    """Speaks to the socket that ``environment`` names, and says nothing where there is none.
 
-    With a watchdog (``WatchdogSec=`` of the unit) it is told twice in its time that the reactor turns. A server whose
-    reactor stands still is killed and started again by systemd: nothing that was answered 250 is lost by that.
+    With a watchdog (``WatchdogSec=`` of the unit) systemd is told twice in its time that the reactor turns. A server
+    whose reactor stands still is killed and started again: nothing that was answered 250 is lost by that.
     """
 
     def __init__(self, environment: Mapping[str, str], timer: Timer) -> None:
@@ -28,16 +28,17 @@ class Supervisor:
         self._alarm: Alarm | None = None
 
     def ready(self) -> None:
-        """Clients are served; said after a reload too."""
+        """Tells that clients are served. It is said after a reload too."""
         self._say("READY=1")
         if self._address and self._every and self._alarm is None:
             self._alive()
 
     def reloading(self) -> None:
-        """The configuration is being read again; ends with ``ready``."""
+        """Tells that the configuration is being read again, which ends with ``ready``."""
         self._say(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
+        """Tells that the server stops, and gives no sign of life any more."""
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         self._say("STOPPING=1")

@@ -1,4 +1,4 @@
-"""The control socket of a data folder: one of the processes that share the folder has it."""
+"""The control socket of a data folder. Of the processes that share the folder one has it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ _AGAIN = 2.0  # s until it is asked again whether the process that has it is gon
 
 
 class ControlPort:
-    """Every operation goes through the database, so that it does not matter which process answers."""
+    """Serves operations on the socket. They all go through the database, so that it does not matter which process
+    answers.
+    """
 
     def __init__(self, reactor: Any, folder: Path, factory: ControlFactory, *, alone: bool) -> None:
-        """``alone``: the store has the lock of the folder; otherwise whoever has that has the socket."""
+        """``alone`` says that the store has the lock of the folder, so that the socket is ours; otherwise whoever gets
+        the lock has it.
+        """
         self._reactor = reactor
         self._folder = folder
         self._factory = factory
@@ -27,6 +31,7 @@ class ControlPort:
         self._alarm: Alarm | None = None
 
     def open(self) -> None:
+        """Listens, or tries again every few seconds where another process has the socket."""
         if not self._alone:
             try:
                 self._lock = lock(self._folder)
@@ -38,6 +43,7 @@ class ControlPort:
         self._port = self._reactor.listenUNIX(str(path), self._factory, mode=0o600)
 
     async def close(self) -> None:
+        """Listens no more, and leaves the socket to others."""
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()
         if self._port is not None:

@@ -1,4 +1,4 @@
-"""What is done at start and then every hour: packs and index agree, what has expired goes, removals are finished."""
+"""Rounds of chores: one at the start, and then one every hour, or as often as is asked for."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ Chore = Callable[[], Awaitable[object]]
 
 
 class Housekeeping:
-    """A chore that fails is logged and stops no other. What another process is at now is left to that one."""
+    """Does its chores one after the other. One that fails is logged and stops no other; one that another process is at
+    now is left to that.
+    """
 
     def __init__(
         self, timer: Timer, election: Election, chores: Sequence[tuple[str, Chore]], *, every: float = _EVERY
     ) -> None:
+        """``chores`` are names with functions, and ``every`` the seconds from the end of a round to the next.
+        ``election`` says which process does a chore.
+        """
         self._timer = timer
         self._every = every
         self._election = election
@@ -34,9 +39,11 @@ class Housekeeping:
         self._stopped = False
 
     def start(self) -> None:
+        """Begins a round."""
         Deferred.fromCoroutine(self._round())
 
     def stop(self) -> None:
+        """Begins no chore any more; one that is under way goes on."""
         self._stopped = True
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()

@@ -1,4 +1,4 @@
-"""What the parts count, for those who watch the server."""
+"""Counters of the parts, gathered for those who watch the server."""
 
 from __future__ import annotations
 

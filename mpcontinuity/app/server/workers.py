@@ -20,14 +20,14 @@ _Job = tuple[Callable[[], Any], Deferred[Any]]
 
 
 class Workers:
-    """A pool of ``threads`` in which at most ``most`` jobs wait, of one host at most ``most_of_host``.
-
-    Hosts take turns: a storm of one costs another the job at hand, and no more.
+    """A pool of threads that does a bounded number of jobs. Hosts take turns: a storm of one costs another the job at
+    hand, and no more.
     """
 
     def __init__(
         self, reactor: IReactorFromThreads, name: str, *, threads: int, most: int, most_of_host: int = 0
     ) -> None:
+        """At most ``most`` jobs wait, of which at most ``most_of_host`` are of one host."""
         self._reactor = reactor
         self._threads = threads
         self._most = most
@@ -38,13 +38,17 @@ class Workers:
         self._pool = ThreadPool(0, threads, name)
 
     def start(self) -> None:
+        """Starts the threads."""
         self._pool.start()
 
     def stop(self) -> None:
+        """Ends the threads after the jobs at hand."""
         self._pool.stop()
 
     def __call__(self, work: Callable[[], T], host: str = "") -> Deferred[T]:
-        """Fails with Temporary when too much waits."""
+        """Does ``work`` in a thread, for a client at ``host``, and returns its result. Fails with Temporary when too
+        much waits.
+        """
         waiting = self._hosts.get(host)
         mine = len(waiting) if waiting is not None else 0
         if mine >= self._most_of_host or (self._waiting >= self._most and not self._give_way(mine)):

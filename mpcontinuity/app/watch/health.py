@@ -30,16 +30,23 @@ _log = Logger()
 
 
 class Doors(Protocol):
+    """What lets clients in."""
+
     @property
-    def accepting(self) -> bool: ...
+    def accepting(self) -> bool:
+        """Whether connections are accepted now."""
+        ...
 
 
 class Health:
-    """``floor``: octets of free space below which no mail is taken. ``stopping`` is set at the begin of a shutdown."""
+    """Judges the server for /healthz and /readyz. ``stopping`` is set when a shutdown begins."""
 
     def __init__(
         self, store: Store, doors: Doors, overview: Overview, timer: Timer, *, floor: int, begun: Callable[[], bool]
     ) -> None:
+        """``floor`` is the octets of free space below which no mail is taken. ``begun`` says whether the server has
+        started.
+        """
         self._store = store
         self._doors = doors
         self._overview = overview
@@ -50,24 +57,29 @@ class Health:
         self.stopping = False
 
     async def live_page(self) -> Answer:
+        """Answers /healthz: 200, or 503 and why this process should be restarted."""
         wedged = self.wedged()
         return Answer(f"{wedged}\n".encode(), 503) if wedged else Answer(b"ok\n")
 
     async def ready_page(self) -> Answer:
-        """JSON: ``{"ready": bool, "reasons": [text, …]}``."""
+        """Answers /readyz with ``{"ready": bool, "reasons": [text, …]}``, and 503 where mail should not be sent here
+        now.
+        """
         reasons = await self.unready()
         self._say(reasons)
         body = msgspec.json.encode({"ready": not reasons, "reasons": reasons}) + b"\n"
         return Answer(body, 503 if reasons else 200, "application/json")
 
     def wedged(self) -> str:
-        """Why this process should be restarted, or nothing. That we can tell shows that the reactor runs."""
+        """Returns why this process should be restarted; an empty text where it should not. That it answers at all shows
+        that the reactor runs.
+        """
         begun = self._store.figures.commit_begun
         seconds = self._store.figures.monotonic() - begun
         return f"the store has not finished a commit for {seconds:.0f} s" if begun and seconds > WEDGED_AFTER else ""
 
     async def unready(self) -> list[str]:
-        """Why mail should not be sent here now."""
+        """Returns the reasons why mail should not be sent here now."""
         if self.stopping:
             return ["the server stops"]
         if not self._begun():

@@ -1,4 +1,4 @@
-"""How late the reactor is: what every client waits for, whatever the reason; and how long its own turns take."""
+"""How late the reactor is, which every client waits for, whatever the reason; and how long its own turns take."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_TURN: Final = 0.050  # s
 
 
 class Lag:
-    """A timer that looks how late it is called."""
+    """Calls itself twice a second, and measures how late that happens. ``total`` is the seconds of all looks."""
 
     def __init__(self, timer: Timer) -> None:
         self._timer = timer
@@ -34,17 +34,19 @@ class Lag:
         self._alarm = self._timer.callLater(_EVERY, self._look, now + _EVERY)
 
     def longest(self) -> float:
-        """Seconds, in the last minute."""
+        """Returns the longest delay of the last minute in seconds."""
         return self._last_minute.longest(self._timer.seconds()).seconds
 
     def stop(self) -> None:
+        """Ends the timer."""
         if self._alarm.active():
             self._alarm.cancel()
 
 
 class Turns:
-    """The processor time that the reactor's thread takes from one look at its timers to the next: what everything took
-    that came in one turn, and nothing of what the rest of the machine does."""
+    """Measures the processor time of the reactor's thread from one look at its timers to the next: what everything took
+    that came in one turn, and nothing of what the rest of the machine does.
+    """
 
     def __init__(self, reactor: Any, processor: Callable[[], float] = time.thread_time) -> None:
         self.long = 0  # turns above LONGEST_TURN
@@ -65,8 +67,9 @@ class Turns:
         self._look()
 
     def longest(self) -> float:
-        """Seconds, in the last minute."""
+        """Returns the longest turn of the last minute in seconds."""
         return self._last_minute.longest(self._reactor.seconds()).seconds
 
     def stop(self) -> None:
+        """Leaves the reactor as it was."""
         self._reactor.runUntilCurrent = self._look

@@ -1,4 +1,6 @@
-"""/metrics: counters that the parts keep anyway, in Prometheus' text format. A scrape asks the database for nothing."""
+"""Answers /metrics in Prometheus' text format, with counters that the parts keep anyway. A scrape asks the database for
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ _PREFIX = "mpcontinuity_"
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the parts count. ``open`` gives the connections that a protocol has now."""
+    """What the parts count, as functions or as counters that go on counting. ``open`` gives the connections that each
+    protocol has now.
+    """
 
     open: Mapping[str, Callable[[], int]]
     accepted: Mapping[str, int]  # connections, by protocol
@@ -104,6 +108,7 @@ class Metrics:
         }
 
     async def page(self) -> Answer:
+        """Answers /metrics, over several turns of the reactor where there is much to say."""
         self._state = await self._overview.get() or self._overview.last
         texts = []
         samples = 0
@@ -121,6 +126,7 @@ class Metrics:
         await turn
 
     def families(self) -> Iterator[Metric]:
+        """Gives all metrics as they are now."""
         yield InfoMetricFamily(_PREFIX + "build", "The version that runs.", self._build)
         yield from self._of_connections()
         yield from self._of_mail()

@@ -47,7 +47,9 @@ class Overview:
         self.last: State | None = None  # whatever its age
 
     async def get(self) -> State | None:
-        """At most OLDEST seconds old; None where the database or the disk do not answer in time."""
+        """Returns a state that is at most OLDEST seconds old; None where the database or the disk do not answer in
+        time.
+        """
         if self.last is not None and self._timer.seconds() - self.last.read_at < OLDEST:
             return self.last
         return await self._reading.get()

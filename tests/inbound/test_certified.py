@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from OpenSSL import SSL, crypto
 
-from mpcontinuity.app.listening.certificate import Asking, Certificate, make_if_missing
+from mpcontinuity.app.listening.certificate import AskingClients, Certificate, make_if_missing
 from mpcontinuity.config.read import parse
 from mpcontinuity.inbound.certified import names
 from tests.fakes.certificates import Authority
@@ -85,7 +85,7 @@ def test_who_has_none_or_is_not_asked_is_let_in_and_proves_nothing(tmp_path: Pat
 
 def test_clients_are_asked_only_where_it_matters(certificate: Certificate) -> None:
     wanted = False
-    asking = Asking(certificate, lambda: wanted)
+    asking = AskingClients(certificate, lambda: wanted)
     assert asking.serverConnectionForTLS(Speaker()).get_context() is certificate.context
     wanted = True
     assert asking.serverConnectionForTLS(Speaker()).get_context() is certificate.asking() is not certificate.context

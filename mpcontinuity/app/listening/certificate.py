@@ -139,13 +139,14 @@ def _anybody(*_: object) -> bool:
 
 
 @implementer(IOpenSSLServerConnectionCreator)
-class Asking:
-    """The same for a door that has reason to ask its clients for a certificate: ``wanted`` says when.
+class AskingClients:
+    """Serves the same certificate, and asks clients for theirs where there is a reason to.
 
-    Not always: some old mail servers give up when they are asked (Postfix says so of smtpd_tls_ask_ccert).
+    It does not always ask: some old mail servers give up when they are asked (Postfix says so of smtpd_tls_ask_ccert).
     """
 
     def __init__(self, certificate: Certificate, wanted: Callable[[], bool]) -> None:
+        """``wanted`` says, for each handshake, whether to ask."""
         self._certificate = certificate
         self._wanted = wanted
 

@@ -75,12 +75,14 @@ def observer(form: Literal["text", "json"] = "text", output: Output | None = Non
     # Twisted's classes provide these interfaces, which mypy cannot see
     stream: Any = output or Output()
     writing: Any = FileLogObserver(stream, json_line if form == "json" else line)
-    predicates: list[Any] = [predicate, Often()]
+    predicates: list[Any] = [predicate, OncePerMinute()]
     return cast(ILogObserver, FilteringLogObserver(writing, predicates))
 
 
-class Often:
-    """A filter: of events with the field ``often``, those of the same format are let through once a minute."""
+class OncePerMinute:
+    """A filter that lets events of the same format through once a minute, if they have the field ``often``. How many it
+    held back meanwhile is then the value of that field.
+    """
 
     def __init__(self) -> None:
         self._said: dict[Hashable, tuple[float, int]] = {}  # when, and how often it was held back since

@@ -15,7 +15,7 @@ from mpcontinuity.access.imap.services import Services as ImapServices
 from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Services as Pop3Services
-from mpcontinuity.app.listening.certificate import Asking, Certificate
+from mpcontinuity.app.listening.certificate import AskingClients, Certificate
 from mpcontinuity.app.listening.gatekeeper import Gatekeeper
 from mpcontinuity.app.listening.listeners import say_not_served
 from mpcontinuity.app.server.accounts import Accounts
@@ -117,7 +117,7 @@ class Doors:
             rations=self._gatekeeper.rations,
             identifiers=self._store.identifiers,
             timer=self._reactor,
-            tls=Asking(certificate, lambda: accounts.origins.shared) if inbound else certificate,
+            tls=AskingClients(certificate, lambda: accounts.origins.shared) if inbound else certificate,
             role=role,
             login=accounts.login,
             home=HomeMail(mail.submissions, accounts.origins) if inbound else None,

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mpcontinuity.app.server.accounts import Accounts
-from mpcontinuity.app.server.sending import Sending
+from mpcontinuity.app.server.outbound import Outbound
 from mpcontinuity.children.pool import Children
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
@@ -94,7 +94,7 @@ class Mail:
         trusted = hosts.networks(settings.limits.trusted_networks)
         self.verdicts = Verdicts(store, self.lookup, self.children, reactor, settings.hostname, trusted)
         self.delivery.verdicts = self.verdicts
-        self.sending = Sending(store, self._directory, settings, reactor, randomness, Internal(self.delivery))
+        self.outbound = Outbound(store, self._directory, settings, reactor, randomness, Internal(self.delivery))
         self.recipients = Recipients(settings.limits.user_recipients_per_hour, clock)
         self.submissions = Submissions(
             self.delivery, self.recipients, accounts.quotas, give_up=int(settings.retry.give_up * SECOND)
@@ -105,13 +105,13 @@ class Mail:
         await self._watch.start()
         self._store.listen(self._forget_homes)
         await self._redelivery.start()
-        await self.sending.dispatch.start()
+        await self.outbound.dispatch.start()
         self.reports.start()
 
     async def stop_sending(self) -> None:
         """Begins no delivery any more; ends when none is under way. Doors may still hand in what they have."""
         redelivery = Deferred.fromCoroutine(self._redelivery.stop())
-        dispatch = Deferred.fromCoroutine(self.sending.dispatch.stop())
+        dispatch = Deferred.fromCoroutine(self.outbound.dispatch.stop())
         await redelivery
         await dispatch
 
@@ -126,7 +126,7 @@ class Mail:
     def close(self) -> None:
         """Closes the connections to home servers and to the world."""
         self.homes.close()
-        self.sending.world.close()
+        self.outbound.world.close()
 
     def adopt(self, limits: Limits) -> None:
         """Takes limits that changed while the server runs."""

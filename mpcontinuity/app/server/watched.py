@@ -37,7 +37,7 @@ def sources(
     descriptors: Descriptors,
 ) -> Sources:
     """Gives the counters of all parts under the names of the metrics."""
-    redeliveries, sent = mail.redeliveries, mail.sending.outcomes
+    redeliveries, sent = mail.redeliveries, mail.outbound.outcomes
     return Sources(
         open=doors.connections,
         accepted=gatekeeper.accepted,
@@ -48,7 +48,7 @@ def sources(
         redeliveries=lambda: {name: redeliveries[verdict] for verdict, name in _ATTEMPTS.items()},
         refusals=lambda: {about.value: mail.refusals[about] for about in About},
         outbound=lambda: {name: sent[verdict] for verdict, name in _ATTEMPTS.items()},
-        aside=lambda: mail.sending.dispatch.aside,
+        aside=lambda: mail.outbound.dispatch.aside,
         reports=mail.reports.counts,
         unchecked=lambda: mail.verdicts.skipped,
         died=lambda: mail.children.died,

@@ -9,7 +9,7 @@ import msgspec
 from twisted.logger import Logger
 
 from mpcontinuity.app.watch.overview import Overview
-from mpcontinuity.app.watch.shared import Shared
+from mpcontinuity.app.watch.single_flight import SingleFlight
 from mpcontinuity.model.errors import Full
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store import meta
@@ -52,7 +52,7 @@ class Health:
         self._overview = overview
         self._floor = floor
         self._begun = begun
-        self._probing: Shared[str] = Shared(self._commit, timer, within=_WITHIN)
+        self._probing: SingleFlight[str] = SingleFlight(self._commit, timer, within=_WITHIN)
         self._said: list[str] = []
         self.stopping = False
 

@@ -9,7 +9,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from mpcontinuity.accounts import home_state
-from mpcontinuity.app.watch.shared import Shared
+from mpcontinuity.app.watch.single_flight import SingleFlight
 from mpcontinuity.model.errors import Stopping
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.queue.backlog import Backlog, backlog
@@ -43,7 +43,7 @@ class Overview:
         self._store = store
         self._timer = timer
         self._free = free
-        self._reading: Shared[State | None] = Shared(self._read, timer, within=_WITHIN)
+        self._reading: SingleFlight[State | None] = SingleFlight(self._read, timer, within=_WITHIN)
         self.last: State | None = None  # whatever its age
 
     async def get(self) -> State | None:

@@ -9,7 +9,7 @@ import pytest
 from twisted.logger import LogLevel, PredicateResult
 from twisted.python.failure import Failure
 
-from mpcontinuity.app.process.log import LONGEST_LINE, LONGEST_VALUE, Often, json_line, line
+from mpcontinuity.app.process.log import LONGEST_LINE, LONGEST_VALUE, OncePerMinute, json_line, line
 
 
 def event(template: str, **fields: Any) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def test_a_failure_brings_its_traceback_and_a_wrong_format_is_told() -> None:
 
 
 def test_what_is_true_of_every_message_is_said_once_a_minute_with_how_often() -> None:
-    often = Often()
+    often = OncePerMinute()
 
     def said(seconds: float, **fields: Any) -> str | None:
         one = event("no room: {why}", why=seconds, often=True) | fields | {"log_time": 1_790_000_000.0 + seconds}
@@ -111,7 +111,7 @@ def test_what_is_true_of_every_message_is_said_once_a_minute_with_how_often() ->
 
 
 def test_what_is_not_marked_as_frequent_is_always_said() -> None:
-    often = Often()
+    often = OncePerMinute()
     assert [often(event("the same")) for _ in range(3)] == [PredicateResult.maybe] * 3
 
 

@@ -1,4 +1,4 @@
-"""A look at something slow, made once for all who ask at the time."""
+"""A look at something slow, made once for all who ask at the time ("single flight")."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from mpcontinuity.model.timer import Timer
 T = TypeVar("T")
 
 
-class Shared(Generic[T]):
-    """``look`` must not raise. Who asks waits ``within`` seconds at most; the look itself goes on."""
+class SingleFlight(Generic[T]):
+    """Looks when somebody asks; who asks meanwhile waits for the same look."""
 
     def __init__(self, look: Callable[[], Coroutine[Any, Any, T]], timer: Timer, *, within: float) -> None:
+        """``look`` must not raise. Who asks waits ``within`` seconds at most; the look itself goes on."""
         self._look = look
         self._timer = timer
         self._within = within
@@ -23,7 +24,7 @@ class Shared(Generic[T]):
         self._looking = False
 
     async def get(self) -> T | None:
-        """None: it is not known yet."""
+        """Returns what the look has seen; None where it is not known in time."""
         answer: Deferred[T | None] = Deferred()
         self._waiting.append(answer)
         if not self._looking:

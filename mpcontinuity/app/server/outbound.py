@@ -1,4 +1,4 @@
-"""Mail to the world: the parts that send it, made from the settings."""
+"""Mail to the world: what finds hosts, speaks to them and takes messages from the queue, made from the settings."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from mpcontinuity.outbound.world import World
 from mpcontinuity.store.store import Store
 
 
-class Sending:
-    """``internal`` is None where nothing is delivered to our own domains yet."""
+class Outbound:
+    """Joins what sends mail to the world: ``world`` speaks to its servers, ``dispatch`` takes what waits to them.
+    ``outcomes`` counts attempts by verdict.
+    """
 
     def __init__(
         self,
@@ -28,6 +30,7 @@ class Sending:
         randomness: Randomness,
         internal: Internal | None = None,
     ) -> None:
+        """``internal`` delivers to domains of ours; None leaves such mail waiting."""
         resolution = Resolution(
             questions(settings.outbound.resolvers, reactor),
             hostname=settings.hostname,

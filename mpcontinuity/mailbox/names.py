@@ -25,9 +25,11 @@ _KINDS: dict[str, Kind] = {
 class MailboxRefused(Refused):
     """A mailbox cannot be used as asked. ``code`` is an IMAP response code (RFC 9051 §7.1) without brackets."""
 
+    ARGUMENTS = tuple[str, str]
+
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text, _KINDS.get(code, "invalid"))
-        self.args = (code, text)  # what pickle makes it of again
+        self.args = (code, text)
         self.code = code
 
 

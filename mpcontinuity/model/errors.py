@@ -1,8 +1,9 @@
-"""What goes wrong in a way that somebody is told about."""
+"""What goes wrong in a way that somebody is told about, in this process or in another one."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -16,6 +17,19 @@ Kind = Literal[
 ]
 
 
+class Reported(Exception):
+    """An error that can be told to another process, by `to_wire` or pickled, and is there what it was here.
+
+    It is made of its ``args`` again: of texts, or of what ``ARGUMENTS`` of its class says. No two have the same name.
+    """
+
+    ARGUMENTS: ClassVar[Any] = tuple[str, ...]
+    by_name: ClassVar[dict[str, type[Reported]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Reported.by_name[cls.__name__] = cls
+
+
 class Hint(msgspec.Struct, frozen=True):
     """An operation that would help: its name as in `mpcontinuity NAME`, its arguments, and what it does then, as
     "shows them". Each door puts it into its own words; no layer below knows how an operation is called there."""
@@ -25,12 +39,14 @@ class Hint(msgspec.Struct, frozen=True):
     arguments: dict[str, str | bool] = {}
 
 
-class Refused(Exception):
+class Refused(Reported):
     """A request that cannot be done as asked; nothing was changed.
 
     ``text`` is one line that says why, and what would work as far as that is no operation. ``hint`` is the operation
-    that would help. It survives pickling.
+    that would help.
     """
+
+    ARGUMENTS = tuple[str, Kind, Hint | None]
 
     def __init__(self, text: str, kind: Kind = "invalid", hint: Hint | None = None) -> None:
         super().__init__(text, kind, hint)
@@ -42,7 +58,7 @@ class Refused(Exception):
         return self.text
 
 
-class Temporary(Exception):
+class Temporary(Reported):
     """The store could not do it now (a full disk, a lost commit): SMTP says 452, IMAP ``NO [UNAVAILABLE]``."""
 
 
@@ -50,9 +66,42 @@ class Full(Temporary):
     """No room on the disk, or below the floor of free space."""
 
 
-class Corrupt(Exception):
+class Corrupt(Reported):
     """A stored body fails its checksum; the message names pack, offset and id."""
 
 
-class Stopping(Exception):
+class Stopping(Reported):
     """The server shuts down; the work was not begun."""
+
+
+class Unexpected(Reported):
+    """An error of another process that this one has no class for: a mistake there, or a newer version.
+
+    It is made of the name of its class there, and of its text.
+    """
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
+
+
+def to_wire(error: BaseException) -> list[Any]:
+    """Returns an error as values of JSON: the name of its class, then its arguments.
+
+    One that is no `Reported` goes as `Unexpected`.
+    """
+    if not isinstance(error, Reported):
+        error = Unexpected(type(error).__name__, str(error))
+    arguments: list[Any] = msgspec.to_builtins(list(error.args), enc_hook=str)
+    return [type(error).__name__, *arguments]
+
+
+def from_wire(wire: Sequence[Any]) -> Reported:
+    """Returns the error that `to_wire` took; `Unexpected` for one that is not known here."""
+    name, *arguments = wire
+    kind = Reported.by_name.get(name)
+    try:
+        if kind is not None:
+            return kind(*msgspec.convert(arguments, kind.ARGUMENTS))
+    except (TypeError, msgspec.ValidationError):
+        pass
+    return Unexpected(str(name), *(text for text in arguments if isinstance(text, str)))

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from mpcontinuity.model.body import Body
+from mpcontinuity.model.errors import Reported
 from mpcontinuity.model.events import REDIRECTED_HOST, ReportDue, TrackingEvent
 from mpcontinuity.model.flags import ANSWERED, SEEN
 from mpcontinuity.model.outgoing import INBOUND, RELAYED
@@ -55,7 +56,7 @@ class Unreported(msgspec.Struct, frozen=True):
         return (self.received if self.found == LATE else 0, self.id)
 
 
-class Changed(Exception):
+class Changed(Reported):
     """A row was reopened or reported meanwhile: what was to be said of it is no longer so."""
 
 

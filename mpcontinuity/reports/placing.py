@@ -17,6 +17,7 @@ from mpcontinuity.mailbox.mailboxes import inboxes
 from mpcontinuity.model import events
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.body import Body
+from mpcontinuity.model.errors import Reported
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.outgoing import DSN
 from mpcontinuity.model.owed import OWED
@@ -37,7 +38,7 @@ _OWN = Statement("SELECT address, domain FROM account WHERE id = :id AND status 
 _NEVER = RcptParameters(notify="NEVER")
 
 
-class NoInbox(Exception):
+class NoInbox(Reported):
     """Raised when the user was removed meanwhile."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.errors import Reported, Temporary
 
 
-class Conflict(Exception):
+class Conflict(Reported):
     """A constraint of the schema was violated: a name that exists, a row that something refers to."""
 
 

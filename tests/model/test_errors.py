@@ -2,27 +2,69 @@ from __future__ import annotations
 
 import pickle
 
+import msgspec
 import pytest
 
 from mpcontinuity.mailbox.keywords import KeywordsFull
 from mpcontinuity.mailbox.names import MailboxRefused
-from mpcontinuity.model.errors import Hint, Refused
-
-
-@pytest.mark.parametrize(
-    "refused",
-    [
-        Refused("no"),
-        Refused("x.org: is owed", "conflict", Hint("domain remove", "releases it", {"name": "x.org", "force": True})),
-        MailboxRefused("TRYCREATE", "no such mailbox"),
-        KeywordsFull("LIMIT", "full"),
-    ],
+from mpcontinuity.model.errors import (
+    Corrupt,
+    Full,
+    Hint,
+    Refused,
+    Reported,
+    Stopping,
+    Temporary,
+    Unexpected,
+    from_wire,
+    to_wire,
 )
-def test_a_refusal_comes_out_of_another_process_as_it_went_in(refused: Refused) -> None:
-    again = pickle.loads(pickle.dumps(refused))
-    assert type(again) is type(refused)
-    assert (str(again), again.kind, again.hint) == (str(refused), refused.kind, refused.hint)
-    assert getattr(again, "code", "") == getattr(refused, "code", "")
+from mpcontinuity.queue.unreported import Changed
+from mpcontinuity.reports.placing import NoInbox
+from mpcontinuity.store.driver import Again, Conflict, Lost
+
+EXAMPLES: list[Reported] = [
+    Refused("no"),
+    Refused("x.org: is owed", "conflict", Hint("domain remove", "releases it", {"name": "x.org", "force": True})),
+    MailboxRefused("TRYCREATE", "no such mailbox"),
+    KeywordsFull("LIMIT", "full"),
+    Temporary("a lost commit"),
+    Full("below the floor of free space"),
+    Again("the database asks to try again"),
+    Lost("the database is away"),
+    Corrupt("message 0 fails its checksum: ü"),
+    Conflict("UNIQUE constraint failed"),
+    Stopping(),
+    Changed(),
+    NoInbox(),
+    Unexpected("KeyError", "'x'"),
+]
+
+
+def told(error: Reported) -> tuple[object, ...]:
+    """All that there is to know of an error."""
+    return type(error), str(error), error.args, vars(error)
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=repr)
+def test_an_error_comes_out_of_another_process_as_it_went_in(error: Reported) -> None:
+    wire = msgspec.json.decode(msgspec.json.encode(to_wire(error)))
+    assert told(from_wire(wire)) == told(error)
+    assert told(pickle.loads(pickle.dumps(error))) == told(error)
+
+
+def test_every_error_that_can_be_told_is_tried() -> None:
+    ours = {kind for kind in Reported.by_name.values() if kind.__module__.startswith("mpcontinuity.")}
+    assert ours == {type(error) for error in EXAMPLES}
+    assert all(Reported.by_name[kind.__name__] is kind for kind in map(type, EXAMPLES))
+
+
+def test_an_error_that_only_one_process_knows_keeps_its_name_and_text() -> None:
+    mistake = from_wire(to_wire(KeyError("x")))
+    assert told(mistake) == told(Unexpected("KeyError", "'x'"))
+    assert str(mistake) == "KeyError: 'x'"
+    assert str(from_wire(["OfANewerVersion", "so", {"a": 1}, "it is"])) == "OfANewerVersion: so: it is"
+    assert str(from_wire(["Refused", "of a newer version", "strange", None])) == "Refused: of a newer version: strange"
 
 
 @pytest.mark.parametrize(

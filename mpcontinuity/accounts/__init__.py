@@ -1,1 +1,16 @@
-"""Domains, users, their addresses and passwords, and who may log in."""
+"""Domains, users and administrators: their addresses, passwords and keys, and who may log in.
+
+- ``directory.py``: domains and users in memory, for everything that asks with each message or login.
+- ``domains.py``: rows of domains. ``users.py``: rows of users and their addresses. ``counters.py``: what the ledger
+  counts in them. ``taken.py``: addresses that home took. ``home_state.py``: what is remembered of a home server.
+- ``login.py``: logs users in, at every door. ``administration.py``: logs administrators in, by password or token. A
+  session of the portal asks the latter, one of webmail the former.
+- ``judging.py``: the one place where a password is compared with its hash. ``passwords.py``: hashes.
+  ``authentication.py``: an exchange of SASL, for any door. ``throttle.py``: makes guessing slow; ``failures.py`` shares
+  its counts between processes.
+- ``administrators.py``: rows of administrators. ``tokens.py``: rows of their tokens.
+- ``signing.py``: signs mail that leaves, by DKIM. ``dkim.py``: rows of the keys. ``rotation.py``: lets a new key take
+  over.
+- ``quotas.py``: which quotas a user has. ``domain_storage.py``: how much a domain stores.
+- ``origins.py``: which clients are home servers, by their addresses.
+"""

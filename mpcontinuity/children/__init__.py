@@ -1,1 +1,5 @@
-"""Processes of our own that read what may do harm: they have little memory, little time, no secrets, and may die."""
+"""Child processes that read octets which may do harm: they have little memory, little time and no secrets, and may die.
+
+- ``pool.py``: the pool of children, in the server. ``child.py``: the program of a child.
+- ``frames.py``: what parent and child say to each other.
+"""

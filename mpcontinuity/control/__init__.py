@@ -1,1 +1,14 @@
-"""Every administrative operation as one function: the command line, the API and the portal call these."""
+"""Every operation of administrators as one function. The command line, and later the API and the portal, call these.
+
+- ``operations.py``: the table of all operations, with their names and scopes. Begin here.
+- ``operation.py``: how an operation is called by name. ``caller.py``: who calls, and what they may do.
+  ``arguments.py``: how arguments are read. ``changes.py``: notes who changed what.
+- ``socket.py``: the control socket of a server. ``client.py``: its other end.
+- ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``: domains, their settings and keys, and a test of
+  what home does with mail from us.
+- ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
+- ``administrators.py``: administrators and their tokens.
+- ``status.py``, ``tracking.py``, ``queue.py``: how home servers are and the ledger; what became of messages; what
+  waits.
+- ``check.py``, ``backup.py``, ``clock.py``: the store and the clock. ``removal.py``: removes much in small steps.
+"""

@@ -1,1 +1,6 @@
-"""What sends the rows of `outgoing`: to the world, or to where a domain of ours is delivered."""
+"""Sends what waits in the table `outgoing`: to the world, or to our own domains.
+
+- ``service.py``: finds what is due, and gives each destination a lane. ``lane.py``: sends what is due for one
+  destination. ``letters.py``: which rows go in one message, and what its outcome means for them.
+- ``shares.py``: how many lanes each sender may have. ``watch.py``: notices a host that gives no sign.
+"""

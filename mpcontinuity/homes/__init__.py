@@ -1,1 +1,4 @@
-"""How home servers are: probed, remembered across restarts, and how long they have been up."""
+"""Watches home servers: whether they serve, and since when. routing/health.py has the table of their states.
+
+- ``service.py``: the health of all home servers, kept across restarts. ``prober.py``: probes one of them.
+"""

@@ -1,1 +1,12 @@
-"""Mailboxes and the messages in them: append, read, change, search, and what each session sees of them."""
+"""Mailboxes and the messages in them.
+
+- ``mailboxes.py``: a user's mailboxes: list, create, rename, delete. ``names.py``: what they may be called.
+- ``append.py``: new messages. ``change.py``: flags, COPY, MOVE, EXPUNGE. ``keywords.py``: flags with a name of their
+  own. ``portions.py``: a long change in short transactions.
+- ``read.py``: rows of messages. ``rendering.py``: what IMAP shows of a message, computed without making others wait.
+  ``search.py``: answers SEARCH.
+- ``view.py``: what one session knows of its mailbox. ``shared.py``: what all sessions of a mailbox share;
+  ``picture.py``: its messages as arrays.
+- ``maildrop.py``: INBOX as POP3 sees it. ``recent.py``: the flag Recent. ``sent.py``: one copy in Sent.
+- ``quota.py``: how much a user stores.
+"""

@@ -1,1 +1,5 @@
-"""Sans-IO protocol engines: bytes in, events out; no clock, no sockets, no store."""
+"""Protocols without sockets: octets in, events out. No engine knows a clock, a socket or a store.
+
+- ``smtp/``, ``imap/``, ``pop3/``: the engines. ``sasl/``: how clients prove who they are, for all three.
+- ``proxy.py``: the header of HAProxy's PROXY protocol.
+"""

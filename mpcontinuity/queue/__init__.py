@@ -1,1 +1,11 @@
-"""What waits to be sent: the rows owed to home servers, their leases and outcomes, and the ledger over them."""
+"""The rows of what waits to be sent, and the ledger over them. Each function runs in one transaction.
+
+- ``owed.py``: rows owed to home servers, from taking in to their end. ``due.py``: which of them are due.
+  ``backlog.py``: how many there are. ``schedule.py``: when an attempt is repeated.
+- ``ledger.py``: taken in = delivered + deleted + failed + expired + released + owed. ``folding.py``: keeps its sums
+  when rows are dropped. ``refusals.py``: what refusals come to at the end of a run.
+- ``lineage.py``: whether the user still has a message. ``adoption.py``: mail whose address is registered afterwards.
+- ``leases.py``, ``holders.py``: leases whose holder is gone. ``recovery.py``: rows after a database was lost.
+- ``outgoing.py``: rows of mail to the world. ``unreported.py``: rows whose sender is still to be told.
+- ``listing.py``, ``outbound.py``: what ``queue list``, ``retry`` and ``remove`` do with either kind.
+"""

@@ -1,1 +1,4 @@
-"""What happened to each message for each recipient: rows and their events (contract 'Tracking')."""
+"""What happened to each message for each recipient: rows and their events.
+
+- ``record.py``: writes rows. ``listing.py``: the rows of ``track``. ``retention.py``: drops old ones.
+"""

@@ -1,1 +1,4 @@
-"""HTTP: what a request may cost, and sites of fixed pages."""
+"""HTTP, with bounds on what a request may cost.
+
+- ``channel.py``: connections and their bounds. ``pages.py``: a site of a few fixed pages.
+"""

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mpcontinuity"
 
@@ -57,3 +59,13 @@ def test_the_glossary_explains_no_term_twice() -> None:
 def test_names_that_explained_nothing_do_not_come_back() -> None:
     found = [(name, where) for name, where in _names() if name.strip("_").lower() in PRIVATE_WORDS]
     assert found == []
+
+
+@pytest.mark.parametrize("head", sorted(PACKAGE.rglob("__init__.py")), ids=lambda head: head.parent.name)
+def test_the_head_of_a_package_names_each_file_and_package_in_it(head: Path) -> None:
+    """Changes of the schema (store/migrations/versions/) are told apart by their numbers alone."""
+    said = ast.get_docstring(ast.parse(head.read_text())) or ""
+    within = [path.name for path in head.parent.iterdir() if path.suffix == ".py" and path != head]
+    within += [path.parent.name for path in head.parent.glob("*/__init__.py")]
+    if head.parent.name != "versions":
+        assert [name for name in sorted(within) if name not in said] == []

@@ -1,1 +1,8 @@
-"""``mpcontinuity doctor``: what could keep mail from being kept, a line each, and what to do about it."""
+"""``mpcontinuity doctor``: looks for what could keep mail from being kept, and says what to do about it.
+
+- ``examination.py``: all checks, one after the other. ``finding.py``: one line of the result.
+- ``machine.py``: files, disk, descriptors, clock. ``database.py``: the database. ``tls.py``: the certificate.
+- ``dns.py``: what name servers say of us. ``outbound.py``: whether mail can leave. ``home_networks.py``: whose mail
+  comes from the addresses of home servers.
+- ``client.py``: an SMTP client for these checks.
+"""

@@ -1,1 +1,5 @@
-"""What surrounds a process that serves: its log, its signals, the service manager."""
+"""What surrounds a process that serves.
+
+- ``log.py``: the log. ``permissions.py``: who may read what the program makes.
+- ``reload.py``: reads the configuration again at SIGHUP. ``supervisor.py``: tells systemd how the server is.
+"""

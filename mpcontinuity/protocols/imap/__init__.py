@@ -1,1 +1,8 @@
-"""IMAP4rev1 (RFC 3501) with the extensions that clients use, server side, sans-IO."""
+"""IMAP4rev1 (RFC 3501) with the extensions that clients use, as a server speaks it.
+
+- ``engine.py``: octets in, events out. ``parse.py``: from the text of a command to its value, by a table of commands.
+  ``command.py``: those values. ``cursor.py``: the terminals of the grammar. ``limits.py``: how much is read.
+- ``searching.py``: the keys of SEARCH, which become a tree (model/search.py). ``items.py``: the items of FETCH.
+  ``pattern.py``: patterns of LIST. ``dates.py``: dates. ``utf7.py``: names of mailboxes.
+- ``response.py``: what the server says.
+"""

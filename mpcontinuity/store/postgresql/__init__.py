@@ -1,1 +1,7 @@
-"""PostgreSQL: the driver, a pool of connections that write, what other processes announce, and upgrades."""
+"""The store on PostgreSQL.
+
+- ``engine.py``: executes transactions. ``pool.py``: its connections. ``driver.py``: psycopg. ``watchdog.py``: notices
+  that the server has fallen silent.
+- ``listener.py``: hears other processes. ``notifier.py``: tells them.
+- ``upgrade.py``: the schema.
+"""

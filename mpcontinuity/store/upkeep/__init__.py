@@ -1,1 +1,7 @@
-"""The upkeep of index and bodies: reconciling them, verifying them, and dropping what nobody needs any more."""
+"""Keeps database and packs in agreement, and drops what nobody needs any more.
+
+- ``reconcile.py``: at start, takes in what a crash left in packs alone. ``verify.py``: whether both agree.
+- ``retention.py``: drops packs whose time has come. ``garbage.py``: drops messages in the database.
+- ``generation.py``: whether the database is as new as the packs. ``condition.py``: the condition of a database that is
+  not open.
+"""

@@ -31,7 +31,10 @@ _REMOVE = Statement("DELETE FROM dkim WHERE domain = :domain")
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """Of a domain. Keys are PEM; ``next_selector`` is empty where none is about to take over."""
+    """The keys of a domain, which has the id ``domain`` and the name ``name``.
+
+    Private keys are PEM. ``next_selector`` and ``next_key`` are empty where no key is about to take over.
+    """
 
     domain: int
     name: str
@@ -42,17 +45,18 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 def listing(tx: Transaction) -> list[Keys]:
-    """Of all domains that sign, by name."""
+    """Returns the keys of all domains that sign, by name."""
     return [Keys(*row) for row in tx.all(_LIST)]
 
 
 def find(tx: Transaction, domain: int) -> Keys | None:
+    """Returns the keys of the domain with that id; None where it does not sign."""
     row = tx.one(_FIND, domain=domain)
     return Keys(*row) if row else None
 
 
 def add(tx: Transaction, domain: int, selector: str, key: str) -> None:
-    """The first key: it signs from now on. Raises Refused where there is one meanwhile."""
+    """Gives a domain its first key, which signs from now on. Raises Refused where it has one meanwhile."""
     if find(tx, domain) is not None:
         raise Refused("another administrator has made a key just now; ask again to see it", "conflict")
     tx.run(_ADD, domain=domain, selector=selector, key=key, now=tx.now)
@@ -60,7 +64,7 @@ def add(tx: Transaction, domain: int, selector: str, key: str) -> None:
 
 
 def rotate(tx: Transaction, domain: int, selector: str, key: str) -> None:
-    """A key that takes over by `switch`. Raises Refused where one waits already."""
+    """Gives a domain a key that waits to take over by `switch`. Raises Refused where one waits already."""
     keys = find(tx, domain)
     if keys is None or keys.next_selector:
         raise Refused("another administrator has changed the keys just now; ask again to see them", "conflict")
@@ -69,7 +73,7 @@ def rotate(tx: Transaction, domain: int, selector: str, key: str) -> None:
 
 
 def switch(tx: Transaction, domain: int, selector: str) -> bool:
-    """The key with this selector, which waited, signs from now on. False: it did not wait."""
+    """Lets the waiting key with this selector sign from now on. False: it does not wait (any more)."""
     if not tx.run(_SWITCH, domain=domain, selector=selector, now=tx.now):
         return False
     tx.announce(DomainsChanged())
@@ -77,7 +81,7 @@ def switch(tx: Transaction, domain: int, selector: str) -> bool:
 
 
 def remove(tx: Transaction, domain: int) -> bool:
-    """Nothing is signed any more. False: nothing was."""
+    """Removes a domain's keys, so that nothing is signed any more. False: it had none."""
     removed = tx.run(_REMOVE, domain=domain) > 0
     if removed:
         tx.announce(DomainsChanged())

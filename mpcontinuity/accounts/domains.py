@@ -1,4 +1,7 @@
-"""Rows of the table ``domain``: who we are responsible for, and how."""
+"""Rows of the table ``domain``: which domains we take mail for, and their settings.
+
+All functions are work for one transaction.
+"""
 
 from __future__ import annotations
 
@@ -25,37 +28,38 @@ _REMOVE = Statement("DELETE FROM domain WHERE id = :id")
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A subscribed domain; ``name`` in lower case."""
+    """A subscribed domain: the id of its row, its name in lower case, and its settings."""
 
     id: int
     name: str
     settings: DomainSettings
 
     def mode(self, now: int) -> Literal["disabled", "optional", "enabled"]:
-        """The administrator's choice, as long as it holds (``--until``). ``now`` in µs."""
+        """Returns the mode that the administrator chose, as long as it holds (``--until``). ``now`` is in µs."""
         until = self.settings.mode_until
         return "disabled" if until and until <= now else self.settings.mode
 
 
 def encode(settings: DomainSettings) -> str:
-    """JSON of what differs from the defaults, so that a later version's defaults reach existing domains."""
+    """Returns JSON of the settings that differ from the defaults, so that a later version's defaults reach domains."""
     given = msgspec.to_builtins(settings)
     changed = {key: value for key, value in given.items() if value != _DEFAULTS[key]}
     return msgspec.json.encode(changed).decode()
 
 
 def listing(tx: Transaction) -> list[Domain]:
-    """All of them, by name."""
+    """Returns all domains, by name."""
     return [Domain(row[0], row[1], _decoder.decode(row[2])) for row in tx.all(_LIST)]
 
 
 def find(tx: Transaction, name: str) -> Domain | None:
+    """Returns the domain of that name, in any case; None where there is none."""
     row = tx.one(_FIND, name=name.lower())
     return Domain(row[0], row[1], _decoder.decode(row[2])) if row else None
 
 
 def known(tx: Transaction, name: str) -> Domain:
-    """The domain of that name. Raises Refused."""
+    """Returns the domain of that name, in any case. Raises Refused where there is none."""
     domain = find(tx, name)
     if domain is None:
         raise Refused(f"{name}: no such domain here", "unknown", Hint("domain list", "shows them"))
@@ -63,7 +67,7 @@ def known(tx: Transaction, name: str) -> Domain:
 
 
 def add(tx: Transaction, name: str, settings: DomainSettings) -> Domain:
-    """Raises Refused when it exists."""
+    """Adds a domain and returns it. Raises Refused when it exists."""
     if find(tx, name) is not None:
         raise Refused(
             f"{name.lower()}: is a domain here already",
@@ -77,12 +81,13 @@ def add(tx: Transaction, name: str, settings: DomainSettings) -> Domain:
 
 
 def change(tx: Transaction, domain: Domain, settings: DomainSettings) -> None:
+    """Gives a domain other settings."""
     tx.run(_SET, id=domain.id, settings=encode(settings))
     tx.announce(DomainsChanged())
 
 
 def remove(tx: Transaction, domain: Domain) -> None:
-    """Of a domain that has no users and no owed rows left."""
+    """Removes the row of a domain that has no users and no owed rows left."""
     tx.run(_REMOVE, id=domain.id)
     tx.announce(DomainsChanged())
 

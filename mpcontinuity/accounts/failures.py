@@ -1,4 +1,4 @@
-"""Failed logins as the processes that share a store count them together (accounts/throttle.py).
+"""Exchanges failed logins between the processes that share a store (accounts/throttle.py, table ``login_failure``).
 
 They are told in batches, and only where there are any: a login costs no transaction. Rows expire; how many there can be
 follows from how many a process tells at a time.

@@ -1,4 +1,7 @@
-"""Addresses that home took lately, and what speaks for it that home knows one. Work of one transaction each."""
+"""Rows of the table ``taken``: addresses that home took lately, and what says that home knows an address.
+
+All functions are work for one transaction. ``key`` is an ``Address.key``.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ _SOME_USERS = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """``taken``: home took mail for the address before. ``users``: of its domain, counted up to a few."""
+    """What is known of an address that home refuses.
+
+    ``taken`` says that home took mail for it before; ``users`` is how many users its domain has, counted up to a few.
+    """
 
     taken: bool
     users: int
@@ -63,17 +69,17 @@ class KnownUser:
 
 
 def note_taken(tx: Transaction, keys: Collection[str]) -> None:
-    """Home took these (Address.key), now. A row is renewed once a day at the most."""
+    """Notes that home took these addresses now. A row is renewed once a day at the most."""
     tx.run_rows(_TAKEN, [(key, tx.now) for key in sorted(set(keys))])
 
 
 def was_taken(tx: Transaction, key: str) -> bool:
-    """Whether home took that address within REMEMBERED_DAYS."""
+    """Says whether home took that address within the last `REMEMBERED_DAYS`."""
     return tx.value(_WAS_TAKEN, key=key, oldest=tx.now - REMEMBERED_DAYS * DAY) is not None
 
 
 def standing(tx: Transaction, domain: int, key: str) -> Standing:
-    """What is known of an address that home refuses."""
+    """Returns what is known of an address of a domain (its id) that home refuses."""
     taken = tx.value(_EVER_TAKEN, key=key) is not None
     return Standing(taken, int(tx.value(_USERS, domain=domain, most=_A_FEW) or 0))
 

@@ -1,4 +1,7 @@
-"""Rows of the tables ``account`` and ``address``: registered users and every address that reaches them."""
+"""Rows of the tables ``account`` and ``address``: registered users and every address that reaches them.
+
+All functions are work for one transaction. The counters of the ledger on rows of ``account`` are in counters.py.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,7 @@ _ALIASES_OF = Statement("SELECT account, key FROM address WHERE alias = 1 AND ac
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A user as `user list` shows them; ``messages`` are those in all their mailboxes."""
+    """A user with what `user list` shows of them; ``messages`` is how many there are in all their mailboxes."""
 
     user: User
     aliases: list[str]
@@ -87,7 +90,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """``domain`` and ``id`` are rows' ids; ``address`` as it was given when the user was added."""
+    """A user: ``domain`` and ``id`` are ids of rows, ``address`` is as it was given when the user was added.
+
+    ``opt_in`` is their wish in mode `optional`; ``password_changes`` counts their passwords before the present one.
+    """
 
     id: int
     domain: int
@@ -100,7 +106,7 @@ class User:
 
     @property
     def registered(self) -> bool:
-        """Whether continuity takes mail for them: active, or pending (no password yet)."""
+        """Says whether continuity takes mail for them: they are active, or pending (no password yet)."""
         return self.status != "inactive"
 
 
@@ -110,12 +116,12 @@ def _user(row: tuple[Any, ...]) -> User:
 
 
 def found_by_home(tx: Transaction, domain: int, since: int, most: int) -> int:
-    """How many users `relay-check` has added since then (µs), counted up to ``most``."""
+    """Returns how many users `relay-check` has added to a domain since then (µs), counted up to ``most``."""
     return int(tx.value(_FOUND, domain=domain, since=since, most=most) or 0)
 
 
 def find(tx: Transaction, address: Address) -> User | None:
-    """The user that the address reaches: as it is, or else without its ``+tag``. Any status."""
+    """Returns the user of any status that the address reaches, as it is or else without its ``+tag``; None: nobody."""
     rows = tx.all(_BY_KEYS, key=address.key, untagged=address.untagged_key)
     for row in rows:
         if row[0] == address.key or len(rows) == 1:
@@ -124,17 +130,18 @@ def find(tx: Transaction, address: Address) -> User | None:
 
 
 def find_exactly(tx: Transaction, address: Address) -> User | None:
-    """The user whose own address or alias it is, with its tag."""
+    """Returns the user of any status whose own address or alias it is, with its tag; None where there is nobody."""
     rows = tx.all(_BY_KEYS, key=address.key, untagged=address.key)
     return _user(rows[0][1:]) if rows else None
 
 
 def listing(tx: Transaction, domain: int = 0, after: str = "", step: int = 500) -> list[Listed]:
-    """The next ``step`` by address. ``domain`` 0: of all."""
+    """Returns the next ``step`` users by address, above ``after``, of the domain with that id; 0: of all domains."""
     return _listed(tx, tx.all(_LISTING, domain=domain, after=after, step=step))
 
 
 def listed(tx: Transaction, user: User) -> Listed:
+    """Returns a user with what `user list` shows of them."""
     return _listed(tx, tx.all(_LISTED, id=user.id))[0]
 
 
@@ -157,9 +164,10 @@ def add_user(
     status: Status | None = None,
     source: Source = "manual",
 ) -> User:
-    """A registered user with the standard folders. Without a ``status``: active, or pending without a password.
+    """Adds a user with the standard folders, and returns them.
 
-    Raises Refused when an address is taken; nothing is added then.
+    Without a ``status`` they are active, or pending where there is no password. ``password_hash`` is one of passlib's,
+    ``scram`` what protocols/sasl/scram.py writes. Raises Refused when an address is taken; nothing is added then.
     """
     chosen: Status = status or ("active" if password_hash else "pending")
     user = User(tx.identifier(), domain, address.text, name, chosen, False)
@@ -193,14 +201,14 @@ def _refuse_taken(tx: Transaction, address: Address) -> None:
 
 
 def add_alias(tx: Transaction, user: User, alias: Address) -> None:
-    """Raises Refused when the address is taken."""
+    """Lets an address reach the user, too. Raises Refused when it is taken."""
     _refuse_taken(tx, alias)
     tx.run(_ADD_ADDRESS, key=alias.key, account=user.id, alias=1)
     _changed(tx, user)
 
 
 def remove_alias(tx: Transaction, user: User, alias: Address) -> None:
-    """Raises Refused when it is none of theirs."""
+    """Takes an alias from the user. Raises Refused when it is none of theirs."""
     if not tx.run(_REMOVE_ALIAS, key=alias.key, account=user.id):
         raise Refused(
             f"{alias}: is no alias of {user.address}",
@@ -211,23 +219,29 @@ def remove_alias(tx: Transaction, user: User, alias: Address) -> None:
 
 
 def set_password(tx: Transaction, user: User, password_hash: str, scram: str = "") -> None:
-    """``scram``: keys of the same password (protocols/sasl/scram.py); empty: made when it is next heard."""
+    """Gives a user another password, by its hash: a pending one is active with it, and sessions of the one before end.
+
+    ``scram`` has keys of the same password (protocols/sasl/scram.py); empty: they are made when it is next heard.
+    """
     tx.run(_SET_PASSWORD, id=user.id, password=password_hash, scram=scram)
     _changed(tx, user)
 
 
 def replace_hash(tx: Transaction, account: int, old: str, new: str) -> None:
-    """The same password under another hash, unless it was changed meanwhile. Nobody's login or session ends by it."""
+    """Keeps the same password under another hash, unless it was changed meanwhile. No login or session ends by it."""
     tx.run(_REPLACE_HASH, id=account, old=old, new=new)
 
 
 def keep_keys(tx: Transaction, account: int, password_hash: str, scram: str) -> None:
-    """Keys of the password with that hash, unless it was changed meanwhile."""
+    """Keeps SCRAM keys of the password with that hash, unless there are some, or it was changed meanwhile."""
     tx.run(_KEEP_KEYS, id=account, password=password_hash, scram=scram)
 
 
 class Credentials(NamedTuple):
-    """Of a password: each empty when there is none. ``changes``: which of their passwords it is."""
+    """What a user logs in by: a hash of passlib's and SCRAM keys, each empty when there is none.
+
+    ``changes`` says which of their passwords it is, as ``User.password_changes`` does.
+    """
 
     hash: str
     scram: str
@@ -235,34 +249,37 @@ class Credentials(NamedTuple):
 
 
 def credentials(tx: Transaction, account: int) -> Credentials:
-    """As if there were none, for an account that nobody has."""
+    """Returns what a user logs in by; for an account that nobody has, as if they had no password."""
     row = tx.one(_CREDENTIALS, id=account)
     return Credentials(*row) if row else Credentials("", "", 0)
 
 
 def password_hash(tx: Transaction, account: int) -> str:
-    """Of passlib's; empty when there is none."""
+    """Returns the hash of a user's password, of passlib's; empty when there is none."""
     return str(tx.value(_PASSWORD, id=account) or "")
 
 
 def set_name(tx: Transaction, user: User, name: str) -> None:
+    """Gives a user another name to be shown."""
     tx.run(_SET_NAME, id=user.id, name=name)
     _changed(tx, user)
 
 
 def set_opt_in(tx: Transaction, user: User, opt_in: bool) -> None:
+    """Says whether a user wants continuity in mode `optional`."""
     tx.run(_SET_OPT_IN, id=user.id, opt_in=int(opt_in))
     _changed(tx, user)
 
 
 def set_relay(tx: Transaction, user: User, relay: bool) -> None:
-    """Whether they stand for the home server: send in the name of anybody of the domain, without copies in Sent."""
+    """Says whether a user stands for the home server: sends in the name of anybody of the domain, without copies in
+    Sent."""
     tx.run(_SET_RELAY, id=user.id, relay=int(relay))
     _changed(tx, user)
 
 
 def activate(tx: Transaction, user: User) -> Status:
-    """Active, or pending while there is no password."""
+    """Makes a user active, or pending while there is no password, and returns which."""
     status: Status = "active" if tx.value(_PASSWORD, id=user.id) else "pending"
     tx.run(_SET_STATUS, id=user.id, status=status)
     _changed(tx, user)
@@ -270,13 +287,13 @@ def activate(tx: Transaction, user: User) -> Status:
 
 
 def deactivate(tx: Transaction, user: User) -> None:
-    """No longer registered: cannot log in, continuity takes no new mail; what is owed and stored stays."""
+    """Makes a user inactive: they cannot log in, continuity takes no new mail; what is owed and stored stays."""
     tx.run(_SET_STATUS, id=user.id, status="inactive")
     _changed(tx, user)
 
 
 def forget(tx: Transaction, account: int, domain: int) -> None:
-    """Removal begins: from here on no address leads to the user, and nobody can log in as them."""
+    """Begins the removal of a user: from here on no address leads to them, and nobody can log in as them."""
     tx.run(_FORGET_ADDRESSES, account=account)
     tx.run(_SET_PASSWORD, id=account, password="", scram="")
     tx.run(_SET_STATUS, id=account, status=REMOVED)

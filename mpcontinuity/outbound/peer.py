@@ -37,8 +37,13 @@ class Peer(Protocol):
         """Whether it puts off more than one message, as a server does that has a limit and has just served others."""
         ...
 
-    def slow(self, asked: float, reason: str) -> None:
-        """No reply to a message, whose final dot went at ``asked``."""
+    def answered(self, mailboxes: frozenset[str]) -> None:
+        """It took or refused a message for these mailboxes."""
+        ...
+
+    def slow(self, mailboxes: frozenset[str], began: float, asked: float, reason: str) -> None:
+        """It did not answer a message for these mailboxes, whose transaction got its session at ``began`` and whose
+        final dot went at ``asked``, in seconds of the timer."""
         ...
 
     def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -23,6 +24,15 @@ _AGAIN = 1.0  # seconds until the next look at who waits for a session that is b
 
 Taken = Session | Outcome
 
+
+@dataclass(frozen=True, slots=True)
+class _Loan:
+    """For whom a session is in use: the client host, and the key of the first recipient's address."""
+
+    client: str
+    mailbox: str
+
+
 _NOT_WANTED = Outcome(Verdict.FAILED, Stage.CONNECT, None, "not wanted any more")
 
 _log = Logger()
@@ -33,6 +43,7 @@ class Pool:
 
     ``stall``: seconds without a word from the server after which it is of no use to wait on; None: any time.
     ``is_limit``: whether the reply to a session more is a limit, where the server holds none of ours.
+    ``leaves_some``: no mailbox has all sessions at once, since it may be slow: a quarter is left to the others.
     """
 
     def __init__(
@@ -44,6 +55,7 @@ class Pool:
         *,
         stall: float | None = None,
         is_limit: Callable[[Outcome], bool] = lambda _: False,
+        leaves_some: bool = False,
     ) -> None:
         self.opener = opener
         self.capacity = capacity
@@ -52,8 +64,9 @@ class Pool:
         self._observe = observe
         self._stall = stall
         self._is_limit = is_limit
+        self._leaves_some = leaves_some
         self._idle: deque[tuple[Session, Alarm]] = deque()
-        self._busy: dict[Session, str] = {}  # and for which client
+        self._busy: dict[Session, _Loan] = {}
         self._opening = 0
         self._beside: dict[Session, None] = {}  # in the order of their coming
         self._waiting: Waiting[Deferred[Taken]] = Waiting()
@@ -84,21 +97,29 @@ class Pool:
         return len(self._idle) + len(self._busy)
 
     async def take(
-        self, patience: float, *, fresh: bool = False, client: str = "", gone: Callable[[], bool] = lambda: False
+        self,
+        patience: float,
+        mailbox: str = "",
+        *,
+        fresh: bool = False,
+        client: str = "",
+        gone: Callable[[], bool] = lambda: False,
     ) -> Taken:
         """A session that is ready for MAIL. ``patience``: seconds to wait for a free one when no more may be opened, as
         long as the server serves.
 
-        ``fresh``: one that nobody has used before. ``client``: on whose behalf. ``gone``: asked before one is given.
+        ``mailbox`` is the key of the first recipient's address, ``client`` the host on whose behalf. ``fresh``: one
+        that nobody has used before. ``gone`` is asked before one is given.
         """
-        if not fresh and not self.capacity.rest(self._now()):
+        loan = _Loan(client, mailbox)
+        if not (fresh or self.capacity.rest(self._now()) or mailbox in self._full()):
             while self._idle:
                 session, alarm = self._idle.pop()
                 alarm.cancel()
                 if session.idle:
-                    self._lend(session, client)
+                    self._lend(session, loan)
                     return session
-        waiter: Waiter[Deferred[Taken]] = Waiter(Deferred(), self._now(), client, fresh, gone)
+        waiter: Waiter[Deferred[Taken]] = Waiter(Deferred(), self._now(), client, mailbox, fresh, gone)
         self._waiting.add(waiter)
         self._look(waiter, patience)
         self.serve()
@@ -155,7 +176,7 @@ class Pool:
 
     def claims(self) -> tuple[int, dict[str, int]]:
         """How many client hosts wait and hold less than their share, and what others hold above theirs."""
-        return self._waiting.claims(Counter(self._busy.values()), self.limit)
+        return self._waiting.claims(Counter(loan.client for loan in self._busy.values()), self.limit)
 
     def throttle(self) -> None:
         """Home would serve fewer."""
@@ -187,7 +208,7 @@ class Pool:
         """This host serves, and no other comes before it: sessions to others end with what they are doing."""
         for session in [session for session, _ in self._idle if session.host != host]:
             self._expire(session)
-        self._busy = {session: client for session, client in self._busy.items() if session.host == host}
+        self._busy = {session: loan for session, loan in self._busy.items() if session.host == host}
 
     def renew(self, opener: Opener) -> None:
         """Other hosts, or another TLS policy: sessions under way end, new ones go there."""
@@ -215,9 +236,22 @@ class Pool:
             return
         if self._waiting.wants_fresh() and not self.capacity.room(self):
             self.spare()
+        self._give_idle()
         while self._opening < len(self._waiting) and self.capacity.room(self):
             self._opening += 1
             Deferred.fromCoroutine(self._open(self._generation)).addErrback(self._broken)
+
+    def _give_idle(self) -> None:
+        """Idle sessions are there although somebody waits, where a mailbox had its share and has it no more."""
+        while self._idle and self._waiting:
+            session, alarm = self._idle[-1]
+            waiter = self._next_waiter(used=True) if session.idle else None
+            if session.idle and waiter is None:
+                return
+            self._idle.pop()
+            alarm.cancel()
+            if waiter is not None:
+                self._give(session, waiter)
 
     def spare(self) -> bool:
         """Closes the session that was idle longest; False: there is none."""
@@ -279,21 +313,33 @@ class Pool:
     def _offer(self, session: Session, *, used: bool) -> None:
         waiter = self._next_waiter(used=used)
         if waiter is not None:
-            self._lend(session, waiter.client)
-            waiter.wanted.callback(session)
+            self._give(session, waiter)
         else:
             self._idle.append((session, self._timer.callLater(IDLE, self._expire, session)))
 
     def _next_waiter(self, *, used: bool) -> Waiter[Deferred[Taken]] | None:
         if self.capacity.rest(self._now()):
             return None
-        held = Counter(self._busy.values())
-        while (waiter := self._waiting.next(held, self.limit, used=used)) is not None and waiter.gone():
+        held = Counter(loan.client for loan in self._busy.values())
+        full = self._full()
+        while (waiter := self._waiting.next(held, self.limit, used=used, full=full)) is not None and waiter.gone():
             waiter.wanted.callback(_NOT_WANTED)  # one after the other: many may have gone
         return waiter
 
-    def _lend(self, session: Session, client: str) -> None:
-        self._busy[session] = client
+    def _full(self) -> frozenset[str]:
+        """The mailboxes that have as many sessions as one may have."""
+        if not self._leaves_some:
+            return frozenset()
+        most = max(1, self.limit - max(1, self.limit // 4))
+        held = Counter(loan.mailbox for loan in self._busy.values())
+        return frozenset(mailbox for mailbox, count in held.items() if mailbox and count >= most)
+
+    def _give(self, session: Session, waiter: Waiter[Deferred[Taken]]) -> None:
+        self._lend(session, _Loan(waiter.client, waiter.mailbox))
+        waiter.wanted.callback(session)
+
+    def _lend(self, session: Session, loan: _Loan) -> None:
+        self._busy[session] = loan
         self.capacity.begun(self._now())
 
     def _of_no_more_use(self, session: Session) -> bool:

@@ -17,6 +17,7 @@ from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound.capacity import Capacity, may_be_limit, says_limit
+from mpcontinuity.outbound.mailboxes import MOST_RECENT, Mailboxes
 from mpcontinuity.outbound.opening import ClientEnvironment, NotOpened, Opener, Security, targets
 from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.probing import ask, observation
@@ -31,9 +32,6 @@ LATELY = (
     120.0  # seconds after a message that home took in which it may mean a limit when it puts off everything: limits
 )
 # are per minute at the longest, and what lasts longer is an outage for whoever waits
-TROUBLE = 60.0  # seconds for which a mailbox that ends sessions is known for it
-_TROUBLESOME = 1000  # mailboxes that are known
-_TAKEN = 3  # recipients that home took last, to ask it for
 _WITH_MAIL = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.MESSAGE})
 _NAMED = 3  # domains of one home server, in a line of the log
 
@@ -96,8 +94,7 @@ class Server:
         self._recovery_probes = environment.settings.recovery_probes
         self._trying: MailTransaction | None = None  # the one that tries a suspect
         self._served = float("-inf")  # when it answered a message last
-        self._recipients: list[Address] = []  # that it took last, the newest first
-        self._trouble: dict[str, float] = {}  # mailboxes that end sessions, and until when that is known
+        self._mailboxes = Mailboxes()
         self._examining = False
         self.pool = Pool(
             Opener(environment, security, targets(hosts)),
@@ -106,6 +103,7 @@ class Server:
             self.observe,
             stall=max(environment.settings.reply_timeout, environment.settings.message_timeout),
             is_limit=self._is_limit,
+            leaves_some=True,
         )
 
     @property
@@ -164,11 +162,11 @@ class Server:
 
     async def _others(self, recipient: Address) -> list[Address]:
         """Recipients that home should take; the postmaster, whom every server has, where no other is known."""
-        known = [each for each in self._recipients if each.key != recipient.key]
+        known = self._mailboxes.taken_beside(recipient)
         if not known and self.views:
             known = [each for each in await self.views[min(self.views)].users() if each.key != recipient.key]
         postmaster = self._postmaster()
-        return known[:_TAKEN] or ([postmaster] if postmaster is not None else [])
+        return known[:MOST_RECENT] or ([postmaster] if postmaster is not None else [])
 
     def _unless_limit(self, outcome: Outcome) -> Outcome:
         if not self._is_limit(outcome):
@@ -250,10 +248,14 @@ class Server:
         self.observe(Observation.THROTTLED, result.text)
         return True
 
-    def slow(self, asked: float, reason: str) -> None:
+    def answered(self, mailboxes: frozenset[str]) -> None:
+        self._mailboxes.answered(mailboxes, self.timer.seconds())
+        self.observe(Observation.SERVED)
+
+    def slow(self, mailboxes: frozenset[str], began: float, asked: float, reason: str) -> None:
         """A slow reply to a message is no failure of the server, unless nothing else is served meanwhile
         (design 12)."""
-        if self._served <= asked:
+        if self._mailboxes.silence_counts(mailboxes, began=began, asked=asked, now=self.timer.seconds()):
             self.observe(Observation.SILENT, reason)
 
     def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
@@ -282,12 +284,11 @@ class Server:
     # One mailbox that ends sessions
 
     def recipient_taken(self, address: Address) -> None:
-        if self._recipients[:1] != [address]:
-            self._recipients = [address, *(each for each in self._recipients if each != address)][:_TAKEN]
+        self._mailboxes.took(address)
 
     def recipient_failed(self, address: Address, result: Outcome) -> None:
         """It may be that mailbox's fault alone: so home is asked for another one."""
-        if self._trouble.get(address.key, 0.0) > self.timer.seconds() or self._examining:
+        if self._mailboxes.faulty(address.key, self.timer.seconds()) or self._examining:
             return
         self._examining = True
         self.background(self._examine(address, result))
@@ -296,7 +297,7 @@ class Server:
         since = self.timer.seconds()
         try:
             if await self._probe_others(address) is not None or self._served > since:
-                self._note_trouble(address, result)
+                self._note_fault(address, result)
                 return
         finally:
             self._examining = False
@@ -307,7 +308,7 @@ class Server:
         else:
             self.observe(Observation.SILENT, result.text)
 
-    def _note_trouble(self, address: Address, result: Outcome) -> None:
+    def _note_fault(self, address: Address, result: Outcome) -> None:
         _log.info(
             "home server of {domain} ends sessions that ask for <{recipient}>, and serves others: {reply}",
             domain=self.names,
@@ -315,11 +316,7 @@ class Server:
             reply=result.text,
             often=True,
         )
-        now = self.timer.seconds()
-        if len(self._trouble) >= _TROUBLESOME:
-            self._trouble = {key: until for key, until in self._trouble.items() if until > now}
-        if len(self._trouble) < _TROUBLESOME:
-            self._trouble[address.key] = now + TROUBLE
+        self._mailboxes.note_fault(address.key, self.timer.seconds())
 
     def ended(self, transaction: object) -> None:
         if self._trying is transaction:

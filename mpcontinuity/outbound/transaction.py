@@ -42,6 +42,7 @@ class MailTransaction:
         self._client = client
         self._session: Session | None = None
         self._accepted: list[Recipient] = []
+        self._began = 0.0  # when it got its session
         self._data_begun: Response | None = None  # DATA went with the recipients
         self._ended: Outcome | None = None  # stands for all that is asked afterwards
         self._repeating = Repeating(peer)
@@ -52,6 +53,10 @@ class MailTransaction:
     def dsn(self) -> bool:
         """Whether the other server is told, and reports, what the sender wants to hear of (RFC 3461)."""
         return self._peer.offers.dsn
+
+    @property
+    def _mailboxes(self) -> frozenset[str]:
+        return frozenset(address.key for address, _ in self._accepted)
 
     # Recipients
 
@@ -85,7 +90,7 @@ class MailTransaction:
         return results
 
     async def _ask_all(self, recipients: Sequence[Recipient], *, fresh: bool = False) -> list[Outcome]:
-        session = await self._take(fresh=fresh)
+        session = await self._take(recipients[0][0].key, fresh=fresh)
         if isinstance(session, Outcome):
             return [session] * len(recipients)
         refusals = [self._unable(address) for address, _ in recipients]
@@ -98,7 +103,7 @@ class MailTransaction:
     async def _start(self, recipients: list[Recipient], *, fresh: bool = False) -> Outcome:
         """A session, then MAIL and RCPT in one write. The outcome is that of the last recipient; where it does not
         take an earlier one again, the transaction ends."""
-        session = await self._take(fresh=fresh)
+        session = await self._take(recipients[0][0].key, fresh=fresh)
         if isinstance(session, Outcome):
             return session
         refusal = self._unable(recipients[-1][0])
@@ -118,11 +123,11 @@ class MailTransaction:
         self._repeating.learn(before, result)
         return result
 
-    async def _take(self, *, fresh: bool) -> Session | Outcome:
+    async def _take(self, mailbox: str, *, fresh: bool) -> Session | Outcome:
         self._repeating.again = None
         self._ended = None
         taken = await self._peer.pool.take(
-            self._peer.patience, fresh=fresh, client=self._client, gone=lambda: self._abandoned
+            self._peer.patience, mailbox, fresh=fresh, client=self._client, gone=lambda: self._abandoned
         )
         if isinstance(taken, Outcome):
             return self._end(taken)
@@ -136,6 +141,7 @@ class MailTransaction:
     async def _begin(self, session: Session, recipients: Sequence[Recipient], *, data: bool = False) -> list[Outcome]:
         """MAIL and RCPT, and DATA with them. Where the session ends on the way, so do the outcomes from there on."""
         self._session = session
+        self._began = self._peer.timer.seconds()
         self._repeating.begins(session)
         mail = session.mail(self._reverse_path, self._parameters)
         responses = [session.rcpt(*recipient) for recipient in recipients]
@@ -281,7 +287,7 @@ class MailTransaction:
             return self._end(result)
         session.tainted = True
         if result.verdict is Verdict.REFUSED:
-            self._peer.observe(Observation.SERVED)
+            self._peer.answered(self._mailboxes)
         elif result.verdict is Verdict.TEMPORARY:
             self._peer.balked(result)
         self.abandon()
@@ -347,7 +353,7 @@ class MailTransaction:
     def _answered(self, session: Session, answer: Reply) -> Outcome:
         result = outcome(Stage.MESSAGE, answer)
         if result.verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
-            self._peer.observe(Observation.SERVED)
+            self._peer.answered(self._mailboxes)
         if result.verdict is Verdict.FAILED:  # neither 2xx nor an error: it may have the message
             return self._doubtful(session, None, Lost(result.reason))
         if result.verdict is Verdict.TEMPORARY:
@@ -368,13 +374,13 @@ class MailTransaction:
         """The session, if it lives, is kept for the late reply and no longer counts against the cap."""
         self._session = None
         if response is not None and lost.silent and self._peer.late:
-            self.late = _late_reply(self._peer, session, response)
+            self.late = _late_reply(self._peer, session, response, self._mailboxes)
             self._peer.pool.beside(session)
         else:
             self._discard(session)
         if not self._abandoned:
             if lost.silent:
-                self._peer.slow(asked, lost.reason)
+                self._peer.slow(self._mailboxes, self._began, asked, lost.reason)
             else:
                 self._peer.observe(Observation.SILENT, lost.reason)
         return self._end(Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, lost.reason))
@@ -447,7 +453,7 @@ async def reset(peer: Peer, session: Session) -> None:
         peer.pool.drop(session)
 
 
-def _late_reply(peer: Peer, session: Session, response: Response) -> Deferred[Outcome]:
+def _late_reply(peer: Peer, session: Session, response: Response, mailboxes: frozenset[str]) -> Deferred[Outcome]:
     """Fires with the late answer, or as doubtful as it was."""
     never = Lost(f"{session.host} did not answer within {peer.late:g} s", silent=True)
 
@@ -457,7 +463,7 @@ def _late_reply(peer: Peer, session: Session, response: Response) -> Deferred[Ou
             session.abort()
             return Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, answer.reason)
         session.quit()
-        peer.observe(Observation.SERVED)  # it was slow, not away (design 12)
+        peer.answered(mailboxes)  # it was slow, not away (design 12)
         return outcome(Stage.MESSAGE, answer)
 
     return within(peer.timer, response, peer.late, never).addCallback(answered)

@@ -1,11 +1,12 @@
 """Who waits for a session: served in turn, client host by client host, so that one with many connections costs others
-nothing."""
+nothing, and in a host's turn mailbox by mailbox."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Generic, TypeVar
 
 from mpcontinuity.model.timer import Alarm
@@ -15,12 +16,17 @@ T = TypeVar("T")
 
 @dataclass(eq=False, slots=True)
 class Waiter(Generic[T]):
-    """``client``: the host on whose behalf, empty for our own work. ``fresh``: a session that nobody used before.
-    ``gone``: whether it is of no use any more."""
+    """Somebody who waits for a session.
+
+    ``client`` is the host on whose behalf, empty for our own work; ``mailbox`` is the key of the recipient's address,
+    empty where it does not matter. ``fresh``: it must be a session that nobody used before. ``gone`` tells whether it
+    is of no use any more.
+    """
 
     wanted: T
     since: float
     client: str = ""
+    mailbox: str = ""
     fresh: bool = False
     gone: Callable[[], bool] = lambda: False
     alarm: Alarm | None = None
@@ -28,51 +34,71 @@ class Waiter(Generic[T]):
 
 @dataclass(slots=True)
 class Waiting(Generic[T]):
-    """Those who want a fresh session had one already and come first."""
+    """All who wait for a session with one server. Those who want a fresh one had a session already and come first."""
 
     _again: deque[Waiter[T]] = field(default_factory=deque)
-    _turns: dict[str, deque[Waiter[T]]] = field(default_factory=dict)  # by client, whose turn it is first
+    # By client, whose turn it is first, and by mailbox, in the same way.
+    _turns: dict[str, dict[str, deque[Waiter[T]]]] = field(default_factory=dict)
     _count: int = 0
 
     def __len__(self) -> int:
         return self._count
 
     def add(self, waiter: Waiter[T]) -> None:
-        queue = self._again if waiter.fresh else self._turns.setdefault(waiter.client, deque())
-        queue.append(waiter)
+        if waiter.fresh:
+            self._again.append(waiter)
+        else:
+            self._turns.setdefault(waiter.client, {}).setdefault(waiter.mailbox, deque()).append(waiter)
         self._count += 1
 
     def remove(self, waiter: Waiter[T]) -> bool:
-        """False: it does not wait any more."""
-        queue = self._again if waiter.fresh else self._turns.get(waiter.client, deque())
+        """Returns whether it waited."""
+        queues = self._turns.get(waiter.client, {})
+        queue = self._again if waiter.fresh else queues.get(waiter.mailbox, deque())
         try:
             queue.remove(waiter)
         except ValueError:
             return False
         self._count -= 1
         if not waiter.fresh and not queue:
-            del self._turns[waiter.client]
+            del queues[waiter.mailbox]
+            if not queues:
+                del self._turns[waiter.client]
         return True
 
-    def next(self, held: Mapping[str, int], limit: int, *, used: bool) -> Waiter[T] | None:
-        """Whose turn it is, and who is served now. ``used``: what there is to give is not fresh. A client that holds
-        its share of ``limit``, by ``held``, comes after those that do not."""
+    def next(self, held: Mapping[str, int], limit: int, *, used: bool, full: Collection[str] = ()) -> Waiter[T] | None:
+        """Takes out whose turn it is, and who is served now; None: nobody may be.
+
+        ``used``: what there is to give is not fresh. A client that holds its share of ``limit``, by ``held``, comes
+        after those that do not. Whoever waits for one of the mailboxes ``full`` is passed over.
+        """
         if self._again and not used:
             self._count -= 1
             return self._again.popleft()
         if not self._turns:
             return None
         share = self._share(held, limit)
-        client = next((each for each in self._turns if held.get(each, 0) < share), next(iter(self._turns)))
-        queue = self._turns.pop(client)
+        below = (client for client in self._turns if held.get(client, 0) < share)
+        for client in chain(below, self._turns):
+            mailbox = next((each for each in self._turns[client] if each not in full), None)
+            if mailbox is not None:
+                return self._take(client, mailbox)
+        return None
+
+    def _take(self, client: str, mailbox: str) -> Waiter[T]:
+        """The first of these; both go behind the others."""
+        queues = self._turns.pop(client)
+        queue = queues.pop(mailbox)
         waiter = queue.popleft()
         if queue:
-            self._turns[client] = queue  # behind the others
+            queues[mailbox] = queue
+        if queues:
+            self._turns[client] = queues
         self._count -= 1
         return waiter
 
     def claims(self, held: Mapping[str, int], limit: int) -> tuple[int, dict[str, int]]:
-        """How many clients wait and hold less than their share, and how many sessions others hold above theirs."""
+        """Returns how many clients wait and hold less than their share, and how many sessions others hold above it."""
         if not self._turns:
             return 0, {}
         share = self._share(held, limit)
@@ -83,11 +109,13 @@ class Waiting(Generic[T]):
         return max(1, limit // (len(self._turns) + sum(each not in self._turns for each in held)))
 
     def wants_fresh(self) -> bool:
+        """Returns whether anybody waits who had a session already."""
         return bool(self._again)
 
     def clear(self) -> list[Waiter[T]]:
-        """All of them, who wait no more."""
-        everybody = [*self._again, *(waiter for queue in self._turns.values() for waiter in queue)]
+        """Takes out all of them, who wait no more."""
+        waiting = (queue for queues in self._turns.values() for queue in queues.values())
+        everybody = [*self._again, *chain.from_iterable(waiting)]
         self._again.clear()
         self._turns.clear()
         self._count = 0

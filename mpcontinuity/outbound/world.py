@@ -290,7 +290,10 @@ class Host:
         """What waits for it is put off as it comes."""
         return False
 
-    def slow(self, asked: float, reason: str) -> None:
+    def answered(self, mailboxes: frozenset[str]) -> None:
+        self.observe(Observation.SERVED)
+
+    def slow(self, mailboxes: frozenset[str], began: float, asked: float, reason: str) -> None:
         self.observe(Observation.SILENT, reason)
 
     def recipient_taken(self, address: Address) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from mpcontinuity.delivery.reservations import WHILE_OTHERS_WAIT
 from tests.app.running import Server
-from tests.fakes.home import HANG_UP, Behaviour, Stage, say
-from tests.journeys.world import World, configuration
+from tests.fakes.home import HANG_UP, Behaviour, Stage, say, taken_late
+from tests.journeys.world import Answer, World, configuration
 
 CONNECTIONS = 4
 
@@ -72,6 +72,26 @@ def test_one_mailbox_that_ends_sessions_costs_the_others_nothing(world: World, b
     assert len([message for message in world.home.messages if message.recipients == [good]]) == 30
     assert world.state() == "up"
     assert len(world.subjects(bad)) == 10
+
+
+def test_one_slow_mailbox_leaves_sessions_to_the_others_and_home_up(world: World) -> None:
+    slow, other = world.anna, world.ben
+    world.home.on("rcpt", say("250 2.1.5 ok", wait=1.5), recipient=slow)
+    world.home.on("message", taken_late(6), recipient=slow)
+    with ThreadPoolExecutor(12) as clients:
+        waiting = [clients.submit(world.send, f"slow {number}", slow) for number in range(12)]
+        answers: list[Answer] = []
+        while not all(each.done() for each in waiting):
+            answers.append(world.send(f"other {len(answers)}", other))
+            assert world.state() == "up"
+        assert [each.result().code for each in waiting] == [250] * 12
+    assert {answer.code for answer in answers} == {250}
+    passed = [message for message in world.home.messages if message.recipients == [other]]
+    assert len(passed) == len(answers) > 3
+    assert max(answer.seconds for answer in answers) < WHILE_OTHERS_WAIT
+    assert world.subjects(other) == []
+    world.wait_for(lambda: world.report()["taken_in"] == world.report()["delivered"])
+    assert world.state() == "up"
 
 
 def test_a_host_with_many_idle_connections_holds_up_nobody_else(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.outbound.capacity import CALM, LONGEST_PACE
 from mpcontinuity.outbound.home import HomeServer
+from mpcontinuity.outbound.mailboxes import FAULT_LASTS
 from mpcontinuity.outbound.server import LATELY
 from mpcontinuity.routing.health import Gate, State
 from tests.outbound.test_transaction import ANN, BOB, CAROL, MAIL, MESSAGE, RCPT, network, send
@@ -34,9 +35,11 @@ def verdicts(outcomes: list[Outcome]) -> set[Verdict]:
     return {outcome.verdict for outcome in outcomes}
 
 
-def burst(net: Network, home: HomeServer, count: int, seconds: int = 0) -> list[Outcome]:
-    """So many messages at once; what is known after that time, which passes in steps of a second."""
-    started = [net.start(send(home)) for _ in range(count)]
+def burst(
+    net: Network, home: HomeServer, count: int, seconds: int = 0, to: Sequence[Address] = (BOB,)
+) -> list[Outcome]:
+    """So many messages at once, to these in turn; what is known after that time, which passes in steps of a second."""
+    started = [net.start(send(home, recipient=to[number % len(to)])) for number in range(count)]
     net.settle()
     for _ in range(seconds):
         net.settle(1)
@@ -317,7 +320,7 @@ def test_a_home_that_puts_off_everything_without_a_word_of_limits_is_down_at_onc
 def test_sixty_clients_at_a_home_that_needs_three_seconds_a_message_are_all_served() -> None:
     net, scripted, home = network()
     scripted.needs = 3
-    assert verdicts(burst(net, home, 60, 20)) == {TAKEN}
+    assert verdicts(burst(net, home, 60, 20, (BOB, CAROL))) == {TAKEN}
     assert len(scripted.messages) == 60
     assert len(scripted.wires) == 10
 
@@ -346,11 +349,73 @@ def test_two_slow_replies_to_messages_are_no_outage_while_others_are_served() ->
     assert home.health.state is State.UP
 
 
-def test_two_slow_replies_with_nothing_else_served_are_one() -> None:
+def test_two_slow_replies_to_two_mailboxes_with_nothing_else_served_are_an_outage() -> None:
     net, scripted, home = network()
     scripted.message = SILENT
-    burst(net, home, 2, 11)
+    burst(net, home, 2, 11, (BOB, CAROL))
     assert home.health.state is State.DOWN
+
+
+def recipient_of(wire: Wire) -> str:
+    return next(line for line in reversed(wire.lines) if line.startswith("RCPT"))
+
+
+class TestSlowMailbox:
+    """One whose messages home answers after half a minute, when others are answered at once."""
+
+    @staticmethod
+    def site(**settings: Any) -> tuple[Network, ScriptedHome, HomeServer]:
+        net, scripted, home = network(**settings)
+        scripted.message = lambda wire, _: SILENT if "carol" in recipient_of(wire) else "250 2.0.0 taken"
+        return net, scripted, home
+
+    def test_others_pass_while_more_than_all_sessions_are_wanted_for_it(self) -> None:
+        net, _, home = self.site()
+        slow = [net.start(send(home, recipient=CAROL)) for _ in range(12)]
+        for second in range(45):
+            if second < 15:
+                assert net.run(send(home)).verdict is TAKEN
+            net.settle(1)
+        assert verdicts([outcome for (outcome,) in slow]) == {Verdict.DOUBTFUL}
+        assert home.health.state is State.UP
+
+    def test_it_is_known_for_a_while_and_then_its_silence_counts_again(self) -> None:
+        net, _, home = self.site()
+        slow = net.start(send(home, recipient=CAROL))
+        net.settle(1)
+        assert net.run(send(home)).verdict is TAKEN
+        net.settle(10)
+        for _ in range(2):
+            slow = net.start(send(home, recipient=CAROL))
+            net.settle(11)
+            assert verdicts(slow) == {Verdict.DOUBTFUL}
+            assert home.health.state is State.UP
+        net.settle(FAULT_LASTS)
+        for state in (State.SUSPECT, State.DOWN):
+            net.start(send(home, recipient=CAROL))
+            net.settle(11)
+            assert home.health.state is state
+
+    def test_several_messages_to_it_at_once_are_one_silence(self) -> None:
+        net, _, home = self.site()
+        burst(net, home, 12, 40, (CAROL,))
+        assert home.gate() is Gate.TRY  # suspect
+        assert net.run(send(home)).verdict is TAKEN
+        assert home.health.state is State.UP
+
+    def test_a_home_that_is_silent_to_everybody_is_down_as_fast_as_before(self) -> None:
+        net, scripted, home = self.site()
+        assert verdicts(burst(net, home, 10)) == {TAKEN}
+        scripted.message = SILENT
+        burst(net, home, 4, 11, (BOB, CAROL))
+        assert home.health.state is State.DOWN
+
+    def test_it_leaves_a_session_to_others_where_home_serves_two(self) -> None:
+        net, _, home = self.site(connections=2)
+        for _ in range(3):
+            net.start(send(home, recipient=CAROL))
+        net.settle(1)
+        assert net.run(send(home)).verdict is TAKEN
 
 
 class TestMailbox:

@@ -7,27 +7,28 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
+from mpcontinuity.model.address import Address
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.outbound.capacity import CALM
 from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.outbound.transaction import MailTransaction
 from mpcontinuity.routing.health import Observation, State
-from tests.outbound.test_transaction import ANN, BOB, MAIL, RCPT, network, send
+from tests.outbound.test_transaction import ANN, BOB, CAROL, MAIL, RCPT, network, send
 from tests.outbound.wire import CLOSE, SILENT, Domain, Network, ScriptedHome
 
 TLS = "250-home.example.org\r\n250-PIPELINING\r\n250 STARTTLS"
 
 
-def begin(net: Network, home: HomeServer) -> MailTransaction:
+def begin(net: Network, home: HomeServer, recipient: Address = BOB) -> MailTransaction:
     transaction = home.transaction(ANN, MAIL)
-    assert net.run(transaction.recipient(BOB, RCPT)).verdict is Verdict.ACCEPTED
+    assert net.run(transaction.recipient(recipient, RCPT)).verdict is Verdict.ACCEPTED
     return transaction
 
 
 def test_no_more_sessions_are_opened_than_the_cap() -> None:
     net, scripted, home = network(connections=3)
-    busy = [begin(net, home) for _ in range(3)]
+    busy = [begin(net, home) for _ in range(2)] + [begin(net, home, CAROL)]
     waiting = net.start(send(home))
     net.settle(5)
     assert waiting == []

@@ -32,6 +32,26 @@ def test_a_host_that_holds_its_share_comes_after_others() -> None:
     assert order(queue("a", "a"), {"a": 10}) == ["a", "a"]
 
 
+def test_in_a_hosts_turn_mailboxes_take_turns() -> None:
+    waiting: Waiting[int] = Waiting()
+    for mailbox in ("ann", "ann", "ann", "bob"):
+        waiting.add(Waiter(0, 0.0, "a", mailbox))
+    served = iter(lambda: waiting.next({}, LIMIT, used=True), None)
+    assert [waiter.mailbox for waiter in served] == ["ann", "bob", "ann", "ann"]
+
+
+def test_who_waits_for_a_mailbox_that_has_its_share_is_passed_over() -> None:
+    waiting: Waiting[int] = Waiting()
+    waiting.add(Waiter(1, 0.0, "a", "ann"))
+    waiting.add(Waiter(2, 0.0, "b", "ann"))
+    assert waiting.next({}, LIMIT, used=True, full={"ann"}) is None
+    waiting.add(Waiter(3, 0.0, "b", "bob"))
+    taken = waiting.next({"b": 10}, LIMIT, used=True, full={"ann"})
+    assert taken is not None
+    assert taken.wanted == 3
+    assert len(waiting) == 2
+
+
 def test_who_needs_a_fresh_session_had_one_already_and_comes_first() -> None:
     waiting = queue("a", "b", again=("c",))
     assert waiting.wants_fresh()

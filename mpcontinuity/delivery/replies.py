@@ -1,7 +1,8 @@
 """Every reply of ours to an SMTP client that depends on who it is, to whom it writes or what it sends.
 
 A home server's own reply is passed on as it is where `routing/decision.py` says so. What is wrong with a command's
-syntax or order is answered in `protocols/smtp/`, and a client that stays silent in `inbound/patience.py`.
+syntax or order is answered in `protocols/smtp/`. Why a server ends a connection by itself (421) is in
+`door/lastword.py`, and `inbound/patience.py` for clients that are silent or slow.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from mpcontinuity.message.submitted import MOST_AUTHORS
 from mpcontinuity.model.reply import Reply
 
 # Of the session
-STOPPING = Reply(421, "4.3.2", "The server shuts down")
-TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands from your host, try again later")
 FAULT = Reply(451, "4.3.0", "A fault of ours, try again later")
 
 # AUTH (RFC 4954 §6)

@@ -1,4 +1,4 @@
-"""Sessions of users that were deactivated or removed, or got another password, end, whichever door they came in by."""
+"""Ends the connections of users who were deactivated or removed, or got another password, at whichever door."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Directory, User
+from mpcontinuity.door.lastword import ACCOUNT_CLOSED, PASSWORD_CHANGED, LastWord
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import AccountsChanged, Everything, Notice
@@ -19,25 +20,29 @@ _AGAIN = 5.0  # s, where the store cannot say it now
 _log = Logger()
 
 
-class Connection(Protocol):
+class Closable(Protocol):
+    """A connection as far as its end is concerned."""
+
     @property
     def user(self) -> User | None:
-        """Who is logged in."""
+        """The user who is logged in on it."""
         ...
 
-    def stop(self, last_word: str) -> None: ...
+    def stop(self, word: LastWord) -> None:
+        """Says ``word`` as soon as the protocol allows, and hangs up."""
+        ...
 
 
 class Closing:
-    """Of one door; ``connections`` are those that are open at any time."""
+    """Listens to what changes in the store, for the ``connections`` of one door that are open at any time."""
 
-    def __init__(self, directory: Directory, timer: Timer, connections: Collection[Connection]) -> None:
+    def __init__(self, directory: Directory, timer: Timer, connections: Collection[Closable]) -> None:
         self._directory = directory
         self._timer = timer
         self._connections = connections
 
     def heard(self, notices: Sequence[Notice]) -> None:
-        """A listener of the store."""
+        """Looks at each connection whose user may have changed. It is a listener of the store."""
         changed = [notice for notice in notices if isinstance(notice, AccountsChanged)]
         everything = any(isinstance(notice, Everything) for notice in notices)
         if not changed and not everything:
@@ -49,7 +54,7 @@ class Closing:
             if user is not None and (everything or user.id in accounts or user.domain in domains):
                 Deferred.fromCoroutine(self._check(connection, user))
 
-    async def _check(self, connection: Connection, user: User) -> None:
+    async def _check(self, connection: Closable, user: User) -> None:
         while connection in self._connections:
             try:
                 now = await self._directory.user(parse(user.address))
@@ -62,7 +67,7 @@ class Closing:
                 await later
                 continue
             if now is None or now.id != user.id or now.status != "active":
-                connection.stop("the account was closed")
+                connection.stop(ACCOUNT_CLOSED)
             elif now.password_changes != user.password_changes:
-                connection.stop("the password was changed")
+                connection.stop(PASSWORD_CHANGED)
             return

@@ -6,21 +6,21 @@ A client that says nothing is let go by the time of its last complete command or
 
 from __future__ import annotations
 
-from mpcontinuity.model.reply import Reply
+from mpcontinuity.door.lastword import LastWord
 
 IDLE = 300.0  # seconds without a complete command or a piece of a message
 PACE = 500  # octets per second of a message, on the average since the last look; GPRS has twice that
 FRUITLESS = 1800.0  # seconds without the end of a message
 
-SILENT = Reply(421, "4.4.2", "Nothing heard for 5 minutes")
-SLOW = Reply(421, "4.4.2", f"The message comes too slowly: fewer than {PACE} octets per second")
-NO_MESSAGE = Reply(421, "4.4.2", "No message for 30 minutes")
+SILENT = LastWord("nothing heard for 5 minutes", "4.4.2")
+SLOW = LastWord(f"the message comes too slowly: fewer than {PACE} octets per second", "4.4.2")
+NO_MESSAGE = LastWord("no message for 30 minutes", "4.4.2")
 
 _LEAST = 60.0  # seconds over which a pace can be told
 
 
 class Patience:
-    """Of one session. Times are those of a `Timer`, in seconds."""
+    """What one connection is granted. Times are those of a `Timer`, in seconds."""
 
     __slots__ = ("_measured", "_messages", "_since")
 
@@ -29,8 +29,8 @@ class Patience:
         self._since = now  # the last message ended, as far as was looked
         self._measured: tuple[int, int, float] | None = None  # number of the message, octets of it, and when
 
-    def look(self, now: float, *, heard: float, messages: int, octets: int) -> Reply | float:
-        """Why the session ends, or the seconds until the next look.
+    def look(self, now: float, *, heard: float, messages: int, octets: int) -> LastWord | float:
+        """Returns why the connection ends, or the seconds until it has to be looked at again.
 
         ``heard``: when a command or a piece of a message came last; ``messages``: how many have ended; ``octets`` of
         the one that is arriving, -1 where none is.

@@ -109,6 +109,10 @@ class Receipt:
         self._parting = False
         self._settle(read=self._tls and isinstance(reason.value, ConnectionDone))
 
+    def give_up(self) -> None:
+        """Is told that nobody will know: the client sends the next message without having read an answer."""
+        self._settle(read=False)
+
     def part(self, *, heard_out: bool) -> None:
         """We have said all, and close once the client has: that shows what it has read."""
         self._parting, self._heard_out = True, heard_out

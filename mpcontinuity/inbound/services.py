@@ -1,58 +1,41 @@
-"""What every SMTP session of a door is given."""
+"""What every connection of an SMTP door is given."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.transaction import BeginIncoming, BeginSubmission
+from mpcontinuity.door.services import Services
 from mpcontinuity.inbound import receipt
 from mpcontinuity.inbound.receipt import Arrival
-from mpcontinuity.model.hosts import contains
-from mpcontinuity.model.identifier import Identifiers
-from mpcontinuity.model.rations import Rations
-from mpcontinuity.model.settings import Limits, Network
-from mpcontinuity.model.timer import Timer
-
-if TYPE_CHECKING:
-    from mpcontinuity.inbound.session import Session
 
 
 class Role(enum.Enum):
     """What a door is there for."""
 
     INBOUND = "inbound"  # port 25: mail from outside, and submission after AUTH
-    SUBMISSION = "submission"  # 587 and 465 (RFC 6409, RFC 8314): nothing without AUTH
+    SUBMISSION = "submission"  # 587 and 465: nothing without AUTH
 
 
-@dataclass(slots=True)
-class Services:
-    """Of one door. ``tls``: IOpenSSLServerConnectionCreator; None: no STARTTLS. ``login`` None: no AUTH, and so no
-    submission. ``reports_to_strangers``: whether whoever asks to hear of a success does, although nothing proves yet
-    who they are; else their own server had better tell them (RFC 3461 §5.2.2).
+@dataclass(slots=True, kw_only=True)
+class SmtpServices(Services):
+    """The parts of the server that an SMTP door uses.
+
+    ``begin`` begins the transaction of a stranger, ``submit`` that of a user; ``home`` takes what home servers send
+    for their users, and is None where nobody is a home server. ``reports_to_strangers`` tells whether whoever asks to
+    hear of a success does, although nothing proves yet who they are; else their own server had better tell them
+    (RFC 3461 §5.2.2). ``arrival`` tells what is known of that which was written to a transport. ``stop_waiting`` ends
+    the waiting for home servers, when the server stops (`delivery.awaited.AwaitedReplies.stop_waiting`).
     """
 
     begin: BeginIncoming
-    hostname: str
-    limits: Limits
-    rations: Rations
-    identifiers: Identifiers
-    timer: Timer
-    tls: Any = None
+    submit: BeginSubmission
+    stop_waiting: Callable[[], None]
     role: Role = Role.INBOUND
-    login: UserLogin | None = None
-    submit: BeginSubmission | None = None
-    home: HomeMail | None = None  # None: nobody is a home server
+    home: HomeMail | None = None
     reports_to_strangers: Callable[[], bool] = lambda: False
-    plaintext_login_networks: Sequence[Network] = ()
-    arrival: Callable[[Any], Arrival] = receipt.arrival  # what is known of that which was written to a transport
-    stopping: bool = False
-    sessions: set[Session] = field(default_factory=set)  # with a message under way also after their client has gone
-
-    def plaintext_allowed(self, peer: str) -> bool:
-        """Whether a client at this IP address may log in without TLS."""
-        return contains(self.plaintext_login_networks, peer)
+    arrival: Callable[[Any], Arrival] = receipt.arrival

@@ -95,7 +95,7 @@ def imap_patterns(data: bytes) -> None:
 
 _POP3_ANSWERS: dict[type[Any], Any] = {
     pop3.Capa: lambda engine: engine.lines("capabilities", b"USER\r\n"),
-    pop3.Login: lambda engine: engine.logged_in("welcome"),
+    pop3.Pass: lambda engine: engine.logged_in("welcome"),
     pop3.StartTls: lambda engine: engine.ok("go"),
     pop3.Auth: lambda engine: engine.challenge(b""),
     pop3.AuthAnswer: lambda engine: engine.logged_in("welcome"),

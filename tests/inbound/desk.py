@@ -66,12 +66,10 @@ class Desk:
             login=self.login,
             submit=partial(submission_of, self.submissions),
             plaintext_login_networks=[ip_network(f"{TRUSTED}/32")],
-            sessions=set(),
         )
-        stop_waiting = post.delivery.awaited.stop_waiting
         home = HomeMail(self.submissions, self.origins)
-        self.port25 = SmtpFactory(dataclasses.replace(services, home=home, sessions=set()), stop_waiting)
-        self.port587 = SmtpFactory(dataclasses.replace(services, role=Role.SUBMISSION), stop_waiting)
+        self.port25 = SmtpFactory(dataclasses.replace(services, home=home))
+        self.port587 = SmtpFactory(dataclasses.replace(services, role=Role.SUBMISSION))
         for address in ("ann@example.org", "bob@example.org"):
             self.password(address)
 

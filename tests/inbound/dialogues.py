@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.receipt import Arrival
-from mpcontinuity.inbound.services import Services
-from mpcontinuity.inbound.session import Session
+from mpcontinuity.inbound.services import SmtpServices
 from mpcontinuity.model.settings import Limits
 from tests.delivery.conftest import Post
+from tests.fakes.logins import KnownPassword
 
 
 class Wire(StringTransport):
-    """Counts writes, knows TLS, and breaks as a socket does."""
+    """Counts writes, and knows TLS."""
+
+    producer: Any
 
     def __init__(self, host: str = "192.0.2.7") -> None:
         super().__init__(peerAddress=IPv4Address("TCP", host, 4711))
         self.writes = 0
         self.secured: object = None
+        self.shaken = False  # hands, for TLS
         self.aborted = False
         self.closed_our_direction = False
         self.arrived = Arrival.ACKNOWLEDGED  # what was written
@@ -44,25 +47,8 @@ class Wire(StringTransport):
         self.loseConnection()
 
 
-class TcpWire(Wire):
-    """A connection of Twisted's own kind: takes data at once, as much as there is ``room`` for."""
-
-    def __init__(self, room: int = 65536) -> None:
-        super().__init__()
-        self.TLS = False
-        self.room = room
-
-    def startTLS(self, context: object) -> None:
-        super().startTLS(context)
-        self.TLS = True
-
-    def writeSomeData(self, data: bytes) -> int | Exception:
-        if self.room < 0:
-            return ConnectionLost()
-        taken = data[: self.room]
-        self.room -= len(taken)
-        self.io.write(taken)
-        return len(taken)
+def no_user_sends(*_: object) -> Any:
+    raise AssertionError("nobody has logged in")
 
 
 class Door:
@@ -70,17 +56,21 @@ class Door:
 
     def __init__(self, post: Post, *, limits: Limits | None = None) -> None:
         self.post = post
-        self.services = Services(
+        self.services = SmtpServices(
+            store=post.store,
+            directory=post.delivery.directory,
+            login=KnownPassword(post.delivery.directory),  # type: ignore[arg-type]
             begin=partial(Incoming, post.delivery),
+            submit=no_user_sends,
+            stop_waiting=post.delivery.awaited.stop_waiting,
             hostname="mx.example.org",
             limits=limits or Limits(),
             rations=post.delivery.rations,
-            identifiers=post.store.identifiers,
             timer=post.clock,
             tls=object(),
             arrival=lambda wire: wire.arrived,
         )
-        self.factory = SmtpFactory(self.services, post.delivery.awaited.stop_waiting)
+        self.factory = SmtpFactory(self.services)
 
     def connect(self, host: str = "192.0.2.7", wire: Wire | None = None) -> Connection:
         session = self.factory.buildProtocol(None)
@@ -88,7 +78,7 @@ class Door:
 
 
 class Connection:
-    def __init__(self, session: Session, wire: Wire) -> None:
+    def __init__(self, session: Any, wire: Wire) -> None:
         self.session = session
         self.wire = wire
         session.makeConnection(wire)
@@ -105,8 +95,15 @@ class Connection:
         return self.read()
 
     def send(self, data: bytes) -> None:
-        if not self.wire.disconnecting:
-            self.session.dataReceived(data)
+        if self.wire.disconnecting:
+            return
+        if self.wire.secured is not None and not self.wire.shaken:
+            self.wire.shaken = True
+            self.session.handshakeCompleted()
+        self.session.dataReceived(data)
+        clock = self.session.services.timer  # others have their turn between many commands
+        while self.session.working and any(call.getTime() <= clock.seconds() for call in clock.getDelayedCalls()):
+            clock.advance(0)
 
     def codes(self, *lines: str) -> list[str]:
         """The codes of the replies to lines sent in one piece."""

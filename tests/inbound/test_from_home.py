@@ -98,7 +98,7 @@ TENANT = [*LINES[:1], "X-OriginatorOrg: tenant.example", *LINES[1:]]
 @pytest.fixture
 def certified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = ["mail.protection.outlook.com"]
-    monkeypatch.setattr("mpcontinuity.inbound.session.names", lambda transport: tuple(names))
+    monkeypatch.setattr("mpcontinuity.inbound.connection.names", lambda transport: tuple(names))
     return names
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from mpcontinuity.accounts import users
 from mpcontinuity.delivery.answered import PATIENCE
-from mpcontinuity.inbound.authenticating import WRONG_PASSWORDS
+from mpcontinuity.door.authenticating import WRONG_PASSWORDS
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.model.reply import Stage
@@ -124,9 +124,18 @@ def test_starttls_forgets_who_had_logged_in(desk: Desk) -> None:
 
 
 def test_who_is_deactivated_meanwhile_sends_no_more(desk: Desk) -> None:
+    """At another process, which does not end the connections here."""
     client = desk.logged_in()
+    desk.port587.connections.clear()
     result(desk.post.store.run(lambda tx: users.deactivate(tx, found(tx))))
     assert client.say("MAIL FROM:<ann@example.org>").startswith("535 5.7.8")
+
+
+def test_who_is_deactivated_meanwhile_is_sent_away(desk: Desk) -> None:
+    client = desk.logged_in()
+    result(desk.post.store.run(lambda tx: users.deactivate(tx, found(tx))))
+    assert client.read() == "421 4.7.0 The account was closed\r\n"
+    assert client.wire.disconnecting
 
 
 def test_who_has_filled_more_than_their_mailbox_sends_no_more_until_there_is_room(desk: Desk) -> None:

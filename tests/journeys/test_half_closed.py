@@ -60,3 +60,12 @@ def test_an_imap_client_reads_its_last_answer(world: World) -> None:
 def test_an_imap_client_that_closes_in_idle_is_let_go(world: World) -> None:
     commands = b"a LOGIN %b secret\r\nb SELECT INBOX\r\nc IDLE\r\n" % world.anna.encode()
     assert b"+ " in _answers(world.server.ports["imap"], commands)
+
+
+def test_a_pop3_client_reads_its_last_answer(world: World) -> None:
+    commands = b"USER %b\r\nPASS secret\r\nSTAT\r\nQUIT\r\n" % world.anna.encode()
+    answers = _answers(world.server.ports["pop3"], commands)
+    assert [line[:3] for line in answers.splitlines()] == [b"+OK"] * 5
+    commands = commands.removesuffix(b"QUIT\r\n")
+    answers = _answers(world.server.ports["pop3"], commands)
+    assert [line[:3] for line in answers.splitlines()] == [b"+OK"] * 4

@@ -34,7 +34,7 @@ def left_over(play: Play) -> str:
     process: Any = play.process
     held = {
         "octets of messages being received": process.store.bodies.spooled,
-        "SMTP sessions": len(process.services.sessions),
+        "SMTP sessions": len(process.smtp.connections),
         "IMAP sessions": len(process.imap.connections),
         "answers remembered": len(process.delivery.answered._held),
         "home sessions reserved": len(process.delivery.reservations._held),

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.access.imap.factory import ImapFactory
-from mpcontinuity.access.imap.services import Services as ImapServices
+from mpcontinuity.access.imap.services import ImapServices
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.accounts.login import UserLogin
@@ -26,7 +26,7 @@ from mpcontinuity.delivery.relay import repair
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.inbound.factory import SmtpFactory
-from mpcontinuity.inbound.services import Services as SmtpServices
+from mpcontinuity.inbound.services import SmtpServices
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.rations import Rations
@@ -98,18 +98,19 @@ class Process:
             clock=self.clock,
             randomness=self._randomness,
         )
+        self.login = UserLogin(self.store, self.directory, judge)
         self.views = Views(self.store)
         services = ImapServices(
             store=self.store,
             directory=self.directory,
-            login=UserLogin(self.store, self.directory, judge),
+            login=self.login,
             views=self.views,
             rations=Rations(self.settings.limits, self.time.seconds),
             quotas=Quotas(self.store, self.directory, self.settings.limits),
             timer=self.time,
             tls=None,
             hostname=HOSTNAME,
-            message_size=self.settings.limits.message_size,
+            limits=self.settings.limits,
             plaintext_login_networks=(ip_network("0.0.0.0/0"),),
         )
         self.imap = ImapFactory(services)
@@ -141,15 +142,20 @@ class Process:
             retry_after=int(settings.retry.first * SECOND),
         )
         self.services = SmtpServices(
+            store=self.store,
+            directory=self.directory,
+            login=self.login,
             begin=partial(Incoming, self.delivery),
+            submit=_nobody_submits,
+            stop_waiting=self.delivery.awaited.stop_waiting,
             hostname=HOSTNAME,
             limits=settings.limits,
             rations=self.delivery.rations,
-            identifiers=self.store.identifiers,
             timer=time,
+            tls=None,
             arrival=lambda end: end.arrived,
         )
-        self.smtp = SmtpFactory(self.services, self.delivery.awaited.stop_waiting)
+        self.smtp = SmtpFactory(self.services)
 
     async def start(self) -> None:
         """As app.parts does."""
@@ -183,6 +189,10 @@ class Process:
         slept: Deferred[None] = Deferred()
         self.time.callLater(seconds, slept.callback, None)
         return slept
+
+
+def _nobody_submits(*_: object) -> Any:
+    raise AssertionError("nobody logs in to send")
 
 
 def _no_tls(host: str, verify: bool, authorities: str) -> Any:

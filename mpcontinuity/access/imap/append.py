@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 from mpcontinuity.access.imap import keywords
-from mpcontinuity.access.imap.session import Session, Status, no, ok
+from mpcontinuity.access.imap.appending import Appending
+from mpcontinuity.access.imap.session import ImapSession, Status, no, ok
 from mpcontinuity.delivery import filing
-from mpcontinuity.delivery.filing import Filing
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.errors import Temporary
@@ -16,18 +15,7 @@ from mpcontinuity.protocols.imap import command
 from mpcontinuity.protocols.imap.engine import Chunk, EndOfMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Appending:
-    """An APPEND whose message is being received."""
-
-    asked: command.Append
-    filing: Filing
-
-    def discard(self) -> None:
-        self.filing.discard()
-
-
-async def begin(session: Session, asked: command.Append) -> Status | None:
+async def begin(session: ImapSession, asked: command.Append) -> Status | None:
     """Takes the command; everything that can be refused is refused before the message is asked for."""
     services = session.services
     info = await services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
@@ -44,7 +32,7 @@ async def begin(session: Session, asked: command.Append) -> Status | None:
     return None
 
 
-async def chunk(session: Session, piece: Chunk) -> Status | None:
+async def chunk(session: ImapSession, piece: Chunk) -> Status | None:
     """Takes the next piece of the message."""
     appending = session.appending
     if appending is None:  # its end was told when it was given up; what still comes of it is dropped by the engine
@@ -58,7 +46,7 @@ async def chunk(session: Session, piece: Chunk) -> Status | None:
     return None
 
 
-async def end(session: Session, event: EndOfMessage) -> Status:
+async def end(session: ImapSession, event: EndOfMessage) -> Status:
     """Puts the message into the mailbox, and says where it is."""
     appending, session.appending = session.appending, None
     assert appending is not None

@@ -7,9 +7,9 @@ from functools import partial
 
 from twisted.logger import Logger
 
-from mpcontinuity.access.imap.selection import read_only
+from mpcontinuity.access.imap.selecting import read_only
 from mpcontinuity.access.imap.services import PER_PORTION
-from mpcontinuity.access.imap.session import Session, Status, ok
+from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.mailbox.change import Copied
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
@@ -25,7 +25,7 @@ from mpcontinuity.store.transaction import Transaction
 _log = Logger()
 
 
-async def copy(session: Session, asked: command.Copy) -> Status:
+async def copy(session: ImapSession, asked: command.Copy) -> Status:
     selection = session.selected
     if asked.move and selection.read_only:
         return read_only()
@@ -38,7 +38,7 @@ async def copy(session: Session, asked: command.Copy) -> Status:
     return ok("copied", _copyuid(await _copy(session, uids, target)))
 
 
-async def _copy(session: Session, uids: Sequence[int], target: MailboxInfo) -> list[Copied]:
+async def _copy(session: ImapSession, uids: Sequence[int], target: MailboxInfo) -> list[Copied]:
     """In steps, each a short transaction, and yet all or nothing (RFC 3501 §6.4.7): what was copied before a failure,
     or before its client went, is removed again. Who has the target open sees it come and go."""
     store, quotas, source = session.services.store, session.services.quotas, session.selected.mailbox
@@ -70,7 +70,7 @@ def _copy_step(tx: Transaction, source: int, uids: Sequence[Range], target: Mail
     return copied
 
 
-async def _undo(session: Session, target: int, uids: Sequence[Range]) -> None:
+async def _undo(session: ImapSession, target: int, uids: Sequence[Range]) -> None:
     store = session.services.store
     try:
         async for portion in portions(store, target, list(uidset.numbers(uids))):
@@ -84,7 +84,7 @@ async def _undo(session: Session, target: int, uids: Sequence[Range]) -> None:
         )
 
 
-async def _move(session: Session, uids: Sequence[int], target: int) -> Status:
+async def _move(session: ImapSession, uids: Sequence[int], target: int) -> Status:
     """In steps: each message moves whole, and what had moved before a failure is told (RFC 6851 §3.3)."""
     store, source = session.services.store, session.selected.mailbox
     moved = []

@@ -18,14 +18,14 @@ from mpcontinuity.access.imap import (
     login,
     quotas,
     searching,
-    selection,
+    selecting,
 )
-from mpcontinuity.access.imap.session import Session, Status
+from mpcontinuity.access.imap.session import ImapSession, Status
 from mpcontinuity.protocols.imap import command
 from mpcontinuity.protocols.imap.engine import Answer, Chunk, Done, EndOfMessage
 
 # The tagged end of the command, or None: it goes on with another event.
-Handler = Callable[[Session, Any], Awaitable[Status | None]]
+Handler = Callable[[ImapSession, Any], Awaitable[Status | None]]
 
 HANDLERS: dict[type, Handler] = {
     command.Capability: greeting.capability,
@@ -38,9 +38,9 @@ HANDLERS: dict[type, Handler] = {
     command.Login: login.login,
     command.Authenticate: login.authenticate,
     Answer: login.answer,
-    command.Select: selection.select,
+    command.Select: selecting.select,
     command.Close: expunging.close,
-    command.Check: selection.check,
+    command.Check: selecting.check,
     command.Create: folders.create,
     command.Delete: folders.delete,
     command.Rename: folders.rename,

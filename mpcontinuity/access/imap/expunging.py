@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from mpcontinuity.access.imap.selection import read_only
+from mpcontinuity.access.imap.selecting import read_only
 from mpcontinuity.access.imap.services import PER_PORTION
-from mpcontinuity.access.imap.session import Session, Status, ok
+from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.portions import portions
 from mpcontinuity.model.flags import DELETED
 from mpcontinuity.protocols.imap import command
 
 
-async def expunge(session: Session, asked: command.Expunge) -> Status:
+async def expunge(session: ImapSession, asked: command.Expunge) -> Status:
     """The EXPUNGE responses are the news that every session of the mailbox gets at the end of its command."""
     selection = session.selected
     if selection.read_only:
@@ -28,7 +28,7 @@ async def expunge(session: Session, asked: command.Expunge) -> Status:
     return ok("expunged")
 
 
-async def close(session: Session, asked: command.Close) -> Status:
+async def close(session: ImapSession, asked: command.Close) -> Status:
     selection = session.selected
     if asked.expunge and not selection.read_only:
         await selection.view.refresh()
@@ -37,7 +37,7 @@ async def close(session: Session, asked: command.Close) -> Status:
     return ok("closed")
 
 
-async def _remove(session: Session, uids: Sequence[int]) -> None:
+async def _remove(session: ImapSession, uids: Sequence[int]) -> None:
     """Those that are marked \\Deleted still, step by step."""
     store, mailbox = session.services.store, session.selected.mailbox
     async for portion in portions(store, mailbox, uids):

@@ -11,8 +11,8 @@ from twisted.logger import Logger
 
 from mpcontinuity.access.imap.sections import Part, Piece, Plan, compile_items
 from mpcontinuity.access.imap.selection import Selection
-from mpcontinuity.access.imap.services import PIECE
-from mpcontinuity.access.imap.session import Session, Status, no, ok
+from mpcontinuity.access.imap.session import ImapSession, Status, no, ok
+from mpcontinuity.door.connection import PIECE
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.read import Row, rows
 from mpcontinuity.mailbox.rendering import portions, renewed
@@ -47,7 +47,7 @@ class Damaged(Exception):
     """A message turned out corrupt when a part of it was on the wire already: the connection cannot go on."""
 
 
-async def fetch(session: Session, asked: command.Fetch) -> Status:
+async def fetch(session: ImapSession, asked: command.Fetch) -> Status:
     selection = session.selected
     numbers = uidset.numbers(selection.sequences(asked.numbers, uid=asked.uid))
     items = asked.items
@@ -56,7 +56,7 @@ async def fetch(session: Session, asked: command.Fetch) -> Status:
     fetching = _Fetching(session, selection, compile_items(items, selection.flags_text))
     while step := list(islice(numbers, fetching.rows)):
         await fetching.step(step, selection.uids_of(step))
-    session.transfer.fetched += fetching.answered
+    session.fetched += fetching.answered
     if fetching.damaged:
         return no(f"{fetching.damaged} of the messages cannot be read: damaged on disk", b"CORRUPTION")
     if fetching.missing and not asked.uid:
@@ -67,7 +67,7 @@ async def fetch(session: Session, asked: command.Fetch) -> Status:
 class _Fetching:
     """One FETCH."""
 
-    def __init__(self, session: Session, selection: Selection, plan: Plan) -> None:
+    def __init__(self, session: ImapSession, selection: Selection, plan: Plan) -> None:
         self.plan = plan
         self.rows = _RENDERED_ROWS // 5 if plan.rendered else _ROWS  # of the next step
         self.answered = 0
@@ -84,7 +84,7 @@ class _Fetching:
         if plan.rendered:
             octets = sum(len(row[5] or b"") for row in found)
             self.rows = max(1, min(_RENDERED_ROWS, _RENDERED_OCTETS * len(found) // max(octets, 1)))
-        if plan.flags and await self._selection.tell_keywords(self._session, ((row[1], row[2]) for row in found)):
+        if plan.flags and await self._session.tell_keywords((row[1], row[2]) for row in found):
             latest = self._selection.view.latest
             found = [(row[0], latest(*row[:3]), *row[2:]) for row in found]
         if len(found) != len(uids):  # some are expunged, and not yet told
@@ -270,7 +270,7 @@ class _Fetching:
             return {}
         self._selection.view.own(changed.modseq)
         shown = ((mask, modseq) for _, mask, modseq in changed.messages)
-        await self._selection.tell_keywords(self._session, shown)
+        await self._session.tell_keywords(shown)
         latest = self._selection.view.latest
         return {uid: latest(uid, mask, modseq) for uid, mask, modseq in changed.messages}
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from mpcontinuity.access.imap.keywords import make_room
-from mpcontinuity.access.imap.selection import read_only
+from mpcontinuity.access.imap.selecting import read_only
 from mpcontinuity.access.imap.services import PER_PORTION
-from mpcontinuity.access.imap.session import Session, Status, ok
+from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.change import Changed
 from mpcontinuity.mailbox.keywords import KeywordsFull
@@ -18,7 +18,7 @@ from mpcontinuity.model.uidset import Range
 from mpcontinuity.protocols.imap import command, response
 
 
-async def store(session: Session, asked: command.Store) -> Status:
+async def store(session: ImapSession, asked: command.Store) -> Status:
     selection = session.selected
     if selection.read_only:
         return read_only()
@@ -39,7 +39,7 @@ async def store(session: Session, asked: command.Store) -> Status:
         ]
         if shown:
             await view.refresh()  # new keywords are named before flags that use them
-        await selection.tell(session, expunges=False)
+        await session.tell(expunges=False)
         for uid, mask, modseq in shown:
             parts = [selection.flags_text(uid, view.latest(uid, mask, modseq))]
             if asked.uid:
@@ -52,7 +52,7 @@ async def store(session: Session, asked: command.Store) -> Status:
     return ok("stored")
 
 
-async def _step(session: Session, asked: command.Store, uids: Sequence[Range]) -> Changed:
+async def _step(session: ImapSession, asked: command.Store, uids: Sequence[Range]) -> Changed:
     selection = session.selected
     work = partial(
         change.store_flags,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from mpcontinuity.access.imap.services import PER_PORTION
-from mpcontinuity.access.imap.session import Session, Status, ok
+from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.mailbox import mailboxes, recent
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.read import MOST, rows
@@ -24,7 +24,7 @@ _STATUS: dict[bytes, Callable[[MailboxInfo], int]] = {
 }
 
 
-async def create(session: Session, asked: command.Create) -> Status:
+async def create(session: ImapSession, asked: command.Create) -> Status:
     store = session.services.store
     store.bodies.check_room()
     most = (await session.quota()).mailboxes
@@ -32,7 +32,7 @@ async def create(session: Session, asked: command.Create) -> Status:
     return ok("created")
 
 
-async def delete(session: Session, asked: command.Delete) -> Status:
+async def delete(session: ImapSession, asked: command.Delete) -> Status:
     store = session.services.store
     info = await store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
     await mailboxes.delete_in_steps(store, session.account, asked.mailbox)
@@ -41,38 +41,38 @@ async def delete(session: Session, asked: command.Delete) -> Status:
     return ok("deleted")
 
 
-async def rename(session: Session, asked: command.Rename) -> Status:
+async def rename(session: ImapSession, asked: command.Rename) -> Status:
     most = (await session.quota()).mailboxes
     work = partial(mailboxes.rename, account=session.account, old=asked.old, new=asked.new, most=most)
     await session.services.store.run(work)
     return ok("renamed")
 
 
-async def subscribe(session: Session, asked: command.Subscribe) -> Status:
+async def subscribe(session: ImapSession, asked: command.Subscribe) -> Status:
     await session.services.store.run(partial(mailboxes.subscribe, account=session.account, name=asked.mailbox))
     return ok("subscribed")
 
 
-async def unsubscribe(session: Session, asked: command.Unsubscribe) -> Status:
+async def unsubscribe(session: ImapSession, asked: command.Unsubscribe) -> Status:
     await session.services.store.run(partial(mailboxes.unsubscribe, account=session.account, name=asked.mailbox))
     return ok("unsubscribed")
 
 
-async def status(session: Session, asked: command.Status) -> Status:
+async def status(session: ImapSession, asked: command.Status) -> Status:
     work = partial(mailboxes.get, account=session.account, name=asked.mailbox)
     info = await session.services.store.read(work)
     session.send(await status_of(session, info, asked.items))
     return ok("counted")
 
 
-async def status_of(session: Session, info: MailboxInfo, items: Iterable[bytes]) -> bytes:
+async def status_of(session: ImapSession, info: MailboxInfo, items: Iterable[bytes]) -> bytes:
     return response.status_items(info.name, [(item, await _value(session, info, item)) for item in items])
 
 
-async def _value(session: Session, info: MailboxInfo, item: bytes) -> int:
+async def _value(session: ImapSession, info: MailboxInfo, item: bytes) -> int:
     match item:
         case b"APPENDLIMIT":  # RFC 7889 §3.1: the same everywhere
-            return session.services.message_size
+            return session.services.limits.message_size
         case b"RECENT":
             return await _recent(session, info)
         case b"DELETED-STORAGE":
@@ -81,7 +81,7 @@ async def _value(session: Session, info: MailboxInfo, item: bytes) -> int:
             return _STATUS[item](info)
 
 
-async def _recent(session: Session, info: MailboxInfo) -> int:
+async def _recent(session: ImapSession, info: MailboxInfo) -> int:
     told = session.services.views.told(info)
     most = min(info.uidnext - 1 - told, info.messages)
     if most <= 0:
@@ -89,7 +89,7 @@ async def _recent(session: Session, info: MailboxInfo) -> int:
     return await session.services.store.read(partial(recent.count, mailbox=info.id, above=told, most=most))
 
 
-async def _deleted_octets(session: Session, info: MailboxInfo) -> int:
+async def _deleted_octets(session: ImapSession, info: MailboxInfo) -> int:
     """What an EXPUNGE would free (RFC 9208 §4.1.4); their flags are in the picture, their sizes with their rows."""
     if info.deleted in (0, info.messages):
         return info.octets if info.deleted else 0

@@ -5,8 +5,7 @@ from __future__ import annotations
 from twisted.logger import Logger
 
 from mpcontinuity import __version__
-from mpcontinuity.access.imap.session import Session, Status, ok
-from mpcontinuity.accounts.authentication import mechanisms
+from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.protocols.imap import command, response
 
 _log = Logger()
@@ -23,49 +22,45 @@ _AFTER = (
 _ID = b'* ID ("name" "mpcontinuity" "version" %s)\r\n' % response.quoted(__version__.encode("ascii"))
 
 
-def capabilities(session: Session) -> bytes:
+def capabilities(session: ImapSession) -> bytes:
     """What can be done now: it changes with TLS and with the login."""
-    if session.logged_in is not None:
-        return _AFTER % session.services.message_size
+    if session.login.user is not None:
+        return _AFTER % session.services.limits.message_size
     known = _BEFORE
-    if not session.secure and session.services.tls is not None:
+    if not session.connection.secure and session.services.tls is not None:
         known += b" STARTTLS"
-    if not may_log_in(session):
+    if not session.connection.may_log_in:
         return known + b" LOGINDISABLED"
-    return known + b"".join(b" AUTH=" + name.encode("ascii") for name in mechanisms(session.transport))
+    return known + b"".join(b" AUTH=" + name.encode("ascii") for name in session.login.mechanisms())
 
 
-def may_log_in(session: Session) -> bool:
-    return session.secure or session.services.plaintext_allowed(session.peer)
-
-
-async def capability(session: Session, asked: command.Capability) -> Status:
+async def capability(session: ImapSession, asked: command.Capability) -> Status:
     session.send(b"* CAPABILITY " + capabilities(session) + response.CRLF)
     return ok("that is all")
 
 
-async def identify(session: Session, asked: command.Id) -> Status:
+async def identify(session: ImapSession, asked: command.Id) -> Status:
     client = " ".join(f"{name}={value}" for name, value in asked.fields)
     _log.info("client says {client!r}", session=session.name, client=client[:200])
     session.send(_ID)
     return ok("pleased to meet you")
 
 
-async def enable(session: Session, asked: command.Enable) -> Status:
+async def enable(session: ImapSession, asked: command.Enable) -> Status:
     session.send(b"* ENABLED\r\n")  # nothing here needs it
     return ok("done")
 
 
-async def namespace(session: Session, asked: command.Namespace) -> Status:
+async def namespace(session: ImapSession, asked: command.Namespace) -> Status:
     session.send(b'* NAMESPACE (("" "%s")) NIL NIL\r\n' % response.SEPARATOR.encode("ascii"))
     return ok("one namespace")
 
 
-async def noop(session: Session, asked: command.Noop) -> Status:
+async def noop(session: ImapSession, asked: command.Noop) -> Status:
     return ok("nothing done")
 
 
-async def logout(session: Session, asked: command.Logout) -> Status:
+async def logout(session: ImapSession, asked: command.Logout) -> Status:
     session.send(response.status(b"*", b"BYE", "see you"))
     session.ending = True
     return ok("logged out")

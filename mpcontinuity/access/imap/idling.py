@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mpcontinuity.access.imap.services import KEEPALIVE
-from mpcontinuity.access.imap.session import Session, Status, ok
+from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.door.output import Gone
 from mpcontinuity.model.timer import Alarm
 from mpcontinuity.protocols.imap import command, response
@@ -22,7 +22,7 @@ _STILL_HERE = response.status(b"*", b"OK", "still here")
 class Idling:
     """From IDLE to DONE. To a client that does not read nothing is sent until it does: the news add up in the view."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: ImapSession) -> None:
         self._session = session
         self._waiting = False
         self._alive: Alarm = session.services.timer.callLater(KEEPALIVE, self._keep_alive)
@@ -43,7 +43,7 @@ class Idling:
             elif news:
                 session.send(news)
         if session.engine.closed:
-            session.end()
+            session.connection.part()
         else:
             session.output.write(session.engine.to_send())
             if session.selection is not None and session.selection.view.untold:
@@ -78,14 +78,14 @@ def _gone(failure: Failure) -> None:
         failure.raiseException()
 
 
-async def idle(session: Session, asked: command.Idle) -> Status | None:
+async def idle(session: ImapSession, asked: command.Idle) -> Status | None:
     session.engine.idle()
     session.idling = Idling(session)
     session.idling.tell()
     return None
 
 
-async def done(session: Session, event: Done) -> Status:
+async def done(session: ImapSession, event: Done) -> Status:
     if session.idling is not None:
         session.idling.stop()
         session.idling = None

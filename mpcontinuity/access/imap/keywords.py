@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
-from mpcontinuity.access.imap.session import Session
+from mpcontinuity.access.imap.session import ImapSession
 from mpcontinuity.mailbox import keywords
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.view import View
@@ -15,11 +15,7 @@ from mpcontinuity.store.transaction import Transaction
 _STEP = 50_000  # messages looked at at a stretch: a few ms
 
 
-def full(view: View) -> bool:
-    return len(view.keywords) == MAX_KEYWORDS
-
-
-async def make_room(session: Session, view: View) -> bool:
+async def make_room(session: ImapSession, view: View) -> bool:
     """Whether there is room now. The view must be refreshed to know of it."""
     await view.refresh()
     modseq, complete = view.modseq, view.complete
@@ -35,7 +31,7 @@ async def make_room(session: Session, view: View) -> bool:
     return await session.services.store.run(partial(keywords.free, mailbox=view.mailbox, bits=unused, modseq=modseq))
 
 
-async def make_room_for(session: Session, info: MailboxInfo, names: Collection[str]) -> None:
+async def make_room_for(session: ImapSession, info: MailboxInfo, names: Collection[str]) -> None:
     """The same in a mailbox that is not selected, where these do not fit."""
     if not names or not await session.services.store.read(partial(_lacking, mailbox=info.id, names=names)):
         return

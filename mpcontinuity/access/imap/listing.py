@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from mpcontinuity.access.imap.folders import status_of
-from mpcontinuity.access.imap.session import Session, Status, ok
+from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import above, superiors
@@ -22,7 +22,7 @@ def _read(tx: Transaction, account: int) -> tuple[list[MailboxInfo], frozenset[s
     return mailboxes.listing(tx, account), frozenset(mailboxes.subscriptions(tx, account))
 
 
-async def list_mailboxes(session: Session, asked: command.List) -> Status:
+async def list_mailboxes(session: ImapSession, asked: command.List) -> Status:
     if asked.patterns == ("",):  # RFC 3501 §6.3.8: the separator and the root of the reference
         session.send(response.listed(b"LSUB" if asked.lsub else b"LIST", (b"\\Noselect",), ""))
         return ok("listed")
@@ -37,7 +37,7 @@ async def list_mailboxes(session: Session, asked: command.List) -> Status:
 
 
 async def _list(
-    session: Session,
+    session: ImapSession,
     asked: command.List,
     matcher: Matcher,
     folders: dict[str, MailboxInfo],
@@ -92,7 +92,7 @@ def _selected(
 
 
 async def _lsub(
-    session: Session, matcher: Matcher, folders: dict[str, MailboxInfo], subscribed: frozenset[str]
+    session: ImapSession, matcher: Matcher, folders: dict[str, MailboxInfo], subscribed: frozenset[str]
 ) -> None:
     """A name above a subscribed one that does not match itself stands for it (RFC 3501 §6.3.9)."""
     shown: list[str] = []  # of the names above the one at hand

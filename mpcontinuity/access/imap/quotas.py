@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from mpcontinuity.access.imap.session import Session, Status, no, ok
+from mpcontinuity.access.imap.session import ImapSession, Status, no, ok
 from mpcontinuity.mailbox import mailboxes, quota
 from mpcontinuity.protocols.imap import command, response
 
@@ -13,7 +13,7 @@ USER, DOMAIN = "user", "domain"
 _KIB = 1024
 
 
-async def get(session: Session, asked: command.GetQuota) -> Status:
+async def get(session: ImapSession, asked: command.GetQuota) -> Status:
     told = await _domain(session) if asked.root == DOMAIN else await _user(session) if asked.root == USER else None
     if told is None:
         return no("no quota root of that name", b"NONEXISTENT")
@@ -21,7 +21,7 @@ async def get(session: Session, asked: command.GetQuota) -> Status:
     return ok("that is all")
 
 
-async def root_of(session: Session, asked: command.GetQuotaRoot) -> Status:
+async def root_of(session: ImapSession, asked: command.GetQuotaRoot) -> Status:
     info = await session.services.store.read(partial(mailboxes.get, account=session.account, name=asked.mailbox))
     told = {USER: await _user(session)}
     if (of_domain := await _domain(session)) is not None:
@@ -32,11 +32,11 @@ async def root_of(session: Session, asked: command.GetQuotaRoot) -> Status:
     return ok("that is all")
 
 
-async def put(session: Session, asked: command.SetQuota) -> Status:
+async def put(session: ImapSession, asked: command.SetQuota) -> Status:
     return no("an administrator sets quotas", b"NOPERM")
 
 
-async def _user(session: Session) -> bytes:
+async def _user(session: ImapSession) -> bytes:
     allowed = await session.quota()
     held = await session.services.store.read(partial(quota.used_in_all, account=session.account))
     resources = [
@@ -47,7 +47,7 @@ async def _user(session: Session) -> bytes:
     return response.quota(USER, [(name, used, most) for name, used, most in resources if most])
 
 
-async def _domain(session: Session) -> bytes | None:
+async def _domain(session: ImapSession) -> bytes | None:
     """None: its domain has no quota for all its users together."""
     usage = await session.services.quotas.domain_usage(session.user)
     return None if usage is None else response.quota(DOMAIN, [_storage(*usage)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpcontinuity.access.imap.session import Session, Status, ok
+from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.mailbox.search import search as search_mailbox
 from mpcontinuity.model import uidset
 from mpcontinuity.model.uidset import Range
@@ -13,7 +13,7 @@ _AT_A_STRETCH = 10_000
 _STRETCH = 3000
 
 
-async def search(session: Session, asked: command.Search) -> Status:
+async def search(session: ImapSession, asked: command.Search) -> Status:
     view = session.selected.view
     uids = await search_mailbox(session.services.store, view, asked.key, session.spend)
     numbers = uids if asked.uid else []
@@ -32,7 +32,7 @@ async def search(session: Session, asked: command.Search) -> Status:
     return ok("searched")
 
 
-async def _extended(session: Session, numbers: list[int], asked: command.Search) -> bytes:
+async def _extended(session: ImapSession, numbers: list[int], asked: command.Search) -> bytes:
     returned = asked.returned or frozenset()
     parts = [b"* ESEARCH (TAG " + response.quoted(session.engine.tag) + b")"]
     if asked.uid:
@@ -49,7 +49,7 @@ async def _extended(session: Session, numbers: list[int], asked: command.Search)
     return b" ".join(parts) + response.CRLF
 
 
-async def _set(session: Session, numbers: list[int]) -> bytes:
+async def _set(session: ImapSession, numbers: list[int]) -> bytes:
     """Those numbers, which rise, as a sequence set."""
     ranges: list[Range] = []
     for begin in range(0, len(numbers), _AT_A_STRETCH):

@@ -1,28 +1,20 @@
-"""What an IMAP session is between two commands."""
+"""What an IMAP session remembers between two commands."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
-from twisted.internet.defer import Deferred
-
-from mpcontinuity.access.imap.services import PORTION, SOUNDING
-from mpcontinuity.accounts.authentication import Authentication
-from mpcontinuity.accounts.directory import User
+from mpcontinuity.access.imap.appending import Appending
+from mpcontinuity.access.imap.selection import Selection
+from mpcontinuity.access.imap.services import PORTION, SOUNDING, ImapServices
+from mpcontinuity.accounts.users import User
+from mpcontinuity.door.connection import Connection, Phase
 from mpcontinuity.door.output import Gone
 from mpcontinuity.mailbox.quota import Quota
+from mpcontinuity.model import flags
 from mpcontinuity.protocols.imap.engine import ServerEngine
 from mpcontinuity.protocols.imap.parse import State
-
-if TYPE_CHECKING:
-    from mpcontinuity.access.imap.append import Appending
-    from mpcontinuity.access.imap.idling import Idling
-    from mpcontinuity.access.imap.selection import Selection
-    from mpcontinuity.access.imap.services import Services
-    from mpcontinuity.door.output import Output
-
 
 _STILL_AT_WORK = b"* OK still at work\r\n"
 
@@ -36,85 +28,65 @@ class Status(NamedTuple):
 
 
 def ok(text: str, code: bytes = b"") -> Status:
+    """Returns the end of a command that was done."""
     return Status(b"OK", text, code)
 
 
 def no(text: str, code: bytes = b"") -> Status:
+    """Returns the end of a command that could not be done."""
     return Status(b"NO", text, code)
 
 
-@dataclass(slots=True)
-class Transfer:
-    """What a session has done, for its last line in the log."""
+class Ending(Protocol):
+    """A command that goes on until the client, or the session, ends it: IDLE."""
 
-    commands: int = 0
-    fetched: int = 0  # messages
+    def stop(self) -> None:
+        """Ends it without a word."""
+        ...
 
 
-class Session:
-    """``secure``: under TLS. ``start_tls`` takes the connection there, ``end`` hangs up after the last word."""
+class ImapSession:
+    """What the functions of the commands are given: the client's state, and the ways to answer it."""
 
-    def __init__(
-        self,
-        services: Services,
-        engine: ServerEngine,
-        output: Output,
-        *,
-        name: str,
-        peer: str,
-        secure: bool,
-        transport: Any,
-        start_tls: Callable[[], None],
-        end: Callable[[], None],
-    ) -> None:
-        self.services = services
-        self.engine = engine
-        self.output = output
-        self.name = name
-        self.peer = peer
-        self.share = services.rations.share_of(peer)
-        self.secure = secure
-        self.transport = transport
-        self.exchange: Authentication | None = None
-        self.start_tls = start_tls
-        self.end = end
-        self.wrong_passwords = 0
-        self.ending = False  # after the command at hand
-        self.transfer = Transfer()
-        self._spent = 0  # of the portion at hand
-        self.heard_out = False  # the client has closed its direction
-        self._sounded = 0.0
-        self._user: User | None = None
+    def __init__(self, connection: Connection[ServerEngine, ImapServices]) -> None:
+        self.connection = connection
+        self.services = connection.services
+        self.engine = connection.engine
+        self.output = connection.output
+        self.name = connection.name
+        self.login = connection.login
+        self.ending = False  # after the command at hand; BYE was said
+        self.fetched = 0  # messages, for the last line in the log
         self.selection: Selection | None = None
         self.appending: Appending | None = None
-        self.idling: Idling | None = None
-
-    @property
-    def logged_in(self) -> User | None:
-        return self._user
+        self.idling: Ending | None = None
+        self._spent = 0  # of the portion at hand
+        self._sounded = 0.0
 
     @property
     def user(self) -> User:
-        """Of commands that the engine lets pass after login only."""
-        assert self._user is not None
-        return self._user
+        """The user; for commands that the engine lets pass after login only."""
+        assert self.login.user is not None
+        return self.login.user
 
     @property
     def account(self) -> int:
+        """The id of the user's account."""
         return self.user.id
 
     async def quota(self) -> Quota:
+        """Returns what the user may store. Raises Temporary."""
         return await self.services.quotas.of(self.user)
 
     @property
     def selected(self) -> Selection:
-        """Of commands that the engine lets pass with a mailbox only."""
+        """The selected mailbox; for commands that the engine lets pass with one only."""
         assert self.selection is not None
         return self.selection
 
     def log_in(self, user: User) -> None:
-        self._user = user
-        self.share.logged_in()
+        """Takes ``user`` as logged in, and lets commands pass that need that."""
+        self.login.enter(user)
         self.engine.state = State.AUTHENTICATED
 
     def select(self, selection: Selection | None) -> None:
@@ -130,11 +102,12 @@ class Session:
 
     async def flush(self) -> None:
         """Writes what was sent, and waits while the client does not read. Raises Gone."""
-        self.output.write(self.engine.to_send())
-        await self.output.room()
+        self.connection.flush()
+        if not self.output.has_room:
+            await self.output.room()
 
     def begin(self) -> None:
-        """A command is at hand."""
+        """Begins to count the work of a command."""
         self._spent = 0
 
     async def spend(self, work: int) -> None:
@@ -149,16 +122,41 @@ class Session:
     async def turn(self) -> None:
         """Writes what was sent, and lets others have their turn. Raises Gone once nobody waits for the rest."""
         self._spent = 0
-        if self.heard_out and self.services.timer.seconds() >= self._sounded + SOUNDING:
+        if self.connection.phase is Phase.HEARD_OUT and self.services.timer.seconds() >= self._sounded + SOUNDING:
             # A client that has closed its direction may wait for the answer, or be gone: what is written tells.
             self._sounded = self.services.timer.seconds()
             self.send(_STILL_AT_WORK)
         await self.flush()
-        later: Deferred[None] = Deferred()
-        self.services.timer.callLater(0, later.callback, None)
-        await later
+        await self.connection.let_others()
         if self.output.gone:
             raise Gone
+
+    async def tell(self, *, expunges: bool) -> bool:
+        """Tells the client what happened in the selected mailbox, others having their turn where that is much.
+
+        Returns False where the mailbox is gone.
+        """
+        selection = self.selected
+        while (news := selection.news(expunges=expunges)) is not None:
+            self.send(news)
+            if not selection.view.untold:
+                return True
+            await self.turn()
+        return False
+
+    async def tell_keywords(self, shown: Iterable[tuple[int, int]]) -> bool:
+        """Names keywords that another session has just made, before flags are shown that use them.
+
+        ``shown`` are masks of flags and their modseqs. Returns whether anything was told: the picture may be ahead of
+        those flags then (`View.latest`).
+        """
+        view = self.selected.view
+        modseq = max((modseq for mask, modseq in shown if mask & flags.KEYWORDS), default=0)
+        if not modseq or view.knows_keywords(modseq):
+            return False
+        await view.refresh(modseq)
+        await self.tell(expunges=False)
+        return True
 
     def leave(self) -> None:
         """Gives back all that the session holds."""

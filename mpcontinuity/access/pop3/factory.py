@@ -1,39 +1,18 @@
-"""The POP3 door: a Twisted factory for any number of endpoints."""
+"""The POP3 door: what makes its connections."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar
 
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import ServerFactory
-
-from mpcontinuity.access.pop3.connection import Connection
-from mpcontinuity.access.pop3.services import Services
-from mpcontinuity.door.closing import Closing
+from mpcontinuity.access.pop3.connection import Pop3Connection
+from mpcontinuity.access.pop3.services import Pop3Services
+from mpcontinuity.door.factory import DoorFactory
 
 
-class Pop3Factory(ServerFactory):
-    """``implicit_tls``: of port 995, whose transport is under TLS already; else 110 with STLS."""
+class Pop3Factory(DoorFactory[Pop3Services]):
+    """Makes the connections of port 110, or of port 995."""
 
-    noisy = False
-    TURNED_AWAY: Final = b"-ERR [SYS/TEMP] too many connections\r\n"  # said to who is not let in
+    TURNED_AWAY: ClassVar[bytes] = b"-ERR [SYS/TEMP] too many connections\r\n"
 
-    def __init__(self, services: Services, *, implicit_tls: bool = False) -> None:
-        self.connections: set[Connection] = set()
-        self._services = services
-        self._implicit_tls = implicit_tls
-        services.store.listen(Closing(services.directory, services.timer, self.connections).heard)
-
-    def buildProtocol(self, addr: IAddress | None) -> Connection:  # type: ignore[override]  # noqa: N802
-        connection = Connection(self._services, implicit_tls=self._implicit_tls)
-        connection.factory = self
-        return connection
-
-    def count(self) -> int:
-        """Connections that are open."""
-        return len(self.connections)
-
-    def stop(self) -> None:
-        """At shutdown: the last word to every session, and nothing that was marked goes."""
-        for connection in list(self.connections):
-            connection.stop("the server stops")
+    def connect(self) -> Pop3Connection:
+        return Pop3Connection(self.services, self.connections, implicit_tls=self.implicit_tls)

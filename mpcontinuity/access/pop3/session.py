@@ -1,4 +1,4 @@
-"""What each command of POP3 comes to."""
+"""What each command of POP3 comes to (RFC 1939), and what a session remembers between two of them."""
 
 from __future__ import annotations
 
@@ -6,78 +6,55 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from twisted.logger import Logger
-
 from mpcontinuity.access.pop3.lock import Holder
 from mpcontinuity.access.pop3.maildrop import Maildrop
-from mpcontinuity.access.pop3.services import PIECE, WHOLE, WRONG_PASSWORDS, Services
-from mpcontinuity.accounts.authentication import WRONG, Authentication, channel_binding, mechanisms
-from mpcontinuity.accounts.directory import User
-from mpcontinuity.door.output import Output
+from mpcontinuity.access.pop3.services import WHOLE, Pop3Services
+from mpcontinuity.accounts.users import User
+from mpcontinuity.door.connection import PIECE, Connection
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.model.address import parse
 from mpcontinuity.protocols.pop3 import events, message
 from mpcontinuity.protocols.pop3.engine import ServerEngine
 from mpcontinuity.protocols.sasl.exchange import Challenge, Failed
 
-_log = Logger()
 
+class Pop3Session:
+    """The client's state, and a method for each command. ``holder`` holds the maildrop while this session has it."""
 
-class Session:
-    """A connection between two commands."""
-
-    def __init__(
-        self,
-        services: Services,
-        engine: ServerEngine,
-        output: Output,
-        *,
-        name: str,
-        peer: str,
-        transport: Any,
-        holder: Holder,
-    ) -> None:
-        self.services = services
-        self.engine = engine
-        self.output = output
-        self.name = name
-        self.peer = peer
-        self.share = services.rations.share_of(peer)
-        self.transport = transport
-        self.user: User | None = None
+    def __init__(self, connection: Connection[ServerEngine, Pop3Services], holder: Holder) -> None:
+        self.connection = connection
+        self.services = connection.services
+        self.engine = connection.engine
+        self.output = connection.output
+        self.login = connection.login
         self.in_message = False  # a part of one is on the wire
         self.fetched = 0
         self.removed = 0
         self.how = "removed"
         self._holder = holder
         self._maildrop: Maildrop | None = None
-        self._exchange: Authentication | None = None
-        self._wrong_passwords = 0
         self._left = False
 
     @property
     def maildrop(self) -> Maildrop:
+        """The maildrop of the user."""
         assert self._maildrop is not None  # the engine lets no command through before the login
         return self._maildrop
 
     def leave(self) -> None:
-        """The maildrop is free for the next one."""
+        """Gives the maildrop back for the next session."""
         self._left = True
-        if self.user is not None:
-            self.services.locks.release(self.user.id, self._holder)
+        if self.login.user is not None:
+            self.services.locks.release(self.login.user.id, self._holder)
 
     # Before the login
-
-    @property
-    def may_log_in(self) -> bool:
-        return self.engine.tls or self.services.plaintext_allowed(self.peer)
 
     async def capa(self, asked: events.Capa) -> None:
         """RFC 2449 §6; what a mailbox lists is never dropped by retention, hence EXPIRE NEVER."""
         lines = [b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"LOGIN-DELAY 0", b"EXPIRE NEVER"]
         lines.append(b"UTF8 USER")
-        if self.user is None and self.may_log_in:
-            lines += [b"USER", b"SASL " + " ".join(mechanisms(self.transport)).encode("ascii")]
+        if self.login.user is None and self.connection.may_log_in:
+            lines += [b"USER", b"SASL " + " ".join(self.login.mechanisms()).encode("ascii")]
         if self.engine.tls_offered and not self.engine.tls:
             lines.append(b"STLS")
         self.engine.lines("that can be done:", b"".join(line + b"\r\n" for line in lines))
@@ -86,31 +63,29 @@ class Session:
         """RFC 6856: messages are passed on as they came, UTF-8 in headers too, in this mode and without it."""
         self.engine.ok("UTF-8 it is")
 
-    async def login(self, asked: events.Login) -> None:
+    async def password(self, asked: events.Pass) -> None:
+        """USER and PASS."""
         if not self._refused():
-            await self._check(asked.name, asked.password)
+            await self._step(await self.login.check(asked.name, asked.password))
 
     async def auth(self, asked: events.Auth) -> None:
-        known = mechanisms(self.transport)
+        """RFC 5034."""
+        known = self.login.mechanisms()
         if not asked.mechanism:
             self.engine.lines("mechanisms:", b"".join(name.encode("ascii") + b"\r\n" for name in known))
         elif asked.mechanism not in known:
             self.engine.error(f"mechanisms here: {' '.join(known)}")
         elif not self._refused():
-            binding = channel_binding(self.transport)
-            self._exchange = Authentication(self.services.login, asked.mechanism, self.peer, binding)
-            await self._step(self._exchange, asked.initial)
+            await self._step(await self.login.begin(asked.mechanism, asked.initial))
 
     async def auth_answer(self, answer: events.AuthAnswer) -> None:
-        exchange = self._exchange
-        assert exchange is not None
         if answer.data is None:
+            self.login.forget()
             self.engine.error("cancelled")
         else:
-            await self._step(exchange, answer.data)
+            await self._step(await self.login.answer(answer.data))
 
-    async def _step(self, exchange: Authentication, message: bytes | None) -> None:
-        step = await exchange.receive(message)
+    async def _step(self, step: Challenge | User | Failed) -> None:
         if isinstance(step, Challenge):
             self.engine.challenge(step.data)
         elif not isinstance(step, Failed):
@@ -118,50 +93,38 @@ class Session:
         elif step.malformed:
             self.engine.error(step.reason)
         else:
-            self._wrong(exchange.name, step.reason)
+            self.engine.error(step.reason, "AUTH")
+            if self.login.exhausted:
+                self.engine.close("too many wrong passwords", "AUTH")
 
     def _refused(self) -> bool:
-        if self.may_log_in:
+        if self.connection.may_log_in:
             return False
         how = "STLS" if self.engine.tls_offered else "the port with TLS"
         self.engine.error(f"use {how} before you send a password", "AUTH")
         return True
 
-    async def _check(self, name: str, password: str) -> None:
-        user = await self.services.login.check(name, password, self.peer)
-        if user is None:
-            self._wrong(name, WRONG.reason)
-        else:
-            await self._open(user)
-
-    def _wrong(self, name: str, reason: str) -> None:
-        self._wrong_passwords += 1
-        if self.share.refusal():
-            _log.info("login of {user!r} from {peer} failed", session=self.name, user=name[:200], peer=self.peer)
-        self.engine.error(reason, "AUTH")
-        if self._wrong_passwords >= WRONG_PASSWORDS:
-            self.engine.close("too many wrong passwords", "AUTH")
-
     async def _open(self, user: User) -> None:
-        if not await self.services.locks.take(user.id, self._holder):
+        """Opens the maildrop, as long as no other session has it. With that the user is logged in."""
+        locks, store = self.services.locks, self.services.store
+        if not await locks.take(user.id, self._holder):
             self.engine.error("another session has the maildrop", "IN-USE")
             return
-        self.user = user
-        self.share.logged_in()
         try:
-            info = await self.services.store.read(partial(mailboxes.find, account=user.id, name="INBOX"))
+            info = await store.read(partial(mailboxes.find, account=user.id, name="INBOX"))
             if info is None:
                 self.engine.error("the account has no INBOX", "SYS/PERM")
                 return
-            maildrop = Maildrop(self.services.store, info)
+            maildrop = Maildrop(store, info)
             await maildrop.load()
+            if self._left:
+                return
             self._maildrop = maildrop
-            _log.info("login of {user!r} from {peer}", session=self.name, user=user.address, peer=self.peer)
+            self.login.enter(user)
             self.engine.logged_in(f"{maildrop.messages} messages, {maildrop.octets} octets")
         finally:
-            if self._maildrop is None or self._left:
-                self.services.locks.release(user.id, self._holder)
-                self.user = None
+            if self._maildrop is None:
+                locks.release(user.id, self._holder)
 
     # After it
 
@@ -237,25 +200,26 @@ class Session:
     async def quit(self, asked: events.Quit) -> None:
         """RFC 1939 §6: +OK once what was marked is gone for good."""
         if asked.update:
-            assert self.user is not None
-            domain = await self.services.directory.domain(parse(self.user.address).domain)
+            user = self.login.user
+            assert user is not None
+            domain = await self.services.directory.domain(parse(user.address).domain)
             delete = domain is not None and domain.settings.pop3_delete == "delete"
             self.how = "deleted" if delete else "downloaded"
             self.removed = await self.maildrop.update(delete=delete)
         self.engine.ok("see you")
 
 
-HANDLERS: dict[type[events.Event], Callable[[Session, Any], Awaitable[None]]] = {
-    events.Capa: Session.capa,
-    events.Utf8: Session.utf8,
-    events.Login: Session.login,
-    events.Auth: Session.auth,
-    events.AuthAnswer: Session.auth_answer,
-    events.Stat: Session.stat,
-    events.List: Session.list,
-    events.Uidl: Session.uidl,
-    events.Retr: Session.retr,
-    events.Dele: Session.dele,
-    events.Rset: Session.rset,
-    events.Quit: Session.quit,
+HANDLERS: dict[type[events.Event], Callable[[Pop3Session, Any], Awaitable[None]]] = {
+    events.Capa: Pop3Session.capa,
+    events.Utf8: Pop3Session.utf8,
+    events.Pass: Pop3Session.password,
+    events.Auth: Pop3Session.auth,
+    events.AuthAnswer: Pop3Session.auth_answer,
+    events.Stat: Pop3Session.stat,
+    events.List: Pop3Session.list,
+    events.Uidl: Pop3Session.uidl,
+    events.Retr: Pop3Session.retr,
+    events.Dele: Pop3Session.dele,
+    events.Rset: Pop3Session.rset,
+    events.Quit: Pop3Session.quit,
 }

@@ -11,10 +11,10 @@ from twisted.internet.defer import DeferredList
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mpcontinuity.access.imap.factory import ImapFactory
-from mpcontinuity.access.imap.services import Services as ImapServices
+from mpcontinuity.access.imap.services import ImapServices
 from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
-from mpcontinuity.access.pop3.services import Services as Pop3Services
+from mpcontinuity.access.pop3.services import Pop3Services
 from mpcontinuity.app.listening.certificate import AskingClients, Certificate
 from mpcontinuity.app.listening.gatekeeper import Gatekeeper
 from mpcontinuity.app.listening.listeners import say_not_served
@@ -26,10 +26,8 @@ from mpcontinuity.control.socket import ControlFactory
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.submission import submission_of
-from mpcontinuity.door.closing import Closing
 from mpcontinuity.inbound.factory import SmtpFactory
-from mpcontinuity.inbound.services import Role
-from mpcontinuity.inbound.services import Services as SmtpServices
+from mpcontinuity.inbound.services import Role, SmtpServices
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import hosts
 from mpcontinuity.model.settings import Limits, Settings
@@ -60,7 +58,16 @@ class Doors:
         self._gatekeeper = gatekeeper
         self._certificate = certificate
         self._reactor = reactor
-        self._plaintext = hosts.networks(settings.tls.plaintext_login_networks)
+        self._every: dict[str, Any] = {  # what each door is given
+            "store": store,
+            "directory": accounts.directory,
+            "login": accounts.login,
+            "rations": gatekeeper.rations,
+            "limits": settings.limits,
+            "timer": reactor,
+            "hostname": settings.hostname,
+            "plaintext_login_networks": hosts.networks(settings.tls.plaintext_login_networks),
+        }
         self._access = self._make_access()
         self._smtp = {
             "smtp": self._make_smtp(Role.INBOUND),
@@ -75,31 +82,10 @@ class Doors:
         )
 
     def _make_access(self) -> dict[str, ImapFactory | Pop3Factory]:
-        settings, accounts = self._settings, self._accounts
-        imap = ImapServices(
-            store=self._store,
-            directory=accounts.directory,
-            login=accounts.login,
-            views=Views(self._store),
-            rations=self._gatekeeper.rations,
-            quotas=accounts.quotas,
-            timer=self._reactor,
-            tls=self._certificate,
-            hostname=settings.hostname,
-            message_size=settings.limits.message_size,
-            plaintext_login_networks=self._plaintext,
-        )
-        pop3 = Pop3Services(
-            store=self._store,
-            directory=accounts.directory,
-            login=accounts.login,
-            locks=Locks(self._reactor),
-            rations=self._gatekeeper.rations,
-            timer=self._reactor,
-            tls=self._certificate,
-            hostname=settings.hostname,
-            plaintext_login_networks=self._plaintext,
-        )
+        certificate = self._certificate
+        views = Views(self._store)
+        imap = ImapServices(views=views, quotas=self._accounts.quotas, tls=certificate, **self._every)
+        pop3 = Pop3Services(locks=Locks(self._reactor), tls=certificate, **self._every)
         return {
             "imap": ImapFactory(imap),
             "imaps": ImapFactory(imap, implicit_tls=True),
@@ -112,29 +98,20 @@ class Doors:
         inbound = role is Role.INBOUND
         services = SmtpServices(
             begin=partial(Incoming, mail.delivery),
-            hostname=self._settings.hostname,
-            limits=self._settings.limits,
-            rations=self._gatekeeper.rations,
-            identifiers=self._store.identifiers,
-            timer=self._reactor,
-            tls=AskingClients(certificate, lambda: accounts.origins.shared) if inbound else certificate,
+            submit=partial(submission_of, mail.submissions),
+            stop_waiting=mail.stop_waiting,
             role=role,
-            login=accounts.login,
             home=HomeMail(mail.submissions, accounts.origins) if inbound else None,
             reports_to_strangers=mail.homes.all_report,
-            submit=partial(submission_of, mail.submissions),
-            plaintext_login_networks=self._plaintext,
+            tls=AskingClients(certificate, lambda: accounts.origins.shared) if inbound else certificate,
+            **self._every,
         )
-        self._store.listen(Closing(accounts.directory, self._reactor, services.sessions).heard)
-        return SmtpFactory(services, mail.stop_waiting, implicit_tls=implicit_tls)
+        return SmtpFactory(services, implicit_tls=implicit_tls)
 
     @property
     def connections(self) -> Mapping[str, Callable[[], int]]:
         """Functions that give how many connections each protocol has now."""
-        return {
-            **{name: door.connections for name, door in self._smtp.items()},
-            **{name: door.count for name, door in self._access.items()},
-        }
+        return {name: door.count for name, door in (*self._smtp.items(), *self._access.items())}
 
     def bind(self) -> None:
         """Listens at every endpoint of [listen], without accepting yet. Raises BadConfiguration."""
@@ -168,8 +145,5 @@ class Doors:
     def adopt(self, limits: Limits) -> None:
         """Takes limits that changed while the server runs; sessions that stand keep what they began with."""
         self._gatekeeper.rations.adopt(limits)
-        for door in self._smtp.values():
+        for door in (*self._smtp.values(), *self._access.values()):
             door.services.limits = limits
-        for access in self._access.values():
-            if isinstance(access, ImapFactory):
-                access.services.message_size = limits.message_size

@@ -70,6 +70,8 @@ class ServerEngine:
     def __init__(self, *, message_size: int) -> None:
         self.state = State.NOT_AUTHENTICATED
         self.closed = False
+        self.commands = 0  # that have ended
+        self.unsent = 0  # octets of untagged responses that ``to_send`` has not returned yet
         self._message_size = message_size
         self._received = bytearray()
         self._searched = 0  # how much of `received` is known to have no line end
@@ -121,11 +123,13 @@ class ServerEngine:
     def send(self, data: bytes) -> None:
         """Untagged responses, ready for the wire."""
         self._out.append(data)
+        self.unsent += len(data)
 
     def to_send(self) -> bytes:
         """All answers since the last call."""
         data = b"".join(self._out)
         self._out.clear()
+        self.unsent = 0
         return data
 
     def complete(self, condition: bytes, message: str, code: bytes = b"") -> None:
@@ -140,6 +144,7 @@ class ServerEngine:
             self._drop(verdict)
             return
         self._out.append(verdict)
+        self.commands += 1
         self._begin()
         if condition == b"BAD":
             self._count_bad()
@@ -160,13 +165,10 @@ class ServerEngine:
         self._out.append(response.continuation(b"idling"))
         self._mode = _Mode.IDLE
 
-    def restart(self) -> bool:
-        """After STARTTLS was answered: forgets the session. False if the client has sent something in plain text behind
-        it, which somebody else may have put there (CVE-2011-0411): drop the connection."""
-        clean = not self._received
+    def tls_started(self) -> None:
+        """TLS is on: all that came in plain text is forgotten."""
         self._received.clear()
         self._searched = 0
-        return clean
 
     def bye(self, message: str, code: bytes = b"") -> None:
         """The last word. Nothing is read any more."""
@@ -423,6 +425,7 @@ class ServerEngine:
 
     def _finish_dropped(self, verdict: bytes) -> None:
         self._out.append(verdict)
+        self.commands += 1
         bad = verdict.split(b" ", 2)[1] == b"BAD"
         self._begin()
         if bad:

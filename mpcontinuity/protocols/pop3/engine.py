@@ -2,7 +2,7 @@
 
 A door feeds ``receive``, takes events from ``next_event`` until that is None, answers those that wait, and sends
 ``to_send``. While an event waits no other is given, so that pipelined commands (RFC 2449 §6.6) are answered in order.
-Memory per connection is bounded by ``Limits.buffer``: the door stops reading while an event waits (``reads``).
+Memory per connection is bounded by ``Limits.buffer``: the door stops reading while an event waits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mpcontinuity.protocols.pop3.events import (
     Disconnect,
     Event,
     List,
-    Login,
+    Pass,
     Quit,
     Retr,
     Rset,
@@ -76,12 +76,13 @@ class ServerEngine:
         self._securing = False
         self._disconnect: str | None = None
         self._errors = 0
-        self._commands = 0
+        self.commands = 0  # lines that were read, answers to challenges among them
+        self.unsent = 0  # octets of listings that ``to_send`` has not returned yet
 
     @property
-    def reads(self) -> bool:
-        """Whether more should be read from the client now."""
-        return self._waiting is None and not self.closed
+    def waiting(self) -> int:
+        """Octets that were received and not yet looked at."""
+        return len(self._buffer) - self._position
 
     def greet(self, text: str) -> None:
         self._output.append(b"+OK " + _line(text))
@@ -128,6 +129,7 @@ class ServerEngine:
         """A listing; ``lines`` end in CRLF each, and none begins with a dot."""
         self._answered()
         self._output.append(b"+OK " + _line(text) + lines + b".\r\n")
+        self.unsent += len(lines)
 
     def begin_message(self, text: str) -> None:
         """A message follows on the wire: the door writes it, dots stuffed, then calls ``end_message``."""
@@ -151,6 +153,7 @@ class ServerEngine:
     def to_send(self) -> bytes:
         output = b"".join(self._output)
         self._output.clear()
+        self.unsent = 0
         return output
 
     def tls_started(self) -> None:
@@ -189,13 +192,14 @@ class ServerEngine:
             start = self._position
             end = self._buffer.find(b"\n", start)
             length = (end + 1 if end >= 0 else len(self._buffer)) - start
-            if length > self._line_limit(start):
+            if length > self.limits.command_line and length > self._line_limit(start):
                 self._discarding = True
             if end < 0:
                 if self._discarding:
                     self._buffer, self._position = b"", 0
                 return None
             self._position = end + 1
+            self.commands += 1
             if self._discarding:
                 self._discarding = self._challenged = False
                 self._refuse("the line is too long")
@@ -213,11 +217,9 @@ class ServerEngine:
     def _execute(self, line: bytes) -> Event | None:
         if self._challenged:
             return self._auth_answer(line)
-        if not self.in_transaction:
-            self._commands += 1
-            if self._commands > self.limits.idle_commands:
-                self.close("too many commands without a login")
-                return None
+        if not self.in_transaction and self.commands > self.limits.idle_commands:
+            self.close("too many commands without a login")
+            return None
         verb, _, argument = line.partition(b" ")
         try:
             before, after = _COMMANDS.get(verb.upper(), (None, None))
@@ -250,7 +252,7 @@ class ServerEngine:
         name, self._name = self._name, None
         if name is None:
             raise Bad("USER comes first")
-        return Login(name, _utf8(argument))  # RFC 1939 §7: blanks belong to the password
+        return Pass(name, _utf8(argument))  # RFC 1939 §7: blanks belong to the password
 
     def _auth(self, argument: bytes) -> Event:
         mechanism, _, initial = argument.strip().partition(b" ")

@@ -19,7 +19,7 @@ class StartTls(msgspec.Struct, frozen=True):
     waits: ClassVar[bool] = False
 
 
-class Login(msgspec.Struct, frozen=True):
+class Pass(msgspec.Struct, frozen=True):
     """USER and PASS. Answered by ``ServerEngine.logged_in`` or an error."""
 
     waits: ClassVar[bool] = True
@@ -28,7 +28,7 @@ class Login(msgspec.Struct, frozen=True):
 
 
 class Auth(msgspec.Struct, frozen=True):
-    """AUTH (RFC 5034). Answered like Login, or by ``ServerEngine.challenge``."""
+    """AUTH (RFC 5034). Answered like Pass, or by ``ServerEngine.challenge``."""
 
     waits: ClassVar[bool] = True
     mechanism: str  # in capitals; empty: which are there?
@@ -97,4 +97,4 @@ class Disconnect(msgspec.Struct, frozen=True):
     reason: str
 
 
-Event = Capa | StartTls | Login | Auth | AuthAnswer | Utf8 | Stat | List | Uidl | Retr | Dele | Rset | Quit | Disconnect
+Event = Capa | StartTls | Pass | Auth | AuthAnswer | Utf8 | Stat | List | Uidl | Retr | Dele | Rset | Quit | Disconnect

@@ -4,7 +4,7 @@ A door feeds ``receive``, takes events from ``next_event`` until that is None, a
 and sends ``to_send`` once per turn. While an event waits for its reply no other is given, so that pipelined commands
 are answered in order. Memory per connection, authenticated or not, is bounded by ``Limits.buffer``: a command line
 is kept until it is complete (at most ``Limits.command_line``), a message never; what arrives while an event waits is
-kept too, so that the door stops reading then (``reads``).
+kept too (``waiting``), so that the door stops reading then.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ _INJECTED = "sent bytes behind STARTTLS"
 
 class ServerEngine:
     """One connection. ``offers`` is the door's to change, before EHLO is read: after TLS, after AUTH."""
+
+    unsent = 0  # octets of long answers: there are none
 
     def __init__(self, hostname: str, limits: Limits | None = None, offers: Offers | None = None) -> None:
         self.hostname = hostname
@@ -84,9 +86,9 @@ class ServerEngine:
         self._parameters = offers.parameters
 
     @property
-    def reads(self) -> bool:
-        """Whether more should be read from the client now."""
-        return self._waiting is None and not self.closed
+    def waiting(self) -> int:
+        """Octets that were received and not yet looked at."""
+        return len(self._buffer) - self._position
 
     @property
     def octets(self) -> int:
@@ -211,7 +213,7 @@ class ServerEngine:
             start = self._position
             end = self._buffer.find(b"\n", start)
             length = (end + 1 if end >= 0 else len(self._buffer)) - start
-            if length > self._line_limit(start):
+            if length > self.limits.command_line and length > self._line_limit(start):
                 self._discarding = True
             if end < 0:
                 if self._discarding:

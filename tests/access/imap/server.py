@@ -21,7 +21,7 @@ from twisted.internet.ssl import PrivateCertificate
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from mpcontinuity.access.imap.factory import ImapFactory
-from mpcontinuity.access.imap.services import Services
+from mpcontinuity.access.imap.services import ImapServices
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.quotas import Quotas
@@ -35,8 +35,8 @@ from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import Store, open_store
 from mpcontinuity.store.transaction import Transaction
-from tests.access.imap.world import KnownPassword
 from tests.fakes.failures import tell
+from tests.fakes.logins import KnownPassword
 
 reactor: Any = _reactor
 
@@ -71,7 +71,7 @@ def add_users(tx: Transaction) -> None:
 async def serve(store: Store) -> None:
     directory = Directory(store)
     await store.run(add_users)
-    services = Services(
+    services = ImapServices(
         store=store,
         directory=directory,
         login=KnownPassword(directory),  # type: ignore[arg-type]
@@ -81,7 +81,7 @@ async def serve(store: Store) -> None:
         timer=reactor,
         tls=certificate().options(),
         hostname="localhost",
-        message_size=50_000_000,
+        limits=settings.Limits(message_size=50_000_000),
         plaintext_login_networks=[ip_network("127.0.0.0/8")] if "plain" in sys.argv else (),
     )
     plain = reactor.listenTCP(0, ImapFactory(services), interface="127.0.0.1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpcontinuity.access.imap import services
+from mpcontinuity.door.connection import PIECE
 from tests.access.imap.world import SIMPLE, Client, World
 from tests.fakes.clock import ManualClock
 
@@ -29,9 +29,9 @@ def test_a_large_message_passes_in_pieces_beside_a_quick_session(world: World) -
     slow, quick = world.logged_in("INBOX"), world.logged_in("INBOX")
     slow.wire.full = True
     slow.say("a FETCH 1 (UID BODY[] BODY[TEXT]<0.5>)")
-    assert len(slow.wire.value()) < 2 * services.PIECE
+    assert len(slow.wire.value()) < 2 * PIECE
     assert quick.ask("b NOOP") == b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\nb OK nothing done\r\n"
-    assert drain(slow) < 2 * services.PIECE
+    assert drain(slow) < 2 * PIECE
     whole = slow.take()
     start = b"* 1 FETCH (UID 1 FLAGS (\\Seen) BODY[] {%d}\r\n" % len(content)
     assert whole == start + content + b" BODY[TEXT]<0> {5}\r\nhello)\r\na OK fetched\r\n"
@@ -43,7 +43,7 @@ def test_many_messages_pass_in_pieces_too(world: World) -> None:
     client = world.logged_in("INBOX")
     client.wire.full = True
     client.say("a FETCH 1:* (ENVELOPE BODY.PEEK[])")
-    assert drain(client) < 2 * services.PIECE
+    assert drain(client) < 2 * PIECE
     whole = client.take()
     assert whole.count(b"} \r\n".strip()) == 40
     assert whole.endswith(b"a OK fetched\r\n")
@@ -99,7 +99,7 @@ def test_appended_messages_are_spooled_as_they_come_and_dropped_with_the_connect
     client.send(b"a APPEND Sent {3000000}\r\n")
     for number in range(20):
         client.send(b"x" * 100_000 if number else b"\r\n" + b"x" * 99_998)
-        assert client.connection._engine.waiting == 0
+        assert client.connection.engine.waiting == 0
     assert world.store.bodies.spooled == 2_000_000
     client.lose()
     assert world.store.bodies.spooled == 0

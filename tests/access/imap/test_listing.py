@@ -24,13 +24,13 @@ SIZES = (20, 40, 80, 160)
 def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What commands count of their work."""
     counted: list[int] = []
-    spend = sessions.Session.spend
+    spend = sessions.ImapSession.spend
 
-    async def counting(self: sessions.Session, work: int) -> None:
+    async def counting(self: sessions.ImapSession, work: int) -> None:
         counted.append(work)
         await spend(self, work)
 
-    monkeypatch.setattr(sessions.Session, "spend", counting)
+    monkeypatch.setattr(sessions.ImapSession, "spend", counting)
     return counted
 
 

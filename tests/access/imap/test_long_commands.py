@@ -135,15 +135,15 @@ def test_a_search_ends_with_its_client(
     monkeypatch.setattr("mpcontinuity.mailbox.search._BODIES", 1)
     client = world.logged_in("INBOX")
     spent: list[int] = []
-    spend = sessions.Session.spend
+    spend = sessions.ImapSession.spend
 
-    async def counting(self: sessions.Session, work: int) -> None:
+    async def counting(self: sessions.ImapSession, work: int) -> None:
         spent.append(work)
         if len(spent) == 2:
             client.lose()
         await spend(self, work)
 
-    monkeypatch.setattr(sessions.Session, "spend", counting)
+    monkeypatch.setattr(sessions.ImapSession, "spend", counting)
     client.ask(f"a SEARCH {key}")
     clock.advance(0)
     assert len(spent) == 2

@@ -10,7 +10,10 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from mpcontinuity.access.imap import services
+from mpcontinuity.access.imap.connection import ImapConnection
 from mpcontinuity.accounts import users
+from mpcontinuity.door.authenticating import WRONG_PASSWORDS
+from mpcontinuity.door.connection import TURN
 from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.message.header_limits import LONGEST
 from mpcontinuity.model.errors import Full, Stopping, Temporary
@@ -107,7 +110,7 @@ def test_idle_shows_that_it_lives_and_ends_after_half_an_hour_of_silence(world: 
     before = client.closed
     clock.advance(services.KEEPALIVE)
     assert (before, client.closed) == (False, True)
-    assert client.take().endswith(b"* BYE [UNAVAILABLE] you were silent for too long\r\n")
+    assert client.take().endswith(b"* BYE [UNAVAILABLE] nothing was heard for too long\r\n")
     client.lose()
     assert not clock.getDelayedCalls()
 
@@ -187,7 +190,7 @@ def test_a_client_that_sends_ahead_is_read_no_further_while_a_command_runs(world
 def test_a_client_with_many_commands_takes_turns_with_the_others(world: World, clock: ManualClock) -> None:
     client = world.logged_in("INBOX")
     client.send(b"b NOOP\r\n" * 250)
-    assert client.take().count(b"b OK") == services.TURN
+    assert client.take().count(b"b OK") == TURN
     clock.advance(0)
     assert client.take().count(b"b OK") == 150
 
@@ -337,9 +340,9 @@ def test_under_implicit_tls_a_password_is_welcome_at_once(world: World) -> None:
     assert b"STARTTLS" not in greeting
 
 
-def test_ten_wrong_passwords_end_the_connection(world: World) -> None:
+def test_too_many_wrong_passwords_end_the_connection(world: World) -> None:
     client = world.connect()
-    for _ in range(services.WRONG_PASSWORDS):
+    for _ in range(WRONG_PASSWORDS):
         assert not client.closed
         client.say("a LOGIN joe@example.org wrong")
     assert client.closed
@@ -386,7 +389,7 @@ def test_what_a_stranger_sends_ahead_is_bounded(world: World) -> None:
         if client.wire.producerState == "producing":
             client.send(b"b NOOP\r\n" * 1000)
     assert client.wire.producerState == "paused"
-    assert client.connection._engine.waiting < services.READ_AHEAD + 8000
+    assert client.connection.engine.waiting < ImapConnection.READ_AHEAD + 8000
 
 
 def test_a_client_that_leaves_amid_a_command_is_no_error(world: World) -> None:
@@ -473,8 +476,7 @@ def test_a_silent_store_tells_what_others_have_changed_meanwhile(world: World) -
 def test_no_older_flags_are_shown_behind_newer_ones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.deliver()
     first, second = world.logged_in("INBOX"), world.logged_in("INBOX")
-    assert first.connection._session is not None
-    view = first.connection._session.selected.view
+    view = first.connection.session.selected.view
     refresh = view.refresh
 
     def late(modseq: int = 0) -> Deferred[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_network
 from typing import Any
@@ -12,9 +12,9 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, globalLogPublisher
 
-from mpcontinuity.access.imap.connection import Connection
+from mpcontinuity.access.imap.connection import ImapConnection
 from mpcontinuity.access.imap.factory import ImapFactory
-from mpcontinuity.access.imap.services import Services
+from mpcontinuity.access.imap.services import ImapServices
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.directory import Directory, User
 from mpcontinuity.accounts.quotas import Quotas
@@ -26,41 +26,15 @@ from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import DomainSettings, Limits
-from mpcontinuity.protocols.sasl.scram import Keys, make_keys
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
-from tests.fakes.clock import ManualClock, SeededRandomness
+from tests.fakes.clock import ManualClock
+from tests.fakes.logins import KnownPassword
 from tests.fakes.stores import result
 
 MESSAGE_SIZE = 4_000_000
 SIMPLE = b"From: a@x.example\r\nSubject: hi\r\n\r\nhello\r\n"
-
-
-_KEYS = make_keys("secret", b"a salt of sixteen", 4096)
-
-
-class KnownPassword:
-    """Takes the password 'secret'."""
-
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-        self.error: Exception | None = None
-        self.randomness = SeededRandomness()
-
-    async def check(self, name: str, password: str, peer: str) -> User | None:
-        if self.error is not None:
-            raise self.error
-        return await self._directory.user(parse(name)) if password == "secret" else None
-
-    async def still(self, user: User) -> User | None:
-        return user
-
-    async def keys(self, name: str) -> Keys:
-        return _KEYS
-
-    async def prove(self, name: str, shown: Keys, message: bytes, peer: str, proves: Callable[[], bool]) -> User | None:
-        return await self._directory.user(parse(name)) if proves() else None
 
 
 class World:
@@ -69,7 +43,7 @@ class World:
         self.clock = clock
         directory = Directory(store)
         self.login = KnownPassword(directory)
-        self.services = Services(
+        self.services = ImapServices(
             store=store,
             directory=directory,
             login=self.login,  # type: ignore[arg-type]
@@ -79,7 +53,7 @@ class World:
             timer=clock,
             tls=object(),
             hostname="mx.example",
-            message_size=MESSAGE_SIZE,
+            limits=Limits(message_size=MESSAGE_SIZE),
             plaintext_login_networks=[ip_network(network) for network in plaintext],
         )
         self.factory = ImapFactory(self.services)
@@ -140,8 +114,8 @@ class Wire(StringTransport):
 
 
 class Client:
-    def __init__(self, connection: Connection, host: str = "127.0.0.1") -> None:
-        self.connection = connection
+    def __init__(self, connection: Any, host: str = "127.0.0.1") -> None:
+        self.connection: ImapConnection = connection
         self.wire = Wire(peerAddress=IPv4Address("TCP", host, 40000))
         connection.makeConnection(self.wire)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
-from mpcontinuity.access.pop3.services import Services
+from mpcontinuity.access.pop3.services import Pop3Services
 from mpcontinuity.store.store import Store
 from tests.access.imap import world as imap
 from tests.fakes.clock import ManualClock
@@ -22,11 +22,12 @@ class World(imap.World):
     def __init__(self, store: Store, clock: ManualClock, *, plaintext: Sequence[str] = ("127.0.0.0/8",)) -> None:
         super().__init__(store, clock, plaintext=plaintext)
         given = self.services
-        self.pop = Services(
+        self.pop = Pop3Services(
             store=given.store,
             directory=given.directory,
             login=given.login,
             rations=given.rations,
+            limits=given.limits,
             locks=Locks(clock),
             timer=clock,
             tls=given.tls,

@@ -309,12 +309,15 @@ def test_plain_text_behind_starttls_is_noticed() -> None:
     engine.receive(b"a STARTTLS\r\nb LOGIN joe secret\r\n")
     assert engine.next_event() == command.StartTls()
     engine.complete(b"OK", "begin")
-    assert not engine.restart()
+    assert engine.waiting
+    engine.tls_started()
+    assert not engine.waiting
+    assert engine.next_event() is None
     clean = ServerEngine(message_size=1)
     clean.receive(b"a STARTTLS\r\n")
     clean.next_event()
     clean.complete(b"OK", "begin")
-    assert clean.restart()
+    assert not clean.waiting
 
 
 STREAM = (

@@ -1,0 +1,35 @@
+"""Who may log in, without the price of a password's hash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mpcontinuity.accounts.directory import Directory, User
+from mpcontinuity.model.address import parse
+from mpcontinuity.protocols.sasl.scram import Keys, make_keys
+from tests.fakes.clock import SeededRandomness
+
+_KEYS = make_keys("secret", b"a salt of sixteen", 4096)
+
+
+class KnownPassword:
+    """Takes the password 'secret'."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self.error: Exception | None = None
+        self.randomness = SeededRandomness()
+
+    async def check(self, name: str, password: str, peer: str) -> User | None:
+        if self.error is not None:
+            raise self.error
+        return await self._directory.user(parse(name)) if password == "secret" else None
+
+    async def still(self, user: User) -> User | None:
+        return user
+
+    async def keys(self, name: str) -> Keys:
+        return _KEYS
+
+    async def prove(self, name: str, shown: Keys, message: bytes, peer: str, proves: Callable[[], bool]) -> User | None:
+        return await self._directory.user(parse(name)) if proves() else None

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.internet.protocol import connectionDone
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from mpcontinuity.web.channel import BoundedRequest, Channel
+from mpcontinuity.web.channel import BoundedRequest, Channel, Site
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -25,6 +23,8 @@ _log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """What a page answers: octets, their type and HTTP's status code."""
+
     body: bytes
     code: int = 200
     content_type: str = TEXT
@@ -69,38 +69,10 @@ class _PageChannel(Channel):
     factory: PageSite
     requestFactory = _PageRequest  # noqa: N815
 
-    def connectionMade(self) -> None:  # noqa: N802
-        self.factory.open.add(self)
-        super().connectionMade()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
-        self.factory.open.discard(self)
-        super().connectionLost(reason)
-
-
-class PageSite(http.HTTPFactory):
-    """``pages`` by path. Above ``connections`` at a time new ones are closed at once."""
-
-    noisy = False
+class PageSite(Site):
+    """Serves ``pages`` by path, to at most ``connections`` clients at a time."""
 
     def __init__(self, pages: Mapping[bytes, Page], reactor: IReactorTime, *, connections: int) -> None:
-        super().__init__(timeout=_REQUEST_WITHIN, reactor=reactor)
+        super().__init__(_PageChannel, reactor, within=_REQUEST_WITHIN, most=connections)
         self.pages = pages
-        self.open: set[_PageChannel] = set()
-        self._most = connections
-        self.protocol: Any = _PageChannel
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: N802
-        if len(self.open) >= self._most:
-            return None
-        return super().buildProtocol(addr)
-
-    def startFactory(self) -> None:  # noqa: N802
-        """No access log, and so no clock for it."""
-
-    def stopFactory(self) -> None:  # noqa: N802
-        """Nothing was started."""
-
-    def close(self) -> None:
-        for channel in list(self.open):
-            channel.forceAbortClient()

@@ -146,8 +146,8 @@ def test_connections_above_the_limit_are_closed_until_others_go() -> None:
     web.connect()
 
 
-def test_a_site_that_closes_cuts_its_connections() -> None:
+def test_a_site_that_stops_cuts_its_connections() -> None:
     web = Web()
     _, transport = web.connect()
-    web.site.close()
+    web.site.stop()
     assert transport.aborted

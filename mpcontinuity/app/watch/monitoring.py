@@ -67,4 +67,4 @@ class Monitoring:
         self._turns.stop()
         for port in self._ports:
             await port.stopListening()
-        self._site.close()
+        self._site.stop()

@@ -18,7 +18,11 @@ def _system() -> SSL.Context:
 
 
 def names(transport: Any, authorities: crypto.X509Store | None = None) -> tuple[str, ...]:
-    """In lower case; () without TLS, without a certificate, and where nobody we believe has signed it."""
+    """Returns the DNS names in the client's certificate, in lower case.
+
+    There are none without TLS, without a certificate, and where none of the ``authorities`` has signed it; without
+    ``authorities`` those count that the system believes.
+    """
     handle = getattr(transport, "getHandle", None)
     connection = handle() if handle is not None else None
     if not isinstance(connection, SSL.Connection):

@@ -32,8 +32,8 @@ class Patience:
     def look(self, now: float, *, heard: float, messages: int, octets: int) -> LastWord | float:
         """Returns why the connection ends, or the seconds until it has to be looked at again.
 
-        ``heard``: when a command or a piece of a message came last; ``messages``: how many have ended; ``octets`` of
-        the one that is arriving, -1 where none is.
+        ``heard`` is when a command or a piece of a message came last, ``messages`` how many have ended, and ``octets``
+        how much has come of the one that is arriving, -1 where none is.
         """
         if messages != self._messages:
             self._messages, self._since = messages, now

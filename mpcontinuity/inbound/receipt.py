@@ -31,7 +31,7 @@ _COUNT = struct.Struct("i")
 
 
 class Arrival(enum.Enum):
-    """Of what was written to a connection."""
+    """What has become of that which was written to a connection."""
 
     ACKNOWLEDGED = "acknowledged"
     UNDER_WAY = "under way"
@@ -39,14 +39,14 @@ class Arrival(enum.Enum):
 
 
 def connection_of(transport: Any) -> Any:
-    """The TCP connection that TLS, where there is any, runs over."""
+    """Returns the TCP connection that TLS, where there is any, runs over."""
     while (below := getattr(transport, "transport", None)) is not None:
         transport = below
     return transport
 
 
 def arrival(transport: Any) -> Arrival:
-    """What the kernel says. An end of the connection that we have sent counts as well."""
+    """Returns what the kernel says of all that was written, an end of the connection that we have sent included."""
     connection: socket.socket | None = getattr(connection_of(transport), "socket", None)
     if connection is None:
         return Arrival.RESET  # closed already
@@ -60,7 +60,7 @@ def arrival(transport: Any) -> Arrival:
 
 
 class Receipt:
-    """Of the answer to one message; of no further use once it is settled.
+    """Finds out whether the client has read the answer to one message, and tells the transaction, once.
 
     ``arrival`` looks at the connection; ``close`` ends it, which is done here once we part. Under ``tls`` Twisted
     closes as soon as the client has closed: so that its end is seen before, it is taken here.
@@ -93,19 +93,20 @@ class Receipt:
 
     @property
     def settled(self) -> bool:
+        """Whether the transaction has been told; then the receipt is of no further use."""
         return self._transaction is None
 
     def read(self) -> None:
-        """The client has sent something since."""
+        """Is told that the client has sent something since, and so has read the answer."""
         self._settle(read=True)
 
     def look(self) -> None:
-        """While the client is silent: what has arrived there may have been read by now, so it counts as read."""
+        """Looks whether the answer has arrived at a silent client: it may have been read, and counts as read."""
         if not self.settled and self._arrival(self._transport) is Arrival.ACKNOWLEDGED:
             self._settle(read=True)
 
     def end(self, reason: Failure) -> None:
-        """The connection is lost. TLS that was closed in order was closed by somebody who is there."""
+        """Is told that the connection is lost. TLS that was closed in order was closed by somebody who is there."""
         self._parting = False
         self._settle(read=self._tls and isinstance(reason.value, ConnectionDone))
 
@@ -114,7 +115,8 @@ class Receipt:
         self._settle(read=False)
 
     def part(self, *, heard_out: bool) -> None:
-        """We have said all, and close once the client has: that shows what it has read."""
+        """Closes the connection once the client has, which shows what it has read; all was said. ``heard_out``: it has
+        closed already."""
         self._parting, self._heard_out = True, heard_out
         if self._tls:
             self._alarm = self._timer.callLater(TLS_END, self._end_tls)
@@ -122,11 +124,12 @@ class Receipt:
             self._transport.loseWriteConnection()
 
     def written(self) -> None:
+        """Is told that all that we had to say, and our end, is with the kernel."""
         self._written = True
         self._may_close()
 
     def closed(self) -> None:
-        """The client has closed its direction."""
+        """Is told that the client has closed its direction."""
         self._heard_out = True
         self._may_close()
 

@@ -65,5 +65,5 @@ HANDLERS: dict[type, Handler] = {
 
 
 def shifts_numbers(event: object) -> bool:
-    """Whether the numbers of messages may change at its end (RFC 3501 §7.4.1): not while numbers are in use."""
+    """Tells whether message numbers may change at the end of a command: not where it uses them (RFC 3501 §7.4.1)."""
     return not (isinstance(event, command.Fetch | command.Store | command.Search) and not event.uid)

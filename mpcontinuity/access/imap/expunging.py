@@ -15,7 +15,7 @@ from mpcontinuity.protocols.imap import command
 
 
 async def expunge(session: ImapSession, asked: command.Expunge) -> Status:
-    """The EXPUNGE responses are the news that every session of the mailbox gets at the end of its command."""
+    """Removes messages. Its EXPUNGE responses are the news that each session gets at the end of a command."""
     selection = session.selected
     if selection.read_only:
         return read_only()

@@ -44,7 +44,7 @@ _log = Logger()
 
 
 class Damaged(Exception):
-    """A message turned out corrupt when a part of it was on the wire already: the connection cannot go on."""
+    """Is raised where a message turns out corrupt when a part of it is on the wire: the connection cannot go on."""
 
 
 async def fetch(session: ImapSession, asked: command.Fetch) -> Status:

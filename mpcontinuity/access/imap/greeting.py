@@ -23,7 +23,7 @@ _ID = b'* ID ("name" "mpcontinuity" "version" %s)\r\n' % response.quoted(__versi
 
 
 def capabilities(session: ImapSession) -> bytes:
-    """What can be done now: it changes with TLS and with the login."""
+    """Returns the capabilities that can be used now; they change with TLS and with the login."""
     if session.login.user is not None:
         return _AFTER % session.services.limits.message_size
     known = _BEFORE

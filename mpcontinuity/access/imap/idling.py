@@ -20,7 +20,7 @@ _STILL_HERE = response.status(b"*", b"OK", "still here")
 
 
 class Idling:
-    """From IDLE to DONE. To a client that does not read nothing is sent until it does: the news add up in the view."""
+    """An IDLE from its begin to DONE. Nothing is sent to a client that does not read: the news add up in the view."""
 
     def __init__(self, session: ImapSession) -> None:
         self._session = session
@@ -30,6 +30,7 @@ class Idling:
             session.selection.view.on_change(self.tell)
 
     def tell(self) -> None:
+        """Tells the client what has happened in its mailbox. Is called after each commit that changes it."""
         session = self._session
         if self._waiting or session.idling is not self:
             return
@@ -68,6 +69,7 @@ class Idling:
             self._session.output.write(_STILL_HERE)
 
     def stop(self) -> None:
+        """Tells nothing any more."""
         self._alive.cancel()
         if self._session.selection is not None:
             self._session.selection.view.on_change(None)

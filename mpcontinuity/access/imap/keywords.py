@@ -16,7 +16,10 @@ _STEP = 50_000  # messages looked at at a stretch: a few ms
 
 
 async def make_room(session: ImapSession, view: View) -> bool:
-    """Whether there is room now. The view must be refreshed to know of it."""
+    """Removes keywords that no message of a selected mailbox has any more.
+
+    Returns whether there is room now; the view has to be refreshed to know of it.
+    """
     await view.refresh()
     modseq, complete = view.modseq, view.complete
     used = 0
@@ -32,7 +35,7 @@ async def make_room(session: ImapSession, view: View) -> bool:
 
 
 async def make_room_for(session: ImapSession, info: MailboxInfo, names: Collection[str]) -> None:
-    """The same in a mailbox that is not selected, where these do not fit."""
+    """Makes room in a mailbox that is not selected, if the keywords ``names`` do not fit there."""
     if not names or not await session.services.store.read(partial(_lacking, mailbox=info.id, names=names)):
         return
     view = await session.services.views.open(info)

@@ -18,8 +18,9 @@ from mpcontinuity.protocols.imap.response import literal
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Octets ``start`` to ``stop`` of the message, to be read from its body; with ``names``, the fields of a header
-    that are chosen from there."""
+    """A piece of a message to be read from its body, from octet ``start`` to ``stop``.
+
+    With ``names`` it is a header of which the fields of those names are chosen."""
 
     section: Section
     start: int
@@ -27,7 +28,7 @@ class Piece:
     names: HeaderNames | None = None
 
     def cut(self) -> Piece:
-        """With the partial fetch applied, where that can be done before reading."""
+        """Returns the piece with the partial fetch applied, where that can be done before reading."""
         if self.names is not None or self.section.partial is None:
             return self
         first, count = self.section.partial
@@ -35,7 +36,7 @@ class Piece:
         return Piece(self.section, start, min(start + count, self.stop))
 
     def answer(self, data: bytes) -> bytes:
-        """The item for the answer, of the octets as they were read."""
+        """Returns the item for the answer, made of the octets as they were read."""
         if self.names is None:
             return self.section.label + b" " + literal(data)
         return answer(self.section, self.names.pick(data))
@@ -56,7 +57,9 @@ Value = Callable[[Row], bytes | int]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``template`` takes one of ``values`` after the other and never needs the body; ``sections`` may need it even
+    """What a FETCH needs of each message, worked out once per command.
+
+    ``template`` takes one of ``values`` after the other and never needs the body; ``sections`` may need it even
     where ``body`` is False: headers too long to be rendered. ``segments`` of what is rendered, which may lack some, are
     needed. ``sees``: \\Seen is to be set."""
 

@@ -18,7 +18,7 @@ def has_every_keyword(view: View) -> bool:
 
 
 class BadNumbers(Exception):
-    """Message numbers that are not there: an error in the client (RFC 9051 §9, seq-number)."""
+    """Is raised for message numbers that are not there: an error in the client (RFC 9051 §9, seq-number)."""
 
 
 class Selection:
@@ -33,31 +33,32 @@ class Selection:
 
     @property
     def mailbox(self) -> int:
+        """The id of the mailbox."""
         return self.view.mailbox
 
     def sequences(self, numbers: tuple[Range, ...], *, uid: bool) -> tuple[Range, ...]:
-        """Message numbers of a set, as ranges. Raises BadNumbers."""
+        """Returns the message numbers of a set as ranges. Raises BadNumbers."""
         try:
             return self.view.sequences(numbers, uid=uid)
         except ValueError as error:
             raise BadNumbers(str(error)) from None
 
     def uids(self, numbers: tuple[Range, ...], *, uid: bool) -> list[int]:
-        """The UIDs of a set that are in the view, rising. Raises BadNumbers."""
+        """Returns those UIDs of a set that are in the view, rising. Raises BadNumbers."""
         found: list[int] = []
         for first, last in self.sequences(numbers, uid=uid):
             found.extend(self.view.uids(first, last))
         return found
 
     def uids_of(self, sequences: Sequence[int]) -> Sequence[int]:
-        """Of rising message numbers."""
+        """Returns the UIDs of rising message numbers."""
         first, last = sequences[0], sequences[-1]
         if last - first + 1 == len(sequences):
             return self.view.uids(first, last)
         return [self.view.uid(sequence) for sequence in sequences]
 
     def flags_text(self, uid: int, mask: int) -> bytes:
-        """``FLAGS (…)`` of a message; a mailbox has few different masks, each is joined once."""
+        """Returns ``FLAGS (…)`` of a message. A mailbox has few different masks, so each is joined once."""
         if self.view.is_recent(uid):
             mask |= flags.RECENT
         if self._keywords is not self.view.keywords:
@@ -70,7 +71,7 @@ class Selection:
         return text
 
     def defined_flags(self) -> bytes:
-        """The FLAGS response and PERMANENTFLAGS."""
+        """Returns the FLAGS response and PERMANENTFLAGS."""
         names = b"".join(b" " + name.encode("ascii") for name in self.view.keywords.values())
         defined = _SYSTEM_FLAGS + names
         more = b"" if has_every_keyword(self.view) else b" \\*"  # RFC 3501 §7.1: that new ones can be made
@@ -78,12 +79,15 @@ class Selection:
         return b"* FLAGS (%s)\r\n* OK [PERMANENTFLAGS (%s)] flags that are kept\r\n" % (defined, permanent)
 
     def recent(self) -> bytes:
+        """Returns the RECENT response."""
         self._recent = self.view.recent
         return response.recent(self._recent)
 
     def news(self, *, expunges: bool, most: int = 0) -> bytes | None:
-        """Untagged responses for what happened since the last ones, or a portion of them (`View.poll`); None when the
-        mailbox was deleted."""
+        """Returns untagged responses for what happened since the last ones, or ``most`` of them (`View.poll`).
+
+        None means that the mailbox was deleted.
+        """
         parts = []
         for update in self.view.poll(expunges, most):
             match update:

@@ -90,14 +90,14 @@ class ImapSession:
         self.engine.state = State.AUTHENTICATED
 
     def select(self, selection: Selection | None) -> None:
-        """Leaves the mailbox that was selected; None: no other."""
+        """Leaves the mailbox that was selected, and takes another; None means that there is none."""
         if self.selection is not None:
             self.selection.view.close()
         self.selection = selection
         self.engine.state = State.SELECTED if selection is not None else State.AUTHENTICATED
 
     def send(self, data: bytes) -> None:
-        """Untagged responses; they leave with the end of the command, or with ``flush``."""
+        """Sends untagged responses; they leave with the end of the command, or with ``flush``."""
         self.engine.send(data)
 
     async def flush(self) -> None:
@@ -111,8 +111,10 @@ class ImapSession:
         self._spent = 0
 
     async def spend(self, work: int) -> None:
-        """Counts work of a command, in µs or so; lets others have their turn between two portions of it. Raises Gone
-        once nobody waits for the rest."""
+        """Counts ``work`` of a command, in µs or so, and lets others have their turn between two portions of it.
+
+        Raises Gone once nobody waits for the rest.
+        """
         if self.output.gone:
             raise Gone
         self._spent += work

@@ -19,11 +19,11 @@ from mpcontinuity.store.store import Store
 
 
 class NoSuchMessage(Exception):
-    """Never there, or marked in this session."""
+    """Is raised for the number of a message that was never there, or is marked in this session."""
 
 
 class Maildrop:
-    """Memory: twelve octets per message."""
+    """The messages that were in INBOX at the login, under numbers from 1 on. It takes twelve octets per message."""
 
     def __init__(self, store: Store, info: MailboxInfo) -> None:
         self._store = store
@@ -38,6 +38,7 @@ class Maildrop:
         self.octets = 0  # of what is not marked
 
     async def load(self) -> None:
+        """Reads which messages there are. Raises Temporary."""
         after = 0
         while step := await self._store.read(partial(maildrop.listing, mailbox=self._mailbox, after=after)):
             self._uids.extend(uid for uid, _ in step)
@@ -49,31 +50,36 @@ class Maildrop:
 
     @property
     def messages(self) -> int:
-        """That are not marked."""
+        """How many messages are not marked."""
         return len(self._uids) - len(self._marked)
 
     def numbers(self) -> Iterator[int]:
+        """Returns the numbers of the messages that are not marked, rising."""
         return (number for number in range(1, len(self._uids) + 1) if number not in self._marked)
 
     def size(self, number: int) -> int:
-        """Raises NoSuchMessage."""
+        """Returns the octets of a message as they are sent. Raises NoSuchMessage."""
         return self._sizes[self._place(number)]
 
     def uidl(self, number: int) -> bytes:
-        """The same for ever (RFC 1939 §7, UIDL). Raises NoSuchMessage."""
+        """Returns the unique id of a message, which never changes (RFC 1939 §7, UIDL). Raises NoSuchMessage."""
         return b"%d.%d" % (self._uidvalidity, self._uids[self._place(number)])
 
     def mark(self, number: int) -> None:
-        """Raises NoSuchMessage."""
+        """Marks a message to go at the end of the session (DELE). Raises NoSuchMessage."""
         self.octets -= self.size(number)
         self._marked.add(number)
 
     def unmark(self) -> None:
+        """Takes all marks back (RSET)."""
         self.octets = sum(self._sizes)
         self._marked.clear()
 
     async def update(self, *, delete: bool) -> int:
-        """What was marked goes; how many. In steps: after a failure the client finds what is left."""
+        """Removes what was marked, for good with ``delete``; else it is only gone from the maildrop.
+
+        Returns how many messages that were. It works in steps: after a failure the client finds what is left.
+        """
         work = maildrop.delete if delete else maildrop.keep
         uids = [self._uids[number - 1] for number in sorted(self._marked)]
         async for portion in portions(self._store, self._mailbox, uids):
@@ -83,7 +89,7 @@ class Maildrop:
     # Messages
 
     def ready(self, number: int) -> bytes | None:
-        """The message, where it was read ahead. Raises NoSuchMessage, Corrupt."""
+        """Returns a message where it was read ahead, else None. Raises NoSuchMessage, Corrupt."""
         self._place(number)
         content = self._ahead.pop(number, None)
         if isinstance(content, Corrupt):
@@ -91,9 +97,10 @@ class Maildrop:
         return content
 
     async def read(self, number: int) -> bytes | None:
-        """The message, and those behind it ahead for a client that takes one after the other; None: expunged.
+        """Returns a message, None where it was expunged meanwhile. Raises NoSuchMessage, Corrupt, Temporary.
 
-        While such a client takes them, the next ones are read already.
+        For a client that takes one after the other those behind it are read ahead, and while it takes them the next
+        ones are read already.
         """
         self._place(number)
         coming, self._coming = self._coming, None
@@ -121,7 +128,7 @@ class Maildrop:
         return dict(zip(there, contents, strict=True))
 
     async def body(self, number: int) -> Body | None:
-        """Where a large message is; None: expunged."""
+        """Returns where a large message lies in the store, None where it was expunged meanwhile."""
         found = await self._rows([self._uids[self._place(number)]])
         return _body(found[0][6]) if found else None
 

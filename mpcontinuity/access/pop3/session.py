@@ -50,7 +50,7 @@ class Pop3Session:
     # Before the login
 
     async def capa(self, asked: events.Capa) -> None:
-        """RFC 2449 §6; what a mailbox lists is never dropped by retention, hence EXPIRE NEVER."""
+        """Answers CAPA (RFC 2449 §6). What a mailbox lists is never dropped by retention, hence EXPIRE NEVER."""
         lines = [b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"LOGIN-DELAY 0", b"EXPIRE NEVER"]
         lines.append(b"UTF8 USER")
         if self.login.user is None and self.connection.may_log_in:
@@ -60,16 +60,16 @@ class Pop3Session:
         self.engine.lines("that can be done:", b"".join(line + b"\r\n" for line in lines))
 
     async def utf8(self, asked: events.Utf8) -> None:
-        """RFC 6856: messages are passed on as they came, UTF-8 in headers too, in this mode and without it."""
+        """Answers UTF8 (RFC 6856): messages are passed on as they came, UTF-8 in headers too, with it and without."""
         self.engine.ok("UTF-8 it is")
 
     async def password(self, asked: events.Pass) -> None:
-        """USER and PASS."""
+        """Judges the name and password of USER and PASS."""
         if not self._refused():
             await self._step(await self.login.check(asked.name, asked.password))
 
     async def auth(self, asked: events.Auth) -> None:
-        """RFC 5034."""
+        """Begins AUTH (RFC 5034), or lists the mechanisms."""
         known = self.login.mechanisms()
         if not asked.mechanism:
             self.engine.lines("mechanisms:", b"".join(name.encode("ascii") + b"\r\n" for name in known))
@@ -148,7 +148,7 @@ class Pop3Session:
         self.engine.lines("unique for ever:", lines)
 
     async def retr(self, asked: events.Retr) -> None:
-        """RETR and TOP."""
+        """Sends a message, or the beginning of it (RETR and TOP)."""
         maildrop = self.maildrop
         if maildrop.size(asked.number) > WHOLE:
             await self._pass_on(asked)
@@ -198,7 +198,7 @@ class Pop3Session:
         self.engine.ok(f"{self.maildrop.messages} messages, {self.maildrop.octets} octets")
 
     async def quit(self, asked: events.Quit) -> None:
-        """RFC 1939 §6: +OK once what was marked is gone for good."""
+        """Answers QUIT: +OK once what was marked is gone for good (RFC 1939 §6)."""
         if asked.update:
             user = self.login.user
             assert user is not None

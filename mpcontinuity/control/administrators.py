@@ -1,10 +1,11 @@
-"""Administrators of portal and API, and their tokens."""
+"""Operations on administrators of portal and API, and on their tokens."""
 
 from __future__ import annotations
 
 import base64
 from functools import partial
-from typing import Any
+
+import msgspec
 
 from mpcontinuity.accounts import administrators, domains, tokens
 from mpcontinuity.control.arguments import moment
@@ -16,21 +17,59 @@ from mpcontinuity.store.transaction import Transaction
 FIRST = "admin"
 
 
-async def add(control: Control, name: str, password: str, domain: str | None = None) -> Any:
+class AdministratorAdded(msgspec.Struct, frozen=True):
+    """A new administrator; ``domain`` is the only one that they administer, None means all."""
+
+    name: str
+    domain: str | None
+
+
+class AdministratorRow(msgspec.Struct, frozen=True):
+    """A row of `admin list`; ``domain`` as in AdministratorAdded, ``created`` as ISO 8601."""
+
+    name: str
+    domain: str | None
+    created: str
+
+
+class AdministratorChanged(msgspec.Struct, frozen=True):
+    """The administrator whose password was set."""
+
+    name: str
+
+
+class AdministratorRemoved(msgspec.Struct, frozen=True):
+    """The administrator who was removed."""
+
+    name: str
+    removed: bool = True
+
+
+class TokenMade(msgspec.Struct, frozen=True):
+    """A new token, which nobody can be shown again. ``expires`` is ISO 8601; None means never."""
+
+    name: str
+    token: str
+    expires: str | None
+
+
+async def add(control: Control, name: str, password: str, domain: str | None = None) -> AdministratorAdded:
+    """Adds an administrator, of all domains where none is given. Raises Refused for a name that is taken or will not
+    do, and for a domain that is not here."""
     if not administrators.NAME.fullmatch(name):
         raise Refused(f'"{name}": a name has 1 to 64 letters, digits and . _ @ + -')
     hashed = await control.compute(partial(control.passwords.hash, password))
+    return await control.store.run(partial(_add, name=name, password_hash=hashed, domain=domain))
 
-    def work(tx: Transaction) -> Any:
-        only = domains.known(tx, domain).name if domain is not None else ""
-        administrators.add(tx, name, hashed, only)
-        return {"name": name, "domain": only or None}
 
-    return await control.store.run(work)
+def _add(tx: Transaction, name: str, password_hash: str, domain: str | None) -> AdministratorAdded:
+    only = domains.known(tx, domain).name if domain is not None else ""
+    administrators.add(tx, name, password_hash, only)
+    return AdministratorAdded(name, only or None)
 
 
 async def first(control: Control) -> str | None:
-    """Adds the first administrator; their password, which is shown once. None where there is one already."""
+    """Adds the first administrator and gives their password, which is shown once; None where there is one already."""
     if not await control.store.read(administrators.none_yet):
         return None
     password = _secret(control, 15)
@@ -38,33 +77,37 @@ async def first(control: Control) -> str | None:
     return password
 
 
-async def list_(control: Control) -> Any:
+async def list_(control: Control) -> list[AdministratorRow]:
+    """Lists all administrators by name."""
     rows = await control.store.read(administrators.listing)
-    return [{"name": name, "domain": domain or None, "created": iso(created)} for name, domain, created in rows]
+    return [AdministratorRow(name, domain or None, iso(created)) for name, domain, created in rows]
 
 
-async def remove(control: Control, name: str) -> Any:
+async def remove(control: Control, name: str) -> AdministratorRemoved:
+    """Removes an administrator with their tokens. Raises Refused for the last one of all domains, and if unknown."""
     await control.store.run(partial(administrators.remove, name=name))
-    return {"name": name, "removed": True}
+    return AdministratorRemoved(name)
 
 
-async def password(control: Control, name: str, password: str) -> Any:
+async def password(control: Control, name: str, password: str) -> AdministratorChanged:
+    """Sets an administrator's password. Raises Refused if they are unknown, or if the password will not do."""
     hashed = await control.compute(partial(control.passwords.hash, password))
     await control.store.run(partial(administrators.set_password, name=name, password_hash=hashed))
-    return {"name": name}
+    return AdministratorChanged(name)
 
 
-async def token(control: Control, name: str, expires: str | None = None) -> Any:
-    """A bearer token for the API; it cannot be shown again."""
+async def token(control: Control, name: str, expires: str | None = None) -> TokenMade:
+    """Makes a bearer token for the API; ``expires`` is a time or a duration from now. Raises Refused if the
+    administrator is unknown, or the time past."""
     now = control.store.clock.now()
     until = moment(expires, now, ahead=True) if expires is not None else 0
     if until and until <= now:
         raise Refused(f'expires: "{expires}": is in the past')
     fresh = _secret(control, 30)
     await control.store.run(partial(tokens.add, name=name, token=fresh, expires=until))
-    return {"name": name, "token": fresh, "expires": iso(until) if until else None}
+    return TokenMade(name, fresh, iso(until) if until else None)
 
 
 def _secret(control: Control, count: int) -> str:
-    """Of ``count`` random bytes, in letters and digits that can be read out."""
+    """``count`` random bytes, in letters and digits that can be read out."""
     return base64.b32encode(control.randomness.bytes(count)).decode().lower()

@@ -1,21 +1,19 @@
-"""``check``: what is wrong with the store, looked at beside the server's work or by the command where none runs."""
+"""The operation ``check``: what is wrong with the store, looked at beside the server's work or where none runs."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
 from mpcontinuity.check.check import check as examine
+from mpcontinuity.check.inspection import Totals
 from mpcontinuity.control.operation import Control
 
 
-async def check(control: Control, repair: bool = False, quick: bool = False, older: bool = False) -> Any:
+async def check(control: Control, repair: bool = False, quick: bool = False, older: bool = False) -> Totals:
     """Counts what was looked at, found and repaired; the findings themselves are told as progress.
 
-    ``older``: the database is an older copy, although it does not show. Raises Refused.
+    With ``quick`` messages are not read. ``older`` says that the database is an older copy, although it does not show.
+    Raises Refused for ``repair`` while a server runs.
     """
-    totals = await examine(
+    return await examine(
         control.store,
         control.settings.hostname,
         control.progress,
@@ -24,4 +22,3 @@ async def check(control: Control, repair: bool = False, quick: bool = False, old
         quick=quick,
         older=older,
     )
-    return msgspec.to_builtins(totals)

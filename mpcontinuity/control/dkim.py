@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import Any
+
+import msgspec
 
 from mpcontinuity.accounts import dkim as table
 from mpcontinuity.accounts import domains
@@ -21,6 +22,29 @@ _NUMBERED = re.compile(r"(.*?)([0-9]+)")
 _STRING = 250  # characters of one string of a TXT record, which may have 255 octets (RFC 1035 §3.3.14)
 
 
+class DkimRecord(msgspec.Struct, frozen=True):
+    """The DNS record of a key: ``zone`` is a line of a zone file, ``value`` what web forms of DNS providers ask for."""
+
+    selector: str
+    state: str
+    name: str
+    type: str
+    value: str
+    zone: str
+
+
+class DkimKeys(msgspec.Struct, frozen=True):
+    """The keys of a domain: the one that signs, and the one that takes over when DNS has it."""
+
+    domain: str
+    records: list[DkimRecord]
+
+
+async def show(control: Control, name: str) -> DkimKeys:
+    """Shows the keys of a domain, none where it does not sign. Raises Refused for a domain that is not here."""
+    return _shown(*await control.store.read(partial(_look, name=name)))
+
+
 async def key(
     control: Control,
     name: str,
@@ -28,24 +52,20 @@ async def key(
     rotate: bool = False,
     now: bool = False,
     remove: bool = False,
-    make: bool = True,
-) -> Any:
-    """Makes the first key (unless ``make`` is False), or shows the keys; with ``rotate`` makes the next one, with
-    ``now`` lets it take over though DNS was not seen to have it."""
+) -> DkimKeys:
+    """Makes the first key of a domain, or shows those that there are.
+
+    With ``rotate`` it makes the next one, with ``now`` that takes over though DNS was not seen to have it, and with
+    ``remove`` the domain does not sign any more. ``selector`` is of the key that is made. Raises Refused for a domain
+    that is not here, and where there is no such key, or one already.
+    """
     if selector is not None and (not _SELECTOR.fullmatch(selector.lower()) or len(selector) > 100):
         raise Refused(f'"{selector}": not a selector, as "{FIRST}"')
-
-    def look(tx: Transaction) -> tuple[Domain, Keys | None]:
-        domain = domains.known(tx, name)
-        return domain, table.find(tx, domain.id)
-
-    domain, keys = await control.store.read(look)
+    domain, keys = await control.store.read(partial(_look, name=name))
     if remove:
         if not await control.store.run(partial(table.remove, domain=domain.id)):
             raise Refused(f"{domain.name}: has no key", "unknown")
-        return {"domain": domain.name, "records": []}
-    if keys is None and not make:
-        return _row(domain, None)
+        return DkimKeys(domain.name, [])
     if keys is None:
         if now:
             raise Refused(
@@ -62,7 +82,12 @@ async def key(
         await _rotate(control, domain, keys, selector)
     elif selector is not None and selector.lower() not in (keys.selector, keys.next_selector):
         raise Refused(f"{domain.name}: has the key {keys.selector}", "taken", _makes_another(domain))
-    return _row(*await control.store.read(look))
+    return await show(control, name)
+
+
+def _look(tx: Transaction, name: str) -> tuple[Domain, Keys | None]:
+    domain = domains.known(tx, name)
+    return domain, table.find(tx, domain.id)
 
 
 async def _rotate(control: Control, domain: Domain, keys: Keys, selector: str | None) -> None:
@@ -88,25 +113,17 @@ def _after(selector: str) -> str:
     return f"{found[1]}{int(found[2]) + 1}" if found else f"{selector}2"
 
 
-def _row(domain: Domain, keys: Keys | None) -> dict[str, Any]:
+def _shown(domain: Domain, keys: Keys | None) -> DkimKeys:
     records = []
     if keys is not None:
         records.append(_record(keys.name, keys.selector, keys.key, "signs"))
         if keys.next_selector:
             records.append(_record(keys.name, keys.next_selector, keys.next_key, "takes over when DNS has it"))
-    return {"domain": domain.name, "records": records}
+    return DkimKeys(domain.name, records)
 
 
-def _record(domain: str, selector: str, pem: str, state: str) -> dict[str, Any]:
-    """``zone`` is a line of a zone file, ``value`` what web forms of DNS providers ask for."""
+def _record(domain: str, selector: str, pem: str, state: str) -> DkimRecord:
     value = dkim.record(dkim.load_key(pem))
     name = f"{selector}._domainkey.{domain}"
     strings = " ".join(f'"{value[at : at + _STRING]}"' for at in range(0, len(value), _STRING))
-    return {
-        "selector": selector,
-        "state": state,
-        "name": name,
-        "type": "TXT",
-        "value": value,
-        "zone": f"{name}. IN TXT ( {strings} )",
-    }
+    return DkimRecord(selector, state, name, "TXT", value, f"{name}. IN TXT ( {strings} )")

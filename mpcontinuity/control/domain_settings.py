@@ -22,6 +22,37 @@ HOME_PORT = 25
 _ON = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no": False}
 
 
+class DomainRow(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
+    """A domain with its settings. ``home`` and ``home_networks`` have commas between several; a password in
+    ``outbound_route`` is not shown; ``mode_until`` is ISO 8601. ``users`` counts all that are registered or
+    inactive."""
+
+    domain: str
+    home: str
+    home_tls: Literal["opportunistic", "required", "verify", "off"]
+    home_tls_name: str
+    home_tls_ca: str
+    continuity: bool
+    mode: Literal["disabled", "optional", "enabled"]
+    bounce_policy: Literal["enabled", "disabled", "disabled-on-continuity"]
+    relay_check: bool
+    redirect_on: Literal["any", "outage"]
+    unregistered: Literal["defer", "hold"]
+    sent_to_home: bool
+    pop3_delete: Literal["keep", "delete"]
+    retention_days: int
+    alert_hour: int
+    alert_day: int
+    outbound_route: str
+    quota: int
+    mailboxes: int
+    total_quota: int
+    home_networks: str
+    home_tenant: str
+    mode_until: str | None
+    users: int
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One setting of a domain: its field in DomainSettings, what is allowed, what it is about, and how it is read.
@@ -206,12 +237,12 @@ def change(settings: DomainSettings, given: Mapping[str, str], until: str | None
     return msgspec.structs.replace(settings, **fields)
 
 
-def show(settings: DomainSettings) -> dict[str, Any]:
-    """As JSON: the home servers in one string as they are given, switches as booleans, times as ISO 8601."""
-    shown: dict[str, Any] = {key: getattr(settings, setting.field) for key, setting in SETTINGS.items()}
+def row(name: str, settings: DomainSettings, users: int) -> DomainRow:
+    """Gives the row of the domain of that name with so many users."""
+    shown: dict[str, Any] = {setting.field: getattr(settings, setting.field) for setting in SETTINGS.values()}
     shown["home"] = ",".join(settings.home)
-    shown["home-networks"] = ",".join(settings.home_networks)
+    shown["home_networks"] = ",".join(settings.home_networks)
     if settings.outbound_route:
-        shown["outbound-route"] = hosts.without_password(settings.outbound_route)
-    shown["mode-until"] = iso(settings.mode_until) if settings.mode_until else None
-    return shown
+        shown["outbound_route"] = hosts.without_password(settings.outbound_route)
+    until = iso(settings.mode_until) if settings.mode_until else None
+    return DomainRow(domain=name, mode_until=until, users=users, **shown)

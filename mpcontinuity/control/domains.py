@@ -1,4 +1,4 @@
-"""Subscribing domains, changing how they are handled, and letting them go."""
+"""Operations on domains: subscribing them, changing how they are handled, letting them go."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import socket
 from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_address
-from typing import Any
+
+import msgspec
 
 from mpcontinuity.accounts import dkim, domains, users
 from mpcontinuity.accounts.domain_storage import stored
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.control import domain_settings
+from mpcontinuity.control.domain_settings import DomainRow
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, open_rows, refuse_owed, release
 from mpcontinuity.model import hosts
@@ -36,98 +38,124 @@ _FORGET_COUNTER = Statement("DELETE FROM meta WHERE key = :key")
 _NAME = re.compile(r"[^\s@\[\]/\\:]+")
 
 
+class DomainShown(DomainRow, frozen=True, kw_only=True, rename="kebab"):
+    """A domain as `domain show` gives it; ``stored`` are the octets in the mailboxes of its users."""
+
+    stored: int
+
+
+class DomainRemoved(msgspec.Struct, frozen=True):
+    """The domain that was removed."""
+
+    domain: str
+    removed: bool = True
+
+
 async def add(
     control: Control, name: str, home: str, settings: dict[str, str] | None = None, until: str | None = None
-) -> Any:
-    """Subscribes the domain; shows it."""
+) -> DomainRow:
+    """Subscribes the domain and shows it; ``settings`` and ``until`` are as in set_.
+
+    Raises Refused for a name or a setting that will not do, for a domain that is here already, and for a home that is a
+    listener of this server.
+    """
     name = _domain_name(name)
     now = control.store.clock.now()
     chosen = domain_settings.change(DomainSettings(), {**(settings or {}), "home": home}, until, now)
     await _refuse_own(control, chosen.home)
     domain = await control.store.run(partial(domains.add, name=name, settings=chosen))
-    return _row(domain, 0)
+    return domain_settings.row(domain.name, domain.settings, 0)
 
 
-async def set_(control: Control, name: str, settings: dict[str, str], until: str | None = None) -> Any:
-    """Changes all that is given, or nothing; shows the domain."""
+async def set_(control: Control, name: str, settings: dict[str, str], until: str | None = None) -> DomainRow:
+    """Changes all settings that are given, or nothing, and shows the domain.
+
+    ``settings`` has values as they are written after ``KEY=``; ``until`` is the end of the mode. Raises Refused for a
+    domain that is not here, for a setting that will not do, and for one that is not for this caller.
+    """
     domain_settings.refuse_beyond(control.caller, settings)
     if not settings and until is None:
         raise Refused(f"nothing to set; give KEY=VALUE, with KEY one of {', '.join(domain_settings.SETTINGS)}")
     now = control.store.clock.now()
-
-    def look(tx: Transaction) -> DomainSettings:
-        return domain_settings.change(domains.known(tx, name).settings, settings, until, now)
-
     if "home" in settings:
-        await _refuse_own(control, (await control.store.read(look)).home)
-
-    def change(tx: Transaction) -> tuple[Domain, int]:
-        domain = domains.known(tx, name)
-        chosen = domain_settings.change(domain.settings, settings, until, now)
-        domains.change(tx, domain, chosen)
-        return Domain(domain.id, domain.name, chosen), _users(tx, domain)
-
-    return _row(*await control.store.run(change))
+        domain = await control.store.read(partial(domains.known, name=name))
+        await _refuse_own(control, domain_settings.change(domain.settings, settings, until, now).home)
+    return await control.store.run(partial(_change, name=name, given=settings, until=until, now=now))
 
 
-async def list_(control: Control, domain: str | None = None) -> Any:
-    """All domains by name, or the one ``domain``."""
+def _change(tx: Transaction, name: str, given: dict[str, str], until: str | None, now: int) -> DomainRow:
+    domain = domains.known(tx, name)
+    chosen = domain_settings.change(domain.settings, given, until, now)
+    domains.change(tx, domain, chosen)
+    return domain_settings.row(domain.name, chosen, _users(tx, domain))
+
+
+async def list_(control: Control, domain: str | None = None) -> list[DomainRow]:
+    """Lists all domains by name, or the one ``domain``. Raises Refused where that is not here."""
     return await control.store.read(partial(_listing, name=domain))
 
 
-def _listing(tx: Transaction, name: str | None) -> list[Any]:
+def _listing(tx: Transaction, name: str | None) -> list[DomainRow]:
     wanted = [domains.known(tx, name)] if name is not None else domains.listing(tx)
     counts: dict[int, int] = dict(tx.all(_COUNTS, domain=wanted[0].id if name is not None else 0))
-    return [_row(domain, counts.get(domain.id, 0)) for domain in wanted]
+    return [domain_settings.row(domain.name, domain.settings, counts.get(domain.id, 0)) for domain in wanted]
 
 
-async def show(control: Control, name: str) -> Any:
-    """Its settings, and what its users store, in octets."""
-
-    def look(tx: Transaction) -> Any:
-        domain = domains.known(tx, name)
-        return {**_row(domain, _users(tx, domain)), "stored": stored(tx, domain.id)}
-
-    return await control.store.read(look)
+async def show(control: Control, name: str) -> DomainShown:
+    """Shows a domain with its settings, and what its users store. Raises Refused for a domain that is not here."""
+    return await control.store.read(partial(_show, name=name))
 
 
-async def remove(control: Control, name: str, force: bool = False) -> Any:
-    """With its users and their mailboxes; tracking and the archive stay. Refused while mail is owed, unless forced."""
+def _show(tx: Transaction, name: str) -> DomainShown:
+    domain = domains.known(tx, name)
+    row = domain_settings.row(domain.name, domain.settings, _users(tx, domain))
+    return DomainShown(**msgspec.structs.asdict(row), stored=stored(tx, domain.id))
 
-    def begin(tx: Transaction) -> Domain:
-        domain = domains.known(tx, name)
-        if not force:
-            hint = Hint("domain remove", "releases them", {"name": domain.name, "force": True})
-            refuse_owed(open_rows(tx, domain=domain.id), f"the home server of {domain.name}", domain.name, hint)
-        # A plain relay from here on: nothing more becomes owed while the rest goes, in steps.
-        domains.change(tx, domain, DomainSettings(home=domain.settings.home, continuity=False))
-        return domain
 
-    domain = await control.store.run(begin)
+async def remove(control: Control, name: str, force: bool = False) -> DomainRemoved:
+    """Removes a domain with its users and their mailboxes; tracking and the archive stay.
+
+    Raises Refused for a domain that is not here, and while mail is owed to its home, unless ``force`` releases that.
+    """
+    domain = await control.store.run(partial(_begin_removal, name=name, force=force))
     await release(control, domain.id)
-    while accounts := await control.store.read(lambda tx: tx.all(_ACCOUNTS, domain=domain.id)):
-        for (account,) in accounts:
+    while accounts := await control.store.read(partial(_accounts, domain=domain.id)):
+        for account in accounts:
             await control.store.run(partial(users.forget, account=account, domain=domain.id))
             await erase(control, account, rows_too=True)
-    while await control.store.run(lambda tx: tx.run(_FORGET_OWED, domain=domain.id), bulk=True):
+    while await control.store.run(partial(_forget_owed, domain=domain.id), bulk=True):
         pass
+    await control.store.run(partial(_end_removal, domain=domain))
+    return DomainRemoved(domain.name)
 
-    def end(tx: Transaction) -> None:
-        tx.run(_FORGET_COUNTER, key=f"owed unregistered {domain.id}")
-        dkim.remove(tx, domain.id)
-        domains.remove(tx, domain)
 
-    await control.store.run(end)
-    return {"domain": domain.name, "removed": True}
+def _begin_removal(tx: Transaction, name: str, force: bool) -> Domain:
+    domain = domains.known(tx, name)
+    if not force:
+        hint = Hint("domain remove", "releases them", {"name": domain.name, "force": True})
+        refuse_owed(open_rows(tx, domain=domain.id), f"the home server of {domain.name}", domain.name, hint)
+    # A plain relay from here on: nothing more becomes owed while the rest goes, in steps.
+    domains.change(tx, domain, DomainSettings(home=domain.settings.home, continuity=False))
+    return domain
+
+
+def _accounts(tx: Transaction, domain: int) -> list[int]:
+    return [row[0] for row in tx.all(_ACCOUNTS, domain=domain)]
+
+
+def _forget_owed(tx: Transaction, domain: int) -> int:
+    return tx.run(_FORGET_OWED, domain=domain)
+
+
+def _end_removal(tx: Transaction, domain: Domain) -> None:
+    tx.run(_FORGET_COUNTER, key=f"owed unregistered {domain.id}")
+    dkim.remove(tx, domain.id)
+    domains.remove(tx, domain)
 
 
 def _users(tx: Transaction, domain: Domain) -> int:
     counts: dict[int, int] = dict(tx.all(_COUNTS, domain=domain.id))
     return counts.get(domain.id, 0)
-
-
-def _row(domain: Domain, count: int) -> dict[str, Any]:
-    return {"domain": domain.name, **domain_settings.show(domain.settings), "users": count}
 
 
 def _domain_name(text: str) -> str:

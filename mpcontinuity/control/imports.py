@@ -1,10 +1,12 @@
-"""Users from a CSV file, with an account of what became of each line."""
+"""The operation ``user import``: users from a CSV file, with an account of what became of each line."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Literal
 
 import msgspec
 
@@ -20,7 +22,7 @@ from mpcontinuity.store.transaction import Transaction
 COLUMNS = ("address", "name", "aliases", "password")
 
 
-class Line(msgspec.Struct, frozen=True):
+class ImportLine(msgspec.Struct, frozen=True):
     """A line of the file; an empty ``error`` where it could be read. ``aliases`` are separated by semicolons."""
 
     number: int
@@ -31,22 +33,22 @@ class Line(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-class Done(msgspec.Struct, frozen=True):
-    """``result`` is added, updated, unchanged or refused; ``text`` says why."""
+class ImportDone(msgspec.Struct, frozen=True):
+    """What became of a line of the file; ``text`` says what was changed, or why it was refused."""
 
     line: int
     address: str
-    result: str
+    result: Literal["added", "updated", "unchanged", "refused"]
     text: str = ""
 
 
-def lines(text: str) -> Iterator[Line]:
-    """The lines of the file. The columns are those of its first line, or ``COLUMNS`` where that is no heading."""
+def lines(text: str) -> Iterator[ImportLine]:
+    """Reads the lines of the file. The columns are those of its first line, or ``COLUMNS`` where that is no heading."""
     columns: Sequence[str] = COLUMNS
     seen: dict[str, int] = {}
     for number, cells in _records(text.removeprefix("\ufeff")):
         if isinstance(cells, csv.Error):
-            yield Line(number, error=f"not CSV: {cells}")
+            yield ImportLine(number, error=f"not CSV: {cells}")
             continue
         names = tuple(cell.strip().lower() for cell in cells)
         if number == 1 and "address" in names:
@@ -80,15 +82,15 @@ def _delimiter(text: str) -> str:
     return ";" if "address" in heading and ";" in heading and "," not in heading else ","
 
 
-def _line(number: int, columns: Sequence[str], cells: Sequence[str], seen: dict[str, int]) -> Line:
+def _line(number: int, columns: Sequence[str], cells: Sequence[str], seen: dict[str, int]) -> ImportLine:
     if len(cells) > len(columns):
-        return Line(number, cells[0].strip(), error=f"{len(cells)} columns, at most {len(columns)} are expected")
+        return ImportLine(number, cells[0].strip(), error=f"{len(cells)} columns, at most {len(columns)} are expected")
     fields = dict(zip(columns, cells, strict=False))
     address = fields.get("address", "").strip()
     before = seen.setdefault(address.lower(), number)
     if before != number:
-        return Line(number, address, error=f"the same address as in line {before}")
-    return Line(
+        return ImportLine(number, address, error=f"the same address as in line {before}")
+    return ImportLine(
         number,
         address,
         fields.get("name", "").strip(),
@@ -97,7 +99,7 @@ def _line(number: int, columns: Sequence[str], cells: Sequence[str], seen: dict[
     )
 
 
-async def take(control: Control, lines: list[Line], domain: str | None = None) -> list[Done]:
+async def take(control: Control, lines: list[ImportLine], domain: str | None = None) -> list[ImportDone]:
     """Registers who is new and brings those who are known up to date: name, aliases and password that are given.
 
     With a ``domain`` a line with an address of another one is refused.
@@ -114,16 +116,16 @@ async def take(control: Control, lines: list[Line], domain: str | None = None) -
     return done
 
 
-async def _take(control: Control, line: Line, domain: str | None) -> Done:
+async def _take(control: Control, line: ImportLine, domain: str | None) -> ImportDone:
     try:
         if line.error:
             raise Refused(line.error)
         return await _register(control, line, domain)
     except Refused as refused:
-        return Done(line.number, line.address, "refused", str(refused))
+        return ImportDone(line.number, line.address, "refused", str(refused))
 
 
-async def _register(control: Control, line: Line, only: str | None) -> Done:
+async def _register(control: Control, line: ImportLine, only: str | None) -> ImportDone:
     address = own_address(line.address)
     if only is not None and address.domain != only.lower():
         raise Refused(f"{address}: is not in {only}", "forbidden")
@@ -131,28 +133,31 @@ async def _register(control: Control, line: Line, only: str | None) -> Done:
     refuse_foreign(address.domain, aliases)
     kept = await kept_of(control, line.password) if line.password else NO_PASSWORD
 
-    def work(tx: Transaction) -> Done:
-        domain = domains.known(tx, address.domain)
-        user = users.find_exactly(tx, address)
-        if user is not None:
-            changed = _update(tx, user, line, aliases, kept)
-            return Done(line.number, line.address, "updated" if changed else "unchanged", ", ".join(changed))
-        user = users.add_user(
-            tx,
-            domain=domain.id,
-            address=address,
-            name=line.name,
-            aliases=aliases,
-            password_hash=kept.hash,
-            scram=kept.scram,
-            source="import",
-        )
-        return Done(line.number, line.address, "added", user.status)
-
-    return await control.store.run(work)
+    return await control.store.run(partial(_bring_up_to_date, line=line, address=address, aliases=aliases, kept=kept))
 
 
-def _update(tx: Transaction, user: users.User, line: Line, aliases: Sequence[Address], kept: Kept) -> list[str]:
+def _bring_up_to_date(
+    tx: Transaction, line: ImportLine, address: Address, aliases: list[Address], kept: Kept
+) -> ImportDone:
+    domain = domains.known(tx, address.domain)
+    user = users.find_exactly(tx, address)
+    if user is not None:
+        changed = _update(tx, user, line, aliases, kept)
+        return ImportDone(line.number, line.address, "updated" if changed else "unchanged", ", ".join(changed))
+    user = users.add_user(
+        tx,
+        domain=domain.id,
+        address=address,
+        name=line.name,
+        aliases=aliases,
+        password_hash=kept.hash,
+        scram=kept.scram,
+        source="import",
+    )
+    return ImportDone(line.number, line.address, "added", user.status)
+
+
+def _update(tx: Transaction, user: users.User, line: ImportLine, aliases: Sequence[Address], kept: Kept) -> list[str]:
     """What was changed."""
     changed = []
     if line.name and line.name != user.name:

@@ -70,6 +70,7 @@ class Operation:
     is about, ``address_in`` the one that names the user; callers who do not reach further may name no others there. An
     argument of these that may be left out is filled in with the caller's own, so that a list shows them their own rows
     alone. ``looks`` says that it changes nothing; all others are noted.
+    ``arguments`` is the Struct of its arguments, ``result`` the type of what it returns: JSON Schema comes from both.
     """
 
     def __init__(
@@ -88,12 +89,14 @@ class Operation:
         self.domain_in = domain_in
         self.address_in = address_in
         self.looks = looks
+        self.result = get_type_hints(function)["return"]
         hints = get_type_hints(function)
         fields: list[Any] = []
         for argument, parameter in list(inspect.signature(function).parameters.items())[1:]:
             required = parameter.default is inspect.Parameter.empty
             fields.append((argument, hints[argument]) if required else (argument, hints[argument], parameter.default))
-        self.arguments = msgspec.defstruct(function.__name__, fields, forbid_unknown_fields=True, kw_only=True)
+        title = "".join(word.capitalize() for word in name.split())  # of its own, for the schemas
+        self.arguments = msgspec.defstruct(f"{title}Arguments", fields, forbid_unknown_fields=True, kw_only=True)
         declared = {domain_in, address_in} - {""}
         if not declared.issubset(self.arguments.__struct_fields__):
             raise TypeError(f"{name}: has no argument {', '.join(sorted(declared))}")

@@ -27,6 +27,7 @@ OPERATIONS = {
         Operation("domain list", domains.list_, Scope.DOMAIN, domain_in="domain", looks=True),
         Operation("domain show", domains.show, Scope.DOMAIN, domain_in="name", looks=True),
         Operation("domain remove", domains.remove, Scope.ALL),
+        Operation("domain dkim show", dkim.show, Scope.DOMAIN, domain_in="name", looks=True),
         Operation("domain dkim", dkim.key, Scope.DOMAIN, domain_in="name"),
         Operation("domain test", trial.send, Scope.DOMAIN, domain_in="name"),
         Operation("user add", users.add, Scope.DOMAIN, address_in="address"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 from operator import itemgetter
-from typing import Any
+
+import msgspec
 
 from mpcontinuity.accounts import domains
 from mpcontinuity.control.operation import Control
@@ -16,11 +17,24 @@ from mpcontinuity.queue import outbound
 from mpcontinuity.store.transaction import Transaction
 
 
-async def list_(control: Control, domain: str | None = None) -> Any:
-    """What waits for home servers and what waits for the world, oldest first."""
+class Retried(msgspec.Struct, frozen=True):
+    """How many messages are due now."""
+
+    retried: int
+
+
+class TakenOut(msgspec.Struct, frozen=True):
+    """How many messages do not wait any more."""
+
+    removed: int
+
+
+async def list_(control: Control, domain: str | None = None) -> list[queue.QueueRow]:
+    """Lists what waits for home servers and for the world, oldest first. Raises Refused for a domain that is not
+    here."""
     wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
     give_up = round(control.settings.retry.give_up * SECOND)
-    rows: list[tuple[int, Any]] = []
+    rows: list[tuple[int, queue.QueueRow]] = []
     for listing in (partial(queue.listing, give_up=give_up), outbound.listing):
         after = 0
         while step := await control.store.read(partial(listing, domain=wanted, after=after)):
@@ -29,20 +43,25 @@ async def list_(control: Control, domain: str | None = None) -> Any:
     return [row for _, row in sorted(rows, key=itemgetter(0))]
 
 
-async def destinations(control: Control, domain: str | None = None) -> Any:
-    """What waits for the world, by where it goes; those with most waiting first."""
+async def destinations(control: Control, domain: str | None = None) -> list[outbound.Destination]:
+    """Lists where mail to the world waits to go, those with most waiting first. Raises Refused for a domain that is not
+    here."""
     wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
     return await control.store.read(partial(outbound.destinations, domain=wanted))
 
 
-async def retry(control: Control, ids: list[str] | None = None, domain: str | None = None) -> Any:
-    """Due now, these or all. How many were changed. With a ``domain`` only its own; raises Refused for others' ids."""
+async def retry(control: Control, ids: list[str] | None = None, domain: str | None = None) -> Retried:
+    """Makes messages due now, those with these ids or all; reopens what has failed or expired.
+
+    With a ``domain`` only its own. Raises Refused, and changes nothing, for an id that is unknown, of another domain,
+    or at another end.
+    """
     wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
     by = control.caller.name
     give_up = round(control.settings.retry.give_up * SECOND)
     if ids:
         some = partial(_retry, ids=_ids(ids), domain=wanted, by=by, give_up=give_up)
-        return {"retried": await control.store.run(some)}
+        return Retried(await control.store.run(some))
     count = 0
     for again in (
         partial(queue.retry_all, domain=wanted, by=by),
@@ -52,7 +71,7 @@ async def retry(control: Control, ids: list[str] | None = None, domain: str | No
         while step := await control.store.run(partial(again, after=after), bulk=True):
             count += len(step)
             after = step[-1]
-    return {"retried": count}
+    return Retried(count)
 
 
 def _retry(tx: Transaction, ids: list[int], domain: int, by: str, give_up: int) -> int:
@@ -62,14 +81,15 @@ def _retry(tx: Transaction, ids: list[int], domain: int, by: str, give_up: int) 
     return count + (queue.retry(tx, home, by, domain=domain) if home else 0)
 
 
-async def remove(control: Control, ids: list[str], domain: str | None = None) -> Any:
-    """Not owed any more: released; not sent to the world any more: removed. How many.
+async def remove(control: Control, ids: list[str], domain: str | None = None) -> TakenOut:
+    """Takes messages out: what is owed to home servers is released, what goes to the world is not sent.
 
-    With a ``domain`` only its own; raises Refused for others' ids.
+    With a ``domain`` only its own. Raises Refused, and changes nothing, for an id that is unknown, of another domain,
+    at its end, or just being taken by the home server.
     """
     wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
     some = partial(_remove, ids=_ids(ids), domain=wanted, by=control.caller.name)
-    return {"removed": await control.store.run(some)}
+    return TakenOut(await control.store.run(some))
 
 
 def _remove(tx: Transaction, ids: list[int], domain: int, by: str) -> int:

@@ -35,7 +35,7 @@ _DELETE = Statement("DELETE FROM account WHERE id = :account")
 
 
 def open_rows(tx: Transaction, *, domain: int = 0, account: int = 0) -> int:
-    """How much is owed to a domain's home server, or of one user."""
+    """Counts the messages that are owed to a domain's home server, or of one user; 0 is any."""
     return int(tx.value(_COUNT, domain=domain, account=account))
 
 
@@ -51,7 +51,7 @@ def refuse_owed(count: int, whom: str, name: str, hint: Hint) -> None:
 
 
 async def release(control: Control, domain: int, *, account: int = 0) -> None:
-    """Every open row ends as released, by the administrator."""
+    """Ends all that home is owed of a domain, or of one of its users, as released by the caller."""
     step = partial(listing.release_all, domain=domain, by=control.caller.name, account=account)
     while await control.store.run(step, bulk=True):
         pass
@@ -66,7 +66,7 @@ def _forget_sender(tx: Transaction, account: int) -> bool:
 
 
 async def erase(control: Control, account: int, *, rows_too: bool = False) -> None:
-    """The mailboxes of a user whom no address leads to any more, and the row itself.
+    """Removes the mailboxes of a user whom no address leads to any more, and the row itself.
 
     The row stays where the ledger has something to say about it, unless ``rows_too``. Can be done again after a crash.
     """
@@ -79,16 +79,21 @@ async def erase(control: Control, account: int, *, rows_too: bool = False) -> No
         pass
     while rows_too and await store.run(partial(_forget_owed, account=account), bulk=True):
         pass
+    await store.run(partial(_forget, account=account, rows_too=rows_too))
 
-    def forget(tx: Transaction) -> None:
-        if rows_too or tx.one(_HAS_LEDGER, account=account) is None:
-            tx.run(_DELETE, account=account)
 
-    await store.run(forget)
+def _forget(tx: Transaction, account: int, rows_too: bool) -> None:
+    if rows_too or tx.one(_HAS_LEDGER, account=account) is None:
+        tx.run(_DELETE, account=account)
+
+
+def _removed(tx: Transaction) -> list[tuple[int, int]]:
+    return tx.all(_REMOVED)
 
 
 async def finish_removals(control: Control) -> None:
-    """Goes on with those that a crash interrupted: what is owed first, or it would count as deleted by its user."""
-    for account, domain in await control.store.read(lambda tx: tx.all(_REMOVED)):
+    """Goes on with removals of users that a crash interrupted: what is owed first, or it would count as deleted by
+    its user."""
+    for account, domain in await control.store.read(_removed):
         await release(control, domain, account=account)
         await erase(control, account)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Literal
+
+import msgspec
 
 from mpcontinuity.accounts import domains
 from mpcontinuity.control.arguments import moment
@@ -36,36 +39,63 @@ _ERRORS = Statement(
 _DECLARED = redirect_text(DECLARED)
 
 
-async def status(control: Control, domain: str | None = None) -> Any:
-    """The contract's row per domain."""
+class StatusRow(msgspec.Struct, frozen=True):
+    """A row of `status`: how a domain and its home server stand. ``since`` is when that state began (ISO 8601), and
+    ``reason`` why it is so, or why redelivery waits. Backlogs are messages; errors are messages that home failed."""
 
-    def look(tx: Transaction) -> list[Any]:
-        wanted = [domains.known(tx, domain)] if domain is not None else domains.listing(tx)
-        facts = {row[0]: row[1:] for row in tx.all(_STATUS, domain=wanted[0].id if domain is not None else 0)}
-        return [_status(tx, one, *facts[one.id]) for one in wanted]
+    domain: str
+    home: str
+    state: str
+    since: str
+    reason: str
+    mode: Literal["disabled", "optional", "enabled"]
+    continuity: bool
+    users: int
+    redelivery_backlog: int
+    outbound_backlog: int
+    errors_hour: int
+    errors_day: int
 
-    return await control.store.read(look)
+
+class Report(msgspec.Struct, frozen=True):
+    """The ledger of a domain: a line per user, then one per address without a mailbox, the domain's own last; and
+    whether each adds up."""
+
+    rows: list[ledger.LedgerLine]
+    adds_up: bool
+
+
+async def status(control: Control, domain: str | None = None) -> list[StatusRow]:
+    """Gives a row per domain, or that of one. Raises Refused for a domain that is not here."""
+    return await control.store.read(partial(_statuses, name=domain))
+
+
+def _statuses(tx: Transaction, name: str | None) -> list[StatusRow]:
+    wanted = [domains.known(tx, name)] if name is not None else domains.listing(tx)
+    facts = {row[0]: row[1:] for row in tx.all(_STATUS, domain=wanted[0].id if name is not None else 0)}
+    return [_status(tx, one, *facts[one.id]) for one in wanted]
 
 
 def _status(
     tx: Transaction, domain: domains.Domain, state: str, since: int, reason: str, paused: str, *counts: int
-) -> dict[str, Any]:
+) -> StatusRow:
     errors = tx.one(_ERRORS, domain=domain.id, hour=tx.now - HOUR, day=tx.now - DAY, declared=_DECLARED)
     assert errors is not None
-    return {
-        "domain": domain.name,
-        "home": ",".join(domain.settings.home),
-        "state": state,
-        "since": iso(since),
-        "reason": _reason(tx, domain.id, reason, paused),
-        "mode": domain.mode(tx.now),
-        "continuity": domain.settings.continuity,
-        "users": counts[0],
-        "redelivery_backlog": counts[1],
-        "outbound_backlog": counts[2],
-        "errors_hour": errors[0],
-        "errors_day": errors[1],
-    }
+    users, redelivery, outbound = counts
+    return StatusRow(
+        domain=domain.name,
+        home=",".join(domain.settings.home),
+        state=state,
+        since=iso(since),
+        reason=_reason(tx, domain.id, reason, paused),
+        mode=domain.mode(tx.now),
+        continuity=domain.settings.continuity,
+        users=users,
+        redelivery_backlog=redelivery,
+        outbound_backlog=outbound,
+        errors_hour=errors[0],
+        errors_day=errors[1],
+    )
 
 
 def _reason(tx: Transaction, domain: int, reason: str, paused: str) -> str:
@@ -77,12 +107,13 @@ def _reason(tx: Transaction, domain: int, reason: str, paused: str) -> str:
     return f"home refuses {count} of what is owed, which stays owed: {code} {text}" if count else ""
 
 
-async def report(control: Control, domain: str, since: str | None = None) -> Any:
-    """``{"rows": […], "adds_up": bool}``: the contract's rows, the domain's last."""
+async def report(control: Control, domain: str, since: str | None = None) -> Report:
+    """Gives the ledger of a domain; with ``since``, a time or a duration before now, only of what was received from
+    then on. Raises Refused for a domain that is not here, and for what is no time."""
     start = moment(since, control.store.clock.now()) if since is not None else 0
+    return await control.store.read(partial(_report, name=domain, since=start))
 
-    def look(tx: Transaction) -> Any:
-        lines = ledger.report(tx, domains.known(tx, domain).id, start)
-        return {"rows": lines, "adds_up": ledger.adds_up(lines)}
 
-    return await control.store.read(look)
+def _report(tx: Transaction, name: str, since: int) -> Report:
+    lines = ledger.report(tx, domains.known(tx, name).id, since)
+    return Report(lines, ledger.adds_up(lines))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from mpcontinuity.accounts import domains
 from mpcontinuity.control.arguments import moment
@@ -24,8 +23,12 @@ async def track(
     since: str | None = None,
     limit: int = 100,
     domain: str | None = None,
-) -> Any:
-    """The contract's rows, newest first; with a ``domain`` only of its mail."""
+) -> list[tracking.TrackRow]:
+    """Gives what became of messages, a row per message and recipient, newest first.
+
+    What is empty does not filter. ``since`` is a time or a duration before now; ``limit`` is 1 to 1,000 rows. Raises
+    Refused for a domain that is not here, and for a time, status or limit that is none.
+    """
     if not 1 <= limit <= tracking.MOST:
         raise Refused(f"limit: {limit}: must be 1 to {tracking.MOST}")
     if status and status not in STATUSES:

@@ -7,7 +7,6 @@ redelivery as much as before. Better seen on a quiet day than in the first outag
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -56,18 +55,30 @@ _WORDS = {PASS_THROUGH: "passed on at once", REDELIVERED: "delivered after an ou
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """What home said by one way."""
+    """What the home server said of the message that came by one way; ``code`` 0 means that there was no reply."""
 
     way: str
     message_id: str
     accepted: bool
     host: str
-    code: int  # 0: no reply
+    code: int
     text: str
 
 
-async def send(control: Control, name: str, recipient: str | None = None, sender: str | None = None) -> Any:
-    """Sends one message each way. Refused where home is known to be away: then nothing can be learnt."""
+class Trial(msgspec.Struct, frozen=True):
+    """Both messages that were tried, with their sender and recipient."""
+
+    domain: str
+    sender: str
+    recipient: str
+    ways: list[Tried]
+
+
+async def send(control: Control, name: str, recipient: str | None = None, sender: str | None = None) -> Trial:
+    """Sends one message each way to a user of the domain, its postmaster if none is given, from a foreign sender.
+
+    Raises Refused for a domain that is not here, and where its home is known to be away: then nothing can be learnt.
+    """
     homes = control.homes()
     if homes is None:
         raise Refused("only a running server can test a home server", "conflict", Hint("serve", "starts it"))
@@ -82,12 +93,7 @@ async def send(control: Control, name: str, recipient: str | None = None, sender
             f"{domain.name}: its home server is away ({home.health.reason}); test it when it is back", "conflict"
         )
     tried = [await _pass_on(control, home, author, to), await _redeliver(control, homes, home, author, to)]
-    return {
-        "domain": domain.name,
-        "sender": author.text,
-        "recipient": to.text,
-        "ways": [msgspec.to_builtins(each) for each in tried],
-    }
+    return Trial(domain.name, author.text, to.text, tried)
 
 
 async def _pass_on(control: Control, home: HomeServer, sender: Address, to: Address) -> Tried:

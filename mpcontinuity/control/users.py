@@ -1,14 +1,17 @@
-"""Registering users, their aliases and passwords, and letting them go."""
+"""Operations on users: registering them, their aliases and passwords, letting them go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
-from mpcontinuity.accounts.users import Listed, User
+from mpcontinuity.accounts.users import Listed, Source, Status, User
 from mpcontinuity.control.adoption import adopt
 from mpcontinuity.control.arguments import own_address
 from mpcontinuity.control.operation import Control
@@ -18,6 +21,34 @@ from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.protocols.sasl.scram import SALT_OCTETS
 from mpcontinuity.store.transaction import Transaction
 
+Switch = Literal["on", "off"]
+
+
+class UserRow(msgspec.Struct, frozen=True):
+    """A row of `user list`; ``messages`` counts those in all their mailboxes."""
+
+    address: str
+    name: str
+    status: Status
+    aliases: list[str]
+    source: Source
+    messages: int
+
+
+class UserShown(UserRow, frozen=True):
+    """A user as `user show` gives them: ``continuity`` is their opt-in of mode `optional`, and ``relay`` says that the
+    home server logs in as them; it is left out for all others, unless it was just changed."""
+
+    continuity: Switch
+    relay: Switch | UnsetType = UNSET
+
+
+class UserRemoved(msgspec.Struct, frozen=True):
+    """The user who was removed, by their own address."""
+
+    address: str
+    removed: bool = True
+
 
 async def add(
     control: Control,
@@ -26,146 +57,164 @@ async def add(
     aliases: list[str] | None = None,
     password: str | None = None,
     inactive: bool = False,
-) -> Any:
-    """A registered user: active with a password, pending without one. Shows it."""
+) -> UserRow:
+    """Adds a registered user, active with a password and pending without one, and shows them.
+
+    Raises Refused for addresses or a password that will not do, for a domain that is not here, for aliases of another
+    domain, and for an address that is taken.
+    """
     theirs = own_address(address)
     others = [own_address(alias) for alias in aliases or ()]
     kept = await kept_of(control, password) if password is not None else NO_PASSWORD
-
-    def work(tx: Transaction) -> Any:
-        domain = domains.known(tx, theirs.domain)
-        refuse_foreign(domain.name, others)
-        user = users.add_user(
-            tx,
-            domain=domain.id,
-            address=theirs,
-            name=name,
-            aliases=others,
-            password_hash=kept.hash,
-            scram=kept.scram,
-            status="inactive" if inactive else None,
-        )
-        return row(users.listed(tx, user))
-
-    added = await control.store.run(work)
+    add_ = partial(_add, address=theirs, name=name, aliases=others, kept=kept, inactive=inactive)
+    added = await control.store.run(add_)
     await adopt_all(control, theirs.domain, [theirs, *others])
     return added
 
 
-async def list_(control: Control, domain: str | None = None) -> Any:
+def _add(tx: Transaction, address: Address, name: str, aliases: list[Address], kept: Kept, inactive: bool) -> UserRow:
+    domain = domains.known(tx, address.domain)
+    refuse_foreign(domain.name, aliases)
+    user = users.add_user(
+        tx,
+        domain=domain.id,
+        address=address,
+        name=name,
+        aliases=aliases,
+        password_hash=kept.hash,
+        scram=kept.scram,
+        status="inactive" if inactive else None,
+    )
+    return _row(users.listed(tx, user))
+
+
+async def list_(control: Control, domain: str | None = None) -> list[UserRow]:
+    """Lists users by address, of all domains or of one. Raises Refused for a domain that is not here."""
     wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
-    rows: list[Any] = []
+    rows: list[UserRow] = []
     after = ""
     while step := await control.store.read(partial(users.listing, domain=wanted, after=after)):
-        rows += map(row, step)
+        rows += map(_row, step)
         after = step[-1].user.address
     return rows
 
 
-async def show(control: Control, address: str) -> Any:
-    def look(tx: Transaction) -> Any:
-        user = known(tx, address)
-        return {
-            **row(users.listed(tx, user)),
-            "continuity": "on" if user.opt_in else "off",
-            **({"relay": "on"} if user.relay else {}),
-        }
-
-    return await control.store.read(look)
+async def show(control: Control, address: str) -> UserShown:
+    """Shows a user, by their own address or an alias. Raises Refused if there is none."""
+    return await control.store.read(partial(_show, address=address))
 
 
-async def remove(control: Control, address: str, force: bool = False) -> Any:
-    """With their mailboxes; the archive stays. Refused while mail is owed, unless forced."""
+def _show(tx: Transaction, address: str) -> UserShown:
+    user = known(tx, address)
+    row = _row(users.listed(tx, user))
+    return UserShown(
+        **msgspec.structs.asdict(row),
+        continuity="on" if user.opt_in else "off",
+        relay="on" if user.relay else UNSET,
+    )
 
-    def begin(tx: Transaction) -> User:
-        user = known(tx, address)
-        if not force:
-            hint = Hint("user remove", "releases them", {"address": user.address, "force": True})
-            refuse_owed(open_rows(tx, account=user.id), "their home server", user.address, hint)
-        users.forget(tx, user.id, user.domain)
-        return user
 
-    user = await control.store.run(begin)
+async def remove(control: Control, address: str, force: bool = False) -> UserRemoved:
+    """Removes a user with their mailboxes; the archive stays.
+
+    Raises Refused if there is none, and while mail of theirs is owed to their home, unless ``force`` releases that.
+    """
+    user = await control.store.run(partial(_begin_removal, address=address, force=force))
     await release(control, user.domain, account=user.id)
     await erase(control, user.id)
-    return {"address": user.address, "removed": True}
+    return UserRemoved(user.address)
 
 
-async def activate(control: Control, address: str) -> Any:
-    """Active again; pending as long as there is no password."""
+def _begin_removal(tx: Transaction, address: str, force: bool) -> User:
+    user = known(tx, address)
+    if not force:
+        hint = Hint("user remove", "releases them", {"address": user.address, "force": True})
+        refuse_owed(open_rows(tx, account=user.id), "their home server", user.address, hint)
+    users.forget(tx, user.id, user.domain)
+    return user
 
-    def work(tx: Transaction) -> None:
-        users.activate(tx, known(tx, address))
 
-    await control.store.run(work)
+async def activate(control: Control, address: str) -> UserShown:
+    """Makes a user active again, or pending as long as there is no password. Raises Refused if there is none."""
+    await control.store.run(partial(_activate, address=address))
     return await show(control, address)
 
 
-async def deactivate(control: Control, address: str) -> Any:
-    """No longer registered: no login, no new mail into continuity. What is owed and stored stays."""
+def _activate(tx: Transaction, address: str) -> None:
+    users.activate(tx, known(tx, address))
 
-    def work(tx: Transaction) -> None:
-        users.deactivate(tx, known(tx, address))
 
-    await control.store.run(work)
+async def deactivate(control: Control, address: str) -> UserShown:
+    """Makes a user inactive: no login, no new mail into continuity. What is owed and stored stays. Raises Refused if
+    there is none."""
+    await control.store.run(partial(_deactivate, address=address))
     return await show(control, address)
 
 
-async def password(control: Control, address: str, password: str) -> Any:
+def _deactivate(tx: Transaction, address: str) -> None:
+    users.deactivate(tx, known(tx, address))
+
+
+async def password(control: Control, address: str, password: str) -> UserShown:
+    """Sets a user's password; one who was pending is active then. Raises Refused if there is none, or if the
+    password will not do."""
     kept = await kept_of(control, password)
-
-    def work(tx: Transaction) -> None:
-        users.set_password(tx, known(tx, address), kept.hash, kept.scram)
-
-    await control.store.run(work)
+    await control.store.run(partial(_set_password, address=address, kept=kept))
     return await show(control, address)
 
 
-async def alias_add(control: Control, address: str, alias: str) -> Any:
+def _set_password(tx: Transaction, address: str, kept: Kept) -> None:
+    users.set_password(tx, known(tx, address), kept.hash, kept.scram)
+
+
+async def alias_add(control: Control, address: str, alias: str) -> UserShown:
+    """Lets another address reach a user. Raises Refused if there is no such user, and for an alias that will not do, is
+    taken, or is of another domain."""
     other = own_address(alias)
-
-    def work(tx: Transaction) -> None:
-        user = known(tx, address)
-        refuse_foreign(parse(user.address).domain, [other])
-        users.add_alias(tx, user, other)
-
-    await control.store.run(work)
+    await control.store.run(partial(_add_alias, address=address, alias=other))
     await adopt_all(control, other.domain, [other])
     return await show(control, address)
 
 
-async def alias_remove(control: Control, address: str, alias: str) -> Any:
-    other = own_address(alias)
+def _add_alias(tx: Transaction, address: str, alias: Address) -> None:
+    user = known(tx, address)
+    refuse_foreign(parse(user.address).domain, [alias])
+    users.add_alias(tx, user, alias)
 
-    def work(tx: Transaction) -> None:
-        users.remove_alias(tx, known(tx, address), other)
 
-    await control.store.run(work)
+async def alias_remove(control: Control, address: str, alias: str) -> UserShown:
+    """Takes an alias from a user. Raises Refused if there is no such user, or if it is none of theirs."""
+    await control.store.run(partial(_remove_alias, address=address, alias=own_address(alias)))
     return await show(control, address)
 
 
-async def continuity(control: Control, address: str, on: bool) -> Any:
-    """The opt-in of mode `optional`."""
+def _remove_alias(tx: Transaction, address: str, alias: Address) -> None:
+    users.remove_alias(tx, known(tx, address), alias)
 
-    def work(tx: Transaction) -> None:
-        users.set_opt_in(tx, known(tx, address), on)
 
-    await control.store.run(work)
+async def continuity(control: Control, address: str, on: bool) -> UserShown:
+    """Opts a user in to continuity, or out, where the mode is `optional`. Raises Refused if there is none."""
+    await control.store.run(partial(_set_opt_in, address=address, on=on))
     return await show(control, address)
 
 
-async def relay(control: Control, address: str, on: bool) -> Any:
-    """Whether the home server logs in as this user, to send the domain's own outbound mail."""
+def _set_opt_in(tx: Transaction, address: str, on: bool) -> None:
+    users.set_opt_in(tx, known(tx, address), on)
 
-    def work(tx: Transaction) -> None:
-        users.set_relay(tx, known(tx, address), on)
 
-    await control.store.run(work)
-    return {**await show(control, address), "relay": "on" if on else "off"}
+async def relay(control: Control, address: str, on: bool) -> UserShown:
+    """Says whether the home server logs in as this user, to send the domain's own outbound mail. Raises Refused if
+    there is none."""
+    await control.store.run(partial(_set_relay, address=address, on=on))
+    return msgspec.structs.replace(await show(control, address), relay="on" if on else "off")
+
+
+def _set_relay(tx: Transaction, address: str, on: bool) -> None:
+    users.set_relay(tx, known(tx, address), on)
 
 
 def known(tx: Transaction, address: str) -> User:
-    """The user with that very address or alias. Raises Refused."""
+    """Gives the user with that very address or alias. Raises Refused if there is none."""
     parsed = own_address(address)
     user = users.find_exactly(tx, parsed)
     if user is None:
@@ -173,31 +222,24 @@ def known(tx: Transaction, address: str) -> User:
     return user
 
 
-def row(listed: Listed) -> dict[str, Any]:
-    """The contract's row of `user list`."""
-    return {
-        "address": listed.user.address,
-        "name": listed.user.name,
-        "status": listed.user.status,
-        "aliases": listed.aliases,
-        "source": listed.source,
-        "messages": listed.messages,
-    }
+def _row(listed: Listed) -> UserRow:
+    user = listed.user
+    return UserRow(user.address, user.name, user.status, listed.aliases, listed.source, listed.messages)
 
 
 def refuse_foreign(domain: str, aliases: Sequence[Address]) -> None:
-    """One user's mail is owed to one home server."""
+    """Raises Refused for aliases of another domain: one user's mail is owed to one home server."""
     for alias in aliases:
         if alias.domain != domain:
             raise Refused(f"{alias}: an alias must be an address of {domain}, the user's own domain")
 
 
 async def adopt_all(control: Control, domain: str, addresses: Sequence[Address]) -> None:
-    """Mail owed to these addresses without a mailbox goes into INBOX now."""
+    """Puts mail that is owed to these addresses without a mailbox into their INBOX."""
     known = await control.store.read(partial(domains.known, name=domain))
     await adopt(control.store, known.id, {address.key for address in addresses})
 
 
 async def kept_of(control: Control, password: str) -> Kept:
-    """Raises Refused."""
+    """Gives what is kept of a password: its hash, and keys for SCRAM. Raises Refused for one that will not do."""
     return await control.compute(partial(control.passwords.keep, password, control.randomness.bytes(SALT_OCTETS)))

@@ -19,7 +19,7 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
 
-class Line(msgspec.Struct):
+class LedgerLine(msgspec.Struct):
     """A row of `report`: a user's, that of an address owed without being registered, or the domain's ('total')."""
 
     user: str
@@ -53,27 +53,29 @@ _ROWS = Statement(
 )
 
 
-def report(tx: Transaction, domain: int, since: int = 0) -> list[Line]:
+def report(tx: Transaction, domain: int, since: int = 0) -> list[LedgerLine]:
     """A line per user, then per unregistered address, then the total. ``since`` (µs, received): what is newer only.
 
     With ``since`` the rows can only be counted; the check against the counters is that of the whole ledger.
     """
-    users: dict[int, Line] = {}
+    users: dict[int, LedgerLine] = {}
     accounts = tx.all(_ACCOUNTS, domain=domain)
     names = _names([(row[1], bool(row[2])) for row in accounts])
     for (account, _, _, taken_in, *folded), name in zip(accounts, names, strict=True):
-        users[account] = Line(name) if since else Line(name, taken_in, *folded)
+        users[account] = LedgerLine(name) if since else LedgerLine(name, taken_in, *folded)
     known = {row[1].lower() for row in accounts}
-    unregistered: dict[str, Line] = {}
+    unregistered: dict[str, LedgerLine] = {}
     for account, recipient, state, rows in tx.all(_ROWS, domain=domain, since=since):
         name = f"{recipient} (without a mailbox)" if recipient in known else recipient
-        line = users[account] if account is not None else unregistered.setdefault(recipient, Line(name))
+        line = users[account] if account is not None else unregistered.setdefault(recipient, LedgerLine(name))
         line.count(state, rows)
         if since or account is None:
             line.taken_in += rows
     lines = [*users.values(), *unregistered.values()]
     total = (
-        Line("total", *(sum(column) for column in zip(*map(_numbers, lines), strict=True))) if lines else Line("total")
+        LedgerLine("total", *(sum(column) for column in zip(*map(_numbers, lines), strict=True)))
+        if lines
+        else LedgerLine("total")
     )
     if not since:
         total.taken_in = sum(line.taken_in for line in users.values())
@@ -96,10 +98,10 @@ def _names(accounts: Sequence[tuple[str, bool]]) -> list[str]:
     return names
 
 
-def _numbers(line: Line) -> tuple[Any, ...]:
+def _numbers(line: LedgerLine) -> tuple[Any, ...]:
     return msgspec.structs.astuple(line)[1:]
 
 
-def adds_up(lines: Iterable[Line]) -> bool:
+def adds_up(lines: Iterable[LedgerLine]) -> bool:
     """Whether every line does: the exit status of `report`."""
     return all(line.adds_up for line in lines)

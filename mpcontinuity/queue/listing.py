@@ -21,7 +21,7 @@ from mpcontinuity.tracking.record import end_of_owed, reopen_owed
 STEP = 500  # rows of one transaction
 
 
-class Row(msgspec.Struct, frozen=True):
+class QueueRow(msgspec.Struct, frozen=True):
     """The contract's row of `queue list`. Times as ISO 8601; ``expires`` if home is up from now on."""
 
     id: str
@@ -47,7 +47,7 @@ _LIST = Statement(
 )
 
 
-def listing(tx: Transaction, *, domain: int = 0, after: int = 0, give_up: int) -> list[tuple[int, Row]]:
+def listing(tx: Transaction, *, domain: int = 0, after: int = 0, give_up: int) -> list[tuple[int, QueueRow]]:
     """Up to STEP open rows with an id above ``after``, with that id. ``domain`` 0: of all; ``give_up`` in µs.
 
     What waits for home to come up is shown as due now.
@@ -55,7 +55,7 @@ def listing(tx: Transaction, *, domain: int = 0, after: int = 0, give_up: int) -
     return [
         (
             row[0],
-            Row(
+            QueueRow(
                 id=show(row[0]),
                 kind="redelivery",
                 sender=row[1],

@@ -12,7 +12,7 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import QUEUED, OutgoingWanted, ReportDue, TrackingEvent
 from mpcontinuity.model.identifier import moment_of, show
 from mpcontinuity.model.outgoing import EXPIRED, FAILED, OPEN, REMOVED
-from mpcontinuity.queue.listing import Row
+from mpcontinuity.queue.listing import QueueRow
 from mpcontinuity.queue.outgoing import undelivered
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -60,12 +60,12 @@ class Waiting(msgspec.Struct, frozen=True):
     oldest: int  # µs, when it was taken in
 
 
-def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[tuple[int, Row]]:
+def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[tuple[int, QueueRow]]:
     """Up to STEP open rows with an id above ``after``, with that id. ``domain`` 0: of all."""
     return [
         (
             row[0],
-            Row(
+            QueueRow(
                 id=show(row[0]),
                 kind="outbound",
                 sender=row[1],

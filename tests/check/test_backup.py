@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from twisted.internet.defer import succeed
 
@@ -52,8 +53,7 @@ def control_of(served: Damaged) -> Control:
 
 
 def back_up(served: Damaged, folder: str = "backup", **options: Any) -> dict[str, Any]:
-    made: dict[str, Any] = result(backup(control_of(served), str(served.tmp_path / folder), **options))
-    return made
+    return msgspec.structs.asdict(result(backup(control_of(served), str(served.tmp_path / folder), **options)))
 
 
 def restored(served: Damaged, *, folder: str = "backup", into: str = "other", force: bool = False) -> Damaged:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcontinuity.control.imports import Line, lines
+from mpcontinuity.control.imports import ImportLine, lines
 from tests.control.conftest import Call
 
 
@@ -79,12 +79,12 @@ def test_the_same_file_again_changes_nothing(call: Call) -> None:
 
 
 def test_the_heading_gives_the_order_of_the_columns() -> None:
-    assert list(lines("Name,Address\nAnna,anna@example.org\n")) == [Line(2, "anna@example.org", "Anna")]
+    assert list(lines("Name,Address\nAnna,anna@example.org\n")) == [ImportLine(2, "anna@example.org", "Anna")]
 
 
 def test_a_spreadsheet_may_write_semicolons_and_a_byte_order_mark() -> None:
     text = '\ufeffaddress;name;aliases;password\r\nanna@example.org;Anna;"a@example.org;b@example.org";x\r\n'
-    assert list(lines(text)) == [Line(2, "anna@example.org", "Anna", ("a@example.org", "b@example.org"), "x")]
+    assert list(lines(text)) == [ImportLine(2, "anna@example.org", "Anna", ("a@example.org", "b@example.org"), "x")]
 
 
 def test_passwords_keep_their_blanks() -> None:
@@ -93,4 +93,4 @@ def test_passwords_keep_their_blanks() -> None:
 
 @given(st.text())
 def test_any_text_is_read_to_its_end(text: str) -> None:
-    assert all(isinstance(line, Line) for line in lines(text))
+    assert all(isinstance(line, ImportLine) for line in lines(text))

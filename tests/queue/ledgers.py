@@ -16,7 +16,7 @@ from mpcontinuity.model.events import DEFERRED
 from mpcontinuity.model.owed import OWED
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.queue import ledger
-from mpcontinuity.queue.ledger import Line
+from mpcontinuity.queue.ledger import LedgerLine
 from mpcontinuity.queue.owed import NewOwed, take_in
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.statement import Statement
@@ -119,5 +119,5 @@ class Books:
     def paused(self) -> str:
         return str(self.read(lambda tx: tx.value(_PAUSED)))
 
-    def report(self, since: int = 0) -> list[Line]:
+    def report(self, since: int = 0) -> list[LedgerLine]:
         return self.read(ledger.report, domain=self.domain.id, since=since)

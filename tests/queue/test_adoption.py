@@ -8,7 +8,7 @@ from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.owed import DELETED, OWED, RELEASED
 from mpcontinuity.queue import ledger, listing, owed
 from mpcontinuity.queue.adoption import adopt, without_mailbox
-from mpcontinuity.queue.ledger import Line
+from mpcontinuity.queue.ledger import LedgerLine
 from tests.queue.ledgers import Books
 
 KEYS = {"carl@example.org"}
@@ -33,9 +33,9 @@ def test_it_appears_in_inbox_and_in_the_ledger_of_the_user(books: Books) -> None
     assert inbox is not None
     assert inbox.messages == 3
     lines = books.report()
-    assert Line("carl@example.org", taken_in=3, owed=3) in lines
-    assert Line("dora@example.org", taken_in=1, owed=1) in lines
-    assert lines[-1] == Line("total", taken_in=5, owed=5)
+    assert LedgerLine("carl@example.org", taken_in=3, owed=3) in lines
+    assert LedgerLine("dora@example.org", taken_in=1, owed=1) in lines
+    assert lines[-1] == LedgerLine("total", taken_in=5, owed=5)
     assert ledger.adds_up(lines)
 
 

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.queue import folding, ledger, listing
-from mpcontinuity.queue.ledger import Line
+from mpcontinuity.queue.ledger import LedgerLine
 from mpcontinuity.store.statement import Statement
 from tests.fakes.stores import result
 from tests.queue.ledgers import Books
@@ -26,7 +26,7 @@ def test_ended_rows_become_numbers_and_open_ones_stay(books: Books) -> None:
     sweep_after(books, 91)
     assert books.read(lambda tx: tx.all(ROWS)) == [(still_open,)]
     assert books.report() == before
-    assert Line("anna@example.org", taken_in=2, released=1, owed=1) in before
+    assert LedgerLine("anna@example.org", taken_in=2, released=1, owed=1) in before
 
 
 def test_what_ended_lately_stays(books: Books) -> None:
@@ -41,7 +41,7 @@ def test_what_was_owed_without_an_account_leaves_a_ledger_that_adds_up(books: Bo
     rows = [books.redirect("carl"), books.redirect("dora")]
     books.run(listing.remove, ids=rows[:1], by="root")
     sweep_after(books, 91)
-    assert books.report()[-1] == Line("total", taken_in=1, owed=1)
+    assert books.report()[-1] == LedgerLine("total", taken_in=1, owed=1)
     assert ledger.adds_up(books.report())
 
 
@@ -51,4 +51,4 @@ def test_more_than_a_step_is_folded_in_steps(books: Books) -> None:
         books.run(listing.remove, ids=[row], by="root")
     sweep_after(books, 91)
     assert books.read(lambda tx: tx.all(ROWS)) == []
-    assert books.report()[-1] == Line("total", taken_in=len(rows), released=len(rows))
+    assert books.report()[-1] == LedgerLine("total", taken_in=len(rows), released=len(rows))

@@ -19,7 +19,7 @@ from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.owed import DELIVERED, FAILED, IN_DOUBT, OPEN, OWED
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.queue import leases, ledger, listing, owed, refusals
-from mpcontinuity.queue.ledger import Line
+from mpcontinuity.queue.ledger import LedgerLine
 from mpcontinuity.queue.owed import Owed
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -32,7 +32,7 @@ _FREE = Statement("DELETE FROM address WHERE account = :account")
 _LOSE = Statement("DELETE FROM owed WHERE id = :id")
 
 
-def line(books: Books, user: str, since: int = 0) -> Line:
+def line(books: Books, user: str, since: int = 0) -> LedgerLine:
     return next(each for each in books.report(since) if each.user == user)
 
 
@@ -48,9 +48,9 @@ def test_a_line_per_user_and_the_sum(books: Books) -> None:
     books.redirect("bert")
     books.redirect("bert", state=IN_DOUBT)
     assert books.report() == [
-        Line("anna@example.org", taken_in=2, delivered=1, failed=1),
-        Line("bert@example.org", taken_in=2, owed=2),
-        Line("total", taken_in=4, delivered=1, failed=1, owed=2),
+        LedgerLine("anna@example.org", taken_in=2, delivered=1, failed=1),
+        LedgerLine("bert@example.org", taken_in=2, owed=2),
+        LedgerLine("total", taken_in=4, delivered=1, failed=1, owed=2),
     ]
     assert ledger.adds_up(books.report())
 
@@ -81,7 +81,7 @@ def test_a_user_who_was_removed_and_made_again_has_lines_that_are_told_apart(boo
 def test_mail_owed_without_a_user_is_shown_under_its_address(books: Books) -> None:
     books.redirect("Nobody")
     books.redirect("nobody")
-    assert line(books, "nobody@example.org") == Line("nobody@example.org", taken_in=2, owed=2)
+    assert line(books, "nobody@example.org") == LedgerLine("nobody@example.org", taken_in=2, owed=2)
     assert line(books, "total").taken_in == 2
 
 
@@ -89,12 +89,14 @@ def test_since_counts_what_was_received_from_then_on(books: Books) -> None:
     books.redirect("anna")
     books.clock.advance(10)
     books.redirect("anna")
-    assert line(books, "anna@example.org", since=books.clock.now()) == Line("anna@example.org", taken_in=1, owed=1)
+    assert line(books, "anna@example.org", since=books.clock.now()) == LedgerLine(
+        "anna@example.org", taken_in=1, owed=1
+    )
     assert ledger.adds_up(books.report(books.clock.now()))
 
 
 def test_a_domain_without_users_has_a_total(books: Books) -> None:
-    assert books.read(ledger.report, domain=999) == [Line("total")]
+    assert books.read(ledger.report, domain=999) == [LedgerLine("total")]
 
 
 @pytest.mark.parametrize("name", ["anna", "nobody"])

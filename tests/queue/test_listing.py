@@ -13,7 +13,7 @@ from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.owed import DELIVERED, EXPIRED, FAILED, IN_DOUBT, OWED, RELEASED
 from mpcontinuity.queue import listing, owed
-from mpcontinuity.queue.listing import Row
+from mpcontinuity.queue.listing import QueueRow
 from tests.queue.ledgers import Books
 
 
@@ -23,7 +23,7 @@ def finish(books: Books, row: int, outcome: str) -> None:
     books.run(owed.finish, owed_id=row, token=claimed.token, outcome=outcome, event=event)
 
 
-def rows(books: Books, **more: int) -> list[Row]:
+def rows(books: Books, **more: int) -> list[QueueRow]:
     return [row for _, row in books.read(listing.listing, give_up=5 * DAY, **more)]
 
 
@@ -32,7 +32,7 @@ def test_what_waits_is_listed(books: Books) -> None:
     finish(books, books.redirect("anna"), DELIVERED)
     now = books.clock.now()
     assert rows(books) == [
-        Row(
+        QueueRow(
             id=show(row),
             kind="redelivery",
             sender="a@b.example",

@@ -13,7 +13,7 @@ from mpcontinuity.model.events import BOUNCED, OutgoingWanted, ReportDue, Tracki
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.outgoing import EXPIRED, FAILED
 from mpcontinuity.queue import outbound, outgoing
-from mpcontinuity.queue.listing import Row
+from mpcontinuity.queue.listing import QueueRow
 from mpcontinuity.queue.outgoing import Due, NewOutgoing
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.transaction import Transaction
@@ -62,7 +62,7 @@ def attempt(books: Books, row: int, *, end: str = "", code: int = 451, text: str
         books.run(outgoing.later, outgoing=claimed, event=event, next_attempt=books.clock.now() + HOUR)
 
 
-def rows(books: Books, **more: int) -> list[Row]:
+def rows(books: Books, **more: int) -> list[QueueRow]:
     return [row for _, row in books.read(outbound.listing, **more)]
 
 
@@ -71,7 +71,7 @@ def test_what_waits_is_listed(books: Books) -> None:
     attempt(books, row)
     now = books.clock.now()
     assert rows(books) == [
-        Row(
+        QueueRow(
             id=show(row),
             kind="outbound",
             sender="anna@example.org",

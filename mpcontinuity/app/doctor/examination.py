@@ -48,9 +48,7 @@ def examine(path: Path, connect: Callable[[Settings], Caller]) -> Iterator[Findi
             shown = [control.call("domain show", name=row["domain"]) for row in rows]
             yield from home_networks.examine(control, shown)
             routes = {row["domain"]: row["outbound-route"] for row in shown}
-            keys = [
-                key for row in rows for key in control.call("domain dkim", name=row["domain"], make=False)["records"]
-            ]
+            keys = [key for row in rows for key in control.call("domain dkim show", name=row["domain"])["records"]]
     except (Refused, Temporary, OSError) as error:
         yield Finding("store", "wrong", why(error))
         return

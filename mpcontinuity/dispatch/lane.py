@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Directory, Domain
 from mpcontinuity.accounts.signing import Signer
-from mpcontinuity.dispatch.letters import Settled, letter, settle, together
+from mpcontinuity.dispatch.letters import Settled, by_transaction, letter, settle
 from mpcontinuity.dispatch.shares import PROMPT, Shares
 from mpcontinuity.dispatch.watch import Attempts, Watch
 from mpcontinuity.model.clock import LASTED, SECOND
@@ -42,16 +42,16 @@ _log = Logger()
 
 
 class Internal(Protocol):
-    """Delivery to a domain of ours (delivery/internal.py)."""
+    """What delivers mail of our users to a domain of ours (delivery/internal.py)."""
 
     def deliver(self, domain: Domain, rows: Sequence[Outgoing]) -> Coroutine[Any, Any, Sequence[Attempt | None]]:
-        """``rows`` are of one message. What became of each; None: its row has been ended already."""
+        """Delivers the rows of one message. Returns what became of each; None: its row has been ended already."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LaneEnvironment:
-    """What every lane works with."""
+    """What all lanes of a process share. The counter is a metric."""
 
     store: Store
     directory: Directory
@@ -68,8 +68,11 @@ class LaneEnvironment:
 
 
 class Lane:
-    """In the reactor thread. It ends when nothing is due any more, and then calls ``ended``; ``freed`` when another one
-    may begin, because this one waits for slow hosts alone."""
+    """Sends what is due for one destination and share. It lives in the reactor thread.
+
+    It ends when nothing is due any more, and then calls ``ended``; it calls ``freed`` when another lane may begin,
+    because all its messages are parked.
+    """
 
     def __init__(
         self, environment: LaneEnvironment, due: Due, *, ended: Callable[[Lane], None], freed: Callable[[], None]
@@ -89,21 +92,22 @@ class Lane:
         self._something: Deferred[None] | None = None
 
     def begin(self) -> None:
+        """Begins to claim and to send."""
         self._hold()
         Deferred.fromCoroutine(self._run()).addErrback(self._broken)
 
     @property
     def busy(self) -> bool:
-        """It knows already that more is due than it can send now."""
+        """Whether it knows already that more is due than it can send now."""
         return self._more or bool(self._waiting)
 
     def wake(self) -> None:
-        """Something new may be due."""
+        """Tells it that something new may be due."""
         self._more = True
         self._happened()
 
     def stop(self) -> None:
-        """No new transactions; ``ended`` follows when those under way have ended."""
+        """Begins no more transactions; ``ended`` is called when those under way have ended."""
         self._stopping = True
         self._happened()
 
@@ -141,7 +145,7 @@ class Lane:
             return
         self._more = len(rows) == PORTION
         self.claimed.update((row.id, row.token) for row in rows)
-        self._waiting.extend(together(rows))
+        self._waiting.extend(by_transaction(rows))
 
     # One message
 
@@ -160,9 +164,9 @@ class Lane:
         self._happened()
 
     def _hold(self) -> None:
-        """A lane at work is held while anything is under way that is not aside, and while the next is looked for."""
-        aside = sum(watch.aside for watch in self._watched)
-        holds = not aside or self._active > aside
+        """A lane is held while anything is under way that is not parked, and while the next is looked for."""
+        parked = sum(watch.parked for watch in self._watched)
+        holds = not parked or self._active > parked
         if holds is self._holds:
             return
         self._holds = holds

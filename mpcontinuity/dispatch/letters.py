@@ -27,8 +27,9 @@ _LONGEST_HEADER = 64 * 1024  # that is looked at
 MOST_RECIPIENTS = 100  # of one transaction, which every server takes (RFC 5321 §4.5.3.1.8)
 
 
-def together(rows: Iterable[Outgoing]) -> list[list[Outgoing]]:
-    """Rows of one destination that can go in one transaction. Those of a message must follow each other."""
+def by_transaction(rows: Iterable[Outgoing]) -> list[list[Outgoing]]:
+    """Groups rows of one destination by what can go in one SMTP transaction; those of a message must follow each
+    other."""
     groups = []
     for _, same in groupby(rows, _key):
         group = list(same)
@@ -41,7 +42,7 @@ def _key(row: Outgoing) -> tuple[object, ...]:
 
 
 async def letter(bodies: Bodies, rows: Sequence[Outgoing], signer: Signer) -> Letter:
-    """Of one group. Raises Corrupt."""
+    """Returns the message of one such group, signed as its domain has it. Raises Corrupt."""
     first = rows[0]
     content = bodies.content(first.body, skip_prefix=True)
     await content.load()

@@ -32,8 +32,10 @@ _log = Logger()
 
 
 class Dispatch:
-    """Start it when home servers and domains are known, stop it before the store closes. Every node has one: rows are
-    claimed."""
+    """Sends mail to the world. Every process has one, since rows are claimed; it lives in the reactor thread.
+
+    Start it when home servers and domains are known, and stop it before the store closes.
+    """
 
     def __init__(self, environment: LaneEnvironment) -> None:
         self._environment = environment
@@ -45,12 +47,12 @@ class Dispatch:
         self._all_ended: Deferred[None] | None = None
 
     @property
-    def aside(self) -> int:
-        """Messages that wait for slow hosts."""
-        return self._environment.shares.aside
+    def parked(self) -> int:
+        """How many messages wait for slow hosts."""
+        return self._environment.shares.parked
 
     async def start(self) -> None:
-        """Frees what the process before had claimed, then begins."""
+        """Frees what the process before had claimed, then begins to send."""
         alone = self._environment.store.election.alone
         if alone or self._environment.store.trusts_time(LEASES_LAST):
             while await self._environment.store.run(partial(outgoing.free, all_holders_dead=alone)) >= outgoing.STEP:
@@ -59,7 +61,7 @@ class Dispatch:
         await self._poll()
 
     async def stop(self) -> None:
-        """No new transactions; returns when those under way have ended, or after STOP_WITHIN."""
+        """Begins no more transactions, and returns when those under way have ended, or after STOP_WITHIN."""
         self._stopping = True
         for alarm in (self._poll_alarm, self._due_alarm):
             if alarm is not None and alarm.active():
@@ -89,7 +91,7 @@ class Dispatch:
             self.wake()
 
     def wake(self) -> None:
-        """Something may be due."""
+        """Looks whether anything is due that no lane sends yet."""
         if self._stopping:
             return
         if self._looking:

@@ -16,10 +16,11 @@ Attempts = Sequence[Attempt | None]
 
 
 class Watch:
-    """``aside``: it goes on beside the lanes. ``changed`` is called when that begins.
+    """Watches the delivery of one message, and parks it when the next host gives no sign for PROMPT seconds.
 
-    ``result`` is what became of the message. It is None where there was no room aside: the dialogue is broken off,
-    which loses nothing, because its final dot was not sent.
+    ``parked``: it goes on without a lane; ``changed`` is called when that begins. ``result`` fires with what became of
+    the message, or with None where it could not be parked: the dialogue is broken off then, which loses nothing,
+    because its final dot was not sent.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Watch:
         changed: Callable[[], None],
     ) -> None:
         self.result: Deferred[Attempts | None] = Deferred()
-        self.aside = False
+        self.parked = False
         self._progress = progress
         self._shares = shares
         self._share = share
@@ -46,20 +47,20 @@ class Watch:
         if left > 0:
             self._alarm = self._timer.callLater(left, self._look)
             return
-        gives_up = self._progress.may_be_given_up and not self._shares.room_aside(self._share)
-        self._shares.put_aside(self._share)  # also what is given up, until its socket is closed
+        gives_up = self._progress.may_be_given_up and not self._shares.may_park(self._share)
+        self._shares.park(self._share)  # also what is given up, until its socket is closed
         if gives_up:
             self.result.callback(None)
             self._progress.give_up()
         else:
-            self.aside = True
+            self.parked = True
             self._changed()
 
     def _ended(self, outcome: Attempts | Failure) -> Any:
         if self._alarm.active():
             self._alarm.cancel()
         else:
-            self._shares.take_back(self._share)
+            self._shares.unpark(self._share)
         if not self.result.called:
-            self.aside = False
+            self.parked = False
             self.result.callback(outcome)

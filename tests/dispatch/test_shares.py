@@ -25,7 +25,7 @@ LANES, ASIDE, OF_ONE, OF_REPORTS = 120, 120, 75, 25
 @pytest.fixture(autouse=True)
 def a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of everything: 110 hosts that do not answer do what 1,100 do to a server."""
-    for name in ("MOST_LANES", "MOST_ASIDE", "OF_ONE", "OF_REPORTS"):
+    for name in ("MOST_LANES", "MOST_PARKED", "OF_ONE", "OF_REPORTS"):
         monkeypatch.setattr(shares_module, name, getattr(shares_module, name) // 10)
     monkeypatch.setattr(outgoing, "DUE_STEP", 100)
     monkeypatch.setattr(service, "DUE_STEP", 100)
@@ -46,27 +46,27 @@ def test_nobody_takes_all_lanes_and_reports_take_fewer() -> None:
     assert shares.used_up == [REPORTS]
 
 
-def test_what_is_aside_is_bounded_for_each_and_for_all() -> None:
+def test_what_is_parked_is_bounded_for_each_and_for_all() -> None:
     shares = Shares()
     for share, most in ((REPORTS, OF_REPORTS), (ANNA, OF_ONE), (BERT, ASIDE - OF_ONE - OF_REPORTS)):
         for _ in range(most):
-            assert shares.room_aside(share)
-            shares.put_aside(share)
-        assert not shares.room_aside(share)
-    shares.take_back(BERT)
-    assert shares.room_aside(BERT)
-    assert not shares.room_aside(ANNA)
+            assert shares.may_park(share)
+            shares.park(share)
+        assert not shares.may_park(share)
+    shares.unpark(BERT)
+    assert shares.may_park(BERT)
+    assert not shares.may_park(ANNA)
 
 
 def test_whose_slow_hosts_can_neither_be_waited_for_nor_given_up_begins_nothing_more() -> None:
     shares = Shares()
     for _ in range(2 * OF_REPORTS):
         assert shares.admits(REPORTS)
-        shares.put_aside(REPORTS)
+        shares.park(REPORTS)
     assert shares.used_up == [REPORTS]
     assert shares.admits(ANNA)
     for _ in range(2 * OF_REPORTS):
-        shares.take_back(REPORTS)
+        shares.unpark(REPORTS)
     assert shares.used_up == []
 
 
@@ -125,7 +125,7 @@ def test_what_is_given_up_leaves_nothing_that_is_being_opened(post: Post, behavi
     dispatch = post.dispatch()
     post.settle(2 * PROMPT + 2)
     assert post.states(slow).count("claimed") == OF_ONE
-    assert dispatch.aside == OF_ONE
+    assert dispatch.parked == OF_ONE
 
 
 def test_who_else_waits_for_a_host_is_not_given_up_with_others(post: Post) -> None:
@@ -174,7 +174,7 @@ def test_who_waits_for_a_busy_host_is_not_taken_for_one_that_waits_for_a_silent_
     rows = [post.send(f"bob@d{number}.example", text=str(number))[0] for number in range(40)]
     for _ in range(11):
         post.settle(3)
-        assert dispatch.aside == 0
+        assert dispatch.parked == 0
         for wire in host.wires:
             wire.say_late("250 2.0.0 taken")
         post.settle()

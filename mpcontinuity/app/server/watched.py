@@ -48,7 +48,7 @@ def sources(
         redeliveries=lambda: {name: redeliveries[verdict] for verdict, name in _ATTEMPTS.items()},
         refusals=lambda: {about.value: mail.refusals[about] for about in About},
         outbound=lambda: {name: sent[verdict] for verdict, name in _ATTEMPTS.items()},
-        aside=lambda: mail.outbound.dispatch.aside,
+        parked=lambda: mail.outbound.dispatch.parked,
         reports=mail.reports.counts,
         unchecked=lambda: mail.verdicts.skipped,
         died=lambda: mail.children.died,

@@ -66,7 +66,7 @@ class Sources:
     redeliveries: Callable[[], Mapping[str, int]]  # attempts, by outcome
     refusals: Callable[[], Mapping[str, int]]  # at redelivery, by what they were about
     outbound: Callable[[], Mapping[str, int]]  # attempts to the world, by outcome
-    aside: Callable[[], int]  # messages that wait for slow hosts of the world
+    parked: Callable[[], int]  # messages that wait for slow hosts of the world
     reports: Mapping[str, int]  # to senders, by action
     unchecked: Callable[[], int]  # messages without a verdict
     died: Callable[[], int]  # children
@@ -171,7 +171,9 @@ class Metrics:
         )
         yield _counter("outbound", "Attempts at delivery to the world, by outcome.", "outcome", sources.outbound())
         yield _one(
-            "outbound_aside", "Messages to the world that wait beside the lanes for slow hosts.", sources.aside()
+            "outbound_aside",
+            "Messages to the world that are parked: they wait for slow hosts without a lane.",
+            sources.parked(),
         )
         yield _counter("reports", "Reports to senders, by what they tell.", "action", sources.reports)
         text = (

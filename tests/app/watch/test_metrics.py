@@ -36,7 +36,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             redeliveries=lambda: {"delivered": 4},
             refusals=lambda: {"unclear": 1},
             outbound=lambda: {"delivered": 4},
-            aside=lambda: 3,
+            parked=lambda: 3,
             reports=Counter(failed=6),
             unchecked=lambda: 7,
             died=lambda: 2,

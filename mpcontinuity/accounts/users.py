@@ -58,6 +58,16 @@ _KEEP_KEYS = Statement("UPDATE account SET scram = :scram WHERE id = :id AND pas
 _PASSWORD = Statement("SELECT password FROM account WHERE id = :id")
 _CREDENTIALS = Statement("SELECT password, scram, password_changes FROM account WHERE id = :id")
 _FORGET_ADDRESSES = Statement("DELETE FROM address WHERE account = :account")
+_OF_DOMAIN = Statement("SELECT id FROM account WHERE domain = :domain LIMIT 500")
+_COUNTS = Statement(
+    "SELECT domain, COUNT(*) FROM account WHERE status <> 'removed' AND (:domain = 0 OR domain = :domain) "
+    "GROUP BY domain"
+)
+_BEING_REMOVED = Statement(
+    "SELECT id, domain FROM account WHERE status = 'removed' "
+    "AND EXISTS (SELECT 1 FROM mailbox WHERE mailbox.account = account.id)"
+)
+_DELETE = Statement("DELETE FROM account WHERE id = :account")
 
 
 _FOUND = Statement(
@@ -298,6 +308,26 @@ def forget(tx: Transaction, account: int, domain: int) -> None:
     tx.run(_SET_PASSWORD, id=account, password="", scram="")
     tx.run(_SET_STATUS, id=account, status=REMOVED)
     tx.announce(AccountsChanged(domain, account))
+
+
+def being_removed(tx: Transaction) -> list[tuple[int, int]]:
+    """Returns account and domain of the users whose removal began (`forget`) and who have mailboxes still."""
+    return [(account, domain) for account, domain in tx.all(_BEING_REMOVED)]
+
+
+def delete(tx: Transaction, account: int) -> None:
+    """Drops the row of a user whom no address leads to, and who has no mailbox, any more."""
+    tx.run(_DELETE, account=account)
+
+
+def of_domain(tx: Transaction, domain: int) -> list[int]:
+    """Returns up to 500 accounts of the domain, whatever their status."""
+    return [account for (account,) in tx.all(_OF_DOMAIN, domain=domain)]
+
+
+def numbers(tx: Transaction, domain: int = 0) -> dict[int, int]:
+    """Returns how many users each domain has, or that one, by the domain's id; one without users is left out."""
+    return dict(tx.all(_COUNTS, domain=domain))
 
 
 def _changed(tx: Transaction, user: User) -> None:

@@ -16,23 +16,13 @@ from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.control import domain_settings
 from mpcontinuity.control.domain_settings import DomainRow
 from mpcontinuity.control.operation import Control
-from mpcontinuity.control.removal import erase, open_rows, refuse_owed, release
+from mpcontinuity.control.removal import erase, refuse_owed, release
 from mpcontinuity.model import hosts
 from mpcontinuity.model.address import ascii_domain
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.settings import DomainSettings
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.queue import removal
 from mpcontinuity.store.transaction import Transaction
-
-_COUNTS = Statement(
-    "SELECT domain, COUNT(*) FROM account WHERE status <> 'removed' AND (:domain = 0 OR domain = :domain) "
-    "GROUP BY domain"
-)
-_ACCOUNTS = Statement("SELECT id FROM account WHERE domain = :domain LIMIT 500")
-_FORGET_OWED = Statement(
-    "DELETE FROM owed WHERE id IN (SELECT id FROM owed WHERE domain = :domain AND ended > 0 LIMIT 500)"
-)
-_FORGET_COUNTER = Statement("DELETE FROM meta WHERE key = :key")
 
 # A domain name has a dot, or is a single label for a test; no address literal, no trailing dot.
 _NAME = re.compile(r"[^\s@\[\]/\\:]+")
@@ -97,7 +87,7 @@ async def list_(control: Control, domain: str | None = None) -> list[DomainRow]:
 
 def _listing(tx: Transaction, name: str | None) -> list[DomainRow]:
     wanted = [domains.known(tx, name)] if name is not None else domains.listing(tx)
-    counts: dict[int, int] = dict(tx.all(_COUNTS, domain=wanted[0].id if name is not None else 0))
+    counts = users.numbers(tx, wanted[0].id if name is not None else 0)
     return [domain_settings.row(domain.name, domain.settings, counts.get(domain.id, 0)) for domain in wanted]
 
 
@@ -119,11 +109,11 @@ async def remove(control: Control, name: str, force: bool = False) -> DomainRemo
     """
     domain = await control.store.run(partial(_begin_removal, name=name, force=force))
     await release(control, domain.id)
-    while accounts := await control.store.read(partial(_accounts, domain=domain.id)):
+    while accounts := await control.store.read(partial(users.of_domain, domain=domain.id)):
         for account in accounts:
             await control.store.run(partial(users.forget, account=account, domain=domain.id))
             await erase(control, account, rows_too=True)
-    while await control.store.run(partial(_forget_owed, domain=domain.id), bulk=True):
+    while await control.store.run(partial(removal.forget_ended_of_domain, domain=domain.id), bulk=True):
         pass
     await control.store.run(partial(_end_removal, domain=domain))
     return DomainRemoved(domain.name)
@@ -133,29 +123,20 @@ def _begin_removal(tx: Transaction, name: str, force: bool) -> Domain:
     domain = domains.known(tx, name)
     if not force:
         hint = Hint("domain remove", "releases them", {"name": domain.name, "force": True})
-        refuse_owed(open_rows(tx, domain=domain.id), f"the home server of {domain.name}", domain.name, hint)
+        refuse_owed(removal.open_rows(tx, domain=domain.id), f"the home server of {domain.name}", domain.name, hint)
     # A plain relay from here on: nothing more becomes owed while the rest goes, in steps.
     domains.change(tx, domain, DomainSettings(home=domain.settings.home, continuity=False))
     return domain
 
 
-def _accounts(tx: Transaction, domain: int) -> list[int]:
-    return [row[0] for row in tx.all(_ACCOUNTS, domain=domain)]
-
-
-def _forget_owed(tx: Transaction, domain: int) -> int:
-    return tx.run(_FORGET_OWED, domain=domain)
-
-
 def _end_removal(tx: Transaction, domain: Domain) -> None:
-    tx.run(_FORGET_COUNTER, key=f"owed unregistered {domain.id}")
+    removal.forget_counter(tx, domain.id)
     dkim.remove(tx, domain.id)
     domains.remove(tx, domain)
 
 
 def _users(tx: Transaction, domain: Domain) -> int:
-    counts: dict[int, int] = dict(tx.all(_COUNTS, domain=domain.id))
-    return counts.get(domain.id, 0)
+    return users.numbers(tx, domain.id).get(domain.id, 0)
 
 
 def _domain_name(text: str) -> str:

@@ -15,10 +15,11 @@ from mpcontinuity.accounts.users import Listed, Source, Status, User
 from mpcontinuity.control.adoption import adopt
 from mpcontinuity.control.arguments import own_address
 from mpcontinuity.control.operation import Control
-from mpcontinuity.control.removal import erase, open_rows, refuse_owed, release
+from mpcontinuity.control.removal import erase, refuse_owed, release
 from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.protocols.sasl.scram import SALT_OCTETS
+from mpcontinuity.queue.removal import open_rows
 from mpcontinuity.store.transaction import Transaction
 
 Switch = Literal["on", "off"]

@@ -13,7 +13,7 @@ from mpcontinuity.check.inspection import Inspection
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS, NewEntry, append
 from mpcontinuity.mailbox.names import INBOX
-from mpcontinuity.model.events import MailboxChanged
+from mpcontinuity.mailbox.repair import remove_entry, set_counters
 from mpcontinuity.model.flags import DELETED, SEEN
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -35,10 +35,6 @@ _ENTRIES = Statement(
     "SELECT id & 4294967295, flags, size, modseq FROM entry WHERE id > :after AND id <= :last ORDER BY id LIMIT :step"
 )
 _EXPUNGED = Statement("SELECT MAX(modseq), MAX(last) FROM expunged WHERE mailbox = :mailbox")
-_SET = Statement(
-    "UPDATE mailbox SET uidnext = :uidnext, modseq = :modseq, messages = :messages, unseen = :unseen, "
-    "octets = :octets, deleted = :deleted WHERE id = :id"
-)
 _ADDRESS = Statement("SELECT address FROM account WHERE id = :id")
 # Owed, for a user who has it nowhere: deleted by them, or lost with the entries that the counters miss.
 _UNLISTED = Statement(
@@ -56,7 +52,6 @@ _OWNERS = Statement(
     "SELECT entry.body, mailbox.account FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32 "
     "WHERE entry.body IN [:bodies]"
 )
-_REMOVE = Statement("DELETE FROM entry WHERE id = :id")
 _KNOWN_ACCOUNT = Statement("SELECT account FROM address WHERE key = :key")
 
 
@@ -204,18 +199,17 @@ async def _compare(inspection: Inspection, mailbox: _Mailbox, counted: _Counted)
 
 async def _set(inspection: Inspection, mailbox: _Mailbox, counted: _Counted) -> str:
     def work(tx: Transaction) -> None:
-        modseq = max(mailbox.modseq, counted.highest_modseq) + 1
-        tx.run(
-            _SET,
-            id=mailbox.id,
+        set_counters(
+            tx,
+            mailbox.id,
+            mailbox.account,
             uidnext=max(mailbox.uidnext, counted.highest_uid + 1),
-            modseq=modseq,
+            modseq=max(mailbox.modseq, counted.highest_modseq) + 1,
             messages=counted.messages,
             unseen=counted.unseen,
             octets=counted.octets,
             deleted=counted.deleted,
         )
-        tx.announce(MailboxChanged(mailbox.id, mailbox.account, modseq))
 
     await inspection.store.run(work)
     return "counted anew"
@@ -274,7 +268,7 @@ def _to_owners(tx: Transaction, rows: Sequence[tuple[Any, ...]], keys: dict[int,
             target = folder(tx, account, RECOVERED)
             append(tx, target, [NewEntry(body, size, internaldate, flags & 255, (), blob)])
         if accounts:
-            tx.run(_REMOVE, id=entry)
+            remove_entry(tx, entry)
             moved += 1
     return moved
 

@@ -15,7 +15,7 @@ from mpcontinuity.model.clock import DAY, MINUTE
 from mpcontinuity.store.bodies import layout, references, salvage
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.layout import HEADER_LENGTH, NO_DAY, Kind, Record
-from mpcontinuity.store.bodies.packs import Packs, insert_pack
+from mpcontinuity.store.bodies.packs import LOST, Packs, forget_unused_pack, insert_lost_pack, insert_pack
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upkeep.verify import Fault, Packed, faults, walk
@@ -27,24 +27,12 @@ _OF_PACK = Statement(
 )
 _HAS_PACK = Statement("SELECT 1 FROM pack WHERE id = :id")
 _USED_PACK = Statement("SELECT 1 FROM body WHERE pack = :id LIMIT 1")
-_FORGET_PACK = Statement(
-    "DELETE FROM pack WHERE id = :id AND NOT EXISTS (SELECT 1 FROM body WHERE body.pack = pack.id)"
-)
-_POINT = Statement(
-    'UPDATE body SET pack = :pack, "offset" = :offset, length = :length, crc = :crc, prefix = :prefix WHERE id = :id'
-)
-_LOST_PACK = Statement(
-    "INSERT INTO pack (id, kind, day, created, sealed) VALUES (:id, 'lost', 2147483647, :now, 1) "
-    "ON CONFLICT (id) DO NOTHING"
-)
 
 _SIZES = [
     Statement(f"SELECT size FROM {table} WHERE body = :body LIMIT 1")
     for table in ("entry", "owed", "archive", "outgoing")
 ]
 
-# Where a row of `body` says that its message is, when no pack has it: reading it says that it is missing.
-LOST = 1
 _KEPT_DAYS = 365
 _YOUNG = 10 * MINUTE  # a pack of another process may get its row with the first commit
 
@@ -94,7 +82,7 @@ def _header(packs: Packs, pack: int) -> tuple[Kind, int]:
 
 
 async def _forget(inspection: Inspection, pack: int) -> str:
-    return "forgotten" if await inspection.store.run(lambda tx: tx.run(_FORGET_PACK, id=pack)) else ""
+    return "forgotten" if await inspection.store.run(partial(forget_unused_pack, pack)) else ""
 
 
 async def examine_messages(inspection: Inspection) -> list[tuple[Body, Fault]]:
@@ -179,8 +167,7 @@ async def point(inspection: Inspection, body: Body) -> str:
 
     def work(tx: Transaction) -> None:
         insert_pack(body.pack, kind, day, tx)
-        columns = {"pack": body.pack, "offset": body.offset, "length": body.length}
-        tx.run(_POINT, id=body.id, crc=body.crc, prefix=body.prefix, **columns)
+        references.point(tx, body)
 
     await inspection.store.run(work)
     return f"now read from pack {identifier.show(body.pack)}"
@@ -217,8 +204,7 @@ async def _append(inspection: Inspection, body: Body, content: bytes, done: str,
 
 
 def _moved(old: Body, new: Body, tx: Transaction) -> None:
-    columns = {"pack": new.pack, "offset": new.offset, "length": new.length}
-    tx.run(_POINT, id=old.id, crc=new.crc, prefix=old.prefix, **columns)
+    references.point(tx, msgspec.structs.replace(new, id=old.id, prefix=old.prefix))
 
 
 def _mended(packs: Packs, body: Body) -> tuple[bytes, int] | None:
@@ -271,7 +257,7 @@ async def _put_back(inspection: Inspection, body: Body) -> str:
 
 async def _hold_place(inspection: Inspection, body: int) -> str:
     def work(tx: Transaction) -> None:
-        tx.run(_LOST_PACK, id=LOST, now=tx.now)
+        insert_lost_pack(tx)
         size = next((tx.value(statement, body=body) for statement in _SIZES if tx.value(statement, body=body)), 1)
         references.insert_body(tx, Body(body, LOST, HEADER_LENGTH, size, 0, 0), 0)
 

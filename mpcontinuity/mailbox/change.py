@@ -17,6 +17,7 @@ from mpcontinuity.model import uidset
 from mpcontinuity.model.events import MailboxChanged
 from mpcontinuity.model.flags import DELETED, DOWNLOADED, FIRST_KEYWORD, SEEN
 from mpcontinuity.model.uidset import Range
+from mpcontinuity.store.bodies.references import release
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -69,14 +70,6 @@ _TOO_MANY = Statement(
 )
 _TRIM = Statement("DELETE FROM expunged WHERE mailbox = :mailbox AND modseq <= :floor")
 _SET_FLOOR = Statement("UPDATE mailbox SET expunged_floor = :floor WHERE id = :mailbox")
-# A body that the last entry left is kept as long as anything else needs it: without end while it is owed.
-_RELEASE = Statement(
-    "UPDATE body SET keep_until = "
-    "COALESCE((SELECT MAX(archive.expires) FROM archive WHERE archive.body = body.id), :now) "
-    "WHERE id IN [:bodies] AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.body = body.id) "
-    "AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.body = body.id "
-    "AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt'))"
-)
 
 _Entry = tuple[int, int, int, int, int]  # uid, flags, modseq, size, body
 
@@ -190,11 +183,6 @@ def empty(tx: Transaction, mailbox: int) -> bool:
         _remove(tx, mailbox, entries)
         release(tx, {entry[4] for entry in entries})
     return bool(entries)
-
-
-def release(tx: Transaction, bodies: Iterable[int]) -> None:
-    """After entries went: bodies that no mailbox holds any more are kept as long as anything else needs them."""
-    tx.run(_RELEASE, bodies=list(bodies), now=tx.now)
 
 
 def _copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> tuple[Copied, list[_Entry]]:

@@ -12,6 +12,7 @@ from mpcontinuity.mailbox.names import INBOX, SEPARATOR, MailboxRefused, above, 
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.events import MailboxChanged, MailboxListChanged
 from mpcontinuity.store import meta
+from mpcontinuity.store.bodies.references import release
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -262,7 +263,7 @@ def _drop(tx: Transaction, info: MailboxInfo) -> None:
     first, last = info.id << UID_BITS, info.id << UID_BITS | MAX_UID
     bodies = [row[0] for row in tx.all(_BODIES, first=first, last=last)]
     tx.run(_DELETE_ENTRIES, first=first, last=last)
-    change.release(tx, bodies)
+    release(tx, bodies)
     for statement in (_DELETE_EXPUNGED, _DELETE_KEYWORDS, _DELETE):
         tx.run(statement, mailbox=info.id)
     tx.announce(MailboxChanged(info.id, info.account, info.modseq + 1))

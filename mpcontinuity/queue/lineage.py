@@ -9,6 +9,7 @@ judged: at the claim, when the message would be sent.
 from __future__ import annotations
 
 from mpcontinuity.model.flags import DELETED
+from mpcontinuity.store.bodies.references import set_origin
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -24,10 +25,9 @@ _HAS = Statement(
 # With a removed user went the mailboxes, and nobody deleted a message: what an administrator reopens is to be sent.
 _REMOVED = Statement("SELECT 1 FROM account WHERE id = :account AND status = 'removed'")
 # Failed and expired ones too: an administrator may reopen them.
-_DESCEND = Statement(
-    """UPDATE body SET origin = :origin
-    WHERE id = :body AND EXISTS (SELECT 1 FROM owed WHERE body = :origin AND account = :account
-        AND (ended = 0 OR state IN ('failed', 'expired')))"""
+_OWED = Statement(
+    """SELECT 1 FROM owed WHERE body = :origin AND account = :account
+        AND (ended = 0 OR state IN ('failed', 'expired')) LIMIT 1"""
 )
 
 
@@ -39,6 +39,9 @@ def judge_deleted(tx: Transaction, account: int, body: int) -> bool:
 
 
 def descend(tx: Transaction, account: int, body: int, origin: int) -> None:
-    """``body``, appended by the user, says that it is the message ``origin``: believed if that is, or may be, owed for
-    them."""
-    tx.run(_DESCEND, account=account, body=body, origin=origin)
+    """Notes that ``body``, which the user appended, is the message ``origin``, as it says.
+
+    It is believed only where that message is, or may again be, owed for them.
+    """
+    if tx.one(_OWED, account=account, origin=origin) is not None:
+        set_origin(tx, body, origin)

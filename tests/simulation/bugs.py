@@ -185,7 +185,7 @@ def _lease_without_token() -> Patches:
 @bug("refile-taken-for-deletion")
 def _refile_taken_for_deletion() -> Patches:
     """A client that moves by APPEND and EXPUNGE has deleted what it moved."""
-    return [patch(lineage, "_DESCEND", Statement("UPDATE body SET origin = :origin WHERE id = :body AND :account < 0"))]
+    return [patch(lineage, "_OWED", Statement("SELECT 1 WHERE :account < 0 AND :origin < 0"))]
 
 
 @bug("deleted-is-sent")

@@ -26,6 +26,16 @@ _RECORD = Statement(
     "INSERT INTO pack (id, kind, day, created, sealed, node) VALUES (:id, :kind, :day, :created, :sealed, :node)"
     " ON CONFLICT (id) DO NOTHING"
 )
+_INSERT_LOST = Statement(
+    "INSERT INTO pack (id, kind, day, created, sealed) VALUES (:id, 'lost', 2147483647, :now, 1)"
+    " ON CONFLICT (id) DO NOTHING"
+)
+_FORGET_UNUSED = Statement(
+    "DELETE FROM pack WHERE id = :id AND NOT EXISTS (SELECT 1 FROM body WHERE body.pack = pack.id)"
+)
+
+# Where a row of `body` says that its message is, when no pack has it: reading it says that it is missing.
+LOST = 1
 
 # After a pack is full, the commits that follow its last entries are through long before this.
 _SETTLED = 10 * MINUTE
@@ -209,6 +219,16 @@ def insert_pack(pack: int, kind: Kind, day: int, tx: Transaction, node: int = 0)
     """Inserts its row. A solo pack is sealed from the beginning: nothing is ever appended to it."""
     sealed = int(kind is Kind.SOLO)
     tx.run(_RECORD, id=pack, kind=kind.name.lower(), day=day, created=tx.now, sealed=sealed, node=node)
+
+
+def insert_lost_pack(tx: Transaction) -> None:
+    """Inserts the row of the pack LOST, which has no file, unless it is there."""
+    tx.run(_INSERT_LOST, id=LOST, now=tx.now)
+
+
+def forget_unused_pack(pack: int, tx: Transaction) -> bool:
+    """Drops the row of a pack that no body is in. Returns whether it was dropped."""
+    return tx.run(_FORGET_UNUSED, id=pack) > 0
 
 
 def _spooler(name: str) -> int:

@@ -15,7 +15,7 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY, MINUTE
 from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.store import meta
-from mpcontinuity.store.bodies import layout
+from mpcontinuity.store.bodies import layout, references
 from mpcontinuity.store.bodies.files import SOLO
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.packs import Packs
@@ -51,7 +51,6 @@ _LEFT = Statement(
     " WHERE pack = :pack AND id > :after ORDER BY id LIMIT :rows"
 )
 _LEFT_OCTETS = Statement("SELECT COALESCE(SUM(length), 0) FROM body WHERE pack = :pack")
-_MOVE = Statement('UPDATE body SET pack = :pack, "offset" = :offset WHERE id = :id AND pack = :old')
 _POSTPONE = Statement("UPDATE pack SET day = :day WHERE id = :pack")
 _GO = Statement("UPDATE pack SET gone = :gone WHERE id = :pack")
 # A backup copies packs that its snapshot names, also such as are no longer needed since.
@@ -159,7 +158,7 @@ async def _move(store: Store, bodies: Sequence[Body], today: int) -> bool:
 
 
 def _moved(old: Body, new: Body, tx: Transaction) -> None:
-    tx.run(_MOVE, id=old.id, old=old.pack, pack=new.pack, offset=new.offset)
+    references.move(tx, old, new)
 
 
 def _heads(packs: Packs, bodies: Sequence[Body]) -> list[Head | None]:

@@ -4,7 +4,7 @@
 - ``world.py``: the hosts of a domain in the world. ``resolution.py``: finds them by MX. ``route.py``: MX or smarthost.
 - ``transaction.py``: one mail transaction. ``peer.py``: what it needs of the server at the other end. ``repeating.py``:
   asks once more on a fresh session.
-- ``pool.py``: the sessions to one server. ``capacity.py``: how many it bears. ``waiting.py``: who waits for one.
-  ``opening.py``: how a session begins. ``session.py``: one session.
+- ``pool.py``: the sessions to one server. ``capacity.py``: how many it bears. ``mailboxes.py``: which of its mailboxes
+  are slow. ``waiting.py``: who waits for one. ``opening.py``: how a session begins. ``session.py``: one session.
 - ``network.py``: connections and TLS. ``lookup.py``: asks DNS. ``names.py``: names in DNS.
 """

@@ -264,11 +264,6 @@ def credentials(tx: Transaction, account: int) -> Credentials:
     return Credentials(*row) if row else Credentials("", "", 0)
 
 
-def password_hash(tx: Transaction, account: int) -> str:
-    """Returns the hash of a user's password, of passlib's; empty when there is none."""
-    return str(tx.value(_PASSWORD, id=account) or "")
-
-
 def set_name(tx: Transaction, user: User, name: str) -> None:
     """Gives a user another name to be shown."""
     tx.run(_SET_NAME, id=user.id, name=name)

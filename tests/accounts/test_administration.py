@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mpcontinuity.accounts import administrators, domains, tokens, users
 from mpcontinuity.accounts.administration import Administrator, AdministratorLogin
@@ -14,7 +20,7 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from tests.fakes.clock import ManualClock
 from tests.fakes.judging import ELSEWHERE, HERE, HOST_LIMIT, LIMIT, Court
-from tests.fakes.stores import result
+from tests.fakes.stores import open_memory_like_store, result
 
 PASSWORDS = Statement("SELECT password FROM administrator WHERE name = :name")
 LAST_USED = Statement("SELECT last_used FROM token WHERE id = :id")
@@ -265,3 +271,60 @@ def test_who_guesses_tokens_is_slowed_down_and_who_has_used_one_from_there_is_no
     assert desk.slept == []
     assert desk.token("one more guess") is None
     assert desk.slept == [2.0]
+
+
+@dataclass
+class Given:
+    """A token as its maker knows it."""
+
+    owner: str
+    domain: str
+    expires: int
+    id: int
+    ended: bool = False
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("give"), st.sampled_from(["root", "eve"]), st.sampled_from(["", "x.org"]), st.integers(0, 3)),
+    st.tuples(st.just("use"), st.integers(0, 5)),
+    st.tuples(st.just("remove"), st.integers(0, 5)),
+    st.tuples(st.just("wait"), st.integers(1, 120)),
+    st.tuples(st.just("remove eve")),
+)
+
+
+@pytest.mark.sqlite
+@settings(max_examples=40)
+@given(steps=st.lists(STEPS, max_size=25))
+def test_a_token_lets_in_from_its_making_to_its_end_and_never_further_than_it_reaches(
+    steps: list[tuple[Any, ...]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    clock = ManualClock()
+    store = open_memory_like_store(tmp_path_factory.mktemp("tokens"), clock=clock)
+    desk = Desk(store, clock)
+    given_: list[Given] = []
+    for step, *what in steps:
+        match step:
+            case "give":
+                owner, domain, minutes = what
+                expires = clock.now() + minutes * MINUTE if minutes else 0
+                token = desk.give(f"token {len(given_)}", owner, expires=expires, domain=domain)
+                given_.append(Given(owner, domain, expires, token))
+            case "use" if what[0] < len(given_):
+                one = given_[what[0]]
+                found = desk.token(f"token {what[0]}")
+                good = not one.ended and not 0 < one.expires <= clock.now()
+                domain = "x.org" if one.owner == "eve" else one.domain
+                assert found == (Administrator(one.owner, domain, token=one.id) if good else None)
+            case "remove" if what[0] < len(given_) and not given_[what[0]].ended:
+                one = given_[what[0]]
+                result(store.run(partial(tokens.remove, name=one.owner, token=one.id)))
+                one.ended = True
+            case "wait":
+                clock.advance(what[0])
+            case "remove eve":
+                result(store.run(partial(administrators.remove, name="eve")))
+                result(store.run(partial(administrators.add, name="eve", password_hash="$new", domain="x.org")))
+                for one in given_:
+                    one.ended = one.ended or one.owner == "eve"
+    result(store.close())

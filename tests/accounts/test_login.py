@@ -163,7 +163,7 @@ def test_a_check_that_could_not_be_made_is_no_failure(harness: Harness) -> None:
 def hash_of(harness: Harness, name: str) -> str:
     user = result(harness.login._find(f"{name}@example.org"))
     assert user is not None
-    return result(harness.store.read(lambda tx: users.password_hash(tx, user.id)))
+    return result(harness.store.read(lambda tx: users.credentials(tx, user.id).hash))
 
 
 def test_a_hash_of_another_scheme_is_renewed_when_its_user_logs_in(store: Store, clock: ManualClock) -> None:

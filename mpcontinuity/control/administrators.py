@@ -1,4 +1,4 @@
-"""Operations on administrators of portal and API, and on their tokens."""
+"""Operations on administrators of portal and API; those on their tokens are in control/tokens.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from functools import partial
 
 import msgspec
 
-from mpcontinuity.accounts import administrators, domains, tokens
-from mpcontinuity.control.arguments import moment
+from mpcontinuity.accounts import administrators, domains
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Refused
@@ -45,14 +44,6 @@ class AdministratorRemoved(msgspec.Struct, frozen=True):
     removed: bool = True
 
 
-class TokenMade(msgspec.Struct, frozen=True):
-    """A new token, which nobody can be shown again. ``expires`` is ISO 8601; None means never."""
-
-    name: str
-    token: str
-    expires: str | None
-
-
 async def add(control: Control, name: str, password: str, domain: str | None = None) -> AdministratorAdded:
     """Adds an administrator, of all domains where none is given. Raises Refused for a name that is taken or will not
     do, and for a domain that is not here."""
@@ -72,7 +63,7 @@ async def first(control: Control) -> str | None:
     """Adds the first administrator and gives their password, which is shown once; None where there is one already."""
     if not await control.store.read(administrators.none_yet):
         return None
-    password = _secret(control, 15)
+    password = secret(control, 15)
     await add(control, FIRST, password)
     return password
 
@@ -96,18 +87,6 @@ async def password(control: Control, name: str, password: str) -> AdministratorC
     return AdministratorChanged(name)
 
 
-async def token(control: Control, name: str, expires: str | None = None) -> TokenMade:
-    """Makes a bearer token for the API; ``expires`` is a time or a duration from now. Raises Refused if the
-    administrator is unknown, or the time past."""
-    now = control.store.clock.now()
-    until = moment(expires, now, ahead=True) if expires is not None else 0
-    if until and until <= now:
-        raise Refused(f'expires: "{expires}": is in the past')
-    fresh = _secret(control, 30)
-    await control.store.run(partial(tokens.add, name=name, token=fresh, expires=until))
-    return TokenMade(name, fresh, iso(until) if until else None)
-
-
-def _secret(control: Control, count: int) -> str:
-    """``count`` random bytes, in letters and digits that can be read out."""
+def secret(control: Control, count: int) -> str:
+    """Returns ``count`` random octets, in letters and digits that can be read out."""
     return base64.b32encode(control.randomness.bytes(count)).decode().lower()

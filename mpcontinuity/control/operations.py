@@ -12,6 +12,7 @@ from mpcontinuity.control import (
     imports,
     queue,
     status,
+    tokens,
     tracking,
     trial,
     users,
@@ -60,6 +61,8 @@ OPERATIONS = {
         Operation("admin remove", administrators.remove, Scope.ALL),
         Operation("admin password", administrators.password, Scope.ALL),
         # Of one with a scope and an end, its holder could make one without.
-        Operation("admin token", administrators.token, Scope.ALL),
+        Operation("admin token", tokens.make, Scope.ALL),
+        Operation("admin token list", tokens.list_, Scope.ALL, looks=True),
+        Operation("admin token remove", tokens.remove, Scope.ALL),
     )
 }

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import hashlib
-
 import pytest
 
 from mpcontinuity.control.operation import Control
@@ -35,12 +33,3 @@ def test_the_last_one_of_all_domains_stays(call: Call) -> None:
     call("admin remove", name="admin")
     with pytest.raises(Refused, match="admin: no such administrator"):
         call("admin password", name="admin", password="y")
-
-
-def test_a_token_is_kept_as_its_digest_only(control: Control, call: Call) -> None:
-    call("admin first")
-    row = call("admin token", name="admin", expires="90d")
-    assert row["expires"] == "2026-12-20T14:13:20+00:00"
-    digest = result(control.store.read(lambda tx: tx.value(Statement("SELECT digest FROM token"))))
-    assert digest == hashlib.sha256(row["token"].encode()).digest()
-    assert call("admin token", name="admin")["expires"] is None

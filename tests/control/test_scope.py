@@ -120,6 +120,8 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "admin remove": lambda house: {"name": "eve"},
     "admin password": lambda house: {"name": "eve", "password": "another one"},
     "admin token": lambda house: {"name": "eve"},
+    "admin token list": lambda house: {"name": "eve"},
+    "admin token remove": lambda house: {"name": "eve", "id": show(1)},
 }
 
 

@@ -71,10 +71,34 @@ def admin_password(configuration: Configuration, name: str, from_stdin: bool, as
 @admin.command("token")
 @click.argument("name")
 @click.option("--expires", metavar="T", help="An ISO 8601 time, or a duration from now as 90d; else never.")
+@click.option("--domain", "domain_", metavar="D", help="Good for this domain only.")
+@click.option("--read-only", is_flag=True, help="Good for looking, not for changes.")
+@click.option("--list", "list_", is_flag=True, help="List the administrator's tokens instead.")
+@click.option("--remove", metavar="ID", help="Remove this token instead.")
 @json_option
 @pass_configuration
-def admin_token(configuration: Configuration, name: str, expires: str | None, as_json: bool) -> None:
-    """Print a bearer token for the API. It cannot be shown again."""
+def admin_token(
+    configuration: Configuration,
+    name: str,
+    expires: str | None,
+    domain_: str | None,
+    read_only: bool,
+    list_: bool,
+    remove: str | None,
+    as_json: bool,
+) -> None:
+    """Print a new bearer token for the API. It cannot be shown again."""
+    making = expires is not None or domain_ is not None or read_only
+    if list_ + (remove is not None) + making > 1:
+        raise click.UsageError("--list and --remove go with no other option than --json")
     with configuration.connect() as control:
-        row = control.call("admin token", name=name, expires=expires)
-    output.result(row, as_json, row["token"])
+        if list_:
+            rows = control.call("admin token list", name=name)
+            columns = ("id", "created", "expires", "expired", "domain", "read_only", "last_used")
+            output.listing(rows, columns, as_json, f"No token: mpcontinuity admin token {name}")
+        elif remove is not None:
+            row = control.call("admin token remove", name=name, id=remove)
+            output.result(row, as_json, f"{row['id']}: removed")
+        else:
+            row = control.call("admin token", name=name, expires=expires, domain=domain_, read_only=read_only)
+            output.result(row, as_json, row["token"])

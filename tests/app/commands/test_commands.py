@@ -144,6 +144,7 @@ def test_a_domain_and_its_users(run: Run) -> None:
         ("track", "--since", "soon"),
         ("queue", "remove", "x"),
         ("admin", "remove", "x"),
+        ("admin", "token", "x", "--list"),
     ],
 )
 def test_what_is_refused_is_exit_1_and_one_line_on_standard_error(run: Run, arguments: tuple[str, ...]) -> None:
@@ -165,10 +166,27 @@ def test_what_is_refused_is_exit_1_and_one_line_on_standard_error(run: Run, argu
         ("track", "--status", "lost"),
         ("track", "--limit", "0"),
         ("queue", "remove"),
+        ("admin", "token", "x", "--list", "--remove", "y"),
+        ("admin", "token", "x", "--list", "--expires", "1d"),
+        ("admin", "token", "x", "--remove", "y", "--read-only"),
     ],
 )
 def test_wrong_usage_is_exit_2(run: Run, arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2
+
+
+def test_a_token_is_printed_once_then_listed_and_removed(run: Run) -> None:
+    run("admin", "add", "anna", "--password-stdin", stdin="a good one\n")
+    token = run("admin", "token", "anna", "--expires", "90d", "--read-only").stdout.strip()
+    (row,) = rows(run, "admin", "token", "anna", "--list")
+    assert (len(token), row["read_only"], row["expired"], row["last_used"]) == (48, True, False, None)
+    shown = run("admin", "token", "anna", "--list").stdout
+    assert row["id"] in shown
+    assert token not in shown
+    assert run("admin", "token", "anna", "--remove", row["id"]).stdout == f"{row['id']}: removed\n"
+    again = run("admin", "token", "anna", "--remove", row["id"])
+    assert "is no token of anna; `mpcontinuity admin token anna --list` shows theirs" in again.stderr
+    assert rows(run, "admin", "token", "anna", "--list") == []
 
 
 def test_an_import_accounts_for_every_line_and_a_bad_one_makes_exit_1(run: Run, tmp_path: Path) -> None:

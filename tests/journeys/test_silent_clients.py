@@ -121,7 +121,7 @@ def test_with_every_descriptor_taken_those_who_watch_are_answered_still(tmp_path
         assert set(range(10)) <= {int(name) for name in os.listdir(f"/proc/{server.pid}/fd")}  # since the start
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (10, hard))
         with pytest.raises((OSError, imaplib.IMAP4.abort)):
-            imaplib.IMAP4("127.0.0.1", server.ports["imap"], timeout=60)
+            imaplib.IMAP4("127.0.0.1", server.ports["imap"], timeout=2)  # nobody takes the connection
         assert get(server, "/healthz") == "ok\n"
         assert "process_open_fds" in get(server, "/metrics")
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (soft, hard))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import imaplib
-import json
 import re
 import smtplib
 import time
@@ -13,9 +12,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
-from click.testing import CliRunner
-
-from mpcontinuity.app.commands.main import main
 from tests.app.running import Server
 from tests.fakes import postgresql
 from tests.fakes.home import Received, ScriptedHome
@@ -113,10 +109,8 @@ class Site:
         return Answer(code, text.decode(), time.monotonic() - begin)
 
     def cli(self, *arguments: str) -> Any:
-        """What the command says, as JSON. In this process: starting Python each time would take most of the time."""
-        done = CliRunner().invoke(main, ["--config", str(self.server.config), *arguments, "--json"])
-        assert done.exit_code == 0, done.output
-        return json.loads(done.stdout)
+        """What the command says, as JSON."""
+        return self.server.json(*arguments)
 
     def smtp(self) -> smtplib.SMTP:
         return smtplib.SMTP("127.0.0.1", self.server.ports["smtp"], timeout=PATIENCE)

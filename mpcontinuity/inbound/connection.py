@@ -189,7 +189,7 @@ class SmtpConnection(Connection[ServerEngine, SmtpServices]):
         )
 
     def _offer_login(self) -> None:
-        auth = self.login.mechanisms() if self.may_log_in else ()
+        auth = self.login.mechanisms() if self.may_log_in else ()  # RFC 4954 §3: offered where it can be used
         if auth != self.engine.offers.auth:
             self.engine.offers = replace(self.engine.offers, auth=auth)
 
@@ -294,7 +294,7 @@ class SmtpConnection(Connection[ServerEngine, SmtpServices]):
         """The client has been told."""
 
     def _start_tls(self, event: StartTls) -> None:
-        self.mail.abandon()
+        self.mail.abandon()  # RFC 3207 §4.2: what was said before TLS is forgotten
         self._helo = _UNKNOWN
         self.engine.offers = replace(self.engine.offers, auth=())
         self.start_tls()

@@ -18,7 +18,7 @@ class Role(enum.Enum):
     """What a door is there for."""
 
     INBOUND = "inbound"  # port 25: mail from outside, and submission after AUTH
-    SUBMISSION = "submission"  # 587 and 465: nothing without AUTH
+    SUBMISSION = "submission"  # 587 and 465 (RFC 6409, RFC 8314): nothing without AUTH
 
 
 @dataclass(slots=True, kw_only=True)

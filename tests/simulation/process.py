@@ -1,4 +1,4 @@
-"""What `app.parts` joins, on a machine and a network that are not real: one process, from its start to its end."""
+"""What `app.server` joins, on a machine and a network that are not real: one process, from its start to its end."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Process:
         self.smtp = SmtpFactory(self.services)
 
     async def start(self) -> None:
-        """As app.parts does."""
+        """As `app.server.parts` does."""
         await generation.begin(self.store)
         await self.timekeeping.begin()
         await self.watch.start()

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mpcontinuity.app.server.accounts import Accounts
-from mpcontinuity.app.server.outbound import Outbound
+from mpcontinuity.app.server.outbound import OutboundMail
 from mpcontinuity.children.pool import Children
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
@@ -94,7 +94,7 @@ class Mail:
         trusted = hosts.networks(settings.limits.trusted_networks)
         self.verdicts = Verdicts(store, self.lookup, self.children, reactor, settings.hostname, trusted)
         self.delivery.verdicts = self.verdicts
-        self.outbound = Outbound(store, self._directory, settings, reactor, randomness, Internal(self.delivery))
+        self.outbound = OutboundMail(store, self._directory, settings, reactor, randomness, Internal(self.delivery))
         self.recipients = Recipients(settings.limits.user_recipients_per_hour, clock)
         self.submissions = Submissions(
             self.delivery, self.recipients, accounts.quotas, give_up=int(settings.retry.give_up * SECOND)

@@ -16,7 +16,7 @@ from mpcontinuity.outbound.world import World
 from mpcontinuity.store.store import Store
 
 
-class Outbound:
+class OutboundMail:
     """Joins what sends mail to the world: ``world`` speaks to its servers, ``dispatch`` takes what waits to them.
     ``outcomes`` counts attempts by verdict.
     """

@@ -23,9 +23,9 @@ from mpcontinuity.app.listening.certificate import make_if_missing
 from mpcontinuity.app.listening.listeners import EarlyPorts, served
 from mpcontinuity.app.process import log
 from mpcontinuity.app.process.permissions import PRIVATE
+from mpcontinuity.app.process.refusal import why
 from mpcontinuity.app.process.reload import Reload
 from mpcontinuity.app.process.supervisor import Supervisor
-from mpcontinuity.app.refusal import why
 from mpcontinuity.app.server.parts import Parts
 from mpcontinuity.config.read import DEFAULT, BadConfiguration, read
 from mpcontinuity.model import hosts

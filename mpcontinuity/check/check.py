@@ -96,9 +96,10 @@ async def _renew(inspection: Inspection) -> str:
 async def _doubt(inspection: Inspection, delivered: set[int]) -> None:
     after = doubtful = ended = 0
     while rows := await inspection.store.read(partial(recovery.open_rows, after=after)):
-        after = rows[-1][0]
-        taken = [row[0] for row in rows if hash((row[1], row[2])) in delivered]
-        left = [row[0] for row in rows if row[0] not in set(taken)]
+        after, _, _ = rows[-1]
+        taken = [owed for owed, body, recipient in rows if hash((body, recipient)) in delivered]
+        known = set(taken)
+        left = [owed for owed, _, _ in rows if owed not in known]
         await inspection.store.run(partial(_settle, taken=taken, left=left))
         doubtful, ended = doubtful + len(left), ended + len(taken)
     inspection.note(

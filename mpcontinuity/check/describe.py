@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import NamedTuple
 
 from mpcontinuity.archive.record import INBOUND, OUTBOUND
 from mpcontinuity.model import identifier
@@ -20,8 +21,7 @@ _ENTRIES = Statement(
     "WHERE entry.body = :body ORDER BY entry.id LIMIT 5"
 )
 _OWED = Statement(
-    "SELECT recipient, state, subject, reverse_path, message_id, received, id, parameters FROM owed "
-    "WHERE body = :body ORDER BY id"
+    "SELECT recipient, state, subject, reverse_path, message_id, received, id FROM owed WHERE body = :body ORDER BY id"
 )
 _OWNERS = Statement("SELECT recipient, account FROM owed WHERE body = :body AND kind = 'redelivery' ORDER BY id")
 _ARCHIVE = Statement(
@@ -29,20 +29,58 @@ _ARCHIVE = Statement(
 )
 
 
+class _Entry(NamedTuple):
+    address: str
+    mailbox: str
+    uid: int
+    internaldate: int
+
+
+class _Owed(NamedTuple):
+    recipient: str
+    state: str
+    subject: str
+    reverse_path: str
+    message_id: str
+    received: int
+    id: int
+
+
+class _Archived(NamedTuple):
+    sender: str
+    recipients: str  # JSON
+    subject: str
+    message_id: str
+    time: int
+    direction: str
+
+
+def _entries(tx: Transaction, body: int) -> list[_Entry]:
+    return [_Entry(*row) for row in tx.all(_ENTRIES, body=body)]
+
+
+def _owed(tx: Transaction, body: int) -> list[_Owed]:
+    return [_Owed(*row) for row in tx.all(_OWED, body=body)]
+
+
+def _archived(tx: Transaction, body: int) -> _Archived | None:
+    row = tx.one(_ARCHIVE, body=body)
+    return _Archived(*row) if row is not None else None
+
+
 def message(tx: Transaction, body: int) -> str:
     """Describes a message in one line: its id, subject, sender and time, in whose mailboxes it is, and whether home has
     it.
     """
-    archived = tx.one(_ARCHIVE, body=body)
-    owed = tx.all(_OWED, body=body)
+    archived, owed = _archived(tx, body), _owed(tx, body)
     facts = []
     if archived is not None:
-        facts.append(f'"{_short(archived[2])}" from <{archived[0]}> of {iso(archived[4])}')
+        facts.append(f'"{_short(archived.subject)}" from <{archived.sender}> of {iso(archived.time)}')
     elif owed:
-        facts.append(f'"{_short(owed[0][2])}" from <{owed[0][3]}> of {iso(owed[0][5])}')
-    facts += [f"{address} {name} UID {uid}" for address, name, uid, _ in tx.all(_ENTRIES, body=body)]
-    facts += [_home(recipient, state) for recipient, state, *_ in owed]
-    if not owed and archived is not None and archived[5] == INBOUND:
+        facts.append(f'"{_short(owed[0].subject)}" from <{owed[0].reverse_path}> of {iso(owed[0].received)}')
+    facts += [f"{entry.address} {entry.mailbox} UID {entry.uid}" for entry in _entries(tx, body)]
+    facts += [_home(row.recipient, row.state) for row in owed]
+    if not owed and archived is not None and archived.direction == INBOUND:
         facts.append("home has it")
     return f"message {identifier.show(body)}" + (f" ({'; '.join(facts)})" if facts else "")
 
@@ -62,49 +100,58 @@ def decisions(tx: Transaction, body: int) -> dict[str, str]:
     """Returns what was decided of a message for each recipient, as the head of a pack entry would say it, as far as the
     index still knows it.
     """
-    archived = tx.one(_ARCHIVE, body=body)
+    archived = _archived(tx, body)
     owed: dict[str, str] = {
         recipient: (Way.HOLD if account is None else Way.REDIRECT).value
         for recipient, account in tx.all(_OWNERS, body=body)
     }
-    if archived is not None and archived[5] == OUTBOUND:
-        return dict.fromkeys(json.loads(archived[1]), OUTGOING)
+    if archived is not None and archived.direction == OUTBOUND:
+        return dict.fromkeys(json.loads(archived.recipients), OUTGOING)
     if archived is None:
         return owed
     rest = Way.KEEP if owed else Way.PASS
-    return dict.fromkeys(json.loads(archived[1]), rest.value) | owed
+    return dict.fromkeys(json.loads(archived.recipients), rest.value) | owed
 
 
 def head_of(tx: Transaction, body: Body) -> Head:
     """Returns a head as good as the index can make it, for a pack entry whose own is lost."""
-    archived = tx.one(_ARCHIVE, body=body.id)
-    owed = tx.all(_OWED, body=body.id)
-    entries = tx.all(_ENTRIES, body=body.id)
+    archived, owed = _archived(tx, body.id), _owed(tx, body.id)
     if archived is None and not owed:
-        recipients = tuple(dict.fromkeys(row[0] for row in entries))
-        time = entries[0][3] if entries else tx.now
-        decisions = dict.fromkeys(recipients, "append")
-        return Head(id=body.id, time=time, direction="append", recipients=recipients, decisions=decisions)
+        return _head_of_appended(tx, body)
     if archived is None:
-        _, _, subject, sender, message_id, time, *_ = owed[0]
-        addresses = [row[0] for row in owed]
+        first = owed[0]
+        sender, subject, message_id, time = first.reverse_path, first.subject, first.message_id, first.received
+        addresses, direction = [row.recipient for row in owed], INBOUND
     else:
-        sender, listed, subject, message_id, time, _ = archived
-        addresses = json.loads(listed)
-    ids = {row[0]: row[6] for row in owed}
+        sender, subject, message_id, time = archived.sender, archived.subject, archived.message_id, archived.time
+        addresses, direction = json.loads(archived.recipients), archived.direction
+    ids = {row.recipient: row.id for row in owed}
     return Head(
         id=body.id,
         time=time,
-        direction=archived[5] if archived is not None else INBOUND,
+        direction=direction,
         reverse_path=sender,
         recipients=tuple(addresses),
         decisions=(
             dict.fromkeys(addresses, OUTGOING)
-            if archived is not None and archived[5] == OUTBOUND
-            else {row[0]: "redirect" for row in owed}
+            if direction == OUTBOUND
+            else {row.recipient: Way.REDIRECT.value for row in owed}
         ),
         prefix=body.prefix,
         subject=subject,
         message_id=message_id,
         owed=tuple(ids.get(one, 0) for one in addresses) if owed else (),
+    )
+
+
+def _head_of_appended(tx: Transaction, body: Body) -> Head:
+    """What only mailboxes know: a client appended it, or all that home was owed is over."""
+    entries = _entries(tx, body.id)
+    recipients = tuple(dict.fromkeys(entry.address for entry in entries))
+    return Head(
+        id=body.id,
+        time=entries[0].internaldate if entries else tx.now,
+        direction="append",
+        recipients=recipients,
+        decisions=dict.fromkeys(recipients, "append"),
     )

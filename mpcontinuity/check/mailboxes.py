@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 from mpcontinuity.check.contents import recipients_of, rendered
 from mpcontinuity.check.inspection import Inspection
@@ -43,6 +43,7 @@ _UNLISTED = Statement(
     "AND NOT EXISTS (SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32 "
     "WHERE entry.body = owed.body AND mailbox.account = :account) ORDER BY owed.body LIMIT 1000"
 )
+_COUNT_LOOSE = Statement("SELECT COUNT(*) FROM entry WHERE id BETWEEN :first AND :last")
 _LOOSE = Statement(
     "SELECT entry.id, body, flags, internaldate, size, rendered FROM entry "
     "WHERE entry.id BETWEEN :first AND :last ORDER BY entry.id LIMIT 500"
@@ -86,6 +87,17 @@ class _Counted:
     @property
     def counters(self) -> tuple[int, int, int, int]:
         return self.messages, self.unseen, self.octets, self.deleted
+
+
+class _Loose(NamedTuple):
+    """An entry whose mailbox is gone."""
+
+    id: int
+    body: int
+    flags: int
+    internaldate: int
+    size: int
+    rendered: bytes
 
 
 async def examine_mailboxes(inspection: Inspection) -> None:
@@ -237,28 +249,32 @@ async def mend_loose_entries(inspection: Inspection, gone: Sequence[int]) -> Non
     known to be of.
     """
     for mailbox in gone:
-        count = await inspection.store.read(partial(_loose, mailbox))
+        count = await inspection.store.read(partial(_count_loose, mailbox))
         what = f"mailbox {mailbox} is gone, but {count} entries are in it"
         remedy = f"moves them to the folder {RECOVERED} of their users, where these are known"
         await inspection.found("mailbox", what, remedy, partial(_move_loose, inspection, mailbox))
 
 
-def _loose(mailbox: int, tx: Transaction) -> int:
-    return len(tx.all(_LOOSE, first=mailbox << UID_BITS, last=mailbox << UID_BITS | MAX_UID))
+def _count_loose(mailbox: int, tx: Transaction) -> int:
+    return int(tx.value(_COUNT_LOOSE, first=mailbox << UID_BITS, last=mailbox << UID_BITS | MAX_UID))
+
+
+def _loose(first: int, last: int, tx: Transaction) -> list[_Loose]:
+    return [_Loose(*row) for row in tx.all(_LOOSE, first=first, last=last)]
 
 
 async def _move_loose(inspection: Inspection, mailbox: int) -> str:
     first, last, moved = mailbox << UID_BITS, mailbox << UID_BITS | MAX_UID, 0
-    while rows := await inspection.store.read(lambda tx, f=first: tx.all(_LOOSE, first=f, last=last)):  # type: ignore[misc]
-        first = rows[-1][0] + 1
-        keys = await recipients_of(inspection.store, [row[1] for row in rows])
+    while rows := await inspection.store.read(partial(_loose, first, last)):
+        first = rows[-1].id + 1
+        keys = await recipients_of(inspection.store, [row.body for row in rows])
         moved += await inspection.store.run(partial(_to_owners, rows=rows, keys=keys))
     return f"moved {moved}" if moved else ""
 
 
-def _to_owners(tx: Transaction, rows: Sequence[tuple[Any, ...]], keys: dict[int, set[str]]) -> int:
+def _to_owners(tx: Transaction, rows: Sequence[_Loose], keys: dict[int, set[str]]) -> int:
     owners: dict[int, set[int]] = defaultdict(set)
-    for body, account in tx.all(_OWNERS, bodies=[row[1] for row in rows]):
+    for body, account in tx.all(_OWNERS, bodies=[row.body for row in rows]):
         owners[body].add(account)
     moved = 0
     for entry, body, flags, internaldate, size, blob in rows:

@@ -18,7 +18,7 @@ from mpcontinuity.app.commands.mail import queue, report, status, track
 from mpcontinuity.app.commands.migrate import migrate
 from mpcontinuity.app.commands.store import backup, check, restore
 from mpcontinuity.app.commands.user import user
-from mpcontinuity.app.refusal import why
+from mpcontinuity.app.process.refusal import why
 from mpcontinuity.config.read import DEFAULT, BadConfiguration
 from mpcontinuity.model.errors import Refused, Temporary
 

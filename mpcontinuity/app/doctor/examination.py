@@ -12,7 +12,7 @@ from mpcontinuity.app.doctor import database, dns, home_networks, machine, outbo
 from mpcontinuity.app.doctor.client import Client
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.app.listening.listeners import served
-from mpcontinuity.app.refusal import why
+from mpcontinuity.app.process.refusal import why
 from mpcontinuity.config.read import BadConfiguration, read
 from mpcontinuity.control.client import Caller
 from mpcontinuity.control.domain_settings import HOME_PORT

@@ -1,5 +1,1 @@
-"""What surrounds a process that serves.
-
-- ``log.py``: the log. ``permissions.py``: who may read what the program makes.
-- ``reload.py``: reads the configuration again at SIGHUP. ``supervisor.py``: tells systemd how the server is.
-"""
+"""What surrounds a process: its log, its signals, the service manager, and what it tells whoever started it."""

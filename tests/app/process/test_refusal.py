@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpcontinuity.app.refusal import why
+from mpcontinuity.app.process.refusal import why
 from mpcontinuity.model.errors import Hint, Refused
 
 

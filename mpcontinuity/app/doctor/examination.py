@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mpcontinuity.app.doctor import database, dns, home_networks, machine, outbound, tls
-from mpcontinuity.app.doctor.client import Client
 from mpcontinuity.app.doctor.finding import Finding
+from mpcontinuity.app.doctor.smtp import SmtpClient
 from mpcontinuity.app.listening.listeners import served
 from mpcontinuity.app.process.refusal import why
 from mpcontinuity.config.read import BadConfiguration, read
@@ -123,7 +123,7 @@ def _domains(settings: Settings, control: Caller, rows: list[dict[str, Any]]) ->
 def _home(settings: Settings, domain: str, home: str) -> Finding:
     """Whether the home server answers to EHLO."""
     host, port = hosts.split(home, HOME_PORT)
-    client = Client(min(settings.home.connect_timeout, _LOOKUP_WITHIN))
+    client = SmtpClient(min(settings.home.connect_timeout, _LOOKUP_WITHIN))
     try:
         code, greeting = client.connect(host, port)
         if code == 220:

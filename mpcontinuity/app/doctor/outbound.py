@@ -7,9 +7,9 @@ import ssl
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 
-from mpcontinuity.app.doctor.client import Client
 from mpcontinuity.app.doctor.dns import NoAnswer, Resolver, system_servers
 from mpcontinuity.app.doctor.finding import Finding
+from mpcontinuity.app.doctor.smtp import SmtpClient
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound import route
 
@@ -47,7 +47,7 @@ def _resolvers(settings: Settings) -> Finding:
 def _smarthost(settings: Settings, way: route.Route, name: str) -> Finding:
     # As dispatch does: encrypted whoever it is, unless the route asks for more.
     tls = ssl.create_default_context() if way.security.tls == "verify" else ssl._create_unverified_context()
-    client = Client(_WITHIN, tls if way.security.implicit else None)
+    client = SmtpClient(_WITHIN, tls if way.security.implicit else None)
     try:
         code, text = client.connect(way.host, way.port)
         if code == 220:
@@ -63,7 +63,7 @@ def _smarthost(settings: Settings, way: route.Route, name: str) -> Finding:
         client.close()
 
 
-def _greeted(client: Client, way: route.Route, name: str, tls: ssl.SSLContext) -> Finding:
+def _greeted(client: SmtpClient, way: route.Route, name: str, tls: ssl.SSLContext) -> Finding:
     if way.security.implicit:
         pass
     elif client.has_extn("starttls"):
@@ -82,7 +82,7 @@ def _greeted(client: Client, way: route.Route, name: str, tls: ssl.SSLContext) -
     return Finding("outbound", "good", f"{name}: {way.shown} lets us log in")
 
 
-def _here(client: Client) -> bool:
+def _here(client: SmtpClient) -> bool:
     """On this machine, where a password may go in the clear."""
     return client.sock is not None and ip_address(client.sock.getpeername()[0]).is_loopback
 

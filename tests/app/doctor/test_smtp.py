@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mpcontinuity.app.doctor.client import Client
+from mpcontinuity.app.doctor.smtp import SmtpClient
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def server(*said: bytes, every: float = 0.0) -> Iterator[int]:
 
 def test_a_reply_of_several_lines_is_read_however_it_is_cut() -> None:
     with server(b"22", b"0-home.exa", b"mple\r", b"\n220 ready\r\n250-", b"home\r\n250 SIZE 7\r\n", every=0.01) as port:
-        client = Client(10)
+        client = SmtpClient(10)
         assert client.connect("127.0.0.1", port) == (220, b"home.example\nready")
         assert client.ehlo("us") == (250, b"home\nSIZE 7")
         assert client.esmtp_features == {"size": "7"}
@@ -54,9 +54,9 @@ def test_a_reply_of_several_lines_is_read_however_it_is_cut() -> None:
 )
 def test_what_is_no_reply_is_told_and_not_read_to_its_end(said: list[bytes], why: str) -> None:
     with server(*said) as port, pytest.raises(smtplib.SMTPServerDisconnected, match=why):
-        Client(10).connect("127.0.0.1", port)
+        SmtpClient(10).connect("127.0.0.1", port)
 
 
 def test_octet_by_octet_is_no_way_to_keep_us() -> None:
     with server(*[b"2"] * 100, every=0.05) as port, pytest.raises((smtplib.SMTPServerDisconnected, TimeoutError)):
-        Client(0.5).connect("127.0.0.1", port)
+        SmtpClient(0.5).connect("127.0.0.1", port)

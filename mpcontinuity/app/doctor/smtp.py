@@ -13,7 +13,7 @@ from typing import NoReturn
 from mpcontinuity.protocols.smtp.client import MAX_REPLY_LINE, MAX_REPLY_LINES
 
 
-class Client(smtplib.SMTP):
+class SmtpClient(smtplib.SMTP):
     """Python's client, with bounds. A reply that is none, or does not end, raises SMTPServerDisconnected."""
 
     def __init__(self, within: float, implicit: ssl.SSLContext | None = None) -> None:

@@ -1,1 +1,6 @@
-"""What surrounds a process: its log, its signals, the service manager, and what it tells whoever started it."""
+"""What surrounds a process that serves.
+
+- ``log.py``: the log. ``permissions.py``: who may read what the program makes.
+- ``reload.py``: reads the configuration again at SIGHUP. ``supervisor.py``: tells systemd how the server is.
+- ``refusal.py``: how an error is told to whoever started the program.
+"""

@@ -4,5 +4,5 @@
 - ``machine.py``: files, disk, descriptors, clock. ``database.py``: the database. ``tls.py``: the certificate.
 - ``dns.py``: what name servers say of us. ``outbound.py``: whether mail can leave. ``home_networks.py``: whose mail
   comes from the addresses of home servers.
-- ``client.py``: an SMTP client for these checks.
+- ``smtp.py``: an SMTP client for these checks.
 """

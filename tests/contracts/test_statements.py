@@ -34,9 +34,16 @@ def statements() -> list[tuple[str, Statement | Rows]]:
             continue
         module = importlib.import_module(module_info.name)
         for name, value in sorted(vars(module).items()):
-            values = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
-            found += [(f"{module_info.name}.{name}", each) for each in values if isinstance(each, (Statement, Rows))]
+            found += [(f"{module_info.name}.{name}", each) for each in _within(value)]
     return found
+
+
+def _within(value: object) -> list[Statement | Rows]:
+    """The statement, or those in a dict, tuple or list of them, however deep."""
+    if isinstance(value, Statement | Rows):
+        return [value]
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else ()
+    return [statement for each in values for statement in _within(each)]
 
 
 STATEMENTS = statements()

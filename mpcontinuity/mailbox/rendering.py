@@ -123,11 +123,11 @@ def _rendered(content: bytes | Corrupt, old: bool) -> tuple[bytes, bytes] | Corr
 
 async def _keep(store: Store, mailbox: int, blobs: dict[int, bytes]) -> None:
     stored = [(uid, blob) for uid, blob in blobs.items() if blob]
-
-    def work(tx: Transaction) -> None:
-        for uid, blob in stored:
-            tx.run(_RENEW, id=mailbox << UID_BITS | uid, rendered=blob, added=octets_added(blob))
-
     if stored:
         with suppress(Temporary):  # a full disk keeps nobody from reading
-            await store.run(work)
+            await store.run(partial(_renew, mailbox=mailbox, stored=stored))
+
+
+def _renew(tx: Transaction, mailbox: int, stored: Sequence[tuple[int, bytes]]) -> None:
+    for uid, blob in stored:
+        tx.run(_RENEW, id=mailbox << UID_BITS | uid, rendered=blob, added=octets_added(blob))

@@ -99,7 +99,7 @@ async def _empty(store: Store, pack: int, kind: str, today: int) -> None:
     if not store.bodies.gathers(kind, octets, needed):
         await _postpone(store, pack, today + (_KEPT_DAYS if kind == SOLO else _MOSTLY_NEEDED_DAYS))
     elif await _move_all(store, pack, today):
-        await store.run(lambda tx: tx.run(_GO, pack=pack, gone=tx.now + GRACE), bulk=True)
+        await store.run(partial(_let_go, pack), bulk=True)
     else:  # what is damaged stays where it is, for whoever can repair it
         await _postpone(store, pack, today + _MOSTLY_NEEDED_DAYS)
 
@@ -116,8 +116,16 @@ def _forget(pack: int, tx: Transaction) -> None:
     tx.run(_FORGET, pack=pack)
 
 
+def _let_go(pack: int, tx: Transaction) -> None:
+    tx.run(_GO, pack=pack, gone=tx.now + GRACE)
+
+
+def _set_day(pack: int, day: int, tx: Transaction) -> None:
+    tx.run(_POSTPONE, pack=pack, day=day)
+
+
 async def _postpone(store: Store, pack: int, day: int) -> None:
-    await store.run(lambda tx: tx.run(_POSTPONE, pack=pack, day=day), bulk=True)
+    await store.run(partial(_set_day, pack, day), bulk=True)
 
 
 def _size(packs: Packs, pack: int) -> int:

@@ -16,32 +16,44 @@ from mpcontinuity.model.errors import Refused
 _PROGRESS = b'{"progress":'
 
 
-class Client(Protocol):
-    """Either way to the store."""
+class Channel(Protocol):
+    """A way to a store's operations: through a server that runs, or on a store that was opened for it."""
 
     running: bool  # whether a server answers
 
-    def ask(self, line: bytes, progress: Progress) -> bytes: ...
+    def ask(self, line: bytes, progress: Progress) -> bytes:
+        """Sends a request and returns the reply to it, each a line of JSON (control/socket.py).
 
-    def close(self) -> None: ...
+        ``progress`` hears what comes before the reply. Raises Refused where there is none.
+        """
+        ...
+
+    def close(self) -> None:
+        """Leaves the server, or closes the store."""
+        ...
 
 
-class Caller:
-    """Calls operations by name; a context manager."""
+class ControlClient:
+    """Calls operations by their names. As a context manager it closes its channel at the end."""
 
-    def __init__(self, client: Client, by: str) -> None:
-        self._client = client
+    def __init__(self, channel: Channel, by: str) -> None:
+        """``by`` is the name of who asks."""
+        self._channel = channel
         self._by = by
 
     @property
     def running(self) -> bool:
-        return self._client.running
+        """Whether a server does the operations."""
+        return self._channel.running
 
     def call(self, operation: str, *, progress: Progress = unheard, **arguments: Any) -> Any:
-        """The result. Raises Refused. ``progress`` hears what a long operation says before its end."""
+        """Returns the result of the operation as values of JSON; arguments that are None are left out.
+
+        ``progress`` hears what a long operation says before its end. Raises Refused.
+        """
         given = {name: value for name, value in arguments.items() if value is not None}
         line = msgspec.json.encode({"operation": operation, "arguments": given, "by": self._by})
-        reply = msgspec.json.decode(self._client.ask(line, progress))
+        reply = msgspec.json.decode(self._channel.ask(line, progress))
         if "refused" in reply:
             refusal = msgspec.convert(reply, Refusal)
             raise Refused(refusal.refused, refusal.kind, refusal.hint)
@@ -51,11 +63,11 @@ class Caller:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._client.close()
+        self._channel.close()
 
 
-class Server:
-    """A server that runs, reached through its control socket."""
+class ServerChannel:
+    """The control socket of a server that runs."""
 
     running = True
 
@@ -79,7 +91,7 @@ class Server:
         self._connection.close()
 
 
-def connect(path: Path) -> Server | None:
+def connect(path: Path) -> ServerChannel | None:
     """Connects to the control socket at that path; None where nobody listens there. Raises Refused."""
     connection = socket.socket(socket.AF_UNIX)
     try:
@@ -90,4 +102,4 @@ def connect(path: Path) -> Server | None:
     except OSError as error:
         connection.close()
         raise Refused(f"{path}: {error.strerror}; run this as the user that the server runs as", "forbidden") from None
-    return Server(connection)
+    return ServerChannel(connection)

@@ -15,7 +15,7 @@ from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.control import client
 from mpcontinuity.control.caller import THE_SERVER
 from mpcontinuity.control.changes import to_syslog
-from mpcontinuity.control.client import Caller
+from mpcontinuity.control.client import ControlClient
 from mpcontinuity.control.operation import Control, Progress
 from mpcontinuity.control.socket import SOCKET, answer, named, place
 from mpcontinuity.model.clock import SystemClock
@@ -33,7 +33,7 @@ T = TypeVar("T")
 _PATIENCE = 5.0  # s for a server that starts or stops: it has the lock, but no socket
 
 
-def connect(settings: Settings, by: str, *, patience: float = _PATIENCE) -> Caller:
+def connect(settings: Settings, by: str, *, patience: float = _PATIENCE) -> ControlClient:
     """Returns a way to call operations: through the control socket where a server runs, else on the store opened here.
 
     ``by`` is who asks. ``patience`` is how many seconds a server that starts or stops is waited for: it has the lock of
@@ -44,12 +44,12 @@ def connect(settings: Settings, by: str, *, patience: float = _PATIENCE) -> Call
     while True:
         server = client.connect(place(folder))
         if server is not None:
-            return Caller(server, by)
+            return ControlClient(server, by)
         if settings.store.database != "sqlite":  # which other processes may have open
-            return Caller(_Alone(settings), by)
+            return ControlClient(_StoreChannel(settings), by)
         if not held(folder):
             try:
-                return Caller(_Alone(settings), by)
+                return ControlClient(_StoreChannel(settings), by)
             except Refused:
                 if not held(folder):  # else somebody was faster
                     raise
@@ -60,8 +60,8 @@ def connect(settings: Settings, by: str, *, patience: float = _PATIENCE) -> Call
         time.sleep(0.1)
 
 
-class _Alone:
-    """No server runs: the store is ours, and all happens in this thread."""
+class _StoreChannel:
+    """The store itself, opened where no server runs. All happens in this thread."""
 
     running = False
 

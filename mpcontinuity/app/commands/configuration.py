@@ -13,7 +13,7 @@ from mpcontinuity.app.commands import output
 from mpcontinuity.app.commands.client import connect
 from mpcontinuity.config.read import read
 from mpcontinuity.control.changes import change, to_syslog
-from mpcontinuity.control.client import Caller
+from mpcontinuity.control.client import ControlClient
 from mpcontinuity.control.socket import named
 from mpcontinuity.model import hosts
 from mpcontinuity.model.errors import Refused
@@ -30,7 +30,7 @@ class Configuration:
         """Reads the file. Raises BadConfiguration."""
         return read(self.path)
 
-    def connect(self) -> Caller:
+    def connect(self) -> ControlClient:
         """Returns a way to call operations, in the name of the user who runs the command. Raises BadConfiguration or
         Refused.
         """

@@ -17,7 +17,7 @@ from mpcontinuity.app.commands.configuration import (
     pass_configuration,
     password_from_stdin,
 )
-from mpcontinuity.control.client import Caller
+from mpcontinuity.control.client import ControlClient
 from mpcontinuity.control.imports import lines
 from mpcontinuity.model.errors import Refused
 
@@ -90,7 +90,7 @@ def user_import(context: click.Context, configuration: Configuration, file: Path
         context.exit(1)
 
 
-def _import(control: Caller, text: str) -> Iterator[Any]:
+def _import(control: ControlClient, text: str) -> Iterator[Any]:
     waiting = lines(text)
     while batch := list(islice(waiting, _BATCH)):
         yield from control.call("user import", lines=msgspec.to_builtins(batch))

@@ -14,7 +14,7 @@ from mpcontinuity.app.doctor.smtp import SmtpClient
 from mpcontinuity.app.listening.listeners import served
 from mpcontinuity.app.process.refusal import why
 from mpcontinuity.config.read import BadConfiguration, read
-from mpcontinuity.control.client import Caller
+from mpcontinuity.control.client import ControlClient
 from mpcontinuity.control.domain_settings import HOME_PORT
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import DAY, from_iso
@@ -25,7 +25,7 @@ _JUMPS_OF = 7 * DAY  # µs: those of the last week are told
 _LOOKUP_WITHIN = 10.0  # s, for a home server whose connect_timeout is longer
 
 
-def examine(path: Path, connect: Callable[[Settings], Caller]) -> Iterator[Finding]:
+def examine(path: Path, connect: Callable[[Settings], ControlClient]) -> Iterator[Finding]:
     """Gives findings as they are made. ``path`` is that of the configuration; ``connect`` reaches the store, and opens
     it where no server has it open. Nothing else is changed."""
     try:
@@ -56,13 +56,13 @@ def examine(path: Path, connect: Callable[[Settings], Caller]) -> Iterator[Findi
     yield from dns.examine(settings, [(row["domain"], row["home"].split(",")) for row in rows], keys)
 
 
-def _running(control: Caller) -> Finding:
+def _running(control: ControlClient) -> Finding:
     if control.running:
         return Finding("server", "good", "runs and answers on its control socket")
     return Finding("server", "warning", "does not run", "start it with `mpcontinuity serve`")
 
 
-def _clock(control: Caller) -> Iterator[Finding]:
+def _clock(control: ControlClient) -> Iterator[Finding]:
     """What the server has seen of it. Old jumps are no news."""
     seen = control.call("clock")
     now = from_iso(seen["time"])
@@ -106,7 +106,7 @@ def _answers(host: str, port: int, place: str) -> Finding:
     return Finding("listener", "good", f"{place} answers")
 
 
-def _domains(settings: Settings, control: Caller, rows: list[dict[str, Any]]) -> Iterator[Finding]:
+def _domains(settings: Settings, control: ControlClient, rows: list[dict[str, Any]]) -> Iterator[Finding]:
     if not rows:
         yield Finding("domains", "warning", "there is none yet", "add one with `mpcontinuity domain add`")
     for row in rows:

@@ -10,7 +10,7 @@ from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.owed import DELIVERED, OPEN
-from mpcontinuity.routing.decision import Way
+from mpcontinuity.routing.decision import Decision
 from mpcontinuity.store.bodies.head import OUTGOING, Head
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -102,14 +102,14 @@ def decisions(tx: Transaction, body: int) -> dict[str, str]:
     """
     archived = _archived(tx, body)
     owed: dict[str, str] = {
-        recipient: (Way.HOLD if account is None else Way.REDIRECT).value
+        recipient: (Decision.HOLD if account is None else Decision.REDIRECT).value
         for recipient, account in tx.all(_OWNERS, body=body)
     }
     if archived is not None and archived.direction == OUTBOUND:
         return dict.fromkeys(json.loads(archived.recipients), OUTGOING)
     if archived is None:
         return owed
-    rest = Way.KEEP if owed else Way.PASS
+    rest = Decision.KEEP if owed else Decision.PASS
     return dict.fromkeys(json.loads(archived.recipients), rest.value) | owed
 
 
@@ -135,7 +135,7 @@ def head_of(tx: Transaction, body: Body) -> Head:
         decisions=(
             dict.fromkeys(addresses, OUTGOING)
             if direction == OUTBOUND
-            else {row.recipient: Way.REDIRECT.value for row in owed}
+            else {row.recipient: Decision.REDIRECT.value for row in owed}
         ),
         prefix=body.prefix,
         subject=subject,

@@ -21,7 +21,7 @@ from mpcontinuity.check.mailboxes import RECOVERED, folder
 from mpcontinuity.check.messages import append_anew, sound
 from mpcontinuity.delivery import answered, relay
 from mpcontinuity.delivery.envelope import Message, Taken
-from mpcontinuity.delivery.redirect import OWED_WAYS, archived_as, copies_of, put_in_inboxes
+from mpcontinuity.delivery.redirect import OWED_DECISIONS, archived_as, copies_of, put_in_inboxes
 from mpcontinuity.mailbox.append import NewEntry, append
 from mpcontinuity.mailbox.mailboxes import by_id
 from mpcontinuity.mailbox.names import MailboxRefused
@@ -38,7 +38,7 @@ from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.queue import recovery
 from mpcontinuity.queue.owed import NewOwed, Parameters, decode_parameters, take_in
-from mpcontinuity.routing.decision import Way
+from mpcontinuity.routing.decision import Decision
 from mpcontinuity.store.bodies import references
 from mpcontinuity.store.bodies.head import OUTGOING
 from mpcontinuity.store.bodies.layout import Kind
@@ -49,7 +49,7 @@ from mpcontinuity.store.upkeep.verify import Damage, Outcome, Packed, walk
 from mpcontinuity.tracking.record import record_all
 
 APPEND = "append"  # the decision of what a client appended
-_WAYS = {way.value: way for way in Way}
+_DECISIONS = {decision.value: decision for decision in Decision}
 # A message may have been received this long before it was committed.
 _SLOW = HOUR
 _TEXT = "Redirect because: the index was built again from the packs"
@@ -114,8 +114,8 @@ class Indexing:
         async for step in walk(self._store, packs):
             for found in step:
                 if isinstance(found, Outcome):
-                    for recipient, way in found.decided.decisions.items():
-                        if way == DELIVERED:
+                    for recipient, decision in found.decided.decisions.items():
+                        if decision == DELIVERED:
                             self._delivered.add(hash((found.decided.id, recipient)))
 
     async def _pack(self, pack: int) -> None:
@@ -150,7 +150,7 @@ class Indexing:
                 if decisions:
                     found.append((one, decisions))
             elif isinstance(one, Outcome) and one.packed is not None:
-                decisions = {to: way for to, way in one.decided.decisions.items() if way != DELIVERED}
+                decisions = {to: decision for to, decision in one.decided.decisions.items() if decision != DELIVERED}
                 if decisions:
                     found.append((one.packed, decisions))
         if not self._inspection.older:
@@ -172,14 +172,14 @@ class Indexing:
         return not self._horizon or (packed.head.time >= self._horizon and packed.day > self._today)
 
     def _of_lost(self, packed: Packed, decisions: Mapping[str, str]) -> dict[str, str]:
-        return {to: way for to, way in decisions.items() if (packed.head.time, to) in self._lost}
+        return {to: decision for to, decision in decisions.items() if (packed.head.time, to) in self._lost}
 
     async def _index(self, packed: Packed, decisions: Mapping[str, str]) -> bool:
         try:
             content = await self._store.bodies.read(packed.body)
         except Corrupt:
             return False
-        blob = render(content) if set(decisions.values()) & {Way.REDIRECT.value, APPEND, OUTGOING} else b""
+        blob = render(content) if set(decisions.values()) & {Decision.REDIRECT.value, APPEND, OUTGOING} else b""
         said: list[str] = await self._store.run(partial(self._work, packed=packed, decisions=decisions, blob=blob))
         if packed.mended:
             await append_anew(self._inspection, packed.body, packed.head)
@@ -193,9 +193,13 @@ class Indexing:
         if fresh:
             insert_pack(body.pack, packed.kind, packed.day, tx)
             references.insert_body(tx, body, 0)
-        relayed = {to: way for to, way in decisions.items() if way == Way.PASS.value}
-        appended = [to for to, way in decisions.items() if way == APPEND]
-        redirected = {to: _WAYS[way] for to, way in decisions.items() if way in _WAYS and way != Way.PASS.value}
+        relayed = {to: decision for to, decision in decisions.items() if decision == Decision.PASS.value}
+        appended = [to for to, decision in decisions.items() if decision == APPEND]
+        redirected = {
+            to: _DECISIONS[decision]
+            for to, decision in decisions.items()
+            if decision in _DECISIONS and decision != Decision.PASS.value
+        }
         if relayed:
             for to in relayed:
                 _domain(tx, parse(to), said)
@@ -208,10 +212,12 @@ class Indexing:
             self._redirect(tx, packed, redirected, blob if fresh else b"", said)
         return said.lines
 
-    def _redirect(self, tx: Transaction, packed: Packed, ways: Mapping[str, Way], blob: bytes, said: _Said) -> None:
+    def _redirect(
+        self, tx: Transaction, packed: Packed, decisions: Mapping[str, Decision], blob: bytes, said: _Said
+    ) -> None:
         head, body = packed.head, packed.body
-        taken = [self._taken(tx, packed, to, way, said) for to, way in ways.items()]
-        domain = self._domain_of(tx, taken[0].address, taken[0].way, said)  # one retention for all
+        taken = [self._taken(tx, packed, to, decision, said) for to, decision in decisions.items()]
+        domain = self._domain_of(tx, taken[0].address, taken[0].decision, said)  # one retention for all
         parameters = [decode_parameters(text) for text in head.parameters]
         message = Message(
             id=head.id,
@@ -225,41 +231,43 @@ class Indexing:
             taken=tuple(taken),
         )
         if blob:
-            put_in_inboxes(tx, copies_of(body, message, [one for one in taken if one.way is Way.REDIRECT], blob))
+            put_in_inboxes(
+                tx, copies_of(body, message, [one for one in taken if one.decision is Decision.REDIRECT], blob)
+            )
         if tx.one(_ARCHIVED, body=body.id) is None:
             archive(tx, archived_as(body, message, taken))
         for one in taken:
             self._owe(tx, message, body, one)
         answered.note(tx, [one.fingerprint for one in taken])
 
-    def _taken(self, tx: Transaction, packed: Packed, to: str, way: Way, said: _Said) -> Taken:
+    def _taken(self, tx: Transaction, packed: Packed, to: str, decision: Decision, said: _Said) -> Taken:
         head, address = packed.head, parse(to)
         place = head.recipients.index(to) if to in head.recipients else len(head.owed)
         owed = self._lost.get((head.time, to)) or (head.owed[place] if place < len(head.owed) else 0)
         asked = decode_parameters(head.parameters[place]) if place < len(head.parameters) else Parameters()
-        domain = self._domain_of(tx, address, way, said)
+        domain = self._domain_of(tx, address, decision, said)
         return Taken(
             address,
-            way,
+            decision,
             asked.rcpt,
             domain=domain.id if domain else 0,
-            user=_user(tx, address, said) if way is Way.REDIRECT else None,
+            user=_user(tx, address, said) if decision is Decision.REDIRECT else None,
             owed=owed or tx.identifier(),
             shown=asked.shown,
             fingerprint=answered.fingerprint(head.reverse_path, address.key, head.fingerprint),
         )
 
-    def _domain_of(self, tx: Transaction, address: Address, way: Way, said: _Said) -> Domain | None:
+    def _domain_of(self, tx: Transaction, address: Address, decision: Decision, said: _Said) -> Domain | None:
         """None for the server's own postmaster."""
         own = self._inspection.hostname.lower()
-        if way is Way.KEEP and address.domain == own and domains.find(tx, own) is None:
+        if decision is Decision.KEEP and address.domain == own and domains.find(tx, own) is None:
             return None
         return _domain(tx, address, said)
 
     def _owe(self, tx: Transaction, message: Message, body: Body, one: Taken) -> None:
         """Owed in doubt, or delivered where a pack says so; and shown in tracking."""
         now = tx.now
-        if one.way not in OWED_WAYS:
+        if one.decision not in OWED_DECISIONS:
             event = TrackingEvent(now, events.REDIRECTED_HOST, 250, "2.0.0 Kept for the administrators")
             record_all(tx, [message.row(one, events.DELIVERED, 250, event.text, (event,))])
             return
@@ -307,22 +315,22 @@ class _Said:
 
 
 def _kind(decisions: Mapping[str, str]) -> str:
-    ways = set(decisions.values())
-    if ways & {Way.REDIRECT.value, Way.HOLD.value}:
+    kinds = set(decisions.values())
+    if kinds & {Decision.REDIRECT.value, Decision.HOLD.value}:
         return "redirected"
-    if APPEND in ways:
+    if APPEND in kinds:
         return "appended by users"
-    if OUTGOING in ways:
+    if OUTGOING in kinds:
         return "sent by users"
-    return "taken by home" if Way.PASS.value in ways else "kept for administrators"
+    return "taken by home" if Decision.PASS.value in kinds else "kept for administrators"
 
 
 def _kept(packed: Packed) -> dict[str, str]:
     """What was moved to a pack of its own was in a mailbox or owed, though its head was written before that."""
     if packed.kind is not Kind.KEPT:
         return {}
-    way = APPEND if packed.head.direction == APPEND else Way.REDIRECT.value
-    return dict.fromkeys(packed.head.recipients, way)
+    decision = APPEND if packed.head.direction == APPEND else Decision.REDIRECT.value
+    return dict.fromkeys(packed.head.recipients, decision)
 
 
 def _domain(tx: Transaction, address: Address, said: _Said) -> Domain:

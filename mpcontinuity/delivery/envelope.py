@@ -10,7 +10,7 @@ from mpcontinuity.accounts.directory import User
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
-from mpcontinuity.routing.decision import Recipient, Way
+from mpcontinuity.routing.decision import Decision, Recipient
 from mpcontinuity.tracking.record import INBOUND, NewRow
 
 
@@ -32,7 +32,7 @@ class Taken:
     """A recipient that is, or was, answered 250. Nothing changes in it once its message is being settled."""
 
     address: Address
-    way: Way
+    decision: Decision
     parameters: RcptParameters = _PLAIN
     domain: int = 0  # 0: the server's own postmaster
     user: User | None = None  # registered

@@ -18,7 +18,7 @@ from mpcontinuity.accounts.directory import Domain
 from mpcontinuity.delivery import answered, redirect, relay, replies
 from mpcontinuity.delivery.awaited import STOPPED
 from mpcontinuity.delivery.envelope import Message, Taken
-from mpcontinuity.delivery.redirect import OWED_WAYS, Redirect
+from mpcontinuity.delivery.redirect import OWED_DECISIONS, Redirect
 from mpcontinuity.delivery.relay import Relayed
 from mpcontinuity.delivery.service import IN_DOUBT, KEPT, PASSED, REDIRECTED, REPEATED, Delivery, refused
 from mpcontinuity.mailbox.rendering import rendered
@@ -29,7 +29,7 @@ from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.outbound.transaction import MailTransaction
 from mpcontinuity.queue.owed import encode_parameters, event_of, late_reply
-from mpcontinuity.routing.decision import Policy, Way, at_message, copied
+from mpcontinuity.routing.decision import Decision, Policy, at_message, copied
 from mpcontinuity.store.bodies.draft import MIB, Draft
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.store import Store
@@ -63,7 +63,7 @@ class Handover:
         redirected = Redirect(message, for_inbox, retry_after=self.delivery.retry_after)
         if not await self.delivery.store.keep_together(self.draft, self.head, redirect.commit, redirected):
             return self._known()
-        kept = all(one.way is Way.KEEP for one in message.taken)
+        kept = all(one.decision is Decision.KEEP for one in message.taken)
         self._settled(KEPT if kept else REDIRECTED, message.taken[0].because)
         return replies.STORED
 
@@ -109,7 +109,7 @@ class Handover:
         """It was answered 250, so it is owed, and redelivery finds out what home means by it. The others go on."""
         return replace(
             taken,
-            way=Way.REDIRECT if taken.user is not None else Way.HOLD,
+            decision=Decision.REDIRECT if taken.user is not None else Decision.HOLD,
             because=because(host, outcome),
             attempts=(*taken.attempts, event_of(outcome, host, self.delivery.store.clock.now())),
         )
@@ -125,7 +125,7 @@ class Handover:
                 self.head,
                 id=message.id,
                 recipients=tuple(one.address.text for one in message.taken),
-                decisions={one.address.text: one.way.value for one in message.taken},
+                decisions={one.address.text: one.decision.value for one in message.taken},
                 owed=tuple(one.owed for one in message.taken),
                 parameters=encode_parameters(message.parameters, [one.parameters for one in message.taken]),
             )
@@ -187,7 +187,9 @@ class Handover:
     async def _accepted(self, body: Body, host: str, outcome: Outcome) -> Reply:
         """250, whatever becomes of our commit: home has the message."""
         assert outcome.reply is not None
-        self.delivery.store.bodies.outcome(body.id, {one.address.text: Way.PASS.value for one in self.message.taken})
+        self.delivery.store.bodies.outcome(
+            body.id, {one.address.text: Decision.PASS.value for one in self.message.taken}
+        )
         try:
             copies = tuple(one for one in self.message.taken if copied(self.policy, one.known))
             await self._record(body, host, outcome.reply, copies, await self._rendered() if copies else b"")
@@ -220,27 +222,27 @@ class Handover:
     # Home has it not, or nobody knows
 
     async def _not_accepted(self, body: Body, host: str, outcome: Outcome, late: Deferred[Outcome] | None) -> Reply:
-        ways = at_message(self.policy, [one.known for one in self.message.taken], outcome)
-        if ways[0] is Way.REPLY and outcome.reply is not None:
+        decisions = at_message(self.policy, [one.known for one in self.message.taken], outcome)
+        if decisions[0] is Decision.REPLY and outcome.reply is not None:
             self.delivery.store.bodies.forget(body.id)
             self._refused(outcome.reply, host, outcome)
             return outcome.reply
-        if not ways[0].stores:
+        if not decisions[0].stores:
             if late is not None:
                 late.addCallback(partial(self._late_without_owed, body, host))
             else:
                 self.delivery.store.bodies.forget(body.id)
             self._refused(replies.HOME_AWAY, host, outcome)
             return replies.HOME_AWAY
-        return await self._redirect_after(body, host, outcome, ways, late)
+        return await self._redirect_after(body, host, outcome, decisions, late)
 
     async def _redirect_after(
-        self, body: Body, host: str, outcome: Outcome, ways: list[Way], late: Deferred[Outcome] | None
+        self, body: Body, host: str, outcome: Outcome, decisions: list[Decision], late: Deferred[Outcome] | None
     ) -> Reply:
         first = self.message.taken[0].owed
         taken = tuple(
-            replace(one, way=way, shown="" if one.owed == first else identifier.show(first))
-            for one, way in zip(self.message.taken, ways, strict=True)
+            replace(one, decision=decision, shown="" if one.owed == first else identifier.show(first))
+            for one, decision in zip(self.message.taken, decisions, strict=True)
         )
         message = self.message = msgspec.structs.replace(self.message, taken=taken)
         store = self.delivery.store
@@ -257,9 +259,9 @@ class Handover:
         )
         if not await store.together(redirect.commit, (body, redirected)):
             return self._known()
-        store.bodies.outcome(body.id, {one.address.text: one.way.value for one in taken})
+        store.bodies.outcome(body.id, {one.address.text: one.decision.value for one in taken})
         if late is not None:
-            owed = [one.owed for one in taken if one.way in OWED_WAYS]
+            owed = [one.owed for one in taken if one.decision in OWED_DECISIONS]
             late.addCallback(partial(self._late, body, owed, token, host))
         self._settled(IN_DOUBT if in_doubt else REDIRECTED, redirected.because)
         return replies.STORED
@@ -338,7 +340,7 @@ def copied_draft(store: Store, draft: Draft, retention_days: int) -> Draft:
 
 
 def in_inbox(message: Message) -> bool:
-    return any(one.way is Way.REDIRECT for one in message.taken)
+    return any(one.decision is Decision.REDIRECT for one in message.taken)
 
 
 def because(host: str, outcome: Outcome) -> str:

@@ -29,9 +29,9 @@ from mpcontinuity.outbound.transaction import MailTransaction
 from mpcontinuity.protocols.smtp.data import BARE_LINE_END
 from mpcontinuity.queue.owed import encode_parameters, event_of
 from mpcontinuity.routing.decision import (
+    Decision,
     Policy,
     Recipient,
-    Way,
     at_recipient,
     before_asking,
     policy_of,
@@ -89,7 +89,7 @@ class Incoming(Reception):
         if len(self._taken) >= self._delivery.limits.recipients:
             return replies.TOO_MANY_RECIPIENTS
         self._delivery.reservations.release(self)
-        taken = Taken(address, Way.ASK, parameters)
+        taken = Taken(address, Decision.ASK, parameters)
         reply = await self._decide(taken)
         if self._transaction is not None and self._home is not None:
             self._delivery.reservations.hold(self, self._home, self._host, self._give_up_home)
@@ -98,7 +98,7 @@ class Incoming(Reception):
         elif reply.positive:
             taken.owed = self._store.identifiers.next()
             self._taken[address.key] = taken
-            self._stores = taken.way.stores
+            self._stores = taken.decision.stores
         elif reply is not replies.SEPARATELY:
             self._refused(taken, reply)
         return reply
@@ -121,7 +121,7 @@ class Incoming(Reception):
         if domain is not None:
             self._domains[domain.id] = domain
         if self._home is None:  # the server's own postmaster
-            taken.way, taken.known = Way.KEEP, Recipient(False, False, False, True)
+            taken.decision, taken.known = Decision.KEEP, Recipient(False, False, False, True)
             return self._fitting(taken, None)
         user = await self._delivery.directory.user(address)
         if user is not None and user.registered:
@@ -165,9 +165,9 @@ class Incoming(Reception):
 
     async def _ask_or_not(self, home: HomeServer, taken: Taken) -> Reply:
         taken.because = self._away(home)
-        taken.way = before_asking(self._policy, taken.known, bool(taken.because))
-        if taken.way is not Way.ASK:
-            refusal = self._beyond_offers(home, taken.address) if taken.way.stores else None
+        taken.decision = before_asking(self._policy, taken.known, bool(taken.because))
+        if taken.decision is not Decision.ASK:
+            refusal = self._beyond_offers(home, taken.address) if taken.decision.stores else None
             return refusal or self._fitting(taken, None)
         if self._transaction is None:
             self._transaction = self._begin_at_home()
@@ -176,12 +176,12 @@ class Incoming(Reception):
         outcome = await transaction.recipient(taken.address, taken.parameters)
         if not self._taken and outcome.reply is not None and outcome.reply.enhanced == "5.6.7":
             self._give_up_home()  # a refusal of this address, before MAIL was said: the next recipient begins anew
-        taken.way = at_recipient(self._policy, taken.known, outcome, others_taken=self._stores is False)
-        if taken.way is not Way.PASS:
+        taken.decision = at_recipient(self._policy, taken.known, outcome, others_taken=self._stores is False)
+        if taken.decision is not Decision.PASS:
             host = transaction.host or _name(home)
             taken.because = because(host, outcome)
             taken.attempts = (event_of(outcome, host, self._store.clock.now()),)
-        refusal = self._beyond_offers(home, taken.address) if taken.way.stores else None
+        refusal = self._beyond_offers(home, taken.address) if taken.decision.stores else None
         return refusal or self._fitting(taken, outcome)
 
     def _away(self, home: HomeServer) -> str:
@@ -197,18 +197,18 @@ class Incoming(Reception):
         return self._home.transaction(self._reverse_path, self._parameters, client=self._host)
 
     def _fitting(self, taken: Taken, outcome: Outcome | None) -> Reply:
-        """The answer to a recipient whose way is decided; one that needs another treatment goes separately."""
-        if taken.way.stores and taken.known.role:
+        """The answer to a recipient that is decided; one that needs another treatment goes separately."""
+        if taken.decision.stores and taken.known.role:
             # Everybody knows that the address is there, and no home server takes what comes.
             if not self._delivery.rations.kept(self._client.peer, taken.address.domain, 0):
                 return replies.TOO_MUCH_KEPT
             self._role_of = taken.address.domain
-        if taken.way is Way.PASS or taken.way.stores:
-            other = self._stores is not None and self._stores is not taken.way.stores
+        if taken.decision is Decision.PASS or taken.decision.stores:
+            other = self._stores is not None and self._stores is not taken.decision.stores
             return replies.SEPARATELY if other else replies.RECIPIENT_OK
-        if taken.way is Way.SEPARATE:
+        if taken.decision is Decision.SEPARATE:
             return replies.SEPARATELY
-        if taken.way is Way.REPLY and outcome is not None and outcome.reply is not None:
+        if taken.decision is Decision.REPLY and outcome is not None and outcome.reply is not None:
             return outcome.reply
         return replies.HOME_AWAY
 
@@ -321,7 +321,7 @@ class Incoming(Reception):
             return replies.KNOWN
         assert self._draft is not None
         content = self._draft.content()
-        if any(one.way is Way.REDIRECT for one in taken):
+        if any(one.decision is Decision.REDIRECT for one in taken):
             for_inbox, shown = await rendered_and_summary(self._store, content)
         else:
             for_inbox, shown = b"", summarise(content)
@@ -364,7 +364,7 @@ class Incoming(Reception):
             direction=INBOUND,
             reverse_path=message.reverse_path,
             recipients=tuple(one.address.text for one in message.taken),
-            decisions={one.address.text: one.way.value for one in message.taken} if self._stores else {},
+            decisions={one.address.text: one.decision.value for one in message.taken} if self._stores else {},
             prefix=self._prefix,
             fingerprint=self._digest.value(),
             subject=message.subject,
@@ -377,7 +377,7 @@ class Incoming(Reception):
 
     def _retention_days(self) -> int:
         days = self._domain.settings.retention_days if self._domain is not None else 0
-        return max(days, KEPT_DAYS) if any(one.way is Way.KEEP for one in self._taken.values()) else days
+        return max(days, KEPT_DAYS) if any(one.decision is Decision.KEEP for one in self._taken.values()) else days
 
     def _give_up_home(self) -> None:
         self._delivery.reservations.release(self)

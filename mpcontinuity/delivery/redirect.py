@@ -18,12 +18,12 @@ from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.owed import IN_DOUBT, OWED
 from mpcontinuity.queue.owed import NewOwed, Parameters, take_in
-from mpcontinuity.routing.decision import Way
+from mpcontinuity.routing.decision import Decision
 from mpcontinuity.store.bodies.references import insert_bodies
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow, record_all
 
-OWED_WAYS = frozenset({Way.REDIRECT, Way.HOLD})
+OWED_DECISIONS = frozenset({Decision.REDIRECT, Decision.HOLD})
 
 
 class Redirect(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class Redirect(msgspec.Struct, frozen=True):
 
 def keep_until(message: Message) -> int:
     """Of the row of `body`: 0 while it is owed."""
-    if any(one.way in OWED_WAYS for one in message.taken):
+    if any(one.decision in OWED_DECISIONS for one in message.taken):
         return 0
     return expiry(message.received, message.retention_days)
 
@@ -59,8 +59,10 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Redirect]]) -> list[b
     tracked: list[NewRow] = []
     for body, redirect, taken in stored:
         message = redirect.message
-        copies += copies_of(body, message, [one for one in taken if one.way is Way.REDIRECT], redirect.rendered)
-        owed += [_owed(redirect, body, one, tx.now) for one in taken if one.way in OWED_WAYS]
+        copies += copies_of(
+            body, message, [one for one in taken if one.decision is Decision.REDIRECT], redirect.rendered
+        )
+        owed += [_owed(redirect, body, one, tx.now) for one in taken if one.decision in OWED_DECISIONS]
         archived += archived_as(body, message, taken)
         tracked += [_row(redirect, one, tx.now) for one in taken]
     put_in_inboxes(tx, copies)
@@ -150,7 +152,7 @@ def _owed(redirect: Redirect, body: Body, taken: Taken, now: int) -> NewOwed:
 def _row(redirect: Redirect, taken: Taken, now: int) -> NewRow:
     message = redirect.message
     attempts = taken.attempts + redirect.attempt
-    if taken.way is Way.KEEP:
+    if taken.decision is Decision.KEEP:
         text = "2.0.0 Kept for the administrators"
         event = TrackingEvent(now, events.REDIRECTED_HOST, 250, text)
         return message.row(taken, events.DELIVERED, 250, text, (*attempts, event))

@@ -23,7 +23,7 @@ from mpcontinuity.model.reply import Reply
 from mpcontinuity.queue.outgoing import NewOutgoing
 from mpcontinuity.queue.owed import Parameters
 from mpcontinuity.queue.unreported import passed_on
-from mpcontinuity.routing.decision import Way
+from mpcontinuity.routing.decision import Decision
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.references import insert_bodies, keep_longer
 from mpcontinuity.store.transaction import Transaction
@@ -136,7 +136,9 @@ def repair(tx: Transaction, head: Head, body: Body, decisions: Mapping[str, str]
     ``decisions`` names the recipients. A domain that was removed meanwhile wants nothing of it any more.
     """
     recipients = [(domains.find(tx, address.domain), address) for address in map(parse, decisions)]
-    taken = tuple(Taken(address, Way.PASS, domain=domain.id) for domain, address in recipients if domain is not None)
+    taken = tuple(
+        Taken(address, Decision.PASS, domain=domain.id) for domain, address in recipients if domain is not None
+    )
     if not taken:
         return
     days = max(domain.settings.retention_days for domain, _ in recipients if domain is not None)

@@ -36,7 +36,7 @@ from mpcontinuity.reports import placing, policy
 from mpcontinuity.reports.composing import compose
 from mpcontinuity.reports.placing import NewReport, NoInbox, Sender
 from mpcontinuity.reports.policy import Facts, ReportDecision
-from mpcontinuity.routing.decision import Way
+from mpcontinuity.routing.decision import Decision
 from mpcontinuity.routing.health import State
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.store import Store
@@ -281,7 +281,7 @@ class Reports:
                 direction="inbound" if own else DSN,
                 recipients=(address,),
                 # An index that is built anew puts it into INBOX again; a stranger is not told twice.
-                decisions={address: Way.REDIRECT.value} if own else {},
+                decisions={address: Decision.REDIRECT.value} if own else {},
                 prefix=prefix,
                 subject=report.subject,
                 message_id=report.message_id,

@@ -14,7 +14,7 @@ from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
 
 
-class Way(enum.Enum):
+class Decision(enum.Enum):
     """What is done about one recipient. The values are written into the packs."""
 
     ASK = "ask"  # home is asked, and the answer decides
@@ -29,7 +29,7 @@ class Way(enum.Enum):
     @property
     def stores(self) -> bool:
         """Whether the message is stored here and accepted although home does not have it."""
-        return self in (Way.REDIRECT, Way.HOLD, Way.KEEP)
+        return self in (Decision.REDIRECT, Decision.HOLD, Decision.KEEP)
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -62,51 +62,51 @@ def policy_of(settings: DomainSettings, now: int) -> Policy:
     )
 
 
-def before_asking(policy: Policy, recipient: Recipient, away: bool) -> Way:
+def before_asking(policy: Policy, recipient: Recipient, away: bool) -> Decision:
     """Decides at RCPT, before home is asked.
 
     ``away`` is true where home is known to be down, or is suspect and another message is trying it.
     """
     if not policy.continuity:
-        return Way.DEFER if away else Way.ASK
+        return Decision.DEFER if away else Decision.ASK
     if policy.declared or away:
         return _continued(policy, recipient)
-    return Way.ASK
+    return Decision.ASK
 
 
-def at_recipient(policy: Policy, recipient: Recipient, outcome: Outcome, *, others_taken: bool) -> Way:
+def at_recipient(policy: Policy, recipient: Recipient, outcome: Outcome, *, others_taken: bool) -> Decision:
     """Decides by what home answered to MAIL and RCPT.
 
     ``others_taken`` is true where home took another recipient of the same transaction before.
     """
     if outcome.verdict is Verdict.ACCEPTED:
-        return Way.PASS
+        return Decision.PASS
     if others_taken and _too_many(outcome.reply):
-        return Way.SEPARATE
+        return Decision.SEPARATE
     if outcome.verdict is Verdict.REFUSED:
-        return Way.KEEP if recipient.role else Way.REPLY
+        return Decision.KEEP if recipient.role else Decision.REPLY
     if policy.outage_only and not recipient.role and _concerns_message(outcome):
-        return Way.REPLY
+        return Decision.REPLY
     return _unserved(policy, recipient, outcome)
 
 
-def at_message(policy: Policy, recipients: Sequence[Recipient], outcome: Outcome) -> list[Way]:
+def at_message(policy: Policy, recipients: Sequence[Recipient], outcome: Outcome) -> list[Decision]:
     """Decides by what home answered to DATA or to the message, for all recipients that home had taken before.
 
     One reply answers for all of them. The decisions are in the order of ``recipients``.
     """
     if outcome.verdict is Verdict.ACCEPTED:
-        return [Way.PASS] * len(recipients)
+        return [Decision.PASS] * len(recipients)
     if outcome.verdict is Verdict.REFUSED:
-        return [Way.REPLY] * len(recipients)
+        return [Decision.REPLY] * len(recipients)
     # Home took the address a moment ago, which is later than any memory of it.
-    ways = [
-        Way.HOLD if policy.continuity and policy.hold and not recipient.registered else way
-        for recipient, way in ((recipient, _unserved(policy, recipient, outcome)) for recipient in recipients)
+    decisions = [
+        Decision.HOLD if policy.continuity and policy.hold and not recipient.registered else decision
+        for recipient, decision in ((recipient, _unserved(policy, recipient, outcome)) for recipient in recipients)
     ]
-    if any(way.stores for way in ways):
-        return [way if way.stores else Way.HOLD for way in ways]
-    return ways
+    if any(decision.stores for decision in decisions):
+        return [decision if decision.stores else Decision.HOLD for decision in decisions]
+    return decisions
 
 
 def copied(policy: Policy, recipient: Recipient) -> bool:
@@ -114,20 +114,20 @@ def copied(policy: Policy, recipient: Recipient) -> bool:
     return policy.copies and recipient.registered and recipient.opted_in
 
 
-def _unserved(policy: Policy, recipient: Recipient, outcome: Outcome) -> Way:
+def _unserved(policy: Policy, recipient: Recipient, outcome: Outcome) -> Decision:
     if policy.continuity:
         return _continued(policy, recipient)
     # A plain relay. 421 would announce that *we* close the connection (RFC 5321 §3.8).
     reply = outcome.reply
-    return Way.REPLY if reply is not None and reply.temporary and reply.code != 421 else Way.DEFER
+    return Decision.REPLY if reply is not None and reply.temporary and reply.code != 421 else Decision.DEFER
 
 
-def _continued(policy: Policy, recipient: Recipient) -> Way:
+def _continued(policy: Policy, recipient: Recipient) -> Decision:
     if recipient.registered:
-        return Way.REDIRECT
+        return Decision.REDIRECT
     if recipient.role or (policy.hold and recipient.taken):
-        return Way.HOLD
-    return Way.DEFER
+        return Decision.HOLD
+    return Decision.DEFER
 
 
 def _too_many(reply: Reply | None) -> bool:

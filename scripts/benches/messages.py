@@ -42,7 +42,7 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import SystemClock
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.randomness import SystemRandomness
-from mpcontinuity.routing.decision import Way
+from mpcontinuity.routing.decision import Decision
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.references import insert_bodies
 from mpcontinuity.store.disk import RealDisk
@@ -140,7 +140,7 @@ class Bench:
         address = parse(user.address)
         taken = Taken(
             address,
-            Way.REDIRECT,
+            Decision.REDIRECT,
             domain=user.domain,
             user=user,
             because="the home server is away: connection refused",

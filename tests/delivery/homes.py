@@ -76,7 +76,7 @@ class FakeHome:
         self.hosts = [HOST]
         self.health = Health()
         self.offers = Offers(smtputf8=True)
-        self.way = Gate.OPEN
+        self.decision = Gate.OPEN
         self.needy, self.surplus = 0, {"": 0}
         self.wanted = False
         self.recipients: dict[str, Outcome | Deferred[Outcome]] = {}
@@ -88,7 +88,7 @@ class FakeHome:
         self.before_dot: Callable[[], None] = lambda: None
 
     def gate(self) -> Gate:
-        return self.way
+        return self.decision
 
     def claims(self) -> tuple[int, dict[str, int]]:
         return self.needy, dict(self.surplus)

@@ -53,7 +53,7 @@ def test_each_of_several_recipients_is_redelivered_under_the_id_that_home_was_sh
     post.home.answer = answer
     assert post.send(ANN, BOB).code == 250
     ((head, _, _),) = post.home.received
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     assert post.send(ANN, BOB, content=b"Subject: never shown to home\r\n\r\nx\r\n").code == 250
     post.clock.advance(60)
     ids = [int(str(row[0])) for row in post.rows("SELECT id FROM owed ORDER BY id")]

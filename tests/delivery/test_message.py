@@ -119,7 +119,7 @@ def test_relay_check_makes_a_pending_user_of_an_address_that_home_takes(post: Po
     assert post.send("new+tag@example.org").code == 250
     rows = post.rows("SELECT address, status, source FROM account WHERE address LIKE 'new%'")
     assert rows == [("new@example.org", "pending", "relay-check")]
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     assert post.send("new@example.org").code == 250
     assert len(post.inbox("new@example.org")) == 1
 
@@ -156,7 +156,7 @@ def test_one_message_to_many_names_makes_no_more_users_than_many_messages(
 def test_domains_of_one_home_server_share_a_message_and_keep_their_records_apart(post: Post, away: bool) -> None:
     post.domain("example.com")
     post.user("eve@example.com")
-    post.home.way = Gate.SHUT if away else Gate.OPEN
+    post.home.decision = Gate.SHUT if away else Gate.OPEN
     assert post.send(ANN, "eve@example.com").code == 250
     if away:
         assert len(post.inbox(ANN)) == len(post.inbox("eve@example.com")) == 1
@@ -288,7 +288,7 @@ def test_a_message_that_home_takes_not_is_in_inbox_at_once_and_owed(post: Post, 
 def test_a_message_that_takes_long_to_render_is_rendered_in_a_thread(
     post: Post, way: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    post.home.way, post.home.answer = way, temporary(Stage.MESSAGE)
+    post.home.decision, post.home.answer = way, temporary(Stage.MESSAGE)
     in_threads: list[Callable[[], object]] = []
     background = post.store.bodies.background
 
@@ -304,7 +304,7 @@ def test_a_message_that_takes_long_to_render_is_rendered_in_a_thread(
 
 
 def test_redirected_without_asking_says_why(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     assert post.send(ANN).code == 250
     (row,) = post.track()
     assert row.text == "Redirect because: the home server is away: it does not answer"
@@ -320,7 +320,7 @@ def test_the_id_that_home_was_shown_is_that_of_the_owed_row(post: Post) -> None:
 
 
 def test_two_addresses_of_one_user_are_one_entry_and_two_owed_rows(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     assert post.send(ANN, "ann+news@example.org", BOB).code == 250
     assert (len(post.inbox(ANN)), len(post.inbox(BOB))) == (1, 1)
     assert [row[0] for row in post.owed()] == [ANN, "ann+news@example.org", BOB]
@@ -356,7 +356,7 @@ def test_postmaster_is_owed_where_home_is_away_and_archived_where_it_refuses(pos
     assert (post.count("archive"), post.owed()) == (1, [])
     assert post.send("postmaster@mx.example.org").code == 250
     assert (post.count("archive"), post.owed()) == (2, [])
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     assert post.send("postmaster@example.org").code == 250
     assert post.owed() == [("postmaster@example.org", 0, "owed")]
     assert [row.status for row in post.track()] == ["delivered", "delivered", "deferred"]
@@ -367,7 +367,7 @@ def test_mail_to_postmaster_is_rationed_by_octets_where_home_does_not_take_it(po
     post.delivery.rations.adopt(Limits(postmaster_octets_per_hour=3000, message_size=2000))
     post.home.recipients["abuse@example.org"] = refused(Stage.RCPT)
     if away:
-        post.home.way = Gate.SHUT
+        post.home.decision = Gate.SHUT
     large = CONTENT + b"x" * 1900 + b"\r\n"
     for _ in range(2):
         assert post.send("abuse@example.org", content=large).code == 250
@@ -391,7 +391,7 @@ def test_a_message_for_postmaster_that_goes_beyond_is_put_off_as_a_whole(post: P
 
 
 def test_parameters_are_owed_as_they_were_given(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     incoming = post.begin(parameters=MailParameters(body="8BITMIME", size=7))
     post.rcpt(incoming, ANN)
     assert result(post.data(incoming)).code == 250
@@ -404,7 +404,7 @@ def test_parameters_are_owed_as_they_were_given(post: Post) -> None:
 
 def test_a_user_who_is_removed_while_the_message_is_under_way_is_looked_up_again(post: Post) -> None:
     """Found by the simulation: the client was told of a fault of ours."""
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     incoming = post.begin()
     post.rcpt(incoming, ANN)
     remove(post, ANN)
@@ -446,13 +446,13 @@ def test_a_fault_of_the_data_refuses_the_message_for_all(post: Post) -> None:
 
 
 def test_fields_that_claim_to_be_ours_are_marked(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     assert post.send(ANN, content=b"X-MPContinuity-Id: forged\r\n" + CONTENT).code == 250
     assert b"\r\nX-Untrusted-X-MPContinuity-Id: forged\r\n" in stored(post, ANN)
 
 
 def test_a_message_larger_than_homes_last_offer_is_refused_in_an_outage(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     post.home.offers = Offers(size=500)
     assert str(post.send(ANN, content=CONTENT + b"x" * 600)).startswith("552 5.3.4")
 

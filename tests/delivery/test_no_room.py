@@ -24,7 +24,7 @@ def test_no_room_is_452_and_leaves_nothing(post: Post, monkeypatch: pytest.Monke
 def test_a_store_that_fails_is_452_and_the_message_can_be_sent_again(
     post: Post, away: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    post.home.way = Gate.SHUT if away else Gate.OPEN
+    post.home.decision = Gate.SHUT if away else Gate.OPEN
 
     def fails(*_: object, **__: object) -> Deferred[object]:
         raise Temporary("disk on fire")

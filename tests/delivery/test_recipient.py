@@ -60,7 +60,7 @@ def test_a_home_that_does_not_serve_loses_no_mail_of_registered_users(post: Post
 
 
 def test_a_home_known_to_be_down_is_not_asked(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     assert answers(post, "ann@example.org", "nobody@example.org") == ["250", "451"]
     assert post.home.transactions == []
 
@@ -76,13 +76,13 @@ def test_a_declared_outage_asks_nobody_until_its_end(post: Post) -> None:
 def test_a_pending_user_is_registered_and_an_inactive_one_is_not(post: Post) -> None:
     post.user("pending@example.org", status="pending")
     post.user("inactive@example.org", status="inactive")
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     assert answers(post, "pending@example.org", "inactive@example.org") == ["250", "451"]
 
 
 def test_tags_case_quotes_and_aliases_reach_the_user(post: Post) -> None:
     post.user("carl@example.org", aliases=("c@example.org",))
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     recipients = ["Carl+news@EXAMPLE.org", '"carl"@example.org', "C@example.org", "d@example.org"]
     assert answers(post, *recipients) == ["250", "250", "250", "451"]
 
@@ -165,14 +165,14 @@ def test_postmaster_and_abuse_are_always_taken(post: Post) -> None:
 def test_addresses_held_are_those_that_home_took_in_the_last_month(post: Post) -> None:
     post.set(unregistered="hold")
     assert post.send("list@example.org").code == 250
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     assert answers(post, "list@example.org", "other@example.org") == ["250", "451"]
     post.clock.advance(31 * 86400)
     assert answers(post, "list@example.org") == ["451"]
 
 
 def test_what_homes_last_ehlo_offered_holds_in_an_outage(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     post.home.offers = Offers(size=1000, smtputf8=False)
     post.user("jörg@example.org")
     assert line(post, "jörg@example.org").startswith("553 5.6.7")

@@ -16,7 +16,7 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.queue.ledger import report
-from mpcontinuity.routing.decision import Way
+from mpcontinuity.routing.decision import Decision
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from tests.delivery.conftest import Post
@@ -38,9 +38,17 @@ def item(post: Post, body: int, *recipients: str, content: str = "") -> Item:
         user = result(post.store.read(partial(users.find, address=address)))
         fingerprint = f"{content or body}{address.key}".encode()
         owed = post.store.identifiers.next()
-        way = Way.REDIRECT if user is not None else Way.HOLD
+        decision = Decision.REDIRECT if user is not None else Decision.HOLD
         taken.append(
-            Taken(address, way, domain=int(str(domain)), user=user, because="away", owed=owed, fingerprint=fingerprint)
+            Taken(
+                address,
+                decision,
+                domain=int(str(domain)),
+                user=user,
+                because="away",
+                owed=owed,
+                fingerprint=fingerprint,
+            )
         )
     message = Message(
         id=body,

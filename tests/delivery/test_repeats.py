@@ -32,7 +32,7 @@ def sweep(post: Post) -> None:
 @pytest.mark.parametrize("away", [True, False])
 @pytest.mark.parametrize("restarted", [True, False])
 def test_a_client_that_vanished_and_sends_again_makes_no_second_copy(post: Post, away: bool, restarted: bool) -> None:
-    post.home.way = Gate.SHUT if away else Gate.OPEN
+    post.home.decision = Gate.SHUT if away else Gate.OPEN
     vanish(post, ANN)
     if restarted:
         post.start()
@@ -45,7 +45,7 @@ def test_a_client_that_vanished_and_sends_again_makes_no_second_copy(post: Post,
 
 @pytest.mark.parametrize("away", [True, False])
 def test_only_the_recipients_that_are_new_are_treated(post: Post, away: bool) -> None:
-    post.home.way = Gate.SHUT if away else Gate.OPEN
+    post.home.decision = Gate.SHUT if away else Gate.OPEN
     vanish(post, ANN)
     assert post.send(ANN, BOB).code == 250
     if away:
@@ -58,7 +58,7 @@ def test_only_the_recipients_that_are_new_are_treated(post: Post, away: bool) ->
 
 @pytest.mark.parametrize("away", [True, False])
 def test_a_client_that_goes_on_may_send_the_very_same_message_again(post: Post, away: bool) -> None:
-    post.home.way = Gate.SHUT if away else Gate.OPEN
+    post.home.decision = Gate.SHUT if away else Gate.OPEN
     for _ in range(2):
         assert post.send(ANN).code == 250
     assert post.count("body") == 2
@@ -67,7 +67,7 @@ def test_a_client_that_goes_on_may_send_the_very_same_message_again(post: Post, 
 
 
 def test_the_memory_of_an_answer_ends_after_a_day(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     vanish(post, ANN)
     post.clock.advance(86400 - 1)
     sweep(post)
@@ -83,7 +83,7 @@ def test_the_memory_of_an_answer_ends_after_a_day(post: Post) -> None:
 def test_an_answer_is_not_forgotten_by_its_age_but_by_the_sweep_which_waits_for_a_clock_it_can_trust(
     post: Post,
 ) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     vanish(post, ANN)
     post.clock.advance(10 * 86400)  # as a jump does that is believed
     assert post.send(ANN).code == 250
@@ -99,7 +99,7 @@ def test_the_sweep_forgets_all_that_is_old_however_many(post: Post) -> None:
 
 
 def test_another_sender_recipient_or_content_is_another_message(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     vanish(post, ANN)
     assert post.send(BOB).code == 250
     assert post.send(ANN, sender="").code == 250
@@ -126,7 +126,7 @@ def test_the_same_message_in_two_sessions_waits_for_the_first_ones_client(post: 
 
 
 def test_the_same_message_in_two_sessions_is_two_where_both_clients_go_on(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     first, second = post.begin(), post.begin()
     for incoming in (first, second):
         post.rcpt(incoming, ANN)
@@ -140,7 +140,7 @@ def test_the_same_message_in_two_sessions_is_two_where_both_clients_go_on(post: 
 
 
 def test_a_client_that_no_answer_reaches_is_not_waited_for(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     first, second = post.begin(), post.begin()
     for incoming in (first, second):
         post.rcpt(incoming, ANN)
@@ -152,7 +152,7 @@ def test_a_client_that_no_answer_reaches_is_not_waited_for(post: Post) -> None:
 
 
 def test_a_client_that_keeps_silent_but_has_the_answer_keeps_nobody_from_sending_the_same(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     first, second = post.begin(), post.begin()
     for incoming in (first, second):
         post.rcpt(incoming, ANN)
@@ -169,7 +169,7 @@ def test_a_client_that_keeps_silent_but_has_the_answer_keeps_nobody_from_sending
 
 
 def test_a_client_that_went_on_after_a_long_silence_frees_the_message_too(post: Post) -> None:
-    post.home.way = Gate.SHUT
+    post.home.decision = Gate.SHUT
     first = post.begin()
     post.rcpt(first, ANN)
     assert result(post.data(first)).code == 250
@@ -207,7 +207,7 @@ def nodes(post: Post) -> tuple[Post, Post]:
 @pytest.mark.parametrize("away", [True, False])
 def test_a_repeat_at_another_node_is_known_once_its_client_is_long_gone(nodes: tuple[Post, Post], away: bool) -> None:
     here, there = nodes
-    here.home.way = Gate.SHUT if away else Gate.OPEN
+    here.home.decision = Gate.SHUT if away else Gate.OPEN
     vanish(here, ANN)
     incoming = there.begin()
     there.rcpt(incoming, ANN)
@@ -224,7 +224,7 @@ def test_the_same_message_of_another_client_at_another_node_is_not_swallowed(
     nodes: tuple[Post, Post], away: bool
 ) -> None:
     here, there = nodes
-    here.home.way = Gate.SHUT if away else Gate.OPEN
+    here.home.decision = Gate.SHUT if away else Gate.OPEN
     incoming = here.begin()
     here.rcpt(incoming, ANN)
     assert result(here.data(incoming)).code == 250
@@ -243,7 +243,7 @@ def test_it_is_not_swallowed_either_while_the_first_client_only_keeps_silent(
     nodes: tuple[Post, Post], away: bool, octets: int
 ) -> None:
     here, there = nodes
-    here.home.way = Gate.SHUT if away else Gate.OPEN
+    here.home.decision = Gate.SHUT if away else Gate.OPEN
     content = CONTENT + b"x" * octets + b"\r\n"
     incoming = here.begin()
     here.rcpt(incoming, ANN)

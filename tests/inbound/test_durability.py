@@ -71,7 +71,7 @@ def traced(tmp_path: Path) -> Iterator[Traced]:
 
 
 def test_a_redirect_is_synced_then_committed_as_one_then_answered(traced: Traced) -> None:
-    traced.post.home.way = Gate.SHUT
+    traced.post.home.decision = Gate.SHUT
     traced.ready().say(*MESSAGE)
     steps = traced.steps[traced.steps.index("sync pack") :]
     assert steps[-3:] == ["INSERT INTO archive", "COMMIT", "250"]
@@ -80,7 +80,7 @@ def test_a_redirect_is_synced_then_committed_as_one_then_answered(traced: Traced
 
 
 def test_a_large_message_is_synced_before_its_commit_too(traced: Traced) -> None:
-    traced.post.home.way = Gate.SHUT
+    traced.post.home.decision = Gate.SHUT
     connection = traced.ready()
     connection.say(*LARGE)
     steps = traced.steps
@@ -113,7 +113,7 @@ def _database_full(step: str) -> None:
 
 @pytest.mark.parametrize("away", [True, False])
 def test_a_full_disk_is_452_and_the_same_message_is_taken_when_there_is_room(traced: Traced, away: bool) -> None:
-    traced.post.home.way = Gate.SHUT if away else Gate.OPEN
+    traced.post.home.decision = Gate.SHUT if away else Gate.OPEN
     connection = traced.ready()
     traced.fail = _disk_full
     assert connection.codes(*MESSAGE) == ["452"]
@@ -126,7 +126,7 @@ def test_a_full_disk_is_452_and_the_same_message_is_taken_when_there_is_room(tra
 
 
 def test_a_full_database_is_452_for_a_redirect_and_nothing_of_it_remains(traced: Traced) -> None:
-    traced.post.home.way = Gate.SHUT
+    traced.post.home.decision = Gate.SHUT
     connection = traced.ready()
     traced.fail = _database_full
     assert connection.codes(*MESSAGE) == ["452"]

@@ -19,7 +19,7 @@ MESSAGE = ("Subject: The door is open", "", "It is.", ".")
 
 @pytest.fixture(params=["away", "up"])
 def door(request: pytest.FixtureRequest, door: Door) -> Door:
-    door.post.home.way = Gate.SHUT if request.param == "away" else Gate.OPEN
+    door.post.home.decision = Gate.SHUT if request.param == "away" else Gate.OPEN
     return door
 
 

@@ -88,7 +88,7 @@ def test_homes_refusal_reaches_the_client_in_its_own_words(door: Door) -> None:
 
 
 def test_a_redirected_message_is_answered_250(door: Door) -> None:
-    door.post.home.way = Gate.SHUT
+    door.post.home.decision = Gate.SHUT
     c = greeted(door)
     c.say(*ENVELOPE)
     assert c.say(*MESSAGE) == "250 2.0.0 Message accepted\r\n"
@@ -201,7 +201,7 @@ def test_after_the_final_dot_the_outcome_stands_and_a_repeat_is_answered_250(doo
 
 
 def test_any_later_command_shows_that_the_answer_was_read(door: Door) -> None:
-    door.post.home.way = Gate.SHUT
+    door.post.home.decision = Gate.SHUT
     for last in ("NOOP", "QUIT", "MAIL FROM:<>"):
         c = greeted(door)
         c.say(*ENVELOPE)

@@ -392,7 +392,7 @@ def test_home_gets_it_first_while_it_serves(desk: Desk) -> None:
 
 
 def test_in_an_outage_users_have_it_at_once_and_others_are_owed_it(desk: Desk) -> None:
-    desk.post.home.way = Gate.SHUT
+    desk.post.home.decision = Gate.SHUT
     desk.send(BOB, "unknown@example.org", header="Bcc: hidden@world.example")
     attempts = desk.deliver_to_ours()
     assert [(one.outcome.verdict.value, one.ours) for one in attempts] == [("accepted", True), ("accepted", False)]
@@ -407,7 +407,7 @@ def test_in_an_outage_users_have_it_at_once_and_others_are_owed_it(desk: Desk) -
 
 
 def test_what_was_put_into_inbox_and_not_noted_is_not_put_there_twice(desk: Desk) -> None:
-    desk.post.home.way = Gate.SHUT
+    desk.post.home.decision = Gate.SHUT
     desk.send(BOB)
     assert [one.ours for one in desk.deliver_to_ours()] == [True]
     desk.give_back()  # as after a kill between the two transactions
@@ -427,7 +427,7 @@ def test_homes_refusal_of_a_recipient_is_its_own(desk: Desk) -> None:
 
 def test_of_what_is_owed_it_is_known_whether_its_sender_had_logged_in(desk: Desk) -> None:
     """Else whoever writes a user's address into the envelope would have reports sent to them."""
-    desk.post.home.way = Gate.SHUT
+    desk.post.home.decision = Gate.SHUT
     desk.send(BOB)
     desk.deliver_to_ours()
     assert desk.post.send(BOB, sender=ANN).code == 250

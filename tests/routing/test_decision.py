@@ -5,9 +5,9 @@ import pytest
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.routing.decision import (
+    Decision,
     Policy,
     Recipient,
-    Way,
     at_message,
     at_recipient,
     before_asking,
@@ -41,82 +41,82 @@ CLOSING = outcome(Verdict.TEMPORARY, code=421, enhanced="4.3.2")
 
 
 @pytest.mark.parametrize(
-    ("policy", "recipient", "away", "way"),
+    ("policy", "recipient", "away", "decision"),
     [
-        (ON, REGISTERED, False, Way.ASK),
-        (ON, UNKNOWN, False, Way.ASK),
-        (ON, REGISTERED, True, Way.REDIRECT),
-        (ON, UNKNOWN, True, Way.DEFER),
-        (ON, TAKEN, True, Way.DEFER),
-        (ON, ROLE, True, Way.HOLD),
-        (HOLD, TAKEN, True, Way.HOLD),
-        (HOLD, UNKNOWN, True, Way.DEFER),
-        (DECLARED, REGISTERED, False, Way.REDIRECT),
-        (DECLARED, UNKNOWN, False, Way.DEFER),
-        (OFF, REGISTERED, False, Way.ASK),
-        (OFF, REGISTERED, True, Way.DEFER),
-        (Policy(continuity=False, declared=True), REGISTERED, False, Way.ASK),
+        (ON, REGISTERED, False, Decision.ASK),
+        (ON, UNKNOWN, False, Decision.ASK),
+        (ON, REGISTERED, True, Decision.REDIRECT),
+        (ON, UNKNOWN, True, Decision.DEFER),
+        (ON, TAKEN, True, Decision.DEFER),
+        (ON, ROLE, True, Decision.HOLD),
+        (HOLD, TAKEN, True, Decision.HOLD),
+        (HOLD, UNKNOWN, True, Decision.DEFER),
+        (DECLARED, REGISTERED, False, Decision.REDIRECT),
+        (DECLARED, UNKNOWN, False, Decision.DEFER),
+        (OFF, REGISTERED, False, Decision.ASK),
+        (OFF, REGISTERED, True, Decision.DEFER),
+        (Policy(continuity=False, declared=True), REGISTERED, False, Decision.ASK),
     ],
 )
-def test_before_home_is_asked(policy: Policy, recipient: Recipient, away: bool, way: Way) -> None:
-    assert before_asking(policy, recipient, away) is way
+def test_before_home_is_asked(policy: Policy, recipient: Recipient, away: bool, decision: Decision) -> None:
+    assert before_asking(policy, recipient, away) is decision
 
 
 @pytest.mark.parametrize(
-    ("policy", "recipient", "answer", "way"),
+    ("policy", "recipient", "answer", "decision"),
     [
-        (ON, REGISTERED, ACCEPTED, Way.PASS),
-        (ON, UNKNOWN, ACCEPTED, Way.PASS),
-        (ON, REGISTERED, REFUSED, Way.REPLY),
-        (ON, UNKNOWN, REFUSED, Way.REPLY),
-        (ON, ROLE, REFUSED, Way.KEEP),
-        (ON, REGISTERED, TEMPORARY, Way.REDIRECT),
-        (ON, UNKNOWN, TEMPORARY, Way.DEFER),
-        (ON, ROLE, TEMPORARY, Way.HOLD),
-        (ON, REGISTERED, UNREACHABLE, Way.REDIRECT),
-        (ON, UNKNOWN, UNREACHABLE, Way.DEFER),
-        (ON, REGISTERED, GREETED_554, Way.REDIRECT),
-        (ON, UNKNOWN, GREETED_554, Way.DEFER),
-        (ON, REGISTERED, GREYLISTED, Way.REDIRECT),
-        (HOLD, TAKEN, TEMPORARY, Way.HOLD),
-        (HOLD, UNKNOWN, TEMPORARY, Way.DEFER),
-        (OUTAGE, REGISTERED, GREYLISTED, Way.REPLY),
-        (OUTAGE, REGISTERED, outcome(Verdict.TEMPORARY, Stage.MAIL, 451, "4.1.8"), Way.REPLY),
-        (OUTAGE, REGISTERED, outcome(Verdict.TEMPORARY, code=452, enhanced="4.2.2"), Way.REPLY),
-        (OUTAGE, UNKNOWN, GREYLISTED, Way.REPLY),
-        (OUTAGE, ROLE, GREYLISTED, Way.HOLD),
-        (OUTAGE, REGISTERED, TEMPORARY, Way.REDIRECT),
-        (OUTAGE, REGISTERED, outcome(Verdict.TEMPORARY, Stage.RCPT, 450), Way.REDIRECT),
-        (OUTAGE, REGISTERED, UNREACHABLE, Way.REDIRECT),
-        (OUTAGE, REGISTERED, outcome(Verdict.TEMPORARY, Stage.GREETING, 421, "4.7.0"), Way.REDIRECT),
-        (OFF, REGISTERED, TEMPORARY, Way.REPLY),
-        (OFF, REGISTERED, UNREACHABLE, Way.DEFER),
-        (OFF, REGISTERED, GREETED_554, Way.DEFER),
-        (OFF, REGISTERED, CLOSING, Way.DEFER),
-        (OFF, REGISTERED, REFUSED, Way.REPLY),
+        (ON, REGISTERED, ACCEPTED, Decision.PASS),
+        (ON, UNKNOWN, ACCEPTED, Decision.PASS),
+        (ON, REGISTERED, REFUSED, Decision.REPLY),
+        (ON, UNKNOWN, REFUSED, Decision.REPLY),
+        (ON, ROLE, REFUSED, Decision.KEEP),
+        (ON, REGISTERED, TEMPORARY, Decision.REDIRECT),
+        (ON, UNKNOWN, TEMPORARY, Decision.DEFER),
+        (ON, ROLE, TEMPORARY, Decision.HOLD),
+        (ON, REGISTERED, UNREACHABLE, Decision.REDIRECT),
+        (ON, UNKNOWN, UNREACHABLE, Decision.DEFER),
+        (ON, REGISTERED, GREETED_554, Decision.REDIRECT),
+        (ON, UNKNOWN, GREETED_554, Decision.DEFER),
+        (ON, REGISTERED, GREYLISTED, Decision.REDIRECT),
+        (HOLD, TAKEN, TEMPORARY, Decision.HOLD),
+        (HOLD, UNKNOWN, TEMPORARY, Decision.DEFER),
+        (OUTAGE, REGISTERED, GREYLISTED, Decision.REPLY),
+        (OUTAGE, REGISTERED, outcome(Verdict.TEMPORARY, Stage.MAIL, 451, "4.1.8"), Decision.REPLY),
+        (OUTAGE, REGISTERED, outcome(Verdict.TEMPORARY, code=452, enhanced="4.2.2"), Decision.REPLY),
+        (OUTAGE, UNKNOWN, GREYLISTED, Decision.REPLY),
+        (OUTAGE, ROLE, GREYLISTED, Decision.HOLD),
+        (OUTAGE, REGISTERED, TEMPORARY, Decision.REDIRECT),
+        (OUTAGE, REGISTERED, outcome(Verdict.TEMPORARY, Stage.RCPT, 450), Decision.REDIRECT),
+        (OUTAGE, REGISTERED, UNREACHABLE, Decision.REDIRECT),
+        (OUTAGE, REGISTERED, outcome(Verdict.TEMPORARY, Stage.GREETING, 421, "4.7.0"), Decision.REDIRECT),
+        (OFF, REGISTERED, TEMPORARY, Decision.REPLY),
+        (OFF, REGISTERED, UNREACHABLE, Decision.DEFER),
+        (OFF, REGISTERED, GREETED_554, Decision.DEFER),
+        (OFF, REGISTERED, CLOSING, Decision.DEFER),
+        (OFF, REGISTERED, REFUSED, Decision.REPLY),
     ],
 )
-def test_home_answers_the_recipient(policy: Policy, recipient: Recipient, answer: Outcome, way: Way) -> None:
-    assert at_recipient(policy, recipient, answer, others_taken=False) is way
+def test_home_answers_the_recipient(policy: Policy, recipient: Recipient, answer: Outcome, decision: Decision) -> None:
+    assert at_recipient(policy, recipient, answer, others_taken=False) is decision
 
 
 @pytest.mark.parametrize(
-    ("answer", "way"),
+    ("answer", "decision"),
     [
-        (outcome(Verdict.TEMPORARY, code=452), Way.SEPARATE),
-        (outcome(Verdict.TEMPORARY, code=452, enhanced="4.5.3"), Way.SEPARATE),
-        (outcome(Verdict.REFUSED, code=552, enhanced="5.5.3"), Way.SEPARATE),
-        (outcome(Verdict.REFUSED, code=552), Way.SEPARATE),
-        (outcome(Verdict.TEMPORARY, code=452, enhanced="4.2.2"), Way.REDIRECT),
-        (outcome(Verdict.REFUSED, code=552, enhanced="5.2.2"), Way.REPLY),
+        (outcome(Verdict.TEMPORARY, code=452), Decision.SEPARATE),
+        (outcome(Verdict.TEMPORARY, code=452, enhanced="4.5.3"), Decision.SEPARATE),
+        (outcome(Verdict.REFUSED, code=552, enhanced="5.5.3"), Decision.SEPARATE),
+        (outcome(Verdict.REFUSED, code=552), Decision.SEPARATE),
+        (outcome(Verdict.TEMPORARY, code=452, enhanced="4.2.2"), Decision.REDIRECT),
+        (outcome(Verdict.REFUSED, code=552, enhanced="5.2.2"), Decision.REPLY),
     ],
 )
-def test_too_many_recipients_for_home_are_sent_separately(answer: Outcome, way: Way) -> None:
-    assert at_recipient(ON, REGISTERED, answer, others_taken=True) is way
+def test_too_many_recipients_for_home_are_sent_separately(answer: Outcome, decision: Decision) -> None:
+    assert at_recipient(ON, REGISTERED, answer, others_taken=True) is decision
 
 
 def test_a_552_to_the_first_recipient_is_a_refusal() -> None:
-    assert at_recipient(ON, REGISTERED, outcome(Verdict.REFUSED, code=552), others_taken=False) is Way.REPLY
+    assert at_recipient(ON, REGISTERED, outcome(Verdict.REFUSED, code=552), others_taken=False) is Decision.REPLY
 
 
 DOUBTFUL = outcome(Verdict.DOUBTFUL, Stage.MESSAGE)
@@ -124,27 +124,27 @@ LATER = outcome(Verdict.TEMPORARY, Stage.MESSAGE, 451, "4.7.1")
 
 
 @pytest.mark.parametrize(
-    ("policy", "recipients", "answer", "ways"),
+    ("policy", "recipients", "answer", "decisions"),
     [
-        (ON, [REGISTERED, UNKNOWN], outcome(Verdict.ACCEPTED, Stage.MESSAGE, 250), [Way.PASS, Way.PASS]),
-        (ON, [REGISTERED, ROLE], outcome(Verdict.REFUSED, Stage.MESSAGE, 554), [Way.REPLY, Way.REPLY]),
-        (ON, [REGISTERED], LATER, [Way.REDIRECT]),
-        (ON, [REGISTERED], DOUBTFUL, [Way.REDIRECT]),
-        (ON, [UNKNOWN], LATER, [Way.DEFER]),
-        (ON, [UNKNOWN], DOUBTFUL, [Way.DEFER]),
-        (ON, [UNKNOWN, REGISTERED], LATER, [Way.HOLD, Way.REDIRECT]),
-        (ON, [UNKNOWN, ROLE], LATER, [Way.HOLD, Way.HOLD]),
-        (HOLD, [UNKNOWN], LATER, [Way.HOLD]),
-        (OUTAGE, [REGISTERED], LATER, [Way.REDIRECT]),
-        (OFF, [REGISTERED], LATER, [Way.REPLY]),
-        (OFF, [REGISTERED], DOUBTFUL, [Way.DEFER]),
-        (Policy(continuity=False, hold=True), [UNKNOWN], DOUBTFUL, [Way.DEFER]),
+        (ON, [REGISTERED, UNKNOWN], outcome(Verdict.ACCEPTED, Stage.MESSAGE, 250), [Decision.PASS, Decision.PASS]),
+        (ON, [REGISTERED, ROLE], outcome(Verdict.REFUSED, Stage.MESSAGE, 554), [Decision.REPLY, Decision.REPLY]),
+        (ON, [REGISTERED], LATER, [Decision.REDIRECT]),
+        (ON, [REGISTERED], DOUBTFUL, [Decision.REDIRECT]),
+        (ON, [UNKNOWN], LATER, [Decision.DEFER]),
+        (ON, [UNKNOWN], DOUBTFUL, [Decision.DEFER]),
+        (ON, [UNKNOWN, REGISTERED], LATER, [Decision.HOLD, Decision.REDIRECT]),
+        (ON, [UNKNOWN, ROLE], LATER, [Decision.HOLD, Decision.HOLD]),
+        (HOLD, [UNKNOWN], LATER, [Decision.HOLD]),
+        (OUTAGE, [REGISTERED], LATER, [Decision.REDIRECT]),
+        (OFF, [REGISTERED], LATER, [Decision.REPLY]),
+        (OFF, [REGISTERED], DOUBTFUL, [Decision.DEFER]),
+        (Policy(continuity=False, hold=True), [UNKNOWN], DOUBTFUL, [Decision.DEFER]),
     ],
 )
 def test_home_answers_the_message(
-    policy: Policy, recipients: list[Recipient], answer: Outcome, ways: list[Way]
+    policy: Policy, recipients: list[Recipient], answer: Outcome, decisions: list[Decision]
 ) -> None:
-    assert at_message(policy, recipients, answer) == ways
+    assert at_message(policy, recipients, answer) == decisions
 
 
 @pytest.mark.parametrize(

@@ -8,5 +8,5 @@
 - ``view.py``: what one session knows of its mailbox. ``shared.py``: what all sessions of a mailbox share;
   ``picture.py``: its messages as arrays.
 - ``maildrop.py``: INBOX as POP3 sees it. ``recent.py``: the flag Recent. ``sent.py``: one copy in Sent.
-- ``quota.py``: how much a user stores.
+- ``quota.py``: how much a user stores. ``repair.py``: what ``check --repair`` mends in them.
 """

@@ -26,6 +26,11 @@ _SET_PASSWORD = Statement(
     "UPDATE administrator SET password = :password, password_id = :password_id WHERE name = :name"
 )
 _REPLACE_HASH = Statement("UPDATE administrator SET password = :new WHERE name = :name AND password = :old")
+_REMOVE_OF_DOMAIN = Statement("DELETE FROM administrator WHERE domain = :domain")
+_REMOVE_TOKENS_OF_DOMAIN = Statement(
+    "DELETE FROM token WHERE domain = :domain "
+    "OR administrator IN (SELECT name FROM administrator WHERE domain = :domain)"
+)
 _REMOVE_TOKENS = Statement("DELETE FROM token WHERE administrator = :name")
 
 
@@ -66,6 +71,12 @@ def remove(tx: Transaction, name: str) -> None:
         raise Refused(f"{name}: is the only administrator of all domains; add another one first", "conflict")
     tx.run(_REMOVE_TOKENS, name=name)
     tx.run(_REMOVE, name=name)
+
+
+def remove_of_domain(tx: Transaction, domain: str) -> None:
+    """Removes all who administer that domain alone, by its name, and the tokens that are for it, whosever they are."""
+    tx.run(_REMOVE_TOKENS_OF_DOMAIN, domain=domain)
+    tx.run(_REMOVE_OF_DOMAIN, domain=domain)
 
 
 def set_password(tx: Transaction, name: str, password_hash: str) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from mpcontinuity.accounts import administrators
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import DomainsChanged
 from mpcontinuity.model.settings import DomainSettings
@@ -87,7 +88,11 @@ def change(tx: Transaction, domain: Domain, settings: DomainSettings) -> None:
 
 
 def remove(tx: Transaction, domain: Domain) -> None:
-    """Removes the row of a domain that has no users and no owed rows left."""
+    """Removes the row of a domain that has no users and no owed rows left, and its administrators.
+
+    Somebody else may subscribe a domain of that name one day.
+    """
+    administrators.remove_of_domain(tx, domain.name)
     tx.run(_REMOVE, id=domain.id)
     tx.announce(DomainsChanged())
 

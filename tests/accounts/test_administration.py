@@ -193,6 +193,19 @@ def test_a_token_ends_when_it_expires_is_removed_or_loses_its_administrator(desk
     assert eves not in (short, gone)
 
 
+def test_a_domain_takes_its_administrators_and_the_tokens_for_it_with_it(desk: Desk) -> None:
+    domain = result(desk.store.run(lambda tx: domains.add(tx, "x.org", DomainSettings())))
+    for token, name, of in (("root's", "root", ""), ("for x", "root", "x.org"), ("eve's", "eve", "")):
+        desk.give(token, name, domain=of)
+    eve = desk.password("eve", "right")
+    assert eve is not None
+    result(desk.store.run(lambda tx: domains.remove(tx, domain)))
+    result(desk.store.run(lambda tx: domains.add(tx, "x.org", DomainSettings())))  # by somebody else
+    assert result(desk.login.still(eve)) is None
+    assert desk.password("eve", "right") is None
+    assert [desk.token(token) is not None for token in ("root's", "for x", "eve's")] == [True, False, False]
+
+
 def test_a_changed_password_ends_no_token(desk: Desk) -> None:
     desk.give("right")
     root = desk.token("right")

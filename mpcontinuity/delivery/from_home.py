@@ -12,6 +12,7 @@ from mpcontinuity.delivery.departure import Copy
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.outward import Outward, Submissions
+from mpcontinuity.delivery.transaction import MailTransaction, UserTransaction
 from mpcontinuity.message import submitted
 from mpcontinuity.message.fields import Content
 from mpcontinuity.message.submitted import Submitted
@@ -103,7 +104,7 @@ class ByFirstRecipient:
     """
 
     def __init__(self, outward: Outward, incoming: Incoming, directory: Directory) -> None:
-        self._transaction: Outward | Incoming = outward
+        self._transaction: MailTransaction = outward
         self._outward = outward
         self._incoming = incoming
         self._directory = directory
@@ -158,7 +159,7 @@ class HomeMail:
         certified: Callable[[], Sequence[str]],
         reverse_path: Address | None,
         parameters: MailParameters,
-    ) -> Outward | ByFirstRecipient | None:
+    ) -> UserTransaction | None:
         """Returns the transaction of a home server; None: it is no home server's own mail.
 
         ``certified`` returns the names in the client's certificate, if that is good. Raises Temporary where no message

@@ -27,7 +27,7 @@ from mpcontinuity.model.body import Body, Content, InMemory
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.owed import DELIVERED
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
-from mpcontinuity.outbound.transaction import MailTransaction
+from mpcontinuity.outbound.transaction import PeerTransaction
 from mpcontinuity.queue.owed import encode_parameters, event_of, late_reply
 from mpcontinuity.routing.decision import Decision, Policy, at_message, copied
 from mpcontinuity.store.bodies.draft import MIB, Draft
@@ -67,7 +67,7 @@ class Handover:
         self._settled(KEPT if kept else REDIRECTED, message.taken[0].because)
         return replies.STORED
 
-    async def relay(self, begun: MailTransaction | None, begin: Callable[[], MailTransaction]) -> Reply:
+    async def relay(self, begun: PeerTransaction | None, begin: Callable[[], PeerTransaction]) -> Reply:
         """Home took the recipients, in ``begun`` where that still stands; ``begin`` makes another one.
 
         Raises Temporary.
@@ -137,7 +137,7 @@ class Handover:
         finally:
             draft.discard()
 
-    async def _hand_over(self, body: Body, transaction: MailTransaction) -> Reply:
+    async def _hand_over(self, body: Body, transaction: PeerTransaction) -> Reply:
         """To home, which has taken the recipients."""
         answer = Deferred.fromCoroutine(transaction.message(self._head_field(), self._for_home(body)))
         answer.addErrback(self._broke)
@@ -148,7 +148,7 @@ class Handover:
         late = answer if outcome is STOPPED else transaction.late
         return await self._not_accepted(body, self._host(transaction), outcome, late)
 
-    def _host(self, transaction: MailTransaction) -> str:
+    def _host(self, transaction: PeerTransaction) -> str:
         return transaction.host or self.home_name
 
     async def _durable(self) -> tuple[Body, set[bytes]]:

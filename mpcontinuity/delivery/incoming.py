@@ -25,7 +25,7 @@ from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply
 from mpcontinuity.outbound.home import HomeServer
-from mpcontinuity.outbound.transaction import MailTransaction
+from mpcontinuity.outbound.transaction import PeerTransaction
 from mpcontinuity.protocols.smtp.data import BARE_LINE_END
 from mpcontinuity.queue.owed import encode_parameters, event_of
 from mpcontinuity.routing.decision import (
@@ -73,7 +73,7 @@ class Incoming(Reception):
         self._domains: dict[int, Domain] = {}  # of all recipients
         self._policy = _NO_POLICY
         self._home: HomeServer | None = None
-        self._transaction: MailTransaction | None = None
+        self._transaction: PeerTransaction | None = None
         self._complete = True  # it has all the recipients that home took
         self._stores: bool | None = None  # the kind of treatment, once the first recipient was taken
         self._untrusted: Untrusted | None = None
@@ -192,7 +192,7 @@ class Incoming(Reception):
             return ""
         return f"the home server is away: {home.health.reason or 'it does not answer'}"
 
-    def _begin_at_home(self) -> MailTransaction:
+    def _begin_at_home(self) -> PeerTransaction:
         assert self._home is not None
         return self._home.transaction(self._reverse_path, self._parameters, client=self._host)
 

@@ -1,7 +1,8 @@
 """What whoever takes mail for delivery is asked, between MAIL and the reply to the message (RFC 5321 §3.3).
 
 The SMTP doors ask it, and webmail, which sends what a user writes, lies below them: so the question stands here, with
-those who answer it: `incoming.Incoming` for what strangers send, `submission.Submission` for what users send.
+those who answer it: `incoming.Incoming` for mail to our domains, `outward.Outward` for what users and home servers
+send to the world, and `from_home.ByFirstRecipient` where the first recipient tells which of them it is.
 """
 
 from __future__ import annotations

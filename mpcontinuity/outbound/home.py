@@ -15,7 +15,7 @@ from mpcontinuity.outbound.capacity import Capacity
 from mpcontinuity.outbound.opening import SMTP_PORT, ClientEnvironment, Security
 from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.server import Observed, Server
-from mpcontinuity.outbound.transaction import MailTransaction
+from mpcontinuity.outbound.transaction import PeerTransaction
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing.health import Gate, Health, Observation
 
@@ -101,7 +101,7 @@ class HomeServer:
 
     def transaction(
         self, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
-    ) -> MailTransaction:
+    ) -> PeerTransaction:
         """Nothing is said to home before the first recipient. ``client``: the host on whose behalf."""
         return self.server.transaction(reverse_path, parameters, client=client)
 

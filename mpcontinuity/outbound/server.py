@@ -22,7 +22,7 @@ from mpcontinuity.outbound.opening import ClientEnvironment, NotOpened, Opener, 
 from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.probing import ask, observation
 from mpcontinuity.outbound.session import Session
-from mpcontinuity.outbound.transaction import MailTransaction, reset
+from mpcontinuity.outbound.transaction import PeerTransaction, reset
 from mpcontinuity.protocols.smtp.client import Offers, outcome
 from mpcontinuity.routing import health
 from mpcontinuity.routing.health import Gate, Health, Observation, State
@@ -92,7 +92,7 @@ class Server:
         self.settings: Home = environment.settings
         self._clock = clock
         self._recovery_probes = environment.settings.recovery_probes
-        self._trying: MailTransaction | None = None  # the one that tries a suspect
+        self._trying: PeerTransaction | None = None  # the one that tries a suspect
         self._served = float("-inf")  # when it answered a message last
         self._mailboxes = Mailboxes()
         self._examining = False
@@ -120,9 +120,9 @@ class Server:
 
     def transaction(
         self, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
-    ) -> MailTransaction:
+    ) -> PeerTransaction:
         """Nothing is said to home before the first recipient. ``client``: the host on whose behalf."""
-        transaction = MailTransaction(self, reverse_path, parameters, client=client)
+        transaction = PeerTransaction(self, reverse_path, parameters, client=client)
         if self.gate() is Gate.TRY:
             self._trying = transaction
         return transaction

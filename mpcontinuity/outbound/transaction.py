@@ -25,7 +25,7 @@ Recipient = tuple[Address, RcptParameters]
 _GIVEN_UP = Outcome(Verdict.FAILED, Stage.DATA, None, "the transaction was given up")
 
 
-class MailTransaction:
+class PeerTransaction:
     """``host`` is the ``host:port`` that was used. End it by ``message`` or ``abandon``."""
 
     def __init__(

@@ -23,7 +23,7 @@ from mpcontinuity.outbound.pool import Pool
 from mpcontinuity.outbound.resolution import Resolution, Unresolved
 from mpcontinuity.outbound.route import Route
 from mpcontinuity.outbound.session import Session
-from mpcontinuity.outbound.transaction import MailTransaction, Recipient, reset
+from mpcontinuity.outbound.transaction import PeerTransaction, Recipient, reset
 from mpcontinuity.protocols.smtp.client import Offers
 from mpcontinuity.routing.health import Observation
 
@@ -71,14 +71,14 @@ class Progress:
         self.given_up = False
         self._moved = now
         self._host: Host | None = None
-        self._transaction: MailTransaction | None = None
+        self._transaction: PeerTransaction | None = None
 
     @property
     def moved(self) -> float:
         """When the next host last gave a sign, to this message or, while that may wait for its turn, to another."""
         return max(self._moved, self._host.served if self._host is not None else 0.0)
 
-    def begins(self, host: Host, transaction: MailTransaction) -> None:
+    def begins(self, host: Host, transaction: PeerTransaction) -> None:
         self._moved = host.timer.seconds()
         self._host, self._transaction = host, transaction
         host.wanted.add(self)
@@ -179,7 +179,7 @@ class World:
     async def _transaction(
         self, host: Host, letter: Letter, indexes: Sequence[int], progress: Progress
     ) -> list[Attempt]:
-        transaction = MailTransaction(host, letter.reverse_path, letter.parameters)
+        transaction = PeerTransaction(host, letter.reverse_path, letter.parameters)
         transaction.utf8_header = letter.utf8_header
         progress.begins(host, transaction)
         try:

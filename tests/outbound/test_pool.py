@@ -12,7 +12,7 @@ from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.outbound.capacity import CALM
 from mpcontinuity.outbound.home import HomeServer
-from mpcontinuity.outbound.transaction import MailTransaction
+from mpcontinuity.outbound.transaction import PeerTransaction
 from mpcontinuity.routing.health import Observation, State
 from tests.outbound.test_transaction import ANN, BOB, CAROL, MAIL, RCPT, network, send
 from tests.outbound.wire import CLOSE, SILENT, Domain, Network, ScriptedHome
@@ -20,7 +20,7 @@ from tests.outbound.wire import CLOSE, SILENT, Domain, Network, ScriptedHome
 TLS = "250-home.example.org\r\n250-PIPELINING\r\n250 STARTTLS"
 
 
-def begin(net: Network, home: HomeServer, recipient: Address = BOB) -> MailTransaction:
+def begin(net: Network, home: HomeServer, recipient: Address = BOB) -> PeerTransaction:
     transaction = home.transaction(ANN, MAIL)
     assert net.run(transaction.recipient(recipient, RCPT)).verdict is Verdict.ACCEPTED
     return transaction

@@ -15,7 +15,7 @@ from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.outbound.pool import MOST_BESIDE
-from mpcontinuity.outbound.transaction import MailTransaction
+from mpcontinuity.outbound.transaction import PeerTransaction
 from mpcontinuity.routing.health import Gate, State
 from tests.outbound.wire import CLOSE, SILENT, Network, ScriptedHome
 
@@ -460,7 +460,7 @@ def test_one_message_at_a_time_tries_a_suspect() -> None:
     net.run(send(home))
     assert home.health.state is State.SUSPECT
     assert home.gate() is Gate.TRY
-    trying: MailTransaction = home.transaction(ANN, MAIL)
+    trying: PeerTransaction = home.transaction(ANN, MAIL)
     assert home.gate() is Gate.SHUT
     net.run(trying.recipient(BOB, RCPT))
     trying.abandon()

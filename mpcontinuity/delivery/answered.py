@@ -51,7 +51,7 @@ def _ask(tx: Transaction, fingerprints: Collection[bytes]) -> None:
 
 
 class Digest:
-    """BLAKE2b-128 of a message's content as it arrives."""
+    """The BLAKE2b-128 of a message's content, taken as the content arrives."""
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
@@ -59,6 +59,7 @@ class Digest:
     def update(self, data: bytes) -> None:
         # hashlib gives up the interpreter for more than 2,047 octets, and getting it back from a busy writer thread
         # costs twenty times what hashing a small message does.
+        """Takes the next octets."""
         if len(data) > _SMALL:
             self._hash.update(data)
             return
@@ -66,17 +67,24 @@ class Digest:
             self._hash.update(data[start : start + 2047])
 
     def value(self) -> bytes:
+        """Returns the 16 octets of the digest of all that was taken."""
         return self._hash.digest()
 
 
 def fingerprint(reverse_path: str, recipient_key: str, digest: bytes) -> bytes:
-    """16 octets. ``digest``: of the content as the client sent it."""
+    """Returns the 16 octets by which the same message to the same recipient is recognised.
+
+    ``digest`` is that of the content as the client sent it.
+    """
     text = f"{reverse_path}\0{recipient_key}\0".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text + digest, digest_size=16).digest()
 
 
 def note(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
-    """Those that are new; they are answered from now on. The others have been answered already."""
+    """Notes that these are answered 250, and returns those of them that are new: the others were answered before.
+
+    Raises Again where another process answers one of them at this moment.
+    """
     asked = list(dict.fromkeys(fingerprints))
     # Mostly none: a statement that returns all that is new costs a switch of threads for each under load.
     known = {found for (found,) in tx.rows(_KNOWN, [(one,) for one in asked])}
@@ -87,17 +95,18 @@ def note(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
 
 
 def find(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
-    """Those that have been answered already."""
+    """Returns those that were answered 250 before."""
     return {one for one in fingerprints if tx.one(_FIND, fingerprint=one)}
 
 
 def ages(tx: Transaction, fingerprints: Iterable[bytes]) -> list[int]:
-    """For how long those that are remembered are, in µs."""
+    """Returns for how many µs those that are remembered have been, in no order."""
     found = (tx.value(_AGE, fingerprint=one, now=tx.now) for one in fingerprints)
     return [age for age in found if age is not None]
 
 
 def forget(tx: Transaction, fingerprints: Iterable[bytes]) -> None:
+    """Forgets these: their clients have read the answer."""
     tx.run_rows(_FORGET, [(one,) for one in fingerprints])
 
 
@@ -129,7 +138,11 @@ class _Held:
 
 
 class Answered:
-    """Of one process; in the reactor thread. Memory: one entry per message under way or not yet confirmed."""
+    """The messages that sessions of one process have in hand, or have answered without having heard of their client
+    since.
+
+    It lives in the reactor thread. Memory: one entry per message under way or not yet confirmed.
+    """
 
     def __init__(self, store: Store, timer: Timer) -> None:
         self._store = store
@@ -140,9 +153,10 @@ class Answered:
         store.listen(self._heard)
 
     async def claim(self, fingerprints: Iterable[bytes]) -> set[bytes] | None:
-        """Those that are ours to handle from now on; the others have been answered. None: not to be told yet.
+        """Claims messages for one session, and returns those that are its to handle; the others were answered 250.
 
-        Whoever claims ends it by `release`, or by `answered` and then `went_on` or `lost`.
+        Returns None where another session has one of them in hand for longer than IN_HAND. Whoever claims ends it by
+        `release`, or by `answered` and then `went_on` or `lost`.
         """
         ours: set[bytes] = set()
         for one in sorted(set(fingerprints)):  # in one order, so that no two wait for each other
@@ -183,9 +197,10 @@ class Answered:
         return waiter.addCallback(settled)
 
     async def told_elsewhere(self, fingerprints: Collection[bytes]) -> bool:
-        """Whether these, which the table knows, were answered to a client that has not got the answer within PATIENCE.
+        """Returns whether these, which the table knows, were answered to a client that has not got the answer in
+        PATIENCE.
 
-        Another process may have its session; False: it has, so this is another message.
+        Another process may have its session. False: that client has the answer, so this is another message.
         """
         if self._store.election.alone:
             return True
@@ -214,14 +229,14 @@ class Answered:
                         held.look()
 
     def release(self, fingerprints: Iterable[bytes]) -> None:
-        """The message was not taken after all."""
+        """Ends the claim: the message was not taken after all."""
         for one in fingerprints:
             held = self._held.pop(one, None)
             if held is not None:
                 held.wake()
 
     def answered(self, fingerprints: Iterable[bytes]) -> None:
-        """They are committed and answered 250."""
+        """Notes that these are committed and answered 250."""
         now = self._timer.seconds()
         for one in fingerprints:
             held = self._held[one]
@@ -229,16 +244,16 @@ class Answered:
             held.wake()
 
     def on_its_way(self, fingerprints: Iterable[bytes], look: Callable[[], None]) -> None:
-        """The answer is being written; ``look`` calls `went_on` where it has arrived."""
+        """Notes that the answer is being written; ``look`` calls `went_on` where it has arrived."""
         for one in fingerprints:
             self._held[one].look = look
 
     def lost(self, fingerprints: Iterable[bytes]) -> None:
-        """The client vanished, and cannot have read the answer: the table remembers it for a day."""
+        """Ends the claim: the client vanished and cannot have read the answer, so the table remembers it for a day."""
         self.release(fingerprints)
 
     def went_on(self, fingerprints: Iterable[bytes]) -> None:
-        """The client has read our answer: the same message again would be another one."""
+        """Ends the claim: the client has read our answer, so the same message again would be another one."""
         awaited = False
         now = self._timer.seconds()
         for one in fingerprints:
@@ -253,7 +268,7 @@ class Answered:
             self._alarm = self._timer.callLater(GATHER, self._flush)
 
     def stop(self) -> Deferred[None]:
-        """Deletes what is confirmed by now; fires when that is done."""
+        """Deletes what is confirmed by now; the Deferred fires when that is done."""
         return self._flush()
 
     def _flush(self) -> Deferred[None]:

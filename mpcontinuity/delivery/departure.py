@@ -1,6 +1,7 @@
-"""A message that leaves: to the world, and to our own domains by the same queue. Work of one transaction.
+"""Stores a message that leaves, to the world or by the same queue to our own domains, in one transaction.
 
-All that its 250 promises: the rows of `outgoing`, the copy in Sent, what home is owed of that, archive and tracking.
+That is all that its 250 promises: the rows of `outgoing`, the copy in Sent, what home is owed of that, archive and
+tracking.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ KEPT = "2.0.0 Kept for the administrators"
 
 
 class Leaving(msgspec.Struct):
-    """A recipient that is answered 250. ``destination``: its domain as DNS knows it; empty: the server's own roles."""
+    """A recipient of a message that leaves.
+
+    ``destination`` is its domain as DNS knows it; empty: it is one of the server's own roles.
+    """
 
     address: Address
     destination: str
@@ -44,7 +48,7 @@ class Leaving(msgspec.Struct):
 
 
 class Copy(msgspec.Struct, frozen=True):
-    """What the sender's Sent folder gets. ``owed``: the id of what home is owed of it, 0: nothing."""
+    """What the sender's Sent folder gets. ``owed`` is the id of what home is owed of it; 0: nothing."""
 
     rendered: bytes
     owed: int
@@ -52,7 +56,7 @@ class Copy(msgspec.Struct, frozen=True):
 
 
 class Departure(msgspec.Struct, frozen=True):
-    """``account`` None: home's own outbound mail, of which there is no copy."""
+    """A message that leaves. ``account`` is the user who sends it; None: home's own mail, of which there is no copy."""
 
     id: int
     domain: int
@@ -69,7 +73,10 @@ class Departure(msgspec.Struct, frozen=True):
 
 
 def commit(tx: Transaction, messages: Sequence[tuple[Body, Departure]]) -> list[bool]:
-    """Which were taken: of the others all recipients were answered before, and nothing is stored."""
+    """Stores messages, and returns for each whether it was taken.
+
+    One that was not taken had been answered to all its recipients before, and nothing is stored of it.
+    """
     new = _not_answered(tx, messages)
     stored = [
         (body, departure, recipients) for (body, departure), recipients in zip(messages, new, strict=True) if recipients

@@ -15,7 +15,7 @@ from mpcontinuity.tracking.record import INBOUND, NewRow
 
 
 class Client(msgspec.Struct, frozen=True):
-    """Who talks to the door."""
+    """The SMTP client that talks to the door."""
 
     peer: str  # IP address
     helo: str
@@ -29,7 +29,7 @@ _UNKNOWN = Recipient()
 
 @dataclass(slots=True)
 class Taken:
-    """A recipient that is, or was, answered 250. Nothing changes in it once its message is being settled."""
+    """A recipient that was answered 250, or is about to be. Nothing changes in it once its message is being settled."""
 
     address: Address
     decision: Decision
@@ -45,11 +45,12 @@ class Taken:
 
     @property
     def account(self) -> int | None:
+        """The id of the user who has the address; None: nobody has."""
         return self.user.id if self.user is not None else None
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What every row about the message says."""
+    """A complete message to our domains: what every row about it says."""
 
     id: int
     received: int  # µs
@@ -73,7 +74,7 @@ class Message(msgspec.Struct, frozen=True):
         outcome: str = "",
         owed: int = 0,
     ) -> NewRow:
-        """The row of `tracking` for one recipient."""
+        """Returns the row of `tracking` for one recipient."""
         return NewRow(
             domain=recipient.domain,
             received=self.received,

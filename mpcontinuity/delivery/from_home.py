@@ -1,4 +1,5 @@
-"""What a home server sends to the world through us, so that the archive holds it: as it is, no copy in Sent."""
+"""What a home server sends to the world through us, so that the archive holds it: as it is, and without a copy in
+Sent."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ _SHARED = ".protection.outlook.com"
 
 
 def of_home(*domains: str) -> str:
-    """Returns who sends, in words."""
+    """Returns the words for the home server of these domains, as replies and the log have them."""
     return f"The home server of {', '.join(domains)}"
 
 
@@ -44,6 +45,7 @@ class HomeSubmitter:
     traced: bool = True
 
     async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:
+        """Returns the domain whose mail it is, and the reply to MAIL."""
         domains = await self.domains()
         if not domains:
             return None, replies.NOT_ACTIVE
@@ -53,16 +55,21 @@ class HomeSubmitter:
         return domains[0], replies.foreign_domain(of_home(domains[0].name))
 
     def count_recipient(self) -> Reply | None:
+        """Returns None: a home server may write to any number."""
         return None
 
     def forget_recipients(self, count: int) -> None:
         """Nothing was counted."""
 
     def complete(self, given: Submitted, *, sender: str, message_id: str, received: int) -> bytes:
+        """Returns the header as it was given."""
         return given.open
 
     async def foreign(self, given: Submitted, domain: Domain) -> Reply | None:
-        """RFC 5321 has no place for a tenant; Exchange Online writes it into each message that it sends."""
+        """Returns a refusal, if the message is not of the domain's tenant.
+
+        RFC 5321 has no place for a tenant; Exchange Online writes it into each message that it sends.
+        """
         tenant = domain.settings.home_tenant
         if not tenant or not self.has_tenants:
             return None
@@ -71,6 +78,7 @@ class HomeSubmitter:
         return None if ours else replies.OTHER_TENANT
 
     async def copy(self, content: Content, domain: Domain, recipients: Collection[Address]) -> Copy | None:
+        """Returns None: home has a Sent folder of its own."""
         return None
 
 

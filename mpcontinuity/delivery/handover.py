@@ -1,4 +1,4 @@
-"""A complete message: to the home server that took its recipients, or into continuity.
+"""Settles a complete message: it goes to the home server that took its recipients, or into continuity.
 
 The order is the promise (design 13): the body is durable before home gets its final dot, and 250 is said when home has
 the message or the transaction that owes it is committed.
@@ -43,8 +43,11 @@ _log = Logger()
 
 @dataclass(slots=True)
 class Handover:
-    """One message; ``policy`` is that of its domains, ``checked`` are those of them that have `relay-check`. The caller
-    discards the draft."""
+    """One message on its way to home or into continuity.
+
+    ``policy`` is that of its domains, ``checked`` are those of them that have `relay-check`. The caller discards the
+    draft.
+    """
 
     delivery: Delivery
     message: Message
@@ -58,7 +61,10 @@ class Handover:
     tells: bool = False  # home has it, and it is for us to report that
 
     async def keep(self, for_inbox: bytes) -> Reply:
-        """Takes the message without asking home; ``for_inbox`` is it rendered, if any gets it. Raises Temporary."""
+        """Stores the message without asking home, and returns the reply to it. Raises Temporary.
+
+        ``for_inbox`` is the message as it is rendered for INBOX, empty where it goes into none.
+        """
         message = self.message
         redirected = Redirect(message, for_inbox, retry_after=self.delivery.retry_after)
         if not await self.delivery.store.keep_together(self.draft, self.head, redirect.commit, redirected):
@@ -68,9 +74,10 @@ class Handover:
         return replies.STORED
 
     async def relay(self, begun: PeerTransaction | None, begin: Callable[[], PeerTransaction]) -> Reply:
-        """Home took the recipients, in ``begun`` where that still stands; ``begin`` makes another one.
+        """Hands the message to home, which has taken its recipients, and returns the reply to it. Raises Temporary.
 
-        Raises Temporary.
+        The recipients stand in the transaction ``begun``; where that is gone (None) they are asked for again in one
+        that ``begin`` makes.
         """
         try:
             body, known = await self._durable()
@@ -327,7 +334,7 @@ def _accepted(outcome: Outcome) -> bool:
 
 
 def copied_draft(store: Store, draft: Draft, retention_days: int) -> Draft:
-    """The same message, to be kept once more. Raises Temporary."""
+    """Returns a second draft of the same message. Raises Temporary where there is no room for it."""
     again = store.bodies.draft(retention_days=retention_days)
     content = draft.content()
     try:
@@ -340,16 +347,17 @@ def copied_draft(store: Store, draft: Draft, retention_days: int) -> Draft:
 
 
 def in_inbox(message: Message) -> bool:
+    """Returns whether the message goes into the INBOX of any user."""
     return any(one.decision is Decision.REDIRECT for one in message.taken)
 
 
 def because(host: str, outcome: Outcome) -> str:
-    """Why home was passed by, fit for tracking. Where no reply came, the reason says who was asked."""
+    """Returns why home was passed by, fit for tracking; where no reply came, the reason says who was asked."""
     return outcome.reason if outcome.reply is None else f"{host} at {outcome.stage.value}: {outcome.reply}"
 
 
 def refusal(message: Message, taken: Taken, reply: Reply, attempts: tuple[TrackingEvent, ...]) -> NewRow:
-    """The row of `tracking` for a recipient of a message that was refused."""
+    """Returns the row of `tracking` for a recipient of a message that was refused."""
     return message.row(taken, events.REJECTED, reply.code, reply.line, attempts)
 
 

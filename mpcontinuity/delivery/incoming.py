@@ -1,4 +1,7 @@
-"""One inbound SMTP transaction: recipients are decided as they come, the message when its last dot has come."""
+"""One SMTP transaction with a message to our domains.
+
+Each recipient is decided when it comes, and the message when its final dot has come.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +56,10 @@ _log = Logger()
 
 
 class Incoming(Reception):
-    """A message to our domains, from MAIL to the reply to it.
+    """A message to our domains, from MAIL to the reply to it (see `transaction.MailTransaction`).
 
-    One call at a time, `abandon` and `lost` excepted; no further use after `abandon`. The constructor raises Full where
-    no message can be taken.
+    The first domain decides for all that join it. No further use after `abandon`. The constructor raises Full where no
+    message can be taken.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Incoming(Reception):
     # RCPT
 
     async def recipient(self, address: Address, parameters: RcptParameters) -> Reply:
-        """What the client is answered to RCPT. Raises Temporary where the store cannot be asked."""
+        """Returns the reply to RCPT. Raises Temporary where the store cannot be asked."""
         if address.key in self._taken:
             return replies.RECIPIENT_OK
         if len(self._taken) >= self._delivery.limits.recipients:
@@ -224,7 +227,7 @@ class Incoming(Reception):
     # DATA
 
     def begin(self) -> Reply:
-        """The client wants to send the message: 354, or why not."""
+        """Returns the reply to DATA: 354, or why no message is taken."""
         if self._stores:
             self._give_up_home()
         taken = list(self._taken.values())
@@ -247,7 +250,7 @@ class Incoming(Reception):
         return reply
 
     def write(self, data: bytes) -> None:
-        """The next piece of content."""
+        """Takes the next octets of the message."""
         assert self._untrusted is not None
         if self._fault is None:
             self._digest.update(data)
@@ -258,7 +261,8 @@ class Incoming(Reception):
                 self._draft.discard()
 
     def bare_line_ends(self) -> Reply | None:
-        """A bare CR or LF is content for a home server that offers CHUNKING, and goes there by BDAT, now or later."""
+        """Returns a refusal, unless home offers CHUNKING: then a bare CR or LF goes there as it is, by BDAT, now or
+        later."""
         if self._home is None or not self._home.offers.chunking:
             return BARE_LINE_END
         self._parameters = msgspec.structs.replace(self._parameters, bare=True)
@@ -267,7 +271,7 @@ class Incoming(Reception):
         return None
 
     async def end(self, fault: Reply | None) -> Reply:
-        """What the client is answered to its message. ``fault``: the engine's, part of the message is missing.
+        """Returns the reply to the complete message. ``fault``: the engine has dropped a part of it, for this reason.
 
         The outcome stands even if the client has gone meanwhile.
         """
@@ -301,7 +305,7 @@ class Incoming(Reception):
         return self._taken.get(address.key)
 
     def abandon(self) -> None:
-        """RSET, or the client is gone before its final dot: nothing remains."""
+        """Gives the message up before its final dot (RSET, or the client is gone): nothing remains of it."""
         self._abandoned = True
         self._discard()
         self._give_up_home()

@@ -1,7 +1,7 @@
-"""Mail of our users to our own domains: out of the queue, and in by the way that all mail comes in.
+"""Delivers mail of our users to our own domains: out of the queue, and in by the way that all mail comes in.
 
-It is handed to `Incoming` as a client would, so that home is asked first, and in an outage registered users
-have it in INBOX at once. Others are owed it without a mailbox: there is no sender's server that would try again.
+It is handed to `Incoming` as a client would, so that home is asked first, and in an outage registered users have it in
+INBOX at once. Others are owed it without a mailbox: there is no sender's server that would try again.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _ELSEWHERE = "4.5.3"  # of `Incoming`'s answer to a recipient that goes another 
 
 
 class Internal:
-    """Of one process; in the reactor thread."""
+    """Delivers claimed rows of `outgoing` to domains of ours. It lives in the reactor thread, one per process."""
 
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
         self._client = Client("127.0.0.1", delivery.hostname, "ESMTP", "")
 
     async def deliver(self, domain: Domain, rows: Sequence[Outgoing]) -> list[Attempt | None]:
-        """What became of each row; all are of one message, and claimed. Raises Corrupt.
+        """Delivers the rows of one message, and returns what became of each. Raises Corrupt.
 
         A row that is delivered here and claimed again, because its end was not recorded, is not delivered twice: that
         is remembered for a day (answered.py).

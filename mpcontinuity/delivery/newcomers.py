@@ -1,9 +1,9 @@
-"""Which of the addresses that home takes become users (`relay-check`), where home may take any address at all.
+"""Decides which of the addresses that home takes become users (`relay-check`), as home may take any address at all.
 
-Behind a home server that is a catch-all, whoever guesses names would make a user of each. A few a day may: those are
-the people of a small office. Before there are more, home is asked for an address that nobody can have. If it takes
-that one, what it takes says nothing of who is there, and nobody is added for a day; if it refuses, more are, up to
-what a large office has people.
+Behind a home server that is a catch-all, whoever guesses names would make a user of each. A few a day may be made:
+those are the people of a small office. Before there are more, home is asked for an address that nobody can have. If it
+takes that one, what it takes says nothing of who is there, and nobody is added for a day; if it refuses, as many are as
+a large office has people.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ class _Answer:
 
 
 class Newcomers:
-    """Of one process; in the reactor thread."""
+    """What home servers said of an address that nobody can have. It lives in the reactor thread, one per process."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._answers: dict[int, _Answer] = {}  # by domain
 
     async def most(self, domain: Domain, home: HomeServer) -> int:
-        """How many users may have been added within a day, for another one to be added now."""
+        """Returns how many users may have been added within a day, for another one to be added now. Raises
+        Temporary."""
         now = self._store.clock.now()
         found = await self._store.read(partial(users.found_by_home, domain=domain.id, since=now - DAY, most=UNASKED))
         if found < UNASKED:

@@ -1,6 +1,6 @@
 """One message on its way out, of a user or of a home server (RFC 6409).
 
-It is 250 once it is stored, no sooner, and without waiting for a home server or the world.
+It is answered 250 once it is stored, no sooner, and without waiting for a home server or the world.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _log = Logger()
 
 @dataclass(slots=True)
 class Submissions:
-    """What all messages on their way out of a process share. ``give_up``: µs until one to the world expires."""
+    """What all messages on their way out of a process share. ``give_up`` is in µs, until one to the world expires."""
 
     delivery: Delivery
     recipients: Recipients
@@ -52,17 +52,17 @@ class Submitter(Protocol):
 
     @property
     def name(self) -> str:
-        """For the log, and to tell messages apart."""
+        """What the log calls the submitter, and what tells the same message of two of them apart."""
         ...
 
     @property
     def account(self) -> int | None:
-        """The id of the user; None: a home server."""
+        """The id of the user who sends; None: it is a home server."""
         ...
 
     @property
     def traced(self) -> bool:
-        """Whether the message says from where it came."""
+        """Whether the message says from which address it came (Received)."""
         ...
 
     async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:
@@ -74,7 +74,7 @@ class Submitter(Protocol):
         ...
 
     def forget_recipients(self, count: int) -> None:
-        """So many of those that were counted get nothing."""
+        """Takes back so many of those that were counted: they get nothing."""
         ...
 
     def complete(self, given: Submitted, *, sender: str, message_id: str, received: int) -> bytes:
@@ -86,15 +86,14 @@ class Submitter(Protocol):
         ...
 
     async def copy(self, content: Content, domain: Domain, recipients: Collection[Address]) -> Copy | None:
-        """Returns what the Sent folder gets, None where there is none."""
+        """Returns what the Sent folder gets; None: there is no copy. Raises Temporary."""
         ...
 
 
 class Outward(Reception):
-    """A message to the world, from MAIL to the reply to it; `sender` comes first.
+    """A message to the world, from MAIL to the reply to it (see `transaction.UserTransaction`); `sender` comes first.
 
-    One call at a time, `abandon` and `lost` excepted; no further use after `abandon`. The constructor raises Full where
-    no message can be taken.
+    No further use after `abandon`. The constructor raises Full where no message can be taken.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Outward(Reception):
     # MAIL
 
     async def sender(self) -> Reply:
-        """Returns what the client is answered to MAIL. Raises Temporary where the store cannot be asked."""
+        """Returns the reply to MAIL. Raises Temporary where the store cannot be asked."""
         self._domain, reply = await self._submitter.admit(self._reverse_path)
         if not reply.positive and self._domain is not None:
             self._refused(None, reply)
@@ -126,7 +125,7 @@ class Outward(Reception):
     # RCPT
 
     async def recipient(self, address: Address, parameters: RcptParameters) -> Reply:
-        """What the client is answered to RCPT. Raises Temporary where the store cannot be asked."""
+        """Returns the reply to RCPT. Raises Temporary where the store cannot be asked."""
         if address.key in self._recipients:
             return replies.RECIPIENT_OK
         if len(self._recipients) >= self._delivery.limits.recipients:
@@ -163,12 +162,12 @@ class Outward(Reception):
     # DATA
 
     def begin(self) -> Reply:
-        """The client wants to send the message: 354, or why not."""
+        """Returns the reply to DATA: 354, or why no message is taken."""
         assert self._domain is not None
         return self._open(self._domain.settings.retention_days)
 
     def write(self, data: bytes) -> None:
-        """The next piece of content."""
+        """Takes the next octets of the message."""
         if self._fault is None:
             self._digest.update(data)
             self._take(self._collector.feed(self._untrusted.feed(data)))
@@ -204,11 +203,11 @@ class Outward(Reception):
         self._keep(given.blind + received + completed)
 
     def bare_line_ends(self) -> Reply | None:
-        """Where the engine does not put them right: the world is sent lines (DATA)."""
+        """Returns a refusal: the engine mends line ends where it may, and the world is sent lines (DATA)."""
         return BARE_LINE_END
 
     async def end(self, fault: Reply | None) -> Reply:
-        """What the client is answered to its message. ``fault``: the engine's, part of the message is missing.
+        """Returns the reply to the complete message. ``fault``: the engine has dropped a part of it, for this reason.
 
         The outcome stands even if the client has gone meanwhile.
         """
@@ -277,7 +276,7 @@ class Outward(Reception):
     # Ends
 
     def abandon(self) -> None:
-        """RSET, or the client is gone before its final dot: nothing remains."""
+        """Gives the message up before its final dot (RSET, or the client is gone): nothing remains of it."""
         self._abandoned = True
         self._submitter.forget_recipients(len(self._recipients))
         self._discard()

@@ -1,4 +1,4 @@
-"""What any message has in common that comes in by SMTP: it is written down as it comes, and answered once."""
+"""What all messages have in common that come in by SMTP: they are written down as they come, and answered once."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ _log = Logger()
 
 
 class Reception(ABC):
-    """After `end`, of whoever inherits from it, its owner says whether the client went on, which shows that it read the
-    answer, or was lost (inbound/receipt.py).
+    """Writes a message down while it comes, and has it settled once, by whichever sessions it may have come.
 
-    The constructor raises Full where no message can be taken: better said at MAIL than after all recipients.
+    After `end`, which its heirs have, its owner says whether the client has read the answer (`went_on`) or not (`lost`;
+    inbound/receipt.py). The constructor raises Full where no message can be taken, which is better said at MAIL than
+    after all recipients.
     """
 
     def __init__(
@@ -66,15 +67,17 @@ class Reception(ABC):
         """The whole message is refused by us."""
 
     def on_its_way(self, look: Callable[[], None]) -> None:
-        """A positive answer to the message is being written; ``look`` calls `went_on` where it has arrived."""
+        """Notes that a positive answer to the message is being written; ``look`` calls `went_on` where it has
+        arrived."""
         self._delivery.answered.on_its_way(self._receipt, look)
 
     def went_on(self) -> None:
-        """The client has sent something since the answer to its message, or closed in order after it had come."""
+        """Notes that the client has sent something since the answer to its message, or closed in order after it had
+        come."""
         self._delivery.answered.went_on(self._receipt)
 
     def lost(self) -> None:
-        """The client has vanished before it could have read the answer."""
+        """Notes that the client has vanished before it could have read the answer."""
         self._delivery.answered.lost(self._receipt)
 
     def _open(self, retention_days: int) -> Reply:
@@ -150,7 +153,7 @@ class Reception(ABC):
 
 
 def looped(untrusted: Untrusted, recipients: Iterable[Address]) -> Reply | None:
-    """RFC 5321 §6.3."""
+    """Returns a refusal, where the message has gone round in a loop (RFC 5321 §6.3)."""
     if untrusted.received > MAX_HOPS:
         return replies.LOOP
     if any(untrusted.ours(recipient.text) >= HOPS_OF_OURS for recipient in recipients):

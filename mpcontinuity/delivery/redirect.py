@@ -1,4 +1,4 @@
-"""Mail that home does not take now: into INBOX at once, and owed. Work of one transaction."""
+"""Stores mail that home does not take now, in one transaction: into INBOX at once, and owed to home."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ OWED_DECISIONS = frozenset({Decision.REDIRECT, Decision.HOLD})
 
 
 class Redirect(msgspec.Struct, frozen=True):
-    """``rendered``: what INBOX needs (message/render.py); empty where no copy goes to an INBOX."""
+    """A message that is redirected. ``rendered`` is what INBOX needs (message/render.py), empty where no INBOX gets
+    it."""
 
     message: Message
     rendered: bytes
@@ -39,16 +40,18 @@ class Redirect(msgspec.Struct, frozen=True):
 
 
 def keep_until(message: Message) -> int:
-    """Of the row of `body`: 0 while it is owed."""
+    """Returns until when the body is kept, in µs, as its row of `body` says; 0: for as long as it is owed."""
     if any(one.decision in OWED_DECISIONS for one in message.taken):
         return 0
     return expiry(message.received, message.retention_days)
 
 
 def commit(tx: Transaction, messages: Sequence[tuple[Body, Redirect]]) -> list[bool]:
-    """All that 250 promises: `body`, INBOX, owed, archive, tracking, answered; for those that were not answered before.
+    """Stores all that 250 promises, for recipients who were not answered before, and returns for each message whether
+    it was taken.
 
-    Which messages were taken: the others have no recipient left, and nothing is stored of them.
+    That is: `body`, INBOX, owed, archive, tracking, answered. A message that was not taken had no such recipient left,
+    and nothing is stored of it.
     """
     new = _not_answered(tx, messages)
     stored = [(body, redirect, taken) for (body, redirect), taken in zip(messages, new, strict=True) if taken]
@@ -87,14 +90,17 @@ Copy = tuple[int, NewEntry]  # for the INBOX of an account
 
 
 def copies_of(body: Body, message: Message, taken: Iterable[Taken], rendered: bytes) -> list[Copy]:
-    """One per user, however many of their addresses were named."""
+    """Returns one entry for the INBOX of each user, however many of their addresses were named."""
     entry = NewEntry(body.id, body.length, message.received, 0, (), rendered)
     return [(account, entry) for account in {one.account for one in taken} if account is not None]
 
 
 def put_in_inboxes(tx: Transaction, copies: Sequence[Copy], *, owed: bool = True) -> None:
-    """Raises Temporary where a user was removed since RCPT, and home is ``owed`` the message: the next attempt finds
-    the address as it is by then. What home has is not copied to such a user."""
+    """Puts entries into INBOXes.
+
+    A user may have been removed since RCPT. Where home is ``owed`` the message, that raises Temporary, and the next
+    attempt finds the address as it is by then; what home has is not copied to such a user.
+    """
     inbox_of = inboxes(tx, {account for account, _ in copies})
     entries: dict[int, list[NewEntry]] = {}
     for account, entry in copies:
@@ -106,7 +112,7 @@ def put_in_inboxes(tx: Transaction, copies: Sequence[Copy], *, owed: bool = True
 
 
 def archived_as(body: Body, message: Message, taken: Iterable[Taken]) -> list[NewArchived]:
-    """One row for each domain, or none where they archive nothing."""
+    """Returns a row of the archive for each domain, or none where they archive nothing."""
     if message.retention_days <= 0:
         return []
     recipients: dict[int, list[str]] = {}

@@ -1,8 +1,8 @@
-"""Refusals as tracking shows them: gathered, and written behind what matters more.
+"""Refusals as tracking shows them: gathered, and written when there is time.
 
-Nobody waits for these rows: a client is refused at once, and a flood of refusals costs one transaction per GATHER.
-What goes beyond the rations of a host has no row and no line of its own in the log, and so do sessions that led to
-nothing, at every door: a line a minute says how many.
+Nobody waits for these rows: a client is refused at once, and a flood of refusals costs one transaction per GATHER. What
+goes beyond the rations of a host has no row and no line of its own in the log, and so do sessions that led to nothing,
+at every door: a line a minute says how many.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _log = Logger()
 
 
 class Refusals:
-    """Of one process; in the reactor thread."""
+    """The refusals of one process that wait to be written. It lives in the reactor thread."""
 
     def __init__(self, store: Store, timer: Timer, rations: Rations) -> None:
         self._store = store
@@ -41,7 +41,7 @@ class Refusals:
         self._dropped = 0
 
     def singly(self, peer: str) -> bool:
-        """Whether one more refusal of what that client sent is written down and logged; else it is counted."""
+        """Counts one more refusal of what that client sent; returns whether it is written down and logged by itself."""
         return self._rations.share_of(peer).refusal()
 
     def _say_soon(self) -> None:
@@ -60,6 +60,7 @@ class Refusals:
         counted.clear()
 
     def add(self, row: NewRow) -> None:
+        """Has the row written within GATHER seconds, or drops it where MOST wait already."""
         if len(self._rows) >= MOST:
             self._dropped += 1
             return
@@ -70,7 +71,7 @@ class Refusals:
             self._alarm = self._timer.callLater(GATHER, self._write)
 
     def stop(self) -> Deferred[None]:
-        """Writes what waits; fires when that is done."""
+        """Writes what waits; the Deferred fires when that is done."""
         if self._saying is not None:
             self._saying.cancel()
             self._say()

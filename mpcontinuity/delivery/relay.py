@@ -1,4 +1,5 @@
-"""Mail that home took: archived and tracked. Work of one transaction, and its repair after one that failed."""
+"""Notes mail that home took in the archive and in tracking, in one transaction, and repairs that after one that
+failed."""
 
 from __future__ import annotations
 
@@ -32,8 +33,10 @@ from mpcontinuity.tracking.record import NewRow, record_all
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
-    """``reply`` is home's to the message; ``copies``: who has opted in; ``rendered``: what their INBOX needs.
-    ``newcomers``: by domain, as many users as `relay-check` may have added within a day (newcomers.py).
+    """A message that home took.
+
+    ``reply`` is home's to it. ``copies`` are recipients who opted in, and ``rendered`` is what their INBOX needs.
+    ``newcomers`` says by domain how many users `relay-check` may have added within a day (newcomers.py).
     """
 
     message: Message
@@ -46,7 +49,7 @@ class Relayed:
 
 
 def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[None]:
-    """All that is to be remembered of messages that home has. Inserts their rows of `body`.
+    """Writes all that is to be remembered of messages that home has, their rows of `body` among it.
 
     Done together it needs no other isolation than the order of its locks, but for users whom it adds: see `adds_user`.
     """
@@ -78,8 +81,10 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
 
 
 def tells(message: Message, *, reports: bool) -> bool:
-    """Whether its sender wants to hear of a success that home, unless it ``reports``, does not tell. What was submitted
-    has a row of `outgoing` of its own for that."""
+    """Returns whether the sender wants to hear of the success and home, unless it ``reports``, does not tell them.
+
+    What was submitted has a row of `outgoing` of its own for that.
+    """
     if reports or not message.reverse_path or message.parameters.submitted:
         return False
     return bool(_asked(message))
@@ -112,7 +117,8 @@ def _tell_sender(tx: Transaction, body: Body, relayed: Relayed) -> None:
 
 
 def adds_user(relayed: Relayed) -> bool:
-    """Whether an address may become a user: work for a transaction of its own, which sees that nobody else adds it."""
+    """Returns whether an address may become a user, which needs a transaction of its own that sees nobody else add
+    it."""
     return any(taken.user is None and relayed.newcomers.get(taken.domain, 0) for taken in relayed.message.taken)
 
 
@@ -131,7 +137,7 @@ def _added(tx: Transaction, taken: Taken, most: int) -> bool:
 
 
 def repair(tx: Transaction, head: Head, body: Body, decisions: Mapping[str, str]) -> None:
-    """Archive and tracking of a message that home took while our commit failed (store/upkeep/reconcile.py).
+    """Writes archive and tracking of a message that home took while our commit failed (store/upkeep/reconcile.py).
 
     ``decisions`` names the recipients. A domain that was removed meanwhile wants nothing of it any more.
     """

@@ -40,14 +40,16 @@ _log = Logger()
 
 
 def refused(reply: Reply) -> str:
+    """Returns what a refusal is counted as."""
     return REJECTED if reply.permanent else DEFERRED
 
 
 class Delivery:
-    """Given to every `Incoming`. ``unrecorded`` counts messages that home took and our commit failed for, ``outcomes``
-    recipients by what became of the message for them.
+    """What every `Incoming` of a process is given.
 
-    ``retry_after``: µs until home is tried again with what it did not take. ``rations``: those of the doors.
+    ``unrecorded`` counts messages that home took and our commit failed for, ``outcomes`` recipients by what became of
+    the message for them. ``retry_after`` is in µs, until home is tried again with what it did not take. ``rations`` are
+    those of the doors.
     """
 
     def __init__(
@@ -80,14 +82,16 @@ class Delivery:
         self.outcomes = Counter(dict.fromkeys((PASSED, REDIRECTED, IN_DOUBT, KEPT, REJECTED, DEFERRED, REPEATED), 0))
 
     def not_recorded(self, message: str, error: Exception) -> None:
-        """Home has the message, so the client gets its 250; the pack's outcome record repairs the index later."""
+        """Counts a message that home has and our store could not note. The client gets its 250, and the outcome in
+        the pack repairs the index at the next start."""
         self.unrecorded += 1
         _log.critical(
             "was taken by its home server, but the store failed: {error}", message=message, error=error, often=True
         )
 
     def insist(self, message: str, work: Callable[[], Deferred[Any]]) -> None:
-        """What home said late is not forgotten because the store fails just now, or the message would go there again.
+        """Tries ``work``, which writes what home said late, until the store takes it: the message would go there again
+        else.
 
         Where we stop before it is written, the row is in doubt at the next start.
         """
@@ -101,7 +105,7 @@ class Delivery:
             self._timer.callLater(STORE_AGAIN, self.insist, message, work)
 
     async def stop(self) -> None:
-        """After the last session: what nobody waited for is written."""
+        """Writes what nobody waited for; call it after the last session."""
         await _all(self.refusals.stop(), self.answered.stop())
 
 

@@ -23,7 +23,7 @@ from mpcontinuity.model.reply import Reply
 
 
 class UserSubmitter:
-    """A user who has logged in. The null sender is for receipts (RFC 8098 §3).
+    """A user who has logged in, as a `Submitter`. The null sender is for receipts (RFC 8098 §3).
 
     The world is told neither where the user was nor what their machine is called; the log knows.
     """
@@ -39,6 +39,8 @@ class UserSubmitter:
         self._user = user
 
     async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:
+        """Returns the user's domain, and the reply to MAIL: whether they may send by that address, and have room in
+        Sent."""
         own = parse(self._user.address)
         user = await self._directory.user(own)
         domain = await self._directory.domain(own.domain)
@@ -64,16 +66,20 @@ class UserSubmitter:
         return user is not None and user.id == self._user.id
 
     def count_recipient(self) -> Reply | None:
+        """Counts one more recipient of this hour; returns a refusal instead where there are too many."""
         return None if self._submissions.recipients.take(self._user.id) else replies.TOO_MANY_THIS_HOUR
 
     def forget_recipients(self, count: int) -> None:
+        """Takes back so many of those that were counted: they get nothing."""
         self._submissions.recipients.give_back(self._user.id, count)
 
     def complete(self, given: Submitted, *, sender: str, message_id: str, received: int) -> bytes:
+        """Returns the header with Date, Message-ID and From, where they were missing."""
         author = sender or self._user.address
         return submitted.missing(given, author=author, message_id=message_id, time=received) + given.open
 
     async def foreign(self, given: Submitted, domain: Domain) -> Reply | None:
+        """Returns a refusal, if From has an address that is not the user's."""
         for author in given.authors:
             try:
                 own = await self._is_own(parse(author))
@@ -84,6 +90,8 @@ class UserSubmitter:
         return None
 
     async def copy(self, content: Content, domain: Domain, recipients: Collection[Address]) -> Copy | None:
+        """Returns the copy for Sent, which home is owed too where the domain wants that and the user is no
+        recipient."""
         wanted = domain.settings.sent_to_home and not await self._is_among(recipients, domain.name)
         owed = self._store.identifiers.next() if wanted else 0
         return Copy(await rendered(self._store, content), owed, self._user.address)

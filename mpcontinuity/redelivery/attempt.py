@@ -18,7 +18,8 @@ from mpcontinuity.store.bodies.bodies import Bodies
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``late`` is set where home's reply to the message may still come (verdict DOUBTFUL). ``dsn``: home reports."""
+    """What an attempt came to. ``late`` is set where home's reply may still come (verdict DOUBTFUL); ``dsn``: home
+    reports."""
 
     outcome: Outcome
     host: str
@@ -27,7 +28,7 @@ class Result:
 
 
 def head(owed: Owed) -> bytes:
-    """What stands before the message: the same id at every attempt."""
+    """Returns the header fields that go before the message, with the same id at every attempt."""
     line = b"X-MPContinuity-Id: %s\r\n" % (owed.parameters.shown or show(owed.id)).encode()
     if owed.kind == SENT:
         # RFC 3834 §2 and MS-OXCMAIL: nobody's vacation notice answers the copy of what the user wrote.
@@ -39,7 +40,10 @@ def head(owed: Owed) -> bytes:
 
 
 async def attempt(home: HomeServer, bodies: Bodies, owed: Owed, may_finish: Callable[[], Awaitable[bool]]) -> Result:
-    """Sends it. ``may_finish`` is asked before the final dot, which is not sent if it says no. Raises Corrupt."""
+    """Sends one owed message to home. Raises Corrupt.
+
+    ``may_finish`` is asked before the final dot, which is not sent if it says no.
+    """
     content = bodies.content(owed.body, skip_prefix=owed.kind != SENT)  # what users sent begins with their Bcc
     await content.load()
     first = head(owed)

@@ -1,4 +1,7 @@
-"""Whose message is next: the oldest, never two of one user at once, and whoever was tried in vain behind the others."""
+"""Whose message is sent next.
+
+It is the oldest, never two of one user at once, and whoever was tried in vain comes behind the others.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ User = int | str
 
 
 class Order:
-    """Rows that are due, by user. A user of whom a message is under way is left out until ``done``."""
+    """Rows that are due, by user. A user of whom a message is under way is left out until `done`."""
 
     def __init__(self) -> None:
         self._waiting: dict[User, deque[Due]] = {}
@@ -28,7 +31,7 @@ class Order:
         return len(self._ids)
 
     def add(self, rows: Iterable[Due]) -> None:
-        """Rows that are known already are ignored."""
+        """Takes in rows; those that are known already are ignored."""
         for row in sorted(rows, key=lambda row: row.id):
             if row.id in self._ids:
                 continue
@@ -42,7 +45,7 @@ class Order:
                 self._enter(row.user, row.id)
 
     def take(self, count: int) -> list[Due]:
-        """The oldest rows of up to ``count`` users who are free, and who are busy from now on."""
+        """Takes out the oldest rows of up to ``count`` users who are free, and who are busy from now on."""
         taken: list[Due] = []
         while self._heads and len(taken) < count:
             *_, user = heapq.heappop(self._heads)
@@ -56,22 +59,23 @@ class Order:
         return taken
 
     def done(self, user: User) -> None:
+        """Notes that the user is free again."""
         self._busy.discard(user)
         queue = self._waiting.get(user)
         if queue:
             self._enter(user, queue[0].id)
 
     def took(self, user: User) -> None:
-        """Home took a message of this user."""
+        """Notes that home took a message of this user."""
         self._vain.pop(user, None)
 
     def vain(self, user: User) -> int:
-        """Home did not take it. Returns how often that was so in a row."""
+        """Notes that home did not take a message of this user; returns how often that was so in a row."""
         self._vain[user] += 1
         return self._vain[user]
 
     def put_off(self, user: User) -> None:
-        """What waits of this user, who is busy, is not due any more."""
+        """Forgets what waits of this user, who is busy: it is not due any more."""
         for row in self._waiting.pop(user, ()):
             self._ids.discard(row.id)
 
@@ -82,7 +86,7 @@ class Order:
         self._heads.clear()
 
     def start_over(self) -> None:
-        """`clear`, and forgets whose tries were in vain."""
+        """Forgets what waits, and whose tries were in vain."""
         self.clear()
         self._vain.clear()
 

@@ -1,4 +1,4 @@
-"""When a flush pauses, when a paused one tries again, and which refusals count: pure (contract 'Recovery')."""
+"""Decides when a flush pauses, when a paused one tries again, and which refusals count (contract 'Recovery'). Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Step(enum.Enum):
 
 
 class Pausing:
-    """Of one flush. ``reason`` is home's reply while it is paused, else empty.
+    """Whether one flush is paused. ``reason`` is home's reply while it is, else empty.
 
     Home may be back without its users. So a refused address that home took before pauses the flush, and the tries go
     round the others. When another one is taken, home has its users: whoever is refused still waits alone, owed until
@@ -41,31 +41,32 @@ class Pausing:
         self._suspects: set[str] = set()  # refused, though home took them before
 
     def pause(self, reason: str) -> None:
+        """Pauses the flush for this reason."""
         self.reason = reason
         self.interval = self._retry.first
         self._start_over()
 
     def resume(self) -> None:
-        """A message was taken."""
+        """Ends the pause: a message was taken."""
         self.reason = ""
         self._start_over()
 
     def start_over(self) -> None:
-        """An administrator resumed it, or home was away since: whatever is refused from now on is news."""
+        """Ends the pause, as an administrator did: whatever is refused from now on is news."""
         self.resume()
         self._suspects.clear()
 
     def home_was_away(self) -> None:
-        """A pause stands, but whatever is refused from now on is news."""
+        """Forgets who was refused: whatever is refused from now on is news. A pause stands."""
         self._suspects.clear()
         self._start_over()
 
     def tried(self) -> None:
-        """A try of the paused flush changed nothing: the next one comes later."""
+        """Notes that a try of the paused flush changed nothing: the next one comes later."""
         self.interval = min(self.interval * 2, self._retry.longest)
 
     def counts(self, about: About, standing: Standing | None) -> bool:
-        """Whether a refusal is the message's own, and a failure when its run ends without a pause."""
+        """Returns whether a refusal is the message's own, and a failure when its run ends without a pause."""
         if self.reason or about in (About.US, About.UNCLEAR):
             return False
         return about is not About.ADDRESS or standing is None or not standing.taken
@@ -79,9 +80,10 @@ class Pausing:
         about: About | None = None,
         standing: Standing | None = None,
     ) -> Step:
-        """``trial``: the attempt began while the flush was paused. Outcomes come as they are settled, in a row.
+        """Returns what the outcome of an attempt means for the flush. Outcomes come as they are settled, in a row.
 
-        ``about`` of a refusal; ``standing`` of an address that home does not know or take.
+        ``trial``: the attempt began while the flush was paused. ``about`` is what a refusal is about, ``standing`` what
+        is known of an address that home does not know or take.
         """
         recipient = recipient.lower()
         if outcome.verdict is Verdict.ACCEPTED:

@@ -1,4 +1,4 @@
-"""Redelivery to every home server: started by a recovery, by new rows, and by a slow poll that misses nothing."""
+"""Has redelivery to every home server begin: at a recovery, at new rows, and by a slow poll that misses nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _log = Logger()
 
 
 class Redelivery:
-    """Start it after the health of home servers is loaded (homes/), stop it before the store closes."""
+    """The flushes of all domains. It lives in the reactor thread, one per process.
+
+    Start it after the health of home servers is loaded (homes/), and stop it before the store closes.
+    """
 
     def __init__(self, environment: FlushEnvironment, directory: Directory, homes: HomeServers) -> None:
         self._environment = environment
@@ -57,7 +60,8 @@ class Redelivery:
         return self._environment.store.trusts_time(LEASES_LAST)
 
     async def stop(self) -> None:
-        """No new claims; returns when what was under way has ended, or after STOP_WITHIN: then it is in doubt."""
+        """Claims nothing more, and returns when what was under way has ended, or after STOP_WITHIN: then it is in
+        doubt."""
         self._stopping = True
         if self._poll_alarm is not None and self._poll_alarm.active():
             self._poll_alarm.cancel()

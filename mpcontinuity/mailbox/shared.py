@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -19,21 +19,29 @@ from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import MailboxChanged
 from mpcontinuity.store.store import Store
 
-if TYPE_CHECKING:
-    from mpcontinuity.mailbox.view import View
-
 # Flags that changed while no session looked; beyond, the picture is read anew.
 MOST_CHANGES = 1000
 
 _log = Logger()
 
 
-class Shared:
+class Told(Protocol):
+    """Whoever looks at a mailbox, here a session's view of it."""
+
+    def tell(self) -> None:
+        """Says that there is something new."""
+        ...
+
+
+T = TypeVar("T", bound=Told)
+
+
+class Shared(Generic[T]):
     """One mailbox that sessions have selected: its picture, who looks at it, and the reads that keep it true."""
 
     def __init__(self, store: Store, mailbox: int, uidvalidity: int) -> None:
         self.picture = Picture(mailbox, uidvalidity)
-        self.views: set[View] = set()
+        self.views: set[T] = set()
         self.dirty = True  # something was announced that no read has seen
         self.changed: set[int] = set()  # UIDs to be read again
         self.told = 0  # the last UID that a session here was told of as recent (mailbox/recent.py)

@@ -70,7 +70,7 @@ Update = Exists | Expunge | FlagsChanged | KeywordsChanged | Gone
 class View:
     """What one session's client knows. Numbers count from 1, to ``exists``."""
 
-    def __init__(self, shared: Shared, closed: Callable[[Shared], None], *, takes_recent: bool) -> None:
+    def __init__(self, shared: Shared[View], closed: Callable[[Shared[View]], None], *, takes_recent: bool) -> None:
         """``takes_recent``: what this client is told of is \\Recent for no other."""
         self._shared = shared
         self._closed = closed
@@ -360,8 +360,8 @@ class Views:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._shared: dict[int, Shared] = {}
-        self._idle: OrderedDict[int, Shared] = OrderedDict()
+        self._shared: dict[int, Shared[View]] = {}
+        self._idle: OrderedDict[int, Shared[View]] = OrderedDict()
         self._idle_messages = 0
         store.listen(self._heard)
 
@@ -440,7 +440,7 @@ class Views:
                 if now is None or found is None or shared.missed(now):
                     self._missed(shared, now or modseq)
 
-    def _missed(self, shared: Shared, modseq: int) -> None:
+    def _missed(self, shared: Shared[View], modseq: int) -> None:
         if not shared.views:
             self._forget(shared)
             return
@@ -448,7 +448,7 @@ class Views:
         if any(view.awaited for view in shared.views):
             shared.read()
 
-    def _closed(self, shared: Shared) -> None:
+    def _closed(self, shared: Shared[View]) -> None:
         if shared.told > shared.told_in_store and not shared.picture.gone:
             shared.told_in_store = shared.told
             work = partial(recent.raise_to, mailbox=shared.picture.mailbox, uid=shared.told)
@@ -464,11 +464,11 @@ class Views:
         while len(self._idle) > _IDLE_PICTURES or self._idle_messages > _IDLE_MESSAGES:
             self._forget(next(iter(self._idle.values())))
 
-    def _woken(self, shared: Shared) -> None:
+    def _woken(self, shared: Shared[View]) -> None:
         if self._idle.pop(shared.picture.mailbox, None) is not None:
             self._idle_messages -= len(shared.picture.version.uids)
 
-    def _forget(self, shared: Shared) -> None:
+    def _forget(self, shared: Shared[View]) -> None:
         self._woken(shared)
         if self._shared.get(shared.picture.mailbox) is shared:
             del self._shared[shared.picture.mailbox]

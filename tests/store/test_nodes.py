@@ -10,10 +10,10 @@ import pytest
 
 from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.model.errors import Refused
-from mpcontinuity.store.bodies import folder
 from mpcontinuity.store.nodes import everybody
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
+from mpcontinuity.store.upkeep import packs_folder
 from mpcontinuity.store.upkeep.reconcile import reconcile
 from mpcontinuity.store.upkeep.retention import sweep
 from tests.fakes.clock import ManualClock
@@ -152,56 +152,56 @@ def test_a_pack_that_another_node_unlinked_is_not_kept_open(start: Open, clock: 
 
 def test_processes_that_share_the_folder_serve(start: Open) -> None:
     for _ in range(2):
-        result(folder.begin(start(), "files"))
+        result(packs_folder.begin(start(), "files"))
 
 
 @pytest.mark.parametrize("kept", [False, True])
 def test_a_process_with_another_folder_is_refused_and_told_what_works(
     start: Open, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "_PATIENCE", 0)
+    monkeypatch.setattr(packs_folder, "_PATIENCE", 0)
     first = start()
-    result(folder.begin(first, "files"))
+    result(packs_folder.begin(first, "files"))
     result(keep(first, b"x") if kept else first.run(lambda tx: None))
     with pytest.raises(Refused, match=r'share that folder between all servers .* messages = "database"'):
-        result(folder.begin(start("other"), "files"))
-    result(folder.begin(start(), "files"))
+        result(packs_folder.begin(start("other"), "files"))
+    result(packs_folder.begin(start(), "files"))
 
 
 def test_with_messages_in_the_database_no_folder_is_shared_once_none_is_needed(
     start: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "_PATIENCE", 0)
+    monkeypatch.setattr(packs_folder, "_PATIENCE", 0)
     first = start(messages="database")
     kept = result(keep(first, b"x" * 2 * MEGABYTE))
     second = start("other", messages="database")
     for store in (first, second):
-        result(folder.begin(store, "database"))
+        result(packs_folder.begin(store, "database"))
     assert result(second.bodies.read(kept)) == b"x" * 2 * MEGABYTE
     in_files = start("files")
-    result(folder.begin(in_files, "files"))
+    result(packs_folder.begin(in_files, "files"))
     result(keep(in_files, b"in a pack"))
     with pytest.raises(Refused, match="some messages are in that folder still"):
-        result(folder.begin(second, "database"))
+        result(packs_folder.begin(second, "database"))
 
 
 def test_a_folder_that_was_restored_without_its_number_is_known_by_its_packs(start: Open) -> None:
     first = start()
-    result(folder.begin(first, "files"))
+    result(packs_folder.begin(first, "files"))
     result(keep(first, b"x"))
-    number = first.packs.folder / folder.FILE
+    number = first.packs.folder / packs_folder.FILE
     before = number.read_text()
     number.unlink()
-    result(folder.begin(start(), "files"))
+    result(packs_folder.begin(start(), "files"))
     assert number.read_text() == before
 
 
 def test_a_new_folder_in_the_place_of_an_empty_one_is_taken_when_nobody_uses_the_other(
     start: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "_PATIENCE", 0)
+    monkeypatch.setattr(packs_folder, "_PATIENCE", 0)
     first = start()
-    result(folder.begin(first, "files"))
+    result(packs_folder.begin(first, "files"))
     result(first.run(lambda tx: None))
     killed(first)
-    result(folder.begin(start("other"), "files"))
+    result(packs_folder.begin(start("other"), "files"))

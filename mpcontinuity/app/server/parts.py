@@ -24,13 +24,12 @@ from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import SteadyClock, SystemClock
 from mpcontinuity.model.randomness import SystemRandomness
 from mpcontinuity.model.settings import Limits, Settings
-from mpcontinuity.store.bodies import folder as packs_folder
 from mpcontinuity.store.bodies.draft import Room
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import held
 from mpcontinuity.store.runner import Threads
 from mpcontinuity.store.store import Store, open_store
-from mpcontinuity.store.upkeep import generation
+from mpcontinuity.store.upkeep import generation, packs_folder
 
 _PATIENCE = 3.0  # s for a command that has the store
 

@@ -16,6 +16,8 @@ _TERM = re.compile(r"\*\*([^*]+)\*\*")
 
 # Names of modules, classes and functions that a newcomer could not understand, and what they are called now.
 PRIVATE_WORDS = {
+    "aside": "examined (mailbox/rendering.py), parked (dispatch/)",
+    "ear": "listener",
     "hurry": "awaited replies",
     "lending": "reservations",
 }

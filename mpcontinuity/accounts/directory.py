@@ -13,8 +13,6 @@ from mpcontinuity.model.address import Address
 from mpcontinuity.model.events import AccountsChanged, DomainsChanged, Everything, Notice
 from mpcontinuity.store.store import Store
 
-__all__ = ["Directory", "Domain", "User"]
-
 _CACHED_USERS = 50_000
 
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 from functools import partial
 
 from mpcontinuity.accounts import users
-from mpcontinuity.accounts.directory import Directory, User
+from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge, renew_later
 from mpcontinuity.accounts.passwords import prepare
 from mpcontinuity.accounts.throttle import digest_of
-from mpcontinuity.accounts.users import Credentials
+from mpcontinuity.accounts.users import Credentials, User
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.protocols.sasl.scram import SALT_OCTETS, Keys, make_keys, read_keys, unknown_keys
 from mpcontinuity.store import meta

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import ip_network
 
-from mpcontinuity.accounts.directory import Directory, Domain
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.model import hosts
 from mpcontinuity.model.events import DomainsChanged, Everything, Notice
 from mpcontinuity.model.settings import Network

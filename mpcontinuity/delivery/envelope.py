@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mpcontinuity.accounts.directory import User
+from mpcontinuity.accounts.users import User
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters

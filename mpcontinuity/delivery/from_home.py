@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from mpcontinuity.accounts.directory import Directory, Domain, User
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.accounts.origins import Origins
+from mpcontinuity.accounts.users import User
 from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.departure import Copy
 from mpcontinuity.delivery.envelope import Client

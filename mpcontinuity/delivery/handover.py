@@ -14,7 +14,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.delivery import answered, redirect, relay, replies
 from mpcontinuity.delivery.awaited import STOPPED
 from mpcontinuity.delivery.envelope import Message, Taken

@@ -10,7 +10,7 @@ from functools import partial
 import msgspec
 from twisted.logger import Logger
 
-from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.accounts.taken import was_taken
 from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.envelope import Client, Message, Taken

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.delivery import answered, replies
 from mpcontinuity.delivery.envelope import Client, Taken
 from mpcontinuity.delivery.incoming import Incoming

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.accounts import users
-from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import DAY

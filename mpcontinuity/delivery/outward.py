@@ -11,7 +11,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
-from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.delivery import answered, departure, replies
 from mpcontinuity.delivery.departure import Copy, Departure, Leaving

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from twisted.logger import Logger
 
-from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.answered import Digest
 from mpcontinuity.delivery.envelope import Client

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import partial
 
-from mpcontinuity.accounts.directory import Domain, User
+from mpcontinuity.accounts.domains import Domain
+from mpcontinuity.accounts.users import User
 from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.departure import Copy
 from mpcontinuity.delivery.envelope import Client

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 
-from mpcontinuity.accounts.directory import Directory, Domain
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.dispatch.letters import Settled, by_transaction, letter, settle
 from mpcontinuity.dispatch.shares import PROMPT, Shares

@@ -8,7 +8,8 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mpcontinuity.accounts.directory import Directory, User
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.users import User
 from mpcontinuity.door.lastword import ACCOUNT_CLOSED, PASSWORD_CHANGED, LastWord
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.errors import Stopping, Temporary

@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mpcontinuity.accounts import home_state
-from mpcontinuity.accounts.directory import Directory, Domain
-from mpcontinuity.accounts.domains import end_modes
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.domains import Domain, end_modes
 from mpcontinuity.accounts.taken import KnownUser, known_user, note_taken, some_users
 from mpcontinuity.homes.prober import IDLE, Prober
 from mpcontinuity.model import address

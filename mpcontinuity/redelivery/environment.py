@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.reply import Verdict
 from mpcontinuity.model.settings import Retry

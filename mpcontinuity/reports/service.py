@@ -17,7 +17,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.accounts import home_state
-from mpcontinuity.accounts.directory import Directory, Domain
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.mailbox.rendering import rendered
 from mpcontinuity.message.report import DELAYED, DELIVERED, FAILED, MOST_RETURNED, RELAYED
 from mpcontinuity.message.summary import summarise

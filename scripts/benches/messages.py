@@ -28,8 +28,7 @@ from typing import Any
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, DeferredList
 
-from mpcontinuity.accounts.directory import User
-from mpcontinuity.accounts.users import add_user
+from mpcontinuity.accounts.users import User, add_user
 from mpcontinuity.delivery import answered, redirect
 from mpcontinuity.delivery.answered import Answered
 from mpcontinuity.delivery.envelope import Message, Taken

@@ -10,10 +10,11 @@ from twisted.internet.defer import Deferred, succeed
 
 from mpcontinuity.accounts import authentication, domains, users
 from mpcontinuity.accounts.authentication import WRONG, Authentication
-from mpcontinuity.accounts.directory import Directory, User
+from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.accounts.users import User
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.protocols.sasl.exchange import Challenge, Failed

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred, succeed
 
-from mpcontinuity.accounts.directory import Domain
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.parameters import MailParameters, RcptParameters

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mpcontinuity.accounts.directory import Directory, User
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.users import User
 from mpcontinuity.model.address import parse
 from mpcontinuity.protocols.sasl.scram import Keys, make_keys
 from tests.fakes.clock import SeededRandomness

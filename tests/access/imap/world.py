@@ -16,8 +16,9 @@ from mpcontinuity.access.imap.connection import ImapConnection
 from mpcontinuity.access.imap.factory import ImapFactory
 from mpcontinuity.access.imap.services import ImapServices
 from mpcontinuity.accounts import domains, users
-from mpcontinuity.accounts.directory import Directory, User
+from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.quotas import Quotas
+from mpcontinuity.accounts.users import User
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import NewEntry, append
 from mpcontinuity.mailbox.view import Views

@@ -1,4 +1,4 @@
-"""The probes of one home server: often while it is down or suspect, rarely while it is up."""
+"""Probes one home server: often while it is down or suspect, rarely while it is up."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _log = Logger()
 
 
 class Prober:
-    """``known_user`` gives the address for RCPT, of another user each time; ``user_taken`` hears that home would take
-    mail for the last one. ``slots`` bounds the probes of all home servers together.
+    """The probes of one home server.
 
-    Of several processes the one that ``is_ours`` tells so probes; the others ask again at the interval.
+    ``known_user`` gives the address for RCPT, of another user each time; ``user_taken`` is called when home would take
+    mail for the last one. ``slots`` bounds the probes of all home servers together. Of several processes the one for
+    which ``is_ours`` is true probes; the others ask again at the interval.
     """
 
     def __init__(
@@ -52,7 +53,8 @@ class Prober:
         self._stopped = False
 
     def schedule(self, within: float | None = None) -> None:
-        """The next probe, at its time or sooner: ``within`` seconds. A probe under way schedules the next itself."""
+        """Sets the next probe to its time, or to ``within`` seconds if that is sooner. One under way sets the next
+        by itself."""
         if self._stopped or self._probing:
             return
         wait = self._usual() if within is None else within
@@ -63,6 +65,7 @@ class Prober:
         self._alarm = self._timer.callLater(wait, self._begin)
 
     def stop(self) -> None:
+        """Probes no more."""
         self._stopped = True
         if self._alarm is not None and self._alarm.active():
             self._alarm.cancel()

@@ -1,4 +1,4 @@
-"""The health of all home servers: loaded at the start, probed, saved as it changes, with the time they were up.
+"""Keeps the health of all home servers: loaded at the start, probed, saved as it changes, with the time they were up.
 
 Of several processes each watches what its own traffic meets and changes the row of the domain by compare-and-set; the
 others hear of it and adopt it. One of them is elected to probe, and it alone counts the time that home was up.
@@ -46,7 +46,7 @@ _log = Logger()
 
 @dataclass
 class Watched:
-    """A home server and what the table holds of it."""
+    """A home server that is watched, and what the table holds of it."""
 
     domain: Domain
     home: HomeServer
@@ -62,7 +62,11 @@ class Watched:
 
 
 class Watch:
-    """Start it before anything that asks a home server; in the reactor thread. ``give_up`` in seconds."""
+    """Watches the home servers of all domains. It lives in the reactor thread; start it before anything asks a home
+    server.
+
+    ``give_up`` is the setting of that name, in seconds.
+    """
 
     def __init__(
         self,
@@ -89,13 +93,14 @@ class Watch:
         self._stopped = False
 
     async def start(self) -> None:
+        """Loads what is known of each home server, and begins to probe them. Raises Temporary."""
         await self._read_domains()
         self._store.election.on_lost(self._lost)
         self._store.listen(self._heard)
         self._count_alarm = self._timer.callLater(self._count_every, self._count_regularly)
 
     async def stop(self) -> None:
-        """No more probes; what is known is saved."""
+        """Probes no more, and saves what is known."""
         self._stopped = True
         for alarm in (self._count_alarm, self._mode_alarm):
             if alarm is not None and alarm.active():

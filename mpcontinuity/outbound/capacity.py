@@ -29,20 +29,22 @@ _LIMIT = re.compile(
 
 
 def says_limit(reply: Reply) -> bool:
-    """Whether it says so in words."""
+    """Returns whether the reply names a limit in words."""
     return reply.temporary and _LIMIT.search(reply.text) is not None
 
 
 def may_be_limit(reply: Reply) -> bool:
-    """Whether it may mean so, from a server that has just served others: 421 and 450 without more, congestion and
-    policy (RFC 3463 §3.5, §3.8)."""
+    """Returns whether the reply may mean a limit, from a server that has just served others.
+
+    That are 421 and 450 without more, congestion and policy (RFC 3463 §3.5, §3.8), and what says so in words.
+    """
     bare = reply.code in (421, 450) and not reply.enhanced
     enhanced = reply.enhanced == "4.4.5" or reply.enhanced.startswith("4.7.")
     return reply.temporary and (bare or enhanced or says_limit(reply))
 
 
 def of_session(outcome: Outcome, *, used: bool, tainted: bool) -> bool:
-    """Whether the answer may be about the session that got it, and a fresh one may get another.
+    """Returns whether the answer may be about the session that got it, so that a fresh one may get another.
 
     ``used``: the session had other transactions. ``tainted``: it has met an error, or an RSET; filters and servers keep
     state about these.
@@ -75,31 +77,36 @@ class Member(Protocol):
     """A pool of sessions to the server; there is one for each kind of TLS."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """How many sessions it has or opens."""
+        ...
 
     @property
     def wanted(self) -> bool:
-        """Somebody waits for a session."""
+        """Whether somebody waits for a session."""
         ...
 
     @property
     def starved(self) -> bool:
-        """It has none, and somebody waits for one."""
+        """Whether it has no session, and somebody waits for one."""
         ...
 
     def serve(self) -> None:
-        """There may be room for those who wait."""
+        """Serves those who wait, as there may be room for them."""
         ...
 
     def spare(self) -> bool:
-        """Closes a session that nobody uses; False: there is none."""
+        """Closes a session that nobody uses; returns False where there is none."""
         ...
 
 
 @dataclass(slots=True)
 class Capacity:
-    """``limit`` of sessions at once is lowered by refusals and raised by one for each round of good sessions, up to
-    ``most``."""
+    """How much one server bears of all its pools.
+
+    ``limit`` of sessions at once is lowered by refusals, and raised by one for each round of good sessions, up to
+    ``most``.
+    """
 
     most: int
     limit: int = 0
@@ -121,6 +128,7 @@ class Capacity:
 
     @property
     def size(self) -> int:
+        """How many sessions there are, or are being opened."""
         return sum(member.size for member in self.members)
 
     @property
@@ -129,34 +137,34 @@ class Capacity:
         return any(member.wanted for member in self.members)
 
     def freed(self) -> None:
-        """A session has ended, or may be used again."""
+        """Serves those who wait: a session has ended, or may be used again."""
         for member in sorted(self.members, key=lambda member: not member.starved):
             member.serve()
 
     def starves_beside(self, holder: Member) -> bool:
-        """Whether a session of this member should end for another member's sake."""
+        """Returns whether a session of this member should end for another member's sake."""
         return any(member.starved for member in self.members if member is not holder)
 
     def room(self, wanting: Member) -> bool:
-        """Whether it may open one more; an idle one of another member gives way."""
+        """Returns whether the member may open one more session; an idle one of another member gives way."""
         if self.size >= self.limit:
             any(member is not wanting and member.spare() for member in self.members)
         return self.size < self.limit
 
     def good(self, now: float) -> None:
-        """A session has ended a transaction well."""
+        """Notes that a session has ended a transaction well."""
         self._good += 1
         if self._good >= self.limit < self.most and now >= self._calm_until:
             self._good = 0
             self.limit += 1
 
     def throttle(self) -> None:
-        """A session that served was ended: half of what is in use."""
+        """Halves the limit: a session that served was ended by the server."""
         self.limit = max(1, min(self.limit, self.size) // 2)
         self._good = 0
 
     def refuse(self, now: float) -> None:
-        """One session more was refused than there are now."""
+        """Lowers the limit to the sessions that there are: one more was refused."""
         self.limit = max(1, min(self.limit, self.size))
         self._good = 0
         self._calm_until = now + CALM
@@ -164,7 +172,8 @@ class Capacity:
     # Pace
 
     def balk(self, now: float) -> None:
-        """It takes no message at all just now, on a fresh session either: one at a time, and later."""
+        """Notes that the server takes no message at all just now, on a fresh session either: one at a time, and
+        later."""
         self.limit = 1
         self._good = 0
         if now - self._balked >= self._pace * FASTER:  # those that were under way together are one
@@ -173,28 +182,30 @@ class Capacity:
         self.rests_until = now + self._pace
 
     def begun(self, now: float) -> None:
-        """A message is on its way."""
+        """Notes that a message is on its way."""
         if self._pace:
             self.rests_until = now + self._pace
 
     def served(self) -> None:
-        """It took a message, or refused it for what it is."""
+        """Notes that the server took a message, or refused it for what it is."""
         self._pace = self._pace * FASTER if self._pace > NO_PACE else 0.0
 
     def rest(self, now: float) -> float:
-        """Seconds until the next message may be tried."""
+        """Returns the seconds until the next message may be tried; 0: now."""
         return max(self.rests_until - now, 0.0)
 
     # Messages in a session
 
     def worn(self, served: int, tainted: bool, now: float) -> bool:
-        """Whether a session that began so many transactions is better closed than used again."""
+        """Returns whether a session that began so many transactions is better closed than used again."""
         most = self._messages.at(now)
         return (0 < most <= served) or (tainted and bool(self._errors.at(now)))
 
     def fresh_took(self, said: Outcome, served: int, tainted: bool, now: float) -> None:
-        """A fresh session took what one that had ``served`` so many before had answered so. Twice is a rule: once may
-        be a connection that was cut by chance."""
+        """Learns that a fresh session took what one that had ``served`` so many before had answered so.
+
+        Twice is a rule: once may be a connection that was cut by chance.
+        """
         if said.reply is not None:
             self._vain.pop((said.stage, said.reply.code, tainted), None)
         if tainted:
@@ -206,13 +217,13 @@ class Capacity:
                 self._messages = _Learned(min(seen, served, self._messages.at(now) or served), now + LEARNED)
 
     def fresh_refused(self, said: Outcome, tainted: bool, now: float) -> None:
-        """A fresh session did not take it either."""
+        """Learns that a fresh session did not take it either."""
         if said.reply is not None:
             key = (said.stage, said.reply.code, tainted)
             self._vain[key] = _Learned(self._vain.get(key, _Learned()).at(now) + 1, now + BELIEVED)
 
     def in_vain(self, said: Outcome, tainted: bool, now: float) -> bool:
-        """Whether fresh sessions were of no help again and again of late."""
+        """Returns whether fresh sessions were of no help with such an answer, again and again of late."""
         if said.reply is None:
             return False
         vain = self._vain.get((said.stage, said.reply.code, tainted))

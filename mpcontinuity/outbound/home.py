@@ -23,21 +23,29 @@ _OBSERVED = 20  # kept while the store cannot be told
 
 
 class Domain(Protocol):
-    """accounts.domains.Domain."""
+    """What is needed of a domain (accounts.domains.Domain)."""
 
     @property
-    def id(self) -> int: ...
+    def id(self) -> int:
+        """The id of its row."""
+        ...
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name."""
+        ...
 
     @property
-    def settings(self) -> DomainSettings: ...
+    def settings(self) -> DomainSettings:
+        """Its settings as they are now."""
+        ...
 
 
 class HomeServer:
-    """One per domain, in the reactor thread. ``listeners`` hear of every change of ``health``, whichever domain's
-    traffic has brought it about."""
+    """The home server of one domain, as that domain sees it. It lives in the reactor thread.
+
+    ``listeners`` hear of every change of ``health``, whichever domain's traffic has brought it about.
+    """
 
     def __init__(self, domain: Domain, server: Server) -> None:
         self.domain = domain.id
@@ -51,11 +59,12 @@ class HomeServer:
 
     @property
     def hosts(self) -> list[str]:
-        """``host:port``, in order of preference."""
+        """The hosts as ``host:port``, in order of preference."""
         return list(self.settings.home)
 
     @property
     def health(self) -> Health:
+        """The state of the server, which all its domains share."""
         return self.server.health
 
     @property
@@ -68,27 +77,28 @@ class HomeServer:
 
     @property
     def pool(self) -> Pool:
+        """The sessions to the server, which all its domains share."""
         return self.server.pool
 
     @property
     def domains(self) -> list[int]:
-        """All that name the same home server."""
+        """The ids of all domains that name the same home server."""
         return list(self.server.views)
 
     @property
     def leads(self) -> bool:
-        """One of the domains of a home server has it probed for all."""
+        """Whether this is the domain that has the home server probed for all."""
         return self.domain == min(self.server.views)
 
     def begin(self, known: Health, offers: Offers | None) -> None:
-        """What is remembered of it. Where another domain has named it before, it is known better."""
+        """Adopts what the store remembers; where another domain has named the server before, it is known better."""
         if not self.server.remembered:
             self.server.remembered = True
             self.server.health = known
             self.server.offers = offers or self.server.offers
 
     def move(self, server: Server) -> None:
-        """The domain names another one now."""
+        """Changes to another server, which the domain names now."""
         self.server.views.pop(self.domain)
         self.server = server
         server.views[self.domain] = self
@@ -96,13 +106,14 @@ class HomeServer:
         self.changed()
 
     def gate(self) -> Gate:
-        """What a new message finds. TRY to one at a time: who gets it may begin a transaction now."""
+        """Returns what a new message finds. TRY is given to one at a time, who may begin a transaction now."""
         return self.server.gate()
 
     def transaction(
         self, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
     ) -> PeerTransaction:
-        """Nothing is said to home before the first recipient. ``client``: the host on whose behalf."""
+        """Returns a new transaction, for the client host ``client``. Nothing is said to home before the first
+        recipient."""
         return self.server.transaction(reverse_path, parameters, client=client)
 
     @property
@@ -111,28 +122,33 @@ class HomeServer:
         return self.server.pool.capacity.wanted
 
     def claims(self) -> tuple[int, dict[str, int]]:
-        """How many client hosts wait for a session and hold less than their share, and what others hold above it."""
+        """Returns how many client hosts wait for a session and hold less than their share, and what others hold
+        above theirs."""
         return self.server.pool.claims()
 
     async def probe(self, recipient: Address | None) -> Outcome:
-        """A fresh session, MAIL and RCPT of a known user, and away. Observes nothing itself."""
+        """Asks home on a fresh session for MAIL and RCPT of a known user, and returns the outcome. Observes nothing
+        itself."""
         return await self.server.probe(recipient)
 
     def observe(self, observation: Observation, reason: str = "") -> None:
-        """Feeds the state machine and tells the listeners."""
+        """Changes the health by what was observed, and tells the listeners."""
         self.server.observe(observation, reason)
 
     def adopt(self, known: Health) -> None:
-        """Another process changed ``health`` to this."""
+        """Adopts the health to which another process changed it."""
         self.server.adopt(known, self.observed)
 
     def note(self, observed: Observed) -> None:
+        """Keeps an observation that other processes do not know yet."""
         self.observed = [*self.observed[1 - _OBSERVED :], observed]
 
     async def users(self) -> list[Address]:
+        """Returns some addresses that home should know."""
         return await self.known_users()
 
     def changed(self) -> None:
+        """Tells the listeners."""
         for listener in list(self.listeners):
             listener(self)
 
@@ -142,8 +158,11 @@ async def _nobody() -> list[Address]:
 
 
 class HomeServers:
-    """All of them, by domain. They are one where hosts and TLS are the same; those that share their first host alone
-    share its connections."""
+    """The home servers of all domains.
+
+    Two domains have the same one where hosts and TLS are the same; those whose first host alone is the same share its
+    connections.
+    """
 
     def __init__(self, environment: ClientEnvironment, clock: Clock) -> None:
         self._environment = environment
@@ -153,7 +172,7 @@ class HomeServers:
         self._capacities: dict[str, Capacity] = {}
 
     def of(self, domain: Domain) -> HomeServer:
-        """The one object for this domain, with its settings as they are given here."""
+        """Returns the one object for this domain, with its settings as they are given here."""
         home = self._homes.get(domain.id)
         if home is None:
             known = Health(since=self._clock.now())
@@ -163,10 +182,11 @@ class HomeServers:
         return home
 
     def all(self) -> list[HomeServer]:
+        """Returns those of all domains that were asked for."""
         return list(self._homes.values())
 
     def all_report(self) -> bool:
-        """Whether each of them, and there is one, offered DSN at its last EHLO."""
+        """Returns whether each of them, and there is one, offered DSN at its last EHLO."""
         return bool(self._homes) and all(home.offers.dsn for home in self._homes.values())
 
     def keep_only(self, domains: Collection[int]) -> None:
@@ -177,11 +197,12 @@ class HomeServers:
             self._forget(home.server)
 
     def stop_waiting(self) -> None:
-        """We stop: nobody waits for a session any more."""
+        """Ends all waiting for a session, as we stop."""
         for server in self._servers.values():
             server.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, "this server stops"))
 
     def close(self) -> None:
+        """Closes all idle sessions; those in use end with their transactions."""
         for server in self._servers.values():
             server.close()
 

@@ -27,35 +27,36 @@ class NoAnswer(Exception):
 
 
 class Asked(Protocol):
-    """`twisted.names.client.Resolver`, as far as it is used here."""
+    """What is used of `twisted.names.client.Resolver`."""
 
     def query(self, query: Any, timeout: Sequence[int]) -> Deferred[Any]: ...
 
 
 class Lookup:
-    """Every function returns nothing where there is no such name, or no such record; raises NoAnswer."""
+    """Asks DNS. Every method returns an empty list where there is no such name, or no such record; raises NoAnswer."""
 
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
 
     async def texts(self, name: str) -> list[str]:
-        """TXT records, each in one piece; octets that are no ASCII stand for themselves (Latin-1)."""
+        """Returns TXT records, each in one piece; octets that are no ASCII stand for themselves (Latin-1)."""
         texts = [b"".join(record.data).decode("latin-1") for record in await self._records(name, dns.TXT)]
         if any(len(text) > _LONGEST_TEXT for text in texts):
             raise NoAnswer(f"a text of {name} is too long")
         return texts
 
     async def addresses(self, name: str, *, version: int) -> list[IPv4Address | IPv6Address]:
+        """Returns the addresses of a name, for version 4 or 6 of IP."""
         records = await self._records(name, dns.A if version == 4 else dns.AAAA)
         return [ip_address(record.address) for record in records]
 
     async def exchanges(self, name: str) -> list[str]:
-        """Names of MX records, by preference."""
+        """Returns the names of MX records, by preference."""
         records = sorted(await self._records(name, dns.MX), key=_preference)
         return [as_text(record.name.name) for record in records]
 
     async def names(self, address: IPv4Address | IPv6Address) -> list[str]:
-        """PTR records."""
+        """Returns the names of PTR records."""
         records = await self._records(address.reverse_pointer, dns.PTR)
         return [as_text(record.name.name) for record in records]
 

@@ -10,12 +10,12 @@ _LONGEST_LABEL = 63
 
 
 def can_exist(name: str) -> bool:
-    """Whether DNS can be asked for it."""
+    """Returns whether DNS can be asked for the name."""
     return len(name) <= _LONGEST and all(0 < len(label) <= _LONGEST_LABEL for label in name.split("."))
 
 
 def as_text(name: bytes) -> str:
-    """Lower case, printable ASCII, without a dot at its end; empty for the root.
+    """Returns the name in lower case and printable ASCII, without a dot at its end; empty for the root.
 
     DNS is clear for all octets (RFC 2181 §11), and some zones have names in UTF-8 where A-labels should be: they become
     those. What is no name of a host is written as RFC 1035 §5.1 has it, ``\\195``, so that it can be shown, and is not
@@ -31,7 +31,7 @@ def as_text(name: bytes) -> str:
 
 
 def server_name(host: str) -> bytes | None:
-    """What TLS calls the host (RFC 6066 §3); None: it cannot be called anything."""
+    """Returns what TLS calls the host (RFC 6066 §3); None: it cannot be called anything."""
     try:
         return (host if host.isascii() else ascii_domain(host)).encode("ascii")
     except ValueError:

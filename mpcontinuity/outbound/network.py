@@ -41,7 +41,7 @@ _FAULTS = {
 
 
 def connector(reactor: Any) -> Connector:
-    """Over TCP, by the system's resolver; of several addresses the first that answers."""
+    """Returns a Connector over TCP, by the system's resolver; of several addresses the first that answers is used."""
 
     def connect(host: str, port: int, factory: IProtocolFactory, timeout: float) -> Deferred[IProtocol]:
         connected: Deferred[IProtocol] = HostnameEndpoint(reactor, host, port, timeout=timeout).connect(factory)
@@ -51,6 +51,7 @@ def connector(reactor: Any) -> Connector:
 
 
 def securing() -> Securing:
+    """Returns what makes the TLS of a session, with contexts that are made once."""
     unverified = CertificateOptions().getContext()
     contexts: dict[tuple[str, int], SSL.Context] = {}
 
@@ -75,7 +76,7 @@ def _verifying(authorities: str) -> SSL.Context:
 
 
 def read_authorities(path: str) -> list[x509.Certificate]:
-    """Of a PEM file. Raises OSError or ValueError."""
+    """Returns the certificates of a PEM file. Raises OSError or ValueError."""
     return x509.load_pem_x509_certificates(Path(path).read_bytes())
 
 

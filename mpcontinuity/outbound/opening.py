@@ -25,7 +25,7 @@ PLAIN_AGAIN = 3600.0  # seconds for which a host whose TLS failed is used withou
 
 @dataclass(frozen=True, slots=True)
 class ClientEnvironment:
-    """What every session needs."""
+    """What every session of the SMTP client needs."""
 
     hostname: str  # ours, for EHLO
     settings: Home
@@ -45,19 +45,21 @@ class Target:
 
     @property
     def shown(self) -> str:
+        """The target as the log and replies have it."""
         name = f"[{self.name}]" if ":" in self.name and not self.name.startswith("[") else self.name
         place = f" [{self.address}]" if self.address and self.address not in name else ""
         return f"{name}:{self.port}{place}"
 
 
 def targets(names: tuple[str, ...]) -> tuple[Target, ...]:
-    """Of ``host[:port]``."""
+    """Returns the targets of ``host[:port]`` each."""
     return tuple(Target(*hosts.split(name, SMTP_PORT)) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """``tls`` as the setting ``home-tls``; ``setting`` is what the administrator knows it by."""
+    """How a session is secured. ``tls`` is as the setting ``home-tls``; ``setting`` is what the administrator knows
+    it by."""
 
     tls: str = "opportunistic"
     setting: str = "home-tls"
@@ -83,7 +85,8 @@ class _Host:
 
 @dataclass(frozen=True, slots=True)
 class NotOpened:
-    """``refused``: somebody is there, but has no room for one more session. ``handshake``: TLS failed half-way."""
+    """Why there is no session. ``refused``: somebody is there, but has no room for one more. ``handshake``: TLS
+    failed half-way."""
 
     outcome: Outcome
     refused: bool = False
@@ -92,7 +95,7 @@ class NotOpened:
 
 @dataclass
 class Opener:
-    """To several targets, in order of preference."""
+    """Opens sessions to several targets, in order of preference."""
 
     environment: ClientEnvironment
     security: Security
@@ -106,7 +109,7 @@ class Opener:
         self._hosts = [_Host(target) for target in self.targets]
 
     async def open(self, *, probe: bool = False) -> Session | NotOpened:
-        """A session that is ready for MAIL, or the last host's failure with the reasons of all.
+        """Returns a session that is ready for MAIL, or the last host's failure with the reasons of all.
 
         A host that failed is asked after the others, so that no message waits for it, until a ``probe`` finds it well.
         """
@@ -130,7 +133,7 @@ class Opener:
         return result
 
     def give_up(self) -> None:
-        """Nobody waits any more for what is being opened: it fails now, and its sockets are closed."""
+        """Ends what is being opened, as nobody waits for it any more: it fails now, and its sockets are closed."""
         self._given_up += 1
         for connecting in list(self._connecting):
             connecting.cancel()
@@ -298,7 +301,10 @@ def _unless_ok(stage: Stage, answer: Reply | Lost) -> NotOpened | None:
 
 
 def lost_outcome(stage: Stage, lost: Lost) -> Outcome:
-    """No reply, before the final dot. What the server said unasked before it closed counts as the reply."""
+    """Returns the outcome where no reply came, before the final dot.
+
+    What the server said unasked before it closed counts as the reply.
+    """
     if lost.reply is not None and lost.reply.code >= 400:
         result = outcome(stage, lost.reply)
         if result.verdict is not Verdict.FAILED:

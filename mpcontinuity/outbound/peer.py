@@ -27,37 +27,46 @@ class Peer(Protocol):
     late: float  # seconds that a late reply to a message is waited for; 0: not at all
     asks_again: bool  # whether an answer that may be about the session is asked for once more, on a fresh one
 
-    def observe(self, observation: Observation, reason: str = "") -> None: ...
+    def observe(self, observation: Observation, reason: str = "") -> None:
+        """Is told what happened to the server as such."""
+        ...
 
     def throttled(self, reason: str) -> None:
-        """It closes a session while it serves others of ours."""
+        """Is told that it closes a session while it serves others of ours."""
         ...
 
     def balked(self, result: Outcome) -> bool:
-        """Whether it puts off more than one message, as a server does that has a limit and has just served others."""
+        """Returns whether it puts off more than one message, as a server does that has a limit and has just served
+        others."""
         ...
 
     def answered(self, mailboxes: frozenset[str]) -> None:
-        """It took or refused a message for these mailboxes."""
+        """Is told that it took or refused a message for these mailboxes."""
         ...
 
     def slow(self, mailboxes: frozenset[str], began: float, asked: float, reason: str) -> None:
-        """It did not answer a message for these mailboxes, whose transaction got its session at ``began`` and whose
-        final dot went at ``asked``, in seconds of the timer."""
+        """Is told that it did not answer a message for these mailboxes.
+
+        Its transaction got its session at ``began``, and its final dot went at ``asked``, in seconds of the timer.
+        """
         ...
 
     def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
-        """A 4xx to MAIL on this session, which is the peer's now: what that says about the server itself."""
+        """Is given a session, on which MAIL got a 4xx, to find out what that says about the server itself."""
         ...
 
-    def recipient_taken(self, address: Address) -> None: ...
+    def recipient_taken(self, address: Address) -> None:
+        """Is told that it took this recipient."""
+        ...
 
     def recipient_failed(self, address: Address, result: Outcome) -> None:
-        """It ended a session, or fell silent, when it was asked for this one."""
+        """Is told that it ended a session, or fell silent, when it was asked for this recipient."""
         ...
 
     def ended(self, transaction: object) -> None:
-        """The transaction, which is known by its identity alone, takes no more commands."""
+        """Is told that the transaction, which is known by its identity alone, takes no more commands."""
         ...
 
-    def background(self, work: Coroutine[Any, Any, None]) -> None: ...
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does work that nobody waits for."""
+        ...

@@ -39,11 +39,12 @@ _log = Logger()
 
 
 class Pool:
-    """``observe`` hears UNREACHABLE and THROTTLED. A session belongs to its taker until ``put`` or ``drop``.
+    """The sessions to one server. One that is in use belongs to its taker until `put`, `drop`, `leave` or `beside`.
 
-    ``stall``: seconds without a word from the server after which it is of no use to wait on; None: any time.
-    ``is_limit``: whether the reply to a session more is a limit, where the server holds none of ours.
-    ``leaves_some``: no mailbox has all sessions at once, since it may be slow: a quarter is left to the others.
+    ``observe`` hears UNREACHABLE and THROTTLED. ``stall`` is for how many seconds without a word from the server it is
+    of use to wait on; None: for ever. ``is_limit``: whether the reply to a session more is a limit, where the server
+    holds none of ours. ``leaves_some``: no mailbox has all sessions at once, since it may be slow: a quarter is left to
+    the others.
     """
 
     def __init__(
@@ -78,18 +79,22 @@ class Pool:
 
     @property
     def limit(self) -> int:
+        """How many sessions the server bears, as far as is known."""
         return self.capacity.limit
 
     @property
     def size(self) -> int:
+        """How many sessions there are, or are being opened."""
         return self._held + self._opening
 
     @property
     def wanted(self) -> bool:
+        """Whether somebody waits for a session."""
         return bool(self._waiting)
 
     @property
     def starved(self) -> bool:
+        """Whether there is no session, and somebody waits for one."""
         return not self.size and self.wanted
 
     @property
@@ -105,9 +110,9 @@ class Pool:
         client: str = "",
         gone: Callable[[], bool] = lambda: False,
     ) -> Taken:
-        """A session that is ready for MAIL. ``patience``: seconds to wait for a free one when no more may be opened, as
-        long as the server serves.
+        """Returns a session that is ready for MAIL, or why there is none.
 
+        ``patience``: seconds to wait for a free one when no more may be opened, as long as the server serves.
         ``mailbox`` is the key of the first recipient's address, ``client`` the host on whose behalf. ``fresh``: one
         that nobody has used before. ``gone`` is asked before one is given.
         """
@@ -130,7 +135,7 @@ class Pool:
                 waiter.alarm.cancel()
 
     def put(self, session: Session) -> None:
-        """Back for the next one, unless its dialogue is not at its end."""
+        """Takes a session back for the next one, unless its dialogue is not at its end."""
         if session not in self._busy:  # of hosts that were left
             session.quit()
             return
@@ -146,19 +151,22 @@ class Pool:
         self.capacity.freed()
 
     def drop(self, session: Session) -> None:
-        """It is no longer counted; whoever calls this closes it."""
+        """Counts a session no longer; whoever calls this closes it."""
         self._forget(session)
         self.capacity.freed()
 
     def leave(self, session: Session) -> None:
-        """Its taker wants no more of it, although it lives."""
+        """Closes a session that lives, and that its taker wants no more of."""
         self._forget(session)
         self._close(session)
         self.capacity.freed()
 
     def beside(self, session: Session) -> None:
-        """It waits for a late reply, and is no longer counted. A home that answers some messages and is silent to all
-        others would have us hold sessions without end: of too many, the one that has waited longest is given up."""
+        """Counts a session no longer, which waits for a late reply.
+
+        A home that answers some messages and is silent to all others would have us hold sessions without end: of too
+        many, the one that has waited longest is given up.
+        """
         self.drop(session)
         if len(self._beside) >= MOST_BESIDE:
             oldest = next(iter(self._beside))
@@ -167,51 +175,52 @@ class Pool:
         self._beside[session] = None
 
     def answered_late(self, session: Session) -> None:
-        """It waits no more."""
+        """Notes that a session waits for its late reply no more."""
         self._beside.pop(session, None)
 
     def others(self, session: Session) -> bool:
-        """Whether home holds other sessions of ours open."""
+        """Returns whether the server holds other sessions of ours open."""
         return bool(self._idle or self._busy.keys() - {session})
 
     def claims(self) -> tuple[int, dict[str, int]]:
-        """How many client hosts wait and hold less than their share, and what others hold above theirs."""
+        """Returns how many client hosts wait and hold less than their share, and what others hold above theirs."""
         return self._waiting.claims(Counter(loan.client for loan in self._busy.values()), self.limit)
 
     def throttle(self) -> None:
-        """Home would serve fewer."""
+        """Lowers the limit: the server would serve fewer."""
         self.capacity.throttle()
 
     def balk(self) -> None:
-        """Home takes nothing at this moment, and is to be left alone for a while."""
+        """Leaves the server alone for a while: it takes nothing at this moment."""
         self.capacity.balk(self._now())
         self._wake_after_rest()
 
     def heard(self) -> float:
-        """When the server said something last, to any session."""
+        """Returns when the server said something last, to any session, in the timer's seconds."""
         sessions = [*self._busy, *(session for session, _ in self._idle)]
         return max([self._heard, *(session.heard for session in sessions)])
 
     def refuse(self, outcome: Outcome) -> None:
-        """Home is down: nobody waits any more, and idle sessions are of no use."""
+        """Ends all waiting with this outcome, and closes idle sessions: the server is down."""
         for waiter in self._waiting.clear():
             waiter.wanted.callback(outcome)
         self.close_idle()
 
     def close_idle(self) -> None:
+        """Closes the sessions that nobody uses."""
         while self._idle:
             session, alarm = self._idle.pop()
             alarm.cancel()
             self._close(session)
 
     def prefer(self, host: str) -> None:
-        """This host serves, and no other comes before it: sessions to others end with what they are doing."""
+        """Lets sessions to other hosts end with what they are doing: this host serves, and no other comes before it."""
         for session in [session for session, _ in self._idle if session.host != host]:
             self._expire(session)
         self._busy = {session: loan for session, loan in self._busy.items() if session.host == host}
 
     def renew(self, opener: Opener) -> None:
-        """Other hosts, or another TLS policy: sessions under way end, new ones go there."""
+        """Opens new sessions by this opener, to other hosts or with another TLS policy; sessions under way end."""
         self.opener = opener
         self._generation += 1
         self.capacity.members.remove(self)
@@ -221,7 +230,7 @@ class Pool:
         self.close_idle()
 
     def retire(self) -> None:
-        """The server is not used any more: sessions under way end with what they are doing, uncounted."""
+        """Lets sessions under way end with what they are doing, uncounted: the server is not used any more."""
         self._generation += 1
         self.capacity.members.remove(self)
         self._busy.clear()
@@ -230,7 +239,7 @@ class Pool:
     # Opening
 
     def serve(self) -> None:
-        """Those who wait, as far as there is room."""
+        """Serves those who wait, as far as there is room."""
         if self._waiting and self.capacity.rest(self._now()):
             self._wake_after_rest()
             return
@@ -254,7 +263,7 @@ class Pool:
                 self._give(session, waiter)
 
     def spare(self) -> bool:
-        """Closes the session that was idle longest; False: there is none."""
+        """Closes the session that was idle longest; returns False where there is none."""
         if not self._idle:
             return False
         session, alarm = self._idle.popleft()

@@ -16,7 +16,8 @@ _NOT_SERVING = frozenset({421, 530, 535, 538})
 
 
 def observation(outcome: Outcome) -> Observation:
-    """A refusal of the sender or of RCPT is an answer as good as any."""
+    """Returns what the answer to a probe says of the server: a refusal of the sender or of RCPT is an answer as good
+    as any."""
     if outcome.verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
         return Observation.PROBE_GOOD
     if outcome.stage in _EARLY:
@@ -27,7 +28,8 @@ def observation(outcome: Outcome) -> Observation:
 
 
 async def ask(session: Session, postmaster: Address | None, recipient: Address | None, wait: float) -> Outcome:
-    """MAIL FROM:<>, or from the postmaster of a home server that never takes that; then RCPT, where one is known."""
+    """Asks for MAIL FROM:<>, or from the postmaster where home never takes that, then for RCPT, where a user is
+    known."""
     answer = await session.reply(session.mail(None, MailParameters()), wait)
     if postmaster is not None and _refused(answer):
         answer = await session.reply(session.mail(postmaster, MailParameters()), wait)

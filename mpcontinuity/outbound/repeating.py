@@ -1,5 +1,7 @@
-"""Answers that may be about the session that got them are asked for once more, on a fresh one, before anything is
-concluded from them."""
+"""Asks once more, on a fresh session, where an answer may be about the session that got it.
+
+Nothing is concluded from such an answer before.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ RESTED = 1.0  # seconds: a session that waited longer may be closed for its age,
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """An answer to be asked for again."""
+    """An answer that is to be asked for again."""
 
     outcome: Outcome
     served: int  # transactions of that session before
@@ -25,7 +27,7 @@ class Again:
 
 
 class Repeating:
-    """Of one transaction. ``again`` is set where it is to be repeated."""
+    """The repeats of one transaction. ``again`` is set where it is to be repeated."""
 
     def __init__(self, peer: Peer) -> None:
         self.again: Again | None = None
@@ -34,16 +36,16 @@ class Repeating:
         self._rested = 0.0
 
     def begins(self, session: Session) -> None:
-        """A transaction in it."""
+        """Notes that the transaction begins in this session."""
         session.served += 1
         self._rested = self._now() - session.used_until
 
     def goes_on(self, session: Session) -> None:
-        """With the message."""
+        """Notes that the transaction goes on in this session, with the message."""
         self._rested = max(self._rested, self._now() - session.heard)
 
     def answered(self, session: Session, result: Outcome) -> bool:
-        """Whether what a session that lives on has answered is to be asked of a fresh one."""
+        """Returns whether what a session that lives on has answered is to be asked of a fresh one."""
         if not self._peer.asks_again or self._repeats >= MOST_REPEATS:
             return False
         if not of_session(result, used=session.served > 1, tainted=session.tainted):
@@ -54,7 +56,7 @@ class Repeating:
         return True
 
     def closed(self, session: Session, result: Outcome, *, waited: bool = False) -> bool:
-        """The same of a session that the server closes. ``waited``: while the client talked."""
+        """Returns the same of a session that the server closes. ``waited``: it did so while the client talked."""
         if self._repeats >= MOST_REPEATS or not (session.served > 1 or (waited and not self._repeats)):
             return False
         if self._rested >= RESTED:
@@ -63,7 +65,7 @@ class Repeating:
         return True
 
     def learn(self, before: Again, result: Outcome) -> None:
-        """What the fresh session answered."""
+        """Learns from what the fresh session answered."""
         capacity = self._peer.pool.capacity
         if result.verdict is not Verdict.ACCEPTED:
             capacity.fresh_refused(before.outcome, before.tainted, self._now())

@@ -1,5 +1,7 @@
-"""Where mail for a domain goes (RFC 5321 §5): MX records, or its address where there are none; asked of DNS each time
-that no answer is remembered."""
+"""Where mail for a domain goes (RFC 5321 §5): to its MX hosts, or to its address where it has none.
+
+DNS is asked each time that no answer is remembered.
+"""
 
 from __future__ import annotations
 
@@ -32,20 +34,21 @@ _NOT_GLOBAL = (IPv6Network("::/96"), IPv6Network("64:ff9b:1::/48"))
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """A host to be tried, by all its addresses; ``name`` without a dot at its end."""
+    """A host to be tried, by all its addresses; ``name`` is without a dot at its end."""
 
     name: str
     addresses: tuple[str, ...]
 
 
 class Exchanges(msgspec.Struct, frozen=True):
-    """In the order of trying."""
+    """The hosts of a domain, in the order in which they are tried."""
 
     hosts: tuple[Exchange, ...]
 
 
 class Unresolved(msgspec.Struct, frozen=True):
-    """``permanent``: to be reported now; else the message is kept and tried again. ``enhanced`` as RFC 3463."""
+    """Why there is no host. ``permanent``: that is to be reported now; else the message is kept and tried again.
+    ``enhanced`` is a code as RFC 3463 has it."""
 
     permanent: bool
     enhanced: str
@@ -53,7 +56,10 @@ class Unresolved(msgspec.Struct, frozen=True):
 
 
 class Questions(Protocol):
-    """What is asked of DNS: `twisted.names.client.Resolver`. Records of the answer, authority, additional section."""
+    """What is asked of DNS, as `twisted.names.client.Resolver` does it.
+
+    Each answer is the records of the answer, the authority and the additional section.
+    """
 
     def lookupMailExchange(self, name: str, timeout: Sequence[int]) -> Deferred[Any]: ...  # noqa: N802
 
@@ -63,7 +69,7 @@ class Questions(Protocol):
 
 
 def questions(servers: Sequence[str], reactor: Any) -> Questions:
-    """To ``[outbound] resolvers``, or those of the system."""
+    """Returns what asks ``[outbound] resolvers``, or those of the system."""
     resolver: Any = client.Resolver
     asked: Questions = (
         resolver(servers=[hosts.split(server, dns.PORT) for server in servers], reactor=reactor)
@@ -74,8 +80,11 @@ def questions(servers: Sequence[str], reactor: Any) -> Questions:
 
 
 class Resolution:
-    """``shuffle`` puts equal preferences into any order (RFC 5321 §5.1). ``hostname`` is ours: no MX from there on is
-    tried. ``allow_private``: whether addresses that no stranger could mean are used."""
+    """Finds the hosts of domains, and remembers them for as long as DNS says.
+
+    ``shuffle`` puts equal preferences into any order (RFC 5321 §5.1). ``hostname`` is ours: no MX from there on is
+    tried. ``allow_private``: addresses that no stranger could mean are used too.
+    """
 
     def __init__(
         self,
@@ -94,7 +103,8 @@ class Resolution:
         self._remembered: dict[str, tuple[float, Exchanges]] = {}
 
     async def exchanges(self, domain: str) -> Exchanges | Unresolved:
-        """``domain`` in lower case, A-labels; or an address literal, ``[192.0.2.1]``."""
+        """Returns the hosts of ``domain``, which is in lower case and A-labels, or an address literal,
+        ``[192.0.2.1]``."""
         if domain.startswith("["):
             return self._literal(domain)
         until, known = self._remembered.get(domain, (0.0, None))
@@ -108,10 +118,11 @@ class Resolution:
         return found
 
     def forget(self, domain: str) -> None:
-        """All its hosts failed: perhaps it has others now."""
+        """Forgets the hosts of a domain: all of them failed, and perhaps it has others now."""
         self._remembered.pop(domain, None)
 
     def forget_all(self) -> None:
+        """Forgets the hosts of all domains."""
         self._remembered.clear()
 
     async def _resolve(self, domain: str) -> Exchanges | Unresolved:
@@ -212,8 +223,11 @@ class Resolution:
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether a stranger could mean it. An IPv4 address inside an IPv6 one counts, whoever takes it out on the way:
-    otherwise any DNS could send us to hosts behind our own translator or tunnel."""
+    """Returns whether a stranger could mean the address.
+
+    An IPv4 address inside an IPv6 one counts, whoever takes it out on the way: otherwise any DNS could send us to hosts
+    behind our own translator or tunnel.
+    """
     if isinstance(address, IPv4Address):
         return address.is_global and not address.is_multicast
     inner = address.ipv4_mapped or address.sixtofour
@@ -227,7 +241,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def follow(name: str, records: Sequence[Any], kind: int) -> list[Any]:
-    """Payloads of that kind which belong to ``name``, through its aliases; what else an answer says is not believed."""
+    """Returns the payloads of that kind which belong to ``name``, through its aliases; what else is there is not
+    believed."""
     wanted = name.lower()
     for _ in range(ALIASES):
         found = [record.payload for record in records if record.type == kind and _named(record) == wanted]
@@ -239,7 +254,7 @@ def follow(name: str, records: Sequence[Any], kind: int) -> list[Any]:
 
 
 def end_of(name: str, records: Sequence[Any]) -> str:
-    """What ``name`` is an alias of, as far as the records tell; itself, if they tell nothing."""
+    """Returns what ``name`` is an alias of, as far as the records tell; itself, if they tell nothing."""
     for _ in range(ALIASES):
         name = _alias(name, records) or name
     return name

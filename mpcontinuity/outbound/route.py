@@ -13,7 +13,7 @@ _SMTPS_PORT = 465  # RFC 8314 §7.3
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``host`` empty: to the MX hosts of each domain."""
+    """A way for mail that leaves. ``host`` is the smarthost; empty: mail goes to the MX hosts of each domain."""
 
     security: Security
     host: str = ""
@@ -21,13 +21,13 @@ class Route:
 
     @property
     def shown(self) -> str:
-        """Without its password."""
+        """The route without its password."""
         return f"smtp://{self.host}:{self.port}" if self.host else "mx"
 
 
 @cache
 def parse(text: str) -> Route:
-    """What `hosts.is_route` says yes to."""
+    """Returns the route that a text says; `hosts.is_route` tells which texts do."""
     text, _, query = text.partition("?")
     tls = query.removeprefix("tls=") or "opportunistic"
     if text in ("", "mx"):

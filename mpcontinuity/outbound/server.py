@@ -40,7 +40,7 @@ _log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What changed the health, and when (µs)."""
+    """An observation that changed the health, with its time in µs."""
 
     observation: Observation
     time: int
@@ -53,21 +53,23 @@ class View(Protocol):
     name: str
 
     def note(self, observed: Observed) -> None:
-        """The health has changed by this."""
+        """Is told that the health has changed by this observation."""
         ...
 
     def changed(self) -> None:
-        """The health has changed."""
+        """Is told that the health has changed."""
         ...
 
     async def users(self) -> list[Address]:
-        """Some that home should know."""
+        """Returns some addresses that home should know."""
         ...
 
 
 class Server:
-    """One home server, in the reactor thread, however many domains name it: its state, its sessions, and what is asked
-    of it. ``views`` are the domains', by their ids."""
+    """One home server, however many domains name it: its state, its sessions, and what is asked of it.
+
+    It lives in the reactor thread. ``views`` are the domains', by their ids.
+    """
 
     def __init__(
         self,
@@ -108,28 +110,32 @@ class Server:
 
     @property
     def names(self) -> str:
-        """The domains', for the log."""
+        """The names of its domains, for the log."""
         names = [self.views[each].name for each in sorted(self.views)]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         return ", ".join(names[:_NAMED]) + more
 
     def gate(self) -> Gate:
-        """What a new message finds. TRY to one at a time: who gets it may begin a transaction now."""
+        """Returns what a new message finds. TRY is given to one at a time, who may begin a transaction now."""
         way = health.gate(self.health, self._clock.now())
         return Gate.SHUT if way is Gate.TRY and self._trying is not None else way
 
     def transaction(
         self, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
     ) -> PeerTransaction:
-        """Nothing is said to home before the first recipient. ``client``: the host on whose behalf."""
+        """Returns a new transaction, for the client host ``client``. Nothing is said to home before the first
+        recipient."""
         transaction = PeerTransaction(self, reverse_path, parameters, client=client)
         if self.gate() is Gate.TRY:
             self._trying = transaction
         return transaction
 
     async def probe(self, recipient: Address | None) -> Outcome:
-        """A fresh session, MAIL and RCPT of a known user, and away; of another one where home ends the session at that
-        one. Observes nothing itself."""
+        """Asks home on a fresh session for MAIL and RCPT of a known user, and returns the outcome. Observes nothing
+        itself.
+
+        Where home ends the session at that user, it is asked for another one.
+        """
         outcome = await self._probe(recipient)
         if recipient is None or outcome.stage is not Stage.RCPT or observation(outcome) is Observation.PROBE_GOOD:
             return outcome
@@ -179,7 +185,7 @@ class Server:
         return address.parse(f"postmaster@{self.views[min(self.views)].name}") if self.views else None
 
     def observe(self, observed: Observation, reason: str = "") -> None:
-        """Feeds the state machine and tells the domains."""
+        """Changes the health by what was observed, and tells the domains."""
         if observed is Observation.SERVED:
             self._served = self.timer.seconds()
             self.pool.capacity.served()
@@ -191,7 +197,7 @@ class Server:
             self._become(after)
 
     def adopt(self, known: Health, observed: Sequence[Observed]) -> None:
-        """Another process changed ``health`` to this; what was observed here meanwhile is observed of it."""
+        """Adopts the health to which another process changed it; what was observed here meanwhile is observed of it."""
         if self.health.state is State.DOWN and (known.state, known.since) == (State.DOWN, self.health.since):
             known = replace(known, good_probes=self.health.good_probes)
         for each in observed:
@@ -215,11 +221,11 @@ class Server:
             view.changed()
 
     def close(self) -> None:
-        """Idle sessions say QUIT; those in use end with their transactions."""
+        """Closes idle sessions by QUIT; those in use end with their transactions."""
         self.pool.close_idle()
 
     def retire(self) -> None:
-        """No domain names it any more: who waits goes without, and what is owed goes to the present one."""
+        """Ends all waiting, as no domain names it any more; what is owed goes to the home server that is named now."""
         self.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, "the domain has another home server now"))
         self.pool.retire()
 
@@ -238,7 +244,7 @@ class Server:
         return said(outcome.reply)
 
     def balked(self, result: Outcome) -> bool:
-        """Whether it puts off more than one message; then it has a rest."""
+        """Returns whether it puts off more than one message; then it has a rest."""
         if not self._is_limit(result) or result.reply is None:
             return False
         of_server = result.reply.code == 421 or result.stage is Stage.MAIL
@@ -253,14 +259,17 @@ class Server:
         self.observe(Observation.SERVED)
 
     def slow(self, mailboxes: frozenset[str], began: float, asked: float, reason: str) -> None:
-        """A slow reply to a message is no failure of the server, unless nothing else is served meanwhile
-        (design 12)."""
+        """Is told of a slow reply, which is no failure of the server unless nothing else is served meanwhile (design
+        12)."""
         if self._mailboxes.silence_counts(mailboxes, began=began, asked=asked, now=self.timer.seconds()):
             self.observe(Observation.SILENT, reason)
 
     def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
-        """A refused sender is the sender's trouble; home is in trouble when it does not take the null sender either
-        (contract, 'State of a home server')."""
+        """Asks for the null sender on the session, or concludes that home is in trouble.
+
+        A refused sender is the sender's trouble; home is in trouble when it does not take the null sender either
+        (contract, 'State of a home server').
+        """
         if reverse_path is not None:
             self.background(self._try_null_sender(session, result))
             return
@@ -287,7 +296,7 @@ class Server:
         self._mailboxes.took(address)
 
     def recipient_failed(self, address: Address, result: Outcome) -> None:
-        """It may be that mailbox's fault alone: so home is asked for another one."""
+        """Asks home for another recipient, since it may be that mailbox's fault alone."""
         if self._mailboxes.faulty(address.key, self.timer.seconds()) or self._examining:
             return
         self._examining = True

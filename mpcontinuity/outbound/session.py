@@ -38,7 +38,8 @@ Response = Deferred[Reply | Lost]
 
 
 def within(timer: Timer, awaited: Deferred[T], seconds: float, otherwise: T) -> Deferred[T]:
-    """What ``awaited`` fires with, or ``otherwise`` after that time; ``awaited`` must not fail, and lives on."""
+    """Returns what ``awaited`` fires with, or ``otherwise`` after that time; ``awaited`` must not fail, and lives
+    on."""
     result: Deferred[T] = Deferred()
     alarm = timer.callLater(seconds, result.callback, otherwise)
 
@@ -54,7 +55,10 @@ def within(timer: Timer, awaited: Deferred[T], seconds: float, otherwise: T) -> 
 
 @implementer(IHandshakeListener, IPushProducer)
 class Session(Protocol):
-    """``host`` is ``host:port``. What is asked is sent by ``flush``; a ``Response`` never fires with a failure."""
+    """One session as a client. ``host`` is ``host:port``.
+
+    What is asked for is sent by `flush`, and each command returns a ``Response``, which never fires with a failure.
+    """
 
     def __init__(self, timer: Timer, host: str) -> None:
         self.host = host
@@ -76,11 +80,12 @@ class Session(Protocol):
 
     @property
     def offers(self) -> Offers:
+        """What the last EHLO offered."""
         return self._engine.offers
 
     @property
     def peer(self) -> str:
-        """The address, where the transport has one."""
+        """The address of the server, where the transport has one."""
         return getattr(self._transport().getPeer(), "host", "")
 
     @property
@@ -90,6 +95,7 @@ class Session(Protocol):
 
     @property
     def idle(self) -> bool:
+        """Whether it lives, and its dialogue is at its end."""
         return self.lost is None and self._engine.idle
 
     # Commands
@@ -115,7 +121,7 @@ class Session(Protocol):
         return self._response()
 
     def auth_answer(self, text: str) -> Response:
-        """To a 334."""
+        """Answers a 334 of AUTH."""
         self._engine.auth_answer(text)
         return self._response()
 
@@ -132,11 +138,12 @@ class Session(Protocol):
         return self._response()
 
     def chunk(self, length: int) -> Response:
-        """BDAT: that many octets follow by ``message``."""
+        """Begins BDAT: that many octets follow by `message`."""
         self._engine.chunk(length)
         return self._response()
 
     def message(self, piece: bytes) -> None:
+        """Sends a piece of the message."""
         self._engine.message(piece)
 
     def final_dot(self) -> Response:
@@ -154,7 +161,7 @@ class Session(Protocol):
             self._write(output)
 
     async def reply(self, response: Response, seconds: float) -> Reply | Lost:
-        """The reply, if it comes within that time."""
+        """Returns the reply, if it comes within that time, or that there is none."""
         self.flush()
         if response.called:
             return await response
@@ -162,7 +169,8 @@ class Session(Protocol):
         return await within(self._timer, response, seconds, silent)
 
     async def room(self, seconds: float) -> bool:
-        """Sends, and waits until the transport takes more; False if it does not within that time, or is lost."""
+        """Sends, and waits until the transport takes more; returns False if it does not within that time, or is
+        lost."""
         self.flush()
         if self.lost is not None:
             return False
@@ -174,13 +182,16 @@ class Session(Protocol):
         return await within(self._timer, self._room, seconds, False)
 
     def end_of_message(self) -> None:
-        """No more pieces come: the transport need not ask for them."""
+        """Notes that no more pieces come: the transport need not ask for them."""
         if self._producing and self.lost is None:
             self._producing = False
             self._transport().unregisterProducer()
 
     async def start_tls(self, creator: Any, seconds: float) -> bool:
-        """After 220 to STARTTLS: the handshake. Where it fails the session is lost, or silent for ever."""
+        """Begins TLS after 220 to STARTTLS, and returns whether the handshake was completed.
+
+        Where it fails the session is lost, or silent for ever.
+        """
         self._handshake = Deferred()
         self._engine.tls_started()
         self._transport().startTLS(creator)
@@ -279,5 +290,5 @@ class Session(Protocol):
 
 
 def why(error: BaseException) -> str:
-    """One line of what Twisted says about a failed or closed connection."""
+    """Returns one line of what Twisted says about a failed or closed connection."""
     return str(error).strip().rstrip(".") or type(error).__name__

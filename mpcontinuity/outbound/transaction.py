@@ -26,7 +26,8 @@ _GIVEN_UP = Outcome(Verdict.FAILED, Stage.DATA, None, "the transaction was given
 
 
 class PeerTransaction:
-    """``host`` is the ``host:port`` that was used. End it by ``message`` or ``abandon``."""
+    """One mail transaction with a peer. ``host`` is the ``host:port`` that was used. End it by `message` or
+    `abandon`."""
 
     def __init__(
         self, peer: Peer, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
@@ -61,7 +62,7 @@ class PeerTransaction:
     # Recipients
 
     async def recipient(self, address: Address, parameters: RcptParameters) -> Outcome:
-        """Home's answer for this one. The first also takes a session and says MAIL."""
+        """Returns the peer's answer for this recipient. The first also takes a session and says MAIL."""
         if self._ended is not None:
             return self._ended
         recipient = (address, parameters)
@@ -76,8 +77,10 @@ class PeerTransaction:
         return result
 
     async def recipients(self, recipients: Sequence[Recipient]) -> list[Outcome]:
-        """The answers for all of these, asked in one write with DATA behind them: `message` is to follow at once. Once,
-        and instead of `recipient`."""
+        """Returns the answers for all of these, which are asked in one write with DATA behind them.
+
+        It is called once, instead of `recipient`, and `message` is to follow at once.
+        """
         results = await self._ask_all(recipients)
         before = self._repeating.again
         if before is not None:
@@ -240,7 +243,8 @@ class PeerTransaction:
     # The message
 
     async def message(self, head: bytes, content: Content) -> Outcome:
-        """DATA, ``head`` and the content, the final dot; the outcome is for all recipients that home took."""
+        """Sends DATA, ``head``, the content and the final dot; returns the outcome for all recipients that were
+        taken."""
         if self._ended is not None:
             return self._ended
         if self._session is None and not self._accepted:
@@ -443,7 +447,7 @@ class PeerTransaction:
 
 
 async def reset(peer: Peer, session: Session) -> None:
-    """Back to the pool, when RSET is answered."""
+    """Sends RSET, and gives the session back to the pool when that is answered."""
     session.tainted = True
     answer = await session.reply(session.rset(), peer.settings.reply_timeout)
     if isinstance(answer, Reply) and answer.positive:

@@ -1,5 +1,8 @@
-"""Who waits for a session: served in turn, client host by client host, so that one with many connections costs others
-nothing, and in a host's turn mailbox by mailbox."""
+"""Who waits for a session.
+
+They are served in turn, client host by client host, so that one with many connections costs others nothing, and in a
+host's turn mailbox by mailbox.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,7 @@ class Waiting(Generic[T]):
         return self._count
 
     def add(self, waiter: Waiter[T]) -> None:
+        """Lets somebody wait."""
         if waiter.fresh:
             self._again.append(waiter)
         else:

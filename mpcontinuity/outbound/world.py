@@ -51,8 +51,11 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What became of one recipient. ``host``: who said it, empty where it was decided here. ``dsn``: the next host was
-    told what the sender wants to hear of (RFC 3461). ``ours``: it is in a mailbox of ours."""
+    """What became of one recipient.
+
+    ``host``: who said it, empty where it was decided here. ``dsn``: the next host was told what the sender wants to
+    hear of (RFC 3461). ``ours``: it is in a mailbox of ours.
+    """
 
     outcome: Outcome
     host: str = ""
@@ -61,7 +64,7 @@ class Attempt:
 
 
 class Progress:
-    """Of a message that is being delivered, for whoever waits for that; ``now`` and all other times by one timer.
+    """How far a message is that is being delivered, for whoever waits for that; all times are by one timer.
 
     Once the message itself goes it may arrive, and is not given up any more.
     """
@@ -79,21 +82,24 @@ class Progress:
         return max(self._moved, self._host.served if self._host is not None else 0.0)
 
     def begins(self, host: Host, transaction: PeerTransaction) -> None:
+        """Notes that a transaction with this host begins."""
         self._moved = host.timer.seconds()
         self._host, self._transaction = host, transaction
         host.wanted.add(self)
 
     def ends(self) -> None:
+        """Notes that the transaction has ended."""
         if self._host is not None:
             self._host.wanted.discard(self)
 
     def sends(self) -> None:
-        """The recipients were taken."""
+        """Notes that the recipients were taken, and the message goes."""
         assert self._host is not None
         self._moved = self._host.timer.seconds()
         self.may_be_given_up = False
 
     def give_up(self) -> None:
+        """Ends the delivery, unless the message itself goes already."""
         self.given_up = True
         if self._transaction is not None and self._host is not None:
             self._transaction.abandon()
@@ -103,7 +109,7 @@ class Progress:
 
 
 class World:
-    """In the reactor thread. ``hostname`` is ours."""
+    """The hosts of the world, and what is known of them. It lives in the reactor thread. ``hostname`` is ours."""
 
     def __init__(
         self,
@@ -131,11 +137,14 @@ class World:
 
     @property
     def connections(self) -> int:
-        """The most that one host gets."""
+        """How many sessions one host gets at most."""
         return self._environment.settings.connections
 
     async def deliver(self, letter: Letter, route: Route, destination: str, progress: Progress) -> list[Attempt | None]:
-        """In the order of the recipients; None: not tried, since we stop. Raises Corrupt."""
+        """Delivers a message, and returns the attempts in the order of its recipients. Raises Corrupt.
+
+        None stands for a recipient that was not tried, since we stop.
+        """
         hosts = await self._hosts_of(route, destination)
         if isinstance(hosts, Unresolved):
             return [Attempt(_unresolved(hosts)) for _ in letter.recipients]
@@ -156,7 +165,7 @@ class World:
         return [_final(attempt, route) for attempt in attempts]
 
     def stop(self) -> None:
-        """Nobody waits for a session any more; those who have one may end what they do."""
+        """Ends all waiting for a session; those who have one may end what they do."""
         self._stopping = True
         for host in self._hosts.values():
             host.pool.refuse(_STOPPING)
@@ -219,13 +228,13 @@ class World:
             self._hosts = {key: host for key, host in self._hosts.items() if host.pool.size or host.resting}
 
     def forget_failures(self) -> None:
-        """Every host may be tried at once, and is asked of DNS again."""
+        """Lets every host be tried at once, and asks DNS of them again."""
         self._resolution.forget_all()
         for host in self._hosts.values():
             host.observe(Observation.SERVED)
 
     def close(self) -> None:
-        """Idle sessions say QUIT."""
+        """Closes idle sessions by QUIT."""
         for host in self._hosts.values():
             host.pool.close_idle()
 
@@ -262,14 +271,16 @@ class Host:
         return self._reason if self._rests_until > self.timer.seconds() else ""
 
     def at(self, targets: tuple[Target, ...]) -> None:
-        """DNS says where it is now."""
+        """Adopts the addresses that DNS has for it now."""
         if set(targets) != set(self._targets):
             self._targets = targets
             self.pool.renew(self._opener())
 
     def observe(self, observation: Observation, reason: str = "") -> None:
-        """One that cannot be reached, or fails in the middle twice in a row, is left alone for a while: what waits for
-        it is put off at once, rather than after half a minute each."""
+        """Leaves a host alone for a while that cannot be reached, or fails in the middle twice in a row.
+
+        What waits for it is put off at once, rather than after half a minute each.
+        """
         if observation is Observation.SERVED:
             self._failures, self._rests_until = 0, 0.0
             self.served = self.timer.seconds()
@@ -287,7 +298,7 @@ class Host:
         self.pool.throttle()
 
     def balked(self, result: Outcome) -> bool:
-        """What waits for it is put off as it comes."""
+        """Returns False: what waits for it is put off as it comes."""
         return False
 
     def answered(self, mailboxes: frozenset[str]) -> None:

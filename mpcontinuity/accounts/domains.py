@@ -48,15 +48,19 @@ def encode(settings: DomainSettings) -> str:
     return msgspec.json.encode(changed).decode()
 
 
+def _domain(id_: int, name: str, settings: str) -> Domain:
+    """Returns a row's domain, whose settings are JSON."""
+    return Domain(id_, name, _decoder.decode(settings))
+
+
 def listing(tx: Transaction) -> list[Domain]:
     """Returns all domains, by name."""
-    return [Domain(row[0], row[1], _decoder.decode(row[2])) for row in tx.all(_LIST)]
+    return tx.records(_domain, _LIST)
 
 
 def find(tx: Transaction, name: str) -> Domain | None:
     """Returns the domain of that name, in any case; None where there is none."""
-    row = tx.one(_FIND, name=name.lower())
-    return Domain(row[0], row[1], _decoder.decode(row[2])) if row else None
+    return tx.record(_domain, _FIND, name=name.lower())
 
 
 def known(tx: Transaction, name: str) -> Domain:

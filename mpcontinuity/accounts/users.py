@@ -120,9 +120,11 @@ class User:
         return self.status != "inactive"
 
 
-def _user(row: tuple[Any, ...]) -> User:
-    """Of _COLUMNS."""
-    return User(row[0], row[1], row[2], row[3], row[4], bool(row[5]), bool(row[6]), row[7])
+def _user(
+    id_: int, domain: int, address: str, name: str, status: Status, opt_in: int, relay: int, password_changes: int
+) -> User:
+    """Returns the user of a row of _COLUMNS."""
+    return User(id_, domain, address, name, status, bool(opt_in), bool(relay), password_changes)
 
 
 def found_by_home(tx: Transaction, domain: int, since: int, most: int) -> int:
@@ -133,16 +135,17 @@ def found_by_home(tx: Transaction, domain: int, since: int, most: int) -> int:
 def find(tx: Transaction, address: Address) -> User | None:
     """Returns the user of any status that the address reaches, as it is or else without its ``+tag``; None: nobody."""
     rows = tx.all(_BY_KEYS, key=address.key, untagged=address.untagged_key)
-    for row in rows:
-        if row[0] == address.key or len(rows) == 1:
-            return _user(row[1:])
+    for key, *columns in rows:
+        if key == address.key or len(rows) == 1:
+            return _user(*columns)
     return None
 
 
 def find_exactly(tx: Transaction, address: Address) -> User | None:
     """Returns the user of any status whose own address or alias it is, with its tag; None where there is nobody."""
-    rows = tx.all(_BY_KEYS, key=address.key, untagged=address.key)
-    return _user(rows[0][1:]) if rows else None
+    for _, *columns in tx.all(_BY_KEYS, key=address.key, untagged=address.key):
+        return _user(*columns)
+    return None
 
 
 def listing(tx: Transaction, domain: int = 0, after: str = "", step: int = 500) -> list[Listed]:
@@ -156,10 +159,11 @@ def listed(tx: Transaction, user: User) -> Listed:
 
 
 def _listed(tx: Transaction, rows: list[tuple[Any, ...]]) -> list[Listed]:
-    aliases: dict[int, list[str]] = {row[0]: [] for row in rows}
+    users = [(_user(*columns), source, messages) for *columns, source, messages in rows]
+    aliases: dict[int, list[str]] = {user.id: [] for user, _, _ in users}
     for account, key in tx.all(_ALIASES_OF, accounts=list(aliases)):
         aliases[account].append(key)
-    return [Listed(_user(row), aliases[row[0]], row[8], row[9]) for row in rows]
+    return [Listed(user, aliases[user.id], source, messages) for user, source, messages in users]
 
 
 def add_user(

@@ -63,7 +63,7 @@ async def examine_packs(inspection: Inspection) -> None:
 
 
 def _packs(after: int, tx: Transaction) -> list[tuple[int, int]]:
-    return [(row[0], row[1]) for row in tx.all(_PACKS, after=after)]
+    return [(pack, gone) for pack, gone in tx.all(_PACKS, after=after)]
 
 
 def _unused(pack: int, tx: Transaction) -> bool:

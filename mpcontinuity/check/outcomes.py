@@ -75,7 +75,7 @@ def _key(decided: Decided) -> tuple[int, frozenset[tuple[str, str]]]:
 async def _settled(inspection: Inspection) -> list[int]:
     """Packs that nobody appends to; with those that are written to, an end that looks torn is the present."""
     store = inspection.store
-    unsealed: dict[int, int] = dict(await store.read(lambda tx: [(row[0], row[1]) for row in tx.all(_UNSEALED)]))
+    unsealed: dict[int, int] = dict(await store.read(lambda tx: tx.all(_UNSEALED)))
     living = await store.nodes.living(set(unsealed.values())) - {store.nodes.us}
     busy = {pack for pack, node in unsealed.items() if inspection.serving or node in living}
     busy |= store.packs.busy(store.clock.now())
@@ -158,4 +158,4 @@ def _known(bodies: Sequence[int], tx: Transaction) -> Missing:
 
 
 def _delivered(after: int, tx: Transaction) -> list[tuple[int, int, str]]:
-    return [(row[0], row[1], row[2]) for row in tx.all(_DELIVERED, after=after)]
+    return [tuple(row) for row in tx.all(_DELIVERED, after=after)]

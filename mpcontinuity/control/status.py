@@ -72,7 +72,7 @@ async def status(control: Control, domain: str | None = None) -> list[StatusRow]
 
 def _statuses(tx: Transaction, name: str | None) -> list[StatusRow]:
     wanted = [domains.known(tx, name)] if name is not None else domains.listing(tx)
-    facts = {row[0]: row[1:] for row in tx.all(_STATUS, domain=wanted[0].id if name is not None else 0)}
+    facts = {id_: columns for id_, *columns in tx.all(_STATUS, domain=wanted[0].id if name is not None else 0)}
     return [_status(tx, one, *facts[one.id]) for one in wanted]
 
 
@@ -81,6 +81,7 @@ def _status(
 ) -> StatusRow:
     errors = tx.one(_ERRORS, domain=domain.id, hour=tx.now - HOUR, day=tx.now - DAY, declared=_DECLARED)
     assert errors is not None
+    errors_hour, errors_day = errors
     users, redelivery, outbound = counts
     return StatusRow(
         domain=domain.name,
@@ -93,8 +94,8 @@ def _status(
         users=users,
         redelivery_backlog=redelivery,
         outbound_backlog=outbound,
-        errors_hour=errors[0],
-        errors_day=errors[1],
+        errors_hour=errors_hour,
+        errors_day=errors_day,
     )
 
 

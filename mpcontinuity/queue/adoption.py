@@ -37,11 +37,12 @@ def without_mailbox(
     """
     rows = tx.all(_WITHOUT, domain=domain, after=after, step=STEP)
     found = []
-    for row in rows:
-        recipient = address.parse(row[1])
+    for id_, text, received, *body in rows:
+        recipient = address.parse(text)
         if recipient.key in keys or recipient.untagged_key in keys:
-            found.append((row[0], row[1], row[2], Body(*row[3:])))
-    return found, rows[-1][0] if len(rows) == STEP else None
+            found.append((id_, text, received, Body(*body)))
+        after = id_
+    return found, after if len(rows) == STEP else None
 
 
 def adopt(tx: Transaction, owed_id: int, account: int, entry: NewEntry) -> bool:

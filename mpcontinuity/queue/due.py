@@ -76,8 +76,12 @@ class Due:
 
 def due(tx: Transaction, domain: int, after: Place) -> list[Due]:
     """Up to PAGE rows behind ``after``, those longest due first."""
-    rows = tx.all(_DUE, domain=domain, now=tx.now, next_attempt=after[0], id=after[1], page=PAGE)
-    return [Due(row[0], row[2] if row[1] is None else row[1], (row[3], row[0])) for row in rows]
+    after_attempt, after_id = after
+    rows = tx.all(_DUE, domain=domain, now=tx.now, next_attempt=after_attempt, id=after_id, page=PAGE)
+    return [
+        Due(id_, address if account is None else account, (next_attempt, id_))
+        for id_, account, address, next_attempt in rows
+    ]
 
 
 def next_due(tx: Transaction, domain: int) -> int | None:

@@ -56,5 +56,5 @@ def _freed(tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
     for owed_id, _domain, state in rows:
         if state == IN_DOUBT:
             add_event(tx, owed_id, TrackingEvent(tx.now, "", 0, "Interrupted: the home server may have it"))
-    for domain in {row[1] for row in rows}:
+    for domain in {domain for _, domain, _ in rows}:
         tx.announce(OwedChanged(domain))

@@ -60,10 +60,10 @@ def report(tx: Transaction, domain: int, since: int = 0) -> list[LedgerLine]:
     """
     users: dict[int, LedgerLine] = {}
     accounts = tx.all(_ACCOUNTS, domain=domain)
-    names = _names([(row[1], bool(row[2])) for row in accounts])
+    names = _names([(address, bool(removed)) for _, address, removed, *_ in accounts])
     for (account, _, _, taken_in, *folded), name in zip(accounts, names, strict=True):
         users[account] = LedgerLine(name) if since else LedgerLine(name, taken_in, *folded)
-    known = {row[1].lower() for row in accounts}
+    known = {address.lower() for _, address, *_ in accounts}
     unregistered: dict[str, LedgerLine] = {}
     for account, recipient, state, rows in tx.all(_ROWS, domain=domain, since=since):
         name = f"{recipient} (without a mailbox)" if recipient in known else recipient

@@ -54,22 +54,24 @@ def listing(tx: Transaction, *, domain: int = 0, after: int = 0, give_up: int) -
     """
     return [
         (
-            row[0],
+            id_,
             QueueRow(
-                id=show(row[0]),
+                id=show(id_),
                 kind="redelivery",
-                sender=row[1],
-                recipient=row[2],
-                subject=row[3],
-                message_id=row[4],
-                attempts=row[5],
-                next_attempt=iso(max(row[6], tx.now)),
-                expires=iso(tx.now + max(give_up - row[7], 0)),
-                last_code=row[8],
-                last_text=row[9],
+                sender=sender,
+                recipient=recipient,
+                subject=subject,
+                message_id=message_id,
+                attempts=attempts,
+                next_attempt=iso(max(next_attempt, tx.now)),
+                expires=iso(tx.now + max(give_up - uptime, 0)),
+                last_code=code,
+                last_text=text,
             ),
         )
-        for row in tx.all(_LIST, domain=domain, after=after, step=STEP)
+        for id_, sender, recipient, subject, message_id, attempts, next_attempt, uptime, code, text in tx.all(
+            _LIST, domain=domain, after=after, step=STEP
+        )
     ]
 
 
@@ -102,7 +104,7 @@ def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> i
             raise Refused(
                 f"{show(owed_id)}: is {state} already; only failed and expired ones can be sent again", "conflict"
             )
-    for paused in {row[1] for row in rows}:
+    for paused in {domain for _, domain, *_ in rows}:
         pause(tx, paused, "")
     return len(rows)
 
@@ -157,8 +159,8 @@ def release_all(tx: Transaction, domain: int, by: str, *, account: int = 0) -> i
     Returns how many rows: call it again while that is STEP.
     """
     rows = tx.all(_OPEN, domain=domain, account=account, step=STEP)
-    for row in rows:
-        _release(tx, row[0], by)
+    for (owed_id,) in rows:
+        _release(tx, owed_id, by)
     return len(rows)
 
 

@@ -64,36 +64,40 @@ def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[tuple[i
     """Up to STEP open rows with an id above ``after``, with that id. ``domain`` 0: of all."""
     return [
         (
-            row[0],
+            id_,
             QueueRow(
-                id=show(row[0]),
+                id=show(id_),
                 kind="outbound",
-                sender=row[1],
-                recipient=row[2],
-                subject=row[3],
-                message_id=row[4],
-                attempts=row[5],
-                next_attempt=iso(max(row[6], tx.now)),
-                expires=iso(row[7]),
-                last_code=row[8],
-                last_text=row[9],
+                sender=sender,
+                recipient=recipient,
+                subject=subject,
+                message_id=message_id,
+                attempts=attempts,
+                next_attempt=iso(max(next_attempt, tx.now)),
+                expires=iso(expires),
+                last_code=code,
+                last_text=text,
             ),
         )
-        for row in tx.all(_LIST, domain=domain, after=after, step=STEP)
+        for id_, sender, recipient, subject, message_id, attempts, next_attempt, expires, code, text in tx.all(
+            _LIST, domain=domain, after=after, step=STEP
+        )
     ]
 
 
 def destinations(tx: Transaction, *, domain: int = 0) -> list[Destination]:
     """Those with most waiting first, at most STEP."""
     return [
-        Destination(row[0], row[1], iso(row[2]), iso(max(row[3], tx.now)), row[4], row[5] or "")
-        for row in tx.all(_BY_DESTINATION, domain=domain, step=STEP)
+        Destination(destination, messages, iso(oldest), iso(max(next_attempt, tx.now)), attempts, last_text or "")
+        for destination, messages, oldest, next_attempt, attempts, last_text in tx.all(
+            _BY_DESTINATION, domain=domain, step=STEP
+        )
     ]
 
 
 def waiting(tx: Transaction) -> dict[int, Waiting]:
     """Of the domains for which anything waits, by id."""
-    return {row[0]: Waiting(row[0], row[1], moment_of(row[2])) for row in tx.all(_WAITING)}
+    return {domain: Waiting(domain, messages, moment_of(oldest)) for domain, messages, oldest in tx.all(_WAITING)}
 
 
 _FIND = Statement("SELECT id, domain, state, kind, reverse_path FROM outgoing WHERE id IN [:ids]")

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -210,24 +211,39 @@ def claim(tx: Transaction, due: Due, most: int) -> list[Outgoing]:
         return []
     token = tx.identifier()
     tx.run(_CLAIM, ids=ids, token=token, until=tx.now + LEASE)
-    return [_claimed(row, token) for row in tx.all(_CLAIMED, ids=ids)]
+    return tx.records(partial(_claimed, token), _CLAIMED, ids=ids)
 
 
-def _claimed(row: tuple[Any, ...], token: int) -> Outgoing:
+def _claimed(
+    token: int,
+    id_: int,
+    domain: int,
+    account: int | None,
+    kind: str,
+    reverse_path: str,
+    recipient: str,
+    destination: str,
+    parameters: str,
+    received: int,
+    expires: int,
+    attempts: int,
+    told: int,
+    *body: int,
+) -> Outgoing:
     return Outgoing(
-        id=row[0],
-        domain=row[1],
-        account=row[2],
-        kind=row[3],
-        reverse_path=row[4],
-        recipient=row[5],
-        destination=row[6],
-        parameters=decode_parameters(row[7]),
-        received=row[8],
-        expires=row[9],
-        attempts=row[10],
-        told=row[11],
-        body=Body(*row[12:]),
+        id=id_,
+        domain=domain,
+        account=account,
+        kind=kind,
+        reverse_path=reverse_path,
+        recipient=recipient,
+        destination=destination,
+        parameters=decode_parameters(parameters),
+        received=received,
+        expires=expires,
+        attempts=attempts,
+        told=told,
+        body=Body(*body),
         token=token,
     )
 

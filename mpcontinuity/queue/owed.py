@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -198,23 +199,37 @@ def claim(tx: Transaction, ids: Sequence[int], *, give_up: int) -> list[Owed]:
     if not wanted:
         return []
     claimed = tx.all(_CLAIM, ids=wanted, token=token, until=tx.now + LEASE, now=tx.now)
-    return [
-        Owed(
-            id=row[0],
-            domain=row[1],
-            account=row[2],
-            kind=row[3],
-            recipient=row[4],
-            reverse_path=row[5],
-            parameters=decode_parameters(row[6]),
-            attempts=row[7],
-            doubted=row[8] == IN_DOUBT,
-            verdict=row[9],
-            body=Body(*row[10:]),
-            token=token,
-        )
-        for row in tx.all(_CLAIMED, ids=[row[0] for row in claimed])
-    ]
+    return tx.records(partial(_claimed, token), _CLAIMED, ids=[owed_id for (owed_id,) in claimed])
+
+
+def _claimed(
+    token: int,
+    id_: int,
+    domain: int,
+    account: int | None,
+    kind: str,
+    recipient: str,
+    reverse_path: str,
+    parameters: str,
+    attempts: int,
+    state: str,
+    verdict: str,
+    *body: int,
+) -> Owed:
+    return Owed(
+        id=id_,
+        domain=domain,
+        account=account,
+        kind=kind,
+        recipient=recipient,
+        reverse_path=reverse_path,
+        parameters=decode_parameters(parameters),
+        attempts=attempts,
+        doubted=state == IN_DOUBT,
+        verdict=verdict,
+        body=Body(*body),
+        token=token,
+    )
 
 
 # What of it the sender is to hear, reports/ decides; the null sender hears of nothing. Success interests those who

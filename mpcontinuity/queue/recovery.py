@@ -39,7 +39,7 @@ def known(tx: Transaction, owed_id: int) -> bool:
 
 def open_rows(tx: Transaction, after: int) -> list[tuple[int, int, str]]:
     """The next STEP by id: id, body, recipient."""
-    return [(row[0], row[1], row[2]) for row in tx.all(_OPEN, after=after, step=STEP)]
+    return [(id_, body, recipient) for id_, body, recipient in tx.all(_OPEN, after=after, step=STEP)]
 
 
 def in_doubt(tx: Transaction, ids: Collection[int]) -> int:

@@ -7,7 +7,7 @@ mark goes in the transaction that keeps the report.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import msgspec
 
@@ -86,17 +86,20 @@ START = (0, 0)
 
 def ended(tx: Transaction, after: tuple[int, int]) -> list[Unreported]:
     """Up to STEP rows of `outgoing` behind ``after``."""
-    return [_row(OUTGOING, row) for row in tx.all(_ENDED, after=after[1], step=STEP)]
+    _, after_id = after
+    return tx.records(partial(_row, OUTGOING), _ENDED, after=after_id, step=STEP)
 
 
 def failed(tx: Transaction, after: tuple[int, int]) -> list[Unreported]:
     """Up to STEP rows of `owed`, none of a domain whose flush is paused."""
-    return [_row(OWED, row) for row in tx.all(_FAILED, after=after[1], step=STEP)]
+    _, after_id = after
+    return tx.records(partial(_row, OWED), _FAILED, after=after_id, step=STEP)
 
 
 def late(tx: Transaction, after: tuple[int, int], *, before: int) -> list[Unreported]:
     """Up to STEP rows of `outgoing` that wait since ``before`` (µs) or longer."""
-    return [_row(LATE, row) for row in tx.all(_LATE, before=before, received=after[0], after=after[1], step=STEP)]
+    received, after_id = after
+    return tx.records(partial(_row, LATE), _LATE, before=before, received=received, after=after_id, step=STEP)
 
 
 def next_late(tx: Transaction, after: int) -> int | None:
@@ -105,22 +108,37 @@ def next_late(tx: Transaction, after: int) -> int | None:
     return None if earliest is None else int(earliest)
 
 
-def _row(found: str, row: tuple[Any, ...]) -> Unreported:
+def _row(
+    found: str,
+    id_: int,
+    domain: int,
+    account: int | None,
+    kind: str,
+    reverse_path: str,
+    recipient: str,
+    parameters: str,
+    received: int,
+    expires: int,
+    state: str,
+    code: int,
+    text: str,
+    *body: int,
+) -> Unreported:
     return Unreported(
         found=found,
-        id=row[0],
-        domain=row[1],
-        account=row[2],
-        kind=row[3],
-        reverse_path=row[4],
-        recipient=row[5],
-        parameters=decode_parameters(row[6]),
-        received=row[7],
-        expires=row[8],
-        state=row[9],
-        code=row[10],
-        text=row[11],
-        body=Body(*row[12:]),
+        id=id_,
+        domain=domain,
+        account=account,
+        kind=kind,
+        reverse_path=reverse_path,
+        recipient=recipient,
+        parameters=decode_parameters(parameters),
+        received=received,
+        expires=expires,
+        state=state,
+        code=code,
+        text=text,
+        body=Body(*body),
     )
 
 

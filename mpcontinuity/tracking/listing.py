@@ -107,12 +107,12 @@ def rows(
     }
     if filters.recipient:
         found = tx.all(_OF_RECIPIENT, recipient=_key(filters.recipient), before=before, limit=limit, **conditions)
-        return [_shown(row) for row in found], None
+        return [_shown(*row) for row in found], None
     end = tx.value(_PAGE_ENDS, before=before, oldest=identifier.first_at(filters.since), scan=SCAN)
     if end is None:
         return [], None
     found = tx.all(_PAGE, before=before, end=end, limit=limit, **conditions)
-    return [_shown(row) for row in found], found[-1][0] if len(found) == limit else end
+    return [_shown(*row) for row in found], found[-1][0] if len(found) == limit else end
 
 
 def _key(recipient: str) -> str:
@@ -122,20 +122,35 @@ def _key(recipient: str) -> str:
         return recipient.lower()
 
 
-def _shown(row: tuple[int, int, str, str, str, str, str, int, str, int, str, int, str, str]) -> TrackRow:
+def _shown(
+    id_: int,
+    received: int,
+    direction: str,
+    sender: str,
+    recipient: str,
+    message_id: str,
+    subject: str,
+    size: int,
+    status: str,
+    continuity: int,
+    outcome: str,
+    code: int,
+    text: str,
+    events: str,
+) -> TrackRow:
     return TrackRow(
-        id=identifier.show(row[0]),
-        received=iso(row[1]),
-        direction=row[2],
-        sender=row[3],
-        recipient=row[4],
-        message_id=row[5],
-        subject=row[6],
-        size=row[7],
-        status=row[8],
-        continuity=bool(row[9]),
-        outcome=row[10] or None,
-        code=row[11],
-        text=row[12],
-        events=[Event(iso(time), host, code, text) for time, host, code, text in _decode_events(row[13])],
+        id=identifier.show(id_),
+        received=iso(received),
+        direction=direction,
+        sender=sender,
+        recipient=recipient,
+        message_id=message_id,
+        subject=subject,
+        size=size,
+        status=status,
+        continuity=bool(continuity),
+        outcome=outcome or None,
+        code=code,
+        text=text,
+        events=[Event(iso(time), host, code, text) for time, host, code, text in _decode_events(events)],
     )

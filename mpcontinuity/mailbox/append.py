@@ -66,7 +66,7 @@ def grow(tx: Transaction, mailboxes: Mapping[int, Iterable[tuple[int, int]]]) ->
         lock(tx, mailboxes)
     if tx.run_rows(_GROW, counts) < len(counts):
         raise MailboxRefused("TRYCREATE", "no such mailbox")
-    rows = {row[0]: row[1:] for row in tx.all(_GROWN, mailboxes=mailboxes)}
+    rows = {mailbox: columns for mailbox, *columns in tx.all(_GROWN, mailboxes=mailboxes)}
     grown = {}
     for mailbox, messages, *_ in counts:
         uidnext, modseq, uidvalidity, account = rows[mailbox]

@@ -111,7 +111,8 @@ def store_flags(
     row = tx.one(_LOCK, mailbox=mailbox)
     if row is None:
         raise MailboxRefused("NONEXISTENT", "no such mailbox")
-    modseq, account = row[2] + 1, row[3]
+    _, _, modseq, account = row
+    modseq += 1
     entries = _entries(tx, mailbox, uids)
     if not entries:
         return Changed(0, (), (), {})
@@ -162,7 +163,8 @@ def expunge(tx: Transaction, mailbox: int, uids: Sequence[Range] | None = None) 
     row = tx.one(_LOCK, mailbox=mailbox)
     if row is None:
         raise MailboxRefused("NONEXISTENT", "no such mailbox")
-    if not row[1]:
+    _, deleted, _, _ = row
+    if not deleted:
         return ()
     return remove(tx, mailbox, ((1, MAX_UID),) if uids is None else uids, DELETED)
 
@@ -172,8 +174,8 @@ def remove(tx: Transaction, mailbox: int, uids: Sequence[Range], mask: int = 0) 
     entries = _entries(tx, mailbox, uids, mask)
     if entries:
         _remove(tx, mailbox, entries)
-        release(tx, {entry[4] for entry in entries})
-    return uidset.of(entry[0] for entry in entries)
+        release(tx, {body for _, _, _, _, body in entries})
+    return uidset.of(_uids(entries))
 
 
 def empty(tx: Transaction, mailbox: int) -> bool:
@@ -181,7 +183,7 @@ def empty(tx: Transaction, mailbox: int) -> bool:
     entries: list[_Entry] = tx.all(_OLDEST, first=mailbox << UID_BITS, last=mailbox << UID_BITS | MAX_UID, step=STEP)
     if entries:
         _remove(tx, mailbox, entries)
-        release(tx, {entry[4] for entry in entries})
+        release(tx, {body for _, _, _, _, body in entries})
     return bool(entries)
 
 
@@ -194,10 +196,10 @@ def _copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> t
     if not entries:
         return Copied(there[0], (), ()), entries
     used = 0
-    for entry in entries:
-        used |= entry[1] & ~DOWNLOADED
-    appended = grow(tx, {target: [(entry[3], entry[1]) for entry in entries]})[target]
-    ids = _ids(source, (entry[0] for entry in entries))
+    for _, flags, _, _, _ in entries:
+        used |= flags & ~DOWNLOADED
+    appended = grow(tx, {target: [(size, flags) for _, flags, _, size, _ in entries]})[target]
+    ids = _ids(source, _uids(entries))
     before = (target << UID_BITS | appended.first_uid) - 1
     if used >> FIRST_KEYWORD and source != target:
         names = keyword.of(tx, source)
@@ -214,7 +216,7 @@ def _copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> t
     else:
         tx.run(_COPY_PLAIN, ids=ids, before=before, modseq=appended.modseq)
     tx.announce(MailboxChanged(target, appended.account, appended.modseq))
-    sources = uidset.of(entry[0] for entry in entries)
+    sources = uidset.of(_uids(entries))
     return Copied(appended.uidvalidity, sources, ((appended.first_uid, appended.last_uid),)), entries
 
 
@@ -223,14 +225,14 @@ def _remove(tx: Transaction, mailbox: int, entries: Sequence[_Entry]) -> None:
         _SHRINK,
         mailbox=mailbox,
         count=len(entries),
-        unseen=sum(not entry[1] & SEEN for entry in entries),
-        octets=sum(entry[3] for entry in entries),
-        deleted=sum(bool(entry[1] & DELETED) for entry in entries),
+        unseen=sum(not flags & SEEN for _, flags, _, _, _ in entries),
+        octets=sum(size for _, _, _, size, _ in entries),
+        deleted=sum(bool(flags & DELETED) for _, flags, _, _, _ in entries),
     )
     if row is None:
         raise MailboxRefused("NONEXISTENT", "no such mailbox")
     modseq, account, floor = row
-    uids = [entry[0] for entry in entries]
+    uids = _uids(entries)
     tx.run(_DELETE, ids=_ids(mailbox, uids))
     ranges = uidset.of(uids)
     tx.many(
@@ -268,12 +270,17 @@ def _entries(tx: Transaction, mailbox: int, uids: Sequence[Range], mask: int = 0
     ranges = iter(uids)
     first, last = next(ranges)
     chosen = []
-    for row in rows:
-        while row[0] > last:
+    for entry in rows:
+        uid, *_ = entry
+        while uid > last:
             first, last = next(ranges)
-        if row[0] >= first:
-            chosen.append(row)
+        if uid >= first:
+            chosen.append(entry)
     return chosen
+
+
+def _uids(entries: Sequence[_Entry]) -> list[int]:
+    return [uid for uid, _, _, _, _ in entries]
 
 
 def _ids(mailbox: int, uids: Iterable[int]) -> list[int]:

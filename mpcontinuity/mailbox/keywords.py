@@ -64,7 +64,8 @@ def free(tx: Transaction, mailbox: int, bits: Collection[int], modseq: int) -> b
     if row is None:
         return False
     tx.run(_FREE, mailbox=mailbox, bits=list(bits))
-    tx.announce(MailboxChanged(mailbox, row[1], row[0]))
+    raised, account = row
+    tx.announce(MailboxChanged(mailbox, account, raised))
     return True
 
 

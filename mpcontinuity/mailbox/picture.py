@@ -59,18 +59,21 @@ def read_news(
     None: the mailbox is gone.
     """
     row = tx.one(_MAILBOX, mailbox=mailbox)
-    if row is None or row[0] != uidvalidity:
+    if row is None:
+        return None
+    found, modseq, floor = row
+    if found != uidvalidity:
         return None
     base = mailbox << UID_BITS
     expunged: list[Range] = []
-    if since is not None and since < row[2]:  # too long ago: what went is what is not there
+    if since is not None and since < floor:  # too long ago: what went is what is not there
         present = [0, *(uid for (uid,) in tx.all(_PRESENT, first=base, last=base | last_uid)), last_uid + 1]
         expunged = [(a + 1, b - 1) for a, b in pairwise(present) if a + 1 < b]
-    elif since is not None and since < row[1]:
+    elif since is not None and since < modseq:
         expunged = [(first, last) for first, last in tx.all(_EXPUNGED, mailbox=mailbox, since=since)]
     new: list[Message] = tx.all(_NEW, after=base | last_uid, last=base | MAX_UID, step=STEP)
     again: list[Message] = tx.all(_CHANGED, ids=[base | uid for uid in changed]) if changed else []
-    return News(row[1], expunged, new, again, keywords.of(tx, mailbox), len(new) == STEP)
+    return News(modseq, expunged, new, again, keywords.of(tx, mailbox), len(new) == STEP)
 
 
 class Version:

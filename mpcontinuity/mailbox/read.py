@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.model.body import Body
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
-# uid, flags, modseq, internaldate (µs), size, rendered (None unless asked for), body (None unless asked for)
+# A plain tuple, since FETCH and SEARCH take a hundred thousand of them; these are the places of its columns. The
+# internal date is in µs; what is rendered and the body are None unless they were asked for.
 Row = tuple[int, int, int, int, int, bytes | None, Body | None]
+UID: Final = 0
+FLAGS: Final = 1
+MODSEQ: Final = 2
+INTERNALDATE: Final = 3
+SIZE: Final = 4
+RENDERED: Final = 5
+BODY: Final = 6
 
 MOST = 1000  # rows per read: longer lists of UIDs are read in steps, each a transaction of its own (design 5)
 
@@ -47,9 +55,9 @@ def rows(
         found = tx.all(span, first=base | uids[0], last=base | uids[-1])
         if len(found) > len(uids) or uids[-1] - uids[0] >= len(uids):
             wanted = frozenset(uids)
-            found = [row for row in found if row[0] in wanted]
+            found = [row for row in found if row[UID] in wanted]
     else:
         found = tx.all(listed, ids=[base | uid for uid in uids])
     if body:
-        return [(*row[:6], Body(*row[6:])) for row in found]
+        return [(*row[:BODY], Body(*row[BODY:])) for row in found]
     return found

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from mpcontinuity.mailbox.append import UID_BITS
-from mpcontinuity.mailbox.read import Row, rows
+from mpcontinuity.mailbox.read import BODY, RENDERED, SIZE, UID, Row, rows
 from mpcontinuity.message.fields import Content
 from mpcontinuity.message.render import render, render_scanned, render_whole
 from mpcontinuity.message.rendered import ANYTHING, lacks, octets_added, outdated
@@ -73,7 +73,7 @@ def portions(found: Sequence[Row], needed: int) -> Iterator[Sequence[Row]]:
     """Rows in their order: those that have everything that is needed together, others as `renewed` may take them."""
     start, octets, lacking = 0, 0, False
     for at, row in enumerate(found):
-        size = row[4] if lacks(row[5] or b"", needed) else 0
+        size = row[SIZE] if lacks(row[RENDERED] or b"", needed) else 0
         if at > start and (lacking != bool(size) or octets + size > _TOGETHER):
             yield found[start:at]
             start, octets = at, 0
@@ -89,25 +89,25 @@ async def renewed(store: Store, mailbox: int, found: Sequence[Row], needed: int)
     What an older version rendered is stored anew: a mailbox is read that way once. Rows of messages that are expunged
     meanwhile are left out.
     """
-    lacking = {row[0] for row in found if lacks(row[5] or b"", needed)}
+    lacking = {row[UID] for row in found if lacks(row[RENDERED] or b"", needed)}
     if not lacking:
         return list(found)
     read = await store.read(partial(rows, mailbox=mailbox, uids=sorted(lacking), body=True))
-    contents = await store.bodies.read_many([row[6] for row in read if row[6] is not None])
-    old = {row[0] for row in found if outdated(row[5] or b"")}
-    given = [(content, row[0] in old) for row, content in zip(read, contents, strict=True)]
+    contents = await store.bodies.read_many([row[BODY] for row in read if row[BODY] is not None])
+    old = {row[UID] for row in found if outdated(row[RENDERED] or b"")}
+    given = [(content, row[UID] in old) for row, content in zip(read, contents, strict=True)]
     made = await store.bodies.background(lambda: [_rendered(content, outdated) for content, outdated in given])
-    fresh = {row[0]: blobs for row, blobs in zip(read, made, strict=True)}
+    fresh = {row[UID]: blobs for row, blobs in zip(read, made, strict=True)}
     await _keep(store, mailbox, {uid: blobs[0] for uid, blobs in fresh.items() if not isinstance(blobs, Corrupt)})
     answer: list[Row | Corrupt] = []
     for row in found:
-        blobs = fresh.get(row[0])
-        if row[0] not in lacking:
+        blobs = fresh.get(row[UID])
+        if row[UID] not in lacking:
             answer.append(row)
         elif isinstance(blobs, Corrupt):
             answer.append(blobs)
         elif blobs is not None:
-            answer.append((*row[:5], blobs[1], row[6]))
+            answer.append((*row[:RENDERED], blobs[1], row[BODY]))
     return answer
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 
-from mpcontinuity.mailbox.read import Row, rows
+from mpcontinuity.mailbox.read import BODY, INTERNALDATE, RENDERED, SIZE, UID, Row, rows
 from mpcontinuity.mailbox.rendering import examined
 from mpcontinuity.mailbox.view import View
 from mpcontinuity.message.matching import Needle
@@ -216,12 +216,12 @@ def _steps(read: Sequence[Row]) -> Iterable[list[tuple[int, Body]]]:
     step: list[tuple[int, Body]] = []
     octets = 0
     for row in read:
-        body = row[6]
+        body = row[BODY]
         assert body is not None
         if step and (octets + body.length > _BODY_OCTETS or len(step) == _BODIES):
             yield step
             step, octets = [], 0
-        step.append((row[0], body))
+        step.append((row[UID], body))
         octets += body.length
     if step:
         yield step
@@ -234,15 +234,15 @@ def _tested(
     for row in rows(tx, mailbox, uids, rendered=rendered):
         answer = test(row)
         if answer:
-            passed.append(row[0])
+            passed.append(row[UID])
         elif answer is None:
-            doubtful.append(row[0])
+            doubtful.append(row[UID])
     return passed, doubtful
 
 
 def _row_test(key: Size | InternalDate) -> _Test:
     if isinstance(key, Size):
-        return (lambda row: row[4] > key.than) if key.larger else (lambda row: row[4] < key.than)
+        return (lambda row: row[SIZE] > key.than) if key.larger else (lambda row: row[SIZE] < key.than)
     # Whole days of UTC, as the internal date is shown: two bounds instead of a date per message.
     midnight = int(datetime(key.day.year, key.day.month, key.day.day, tzinfo=UTC).timestamp()) * SECOND
     day = 86400 * SECOND
@@ -251,7 +251,7 @@ def _row_test(key: Size | InternalDate) -> _Test:
         When.ON: (midnight, midnight + day),
         When.SINCE: (midnight, 1 << 63),
     }[key.when]
-    return lambda row: first <= row[3] < last
+    return lambda row: first <= row[INTERNALDATE] < last
 
 
 def _sent_test(key: SentDate) -> _Test:
@@ -262,7 +262,7 @@ def _sent_test(key: SentDate) -> _Test:
     }[key.when]
 
     def test(row: Row) -> bool:
-        sent = sent_date(row[5]) if row[5] else None
+        sent = sent_date(row[RENDERED]) if row[RENDERED] else None
         return sent is not None and compare(sent)
 
     return test
@@ -270,7 +270,7 @@ def _sent_test(key: SentDate) -> _Test:
 
 def _header_test(needle: Needle, field: str) -> _Test:
     def test(row: Row) -> bool | None:
-        block = header(row[5]) if row[5] else None
+        block = header(row[RENDERED]) if row[RENDERED] else None
         return None if block is None else needle.in_header(block, field)
 
     return test

@@ -60,7 +60,10 @@ def folder(tx: Transaction, account: int) -> int:
 def find(tx: Transaction, account: int, message_id: str) -> tuple[int, bool] | None:
     """The body of a copy that the user has still, and whether their client put it there."""
     row = tx.one(_FIND, account=account, message_id=_key(message_id))
-    return (row[0], bool(row[1])) if row else None
+    if row is None:
+        return None
+    body, own = row
+    return body, bool(own)
 
 
 def note(tx: Transaction, account: int, message_id: str, body: int, *, own: bool) -> None:
@@ -72,12 +75,15 @@ def appended(tx: Transaction, account: int, message_id: str, body: int) -> int:
     """The client has appended its own copy: ours goes. Its body, or 0 where there was none."""
     known = find(tx, account, message_id)
     note(tx, account, message_id, body, own=True)
-    if known is None or known[1]:
+    if known is None:
         return 0
-    for (entry,) in tx.all(_ENTRIES, account=account, body=known[0], use=USE):
+    ours, by_client = known
+    if by_client:
+        return 0
+    for (entry,) in tx.all(_ENTRIES, account=account, body=ours, use=USE):
         mailbox, uid = entry >> UID_BITS, entry & (1 << UID_BITS) - 1
         change.remove(tx, mailbox, ((uid, uid),))
-    return known[0]
+    return ours
 
 
 def _key(message_id: str) -> str:

@@ -14,7 +14,7 @@ from mpcontinuity.access.imap.selection import Selection
 from mpcontinuity.access.imap.session import ImapSession, Status, no, ok
 from mpcontinuity.door.connection import PIECE
 from mpcontinuity.mailbox import change
-from mpcontinuity.mailbox.read import Row, rows
+from mpcontinuity.mailbox.read import BODY, FLAGS, MODSEQ, RENDERED, SIZE, UID, Row, rows
 from mpcontinuity.mailbox.rendering import portions, renewed
 from mpcontinuity.message.header_limits import LONGEST
 from mpcontinuity.message.rendered import lacks
@@ -82,22 +82,22 @@ class _Fetching:
         plan = self.plan
         found = await self._rows(uids, rendered=plan.rendered, body=plan.body)
         if plan.rendered:
-            octets = sum(len(row[5] or b"") for row in found)
+            octets = sum(len(row[RENDERED] or b"") for row in found)
             self.rows = max(1, min(_RENDERED_ROWS, _RENDERED_OCTETS * len(found) // max(octets, 1)))
-        if plan.flags and await self._session.tell_keywords((row[1], row[2]) for row in found):
+        if plan.flags and await self._session.tell_keywords((row[FLAGS], row[MODSEQ]) for row in found):
             latest = self._selection.view.latest
-            found = [(row[0], latest(*row[:3]), *row[2:]) for row in found]
+            found = [(row[UID], latest(row[UID], row[FLAGS], row[MODSEQ]), *row[MODSEQ:]) for row in found]
         if len(found) != len(uids):  # some are expunged, and not yet told
             self.missing += len(uids) - len(found)
             number_of = dict(zip(uids, numbers, strict=True))
-            numbers = [number_of[row[0]] for row in found]
-        if not plan.segments or not any(lacks(row[5] or b"", plan.segments) for row in found):
+            numbers = [number_of[row[UID]] for row in found]
+        if not plan.segments or not any(lacks(row[RENDERED] or b"", plan.segments) for row in found):
             await self._answer(numbers, found)
             return
-        number_of = dict(zip([row[0] for row in found], numbers, strict=True))
+        number_of = dict(zip([row[UID] for row in found], numbers, strict=True))
         for portion in portions(found, plan.segments):
             whole = await self._whole(portion)
-            await self._answer([number_of[row[0]] for row in whole], whole)
+            await self._answer([number_of[row[UID]] for row in whole], whole)
 
     async def _whole(self, portion: Sequence[Row]) -> Sequence[Row]:
         """With all that is asked of what is rendered; what cannot be read for it is told at the end."""
@@ -164,16 +164,16 @@ class _Fetching:
         await self._send(lines)
         self.answered += len(lines)
         if long:
-            read = await self._rows([row[0] for _, row, _ in long], rendered=False, body=True)
-            bodies = {row[0]: row[6] for row in read}
+            read = await self._rows([row[UID] for _, row, _ in long], rendered=False, body=True)
+            bodies = {row[UID]: row[BODY] for row in read}
             await self._with_bodies(
-                [(number, (*row[:6], bodies[row[0]]), parts) for number, row, parts in long if row[0] in bodies]
+                [(number, (*row[:BODY], bodies[row[UID]]), parts) for number, row, parts in long if row[UID] in bodies]
             )
 
     async def _with_bodies(self, answers: Sequence[_Answer]) -> None:
         for batch in _batches(answers):
             _, row, parts = batch[0]
-            if len(batch) == 1 and row[4] > _WHOLE and _needs_body(parts):
+            if len(batch) == 1 and row[SIZE] > _WHOLE and _needs_body(parts):
                 await self._stream(batch[0])
             else:
                 await self._answer_batch(batch)
@@ -243,17 +243,17 @@ class _Fetching:
 
     def _attributes(self, row: Row, flags: dict[int, int]) -> list[bytes]:
         """With the flags as they are now, which are told unasked where \\Seen was added."""
-        mask = flags.get(row[0])
+        mask = flags.get(row[UID])
         if mask is not None:
-            row = (row[0], mask, *row[2:])
+            row = (row[UID], mask, *row[MODSEQ:])
         shown = [self.plan.attributes(row)] if self.plan.values else []
         if mask is not None and not self.plan.flags:
-            shown.append(self._selection.flags_text(row[0], mask))
+            shown.append(self._selection.flags_text(row[UID], mask))
         return shown
 
     async def _see(self, found: Sequence[Row]) -> dict[int, int]:
         """Sets \\Seen where that is due: the new flags by UID. A full disk keeps nobody from reading."""
-        unseen = [row[0] for row in found if not row[1] & SEEN] if self._sees else []
+        unseen = [row[UID] for row in found if not row[FLAGS] & SEEN] if self._sees else []
         if not unseen:
             return {}
         work = partial(
@@ -288,7 +288,7 @@ def _shown(part: Part, content: bytes) -> bytes:
 
 
 def _body(row: Row) -> Body:
-    body = row[6]
+    body = row[BODY]
     assert body is not None
     return body
 
@@ -298,7 +298,8 @@ def _batches(answers: Sequence[_Answer]) -> Iterator[list[_Answer]]:
     batch: list[_Answer] = []
     octets = 0
     for answer in answers:
-        size = answer[1][4] if _needs_body(answer[2]) else 0
+        _, row, parts = answer
+        size = row[SIZE] if _needs_body(parts) else 0
         if batch and (octets + size > _BATCH_OCTETS or size > _WHOLE or len(batch) == _BATCH_BODIES):
             yield batch
             batch, octets = [], 0

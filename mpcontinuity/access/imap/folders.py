@@ -9,7 +9,7 @@ from mpcontinuity.access.imap.services import PER_PORTION
 from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.mailbox import mailboxes, recent
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
-from mpcontinuity.mailbox.read import MOST, rows
+from mpcontinuity.mailbox.read import MOST, SIZE, rows
 from mpcontinuity.model.flags import DELETED
 from mpcontinuity.protocols.imap import command, response
 
@@ -100,7 +100,7 @@ async def _deleted_octets(session: ImapSession, info: MailboxInfo) -> int:
         uids = view.flagged(DELETED)
         for begin in range(0, len(uids), MOST):
             work = partial(rows, mailbox=info.id, uids=uids[begin : begin + MOST])
-            octets += sum(row[4] for row in await services.store.read(work))
+            octets += sum(row[SIZE] for row in await services.store.read(work))
             await session.spend(PER_PORTION)
         return octets
     finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 
-from mpcontinuity.mailbox.read import Row
+from mpcontinuity.mailbox.read import FLAGS, INTERNALDATE, RENDERED, SIZE, UID, Row
 from mpcontinuity.message import rendered
 from mpcontinuity.message.render import Segment
 from mpcontinuity.message.rendered import HeaderNames
@@ -85,13 +85,13 @@ _SEGMENTS = {
 
 def compile_items(items: Sequence[Item], flags_text: Callable[[int, int], bytes]) -> Plan:
     attributes: dict[Attribute, tuple[bytes, Value]] = {
-        Attribute.UID: (b"UID %d", itemgetter(0)),
-        Attribute.FLAGS: (b"%b", lambda row: flags_text(row[0], row[1])),
-        Attribute.INTERNALDATE: (b"INTERNALDATE %b", lambda row: date_time(row[3])),
-        Attribute.SIZE: (b"RFC822.SIZE %d", itemgetter(4)),
-        Attribute.ENVELOPE: (b"ENVELOPE %b", lambda row: rendered.envelope(row[5] or b"")),
-        Attribute.BODY: (b"BODY %b", lambda row: rendered.body(row[5] or b"")),
-        Attribute.BODYSTRUCTURE: (b"BODYSTRUCTURE %b", lambda row: rendered.bodystructure(row[5] or b"")),
+        Attribute.UID: (b"UID %d", itemgetter(UID)),
+        Attribute.FLAGS: (b"%b", lambda row: flags_text(row[UID], row[FLAGS])),
+        Attribute.INTERNALDATE: (b"INTERNALDATE %b", lambda row: date_time(row[INTERNALDATE])),
+        Attribute.SIZE: (b"RFC822.SIZE %d", itemgetter(SIZE)),
+        Attribute.ENVELOPE: (b"ENVELOPE %b", lambda row: rendered.envelope(row[RENDERED] or b"")),
+        Attribute.BODY: (b"BODY %b", lambda row: rendered.body(row[RENDERED] or b"")),
+        Attribute.BODYSTRUCTURE: (b"BODYSTRUCTURE %b", lambda row: rendered.bodystructure(row[RENDERED] or b"")),
     }
     asked = [item for item in items if isinstance(item, Attribute)]
     sections = [item for item in items if isinstance(item, Section)]
@@ -113,7 +113,7 @@ def compile_items(items: Sequence[Item], flags_text: Callable[[int, int], bytes]
 
 def _compile_section(section: Section) -> Callable[[Row], Part]:
     if not section.path and not section.text:
-        return lambda row: Piece(section, 0, row[4]).cut()
+        return lambda row: Piece(section, 0, row[SIZE]).cut()
     if section.names:
         names = HeaderNames(section.names, exclude=section.text == "HEADER.FIELDS.NOT")
         return partial(_fields, section, names)
@@ -123,20 +123,20 @@ def _compile_section(section: Section) -> Callable[[Row], Part]:
 
 
 def _header(section: Section, row: Row) -> Part:
-    header = rendered.header(row[5] or b"")
+    header = rendered.header(row[RENDERED] or b"")
     return _located(section, "HEADER", None, row) if header is None else answer(section, header)
 
 
 def _fields(section: Section, names: HeaderNames, row: Row) -> Part:
     if not section.path:
-        found = rendered.fields(row[5] or b"", names)
+        found = rendered.fields(row[RENDERED] or b"", names)
         if found is not None:
             return answer(section, found)
     return _located(section, "HEADER", names, row)
 
 
 def _located(section: Section, text: str, names: HeaderNames | None, row: Row) -> Part:
-    place = rendered.section(row[5] or b"", section.path, text)
+    place = rendered.section(row[RENDERED] or b"", section.path, text)
     if place is None:
         return section.label + b" NIL"
     start, length = place

@@ -12,7 +12,7 @@ from mpcontinuity.access.pop3.services import AHEAD, AHEAD_MESSAGES
 from mpcontinuity.mailbox import maildrop
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.portions import portions
-from mpcontinuity.mailbox.read import MOST, rows
+from mpcontinuity.mailbox.read import BODY, MOST, UID, rows
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.store.store import Store
@@ -122,7 +122,7 @@ class Maildrop:
     async def _read(self, wanted: Sequence[int]) -> dict[int, bytes | Corrupt]:
         """Those that were not expunged."""
         uids = [self._uids[number - 1] for number in wanted]
-        found = {row[0]: row[6] for row in await self._rows(uids)}
+        found = {row[UID]: row[BODY] for row in await self._rows(uids)}
         there = [number for number, uid in zip(wanted, uids, strict=True) if uid in found]
         contents = await self._store.bodies.read_many([_body(found[self._uids[number - 1]]) for number in there])
         return dict(zip(there, contents, strict=True))

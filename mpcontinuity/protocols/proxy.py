@@ -1,4 +1,4 @@
-"""The header of HAProxy's PROXY protocol, versions 1 and 2: what a balancer says of its client before that speaks.
+"""The header of HAProxy's PROXY protocol, versions 1 and 2, by which a balancer tells who its client is.
 
 https://www.haproxy.org/download/3.1/doc/proxy-protocol.txt
 """
@@ -20,12 +20,15 @@ _TCP4, _TCP6 = 0x11, 0x21
 
 
 class BadHeader(ValueError):
-    """What came is no such header."""
+    """Raised for octets that are no such header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """``host`` is an IP address, or None: the balancer speaks for itself, or does not know. ``length`` octets long."""
+    """A header of ``length`` octets.
+
+    ``host`` is an IP address, or None where the balancer speaks for itself or does not know.
+    """
 
     host: str | None
     port: int
@@ -33,7 +36,7 @@ class Header:
 
 
 def parse(data: bytes) -> Header | None:
-    """The header that ``data`` begins with; None: more must come. Raises BadHeader."""
+    """Returns the header that ``data`` begins with, or None while more must come. Raises BadHeader."""
     if data.startswith(_SIGNATURE):
         return _version_2(data)
     if _SIGNATURE.startswith(data):

@@ -1,4 +1,4 @@
-"""What a client asks for: one value per command."""
+"""What a client asks for: one class for each command, whose objects hold its arguments."""
 
 from __future__ import annotations
 
@@ -14,40 +14,45 @@ Ranges = tuple[Range, ...]
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    pass
+    """CAPABILITY: asks what can be done now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Noop:
-    pass
+    """NOOP: does nothing, but gives the server an occasion to tell news."""
 
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    pass
+    """LOGOUT: ends the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Id:
-    """RFC 2971: what the client says of itself, for the log."""
+    """ID (RFC 2971): what the client says of itself, for the log."""
 
     fields: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StartTls:
-    pass
+    """STARTTLS: begins TLS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
+    """LOGIN: logs in by name and password."""
+
     name: str
     password: str
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticate:
-    """``initial``: the decoded initial response of RFC 4959, None without one."""
+    """AUTHENTICATE: begins an exchange of SASL.
+
+    ``initial`` is the decoded initial response (RFC 4959), None if there is none.
+    """
 
     mechanism: str
     initial: bytes | None
@@ -55,49 +60,63 @@ class Authenticate:
 
 @dataclass(frozen=True, slots=True)
 class Enable:
+    """ENABLE (RFC 5161): turns extensions on."""
+
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    pass
+    """NAMESPACE (RFC 2342): asks where mailboxes are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Select:
+    """SELECT: opens a mailbox. With ``read_only`` it is EXAMINE."""
+
     mailbox: str
     read_only: bool  # EXAMINE
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
+    """CREATE: creates a mailbox."""
+
     mailbox: str
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
+    """DELETE: deletes a mailbox."""
+
     mailbox: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rename:
+    """RENAME: gives a mailbox another name."""
+
     old: str
     new: str
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
+    """SUBSCRIBE: adds a name to those that LSUB lists."""
+
     mailbox: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
+    """UNSUBSCRIBE: takes a name from those that LSUB lists."""
+
     mailbox: str
 
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """LIST, with the options of RFC 5258, RFC 5819 and RFC 6154, and LSUB."""
+    """LIST with the options of RFC 5258, RFC 5819 and RFC 6154, or LSUB."""
 
     reference: str
     patterns: tuple[str, ...]
@@ -109,47 +128,59 @@ class List:
 
 @dataclass(frozen=True, slots=True)
 class Status:
+    """STATUS: asks for numbers of a mailbox that is not open."""
+
     mailbox: str
     items: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class GetQuota:
+    """GETQUOTA (RFC 9208): asks for the limits of a root."""
+
     root: str
 
 
 @dataclass(frozen=True, slots=True)
 class GetQuotaRoot:
+    """GETQUOTAROOT (RFC 9208): asks for the roots of a mailbox."""
+
     mailbox: str
 
 
 @dataclass(frozen=True, slots=True)
 class SetQuota:
-    """Nobody may; what was asked for is not kept."""
+    """SETQUOTA (RFC 9208). Nobody may do that, so its arguments are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    pass
+    """IDLE (RFC 2177): asks to be told news until DONE."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    pass
+    """CHECK: asks for a checkpoint of the mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
+    """CLOSE, which expunges, or UNSELECT (RFC 3691), which does not."""
+
     expunge: bool  # UNSELECT does not
 
 
 @dataclass(frozen=True, slots=True)
 class Expunge:
+    r"""EXPUNGE, or UID EXPUNGE (RFC 4315) of ``uids``; None stands for all that are flagged ``\Deleted``."""
+
     uids: Ranges | None  # None: all that are marked \Deleted
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
+    """SEARCH, or UID SEARCH where ``uid``."""
+
     key: Key
     returned: frozenset[bytes] | None  # of RFC 4731; None: the plain answer
     uid: bool
@@ -157,13 +188,15 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
+    """FETCH, or UID FETCH where ``uid``."""
+
     numbers: Ranges
     items: tuple[Item, ...]
     uid: bool
 
 
 class How(enum.Enum):
-    """STORE's data items; the values are the words of mailbox/change.py."""
+    """What STORE does with flags. The values are the words of mailbox/change.py."""
 
     ADD = "add"
     REMOVE = "remove"
@@ -172,6 +205,8 @@ class How(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Store:
+    """STORE, or UID STORE where ``uid``: changes flags. ``silent`` asks not to be told the result."""
+
     numbers: Ranges
     how: How
     flags: int
@@ -182,6 +217,8 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
+    """COPY, or MOVE (RFC 6851) where ``move``; the UID form of it where ``uid``."""
+
     numbers: Ranges
     mailbox: str
     uid: bool
@@ -190,7 +227,10 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Its literal follows as events, once the door takes it. ``date``: µs, None for now."""
+    """APPEND of a message of ``size`` octets, which follows as events once the door takes it.
+
+    ``date`` is in µs since 1970, None for now.
+    """
 
     mailbox: str
     flags: int

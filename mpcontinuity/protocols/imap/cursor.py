@@ -1,4 +1,4 @@
-"""Reading one complete command from left to right: the terminals of RFC 3501 §9."""
+"""Reads one complete command from left to right, by the terminals of RFC 3501 §9."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _SHOWN = 40
 
 
 class BadSyntax(Exception):
-    """The command cannot be understood; the text is for the client."""
+    """Raised for a command that cannot be understood. The text is for the client."""
 
 
 class BadName(Exception):
-    """No mailbox can have that name; ``code`` is the response code of the NO that says so."""
+    """Raised for a name that no mailbox can have. ``code`` is the response code of the NO that says so."""
 
     def __init__(self, code: bytes, text: str) -> None:
         super().__init__(text)
@@ -44,9 +44,11 @@ class BadName(Exception):
 
 
 class Cursor:
-    """Clients are sloppy with blanks: several count as one, and none is in the way beside a parenthesis or at the end.
+    """A place in the text of a command.
 
-    ``text`` is the command with a CRLF behind each literal's announcement; the literals themselves are aside."""
+    ``text`` has a CRLF behind the announcement of each literal; the literals themselves are in ``literals``. Clients
+    are sloppy with blanks, so several count as one, and blanks beside a parenthesis or at the end do no harm.
+    """
 
     __slots__ = ("_literals", "position", "text")
 
@@ -56,19 +58,21 @@ class Cursor:
         self._literals = iter(literals)
 
     def match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
-        """What the pattern finds here, taken."""
+        """Takes what the pattern finds here, and returns the match, or None."""
         found = pattern.match(self.text, self.position)
         if found is not None:
             self.position = found.end()
         return found
 
     def take(self, pattern: re.Pattern[bytes], expected: str) -> bytes:
+        """Takes what the pattern finds here. Raises BadSyntax, which says what was ``expected``."""
         found = self.match(pattern)
         if found is None:
             raise self.wrong(expected)
         return found.group()
 
     def wrong(self, expected: str) -> BadSyntax:
+        """Returns the error which says what was expected here."""
         rest = self.text[self.position : self.position + _SHOWN]
         if not rest:
             return BadSyntax(f"expected {expected} at the end of the command")
@@ -76,65 +80,81 @@ class Cursor:
         return BadSyntax(f"expected {expected} at: {shown}")
 
     def at(self, text: bytes) -> bool:
+        """Returns whether the text stands here."""
         return self.text.startswith(text, self.position)
 
     def accept(self, text: bytes) -> bool:
-        """Takes the text if it stands here."""
+        """Takes the text if it stands here, and returns whether it did."""
         if not self.text.startswith(text, self.position):
             return False
         self.position += len(text)
         return True
 
     def expect(self, text: bytes) -> None:
+        """Takes the text. Raises BadSyntax if it does not stand here."""
         if not self.accept(text):
             raise self.wrong(text.decode("ascii"))
 
     def space(self) -> None:
+        """Takes the space that must stand here. Raises BadSyntax."""
         if self.match(_BLANKS) is None:
             raise self.wrong("a space")
 
     def more(self) -> bool:
-        """Takes the space before the next element; False where there is none, at the end of a list or command."""
+        """Takes the space before the next element.
+
+        Returns False where there is none, at the end of a list or command.
+        """
         return self.match(_MORE) is not None
 
     def opens(self) -> bool:
-        """Takes a parenthesis if one stands here."""
+        """Takes an opening parenthesis if one stands here, and returns whether it did."""
         return self.match(_OPENS) is not None
 
     def open(self) -> None:
+        """Takes an opening parenthesis. Raises BadSyntax."""
         if not self.opens():
             raise self.wrong("(")
 
     def closes(self) -> bool:
+        """Takes a closing parenthesis if one stands here, and returns whether it did."""
         return self.match(_CLOSES) is not None
 
     def close(self) -> None:
+        """Takes a closing parenthesis. Raises BadSyntax."""
         if not self.closes():
             raise self.wrong(")")
 
     def end(self) -> None:
+        """Raises BadSyntax unless the command ends here."""
         if not self.ended:
             raise self.wrong("the end of the command")
 
     @property
     def ended(self) -> bool:
+        """Whether the command ends here."""
         return _END.match(self.text, self.position) is not None
 
     def atom(self, expected: str = "an atom") -> bytes:
+        """Takes an atom. Raises BadSyntax."""
         return self.take(_ATOM, expected)
 
     def word(self, expected: str) -> bytes:
-        """An atom in capitals: names of commands, items and options are without case."""
+        """Takes an atom and returns it in capitals: names of commands, items and options are compared without case."""
         return self.take(_ATOM, expected).upper()
 
     def number(self) -> int:
+        """Takes a number. Raises BadSyntax."""
         value = int(self.take(_NUMBER, "a number"))
         if value > _LARGEST_NUMBER:
             raise BadSyntax("a number has 32 bits at most")
         return value
 
     def string(self) -> bytes | None:
-        """A quoted string or a literal; None if neither stands here. 8-bit bytes pass, as RFC 9051 has it; NUL not."""
+        """Takes a quoted string or a literal; returns None if neither stands here.
+
+        Octets above 127 are permitted, as in RFC 9051, but NUL is not.
+        """
         quoted = self.match(_QUOTED)
         if quoted is not None:
             value = quoted.group(1)
@@ -147,18 +167,22 @@ class Cursor:
         return value
 
     def astring(self, expected: str = "an astring") -> bytes:
+        """Takes an astring. Raises BadSyntax."""
         value = self.string()
         return self.take(_ASTRING, expected) if value is None else value
 
     def text_string(self, expected: str = "a string") -> str:
-        """An astring as text: UTF-8, of which US-ASCII is a part."""
+        """Takes an astring and returns it as text, read as UTF-8, of which US-ASCII is a part."""
         try:
             return self.astring(expected).decode("utf-8")
         except UnicodeDecodeError:
             raise BadSyntax("a string is not valid UTF-8") from None
 
     def mailbox(self, *, new: bool = False) -> str:
-        """RFC 3501 §5.1.3 modified UTF-7; what has 8-bit bytes is taken as UTF-8 (RFC 6855). Raises BadName."""
+        """Takes the name of a mailbox in modified UTF-7 (RFC 3501 §5.1.3). Raises BadName and BadSyntax.
+
+        Octets above 127 are read as UTF-8 (RFC 6855). ``new`` is true where the mailbox is to be created.
+        """
         wire = self.astring("a mailbox name")
         try:
             name = mailbox_name(wire)
@@ -169,7 +193,7 @@ class Cursor:
         return name
 
     def list_mailbox(self) -> str | None:
-        """None: no name can match it."""
+        """Takes a pattern of LIST; returns None where no name can match it."""
         value = self.string()
         try:
             return mailbox_name(self.take(_LIST_MAILBOX, "a mailbox pattern") if value is None else value)
@@ -177,6 +201,7 @@ class Cursor:
             return None
 
     def sequence_set(self) -> tuple[uidset.Range, ...]:
+        """Takes a set of message numbers or UIDs. Raises BadSyntax."""
         text = self.take(_SET, "a set of numbers")
         try:
             return uidset.parse(text)
@@ -184,6 +209,7 @@ class Cursor:
             raise BadSyntax("a set of numbers is like 1,3:5,9:*") from None
 
     def date(self) -> date:
+        """Takes a date. Raises BadSyntax."""
         text = self.take(_DATE, "a date")
         if text.startswith(b'"') and text.endswith(b'"'):
             text = text[1:-1]
@@ -193,6 +219,7 @@ class Cursor:
             raise BadSyntax("a date is like 1-Feb-1994") from None
 
     def date_time(self) -> int:
+        """Takes a date with its time, and returns µs since 1970. Raises BadSyntax."""
         text = self.string()
         try:
             return dates.parse_date_time(text or b"")
@@ -200,7 +227,7 @@ class Cursor:
             raise BadSyntax('a date-time is like "17-Jul-1996 02:44:25 -0700"') from None
 
     def flag_list(self) -> tuple[int, tuple[str, ...]]:
-        """Flags in parentheses, as mask of system flags and names of keywords."""
+        """Takes flags in parentheses, and returns the mask of system flags and the names of keywords."""
         self.open()
         if self.closes():
             return 0, ()
@@ -209,7 +236,10 @@ class Cursor:
         return found
 
     def flags(self) -> tuple[int, tuple[str, ...]]:
-        """Flags with spaces between them. \\Recent is nobody's to set (RFC 3501 §2.3.2) and counts for nothing."""
+        r"""Takes flags with spaces between them, and returns the same.
+
+        ``\Recent`` cannot be set by clients (RFC 3501 §2.3.2) and is ignored.
+        """
         mask = 0
         keywords = []
         while True:
@@ -224,7 +254,7 @@ class Cursor:
                 return mask, tuple(dict.fromkeys(keywords))
 
     def words(self, expected: str) -> list[bytes]:
-        """A parenthesised list of words, perhaps empty."""
+        """Takes a parenthesised list of words, which may be empty."""
         self.open()
         found: list[bytes] = []
         while not self.closes():
@@ -235,7 +265,7 @@ class Cursor:
 
 
 def mailbox_name(wire: bytes) -> str:
-    """The name, or pattern, as it is in the store. Raises ValueError for what no mailbox can be called."""
+    """Returns a name, or a pattern, as it is in the store. Raises ValueError for what no mailbox can be called."""
     try:
         name = utf7.decode(wire) if wire.isascii() else wire.decode("utf-8")
     except ValueError:

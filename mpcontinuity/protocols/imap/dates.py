@@ -1,4 +1,4 @@
-"""IMAP's dates (RFC 3501 §9): `date` of SEARCH, `date-time` of APPEND and INTERNALDATE."""
+"""Reads and writes IMAP's dates (RFC 3501 §9): `date` of SEARCH, `date-time` of APPEND and INTERNALDATE."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIRST = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 def parse_date(text: bytes) -> date:
-    """``1-Feb-1994``. Raises ValueError."""
+    """Returns the day in ``1-Feb-1994``. Raises ValueError."""
     match = _DATE.fullmatch(text)
     if match is None:
         raise ValueError("not a date")
@@ -29,7 +29,7 @@ def parse_date(text: bytes) -> date:
 
 
 def parse_date_time(text: bytes) -> int:
-    """``17-Jul-1996 02:44:25 -0700`` in µs since 1970. Raises ValueError."""
+    """Returns the µs since 1970 of ``17-Jul-1996 02:44:25 -0700``. Raises ValueError."""
     match = _DATE_TIME.fullmatch(text)
     if match is None:
         raise ValueError("not a date-time")
@@ -51,7 +51,7 @@ def _month(name: bytes) -> int:
 
 
 def date_time(micros: int) -> bytes:
-    """INTERNALDATE with its quotes, in UTC; a year has four digits (RFC 3501 §9), whatever is stored."""
+    """Returns INTERNALDATE with its quotes, in UTC. The year has four digits (RFC 3501 §9), whatever is stored."""
     micros = min(max(micros, _FIRST), _LAST)
     day, second = divmod(micros // 1_000_000, 86400)
     minute, second = divmod(second, 60)

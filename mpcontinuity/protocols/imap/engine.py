@@ -1,8 +1,8 @@
-"""The server's side of an IMAP connection without the connection: bytes in, events out, answers back as bytes.
+"""The server's side of IMAP without a connection: octets in, events out, and answers as octets.
 
-One command at a time: no event is given while one waits for its end, so that pipelined commands are answered in order.
-What is kept of a client is what was received and not yet looked at (the door stops reading when it is busy) and the
-text and literals of one command, whose sum limits.py bounds; the message of an APPEND passes through as it comes.
+There is one command at a time: no event is given while one waits for its end, so that pipelined commands are answered
+in order. Of a client the engine keeps what was received and not yet looked at (a door that is busy stops reading), and
+the text and literals of one command, whose sum limits.py bounds. The message of an APPEND passes through as it comes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class EndOfMessage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To a challenge of AUTHENTICATE; None where the client cancels."""
+    """The client's answer to a challenge of AUTHENTICATE; None where it cancels."""
 
     data: bytes | None
 
@@ -65,7 +65,10 @@ class _Mode(enum.Enum):
 
 
 class ServerEngine:
-    """``state`` is set by the door. ``message_size``: the largest message that APPEND may announce."""
+    """The engine of one connection.
+
+    The door sets ``state``. ``message_size`` is the size of the largest message that APPEND may announce, in octets.
+    """
 
     def __init__(self, *, message_size: int) -> None:
         self.state = State.NOT_AUTHENTICATED
@@ -97,12 +100,13 @@ class ServerEngine:
     # --- what the door calls ---
 
     def receive(self, data: bytes) -> None:
+        """Takes octets that the client sent."""
         if not self.closed:
             self._received += data
 
     @property
     def waiting(self) -> int:
-        """Octets that were received and not yet looked at."""
+        """The number of octets that were received and not yet looked at."""
         return len(self._received)
 
     @property
@@ -111,7 +115,7 @@ class ServerEngine:
         return self._mode in (_Mode.BUSY, _Mode.MESSAGE, _Mode.MESSAGE_END, _Mode.CHALLENGED, _Mode.IDLE)
 
     def next_event(self) -> Event | None:
-        """The next thing to do; None when more must be received, or an answer given, first."""
+        """Returns the next thing to do, or None while more must be received, or an answer given, first."""
         while True:
             step = _STEPS.get(self._mode)
             if step is None:
@@ -121,19 +125,19 @@ class ServerEngine:
                 return event
 
     def send(self, data: bytes) -> None:
-        """Untagged responses, ready for the wire."""
+        """Sends untagged responses, which are given as octets."""
         self._out.append(data)
         self.unsent += len(data)
 
     def to_send(self) -> bytes:
-        """All answers since the last call."""
+        """Returns what is to be sent since the last call."""
         data = b"".join(self._out)
         self._out.clear()
         self.unsent = 0
         return data
 
     def complete(self, condition: bytes, message: str, code: bytes = b"") -> None:
-        """The tagged status of the command at hand. What its client still sends for it is dropped first."""
+        """Ends the present command with its tagged status. What its client still sends for it is dropped."""
         verdict = response.status(self.tag, condition, message, code)
         if condition != b"BAD":
             self._bad_in_a_row = 0
@@ -150,34 +154,35 @@ class ServerEngine:
             self._count_bad()
 
     def challenge(self, data: bytes = b"") -> None:
-        """AUTHENTICATE goes on; ``data`` is base64 already. An Answer follows."""
+        """Sends a challenge of AUTHENTICATE, which is base64 already. An Answer follows."""
         self._out.append(response.continuation(data))
         self._mode = _Mode.CHALLENGED
 
     def take_message(self) -> None:
-        """The message of the APPEND at hand is wanted: Chunks and EndOfMessage follow."""
+        """Asks for the message of the present APPEND. Chunks and EndOfMessage follow."""
         if self._synchronising:
             self._out.append(response.continuation(b"go on"))
         self._mode = _Mode.MESSAGE
 
     def idle(self) -> None:
-        """Done follows."""
+        """Begins IDLE. Done follows."""
         self._out.append(response.continuation(b"idling"))
         self._mode = _Mode.IDLE
 
     def tls_started(self) -> None:
-        """TLS is on: all that came in plain text is forgotten."""
+        """Says that TLS is on. All that came in plain text is forgotten."""
         self._received.clear()
         self._searched = 0
 
     def bye(self, message: str, code: bytes = b"") -> None:
-        """The last word. Nothing is read any more."""
+        """Sends BYE. Nothing is read any more."""
         if self.closed:
             return
         self._out.append(response.status(b"*", b"BYE", message, code))
         self.close()
 
     def close(self) -> None:
+        """Ends the connection. Nothing is read any more."""
         self.closed = True
         self._mode = _Mode.CLOSED
         self._received.clear()

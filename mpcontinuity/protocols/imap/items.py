@@ -1,4 +1,4 @@
-"""FETCH items (RFC 3501 §6.4.5) as values."""
+"""The items of FETCH (RFC 3501 §6.4.5) as values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpcontinuity.protocols.imap.response import astring
 
 
 class Attribute(enum.Enum):
-    """What is answered from the index alone."""
+    """An item that is answered from the index alone."""
 
     UID = b"UID"
     FLAGS = b"FLAGS"
@@ -25,7 +25,10 @@ class Attribute(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Bytes of the message. ``label`` is the item's name in the answer, with the origin octet of a partial fetch."""
+    """An item that is a part of the message.
+
+    ``label`` is its name in the answer, with the origin octet where a part of it was asked for.
+    """
 
     label: bytes
     path: tuple[int, ...] = ()
@@ -58,7 +61,10 @@ _FIELD_NAME = re.compile(rb"[\x21-\x39\x3b-\x7e]+")  # RFC 5322 §2.2
 
 
 def parse_items(cursor: Cursor) -> tuple[Item, ...]:
-    """A macro, one item, or several in parentheses; what is asked for twice is answered once."""
+    """Reads the items of a FETCH: a macro, one item, or several in parentheses.
+
+    An item that is asked for twice counts once.
+    """
     if not cursor.opens():
         return _macro_or_item(cursor)
     items: dict[Item, None] = {}

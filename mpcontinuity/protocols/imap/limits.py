@@ -1,4 +1,4 @@
-"""How much a client may ask for, and why that much."""
+"""How much a client may ask for, with the reason for each number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the text of a command to its value: a table of names, each with the states it is allowed in and its syntax."""
+"""Reads a command by a table of names, which has for each the states in which it is permitted, and its syntax."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _BASE64 = re.compile(rb"=|[A-Za-z0-9+/]+={0,2}")
 
 
 class State(enum.IntEnum):
-    """RFC 3501 §3."""
+    """The state of a session (RFC 3501 §3)."""
 
     NOT_AUTHENTICATED = 0
     AUTHENTICATED = 1
@@ -47,13 +47,13 @@ class State(enum.IntEnum):
 
 
 def tag_of(line: bytes) -> bytes:
-    """The tag that a broken command seems to have, or ``*``."""
+    """Returns the tag that a broken command seems to have, or ``*``."""
     found = _TAG.match(line)
     return found.group() if found is not None and line[found.end() : found.end() + 1] in (b" ", b"") else b"*"
 
 
 def parse_command(cursor: Cursor, state: State) -> Command:
-    """What stands behind the tag. Raises BadSyntax, BadName, searching.BadCharset."""
+    """Returns the command behind the tag. Raises BadSyntax, BadName and searching.BadCharset."""
     name = cursor.word("a command")
     uid = name == b"UID"
     if uid:
@@ -73,7 +73,7 @@ def parse_command(cursor: Cursor, state: State) -> Command:
 
 
 def decode_base64(text: bytes) -> bytes:
-    """Strictly. ``=`` is the empty initial response of RFC 4959 §3."""
+    """Decodes base64 strictly. ``=`` is the empty initial response of RFC 4959 §3."""
     if text == b"=":
         return b""
     try:
@@ -83,7 +83,10 @@ def decode_base64(text: bytes) -> bytes:
 
 
 def parse_append(cursor: Cursor) -> tuple[str, int, tuple[str, ...], int | None]:
-    """APPEND up to its literal: mailbox, flags, keywords, date. The cursor stands behind APPEND."""
+    """Reads APPEND up to its literal, and returns mailbox, flags, keywords and date.
+
+    The cursor stands behind APPEND.
+    """
     cursor.space()
     mailbox = cursor.mailbox()
     cursor.space()

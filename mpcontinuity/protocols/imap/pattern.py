@@ -1,4 +1,4 @@
-"""Mailbox patterns of LIST (RFC 3501 §6.3.8): ``*`` is anything, ``%`` anything without a separator."""
+"""Matches names with patterns of LIST (RFC 3501 §6.3.8): ``*`` is anything, ``%`` anything without a separator."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _WILDCARDS = re.compile(r"[*%]+")
 
 
 class Matcher:
-    """All patterns, each below the reference, and all ways to match them at once, as bits of one number: what
-    backtracking, or one pattern after the other, would cost, a client could choose.
+    """All patterns of a LIST, each below the reference.
 
-    Bit i is set when the characters before place i of a pattern are matched; the patterns stand one behind the other.
+    All ways to match them are followed at once, as bits of one number. The client chooses the patterns, and so could
+    choose what backtracking, or one pattern after the other, costs. Bit i is set when the characters before place i of
+    a pattern have matched; the patterns stand one behind the other.
     """
 
     def __init__(self, reference: str, patterns: Sequence[str]) -> None:
@@ -45,11 +46,11 @@ class Matcher:
         return place + 1
 
     def matches(self, name: str) -> bool:
-        """Whether a name matches one of the patterns."""
+        """Returns whether a name matches one of the patterns."""
         return self.levels(name)[-1]
 
     def levels(self, name: str) -> list[bool]:
-        """The same of each name above it as well, from the top: ``a``, ``a/b``, and ``a/b/c`` itself."""
+        """Returns the same for each name above it and for the name itself: ``a``, ``a/b``, ``a/b/c``."""
         state = self._start
         found = []
         for character in name:
@@ -70,6 +71,6 @@ class Matcher:
 
 
 def canonical(pattern: str) -> str:
-    """As names are in the store (RFC 3501 §5.1): NFC, and INBOX in any case of letters is INBOX."""
+    """Returns a pattern in the form that names have in the store (RFC 3501 §5.1): in NFC, and INBOX in capitals."""
     first, separator, rest = unicodedata.normalize("NFC", pattern).partition(SEPARATOR)
     return ("INBOX" if first.isascii() and first.upper() == "INBOX" else first) + separator + rest

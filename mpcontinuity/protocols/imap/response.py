@@ -1,4 +1,4 @@
-"""What the server says (RFC 3501 §7), as pure functions of bytes."""
+"""What the server says (RFC 3501 §7), as pure functions that return octets."""
 
 from __future__ import annotations
 
@@ -19,46 +19,51 @@ _SYSTEM_FLAGS = tuple((mask, name.encode("ascii")) for name, mask in flags.SYSTE
 
 
 def text(message: str) -> bytes:
-    """Human-readable text behind a status, in one line of US-ASCII. It may repeat what a client has said, and yet must
-    not end as if a literal followed."""
+    """Returns text for people to stand behind a status, in one line of US-ASCII.
+
+    It may repeat what a client has said, and yet must not end as if a literal followed.
+    """
     shown = _UNPRINTABLE.sub(b"?", message.encode("ascii", "replace"))
     return shown + b" ..." if shown.endswith(b"}") else shown
 
 
 def status(tag: bytes, condition: bytes, message: str, code: bytes = b"") -> bytes:
-    """``tag OK [code] message``. An untagged one has the tag ``*``."""
+    """Returns ``tag OK [code] message``. An untagged status has the tag ``*``."""
     return b"%s %s %s%s\r\n" % (tag, condition, b"[" + code + b"] " if code else b"", text(message))
 
 
 def quoted(value: bytes) -> bytes:
+    """Returns a value as a quoted string."""
     return b'"' + _SPECIAL.sub(rb"\\\1", value) + b'"'
 
 
 def octets(value: bytes) -> bytes:
-    """As they may stand in a literal: NUL may not (RFC 3501 §9, CHAR8), and 0x80 stands in its place, as elsewhere."""
+    """Returns a value as it may stand in a literal: 0x80 takes the place of NUL, which may not (RFC 3501 §9, CHAR8)."""
     return value.replace(b"\0", b"\x80")
 
 
 def literal(value: bytes) -> bytes:
+    """Returns a value as a literal."""
     return b"{%d}\r\n%s" % (len(value), octets(value))
 
 
 def string(value: bytes) -> bytes:
-    """Quoted where that is possible (RFC 3501 §4.3)."""
+    """Returns a value as a quoted string where that is possible, else as a literal (RFC 3501 §4.3)."""
     return quoted(value) if _QUOTABLE.fullmatch(value) else literal(value)
 
 
 def astring(value: bytes) -> bytes:
+    """Returns a value as an atom where that is possible, else as a string."""
     return value if _ATOM.fullmatch(value) else string(value)
 
 
 def mailbox(name: str) -> bytes:
-    """Always quoted: some clients stumble over a mailbox named like NIL."""
+    """Returns the name of a mailbox. It is always quoted, because some clients fail at a mailbox named NIL."""
     return string(utf7.encode(name))
 
 
 def flag_names(mask: int, keywords: Sequence[tuple[int, str]]) -> bytes:
-    """``\\Seen $Forwarded``; keywords are pairs of their bit's mask and name."""
+    r"""Returns ``\Seen $Forwarded``. Each keyword is given as the mask of its bit and its name."""
     names = [name for bit, name in _SYSTEM_FLAGS if mask & bit]
     if mask & flags.RECENT:
         names.append(b"\\Recent")
@@ -68,7 +73,7 @@ def flag_names(mask: int, keywords: Sequence[tuple[int, str]]) -> bytes:
 
 
 def listed(kind: bytes, attributes: Iterable[bytes], name: str, extended: bytes = b"") -> bytes:
-    """A LIST or LSUB response."""
+    """Returns a LIST or LSUB response."""
     return b'* %s (%s) "%s" %s%s\r\n' % (
         kind,
         b" ".join(attributes),
@@ -79,35 +84,40 @@ def listed(kind: bytes, attributes: Iterable[bytes], name: str, extended: bytes 
 
 
 def status_items(name: str, items: Iterable[tuple[bytes, int]]) -> bytes:
-    """A STATUS response."""
+    """Returns a STATUS response."""
     return b"* STATUS %s (%s)\r\n" % (mailbox(name), b" ".join(b"%s %d" % item for item in items))
 
 
 def quota(root: str, resources: Iterable[tuple[bytes, int, int]]) -> bytes:
-    """A QUOTA response of resources, each with what is used and what may be."""
+    """Returns a QUOTA response. Each resource is given as its name, what is used, and what may be used."""
     return b"* QUOTA %s (%s)\r\n" % (string(root.encode()), b" ".join(b"%s %d %d" % one for one in resources))
 
 
 def quota_root(name: str, roots: Sequence[str]) -> bytes:
+    """Returns a QUOTAROOT response."""
     return b"* QUOTAROOT %s\r\n" % b" ".join([mailbox(name), *(string(root.encode()) for root in roots)])
 
 
 def exists(count: int) -> bytes:
+    """Returns an EXISTS response."""
     return b"* %d EXISTS\r\n" % count
 
 
 def recent(count: int) -> bytes:
+    """Returns a RECENT response."""
     return b"* %d RECENT\r\n" % count
 
 
 def expunged(sequence: int) -> bytes:
+    """Returns an EXPUNGE response."""
     return b"* %d EXPUNGE\r\n" % sequence
 
 
 def fetched(sequence: int, parts: Iterable[bytes]) -> bytes:
-    """A FETCH response of parts that have their names already."""
+    """Returns a FETCH response of parts that include their names."""
     return b"* %d FETCH (%s)\r\n" % (sequence, b" ".join(parts))
 
 
 def continuation(message: bytes = b"") -> bytes:
+    """Returns a continuation request."""
     return b"+ " + message + CRLF

@@ -1,4 +1,4 @@
-"""SEARCH (RFC 3501 §6.4.4, RETURN of RFC 4731): its keys become the tree of model/search.py."""
+"""Reads SEARCH (RFC 3501 §6.4.4, RETURN of RFC 4731). Its keys become the tree of model/search.py."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ for _name, _mask in (
 
 
 class BadCharset(Exception):
-    """The client writes in a character set that is not among CHARSETS."""
+    """Raised when the client writes in a character set that is not among CHARSETS."""
 
 
 def parse_returns(cursor: Cursor) -> frozenset[bytes] | None:
-    """``RETURN (…)`` and the space behind it; None without one."""
+    """Reads ``RETURN (…)`` and the space behind it; returns None if there is none."""
     if cursor.match(_RETURN) is None:
         return None
     options = frozenset(cursor.words("a RETURN option"))
@@ -64,7 +64,7 @@ def parse_returns(cursor: Cursor) -> frozenset[bytes] | None:
 
 
 def parse_search(cursor: Cursor) -> Key:
-    """Everything behind ``SEARCH `` or its RETURN options. Raises BadCharset, BadSyntax."""
+    """Reads everything behind ``SEARCH `` or its RETURN options. Raises BadCharset and BadSyntax."""
     if cursor.match(_CHARSET) is not None:
         if cursor.astring("a character set").upper() not in CHARSETS:
             raise BadCharset

@@ -1,4 +1,4 @@
-"""Modified UTF-7 (RFC 3501 §5.1.3): mailbox names on the wire. In the store they are plain text."""
+"""Modified UTF-7 (RFC 3501 §5.1.3): names of mailboxes as IMAP sends them. In the store they are plain text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TOKEN = re.compile(rb"[\x20-\x25\x27-\x7e]+|&([A-Za-z0-9+,]*)-")
 
 
 def encode(name: str) -> bytes:
-    """The name on the wire. A lone surrogate, which no text has, becomes U+FFFD."""
+    """Returns a name as it is sent. A lone surrogate, which no text has, becomes U+FFFD."""
     name = name.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "replace")
     return _SHIFTED.sub(_shift, name.replace("&", "&-")).encode("ascii")
 
@@ -21,8 +21,10 @@ def _shift(match: re.Match[str]) -> str:
 
 
 def decode(wire: bytes) -> str:
-    """The name behind its canonical form. Raises ValueError for anything else: two spellings of one name would be two
-    mailboxes to a client."""
+    """Returns the name in its canonical form. Raises ValueError for any other form.
+
+    Two forms of one name would be two mailboxes to a client.
+    """
     parts = []
     position = 0
     while position < len(wire):

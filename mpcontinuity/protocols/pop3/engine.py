@@ -1,8 +1,8 @@
-"""The server's side of POP3: bytes in, events out, answers in their order.
+"""The server's side of POP3: octets in, events out, answers in their order.
 
-A door feeds ``receive``, takes events from ``next_event`` until that is None, answers those that wait, and sends
-``to_send``. While an event waits no other is given, so that pipelined commands (RFC 2449 §6.6) are answered in order.
-Memory per connection is bounded by ``Limits.buffer``: the door stops reading while an event waits.
+A door gives ``receive`` what the client sent, takes events from ``next_event`` until that is None, answers those that
+wait, and sends ``to_send``. While an event waits no other is given, so that pipelined commands (RFC 2449 §6.6) are
+answered in order. ``Limits.buffer`` bounds the memory per connection: the door stops reading while an event waits.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Limits:
 
 
 class Bad(Exception):
-    """The command is answered -ERR with this text, and changes nothing."""
+    """Raised for a command that is answered -ERR with this text and changes nothing."""
 
 
 _INJECTED = "sent bytes behind STLS"
@@ -57,7 +57,7 @@ _TOO_MANY_ERRORS = "too many errors"
 
 
 class ServerEngine:
-    """One connection."""
+    """The engine of one connection."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -81,13 +81,15 @@ class ServerEngine:
 
     @property
     def waiting(self) -> int:
-        """Octets that were received and not yet looked at."""
+        """The number of octets that were received and not yet looked at."""
         return len(self._buffer) - self._position
 
     def greet(self, text: str) -> None:
+        """Sends the greeting."""
         self._output.append(b"+OK " + _line(text))
 
     def receive(self, data: bytes) -> None:
+        """Takes octets that the client sent."""
         if self.closed or not data:
             return
         if self._securing:
@@ -98,7 +100,7 @@ class ServerEngine:
             self.close("too much was sent without waiting for answers")
 
     def next_event(self) -> Event | None:
-        """The next thing to do, or None: more must arrive first, or an event waits for its answer."""
+        """Returns the next thing to do, or None while more must arrive first, or an event waits for its answer."""
         while self._waiting is None and not self.closed:
             line = self._next_line()
             if line is None:
@@ -116,55 +118,61 @@ class ServerEngine:
     # Answers
 
     def ok(self, text: str = "") -> None:
-        """Answers the event that waits. After Quit it closes."""
+        """Answers the event that waits with +OK. After Quit it closes."""
         self._answered()
         self._output.append(b"+OK " + _line(text) if text else b"+OK\r\n")
 
     def error(self, text: str, code: str = "") -> None:
-        """``code``: a response code (RFC 2449 §8), such as ``IN-USE`` or RFC 3206's ``SYS/TEMP``."""
+        """Answers the event that waits with -ERR.
+
+        ``code`` is a response code (RFC 2449 §8), such as ``IN-USE``, or ``SYS/TEMP`` (RFC 3206).
+        """
         self._answered()
         self._output.append(b"-ERR " + _line(f"[{code}] {text}" if code else text))
 
     def lines(self, text: str, lines: bytes) -> None:
-        """A listing; ``lines`` end in CRLF each, and none begins with a dot."""
+        """Answers with a listing. Each of its ``lines`` ends in CRLF, and none begins with a dot."""
         self._answered()
         self._output.append(b"+OK " + _line(text) + lines + b".\r\n")
         self.unsent += len(lines)
 
     def begin_message(self, text: str) -> None:
-        """A message follows on the wire: the door writes it, dots stuffed, then calls ``end_message``."""
+        """Answers with a message. The door sends it, with dots stuffed, and then calls ``end_message``."""
         self._output.append(b"+OK " + _line(text))
 
     def end_message(self) -> None:
+        """Says that the message was sent."""
         self._answered()
 
     def logged_in(self, text: str) -> None:
+        """Answers a login with +OK. From then on the commands of the transaction state are permitted."""
         self._answered()
         self.in_transaction = True
         self._name = None
         self._output.append(b"+OK " + _line(text))
 
     def challenge(self, data: bytes) -> None:
-        """Answers Auth or AuthAnswer; the client's answer comes as AuthAnswer."""
+        """Answers Auth or AuthAnswer with a challenge. The client's answer comes as AuthAnswer."""
         self._answered()
         self._challenged = True
         self._output.append(b"+ " + base64.b64encode(data) + b"\r\n")
 
     def to_send(self) -> bytes:
+        """Returns what is to be sent since the last call."""
         output = b"".join(self._output)
         self._output.clear()
         self.unsent = 0
         return output
 
     def tls_started(self) -> None:
-        """TLS is on: all that was said before is forgotten (RFC 2595 §4)."""
+        """Says that TLS is on. All that was said before is forgotten (RFC 2595 §4)."""
         self._buffer, self._position, self._discarding = b"", 0, False
         self._securing = False
         self._name = None
         self.tls = True
 
     def close(self, text: str = "", code: str = "") -> None:
-        """Ends the connection now: a timeout, a shutdown. Disconnect is the next event."""
+        """Ends the connection now, because of a timeout or a shutdown. Disconnect is the next event."""
         if not self.closed:
             self._waiting = None
             if text:

@@ -1,4 +1,4 @@
-"""What the engine tells the door. Each waits for ``ok``, ``error`` or a listing, but for Disconnect."""
+"""What the engine tells the door. Each event but Disconnect waits for ``ok``, ``error`` or a listing."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import msgspec
 
 
 class Capa(msgspec.Struct, frozen=True):
-    """RFC 2449. The door knows what can be done now."""
+    """CAPA (RFC 2449). The door knows what can be done now."""
 
     waits: ClassVar[bool] = True
 
 
 class StartTls(msgspec.Struct, frozen=True):
-    """STLS; +OK is in ``to_send``: send it, start TLS, then call ``ServerEngine.tls_started``."""
+    """STLS. The door sends ``to_send``, which has +OK, starts TLS, and calls ``ServerEngine.tls_started``."""
 
     waits: ClassVar[bool] = False
 
 
 class Pass(msgspec.Struct, frozen=True):
-    """USER and PASS. Answered by ``ServerEngine.logged_in`` or an error."""
+    """USER and PASS. It is answered by ``ServerEngine.logged_in`` or an error."""
 
     waits: ClassVar[bool] = True
     name: str
@@ -28,7 +28,7 @@ class Pass(msgspec.Struct, frozen=True):
 
 
 class Auth(msgspec.Struct, frozen=True):
-    """AUTH (RFC 5034). Answered like Pass, or by ``ServerEngine.challenge``."""
+    """AUTH (RFC 5034). It is answered like Pass, or by ``ServerEngine.challenge``."""
 
     waits: ClassVar[bool] = True
     mechanism: str  # in capitals; empty: which are there?
@@ -43,31 +43,33 @@ class AuthAnswer(msgspec.Struct, frozen=True):
 
 
 class Utf8(msgspec.Struct, frozen=True):
-    """RFC 6856 §2: before the login or after it."""
+    """UTF8 (RFC 6856 §2), before the login or after it."""
 
     waits: ClassVar[bool] = True
 
 
 class Stat(msgspec.Struct, frozen=True):
+    """STAT: asks how many messages there are, and how large they are together."""
+
     waits: ClassVar[bool] = True
 
 
 class List(msgspec.Struct, frozen=True):
-    """LIST; ``number`` 0: all."""
+    """LIST: asks for the size of message ``number``, or of all messages where it is 0."""
 
     waits: ClassVar[bool] = True
     number: int
 
 
 class Uidl(msgspec.Struct, frozen=True):
-    """UIDL; ``number`` 0: all."""
+    """UIDL: asks for the unique id of message ``number``, or of all messages where it is 0."""
 
     waits: ClassVar[bool] = True
     number: int
 
 
 class Retr(msgspec.Struct, frozen=True):
-    """RETR, or TOP with so many ``lines`` of the body; -1: the whole message."""
+    """RETR, or TOP with so many ``lines`` of the body; -1 stands for the whole message."""
 
     waits: ClassVar[bool] = True
     number: int
@@ -75,23 +77,33 @@ class Retr(msgspec.Struct, frozen=True):
 
 
 class Dele(msgspec.Struct, frozen=True):
+    """DELE: marks a message as deleted."""
+
     waits: ClassVar[bool] = True
     number: int
 
 
 class Rset(msgspec.Struct, frozen=True):
+    """RSET: takes all marks away."""
+
     waits: ClassVar[bool] = True
 
 
 class Quit(msgspec.Struct, frozen=True):
-    """``update``: from the transaction state, so that what was marked goes now. Its answer closes."""
+    """QUIT. Its answer closes the connection.
+
+    ``update`` is true in the transaction state, where marked messages are to be deleted now.
+    """
 
     waits: ClassVar[bool] = True
     update: bool
 
 
 class Disconnect(msgspec.Struct, frozen=True):
-    """Send ``to_send`` and close. The reason is ``QUIT`` or one for the log. Nothing that was marked goes."""
+    """The door is to send ``to_send`` and to close. No marked message is deleted.
+
+    The reason is ``QUIT``, or a text for the log.
+    """
 
     waits: ClassVar[bool] = False
     reason: str

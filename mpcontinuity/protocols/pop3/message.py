@@ -1,4 +1,7 @@
-"""A message as POP3 sends it: lines end in CRLF, dots are stuffed, a dot ends it (RFC 1939 §3); TOP's part of it."""
+"""A message, or the part of it that TOP asks for, as POP3 sends it (RFC 1939 §3).
+
+Lines end in CRLF, dots at their beginning are doubled, and a dot ends the message.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,18 @@ _BARE_LF_OR_DOT = re.compile(rb"\n(?:\.|(?<=[^\r]\n))")
 
 
 def on_the_wire(content: bytes, lines: int = -1) -> bytes:
-    """The whole of it at once; ``lines`` as for Stream."""
+    """Returns the whole message as it is sent. ``lines`` is as for Stream."""
     stream = Stream(lines)
     return stream.feed(content) + stream.finish()
 
 
 class Stream:
-    """The same in pieces. ``lines`` of the body, as for TOP; -1: the whole message.
+    """Turns a message into what is sent, in pieces.
 
-    A bare CR or LF, which some clients take for the end of a line and others do not, becomes CRLF: nobody can then
-    disagree about where the message ends. A message that is a header only has the blank line behind it: without it
-    some clients (Outlook) wait for the rest. What that adds to the message is counted by message/lineends.py.
+    ``lines`` is how many lines of the body are sent, as TOP asks for; -1 stands for the whole message. A bare CR or LF,
+    which some clients take for the end of a line and others do not, becomes CRLF, so that nobody can disagree about
+    where the message ends. A message that is a header only gets a blank line behind it, because some clients (Outlook)
+    wait for more without it. message/lineends.py counts what that adds to the message.
     """
 
     def __init__(self, lines: int = -1) -> None:
@@ -31,11 +35,11 @@ class Stream:
         self._open_cr = False  # a CR at the end of a piece waits for what follows it
 
     def feed(self, data: bytes) -> bytes:
-        """What goes to the client now."""
+        """Takes the next piece of the message, and returns what is to be sent now."""
         return self._given(data, last=False)
 
     def finish(self) -> bytes:
-        """The last of it, and the dot."""
+        """Returns the rest of it, and the final dot."""
         last = self._given(b"", last=True)
         if not self._begins_line:
             last += b"\r\n"

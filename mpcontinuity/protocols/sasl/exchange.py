@@ -1,6 +1,6 @@
-"""One exchange of a mechanism: the client's messages in, what the door must do next out.
+"""One exchange of a mechanism: messages of the client in, and what the door must do next out.
 
-The door decodes base64, sends challenges, checks passwords and looks up keys; nothing here knows users or sockets.
+The door decodes base64, sends challenges, checks passwords and looks up keys. Nothing here knows users or sockets.
 """
 
 from __future__ import annotations
@@ -15,33 +15,39 @@ LONGEST = 6144
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """To be sent; the client's answer goes to ``Exchange.receive``."""
+    """The door must send this; the client's answer goes to ``Exchange.receive``."""
 
     data: bytes
 
 
 class Password(msgspec.Struct, frozen=True):
-    """The door checks it; that ends the exchange."""
+    """The door must check this password, which ends the exchange."""
 
     name: str
     password: str
 
 
 class Lookup(msgspec.Struct, frozen=True):
-    """The door answers by ``Scram.found`` with the keys of this user, or with none."""
+    """The door must call ``Scram.found`` with the keys of this user, or with those of nobody."""
 
     name: str
 
 
 class Proven(msgspec.Struct, frozen=True):
-    """The client knows the password of ``name``; ``data`` is the last challenge, whose answer is empty."""
+    """The client knows the password of ``name``.
+
+    ``data`` is the last challenge, which the client answers by nothing.
+    """
 
     name: str
     data: bytes
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """Not understood, or not proven. ``malformed``: a mistake, not a wrong password. ``reason`` is fit for a log."""
+    """The client was not understood, or has not proven that it knows the password.
+
+    ``malformed`` is true for a mistake, false for a wrong password. ``reason`` is fit for a log.
+    """
 
     reason: str
     malformed: bool = True
@@ -51,8 +57,10 @@ Step = Challenge | Password | Lookup | Proven | Failed
 
 
 class Exchange(Protocol):
+    """An exchange of one mechanism with a client."""
+
     def receive(self, message: bytes | None) -> Step:
-        """The client's next message; None where it began without an initial response."""
+        """Takes the client's next message, or None where it began without an initial response."""
         ...
 
 
@@ -89,7 +97,7 @@ class LoginExchange:
 
 
 def may_act_as(identity: str, name: str) -> bool:
-    """Nobody acts for another here."""
+    """Returns whether ``name`` may act as ``identity``: nobody may act for another here."""
     return not identity or identity.lower() == name.lower()
 
 

@@ -1,4 +1,4 @@
-"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677): the server never sees the password, nor stores it."""
+"""SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677). The server neither sees nor stores the password."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SHA256_OCTETS = 32
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """What is stored for a user: enough to check a proof, too little to make one."""
+    """What is stored for a user. It is enough to check a proof, and too little to make one."""
 
     salt: bytes
     iterations: int
@@ -37,21 +37,24 @@ class Keys(msgspec.Struct, frozen=True):
     server_key: bytes
 
     def __str__(self) -> str:
-        """RFC 5803's form, as it is stored."""
+        """Returns the keys in the form of RFC 5803, as they are stored."""
         parts = (self.salt, self.stored_key, self.server_key)
         salt, stored, server = (base64.b64encode(part).decode("ascii") for part in parts)
         return f"{NAME}${self.iterations}:{salt}${stored}:{server}"
 
 
 def make_keys(password: str, salt: bytes, iterations: int = ITERATIONS) -> Keys:
-    """Slow on purpose: call it in a thread. ``password`` as accounts/passwords.py has prepared it."""
+    """Makes keys from a password, which is slow on purpose: call it in a thread.
+
+    ``password`` is as accounts/passwords.py has prepared it.
+    """
     salted = hashlib.pbkdf2_hmac("sha256", password.encode("utf-8"), salt, iterations)
     client_key = hmac.digest(salted, b"Client Key", "sha256")
     return Keys(salt, iterations, hashlib.sha256(client_key).digest(), hmac.digest(salted, b"Server Key", "sha256"))
 
 
 def read_keys(text: str) -> Keys | None:
-    """Keys as they are stored; None for what is no such thing."""
+    """Returns keys from the form in which they are stored, or None for anything else."""
     match = re.fullmatch(r"SCRAM-SHA-256\$(\d{1,9}):([^$:]+)\$([^$:]+):([^$:]+)", text)
     if match is None:
         return None
@@ -65,18 +68,21 @@ def read_keys(text: str) -> Keys | None:
 
 
 def unknown_keys(name: str, secret: bytes) -> Keys:
-    """For a name that nobody has, in the form that names are compared in: the same salt each time, so that the answer
-    tells nothing; no proof fits."""
+    """Returns keys for a name that nobody has, to which no proof fits.
+
+    ``name`` is in the form in which names are compared. The salt is the same each time, so that it tells nothing.
+    """
     made = hmac.digest(secret, b"salt of " + name.encode("utf-8", "surrogatepass"), "sha512")
     unprovable = hmac.digest(secret, made, "sha512")
     return Keys(made[:SALT_OCTETS], ITERATIONS, unprovable[:_SHA256_OCTETS], unprovable[_SHA256_OCTETS:])
 
 
 class Scram:
-    """``binding`` is the channel's, where there is one; ``plus`` where the client chose the mechanism with it.
+    """An exchange of SCRAM.
 
-    ``random`` gives that many octets. Whether -PLUS was offered is told by ``binding``: a client that could have used
-    it, and says that the server could not, shows that somebody stands between (RFC 5802 §6).
+    ``random`` returns as many random octets as it is asked for. ``binding`` is the channel binding, where there is one;
+    ``plus`` is true where the client chose the mechanism that uses it. A client that could have used it, and says that
+    the server could not, shows that somebody stands in between (RFC 5802 §6).
     """
 
     def __init__(self, random: Callable[[int], bytes], *, binding: bytes | None = None, plus: bool = False) -> None:
@@ -103,7 +109,7 @@ class Scram:
         return self._final(text) if self._keys is not None else self._first(text)
 
     def found(self, keys: Keys) -> Challenge:
-        """Answers Lookup. For a name that nobody has: ``unknown_keys``."""
+        """Answers Lookup with the keys of the user, or with ``unknown_keys`` for a name that nobody has."""
         self._keys = keys
         self._nonce = self._client_nonce + base64.b64encode(self._random(_NONCE_OCTETS)).decode("ascii")
         salt = base64.b64encode(keys.salt).decode("ascii")

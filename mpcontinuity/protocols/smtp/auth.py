@@ -1,4 +1,4 @@
-"""The lines of AUTH (RFC 4954); what mechanisms say in them is `protocols.sasl`'s."""
+"""The lines of AUTH (RFC 4954). What a mechanism says in them is in `protocols/sasl/`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mpcontinuity.protocols.smtp.events import Auth, AuthAnswer
 
 
 def begin(argument: str, mechanisms: tuple[str, ...]) -> Auth:
-    """What follows ``AUTH``. Raises BadCommand."""
+    """Reads what follows ``AUTH``. Raises BadCommand."""
     mechanism, _, initial = argument.partition(" ")
     mechanism = mechanism.upper()
     if mechanism not in mechanisms:
@@ -21,11 +21,12 @@ def begin(argument: str, mechanisms: tuple[str, ...]) -> Auth:
 
 
 def answer(line: bytes) -> AuthAnswer:
-    """The client's answer to a challenge. Raises BadCommand, where it gives up too."""
+    """Reads the client's answer to a challenge. Raises BadCommand, also where the client gives up."""
     if line == b"*":
         raise BadCommand(501, "5.7.0", "Authentication cancelled")
     return AuthAnswer(base64_strict(line))
 
 
 def challenge(text: bytes) -> bytes:
+    """Returns a challenge as it is sent."""
     return b"334 " + base64.b64encode(text) + b"\r\n"

@@ -1,7 +1,7 @@
-"""The client's side of SMTP: commands out, replies in, each answer with the command that it belongs to.
+"""The client's side of SMTP: commands out, replies in, and each reply with the command that it answers.
 
-Commands are pipelined where the server offers it (RFC 2920) and wait for each other where it does not. Nothing here
-decides what to send next; ``outbound`` does.
+Commands are pipelined where the server offers that (RFC 2920), and wait for each other where it does not. `outbound/`
+decides what to send.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ENDS_GROUP = {"GREETING", "EHLO", "HELO", "STARTTLS", "AUTH", "DATA", "QUIT"}
 
 
 class Offers(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a server's last EHLO offered. ``size`` 0: no limit told."""
+    """What a server's last EHLO offered. ``size`` is 0 where it named no limit."""
 
     pipelining: bool = False
     starttls: bool = False
@@ -52,7 +52,7 @@ class Offers(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The reply to ``command``: its verb, ``GREETING``, or ``MESSAGE`` for the reply to the final dot."""
+    """The reply to ``command``: a verb, ``GREETING``, or ``MESSAGE`` for the reply to the final dot."""
 
     command: str
     reply: Reply
@@ -67,11 +67,11 @@ class Broken:
 
 
 class Unsafe(ValueError):
-    """A name, address or parameter that would not stay one argument of one command."""
+    """Raised for a name, address or parameter that would not stay one argument of one command."""
 
 
 class ClientEngine:
-    """One connection; the greeting is awaited from the beginning."""
+    """The engine of one connection, which waits for the greeting at first."""
 
     def __init__(self) -> None:
         self.offers = Offers()
@@ -100,28 +100,33 @@ class ClientEngine:
     # Commands
 
     def ehlo(self, name: str) -> None:
+        """Sends EHLO."""
         self._command("EHLO", f"EHLO {_safe(name)}")
 
     def helo(self, name: str) -> None:
+        """Sends HELO."""
         self.offers = Offers()
         self._command("HELO", f"HELO {_safe(name)}")
 
     def starttls(self) -> None:
+        """Sends STARTTLS."""
         self._command("STARTTLS", "STARTTLS")
 
     def auth_plain(self, name: str, password: str) -> None:
+        """Sends AUTH PLAIN with name and password."""
         secret = base64.b64encode(f"\0{name}\0{password}".encode()).decode()
         self._command("AUTH", f"AUTH PLAIN {secret}")
 
     def auth_login(self) -> None:
-        """Name and password follow, each as the `auth_answer` to a 334."""
+        """Sends AUTH LOGIN. Name and password follow, each by `auth_answer` after a 334."""
         self._command("AUTH", "AUTH LOGIN")
 
     def auth_answer(self, text: str) -> None:
+        """Sends the answer to a 334."""
         self._command("AUTH", base64.b64encode(text.encode()).decode())
 
     def mail(self, address: Address | None, parameters: MailParameters = MailParameters()) -> None:  # noqa: B008
-        """Parameters that the server does not offer are left out. Raises Unsafe."""
+        """Sends MAIL. Parameters that the server does not offer are left out. Raises Unsafe."""
         offers = self.offers
         text = [f"MAIL FROM:<{_path(address)}>"]
         if parameters.size and offers.size_offered:
@@ -138,7 +143,7 @@ class ClientEngine:
         self._command("MAIL", " ".join(text))
 
     def rcpt(self, address: Address, parameters: RcptParameters = RcptParameters()) -> None:  # noqa: B008
-        """As ``mail``."""
+        """Sends RCPT. Parameters that the server does not offer are left out. Raises Unsafe."""
         text = f"RCPT TO:<{_path(address)}>"
         if self.offers.dsn:
             if parameters.notify:
@@ -154,10 +159,14 @@ class ClientEngine:
         return "".join(one if one.isascii() else f"\\x{{{ord(one):02X}}}" for one in orcpt)
 
     def data(self) -> None:
+        """Sends DATA."""
         self._command("DATA", "DATA")
 
     def chunk(self, length: int) -> None:
-        """BDAT, when all before it was answered: so many octets of the message follow, and are answered by 250."""
+        """Sends BDAT, once everything before it was answered.
+
+        As many octets of the message follow, and are answered by 250.
+        """
         if self._awaited or self._held or self._half_sent:
             raise RuntimeError("replies are awaited")
         self._output.append(b"BDAT %d\r\n" % length)
@@ -165,7 +174,7 @@ class ClientEngine:
         self._chunked, self._left = True, length
 
     def message(self, piece: bytes) -> None:
-        """The next piece of the message, once DATA was answered by 354 or after ``chunk``; cut anywhere."""
+        """Sends the next piece of the message, cut anywhere, once DATA was answered by 354 or after ``chunk``."""
         if self._chunked:
             if len(piece) > self._left:
                 raise RuntimeError("more than was announced")
@@ -177,7 +186,7 @@ class ClientEngine:
         self._output.append(self._stuffer.feed(piece))
 
     def final_dot(self) -> None:
-        """Ends the message, by an empty last chunk where it went by BDAT: from here on the server may have it."""
+        """Ends the message, by an empty last chunk where it went by BDAT. From then on the server may have it."""
         if self._chunked and not self._left and not self._awaited:
             self._chunked = False
             self._output.append(b"BDAT 0 LAST\r\n")
@@ -189,17 +198,20 @@ class ClientEngine:
         self._awaited.append("MESSAGE")
 
     def rset(self) -> None:
+        """Sends RSET."""
         self._command("RSET", "RSET")
 
     def quit(self) -> None:
+        """Sends QUIT."""
         self._command("QUIT", "QUIT")
 
     def tls_started(self) -> None:
-        """TLS is on: what was offered without it counts no more (RFC 3207 §4.2). Send EHLO again."""
+        """Says that TLS is on. What was offered without it counts no more (RFC 3207 §4.2), so send EHLO again."""
         self.offers = Offers()
         self._input = b""
 
     def to_send(self) -> bytes:
+        """Returns what is to be sent since the last call."""
         output = b"".join(self._output)
         self._output.clear()
         return output
@@ -207,6 +219,7 @@ class ClientEngine:
     # Replies
 
     def receive(self, data: bytes) -> None:
+        """Takes octets that the server sent."""
         data, position = self._input + data, 0
         while not self.broken:
             end = data.find(b"\n", position)
@@ -220,6 +233,7 @@ class ClientEngine:
         self._input = b"" if self.broken else data[position:]
 
     def next_answer(self) -> Answer | Broken | None:
+        """Returns the next answer, or None while none has come."""
         return self._answers.popleft() if self._answers else None
 
     def _read_line(self, line: bytes) -> None:
@@ -347,8 +361,10 @@ _BEFORE_THE_MESSAGE = {Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.TLS, Sta
 
 
 def outcome(stage: Stage, reply: Reply) -> Outcome:
-    """What a reply means (contract 'What happens to a message'): 530, 535 and 538 at any stage, and a 5xx before MAIL,
-    are temporary: the server does not serve us."""
+    """Returns what a reply means (contract 'What happens to a message').
+
+    530, 535 and 538 at any stage, and a 5xx before MAIL, count as temporary: the server does not serve us.
+    """
     if 200 <= reply.code < 300 or (stage is Stage.DATA and reply.code == 354):
         return Outcome(Verdict.ACCEPTED, stage, reply)
     if reply.temporary or reply.code in _NOT_ABOUT_THE_MESSAGE or (reply.permanent and stage in _BEFORE_THE_MESSAGE):

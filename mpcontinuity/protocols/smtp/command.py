@@ -1,4 +1,4 @@
-"""Command lines of SMTP: verbs, paths and parameters (RFC 5321 §4.1.1, and the RFCs of each parameter)."""
+"""Reads the command lines of SMTP: verbs, paths and parameters (RFC 5321 §4.1.1, and the RFC of each parameter)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NO_NAME = re.compile(r"[^!-~]")
 
 
 class BadCommand(Exception):
-    """The command is answered by ``reply`` and changes nothing."""
+    """Raised for a command that is answered by ``reply`` and changes nothing."""
 
     def __init__(self, code: int, enhanced: str, text: str) -> None:
         super().__init__(text)
@@ -43,7 +43,7 @@ class BadCommand(Exception):
 
 
 def split(line: bytes) -> tuple[str, str]:
-    """Verb in upper case and the rest of a command line without its CRLF. Raises BadCommand."""
+    """Returns the verb in upper case and the rest of a command line without its CRLF. Raises BadCommand."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
@@ -59,7 +59,7 @@ def split(line: bytes) -> tuple[str, str]:
 def mail(
     argument: str, *, offers: frozenset[str], message_size: int, authenticates: bool
 ) -> tuple[Address | None, MailParameters]:
-    """What follows ``MAIL``. ``offers``: the EHLO keywords that allow parameters. Raises BadCommand."""
+    """Reads what follows ``MAIL``. ``offers`` are the keywords of EHLO that permit parameters. Raises BadCommand."""
     match = _FROM.fullmatch(argument)
     if match is None:
         raise BadCommand(501, "5.5.4", "Syntax: MAIL FROM:<address> [parameters]")
@@ -76,7 +76,7 @@ def mail(
 
 
 def rcpt(argument: str, *, offers: frozenset[str], hostname: str, smtputf8: bool) -> tuple[Address, RcptParameters]:
-    """What follows ``RCPT``. Raises BadCommand."""
+    """Reads what follows ``RCPT``. Raises BadCommand."""
     match = _TO.fullmatch(argument)
     if match is None:
         raise BadCommand(501, "5.5.4", "Syntax: RCPT TO:<address> [parameters]")
@@ -95,16 +95,19 @@ def rcpt(argument: str, *, offers: frozenset[str], hostname: str, smtputf8: bool
 
 
 def bdat(argument: str) -> tuple[int, bool] | None:
-    """What follows ``BDAT``: how many octets come, and whether they are the last. None: who knows where they end."""
+    """Reads what follows ``BDAT``: how many octets come, and whether they are the last.
+
+    It returns None where nobody can know where the octets end.
+    """
     match = _BDAT.fullmatch(argument)
     return (int(match[1]), bool(match[2])) if match else None
 
 
 def hello(argument: str) -> str:
-    """What follows ``EHLO`` or ``HELO``: any name at all, as printable ASCII. Raises BadCommand.
+    """Reads what follows ``EHLO`` or ``HELO``: any name at all, as printable ASCII. Raises BadCommand.
 
-    Nothing depends on it (RFC 5321 §4.1.4: no message may be refused for it), and many devices say what they were
-    named: umlauts, underscores, blanks, half an address literal. What is no domain stands in no trace field.
+    Nothing depends on it, since no message may be refused for it (RFC 5321 §4.1.4), and many devices say what somebody
+    named them: umlauts, underscores, blanks, half an address literal. What is no domain stands in no trace field.
     """
     if not argument:
         raise BadCommand(501, "5.5.4", "Syntax: EHLO hostname")
@@ -210,7 +213,10 @@ def _original_recipient(name: str, value: str, smtputf8: bool) -> str:
 
 
 def base64_strict(text: bytes) -> bytes:
-    """RFC 4954 §4: nothing but base64, padding included. Raises BadCommand."""
+    """Decodes base64 in which nothing else stands and nothing is missing, padding included (RFC 4954 §4).
+
+    Raises BadCommand.
+    """
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -1,5 +1,8 @@
-"""What follows DATA, in both directions: dots and the end of data (RFC 5321 §4.1.1.4, §4.5.2); what follows BDAT (RFC
-3030); and the rules that content of either kind must keep."""
+"""Reads and writes what follows DATA and BDAT, and checks the rules that a message must keep.
+
+After DATA, dots are doubled, and a dot ends the message (RFC 5321 §4.1.1.4, §4.5.2). BDAT announces the octets that
+follow (RFC 3030).
+"""
 
 from __future__ import annotations
 
@@ -113,10 +116,10 @@ class _Content:
 
 
 class DataReader(_Content):
-    """Reads one message as it arrives: finds its end, undoes dot-stuffing, notices what is wrong with it.
+    """Reads one message as it arrives: finds its end, removes doubled dots, and notices what is wrong with it.
 
-    Only CRLF.CRLF ends a message; every other mixture of CR, LF and dot is content, so that no two servers can
-    disagree about where it ends.
+    Only CRLF.CRLF ends a message. Every other mixture of CR, LF and dot is content, so that no two servers can disagree
+    about where it ends.
     """
 
     def __init__(self, message_size: int, line_length: int, normalise: bool = False) -> None:
@@ -126,9 +129,9 @@ class DataReader(_Content):
         self._tail = b"\r\n"
 
     def feed(self, data: bytes, start: int = 0) -> tuple[bytes, int]:
-        """Content that is certain by now, and where in ``data`` the message ended, or -1.
+        """Takes octets from ``start`` of ``data`` on.
 
-        ``start``: where the message's part of ``data`` begins.
+        It returns the content that is certain by now, and where in ``data`` the message ended, or -1.
         """
         tail = self._tail
         stream = tail + data[start:]
@@ -143,8 +146,11 @@ class DataReader(_Content):
 
 
 class ChunkReader(_Content):
-    """Reads one message in chunks of announced length. Nothing in it ends it, so a bare CR or LF is content: whoever
-    passes it on must do so by BDAT too."""
+    """Reads one message in chunks of announced length.
+
+    Nothing in the octets ends it, so that a bare CR or LF is content. Whoever passes such a message on must use BDAT
+    too.
+    """
 
     def __init__(self, message_size: int, line_length: int, normalise: bool = False) -> None:
         super().__init__(message_size, line_length, normalise)
@@ -153,27 +159,27 @@ class ChunkReader(_Content):
         self.last = False
 
     def announce(self, length: int, last: bool) -> None:
-        """BDAT: this many octets follow. Then ``feed``, also where there are none."""
+        """Says that this many octets follow, by BDAT. Call ``feed`` then, also where there are none."""
         self.left, self.last = length, last
         if self.fault is None and self.size + length > self._message_size:
             self.fault = _too_large(self._message_size)
 
     def feed(self, data: bytes, start: int = 0) -> tuple[bytes, int]:
-        """As `DataReader.feed`; the end is that of the chunk."""
+        """Takes octets as `DataReader.feed` does; the end is that of the chunk."""
         end = min(len(data), start + self.left)
         self.left -= end - start
         return self._checked(data[start:end], last=self.last and not self.left), -1 if self.left else end
 
 
 class Dropping:
-    """RFC 3030 §2: the octets of a refused BDAT are read before it is answered."""
+    """Reads and drops the octets of a BDAT that is refused, before it is answered (RFC 3030 §2)."""
 
     def __init__(self, length: int, reply: Reply) -> None:
         self.left = length
         self.reply = reply
 
     def feed(self, data: bytes, start: int = 0) -> tuple[bytes, int]:
-        """As `ChunkReader.feed`."""
+        """Takes octets as `ChunkReader.feed` does."""
         end = min(len(data), start + self.left)
         self.left -= end - start
         return b"", -1 if self.left else end
@@ -191,12 +197,13 @@ def _tail_of(stream: bytes) -> bytes:
 
 
 class DotStuffer:
-    """Doubles the dot at the beginning of a line, over the whole stream: first line and chunk edges included."""
+    """Doubles the dot at the beginning of each line of a message, however it is cut into pieces."""
 
     def __init__(self) -> None:
         self._tail = b"\r\n"  # how the stream ended so far, as much as matters
 
     def feed(self, data: bytes) -> bytes:
+        """Takes the next piece of the message, and returns what is to be sent."""
         if not data:
             return data
         tail = self._tail
@@ -208,5 +215,5 @@ class DotStuffer:
         return data.replace(b"\r\n.", b"\r\n..")
 
     def finish(self) -> bytes:
-        """The final dot, on a line of its own."""
+        """Returns the final dot, on a line of its own."""
         return b".\r\n" if self._tail == b"\r\n" else b"\r\n.\r\n"

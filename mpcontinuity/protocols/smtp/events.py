@@ -1,4 +1,4 @@
-"""What the server's engine tells the door. One that ``waits`` must be answered by ``ServerEngine.reply``."""
+"""What the server's engine tells the door. An event that ``waits`` must be answered by ``ServerEngine.reply``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpcontinuity.model.reply import Reply
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """EHLO, or HELO where not ``extended``; answered. It ends a transaction, as Reset does."""
+    """EHLO, or HELO where not ``extended``. It is answered already, and it ends a transaction as Reset does."""
 
     waits: ClassVar[bool] = False
     name: str
@@ -20,7 +20,7 @@ class Hello(msgspec.Struct, frozen=True):
 
 
 class Mail(msgspec.Struct, frozen=True):
-    """MAIL FROM; ``address`` is None for the null sender."""
+    """MAIL FROM. ``address`` is None for the null sender."""
 
     waits: ClassVar[bool] = True
     address: Address | None
@@ -36,21 +36,23 @@ class Rcpt(msgspec.Struct, frozen=True):
 
 
 class Data(msgspec.Struct, frozen=True):
-    """DATA or the first BDAT, with at least one recipient; answered by 354 or an error."""
+    """DATA or the first BDAT, with at least one recipient. It is answered by 354 or an error."""
 
     waits: ClassVar[bool] = True
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """A piece of the message as it arrived, dots undone."""
+    """A piece of the message as it arrived, with doubled dots removed."""
 
     waits: ClassVar[bool] = False
     data: bytes
 
 
 class EndOfData(msgspec.Struct, frozen=True):
-    """The message is complete, or a chunk of it is at fault. With a ``fault`` part of it was dropped, and the door must
-    refuse it with that."""
+    """The message is complete, or a chunk of it has a fault.
+
+    With a ``fault`` a part of the message was dropped, and the door must refuse it with that reply.
+    """
 
     waits: ClassVar[bool] = True
     fault: Reply | None
@@ -59,7 +61,7 @@ class EndOfData(msgspec.Struct, frozen=True):
 
 
 class Auth(msgspec.Struct, frozen=True):
-    """AUTH with a mechanism that is offered. Answered by 235 or an error, or by ``ServerEngine.challenge``."""
+    """AUTH with a mechanism that is offered. It is answered by 235 or an error, or by ``ServerEngine.challenge``."""
 
     waits: ClassVar[bool] = True
     mechanism: str
@@ -74,25 +76,25 @@ class AuthAnswer(msgspec.Struct, frozen=True):
 
 
 class AuthCancelled(msgspec.Struct, frozen=True):
-    """The client sent ``*``, or no base64, instead of an answer; answered."""
+    """The client sent ``*``, or no base64, instead of an answer. It is answered already."""
 
     waits: ClassVar[bool] = False
 
 
 class StartTls(msgspec.Struct, frozen=True):
-    """220 is in ``to_send``: send it, start TLS, then call ``ServerEngine.tls_started``."""
+    """STARTTLS. The door sends ``to_send``, which has 220, starts TLS, and calls ``ServerEngine.tls_started``."""
 
     waits: ClassVar[bool] = False
 
 
 class Reset(msgspec.Struct, frozen=True):
-    """RSET, answered: the transaction is gone."""
+    """RSET. It is answered already, and the transaction is gone."""
 
     waits: ClassVar[bool] = False
 
 
 class Disconnect(msgspec.Struct, frozen=True):
-    """Send ``to_send`` and close. The reason is ``QUIT`` or one for the log."""
+    """The door is to send ``to_send`` and to close. The reason is ``QUIT``, or a text for the log."""
 
     waits: ClassVar[bool] = False
     reason: str

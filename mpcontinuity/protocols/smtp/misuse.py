@@ -1,4 +1,4 @@
-"""What a client may do that leads to nothing, counted until it is enough."""
+"""Counts what a client does that leads to nothing, until it is enough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TOO_MANY_REFUSALS = Reply(421, "4.7.0", "Too many unknown recipients")
 
 
 class Misuse:
-    """Of one connection."""
+    """The counters of one connection."""
 
     __slots__ = ("_errors", "_idle", "_limits", "_refusals")
 
@@ -22,27 +22,33 @@ class Misuse:
         self._idle = 0
 
     def error(self) -> Reply | None:
-        """A refused command; the last words if it was one too many."""
+        """Counts a command that was refused. Returns the last reply if it was one too many, else None."""
         self._errors += 1
         return TOO_MANY_ERRORS if self._errors >= self._limits.errors else None
 
     def refusal(self) -> Reply | None:
-        """A recipient that the door refused for good."""
+        """Counts a recipient that the door refused for good.
+
+        Returns the last reply if it was one too many, else None.
+        """
         self._refusals += 1
         return TOO_MANY_REFUSALS if self._refusals >= self._limits.refusals else None
 
     def idle(self) -> None:
-        """A command that leads to nothing. Raises BadCommand."""
+        """Counts a command that leads to nothing. Raises BadCommand if it was one too many."""
         self._idle += 1
         if self._idle > self._limits.idle_commands:
             raise BadCommand(450, "4.7.0", "Too many commands without a message")
 
     def restart(self) -> None:
-        """RSET or EHLO: nothing but 250, until it is an abuser who says it. Raises BadCommand with 421."""
+        """Counts RSET or EHLO, which are answered 250 until it is an abuser who sends them.
+
+        Raises BadCommand with 421.
+        """
         self._idle += 1
         if self._idle > self._limits.idle_commands:
             raise BadCommand(421, "4.7.0", "Too many commands without a message")
 
     def message(self) -> None:
-        """One was received: the client is no idler."""
+        """Notes that a message was received, so that the client is no idler."""
         self._idle = 0

@@ -1,4 +1,4 @@
-"""Replies of the server's side as they go out (RFC 5321 §4.2)."""
+"""Replies of the server as they are sent (RFC 5321 §4.2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 @lru_cache(maxsize=256)  # nearly all replies are constants
 def encode(reply: Reply) -> bytes:
-    """A reply for the wire. Text that another server gave may hold anything: it is made printable ASCII."""
+    """Returns a reply as it is sent.
+
+    Text that another server gave may hold anything, and is made printable ASCII.
+    """
     if reply.text.isascii() and reply.text.isprintable() and len(reply.text) < _REPLY_LINE - 12:
         between = f" {reply.enhanced} " if reply.enhanced else " "
         return f"{reply.code}{between}{reply.text}\r\n".encode("ascii")

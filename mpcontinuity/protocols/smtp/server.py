@@ -1,10 +1,10 @@
-"""The server's side of SMTP: bytes in, events out, replies in their order.
+"""The server's side of SMTP: octets in, events out, replies in their order.
 
-A door feeds ``receive``, takes events from ``next_event`` until that is None, answers those that wait by ``reply``
-and sends ``to_send`` once per turn. While an event waits for its reply no other is given, so that pipelined commands
-are answered in order. Memory per connection, authenticated or not, is bounded by ``Limits.buffer``: a command line
-is kept until it is complete (at most ``Limits.command_line``), a message never; what arrives while an event waits is
-kept too (``waiting``), so that the door stops reading then.
+A door gives ``receive`` what the client sent, takes events from ``next_event`` until that is None, answers those that
+wait by ``reply``, and sends ``to_send`` once per turn. While an event waits for its reply no other is given, so that
+pipelined commands are answered in order. ``Limits.buffer`` bounds the memory per connection, whether the client has
+logged in or not. A command line is kept until it is complete (at most ``Limits.command_line``), a message never. What
+arrives while an event waits is kept too (``waiting``), so the door stops reading then.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ _INJECTED = "sent bytes behind STARTTLS"
 
 
 class ServerEngine:
-    """One connection. ``offers`` is the door's to change, before EHLO is read: after TLS, after AUTH."""
+    """The engine of one connection.
+
+    The door may change ``offers`` before EHLO is read, as after TLS and after AUTH.
+    """
 
     unsent = 0  # octets of long answers: there are none
 
@@ -87,20 +90,22 @@ class ServerEngine:
 
     @property
     def waiting(self) -> int:
-        """Octets that were received and not yet looked at."""
+        """The number of octets that were received and not yet looked at."""
         return len(self._buffer) - self._position
 
     @property
     def octets(self) -> int:
-        """How much of a message has come, -1 where none is arriving."""
+        """The number of octets of the message that have come, or -1 while none is arriving."""
         reader = self._data or self._chunks
         return reader.size if isinstance(reader, (DataReader, ChunkReader)) else -1
 
     def greet(self, text: str = "ESMTP mpcontinuity") -> None:
+        """Sends the greeting."""
         self._greeted = True
         self._send(Reply(220, "", f"{self.hostname} {text}"))
 
     def receive(self, data: bytes) -> None:
+        """Takes octets that the client sent."""
         if self.closed or not data:
             return
         if self._securing:
@@ -114,7 +119,7 @@ class ServerEngine:
             self.close(_TOO_MUCH_WAITS)
 
     def next_event(self) -> Event | None:
-        """The next thing to do, or None: more must arrive first, or an event waits for its reply."""
+        """Returns the next thing to do, or None while more must arrive first, or an event waits for its reply."""
         event = self._work()
         if event is None and self._disconnect is not None:
             reason, self._disconnect = self._disconnect, None
@@ -143,7 +148,7 @@ class ServerEngine:
         return None
 
     def reply(self, reply: Reply) -> None:
-        """Answers the event that waits. A 421 closes as well (RFC 5321 §3.8)."""
+        """Answers the event that waits. A 421 closes the connection as well (RFC 5321 §3.8)."""
         event, self._waiting = self._waiting, None
         if event is None:
             raise RuntimeError("no event waits for a reply")
@@ -172,7 +177,7 @@ class ServerEngine:
                 self._end_if(self._misuse.error())
 
     def challenge(self, challenge: bytes) -> None:
-        """Answers Auth or AuthAnswer by 334; the client's answer comes as AuthAnswer."""
+        """Answers Auth or AuthAnswer by 334. The client's answer comes as AuthAnswer."""
         if not isinstance(self._waiting, (Auth, AuthAnswer)):
             raise RuntimeError("no authentication waits for a reply")
         self._waiting = None
@@ -180,16 +185,20 @@ class ServerEngine:
         self._output.append(auth.challenge(challenge))
 
     def to_send(self) -> bytes:
+        """Returns what is to be sent since the last call."""
         output = b"".join(self._output)
         self._output.clear()
         return output
 
     def stop(self, reply: Reply) -> None:
-        """The next command gets this 421 and the connection ends; a message that is arriving may end first."""
+        """Has the next command answered by this 421, after which the connection ends.
+
+        A message that is arriving may end first.
+        """
         self._stopping = reply
 
     def close(self, reply: Reply | None = None) -> None:
-        """Ends the connection now: a timeout, a shutdown. Disconnect is the next event."""
+        """Ends the connection now, because of a timeout or a shutdown. Disconnect is the next event."""
         if not self.closed:
             if reply is not None:
                 self._send(reply)
@@ -197,7 +206,7 @@ class ServerEngine:
             self._close(str(reply) if reply is not None else "closed")
 
     def tls_started(self) -> None:
-        """TLS is on: all that was said before is forgotten (RFC 3207 §4.2)."""
+        """Says that TLS is on. All that was said before is forgotten (RFC 3207 §4.2)."""
         self._buffer, self._position, self._discarding = b"", 0, False
         self._hello = ""
         self._securing = False

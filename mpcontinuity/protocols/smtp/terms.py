@@ -1,4 +1,4 @@
-"""What a server's engine allows its client, and what its EHLO offers."""
+"""What a server's engine permits its client, and what its EHLO offers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client may use up. Sizes in octets, line ends included."""
+    """What a client may use up. Sizes are in octets, line ends included."""
 
     message_size: int = 52_428_800
     line_length: int = 1_048_576
@@ -32,11 +32,11 @@ class Offers:
 
     @property
     def parameters(self) -> frozenset[str]:
-        """The keywords that allow parameters of MAIL and RCPT."""
+        """The keywords that permit parameters of MAIL and RCPT."""
         return frozenset({"DSN", "SMTPUTF8"} if self.smtputf8 else {"DSN"})
 
     def lines(self, message_size: int, *, tls: bool) -> list[str]:
-        """What EHLO is answered, without the first line. ``tls``: it is on."""
+        """Returns the lines of the answer to EHLO but the first. ``tls`` is true where TLS is on."""
         # RFC 2920, RFC 6152, RFC 2034, RFC 3030, RFC 1870
         said = ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", f"SIZE {message_size}"]
         if self.starttls and not tls:

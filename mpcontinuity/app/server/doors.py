@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from twisted.internet.defer import DeferredList
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -15,6 +15,8 @@ from mpcontinuity.access.imap.services import ImapServices
 from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Pop3Services
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.app.listening.certificate import AskingClients, Certificate
 from mpcontinuity.app.listening.gatekeeper import Gatekeeper
 from mpcontinuity.app.listening.listeners import say_not_served
@@ -30,10 +32,25 @@ from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Role, SmtpServices
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model import hosts
-from mpcontinuity.model.settings import Limits, Settings
+from mpcontinuity.model.rations import Rations
+from mpcontinuity.model.settings import Limits, Network, Settings
+from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
 
 _IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
+
+
+class _GivenToEach(TypedDict):
+    """What every door is given (`door.services.Services`)."""
+
+    store: Store
+    directory: Directory
+    login: UserLogin
+    rations: Rations
+    limits: Limits
+    timer: Timer
+    hostname: str
+    plaintext_login_networks: Sequence[Network]
 
 
 class Doors:
@@ -58,7 +75,7 @@ class Doors:
         self._gatekeeper = gatekeeper
         self._certificate = certificate
         self._reactor = reactor
-        self._every: dict[str, Any] = {  # what each door is given
+        self._every: _GivenToEach = {
             "store": store,
             "directory": accounts.directory,
             "login": accounts.login,

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
-from twisted.internet.defer import Deferred, succeed
 
 from mpcontinuity.accounts import authentication, domains, users
 from mpcontinuity.accounts.authentication import WRONG, Authentication
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.users import User
@@ -20,32 +15,20 @@ from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.protocols.sasl.exchange import Challenge, Failed
 from mpcontinuity.protocols.sasl.scram import NAME, NAME_PLUS
 from mpcontinuity.store.store import Store
-from tests.fakes.clock import ManualClock, SeededRandomness
+from tests.fakes.clock import ManualClock
+from tests.fakes.judging import LIMIT, Court
 from tests.fakes.scram import ScramClient
 from tests.fakes.stores import result
 
 ANNA = "anna@example.org"
 PEER = "192.0.2.1"
-LIMIT = 3
 
 
-class Gate:
+class Gate(Court):
     def __init__(self, store: Store, clock: ManualClock) -> None:
+        super().__init__(clock, Passwords("plaintext", ()))
         self.store = store
-        self.clock = clock
-        self.slept: list[float] = []
-        self.passwords = Passwords("plaintext", ())
-        judge = Judge(
-            self.passwords,
-            failures=LIMIT,
-            failures_per_host=100,
-            trusted=[],
-            compute=self._at_once,
-            sleep=self._sleep,
-            clock=clock,
-            randomness=SeededRandomness(7),
-        )
-        self.login = UserLogin(store, Directory(store), judge)
+        self.login = UserLogin(store, Directory(store), self.judge)
         domain = result(store.run(lambda tx: domains.add(tx, "example.org", DomainSettings())))
         kept = self.passwords.keep("right", b"salt of sixteen!")
         result(
@@ -82,14 +65,6 @@ class Gate:
     def keys(self) -> str:
         anna = self.user().id
         return result(self.store.read(lambda tx: users.credentials(tx, anna)))[1]
-
-    def _at_once(self, work: Callable[[], Any], host: str) -> Deferred[Any]:
-        return succeed(work())
-
-    def _sleep(self, seconds: float) -> Deferred[None]:
-        self.slept.append(seconds)
-        self.clock.advance(seconds)
-        return succeed(None)
 
 
 @pytest.fixture

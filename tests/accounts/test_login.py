@@ -244,9 +244,9 @@ def test_a_password_that_changes_while_the_old_one_is_checked_does_not_let_it_in
         return hashed
 
     verify = harness.passwords.verify
-    harness.passwords.verify = lambda password, hashed: verify(password, hashed) and bool(change("$new"))  # type: ignore[method-assign]
+    harness.passwords.verify = lambda password, hashed: verify(password, hashed) and bool(change("$new"))
     assert not harness.check("anna@example.org", "right")
-    harness.passwords.verify = verify  # type: ignore[method-assign]
+    harness.passwords.verify = verify
     user = result(harness.login.check("anna@example.org", "new", HERE))
     assert user is not None
     assert user.password_changes == anna.password_changes + 1

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 
 from mpcontinuity.accounts.judging import Judge
+from mpcontinuity.accounts.passwords import Passwords
 from tests.fakes.clock import ManualClock, SeededRandomness
 
 HERE, ELSEWHERE, OFFICE = "192.0.2.1", "192.0.2.2", "198.51.100.7"
@@ -38,13 +39,14 @@ class PlainPasswords:
 class Court:
     """``slept`` are the seconds that attempts were made to wait; ``failing`` is what computing fails with."""
 
-    def __init__(self, clock: ManualClock) -> None:
+    def __init__(self, clock: ManualClock, passwords: Passwords | PlainPasswords | None = None) -> None:
         self.clock = clock
-        self.passwords = PlainPasswords()
+        chosen: Any = passwords or PlainPasswords()
+        self.passwords = chosen
         self.slept: list[float] = []
         self.failing: Exception | None = None
         self.judge = Judge(
-            self.passwords,  # type: ignore[arg-type]
+            self.passwords,
             failures=LIMIT,
             failures_per_host=HOST_LIMIT,
             trusted=[ip_network("198.51.100.0/24")],

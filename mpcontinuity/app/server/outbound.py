@@ -28,9 +28,9 @@ class OutboundMail:
         settings: Settings,
         reactor: Any,
         randomness: Randomness,
-        internal: Internal | None = None,
+        internal: Internal,
     ) -> None:
-        """``internal`` delivers to domains of ours; None leaves such mail waiting."""
+        """``internal`` delivers to domains of ours."""
         resolution = Resolution(
             questions(settings.outbound.resolvers, reactor),
             hostname=settings.hostname,

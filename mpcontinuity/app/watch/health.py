@@ -29,8 +29,8 @@ _PROBE = "readiness"  # the key in `meta` that a commit is tried with
 _log = Logger()
 
 
-class Doors(Protocol):
-    """What lets clients in."""
+class Acceptor(Protocol):
+    """What lets clients in (listening.gatekeeper.Gatekeeper)."""
 
     @property
     def accepting(self) -> bool:
@@ -42,7 +42,7 @@ class Health:
     """Judges the server for /healthz and /readyz. ``stopping`` is set when a shutdown begins."""
 
     def __init__(
-        self, store: Store, doors: Doors, overview: Overview, timer: Timer, *, floor: int, begun: Callable[[], bool]
+        self, store: Store, doors: Acceptor, overview: Overview, timer: Timer, *, floor: int, begun: Callable[[], bool]
     ) -> None:
         """``floor`` is the octets of free space below which no mail is taken. ``begun`` says whether the server has
         started.

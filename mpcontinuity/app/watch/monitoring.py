@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from mpcontinuity.app.listening.listeners import listen
-from mpcontinuity.app.watch.health import Doors, Health
+from mpcontinuity.app.watch.health import Acceptor, Health
 from mpcontinuity.app.watch.lag import Lag, Turns
 from mpcontinuity.app.watch.metrics import Metrics, Sources
 from mpcontinuity.app.watch.overview import Overview
@@ -23,7 +23,7 @@ _CONNECTIONS: Final = 32
 class Monitoring:
     """Measures the reactor, looks at the store, and serves what it finds at the endpoints of [listen] metrics."""
 
-    def __init__(self, settings: Settings, store: Store, reactor: Any, doors: Doors, sources: Sources) -> None:
+    def __init__(self, settings: Settings, store: Store, reactor: Any, doors: Acceptor, sources: Sources) -> None:
         """``doors`` says whether clients are let in; ``sources`` are the counters of the parts."""
         self._settings = settings
         self._reactor = reactor

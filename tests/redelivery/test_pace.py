@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from mpcontinuity.accounts.taken import Standing
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Retry
 from mpcontinuity.redelivery.pausing import Pausing, Step
 from mpcontinuity.redelivery.ramp import Ramp
-from mpcontinuity.routing.fault import throttles
 from mpcontinuity.routing.refusal import About
-from tests.redelivery.homes import BUSY, FULL, LOST, NO_REPLY, OK, UNKNOWN
+from tests.redelivery.homes import FULL, LOST, OK, UNKNOWN
 
 CLOSING = Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(421, "4.3.0", "what a mailbox"))
 
@@ -50,11 +47,6 @@ def test_at_the_narrowest_a_throttle_makes_it_wait_and_a_good_answer_ends_that()
     assert waits == [1, 2, 4, 8, 16, 30, 30]
     ramp.good(0.1)
     assert ramp.wait == 0
-
-
-@pytest.mark.parametrize(("outcome", "throttled"), [(FULL, False), (BUSY, True), (LOST, True), (NO_REPLY, True)])
-def test_a_full_mailbox_is_no_throttle(outcome: Outcome, throttled: bool) -> None:
-    assert throttles(outcome) is throttled
 
 
 def on(steps: list[Step]) -> list[bool]:

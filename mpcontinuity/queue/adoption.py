@@ -1,4 +1,4 @@
-"""Mail that is owed without a mailbox appears in INBOX when its address is registered meanwhile (contract)."""
+"""Puts mail that is owed without a mailbox into INBOX when its address is registered afterwards (contract)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _ADOPT = Statement(
 def without_mailbox(
     tx: Transaction, domain: int, keys: Collection[str], after: int = 0
 ) -> tuple[list[tuple[int, str, int, Body]], int | None]:
-    """Open rows for these addresses (Address.key) of the next STEP above ``after``: id, recipient, time received, body.
+    """Returns open rows for these addresses (`Address.key`): the next STEP above the id ``after``.
 
-    Also where to go on, or None at the end.
+    Each is given as id, recipient, time received and body. The second value is where to go on, or None at the end.
     """
     rows = tx.all(_WITHOUT, domain=domain, after=after, step=STEP)
     found = []
@@ -46,7 +46,7 @@ def without_mailbox(
 
 
 def adopt(tx: Transaction, owed_id: int, account: int, entry: NewEntry) -> bool:
-    """The row is the account's from now on, with ``entry`` in its INBOX. False: it has ended, or has an account."""
+    """Gives a row to an account, with ``entry`` in its INBOX. Returns False if the row has ended or has an account."""
     domain = tx.value(_ADOPT, id=owed_id, account=account)
     if domain is None:
         return False

@@ -1,4 +1,4 @@
-"""What is owed to each home server, as a number: index entries alone are read, never a row."""
+"""How much is owed to each home server. Only index entries are read, never a row."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from mpcontinuity.store.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
+    """How much is owed to the home server of one domain."""
+
     domain: int
     owed: int
     oldest: int  # µs, when it was taken in
@@ -24,5 +26,5 @@ _BACKLOG = Statement(
 
 
 def backlog(tx: Transaction) -> list[Backlog]:
-    """Of the domains to whose home server anything is owed."""
+    """Returns the backlog of each domain to whose home server anything is owed."""
     return [Backlog(domain, owed, moment_of(oldest)) for domain, owed, oldest in tx.all(_BACKLOG)]

@@ -1,4 +1,4 @@
-"""What of the owed rows is due, for one home server: read beside the writer, claimed later by id."""
+"""Which owed rows are due for a home server. They are read beside the writer, and claimed later by their ids."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ START: Place = (-1, 0)  # before what is due as soon as home is up, whose next_a
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A row that is due; ``user`` is whose mail it belongs to: an account, or an address without one."""
+    """A row that is due. ``user`` is whose mail it is: an account, or an address without one."""
 
     id: int
     user: int | str
@@ -75,7 +75,7 @@ class Due:
 
 
 def due(tx: Transaction, domain: int, after: Place) -> list[Due]:
-    """Up to PAGE rows behind ``after``, those longest due first."""
+    """Returns up to PAGE rows behind ``after``, those first that have been due for longest."""
     after_attempt, after_id = after
     rows = tx.all(_DUE, domain=domain, now=tx.now, next_attempt=after_attempt, id=after_id, page=PAGE)
     return [
@@ -85,26 +85,33 @@ def due(tx: Transaction, domain: int, after: Place) -> list[Due]:
 
 
 def next_due(tx: Transaction, domain: int) -> int | None:
-    """In how many µs the next row of the domain is due, below 0 where it is; None: nothing is owed."""
+    """Returns in how many µs the next row of the domain is due, negative where it is due already; None if nothing is
+    owed."""
     earliest = tx.value(_NEXT, domain=domain)
     return None if earliest is None else int(earliest) - tx.now
 
 
 def make_due(tx: Transaction, domain: int) -> int:
-    """A home that recovers is tried with all that is plainly owed. Call it again while it returns STEP."""
+    """Makes up to STEP rows due that are plainly owed, because their home server recovers.
+
+    It returns how many. Call it again while that is STEP.
+    """
     return tx.run(_MAKE_DUE, domain=domain, step=STEP)
 
 
 def put_off(tx: Transaction, domain: int, user: int | str, next_attempt: int) -> int:
-    """What is due of this `Due.user` waits until ``next_attempt``. Call it again while it returns STEP."""
+    """Has up to STEP rows of this `Due.user` wait until ``next_attempt``.
+
+    Returns how many: call it again while that is STEP.
+    """
     statement = _PUT_OFF["account" if isinstance(user, int) else "address"]
     return tx.run(statement, domain=domain, user=user, next=next_attempt, now=tx.now, step=STEP)
 
 
 def bring_near(tx: Transaction, longest: int) -> int:
-    """No try lies farther away than ``longest`` µs: what does was put off by a clock that was wrong, and is due.
+    """Makes up to STEP rows due whose next attempt is farther away than ``longest`` µs: a wrong clock had put them off.
 
-    Call it again while it returns STEP.
+    It returns how many. Call it again while that is STEP.
     """
     farthest = tx.now + longest
     refused = max(farthest, tx.now + _REFUSED_WITHIN)
@@ -112,4 +119,5 @@ def bring_near(tx: Transaction, longest: int) -> int:
 
 
 def domains_with_owed(tx: Transaction) -> list[int]:
+    """Returns the ids of the domains to whose home server anything is owed."""
     return [row[0] for row in tx.all(_WITH_OWED)]

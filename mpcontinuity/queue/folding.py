@@ -1,4 +1,4 @@
-"""Ended rows of `owed` become numbers of the ledger: the sums stay for ever, the rows do not."""
+"""Turns ended rows of `owed` into numbers of the ledger, which keeps the sums for ever, but not the rows."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ _ENDED = Statement(
 
 
 async def sweep(store: Store) -> None:
+    """Folds all rows that ended long ago, in short steps."""
     then = store.clock.now() - REMEMBERED
     while await store.run(partial(fold, then=then), bulk=True) == STEP:
         pass
 
 
 def fold(tx: Transaction, then: int) -> int:
-    """Up to STEP rows that ended before ``then`` (µs). Returns how many: call it again while that is STEP.
+    """Folds up to STEP rows that ended before ``then`` (µs). Returns how many: call it again while that is STEP.
 
-    What was owed without an account leaves the ledger altogether: there is no line to keep its number in.
+    What was owed without an account leaves the ledger, because there is no line in which to keep its number.
     """
     ended = Counter(tx.all(_ENDED, before=first_at(then), then=then, step=STEP))
     for (domain, account, state), rows in ended.items():

@@ -1,6 +1,6 @@
-"""What a process that died had leased is freed at once where its node is seen to be dead; else its leases have to end.
+"""Frees what a process had leased as soon as its node is seen to be dead, instead of when its leases end.
 
-A token is an id, and an id tells the process that it was drawn by (model/identifier.py), as a node's own number does.
+A token is an id, and an id tells which process drew it (model/identifier.py), as the number of a node does.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _log = Logger()
 
 
 class Holders:
-    """``look`` every LOOK_EVERY seconds, in each process."""
+    """Looks for dead processes. Each process calls ``look`` every LOOK_EVERY seconds."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -41,7 +41,7 @@ class Holders:
         self._looks = 0
 
     async def look(self) -> None:
-        """Frees what dead ones held. Cheap, unless a node has gone since the last look. Raises Stopping."""
+        """Frees what dead processes held. It is cheap unless a node has gone since the last look. Raises Stopping."""
         if self._store.election.alone:  # what others held was freed at the start
             return
         try:

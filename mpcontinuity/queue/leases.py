@@ -1,4 +1,4 @@
-"""Leases whose holder is gone: what it had claimed is owed again, what it had in flight is in doubt."""
+"""Frees leases whose holder is gone: what it had claimed is owed again, what it had in flight is in doubt."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _HELD_BY = Statement(f"{_FREE} WHERE {_LEASED} AND token IN [:tokens] RETURNING 
 
 
 def sweep(tx: Transaction, *, all_holders_dead: bool = False) -> int:
-    """Up to STEP rows whose lease has expired. Returns how many: call it again while that is STEP.
+    """Frees up to STEP rows whose lease has expired. Returns how many: call it again while that is STEP.
 
-    Not after a jump of the clock, until leases are of the new time (clock.LEASES_LAST): it would take rows from those
-    who are sending them. ``all_holders_dead``: at the start of the only process, where no lease can have a living
-    holder.
+    After a jump of the clock nothing is freed until all leases are of the new time (clock.LEASES_LAST), because that
+    would take rows from those who are sending them. ``all_holders_dead`` is true at the start of the only process,
+    where no lease can have a living holder.
     """
     until = _FOR_EVER if all_holders_dead else tx.now
     rows = tx.all(_SWEEP, until=until, farthest=tx.now + _LONGEST, step=STEP)
@@ -43,12 +43,12 @@ def sweep(tx: Transaction, *, all_holders_dead: bool = False) -> int:
 
 
 def tokens(tx: Transaction) -> set[int]:
-    """Of all leases."""
+    """Returns the tokens of all leases."""
     return {row[0] for row in tx.all(_TOKENS)}
 
 
 def free(tx: Transaction, tokens: Sequence[int]) -> None:
-    """What is leased under these, whose holders are dead."""
+    """Frees all rows that are leased under these tokens, whose holders are dead."""
     _freed(tx, tx.all(_HELD_BY, tokens=tokens))
 
 

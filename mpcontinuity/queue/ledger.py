@@ -1,7 +1,7 @@
 """The ledger: taken in = delivered + deleted + failed + expired + released + owed, per user, at every moment.
 
-``taken_in`` is counted at the account when a row is taken in and the other columns are counted from the rows, so that a
-row that was lost or doubled shows as a sum that does not add up.
+``taken_in`` is counted in the account when a row is taken in, and the other columns are counted from the rows, so that
+a row that was lost or doubled shows as a sum that does not add up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from mpcontinuity.store.transaction import Transaction
 
 
 class LedgerLine(msgspec.Struct):
-    """A row of `report`: a user's, that of an address owed without being registered, or the domain's ('total')."""
+    """A row of `report`: of a user, of an address that is owed to without being registered, or of the domain
+    ('total')."""
 
     user: str
     taken_in: int = 0
@@ -33,11 +34,12 @@ class LedgerLine(msgspec.Struct):
 
     @property
     def adds_up(self) -> bool:
+        """Whether taken in is the sum of the other columns."""
         ended = self.delivered + self.deleted + self.failed + self.expired + self.released
         return self.taken_in == ended + self.owed
 
     def count(self, state: str, rows: int) -> None:
-        """``state`` as in the column; every open state is owed."""
+        """Adds rows of a state, as the column ``state`` has it. Every open state counts as owed."""
         column = state if state in OUTCOMES else OWED
         setattr(self, column, getattr(self, column) + rows)
 
@@ -54,9 +56,10 @@ _ROWS = Statement(
 
 
 def report(tx: Transaction, domain: int, since: int = 0) -> list[LedgerLine]:
-    """A line per user, then per unregistered address, then the total. ``since`` (µs, received): what is newer only.
+    """Returns a line for each user, then for each unregistered address, then the total.
 
-    With ``since`` the rows can only be counted; the check against the counters is that of the whole ledger.
+    With ``since`` (µs) only rows received since then are counted; the counters can be checked for the whole ledger
+    only.
     """
     users: dict[int, LedgerLine] = {}
     accounts = tx.all(_ACCOUNTS, domain=domain)
@@ -103,5 +106,5 @@ def _numbers(line: LedgerLine) -> tuple[Any, ...]:
 
 
 def adds_up(lines: Iterable[LedgerLine]) -> bool:
-    """Whether every line does: the exit status of `report`."""
+    """Returns whether every line adds up, which is the exit status of `report`."""
     return all(line.adds_up for line in lines)

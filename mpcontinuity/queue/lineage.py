@@ -1,9 +1,9 @@
-"""Whether the user still has a message: by content, not by entry (design 14).
+r"""Whether the user still has a message, judged by its content and not by its entry in a mailbox.
 
 A COPY has the same body as its origin, so that COPY and EXPUNGE are a move. A message that a client fetched and appends
-again (so mbsync moves, and adds a line of its own) has another body, which names its origin. Deleted is what has no
-entry left, or only entries that are flagged \\Deleted or lie in Trash or below it. All of it is reversible until it is
-judged: at the claim, when the message would be sent.
+again (mbsync moves in this way, and adds a line of its own) has another body, which names its origin. A message is
+deleted if no entry of it is left, or only entries that are flagged ``\Deleted`` or lie in Trash or below it. All of
+that can be undone until it is judged: at the claim, when the message would be sent.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _OWED = Statement(
 
 
 def judge_deleted(tx: Transaction, account: int, body: int) -> bool:
-    """Whether the user of ``account``, who had the message in a mailbox, has deleted it."""
+    """Returns whether the user of ``account``, who had the message in a mailbox, has deleted it."""
     if tx.one(_HAS, account=account, body=body, deleted=DELETED) is not None:
         return False
     return tx.one(_REMOVED, account=account) is None
 
 
 def descend(tx: Transaction, account: int, body: int, origin: int) -> None:
-    """Notes that ``body``, which the user appended, is the message ``origin``, as it says.
+    """Notes that ``body``, which the user appended, is the message ``origin``, as its trace fields say.
 
-    It is believed only where that message is, or may again be, owed for them.
+    That is believed only where the message is owed to this user, or may be again.
     """
     if tx.one(_OWED, account=account, origin=origin) is not None:
         set_origin(tx, body, origin)

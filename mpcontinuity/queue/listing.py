@@ -1,4 +1,4 @@
-"""What `queue list`, `queue retry` and `queue remove` see and change of the rows owed to home servers."""
+"""What `queue list`, `queue retry` and `queue remove` do with the rows owed to home servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP = 500  # rows of one transaction
 
 
 class QueueRow(msgspec.Struct, frozen=True):
-    """The contract's row of `queue list`. Times as ISO 8601; ``expires`` if home is up from now on."""
+    """A row of `queue list`. Times are in ISO 8601. ``expires`` is when the row expires if home is up from now on."""
 
     id: str
     kind: str
@@ -48,9 +48,10 @@ _LIST = Statement(
 
 
 def listing(tx: Transaction, *, domain: int = 0, after: int = 0, give_up: int) -> list[tuple[int, QueueRow]]:
-    """Up to STEP open rows with an id above ``after``, with that id. ``domain`` 0: of all; ``give_up`` in µs.
+    """Returns up to STEP open rows with an id above ``after``, each with its id.
 
-    What waits for home to come up is shown as due now.
+    They are of one ``domain``, or of all where it is 0. ``give_up`` is in µs. What waits for home to come up is shown
+    as due now.
     """
     return [
         (
@@ -87,10 +88,10 @@ _NOW = Statement("UPDATE owed SET next_attempt = 0, run = 0 WHERE id = :id AND t
 
 
 def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> int:
-    """Due at once, failed and expired ones reopened, their flush no longer paused. ``by``: the administrator's name.
+    """Makes rows due at once, reopens failed and expired ones, and resumes their flush. Returns how many it changed.
 
-    Returns how many were changed. Raises Refused for an unknown id, for one of another ``domain`` (0: any), and for one
-    that has come to another end.
+    ``by`` is the administrator's name. Raises Refused for an unknown id, for a row of another ``domain`` (0 permits
+    any), and for one that has come to another end.
     """
     rows = _find(tx, ids, domain)
     for owed_id, _domain, body, state in rows:
@@ -118,7 +119,10 @@ _DOMAINS = Statement("SELECT id FROM domain WHERE (:domain = 0 OR id = :domain) 
 
 
 def retry_all(tx: Transaction, by: str, *, domain: int = 0, after: int = 0) -> list[int]:
-    """`retry` of up to STEP rows above the id ``after``. Returns their ids: call it again with the last of STEP."""
+    """Does `retry` with up to STEP rows above the id ``after``.
+
+    Returns their ids: call it again with the last of STEP.
+    """
     for row in tx.all(_DOMAINS, domain=domain):
         pause(tx, row[0], "")
     ids = [row[0] for row in tx.all(_WAITING, domain=domain, after=after, step=STEP)]
@@ -138,10 +142,10 @@ _OPEN = Statement(
 
 
 def remove(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> int:
-    """Released: home is not owed these any more. A claimed one is not sent, because its token is gone.
+    """Releases rows: home is not owed them any more. A claimed one is not sent, because its token is gone.
 
-    Raises Refused, and changes nothing, for an unknown id, one of another ``domain`` (0: any), one that has ended, or
-    one that home is taking just now.
+    Raises Refused, and changes nothing, for an unknown id, for a row of another ``domain`` (0 permits any), for one
+    that has ended, and for one that home is taking just now.
     """
     rows = _find(tx, ids, domain)
     for owed_id, _domain, _body, state in rows:
@@ -154,9 +158,9 @@ def remove(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> 
 
 
 def release_all(tx: Transaction, domain: int, by: str, *, account: int = 0) -> int:
-    """``--force``: all that home is owed of a domain or one of its accounts, even what is in flight.
+    """Releases all that is owed of a domain, or of one of its accounts, even what is in flight (``--force``).
 
-    Returns how many rows: call it again while that is STEP.
+    It returns how many rows it released. Call it again while that is STEP.
     """
     rows = tx.all(_OPEN, domain=domain, account=account, step=STEP)
     for (owed_id,) in rows:

@@ -1,4 +1,4 @@
-"""What `queue list`, `queue retry` and `queue remove` see and change of mail to the world (outgoing.py)."""
+"""What `queue list`, `queue retry` and `queue remove` do with mail to the world (outgoing.py)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _WAITING = Statement(
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """A row of `queue destinations`: all that waits for one. Times as ISO 8601."""
+    """A row of `queue destinations`: all that waits for one destination. Times are in ISO 8601."""
 
     destination: str
     messages: int
@@ -53,7 +53,7 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """The outbound backlog of a domain; 0: of none of ours."""
+    """How much of one domain waits for the world. Domain 0 stands for mail that is of no domain of ours."""
 
     domain: int
     messages: int
@@ -61,7 +61,8 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[tuple[int, QueueRow]]:
-    """Up to STEP open rows with an id above ``after``, with that id. ``domain`` 0: of all."""
+    """Returns up to STEP open rows with an id above ``after``, each with its id, of one ``domain`` or of all where it
+    is 0."""
     return [
         (
             id_,
@@ -86,7 +87,7 @@ def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[tuple[i
 
 
 def destinations(tx: Transaction, *, domain: int = 0) -> list[Destination]:
-    """Those with most waiting first, at most STEP."""
+    """Returns at most STEP destinations, those first for which most waits."""
     return [
         Destination(destination, messages, iso(oldest), iso(max(next_attempt, tx.now)), attempts, last_text or "")
         for destination, messages, oldest, next_attempt, attempts, last_text in tx.all(
@@ -96,7 +97,7 @@ def destinations(tx: Transaction, *, domain: int = 0) -> list[Destination]:
 
 
 def waiting(tx: Transaction) -> dict[int, Waiting]:
-    """Of the domains for which anything waits, by id."""
+    """Returns how much waits for the world, by the id of the domain."""
     return {domain: Waiting(domain, messages, moment_of(oldest)) for domain, messages, oldest in tx.all(_WAITING)}
 
 
@@ -117,15 +118,15 @@ _WANTED = Statement(
 
 
 def known(tx: Transaction, ids: Sequence[int]) -> set[int]:
-    """Those of ``ids`` that are here, in any state."""
+    """Returns those of ``ids`` that are rows here, in whatever state."""
     return {row[0] for row in tx.all(_KNOWN, ids=ids)}
 
 
 def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0, give_up: int) -> int:
-    """Due at once, failed and expired ones reopened for ``give_up`` µs. ``by``: the administrator's name.
+    """Makes rows due at once, and reopens failed and expired ones for ``give_up`` µs. Returns how many it changed.
 
-    Returns how many were changed. Raises Refused, and changes nothing, for one that has come to another end, and for
-    one of another ``domain`` (0: any).
+    ``by`` is the administrator's name. Raises Refused, and changes nothing, for a row that has come to another end, and
+    for one of another ``domain`` (0 permits any).
     """
     rows = _find(tx, ids, domain)
     for outgoing_id, _domain, state, *_ in rows:
@@ -144,7 +145,10 @@ def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0, give
 
 
 def retry_all(tx: Transaction, by: str, *, domain: int = 0, give_up: int, after: int = 0) -> list[int]:
-    """`retry` of up to STEP rows above the id ``after``. Returns their ids: call it again with the last of STEP."""
+    """Does `retry` with up to STEP rows above the id ``after``.
+
+    Returns their ids: call it again with the last of STEP.
+    """
     ids = [row[0] for row in tx.all(_WANTED, domain=domain, after=after, step=STEP)]
     retry(tx, ids, by, give_up=give_up)
     return ids
@@ -159,10 +163,9 @@ _REMOVE = Statement(
 
 
 def remove(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> int:
-    """An administrator takes them out; one that is being sent just now may still arrive.
+    """Takes rows out for an administrator. One that is being sent just now may still arrive. Returns how many.
 
-    Returns how many. Raises Refused, and changes nothing, for one that has ended, and for one of another ``domain`` (0:
-    any).
+    Raises Refused, and changes nothing, for a row that has ended, and for one of another ``domain`` (0 permits any).
     """
     rows = _find(tx, ids, domain)
     text = f"Removed by {by}"
@@ -190,7 +193,7 @@ _HOLD = Statement(
 
 
 def hold(tx: Transaction, ids: Sequence[int], text: str) -> None:
-    """Queued rows are not sent, and nobody is told: an administrator decides."""
+    """Keeps queued rows from being sent, without a report, until an administrator decides."""
     tx.run(_HOLD, ids=ids, now=tx.now, text=text)
 
 
@@ -201,7 +204,7 @@ _FORGET = Statement(
 
 
 async def sweep(store: Store) -> None:
-    """Drops what ended long ago."""
+    """Drops rows that ended long ago."""
     before = store.clock.now() - REMEMBERED
     while await store.run(partial(forget, before=before), bulk=True) == STEP:
         pass

@@ -1,8 +1,10 @@
-"""Rows of `outgoing`, mail to the world: taken in, claimed, and what became of them. Work of one transaction each.
+"""The rows of `outgoing`, which are mail to the world: taken in, claimed, and ended.
 
-A claim is a lease with a token that every later update names: whoever lost a lease changes nothing any more. What was
-claimed by a process that died is queued again when its lease ends, and may then arrive twice, with the same Message-ID:
-SMTP has no way to ask the other side (RFC 1047).
+Each function runs in one transaction.
+
+A claim is a lease with a token that every later update names, so that whoever has lost a lease changes nothing. What
+was claimed by a process that died is queued again when its lease ends, and may then arrive twice, with the same
+Message-ID: SMTP has no way to ask the other side (RFC 1047).
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ _PLAIN = Parameters()
 
 
 class NewOutgoing(msgspec.Struct, frozen=True):
-    """A message to one recipient. ``id`` is shown by `queue list` and `track`, and is the row's of `tracking` too."""
+    """A message to one recipient that is to be taken in. Its ``id`` is also that of its row of `tracking`."""
 
     id: int
     domain: int  # 0: the server's own mail
@@ -55,26 +57,28 @@ class NewOutgoing(msgspec.Struct, frozen=True):
 
     @property
     def share(self) -> int:
-        """Whose share of the lanes it takes: the user's, the home server's (minus its domain), or that of reports."""
+        """The share of the lanes that it takes: that of the user, of the home server (minus its domain), or of
+        reports."""
         if self.kind == DSN:
             return REPORTS
         return self.account if self.account is not None else -self.domain
 
 
 class Due(NamedTuple):
-    """Something is due there for that share."""
+    """A destination for which something of this share is due."""
 
     destination: str
     share: int
 
     @property
     def key(self) -> str:
+        """Destination and share as one text."""
         return f"{self.destination} {self.share}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A claimed row, all that is needed to send it and to report about it."""
+    """A claimed row, with all that is needed to send it and to report about it."""
 
     id: int
     domain: int
@@ -99,7 +103,10 @@ _TAKE_IN = Rows(
 
 
 def take_in(tx: Transaction, rows: Sequence[NewOutgoing]) -> None:
-    """They are due at once. Their bodies are in the table already, or inserted by the same transaction."""
+    """Takes rows in, which are due at once.
+
+    Their bodies are in the table already, or are inserted by the same transaction.
+    """
     tx.rows(
         _TAKE_IN,
         [
@@ -174,36 +181,36 @@ _NOTHING = Elsewhere()
 
 
 def due(tx: Transaction, but: Elsewhere = _NOTHING) -> list[Due]:
-    """Of up to DUE_STEP rows that are due, the oldest first: for each its destination and share."""
+    """Returns destination and share of up to DUE_STEP rows that are due, the oldest first."""
     return [Due(*row) for row in tx.all(_DUE, now=tx.now, most=DUE_STEP, **but._asdict())]
 
 
 def next_due(tx: Transaction, but: Elsewhere = _NOTHING) -> int | None:
-    """When the next row is due (µs), which may be long ago; None: nothing waits."""
+    """Returns when the next row is due (µs), which may be long ago, or None if nothing waits."""
     earliest = tx.value(_NEXT, **but._asdict())
     return None if earliest is None else int(earliest)
 
 
 def free(tx: Transaction, *, all_holders_dead: bool = False) -> int:
-    """Up to STEP rows whose lease has ended are queued again. Returns how many: call it again while that is STEP.
+    """Queues up to STEP rows again whose lease has ended. Returns how many: call it again while that is STEP.
 
-    Not after a jump of the clock, as `leases.sweep`. ``all_holders_dead``: at the start of the only process, where no
-    lease can have a living holder.
+    After a jump of the clock nothing is freed, as in `leases.sweep`. ``all_holders_dead`` is true at the start of the
+    only process, where no lease can have a living holder.
     """
     # A lease that ends later than any was taken by a clock that was wrong.
     return tx.run(_FREE, until=_FOR_EVER if all_holders_dead else tx.now, farthest=tx.now + LEASE, step=STEP)
 
 
 def bring_near(tx: Transaction, longest: int) -> int:
-    """No try lies farther away than ``longest`` µs: what does was put off by a clock that was wrong, and is due.
+    """Makes up to STEP rows due whose next attempt is farther away than ``longest`` µs: a wrong clock had put them off.
 
-    Call it again while it returns STEP.
+    It returns how many. Call it again while that is STEP.
     """
     return tx.run(_BRING_NEAR, farthest=tx.now + longest, step=STEP)
 
 
 def claim(tx: Transaction, due: Due, most: int) -> list[Outgoing]:
-    """Up to ``most`` rows that are due, leased; those of one message follow each other."""
+    """Leases up to ``most`` rows that are due, and returns them. Those of one message follow each other."""
     destination, share = due
     values = {"destination": destination, "share": share, "now": tx.now, "most": min(most, STEP)}
     ids = [row[0] for row in tx.all(_CANDIDATES, **values)]
@@ -267,20 +274,21 @@ _END = Statement(
 
 
 def extend(tx: Transaction, ids: Sequence[int], token: int) -> None:
-    """A long transmission keeps its lease."""
+    """Keeps the lease of rows whose transmission takes long."""
     tx.run(_EXTEND, ids=ids, token=token, until=tx.now + LEASE)
 
 
 def give_back(tx: Transaction, ids: Sequence[int], token: int) -> None:
-    """Nothing was sent of these."""
+    """Gives rows back of which nothing was sent."""
     tx.run(_GIVE_BACK, ids=ids, token=token)
 
 
 def delivered(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, status: str, *, how: str = RELAYED) -> bool:
-    """The next host has it: the row goes, tracking tells of it. False: the lease was lost, nothing changed.
+    """Ends a row that the next host has: the row goes, and tracking tells of it. Returns False if the lease was lost.
 
-    ``how``: DELIVERED into a mailbox of ours, RELAYED to a host that does not offer DSN, or PASSED_ON to one that was
-    told what the sender asked for. With the first two a row stays whose sender asked to hear of success.
+    ``how`` is DELIVERED into a mailbox of ours, RELAYED to a host that does not offer DSN, or PASSED_ON to one that was
+    told what the sender asked for. After the first two the row stays where its sender asked to hear of success. If the
+    lease was lost, nothing is changed.
     """
     if stays(outgoing, how):
         return _ended(tx, outgoing, how, event, status)
@@ -291,29 +299,32 @@ def delivered(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, status:
 
 
 def stays(outgoing: Outgoing, how: str) -> bool:
-    """Whether its row is still needed when it is delivered (``how`` as for `delivered`): success is to be reported."""
+    """Returns whether the row is still needed when it is delivered, because success is to be reported.
+
+    ``how`` is as for `delivered`.
+    """
     return how != PASSED_ON and bool(outgoing.reverse_path) and asks(outgoing.parameters, "SUCCESS")
 
 
 def all_delivered(tx: Transaction, sent: Sequence[tuple[Outgoing, TrackingEvent]], status: str) -> None:
-    """`delivered` of many, none of which `stays`."""
+    """Does `delivered` with many rows, none of which `stays`."""
     ids, tokens = [row.id for row, _ in sent], {row.token for row, _ in sent}
     gone = {row[0] for row in tx.all(_ALL_SENT, ids=ids, tokens=list(tokens))}
     end_of_all_outgoing(tx, status, [(row.id, event) for row, event in sent if row.id in gone])
 
 
 def undelivered(kind: str, reverse_path: str) -> str:
-    """In tracking, for what does not arrive: 'bounced' is what its sender hears of."""
+    """Returns the status in tracking of what does not arrive: 'bounced' where its sender hears of it."""
     return events.BOUNCED if kind == OUTBOUND and reverse_path else events.FAILED
 
 
 def asks(parameters: Parameters, what: str) -> bool:
-    """Whether NOTIFY names ``what`` (RFC 3461 §4.1): SUCCESS, FAILURE, DELAY or NEVER."""
+    """Returns whether NOTIFY names ``what`` (RFC 3461 §4.1): SUCCESS, FAILURE, DELAY or NEVER."""
     return what in parameters.rcpt.notify.upper().split(",")
 
 
 def later(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, next_attempt: int) -> bool:
-    """Not now. False: the lease was lost, nothing changed."""
+    """Puts a row off until ``next_attempt``. Returns False, and changes nothing, if the lease was lost."""
     values = {"id": outgoing.id, "token": outgoing.token, "code": event.code, "text": event.text}
     if not tx.run(_LATER, next=next_attempt, **values):
         return False
@@ -322,7 +333,7 @@ def later(tx: Transaction, outgoing: Outgoing, event: TrackingEvent, next_attemp
 
 
 def end(tx: Transaction, outgoing: Outgoing, state: str, event: TrackingEvent, status: str) -> bool:
-    """FAILED or EXPIRED, and to be reported. False: the lease was lost, nothing changed: somebody else decides."""
+    """Ends a row as FAILED or EXPIRED, to be reported. Returns False, and changes nothing, if the lease was lost."""
     return _ended(tx, outgoing, state, event, status)
 
 

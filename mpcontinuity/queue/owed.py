@@ -1,8 +1,8 @@
-"""The rows of `owed` and their life: taken in, claimed, in flight, in doubt, ended (design 14, model/owed.py).
+"""The rows of `owed` and their life: taken in, claimed, in flight, in doubt, ended (model/owed.py).
 
-A claim is a lease with a token, and every update of a claimed row names the token: whoever lost a lease changes
-nothing any more. An in_doubt row keeps that state while it is claimed or while somebody waits for home's late reply, so
-that giving it back never forgets the doubt. All functions are work for one transaction.
+A claim is a lease with a token, and every update of a claimed row names the token, so that whoever has lost a lease
+changes nothing. A row that is in doubt keeps that state while it is claimed, and while somebody waits for home's late
+reply, so that giving it back never forgets the doubt. Each function runs in one transaction.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ REPORTED = (FAILED, EXPIRED)
 
 
 class Parameters(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The column ``parameters``: what the client asked for, as it was given."""
+    """What the client asked for, as it was given: the column ``parameters``."""
 
     mail: MailParameters = MailParameters()
     rcpt: RcptParameters = RcptParameters()
@@ -53,28 +53,30 @@ _PLAIN = Parameters()
 
 
 def encode_one(parameters: Parameters) -> str:
-    """The column; empty where all is plain."""
+    """Returns the value of the column, which is empty where there is nothing special."""
     return "" if parameters == _PLAIN else msgspec.json.encode(parameters).decode()
 
 
 def encode_parameters(mail: MailParameters, recipients: Sequence[RcptParameters], shown: str = "") -> tuple[str, ...]:
-    """What the column has for each recipient, for the head of a message in its pack; () where all is plain.
+    """Returns the value of the column for each recipient, for the head of a message in its pack; () where all are
+    empty.
 
-    ``shown``: the id of the first, where home is asked for all of them at once.
+    ``shown`` is the id of the first recipient's row, where home is asked for all of them at once.
     """
     texts = [encode_one(Parameters(mail, rcpt, shown if place else "")) for place, rcpt in enumerate(recipients)]
     return tuple(texts) if any(texts) else ()
 
 
 def decode_parameters(text: str) -> Parameters:
-    """Of the column, or of a head."""
+    """Returns the parameters in a value of the column, or of a head."""
     return _parameters.decode(text) if text else _PLAIN
 
 
 class NewOwed(msgspec.Struct, frozen=True):
-    """A message to one recipient that home is owed. ``account`` None: without a mailbox, also for lineage.
+    """A message to one recipient that home is to be owed.
 
-    ``state`` is OWED or IN_DOUBT; whoever waits for home's late reply gives any ``token`` and answers by `late_reply`.
+    ``account`` is None where there is no mailbox. ``state`` is OWED or IN_DOUBT. Whoever waits for home's late reply
+    gives any ``token``, and answers by `late_reply`.
     """
 
     id: int
@@ -96,7 +98,7 @@ class NewOwed(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A claimed row, all that is needed to send it."""
+    """A claimed row, with all that is needed to send it."""
 
     id: int
     domain: int
@@ -120,12 +122,12 @@ _TAKE_IN = Rows(
 
 
 def unregistered_counter(domain: int) -> str:
-    """The key in `meta` of what was taken in without an account."""
+    """Returns the key in `meta` under which is counted what was taken in without an account."""
     return f"owed unregistered {domain}"
 
 
 def take_in(tx: Transaction, rows: Sequence[NewOwed]) -> None:
-    """Home is owed these. The bodies are held already (keep_until 0)."""
+    """Takes rows in, which home is owed from then on. Their bodies are held already (keep_until 0)."""
     counts = Counter((new.domain, new.account) for new in rows)
     domains = {domain for domain, _ in counts}
     uptimes = dict(tx.all(_UPTIMES, domains=domains))
@@ -182,10 +184,10 @@ _CLAIMED = Statement(
 
 
 def claim(tx: Transaction, ids: Sequence[int], *, give_up: int) -> list[Owed]:
-    """Those of ``ids`` that are due and free, leased.
+    """Leases those of ``ids`` that are due and free, and returns them.
 
-    What its user has deleted ends here as deleted, and what was tried in vain for ``give_up`` µs of home being up as
-    expired.
+    A row that its user has deleted ends here as deleted. One that was tried in vain while home was up for ``give_up``
+    µs ends as expired.
     """
     token = tx.identifier()
     wanted = []
@@ -260,12 +262,15 @@ _IN_FLIGHT = Statement(
 
 
 def extend(tx: Transaction, owed_id: int, token: int) -> bool:
-    """A long transmission keeps its lease. False: it is lost."""
+    """Keeps the lease of a row whose transmission takes long. Returns False if it is lost."""
     return tx.run(_EXTEND, id=owed_id, token=token, until=tx.now + LEASE, now=tx.now) == 1
 
 
 def in_flight(tx: Transaction, owed_id: int, token: int) -> bool:
-    """Once this is committed the final dot may be sent. False: it must not."""
+    """Marks a row as in flight. Returns False if that is not permitted.
+
+    The final dot may be sent only after this has returned True and is committed.
+    """
     until, enough = tx.now + LEASE, tx.now + LEFT_AT_FINAL_DOT
     return tx.run(_IN_FLIGHT, id=owed_id, token=token, until=until, enough=enough) == 1
 
@@ -298,9 +303,9 @@ _UNLEASE = Statement("UPDATE owed SET token = 0, lease_until = 0 WHERE id = :id 
 def finish(
     tx: Transaction, owed_id: int, token: int, outcome: str, event: TrackingEvent, *, relayed: bool = False
 ) -> bool:
-    """The row has come to its end (delivered, failed). False: the lease was lost, nothing changed.
+    """Ends a row as delivered or failed. Returns False, and changes nothing, if the lease was lost.
 
-    ``relayed``: home has it, the sender asked to hear of that, and home does not say it.
+    ``relayed`` is true where home has the message, the sender asked to hear of that, and home does not tell them.
     """
     values = {"outcome": outcome, "code": event.code, "text": event.text, "relayed": int(relayed)}
     if not tx.run(_FINISH, id=owed_id, token=token, now=tx.now, **values):
@@ -312,7 +317,7 @@ def finish(
 
 
 def give_back(tx: Transaction, owed_id: int, token: int) -> bool:
-    """Unlease a row of which nothing was sent."""
+    """Gives a row back of which nothing was sent. Returns False, and changes nothing, if the lease was lost."""
     return tx.run(_GIVE_BACK, id=owed_id, token=token) == 1
 
 
@@ -327,10 +332,13 @@ def try_later(
     late: bool = False,
     doubted: bool = False,
 ) -> bool:
-    """Not now: owed again, not before ``next_attempt``. False: the lease was lost, nothing changed.
+    """Puts a row off: it is owed again, but not before ``next_attempt``.
 
-    ``doubted``: in flight, but the final dot was not sent after all, and the row is in doubt as it was when claimed.
-    With ``run`` the row is refused, and fails when that run of the flush ends without a pause (refusals.py).
+    Returns False, and changes nothing, if the lease was lost.
+
+    ``doubted`` is true for a row in flight whose final dot was not sent after all, and which was in doubt when it was
+    claimed. ``late`` is true where the answer ends a doubt. With ``run`` the row is refused, and fails when that run of
+    the flush ends without a pause (refusals.py).
     """
     if not tx.run(
         _LATER,
@@ -349,7 +357,12 @@ def try_later(
 
 
 def doubt(tx: Transaction, owed_id: int, token: int, event: TrackingEvent, *, next_attempt: int, waiting: bool) -> bool:
-    """No reply came to the final dot. ``waiting``: the session lives on, and `late_reply` follows."""
+    """Marks a row as in doubt, because no reply came to the final dot.
+
+    Returns False, and changes nothing, if the lease was lost.
+
+    ``waiting`` is true where the session lives on, and `late_reply` follows.
+    """
     until = tx.now + LATE_REPLY if waiting else 0
     if not tx.run(_DOUBT, id=owed_id, token=token, until=until, next=next_attempt, text=event.text):
         return False
@@ -369,10 +382,11 @@ def late_reply(
     next_attempt: int,
     paused: bool = False,
 ) -> bool:
-    """What came after all on the session of a row in doubt; without a reply it is in doubt still, and free again.
+    """Settles a row in doubt by what came after all on its session.
 
-    A refusal is the end if it is about the message or its mailbox; else it is owed, and the flush asks again.
-    ``paused``: the flush of its domain, so that nothing fails.
+    Without a reply the row stays in doubt, and is free again. A refusal ends it if it is about the message or its
+    mailbox; else it is owed, and the flush asks again. ``paused`` is true where the flush of its domain is paused, so
+    that nothing fails.
     """
     event = event_of(outcome, host, tx.now)
     if outcome.verdict is Verdict.ACCEPTED:
@@ -385,7 +399,7 @@ def late_reply(
 
 
 def event_of(outcome: Outcome, host: str, now: int) -> TrackingEvent:
-    """An attempt as tracking shows it; code 0 where no reply came."""
+    """Returns an attempt as tracking shows it. The code is 0 where no reply came."""
     if outcome.reply is None:
         return TrackingEvent(now, host, 0, outcome.reason)
     return TrackingEvent(now, host, outcome.reply.code, outcome.reply.line)

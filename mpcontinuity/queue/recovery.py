@@ -1,6 +1,6 @@
 """Rows of `owed` after a database was lost, or replaced by an older one: nobody knows what home has got since.
 
-Each function is work for one transaction.
+Each function runs in one transaction.
 """
 
 from __future__ import annotations
@@ -34,27 +34,31 @@ _SINCE = "Home took it after the backup that the database comes from was made (n
 
 
 def known(tx: Transaction, owed_id: int) -> bool:
+    """Returns whether there is a row with this id."""
     return tx.one(_KNOWN, id=owed_id) is not None
 
 
 def open_rows(tx: Transaction, after: int) -> list[tuple[int, int, str]]:
-    """The next STEP by id: id, body, recipient."""
+    """Returns the next STEP open rows above the id ``after``, each as id, body and recipient."""
     return [(id_, body, recipient) for id_, body, recipient in tx.all(_OPEN, after=after, step=STEP)]
 
 
 def in_doubt(tx: Transaction, ids: Collection[int]) -> int:
-    """Home may have got these since: they are tried again under the same id, which home can know a repeat by."""
+    """Marks rows as in doubt, because home may have got them since. Returns how many.
+
+    They are tried again under the same id, by which home can notice a repeat.
+    """
     return tx.run(_DOUBT, ids=list(ids))
 
 
 def delivered(tx: Transaction, owed_id: int) -> None:
-    """A pack says that home took it."""
+    """Ends a row of which a pack says that home took it."""
     tx.run(_DELIVERED, id=owed_id, now=tx.now)
     end_of_owed(tx, owed_id, DELIVERED, TrackingEvent(tx.now, "", 250, _SINCE))
 
 
 def tracked(tx: Transaction, owed_id: int, event: TrackingEvent) -> bool:
-    """Whether tracking has a row for it, which then shows it as owed again."""
+    """Has tracking show a row as owed again. Returns False if tracking does not have it."""
     if tx.one(_TRACKED, id=owed_id) is None:
         return False
     reopen_owed(tx, owed_id, event)
@@ -62,7 +66,8 @@ def tracked(tx: Transaction, owed_id: int, event: TrackingEvent) -> bool:
 
 
 def counted(tx: Transaction, domain: int, account: int | None) -> bool:
-    """Whether more was counted as taken in than there are rows: the row to be put back is in that number."""
+    """Returns whether more was counted as taken in than there are rows, so that a row to be put back is in that
+    number."""
     if account is not None:
         return counters.unfolded(tx, account) > int(tx.value(_ROWS_OF_ACCOUNT, account=account))
     has = meta.number(tx, unregistered_counter(domain))
@@ -70,7 +75,7 @@ def counted(tx: Transaction, domain: int, account: int | None) -> bool:
 
 
 def uncount(tx: Transaction, domain: int, account: int | None) -> None:
-    """What was put back was counted when it came."""
+    """Counts one less as taken in, because the row that was put back was counted when it came."""
     if account is not None:
         counters.take_back(tx, account)
     else:

@@ -1,6 +1,7 @@
-"""Refusals of a redelivery are judged when its run ends: a pause gives them back, else they fail (contract 'Recovery').
+"""Judges the refusals of a redelivery when its run ends: after a pause they are owed again, else they fail.
 
-Until then a refused row is owed, with the number of the run in its column ``run`` and not due for a while.
+Until then a refused row is owed, with the number of the run in its column ``run``, and not due for a while (contract,
+'Recovery').
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _FORGIVE = Statement(
 
 
 def fail_refused(tx: Transaction, domain: int, run: int) -> int:
-    """The run is over and its refusals count. Returns how many rows: call it again while that is STEP."""
+    """Fails the refused rows of a run that is over. Returns how many: call it again while that is STEP."""
     rows = tx.all(_FAIL, domain=domain, run=run, now=tx.now, step=STEP)
     for owed_id, code, text in rows:
         end_of_owed(tx, owed_id, FAILED, TrackingEvent(tx.now, "", code, f"Failed, refused: {text}"))
@@ -37,5 +38,8 @@ def fail_refused(tx: Transaction, domain: int, run: int) -> int:
 
 
 def forgive_refused(tx: Transaction, domain: int, run: int, next_attempt: int) -> int:
-    """The flush has paused: that run's refusals are owed again. Returns how many, as above."""
+    """Makes the refused rows of a run owed again, because the flush has paused.
+
+    It returns how many. Call it again while that is STEP.
+    """
     return tx.run(_FORGIVE, domain=domain, run=run, next=next_attempt, step=STEP)

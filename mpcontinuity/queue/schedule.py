@@ -1,4 +1,4 @@
-"""When a failed attempt is repeated (`[retry]`): first soon, then twice as long each time, up to the longest."""
+"""When a failed attempt is made again (`[retry]`): soon at first, then after twice the time, up to the longest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ _MOST_DOUBLINGS = 30
 
 
 def delay(attempts: int, retry: Retry, randomness: Randomness) -> int:
-    """µs after attempt number ``attempts`` (from 1); up to a fifth less at random, so that waves come apart."""
+    """Returns the µs to wait after attempt number ``attempts``, which is counted from 1.
+
+    Up to a fifth of them is left out at random, so that waves of attempts come apart.
+    """
     seconds = min(retry.first * 2 ** min(attempts - 1, _MOST_DOUBLINGS), retry.longest)
     whole = int(seconds * SECOND)
     return whole - randomness.below(whole // 5 + 1)

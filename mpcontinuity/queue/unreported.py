@@ -1,7 +1,7 @@
-"""Rows that have ended, or are late, and whose sender has not been told. All functions are work for one transaction.
+"""Rows that have ended or are late and whose sender was not told. Each function runs in one transaction.
 
-Whoever ends a row leaves that mark in the same transaction (outgoing.py, owed.py), so that no failure is forgotten; the
-mark goes in the transaction that keeps the report.
+Whoever ends a row marks it in the same transaction (outgoing.py, owed.py), so that no failure is forgotten. The
+transaction that keeps the report takes the mark off.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OUTGOING, OWED, LATE = "outgoing", "owed", "late"  # where a row was found
 
 
 class Unreported(msgspec.Struct, frozen=True):
-    """A row, and all that a report says of it; ``state`` as in its table. Times in µs."""
+    """A row, with all that a report says of it. ``state`` is as in its table, and times are in µs."""
 
     found: str
     id: int
@@ -47,17 +47,17 @@ class Unreported(msgspec.Struct, frozen=True):
 
     @property
     def from_outside(self) -> bool:
-        """Nobody has logged in for it, and its reverse path is what somebody wrote."""
+        """Whether a stranger sent it, so that anybody may have written its reverse path."""
         return not self.parameters.mail.submitted if self.found == OWED else self.kind == INBOUND
 
     @property
     def place(self) -> tuple[int, int]:
-        """In the order of reading."""
+        """Where it is in the order of reading."""
         return (self.received if self.found == LATE else 0, self.id)
 
 
 class Changed(Reported):
-    """A row was reopened or reported meanwhile: what was to be said of it is no longer so."""
+    """Raised when a row was reopened or reported meanwhile, so that what was to be said of it no longer holds."""
 
 
 _COLUMNS = """{0}.id, domain, account, kind, reverse_path, recipient, parameters, received, {1}, state, last_code,
@@ -85,25 +85,26 @@ START = (0, 0)
 
 
 def ended(tx: Transaction, after: tuple[int, int]) -> list[Unreported]:
-    """Up to STEP rows of `outgoing` behind ``after``."""
+    """Returns up to STEP rows of `outgoing` behind ``after`` that have ended."""
     _, after_id = after
     return tx.records(partial(_row, OUTGOING), _ENDED, after=after_id, step=STEP)
 
 
 def failed(tx: Transaction, after: tuple[int, int]) -> list[Unreported]:
-    """Up to STEP rows of `owed`, none of a domain whose flush is paused."""
+    """Returns up to STEP rows of `owed` behind ``after`` that have ended, but none of a domain whose flush is
+    paused."""
     _, after_id = after
     return tx.records(partial(_row, OWED), _FAILED, after=after_id, step=STEP)
 
 
 def late(tx: Transaction, after: tuple[int, int], *, before: int) -> list[Unreported]:
-    """Up to STEP rows of `outgoing` that wait since ``before`` (µs) or longer."""
+    """Returns up to STEP rows of `outgoing` behind ``after`` that have waited since ``before`` (µs) or longer."""
     received, after_id = after
     return tx.records(partial(_row, LATE), _LATE, before=before, received=received, after=after_id, step=STEP)
 
 
 def next_late(tx: Transaction, after: int) -> int | None:
-    """When the first row that came later than ``after`` (µs) and still waits was received."""
+    """Returns when the first row was received that came later than ``after`` (µs) and still waits, or None."""
     earliest = tx.value(_NEXT_LATE, after=after)
     return None if earliest is None else int(earliest)
 
@@ -152,7 +153,7 @@ _TOLD = Statement("UPDATE outgoing SET told = :now WHERE id IN [:ids] AND told =
 
 
 def reported(tx: Transaction, rows: Sequence[Unreported]) -> None:
-    """Nothing is left to say of these, which were found in the same place. Raises Changed."""
+    """Takes the marks off rows that were found in the same place. Raises Changed."""
     ids = [row.id for row in rows]
     found = rows[0].found
     if found == OWED:
@@ -174,7 +175,8 @@ _PASSED_ON = Rows(
 
 
 def passed_on(tx: Transaction, rows: Sequence[NewOutgoing], reply: Reply) -> None:
-    """A home server that does not report has these, and their sender asked to hear of success: ended as they begin."""
+    """Adds rows that have ended already: a home server that does not report has them, and their sender asked about
+    success."""
     tx.run_rows(
         _PASSED_ON,
         [
@@ -213,12 +215,12 @@ _events = msgspec.json.Decoder(list[TrackingEvent]).decode
 
 
 def seen(tx: Transaction, account: int, body: int) -> bool:
-    """Whether the user has read or answered the message: it has reached whom it was for."""
+    """Returns whether the user has read or answered the message, so that it has reached whom it was for."""
     return tx.one(_SEEN, account=account, body=body, flags=SEEN | ANSWERED) is not None
 
 
 def host(tx: Transaction, row_id: int) -> str:
-    """Who said it last, ``host:port``; empty where nobody did, or tracking has dropped it."""
+    """Returns the host that answered last, as ``host:port``; empty where none did, or tracking has dropped it."""
     events = tx.value(_EVENTS, id=row_id)
     said = [event.host for event in _events(events)] if events else []
     return next((host for host in reversed(said) if host and host != REDIRECTED_HOST), "")

@@ -102,7 +102,7 @@ def remove(tx: Transaction, domain: Domain) -> None:
 
 
 def end_modes(tx: Transaction) -> int:
-    """Modes whose `--until` has come become 'disabled' for everyone to see. Returns how many."""
+    """Ends modes whose `--until` has come, for everyone to see: they are 'disabled'. Returns how many it ended."""
     ended = [domain for domain in listing(tx) if 0 < domain.settings.mode_until <= tx.now]
     for domain in ended:
         change(tx, domain, msgspec.structs.replace(domain.settings, mode="disabled", mode_until=0))

@@ -275,13 +275,13 @@ def set_name(tx: Transaction, user: User, name: str) -> None:
 
 
 def set_opt_in(tx: Transaction, user: User, opt_in: bool) -> None:
-    """Says whether a user wants continuity in mode `optional`."""
+    """Sets whether a user wants continuity in mode `optional`."""
     tx.run(_SET_OPT_IN, id=user.id, opt_in=int(opt_in))
     _changed(tx, user)
 
 
 def set_relay(tx: Transaction, user: User, relay: bool) -> None:
-    """Says whether a user stands for the home server: sends in the name of anybody of the domain, without copies in
+    """Sets whether a user stands for the home server: sends in the name of anybody of the domain, without copies in
     Sent."""
     tx.run(_SET_RELAY, id=user.id, relay=int(relay))
     _changed(tx, user)

@@ -59,19 +59,22 @@ class Refused(Reported):
 
 
 class Temporary(Reported):
-    """The store could not do it now (a full disk, a lost commit): SMTP says 452, IMAP ``NO [UNAVAILABLE]``."""
+    """Raised where the store cannot do it now (a full disk, a lost commit): SMTP says 452, IMAP ``NO [UNAVAILABLE]``.
+
+    Nothing of it was done, unless a commit was under way when the database went: then nobody can tell.
+    """
 
 
 class Full(Temporary):
-    """No room on the disk, or below the floor of free space."""
+    """Raised where there is no room on the disk, or none above the floor of free space."""
 
 
 class Corrupt(Reported):
-    """A stored body fails its checksum; the message names pack, offset and id."""
+    """Raised for a stored body that fails its checksum; the message names pack, offset and id."""
 
 
 class Stopping(Reported):
-    """The server shuts down; the work was not begun."""
+    """Raised for work that was not begun, because the server shuts down."""
 
 
 class Unexpected(Reported):

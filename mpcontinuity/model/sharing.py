@@ -26,7 +26,7 @@ class Counting(Protocol[Row]):
     """
 
     def news(self, most: int) -> Sequence[Row]:
-        """Returns what was counted since that was told last, ``most`` rows of it, the largest first; it is told now."""
+        """Returns what was counted since that was told last, for ``most`` of those who counted; now it is told."""
         ...
 
     def untold(self, news: Iterable[Row]) -> None:

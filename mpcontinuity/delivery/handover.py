@@ -67,7 +67,7 @@ class Handover:
         """
         message = self.message
         redirected = Redirect(message, for_inbox, retry_after=self.delivery.retry_after)
-        if not await self.delivery.store.keep_together(self.draft, self.head, redirect.commit, redirected):
+        if not await self.delivery.store.keep_grouped(self.draft, self.head, redirect.commit, redirected):
             return self._known()
         kept = all(one.decision is Decision.KEEP for one in message.taken)
         self._settled(KEPT if kept else REDIRECTED, message.taken[0].because)
@@ -139,7 +139,7 @@ class Handover:
             apart = Handover(self.delivery, message, draft, head, self.policy, session=self.session)
             for_inbox = await apart._rendered() if in_inbox(message) else b""
             redirected = Redirect(message, for_inbox, retry_after=self.delivery.retry_after)
-            if await store.keep_together(draft, head, redirect.commit, redirected):
+            if await store.keep_grouped(draft, head, redirect.commit, redirected):
                 apart._settled(REDIRECTED, message.taken[0].because)
         finally:
             draft.discard()
@@ -216,7 +216,7 @@ class Handover:
         if relay.adds_user(relayed):
             await self.delivery.store.run(partial(relay.commit, messages=[(body, relayed)]))
         else:
-            await self.delivery.store.together(relay.commit, (body, relayed))
+            await self.delivery.store.run_grouped(relay.commit, (body, relayed))
 
     async def _newcomers(self) -> dict[int, int]:
         unregistered = {one.domain for one in self.message.taken if one.user is None}
@@ -264,7 +264,7 @@ class Handover:
             token=token,
             retry_after=self.delivery.retry_after,
         )
-        if not await store.together(redirect.commit, (body, redirected)):
+        if not await store.run_grouped(redirect.commit, (body, redirected)):
             return self._known()
         store.bodies.outcome(body.id, {one.address.text: one.decision.value for one in taken})
         if late is not None:

@@ -251,7 +251,7 @@ class Outward(Reception):
             recipients=recipients,
             copy=await self._submitter.copy(content, self._domain, [one.address for one in self._recipients.values()]),
         )
-        if not await self._store.keep_together(self._draft, self._head(recipients, subject), departure.commit, leaving):
+        if not await self._store.keep_grouped(self._draft, self._head(recipients, subject), departure.commit, leaving):
             return replies.KNOWN
         self._say(recipients)
         return replies.STORED

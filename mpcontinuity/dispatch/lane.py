@@ -270,7 +270,7 @@ class Lane:
         while any(attempts):
             try:
                 store = self._environment.store
-                await store.together(settle, Settled(rows, attempts, wait, expires=store.trusts_time(LASTED)))
+                await store.run_grouped(settle, Settled(rows, attempts, wait, expires=store.trusts_time(LASTED)))
                 return
             except Stopping:
                 return

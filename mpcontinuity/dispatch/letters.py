@@ -89,7 +89,7 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 def settle(tx: Transaction, groups: Sequence[Settled]) -> list[None]:
-    """Records what became of them; the work of `Store.together`."""
+    """Records what became of them; the work of `Store.run_grouped`."""
     gone: list[tuple[Outgoing, TrackingEvent]] = []
     others: list[tuple[Outgoing, Attempt, Settled]] = []
     for group in groups:

@@ -5,7 +5,7 @@
   own. ``portions.py``: a long change in short transactions.
 - ``read.py``: rows of messages. ``rendering.py``: what IMAP shows of a message, computed without making others wait.
   ``search.py``: answers SEARCH.
-- ``view.py``: what one session knows of its mailbox. ``shared.py``: what all sessions of a mailbox share;
+- ``view.py``: what one session knows of its mailbox. ``selected.py``: what all its sessions share;
   ``picture.py``: its messages as arrays.
 - ``maildrop.py``: INBOX as POP3 sees it. ``recent.py``: the flag Recent. ``sent.py``: one copy in Sent.
 - ``quota.py``: how much a user stores. ``repair.py``: what ``check --repair`` mends in them.

@@ -18,7 +18,7 @@ from mpcontinuity.mailbox.append import MAX_UID
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.picture import modseqs
-from mpcontinuity.mailbox.shared import MOST_CHANGES, Shared
+from mpcontinuity.mailbox.selected import MOST_CHANGES, SelectedMailbox
 from mpcontinuity.model import uidset
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import Everything, MailboxChanged, Notice
@@ -70,9 +70,11 @@ Update = Exists | Expunge | FlagsChanged | KeywordsChanged | Gone
 class View:
     """What one session's client knows. Numbers count from 1, to ``exists``."""
 
-    def __init__(self, shared: Shared[View], closed: Callable[[Shared[View]], None], *, takes_recent: bool) -> None:
+    def __init__(
+        self, selected: SelectedMailbox[View], closed: Callable[[SelectedMailbox[View]], None], *, takes_recent: bool
+    ) -> None:
         """``takes_recent``: what this client is told of is \\Recent for no other."""
-        self._shared = shared
+        self._selected = selected
         self._closed = closed
         self._callback: Callable[[], None] | None = None
         self._own: set[int] = set()
@@ -84,14 +86,14 @@ class View:
         self._keywords = self._picture.keywords
 
     def _adopt(self) -> None:
-        self._picture = self._shared.picture
+        self._picture = self._selected.picture
         self._version = self._picture.version
         self.exists = len(self._version.uids)
         self._expunges_at = self._changes_at = self._picture.log_end
 
     def _tell_all(self) -> None:
         """The client is told of all that is there; what nobody was told of before is recent."""
-        first, last = max(self._told, self._shared.told) + 1, self._picture.last_uid
+        first, last = max(self._told, self._selected.told) + 1, self._picture.last_uid
         self._told = max(self._told, last)
         if first > last:
             return
@@ -99,7 +101,7 @@ class View:
             first = self._recent.pop()[0]
         self._recent.append((first, last))
         if self._takes_recent:
-            self._shared.told = last
+            self._selected.told = last
 
     @property
     def recent(self) -> int:
@@ -138,8 +140,8 @@ class View:
     @property
     def complete(self) -> bool:
         """Whether the picture has every change up to its modseq: flags that other processes set are heard of later."""
-        shared = self._shared
-        return not shared.busy and not shared.changed and not shared.missed(self.modseq)
+        selected = self._selected
+        return not selected.busy and not selected.changed and not selected.missed(self.modseq)
 
     def names(self, flags: int) -> list[str]:
         """The keywords among the flags."""
@@ -225,8 +227,8 @@ class View:
         What has this ``modseq`` was read beside the picture: its notice may still be on the way.
         """
         if modseq > self.modseq:
-            self._shared.dirty = True
-        return self._shared.settled()
+            self._selected.dirty = True
+        return self._selected.settled()
 
     def knows_keywords(self, modseq: int) -> bool:
         """Whether the client was told of every keyword that a message with this modseq may have."""
@@ -294,7 +296,7 @@ class View:
         known = self.exists
         hits: Sequence[int] = ()
         if self._version is not picture.version:
-            hits = self._shared.went(self._version, self._expunges_at, known)
+            hits = self._selected.went(self._version, self._expunges_at, known)
             if hits and not expunges:
                 return None
             self._version = picture.version
@@ -309,7 +311,7 @@ class View:
         picture, version = self._picture, self._version
         batches = picture.since(self._changes_at)
         self._changes_at = picture.log_end
-        picture.trim(min(min(view._expunges_at, view._changes_at) for view in self._shared.views))
+        picture.trim(min(min(view._expunges_at, view._changes_at) for view in self._selected.views))
         if self._named_anew():
             yield KeywordsChanged()
         told: set[int] = set()
@@ -324,7 +326,7 @@ class View:
             modseq = picture.version.modseqs[current]
             own = modseq in self._own
             yield None if own else FlagsChanged(place + 1, uid, picture.version.flags[current], modseq)
-        if not self._shared.busy:
+        if not self._selected.busy:
             self._own.clear()
 
     def _named_anew(self) -> bool:
@@ -345,9 +347,9 @@ class View:
 
     def close(self) -> None:
         self._callback = None
-        if self in self._shared.views:
-            self._shared.views.discard(self)
-            self._closed(self._shared)
+        if self in self._selected.views:
+            self._selected.views.discard(self)
+            self._closed(self._selected)
 
 
 def _not_written(failure: Failure) -> None:
@@ -360,8 +362,8 @@ class Views:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._shared: dict[int, Shared[View]] = {}
-        self._idle: OrderedDict[int, Shared[View]] = OrderedDict()
+        self._selected: dict[int, SelectedMailbox[View]] = {}
+        self._idle: OrderedDict[int, SelectedMailbox[View]] = OrderedDict()
         self._idle_messages = 0
         store.listen(self._heard)
 
@@ -371,25 +373,25 @@ class Views:
         Raises MailboxRefused when the mailbox is gone meanwhile, Temporary when it cannot be read.
         """
         recent_after = await self._take_recent(info) if takes_recent else info.recent
-        shared = self._shared.get(info.id)
-        if shared is None or shared.picture.gone:
-            shared = self._shared[info.id] = Shared(self._store, info.id, info.uidvalidity)
-        self._woken(shared)
-        if shared.picture.modseq is not None and shared.picture.modseq < info.modseq:
-            shared.dirty = True  # its notice is still on the way
-        shared.told_in_store = max(shared.told_in_store, info.uidnext - 1 if takes_recent else 0)
-        view = View(shared, self._closed, takes_recent=takes_recent)
-        shared.views.add(view)  # so that nobody drops it while it is read
+        selected = self._selected.get(info.id)
+        if selected is None or selected.picture.gone:
+            selected = self._selected[info.id] = SelectedMailbox(self._store, info.id, info.uidvalidity)
+        self._woken(selected)
+        if selected.picture.modseq is not None and selected.picture.modseq < info.modseq:
+            selected.dirty = True  # its notice is still on the way
+        selected.told_in_store = max(selected.told_in_store, info.uidnext - 1 if takes_recent else 0)
+        view = View(selected, self._closed, takes_recent=takes_recent)
+        selected.views.add(view)  # so that nobody drops it while it is read
         try:
-            await shared.settled()
+            await selected.settled()
         except BaseException:
             view.close()
             raise
-        if shared.picture.gone:
+        if selected.picture.gone:
             view.close()
             raise MailboxRefused("NONEXISTENT", "no such mailbox")
         view._adopt()
-        view._keywords = shared.picture.keywords
+        view._keywords = selected.picture.keywords
         view._told = recent_after
         view._tell_all()
         return view
@@ -405,8 +407,8 @@ class Views:
 
     def told(self, info: MailboxInfo) -> int:
         """The last UID that a session was told of as recent."""
-        shared = self._shared.get(info.id)
-        return max(info.recent, shared.told if shared is not None else 0)
+        selected = self._selected.get(info.id)
+        return max(info.recent, selected.told if selected is not None else 0)
 
     def _heard(self, notices: Sequence[Notice]) -> None:
         if any(isinstance(notice, Everything) for notice in notices):
@@ -414,61 +416,61 @@ class Views:
         touched = set()
         for notice in notices:
             if isinstance(notice, MailboxChanged):
-                shared = self._shared.get(notice.mailbox)
-                if shared is not None:
-                    shared.announced(notice)
-                    touched.add(shared)
-        for shared in touched:
-            if shared.views:
-                shared.read()
-            elif len(shared.changed) > MOST_CHANGES:
-                self._forget(shared)
+                selected = self._selected.get(notice.mailbox)
+                if selected is not None:
+                    selected.announced(notice)
+                    touched.add(selected)
+        for selected in touched:
+            if selected.views:
+                selected.read()
+            elif len(selected.changed) > MOST_CHANGES:
+                self._forget(selected)
 
     async def _look_again(self) -> None:
         """Changes may have gone unheard."""
-        known = [shared for shared in self._shared.values() if shared.picture.modseq is not None]
+        known = [selected for selected in self._selected.values() if selected.picture.modseq is not None]
         for begin in range(0, len(known), _AT_ONCE):
             some = known[begin : begin + _AT_ONCE]
             try:
-                work = partial(modseqs, mailboxes=[shared.picture.mailbox for shared in some])
+                work = partial(modseqs, mailboxes=[selected.picture.mailbox for selected in some])
                 found: dict[int, int] | None = await self._store.read(work)
             except (Temporary, Stopping):
                 found = None  # the next command finds out, or the next time
-            for shared in some:
-                modseq = shared.picture.modseq or 0
-                now = modseq if found is None else found.get(shared.picture.mailbox)
-                if now is None or found is None or shared.missed(now):
-                    self._missed(shared, now or modseq)
+            for selected in some:
+                modseq = selected.picture.modseq or 0
+                now = modseq if found is None else found.get(selected.picture.mailbox)
+                if now is None or found is None or selected.missed(now):
+                    self._missed(selected, now or modseq)
 
-    def _missed(self, shared: Shared[View], modseq: int) -> None:
-        if not shared.views:
-            self._forget(shared)
+    def _missed(self, selected: SelectedMailbox[View], modseq: int) -> None:
+        if not selected.views:
+            self._forget(selected)
             return
-        shared.read_all(modseq)
-        if any(view.awaited for view in shared.views):
-            shared.read()
+        selected.read_all(modseq)
+        if any(view.awaited for view in selected.views):
+            selected.read()
 
-    def _closed(self, shared: Shared[View]) -> None:
-        if shared.told > shared.told_in_store and not shared.picture.gone:
-            shared.told_in_store = shared.told
-            work = partial(recent.raise_to, mailbox=shared.picture.mailbox, uid=shared.told)
+    def _closed(self, selected: SelectedMailbox[View]) -> None:
+        if selected.told > selected.told_in_store and not selected.picture.gone:
+            selected.told_in_store = selected.told
+            work = partial(recent.raise_to, mailbox=selected.picture.mailbox, uid=selected.told)
             self._store.run(work, bulk=True).addErrback(_not_written)
-        if shared.views:
+        if selected.views:
             return
-        if shared.picture.gone or shared.picture.modseq is None:
-            self._forget(shared)
+        if selected.picture.gone or selected.picture.modseq is None:
+            self._forget(selected)
             return
-        shared.rest()
-        self._idle[shared.picture.mailbox] = shared
-        self._idle_messages += len(shared.picture.version.uids)
+        selected.rest()
+        self._idle[selected.picture.mailbox] = selected
+        self._idle_messages += len(selected.picture.version.uids)
         while len(self._idle) > _IDLE_PICTURES or self._idle_messages > _IDLE_MESSAGES:
             self._forget(next(iter(self._idle.values())))
 
-    def _woken(self, shared: Shared[View]) -> None:
-        if self._idle.pop(shared.picture.mailbox, None) is not None:
-            self._idle_messages -= len(shared.picture.version.uids)
+    def _woken(self, selected: SelectedMailbox[View]) -> None:
+        if self._idle.pop(selected.picture.mailbox, None) is not None:
+            self._idle_messages -= len(selected.picture.version.uids)
 
-    def _forget(self, shared: Shared[View]) -> None:
-        self._woken(shared)
-        if self._shared.get(shared.picture.mailbox) is shared:
-            del self._shared[shared.picture.mailbox]
+    def _forget(self, selected: SelectedMailbox[View]) -> None:
+        self._woken(selected)
+        if self._selected.get(selected.picture.mailbox) is selected:
+            del self._selected[selected.picture.mailbox]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from mpcontinuity.model.clock import Clock, Steady
@@ -18,62 +19,58 @@ from mpcontinuity.store.transaction import Transaction
 
 
 class Stage(Protocol):
-    def stop(self, stopped: Callable[[], None]) -> None: ...
+    """A part of an engine that has threads of its own."""
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """Ends what was begun and takes nothing more, then calls ``stopped``, from any thread."""
+        ...
 
 
-class Upwards(Protocol):
-    """What an engine tells the store, from any thread."""
+class EngineCallbacks(Protocol):
+    """What an engine calls in the store, from any thread."""
 
     def prelude(self, tx: Transaction) -> Callable[[], None] | None:
-        """Begins every commit; what it returns is called once that commit is done."""
+        """Takes part in the transaction at the begin of every commit; what it returns is called after that commit."""
         ...
 
     def settle(self, jobs: Sequence[Job]) -> None:
-        """The fate of these jobs is known."""
+        """Takes jobs whose fate is known: each has its value or its error."""
         ...
 
     def heard(self, notices: Sequence[Notice]) -> None:
-        """Other processes announced this; called in the reactor thread."""
+        """Takes what other processes announced; called in the reactor thread."""
         ...
 
 
 class Engine(Protocol):
+    """What a store asks of its database: work to be done in transactions, readers, and an election."""
+
     readers: Readers
     election: Election
     stages: Sequence[Stage]  # stopped in this order
-    steady: Steady | None  # the clock that transactions go by, where it is not the one of `Means`
+    steady: Steady | None  # the clock that transactions go by, where it is not the one of `EngineSetup`
 
-    def submit(self, *jobs: Job) -> None: ...
+    def submit(self, *jobs: Job) -> None:
+        """Takes work, from any thread. Raises Stopping once the engine stops."""
+        ...
 
     def waiting(self) -> int:
-        """Pieces of work that nobody has begun."""
+        """Returns how many pieces of work nobody has begun."""
         ...
 
     def close(self) -> None:
-        """After all stages have stopped."""
+        """Closes all connections, after all stages have stopped."""
         ...
 
 
-class Means:
-    """What every engine is made with."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSetup:
+    """What every engine is made with. ``reactor_call`` runs a function in the reactor thread, soon."""
 
-    __slots__ = ("clock", "figures", "identifiers", "randomness", "reactor_call", "runner", "upwards")
-
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        identifiers: Identifiers,
-        randomness: Randomness,
-        runner: Runner,
-        figures: Figures,
-        reactor_call: Callable[..., None],
-        upwards: Upwards,
-    ) -> None:
-        self.clock = clock
-        self.identifiers = identifiers
-        self.randomness = randomness
-        self.runner = runner
-        self.figures = figures
-        self.reactor_call = reactor_call
-        self.upwards = upwards
+    clock: Clock
+    identifiers: Identifiers
+    randomness: Randomness
+    runner: Runner
+    figures: Figures
+    reactor_call: Callable[..., None]
+    callbacks: EngineCallbacks

@@ -28,7 +28,7 @@ from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.packs import FOLDER, Packs
 from mpcontinuity.store.disk import Disk
 from mpcontinuity.store.driver import Driver
-from mpcontinuity.store.engine import Engine, Means, Stage
+from mpcontinuity.store.engine import Engine, EngineSetup, Stage
 from mpcontinuity.store.figures import Figures
 from mpcontinuity.store.job import Job
 from mpcontinuity.store.lock import Lock, lock
@@ -53,7 +53,7 @@ class Store:
     def __init__(
         self,
         packs: Packs,
-        engine: Callable[[Means], Engine],
+        engine: Callable[[EngineSetup], Engine],
         *,
         messages: str,
         clock: Clock,
@@ -73,14 +73,14 @@ class Store:
         self._listeners: list[Listener] = []
         self._closing: Deferred[None] | None = None
         self._engine = engine(
-            Means(
+            EngineSetup(
                 clock=clock,
                 identifiers=identifiers,
                 randomness=randomness,
                 runner=runner,
                 figures=figures,
                 reactor_call=reactor_call,
-                upwards=self,
+                callbacks=self,
             )
         )
         self.election = self._engine.election
@@ -144,7 +144,7 @@ class Store:
         self.bodies.keep_for(draft, head, deferred, lambda body: Job(partial(_index, work, keep_until, body), deferred))
         return deferred
 
-    def together(self, work: Callable[[Transaction, list[Item]], Sequence[T]], item: Item) -> Deferred[T]:
+    def run_grouped(self, work: Callable[[Transaction, list[Item]], Sequence[T]], item: Item) -> Deferred[T]:
         """Like `run`, for what many do at a time: ``work`` is done once for the items of all who wait with it.
 
         It returns what became of each item, in their order. When it raises, it is done again for each item alone.
@@ -155,10 +155,10 @@ class Store:
         self._engine.submit(Job(work, deferred, item=item))
         return deferred
 
-    def keep_together(
+    def keep_grouped(
         self, draft: Draft, head: Head, work: Callable[[Transaction, list[tuple[Body, Item]]], Sequence[T]], item: Item
     ) -> Deferred[T]:
-        """Makes the draft durable, then `together` with its body, whose row ``work`` inserts."""
+        """Makes the draft durable, then `run_grouped` with its body, whose row ``work`` inserts."""
         if self._closing is not None:
             return fail(Stopping())
         deferred: Deferred[T] = Deferred()
@@ -192,16 +192,16 @@ class Store:
         self._reactor_call(self._closing.callback, None)
 
     def prelude(self, tx: Transaction) -> Callable[[], None] | None:
-        """Upwards.prelude."""
+        """EngineCallbacks.prelude."""
         done = [each for each in (self.nodes.record(tx), self.packs.record_new(tx)) if each is not None]
         return partial(_each, done) if done else None
 
     def settle(self, jobs: Sequence[Job]) -> None:
-        """Upwards.settle."""
+        """EngineCallbacks.settle."""
         self._reactor_call(self._fire, jobs)
 
     def heard(self, notices: Sequence[Notice]) -> None:
-        """Upwards.heard."""
+        """EngineCallbacks.heard."""
         for listener in self._listeners:
             try:
                 listener(notices)
@@ -248,7 +248,7 @@ def open_store(
     if settings.messages not in MESSAGES:
         raise Refused(f"[store] messages = {settings.messages!r}: this version knows 'files' and 'database'")
     held = None
-    engine: Callable[[Means], Engine]
+    engine: Callable[[EngineSetup], Engine]
     if settings.database != "sqlite":
         engine = _postgresql(settings.database, driver)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -298,7 +298,7 @@ def _make_private(database: Path) -> None:
             os.close(descriptor)
 
 
-def _postgresql(url: str, driver: Driver | None) -> Callable[[Means], Engine]:
+def _postgresql(url: str, driver: Driver | None) -> Callable[[EngineSetup], Engine]:
     """A database that other processes may use at the same time."""
     # Imported here: most servers run on SQLite, and psycopg takes a twentieth of a second.
     from mpcontinuity.store.postgresql import upgrade as postgresql_upgrade

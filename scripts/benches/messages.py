@@ -170,11 +170,11 @@ class Bench:
             message_id=shown.message_id,
         )
         if not self.full:
-            await store.keep_together(draft, head, put, redirect.Redirect(message, rendered))
+            await store.keep_grouped(draft, head, put, redirect.Redirect(message, rendered))
             return set()
         ours = await self.answered.claim([taken.fingerprint])
         assert ours is not None
-        await store.keep_together(draft, head, redirect.commit, redirect.Redirect(message, rendered))
+        await store.keep_grouped(draft, head, redirect.commit, redirect.Redirect(message, rendered))
         self.answered.answered(ours)
         return ours
 

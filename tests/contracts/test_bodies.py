@@ -178,7 +178,7 @@ def test_those_who_wait_together_are_kept_together_and_what_one_cannot_do_harms_
     for number in range(4):
         draft = store.bodies.draft()
         draft.write(text(number * 100_000))
-        kept.append(store.keep_together(draft, head(store), work, number))
+        kept.append(store.keep_grouped(draft, head(store), work, number))
     assert [result(kept[number]) for number in (0, 1, 3)] == [0, 1, 3]
     with pytest.raises(ValueError):
         result(kept[2])

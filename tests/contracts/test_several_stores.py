@@ -116,7 +116,7 @@ def test_groups_of_both_that_cross_in_their_mailboxes_neither_stall_nor_lose_any
         places = [inboxes[(number + step * (1 if number % 2 else USERS - 1)) % USERS] for step in range(number % 3 + 1)]
         for place in places:
             sent[place].append(number)
-        waiting.append(store.together(deliver, (number, places)))
+        waiting.append(store.run_grouped(deliver, (number, places)))
     assert nodes.loop.outcomes(waiting) == [True] * 600
     for inbox, numbers in sent.items():
         entries = nodes.entries(inbox)
@@ -146,7 +146,7 @@ def test_a_uid_is_never_seen_before_a_lower_one(nodes: Nodes) -> None:
         store = nodes.stores[number % 2]
         item = (number, [inbox])
         if number % 3:
-            waiting.append(store.together(deliver, item))
+            waiting.append(store.run_grouped(deliver, item))
         else:
             waiting.append(store.run(partial(deliver_one, item=item)))
     nodes.loop.outcomes(waiting)
@@ -180,8 +180,8 @@ def test_a_deadlock_is_repeated_until_both_are_through(nodes: Nodes) -> None:
     nodes.loop.result(nodes.one.run(lambda tx: tx.run(Statement("INSERT INTO domain (id, name) VALUES (2, 'b')"))))
     waiting = []
     for number in range(2):
-        waiting.append(nodes.one.together(partial(_crossed, 1, 2), number))
-        waiting.append(nodes.other.together(partial(_crossed, 2, 1), number))
+        waiting.append(nodes.one.run_grouped(partial(_crossed, 1, 2), number))
+        waiting.append(nodes.other.run_grouped(partial(_crossed, 2, 1), number))
     assert nodes.loop.outcomes(waiting) == [None] * 4
     assert nodes.loop.result(nodes.one.read(lambda tx: tx.value(TOTAL))) == 8
 

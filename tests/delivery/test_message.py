@@ -178,7 +178,7 @@ def test_messages_that_wait_together_are_recorded_in_one_transaction(post: Post)
     result(post.store.run(lambda tx: tx.run(OPT_IN)))
     post.start()
     committed: list[int] = []
-    together = post.store.together
+    together = post.store.run_grouped
 
     def counted(work: Any, item: Any) -> Any:
         def all_twice(tx: Transaction, items: list[Any]) -> list[Any]:
@@ -190,22 +190,22 @@ def test_messages_that_wait_together_are_recorded_in_one_transaction(post: Post)
 
         return together(all_twice, item)
 
-    post.store.together = counted  # type: ignore[method-assign]
+    post.store.run_grouped = counted  # type: ignore[method-assign]
     assert post.send(ANN, "stranger@example.org").code == 250
     assert committed == [2]
     assert [len(post.inbox(ANN)), post.count("archive"), post.count("tracking"), post.count("taken")] == [2, 2, 4, 1]
 
 
 def test_a_commit_that_fails_after_homes_250_is_still_a_250_and_is_made_good(post: Post, tmp_path: Path) -> None:
-    together = post.store.together
+    together = post.store.run_grouped
 
     def fails(work: object, item: object) -> Deferred[object]:
         assert work is relay.commit
         raise Temporary("disk on fire")
 
-    post.store.together = fails  # type: ignore[assignment, method-assign]
+    post.store.run_grouped = fails  # type: ignore[assignment, method-assign]
     reply = post.send(ANN, BOB)
-    post.store.together = together  # type: ignore[method-assign]
+    post.store.run_grouped = together  # type: ignore[method-assign]
     assert reply.code == 250
     assert post.delivery.unrecorded == 1
     assert post.track() == []

@@ -30,7 +30,7 @@ def test_a_store_that_fails_is_452_and_the_message_can_be_sent_again(
         raise Temporary("disk on fire")
 
     with monkeypatch.context() as patch:
-        patch.setattr(post.store, "keep_together", fails)
+        patch.setattr(post.store, "keep_grouped", fails)
         patch.setattr(post.store.bodies, "keep", fails)
         assert str(post.send(ANN)).startswith("452 4.3.1")
     assert post.home.received == []

@@ -279,9 +279,9 @@ def test_where_home_takes_nobody_twice_the_message_has_its_refusal(post: Post) -
 def test_a_store_that_fails_meanwhile_has_the_client_send_again_and_home_gets_nothing_twice(post: Post) -> None:
     incoming = asked_twice(post, "ann@example.org", "bob@example.org")
     post.home.recipients["bob@example.org"] = refused(Stage.RCPT, 550, "5.7.1")
-    keep_together, post.store.keep_together = post.store.keep_together, lambda *_: fail(Full("no room"))  # type: ignore[method-assign]
+    keep_grouped, post.store.keep_grouped = post.store.keep_grouped, lambda *_: fail(Full("no room"))  # type: ignore[method-assign]
     assert result(post.data(incoming)).code == 452
-    post.store.keep_together = keep_together  # type: ignore[method-assign]
+    post.store.keep_grouped = keep_grouped  # type: ignore[method-assign]
     del post.home.recipients["bob@example.org"]
     incoming = post.begin()
     for recipient in ("ann@example.org", "bob@example.org"):

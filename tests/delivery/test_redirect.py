@@ -146,7 +146,7 @@ def test_nothing_of_a_group_is_stored_when_one_message_cannot_be_which_each_alon
     with pytest.raises(Temporary):
         commit(post, [item(post, 1, ANN), item(post, 2, BOB)])
     assert (post.inbox(ANN), post.count("body"), post.count("answered")) == ([], 0, 0)
-    assert result(post.store.together(redirect.commit, item(post, 3, ANN)))
+    assert result(post.store.run_grouped(redirect.commit, item(post, 3, ANN)))
     with pytest.raises(Temporary):
-        result(post.store.together(redirect.commit, item(post, 4, BOB)))
+        result(post.store.run_grouped(redirect.commit, item(post, 4, BOB)))
     assert post.inbox(ANN) == [(3, 30)]

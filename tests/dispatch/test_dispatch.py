@@ -234,8 +234,10 @@ def test_new_mail_for_a_destination_that_is_slow_goes_beside_what_hangs(post: Po
 def test_an_outcome_is_written_when_the_store_can_again_and_nothing_is_sent_twice(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together, fails = post.store.together, [Full("no room"), Temporary("away")]
-    monkeypatch.setattr(post.store, "together", lambda work, item: fail(fails.pop()) if fails else together(work, item))
+    together, fails = post.store.run_grouped, [Full("no room"), Temporary("away")]
+    monkeypatch.setattr(
+        post.store, "run_grouped", lambda work, item: fail(fails.pop()) if fails else together(work, item)
+    )
     post.dispatch()
     (row,) = post.send("bob@world.example")
     assert post.states([row]) == ["claimed"]

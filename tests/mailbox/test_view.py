@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.mailbox import change, mailboxes, picture, shared, view
+from mpcontinuity.mailbox import change, mailboxes, picture, selected, view
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.view import Exists, Expunge, FlagsChanged, Gone, KeywordsChanged, View, Views
 from mpcontinuity.model import flags, uidset
@@ -241,7 +241,7 @@ def test_refresh_waits_for_what_was_committed_before(user: User) -> None:
 
 def test_a_mailbox_that_changes_while_it_is_loaded_is_loaded_right(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "STEP", 3)
-    monkeypatch.setattr(shared, "STEP", 3)
+    monkeypatch.setattr(selected, "STEP", 3)
     user.deliver(7)
     paced = Paced(user.store)
     views = Views(paced)  # type: ignore[arg-type]
@@ -285,7 +285,7 @@ def test_idle_pictures_are_bounded(user: User, views: Views, monkeypatch: pytest
     user.deliver(3)
     look(views, user).close()
     mark(user, (1, 2))
-    assert user.mailbox() not in views._shared
+    assert user.mailbox() not in views._selected
     monkeypatch.setattr(view, "_IDLE_MESSAGES", 2)
     look(views, user).close()
     assert views._idle_messages == 0
@@ -392,7 +392,7 @@ def test_where_nothing_went_unheard_nothing_is_read_again(user: User) -> None:
     paced.hear_again()
     paced.drain()
     assert paced.reads == reads + 1  # of all mailboxes together
-    assert not seen._shared.busy
+    assert not seen._selected.busy
 
 
 def test_after_a_failure_to_look_again_the_next_command_does(user: User) -> None:

@@ -11,7 +11,7 @@ import pytest
 import mpcontinuity
 
 PACKAGE = Path(mpcontinuity.__file__).parent
-WRITES = ("run", "together", "keep", "keep_together")  # of Store
+WRITES = ("run", "run_grouped", "keep", "keep_grouped")  # of Store
 REPAIRS = PACKAGE / "check"  # by hand, in the process that has the store open
 
 
@@ -49,7 +49,7 @@ def closures(text: str) -> list[str]:
     [
         ("async def f(store):\n  await store.run(lambda tx: 1)", 1),
         ("async def f(self):\n  def work(tx): ...\n  await self._store.run(partial(work, a=1), bulk=True)", 1),
-        ("async def f(store):\n  work = lambda tx: 1\n  await store.together(work, 1)", 1),
+        ("async def f(store):\n  work = lambda tx: 1\n  await store.run_grouped(work, 1)", 1),
         ("def work(tx): ...\nasync def f(store):\n  await store.run(partial(work, a=1))", 0),
         ("async def f(store):\n  await store.read(lambda tx: 1)", 0),
         ("async def f(store, work):\n  await store.run(work)", 0),

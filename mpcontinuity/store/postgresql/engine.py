@@ -10,7 +10,7 @@ from mpcontinuity.model.clock import Steady
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.driver import Connection, Cursor
 from mpcontinuity.store.election import Election
-from mpcontinuity.store.engine import Means, Stage
+from mpcontinuity.store.engine import EngineSetup, Stage
 from mpcontinuity.store.postgresql.driver import PostgresqlConnection, PostgresqlDriver, shown
 from mpcontinuity.store.postgresql.listener import NotificationListener
 from mpcontinuity.store.postgresql.notifier import Notifier
@@ -22,36 +22,38 @@ _SNAPSHOT = "REPEATABLE READ READ ONLY"
 
 
 class PostgresqlEngine:
-    def __init__(self, driver: PostgresqlDriver, means: Means) -> None:
-        sender = means.identifiers.next()
+    def __init__(self, driver: PostgresqlDriver, setup: EngineSetup) -> None:
+        sender = setup.identifiers.next()
         try:
-            self._listener = NotificationListener(driver, means.runner, sender, means.upwards.heard, means.reactor_call)
+            self._listener = NotificationListener(
+                driver, setup.runner, sender, setup.callbacks.heard, setup.reactor_call
+            )
         except psycopg.Error as error:
             raise Refused(f"[store] database: {shown(driver.url)}: {' '.join(str(error).split())}") from None
         self.election: Election = self._listener
         self.steady: Steady | None = driver.steady
-        self._notifier = Notifier(driver, means.runner, sender, threaded=self._listener.threaded)
+        self._notifier = Notifier(driver, setup.runner, sender, threaded=self._listener.threaded)
         self.readers = Readers(
             driver,
             Readers.connect(driver),
             _begin,
-            runner=means.runner,
-            identifiers=means.identifiers,
-            figures=means.figures,
-            reactor_call=means.reactor_call,
+            runner=setup.runner,
+            identifiers=setup.identifiers,
+            figures=setup.figures,
+            reactor_call=setup.reactor_call,
         )
         self._pool = Pool(
             driver,
-            runner=means.runner,
-            identifiers=means.identifiers,
-            randomness=means.randomness,
-            figures=means.figures,
-            prelude=means.upwards.prelude,
-            settle=means.upwards.settle,
+            runner=setup.runner,
+            identifiers=setup.identifiers,
+            randomness=setup.randomness,
+            figures=setup.figures,
+            prelude=setup.callbacks.prelude,
+            settle=setup.callbacks.settle,
             announce=self._notifier.put,
         )
         self._watchdog = driver.watchdog
-        means.runner.thread("store-watchdog", self._watchdog.loop)
+        setup.runner.thread("store-watchdog", self._watchdog.loop)
         self.submit = self._pool.submit
         self.waiting = self._pool.waiting
         self.stages: Sequence[Stage] = (self._pool, self._notifier, self.readers, self._listener)

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from mpcontinuity.model.clock import Steady
 from mpcontinuity.store.driver import Connection, Cursor, Driver
 from mpcontinuity.store.election import Alone, Election
-from mpcontinuity.store.engine import Means, Stage
+from mpcontinuity.store.engine import EngineSetup, Stage
 from mpcontinuity.store.readers import Readers
 from mpcontinuity.store.sqlite.checkpoint import Checkpoints
 from mpcontinuity.store.sqlite.writer import Writer
 
 
 class SqliteEngine:
-    def __init__(self, driver: Driver, means: Means) -> None:
-        clock = means.clock
+    def __init__(self, driver: Driver, setup: EngineSetup) -> None:
+        clock = setup.clock
         self._connection = driver.connect(writes=True)
         self.election: Election = Alone()
         self.steady: Steady | None = None
@@ -29,21 +29,21 @@ class SqliteEngine:
             driver,
             [self._connection] if driver.shared else Readers.connect(driver),
             begin,
-            runner=means.runner,
-            identifiers=means.identifiers,
-            figures=means.figures,
-            reactor_call=means.reactor_call,
+            runner=setup.runner,
+            identifiers=setup.identifiers,
+            figures=setup.figures,
+            reactor_call=setup.reactor_call,
         )
-        self._checkpoints = Checkpoints(driver, self._connection, means.runner, means.figures)
+        self._checkpoints = Checkpoints(driver, self._connection, setup.runner, setup.figures)
         self._writer = Writer(
             driver,
             self._connection,
-            runner=means.runner,
+            runner=setup.runner,
             clock=clock,
-            identifiers=means.identifiers,
-            figures=means.figures,
-            prelude=means.upwards.prelude,
-            settle=means.upwards.settle,
+            identifiers=setup.identifiers,
+            figures=setup.figures,
+            prelude=setup.callbacks.prelude,
+            settle=setup.callbacks.settle,
             committed=self._checkpoints.committed,
         )
         self.submit = self._writer.submit

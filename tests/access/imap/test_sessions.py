@@ -242,7 +242,7 @@ def test_a_command_that_was_done_is_answered_though_what_is_new_cannot_be_read(
         raise error
 
     with capture() as events:
-        monkeypatch.setattr("mpcontinuity.mailbox.shared.read_news", fails)
+        monkeypatch.setattr("mpcontinuity.mailbox.selected.read_news", fails)
         assert client.ask(r"a STORE 1 +FLAGS.SILENT (\Flagged)") == b"a OK stored\r\n"
     assert not [event for event in events if "failed" in event["log_format"]]
 

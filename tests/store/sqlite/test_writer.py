@@ -298,9 +298,9 @@ def test_work_that_many_ask_for_at_a_time_is_done_once_for_all_of_them(grouped: 
             tx.run(ADD, key=key, value="")
         return [f"{key} added" for key in keys]
 
-    together = [grouped.store.together(add, key) for key in "ab"]
+    together = [grouped.store.run_grouped(add, key) for key in "ab"]
     alone = grouped.store.run(adding("x"))
-    together.append(grouped.store.together(add, "c"))
+    together.append(grouped.store.run_grouped(add, "c"))
     grouped.round()
     assert asked == [["a", "b", "c"]]
     assert [outcome(deferred) for deferred in together] == ["a added", "b added", "c added"]
@@ -314,7 +314,7 @@ def test_when_work_for_many_raises_each_has_it_done_alone(grouped: Grouped) -> N
             tx.run(ADD, key=key, value="")
         return keys
 
-    deferreds = [grouped.store.together(add, key) for key in ("a", "a", "b")]
+    deferreds = [grouped.store.run_grouped(add, key) for key in ("a", "a", "b")]
     grouped.round()
     first, second, third = (outcome(deferred) for deferred in deferreds)
     assert (first, type(second), third) == ("a", Conflict, "b")
@@ -329,6 +329,6 @@ def test_a_message_that_is_kept_together_with_others_finds_its_body_durable(grou
     for text in ("one", "three"):
         draft = grouped.store.bodies.draft()
         draft.write(text.encode())
-        deferreds.append(grouped.store.keep_together(draft, head(grouped.store), names, text))
+        deferreds.append(grouped.store.keep_grouped(draft, head(grouped.store), names, text))
     grouped.all_rounds()
     assert [outcome(deferred) for deferred in deferreds] == [(3, "one"), (5, "three")]

@@ -25,7 +25,7 @@ MOST_CHANGES = 1000
 _log = Logger()
 
 
-class Told(Protocol):
+class Viewer(Protocol):
     """Whoever looks at a mailbox, here a session's view of it."""
 
     def tell(self) -> None:
@@ -33,10 +33,10 @@ class Told(Protocol):
         ...
 
 
-T = TypeVar("T", bound=Told)
+T = TypeVar("T", bound=Viewer)
 
 
-class Shared(Generic[T]):
+class SelectedMailbox(Generic[T]):
     """One mailbox that sessions have selected: its picture, who looks at it, and the reads that keep it true."""
 
     def __init__(self, store: Store, mailbox: int, uidvalidity: int) -> None:

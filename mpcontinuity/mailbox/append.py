@@ -1,4 +1,4 @@
-"""New messages in a mailbox: APPEND, delivery, redirect."""
+"""Puts new messages into mailboxes: by APPEND, by delivery, and when mail is redirected."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ _INSERT = Rows("INSERT INTO entry (id, body, flags, modseq, internaldate, size, 
 
 
 class NewEntry(msgspec.Struct, frozen=True):
-    """``body`` is a row's id, ``internaldate`` µs, ``rendered`` what message/render.py made of the content."""
+    """A message that is to be put into a mailbox.
+
+    ``body`` is the id of a row of `body`, ``internaldate`` is in µs, and ``rendered`` is what message/render.py made of
+    the content.
+    """
 
     body: int
     size: int
@@ -43,6 +47,8 @@ class NewEntry(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Appended:
+    """What became of new messages: the UIDs that they got."""
+
     account: int
     uidvalidity: int
     first_uid: int
@@ -51,12 +57,14 @@ class Appended:
 
 
 def lock(tx: Transaction, mailboxes: Iterable[int]) -> None:
-    """Their rows, in ascending order: what is looked at next does not change until the commit."""
+    """Locks the rows of mailboxes, in ascending order, so that what is read of them next holds until the commit."""
     tx.lock(_LOCK, mailboxes=list(mailboxes))
 
 
 def grow(tx: Transaction, mailboxes: Mapping[int, Iterable[tuple[int, int]]]) -> dict[int, Appended]:
-    """Takes UIDs for new messages (size, flags) and counts them; the rows of the mailboxes stay locked.
+    """Takes UIDs for new messages, each given as size and flags, and counts them.
+
+    The rows of the mailboxes stay locked.
 
     Raises MailboxRefused when a mailbox is gone (TRYCREATE) or has no UIDs left.
     """
@@ -88,7 +96,7 @@ def _counts(messages: Iterable[tuple[int, int]]) -> tuple[int, int, int, int]:
 
 
 def append(tx: Transaction, mailbox: int, entries: Sequence[NewEntry]) -> Appended:
-    """At least one message, in order. Raises MailboxRefused.
+    """Puts at least one message into a mailbox, in order. Raises MailboxRefused.
 
     Their bodies are held already: inserted with ``keep_until`` 0, or by store/bodies/references.hold.
     """
@@ -96,7 +104,7 @@ def append(tx: Transaction, mailbox: int, entries: Sequence[NewEntry]) -> Append
 
 
 def append_all(tx: Transaction, entries: Mapping[int, Sequence[NewEntry]]) -> dict[int, Appended]:
-    """`append` to several mailboxes."""
+    """Does `append` with several mailboxes."""
     grown = grow(tx, {mailbox: [(one.size, one.flags) for one in new] for mailbox, new in entries.items()})
     rows = []
     for mailbox, appended in grown.items():

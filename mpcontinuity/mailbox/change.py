@@ -1,4 +1,6 @@
-"""Changes to messages of a mailbox: flags, COPY, MOVE, EXPUNGE; each one set-based, in one transaction.
+"""Changes messages of a mailbox: flags, COPY, MOVE, EXPUNGE.
+
+Each function runs in one transaction, for a set of messages.
 
 UIDs are ranges, sorted and disjoint (model/uidset.py), and may name messages that are gone. Every function raises
 MailboxRefused for a mailbox that is gone. A caller hands over at most STEP messages at a time (mailbox/portions.py).
@@ -76,11 +78,10 @@ _Entry = tuple[int, int, int, int, int]  # uid, flags, modseq, size, body
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What the messages are now, whether they changed or not, as (uid, flags, modseq). ``modseq`` is of the change, 0
-    where nothing changed.
+    """What the messages are now, whether they changed or not, each as UID, flags and modseq.
 
-    ``modified`` are those that were left alone, since they had changed after ``unchanged_since`` (RFC 7162 §3.1.3).
-    ``before`` are the modseqs that the messages had, by UID.
+    ``modseq`` is that of the change, 0 where nothing changed. ``modified`` are those that were left alone, since they
+    had changed after ``unchanged_since`` (RFC 7162 §3.1.3). ``before`` has the modseqs that the messages had, by UID.
     """
 
     modseq: int
@@ -91,7 +92,10 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """For COPYUID (RFC 9051 §7.1): the n-th of ``sources`` became the n-th of ``targets``; both may be empty."""
+    """What was copied, for COPYUID (RFC 9051 §7.1): the n-th of ``sources`` became the n-th of ``targets``.
+
+    Both may be empty.
+    """
 
     uidvalidity: int
     sources: tuple[Range, ...]
@@ -107,7 +111,7 @@ def store_flags(
     keywords: tuple[str, ...],
     unchanged_since: int | None = None,
 ) -> Changed:
-    """Raises MailboxRefused when the mailbox cannot hold another keyword; nothing is changed then."""
+    """Changes flags. Raises MailboxRefused, and changes nothing, when the mailbox cannot hold another keyword."""
     row = tx.one(_LOCK, mailbox=mailbox)
     if row is None:
         raise MailboxRefused("NONEXISTENT", "no such mailbox")
@@ -146,12 +150,12 @@ def store_flags(
 
 
 def copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> Copied:
-    """Copies share the body, and with it the lineage; they keep flags, internal date, and the keywords that fit."""
+    """Copies messages. A copy shares the body, and keeps flags, internal date, and the keywords that fit."""
     return _copy(tx, source, uids, target)[0]
 
 
 def move(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> Copied:
-    """RFC 6851: at no moment is a message in both mailboxes, or in none."""
+    """Moves messages (RFC 6851): at no moment is one in both mailboxes, or in none."""
     copied, entries = _copy(tx, source, uids, target)
     if entries:
         _remove(tx, source, entries)
@@ -159,7 +163,7 @@ def move(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> Co
 
 
 def expunge(tx: Transaction, mailbox: int, uids: Sequence[Range] | None = None) -> tuple[Range, ...]:
-    """Removes the messages marked \\Deleted, of ``uids`` or of all; what went."""
+    r"""Removes the messages flagged ``\Deleted``, of ``uids`` or of all, and returns the UIDs of those that went."""
     row = tx.one(_LOCK, mailbox=mailbox)
     if row is None:
         raise MailboxRefused("NONEXISTENT", "no such mailbox")
@@ -170,7 +174,7 @@ def expunge(tx: Transaction, mailbox: int, uids: Sequence[Range] | None = None) 
 
 
 def remove(tx: Transaction, mailbox: int, uids: Sequence[Range], mask: int = 0) -> tuple[Range, ...]:
-    """Removes messages that have all flags of ``mask``; what went."""
+    """Removes messages that have all flags of ``mask``, and returns the UIDs of those that went."""
     entries = _entries(tx, mailbox, uids, mask)
     if entries:
         _remove(tx, mailbox, entries)
@@ -179,7 +183,7 @@ def remove(tx: Transaction, mailbox: int, uids: Sequence[Range], mask: int = 0) 
 
 
 def empty(tx: Transaction, mailbox: int) -> bool:
-    """Removes the oldest STEP messages; whether there were any."""
+    """Removes the oldest STEP messages, and returns whether there were any."""
     entries: list[_Entry] = tx.all(_OLDEST, first=mailbox << UID_BITS, last=mailbox << UID_BITS | MAX_UID, step=STEP)
     if entries:
         _remove(tx, mailbox, entries)

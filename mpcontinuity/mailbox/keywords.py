@@ -1,4 +1,7 @@
-"""Keywords of a mailbox: names of the bits 8 to 61 of its messages' flags, compared without case (RFC 9051 §2.3.2)."""
+"""The keywords of a mailbox, which are names of the bits 8 to 61 of its messages' flags (RFC 9051 §2.3.2).
+
+They are compared without case.
+"""
 
 from __future__ import annotations
 
@@ -21,18 +24,18 @@ _FREE = Statement("DELETE FROM keyword WHERE mailbox = :mailbox AND bit IN [:bit
 
 
 class KeywordsFull(MailboxRefused):
-    """The mailbox has no bit left for another keyword."""
+    """Raised when the mailbox has no bit left for another keyword."""
 
 
 def of(tx: Transaction, mailbox: int) -> dict[int, str]:
-    """Bit to name."""
+    """Returns the names of the mailbox's keywords, by bit."""
     return dict(tx.all(_OF, mailbox=mailbox))
 
 
 def mask(tx: Transaction, mailbox: int, names: Collection[str], *, add: bool = True) -> int:
-    """Their bits; new ones are added to the mailbox, whose row is locked, or left out without ``add``.
+    """Returns the bits of keywords. New ones are added to the mailbox, whose row is locked, or ignored without ``add``.
 
-    Raises KeywordsFull when the mailbox has no bit left, MailboxRefused when a keyword is too long.
+    Raises KeywordsFull when the mailbox has no bit left, and MailboxRefused when a keyword is too long.
     """
     if not names:
         return 0
@@ -47,8 +50,10 @@ def mask(tx: Transaction, mailbox: int, names: Collection[str], *, add: bool = T
 
 
 def offer(tx: Transaction, mailbox: int, names: Iterable[str]) -> int:
-    """Adds those that are new, as far as they are not too long and there are bits left: what is copied or appended here
-    keeps the keywords that fit. Their bits."""
+    """Adds those keywords that are new, as far as they are not too long and bits are left, and returns their bits.
+
+    So what is copied or appended here keeps the keywords that fit.
+    """
     fitting = {name.lower(): name for name in names if len(name) <= MAX_LENGTH}
     if not fitting:
         return 0
@@ -59,7 +64,7 @@ def offer(tx: Transaction, mailbox: int, names: Iterable[str]) -> int:
 
 
 def free(tx: Transaction, mailbox: int, bits: Collection[int], modseq: int) -> bool:
-    """Forgets keywords that no message had at ``modseq``; False where the mailbox has changed since."""
+    """Forgets keywords that no message had at ``modseq``. Returns False if the mailbox has changed since."""
     row = tx.one(_RAISE, mailbox=mailbox, modseq=modseq)
     if row is None:
         return False

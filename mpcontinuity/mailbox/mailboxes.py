@@ -1,4 +1,7 @@
-"""A user's mailboxes: list, make, rename, delete, subscribe (RFC 9051 §6.3); each function in one transaction."""
+"""A user's mailboxes: list, create, rename, delete, subscribe (RFC 9051 §6.3).
+
+Each function runs in one transaction.
+"""
 
 from __future__ import annotations
 
@@ -71,8 +74,11 @@ _IDS, _UIDVALIDITIES = "mailbox", "uidvalidity"  # the keys in `meta` of those t
 
 @dataclass(frozen=True, slots=True)
 class MailboxInfo:
-    """A row of the table ``mailbox``; ``octets`` and the counts are of all its messages, ``deleted`` of \\Deleted;
-    ``recent`` is the last UID that a session was told of as \\Recent."""
+    r"""A row of the table ``mailbox``.
+
+    ``octets`` and the counts are of all its messages, ``deleted`` is the number of those flagged ``\Deleted``.
+    ``recent`` is the last UID that a session was told of as ``\Recent``.
+    """
 
     id: int
     account: int
@@ -89,27 +95,30 @@ class MailboxInfo:
 
 
 def listing(tx: Transaction, account: int) -> list[MailboxInfo]:
+    """Returns all mailboxes of an account."""
     return [MailboxInfo(*row) for row in tx.all(_LISTING, account=account)]
 
 
 def find(tx: Transaction, account: int, name: str) -> MailboxInfo | None:
+    """Returns the mailbox of this name, or None."""
     row = tx.one(_FIND, account=account, name=canonical(name))
     return MailboxInfo(*row) if row else None
 
 
 def by_id(tx: Transaction, mailbox: int) -> MailboxInfo | None:
+    """Returns the mailbox with this id, or None."""
     row = tx.one(_BY_ID, id=mailbox)
     return MailboxInfo(*row) if row else None
 
 
 def by_use(tx: Transaction, account: int, use: str) -> MailboxInfo | None:
-    """The mailbox with that special use, ``\\Sent`` for one, whatever the user called it."""
+    r"""Returns the mailbox with a special use such as ``\Sent``, whatever the user called it, or None."""
     row = tx.one(_BY_USE, account=account, use=use)
     return MailboxInfo(*row) if row else None
 
 
 def inbox(tx: Transaction, account: int) -> int:
-    """The INBOX's id. Raises MailboxRefused for an account without one."""
+    """Returns the id of INBOX. Raises MailboxRefused for an account without one."""
     found = inboxes(tx, [account])
     if account not in found:
         raise MailboxRefused("NONEXISTENT", "the account has no INBOX")
@@ -117,12 +126,12 @@ def inbox(tx: Transaction, account: int) -> int:
 
 
 def inboxes(tx: Transaction, accounts: Collection[int]) -> dict[int, int]:
-    """By account. None of those that were removed."""
+    """Returns the ids of INBOX, by account. Accounts that were removed are left out."""
     return dict(tx.all(_INBOXES, accounts=accounts))
 
 
 def get(tx: Transaction, account: int, name: str) -> MailboxInfo:
-    """Raises MailboxRefused."""
+    """Returns the mailbox of this name. Raises MailboxRefused if there is none."""
     info = find(tx, account, name)
     if info is None:
         raise MailboxRefused("NONEXISTENT", "no mailbox of that name")
@@ -130,9 +139,9 @@ def get(tx: Transaction, account: int, name: str) -> MailboxInfo:
 
 
 def create(tx: Transaction, account: int, name: str, use: str = "", *, most: int | None = None) -> MailboxInfo:
-    """A new mailbox, and those above it of which there is not even the name. Raises MailboxRefused.
+    """Creates a mailbox, and those above it of which there is not even the name. Raises MailboxRefused.
 
-    A separator at the end only says that there will be mailboxes below (RFC 9051 §6.3.4). ``most``: how many names
+    A separator at the end only says that there will be mailboxes below (RFC 9051 §6.3.4). ``most`` is how many names
     the account may have.
     """
     name = check(name.removesuffix(SEPARATOR))
@@ -156,7 +165,7 @@ def _check_number(names: int, most: int | None) -> None:
 
 
 def create_standard(tx: Transaction, account: int) -> None:
-    """What a new user begins with, subscribed."""
+    """Creates the mailboxes that a new user begins with, and subscribes to them."""
     _insert(tx, account, list(STANDARD.items()))
     tx.many(_SUBSCRIBE, [{"account": account, "name": name} for name in STANDARD])
     tx.announce(MailboxListChanged(account))
@@ -176,8 +185,11 @@ def _insert(tx: Transaction, account: int, named: Sequence[tuple[str, str]]) -> 
 
 
 def renew_uidvalidity(tx: Transaction, after: int, step: int) -> list[int]:
-    """The next ``step`` mailboxes by id get a UIDVALIDITY above any before (RFC 9051 §2.3.1.1): theirs may have been
-    given to other messages, by a database that is lost. Their ids."""
+    """Gives the next ``step`` mailboxes by id a UIDVALIDITY above any before (RFC 9051 §2.3.1.1), and returns their
+    ids.
+
+    A database that is lost may have given their UIDs to other messages.
+    """
     ids = [row[0] for row in tx.all(_AFTER, after=after, step=step)]
     if ids:
         count, seconds = len(ids), tx.now // SECOND
@@ -189,10 +201,11 @@ def renew_uidvalidity(tx: Transaction, after: int, step: int) -> list[int]:
 
 
 def rename(tx: Transaction, account: int, old: str, new: str, *, most: int | None = None) -> None:
-    """Renames it with all below it; it may be a name alone. Raises MailboxRefused. ``most``: names of the account.
+    """Renames a mailbox, or a name alone, with all below it. Raises MailboxRefused.
 
-    INBOX's messages move to the new mailbox and INBOX is left empty (RFC 9051 §6.3.6): the very mailbox gets the new
-    name, with its UIDs, and INBOX becomes a fresh one; what is below INBOX stays there.
+    INBOX's messages move to the new mailbox, and INBOX is left empty (RFC 9051 §6.3.6): the very mailbox gets the new
+    name, with its UIDs, and INBOX becomes a fresh one. What is below INBOX stays there. ``most`` is how many names the
+    account may have.
     """
     old, new = canonical(old), check(new)
     taken = dict(tx.all(_NAMES, account=account))
@@ -224,10 +237,11 @@ def rename(tx: Transaction, account: int, old: str, new: str, *, most: int | Non
 
 
 def delete(tx: Transaction, account: int, name: str) -> None:
-    """Deletes it with its messages, which count as deleted by the user. Raises MailboxRefused.
+    r"""Deletes a mailbox with its messages, which count as deleted by the user. Raises MailboxRefused.
 
-    A standard folder stays: it would take the user's mail, owed or not, along by a slip, and clients and our own Sent
-    copies count on it. What has others below it stays as a name, which LIST shows as \\Noselect (RFC 3501 §6.3.4).
+    A standard folder cannot be deleted: the user's mail, owed or not, would go with it by a slip, and clients and our
+    own copies of sent mail count on it. A mailbox that has others below it stays as a name, which LIST shows as
+    ``\Noselect`` (RFC 3501 §6.3.4).
     """
     info = deletable(tx, account, name)
     _drop(tx, info)
@@ -235,7 +249,7 @@ def delete(tx: Transaction, account: int, name: str) -> None:
 
 
 def deletable(tx: Transaction, account: int, name: str) -> MailboxInfo:
-    """The mailbox, if ``delete`` would take it. Raises MailboxRefused."""
+    """Returns the mailbox if ``delete`` would take it. Raises MailboxRefused."""
     info = get(tx, account, name)
     if info.name == INBOX or info.use:
         raise MailboxRefused("CANNOT", "a standard folder cannot be deleted; delete the messages in it instead")
@@ -243,7 +257,7 @@ def deletable(tx: Transaction, account: int, name: str) -> MailboxInfo:
 
 
 def delete_all(tx: Transaction, account: int) -> None:
-    """Every mailbox and subscription of an account that is removed."""
+    """Deletes all mailboxes and subscriptions of an account that is removed."""
     for info in listing(tx, account):
         _drop(tx, info)
     tx.run(_FORGET, account=account)
@@ -251,7 +265,7 @@ def delete_all(tx: Transaction, account: int) -> None:
 
 
 async def delete_in_steps(store: Store, account: int, name: str) -> None:
-    """``delete`` of a mailbox of any size, in transactions of its own. Raises MailboxRefused."""
+    """Does ``delete`` with a mailbox of any size, in transactions of its own. Raises MailboxRefused."""
     info = await store.read(partial(deletable, account=account, name=name))
     if info.messages > change.STEP:
         while await store.run(partial(change.empty, mailbox=info.id), bulk=True):
@@ -270,11 +284,15 @@ def _drop(tx: Transaction, info: MailboxInfo) -> None:
 
 
 def subscriptions(tx: Transaction, account: int) -> list[str]:
+    """Returns the names that an account has subscribed to."""
     return [row[0] for row in tx.all(_SUBSCRIPTIONS, account=account)]
 
 
 def subscribe(tx: Transaction, account: int, name: str) -> None:
-    """Also of a name without a mailbox: it may come back (RFC 9051 §6.3.7). Raises MailboxRefused."""
+    """Subscribes to a name, also to one without a mailbox, which may come back (RFC 9051 §6.3.7).
+
+    Raises MailboxRefused.
+    """
     name = check(name)
     known = subscriptions(tx, account)
     if name in known:
@@ -286,5 +304,6 @@ def subscribe(tx: Transaction, account: int, name: str) -> None:
 
 
 def unsubscribe(tx: Transaction, account: int, name: str) -> None:
+    """Ends the subscription to a name."""
     tx.run(_UNSUBSCRIBE, account=account, name=canonical(name))
     tx.announce(MailboxListChanged(account))

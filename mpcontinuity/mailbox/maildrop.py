@@ -1,4 +1,7 @@
-"""INBOX as POP3 sees it: what was not downloaded yet, by rising UID; numbers are the session's own (RFC 1939 §5)."""
+"""INBOX as POP3 sees it: what was not downloaded yet, by rising UID.
+
+The numbers of messages are for each session to give (RFC 1939 §5).
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,25 @@ _DOWNLOADED = Statement("UPDATE entry SET flags = flags | :downloaded WHERE id I
 
 
 def listing(tx: Transaction, mailbox: int, after: int = 0) -> list[tuple[int, int]]:
-    """UID of the next STEP messages above the UID ``after``, and the octets of each as it is sent (RFC 1939 §11)."""
+    """Returns the next STEP messages above the UID ``after``, each as UID and the octets that are sent of it (RFC 1939
+    §11)."""
     base = mailbox << UID_BITS
     return tx.all(_LISTING, after=base | after, last=base | MAX_UID, downloaded=DOWNLOADED, step=STEP)
 
 
 def keep(tx: Transaction, mailbox: int, uids: Sequence[Range]) -> None:
-    """The client has downloaded them: gone from the maildrop, seen in IMAP. A portion (mailbox/portions.py)."""
+    """Notes that the client has downloaded messages: they are gone from the maildrop, and seen in IMAP.
+
+    It takes a portion of them (mailbox/portions.py).
+    """
     change.store_flags(tx, mailbox, uids, "add", SEEN, ())
     base = mailbox << UID_BITS
     tx.run(_DOWNLOADED, ids=[base | uid for uid in uidset.numbers(uids)], downloaded=DOWNLOADED)
 
 
 def delete(tx: Transaction, mailbox: int, uids: Sequence[Range]) -> None:
-    """The user deletes them (`pop3-delete = delete`): gone from IMAP, and not owed. A portion of them."""
+    """Deletes messages for the user (`pop3-delete = delete`): they are gone from IMAP, and not owed.
+
+    It takes a portion of them (mailbox/portions.py).
+    """
     change.remove(tx, mailbox, uids)

@@ -1,4 +1,4 @@
-"""What a mailbox may be called: UTF-8 in NFC, ``/`` between levels, INBOX without case (RFC 9051 §5.1)."""
+"""What a mailbox may be called: UTF-8 in NFC, ``/`` between levels, and INBOX in any case (RFC 9051 §5.1)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _KINDS: dict[str, Kind] = {
 
 
 class MailboxRefused(Refused):
-    """A mailbox cannot be used as asked. ``code`` is an IMAP response code (RFC 9051 §7.1) without brackets."""
+    """Raised where a mailbox cannot be used as asked.
+
+    ``code`` is a response code of IMAP (RFC 9051 §7.1) without its brackets.
+    """
 
     ARGUMENTS = tuple[str, str]
 
@@ -34,13 +37,13 @@ class MailboxRefused(Refused):
 
 
 def canonical(name: str) -> str:
-    """The name as it is looked up; nothing is refused, since what cannot exist is just not found."""
+    """Returns a name as it is looked up. No name is refused, since one that cannot exist is just not found."""
     first, slash, rest = unicodedata.normalize("NFC", name).partition(SEPARATOR)
     return (INBOX if first.isascii() and first.upper() == INBOX else first) + slash + rest
 
 
 def check(name: str) -> str:
-    """The canonical name of a mailbox to be made or subscribed. Raises MailboxRefused."""
+    """Returns the canonical name of a mailbox that is to be created or subscribed to. Raises MailboxRefused."""
     name = canonical(name)
     levels = name.split(SEPARATOR)
     if not all(levels):
@@ -55,7 +58,7 @@ def check(name: str) -> str:
 
 
 def above(names: Iterable[str]) -> set[str]:
-    """All names that are above one of these."""
+    """Returns all names that are above one of these."""
     found: set[str] = set()
     for name in names:
         while name := name.rpartition(SEPARATOR)[0]:
@@ -66,6 +69,6 @@ def above(names: Iterable[str]) -> set[str]:
 
 
 def superiors(name: str) -> list[str]:
-    """``a/b/c`` → ``a``, ``a/b``."""
+    """Returns the names above a name: ``a`` and ``a/b`` for ``a/b/c``."""
     levels = name.split(SEPARATOR)
     return [SEPARATOR.join(levels[:depth]) for depth in range(1, len(levels))]

@@ -1,7 +1,7 @@
-"""A mailbox's messages as arrays, shared by all sessions that have it selected (design 10).
+"""A mailbox's messages as arrays, shared by all sessions of this process that have it selected.
 
-A version's UIDs only ever grow at the end. An expunge makes a new version; a session keeps the old one until it may
-tell its client. Touched in the reactor thread alone.
+The UIDs of a version only ever grow at the end. An expunge makes a new version; a session keeps the old one until it
+may tell its client. This lives in the reactor thread.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ Message = tuple[int, int, int]  # uid, modseq, flags
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What one read found: ``expunged`` ranges may name UIDs that nobody knew; ``more`` new messages wait."""
+    """What one read of the database found.
+
+    ``expunged`` ranges may include UIDs that nobody knew. ``more`` is true where more new messages wait.
+    """
 
     modseq: int
     expunged: Sequence[Range]
@@ -47,16 +50,16 @@ class News:
 
 
 def modseqs(tx: Transaction, mailboxes: Sequence[int]) -> dict[int, int]:
-    """The highest of each mailbox that is there."""
+    """Returns the highest modseq of each mailbox that exists."""
     return dict(tx.all(_MODSEQS, mailboxes=mailboxes))
 
 
 def read_news(
     tx: Transaction, mailbox: int, uidvalidity: int, since: int | None, last_uid: int, changed: Sequence[int]
 ) -> News | None:
-    """What happened after modseq ``since`` (None: nothing is known yet), and the messages ``changed`` as they are.
+    """Returns what happened after the modseq ``since`` (None where nothing is known yet), and the messages ``changed``.
 
-    None: the mailbox is gone.
+    The result is None where the mailbox is gone.
     """
     row = tx.one(_MAILBOX, mailbox=mailbox)
     if row is None:
@@ -77,7 +80,7 @@ def read_news(
 
 
 class Version:
-    """Three parallel arrays, by rising UID."""
+    """The messages at one moment, as three parallel arrays by rising UID."""
 
     __slots__ = ("flags", "modseqs", "uids")
 
@@ -87,16 +90,16 @@ class Version:
         self.flags = array("Q", flags)
 
     def index(self, uid: int) -> int:
-        """-1: not there."""
+        """Returns the place of a UID, or -1."""
         place = bisect_left(self.uids, uid)
         return place if place < len(self.uids) and self.uids[place] == uid else -1
 
     def within(self, first: int, last: int, visible: int) -> range:
-        """Places of the UIDs from ``first`` to ``last`` among the ``visible`` ones."""
+        """Returns the places of the UIDs from ``first`` to ``last`` among the ``visible`` ones."""
         return range(bisect_left(self.uids, first, 0, visible), bisect_right(self.uids, last, 0, visible))
 
     def without(self, places: Sequence[int]) -> Version:
-        """``places`` rising, not empty."""
+        """Returns a version without the messages at these places, of which there is at least one, in rising order."""
         fresh = Version(self.uids, self.modseqs, self.flags)
         for part in (fresh.uids, fresh.modseqs, fresh.flags):
             kept = array(part.typecode)
@@ -111,7 +114,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """UIDs that one read found expunged and changed: sessions go through the batches at their own pace."""
+    """The UIDs that one read found expunged and changed. Sessions go through the batches at their own pace."""
 
     expunged: Sequence[int]
     changed: Sequence[int]
@@ -132,13 +135,16 @@ class Picture:
 
     @property
     def last_uid(self) -> int:
+        """The highest UID that is known."""
         return self.version.uids[-1] if self.version.uids else 0
 
     @property
     def log_end(self) -> int:
+        """The number of the next batch."""
         return self.log_start + len(self.log)
 
     def since(self, batch: int) -> list[Batch]:
+        """Returns the batches from this number on."""
         return self.log[batch - self.log_start :]
 
     def trim(self, oldest: int) -> None:
@@ -148,7 +154,7 @@ class Picture:
             self.log_start = oldest
 
     def apply(self, news: News | None) -> bool:
-        """Whether any session may have something to tell its client."""
+        """Takes in what was read, and returns whether a session may have something to tell its client."""
         if news is None:
             self.gone = True
             return True

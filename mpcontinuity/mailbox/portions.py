@@ -1,4 +1,4 @@
-"""A long change as a chain of short transactions (design 4): which messages each of them takes."""
+"""Which messages of a long change each of its short transactions takes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,17 @@ _LISTED = Statement("SELECT id & 4294967295, size, length(rendered) FROM entry W
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Messages of one transaction, and the octets of those that are there."""
+    """The messages of one transaction, and the octets of those that exist."""
 
     uids: tuple[Range, ...]
     octets: int
 
 
 async def portions(store: Store, mailbox: int, uids: Sequence[int], *, few: int = FEW) -> AsyncIterator[Portion]:
-    """``uids`` rise. What is not there is in a portion all the same. Up to ``few``, octets are not looked up: 0."""
+    """Yields portions of ``uids``, which rise; those that do not exist are included.
+
+    Up to ``few`` messages, octets are not looked up and are 0.
+    """
     if len(uids) <= few:
         if uids:
             yield Portion(uidset.of(uids), 0)

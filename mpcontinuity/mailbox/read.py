@@ -1,4 +1,4 @@
-"""Rows of messages, as FETCH and POP3 need them."""
+"""Reads rows of messages, as FETCH and POP3 need them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _BY_NEED = {  # (rendered, body)
 def rows(
     tx: Transaction, mailbox: int, uids: Sequence[int], *, rendered: bool = False, body: bool = False
 ) -> list[Row]:
-    """Those of the UIDs (rising, at most MOST) that are there, in order."""
+    """Returns the rows of those UIDs (rising, at most MOST) that exist, in order."""
     if not uids:
         return []
     span, listed = _BY_NEED[rendered, body]

@@ -1,8 +1,9 @@
-r"""\Recent (RFC 3501 §2.3.2): a watermark per mailbox, the last UID that some session was told of as recent.
+r"""The flag ``\Recent`` (RFC 3501 §2.3.2), by a watermark per mailbox: the last UID that a session was told of as
+recent.
 
-SELECT raises it. What comes while a mailbox is selected is recent for the first session of this process that is told
-of it; the watermark follows when that session leaves, so that no message costs a transaction. Another process may take
-it for recent as well meanwhile: that is what §2.3.2 asks for where one cannot know.
+SELECT raises it. What comes while a mailbox is selected is recent for the first session of this process that is told of
+it; the watermark follows when that session leaves, so that no message costs a transaction. Another process may take it
+for recent as well meanwhile, as §2.3.2 permits where one cannot know.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _COUNT = Statement(
 
 
 def take(tx: Transaction, mailbox: int) -> int:
-    """The watermark; from now on all that is there is below it."""
+    """Returns the watermark, and raises it to the last message."""
     row = tx.one(_MARK, mailbox=mailbox)
     if row is None:
         return 0
@@ -33,11 +34,12 @@ def take(tx: Transaction, mailbox: int) -> int:
 
 
 def raise_to(tx: Transaction, mailbox: int, uid: int) -> None:
+    """Raises the watermark to a UID."""
     tx.run(_RAISE, mailbox=mailbox, uid=uid)
 
 
 def count(tx: Transaction, mailbox: int, above: int, most: int) -> int:
-    """How many of its messages have a UID above ``above``; ``most`` is what there can be."""
+    """Returns how many messages have a UID above ``above``; ``most`` is what there can be."""
     base = mailbox << UID_BITS
     found: int = tx.value(_COUNT, after=base | above, last=base | MAX_UID, most=_COUNTED)
     return found if found < _COUNTED else max(found, most)

@@ -70,7 +70,7 @@ def _rendered_and_summary(content: Content) -> tuple[bytes, Summary]:
 
 
 def portions(found: Sequence[Row], needed: int) -> Iterator[Sequence[Row]]:
-    """Rows in their order: those that have everything that is needed together, others as `renewed` may take them."""
+    """Yields rows in their order: those that lack nothing together, others in portions as `renewed` may take them."""
     start, octets, lacking = 0, 0, False
     for at, row in enumerate(found):
         size = row[SIZE] if lacks(row[RENDERED] or b"", needed) else 0
@@ -84,10 +84,10 @@ def portions(found: Sequence[Row], needed: int) -> Iterator[Sequence[Row]]:
 
 
 async def renewed(store: Store, mailbox: int, found: Sequence[Row], needed: int) -> list[Row | Corrupt]:
-    """The rows with all segments that are needed, rendered again from their messages where they lack any.
+    """Returns the rows with all segments that are needed, rendered again from their messages where they lack one.
 
-    What an older version rendered is stored anew: a mailbox is read that way once. Rows of messages that are expunged
-    meanwhile are left out.
+    What an older version of the program rendered is stored anew, so that a mailbox is read in this way once. Rows of
+    messages that are expunged meanwhile are left out.
     """
     lacking = {row[UID] for row in found if lacks(row[RENDERED] or b"", needed)}
     if not lacking:

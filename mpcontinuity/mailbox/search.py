@@ -1,4 +1,4 @@
-"""SEARCH (RFC 9051 §6.4.4) over the messages of a view, cheap keys first, the dear ones in steps."""
+"""Answers SEARCH (RFC 9051 §6.4.4) from the messages of a view. Cheap keys are tried first, dear ones in steps."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ async def _freely(work: int) -> None:
 
 
 async def search(store: Store, view: View, key: Key, spend: Spend = _freely) -> list[int]:
-    """UIDs of the messages that match, rising; those that the session's client does not know yet are left out.
+    """Returns the UIDs of the messages that match, in rising order. Raises Temporary when the store cannot be read.
 
-    Raises Temporary when the store cannot be read.
+    Messages that the session's client does not know yet are left out.
     """
     running = _Search(store, view, spend)
     return [running.uids[place] for place in await running.matching(key, range(len(running.uids)))]

@@ -26,10 +26,10 @@ _log = Logger()
 
 
 class Viewer(Protocol):
-    """Whoever looks at a mailbox, here a session's view of it."""
+    """Whoever looks at a mailbox: a view of a session."""
 
     def tell(self) -> None:
-        """Says that there is something new."""
+        """Is called when there is something new."""
         ...
 
 
@@ -37,7 +37,7 @@ T = TypeVar("T", bound=Viewer)
 
 
 class SelectedMailbox(Generic[T]):
-    """One mailbox that sessions have selected: its picture, who looks at it, and the reads that keep it true."""
+    """One mailbox that sessions have selected: its picture, those who look at it, and the reads that keep it true."""
 
     def __init__(self, store: Store, mailbox: int, uidvalidity: int) -> None:
         self.picture = Picture(mailbox, uidvalidity)
@@ -56,9 +56,11 @@ class SelectedMailbox(Generic[T]):
 
     @property
     def busy(self) -> bool:
+        """Whether something that was announced is still to be read."""
         return self.dirty or self._awaiting
 
     def announced(self, notice: MailboxChanged) -> None:
+        """Takes a notice of the store, and has the change read."""
         self.dirty = True
         self.changed.update(uidset.numbers(notice.changed))
         if notice.modseq > self._complete:
@@ -66,11 +68,11 @@ class SelectedMailbox(Generic[T]):
             self._advance(self._complete)
 
     def missed(self, modseq: int) -> bool:
-        """Whether not every change was heard of that made this the modseq of the mailbox."""
+        """Returns whether the mailbox has this modseq by changes of which not every one was announced."""
         return modseq > self._complete
 
     def read_all(self, modseq: int) -> None:
-        """Flags too, which nothing else would find."""
+        """Has everything read, flags too, which nothing else would find."""
         self.dirty = True
         self.changed.update(self.picture.version.uids)
         self._advance(modseq)
@@ -86,8 +88,10 @@ class SelectedMailbox(Generic[T]):
             self._beyond.clear()
 
     def went(self, version: Version, batch: int, known: int) -> Sequence[int]:
-        """The places, falling, among the ``known`` first of that version, of what went since that batch of the log. All
-        sessions in IDLE ask for the same."""
+        """Returns the places of what went since a batch of the log, falling, among the ``known`` first of that version.
+
+        All sessions in IDLE ask for the same.
+        """
         asked = (version, batch, self.picture.log_end, known)
         if self._went is None or self._went[0] != asked:
             # Each was in this version, or came later: UIDs are only added at the end.
@@ -98,7 +102,7 @@ class SelectedMailbox(Generic[T]):
         return self._went[1]
 
     def rest(self) -> None:
-        """Nobody looks at it any more."""
+        """Drops what only a view would need, because nobody looks at the mailbox any more."""
         self.picture.trim(self.picture.log_end)
         self._went = None
 
@@ -112,7 +116,7 @@ class SelectedMailbox(Generic[T]):
         return waiter
 
     def read(self) -> None:
-        """One read at a time: what is announced meanwhile is taken by the next one, however many commits it was."""
+        """Reads what was announced. There is one read at a time, and the next one takes what is announced meanwhile."""
         if not self._running:
             self._running = True
             Deferred.fromCoroutine(self._read()).addErrback(self._failed)

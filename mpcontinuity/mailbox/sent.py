@@ -1,6 +1,6 @@
-"""A message that a user sends is in Sent once: as their client appends it itself, else as we put it there.
+"""Keeps one copy in Sent of a message that a user sends: the one that their client appends, else ours.
 
-What we and the client have put there is remembered by its Message-ID, for as long as the other may come.
+What we and the client have put there is remembered by its Message-ID, as long as the other may come.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _FORGET = Statement(
 
 
 def takes(mailbox: MailboxInfo) -> bool:
-    """Whether clients put there what was sent: Outlook makes a folder ``Sent Items`` of its own."""
+    """Returns whether clients put copies of sent mail there: Outlook makes a folder ``Sent Items`` of its own."""
     return mailbox.use == USE or mailbox.name.rpartition(SEPARATOR)[2].lower().startswith("sent")
 
 
 def folder(tx: Transaction, account: int) -> int:
-    """The mailbox for our copies. Raises Temporary for a user who was removed meanwhile."""
+    """Returns the mailbox for our copies. Raises Temporary for a user who was removed meanwhile."""
     info = mailboxes.by_use(tx, account, USE) or mailboxes.find(tx, account, "Sent")
     if info is None:
         if tx.one(_REMOVED, account=account) is not None:
@@ -58,7 +58,7 @@ def folder(tx: Transaction, account: int) -> int:
 
 
 def find(tx: Transaction, account: int, message_id: str) -> tuple[int, bool] | None:
-    """The body of a copy that the user has still, and whether their client put it there."""
+    """Returns the body of a copy that the user still has, and whether their client put it there, or None."""
     row = tx.one(_FIND, account=account, message_id=_key(message_id))
     if row is None:
         return None
@@ -67,12 +67,15 @@ def find(tx: Transaction, account: int, message_id: str) -> tuple[int, bool] | N
 
 
 def note(tx: Transaction, account: int, message_id: str, body: int, *, own: bool) -> None:
-    """There is a copy. ``own``: the client's."""
+    """Notes that there is a copy. ``own`` is true for the client's own one."""
     tx.run(_NOTE, account=account, message_id=_key(message_id), body=body, own=int(own), now=tx.now)
 
 
 def appended(tx: Transaction, account: int, message_id: str, body: int) -> int:
-    """The client has appended its own copy: ours goes. Its body, or 0 where there was none."""
+    """Notes that the client has appended its own copy, so that ours goes.
+
+    It returns the body of ours, or 0 where there was none.
+    """
     known = find(tx, account, message_id)
     note(tx, account, message_id, body, own=True)
     if known is None:
@@ -92,10 +95,11 @@ def _key(message_id: str) -> str:
 
 
 def forget(tx: Transaction) -> int:
-    """Copies older than REMEMBERED, up to STEP. Returns how many: call it again while that is STEP."""
+    """Forgets up to STEP copies older than REMEMBERED. Returns how many: call it again while that is STEP."""
     return tx.run(_FORGET, before=tx.now - REMEMBERED, step=STEP)
 
 
 async def sweep(store: Store) -> None:
+    """Forgets all copies older than REMEMBERED."""
     while await store.run(forget, bulk=True) == STEP:
         pass

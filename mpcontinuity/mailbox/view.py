@@ -1,4 +1,5 @@
-"""A session's view of the mailbox it has selected: message numbers, and what is to be told (RFC 9051 §5.2, §7.5.1)."""
+"""A session's view of the mailbox that it has selected: message numbers, and what is to be told (RFC 9051 §5.2,
+§7.5.1)."""
 
 from __future__ import annotations
 
@@ -36,18 +37,25 @@ _AT_A_STRETCH = 250  # changes that a session looks at and tells of before other
 
 @dataclass(frozen=True, slots=True)
 class Exists:
+    """The number of messages has changed (EXISTS)."""
+
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Expunge:
-    """``sequence`` as it is when this update is told: each one shifts the numbers above it."""
+    """A message has gone (EXPUNGE).
+
+    ``sequence`` is its number when this is told: each one shifts the numbers above it.
+    """
 
     sequence: int
 
 
 @dataclass(frozen=True, slots=True)
 class FlagsChanged:
+    """The flags of a message have changed (FETCH)."""
+
     sequence: int
     uid: int
     flags: int
@@ -56,7 +64,7 @@ class FlagsChanged:
 
 @dataclass(frozen=True, slots=True)
 class KeywordsChanged:
-    """The FLAGS response is due again, before flags that use the new keyword."""
+    """The mailbox has a new keyword, so that FLAGS must be told again, before flags that use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +76,12 @@ Update = Exists | Expunge | FlagsChanged | KeywordsChanged | Gone
 
 
 class View:
-    """What one session's client knows. Numbers count from 1, to ``exists``."""
+    """What the client of one session knows. Message numbers count from 1 to ``exists``."""
 
     def __init__(
         self, selected: SelectedMailbox[View], closed: Callable[[SelectedMailbox[View]], None], *, takes_recent: bool
     ) -> None:
-        """``takes_recent``: what this client is told of is \\Recent for no other."""
+        r"""Begins a view. With ``takes_recent``, what this client is told of is ``\Recent`` for no other."""
         self._selected = selected
         self._closed = closed
         self._callback: Callable[[], None] | None = None
@@ -110,6 +118,7 @@ class View:
         return sum(len(place) for place in places)
 
     def is_recent(self, uid: int) -> bool:
+        """Returns whether a message is recent for this client."""
         if not self._recent:
             return False
         place = bisect_right(self._recent, (uid, MAX_UID))
@@ -117,55 +126,60 @@ class View:
 
     @property
     def mailbox(self) -> int:
+        """The id of the mailbox."""
         return self._picture.mailbox
 
     @property
     def uidvalidity(self) -> int:
+        """The UIDVALIDITY of the mailbox."""
         return self._picture.uidvalidity
 
     @property
     def modseq(self) -> int:
-        """The highest of the mailbox, as far as the picture goes."""
+        """The highest modseq of the mailbox, as far as the picture goes."""
         return self._picture.modseq or 1
 
     @property
     def gone(self) -> bool:
+        """Whether the mailbox was deleted."""
         return self._picture.gone
 
     @property
     def keywords(self) -> dict[int, str]:
-        """Bit to name."""
+        """The names of the keywords, by bit."""
         return self._picture.keywords
 
     @property
     def complete(self) -> bool:
-        """Whether the picture has every change up to its modseq: flags that other processes set are heard of later."""
+        """Whether the picture has every change up to its modseq. Flags that other processes set are heard of later."""
         selected = self._selected
         return not selected.busy and not selected.changed and not selected.missed(self.modseq)
 
     def names(self, flags: int) -> list[str]:
-        """The keywords among the flags."""
+        """Returns the keywords among the flags."""
         return [name for bit, name in self._picture.keywords.items() if flags >> bit & 1]
 
     def uid(self, sequence: int) -> int:
-        """Raises IndexError."""
+        """Returns the UID of a message number. Raises IndexError."""
         if not 0 < sequence <= self.exists:
             raise IndexError(sequence)
         return self._version.uids[sequence - 1]
 
     def uids(self, first: int = 1, last: int | None = None) -> array[int]:
-        """The UIDs of the messages ``first`` to ``last``; of all without."""
+        """Returns the UIDs of the messages ``first`` to ``last``, or of all."""
         return self._version.uids[first - 1 : self.exists if last is None else min(last, self.exists)]
 
     def sequence(self, uid: int) -> int:
-        """0: no such message in this view."""
+        """Returns the message number of a UID, or 0 where this view has no such message."""
         place = self._version.index(uid) + 1
         return place if place <= self.exists else 0
 
     def sequences(self, ranges: Sequence[Range], *, uid: bool, lenient: bool = False) -> tuple[Range, ...]:
-        """A sequence set as ranges of message numbers, sorted and disjoint; UIDs that are not there are left out.
+        """Returns a set of numbers or UIDs as ranges of message numbers, sorted and disjoint.
 
-        Raises ValueError for a message number that is not there (RFC 9051 §9: an error in the client), unless
+        UIDs that are not there are left out.
+
+        Raises ValueError for a message number that is not there, which is an error of the client (RFC 9051 §9), unless
         ``lenient``: then it is left out as well.
         """
         if not uid:
@@ -182,16 +196,17 @@ class View:
         return uidset.resolve(((place.start + 1, place.stop) for place in places if place), 0)
 
     def flags(self, sequence: int) -> int:
+        """Returns the flags of a message."""
         return self._state(sequence - 1)[0]
 
     def flags_of_all(self) -> Sequence[int]:
-        """Of every message in this view, in order."""
+        """Returns the flags of every message in this view, in order."""
         if self._version is self._picture.version:
             return self._version.flags[: self.exists]
         return [self._state(place)[0] for place in range(self.exists)]
 
     def flagged(self, mask: int, *, present: bool = True) -> list[int]:
-        """UIDs of the messages that have one of these flags, or none of them without ``present``."""
+        """Returns the UIDs of the messages that have one of these flags, or none of them if ``present`` is false."""
         return [
             uid
             for uid, flags in zip(self._version.uids, self.flags_of_all(), strict=False)
@@ -199,11 +214,12 @@ class View:
         ]
 
     def first_unseen(self) -> int:
-        """The number of the first message without \\Seen; 0: there is none."""
+        r"""Returns the number of the first message without ``\Seen``, or 0."""
         return next((number for number, flags in enumerate(self.flags_of_all(), 1) if not flags & SEEN), 0)
 
     def known(self, uids: Iterable[int]) -> dict[int, int]:
-        """The modseqs of these messages as far as the client was told of their flags; 0: it has more to hear."""
+        """Returns the modseqs of these messages as far as the client was told of their flags; 0 where more is to be
+        told."""
         picture = self._picture
         untold = {uid for batch in picture.since(self._changes_at) for uid in batch.changed}
         version = picture.version
@@ -211,18 +227,22 @@ class View:
         return {uid: 0 if uid in untold or place < 0 else version.modseqs[place] for uid, place in places}
 
     def latest(self, uid: int, flags: int, modseq: int) -> int:
-        """A message's flags as they were read with that modseq, or as the picture has them where that is ahead: what
-        the client was told already must not be followed by what was before."""
+        """Returns the flags of a message, as they were read with that modseq, or as the picture has them where that is
+        newer.
+
+        What the client was told already must not be followed by what was before.
+        """
         version = self._picture.version
         place = version.index(uid)
         return version.flags[place] if place >= 0 and version.modseqs[place] > modseq else flags
 
     def own(self, modseq: int) -> None:
-        """The session has told its client itself what it changed with this modseq: ``poll`` leaves that out."""
+        """Notes that the session itself has told its client what it changed with this modseq, so that ``poll`` leaves
+        it out."""
         self._own.add(modseq)
 
     def refresh(self, modseq: int = 0) -> Deferred[None]:
-        """Fires when everything that was committed before is in the picture; ``poll`` then tells of it.
+        """Fires when everything that was committed before is in the picture, so that ``poll`` tells of it.
 
         What has this ``modseq`` was read beside the picture: its notice may still be on the way.
         """
@@ -231,11 +251,11 @@ class View:
         return self._selected.settled()
 
     def knows_keywords(self, modseq: int) -> bool:
-        """Whether the client was told of every keyword that a message with this modseq may have."""
+        """Returns whether the client was told of every keyword that a message with this modseq may have."""
         return modseq <= self.modseq and self._keywords is self._picture.keywords
 
     def on_change(self, callback: Callable[[], None] | None) -> None:
-        """Called once per read that found something, in the reactor thread: for IDLE."""
+        """Has ``callback`` called once per read that found something, in the reactor thread. IDLE needs that."""
         self._callback = callback
 
     @property
@@ -244,6 +264,7 @@ class View:
         return self._callback is not None
 
     def tell(self) -> None:
+        """Is called when there is something new."""
         if self._callback is not None:
             self._callback()
 
@@ -253,11 +274,11 @@ class View:
         return self._untold is not None
 
     def poll(self, expunges: bool, most: int = 0) -> list[Update]:
-        """What the client has to be told now, in this order, of ``most`` changes (or _AT_A_STRETCH); from then on the
-        view has it. While there is more (``untold``), ``poll`` is called again before the client may say anything else.
+        """Returns what the client has to be told now, in this order, of at most ``most`` changes (or _AT_A_STRETCH).
 
-        Without ``expunges`` (during FETCH, STORE and SEARCH, RFC 9051 §7.5.1) a view that lags behind an expunge does
-        not see new messages either.
+        From then on the view has it. While there is more (``untold``), ``poll`` is called again before the client may
+        say anything else. Without ``expunges`` (during FETCH, STORE and SEARCH, RFC 9051 §7.5.1) a view that lags
+        behind an expunge does not see new messages either.
         """
         picture = self._picture
         if picture.gone:
@@ -346,6 +367,7 @@ class View:
         return version.flags[place], version.modseqs[place]
 
     def close(self) -> None:
+        """Ends the view."""
         self._callback = None
         if self in self._selected.views:
             self._selected.views.discard(self)
@@ -368,9 +390,9 @@ class Views:
         store.listen(self._heard)
 
     async def open(self, info: MailboxInfo, *, takes_recent: bool = False) -> View:
-        """``takes_recent``: by SELECT, not by EXAMINE (RFC 3501 §6.3.2).
+        """Opens a view. ``takes_recent`` is true for SELECT, not for EXAMINE (RFC 3501 §6.3.2).
 
-        Raises MailboxRefused when the mailbox is gone meanwhile, Temporary when it cannot be read.
+        Raises MailboxRefused when the mailbox is gone meanwhile, and Temporary when it cannot be read.
         """
         recent_after = await self._take_recent(info) if takes_recent else info.recent
         selected = self._selected.get(info.id)
@@ -406,7 +428,7 @@ class Views:
             return info.recent
 
     def told(self, info: MailboxInfo) -> int:
-        """The last UID that a session was told of as recent."""
+        """Returns the last UID that a session was told of as recent."""
         selected = self._selected.get(info.id)
         return max(info.recent, selected.told if selected is not None else 0)
 

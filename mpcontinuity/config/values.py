@@ -101,7 +101,7 @@ class Database:
         if type(value) is not str or not (value == "sqlite" or value.startswith("postgres")):
             raise ValueError(f"must be {self.allowed}")
         if value != "sqlite":
-            from mpcontinuity.store.postgresql.driver import conninfo  # loads psycopg: only where it is used
+            from mpcontinuity.store.postgresql.url import conninfo  # loads psycopg: only where it is used
 
             conninfo(value)
         return value

@@ -33,8 +33,8 @@ from mpcontinuity.model.settings import Limits
 from mpcontinuity.queue import ledger, owed
 from mpcontinuity.store.backup import tables
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.store.postgresql.driver import conninfo
 from mpcontinuity.store.postgresql.upgrade import migrate
+from mpcontinuity.store.postgresql.url import conninfo
 from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store

@@ -13,7 +13,8 @@ from psycopg import errors
 
 from mpcontinuity.model.errors import Full, Temporary
 from mpcontinuity.store.driver import Again, Conflict, Lost
-from mpcontinuity.store.postgresql.driver import PostgresqlCursor, translate
+from mpcontinuity.store.postgresql.driver import PostgresqlCursor
+from mpcontinuity.store.postgresql.errors import translate
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction

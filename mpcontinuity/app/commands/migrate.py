@@ -46,7 +46,7 @@ def _sqlite(settings: Settings) -> None:
 
 def _postgresql(url: str) -> None:
     from mpcontinuity.store.postgresql import upgrade as postgresql_upgrade
-    from mpcontinuity.store.postgresql.driver import shown
+    from mpcontinuity.store.postgresql.url import shown
 
     _say(shown(url), postgresql_upgrade.revision(url))
     postgresql_upgrade.migrate(url, progress=_done)

@@ -11,7 +11,7 @@ from mpcontinuity.model.settings import Settings
 from mpcontinuity.store.bodies.packs import FOLDER
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.lock import held
-from mpcontinuity.store.postgresql.driver import shown
+from mpcontinuity.store.postgresql.url import shown
 from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.sqlite.driver import DATABASE, MINIMUM_VERSION, check_version
 from mpcontinuity.store.upkeep import condition, generation

@@ -164,7 +164,7 @@ def _database(folder: Path, data: Path, found: Manifest, done: Restored, stamp: 
 
 def _tables(folder: Path, url: str, found: Manifest, done: Restored, stamp: str, say: Say) -> None:
     from mpcontinuity.store.backup import tables
-    from mpcontinuity.store.postgresql.driver import shown
+    from mpcontinuity.store.postgresql.url import shown
 
     done.database = shown(url)
     aside = tables.load(url, folder, found.database, found.schema, f"before_restore_{stamp.lower()}", say)

@@ -13,8 +13,8 @@ from psycopg import sql
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.backup.manifest import PIECE, Exported, File
 from mpcontinuity.store.disk import RealDisk
-from mpcontinuity.store.postgresql.driver import conninfo, shown
 from mpcontinuity.store.postgresql.upgrade import migrate, revision
+from mpcontinuity.store.postgresql.url import conninfo, shown
 from mpcontinuity.store.schema import metadata
 
 # Of processes that live now.

@@ -1,8 +1,7 @@
-"""PostgreSQL by psycopg (docs/decisions/0005-postgresql.md): where it is, its connections, its errors."""
+"""PostgreSQL by psycopg (docs/decisions/0005-postgresql.md): its connections."""
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +9,6 @@ from typing import Any, cast
 
 import psycopg
 from psycopg.adapt import AdaptersMap, Buffer
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.bool import BoolBinaryLoader
 from psycopg.types.numeric import Int8BinaryDumper, NumericBinaryLoader
@@ -18,8 +16,10 @@ from psycopg.types.string import StrBinaryDumper
 from twisted.logger import Logger
 
 from mpcontinuity.model.clock import SECOND, Clock, Steady
-from mpcontinuity.model.errors import Full, Refused, Temporary
-from mpcontinuity.store.driver import Again, Conflict, Connection, Lost
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.store.driver import Connection
+from mpcontinuity.store.postgresql.errors import one_line, translate
+from mpcontinuity.store.postgresql.url import conninfo, shown
 from mpcontinuity.store.postgresql.watchdog import Watchdog
 
 MINIMUM_VERSION = 13  # pg_current_xact_id and pg_xact_status
@@ -32,16 +32,6 @@ _PREPARE_AFTER = 2
 # meanwhile is told at once, instead of waiting for a connection that will not come.
 _BACKOFF = (0.1, 2.0)
 
-# What a connection is opened with unless the URL says otherwise: a server that was cut off is noticed within 15 s.
-_PARAMETERS = {
-    "connect_timeout": "5",
-    "keepalives_idle": "5",
-    "keepalives_interval": "3",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "15000",
-    "client_encoding": "utf-8",
-}
-
 # A lock that does not come is another node's that hangs: its session ends by the last line, ours tries again.
 _SESSION = """
     SET lock_timeout = '10s';
@@ -50,44 +40,7 @@ _SESSION = """
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 
-_SCHEME = re.compile(r"postgres(ql)?(\+psycopg)?://", re.IGNORECASE)
-# One for all hosts, or one for each of them.
-_PORTS = re.compile(r"([0-9]{0,5},)*[0-9]{0,5}")
-
 _log = Logger()
-
-
-def conninfo(url: str) -> str:
-    """What libpq is given for ``[store] database``. Raises ValueError without quoting the URL, which has a password."""
-    if not _SCHEME.match(url):
-        raise ValueError("it must begin with postgresql+psycopg:// or postgresql://")
-    rest = url.partition("://")[2]
-    credentials = rest.partition("?")[0].rpartition("@")[0]
-    try:
-        given = conninfo_to_dict("postgresql://" + rest)
-        # libpq ends a password at its first "@" or "/", and would quote the rest of it as a host, port or database.
-        if not set(credentials).isdisjoint("@/") or not _PORTS.fullmatch(str(given.get("port", ""))):
-            raise ValueError
-    except (psycopg.Error, ValueError):
-        raise ValueError(
-            "it is no URL as postgresql+psycopg://user:password@host:5432/database?sslmode=verify-full; "
-            "special characters in a password are written as %40"
-        ) from None
-    if not given.get("dbname") and "service" not in given:
-        raise ValueError("it names no database: postgresql+psycopg://user:password@host:5432/database")
-    parameters: dict[str, Any] = {**_PARAMETERS, **given}
-    return make_conninfo(**parameters)
-
-
-def shown(url: str) -> str:
-    """The URL without what is secret in it."""
-    try:
-        given = conninfo_to_dict(conninfo(url))
-    except ValueError:
-        return "postgresql://…"
-    user = f"{given['user']}@" if given.get("user") else ""
-    port = f":{given['port']}" if given.get("port") else ""
-    return f"postgresql://{user}{given.get('host', '')}{port}/{given.get('dbname', '')}"
 
 
 class _Text(StrBinaryDumper):
@@ -127,32 +80,6 @@ class _Context:
 
     adapters = _adapters()
     connection = None
-
-
-def translate(error: Exception) -> Exception:
-    """Driver.translate."""
-    state: str = getattr(error, "sqlstate", None) or ""
-    kind = state[:2]
-    if kind == "40" or state == "55P03":  # serialization, deadlock; a lock that did not come in time
-        return Again(f"the database asks to try again: {_line(error)}")
-    if kind == "23":
-        return Conflict(_line(error))
-    if state == "53100":
-        return Full(f"the database cannot grow: {_line(error)}")
-    # 25P03: our session idled in a transaction, while we or the network hung, and was ended.
-    if (
-        kind in ("08", "57")
-        or state == "25P03"
-        or (not state and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError))
-    ):
-        return Lost(f"the database is away: {_line(error)}")
-    if kind in ("53", "58", "XX") or state == "25006":  # resources, its disk, its mistake; a standby that only reads
-        return Temporary(f"the database failed: {_line(error)}")
-    return error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 class PostgresqlCursor:
@@ -371,7 +298,7 @@ class PostgresqlDriver:
                 encoding = opened.execute("SHOW server_encoding").fetchone()
                 fsync = opened.execute("SHOW fsync").fetchone()
         except psycopg.Error as error:
-            raise Refused(f"[store] database: {shown(self.url)} cannot be used: {_line(error)}") from None
+            raise Refused(f"[store] database: {shown(self.url)} cannot be used: {one_line(error)}") from None
         if version < MINIMUM_VERSION:
             raise Refused(f"[store] database: PostgreSQL {version} is too old: {MINIMUM_VERSION} or newer is needed")
         if encoding != ("UTF8",):
@@ -382,7 +309,7 @@ class PostgresqlDriver:
     def _is_away(self, error: psycopg.Error) -> None:
         with self._lock:
             new = not self._away
-            self._away = _line(error)
+            self._away = one_line(error)
             self._away_until = time.monotonic() + self._delay
             self._delay = min(2 * self._delay, _BACKOFF[1])
         if new:

@@ -11,10 +11,11 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.driver import Connection, Cursor
 from mpcontinuity.store.election import Election
 from mpcontinuity.store.engine import EngineSetup, Stage
-from mpcontinuity.store.postgresql.driver import PostgresqlConnection, PostgresqlDriver, shown
+from mpcontinuity.store.postgresql.driver import PostgresqlConnection, PostgresqlDriver
 from mpcontinuity.store.postgresql.listener import NotificationListener
 from mpcontinuity.store.postgresql.notifier import Notifier
 from mpcontinuity.store.postgresql.pool import Pool
+from mpcontinuity.store.postgresql.url import shown
 from mpcontinuity.store.readers import Readers
 
 # One snapshot for all of a step, as on SQLite.

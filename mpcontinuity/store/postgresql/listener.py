@@ -19,7 +19,8 @@ from twisted.logger import Logger
 
 from mpcontinuity.model.events import Everything, Notice
 from mpcontinuity.store.notices import decode
-from mpcontinuity.store.postgresql.driver import PostgresqlDriver, translate
+from mpcontinuity.store.postgresql.driver import PostgresqlDriver
+from mpcontinuity.store.postgresql.errors import translate
 from mpcontinuity.store.postgresql.notifier import CHANNEL
 from mpcontinuity.store.runner import Runner
 

@@ -10,7 +10,8 @@ import psycopg
 from psycopg import errors as pg
 
 from mpcontinuity.model.errors import Hint, Refused
-from mpcontinuity.store.postgresql.driver import PostgresqlDriver, conninfo, shown
+from mpcontinuity.store.postgresql.driver import PostgresqlDriver
+from mpcontinuity.store.postgresql.url import conninfo, shown
 from mpcontinuity.store.revision import HEAD, newer
 
 # Whoever changes the schema holds this advisory lock: two nodes that are started at once do not collide.

@@ -11,7 +11,7 @@ import psycopg
 import pysqlite3.dbapi2 as sqlite
 
 from mpcontinuity.model.errors import Refused
-from mpcontinuity.store.postgresql.driver import conninfo
+from mpcontinuity.store.postgresql.url import conninfo
 from mpcontinuity.store.upkeep import generation
 
 SQLITE_VERSION: str = sqlite.sqlite_version  # of the library that is loaded

@@ -19,7 +19,7 @@ from mpcontinuity.app.doctor import database
 from mpcontinuity.app.doctor.examination import examine
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.config.read import read
-from mpcontinuity.store.postgresql.driver import conninfo
+from mpcontinuity.store.postgresql.url import conninfo
 from tests.fakes.postgresql import fresh_database
 
 

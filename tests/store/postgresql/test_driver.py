@@ -8,7 +8,8 @@ import pytest
 from mpcontinuity.model.clock import DAY, Steady
 from mpcontinuity.model.errors import Full, Temporary
 from mpcontinuity.store.driver import Again, Conflict, Lost
-from mpcontinuity.store.postgresql.driver import PostgresqlConnection, PostgresqlDriver, translate
+from mpcontinuity.store.postgresql.driver import PostgresqlConnection, PostgresqlDriver
+from mpcontinuity.store.postgresql.errors import translate
 from tests.fakes.postgresql import fresh_database
 
 

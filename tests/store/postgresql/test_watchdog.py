@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from mpcontinuity.store.postgresql.driver import PostgresqlDriver, conninfo
+from mpcontinuity.store.postgresql.driver import PostgresqlDriver
+from mpcontinuity.store.postgresql.url import conninfo
 from mpcontinuity.store.postgresql.watchdog import Watchdog
 from tests.fakes.postgresql import fresh_database
 

@@ -94,20 +94,24 @@ class SmtpConnection(Connection[ServerEngine, SmtpServices]):
         self.engine.close(reply_of(word))
 
     def patience(self, now: float) -> float | LastWord:
-        """Counts what arrives of a message too. Nobody has to log in: many who send mail need not."""
+        """Looks at what arrives of a message too. Nobody has to log in: many who send mail need not."""
         return self._patience.look(now, heard=self.heard, messages=self.mail.messages, octets=self.engine.octets)
 
     @property
     def interruptible(self) -> bool:
-        """421 may answer any command (RFC 5321 §3.8), but not a message: the client would send it again."""
+        """Whether a last word may be said now. 421 may answer any command (RFC 5321 §3.8), but not a message: the
+        client would send it again.
+        """
         return self.mail.stage is not Stage.COMPLETE
 
     def postpone(self, word: LastWord) -> None:
-        """The command behind the message gets it, so that the client has read the answer to that by then."""
+        """Has the command behind the message answered by ``word``, so that the client has read the answer to that by
+        then.
+        """
         self.engine.stop(reply_of(word))
 
     def wind_up(self) -> None:
-        """The next command gets 421; a message that is arriving may end first."""
+        """Has the next command answered by 421; a message that is arriving may end first."""
         self.engine.stop(reply_of(STOPPING))
 
     def hang_up(self, *, heard_out: bool) -> None:
@@ -142,7 +146,7 @@ class SmtpConnection(Connection[ServerEngine, SmtpServices]):
     # The transport's side
 
     def handshakeCompleted(self) -> None:  # noqa: N802
-        """Under TLS there is more to log in by: what was offered before did not know of the handshake."""
+        """Offers what can be used to log in under TLS: what was offered before did not know of the handshake."""
         self._offer_login()
 
     def readConnectionLost(self) -> None:  # noqa: N802

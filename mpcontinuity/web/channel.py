@@ -48,10 +48,10 @@ class Channel(http.HTTPChannel):
         return before
 
     def resetTimeout(self) -> None:  # noqa: N802
-        """What comes prolongs nothing: else a client could hold a connection with an octet a minute."""
+        """Prolongs nothing: else a client could hold a connection with an octet a minute."""
 
     def timeoutConnection(self) -> None:  # noqa: N802
-        """Without the line in the log that twisted.web has for each."""
+        """Hangs up, without the line in the log that twisted.web has for each."""
         self.loseConnection()
 
     def loseConnection(self) -> None:  # noqa: N802
@@ -97,10 +97,10 @@ class Site(http.HTTPFactory):
             channel.cut()
 
     def startFactory(self) -> None:  # noqa: N802
-        """No access log, and so no clock for it."""
+        """Keeps no access log, and so no clock for it."""
 
     def stopFactory(self) -> None:  # noqa: N802
-        """Nothing was started."""
+        """Has nothing to stop."""
 
 
 class BoundedRequest(http.Request):
@@ -112,7 +112,7 @@ class BoundedRequest(http.Request):
     _refused = False
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
-        """``length`` is None where the body comes in chunks."""
+        """Refuses a body that is announced too large. ``length`` is None where the body comes in chunks."""
         self.content = BytesIO()
         if not self.longest if length is None else length > self.longest:
             self._refuse()

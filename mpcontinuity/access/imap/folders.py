@@ -66,6 +66,7 @@ async def status(session: ImapSession, asked: command.Status) -> Status:
 
 
 async def status_of(session: ImapSession, info: MailboxInfo, items: Iterable[bytes]) -> bytes:
+    """Returns the STATUS response of one mailbox."""
     return response.status_items(info.name, [(item, await _value(session, info, item)) for item in items])
 
 

@@ -43,7 +43,7 @@ class AuthAnswer(msgspec.Struct, frozen=True):
 
 
 class Utf8(msgspec.Struct, frozen=True):
-    """UTF8 (RFC 6856 §2), before the login or after it."""
+    """UTF8 (RFC 6856 §2), which may come before the login only."""
 
     waits: ClassVar[bool] = True
 

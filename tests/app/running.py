@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from typing import Any, Self
 from click.testing import CliRunner
 
 from mpcontinuity.app.commands.main import main
+from mpcontinuity.store.sqlite.driver import DATABASE
+from tests.fakes.stores import empty_database
 
 BIN = Path(sys.executable).parent
 
@@ -81,12 +84,23 @@ class Server:
 
     def launch(self) -> int:
         """Begins a start without waiting for it; where its log begins."""
+        self._make_database()
         with self.log.open("ab") as log:
             begin = log.tell()
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, cwd=self.folder, env=os.environ | self.environment
             )
         return begin
+
+    def _make_database(self) -> None:
+        """An empty one, where none is there: to migrate it takes as long as all else of a start. That a server makes
+        its own is tried in tests/app/commands/test_commands.py and by scripts/run."""
+        data = self.folder / "data"
+        text = self.config.read_text()
+        if not data.exists() and "\ndatabase = " not in text and "data_dir" not in text:
+            data.mkdir(mode=0o700)
+            shutil.copyfile(empty_database(), data / DATABASE)
+            (data / DATABASE).chmod(0o600)
 
     def said(self, begin: int) -> str:
         """The log from there on, in octets."""

@@ -42,7 +42,7 @@ def export(url: str, folder: Path, name: str) -> Exported:
         with psycopg.connect(conninfo(url), autocommit=True) as connection:
             connection.execute(_SESSION)
             connection.execute(_SNAPSHOT)
-            packs = [(int(row[0]), int(row[1])) for row in connection.execute(_PACKS).fetchall()]
+            packs = [(int(pack), int(offset)) for pack, offset in connection.execute(_PACKS).fetchall()]
             files = [
                 _export(connection, str(table.name), [str(column.name) for column in table.columns], folder, name)
                 for table in metadata.sorted_tables

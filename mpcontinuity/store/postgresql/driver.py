@@ -183,10 +183,11 @@ class PostgresqlConnection:
         finally:
             self.since = 0.0
         assert row is not None
+        now_there, number_there = map(int, row)
         if self._driver.clock is not None:
-            return self._driver.clock.now(), int(row[1])
+            return self._driver.clock.now(), number_there
         late = round((time.monotonic() - begun) * SECOND)
-        return self._driver.steady.judge(int(row[0]), late), int(row[1])
+        return self._driver.steady.judge(now_there, late), number_there
 
     def close(self) -> None:
         if self._opened is not None:

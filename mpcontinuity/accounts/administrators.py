@@ -18,7 +18,8 @@ _ADD = Statement(
     "INSERT INTO administrator (name, password, password_id, domain, created) "
     "VALUES (:name, :password, :password_id, :domain, :now) ON CONFLICT (name) DO NOTHING"
 )
-_LIST = Statement("SELECT name, domain, created FROM administrator ORDER BY name")
+_LIST = Statement("SELECT name, domain, created FROM administrator WHERE name > :after ORDER BY name LIMIT :limit")
+_OTHERS = Statement("SELECT COUNT(*) FROM administrator WHERE name <> :name AND domain = ''")
 _COUNT = Statement("SELECT COUNT(*) FROM administrator")
 _CREDENTIALS = Statement("SELECT password, password_id, domain FROM administrator WHERE name = :name")
 _REMOVE = Statement("DELETE FROM administrator WHERE name = :name")
@@ -52,9 +53,12 @@ def add(tx: Transaction, name: str, password_hash: str, domain: str = "") -> Non
         )
 
 
-def listing(tx: Transaction) -> list[tuple[str, str, int]]:
-    """Returns name, domain (empty: all) and time of addition (µs) of every administrator, by name."""
-    return [(name, domain, created) for name, domain, created in tx.all(_LIST)]
+def listing(tx: Transaction, after: str, limit: int) -> list[tuple[str, str, int]]:
+    """Returns name, domain (empty: all) and time of addition (µs) of administrators, by name.
+
+    There are up to ``limit`` of them, with a name above ``after``.
+    """
+    return [(name, domain, created) for name, domain, created in tx.all(_LIST, after=after, limit=limit)]
 
 
 def credentials(tx: Transaction, name: str) -> Credentials | None:
@@ -66,8 +70,7 @@ def credentials(tx: Transaction, name: str) -> Credentials | None:
 def remove(tx: Transaction, name: str) -> None:
     """Removes an administrator and their tokens. Raises Refused for the last one of all domains, and if unknown."""
     refuse_unknown(tx, name)
-    others = [other for other, domain, _ in listing(tx) if other != name and not domain]
-    if not others:
+    if not tx.value(_OTHERS, name=name):
         raise Refused(f"{name}: is the only administrator of all domains; add another one first", "conflict")
     tx.run(_REMOVE_TOKENS, name=name)
     tx.run(_REMOVE, name=name)

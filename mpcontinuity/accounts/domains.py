@@ -21,6 +21,7 @@ _DEFAULTS = msgspec.to_builtins(DomainSettings())
 _decoder = msgspec.json.Decoder(DomainSettings)
 
 _LIST = Statement("SELECT id, name, settings FROM domain ORDER BY name")
+_PAGE = Statement("SELECT id, name, settings FROM domain WHERE name > :after ORDER BY name LIMIT :limit")
 _FIND = Statement("SELECT id, name, settings FROM domain WHERE name = :name")
 _ADD = Statement("INSERT INTO domain (id, name, settings, created, since) VALUES (:id, :name, :settings, :now, :now)")
 _SET = Statement("UPDATE domain SET settings = :settings WHERE id = :id")
@@ -56,6 +57,18 @@ def _domain(id_: int, name: str, settings: str) -> Domain:
 def listing(tx: Transaction) -> list[Domain]:
     """Returns all domains, by name."""
     return tx.records(_domain, _LIST)
+
+
+def page(tx: Transaction, only: str | None, after: str, limit: int) -> list[Domain]:
+    """Returns up to ``limit`` domains by name, those with a name above ``after``; or the one domain ``only``.
+
+    Raises Refused where that is not here.
+    """
+    if only is not None:
+        domain = known(tx, only)
+        return [domain] if domain.name > after else []
+    rows = tx.all(_PAGE, after=after, limit=limit)
+    return [Domain(domain, name, _decoder.decode(settings)) for domain, name, settings in rows]
 
 
 def find(tx: Transaction, name: str) -> Domain | None:

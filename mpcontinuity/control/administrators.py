@@ -8,6 +8,7 @@ from functools import partial
 import msgspec
 
 from mpcontinuity.accounts import administrators, domains
+from mpcontinuity.control.arguments import PAGE, rows_of_page
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Refused
@@ -68,9 +69,13 @@ async def first(control: Control) -> str | None:
     return password
 
 
-async def list_(control: Control) -> list[AdministratorRow]:
-    """Lists all administrators by name."""
-    rows = await control.store.read(administrators.listing)
+async def list_(control: Control, after: str = "", limit: int = PAGE) -> list[AdministratorRow]:
+    """Lists up to ``limit`` administrators by name, those after the name ``after``. Raises Refused for a limit out of
+    bounds, and for what is no name."""
+    if after and not administrators.NAME.fullmatch(after):
+        raise Refused(f'after: "{after}": not a name of an administrator')
+    page = partial(administrators.listing, after=after, limit=rows_of_page(limit))
+    rows = await control.store.read(page)
     return [AdministratorRow(name, domain or None, iso(created)) for name, domain, created in rows]
 
 

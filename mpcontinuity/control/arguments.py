@@ -1,12 +1,36 @@
-"""How the arguments of operations are read: times and addresses."""
+"""How the arguments of operations are read: times, addresses, and pages of a list."""
 
 from __future__ import annotations
 
-from mpcontinuity.model import address
-from mpcontinuity.model.address import Address, BadAddress
+import re
+from ipaddress import ip_address
+
+from mpcontinuity.model import address, hosts, identifier
+from mpcontinuity.model.address import Address, BadAddress, ascii_domain
 from mpcontinuity.model.clock import EARLIEST, LATEST, SECOND, from_iso
 from mpcontinuity.model.durations import parse
 from mpcontinuity.model.errors import Refused
+
+PAGE = 500  # rows of a page of a list, where no number is asked for
+MOST = 1_000  # rows of a page: about 1 MiB
+
+# A domain name has a dot, or is a single label for a test; no address literal, no trailing dot.
+_NAME = re.compile(r"[^\s@\[\]/\\:]+")
+
+
+def rows_of_page(limit: int) -> int:
+    """Gives the number of rows of a page. Raises Refused for one that is out of bounds."""
+    if not 1 <= limit <= MOST:
+        raise Refused(f"limit: {limit}: must be 1 to {MOST}")
+    return limit
+
+
+def row_id(after: str) -> int:
+    """Gives the id that the cursor of a list shows, 0 for none. Raises Refused for what is no id."""
+    try:
+        return identifier.parse(after) if after else 0
+    except ValueError as error:
+        raise Refused(f"after: {error}") from None
 
 
 def moment(text: str, now: int, *, ahead: bool = False) -> int:
@@ -45,3 +69,22 @@ def own_address(text: str) -> Address:
     if parsed.relays:
         raise Refused(f"{text}: addresses with %, ! or @ in the local part are refused from outside, so none is added")
     return parsed
+
+
+def domain_name(text: str) -> str:
+    """The domain name that the text is, in lower case and ASCII. Raises Refused for what is none."""
+    try:
+        name = text if text.isascii() else ascii_domain(text)
+    except ValueError:
+        name = ""
+    if not name or not _NAME.fullmatch(name) or not hosts.is_hostname(name) or _is_address(name):
+        raise Refused(f'"{text}": not a domain name, as "example.org"')
+    return name.lower()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import msgspec
 
+from mpcontinuity.control.arguments import PAGE
 from mpcontinuity.control.operation import Progress, unheard
+from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.control.socket import Refusal
 from mpcontinuity.model.errors import Refused
 
@@ -58,6 +61,19 @@ class ControlClient:
             refusal = msgspec.convert(reply, Refusal)
             raise Refused(refusal.refused, refusal.kind, refusal.hint)
         return reply["result"]
+
+    def pages(self, operation: str, **arguments: Any) -> Iterator[list[Any]]:
+        """Calls an operation that lists, once for each page of its rows. Raises Refused."""
+        after: str | None = None
+        while rows := self.call(operation, after=after, **arguments):
+            yield rows
+            if len(rows) < PAGE:
+                return
+            after = OPERATIONS[operation].after(rows[-1])
+
+    def rows(self, operation: str, **arguments: Any) -> list[Any]:
+        """Gives all rows of an operation that lists. Raises Refused."""
+        return [row for page in self.pages(operation, **arguments) for row in page]
 
     def __enter__(self) -> Self:
         return self

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Sequence
 from functools import partial
-from ipaddress import ip_address
 
 import msgspec
 
@@ -14,18 +12,15 @@ from mpcontinuity.accounts import dkim, domains, users
 from mpcontinuity.accounts.domain_storage import stored
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.control import domain_settings
+from mpcontinuity.control.arguments import PAGE, domain_name, rows_of_page
 from mpcontinuity.control.domain_settings import DomainRow
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, refuse_owed, release
 from mpcontinuity.model import hosts
-from mpcontinuity.model.address import ascii_domain
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.queue import removal
 from mpcontinuity.store.transaction import Transaction
-
-# A domain name has a dot, or is a single label for a test; no address literal, no trailing dot.
-_NAME = re.compile(r"[^\s@\[\]/\\:]+")
 
 
 class DomainShown(DomainRow, frozen=True, kw_only=True, rename="kebab"):
@@ -49,7 +44,7 @@ async def add(
     Raises Refused for a name or a setting that will not do, for a domain that is here already, and for a home that is a
     listener of this server.
     """
-    name = _domain_name(name)
+    name = domain_name(name)
     now = control.store.clock.now()
     chosen = domain_settings.change(DomainSettings(), {**(settings or {}), "home": home}, until, now)
     await _refuse_own(control, chosen.home)
@@ -80,14 +75,18 @@ def _change(tx: Transaction, name: str, given: dict[str, str], until: str | None
     return domain_settings.row(domain.name, chosen, _users(tx, domain))
 
 
-async def list_(control: Control, domain: str | None = None) -> list[DomainRow]:
-    """Lists all domains by name, or the one ``domain``. Raises Refused where that is not here."""
-    return await control.store.read(partial(_listing, name=domain))
+async def list_(control: Control, domain: str | None = None, after: str = "", limit: int = PAGE) -> list[DomainRow]:
+    """Lists up to ``limit`` domains by name, those after the name ``after``, or the one ``domain``.
+
+    Raises Refused where that is not here, for a limit out of bounds, and for what is no name.
+    """
+    after = domain_name(after) if after else ""
+    return await control.store.read(partial(_listing, only=domain, after=after, limit=rows_of_page(limit)))
 
 
-def _listing(tx: Transaction, name: str | None) -> list[DomainRow]:
-    wanted = [domains.known(tx, name)] if name is not None else domains.listing(tx)
-    counts = users.numbers(tx, wanted[0].id if name is not None else 0)
+def _listing(tx: Transaction, only: str | None, after: str, limit: int) -> list[DomainRow]:
+    wanted = domains.page(tx, only, after, limit)
+    counts = users.numbers(tx, [domain.id for domain in wanted])
     return [domain_settings.row(domain.name, domain.settings, counts.get(domain.id, 0)) for domain in wanted]
 
 
@@ -136,25 +135,7 @@ def _end_removal(tx: Transaction, domain: Domain) -> None:
 
 
 def _users(tx: Transaction, domain: Domain) -> int:
-    return users.numbers(tx, domain.id).get(domain.id, 0)
-
-
-def _domain_name(text: str) -> str:
-    try:
-        name = text if text.isascii() else ascii_domain(text)
-    except ValueError:
-        name = ""
-    if not name or not _NAME.fullmatch(name) or not hosts.is_hostname(name) or _is_address(name):
-        raise Refused(f'"{text}": not a domain name, as "example.org"')
-    return name.lower()
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+    return users.numbers(tx, [domain.id]).get(domain.id, 0)
 
 
 async def _refuse_own(control: Control, homes: Sequence[str]) -> None:

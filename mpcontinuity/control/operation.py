@@ -70,6 +70,7 @@ class Operation:
     is about, ``address_in`` the one that names the user; callers who do not reach further may name no others there. An
     argument of these that may be left out is filled in with the caller's own, so that a list shows them their own rows
     alone. ``looks`` says that it changes nothing; all others are noted.
+    ``cursor`` names the fields of a row that, with a blank between, are the argument ``after`` of the next page.
     ``arguments`` is the Struct of its arguments, ``result`` the type of what it returns: JSON Schema comes from both.
     """
 
@@ -82,6 +83,7 @@ class Operation:
         domain_in: str = "",
         address_in: str = "",
         looks: bool = False,
+        cursor: str = "",
     ) -> None:
         self.name = name
         self.function = function
@@ -89,6 +91,7 @@ class Operation:
         self.domain_in = domain_in
         self.address_in = address_in
         self.looks = looks
+        self.cursor = cursor.split()
         self.result = get_type_hints(function)["return"]
         hints = get_type_hints(function)
         fields: list[Any] = []
@@ -97,6 +100,8 @@ class Operation:
             fields.append((argument, hints[argument]) if required else (argument, hints[argument], parameter.default))
         title = "".join(word.capitalize() for word in name.split())  # of its own, for the schemas
         self.arguments = msgspec.defstruct(f"{title}Arguments", fields, forbid_unknown_fields=True, kw_only=True)
+        if ("after" in self.arguments.__struct_fields__) is not bool(cursor):
+            raise TypeError(f"{name}: pages and cursor go together")
         declared = {domain_in, address_in} - {""}
         if not declared.issubset(self.arguments.__struct_fields__):
             raise TypeError(f"{name}: has no argument {', '.join(sorted(declared))}")
@@ -116,6 +121,10 @@ class Operation:
         if not self.looks:
             control.note(change(caller.name, caller.origin, self.name, arguments, "done"))
         return result
+
+    def after(self, row: Mapping[str, Any]) -> str:
+        """Gives the cursor behind a row of the list, as JSON shows it."""
+        return " ".join(str(row[field]) for field in self.cursor)
 
     async def _granted(self, control: Control, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments for the function, after the caller was found to reach as far as they do."""

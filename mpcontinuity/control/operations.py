@@ -25,7 +25,7 @@ OPERATIONS = {
     for operation in (
         Operation("domain add", domains.add, Scope.ALL),
         Operation("domain set", domains.set_, Scope.DOMAIN, domain_in="name"),  # not every setting: Setting.scope
-        Operation("domain list", domains.list_, Scope.DOMAIN, domain_in="domain", looks=True),
+        Operation("domain list", domains.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="domain"),
         Operation("domain show", domains.show, Scope.DOMAIN, domain_in="name", looks=True),
         Operation("domain remove", domains.remove, Scope.ALL),
         Operation("domain dkim show", dkim.show, Scope.DOMAIN, domain_in="name", looks=True),
@@ -33,7 +33,7 @@ OPERATIONS = {
         Operation("domain test", trial.send, Scope.DOMAIN, domain_in="name"),
         Operation("user add", users.add, Scope.DOMAIN, address_in="address"),
         Operation("user import", imports.take, Scope.DOMAIN, domain_in="domain"),
-        Operation("user list", users.list_, Scope.DOMAIN, domain_in="domain", looks=True),
+        Operation("user list", users.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="address"),
         Operation("user show", users.show, Scope.SELF, address_in="address", looks=True),
         Operation("user remove", users.remove, Scope.DOMAIN, address_in="address"),
         Operation("user activate", users.activate, Scope.DOMAIN, address_in="address"),
@@ -44,12 +44,21 @@ OPERATIONS = {
         Operation("user continuity", users.continuity, Scope.SELF, address_in="address"),
         # Sends in the name of anybody of the domain, as home-networks may, which is a setting for all as well.
         Operation("user relay", users.relay, Scope.ALL),
-        Operation("status", status.status, Scope.DOMAIN, domain_in="domain", looks=True),
+        Operation("status", status.status, Scope.DOMAIN, domain_in="domain", looks=True, cursor="domain"),
         Operation("report", status.report, Scope.DOMAIN, domain_in="domain", looks=True),
         # Users see what came to them; what was sent in their name may be a stranger's doing, and to others.
-        Operation("track", tracking.track, Scope.SELF, domain_in="domain", address_in="recipient", looks=True),
-        Operation("queue list", queue.list_, Scope.DOMAIN, domain_in="domain", looks=True),
-        Operation("queue destinations", queue.destinations, Scope.DOMAIN, domain_in="domain", looks=True),
+        Operation(
+            "track", tracking.track, Scope.SELF, domain_in="domain", address_in="recipient", looks=True, cursor="id"
+        ),
+        Operation("queue list", queue.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="id"),
+        Operation(
+            "queue destinations",
+            queue.destinations,
+            Scope.DOMAIN,
+            domain_in="domain",
+            looks=True,
+            cursor="messages destination",
+        ),
         Operation("queue retry", queue.retry, Scope.DOMAIN, domain_in="domain"),
         Operation("queue remove", queue.remove, Scope.DOMAIN, domain_in="domain"),
         Operation("clock", clock.clock, Scope.ALL, looks=True),
@@ -57,7 +66,7 @@ OPERATIONS = {
         Operation("backup", backup.backup, Scope.ALL),
         Operation("admin add", administrators.add, Scope.ALL),
         Operation("admin first", administrators.first, Scope.ALL),
-        Operation("admin list", administrators.list_, Scope.ALL, looks=True),
+        Operation("admin list", administrators.list_, Scope.ALL, looks=True, cursor="name"),
         Operation("admin remove", administrators.remove, Scope.ALL),
         Operation("admin password", administrators.password, Scope.ALL),
         # Of one with a scope and an end, its holder could make one without.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from operator import itemgetter
 
 import msgspec
 
 from mpcontinuity.accounts import domains
+from mpcontinuity.control.arguments import PAGE, row_id, rows_of_page
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import SECOND
@@ -15,6 +17,8 @@ from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.queue import listing as queue
 from mpcontinuity.queue import outbound
 from mpcontinuity.store.transaction import Transaction
+
+_DESTINATION = re.compile(r"([0-9]{1,15}) ([^\s\x00]+)")
 
 
 class Retried(msgspec.Struct, frozen=True):
@@ -29,25 +33,44 @@ class TakenOut(msgspec.Struct, frozen=True):
     removed: int
 
 
-async def list_(control: Control, domain: str | None = None) -> list[queue.QueueRow]:
-    """Lists what waits for home servers and for the world, oldest first. Raises Refused for a domain that is not
-    here."""
-    wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
+async def list_(
+    control: Control, domain: str | None = None, after: str = "", limit: int = PAGE
+) -> list[queue.QueueRow]:
+    """Lists up to ``limit`` messages that wait for home servers and for the world, oldest first, those after the id
+    ``after``. Raises Refused for a domain that is not here, for a limit out of bounds, and for what is no id."""
     give_up = round(control.settings.retry.give_up * SECOND)
-    rows: list[tuple[int, queue.QueueRow]] = []
-    for listing in (partial(queue.listing, give_up=give_up), outbound.listing):
-        after = 0
-        while step := await control.store.read(partial(listing, domain=wanted, after=after)):
-            rows += step
-            after = step[-1][0]
-    return [row for _, row in sorted(rows, key=itemgetter(0))]
+    page = partial(_list, domain=domain, after=row_id(after), limit=rows_of_page(limit), give_up=give_up)
+    return await control.store.read(page)
 
 
-async def destinations(control: Control, domain: str | None = None) -> list[outbound.Destination]:
-    """Lists where mail to the world waits to go, those with most waiting first. Raises Refused for a domain that is not
-    here."""
-    wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
-    return await control.store.read(partial(outbound.destinations, domain=wanted))
+def _list(tx: Transaction, domain: str | None, after: int, limit: int, give_up: int) -> list[queue.QueueRow]:
+    wanted = domains.known(tx, domain).id if domain is not None else 0
+    home = queue.listing(tx, domain=wanted, after=after, limit=limit, give_up=give_up)
+    world = outbound.listing(tx, domain=wanted, after=after, limit=limit)
+    return [row for _, row in sorted([*home, *world], key=itemgetter(0))[:limit]]
+
+
+async def destinations(
+    control: Control, domain: str | None = None, after: str = "", limit: int = PAGE
+) -> list[outbound.Destination]:
+    """Lists where mail to the world waits to go, those with most waiting first.
+
+    There are up to ``limit`` of them, those after ``after``: how many messages wait for the last one of the page
+    before, and its name. Raises Refused for a domain that is not here, for a limit out of bounds, and for another
+    ``after``.
+    """
+    found = _DESTINATION.fullmatch(after) if after else None
+    if after and found is None:
+        raise Refused(f'after: "{after}": not a number of messages and a destination')
+    last = (int(found[1]), found[2]) if found is not None else None
+    return await control.store.read(partial(_destinations, domain=domain, after=last, limit=rows_of_page(limit)))
+
+
+def _destinations(
+    tx: Transaction, domain: str | None, after: tuple[int, str] | None, limit: int
+) -> list[outbound.Destination]:
+    wanted = domains.known(tx, domain).id if domain is not None else 0
+    return outbound.destinations(tx, domain=wanted, after=after, limit=limit)
 
 
 async def retry(control: Control, ids: list[str] | None = None, domain: str | None = None) -> Retried:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from mpcontinuity.accounts import domains
-from mpcontinuity.control.arguments import moment
+from mpcontinuity.control.arguments import PAGE, domain_name, moment, rows_of_page
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model.clock import DAY, HOUR, iso
 from mpcontinuity.model.events import DECLARED, redirect_text
@@ -23,7 +23,7 @@ _STATUS = Statement(
             AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt')),
         (SELECT COUNT(*) FROM outgoing WHERE outgoing.domain = domain.id
             AND outgoing.state IN ('queued', 'claimed') AND outgoing.kind <> 'alert')
-    FROM domain WHERE :domain = 0 OR id = :domain"""
+    FROM domain WHERE id IN [:domains]"""
 )
 # What home refuses for a reason that is not clear stays owed, and somebody has to look. With a run it is about to fail.
 _REFUSED = Statement(
@@ -65,14 +65,18 @@ class Report(msgspec.Struct, frozen=True):
     adds_up: bool
 
 
-async def status(control: Control, domain: str | None = None) -> list[StatusRow]:
-    """Gives a row per domain, or that of one. Raises Refused for a domain that is not here."""
-    return await control.store.read(partial(_statuses, name=domain))
+async def status(control: Control, domain: str | None = None, after: str = "", limit: int = PAGE) -> list[StatusRow]:
+    """Gives a row for up to ``limit`` domains by name, those after the name ``after``, or that of the one ``domain``.
+
+    Raises Refused where that is not here, for a limit out of bounds, and for what is no name.
+    """
+    after = domain_name(after) if after else ""
+    return await control.store.read(partial(_statuses, only=domain, after=after, limit=rows_of_page(limit)))
 
 
-def _statuses(tx: Transaction, name: str | None) -> list[StatusRow]:
-    wanted = [domains.known(tx, name)] if name is not None else domains.listing(tx)
-    facts = {id_: columns for id_, *columns in tx.all(_STATUS, domain=wanted[0].id if name is not None else 0)}
+def _statuses(tx: Transaction, only: str | None, after: str, limit: int) -> list[StatusRow]:
+    wanted = domains.page(tx, only, after, limit)
+    facts = {id_: columns for id_, *columns in tx.all(_STATUS, domains=[domain.id for domain in wanted])}
     return [_status(tx, one, *facts[one.id]) for one in wanted]
 
 

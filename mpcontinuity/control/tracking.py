@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from mpcontinuity.accounts import domains
-from mpcontinuity.control.arguments import moment
+from mpcontinuity.control.arguments import moment, row_id, rows_of_page
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import BOUNCED, DEFERRED, DELIVERED, FAILED, QUEUED, REJECTED
@@ -23,14 +23,15 @@ async def track(
     since: str | None = None,
     limit: int = 100,
     domain: str | None = None,
+    after: str = "",
 ) -> list[tracking.TrackRow]:
     """Gives what became of messages, a row per message and recipient, newest first.
 
-    What is empty does not filter. ``since`` is a time or a duration before now; ``limit`` is 1 to 1,000 rows. Raises
-    Refused for a domain that is not here, and for a time, status or limit that is none.
+    What is empty does not filter. ``since`` is a time or a duration before now. There are up to ``limit`` rows, those
+    after the one with the id ``after``. Raises Refused for a domain that is not here, for a limit out of bounds, and
+    for a time, a status or an id that is none.
     """
-    if not 1 <= limit <= tracking.MOST:
-        raise Refused(f"limit: {limit}: must be 1 to {tracking.MOST}")
+    limit, last = rows_of_page(limit), row_id(after)
     if status and status not in STATUSES:
         raise Refused(f'status: "{status}": must be {", ".join(STATUSES)}')
     filters = tracking.Filters(
@@ -41,4 +42,4 @@ async def track(
         status=status,
         since=moment(since, control.store.clock.now()) if since else 0,
     )
-    return await tracking.newest(control.store, filters, limit)
+    return await tracking.newest(control.store, filters, limit, after=last)

@@ -13,7 +13,7 @@ from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
 from mpcontinuity.accounts.users import Listed, Source, Status, User
 from mpcontinuity.control.adoption import adopt
-from mpcontinuity.control.arguments import own_address
+from mpcontinuity.control.arguments import PAGE, mail_address, own_address, rows_of_page
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, refuse_owed, release
 from mpcontinuity.model.address import Address, parse
@@ -89,15 +89,19 @@ def _add(tx: Transaction, address: Address, name: str, aliases: list[Address], k
     return _row(users.listed(tx, user))
 
 
-async def list_(control: Control, domain: str | None = None) -> list[UserRow]:
-    """Lists users by address, of all domains or of one. Raises Refused for a domain that is not here."""
-    wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
-    rows: list[UserRow] = []
-    after = ""
-    while step := await control.store.read(partial(users.listing, domain=wanted, after=after)):
-        rows += map(_row, step)
-        after = step[-1].user.address
-    return rows
+async def list_(control: Control, domain: str | None = None, after: str = "", limit: int = PAGE) -> list[UserRow]:
+    """Lists up to ``limit`` users by address, those after the address ``after``, of all domains or of one.
+
+    Raises Refused for a domain that is not here, for a limit out of bounds, and for what is no address.
+    """
+    if after:
+        mail_address(after)
+    return await control.store.read(partial(_list, domain=domain, after=after, limit=rows_of_page(limit)))
+
+
+def _list(tx: Transaction, domain: str | None, after: str, limit: int) -> list[UserRow]:
+    wanted = domains.known(tx, domain).id if domain is not None else 0
+    return [_row(listed) for listed in users.listing(tx, domain=wanted, after=after, step=limit)]
 
 
 async def show(control: Control, address: str) -> UserShown:

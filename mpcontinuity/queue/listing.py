@@ -47,8 +47,10 @@ _LIST = Statement(
 )
 
 
-def listing(tx: Transaction, *, domain: int = 0, after: int = 0, give_up: int) -> list[tuple[int, QueueRow]]:
-    """Returns up to STEP open rows with an id above ``after``, each with its id.
+def listing(
+    tx: Transaction, *, domain: int = 0, after: int = 0, limit: int = STEP, give_up: int
+) -> list[tuple[int, QueueRow]]:
+    """Returns up to ``limit`` open rows with an id above ``after``, each with its id.
 
     They are of one ``domain``, or of all where it is 0. ``give_up`` is in µs. What waits for home to come up is shown
     as due now.
@@ -71,7 +73,7 @@ def listing(tx: Transaction, *, domain: int = 0, after: int = 0, give_up: int) -
             ),
         )
         for id_, sender, recipient, subject, message_id, attempts, next_attempt, uptime, code, text in tx.all(
-            _LIST, domain=domain, after=after, step=STEP
+            _LIST, domain=domain, after=after, step=limit
         )
     ]
 

@@ -20,6 +20,7 @@ from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import end_of_outgoing
 
 STEP = 500  # rows of one transaction
+_MORE_THAN_WAIT = 1 << 62  # messages
 REMEMBERED = 90 * DAY  # as tracking does: `queue retry` reaches back so far
 
 _LIST = Statement(
@@ -33,7 +34,9 @@ _BY_DESTINATION = Statement(
             AND state IN ('queued', 'claimed') AND attempts > 0 AND (:domain = 0 OR domain = :domain)
             ORDER BY next_attempt DESC, id LIMIT 1)
     FROM outgoing WHERE state IN ('queued', 'claimed') AND (:domain = 0 OR domain = :domain)
-    GROUP BY destination ORDER BY 2 DESC, destination LIMIT :step"""
+    GROUP BY destination
+    HAVING COUNT(*) < :messages OR (COUNT(*) = :messages AND destination > :destination)
+    ORDER BY 2 DESC, destination LIMIT :step"""
 )
 # Index entries alone are read, never a row.
 _WAITING = Statement(
@@ -60,9 +63,9 @@ class Waiting(msgspec.Struct, frozen=True):
     oldest: int  # µs, when it was taken in
 
 
-def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[tuple[int, QueueRow]]:
-    """Returns up to STEP open rows with an id above ``after``, each with its id, of one ``domain`` or of all where it
-    is 0."""
+def listing(tx: Transaction, *, domain: int = 0, after: int = 0, limit: int = STEP) -> list[tuple[int, QueueRow]]:
+    """Returns up to ``limit`` open rows with an id above ``after``, each with its id, of one ``domain`` or of all where
+    it is 0."""
     return [
         (
             id_,
@@ -81,18 +84,23 @@ def listing(tx: Transaction, *, domain: int = 0, after: int = 0) -> list[tuple[i
             ),
         )
         for id_, sender, recipient, subject, message_id, attempts, next_attempt, expires, code, text in tx.all(
-            _LIST, domain=domain, after=after, step=STEP
+            _LIST, domain=domain, after=after, step=limit
         )
     ]
 
 
-def destinations(tx: Transaction, *, domain: int = 0) -> list[Destination]:
-    """Returns at most STEP destinations, those first for which most waits."""
+def destinations(
+    tx: Transaction, *, domain: int = 0, after: tuple[int, str] | None = None, limit: int = STEP
+) -> list[Destination]:
+    """Returns up to ``limit`` destinations, those with most waiting first; ``domain`` 0 is any.
+
+    ``after`` is how many messages wait for the last one of the page before, and its name.
+    """
+    messages, destination = after or (_MORE_THAN_WAIT, "")
+    rows = tx.all(_BY_DESTINATION, domain=domain, messages=messages, destination=destination, step=limit)
     return [
-        Destination(destination, messages, iso(oldest), iso(max(next_attempt, tx.now)), attempts, last_text or "")
-        for destination, messages, oldest, next_attempt, attempts, last_text in tx.all(
-            _BY_DESTINATION, domain=domain, step=STEP
-        )
+        Destination(name, waiting, iso(oldest), iso(max(next_attempt, tx.now)), attempts, last_text or "")
+        for name, waiting, oldest, next_attempt, attempts, last_text in rows
     ]
 
 

@@ -73,19 +73,24 @@ _PAGE = Statement(
     f"SELECT {_COLUMNS} FROM tracking WHERE id < :before AND id >= :end AND {_CONDITIONS} ORDER BY id DESC LIMIT :limit"
 )
 _OF_RECIPIENT = Statement(
-    f"SELECT {_COLUMNS} FROM tracking WHERE recipient_key = :recipient AND id < :before AND {_CONDITIONS}"
+    f"SELECT {_COLUMNS} FROM tracking WHERE recipient_key = :recipient AND {_CONDITIONS}"
+    " AND received <= :received AND (received < :received OR id < :before)"
     " ORDER BY received DESC, id DESC LIMIT :limit"
 )
-_FIRST = 1 << 62
+_RECEIVED = Statement("SELECT received FROM tracking WHERE id = :id")
+_FIRST = 1 << 62  # above every id and every time
 
 _decode_events = msgspec.json.Decoder(list[tuple[int, str, int, str]]).decode
 
 
-async def newest(store: Store, filters: Filters, limit: int = 100) -> list[TrackRow]:
-    """Up to ``limit`` rows (at most MOST), newest first; in steps that keep no snapshot for long."""
+async def newest(store: Store, filters: Filters, limit: int = 100, *, after: int = 0) -> list[TrackRow]:
+    """Gives up to ``limit`` rows (at most MOST), newest first, in steps that keep no snapshot for long.
+
+    They are those after the row with the id ``after``, which may be gone meanwhile; 0 is the beginning.
+    """
     limit = min(limit, MOST)
     found: list[TrackRow] = []
-    before: int | None = _FIRST
+    before: int | None = after or _FIRST
     while before is not None and len(found) < limit:
         page, before = await store.read(partial(rows, filters=filters, before=before, limit=limit - len(found)))
         found += page
@@ -106,13 +111,21 @@ def rows(
         "since": filters.since,
     }
     if filters.recipient:
-        found = tx.all(_OF_RECIPIENT, recipient=_key(filters.recipient), before=before, limit=limit, **conditions)
+        recipient, received = _key(filters.recipient), _received(tx, before)
+        found = tx.all(_OF_RECIPIENT, recipient=recipient, received=received, before=before, limit=limit, **conditions)
         return [_shown(*row) for row in found], None
     end = tx.value(_PAGE_ENDS, before=before, oldest=identifier.first_at(filters.since), scan=SCAN)
     if end is None:
         return [], None
     found = tx.all(_PAGE, before=before, end=end, limit=limit, **conditions)
     return [_shown(*row) for row in found], found[-1][0] if len(found) == limit else end
+
+
+def _received(tx: Transaction, before: int) -> int:
+    """When the row with that id was received; of one that is gone, when its id was made."""
+    if before == _FIRST:
+        return _FIRST
+    return int(tx.value(_RECEIVED, id=before) or identifier.moment_of(before))
 
 
 def _key(recipient: str) -> str:

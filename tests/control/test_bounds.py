@@ -28,6 +28,9 @@ TIMES = [
     "",
 ]
 NUMBERS = [-1, 0, 2**31, 2**63, 10**30]
+CURSORS = ["x", "x y", "1 x", "0" * 13, "z" * 13, "a@b.example", "a.example", "é" * 99, "[::1]"]
+CURSORS += ["\0", "1 \0", "a\0@b.example"]
+LISTS = [name for name, operation in OPERATIONS.items() if operation.cursor]
 # What takes a time or a number, with all that it needs besides.
 TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
     ("track", "since", {}, TIMES),
@@ -35,7 +38,8 @@ TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
     ("domain set", "until", {"name": "example.org", "settings": {"mode": "enabled"}}, TIMES),
     ("domain add", "until", {"name": "new.example", "home": "home.example", "settings": {"mode": "enabled"}}, TIMES),
     ("admin token", "expires", {"name": "root"}, TIMES),
-    ("track", "limit", {}, NUMBERS),
+    *((name, "limit", {}, NUMBERS) for name in LISTS),
+    *((name, "after", {}, CURSORS) for name in LISTS),
 ]
 
 
@@ -57,6 +61,14 @@ def test_no_time_and_no_number_breaks_an_operation(
         refused = str(error)
     assert "\n" not in refused
     assert len(refused) < 300
+
+
+@pytest.mark.parametrize("operation", LISTS)
+@pytest.mark.parametrize("argument", [{"limit": 0}, {"limit": 1001}, {"after": "\0"}, {"after": "%"}])
+def test_a_bad_limit_or_cursor_is_invalid(call: Call, operation: str, argument: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refused:
+        call(operation, **argument)
+    assert refused.value.kind == "invalid"
 
 
 def test_all_arguments_that_are_times_or_numbers_are_tried() -> None:

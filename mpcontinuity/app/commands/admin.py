@@ -40,8 +40,12 @@ def admin_add(
 def admin_list(configuration: Configuration, as_json: bool) -> None:
     """List administrators."""
     with configuration.connect() as control:
-        rows = control.call("admin list")
-    output.listing(rows, ("name", "domain", "created"), as_json, "No administrator yet: mpcontinuity admin add --help")
+        output.listing(
+            control.pages("admin list"),
+            ("name", "domain", "created"),
+            as_json,
+            "No administrator yet: mpcontinuity admin add --help",
+        )
 
 
 @admin.command("remove")
@@ -95,7 +99,7 @@ def admin_token(
         if list_:
             rows = control.call("admin token list", name=name)
             columns = ("id", "created", "expires", "expired", "domain", "read_only", "last_used")
-            output.listing(rows, columns, as_json, f"No token: mpcontinuity admin token {name}")
+            output.listing([rows], columns, as_json, f"No token: mpcontinuity admin token {name}")
         elif remove is not None:
             row = control.call("admin token remove", name=name, id=remove)
             output.result(row, as_json, f"{row['id']}: removed")

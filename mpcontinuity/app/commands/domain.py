@@ -115,13 +115,12 @@ domain_set.help = f"{domain_set.help}\n\n\b\n" + "\n".join(
 def domain_list(configuration: Configuration, as_json: bool) -> None:
     """List all domains."""
     with configuration.connect() as control:
-        rows = control.call("domain list")
-    output.listing(
-        rows,
-        ("domain", "home", "continuity", "mode", "users"),
-        as_json,
-        "No domain yet: mpcontinuity domain add --help",
-    )
+        output.listing(
+            control.pages("domain list"),
+            ("domain", "home", "continuity", "mode", "users"),
+            as_json,
+            "No domain yet: mpcontinuity domain add --help",
+        )
 
 
 @domain.command("show")

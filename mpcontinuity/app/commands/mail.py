@@ -20,14 +20,14 @@ _SINCE_HELP = "From then on: an ISO 8601 time, or a duration before now as 24h."
 def status(configuration: Configuration, domain: str | None, as_json: bool) -> None:
     """Show the state of all home servers, or of that of DOMAIN."""
     with configuration.connect() as control:
-        rows = control.call("status", domain=domain)
+        rows = control.rows("status", domain=domain)
         running = control.running
     if as_json:
         output.as_json(rows)
         return
     facts = ("domain", "home", "state", "since", "mode", "continuity")
     columns = (*facts, "users", "redelivery_backlog", "outbound_backlog", "errors_hour")
-    output.table(rows, columns, "No domain yet: mpcontinuity domain add --help")
+    output.table([rows], columns, "No domain yet: mpcontinuity domain add --help")
     for row in rows:
         if row["reason"]:
             output.say(f"{row['domain']}: {row['reason']}")
@@ -52,7 +52,7 @@ def report(context: click.Context, configuration: Configuration, domain: str, si
     if as_json:
         output.as_json(rows)
     else:
-        output.table(rows, tuple(rows[0]), "")
+        output.table([rows], tuple(rows[0]), "")
     if not result["adds_up"]:
         output.say(
             f"mpcontinuity: the ledger of {domain} does not add up; keep the data folder and report this", err=True
@@ -118,12 +118,8 @@ def queue() -> None:
 def queue_list(configuration: Configuration, domain: str | None, as_json: bool) -> None:
     """List what waits, oldest first."""
     with configuration.connect() as control:
-        rows = control.call("queue list", domain=domain)
-    if as_json:
-        output.as_json(rows)
-        return
-    columns = ("id", "kind", "sender", "recipient", "subject", "attempts", "next_attempt", "last_code", "last_text")
-    output.table(rows, columns, "Nothing waits.")
+        columns = ("id", "kind", "sender", "recipient", "subject", "attempts", "next_attempt", "last_code", "last_text")
+        output.listing(control.pages("queue list", domain=domain), columns, as_json, "Nothing waits.")
 
 
 @queue.command("destinations")
@@ -133,12 +129,8 @@ def queue_list(configuration: Configuration, domain: str | None, as_json: bool) 
 def queue_destinations(configuration: Configuration, domain: str | None, as_json: bool) -> None:
     """Show where mail to the world waits to go, the fullest first, and what was answered last."""
     with configuration.connect() as control:
-        rows = control.call("queue destinations", domain=domain)
-    if as_json:
-        output.as_json(rows)
-        return
-    columns = ("destination", "messages", "oldest", "attempts", "next_attempt", "last_text")
-    output.table(rows, columns, "Nothing waits.")
+        columns = ("destination", "messages", "oldest", "attempts", "next_attempt", "last_text")
+        output.listing(control.pages("queue destinations", domain=domain), columns, as_json, "Nothing waits.")
 
 
 @queue.command("retry")
@@ -149,7 +141,7 @@ def queue_retry(configuration: Configuration, ids: tuple[str, ...], as_json: boo
     """Try again now: these, or all. Reopens what has failed or expired, and resumes a flush that was paused."""
     with configuration.connect() as control:
         row = control.call("queue retry", ids=list(ids))
-        domains = [] if as_json else control.call("status")
+        domains = [] if as_json else control.rows("status")
     if as_json:
         output.as_json(row)
         return

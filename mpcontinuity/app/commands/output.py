@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -34,16 +34,21 @@ def as_json(value: Any) -> None:
     click.echo(json_visible(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """Prints rows below each other, in columns as wide as they need. ``empty`` says what it means if there are none."""
-    if not rows:
+def table(pages: Iterable[Sequence[Mapping[str, Any]]], columns: Sequence[str], empty: str) -> None:
+    """Prints rows below each other, each page as it comes, in columns as wide as they need so far.
+
+    ``empty`` says what it means if there are none.
+    """
+    widths: list[int] = []
+    for rows in filter(None, pages):
+        cells = [] if widths else [[column.replace("_", " ") for column in columns]]
+        cells += [[_short(text(row[column])) for column in columns] for row in rows]
+        needed = [max(len(line[place]) for line in cells) for place in range(len(columns))]
+        widths = [max(pair) for pair in zip(needed, widths or needed, strict=True)]
+        for line in cells:
+            say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    if not widths:
         say(empty)
-        return
-    cells = [[column.replace("_", " ") for column in columns]]
-    cells += [[_short(text(row[column])) for column in columns] for row in rows]
-    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
-    for line in cells:
-        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 def fields(row: Mapping[str, Any]) -> None:
@@ -63,12 +68,14 @@ def result(row: Mapping[str, Any], json_wanted: bool, line: str | None = None) -
         fields(row)
 
 
-def listing(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], json_wanted: bool, empty: str) -> None:
-    """Shows many objects as JSON or as a table; ``empty`` says what an empty list means."""
+def listing(
+    pages: Iterable[Sequence[Mapping[str, Any]]], columns: Sequence[str], json_wanted: bool, empty: str
+) -> None:
+    """Shows the rows of all pages as one array of JSON, or as a table; ``empty`` says what no rows mean."""
     if json_wanted:
-        as_json(rows)
+        as_json([row for rows in pages for row in rows])
     else:
-        table(rows, columns, empty)
+        table(pages, columns, empty)
 
 
 def _short(cell: str) -> str:

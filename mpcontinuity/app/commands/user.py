@@ -103,8 +103,8 @@ def _import(control: ControlClient, text: str) -> Iterator[Any]:
 def user_list(configuration: Configuration, domain_: str | None, as_json: bool) -> None:
     """List users."""
     with configuration.connect() as control:
-        rows = control.call("user list", domain=domain_)
-    output.listing(rows, _COLUMNS, as_json, "No user yet: mpcontinuity user add --help")
+        pages = control.pages("user list", domain=domain_)
+        output.listing(pages, _COLUMNS, as_json, "No user yet: mpcontinuity user add --help")
 
 
 @user.command("show")

@@ -39,7 +39,7 @@ def examine(path: Path, connect: Callable[[Settings], ControlClient]) -> Iterato
     yield from database.examine(settings)
     try:
         with connect(settings) as control:
-            rows = control.call("status")
+            rows = control.rows("status")
             yield Finding("store", "good", f"opens, {len(rows)} domain{'' if len(rows) == 1 else 's'}")
             yield _running(control)
             yield from _clock(control)

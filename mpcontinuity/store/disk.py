@@ -14,7 +14,7 @@ Mapped = bytes | mmap.mmap
 
 
 def temporary(error: Exception, what: str) -> Temporary:
-    """The error as the store's callers know it."""
+    """Returns the error as the store's callers know it: Full where the disk is full, else Temporary."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     return (Full if full else Temporary)(f"{what}: {error}")
 
@@ -23,51 +23,73 @@ class File(Protocol):
     """An open file; offsets are explicit, so that readers and the appender may share it."""
 
     def read(self, length: int, offset: int) -> bytes:
-        """That piece, shorter at the end of the file."""
+        """Returns the octets from ``offset`` on; fewer than ``length`` at the end of the file."""
         ...
 
     def write(self, data: bytes, offset: int) -> None:
-        """All of ``data``, or an OSError (some of it may then be there)."""
+        """Writes all of ``data``, or raises OSError, and then some of it may be there."""
         ...
 
-    def truncate(self, length: int) -> None: ...
+    def truncate(self, length: int) -> None:
+        """Cuts the file at ``length`` octets."""
+        ...
 
     def sync(self) -> None:
         """Returns when content and length are durable."""
         ...
 
-    def size(self) -> int: ...
-
-    def map(self, offset: int, length: int) -> Mapped:
-        """That piece without reading it first; ``offset`` is a multiple of 4096."""
+    def size(self) -> int:
+        """Returns the number of octets."""
         ...
 
-    def close(self) -> None: ...
+    def map(self, offset: int, length: int) -> Mapped:
+        """Maps that piece into memory without reading it first. ``offset`` is a multiple of 4096."""
+        ...
+
+    def close(self) -> None:
+        """Closes the file. It may be called again."""
+        ...
 
 
 class Disk(Protocol):
-    def make_folder(self, folder: Path) -> None: ...
+    """The file system: folders, and files in them. What fails raises OSError."""
 
-    def create(self, path: Path) -> File:
-        """A new file to write and read; its name is durable after ``sync_folder``."""
+    def make_folder(self, folder: Path) -> None:
+        """Makes the folder and those above it, as far as they are missing; only its owner may look into it."""
         ...
 
-    def open(self, path: Path, *, writes: bool = False) -> File: ...
+    def create(self, path: Path) -> File:
+        """Makes a new file to be written and read. Its name is durable after ``sync_folder``."""
+        ...
 
-    def rename(self, old: Path, new: Path) -> None: ...
+    def open(self, path: Path, *, writes: bool = False) -> File:
+        """Opens a file that is there, to be read or also written."""
+        ...
 
-    def unlink(self, path: Path) -> None: ...
+    def rename(self, old: Path, new: Path) -> None:
+        """Gives a file another name, in place of any that has it."""
+        ...
 
-    def list(self, folder: Path) -> list[str]: ...
+    def unlink(self, path: Path) -> None:
+        """Removes a file. Whoever has it open reads on."""
+        ...
 
-    def sync_folder(self, folder: Path) -> None: ...
+    def list(self, folder: Path) -> list[str]:
+        """Returns the names in a folder, sorted."""
+        ...
+
+    def sync_folder(self, folder: Path) -> None:
+        """Returns when the names in the folder are durable."""
+        ...
 
     def free(self, folder: Path) -> int:
-        """Octets that we may still fill."""
+        """Returns the octets that we may still fill."""
         ...
 
 
 class RealFile:
+    """A file of the operating system."""
+
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
@@ -101,6 +123,8 @@ class RealFile:
 
 
 class RealDisk:
+    """The file system of the operating system."""
+
     def make_folder(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

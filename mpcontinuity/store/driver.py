@@ -9,51 +9,71 @@ from mpcontinuity.model.errors import Reported, Temporary
 
 
 class Conflict(Reported):
-    """A constraint of the schema was violated: a name that exists, a row that something refers to."""
+    """Raised when a constraint of the schema was violated: a name that exists, a row that something refers to."""
 
 
 class Again(Temporary):
-    """The transaction is undone, and may do when it is repeated: it met another one (40001, 40P01)."""
+    """Raised when a transaction was undone because it met another one (40001, 40P01): repeated, it may succeed."""
 
 
 class Lost(Temporary):
-    """The connection is gone, and with it the transaction, unless its COMMIT was under way."""
+    """Raised when the connection is gone, and with it the transaction, unless its COMMIT was under way."""
 
 
 class Cursor(Protocol):
+    """What the store uses of a cursor as PEP 249 has it."""
+
     @property
-    def rowcount(self) -> int: ...
+    def rowcount(self) -> int:
+        """Is the number of rows that the last statement affected."""
+        ...
 
-    def execute(self, text: str, parameters: Mapping[str, Any] | Sequence[Any] = ..., /) -> Any: ...
+    def execute(self, text: str, parameters: Mapping[str, Any] | Sequence[Any] = ..., /) -> Any:
+        """Executes one statement."""
+        ...
 
-    def executemany(self, text: str, rows: Iterable[Mapping[str, Any]], /) -> Any: ...
+    def executemany(self, text: str, rows: Iterable[Mapping[str, Any]], /) -> Any:
+        """Executes one statement for each row of parameters."""
+        ...
 
-    def fetchall(self) -> list[tuple[Any, ...]]: ...
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Returns all rows that the last statement gave; none where it gives no rows."""
+        ...
 
 
 class Connection(Protocol):
-    """In autocommit mode: the store says BEGIN, SAVEPOINT and COMMIT itself. Used by one thread at a time."""
+    """A connection in autocommit mode: the store says BEGIN, SAVEPOINT and COMMIT itself. One thread uses it."""
 
     @property
-    def in_transaction(self) -> bool: ...
+    def in_transaction(self) -> bool:
+        """Says whether a transaction has begun that is not ended."""
+        ...
 
     @property
-    def total_changes(self) -> int: ...
+    def total_changes(self) -> int:
+        """Is how many rows were changed since the connection was opened."""
+        ...
 
-    def cursor(self) -> Cursor: ...
+    def cursor(self) -> Cursor:
+        """Returns a cursor of the connection."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Closes the connection; a transaction that has begun is rolled back."""
+        ...
 
 
 class Driver(Protocol):
-    """Opens connections to one database."""
+    """Opens connections to one database, and tells its errors apart."""
 
     dialect: str  # attribute of Statement: "sqlite" | "postgresql"
     errors: tuple[type[Exception], ...]  # what its calls raise
     shared: bool  # whether there is a single connection, which the readers share with the writer
 
-    def connect(self, *, writes: bool) -> Connection: ...
+    def connect(self, *, writes: bool) -> Connection:
+        """Opens a connection, to write or only to read."""
+        ...
 
     def translate(self, error: Exception) -> Exception:
-        """The error as the store's callers know it: Conflict, Full, Temporary, or itself (a mistake in the code)."""
+        """Returns the error as callers know it: Conflict, Full, Temporary, or itself for a mistake in the code."""
         ...

@@ -9,34 +9,36 @@ from twisted.internet.defer import Deferred, succeed
 
 
 class Election(Protocol):
-    """Something is named by a kind (``"prober"``) and a number (the domain's id)."""
+    """Decides which process does something that only one may do. It is named by a kind (``"prober"``) and a number."""
 
     alone: bool  # no other process can have the store open
 
     def hold(self, kind: str, number: int) -> Deferred[bool]:
-        """Whether it is ours: until `release`, the loss of it (`on_lost`), or the end of the process.
+        """Fires with whether it is ours: until `release`, the loss of it (`on_lost`), or the end of the process.
 
-        To be asked again now and then where it is not: nobody tells when another process gives it up.
+        Where it is not, ask again now and then: nobody tells when another process gives it up.
         """
         ...
 
     def keep(self, kind: str, number: int) -> None:
-        """Ours, since nobody else asks for it: also again after a loss, as soon as that can be."""
+        """Makes it ours where nobody else asks for it; after a loss, again as soon as that can be."""
         ...
 
-    def release(self, kind: str, number: int) -> None: ...
+    def release(self, kind: str, number: int) -> None:
+        """Gives it up, if it is ours."""
+        ...
 
     def held(self, kind: str, numbers: Collection[int]) -> Deferred[set[int]]:
-        """Those that any process holds. Fails with Temporary where that cannot be told."""
+        """Fires with those of the numbers that any process holds. Fails with Temporary where that cannot be told."""
         ...
 
     def on_lost(self, callback: Callable[[], None]) -> None:
-        """Called in the reactor thread when all that was held is lost, with the connection that held it."""
+        """Has ``callback`` called in the reactor thread when all that was held is lost, with its connection."""
         ...
 
 
 class Alone:
-    """There is no other process: everything is ours, for good."""
+    """The election where there is no other process: everything is ours, for good."""
 
     alone = True
 

@@ -30,20 +30,21 @@ _log = Logger()
 
 @dataclass(frozen=True, slots=True)
 class Longest:
-    """Of transactions: seconds, and the name of the work."""
+    """The longest of some transactions or commits: seconds, and the name of its work."""
 
     seconds: float = 0.0
     name: str = ""
 
 
 class LastMinute:
-    """The longest of the last minute (up to seventy seconds), and since the start. Memory: seven values."""
+    """Remembers the longest of the last minute (up to seventy seconds), and since the start, in seven values."""
 
     def __init__(self) -> None:
         self.ever = Longest()
         self._slots: dict[int, Longest] = {}
 
     def put(self, now: float, seconds: float, work: Callable[..., Any]) -> None:
+        """Takes one that lasted ``seconds``; ``now`` is in seconds of any clock that only goes forward."""
         slot = int(now // _SLOT)
         known = self._slots.get(slot)
         if known is not None and seconds <= known.seconds:
@@ -55,15 +56,17 @@ class LastMinute:
             self.ever = longest
 
     def longest(self, now: float) -> Longest:
+        """Returns the longest of the minute before ``now``."""
         first = int(now // _SLOT) - _SLOTS
         recent = [longest for slot, longest in list(self._slots.items()) if slot >= first]
         return max(recent, key=lambda longest: longest.seconds, default=Longest())
 
 
 class Figures:
-    """Counters only rise. Written by the store's threads, read anywhere; a reader may see one a moment before another.
+    """What the store did, as counters that only rise.
 
-    ``monotonic`` measures durations in seconds; it decides nothing, so that simulated time has no use for it.
+    The store's threads write them, and anybody reads them; a reader may see one a moment before another. ``monotonic``
+    measures durations in seconds; it decides nothing, so that simulated time has no use for it.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.perf_counter) -> None:
@@ -98,7 +101,7 @@ class Figures:
     def transaction(
         self, work: Callable[..., Any], seconds: float, rows: int, *, items: int = 1, bulk: bool = False
     ) -> None:
-        """One was done, for ``items`` callers together; ``rows`` are what it changed."""
+        """Counts work that was done for ``items`` callers at once; ``rows`` are what it changed."""
         with self._lock:
             self.transactions += items
             self.rows_changed += rows
@@ -111,7 +114,7 @@ class Figures:
         self._say(name(work), seconds, rows, items)
 
     def commit(self, jobs: int, seconds: float, work: Callable[..., Any]) -> None:
-        """A commit of so many pieces of work succeeded, ``work`` the first of them; from its begin to its end."""
+        """Counts a commit of so many jobs, ``work`` the first of them. ``seconds`` are from its begin to its end."""
         with self._lock:
             self.commits += 1
             self.commit_seconds += seconds
@@ -120,16 +123,17 @@ class Figures:
             self.longest_commits.put(self.last_commit, seconds, work)
 
     def read(self, seconds: float) -> None:
+        """Counts a read transaction of so many seconds."""
         with self._lock:
             self.reads += 1
             self.longest_read = max(self.longest_read, seconds)
 
     def longest_transaction(self) -> Longest:
-        """Of the last minute; the time that the work took, without that of the commit."""
+        """Returns the longest work of the last minute; the time of its commit is not in it."""
         return self.longest_transactions.longest(self.monotonic())
 
     def longest_commit(self) -> Longest:
-        """Of the last minute; a group from its begin until it is on the disk."""
+        """Returns the longest commit of the last minute: of a group, from its begin until it is on the disk."""
         return self.longest_commits.longest(self.monotonic())
 
     def _say(self, name: str, seconds: float, rows: int, items: int) -> None:
@@ -147,7 +151,10 @@ class Figures:
 
 
 def name(work: Callable[..., Any]) -> str:
-    """Where the work is defined, ``mailbox.append.append``; of one that is handed to another, the one handed over."""
+    """Returns where the work is defined, as ``mailbox.append.append``.
+
+    Of work that is handed to other work by a partial, it is the one that is handed over.
+    """
     while isinstance(work, partial):
         work = work.args[0] if work.args and callable(work.args[0]) else work.func
     module = getattr(work, "__module__", "").removeprefix("mpcontinuity.")

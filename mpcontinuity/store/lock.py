@@ -12,12 +12,13 @@ LOCK = "lock"  # in the data folder
 
 
 class Lock:
-    """An flock(2), which the kernel lets go when the process ends, however it ends."""
+    """A lock of a data folder by flock(2), which the kernel lets go when the process ends, however it ends."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def release(self) -> None:
+        """Lets the lock go. It may be called again."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -41,7 +42,7 @@ def lock(folder: Path) -> Lock:
 
 
 def held(folder: Path) -> bool:
-    """Whether a process has the lock of the data folder."""
+    """Returns whether a process has the lock of the data folder."""
     try:
         lock(folder).release()
     except Refused:

@@ -23,7 +23,7 @@ _FORGET = Statement("DELETE FROM node WHERE id IN [:ids]")
 
 
 class Nodes:
-    """Us, and who else there is."""
+    """Who we are, and which other processes live."""
 
     def __init__(self, election: Election, identifiers: Identifiers) -> None:
         self.us = NOBODY if election.alone else identifiers.next()
@@ -34,12 +34,15 @@ class Nodes:
             election.keep(NODE, self.us)
 
     async def living(self, nodes: Iterable[int]) -> set[int]:
-        """Those of them that live: we do, NOBODY does not. Raises Temporary where that cannot be told."""
+        """Returns those of the nodes that live: we do, NOBODY does not.
+
+        Raises Temporary where that cannot be told.
+        """
         others = {node for node in nodes if node not in (NOBODY, self.us)}
         return await self._election.held(NODE, others) | {self.us} if others else {self.us}
 
     def record(self, tx: Transaction) -> Callable[[], None] | None:
-        """Begins the first commit; what it returns is called once that is done."""
+        """Records us in the first commit, at whose begin it is called; what it returns is called once that is done."""
         if self._recorded:
             return None
         tx.run(_RECORD, id=self.us, host=f"{socket.gethostname()} ({os.getpid()})", now=tx.now)
@@ -54,9 +57,10 @@ class Nodes:
 
 
 def everybody(tx: Transaction) -> set[int]:
-    """Nodes that were ever recorded, and not forgotten."""
+    """Returns the nodes that were ever recorded, and not forgotten."""
     return {row[0] for row in tx.all(_ALL)}
 
 
 def forget(dead: Iterable[int], tx: Transaction) -> None:
+    """Drops the rows of nodes that are dead."""
     tx.run(_FORGET, ids=sorted(dead))

@@ -20,7 +20,7 @@ EVERYTHING: Sequence[Notice] = [Everything()]
 
 
 def encode(sender: int, notices: Iterable[Notice]) -> list[str]:
-    """Gives the payloads that carry the notices: JSON ``[sender, [name, field, …], …]``, each below 8,000 octets.
+    """Returns the payloads that carry the notices: JSON ``[sender, [name, field, …], …]``, each below 8,000 octets.
 
     Notices that would take too many payloads, and one that would not fit into any, become a single `Everything`.
     """
@@ -43,7 +43,7 @@ def encode(sender: int, notices: Iterable[Notice]) -> list[str]:
 
 
 def decode(payload: str | bytes) -> tuple[int, Sequence[Notice]]:
-    """Gives the sender and the notices of a payload.
+    """Returns the sender and the notices of a payload.
 
     One that cannot be read, as a newer version's may be, is `Everything` from the sender 0.
     """

@@ -30,6 +30,8 @@ class _Reading:
 
 
 class Readers:
+    """Threads that read, each with a connection of its own."""
+
     def __init__(
         self,
         driver: Driver,
@@ -52,14 +54,18 @@ class Readers:
 
     @staticmethod
     def connect(driver: Driver) -> list[Connection]:
+        """Opens as many connections as there are threads."""
         return [driver.connect(writes=False) for _ in range(_THREADS)]
 
     def read(self, work: Callable[[Transaction], T]) -> Deferred[T]:
-        """``work`` in a read transaction of its own. It ends within 1,000 rows or 50 ms, so that checkpoints pass."""
+        """Fires with what ``work`` returns in a read transaction of its own.
+
+        It ends within 1,000 rows or 50 ms, so that checkpoints pass.
+        """
         return self.call(lambda: self.snapshot(work))
 
     def call(self, read: Callable[[], T]) -> Deferred[T]:
-        """Anything that may wait for a disk."""
+        """Fires with what ``read`` returns in one of the threads: anything that may wait for a disk."""
         deferred: Deferred[T] = Deferred()
         try:
             self._worker.put(_Reading(read, deferred))
@@ -68,9 +74,11 @@ class Readers:
         return deferred
 
     def stop(self, stopped: Callable[[], None]) -> None:
+        """Does what was asked for, then calls ``stopped``."""
         self._worker.stop(stopped)
 
     def close(self) -> None:
+        """Closes the connections, after the threads have stopped."""
         for connection in self._idle:
             connection.close()
 
@@ -84,7 +92,7 @@ class Readers:
                 self._reactor_call(reading.deferred.callback, value)
 
     def snapshot(self, work: Callable[[Transaction], T]) -> T:
-        """`read`, in this thread."""
+        """Returns what ``work`` returns in a read transaction of its own, in the thread that calls."""
         try:
             return self._snapshot(work)
         except Lost:  # since it was used last, perhaps: a new connection says

@@ -22,14 +22,14 @@ _log = Logger()
 
 
 class Worker(Protocol[Item]):
-    """Hands all that waits to ``handle`` at once, in the order of ``put``: what makes groups of commits and syncs."""
+    """Hands all that waits to its ``handle`` at once, in the order of ``put``: so commits and syncs are of groups."""
 
     def put(self, *items: Item) -> None:
-        """Raises Stopping once the worker has stopped; what is put before is handled."""
+        """Takes items, from any thread. Raises Stopping once the worker has stopped; what was put before is handled."""
         ...
 
     def waiting(self) -> int:
-        """What was put and not taken yet."""
+        """Returns how many items were put and not taken yet."""
         ...
 
     def stop(self, stopped: Callable[[], None]) -> None:
@@ -38,12 +38,17 @@ class Worker(Protocol[Item]):
 
 
 class Runner(Protocol):
+    """Where work is done beside the reactor: in threads, or in simulated time."""
+
     def worker(self, name: str, handle: Handle[T], *, threads: int = 1, most: int = 256) -> Worker[T]:
-        """``most`` items at a time; with several threads, several calls of ``handle`` at a time."""
+        """Starts a worker. ``handle`` gets at most ``most`` items at a time.
+
+        With several threads, several calls of ``handle`` go on at a time.
+        """
         ...
 
     def thread(self, name: str, loop: Callable[[], None]) -> bool:
-        """Starts a thread that waits for something by itself. False: there are none here."""
+        """Starts a thread that waits for something by itself. Returns False where there are no threads."""
         ...
 
 
@@ -59,7 +64,7 @@ class Threads:
 
 
 class Inline:
-    """Runs work in the thread that asks for it: at once, or when ``schedule`` calls back (a simulated clock)."""
+    """A runner that does work in the thread that asks for it: at once, or when ``schedule`` calls back."""
 
     def __init__(self, schedule: Callable[[Callable[[], None]], object] | None = None) -> None:
         self._schedule = schedule

@@ -48,7 +48,7 @@ _log = Logger()
 
 
 class Store:
-    """What the layers above use. Every Deferred fires in the reactor thread, in the order of the commits."""
+    """The store as the layers above use it. Every Deferred fires in the reactor thread, in the order of the commits."""
 
     def __init__(
         self,
@@ -114,11 +114,17 @@ class Store:
         figures.spooled = lambda: self.bodies.spooled
 
     def trusts_time(self, span: int) -> bool:
-        """`Clock.trusted`, of this process's clock and of the one that transactions go by."""
+        """Returns whether no clock that matters has jumped of late (`Clock.trusted`).
+
+        These are this process's clock and the one that transactions go by. ``span`` is in µs.
+        """
         return self.clock.trusted(span) and (self.steady is None or self.steady.trusted(span))
 
     def run(self, work: Callable[[Transaction], T], *, bulk: bool = False) -> Deferred[T]:
-        """``work`` in a transaction; fires after the commit. Fails with Temporary, Full, or what ``work`` raised."""
+        """Does ``work`` in a transaction, and fires with what it returned after the commit.
+
+        Fails with Temporary, Full, or what ``work`` raised. ``bulk`` work waits for other work.
+        """
         if self._closing is not None:
             return fail(Stopping())
         deferred: Deferred[T] = Deferred()
@@ -126,7 +132,7 @@ class Store:
         return deferred
 
     def read(self, work: Callable[[Transaction], T]) -> Deferred[T]:
-        """``work`` in a snapshot of its own, beside the writer: at most 1,000 rows or 50 ms."""
+        """Fires with what ``work`` returns in a snapshot of its own, beside the writer: at most 1,000 rows or 50 ms."""
         if self._closing is not None:
             return fail(Stopping())
         return self._readers.read(work)
@@ -134,9 +140,9 @@ class Store:
     def keep(
         self, draft: Draft, head: Head, work: Callable[[Transaction, Body], T], *, keep_until: int = 0
     ) -> Deferred[T]:
-        """Makes the draft durable, then ``work`` in the transaction that inserts its row of `body`.
+        """Makes the draft durable, then does ``work`` in the transaction that inserts its row of `body`.
 
-        ``keep_until`` is that row's: 0 where the message is then owed or in a mailbox.
+        ``keep_until`` is that row's: a time in µs, or 0 where the message is then owed or in a mailbox.
         """
         if self._closing is not None:
             return fail(Stopping())
@@ -145,9 +151,10 @@ class Store:
         return deferred
 
     def run_grouped(self, work: Callable[[Transaction, list[Item]], Sequence[T]], item: Item) -> Deferred[T]:
-        """Like `run`, for what many do at a time: ``work`` is done once for the items of all who wait with it.
+        """Does what many do at a time: ``work`` is done once for all who wait for it, with the list of their items.
 
-        It returns what became of each item, in their order. When it raises, it is done again for each item alone.
+        Otherwise it is as `run`. The work returns a value for each item, in their order. When it raises, it is done
+        again for each item alone.
         """
         if self._closing is not None:
             return fail(Stopping())
@@ -158,7 +165,10 @@ class Store:
     def keep_grouped(
         self, draft: Draft, head: Head, work: Callable[[Transaction, list[tuple[Body, Item]]], Sequence[T]], item: Item
     ) -> Deferred[T]:
-        """Makes the draft durable, then `run_grouped` with its body, whose row ``work`` inserts."""
+        """Makes the draft durable, then does as `run_grouped`.
+
+        The work gets each item with its body, and inserts that one's row.
+        """
         if self._closing is not None:
             return fail(Stopping())
         deferred: Deferred[T] = Deferred()
@@ -166,7 +176,10 @@ class Store:
         return deferred
 
     def listen(self, listener: Listener) -> None:
-        """Called in the reactor thread after each commit that announced something, before its Deferreds fire."""
+        """Has ``listener`` called after each commit that announced something, in the reactor thread.
+
+        That is before the Deferreds of that commit fire.
+        """
         self._listeners.append(listener)
 
     def close(self) -> Deferred[None]:
@@ -243,7 +256,7 @@ def open_store(
 ) -> Store:
     """Opens the store in a data folder, and creates or upgrades it. Raises Refused with what would work.
 
-    ``driver`` replaces the database in the folder, lock and schema included (a simulation brings its own).
+    ``driver`` replaces the database in the folder, lock and schema included: a simulation brings its own.
     """
     if settings.messages not in MESSAGES:
         raise Refused(f"[store] messages = {settings.messages!r}: this version knows 'files' and 'database'")

@@ -27,7 +27,7 @@ _log = Logger()
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """One `clock.Jump`, as it is kept and shown; ``whose``: the server's clock or the database's."""
+    """A `clock.Jump` as it is kept and shown. ``whose`` is the server's clock or the database's."""
 
     time: int
     by: int
@@ -36,7 +36,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """``time``: µs, until when somebody looked; 0: nobody ever did."""
+    """What is kept of the clock. ``time`` is until when somebody looked, in µs; 0: nobody ever did."""
 
     time: int = 0
     jumps: tuple[Kept, ...] = ()
@@ -46,7 +46,10 @@ _decode = msgspec.json.Decoder(Known).decode
 
 
 class Timekeeping:
-    """Of one process; `begin` before anything that drops or sends, then `look` every LOOK_EVERY seconds."""
+    """Watches the clocks of one process.
+
+    Call `begin` before anything that drops or sends, then `look` every LOOK_EVERY seconds.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -57,14 +60,14 @@ class Timekeeping:
         self._looks = 0
 
     async def begin(self) -> None:
-        """Raises Temporary."""
+        """Begins with what is kept of the clock. Raises Temporary."""
         known, now = await self._store.run(_begin)
         for whose, clock in self._clocks.items():
             clock.begin(self._store.clock.now() if whose == "the server's" else now, known.time)
         await self.look()
 
     async def look(self) -> None:
-        """Raises Temporary."""
+        """Tells and keeps the jumps since the last look, and every minute the time. Raises Temporary."""
         self._store.clock.now()
         news = []
         for whose, clock in self._clocks.items():
@@ -79,7 +82,7 @@ class Timekeeping:
 
 
 def guarded(store: Store, chore: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[None]]:
-    """A chore that drops what is old, and is left out while the clock may be wrong."""
+    """Returns the chore, which drops what is old, as one that is left out while the clock may be wrong."""
 
     async def do() -> None:
         if store.trusts_time(LASTED):
@@ -89,12 +92,13 @@ def guarded(store: Store, chore: Callable[[], Awaitable[object]]) -> Callable[[]
 
 
 def known(tx: Transaction) -> Known:
+    """Returns what is kept of the clock."""
     text = meta.get(tx, _KEY)
     return _decode(text) if text else Known()
 
 
 def told(jump: Kept) -> str:
-    """For people."""
+    """Returns the jump as a sentence for people."""
     way = "ahead" if jump.by > 0 else "back"
     text = f"{jump.whose} clock jumped {way} by {_span(abs(jump.by))} at {iso(jump.time)[:19]}Z"
     return f"{text}: {jump.end}" if jump.end else f"{text}; nothing is dropped or bounced by that until it has lasted"

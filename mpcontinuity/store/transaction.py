@@ -20,9 +20,10 @@ _rows = msgspec.json.Decoder(list[tuple[int | str, ...]]).decode
 
 
 class Transaction:
-    """One transaction: work gets it as its first parameter, may be run twice, and so touches nothing else.
+    """One transaction, as a piece of work sees it.
 
-    Values in and out are int, str, bytes and None. A violated constraint raises Conflict, a failing database Temporary.
+    Work gets it as its first parameter and may be run twice, so that it touches nothing else. Values in and out are
+    int, str, bytes and None. A violated constraint raises Conflict, a failing database Temporary.
     """
 
     __slots__ = ("_cursor", "_dialect", "_driver", "_identifiers", "notices", "now")
@@ -37,15 +38,18 @@ class Transaction:
 
     @property
     def dialect(self) -> str:
-        """``sqlite`` or ``postgresql``: for maintenance, which has no common words."""
+        """Is ``sqlite`` or ``postgresql``, for maintenance, which has no common words."""
         return self._dialect
 
     def identifier(self) -> int:
-        """A fresh 64-bit id."""
+        """Returns a fresh 64-bit id (model/identifier.py)."""
         return self._identifiers.next()
 
     def all(self, statement: Statement, /, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Every row, to the last: a RETURNING left half read would keep the transaction from its commit."""
+        """Returns every row, as a tuple of its columns.
+
+        All are read, because a RETURNING that is left half read would keep the transaction from its commit.
+        """
         try:
             self._execute(statement, parameters)
             rows = self._cursor.fetchall()
@@ -56,26 +60,26 @@ class Transaction:
         return rows
 
     def one(self, statement: Statement, /, **parameters: Any) -> tuple[Any, ...] | None:
-        """The first row, or None."""
+        """Returns the first row, or None where there is none."""
         rows = self.all(statement, **parameters)
         return rows[0] if rows else None
 
     def value(self, statement: Statement, /, **parameters: Any) -> Any:
-        """The first column of the first row, or None."""
+        """Returns the first column of the first row, or None where there is none."""
         rows = self.all(statement, **parameters)
         return rows[0][0] if rows else None
 
     def records(self, kind: Callable[..., T], statement: Statement, /, **parameters: Any) -> list[T]:
-        """Returns every row as a ``kind``, which takes the columns in their order: so that they have names."""
+        """Returns each row as what ``kind`` makes of it. Its parameters, in their order, name the columns."""
         return [kind(*row) for row in self.all(statement, **parameters)]
 
     def record(self, kind: Callable[..., T], statement: Statement, /, **parameters: Any) -> T | None:
-        """Returns the first row as a ``kind``, as `records` does, or None where there is none."""
+        """Returns the first row as what ``kind`` makes of it, or None where there is none."""
         row = self.one(statement, **parameters)
         return None if row is None else kind(*row)
 
     def run(self, statement: Statement, /, **parameters: Any) -> int:
-        """Executes a statement without RETURNING; the number of rows it affected."""
+        """Executes a statement without RETURNING, and returns the number of rows that it affected."""
         try:
             self._execute(statement, parameters)
             return self._cursor.rowcount
@@ -83,28 +87,29 @@ class Transaction:
             raise self._driver.translate(error) from error
 
     def lock(self, statement: Statement, /, **parameters: Any) -> None:
-        """Takes the rows of a ``SELECT … ORDER BY id [FOR UPDATE]`` in that order, before an UPDATE that promises none.
+        """Locks the rows of a ``SELECT … ORDER BY id [FOR UPDATE]`` in that order, before an UPDATE that promises none.
 
-        So two transactions of work that is done together cannot wait for each other. SQLite has one at a time.
+        So two transactions of grouped work cannot wait for each other. On SQLite, where there is one at a time, it does
+        nothing.
         """
         if self._dialect != "sqlite":
             self.run(statement, **parameters)
 
     def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
-        """The statement once per row of parameters, none of them a list."""
+        """Executes the statement once for each row of parameters, none of which is a list."""
         try:
             self._cursor.executemany(getattr(statement, self._dialect), rows)
         except self._driver.errors as error:
             raise self._driver.translate(error) from error
 
     def rows(self, statement: Rows, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """The statement over all rows; what it returns, in any order."""
+        """Executes the statement over all rows, and returns what it returns, in any order."""
         returned: list[tuple[Any, ...]] = []
         self._in_pieces(statement, rows, lambda: returned.extend(self._cursor.fetchall()))
         return returned
 
     def run_rows(self, statement: Rows, rows: Sequence[tuple[Any, ...]]) -> int:
-        """The statement, without RETURNING, over all rows; the number of rows it affected."""
+        """Executes the statement without RETURNING over all rows, and returns the number of rows that it affected."""
         return self._in_pieces(statement, rows)
 
     def _in_pieces(
@@ -126,7 +131,7 @@ class Transaction:
         return affected
 
     def announce(self, notice: Notice) -> None:
-        """Tells the store's listeners after the commit."""
+        """Has the store's listeners told of this after the commit."""
         self.notices.append(notice)
 
     def _execute(self, statement: Statement, parameters: dict[str, Any]) -> None:

@@ -78,7 +78,7 @@ async def _register(inspection: Inspection, pack: int) -> str:
 
 def _header(packs: Packs, pack: int) -> tuple[Kind, int]:
     header = packs.header(pack)
-    return (header[0], header[2]) if header is not None else (Kind.MAIL, NO_DAY)
+    return (header.kind, header.day) if header is not None else (Kind.MAIL, NO_DAY)
 
 
 async def _forget(inspection: Inspection, pack: int) -> str:

@@ -41,7 +41,7 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Made:
-    """What a backup did. Octets."""
+    """What a backup did. Sizes are in octets."""
 
     time: str = ""
     database: int = 0
@@ -54,8 +54,9 @@ class Made:
 
 
 async def backup(store: Store, database: str, folder: Path, configuration: Mapping[str, Path], say: Say) -> Made:
-    """``database`` as in the settings; ``configuration``: files to be kept beside, by the name that they get.
+    """Makes a backup in the folder, beside a store that goes on being used.
 
+    ``database`` is as in the settings. ``configuration`` names files that are kept beside, by the name that they get.
     Raises Refused, OSError.
     """
     with _ours(folder, store.packs.folder.parent):

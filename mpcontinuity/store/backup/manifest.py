@@ -25,7 +25,7 @@ PIECE = 4 << 20  # octets read at a time
 
 
 class File(msgspec.Struct, frozen=True):
-    """``path`` is relative to the backup's folder; ``crc`` the CRC-32C of the first ``size`` octets."""
+    """A file of a backup. ``path`` is relative to its folder; ``crc`` is the CRC-32C of the first ``size`` octets."""
 
     path: str
     size: int
@@ -34,6 +34,8 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backup consists of."""
+
     version: int = VERSION
     time: str  # ISO 8601, of the snapshot
     schema: str  # Alembic revision
@@ -45,15 +47,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def files(self) -> tuple[File, ...]:
+        """Is all files, those of the database first."""
         return (*self.database, *self.configuration, *self.packs)
 
     @property
     def size(self) -> int:
+        """Is the octets of all files."""
         return sum(file.size for file in self.files)
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """A snapshot of a database."""
+    """A snapshot of a database, as files."""
 
     schema: str
     files: tuple[File, ...]  # in an order in which they can be loaded: what is referred to comes first
@@ -64,7 +68,7 @@ _decoder = msgspec.json.Decoder(Manifest)
 
 
 def read(folder: Path) -> Manifest | None:
-    """None where there is none. Raises Refused where it is not to be understood."""
+    """Returns the manifest in the folder, None where there is none. Raises Refused where it is not to be understood."""
     try:
         text = (folder / MANIFEST).read_bytes()
     except FileNotFoundError:
@@ -79,7 +83,7 @@ def read(folder: Path) -> Manifest | None:
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Durable before it returns; the one before stays in force until then."""
+    """Writes the manifest, durable before it returns. The one before stays in force until then."""
     new = folder / f"{MANIFEST}.new"
     with contextlib.suppress(FileNotFoundError):
         new.unlink()
@@ -90,7 +94,7 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """A new file, for its owner's eyes, synced."""
+    """Writes a new file, for its owner's eyes, and syncs it."""
     file = RealDisk().create(path)
     try:
         file.write(data, 0)
@@ -100,7 +104,7 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def checksum(path: Path, size: int) -> int | None:
-    """CRC-32C of the first ``size`` octets; None where there are fewer."""
+    """Returns the CRC-32C of the first ``size`` octets; None where there are fewer."""
     crc = left = 0
     left = size
     with path.open("rb", buffering=0) as file:
@@ -114,7 +118,7 @@ def checksum(path: Path, size: int) -> int | None:
 
 
 def sync(path: Path) -> None:
-    """A file or folder that somebody else wrote."""
+    """Makes a file or folder durable that somebody else wrote."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

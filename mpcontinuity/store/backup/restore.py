@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 @dataclass(slots=True)
 class Restored:
-    """What was put where."""
+    """What a restore put where."""
 
     time: str
     database: str
@@ -41,7 +41,7 @@ class Restored:
 
 
 def verify(folder: Path, say: Say) -> Manifest:
-    """The manifest, after every file was read and found as it says. Raises Refused."""
+    """Returns the manifest, after every file was read and found as it says. Raises Refused."""
     found = manifest.read(folder)
     if found is None:
         raise Refused(f"{folder}: has no {MANIFEST}: it is no backup, or one whose making did not end")
@@ -69,10 +69,10 @@ def restore(
     *,
     force: bool,
 ) -> Restored:
-    """``database`` as in the settings; ``configuration``: where files of the backup go, if nothing is there.
+    """Restores a backup. Nothing that is there is deleted.
 
-    Nothing that is there is deleted: with ``force`` the present database is set aside, and the present packs stay.
-    Raises Refused, OSError.
+    ``database`` is as in the settings; ``configuration`` says where files of the backup go, if nothing is there. With
+    ``force`` the present database is set aside, and the present packs stay. Raises Refused, OSError.
     """
     _refuse_other(folder, data, force=force)
     found = verify(folder, say)

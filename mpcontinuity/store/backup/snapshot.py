@@ -19,7 +19,7 @@ _BUSY_MS = 5000
 
 
 def copy(database: Path, target: Path) -> None:
-    """To a new file, durable and checked.
+    """Copies the database to a new file, durable and checked.
 
     The source is one read transaction from the first page to the last, so that what is written meanwhile does not make
     the copy begin again; the WAL grows for as long as it takes. Raises Refused where the copy is damaged, as then the
@@ -56,7 +56,7 @@ class _Syncing:
 
 
 def packs(database: Path) -> list[tuple[int, int]]:
-    """Of a copy: the packs that it names, and where the last message in each begins."""
+    """Returns the packs that a copy names, and where the last message in each begins."""
     with closing(sqlite.connect(str(database))) as connection:
         found: list[tuple[int, int]] = connection.execute(
             'SELECT pack, MAX("offset") FROM body WHERE pack > 1 GROUP BY pack ORDER BY pack'

@@ -33,9 +33,9 @@ Say = Callable[[str], None]
 
 
 def export(url: str, folder: Path, name: str) -> Exported:
-    """All tables as they are at one moment, each in a file of ``folder``, durable. Raises Refused.
+    """Writes all tables as they are at one moment, each to a file of ``folder``, durable.
 
-    ``name``: of the folder, in the paths of the files.
+    ``name`` is that of the folder in the paths of the files. Raises Refused.
     """
     schema = revision(url)
     try:
@@ -96,9 +96,9 @@ def refuse_other(url: str, *, force: bool) -> None:
 
 
 def load(url: str, folder: Path, files: Sequence[File], schema: str, aside: str, say: Say) -> str:
-    """The tables into the database, whose present ones are moved to the schema ``aside``. That name, if it was used.
+    """Loads the tables into the database. Its present ones are moved to the schema ``aside``.
 
-    Raises Refused; nothing is changed then, but for what is set aside.
+    Returns the name of that schema, if it was used. Raises Refused; nothing is changed then, but for what is set aside.
     """
     try:
         with psycopg.connect(conninfo(url), autocommit=True) as connection:

@@ -46,6 +46,8 @@ class Append:
 
 
 class Appender:
+    """Appends messages and notes to packs in a thread of its own: all that wait with one sync."""
+
     def __init__(self, packs: Packs, runner: Runner, done: Callable[[Sequence[Append]], None]) -> None:
         """``done`` is given what was appended, or failed, in the appender's thread."""
         self._packs = packs
@@ -55,18 +57,20 @@ class Appender:
         self._solo_worker = runner.worker("solo-appender", self._handle_solos, threads=_SOLO_THREADS, most=1)
 
     def append(self, append: Append) -> None:
+        """Takes a draft to be kept, from any thread."""
         (self._worker if append.draft.file is None else self._solo_worker).put(append)
 
     def note(self, decided: Decided) -> None:
-        """Appended with what comes next; nobody waits for it."""
+        """Takes a note to be appended with what comes next. Nobody waits for it."""
         self._worker.put(decided)
 
     def begin_anew(self) -> None:
-        """What follows goes into new packs: others may have taken us for dead, and the present ones for complete."""
+        """Puts what follows into new packs: others may have taken us for dead, and the present ones for complete."""
         with contextlib.suppress(Stopping):
             self._worker.put(None)
 
     def stop(self, stopped: Callable[[], None]) -> None:
+        """Appends what was given, then calls ``stopped``."""
         self._worker.stop(lambda: self._solo_worker.stop(stopped))
 
     def _handle(self, batch: Sequence[Append | Decided | None]) -> None:

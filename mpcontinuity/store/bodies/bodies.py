@@ -34,13 +34,13 @@ _UNDECIDED = 20_000
 
 
 class Background(Protocol):
-    """Readers.call."""
+    """Fires with what the function returns, in a reader's thread (`Readers.call`)."""
 
     def __call__(self, read: Callable[[], T], /) -> Deferred[T]: ...
 
 
 class Snapshot(Protocol):
-    """Readers.snapshot, in a reader's thread."""
+    """Returns what the work returns in a read transaction, in a reader's thread (`Readers.snapshot`)."""
 
     def __call__(self, read: Callable[[Transaction], T], /) -> T: ...
 
@@ -55,79 +55,83 @@ class Swept:
 
 
 class Bodies(Protocol):
-    """`[store] messages`: where new messages are kept. Each implementation reads what another one kept."""
+    """Where new messages are kept, as `[store] messages` says. Each implementation reads what another one kept."""
 
     @property
-    def swept(self) -> Swept: ...
+    def swept(self) -> Swept:
+        """Is how far the sweep of messages in the database has come."""
+        ...
 
     @property
-    def background(self) -> Background: ...
+    def background(self) -> Background:
+        """Runs a function in a reader's thread."""
+        ...
 
     @property
     def spooled(self) -> int:
-        """Octets of all messages that are being received."""
+        """Is the octets of all messages that are being received."""
         ...
 
     def check_room(self, octets: int = 0) -> None:
-        """Raises Full where nothing new should be stored, or not so much: below the floor of free space."""
+        """Raises Full where no new message should be stored, or none of so many octets."""
         ...
 
     def draft(
         self, kind: Literal["mail", "draft"] = "mail", *, retention_days: int | None = None, announced: int = 0
     ) -> Draft:
-        """A message to be received: ``mail`` passes through, ``draft`` is what a client APPENDs. Raises Full.
+        """Returns the draft of a message to be received. Raises Full.
 
-        ``retention_days`` says when it is looked through; what is needed longer is not lost then. ``announced``: octets
-        that there must be room for.
+        ``mail`` passes through, ``draft`` is what a client APPENDs. ``retention_days`` says when it is looked through;
+        what is needed longer is not lost then. ``announced`` are octets that there must be room for.
         """
         ...
 
     def keep(self, draft: Draft, head: Head) -> Deferred[Body]:
-        """Fires when the body is durable. It is garbage until a transaction inserts its row (references.py)."""
+        """Fires with the body when it is durable. It is garbage until a transaction inserts its row (references.py)."""
         ...
 
     def keep_for(self, draft: Draft, head: Head, deferred: Deferred[Any], job: Callable[[Body], Job]) -> None:
-        """Makes it durable before, or together with, the job that goes on with it and tells ``deferred``."""
+        """Makes the draft durable before, or with, the job that goes on with its body and tells ``deferred``."""
         ...
 
     def forget(self, body_id: int) -> None:
-        """Home refused it: it gives its room back."""
+        """Gives back the room of a message that home refused."""
         ...
 
     def outcome(self, body_id: int, decisions: Mapping[str, str]) -> None:
-        """What its head could not say yet, noted without waiting.
+        """Notes, without waiting, what the head of a message could not say yet.
 
-        Home took it: said before the commit, so that one that fails is made good (upkeep/reconcile.py).
+        That home took it is said before the commit, so that one that fails is made good (upkeep/reconcile.py).
         """
         ...
 
     @property
     def notes(self) -> bool:
-        """Whether ``note`` writes anything."""
+        """Says whether ``note`` writes anything."""
         ...
 
     def note(self, body: Body, decisions: Mapping[str, str]) -> None:
-        """What became of a message, where an index that is lost is built from, without waiting."""
+        """Notes what became of a message where an index that is lost is built from, without waiting."""
         ...
 
     def recorded(self, body_id: int) -> None:
-        """The commit that followed its outcome is done."""
+        """Says that the commit that followed the outcome of a message is done."""
         ...
 
     def unrecorded(self) -> list[tuple[Body, Mapping[str, str]]]:
-        """What home took a while ago, and no commit followed."""
+        """Returns what home took a while ago, and no commit followed."""
         ...
 
     def content(self, body: Body, *, skip_prefix: bool = False) -> Stored:
-        """The message to be read in pieces, or whole after ``await load()``; without Return-Path for home."""
+        """Returns the message, to be read in pieces, or whole after ``await load()``; without Return-Path for home."""
         ...
 
     def read(self, body: Body, start: int = 0, stop: int | None = None) -> Deferred[bytes]:
-        """That piece; all of it is checked against its CRC. Fails with Corrupt."""
+        """Fires with that piece. All of a message is checked against its CRC; fails with Corrupt."""
         ...
 
     def read_many(self, bodies: Sequence[Body]) -> Deferred[list[bytes | Corrupt]]:
-        """Each whole, in order; a damaged one does not stop the others."""
+        """Fires with each whole message, in order. A damaged one, given as Corrupt, does not stop the others."""
         ...
 
     async def move(
@@ -139,14 +143,14 @@ class Bodies(Protocol):
         *,
         content: bytes | None = None,
     ) -> None:
-        """Keeps it anew until ``day``, with ``work(old, new, tx)``, which updates its row. Raises Corrupt.
+        """Keeps a message anew until ``day``, with ``work(old, new, tx)``, which updates its row. Raises Corrupt.
 
         ``content`` replaces what is stored.
         """
         ...
 
     def gathers(self, pack_kind: str, octets: int, needed: int) -> bool:
-        """Whether a pack of which that many octets are still needed is to be emptied on its day."""
+        """Returns whether a pack of which that many octets are still needed is to be emptied on its day."""
         ...
 
     def stop(self, stopped: Callable[[], None]) -> None:
@@ -207,7 +211,7 @@ class Kept:
         return self.background(lambda: self._read_many(bodies))
 
     async def draft_of(self, old: Body, content: bytes | None, day: int) -> Draft:
-        """What is to be kept anew. Raises Corrupt."""
+        """Returns the draft of what is to be kept anew. Raises Corrupt."""
         draft = Draft(self._spool, Kind.KEPT, day)
         try:
             if content is not None:

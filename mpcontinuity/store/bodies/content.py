@@ -16,18 +16,19 @@ WHOLE = 256 * 1024
 
 
 def check(body: Body, crc: int) -> None:
-    """Raises Corrupt, naming what an administrator needs to find the entry."""
+    """Raises Corrupt where the CRC is another; it names what an administrator needs to find the entry."""
     if crc != body.crc:
         raise corrupt(body, "does not match its checksum")
 
 
 def corrupt(body: Body, what: str) -> Corrupt:
+    """Returns the error that a message is damaged, which names what an administrator needs to find it."""
     where = f"pack {identifier.show(body.pack)} at {body.offset}"
     return Corrupt(f"message {identifier.show(body.id)} ({where}, {body.length} octets) {what}")
 
 
 class Stored:
-    """What `Bodies.content` gives: read in pieces, or whole after ``await load()``."""
+    """What `Bodies.content` gives: a message to be read in pieces, or whole after ``await load()``."""
 
     def __init__(self, body: Body, skip: int, read: Callable[[Body, int, int], Deferred[bytes]]) -> None:
         self.body = body
@@ -39,15 +40,19 @@ class Stored:
 
     @property
     def length(self) -> int:
+        """Is the number of octets."""
         return self.body.length - self._skip
 
     async def load(self) -> None:
-        """Sets ``whole`` for a message up to 256 KiB. Raises Corrupt."""
+        """Sets ``whole`` for a message of up to 256 KiB. Raises Corrupt."""
         if self.whole is None and self.body.length <= WHOLE:
             self.whole = (await self._read(self.body, 0, self.body.length))[self._skip :]
 
     async def read(self, offset: int, length: int) -> bytes:
-        """Exactly that piece. Raises Corrupt; a damaged message at the latest with its last piece, read in sequence."""
+        """Returns exactly that piece.
+
+        Raises Corrupt; for a damaged message at the latest with its last piece, if it is read in sequence.
+        """
         if self.whole is not None:
             return self.whole[offset : offset + length]
         start = offset + self._skip

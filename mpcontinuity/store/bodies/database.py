@@ -74,7 +74,7 @@ class _Noted:
 
 
 class InDatabase(Kept):
-    """Bodies, by the same engine as the index."""
+    """Bodies in the database, by the same engine as the index."""
 
     notes = False
 
@@ -137,13 +137,13 @@ class InDatabase(Kept):
             self._drop(body)
 
     def outcome(self, body_id: int, decisions: Mapping[str, str]) -> None:
-        """In memory: what keeps the commit that follows from the database keeps a note from it as well."""
+        """Notes it in memory: what keeps the commit that follows from the database keeps a note from it as well."""
         body = self._undecided.pop(body_id, None)
         if body is not None and all(way == TAKEN for way in decisions.values()):
             self._noted[body_id] = _Noted(body, dict(decisions), self._clock.now())
 
     def note(self, body: Body, decisions: Mapping[str, str]) -> None:
-        """Messages in the database are lost with the index."""
+        """Writes nothing: messages in the database are lost with the index."""
 
     def recorded(self, body_id: int) -> None:
         self._noted.pop(body_id, None)
@@ -171,7 +171,7 @@ class InDatabase(Kept):
             draft.release()
 
     def gathers(self, pack_kind: str, octets: int, needed: int) -> bool:
-        """All that is left in packs comes here, day by day."""
+        """Returns True: all that is left in packs comes here, day by day."""
         return True
 
     def stop(self, stopped: Callable[[], None]) -> None:
@@ -250,13 +250,13 @@ class InDatabase(Kept):
 
 
 class Run(Protocol):
-    """Store.run."""
+    """Does work in a transaction (`Store.run`)."""
 
     def __call__(self, work: Callable[[Transaction], T], /, *, bulk: bool = False) -> Deferred[T]: ...
 
 
 async def drop(run: Run, bodies: Sequence[Body]) -> None:
-    """The pieces of messages that no row of `body` names: in steps of the bulk lane."""
+    """Drops the pieces of messages that no row of `body` names, in steps of the bulk lane."""
     small = [body.id for body in bodies if pieces.count(body) <= SMALL]
     if small:
         await run(partial(pieces.drop, small), bulk=True)
@@ -266,6 +266,7 @@ async def drop(run: Run, bodies: Sequence[Body]) -> None:
 
 
 async def drop_large(run: Run, body: int) -> None:
+    """Drops the pieces of one large message that no row of `body` names, in steps of the bulk lane."""
     while await run(partial(pieces.drop_last, body, STEP // PIECE), bulk=True):
         pass
 

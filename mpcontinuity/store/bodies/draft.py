@@ -40,7 +40,7 @@ BESIDE = 16_384
 
 
 class Spool:
-    """What all drafts hold together, and what they will.
+    """What all drafts hold at a time, and what they will.
 
     The floor of free space holds for what is on the disk, on its way to it, and announced. It is measured once a
     second, and whenever what came since might have reached it. Of what is announced no more counts than may be held at
@@ -91,12 +91,12 @@ class Spool:
             )
 
     def promise(self, octets: int) -> None:
-        """So many are to come."""
+        """Counts octets that are announced, and to come."""
         with self._lock:
             self._promised += octets
 
     def take(self, octets: int, *, promised: int = 0) -> None:
-        """``promised``: so many of them."""
+        """Counts octets that have come, of which so many were promised. Raises Full."""
         with self._lock:
             if self.held + octets > self._room.spool:
                 raise Full(f"messages being received hold {self.held} octets already")
@@ -104,11 +104,12 @@ class Spool:
             self._promised -= promised
 
     def written(self, octets: int) -> None:
-        """So many of what is held are on the disk."""
+        """Counts octets of what is held that are on the disk now."""
         with self._lock:
             self._on_disk += octets
 
     def give(self, octets: int, on_disk: int, promised: int) -> None:
+        """Counts octets that are held no longer, and what of them was on the disk and promised."""
         with self._lock:
             self.held -= octets
             self._on_disk -= on_disk
@@ -117,7 +118,7 @@ class Spool:
 
 
 class Draft:
-    """Bytes of one message, in order. Used in the reactor thread until it is kept."""
+    """The octets of one message, in order. It is used in the reactor thread until it is kept."""
 
     def __init__(self, spool: Spool, kind: Kind, day: int, announced: int = 0) -> None:
         """``announced``: how many octets are to come, as far as anybody has said."""
@@ -157,7 +158,7 @@ class Draft:
         self.crc = crc32c.crc32c(data, self.crc)
 
     def content(self) -> Mapped:
-        """All of it; for a large one the file, mapped. Valid until the draft is discarded."""
+        """Returns all of it, a large one as its mapped file. It is valid until the draft is discarded."""
         if self.file is None:
             if len(self._pieces) != 1:
                 self._pieces = [b"".join(self._pieces)]
@@ -175,12 +176,12 @@ class Draft:
         self.discard()
 
     def hand_over(self) -> list[bytes]:
-        """To the appender, which then owns the file; the pieces of a small message."""
+        """Returns the pieces of a small message. The caller owns the file of a large one from now on."""
         self._handed_over = True
         return self._pieces
 
     def drop_file(self) -> None:
-        """Of a large message that is not kept."""
+        """Removes the file of a large message that is not kept."""
         if self.file is not None:
             self.file.close()
             self.file = None
@@ -192,14 +193,14 @@ class Draft:
                 _log.error("{path} stays until the next start: {error}", path=path, error=error)
 
     def kept(self) -> None:
-        """The spooled file becomes a solo pack; the caller syncs the folder. Raises OSError."""
+        """Makes the spooled file a solo pack; the caller syncs the folder. Raises OSError."""
         assert self._spooled is not None
         packs = self._spool.packs
         packs.disk.rename(self._spooled, packs.path(self.number))
         self._spooled = None
 
     def release(self) -> None:
-        """It is kept: no longer counted among what is being received."""
+        """Counts it no longer among what is being received: it is kept."""
         held, on_disk, promised = self._held, self._on_disk, self._promised
         self._held = self._on_disk = self._promised = 0
         if held or promised:

@@ -31,7 +31,7 @@ _log = Logger()
 
 
 class Files(Kept):
-    """Bodies, by an appender that hands on to the engine what is synced."""
+    """Bodies in packs, by an appender that hands on to the engine what is synced."""
 
     notes = True
 
@@ -73,13 +73,13 @@ class Files(Kept):
         self.appender.append(Append(draft, head, deferred, job))
 
     def forget(self, body_id: int) -> None:
-        """A large one gives its room back now, a small one with its pack."""
+        """Gives back the room of a large message now, and that of a small one with its pack."""
         body = self._undecided.pop(body_id, None)
         if body is not None:
             self.background(partial(self.packs.unlink_solo, body.pack)).addErrback(_not_unlinked)
 
     def outcome(self, body_id: int, decisions: Mapping[str, str]) -> None:
-        """In the pack: an index is built again from that too (check/indexing.py)."""
+        """Notes it in the pack: an index is built again from that too (check/indexing.py)."""
         body = self._undecided.pop(body_id, None)
         if body is not None:
             self.note(body, decisions)
@@ -90,7 +90,7 @@ class Files(Kept):
             self.appender.note(Decided(**columns, decisions=dict(decisions)))
 
     def recorded(self, body_id: int) -> None:
-        """Its outcome stays in the pack, which is compared with the index before it is sealed."""
+        """Does nothing: the outcome stays in the pack, which is compared with the index before it is sealed."""
 
     def unrecorded(self) -> list[tuple[Body, Mapping[str, str]]]:
         return []
@@ -110,7 +110,7 @@ class Files(Kept):
         await deferred
 
     def gathers(self, pack_kind: str, octets: int, needed: int) -> bool:
-        """A large message stays where it is, and a pack that is mostly needed is not worth the copy yet."""
+        """Returns False for a large message, which stays where it is, and for a pack that is mostly needed."""
         return not needed or (pack_kind != SOLO and 2 * needed <= octets)
 
     def stop(self, stopped: Callable[[], None]) -> None:

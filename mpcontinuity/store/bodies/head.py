@@ -9,7 +9,10 @@ OUTGOING = "outgoing"  # a decision: it is to be sent
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """New fields go to the end and have a default: packs of older versions are read with the same struct."""
+    """What a message in a pack says of itself.
+
+    New fields go to the end and have a default: packs of older versions are read with the same struct.
+    """
 
     id: int  # of the message, and of its row in `body`
     time: int  # µs, when it was received

@@ -10,7 +10,7 @@ import enum
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import crc32c
 import msgspec
@@ -44,7 +44,7 @@ NO_DAY = 2**31 - 1
 
 
 class Kind(enum.IntEnum):
-    """Of a pack: what it holds decides how long it lives."""
+    """The kind of a pack: what it holds decides how long it lives."""
 
     MAIL = 1  # what passes through, until its day in the archive ends
     DRAFT = 2  # what clients APPEND
@@ -53,7 +53,7 @@ class Kind(enum.IntEnum):
 
 
 class Record(enum.IntEnum):
-    """Of an entry."""
+    """The kind of an entry."""
 
     BODY = 1
     DECIDED = 2
@@ -72,36 +72,50 @@ class Entry:
 
     @property
     def end(self) -> int:
+        """Is the place behind it, where the next one begins."""
         return self.offset + self.length + len(self.raw_head)
 
     def head(self) -> Head:
+        """Returns what the message says of itself."""
         return _decode_head(self.raw_head)
 
     def decided(self) -> Decided:
+        """Returns the outcome, of an entry that is an outcome record."""
         return _decode_decided(self.raw_head)
 
 
 def file_header(kind: Kind, pack: int, day: int) -> bytes:
+    """Returns the header of a pack."""
     text = _FILE.pack(_FILE_MAGIC, kind, pack, day, 0)[:-4]
     return text + crc32c.crc32c(text).to_bytes(4, "little")
 
 
-def read_file_header(file: File) -> tuple[Kind, int, int] | None:
-    """Kind, id and day of expiry; None where the file is no pack (a crash before its first sync)."""
+class FileHeader(NamedTuple):
+    """What a pack's file says of itself; ``day`` is when it expires, in days since 1970."""
+
+    kind: Kind
+    pack: int
+    day: int
+
+
+def read_file_header(file: File) -> FileHeader | None:
+    """Returns the header of a pack; None where the file is none (a crash before its first sync)."""
     text = file.read(FILE_LENGTH, 0)
     if len(text) < FILE_LENGTH or crc32c.crc32c(text[:-4]) != int.from_bytes(text[-4:], "little"):
         return None
     magic, kind, pack, day, _ = _FILE.unpack(text)
     if magic != _FILE_MAGIC or kind not in Kind.__members__.values():
         return None
-    return Kind(kind), pack, day
+    return FileHeader(Kind(kind), pack, day)
 
 
 def encode_head(head: Head | Decided) -> bytes:
+    """Returns the octets of a head."""
     return _encode(head)
 
 
 def entry_header(record: Record, raw_head: bytes, length: int, crc: int) -> bytes:
+    """Returns the header of an entry."""
     text = _HEADER.pack(MAGIC, VERSION, record, len(raw_head), length, crc, 0)[:_CHECKED]
     return text + crc32c.crc32c(raw_head, crc32c.crc32c(text)).to_bytes(4, "little")
 
@@ -109,30 +123,34 @@ def entry_header(record: Record, raw_head: bytes, length: int, crc: int) -> byte
 class Readable(Protocol):
     """The part of File that reading entries needs."""
 
-    def read(self, length: int, offset: int) -> bytes: ...
+    def read(self, length: int, offset: int) -> bytes:
+        """Returns the octets from ``offset`` on; fewer at the end."""
+        ...
 
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Returns the number of octets."""
+        ...
 
 
 def lengths(header: bytes) -> tuple[int, int] | None:
-    """Of head and body, as an entry's header says without being checked; None where it is none."""
+    """Returns those of head and body, as an entry's header says, unchecked; None where it is no header."""
     magic, version, _, head_length, length, _, _ = _HEADER.unpack(header)
     return (head_length, length) if magic == MAGIC and version == VERSION else None
 
 
 def checked(header: bytes) -> bytes:
-    """What of a header its checksum covers, before the head."""
+    """Returns what of a header its checksum covers, before the head."""
     return header[:_CHECKED]
 
 
 def entry_of(header: bytes, raw_head: bytes, offset: int) -> Entry:
-    """Of a header that was mended."""
+    """Returns the entry of a header that was mended."""
     _, _, record, _, length, crc, _ = _HEADER.unpack(header)
     return Entry(record, offset, length, crc, raw_head, mended=True)
 
 
 def read_entry(file: Readable, start: int) -> Entry | None:
-    """The entry that begins there; None where none does, or a torn one."""
+    """Returns the entry that begins there; None where none does, or a torn one."""
     header = file.read(HEADER_LENGTH, start)
     if len(header) < HEADER_LENGTH:
         return None
@@ -147,7 +165,7 @@ def read_entry(file: Readable, start: int) -> Entry | None:
 
 
 def entries(file: File, kind: Kind) -> Iterator[Entry]:
-    """Every entry up to the first that is torn: what follows was never synced, so nothing refers to it."""
+    """Gives every entry up to the first that is torn: what follows was never synced, so nothing refers to it."""
     start = SOLO_BODY - HEADER_LENGTH if kind is Kind.SOLO else FILE_LENGTH
     while entry := read_entry(file, start):
         yield entry
@@ -155,7 +173,7 @@ def entries(file: File, kind: Kind) -> Iterator[Entry]:
 
 
 def read_head_first(read: Callable[[int, int], bytes]) -> Entry | None:
-    """The entry at 0 whose head stands before its body (pieces.py); ``read(length, offset)`` as of a file."""
+    """Returns the entry at 0, whose head stands before its body (pieces.py). ``read`` is that of a file."""
     header = read(HEADER_LENGTH, 0)
     if len(header) < HEADER_LENGTH:
         return None

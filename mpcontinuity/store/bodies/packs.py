@@ -13,7 +13,7 @@ from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import MINUTE, Clock
 from mpcontinuity.model.identifier import Identifiers
 from mpcontinuity.store.bodies import layout
-from mpcontinuity.store.bodies.layout import Kind
+from mpcontinuity.store.bodies.layout import FileHeader, Kind
 from mpcontinuity.store.disk import Disk, File
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -45,7 +45,7 @@ _OPEN = 64
 
 
 class Pack:
-    """A file that entries are appended to. Used by the appender alone."""
+    """A file that entries are appended to. The appender alone uses it."""
 
     __slots__ = ("day", "end", "file", "id", "kind")
 
@@ -58,7 +58,7 @@ class Pack:
 
 
 class Packs:
-    """Thread-safe: the appender, the readers and the reactor use it."""
+    """The folder of packs. It is thread-safe: the appender, the readers and the reactor use it."""
 
     def __init__(self, folder: Path, disk: Disk, identifiers: Identifiers, clock: Clock) -> None:
         self.folder = folder
@@ -73,10 +73,11 @@ class Packs:
         disk.make_folder(folder)
 
     def path(self, pack: int) -> Path:
+        """Returns where the file of a pack is, or would be."""
         return self.folder / (identifier.show(pack) + PACK)
 
     def create(self, kind: Kind, day: int) -> Pack:
-        """A new pack whose name is durable before anything in it is."""
+        """Makes a new pack, whose name is durable before anything in it is."""
         number = self._identifiers.next()
         with self._lock:
             # Before there is a file: whoever lists the folder must not take it for one that somebody left empty.
@@ -104,28 +105,29 @@ class Packs:
         return file
 
     def record(self, pack: Pack) -> None:
-        """The next commit inserts its row: it comes before any that names one of its entries."""
+        """Has the next commit insert its row: it comes before any that names one of its entries."""
         with self._lock:
             self._unrecorded.append(pack)
 
     def full(self, pack: Pack) -> None:
-        """Nothing more is appended to it."""
+        """Says that nothing more is appended to it."""
         with self._lock:
             self._busy[pack.id] = self._clock.now()
 
     def busy(self, now: int) -> set[int]:
-        """Packs that entries are, or were a moment ago, appended to."""
+        """Returns the packs that entries are, or were a moment ago, appended to. ``now`` is in µs."""
         with self._lock:
             for pack, since in list(self._busy.items()):
                 if since and now - since >= _SETTLED:
                     del self._busy[pack]
             return set(self._busy)
 
-    def header(self, pack: int) -> tuple[Kind, int, int] | None:
+    def header(self, pack: int) -> FileHeader | None:
+        """Returns kind, id and day of expiry of a pack; None where its header cannot be read."""
         return layout.read_file_header(self.file(pack))
 
     def forget(self, pack: Pack) -> None:
-        """A pack in which nothing was written, after all."""
+        """Drops a pack in which nothing was written, after all."""
         self._recorded([pack])
         with self._lock:
             self._busy.pop(pack.id, None)
@@ -137,14 +139,14 @@ class Packs:
             self._unrecorded = [pack for pack in self._unrecorded if pack not in packs]
 
     def new_spool(self) -> tuple[int, Path, File]:
-        """The number of a solo pack to be, and the file it is written to meanwhile."""
+        """Returns the number of a solo pack to be, and the file it is written to meanwhile."""
         number = self._identifiers.next()
         owner = "." + identifier.show(self.node) if self.node else ""
         path = self.folder / (identifier.show(number) + owner + SPOOL)
         return number, path, self.disk.create(path)
 
     def file(self, pack: int) -> File:
-        """Opened for reading. Raises FileNotFoundError."""
+        """Returns the pack's file, opened for reading. Raises FileNotFoundError."""
         with self._lock:
             file = self._open.get(pack)
             if file is not None:
@@ -158,19 +160,20 @@ class Packs:
         return file
 
     def unlink(self, pack: int) -> None:
+        """Removes the file of a pack, if it is there."""
         with self._lock:
             self._open.pop(pack, None)
         with contextlib.suppress(FileNotFoundError):
             self.disk.unlink(self.path(pack))
 
     def unlink_solo(self, pack: int) -> None:
-        """Unlinks it if it holds but one message."""
+        """Removes the file of a pack if it holds but one message."""
         header = self.header(pack)
-        if header is not None and header[0] is Kind.SOLO:
+        if header is not None and header.kind is Kind.SOLO:
             self.unlink(pack)
 
     def numbers(self) -> list[int]:
-        """The packs that are there, oldest first."""
+        """Returns the packs that are there, oldest first."""
         numbers = []
         for name in self.disk.list(self.folder):
             with contextlib.suppress(ValueError):  # no file of ours
@@ -179,18 +182,18 @@ class Packs:
         return numbers
 
     def spoolers(self) -> set[int]:
-        """The nodes that have files of messages that are, or were, being received."""
+        """Returns the nodes that have files of messages that are, or were, being received."""
         return {_spooler(name) for name in self.disk.list(self.folder) if name.endswith(SPOOL)}
 
     def drop_spools(self, of: Collection[int] = (0,)) -> None:
-        """Those of nodes that are dead: messages that were being received when a process ended."""
+        """Removes the files of messages that nodes, which are dead, were receiving when they ended."""
         for name in self.disk.list(self.folder):
             if name.endswith(SPOOL) and _spooler(name) in of:
                 with contextlib.suppress(FileNotFoundError):
                     self.disk.unlink(self.folder / name)
 
     def leave_gone(self) -> None:
-        """Files that another process unlinked are not kept open: their room would not come back."""
+        """Closes files that another process unlinked: their room would not come back."""
         with self._lock:
             opened = list(self._open)
         there = set(self.numbers()) if opened else set()
@@ -200,7 +203,7 @@ class Packs:
                     self._open.pop(pack, None)
 
     def record_new(self, tx: Transaction) -> Callable[[], None] | None:
-        """Begins every commit: inserts rows of new packs; what it returns is called when they are committed."""
+        """Inserts rows of new packs at the begin of a commit; what it returns is called when they are committed."""
         packs = self._unrecorded.copy()
         if not packs:
             return None
@@ -209,6 +212,7 @@ class Packs:
         return partial(self._recorded, packs)
 
     def close(self) -> None:
+        """Closes all files."""
         with self._lock:
             for file in self._open.values():
                 file.close()
@@ -216,7 +220,7 @@ class Packs:
 
 
 def insert_pack(pack: int, kind: Kind, day: int, tx: Transaction, node: int = 0) -> None:
-    """Inserts its row. A solo pack is sealed from the beginning: nothing is ever appended to it."""
+    """Inserts the row of a pack. A solo pack is sealed from the beginning: nothing is ever appended to it."""
     sealed = int(kind is Kind.SOLO)
     tx.run(_RECORD, id=pack, kind=kind.name.lower(), day=day, created=tx.now, sealed=sealed, node=node)
 

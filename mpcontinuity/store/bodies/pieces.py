@@ -37,44 +37,46 @@ _LAST = Statement("SELECT MAX(piece) FROM content WHERE body = :body")
 
 
 def encode(head: Head, length: int, crc: int) -> bytes:
-    """What stands before a body."""
+    """Returns what stands before a body."""
     raw_head = layout.encode_head(head)
     return layout.entry_header(Record.BODY, raw_head, length, crc) + raw_head
 
 
 def place(head: Head, before: bytes, length: int, crc: int) -> Body:
-    """The row of `body` for an entry that begins with ``before``."""
+    """Returns the row of `body` for an entry that begins with ``before``."""
     return Body(head.id, IN_DATABASE, len(before), length, head.prefix, crc)
 
 
 def cut(body: int, number: int, data: bytes) -> list[Piece]:
-    """Pieces from ``number`` on; the last may be shorter."""
+    """Returns the data in pieces, numbered from ``number`` on; the last may be shorter."""
     if len(data) <= PIECE:
         return [(body, number, data)]
     return [(body, number + start // PIECE, data[start : start + PIECE]) for start in range(0, len(data), PIECE)]
 
 
 def count(body: Body) -> int:
+    """Returns how many pieces a message has."""
     return max(-(-(body.offset + body.length) // PIECE), 1)
 
 
 def insert(tx: Transaction, pieces: Sequence[Piece]) -> None:
+    """Inserts pieces."""
     tx.rows(_INSERT, pieces)
 
 
 def put(pieces: Sequence[Piece], tx: Transaction) -> None:
-    """Some of a message that goes in by several transactions."""
+    """Inserts some pieces of a message that goes in by several transactions."""
     tx.rows(_PUT, pieces)
 
 
 def check_whole(tx: Transaction, body: Body) -> None:
-    """Before the index names what came in by several transactions. Raises Temporary."""
+    """Raises Temporary unless all pieces are there, before the index names what came in by several transactions."""
     if tx.value(_COUNT, body=body.id) != count(body):
         raise Temporary("pieces of the message are gone before it was stored")
 
 
 def read(tx: Transaction, body: int, start: int, stop: int) -> bytes:
-    """The entry's octets from ``start`` to ``stop``; fewer where they are not there."""
+    """Returns the entry's octets from ``start`` to ``stop``; fewer where they are not there."""
     first = start // PIECE
     rows = tx.all(_READ, body=body, first=first, last=(stop - 1) // PIECE)
     data = rows[0][0] if len(rows) == 1 else b"".join([row[0] for row in rows])
@@ -83,23 +85,23 @@ def read(tx: Transaction, body: int, start: int, stop: int) -> bytes:
 
 
 def read_small(tx: Transaction, bodies: Sequence[Body]) -> dict[int, bytes]:
-    """Of those that have one piece, by id; what is missing is left out."""
+    """Returns the contents of bodies that have one piece, by id. What is missing is left out."""
     spans = {body.id: slice(body.offset, body.offset + body.length) for body in bodies}
     return {body: bytes(data[spans[body]]) for body, data in tx.all(_FIRST, bodies=list(spans))}
 
 
 def entry(tx: Transaction, body: int) -> Entry | None:
-    """What the message says of itself; None where it is not there, or damaged before its body."""
+    """Returns what the message says of itself; None where it is not there, or damaged before its body."""
     return layout.read_head_first(lambda length, offset: read(tx, body, offset, offset + length))
 
 
 def drop(bodies: Sequence[int], tx: Transaction) -> None:
-    """All of some small messages."""
+    """Drops all pieces of some small messages."""
     tx.run(_DROP, bodies=bodies)
 
 
 def drop_last(body: int, pieces: int, tx: Transaction) -> bool:
-    """The last pieces of one, so many at the most. Whether it has more."""
+    """Drops the last pieces of one message, so many at the most. Returns whether it has more."""
     last = tx.value(_LAST, body=body)
     if last is None:
         return False

@@ -30,10 +30,11 @@ class Gap:
 
 
 def entries(file: File, kind: Kind) -> Iterator[Entry | Gap]:
-    """Every entry that can be read, also behind damage; an entry with a single flipped bit in header or head mended.
+    """Gives every entry that can be read, also behind damage, and the gaps between them.
 
-    Behind worse damage only what leads on, entry by entry, to the end of the file is believed: a message may contain
-    what looks like an entry, but nobody outside can make it end where another begins.
+    An entry with a single flipped bit in header or head is mended. Behind worse damage only what leads on, entry by
+    entry, to the end of the file is believed: a message may contain what looks like an entry, but nobody outside can
+    make it end where another begins.
     """
     start = SOLO_BODY - HEADER_LENGTH if kind is Kind.SOLO else FILE_LENGTH
     size = file.size()
@@ -51,7 +52,7 @@ def entries(file: File, kind: Kind) -> Iterator[Entry | Gap]:
 
 
 def checksum(file: File, offset: int, length: int) -> int | None:
-    """CRC-32C of that piece; None where it is cut short."""
+    """Returns the CRC-32C of that piece; None where it is cut short."""
     crc = 0
     for start in range(offset, offset + length, _PIECE):
         data = file.read(min(_PIECE, offset + length - start), start)
@@ -62,9 +63,10 @@ def checksum(file: File, offset: int, length: int) -> int | None:
 
 
 def mend(data: bytes, crc: int) -> tuple[bytes, int] | None:
-    """``data`` with the one bit turned back that makes it match ``crc``, and the octet it was in; None without one.
+    """Returns ``data`` with the one bit turned back that makes it match ``crc``, and the octet that it was in.
 
-    The effect of a flipped bit on a CRC depends on its distance from the end alone, and differs for each up to 2^31.
+    It returns None where there is none. The effect of a flipped bit on a CRC depends on its distance from the end
+    alone, and differs for each up to 2^31.
     """
     if len(data) > MENDABLE:
         return None

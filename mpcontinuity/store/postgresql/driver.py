@@ -83,7 +83,7 @@ class _Context:
 
 
 class PostgresqlCursor:
-    """Counts changed rows for its connection."""
+    """A cursor that counts changed rows for its connection."""
 
     __slots__ = ("_connection", "_cursor", "_execute")
 
@@ -121,7 +121,7 @@ class PostgresqlCursor:
 
 
 class PostgresqlConnection:
-    """Opened when it is needed, and again after it was lost. Used by one thread at a time."""
+    """A connection that is opened when it is needed, and again after it was lost. One thread uses it at a time."""
 
     def __init__(self, driver: PostgresqlDriver, name: str = "") -> None:
         self._driver = driver
@@ -134,7 +134,7 @@ class PostgresqlConnection:
         driver.watchdog.watch(self)
 
     def open(self) -> psycopg.Connection[Any]:
-        """Raises psycopg.Error where the server is away."""
+        """Returns the open connection. Raises psycopg.Error where the server is away."""
         if self._opened is None or self._opened.closed:
             self._cursor = None
             self._opened = self._driver.open(self._name)
@@ -146,12 +146,13 @@ class PostgresqlConnection:
         return self._opened
 
     def descriptor(self) -> int:
-        """Watched.descriptor."""
+        """Returns the descriptor of its socket, as `Watched` has it."""
         opened = self._opened
         return -1 if opened is None or opened.closed else opened.fileno()
 
     @property
     def lost(self) -> bool:
+        """Says whether there is no open connection."""
         return self._opened is None or bool(self._opened.closed)
 
     @property
@@ -160,7 +161,7 @@ class PostgresqlConnection:
 
     @property
     def failed(self) -> bool:
-        """Whether a statement of the transaction failed, so that it can only be rolled back."""
+        """Says whether a statement of the transaction failed, so that it can only be rolled back."""
         return not self.lost and self._status() is TransactionStatus.INERROR
 
     def cursor(self) -> PostgresqlCursor:
@@ -170,7 +171,11 @@ class PostgresqlConnection:
         return self._cursor
 
     def begin(self, level: str, *, numbered: bool = False) -> tuple[int, int]:
-        """Begins a transaction: µs by the database's clock, and its number if it is to be known. One round trip."""
+        """Begins a transaction in one round trip.
+
+        Returns the time in µs by the database's clock, and the transaction's number, which is 0 unless it is
+        ``numbered``.
+        """
         number = "pg_current_xact_id()::text::bigint" if numbered else "0"
         now = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
         opened = self.open()
@@ -194,7 +199,7 @@ class PostgresqlConnection:
             self._opened.close()
 
     def drop(self) -> None:
-        """Whatever state it is in: the next use opens it anew."""
+        """Closes the connection, whatever state it is in: the next use opens it anew."""
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
@@ -205,7 +210,7 @@ class PostgresqlConnection:
 
 
 class PostgresqlDriver:
-    """One database. ``clock``, where it is given, replaces that of the database (tests)."""
+    """Opens connections to one database. A ``clock`` that is given replaces that of the database, in tests."""
 
     dialect = "postgresql"
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
@@ -229,7 +234,7 @@ class PostgresqlDriver:
         return translate(error)
 
     def open(self, name: str = "") -> psycopg.Connection[Any]:
-        """A connection. Raises psycopg.OperationalError, at once while a server that is away is left alone."""
+        """Opens a connection. Raises psycopg.OperationalError, at once while a server that is away is left alone."""
         with self._lock:
             if time.monotonic() < self._away_until:
                 raise psycopg.OperationalError(self._away)
@@ -253,7 +258,7 @@ class PostgresqlDriver:
         return opened
 
     def incarnation(self, opened: psycopg.Connection[Any]) -> int:
-        """A number that changes when the server crashed or a standby took over, see `committed`.
+        """Returns a number that changes when the server crashed or a standby took over, as `committed` must know.
 
         It stands in an unlogged table, which is empty after that.
         """
@@ -270,10 +275,11 @@ class PostgresqlDriver:
         return int(row[0]) if row else 0
 
     def committed(self, number: int, incarnation: int, patience: float) -> bool | None:
-        """Whether the transaction of that number is: asked when its COMMIT was not answered. None: nobody knows.
+        """Returns whether the transaction of that number is committed; None where nobody knows.
 
-        After a crash numbers that never reached the log are given out again, and pg_xact_status would answer for
-        somebody else's transaction: then, and only then, the incarnation is another.
+        It is asked, for up to ``patience`` seconds, when a COMMIT was not answered. After a crash numbers that never
+        reached the log are given out again, and pg_xact_status would answer for somebody else's transaction: then, and
+        only then, the incarnation is another.
         """
         until = time.monotonic() + patience
         while True:
@@ -292,7 +298,7 @@ class PostgresqlDriver:
             time.sleep(_BACKOFF[0])
 
     def check(self) -> None:
-        """Raises Refused where the server cannot be reached or will not do."""
+        """Raises Refused where the server cannot be reached, or is too old, or has another encoding than UTF-8."""
         try:
             with self.open() as opened:
                 version = opened.info.server_version // 10000

@@ -23,6 +23,8 @@ _SNAPSHOT = "REPEATABLE READ READ ONLY"
 
 
 class PostgresqlEngine:
+    """The engine on PostgreSQL. Raises Refused where the server is away when it is made."""
+
     def __init__(self, driver: PostgresqlDriver, setup: EngineSetup) -> None:
         sender = setup.identifiers.next()
         try:

@@ -47,7 +47,10 @@ _log = Logger()
 
 
 class NotificationListener:
-    """An Election, too. Its thread is the only one that uses its connection; an inline runner has none."""
+    """Hears what other processes announce, and is the Election of this one: both need a connection that stays.
+
+    Its thread alone uses that connection. Without threads nothing is heard.
+    """
 
     alone = False
 
@@ -108,6 +111,7 @@ class NotificationListener:
         self._lost.append(callback)
 
     def stop(self, stopped: Callable[[], None]) -> None:
+        """Gives up all that is held, closes the connection, and calls ``stopped``."""
         self._stopped = stopped
         self._stopping = True
         if self.threaded:
@@ -188,7 +192,7 @@ class NotificationListener:
             self.since = 0.0
 
     def descriptor(self) -> int:
-        """Watched.descriptor."""
+        """Returns the descriptor of its socket, as `Watched` has it."""
         connection = self._connection
         return -1 if connection is None or connection.closed else connection.fileno()
 
@@ -266,6 +270,6 @@ class NotificationListener:
 
 
 def advisory(kind: str, number: int) -> int:
-    """The key of an advisory lock."""
+    """Returns the key of the advisory lock that stands for something that is elected."""
     digest = hashlib.blake2b(f"{kind}:{number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)

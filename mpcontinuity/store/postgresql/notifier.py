@@ -23,7 +23,7 @@ _log = Logger()
 
 
 class Notifier:
-    """Sends what was announced, on a connection of its own; nobody waits for it."""
+    """Tells other processes what was announced, by a connection of its own. Nobody waits for it."""
 
     def __init__(self, driver: PostgresqlDriver, runner: Runner, sender: int, *, threaded: bool) -> None:
         self._connection = PostgresqlConnection(driver, "notices")
@@ -36,6 +36,7 @@ class Notifier:
         self._worker: Worker[None] = runner.worker("store-notices", lambda _: self._send(), most=1000)
 
     def put(self, notices: Sequence[Notice]) -> None:
+        """Takes notices to be sent soon, from any thread."""
         with self._lock:
             first = not self._waiting
             self._waiting.update(dict.fromkeys(notices))
@@ -43,9 +44,11 @@ class Notifier:
             self._worker.put(None)
 
     def stop(self, stopped: Callable[[], None]) -> None:
+        """Sends what waits, then calls ``stopped``."""
         self._worker.stop(stopped)
 
     def close(self) -> None:
+        """Closes the connection, after it has stopped."""
         self._connection.close()
 
     def _send(self) -> None:

@@ -102,7 +102,7 @@ class _Waiting:
 
 
 class Pool:
-    """Every method but ``submit``, ``waiting`` and ``stop`` runs in its threads."""
+    """Executes transactions by several connections. All but ``submit``, ``waiting`` and ``stop`` run in its threads."""
 
     def __init__(
         self,
@@ -138,6 +138,7 @@ class Pool:
         self._bulk_worker: Worker[None] = runner.worker("store-bulk", lambda _: self._work(self._bulk), most=1)
 
     def submit(self, *jobs: Job) -> None:
+        """Takes work, from any thread."""
         for waiting, worker, lane in (
             (self._interactive, self._worker, [job for job in jobs if not job.bulk]),
             (self._bulk, self._bulk_worker, [job for job in jobs if job.bulk]),
@@ -147,13 +148,15 @@ class Pool:
                 worker.put(*[None] * len(lane))
 
     def waiting(self) -> int:
-        """Pieces of work that nobody has begun."""
+        """Returns how many pieces of work nobody has begun."""
         return len(self._interactive) + len(self._bulk)
 
     def stop(self, stopped: Callable[[], None]) -> None:
+        """Does what was submitted, then calls ``stopped``."""
         self._bulk_worker.stop(lambda: self._worker.stop(stopped))
 
     def close(self) -> None:
+        """Closes the connections, after the threads have stopped."""
         for connection in self._idle:
             connection.close()
 

@@ -24,7 +24,7 @@ _PAUSE = 0.5  # s
 
 
 def check(driver: PostgresqlDriver) -> None:
-    """Makes the schema where there is none; raises Refused where it is older or newer than this version's."""
+    """Makes the schema where there is none. Raises Refused where it is older or newer than this version's."""
     url = driver.url
     present = revision(url)
     if not present:
@@ -41,7 +41,7 @@ def check(driver: PostgresqlDriver) -> None:
 
 
 def revision(url: str) -> str:
-    """The revision a database has; empty for an empty one. Raises Refused."""
+    """Returns the revision that a database has; empty for an empty one. Raises Refused where it cannot be asked."""
     try:
         with psycopg.connect(conninfo(url), autocommit=True) as connection:
             return _revision(connection)
@@ -54,8 +54,8 @@ def migrate(
 ) -> None:
     """Brings the schema to HEAD, each step in a transaction of its own; ``progress`` hears of each revision done.
 
-    ``fresh``: only where there is none. ``to``: an older revision, which a backup is of.
-    Raises Refused where the schema is newer, or cannot be changed.
+    ``fresh`` does so only where there is none. ``to`` is an older revision, which a backup is of. Raises Refused where
+    the schema is newer, or cannot be changed.
     """
     from sqlalchemy.exc import DBAPIError
 

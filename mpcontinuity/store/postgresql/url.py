@@ -49,7 +49,7 @@ def conninfo(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """The URL without what is secret in it."""
+    """Returns the URL without what is secret in it."""
     try:
         given = conninfo_to_dict(conninfo(url))
     except ValueError:

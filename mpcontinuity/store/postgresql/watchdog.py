@@ -24,17 +24,17 @@ _ASK_AGAIN = 5.0  # s; it did answer, and only that statement takes long
 
 
 class Watched(Protocol):
-    """A connection."""
+    """A connection that waits for answers."""
 
     since: float  # time.monotonic() when an answer began to be waited for; 0: none is
 
     def descriptor(self) -> int:
-        """Of its socket; -1 where there is none."""
+        """Returns the descriptor of its socket; -1 where there is none."""
         ...
 
 
 class Watchdog:
-    """Watches connections from a thread of its own."""
+    """Lets go those who wait for a server that has fallen silent. It watches connections from a thread of its own."""
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = make_conninfo(conninfo, connect_timeout=_CONNECT, application_name="mpcontinuity watchdog")
@@ -43,17 +43,23 @@ class Watchdog:
         self._quiet_until = 0.0
 
     def watch(self, connection: Watched) -> None:
-        """From now on, for good."""
+        """Watches the connection from now on, for good."""
         self._watched.append(connection)
 
     def loop(self) -> None:
+        """Looks once a second until `end` is called: the work of its thread."""
         while not self._ended.wait(_TICK):
             self.look(time.monotonic())
 
     def end(self) -> None:
+        """Ends the loop."""
         self._ended.set()
 
     def look(self, now: float) -> None:
+        """Breaks the connections that wait for long, if the server does not take another one.
+
+        ``now`` is time.monotonic().
+        """
         waiting = [one for one in self._watched if one.since and now - one.since > _LONG]
         if not waiting or now < self._quiet_until:
             return

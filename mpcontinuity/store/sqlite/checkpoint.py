@@ -25,6 +25,8 @@ _log = Logger()
 
 
 class Checkpoints:
+    """Copies the WAL into the database: in a thread beside the writer, and in the writer's when that falls behind."""
+
     def __init__(
         self, driver: Driver, writer: Connection, runner: Runner, figures: Figures, *, longest: int = LONGEST_WAL
     ) -> None:
@@ -43,7 +45,7 @@ class Checkpoints:
         self._worker = runner.worker("store-checkpoint", self._copy)
 
     def committed(self) -> None:
-        """Between two batches, in the writer's thread."""
+        """Is called between two batches, in the writer's thread."""
         if self._frames > self._limit:
             self._frames = self._checkpoint(self._writer.cursor(), _RESTART)
             return
@@ -55,9 +57,11 @@ class Checkpoints:
             self._worker.put(None)
 
     def stop(self, stopped: Callable[[], None]) -> None:
+        """Ends the copy that is under way, then calls ``stopped``."""
         self._worker.stop(stopped)
 
     def close(self) -> None:
+        """Closes the connection, after the thread has stopped."""
         if not self._driver.shared:
             self._connection.close()
 

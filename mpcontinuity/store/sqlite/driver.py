@@ -37,7 +37,7 @@ def check_version() -> None:
 
 
 def translate(error: Exception) -> Exception:
-    """Driver.translate for every driver whose errors have SQLite's result codes."""
+    """Returns an error as the store's callers know it, for every driver whose errors have SQLite's result codes."""
     code: int = getattr(error, "sqlite_errorcode", 0) or getattr(error, "result", 0)
     primary = code & 0xFF
     if primary == _CONSTRAINT:
@@ -50,7 +50,7 @@ def translate(error: Exception) -> Exception:
 
 
 class SqliteDriver:
-    """The file ``mpcontinuity.sqlite`` in the data folder, in WAL mode."""
+    """Opens connections to the file ``mpcontinuity.sqlite`` in the data folder, in WAL mode."""
 
     dialect = "sqlite"
     errors: tuple[type[Exception], ...] = (sqlite.Error,)

@@ -14,6 +14,8 @@ from mpcontinuity.store.sqlite.writer import Writer
 
 
 class SqliteEngine:
+    """The engine on SQLite."""
+
     def __init__(self, driver: Driver, setup: EngineSetup) -> None:
         clock = setup.clock
         self._connection = driver.connect(writes=True)

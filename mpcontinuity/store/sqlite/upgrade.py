@@ -36,7 +36,7 @@ def upgrade(database: Path, progress: Callable[[str], None] = lambda revision: N
 
 
 def revision(database: Path) -> str:
-    """The revision a database has; empty for a fresh one. Revisions sort as text.
+    """Returns the revision that a database has; empty for a fresh one. Revisions sort as text.
 
     Raises Refused where the file is damaged, or its disk fails: the first that anybody reads of it is this.
     """

@@ -32,7 +32,7 @@ class _Fate(enum.Enum):
 
 
 class Writer:
-    """Owns the connection that writes; every method but ``submit`` and ``stop`` runs in its thread."""
+    """Owns the connection that writes. All but ``submit``, ``waiting`` and ``stop`` run in its thread."""
 
     def __init__(
         self,
@@ -64,13 +64,15 @@ class Writer:
         self._worker: Worker[Job | None] = runner.worker("store-writer", self._handle, most=_MOST)
 
     def submit(self, *jobs: Job) -> None:
+        """Takes work, from any thread. Raises Stopping once it has stopped."""
         self._worker.put(*jobs)
 
     def waiting(self) -> int:
-        """Pieces of work that nobody has begun."""
+        """Returns how many pieces of work nobody has begun."""
         return self._worker.waiting() + len(self._bulk)
 
     def stop(self, stopped: Callable[[], None]) -> None:
+        """Does what was submitted, then calls ``stopped``."""
         self._worker.stop(stopped)
 
     def _handle(self, jobs: Iterable[Job | None]) -> None:

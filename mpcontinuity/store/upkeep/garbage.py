@@ -44,7 +44,7 @@ _NAMED = Statement("SELECT id FROM body WHERE id IN [:ids] AND pack = 0")
 
 
 async def sweep(store: Store) -> None:
-    """To be run every hour or so; it may be run at any time."""
+    """Drops messages in the database that nobody needs. Run it every hour or so; it may be run at any time."""
     swept = store.bodies.swept
     today = store.clock.now() // DAY
     if swept.expired != today:

@@ -27,7 +27,7 @@ _KEY = "generation"
 
 
 async def begin(store: Store) -> None:
-    """Before a server serves. Raises Refused where the database is older than the packs."""
+    """Raises the number before a server serves. Raises Refused where the database is older than the packs."""
     if await older(store):
         raise Refused(
             "the database is older than the message packs beside it: a backup was put back, or it was lost, or a "
@@ -39,19 +39,20 @@ async def begin(store: Store) -> None:
 
 
 async def older(store: Store) -> bool:
-    """Whether the packs know of a newer database than this one."""
+    """Returns whether the packs know of a newer database than this one."""
     number = await store.bodies.background(partial(beside, store.packs))  # first: another process may raise both
     return number > await store.read(known)
 
 
 async def advance(store: Store, least: int = 0) -> int:
-    """From here on an earlier copy of the database is an older one. The number is above ``least``."""
+    """Raises the number above ``least``, so that an earlier copy of the database is an older one, and returns it."""
     number = await store.run(partial(_raise, least))
     await store.bodies.background(partial(_write, store.packs, number))
     return number
 
 
 def known(tx: Transaction) -> int:
+    """Returns the number in the database; 0 where there is none."""
     return meta.number(tx, _KEY)
 
 
@@ -60,19 +61,20 @@ def _raise(least: int, tx: Transaction) -> int:
 
 
 def beside(packs: Packs) -> int:
+    """Returns the number in the file beside the packs; 0 where there is none."""
     return in_file(packs.disk, packs.folder)
 
 
 def outdate(disk: Disk, folder: Path, number: int) -> None:
-    """A restore begins: if it is interrupted, what stands beside these packs must not serve as if it were all.
+    """Makes what stands beside these packs an older database: a restore begins, and may be interrupted.
 
-    ``number``: above what the database of the backup can have.
+    ``number`` is above what the database of the backup can have.
     """
     _replace(disk, folder, max(in_file(disk, folder) + 1, number))
 
 
 def in_file(disk: Disk, folder: Path) -> int:
-    """The number beside the packs in that folder; 0 where there is none."""
+    """Returns the number beside the packs in that folder; 0 where there is none."""
     try:
         file = disk.open(folder / FILE)
         return int(file.read(32, 0).strip() or b"0")

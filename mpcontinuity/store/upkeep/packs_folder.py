@@ -27,7 +27,10 @@ _PACKS = Statement("SELECT id FROM pack WHERE id > 0 AND gone = 0 ORDER BY id DE
 
 
 async def begin(store: Store, messages: str) -> None:
-    """Before a server serves. Raises Refused where its folder is another one than the other nodes'."""
+    """Sees to it that the folder of packs is that of the other nodes, before a server serves.
+
+    Raises Refused where it is another one.
+    """
     if store.election.alone:
         return
     packs = [row[0] for row in await store.read(lambda tx: tx.all(_PACKS))]

@@ -41,7 +41,10 @@ _log = Logger()
 
 
 async def reconcile(store: Store, repair: Repair) -> int:
-    """How many messages were missing from the index. A damaged one is reported and stops no other."""
+    """Takes into the index what packs alone have, and returns how many.
+
+    A damaged message is reported and stops no other.
+    """
     await _bury(store)
     await _register(store)
     busy = store.packs.busy(store.clock.now())
@@ -59,7 +62,10 @@ async def reconcile(store: Store, repair: Repair) -> int:
 
 
 async def repair_unrecorded(store: Store, repair: Repair) -> int:
-    """The same for what is noted in memory (database.py): to be run every minute or so, it asks nobody in vain."""
+    """Does as `reconcile` with what is noted in memory (bodies/database.py).
+
+    Run it every minute or so: where nothing is noted it costs nothing.
+    """
     missing = 0
     for body, decisions in store.bodies.unrecorded():
         if await store.run(partial(_insert_noted, repair, body, decisions), bulk=True):
@@ -123,7 +129,7 @@ def _looked_at(packs: Packs, number: int) -> tuple[Kind, int] | None:
     """Kind and day of a pack; None where nothing but a header, or not even that, was written."""
     header = packs.header(number)
     if header is not None:
-        return header[0], header[2]
+        return header.kind, header.day
     # A damaged header is no reason to drop what stands behind it.
     return (Kind.MAIL, layout.NO_DAY) if packs.file(number).size() > layout.FILE_LENGTH else None
 
@@ -136,7 +142,7 @@ def _decided(packs: Packs, pack: int) -> list[Decided]:
         _log.error("pack {pack} is missing", pack=packs.path(pack).name)
         return []
     header = layout.read_file_header(file)
-    kind = header[0] if header else Kind.MAIL
+    kind = header.kind if header else Kind.MAIL
     decided = [entry.decided() for entry in layout.entries(file, kind) if entry.record == Record.DECIDED]
     # What was redirected is noted once its commit is done: for an index that is lost, not for one that is current.
     return [record for record in decided if all(way == TAKEN for way in record.decisions.values())]

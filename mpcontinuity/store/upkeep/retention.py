@@ -65,17 +65,18 @@ _log = Logger()
 
 
 async def sweep(store: Store) -> None:
-    """Drops rows and packs whose day has come. To be run every hour or so; it may be run at any time."""
+    """Drops rows and packs whose day has come. Run it every hour or so; it may be run at any time."""
     await _sweep_packs(store)
     await garbage.sweep(store)
 
 
 def hold(tx: Transaction, until: int) -> None:
-    """No pack is unlinked until then (µs), or `release`: in no process."""
+    """Keeps every process from unlinking packs until that time (µs), or `release`."""
     meta.put(tx, _HELD, str(until))
 
 
 def release(tx: Transaction) -> None:
+    """Lets packs be unlinked again."""
     meta.remove(tx, _HELD)
 
 

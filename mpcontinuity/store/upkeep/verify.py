@@ -23,7 +23,7 @@ STEP_OCTETS = 16 << 20
 
 
 class Fault(enum.Enum):
-    """What is wrong with a row or its place. The values are shown."""
+    """What is wrong with a row of `body` or the place that it names. The values are shown."""
 
     MISSING = "its pack is missing"
     SHORT = "its pack is cut short before its end"
@@ -33,7 +33,7 @@ class Fault(enum.Enum):
 
 
 async def faults(store: Store, bodies: Sequence[Body], *, quick: bool) -> list[tuple[Body, Fault]]:
-    """Those of the rows that are not as they should be. ``quick``: without reading the messages themselves."""
+    """Returns those of the rows that are not as they should be. ``quick`` does not read the messages themselves."""
     found: list[tuple[Body, Fault]] = []
     in_database = [body for body in bodies if body.pack == IN_DATABASE]
     for step in _steps(in_database):
@@ -88,7 +88,7 @@ def _fault(file: File, body: Body, quick: bool) -> Fault | None:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A message as a pack has it; not yet checked. ``decisions``: of its head, or of an outcome record."""
+    """A message as a pack has it, not checked yet. ``decisions`` are those of its head, or of an outcome record."""
 
     body: Body
     kind: Kind
@@ -117,7 +117,7 @@ class Damage:
 
 
 async def walk(store: Store, packs: Sequence[int]) -> AsyncIterator[list[Packed | Outcome | Damage]]:
-    """All that these packs hold, in their order, a step at a time."""
+    """Gives all that these packs hold, in their order, a step at a time."""
     for pack in packs:
         walking = _walk(store.packs, pack)
         while step := await store.bodies.background(partial(_take, walking)):
@@ -148,7 +148,7 @@ def _header(file: File) -> tuple[Kind, int]:
     """Kind and day of a pack; of one whose header is damaged, what its entries are found by."""
     header = layout.read_file_header(file)
     if header is not None:
-        return header[0], header[2]
+        return header.kind, header.day
     solo = layout.read_entry(file, layout.SOLO_BODY - HEADER_LENGTH)
     return (Kind.SOLO if solo is not None else Kind.MAIL), layout.NO_DAY
 

@@ -58,6 +58,7 @@ def _cut(text: str) -> str:
 
 
 def to_log(change: Change) -> None:
+    """Writes a change into the log."""
     _log.info("{by} ({origin}): {operation} {object}: {outcome}", **msgspec.structs.asdict(change))
 
 

@@ -40,6 +40,8 @@ _log = Logger()
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request at the control socket. ``by`` is the name under which whoever asks wants to be noted."""
+
     operation: str
     arguments: dict[str, Any] = {}
     by: str = "an administrator"
@@ -155,6 +157,8 @@ class ControlProtocol(LineReceiver):
 
 
 class ControlFactory(Factory):
+    """Makes the connections of the control socket, and ends them when the server stops."""
+
     noisy = False
 
     def __init__(self, control: Control, timer: Timer) -> None:

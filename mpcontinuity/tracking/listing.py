@@ -19,6 +19,8 @@ MOST = 1_000  # rows of one page
 
 
 class Event(msgspec.Struct, frozen=True):
+    """One attempt or decision in a row of ``track``. ``time`` is in ISO 8601."""
+
     time: str
     host: str
     code: int

@@ -26,6 +26,7 @@ _log = Logger()
 
 
 async def copy(session: ImapSession, asked: command.Copy) -> Status:
+    """Does COPY, or MOVE where the command asks for it."""
     selection = session.selected
     if asked.move and selection.read_only:
         return read_only()

@@ -29,6 +29,7 @@ async def expunge(session: ImapSession, asked: command.Expunge) -> Status:
 
 
 async def close(session: ImapSession, asked: command.Close) -> Status:
+    """Does CLOSE, which expunges, or UNSELECT, which does not."""
     selection = session.selected
     if asked.expunge and not selection.read_only:
         await selection.view.refresh()

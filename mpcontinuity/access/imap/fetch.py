@@ -48,6 +48,7 @@ class Damaged(Exception):
 
 
 async def fetch(session: ImapSession, asked: command.Fetch) -> Status:
+    """Does FETCH: sends each message as soon as it is read, while the client takes what was sent before."""
     selection = session.selected
     numbers = uidset.numbers(selection.sequences(asked.numbers, uid=asked.uid))
     items = asked.items

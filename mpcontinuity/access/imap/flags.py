@@ -19,6 +19,7 @@ from mpcontinuity.protocols.imap import command, response
 
 
 async def store(session: ImapSession, asked: command.Store) -> Status:
+    """Does STORE, and tells the new flags unless the command is silent."""
     selection = session.selected
     if selection.read_only:
         return read_only()

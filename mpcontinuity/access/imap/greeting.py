@@ -35,11 +35,13 @@ def capabilities(session: ImapSession) -> bytes:
 
 
 async def capability(session: ImapSession, asked: command.Capability) -> Status:
+    """Does CAPABILITY."""
     session.send(b"* CAPABILITY " + capabilities(session) + response.CRLF)
     return ok("that is all")
 
 
 async def identify(session: ImapSession, asked: command.Id) -> Status:
+    """Does ID (RFC 2971): writes what the client says of itself into the log, and says who we are."""
     client = " ".join(f"{name}={value}" for name, value in asked.fields)
     _log.info("client says {client!r}", session=session.name, client=client[:200])
     session.send(_ID)
@@ -47,20 +49,24 @@ async def identify(session: ImapSession, asked: command.Id) -> Status:
 
 
 async def enable(session: ImapSession, asked: command.Enable) -> Status:
+    """Does ENABLE (RFC 5161). No extension that is offered needs it, so nothing is enabled."""
     session.send(b"* ENABLED\r\n")  # nothing here needs it
     return ok("done")
 
 
 async def namespace(session: ImapSession, asked: command.Namespace) -> Status:
+    """Does NAMESPACE (RFC 2342): there is one, without a prefix."""
     session.send(b'* NAMESPACE (("" "%s")) NIL NIL\r\n' % response.SEPARATOR.encode("ascii"))
     return ok("one namespace")
 
 
 async def noop(session: ImapSession, asked: command.Noop) -> Status:
+    """Does NOOP. What is news is told behind every command."""
     return ok("nothing done")
 
 
 async def logout(session: ImapSession, asked: command.Logout) -> Status:
+    """Does LOGOUT."""
     session.send(response.status(b"*", b"BYE", "see you"))
     session.ending = True
     return ok("logged out")

@@ -81,6 +81,7 @@ def _gone(failure: Failure) -> None:
 
 
 async def idle(session: ImapSession, asked: command.Idle) -> Status | None:
+    """Does IDLE: from now on news are told as they come."""
     session.engine.idle()
     session.idling = Idling(session)
     session.idling.tell()
@@ -88,6 +89,7 @@ async def idle(session: ImapSession, asked: command.Idle) -> Status | None:
 
 
 async def done(session: ImapSession, event: Done) -> Status:
+    """Ends IDLE."""
     if session.idling is not None:
         session.idling.stop()
         session.idling = None

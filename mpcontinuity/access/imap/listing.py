@@ -23,6 +23,7 @@ def _read(tx: Transaction, account: int) -> tuple[list[MailboxInfo], frozenset[s
 
 
 async def list_mailboxes(session: ImapSession, asked: command.List) -> Status:
+    """Does LIST or LSUB."""
     if asked.patterns == ("",):  # RFC 3501 §6.3.8: the separator and the root of the reference
         session.send(response.listed(b"LSUB" if asked.lsub else b"LIST", (b"\\Noselect",), ""))
         return ok("listed")

@@ -13,6 +13,7 @@ from mpcontinuity.protocols.sasl.exchange import Challenge, Failed
 
 
 async def start_tls(session: ImapSession, asked: command.StartTls) -> Status | None:
+    """Does STARTTLS."""
     if session.connection.secure:
         return Status(b"BAD", "TLS is on already")
     if session.services.tls is None:
@@ -23,10 +24,12 @@ async def start_tls(session: ImapSession, asked: command.StartTls) -> Status | N
 
 
 async def login(session: ImapSession, asked: command.Login) -> Status | None:
+    """Does LOGIN."""
     return _refusal(session) or _step(session, await session.login.check(asked.name, asked.password))
 
 
 async def authenticate(session: ImapSession, asked: command.Authenticate) -> Status | None:
+    """Does AUTHENTICATE: begins an exchange of SASL."""
     refusal = _refusal(session)
     if refusal is not None:
         return refusal
@@ -37,6 +40,7 @@ async def authenticate(session: ImapSession, asked: command.Authenticate) -> Sta
 
 
 async def answer(session: ImapSession, given: Answer) -> Status | None:
+    """Goes on with AUTHENTICATE by the client's answer to a challenge."""
     if given.data is None:
         session.login.forget()
         return Status(b"BAD", "cancelled")

@@ -14,6 +14,7 @@ _KIB = 1024
 
 
 async def get(session: ImapSession, asked: command.GetQuota) -> Status:
+    """Does GETQUOTA."""
     told = await _domain(session) if asked.root == DOMAIN else await _user(session) if asked.root == USER else None
     if told is None:
         return no("no quota root of that name", b"NONEXISTENT")
@@ -22,6 +23,7 @@ async def get(session: ImapSession, asked: command.GetQuota) -> Status:
 
 
 async def root_of(session: ImapSession, asked: command.GetQuotaRoot) -> Status:
+    """Does GETQUOTAROOT."""
     info = await session.services.store.read(partial(mailboxes.get, account=session.account, name=asked.mailbox))
     told = {USER: await _user(session)}
     if (of_domain := await _domain(session)) is not None:
@@ -33,6 +35,7 @@ async def root_of(session: ImapSession, asked: command.GetQuotaRoot) -> Status:
 
 
 async def put(session: ImapSession, asked: command.SetQuota) -> Status:
+    """Refuses SETQUOTA, because quotas are for administrators to set."""
     return no("an administrator sets quotas", b"NOPERM")
 
 

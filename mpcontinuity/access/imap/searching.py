@@ -14,6 +14,7 @@ _STRETCH = 3000
 
 
 async def search(session: ImapSession, asked: command.Search) -> Status:
+    """Does SEARCH. The command has the keys as a tree (model/search.py), and mailbox/search.py finds the messages."""
     view = session.selected.view
     uids = await search_mailbox(session.services.store, view, asked.key, session.spend)
     numbers = uids if asked.uid else []

@@ -46,6 +46,7 @@ Part = bytes | Piece
 
 
 def answer(section: Section, data: bytes) -> bytes:
+    """Returns a section with its name and its octets, or those of them that were asked for."""
     if section.partial is not None:
         first, count = section.partial
         data = data[first : first + count]
@@ -84,6 +85,10 @@ _SEGMENTS = {
 
 
 def compile_items(items: Sequence[Item], flags_text: Callable[[int, int], bytes]) -> Plan:
+    """Returns what a FETCH of these items needs.
+
+    ``flags_text`` returns the flags of a message, given its UID and mask.
+    """
     attributes: dict[Attribute, tuple[bytes, Value]] = {
         Attribute.UID: (b"UID %d", itemgetter(UID)),
         Attribute.FLAGS: (b"%b", lambda row: flags_text(row[UID], row[FLAGS])),

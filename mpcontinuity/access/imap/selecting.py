@@ -28,6 +28,7 @@ async def report(session: ImapSession, *, expunges: bool) -> None:
 
 
 async def select(session: ImapSession, asked: command.Select) -> Status:
+    """Does SELECT or EXAMINE."""
     session.select(None)  # whatever becomes of it (RFC 3501 §6.3.1)
     services = session.services
     info = await services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
@@ -51,8 +52,10 @@ async def select(session: ImapSession, asked: command.Select) -> Status:
 
 
 async def check(session: ImapSession, asked: command.Check) -> Status:
+    """Does CHECK. Everything is durable already, so nothing is left to do."""
     return ok("all is stored at any time")
 
 
 def read_only() -> Status:
+    """Returns the refusal of a change in a mailbox that was opened by EXAMINE."""
     return no("the mailbox was opened with EXAMINE", b"READ-ONLY")

@@ -1,4 +1,4 @@
-"""What a transaction is to be: the unit that the writer of SQLite and the pool of PostgreSQL take."""
+"""One transaction that waits to be executed: the unit that the writer of SQLite and the pool of PostgreSQL take."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The tables (design 8). Times are integer µs UTC; ids are 64-bit (model/identifier.py) unless said otherwise.
+"""The tables. Times are integer µs UTC, and ids have 64 bits (model/identifier.py) unless something else is said.
 
-The DDL that runs is in migrations/; a test holds the two against each other.
+The DDL that runs is in migrations/; a test compares the two.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SQL written once, as text in the subset that SQLite and PostgreSQL share."""
+"""SQL that is written once, as text in the subset that SQLite and PostgreSQL share."""
 
 from __future__ import annotations
 

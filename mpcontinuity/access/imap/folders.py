@@ -25,6 +25,7 @@ _STATUS: dict[bytes, Callable[[MailboxInfo], int]] = {
 
 
 async def create(session: ImapSession, asked: command.Create) -> Status:
+    """Does CREATE, within the user's quota of mailboxes."""
     store = session.services.store
     store.bodies.check_room()
     most = (await session.quota()).mailboxes
@@ -33,6 +34,7 @@ async def create(session: ImapSession, asked: command.Create) -> Status:
 
 
 async def delete(session: ImapSession, asked: command.Delete) -> Status:
+    """Does DELETE. A session that has this mailbox open has none open then."""
     store = session.services.store
     info = await store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
     await mailboxes.delete_in_steps(store, session.account, asked.mailbox)
@@ -42,6 +44,7 @@ async def delete(session: ImapSession, asked: command.Delete) -> Status:
 
 
 async def rename(session: ImapSession, asked: command.Rename) -> Status:
+    """Does RENAME, within the user's quota of mailboxes."""
     most = (await session.quota()).mailboxes
     work = partial(mailboxes.rename, account=session.account, old=asked.old, new=asked.new, most=most)
     await session.services.store.run(work)
@@ -49,16 +52,19 @@ async def rename(session: ImapSession, asked: command.Rename) -> Status:
 
 
 async def subscribe(session: ImapSession, asked: command.Subscribe) -> Status:
+    """Does SUBSCRIBE."""
     await session.services.store.run(partial(mailboxes.subscribe, account=session.account, name=asked.mailbox))
     return ok("subscribed")
 
 
 async def unsubscribe(session: ImapSession, asked: command.Unsubscribe) -> Status:
+    """Does UNSUBSCRIBE."""
     await session.services.store.run(partial(mailboxes.unsubscribe, account=session.account, name=asked.mailbox))
     return ok("unsubscribed")
 
 
 async def status(session: ImapSession, asked: command.Status) -> Status:
+    """Does STATUS."""
     work = partial(mailboxes.get, account=session.account, name=asked.mailbox)
     info = await session.services.store.read(work)
     session.send(await status_of(session, info, asked.items))

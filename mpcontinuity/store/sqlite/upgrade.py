@@ -1,4 +1,4 @@
-"""Brings the schema of a database to the one this version knows."""
+"""Brings the schema of a SQLite database to the one that this version needs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def upgrade(database: Path, progress: Callable[[str], None] = lambda revision: N
 def revision(database: Path) -> str:
     """Returns the revision that a database has; empty for a fresh one. Revisions sort as text.
 
-    Raises Refused where the file is damaged, or its disk fails: the first that anybody reads of it is this.
+    Raises Refused where the file is damaged, or its disk fails, since this is the first that anybody reads of it.
     """
     try:
         return _revision(database)

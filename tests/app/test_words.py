@@ -20,6 +20,8 @@ PRIVATE_WORDS = {
     "ear": "listener",
     "hurry": "awaited replies",
     "lending": "reservations",
+    "means": "the environment of clients, flushes or dispatch; EngineSetup",
+    "together": "run_grouped, by message",
 }
 
 

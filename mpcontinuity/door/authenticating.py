@@ -13,8 +13,9 @@ from mpcontinuity.model.rations import Share
 from mpcontinuity.protocols.sasl.exchange import Challenge, Failed
 
 # Wrong passwords on one connection, after which it ends: to go on guessing costs a new connection each time, besides
-# what accounts/throttle.py makes it wait.
-WRONG_PASSWORDS: Final = 5
+# what accounts/throttle.py makes it wait. As many as `login_failures` lets pass before it delays anybody, so that a
+# user who mistypes meets one limit and not two.
+WRONG_PASSWORDS: Final = 10
 
 _log = Logger()
 

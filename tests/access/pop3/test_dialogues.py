@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import LogLevel
 
 from mpcontinuity.accounts import domains, users
+from mpcontinuity.door.authenticating import WRONG_PASSWORDS
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.read import rows
 from mpcontinuity.model.body import Body
@@ -235,7 +236,8 @@ def test_sasl_plain_and_login(world: World) -> None:
 
 def test_too_many_wrong_passwords_end_the_connection(world: World) -> None:
     client = world.fetch_by_pop()
-    for _ in range(5):
+    for _ in range(WRONG_PASSWORDS):
+        assert not client.closed
         client.ask("USER joe@example.org")
         answer = client.ask("PASS wrong")
         assert answer.startswith(b"-ERR [AUTH] wrong name or password\r\n")

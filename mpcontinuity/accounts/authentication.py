@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from OpenSSL import SSL
 
-from mpcontinuity.accounts.login import UserLogin
+from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.accounts.users import User
 from mpcontinuity.protocols.sasl import scram
 from mpcontinuity.protocols.sasl.exchange import (

@@ -1,8 +1,9 @@
 """Judges whether somebody knows a secret: the one place where passwords of users and of administrators are looked at.
 
-Whoever asks (accounts/login.py for users, accounts/administration.py for administrators) says whose secret it is, and
-how it is looked at. Here lies what is the same for all: guessing is throttled, slow arithmetic is done elsewhere and in
-turns, a right password is remembered for some minutes, and a hash of an old scheme is found out.
+Whoever asks says whose secret it is and how it is looked at: accounts/user_login.py for users,
+accounts/administrator_login.py for administrators. Here is what is the same for all: guessing is throttled, slow
+arithmetic is done elsewhere and in turns, a right password is remembered for some minutes, and a hash of an old scheme
+is noticed.
 """
 
 from __future__ import annotations

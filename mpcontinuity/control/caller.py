@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import msgspec
 
-from mpcontinuity.accounts.administration import Administrator
+from mpcontinuity.accounts.administrator_login import Administrator
 
 
 class Scope(IntEnum):

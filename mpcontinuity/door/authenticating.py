@@ -7,7 +7,7 @@ from typing import Any, Final
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.authentication import WRONG, Authentication, channel_binding, mechanisms
-from mpcontinuity.accounts.login import UserLogin
+from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.accounts.users import User
 from mpcontinuity.model.rations import Share
 from mpcontinuity.protocols.sasl.exchange import Challenge, Failed

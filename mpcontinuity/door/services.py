@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.login import UserLogin
+from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Limits, Network

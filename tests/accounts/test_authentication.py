@@ -7,8 +7,8 @@ import pytest
 from mpcontinuity.accounts import authentication, domains, users
 from mpcontinuity.accounts.authentication import WRONG, Authentication
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.accounts.users import User
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.settings import DomainSettings

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpcontinuity.accounts.administration import Administrator
+from mpcontinuity.accounts.administrator_login import Administrator
 from mpcontinuity.control.caller import Caller, Scope, of_administrator
 
 

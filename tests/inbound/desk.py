@@ -13,10 +13,10 @@ from twisted.internet.defer import Deferred, succeed
 
 from mpcontinuity.accounts import users
 from mpcontinuity.accounts.judging import Judge
-from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
+from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions

@@ -13,9 +13,9 @@ from mpcontinuity.access.imap.factory import ImapFactory
 from mpcontinuity.access.imap.services import ImapServices
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge
-from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
+from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.app.server.housekeeping import Housekeeping
 from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.control.operation import Control

@@ -1,4 +1,8 @@
-"""SEARCH (RFC 3501 §6.4.4), with RETURN (RFC 4731)."""
+"""SEARCH (RFC 3501 §6.4.4), with RETURN (RFC 4731): where a client's search begins.
+
+Its keys were read by protocols/imap/searching.py into a tree (model/search.py), and mailbox/search.py finds the
+messages.
+"""
 
 from __future__ import annotations
 

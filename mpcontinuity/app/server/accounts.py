@@ -7,13 +7,13 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
-from mpcontinuity.accounts.administration import AdministratorLogin
+from mpcontinuity.accounts.administrator_login import AdministratorLogin
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge
-from mpcontinuity.accounts.login import UserLogin
 from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
+from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.app.server.workers import Workers
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import Clock

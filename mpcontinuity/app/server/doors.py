@@ -16,7 +16,7 @@ from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Pop3Services
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.login import UserLogin
+from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.app.listening.certificate import AskingClients, Certificate
 from mpcontinuity.app.listening.gatekeeper import Gatekeeper
 from mpcontinuity.app.listening.listeners import say_not_served

@@ -6,7 +6,7 @@ import pytest
 
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.login import UserLogin
+from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import MINUTE, SECOND
 from mpcontinuity.model.errors import Temporary

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpcontinuity.accounts import administrators, domains, tokens, users
-from mpcontinuity.accounts.administration import Administrator, AdministratorLogin
+from mpcontinuity.accounts.administrator_login import Administrator, AdministratorLogin
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.login import UserLogin
+from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import MINUTE, SECOND
 from mpcontinuity.model.errors import Refused, Temporary

@@ -63,8 +63,7 @@ def listing(tx: Transaction, after: str, limit: int) -> list[tuple[str, str, int
 
 def credentials(tx: Transaction, name: str) -> Credentials | None:
     """Returns what the administrator logs in by; None where nobody has that name."""
-    row = tx.one(_CREDENTIALS, name=name)
-    return Credentials(*row) if row is not None else None
+    return tx.record(Credentials, _CREDENTIALS, name=name)
 
 
 def remove(tx: Transaction, name: str) -> None:

@@ -46,13 +46,12 @@ class Keys(msgspec.Struct, frozen=True):
 
 def listing(tx: Transaction) -> list[Keys]:
     """Returns the keys of all domains that sign, by name."""
-    return [Keys(*row) for row in tx.all(_LIST)]
+    return tx.records(Keys, _LIST)
 
 
 def find(tx: Transaction, domain: int) -> Keys | None:
     """Returns the keys of the domain with that id; None where it does not sign."""
-    row = tx.one(_FIND, domain=domain)
-    return Keys(*row) if row else None
+    return tx.record(Keys, _FIND, domain=domain)
 
 
 def add(tx: Transaction, domain: int, selector: str, key: str) -> None:

@@ -39,7 +39,7 @@ _ADD_ADDRESS = Statement(
     "INSERT INTO address (key, account, alias) VALUES (:key, :account, :alias) ON CONFLICT (key) DO NOTHING"
 )
 _HOLDER = Statement(
-    "SELECT account.id, account.address, address.alias "
+    "SELECT account.address, address.alias "
     "FROM address JOIN account ON account.id = address.account WHERE address.key = :key"
 )
 _REMOVE_ALIAS = Statement("DELETE FROM address WHERE key = :key AND account = :account AND alias = 1")
@@ -207,9 +207,8 @@ def add_user(
 
 
 def _refuse_taken(tx: Transaction, address: Address) -> None:
-    holder = tx.one(_HOLDER, key=address.key)
-    if holder is not None:
-        what = f"is an alias of {holder[1]}" if holder[2] else "is a user"
+    for own, alias in tx.all(_HOLDER, key=address.key):
+        what = f"is an alias of {own}" if alias else "is a user"
         raise Refused(f"{address}: {what} already; choose another address or remove that first", "taken")
 
 

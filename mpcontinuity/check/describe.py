@@ -56,16 +56,15 @@ class _Archived(NamedTuple):
 
 
 def _entries(tx: Transaction, body: int) -> list[_Entry]:
-    return [_Entry(*row) for row in tx.all(_ENTRIES, body=body)]
+    return tx.records(_Entry, _ENTRIES, body=body)
 
 
 def _owed(tx: Transaction, body: int) -> list[_Owed]:
-    return [_Owed(*row) for row in tx.all(_OWED, body=body)]
+    return tx.records(_Owed, _OWED, body=body)
 
 
 def _archived(tx: Transaction, body: int) -> _Archived | None:
-    row = tx.one(_ARCHIVE, body=body)
-    return _Archived(*row) if row is not None else None
+    return tx.record(_Archived, _ARCHIVE, body=body)
 
 
 def message(tx: Transaction, body: int) -> str:

@@ -62,8 +62,8 @@ async def _disagreeing(inspection: Inspection) -> list[tuple[int, str, str | Non
     wrong = []
     after = 0
     while step := await inspection.store.read(partial(_tracked, after)):
-        after = step[-1][1]
         for _, owed, outcome, state, recipient, received in step:
+            after = owed
             should = None if state is None else OWED if state in OPEN else state
             if outcome != should:
                 wrong.append((owed, outcome, state, recipient, received))

@@ -114,12 +114,11 @@ async def examine_mailboxes(inspection: Inspection) -> None:
 
 
 def _next(after: int, tx: Transaction) -> list[_Mailbox]:
-    return [_Mailbox(*row) for row in tx.all(_NEXT, after=after, step=200)]
+    return tx.records(_Mailbox, _NEXT, after=after, step=200)
 
 
 def _one(mailbox: int, tx: Transaction) -> _Mailbox | None:
-    row = tx.one(_ONE, id=mailbox)
-    return _Mailbox(*row) if row else None
+    return tx.record(_Mailbox, _ONE, id=mailbox)
 
 
 async def _examine(inspection: Inspection, mailbox: _Mailbox) -> None:
@@ -260,7 +259,7 @@ def _count_loose(mailbox: int, tx: Transaction) -> int:
 
 
 def _loose(first: int, last: int, tx: Transaction) -> list[_Loose]:
-    return [_Loose(*row) for row in tx.all(_LOOSE, first=first, last=last)]
+    return tx.records(_Loose, _LOOSE, first=first, last=last)
 
 
 async def _move_loose(inspection: Inspection, mailbox: int) -> str:

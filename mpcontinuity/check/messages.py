@@ -110,7 +110,7 @@ def _next_pack(after: int, tx: Transaction) -> int | None:
 
 
 def _of_pack(pack: int, after: int, tx: Transaction) -> list[Body]:
-    return [Body(*row) for row in tx.all(_OF_PACK, pack=pack, after=after)]
+    return tx.records(Body, _OF_PACK, pack=pack, after=after)
 
 
 async def locate(inspection: Inspection, wanted: set[int]) -> dict[int, Packed]:

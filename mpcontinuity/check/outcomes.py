@@ -92,7 +92,7 @@ async def _examine_damage(inspection: Inspection, damage: Damage) -> None:
     """Sound messages between two damaged places: the index finds them, a walk through the pack does not."""
     store, gap = inspection.store, damage.gap
     columns = {"pack": damage.pack, "start": gap.start, "stop": gap.stop}
-    bodies = await store.read(lambda tx: [Body(*row) for row in tx.all(_WITHIN, **columns)])
+    bodies = await store.read(lambda tx: tx.records(Body, _WITHIN, **columns))
     broken = {body.id for body, _ in await faults(store, bodies, quick=True)}  # told, message by message, before
     where = f"pack {identifier.show(damage.pack)} at {gap.start}"
     for body in bodies:

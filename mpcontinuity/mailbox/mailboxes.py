@@ -96,25 +96,22 @@ class MailboxInfo:
 
 def listing(tx: Transaction, account: int) -> list[MailboxInfo]:
     """Returns all mailboxes of an account."""
-    return [MailboxInfo(*row) for row in tx.all(_LISTING, account=account)]
+    return tx.records(MailboxInfo, _LISTING, account=account)
 
 
 def find(tx: Transaction, account: int, name: str) -> MailboxInfo | None:
     """Returns the mailbox of this name, or None."""
-    row = tx.one(_FIND, account=account, name=canonical(name))
-    return MailboxInfo(*row) if row else None
+    return tx.record(MailboxInfo, _FIND, account=account, name=canonical(name))
 
 
 def by_id(tx: Transaction, mailbox: int) -> MailboxInfo | None:
     """Returns the mailbox with this id, or None."""
-    row = tx.one(_BY_ID, id=mailbox)
-    return MailboxInfo(*row) if row else None
+    return tx.record(MailboxInfo, _BY_ID, id=mailbox)
 
 
 def by_use(tx: Transaction, account: int, use: str) -> MailboxInfo | None:
     r"""Returns the mailbox with a special use such as ``\Sent``, whatever the user called it, or None."""
-    row = tx.one(_BY_USE, account=account, use=use)
-    return MailboxInfo(*row) if row else None
+    return tx.record(MailboxInfo, _BY_USE, account=account, use=use)
 
 
 def inbox(tx: Transaction, account: int) -> int:

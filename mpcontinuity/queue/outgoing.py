@@ -182,7 +182,7 @@ _NOTHING = Elsewhere()
 
 def due(tx: Transaction, but: Elsewhere = _NOTHING) -> list[Due]:
     """Returns destination and share of up to DUE_STEP rows that are due, the oldest first."""
-    return [Due(*row) for row in tx.all(_DUE, now=tx.now, most=DUE_STEP, **but._asdict())]
+    return tx.records(Due, _DUE, now=tx.now, most=DUE_STEP, **but._asdict())
 
 
 def next_due(tx: Transaction, but: Elsewhere = _NOTHING) -> int | None:

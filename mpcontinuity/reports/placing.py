@@ -81,8 +81,9 @@ def sender_of(tx: Transaction, row: Unreported) -> Sender | None:
     except BadAddress:
         return None
     if row.found != unreported.OWED and row.account is not None:
-        own = tx.one(_OWN, id=row.account)
-        return Sender(address or parse(own[0]), row.account, own[1]) if own else None
+        for own, domain in tx.all(_OWN, id=row.account):
+            return Sender(address or parse(own), row.account, domain)
+        return None
     if address is None:
         return None
     if row.from_outside:

@@ -38,8 +38,7 @@ def add(tx: Transaction, body: int, verdict: SenderVerdict) -> None:
 
 def find(tx: Transaction, body: int) -> SenderVerdict | None:
     """Returns the verdict on a message, or None if there is none."""
-    row = tx.one(_FIND, body=body)
-    return SenderVerdict(*row) if row else None
+    return tx.record(SenderVerdict, _FIND, body=body)
 
 
 def signers(verdict: SenderVerdict) -> list[str]:

@@ -88,7 +88,8 @@ class Checkpoints:
         cursor = self._writer.cursor()
         cursor.execute(f"PRAGMA journal_size_limit = {self._longest}")
         cursor.execute("PRAGMA database_list")
-        return str(cursor.fetchall()[0][2]) + "-wal"
+        (_, _, file), *_ = cursor.fetchall()
+        return f"{file}-wal"
 
     def _octets(self) -> int:
         """Of the WAL's file, which is longer than its limit only while the WAL is."""

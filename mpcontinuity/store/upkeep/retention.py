@@ -110,7 +110,7 @@ def _drop(pack: int, tx: Transaction) -> int:
 
 
 def _left(pack: int, after: int, tx: Transaction) -> list[Body]:
-    return [Body(*row) for row in tx.all(_LEFT, pack=pack, after=after, rows=_MOVED)]
+    return tx.records(Body, _LEFT, pack=pack, after=after, rows=_MOVED)
 
 
 def _forget(pack: int, tx: Transaction) -> None:

@@ -21,6 +21,12 @@ DOCUMENTS = (
 _PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "certs").glob("*.md")]
 _LONGEST_LINE = 120
 
+_PACKAGE = ROOT / "mpcontinuity"
+_PACKAGES = "|".join(sorted(path.parent.name for path in _PACKAGE.glob("*/__init__.py")))
+# `store/schema.py`, as documents and docstrings name modules, and `store/bodies/` as documents name packages
+_MODULE = re.compile(rf"(?<![\w/.])((?:{_PACKAGES})/[\w/]*\w\.py)\b")
+_FOLDER = re.compile(rf"`((?:{_PACKAGES})/(?:[\w/]*\w/)?)`")
+
 _PATH = re.compile(r"`((?:tests|scripts|systemd|docs|mpcontinuity)/[\w./-]*\w/?)")
 _LINK = re.compile(r"\]\(([^)#:]+)")
 _NAMED = re.compile(r"`(mpcontinuity/[\w/]+\.py)` \(((?:`\w+`(?:, )?)+)\)")
@@ -70,3 +76,22 @@ def test_fragments_of_the_change_log_are_of_a_kind_that_is_known() -> None:
 def test_lines_have_120_characters_at_most_but_for_tables_and_addresses(page: Path) -> None:
     lines = [line for line in page.read_text().splitlines() if not line.startswith("|") and "://" not in line]
     assert [line for line in lines if len(line) > _LONGEST_LINE] == []
+
+
+@pytest.mark.parametrize("page", [*_PAGES, ROOT / "docs" / "rfcs.tsv"], ids=lambda page: page.name)
+def test_modules_and_packages_that_documents_name_exist(page: Path) -> None:
+    text = page.read_text()
+    named = {*_MODULE.findall(text), *_FOLDER.findall(text)}
+    assert (
+        sorted(each for each in named if not any((root / each).exists() for root in (_PACKAGE, ROOT / "tests"))) == []
+    )
+
+
+def test_modules_that_docstrings_and_comments_name_exist() -> None:
+    found = [
+        (path.relative_to(ROOT).as_posix(), named)
+        for path in _PACKAGE.rglob("*.py")
+        for named in _MODULE.findall(path.read_text())
+        if not (_PACKAGE / named).exists()
+    ]
+    assert found == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from mpcontinuity.accounts.home_state import pause
+from mpcontinuity.accounts.home_state import pause, pauses
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import TrackingEvent
@@ -117,7 +117,6 @@ _WAITING = Statement(
         AND (state IN ('failed', 'expired') OR state IN ('owed', 'in_doubt') AND next_attempt > 0)
     ORDER BY id LIMIT :step"""
 )
-_DOMAINS = Statement("SELECT id FROM domain WHERE (:domain = 0 OR id = :domain) AND paused <> ''")
 
 
 def retry_all(tx: Transaction, by: str, *, domain: int = 0, after: int = 0) -> list[int]:
@@ -125,8 +124,9 @@ def retry_all(tx: Transaction, by: str, *, domain: int = 0, after: int = 0) -> l
 
     Returns their ids: call it again with the last of STEP.
     """
-    for row in tx.all(_DOMAINS, domain=domain):
-        pause(tx, row[0], "")
+    for paused in pauses(tx):
+        if domain in (0, paused):
+            pause(tx, paused, "")
     ids = [row[0] for row in tx.all(_WAITING, domain=domain, after=after, step=STEP)]
     retry(tx, ids, by)
     return ids

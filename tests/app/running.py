@@ -59,13 +59,22 @@ _BY_THEMSELVES = (
 class Server:
     """A context manager: started when it is entered, stopped with SIGTERM when it is left."""
 
-    def __init__(self, folder: Path, configuration: str = CONFIGURATION, *, command: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: str = CONFIGURATION,
+        *,
+        command: tuple[str, ...] = (),
+        makes_database: bool = False,
+    ) -> None:
+        """``makes_database``: it begins in an empty folder; else with an empty database."""
         self.folder = folder
         self.config = folder / "mpcontinuity.toml"
         self.config.write_text(configuration)
         self.log = folder / "log"
         self.ports: dict[str, int] = {}
         self.environment: dict[str, str] = {}  # of the process, beside ours
+        self._makes_database = makes_database
         self._command = command or (
             str(BIN / "twistd"),
             "--nodaemon",
@@ -84,7 +93,8 @@ class Server:
 
     def launch(self) -> int:
         """Begins a start without waiting for it; where its log begins."""
-        self._make_database()
+        if not self._makes_database:
+            self._make_database()
         with self.log.open("ab") as log:
             begin = log.tell()
             self._process = subprocess.Popen(
@@ -93,8 +103,7 @@ class Server:
         return begin
 
     def _make_database(self) -> None:
-        """An empty one, where none is there: to migrate it takes as long as all else of a start. That a server makes
-        its own is tried in tests/app/commands/test_commands.py and by scripts/run."""
+        """An empty one, where none is there: to migrate it takes as long as all else of a start."""
         data = self.folder / "data"
         text = self.config.read_text()
         if not data.exists() and "\ndatabase = " not in text and "data_dir" not in text:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesHeaderParser
+from functools import cached_property
 from typing import Literal, Self
 
 Stage = Literal["connect", "greeting", "ehlo", "starttls", "mail", "rcpt", "data", "message", "quit"]
@@ -89,8 +90,9 @@ class Received:
     data: bytes
     time: float = field(default_factory=time.monotonic)
 
-    @property
+    @cached_property
     def headers(self) -> Message[str, str]:
+        """Read once: who looks for a subject among a thousand messages asks each for it."""
         return BytesHeaderParser().parsebytes(self.data)
 
     @property
@@ -98,7 +100,7 @@ class Received:
         """X-MPContinuity-Id; empty without one."""
         return str(self.headers.get("X-MPContinuity-Id", ""))
 
-    @property
+    @cached_property
     def subject(self) -> str:
         return str(self.headers.get("Subject", ""))
 

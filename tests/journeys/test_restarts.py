@@ -64,7 +64,7 @@ def test_a_start_that_never_came_to_its_end_is_followed_by_one_that_does(
     if power and library() is None:
         pytest.skip("no loss of power: there is no C compiler")
     seed = int.from_bytes(os.urandom(3))
-    server = Server(tmp_path, CONFIGURATION)
+    server = Server(tmp_path, CONFIGURATION, makes_database=not upgraded)
     data = tmp_path / "data"
     if upgraded:
         _made_by_the_first_release(data / DATABASE)

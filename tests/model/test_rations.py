@@ -218,7 +218,7 @@ def test_a_message_that_was_begun_within_the_ration_may_be_of_any_size_that_is_a
 def test_what_is_kept_of_hosts_is_bounded_in_octets(time: Time) -> None:
     each = rations(time)
     tracemalloc.start()
-    for number in range(3 * module.RESTING):
+    for number in range(module.RESTING + 4_000):
         peer = f"2001:db8:{number:x}::1"
         if each.take(peer):
             each.share_of(peer).message()

@@ -46,6 +46,6 @@ async def backup(control: Control, folder: str, configuration: str = "") -> Back
         made = await make(control.store, database, Path(folder), files, lambda text: control.progress({"step": text}))
     except OSError as error:
         raise Refused(
-            f"{error.filename or folder}: {error.strerror or error}; the backup before stays as it is"
+            f"{error.filename or folder}: {error.strerror or error}; the backup before stays as it is", "conflict"
         ) from None
     return BackupRow(folder, **asdict(made))

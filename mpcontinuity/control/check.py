@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from mpcontinuity.check.check import check as examine
-from mpcontinuity.check.inspection import Totals
 from mpcontinuity.control.operation import Control
 
 
-async def check(control: Control, repair: bool = False, quick: bool = False, older: bool = False) -> Totals:
+class CheckTotals(msgspec.Struct, frozen=True):
+    """What a check has looked at, how much of it was wrong, and how much of that was put right."""
+
+    messages: int
+    octets: int
+    packs: int
+    mailboxes: int
+    accounts: int
+    findings: int
+    repaired: int
+
+
+async def check(control: Control, repair: bool = False, quick: bool = False, older: bool = False) -> CheckTotals:
     """Counts what was looked at, found and repaired; the findings themselves are told as progress.
 
     With ``quick`` messages are not read. ``older`` says that the database is an older copy, although it does not show.
     Raises Refused for ``repair`` while a server runs.
     """
-    return await examine(
+    totals = await examine(
         control.store,
         control.settings.hostname,
         control.progress,
@@ -22,3 +35,4 @@ async def check(control: Control, repair: bool = False, quick: bool = False, old
         quick=quick,
         older=older,
     )
+    return CheckTotals(**msgspec.structs.asdict(totals))

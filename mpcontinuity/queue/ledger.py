@@ -6,7 +6,7 @@ a row that was lost or doubled shows as a sum that does not add up.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,7 +19,7 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
 
-class LedgerLine(msgspec.Struct):
+class LedgerLine(msgspec.Struct, frozen=True):
     """A row of `report`: of a user, of an address that is owed to without being registered, or of the domain
     ('total')."""
 
@@ -37,11 +37,6 @@ class LedgerLine(msgspec.Struct):
         """Whether taken in is the sum of the other columns."""
         ended = self.delivered + self.deleted + self.failed + self.expired + self.released
         return self.taken_in == ended + self.owed
-
-    def count(self, state: str, rows: int) -> None:
-        """Adds rows of a state, as the column ``state`` has it. Every open state counts as owed."""
-        column = state if state in OUTCOMES else OWED
-        setattr(self, column, getattr(self, column) + rows)
 
 
 _ACCOUNTS = Statement(
@@ -61,28 +56,29 @@ def report(tx: Transaction, domain: int, since: int = 0) -> list[LedgerLine]:
     With ``since`` (µs) only rows received since then are counted; the counters can be checked for the whole ledger
     only.
     """
-    users: dict[int, LedgerLine] = {}
+    counts: defaultdict[int | str, Counter[str]] = defaultdict(Counter)  # by account, or by unregistered address
+    for account, recipient, state, rows in tx.all(_ROWS, domain=domain, since=since):
+        # Every open state is owed.
+        counts[recipient if account is None else account][state if state in OUTCOMES else OWED] += rows
     accounts = tx.all(_ACCOUNTS, domain=domain)
     names = _names([(address, bool(removed)) for _, address, removed, *_ in accounts])
+    lines = []
     for (account, _, _, taken_in, *folded), name in zip(accounts, names, strict=True):
-        users[account] = LedgerLine(name) if since else LedgerLine(name, taken_in, *folded)
+        counted = counts.pop(account, Counter())
+        if not since:
+            counted.update(dict(zip(OUTCOMES, folded, strict=True)))
+        lines.append(LedgerLine(name, counted.total() if since else taken_in, **counted))
+    taken_in = sum(line.taken_in for line in lines)
     known = {address.lower() for _, address, *_ in accounts}
-    unregistered: dict[str, LedgerLine] = {}
-    for account, recipient, state, rows in tx.all(_ROWS, domain=domain, since=since):
+    for recipient, counted in counts.items():
+        assert isinstance(recipient, str)  # an account that has rows has a row itself
         name = f"{recipient} (without a mailbox)" if recipient in known else recipient
-        line = users[account] if account is not None else unregistered.setdefault(recipient, LedgerLine(name))
-        line.count(state, rows)
-        if since or account is None:
-            line.taken_in += rows
-    lines = [*users.values(), *unregistered.values()]
-    total = (
-        LedgerLine("total", *(sum(column) for column in zip(*map(_numbers, lines), strict=True)))
-        if lines
-        else LedgerLine("total")
-    )
+        lines.append(LedgerLine(name, counted.total(), **counted))
+    sums = [sum(column) for column in zip(*map(_numbers, lines), strict=True)]
+    total = LedgerLine("total", *sums)
     if not since:
-        total.taken_in = sum(line.taken_in for line in users.values())
-        total.taken_in += meta.number(tx, unregistered_counter(domain))
+        taken_in += meta.number(tx, unregistered_counter(domain))
+        total = msgspec.structs.replace(total, taken_in=taken_in)
     return [*lines, total]
 
 

@@ -36,7 +36,9 @@ def structs(of: Any) -> list[Any]:
 
 @pytest.mark.parametrize("operation", [name for name in OPERATIONS if name != "admin first"])
 def test_every_operation_returns_structs(operation: str) -> None:
-    assert structs(OPERATIONS[operation].result)
+    returned = structs(OPERATIONS[operation].result)
+    assert returned
+    assert all(struct.__struct_config__.frozen for struct in returned)
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,14 @@ _NAME = re.compile(r"[^\s@\[\]/\\:]+")
 
 
 def rows_of_page(limit: int) -> int:
-    """Gives the number of rows of a page. Raises Refused for one that is out of bounds."""
+    """Returns the number of rows of a page. Raises Refused for one that is out of bounds."""
     if not 1 <= limit <= MOST:
         raise Refused(f"limit: {limit}: must be 1 to {MOST}")
     return limit
 
 
 def row_id(after: str) -> int:
-    """Gives the id that the cursor of a list shows, 0 for none. Raises Refused for what is no id."""
+    """Returns the id that the cursor of a list shows, 0 for none. Raises Refused for what is no id."""
     try:
         return identifier.parse(after) if after else 0
     except ValueError as error:

@@ -50,7 +50,7 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 def of_administrator(administrator: Administrator, origin: str) -> Caller:
-    """Gives the caller that an administrator is who has logged in."""
+    """Returns the caller that an administrator is who has logged in."""
     return Caller(administrator.name, administrator.domain or None, None, origin, administrator.read_only)
 
 

@@ -72,7 +72,7 @@ class ControlClient:
             after = OPERATIONS[operation].after(rows[-1])
 
     def rows(self, operation: str, **arguments: Any) -> list[Any]:
-        """Gives all rows of an operation that lists. Raises Refused."""
+        """Returns all rows of an operation that lists. Raises Refused."""
         return [row for page in self.pages(operation, **arguments) for row in page]
 
     def __enter__(self) -> Self:

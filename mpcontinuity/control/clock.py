@@ -26,7 +26,7 @@ class ClockRow(msgspec.Struct, frozen=True):
 
 
 async def clock(control: Control) -> ClockRow:
-    """Gives the time as the server believes it, and the last jumps of the machine's clock."""
+    """Returns the time as the server believes it, and the last jumps of the machine's clock."""
     known = await control.store.read(timekeeping.known)
     jumps = [ClockJump(iso(jump.time), jump.by // SECOND, timekeeping.told(jump)) for jump in known.jumps]
     return ClockRow(iso(control.store.clock.now()), control.store.trusts_time(LASTED), jumps)

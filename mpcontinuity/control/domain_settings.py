@@ -238,7 +238,7 @@ def change(settings: DomainSettings, given: Mapping[str, str], until: str | None
 
 
 def row(name: str, settings: DomainSettings, users: int) -> DomainRow:
-    """Gives the row of the domain of that name with so many users."""
+    """Returns the row of the domain of that name with so many users."""
     shown: dict[str, Any] = {setting.field: getattr(settings, setting.field) for setting in SETTINGS.values()}
     shown["home"] = ",".join(settings.home)
     shown["home_networks"] = ",".join(settings.home_networks)

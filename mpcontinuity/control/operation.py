@@ -123,7 +123,7 @@ class Operation:
         return result
 
     def after(self, row: Mapping[str, Any]) -> str:
-        """Gives the cursor behind a row of the list, as JSON shows it."""
+        """Returns the cursor behind a row of the list, as JSON shows it."""
         return " ".join(str(row[field]) for field in self.cursor)
 
     async def _granted(self, control: Control, arguments: Mapping[str, Any]) -> dict[str, Any]:

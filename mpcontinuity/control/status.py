@@ -66,7 +66,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 async def status(control: Control, domain: str | None = None, after: str = "", limit: int = PAGE) -> list[StatusRow]:
-    """Gives a row for up to ``limit`` domains by name, those after the name ``after``, or that of the one ``domain``.
+    """Returns a row for up to ``limit`` domains by name, those after the name ``after``, or that of the one ``domain``.
 
     Raises Refused where that is not here, for a limit out of bounds, and for what is no name.
     """
@@ -113,7 +113,7 @@ def _reason(tx: Transaction, domain: int, reason: str, paused: str) -> str:
 
 
 async def report(control: Control, domain: str, since: str | None = None) -> Report:
-    """Gives the ledger of a domain; with ``since``, a time or a duration before now, only of what was received from
+    """Returns the ledger of a domain; with ``since``, a time or a duration before now, only of what was received from
     then on. Raises Refused for a domain that is not here, and for what is no time."""
     start = moment(since, control.store.clock.now()) if since is not None else 0
     return await control.store.read(partial(_report, name=domain, since=start))

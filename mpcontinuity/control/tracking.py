@@ -25,7 +25,7 @@ async def track(
     domain: str | None = None,
     after: str = "",
 ) -> list[tracking.TrackRow]:
-    """Gives what became of messages, a row per message and recipient, newest first.
+    """Returns what became of messages, a row per message and recipient, newest first.
 
     What is empty does not filter. ``since`` is a time or a duration before now. There are up to ``limit`` rows, those
     after the one with the id ``after``. Raises Refused for a domain that is not here, for a limit out of bounds, and

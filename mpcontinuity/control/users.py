@@ -219,7 +219,7 @@ def _set_relay(tx: Transaction, address: str, on: bool) -> None:
 
 
 def known(tx: Transaction, address: str) -> User:
-    """Gives the user with that very address or alias. Raises Refused if there is none."""
+    """Returns the user with that very address or alias. Raises Refused if there is none."""
     parsed = own_address(address)
     user = users.find_exactly(tx, parsed)
     if user is None:
@@ -246,5 +246,5 @@ async def adopt_all(control: Control, domain: str, addresses: Sequence[Address])
 
 
 async def kept_of(control: Control, password: str) -> Kept:
-    """Gives what is kept of a password: its hash, and keys for SCRAM. Raises Refused for one that will not do."""
+    """Returns what is kept of a password: its hash, and keys for SCRAM. Raises Refused for one that will not do."""
     return await control.compute(partial(control.passwords.keep, password, control.randomness.bytes(SALT_OCTETS)))

@@ -86,7 +86,7 @@ _decode_events = msgspec.json.Decoder(list[tuple[int, str, int, str]]).decode
 
 
 async def newest(store: Store, filters: Filters, limit: int = 100, *, after: int = 0) -> list[TrackRow]:
-    """Gives up to ``limit`` rows (at most MOST), newest first, in steps that keep no snapshot for long.
+    """Returns up to ``limit`` rows (at most MOST), newest first, in steps that keep no snapshot for long.
 
     They are those after the row with the id ``after``, which may be gone meanwhile; 0 is the beginning.
     """

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 from twisted.logger import Logger
 
+from mpcontinuity.model import identifier
+from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.model.hosts import without_password
 from mpcontinuity.model.visible import visible
 
@@ -21,6 +23,7 @@ _LONGEST_VALUE = 200  # characters
 _MOST_LISTED = 50
 _LONGEST = 1000  # altogether: a line of an import has many users
 _SECRET = frozenset({"password", "token"})
+NOT_TOLD = "…"
 
 _log = Logger()
 
@@ -43,14 +46,31 @@ def change(by: str, origin: str, operation: str, arguments: Mapping[str, Any], o
 
 def _said(name: str, value: Any) -> str:
     if name in _SECRET:
-        return f"{name}=…"
+        return f"{name}={NOT_TOLD}"
+    if name == "id" and not _is_id(value):  # who means to remove a token may give the token itself
+        return f"{name}={NOT_TOLD}"
     if isinstance(value, Mapping):
         return " ".join(_said(str(key), each) for key, each in value.items())
     if isinstance(value, list):
-        # Of the lines of an import, whom they are about.
-        listed = [each.get("address", "") if isinstance(each, Mapping) else each for each in value[:_MOST_LISTED]]
-        return ",".join(_cut(str(each)) for each in listed)
-    return f"{name}={_cut(without_password(value) if isinstance(value, str) else str(value))}"
+        return ",".join(_cut(_whom(each) if isinstance(each, Mapping) else str(each)) for each in value[:_MOST_LISTED])
+    return _cut(without_password(f"{name}={value}"))
+
+
+def _whom(line: Mapping[str, Any]) -> str:
+    """Whom a line of an import is about. What is no address may be the whole line of the file, with a password."""
+    text = str(line.get("address", ""))
+    try:
+        return parse(text.strip()).text
+    except BadAddress:
+        return NOT_TOLD
+
+
+def _is_id(value: Any) -> bool:
+    try:
+        identifier.parse(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def _cut(text: str) -> str:

@@ -220,7 +220,7 @@ def change(settings: DomainSettings, given: Mapping[str, str], until: str | None
         if setting is None:
             near = difflib.get_close_matches(key, SETTINGS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SETTINGS)}"
-            raise Refused(f"{key}: no such setting; {hint}", "unknown")
+            raise Refused(f"{hosts.without_password(key)}: no such setting; {hint}", "unknown")
         try:
             fields[setting.field] = setting.read(text)
         except ValueError as error:

@@ -14,7 +14,7 @@ from mpcontinuity.accounts import users
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.control.arguments import mail_address
 from mpcontinuity.control.caller import THE_SERVER, Caller, Scope
-from mpcontinuity.control.changes import Change, change, to_log
+from mpcontinuity.control.changes import NOT_TOLD, Change, change, to_log
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
@@ -93,7 +93,7 @@ class Operation:
         self.looks = looks
         self.cursor = cursor.split()
         self.result = get_type_hints(function)["return"]
-        hints = get_type_hints(function)
+        hints = self._types = get_type_hints(function)
         fields: list[Any] = []
         for argument, parameter in list(inspect.signature(function).parameters.items())[1:]:
             required = parameter.default is inspect.Parameter.empty
@@ -116,11 +116,23 @@ class Operation:
         except Exception as error:
             if not self.looks or (isinstance(error, Refused) and error.kind == "forbidden"):
                 outcome = f"refused: {reason(error)}"
-                control.note(change(caller.name, caller.origin, self.name, arguments, outcome))
+                control.note(change(caller.name, caller.origin, self.name, self._told(arguments), outcome))
             raise
         if not self.looks:
-            control.note(change(caller.name, caller.origin, self.name, arguments, "done"))
+            control.note(change(caller.name, caller.origin, self.name, self._told(arguments), "done"))
         return result
+
+    def _told(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments for a note: what is none of the operation's own, or is not of its type, by its name alone. It
+        may be a password whose argument was spelt wrong, or so deep that nobody could tell it."""
+        return {name: value if self._is_of_type(name, value) else NOT_TOLD for name, value in arguments.items()}
+
+    def _is_of_type(self, name: str, value: Any) -> bool:
+        try:
+            msgspec.convert(value, self._types[name])
+        except (KeyError, msgspec.ValidationError):
+            return False
+        return True
 
     def after(self, row: Mapping[str, Any]) -> str:
         """Returns the cursor behind a row of the list, as JSON shows it."""

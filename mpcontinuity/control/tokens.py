@@ -12,7 +12,7 @@ from mpcontinuity.control.arguments import moment
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import iso
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.transaction import Transaction
 
 _OCTETS = 30  # of randomness in a token: 48 letters and digits
@@ -103,8 +103,9 @@ async def remove(control: Control, name: str, id: str) -> TokenRemoved:
     """
     try:
         token = identifier.parse(id)
-    except ValueError as error:
-        raise Refused(str(error)) from None
+    except ValueError:  # it may be the token itself, which is not repeated
+        hint = Hint("admin token", "shows theirs", {"name": name, "list": True})
+        raise Refused("id: is not the id of a token", "invalid", hint) from None
     await control.store.run(partial(tokens.remove, name=name, token=token))
     return TokenRemoved(name, identifier.show(token))
 

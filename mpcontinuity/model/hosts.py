@@ -114,12 +114,15 @@ def is_route(text: str) -> bool:
     return parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and plain and port != 0
 
 
+# From the first colon behind scheme and slashes to the last @, also where the slashes are wrong; and what stands in the
+# place of a port and is none, where the @ was forgotten. A password may have any of : / @ in it.
+_PASSWORD = re.compile(r"\A((?:[^:/@]*:/+)?+[^:]*):.*(?=@)", re.DOTALL)
+_NO_PORT = re.compile(r"\A([^:/@]*:/+[^:/?#\[\]@]+):(?!\d{1,5}(?:[/?#]|$)).+", re.DOTALL)
+
+
 def without_password(route: str) -> str:
     """Returns a smarthost, or any other URL, without its password, so that it may be shown."""
-    before, at, host = route.rpartition("@")
-    scheme, mark, credentials = before.rpartition("//")
-    name, colon, _ = credentials.partition(":")
-    return f"{scheme}{mark}{name}:…@{host}" if at and mark and colon else route
+    return (_PASSWORD if "@" in route else _NO_PORT).sub(r"\1:…", route)
 
 
 _ENDPOINT_PIECE = re.compile(r"\\(.)|(:)|([^\\:]+)", re.DOTALL)

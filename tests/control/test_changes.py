@@ -20,6 +20,7 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.control.socket import ControlFactory, answer, named
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.hosts import without_password
 from mpcontinuity.model.settings import Password, Settings
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import result
@@ -73,6 +74,64 @@ def test_no_secret_is_told(told: Told) -> None:
     assert "s3cret" not in str(list(told))
     assert "bert@a.org" in told[3].object
     assert "outbound-route=smtp://u:…@relay.example" in told[4].object
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "told_of"),
+    [
+        ("user add", {"address": "anna@a.org", "pasword": "s3cret"}, "address=anna@a.org pasword=…"),
+        ("user add", {"address": "anna@a.org", "aliases": [{"password": "s3cret"}]}, "address=anna@a.org aliases=…"),
+        ("user import", {"lines": "anna@a.org,,,s3cret"}, "lines=…"),
+        ("user import", {"lines": [["anna@a.org", "", "", "s3cret"]]}, "lines=…"),
+        ("user import", {"lines": [{"number": 1, "address": "anna@a.org;Anna;;s3cret"}]}, "…"),
+        ("admin token remove", {"name": "root", "id": "s3cret" * 8}, "name=root id=…"),
+        ("domain set", {"name": "a.org", "settings": ["outbound-route=smtp://u:s3cret@h"]}, "name=a.org settings=…"),
+        *(
+            (
+                "domain set",
+                {"name": "a.org", "settings": {"outbound-route": route}},
+                f"name=a.org outbound-route={told}",
+            )
+            for route, told in (
+                ("smtp:/u:s3cret@h", "smtp:/u:…@h"),
+                ("smtp:u:s3cret@h", "smtp:…@h"),
+                ("u:s3cret@h", "u:…@h"),
+                ("smtp://u:s3cret", "smtp://u:…"),
+                ("smtp://u:x//s3cret:x@s3cret@h", "smtp://u:…@h"),
+                ("smtp://u@a.org:s3cret@h", "smtp://u@a.org:…@h"),
+            )
+        ),
+        (
+            "domain set",
+            {"name": "a.org", "settings": {"outbound-route=smtp://u:s3cret@h": ""}},
+            "name=a.org outbound-route=smtp://u:…@h=",
+        ),
+    ],
+)
+def test_no_secret_in_the_wrong_place_is_told(
+    told: Told, operation: str, arguments: dict[str, Any], told_of: str
+) -> None:
+    told.ask("domain add", name="a.org", home="home.a.org")
+    answer = told.ask(operation, **arguments)
+    assert told[-1].object == told_of
+    assert "s3cret" not in told[-1].outcome
+    assert operation == "user import" or "s3cret" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mx",
+        "smtp://h",
+        "smtp://h:25",
+        "smtp://h:25?tls=verify",
+        "smtp://u@[::1]:25",
+        "postgresql://u@h:5432/db",
+        "fd00:1::",
+    ],
+)
+def test_what_has_no_password_is_told_as_it_is(url: str) -> None:
+    assert without_password(url) == url
 
 
 def test_what_is_told_is_short_whatever_was_said(told: Told) -> None:

@@ -75,7 +75,11 @@ async def answer(control: Control, line: bytes, progress: Progress = unheard) ->
             raise Refused(f"{request.operation}: this server has no such operation; is its version older?", "unknown")
     except Refused as error:
         return msgspec.json.encode(Refusal(error.text, error.kind))
-    except msgspec.MsgspecError as error:
+    except (
+        msgspec.MsgspecError,
+        UnicodeDecodeError,
+        RecursionError,
+    ) as error:  # what is deeply nested exhausts the stack
         return msgspec.json.encode(Refusal(str(error), "invalid"))
     caller = msgspec.structs.replace(control.caller, name=request.by[:_LONGEST_NAME])
     try:

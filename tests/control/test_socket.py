@@ -43,6 +43,26 @@ def test_a_request_that_is_none_is_refused_in_one_line(control: Control, request
     assert ask(control, **request_) == {"refused": why, "kind": kind, "hint": None}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"operation": "domain show", "arguments": {"name": "\xff"}}',
+        b'{"operation": "domain show", "arguments": ' + b'{"a": ' * 100_000,
+        b'{"operation": "domain show", "arguments": ' + b'{"a": ' * 900 + b"1" + b"}" * 901,
+        b'{"operation": "domain remove", "arguments": {"name": ' + b'{"a": ' * 900 + b"1" + b"}" * 902,
+    ],
+    ids=["no UTF-8", "too deep", "deep", "deep, of a change"],
+)
+def test_a_hostile_line_is_refused_as_invalid_and_the_connection_goes_on(control: Control, line: bytes) -> None:
+    protocol: Any = ControlFactory(control, ManualClock()).buildProtocol(None)
+    transport = StringTransport()
+    protocol.makeConnection(transport)
+    protocol.dataReceived(line + b'\n{"operation": "domain list"}\n')
+    refused, listed = (json.loads(each) for each in transport.value().splitlines())
+    assert refused["kind"] == "invalid"
+    assert listed == {"result": []}
+
+
 @given(line=st.binary(max_size=60))
 def test_any_line_is_answered(control: Control, line: bytes) -> None:
     assert set(json.loads(result(answer(control, line)))) in ({"result"}, {"refused", "kind", "hint"})

@@ -27,6 +27,9 @@ _PACKAGES = "|".join(sorted(path.parent.name for path in _PACKAGE.glob("*/__init
 _MODULE = re.compile(rf"(?<![\w/.])((?:{_PACKAGES})/[\w/]*\w\.py)\b")
 _FOLDER = re.compile(rf"`((?:{_PACKAGES})/(?:[\w/]*\w/)?)`")
 
+# `mpcontinuity/routing/decision.py` (`before_asking`, `at_recipient`)
+_PLACE = re.compile(r"`(mpcontinuity/[\w/]+\.py)` \(((?:`\w+`(?:, )?)+)\)")
+
 _PATH = re.compile(r"`((?:tests|scripts|systemd|docs|mpcontinuity)/[\w./-]*\w/?)")
 _LINK = re.compile(r"\]\(([^)#:]+)")
 _NAMED = re.compile(r"`(mpcontinuity/[\w/]+\.py)` \(((?:`\w+`(?:, )?)+)\)")
@@ -85,6 +88,17 @@ def test_modules_and_packages_that_documents_name_exist(page: Path) -> None:
     assert (
         sorted(each for each in named if not any((root / each).exists() for root in (_PACKAGE, ROOT / "tests"))) == []
     )
+
+
+def test_what_the_table_of_places_names_in_a_module_is_there() -> None:
+    text = (ROOT / "docs" / "way-of-a-message.md").read_text()
+    missing = [
+        (module, name)
+        for module, names in _PLACE.findall(text)
+        for name in re.findall(r"`(\w+)`", names)
+        if not re.search(rf"^\s*(?:async )?(?:def|class) {name}\b", (ROOT / module).read_text(), re.MULTILINE)
+    ]
+    assert missing == []
 
 
 def test_modules_that_docstrings_and_comments_name_exist() -> None:

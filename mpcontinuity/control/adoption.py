@@ -19,7 +19,11 @@ _AT_ONCE = 50  # messages read into memory together
 
 
 async def adopt(store: Store, domain: int, keys: Collection[str]) -> None:
-    """``keys``: addresses (Address.key) of users of the domain, registered just now."""
+    """Puts mail that is owed without a mailbox to addresses of a domain into the INBOX of their users.
+
+    ``keys`` are these addresses (Address.key), whose users were registered just now. Mail that cannot be read stays
+    owed without a mailbox.
+    """
     after: int | None = 0
     while keys and after is not None:
         found, after = await store.read(partial(adoption.without_mailbox, domain=domain, keys=keys, after=after))

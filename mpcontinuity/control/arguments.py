@@ -34,7 +34,7 @@ def row_id(after: str) -> int:
 
 
 def moment(text: str, now: int, *, ahead: bool = False) -> int:
-    """The time in µs that an ISO 8601 time names, or a duration before ``now`` (after it, where ``ahead``).
+    """Returns the time in µs that an ISO 8601 time names, or a duration before ``now`` (after it, where ``ahead``).
 
     Raises Refused for what is neither, and for a time outside of the calendar.
     """
@@ -56,7 +56,7 @@ def moment(text: str, now: int, *, ahead: bool = False) -> int:
 
 
 def mail_address(text: str) -> Address:
-    """The address that the text is, without blanks around it. Raises Refused for what is none."""
+    """Reads a mail address, which may have blanks around it. Raises Refused for what is none."""
     try:
         return address.parse(text.strip())
     except BadAddress as error:
@@ -64,7 +64,7 @@ def mail_address(text: str) -> Address:
 
 
 def own_address(text: str) -> Address:
-    """An address of a user. Raises Refused for what could not receive mail here."""
+    """Reads the address of a user. Raises Refused for one that could not receive mail here."""
     parsed = mail_address(text)
     if parsed.relays:
         raise Refused(f"{text}: addresses with %, ! or @ in the local part are refused from outside, so none is added")
@@ -72,7 +72,7 @@ def own_address(text: str) -> Address:
 
 
 def domain_name(text: str) -> str:
-    """The domain name that the text is, in lower case and ASCII. Raises Refused for what is none."""
+    """Reads a domain name and returns it in lower case and ASCII. Raises Refused for what is none."""
     try:
         name = text if text.isascii() else ascii_domain(text)
     except ValueError:

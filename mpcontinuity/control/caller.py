@@ -18,7 +18,7 @@ class Scope(IntEnum):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """One who calls operations.
+    """Somebody who calls operations: an administrator, or a user who acts for themselves.
 
     ``name`` is how tracking and the log call them. ``domain`` is the only domain that they administer, in lower case;
     None means all domains. ``user`` is the address of a user who acts for themselves, in their domain ``domain``; None

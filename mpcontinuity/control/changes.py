@@ -29,7 +29,11 @@ _log = Logger()
 
 
 class Change(msgspec.Struct, frozen=True):
-    """``by``: who says they ask; ``origin``: what the system says of them; ``object``: what it was about."""
+    """What somebody changed, or was refused.
+
+    ``by`` is the name that they give themselves, ``origin`` what the system says of them, ``object`` the arguments of
+    the operation, and ``outcome`` "done", or "refused: " and why.
+    """
 
     by: str
     origin: str
@@ -39,7 +43,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def change(by: str, origin: str, operation: str, arguments: Mapping[str, Any], outcome: str) -> Change:
-    """With all that is said of it cut, and without secrets."""
+    """Makes a change of an operation's arguments, without secrets and with all that is long cut."""
     said = " ".join(_said(name, value) for name, value in arguments.items() if value not in (None, "", [], {}))
     return Change(_cut(by), origin, operation, said[:_LONGEST], _cut(outcome))
 
@@ -83,7 +87,7 @@ def to_log(change: Change) -> None:
 
 
 def to_syslog(change: Change) -> None:
-    """Nothing happens where the machine has none."""
+    """Writes a change into the system's log, where the machine has one."""
     syslog.openlog("mpcontinuity", syslog.LOG_PID, syslog.LOG_AUTH)
     text = f"{change.by} ({change.origin}): {change.operation} {change.object}: {change.outcome}"
     syslog.syslog(syslog.LOG_NOTICE, visible(text))

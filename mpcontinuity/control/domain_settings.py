@@ -210,7 +210,7 @@ def refuse_beyond(caller: Caller, given: Iterable[str]) -> None:
 
 
 def change(settings: DomainSettings, given: Mapping[str, str], until: str | None, now: int) -> DomainSettings:
-    """The settings with what is ``given``. Raises Refused for the first that will not do.
+    """Returns the settings with what is ``given`` changed. Raises Refused for the first that will not do.
 
     ``until`` ends the mode that is given with it; a mode without it has no end.
     """

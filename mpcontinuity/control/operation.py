@@ -26,7 +26,7 @@ Progress = Callable[[Any], None]
 
 
 def unheard(said: Any) -> None:
-    """Nobody listens to the progress."""
+    """Hears the progress of an operation for which nobody listens."""
 
 
 def _none() -> None:
@@ -109,7 +109,10 @@ class Operation:
             raise TypeError(f"{name}: does not declare which argument tells whom it is about")
 
     async def __call__(self, control: Control, arguments: Mapping[str, Any]) -> Any:
-        """Raises Refused: also for arguments that are none of its own, and, as forbidden, for a caller who may not."""
+        """Calls the operation for the caller of ``control`` and notes what it changed.
+
+        Raises Refused, also for arguments that are none of its own, and, as forbidden, for a caller who may not.
+        """
         caller = control.caller
         try:
             result = await self.function(control, **await self._granted(control, arguments))
@@ -176,7 +179,7 @@ async def _refuse_others(control: Control, own: str, text: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Why an operation ended with an error, in one line for whoever asked for it."""
+    """Says why an operation ended with an error, in one line for whoever asked for it."""
     if isinstance(error, Refused | msgspec.MsgspecError):
         return str(error) or type(error).__name__
     if isinstance(error, Stopping):

@@ -59,7 +59,7 @@ _request = msgspec.json.Decoder(Request)
 
 
 def place(folder: Path) -> Path:
-    """Of the socket in a data folder. Raises Refused."""
+    """Returns the path of the socket in a data folder. Raises Refused for a folder whose path is too long for one."""
     path = folder / SOCKET
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise Refused(f"data_dir: {folder}: is too long for the path of a socket in it; choose a shorter one")
@@ -67,7 +67,10 @@ def place(folder: Path) -> Path:
 
 
 async def answer(control: Control, line: bytes, progress: Progress = unheard) -> bytes:
-    """The line that answers a request; never raises."""
+    """Answers a request, a line of JSON, by another one without its end; never raises.
+
+    ``progress`` hears what a long operation says meanwhile.
+    """
     try:
         request = _request.decode(line)
         operation = OPERATIONS.get(request.operation)
@@ -106,7 +109,7 @@ def _peer(transport: Any) -> str:
 
 
 def named(user: int) -> str:
-    """A user of the system."""
+    """Names a user of the system by number and, where they have one, by name."""
     try:
         return f"uid {user} ({pwd.getpwuid(user).pw_name})"
     except KeyError:

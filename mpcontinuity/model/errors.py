@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -94,12 +93,19 @@ def to_wire(error: BaseException) -> list[Any]:
     """
     if not isinstance(error, Reported):
         error = Unexpected(type(error).__name__, str(error))
-    arguments: list[Any] = msgspec.to_builtins(list(error.args), enc_hook=str)
-    return [type(error).__name__, *arguments]
+    arguments = [_text(each) if isinstance(each, str) else each for each in error.args]
+    return [type(error).__name__, *msgspec.to_builtins(arguments, enc_hook=str)]
 
 
-def from_wire(wire: Sequence[Any]) -> Reported:
-    """Returns the error that `to_wire` took; `Unexpected` for one that is not known here."""
+def _text(text: str) -> str:
+    """As JSON can have it: a name of a file that is no UTF-8 has halves of pairs in it."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def from_wire(wire: Any) -> Reported:
+    """Returns the error that `to_wire` took; `Unexpected` for one that is not known here, and for what is none."""
+    if not isinstance(wire, list) or not wire or not isinstance(wire[0], str):
+        return Unexpected("not an error", type(wire).__name__)
     name, *arguments = wire
     kind = Reported.by_name.get(name)
     try:
@@ -107,4 +113,4 @@ def from_wire(wire: Sequence[Any]) -> Reported:
             return kind(*msgspec.convert(arguments, kind.ARGUMENTS))
     except (TypeError, msgspec.ValidationError):
         pass
-    return Unexpected(str(name), *(text for text in arguments if isinstance(text, str)))
+    return Unexpected(name, *(text for text in arguments if isinstance(text, str)))

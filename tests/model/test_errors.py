@@ -67,6 +67,16 @@ def test_an_error_that_only_one_process_knows_keeps_its_name_and_text() -> None:
     assert str(from_wire(["Refused", "of a newer version", "strange", None])) == "Refused: of a newer version: strange"
 
 
+@pytest.mark.parametrize("wire", [None, 7, "Refused", {}, {"Refused": 1}, [], [[]], [None, "x"], [{"Refused": 1}]])
+def test_what_is_no_error_is_unexpected(wire: object) -> None:
+    assert type(from_wire(wire)) is Unexpected
+
+
+def test_a_text_that_is_no_utf8_can_be_told() -> None:
+    wire = msgspec.json.decode(msgspec.json.encode(to_wire(Temporary("/srv/\udcff: is full"))))
+    assert str(from_wire(wire)) == "/srv/\\udcff: is full"
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [("NONEXISTENT", "unknown"), ("ALREADYEXISTS", "taken"), ("OVERQUOTA", "conflict"), ("CANNOT", "invalid")],

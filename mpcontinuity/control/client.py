@@ -55,7 +55,10 @@ class ControlClient:
         ``progress`` hears what a long operation says before its end. Raises Refused.
         """
         given = {name: value for name, value in arguments.items() if value is not None}
-        line = msgspec.json.encode({"operation": operation, "arguments": given, "by": self._by})
+        try:
+            line = msgspec.json.encode({"operation": operation, "arguments": given, "by": self._by})
+        except UnicodeEncodeError:  # it is not repeated: it may be a password
+            raise Refused("what was given is not UTF-8 text") from None
         reply = msgspec.json.decode(self._channel.ask(line, progress))
         if "refused" in reply:
             refusal = msgspec.convert(reply, Refusal)

@@ -37,7 +37,7 @@ class _OneLine(click.Group):
         except BrokenPipeError:  # whoever reads has seen enough: `track | head`; click ends quietly
             raise
         except OSError as error:
-            said = str(error)
+            said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         output.say(f"mpcontinuity: {said}", err=True)
         raise click.exceptions.Exit(1)
 

@@ -49,6 +49,26 @@ def commands(group: click.Group, before: tuple[str, ...] = ()) -> list[tuple[tup
     return found
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("user", "show", "\udcff@a.org"), "what was given is not UTF-8 text"),
+        (("user", "import", "/nonexistent.csv"), "/nonexistent.csv: No such file or directory"),
+        (
+            ("admin", "token", "root", "--remove", "s3cret"),
+            "id: is not the id of a token; `mpcontinuity admin token root --list` shows theirs",
+        ),
+        (
+            ("user", "add", "a\x1b[31m@a.org"),
+            "a\\x1b[31m@a.org: not a mail address: the part before the @ is not a valid local part",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    done = run(*arguments)
+    assert (done.exit_code, done.output) == (1, f"mpcontinuity: {said}\n")
+
+
 def test_every_command_explains_itself_and_its_options(run: Run) -> None:
     for name, member in commands(main):
         done = run(*name, "--help")

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from mpcontinuity.accounts import administrators
+from mpcontinuity.model.address import domain_key
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import DomainsChanged
 from mpcontinuity.model.settings import DomainSettings
@@ -72,12 +73,12 @@ def page(tx: Transaction, only: str | None, after: str, limit: int) -> list[Doma
 
 
 def find(tx: Transaction, name: str) -> Domain | None:
-    """Returns the domain of that name, in any case; None where there is none."""
-    return tx.record(_domain, _FIND, name=name.lower())
+    """Returns the domain of that name, in any case and with U-labels or A-labels; None where there is none."""
+    return tx.record(_domain, _FIND, name=domain_key(name))
 
 
 def known(tx: Transaction, name: str) -> Domain:
-    """Returns the domain of that name, in any case. Raises Refused where there is none."""
+    """Returns the domain of that name, as `find` does. Raises Refused where there is none."""
     domain = find(tx, name)
     if domain is None:
         raise Refused(f"{name}: no such domain here", "unknown", Hint("domain list", "shows them"))

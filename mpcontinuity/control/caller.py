@@ -7,6 +7,7 @@ from enum import IntEnum
 import msgspec
 
 from mpcontinuity.accounts.administrator_login import Administrator
+from mpcontinuity.model.address import BadAddress, parse
 
 
 class Scope(IntEnum):
@@ -38,7 +39,7 @@ class Caller(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.domain is not None and (not self.domain or self.domain != self.domain.lower()):
             raise ValueError(f"domain {self.domain!r}: must be a name in lower case, or None for all domains")
-        if self.user is not None and not self.user.lower().endswith(f"@{self.domain}"):
+        if self.user is not None and _domain_of(self.user) != self.domain:
             raise ValueError(f"user {self.user!r}: must be an address of the domain {self.domain!r}")
 
     @property
@@ -47,6 +48,13 @@ class Caller(msgspec.Struct, frozen=True):
         if self.user is not None:
             return Scope.SELF
         return Scope.ALL if self.domain is None else Scope.DOMAIN
+
+
+def _domain_of(user: str) -> str | None:
+    try:
+        return parse(user).domain
+    except BadAddress:
+        return ""
 
 
 def of_administrator(administrator: Administrator, origin: str) -> Caller:

@@ -15,7 +15,7 @@ from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
 from mpcontinuity.control.arguments import own_address
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.users import adopt_all, kept_of, refuse_foreign
-from mpcontinuity.model.address import Address
+from mpcontinuity.model.address import Address, domain_key
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.transaction import Transaction
 
@@ -127,7 +127,7 @@ async def _take(control: Control, line: ImportLine, domain: str | None) -> Impor
 
 async def _register(control: Control, line: ImportLine, only: str | None) -> ImportDone:
     address = own_address(line.address)
-    if only is not None and address.domain != only.lower():
+    if only is not None and address.domain != domain_key(only):
         raise Refused(f"{address}: is not in {only}", "forbidden")
     aliases = [own_address(alias) for alias in line.aliases]
     refuse_foreign(address.domain, aliases)

@@ -15,6 +15,7 @@ from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.control.arguments import mail_address
 from mpcontinuity.control.caller import THE_SERVER, Caller, Scope
 from mpcontinuity.control.changes import NOT_TOLD, Change, change, to_log
+from mpcontinuity.model.address import domain_key
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
@@ -157,14 +158,16 @@ class Operation:
             return given
         if self.domain_in:
             named = given[self.domain_in] or caller.domain
-            if named.lower() != caller.domain:
+            if domain_key(named) != caller.domain:
                 raise Refused(f"{named}: {caller.name} may ask about {caller.domain} only", "forbidden")
             given[self.domain_in] = named
         elif mail_address(given[self.address_in]).domain != caller.domain:
             raise Refused(f"{given[self.address_in]}: is not in {caller.domain}", "forbidden")
         if caller.user is not None:
-            given[self.address_in] = given[self.address_in] or caller.user
-            await _refuse_others(control, caller.user, given[self.address_in])
+            asked = given[self.address_in] or caller.user
+            await _refuse_others(control, caller.user, asked)
+            # An alias may be somebody else's by the time of the change; who looks wants what came to that very address.
+            given[self.address_in] = asked if self.looks else caller.user
         return given
 
 

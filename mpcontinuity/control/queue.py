@@ -82,7 +82,7 @@ async def retry(control: Control, ids: list[str] | None = None, domain: str | No
     wanted = (await control.store.read(partial(domains.known, name=domain))).id if domain is not None else 0
     by = control.caller.name
     give_up = round(control.settings.retry.give_up * SECOND)
-    if ids:
+    if ids is not None:
         some = partial(_retry, ids=_ids(ids), domain=wanted, by=by, give_up=give_up)
         return Retried(await control.store.run(some))
     count = 0

@@ -11,7 +11,7 @@ from functools import partial
 import msgspec
 
 from mpcontinuity.accounts import domains
-from mpcontinuity.control.arguments import mail_address
+from mpcontinuity.control.arguments import mail_address, own_address
 from mpcontinuity.control.operation import Control
 from mpcontinuity.message import dates, trace
 from mpcontinuity.model import identifier
@@ -77,13 +77,15 @@ class Trial(msgspec.Struct, frozen=True):
 async def send(control: Control, name: str, recipient: str | None = None, sender: str | None = None) -> Trial:
     """Sends one message each way to a user of the domain, its postmaster if none is given, from a foreign sender.
 
-    Raises Refused for a domain that is not here, and where its home is known to be away: then nothing can be learnt.
+    Raises Refused for a domain that is not here, for a recipient that is not in it or that home might relay to, and
+    where its home is known to be away: then nothing can be learnt.
     """
+    wanted = own_address(recipient) if recipient else None
     homes = control.homes()
     if homes is None:
         raise Refused("only a running server can test a home server", "conflict", Hint("serve", "starts it"))
     domain = await control.store.read(partial(domains.known, name=name))
-    to = mail_address(recipient or f"postmaster@{domain.name}")
+    to = wanted or mail_address(f"postmaster@{domain.name}")
     author = mail_address(sender or SENDER)
     if to.domain != domain.name:
         raise Refused(f"{to}: is not in {domain.name}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 
 import idna
 import msgspec
@@ -117,6 +118,14 @@ def ascii_domain(name: str) -> str:
     if len(name) > MAX_DOMAIN:  # a signature or a From field may name anything, and the mapping takes its time
         raise UnicodeError("too long for a domain name")
     return idna.encode(name, uts46=True, transitional=False).decode("ascii")
+
+
+def domain_key(name: str) -> str:
+    """Returns the text by which domain names are compared: lower case, A-labels, no dot at the end. What is no domain
+    name comes back in lower case."""
+    with suppress(ValueError):
+        name = name if name.isascii() else ascii_domain(name)
+    return name.removesuffix(".").lower()
 
 
 def quote(local: str) -> str:

@@ -13,6 +13,7 @@ from mpcontinuity.control.caller import Caller, Scope, of_administrator
         ("a.org", None, Scope.DOMAIN),
         ("a.org", "anna@a.org", Scope.SELF),
         ("a.org", "Anna@A.org", Scope.SELF),
+        ("xn--bcher-kva.example", "anna@Bücher.example", Scope.SELF),
     ],
 )
 def test_how_far_a_caller_reaches(domain: str | None, user: str | None, scope: Scope) -> None:
@@ -27,7 +28,15 @@ def test_an_administrator_who_logged_in_reaches_as_far_as_their_login() -> None:
 
 @pytest.mark.parametrize(
     ("domain", "user"),
-    [("", None), ("A.org", None), (None, "anna@a.org"), ("a.org", "anna@b.org"), ("a.org", ""), ("a.org", "a.org")],
+    [
+        ("", None),
+        ("A.org", None),
+        (None, "anna@a.org"),
+        ("a.org", "anna@b.org"),
+        ("a.org", ""),
+        ("a.org", "a.org"),
+        ("a.org", "anna@x@a.org"),
+    ],
 )
 def test_no_caller_reaches_further_than_its_maker_meant(domain: str | None, user: str | None) -> None:
     with pytest.raises(ValueError, match="must be"):

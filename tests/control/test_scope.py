@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from twisted.internet.defer import succeed
 
 from mpcontinuity.control import domain_settings
 from mpcontinuity.control.caller import Caller, Scope
@@ -194,6 +195,20 @@ def test_the_last_reply_that_another_domain_got_is_not_told(house: House) -> Non
     assert house.call(OF_ANOTHER, "queue destinations")[0]["last_text"] == "secret"
 
 
+def test_a_trial_does_not_make_home_relay(house: House) -> None:
+    for local in ("victim%world.example", '"victim@world.example"', "world.example!victim"):
+        with pytest.raises(Refused, match="are refused from outside"):
+            house.call(OF_DOMAIN, "domain test", name="example.org", recipient=f"{local}@example.org")
+
+
+def test_no_ids_are_not_all(house: House) -> None:
+    house.ours.run(lambda tx: tx.run(Statement("UPDATE owed SET next_attempt = 9000000000000000")))
+    before = house.content()
+    assert house.call(OF_DOMAIN, "queue retry", ids=[]) == {"retried": 0}
+    assert house.call(OF_DOMAIN, "queue remove", ids=[]) == {"removed": 0}
+    assert house.content() == before
+
+
 @pytest.mark.parametrize("operation", ["queue retry", "queue remove"])
 def test_an_id_of_another_domain_among_ones_own_changes_nothing(house: House, operation: str) -> None:
     before = house.content()
@@ -225,6 +240,33 @@ def test_a_user_may_be_named_by_an_alias_of_theirs(house: House) -> None:
     with pytest.raises(Refused) as refused:
         house.call(BERT, "user show", address="a@example.org")
     assert refused.value.kind == "forbidden"
+
+
+def test_a_password_is_not_set_by_an_alias_that_is_somebody_elses_by_then(house: House) -> None:
+    house.call(OF_ALL, "user alias add", address="anna@example.org", alias="a@example.org")
+
+    def meanwhile(work: Callable[[], Any]) -> Any:
+        house.call(OF_ALL, "user alias remove", address="anna@example.org", alias="a@example.org")
+        house.call(OF_ALL, "user alias add", address="bert@example.org", alias="a@example.org")
+        return succeed(work())
+
+    slow = replace(house.control, caller=ANNA, compute=meanwhile)
+    result(OPERATIONS["user password"](slow, {"address": "a@example.org", "password": "a good one"}))
+    assert house.call(OF_ALL, "user show", address="anna@example.org")["status"] == "active"
+    assert house.call(OF_ALL, "user show", address="bert@example.org")["status"] == "pending"
+
+
+def test_a_domain_may_be_named_as_people_write_it(house: House) -> None:
+    house.call(OF_ALL, "domain add", name="bücher.example", home="home.example")
+    bea = Caller("bea", "xn--bcher-kva.example", None, "here")
+    for caller in (OF_ALL, bea):
+        for name in ("bücher.example", "BÜCHER.example.", "XN--bcher-kva.example", "xn--bcher-kva.example."):
+            assert house.call(caller, "domain show", name=name)["domain"] == "xn--bcher-kva.example"
+            lines = [{"number": 1, "address": "anna@bücher.example"}]
+            (line,) = house.call(caller, "user import", lines=lines, domain=name)
+            assert line["result"] != "refused"
+    with pytest.raises(Refused, match="may ask about example"):
+        house.call(OF_DOMAIN, "domain show", name="bücher.example")
 
 
 def test_a_user_is_shown_what_came_to_them(house: House) -> None:

@@ -140,7 +140,7 @@ def queue_destinations(configuration: Configuration, domain: str | None, as_json
 def queue_retry(configuration: Configuration, ids: tuple[str, ...], as_json: bool) -> None:
     """Try again now: these, or all. Reopens what has failed or expired, and resumes a flush that was paused."""
     with configuration.connect() as control:
-        row = control.call("queue retry", ids=list(ids))
+        row = control.call("queue retry", ids=list(ids) or None)
         domains = [] if as_json else control.rows("status")
     if as_json:
         output.as_json(row)

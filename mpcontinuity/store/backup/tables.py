@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -17,8 +18,7 @@ from mpcontinuity.store.postgresql.upgrade import migrate, revision
 from mpcontinuity.store.postgresql.url import conninfo, shown
 from mpcontinuity.store.schema import metadata
 
-# Of processes that live now.
-_LEFT_OUT = ("node", "login_failure", "spending")  # of processes that live
+_LEFT_OUT = ("node", "login_failure", "spending")  # of processes that live now
 _SYNCED = 16 << 20
 _SESSION = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '10s'"
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -28,6 +28,10 @@ _OTHERS = (
     "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'mpcontinuity%'"
     " AND pid <> pg_backend_pid()"
 )
+
+# The server sees a process that has ended for some milliseconds more, and under load for longer.
+_LOOKS = 20
+_PAUSE = 0.1  # s
 
 Say = Callable[[str], None]
 
@@ -82,8 +86,7 @@ def refuse_other(url: str, *, force: bool) -> None:
     """Raises Refused where servers run on the database, or, without ``force``, where something is in it."""
     try:
         with psycopg.connect(conninfo(url), autocommit=True) as connection:
-            [(others,)] = connection.execute(_OTHERS).fetchall()
-            if others:
+            if _used(connection):
                 raise Refused(f"{shown(url)}: servers or commands use this database: stop them first", "conflict")
             if revision(url) and not force and connection.execute(_USERS).fetchone() == (True,):
                 raise Refused(
@@ -93,6 +96,17 @@ def refuse_other(url: str, *, force: bool) -> None:
                 )
     except psycopg.Error as error:
         raise _refused(url, error) from None
+
+
+def _used(connection: psycopg.Connection[Any]) -> bool:
+    """Whether others use the database, and go on doing so."""
+    for left in range(_LOOKS, 0, -1):
+        [(others,)] = connection.execute(_OTHERS).fetchall()
+        if not others:
+            return False
+        if left > 1:
+            time.sleep(_PAUSE)
+    return True
 
 
 def load(url: str, folder: Path, files: Sequence[File], schema: str, aside: str, say: Say) -> str:

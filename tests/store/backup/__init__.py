@@ -1,0 +1,1 @@
+"""Backups and restores, apart from what `check` finds after them (tests/check/)."""

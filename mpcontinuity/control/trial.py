@@ -170,7 +170,7 @@ def _message(control: Control, number: int, way: str, sender: Address, to: Addre
     text = _TEXT.format(
         sender=sender.text,
         recipient=to.text,
-        decision=way,
+        way=way,
         words=_WORDS[way],
         mark=mark,
         date=dates.show(now),

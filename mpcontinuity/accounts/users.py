@@ -31,6 +31,7 @@ _BY_KEYS = Statement(
     f"SELECT address.key, {_COLUMNS} FROM address JOIN account ON account.id = address.account "
     "WHERE address.key = :key OR address.key = :untagged"
 )
+_BY_ID = Statement(f"SELECT {_COLUMNS} FROM account WHERE account.id = :id AND account.status <> 'removed'")
 _ADD = Statement(
     "INSERT INTO account (id, domain, address, name, password, scram, status, source, created) "
     "VALUES (:id, :domain, :address, :name, :password, :scram, :status, :source, :now)"
@@ -138,6 +139,11 @@ def find(tx: Transaction, address: Address) -> User | None:
         if key == address.key or len(rows) == 1:
             return _user(*columns)
     return None
+
+
+def by_id(tx: Transaction, account: int) -> User | None:
+    """Returns the user of an account; None where there is none, or they are removed."""
+    return tx.record(_user, _BY_ID, id=account)
 
 
 def find_exactly(tx: Transaction, address: Address) -> User | None:

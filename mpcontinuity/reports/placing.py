@@ -27,12 +27,9 @@ from mpcontinuity.queue.outgoing import NewOutgoing
 from mpcontinuity.queue.owed import NewOwed, Parameters
 from mpcontinuity.queue.unreported import Unreported
 from mpcontinuity.reports.proof import VERDICT_WITHIN, proves
-from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow, record_all
 from mpcontinuity.verdicts import record
-
-_OWN = Statement("SELECT address, domain FROM account WHERE id = :id AND status <> 'removed'")
 
 # Nobody is told what became of a report (RFC 3461 §6.2).
 _NEVER = RcptParameters(notify="NEVER")
@@ -81,9 +78,8 @@ def sender_of(tx: Transaction, row: Unreported) -> Sender | None:
     except BadAddress:
         return None
     if row.found != unreported.OWED and row.account is not None:
-        for own, domain in tx.all(_OWN, id=row.account):
-            return Sender(address or parse(own), row.account, domain)
-        return None
+        own = users.by_id(tx, row.account)
+        return Sender(address or parse(own.address), own.id, own.domain) if own else None
     if address is None:
         return None
     if row.from_outside:

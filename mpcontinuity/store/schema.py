@@ -29,7 +29,7 @@ metadata = MetaData()
 OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "meta": ("store",),
     "domain": ("accounts", "check", "control", "queue"),
-    "account": ("accounts", "check", "control", "mailbox", "queue", "reports"),
+    "account": ("accounts", "check", "control", "mailbox", "queue"),
     "address": ("accounts", "check"),
     "taken": ("accounts",),
     "mailbox": ("mailbox", "accounts", "check", "queue"),

@@ -141,7 +141,7 @@ class _Author:
         strangers = (f"new@{name}", f"lee@{name}")
         return DomainPlan(name, hosts, tuple(settings.items()), users, aliases, strangers)
 
-    def _letter(self, number: int, domain: DomainPlan, senders: int) -> None:
+    def _letter(self, number: int, domain: DomainPlan, senders: int, at: float | None = None) -> None:
         chance = self._chance
         recipients = chance.choices(domain.users, k=chance.choice((1, 1, 1, 1, 2, 3)))
         for place, recipient in enumerate(recipients):
@@ -160,7 +160,7 @@ class _Author:
         octets = chance.choice((0, 50, 300, 300, 300, 5000, 70_000)) if chance.random() < 0.997 else 1_150_000
         reverse_path = chance.choice(("c@client.example", "c@client.example", "d@client.example", ""))
         self._add(
-            chance.uniform(0, self._length),
+            chance.uniform(0, self._length) if at is None else at,
             "letter",
             f"sender {chance.randrange(senders)}",
             number,
@@ -211,6 +211,21 @@ class _Author:
             if likes["admins"]:
                 for _ in range(chance.randint(1, 3)):
                     self._administrator(domain)
+        if not self._gentle and chance.random() < 0.15:
+            self._refused_return(chance.choice(domains))
+
+    def _refused_return(self, domain: DomainPlan) -> None:
+        """An outage, and a home server that is back and refuses what it is given: the flush has to pause."""
+        chance = self._chance
+        begin = chance.uniform(0, self._length / 3)
+        back = begin + chance.uniform(10, 30)
+        mood = chance.choice(("refuses messages", "refuses messages", "refuses recipients", "refuses vaguely"))
+        for host in domain.hosts:
+            self._add(begin, "mood", host, "does not answer")
+            self._add(back, "mood", host, mood)
+        for number in range(self._letters + 1, self._letters + 1 + chance.randint(2, 6)):
+            self._letter(number, domain, 1, chance.uniform(begin, back))
+            self._letters = number
 
     def _moment(self) -> float:
         return self._chance.uniform(0, self._length * 1.1)

@@ -27,6 +27,13 @@ def prepare(password: str) -> str:
     return "".join(" " if unicodedata.category(character) == "Zs" else character for character in composed)
 
 
+def _can_be_one(password: str) -> bool:
+    try:
+        return 0 < len(password) <= MAX_LENGTH and "\0" not in password and bool(password.encode())
+    except UnicodeEncodeError:  # half of a pair
+        return False
+
+
 class Kept(NamedTuple):
     """What is kept of a password: a hash of passlib's, and SCRAM keys as protocols/sasl/scram.py writes them.
 
@@ -51,11 +58,11 @@ class Passwords:
         self._context = CryptContext(schemes=schemes, default=scheme, deprecated="auto", **_ARGON2)
 
     def hash(self, password: str) -> str:
-        """Returns a hash of the password. Raises Refused for one that is empty, too long or has a NUL."""
+        """Returns a hash of the password. Raises Refused for one that is empty, too long, has a NUL, or is no UTF-8."""
         if not password:
             raise Refused("the password is empty; give one with at least one character")
-        if len(password) > MAX_LENGTH or "\0" in password:
-            raise Refused(f"the password is longer than {MAX_LENGTH} characters or has a NUL in it")
+        if not _can_be_one(password):
+            raise Refused(f"the password is longer than {MAX_LENGTH} characters, has a NUL in it, or is not UTF-8 text")
         return str(self._context.hash(prepare(password)))
 
     def keep(self, password: str, salt: bytes) -> Kept:
@@ -74,11 +81,8 @@ class Passwords:
 
         An empty hash, of a user without a password, takes as long as any other.
         """
-        if not hashed:
+        if not hashed or not _can_be_one(password):
             self._context.dummy_verify()  # takes as long, so that the time tells nothing
-            return False
-        if not password or len(password) > MAX_LENGTH or "\0" in password:
-            self._context.dummy_verify()
             return False
         try:
             return bool(self._context.verify(prepare(password), hashed))

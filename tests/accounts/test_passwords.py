@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from passlib.context import CryptContext
 
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.model.errors import Refused
@@ -24,12 +25,24 @@ def test_hashes_of_an_earlier_scheme_go_on_to_verify() -> None:
     assert Passwords().verify("secret", old)
 
 
-@pytest.mark.parametrize("password", ["", "x" * 1025, "a\0b"])
+@pytest.mark.parametrize("password", ["", "x" * 1025, "a\0b", "a\ud800"])
 def test_what_cannot_be_a_password_is_refused_and_never_right(password: str) -> None:
     passwords = Passwords("pbkdf2_sha256")
     with pytest.raises(Refused):
         passwords.hash(password)
     assert not passwords.verify(password, passwords.hash("x"))
+
+
+@pytest.mark.parametrize("password", ["", "x" * 1025, "a\0b", "a\ud800"])
+def test_what_cannot_be_a_password_takes_as_long_as_what_is_wrong(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow: list[object] = []
+    monkeypatch.setattr(CryptContext, "dummy_verify", lambda self: slow.append(self))
+    passwords = Passwords("pbkdf2_sha256")
+    assert not passwords.verify(password, passwords.hash("x"))
+    assert not passwords.verify(password, "")
+    assert len(slow) == 2
 
 
 def test_a_hash_that_nobody_can_read_is_never_right() -> None:

@@ -13,10 +13,10 @@ import msgspec
 from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
 from mpcontinuity.control.arguments import own_address
-from mpcontinuity.control.operation import Control
+from mpcontinuity.control.operation import Control, reason
 from mpcontinuity.control.users import adopt_all, kept_of, refuse_foreign
 from mpcontinuity.model.address import Address, domain_key
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.store.transaction import Transaction
 
 COLUMNS = ("address", "name", "aliases", "password")
@@ -121,8 +121,8 @@ async def _take(control: Control, line: ImportLine, domain: str | None) -> Impor
         if line.error:
             raise Refused(line.error)
         return await _register(control, line, domain)
-    except Refused as refused:
-        return ImportDone(line.number, line.address, "refused", str(refused))
+    except (Refused, Temporary) as error:  # those before are told, and their mail is put into INBOX, in any case
+        return ImportDone(line.number, line.address, "refused", reason(error))
 
 
 async def _register(control: Control, line: ImportLine, only: str | None) -> ImportDone:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
 from mpcontinuity.control.imports import lines
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.operations import OPERATIONS
+from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from tests.control.conftest import Call
@@ -171,3 +174,20 @@ def test_mail_owed_without_a_mailbox_appears_when_its_address_is_imported(books:
     books.redirect("carl")
     call("user import", lines=msgspec.to_builtins(list(lines("address\ncarl@example.org\n"))))
     assert call("user show", address="carl@example.org")["messages"] == 1
+
+
+def test_a_line_that_cannot_be_taken_now_is_told_and_stops_nothing(books: Books, control: Control) -> None:
+    def too_much(work: Any) -> Any:
+        raise Temporary("too much waits")
+
+    books.redirect("carl")
+    text = "address,password\ncarl@example.org,\ndora@example.org,a good one\nemil@example.org,\n"
+    busy = replace(control, compute=too_much)
+    given = {"lines": msgspec.to_builtins(list(lines(text)))}
+    done = result(OPERATIONS["user import"](busy, given))
+    assert [(line.address, line.result, line.text) for line in done] == [
+        ("carl@example.org", "added", "pending"),
+        ("dora@example.org", "refused", "cannot be done now: too much waits; try again later"),
+        ("emil@example.org", "added", "pending"),
+    ]
+    assert result(OPERATIONS["user show"](control, {"address": "carl@example.org"})).messages == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -20,7 +21,10 @@ from mpcontinuity.model import hosts
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.queue import removal
+from mpcontinuity.store.driver import Conflict
 from mpcontinuity.store.transaction import Transaction
+
+_ROUNDS = 5  # of a removal while others add to the domain: each takes what came in the one before
 
 
 class DomainShown(DomainRow, frozen=True, kw_only=True, rename="kebab"):
@@ -107,6 +111,16 @@ async def remove(control: Control, name: str, force: bool = False) -> DomainRemo
     Raises Refused for a domain that is not here, and while mail is owed to its home, unless ``force`` releases that.
     """
     domain = await control.store.run(partial(_begin_removal, name=name, force=force))
+    for _ in range(_ROUNDS):
+        await _empty(control, domain)
+        with suppress(Conflict):  # somebody has added a user meanwhile, or switched continuity on again
+            await control.store.run(partial(_end_removal, domain=domain))
+            return DomainRemoved(domain.name)
+    raise Refused(f"{domain.name}: users or mail are added while it is removed; remove it again", "conflict")
+
+
+async def _empty(control: Control, domain: Domain) -> None:
+    """Removes all users of a domain, and all that is or was owed to its home."""
     await release(control, domain.id)
     while accounts := await control.store.read(partial(users.of_domain, domain=domain.id)):
         for account in accounts:
@@ -114,8 +128,6 @@ async def remove(control: Control, name: str, force: bool = False) -> DomainRemo
             await erase(control, account, rows_too=True)
     while await control.store.run(partial(removal.forget_ended_of_domain, domain=domain.id), bulk=True):
         pass
-    await control.store.run(partial(_end_removal, domain=domain))
-    return DomainRemoved(domain.name)
 
 
 def _begin_removal(tx: Transaction, name: str, force: bool) -> Domain:

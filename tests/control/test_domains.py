@@ -143,6 +143,28 @@ def test_a_domain_that_is_owed_mail_is_removed_by_force_only(call: Call, books: 
     assert call("domain list") == []
 
 
+@pytest.mark.parametrize("times", [1, 99])
+def test_a_user_who_is_added_while_their_domain_is_removed_goes_with_it(
+    call: Call, domain: Any, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    run = Store.run
+    late = iter(range(times))
+
+    def run_late(store: Store, work: Any, **more: Any) -> Any:
+        if work.func.__name__ == "_end_removal" and (number := next(late, None)) is not None:
+            call("user add", address=f"late{number}@example.org")
+        return run(store, work, **more)
+
+    monkeypatch.setattr(Store, "run", run_late)
+    if times > 1:
+        with pytest.raises(Refused, match="are added while it is removed") as refused:
+            call("domain remove", name="example.org")
+        assert refused.value.kind == "conflict"
+        monkeypatch.undo()
+    call("domain remove", name="example.org")
+    assert call("domain list") == call("user list") == []
+
+
 def test_tracking_stays_when_a_domain_goes(call: Call, books: Books) -> None:
     books.redirect("anna")
     call("domain remove", name="example.org", force=True)

@@ -23,6 +23,10 @@ Source = Literal["manual", "import", "relay-check", "directory"]
 # address leads to it.
 REMOVED = "removed"
 
+# `user list` shows all of a user in a page of up to 1,000; an administrator of one domain may write them.
+MOST_ALIASES = 1_000
+LONGEST_NAME = 250  # characters
+
 _COLUMNS = (
     "account.id, account.domain, account.address, account.name, account.status, account.opt_in, account.relay, "
     "account.password_changes"
@@ -43,6 +47,7 @@ _HOLDER = Statement(
     "SELECT account.address, address.alias "
     "FROM address JOIN account ON account.id = address.account WHERE address.key = :key"
 )
+_ALIASES = Statement("SELECT COUNT(*) FROM address WHERE account = :account AND alias = 1")
 _REMOVE_ALIAS = Statement("DELETE FROM address WHERE key = :key AND account = :account AND alias = 1")
 _SET_STATUS = Statement("UPDATE account SET status = :status WHERE id = :id")
 _SET_OPT_IN = Statement("UPDATE account SET opt_in = :opt_in WHERE id = :id")
@@ -186,8 +191,10 @@ def add_user(
     """Adds a user with the standard folders, and returns them.
 
     Without a ``status`` they are active, or pending where there is no password. ``password_hash`` is one of passlib's,
-    ``scram`` what protocols/sasl/scram.py writes. Raises Refused when an address is taken; nothing is added then.
+    ``scram`` what protocols/sasl/scram.py writes. Raises Refused when an address is taken, for a name that is too long
+    and for more than `MOST_ALIASES`; nothing is added then.
     """
+    _refuse_too_much(name, len(aliases))
     chosen: Status = status or ("active" if password_hash else "pending")
     user = User(tx.identifier(), domain, address.text, name, chosen, False)
     for given in (address, *aliases):
@@ -212,6 +219,13 @@ def add_user(
     return user
 
 
+def _refuse_too_much(name: str, aliases: int) -> None:
+    if len(name) > LONGEST_NAME:
+        raise Refused(f"name: is longer than {LONGEST_NAME} characters")
+    if aliases > MOST_ALIASES:
+        raise Refused(f"aliases: a user has at most {MOST_ALIASES}")
+
+
 def _refuse_taken(tx: Transaction, address: Address) -> None:
     for own, alias in tx.all(_HOLDER, key=address.key):
         what = f"is an alias of {own}" if alias else "is a user"
@@ -219,8 +233,9 @@ def _refuse_taken(tx: Transaction, address: Address) -> None:
 
 
 def add_alias(tx: Transaction, user: User, alias: Address) -> None:
-    """Lets an address reach the user, too. Raises Refused when it is taken."""
+    """Lets an address reach the user, too. Raises Refused when it is taken, and when they have `MOST_ALIASES`."""
     _refuse_taken(tx, alias)
+    _refuse_too_much("", 1 + int(tx.value(_ALIASES, account=user.id)))
     tx.run(_ADD_ADDRESS, key=alias.key, account=user.id, alias=1)
     _changed(tx, user)
 
@@ -273,7 +288,8 @@ def credentials(tx: Transaction, account: int) -> Credentials:
 
 
 def set_name(tx: Transaction, user: User, name: str) -> None:
-    """Gives a user another name to be shown."""
+    """Gives a user another name to be shown. Raises Refused for one that is too long."""
+    _refuse_too_much(name, 0)
     tx.run(_SET_NAME, id=user.id, name=name)
     _changed(tx, user)
 

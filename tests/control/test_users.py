@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from mpcontinuity.accounts.users import LONGEST_NAME, MOST_ALIASES
 from mpcontinuity.control.imports import lines
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
@@ -174,6 +175,21 @@ def test_mail_owed_without_a_mailbox_appears_when_its_address_is_imported(books:
     books.redirect("carl")
     call("user import", lines=msgspec.to_builtins(list(lines("address\ncarl@example.org\n"))))
     assert call("user show", address="carl@example.org")["messages"] == 1
+
+
+def test_a_name_and_the_aliases_of_a_user_are_bounded(books: Books, call: Call) -> None:
+    longest, many = "n" * LONGEST_NAME, [f"a{number}@example.org" for number in range(MOST_ALIASES)]
+    for more in ({"name": longest + "n"}, {"aliases": [*many, "x@example.org"]}):
+        with pytest.raises(Refused, match=r"^(name|aliases): "):
+            call("user add", address="carl@example.org", **more)
+    call("user add", address="carl@example.org", name=longest, aliases=many)
+    with pytest.raises(Refused, match=r"^aliases: a user has at most 1000$"):
+        call("user alias add", address="carl@example.org", alias="x@example.org")
+    for line in (f"carl@example.org,{longest}n,", "carl@example.org,,x@example.org"):
+        given = msgspec.to_builtins(list(lines(line)))
+        assert [row["result"] for row in call("user import", lines=given)] == ["refused"]
+    shown = call("user show", address="carl@example.org")
+    assert (shown["name"], len(shown["aliases"])) == (longest, MOST_ALIASES)
 
 
 def test_a_line_that_cannot_be_taken_now_is_told_and_stops_nothing(books: Books, control: Control) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import syslog
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -44,7 +45,8 @@ class Change(msgspec.Struct, frozen=True):
 
 def change(by: str, origin: str, operation: str, arguments: Mapping[str, Any], outcome: str) -> Change:
     """Makes a change of an operation's arguments, without secrets and with all that is long cut."""
-    said = " ".join(_said(name, value) for name, value in arguments.items() if value not in (None, "", [], {}))
+    some = islice(arguments.items(), _MOST_LISTED)
+    said = " ".join(_said(name, value) for name, value in some if value not in (None, "", [], {}))
     return Change(_cut(by), origin, operation, said[:_LONGEST], _cut(outcome))
 
 
@@ -54,7 +56,7 @@ def _said(name: str, value: Any) -> str:
     if name == "id" and not _is_id(value):  # who means to remove a token may give the token itself
         return f"{name}={NOT_TOLD}"
     if isinstance(value, Mapping):
-        return " ".join(_said(str(key), each) for key, each in value.items())
+        return " ".join(_said(str(key), each) for key, each in islice(value.items(), _MOST_LISTED))
     if isinstance(value, list):
         return ",".join(_cut(_whom(each) if isinstance(each, Mapping) else str(each)) for each in value[:_MOST_LISTED])
     return _cut(without_password(f"{name}={value}"))

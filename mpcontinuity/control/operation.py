@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 import msgspec
@@ -128,8 +129,10 @@ class Operation:
 
     def _told(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments for a note: what is none of the operation's own, or is not of its type, by its name alone. It
-        may be a password whose argument was spelt wrong, or so deep that nobody could tell it."""
-        return {name: value if self._is_of_type(name, value) else NOT_TOLD for name, value in arguments.items()}
+        may be a password whose argument was spelt wrong, or so deep that nobody could tell it. Of more arguments than
+        the operation has, some."""
+        some = islice(arguments.items(), len(self._types))
+        return {name: value if self._is_of_type(name, value) else NOT_TOLD for name, value in some}
 
     def _is_of_type(self, name: str, value: Any) -> bool:
         try:

@@ -122,7 +122,7 @@ class ControlProtocol(LineReceiver):
     factory: ControlFactory
     transport: Any
     delimiter = b"\n"
-    MAX_LENGTH = 16 * 1024 * 1024
+    MAX_LENGTH = 4 * 1024 * 1024  # as many ids as a command line takes; each piece that comes copies the line so far
 
     def __init__(self, control: Control, timer: Timer) -> None:
         self._control = control

@@ -59,11 +59,7 @@ class ControlClient:
             line = msgspec.json.encode({"operation": operation, "arguments": given, "by": self._by})
         except UnicodeEncodeError:  # it is not repeated: it may be a password
             raise Refused("what was given is not UTF-8 text") from None
-        reply = msgspec.json.decode(self._channel.ask(line, progress))
-        if "refused" in reply:
-            refusal = msgspec.convert(reply, Refusal)
-            raise Refused(refusal.refused, refusal.kind, refusal.hint)
-        return reply["result"]
+        return _result(self._channel.ask(line, progress))
 
     def pages(self, operation: str, **arguments: Any) -> Iterator[list[Any]]:
         """Calls an operation that lists, once for each page of its rows. Raises Refused."""
@@ -83,6 +79,23 @@ class ControlClient:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._channel.close()
+
+
+def _result(reply: bytes) -> Any:
+    """What the reply gives. Raises Refused, also for a reply of a server whose version is another one."""
+    try:
+        answer = msgspec.json.decode(reply)
+    except msgspec.MsgspecError:
+        answer = None
+    if isinstance(answer, dict) and "result" in answer:
+        return answer["result"]
+    try:
+        refusal = msgspec.convert(answer, Refusal)
+    except msgspec.ValidationError:
+        text = answer.get("refused") if isinstance(answer, dict) else None
+        unread = "the server's answer cannot be read; is its version another one?"
+        raise Refused(text if isinstance(text, str) else unread, "conflict") from None
+    raise Refused(refusal.refused, refusal.kind, refusal.hint)
 
 
 class ServerChannel:

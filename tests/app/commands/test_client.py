@@ -9,9 +9,13 @@ import pytest
 
 from mpcontinuity.app.commands.client import connect
 from mpcontinuity.config.read import parse
+from mpcontinuity.control.client import ControlClient
+from mpcontinuity.control.operation import Progress
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.store.lock import lock
+
+OF_ANOTHER_VERSION = [b"", b"null", b"[]", b'"refused"', b"{}", b'{"refused": 7}', b"\xff", b'{"result"']
 
 
 @pytest.fixture
@@ -34,6 +38,34 @@ def test_arguments_that_are_none_are_left_out(settings: Settings) -> None:
 def test_what_is_refused_is_raised(settings: Settings) -> None:
     with connect(settings, "root") as control, pytest.raises(Refused, match="no such domain"):
         control.call("domain show", name="x.org")
+
+
+class Said:
+    """A server that says the same whatever it is asked."""
+
+    running = True
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+
+    def ask(self, line: bytes, progress: Progress) -> bytes:
+        return self._reply
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (b'{"refused": "because"}', "because"),
+        (b'{"refused": "because", "kind": "of a newer version"}', "because"),
+        *((reply, "the server's answer cannot be read; is its version another one?") for reply in OF_ANOTHER_VERSION),
+    ],
+)
+def test_the_reply_of_another_version_is_refused_in_one_line(reply: bytes, said: str) -> None:
+    with ControlClient(Said(reply), "root") as control, pytest.raises(Refused) as refused:
+        control.call("domain list")
+    assert (str(refused.value), refused.value.kind) == (said, "conflict")
 
 
 def test_a_process_that_has_the_lock_and_does_not_answer_is_waited_for_and_then_named(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from mpcontinuity.accounts import home_history
 from mpcontinuity.model.events import HomeChanged, OwedChanged
 from mpcontinuity.routing.health import Health, State
 from mpcontinuity.store.statement import Statement
@@ -48,8 +49,9 @@ def _health(state: str, since: int, reason: str, relapses: int, last_failure: in
     return Health(known, since, reason, relapses=relapses, last_failure=last_failure, recovered=recovered)
 
 
-def save(tx: Transaction, domain: int, known: Health, health: Health) -> bool:
-    """Saves ``health`` where the row still has ``known``, which was saved or loaded last.
+def save(tx: Transaction, domain: int, known: Health, health: Health, node: str) -> bool:
+    """Saves ``health`` where the row still has ``known``, which was saved or loaded last, and the change of state in
+    the history, as noted by ``node``.
 
     Returns False, and changes nothing, where another process was first.
     """
@@ -67,6 +69,7 @@ def save(tx: Transaction, domain: int, known: Health, health: Health) -> bool:
         recovered=health.recovered,
     )
     if saved:
+        home_history.note(tx, domain, known, health, node)
         tx.announce(HomeChanged(domain))
     return saved == 1
 

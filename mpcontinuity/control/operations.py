@@ -45,6 +45,7 @@ OPERATIONS = {
         # Sends in the name of anybody of the domain, as home-networks may, which is a setting for all as well.
         Operation("user relay", users.relay, Scope.ALL),
         Operation("status", status.status, Scope.DOMAIN, domain_in="domain", looks=True, cursor="domain"),
+        Operation("status history", status.history, Scope.DOMAIN, domain_in="domain", looks=True, cursor="id"),
         Operation("report", status.report, Scope.DOMAIN, domain_in="domain", looks=True),
         # Users see what came to them; what was sent in their name may be a stranger's doing, and to others.
         Operation(

@@ -1,4 +1,4 @@
-"""How domains and their home servers stand: ``status``, and the ledger of what was taken in, ``report``."""
+"""How domains and their home servers stand and stood: ``status``, ``status history``, and the ledger, ``report``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from mpcontinuity.accounts import domains
-from mpcontinuity.control.arguments import PAGE, domain_name, moment, rows_of_page
+from mpcontinuity.accounts import domains, home_history
+from mpcontinuity.control.arguments import PAGE, domain_name, moment, row_id, rows_of_page
 from mpcontinuity.control.operation import Control
+from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import DAY, HOUR, iso
 from mpcontinuity.model.events import DECLARED, redirect_text
 from mpcontinuity.queue import ledger
@@ -55,6 +56,22 @@ class StatusRow(msgspec.Struct, frozen=True):
     outbound_backlog: int
     errors_hour: int
     errors_day: int
+
+
+class StateChange(msgspec.Struct, frozen=True):
+    """A row of `status history`: at ``time`` (ISO 8601) the home server of a domain came into this state.
+
+    ``node`` is the process that noted it, empty where there is one only. ``left_out`` is the number of later changes
+    that have no row of their own, because there were too many in a day.
+    """
+
+    id: str
+    domain: str
+    time: str
+    state: str
+    reason: str
+    node: str
+    left_out: int
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -110,6 +127,28 @@ def _reason(tx: Transaction, domain: int, reason: str, paused: str) -> str:
         return reason
     count, code, text = tx.one(_REFUSED, domain=domain) or (0, 0, "")
     return f"home refuses {count} of what is owed, which stays owed: {code} {text}" if count else ""
+
+
+async def history(
+    control: Control, domain: str | None = None, since: str | None = None, after: str = "", limit: int = PAGE
+) -> list[StateChange]:
+    """Returns up to ``limit`` changes of the states of home servers, newest first, those after the id ``after``.
+
+    ``since`` is a time or a duration before now. Raises Refused for a domain that is not here, for a limit out of
+    bounds, and for what is no time or no id.
+    """
+    start = moment(since, control.store.clock.now()) if since is not None else 0
+    before = row_id(after) or identifier.LAST
+    page = partial(_history, name=domain, since=start, before=before, limit=rows_of_page(limit))
+    return await control.store.read(page)
+
+
+def _history(tx: Transaction, name: str | None, since: int, before: int, limit: int) -> list[StateChange]:
+    wanted = domains.known(tx, name).id if name is not None else 0
+    return [
+        StateChange(identifier.show(row.id), row.domain, iso(row.time), row.state, row.reason, row.node, row.left_out)
+        for row in home_history.listing(tx, domain=wanted, since=since, before=before, limit=limit)
+    ]
 
 
 async def report(control: Control, domain: str, since: str | None = None) -> Report:

@@ -247,7 +247,10 @@ class Watch:
                 if home_state.same(watched.known, health):
                     home.observed = []
                     return
-                if await self._store.run(partial(home_state.save, domain=domain, known=watched.known, health=health)):
+                save = partial(
+                    home_state.save, domain=domain, known=watched.known, health=health, node=self._store.nodes.name
+                )
+                if await self._store.run(save):
                     watched.known = health
                     home.observed = [each for each in home.observed if each not in observed]
                 else:

@@ -20,7 +20,7 @@ _LENGTH = 13
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]  # by 10 bits
 _SHIFTS = range(50, -1, -10)
 _NODE_BITS = 12
-_LAST = (1 << 63) - 1
+LAST = (1 << 63) - 1  # no id is above it
 
 
 class Identifiers:
@@ -42,7 +42,7 @@ class Identifiers:
 
 def first_at(time: int) -> int:
     """Returns the smallest id of a moment in µs: no id that was handed out since then is smaller."""
-    return min(max(time - _EPOCH, 0) << _NODE_BITS, _LAST)
+    return min(max(time - _EPOCH, 0) << _NODE_BITS, LAST)
 
 
 def moment_of(identifier: int) -> int:

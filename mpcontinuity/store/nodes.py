@@ -23,10 +23,14 @@ _FORGET = Statement("DELETE FROM node WHERE id IN [:ids]")
 
 
 class Nodes:
-    """Who we are, and which other processes live."""
+    """Who we are, and which other processes live.
+
+    ``name`` tells people which process we are; it is empty where there is no other.
+    """
 
     def __init__(self, election: Election, identifiers: Identifiers) -> None:
         self.us = NOBODY if election.alone else identifiers.next()
+        self.name = "" if election.alone else f"{socket.gethostname()} ({os.getpid()})"
         self._election = election
         self._recorded = election.alone
         if not election.alone:
@@ -45,7 +49,7 @@ class Nodes:
         """Records us in the first commit, at whose begin it is called; what it returns is called once that is done."""
         if self._recorded:
             return None
-        tx.run(_RECORD, id=self.us, host=f"{socket.gethostname()} ({os.getpid()})", now=tx.now)
+        tx.run(_RECORD, id=self.us, host=self.name, now=tx.now)
         return self._is_recorded
 
     def _is_recorded(self) -> None:

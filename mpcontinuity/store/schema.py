@@ -53,6 +53,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "sent": ("mailbox",),
     "login_failure": ("accounts",),
     "spending": ("door",),
+    "home_change": ("accounts",),
 }
 
 # SQLite makes only a column declared INTEGER PRIMARY KEY the key of the table's tree; BIGINT would be a second index.
@@ -470,4 +471,19 @@ spending = Table(
     _number("last"),
     Index("spending_by_time", "last"),
     **_BY_KEY,
+)
+
+# Each change of a home server's state (accounts/home_history.py). A server of an earlier version, which does not know
+# the table, can remove a domain.
+home_change = Table(
+    "home_change",
+    metadata,
+    _id(),
+    Column("domain", BigInteger, ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+    _number("time", None),  # when the state began
+    _text("state", None),  # up | down | recovering
+    _text("reason"),
+    _text("node"),  # which process noted it; empty: the only one
+    _number("left_out"),  # later changes that have no row, since there were too many in a day
+    Index("home_change_of_domain", "domain", "id"),
 )

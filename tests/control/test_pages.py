@@ -12,6 +12,7 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.control.socket import answer
 from mpcontinuity.model.events import DELIVERED
+from mpcontinuity.routing.health import State
 from mpcontinuity.tracking.record import NewRow, record_all
 from tests.control.conftest import Call
 from tests.fakes.stores import result
@@ -35,6 +36,10 @@ def full(call: Call, books: Books) -> None:
     rows = [NewRow(books.domain.id, 7, "inbound", DELIVERED, recipient_key="anna@example.org") for _ in range(5)]
     rows += [NewRow(books.domain.id, time, "inbound", DELIVERED, recipient_key="anna@example.org") for time in (9, 8)]
     books.run(record_all, rows=rows)
+    for minute in range(2):
+        books.clock.advance(60)
+        books.home_becomes(State.DOWN, f"no connection {minute}")
+        books.home_becomes(State.UP)
 
 
 def walk(call: Call, operation: str, limit: int, **arguments: Any) -> Iterator[list[Any]]:
@@ -60,7 +65,9 @@ def test_the_pages_of_a_list_are_the_list(call: Call, operation: str, limit: int
 
 
 @pytest.mark.usefixtures("full")
-@pytest.mark.parametrize("operation", ["domain list", "user list", "status", "queue list", "queue destinations"])
+@pytest.mark.parametrize(
+    "operation", ["domain list", "user list", "status", "status history", "queue list", "queue destinations"]
+)
 def test_the_pages_of_one_domain_end_too(call: Call, operation: str) -> None:
     assert [row for page in walk(call, operation, 1, domain="example.org") for row in page] == call(
         operation, domain="example.org"

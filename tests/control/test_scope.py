@@ -21,6 +21,7 @@ from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import DELIVERED
 from mpcontinuity.model.identifier import show
+from mpcontinuity.routing.health import State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -78,6 +79,8 @@ def _content(tx: Transaction) -> dict[str, list[Any]]:
 @pytest.fixture
 def house(control: Control, store: Store, clock: ManualClock, tmp_path: Path) -> House:
     ours, theirs = Books(store, clock), Books(store, clock, "other.org")
+    for books in (ours, theirs):
+        books.home_becomes(State.DOWN, "no connection")
     rows = {books.name: [show(books.redirect("anna")), show(send(books))] for books in (ours, theirs)}
     noted: list[Change] = []
     return House(replace(control, note=noted.append), ours, theirs, rows, noted, tmp_path)
@@ -106,6 +109,7 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "user continuity": lambda house: {"address": "anna@example.org", "on": True},
     "user relay": lambda house: {"address": "anna@example.org", "on": True},
     "status": lambda house: {"domain": "example.org"},
+    "status history": lambda house: {"domain": "example.org"},
     "report": lambda house: {"domain": "example.org"},
     "track": lambda house: {"domain": "example.org", "recipient": "anna@example.org"},
     "queue list": lambda house: {"domain": "example.org"},
@@ -180,6 +184,7 @@ def test_what_is_listed_is_their_own(house: House) -> None:
     for caller, domain in ((OF_DOMAIN, "example.org"), (OF_ANOTHER, "other.org")):
         assert [row["domain"] for row in house.call(caller, "domain list")] == [domain]
         assert [row["domain"] for row in house.call(caller, "status")] == [domain]
+        assert [row["domain"] for row in house.call(caller, "status history")] == [domain]
         assert {row["address"].partition("@")[2] for row in house.call(caller, "user list")} == {domain}
         assert sorted(row["id"] for row in house.call(caller, "queue list")) == sorted(house.rows[domain])
         assert len(house.call(caller, "track")) == 1

@@ -8,10 +8,11 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import domains, home_state, taken
+from mpcontinuity.accounts import domains, home_history, home_state, taken
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.model.clock import DAY, MINUTE, SECOND
+from mpcontinuity.model.identifier import LAST
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home
 from mpcontinuity.outbound.probing import observation
@@ -312,3 +313,19 @@ def test_after_a_stop_nothing_is_probed(site: Site) -> None:
     site.wait(600)
     assert site.home.probes == []
     assert site.clock.getDelayedCalls() == []
+
+
+def test_an_outage_is_told_in_the_history(site: Site) -> None:
+    site.watch()
+    began = site.clock.now()
+    site.home.observe(Observation.UNREACHABLE, "connection refused")
+    site.wait(60)
+    assert site.state() is State.RECOVERING
+    site.home.observe(Observation.FLUSHED)
+    changes = site.books.read(home_history.listing, domain=0, since=0, before=LAST, limit=9)
+    assert [(row.state, row.reason) for row in changes] == [
+        ("up", "all that was owed has been tried"),
+        ("recovering", "it answers probes again"),
+        ("down", "connection refused"),
+    ]
+    assert (changes[0].time, changes[2].time) == (site.clock.now(), began)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts import domains, home_state, users
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import NewEntry, append
@@ -18,6 +18,7 @@ from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.queue import ledger
 from mpcontinuity.queue.ledger import LedgerLine
 from mpcontinuity.queue.owed import NewOwed, take_in
+from mpcontinuity.routing.health import Health, State
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -68,6 +69,12 @@ class Books:
 
     def read(self, work: Callable[..., T], **arguments: Any) -> T:
         return result(self.store.read(partial(work, **arguments)))
+
+    def home_becomes(self, state: State, reason: str = "", *, node: str = "") -> bool:
+        """The home server comes into that state now; whether the store took it."""
+        known, _ = self.read(home_state.load)[self.domain.id]
+        now = Health(state, self.clock.now(), reason)
+        return self.run(home_state.save, domain=self.domain.id, known=known, health=now, node=node)
 
     def add_user(self, name: str) -> None:
         user = self.run(users.add_user, domain=self.domain.id, address=address.parse(f"{name}@{self.name}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -15,10 +16,18 @@ _SINCE_HELP = "From then on: an ISO 8601 time, or a duration before now as 24h."
 
 @click.command()
 @click.argument("domain", required=False)
+@click.option("--history", is_flag=True, help="How they were in the last 90 days: each change of state, newest first.")
+@click.option("--since", metavar="T", help=f"{_SINCE_HELP} With --history.")
 @json_option
 @pass_configuration
-def status(configuration: Configuration, domain: str | None, as_json: bool) -> None:
+def status(configuration: Configuration, domain: str | None, history: bool, since: str | None, as_json: bool) -> None:
     """Show the state of all home servers, or of that of DOMAIN."""
+    if since is not None and not history:
+        raise click.UsageError("--since: goes with --history")
+    if history:
+        with configuration.connect() as control:
+            _history(control.pages("status history", domain=domain, since=since), as_json)
+        return
     with configuration.connect() as control:
         rows = control.rows("status", domain=domain)
         running = control.running
@@ -33,6 +42,22 @@ def status(configuration: Configuration, domain: str | None, as_json: bool) -> N
             output.say(f"{row['domain']}: {row['reason']}")
     if not running:
         output.say("The server does not run: mpcontinuity serve", err=True)
+
+
+def _history(pages: Iterable[Sequence[Mapping[str, Any]]], as_json: bool) -> None:
+    if as_json:
+        output.as_json([row for rows in pages for row in rows])
+        return
+    empty = True
+    for rows in pages:
+        for row in rows:
+            empty = False
+            reason = f": {output.text(row['reason'])}" if row["reason"] else ""
+            node = f"  [{row['node']}]" if row["node"] else ""
+            more = f"  ({row['left_out']} later changes within a day left out)" if row["left_out"] else ""
+            output.say(f"{row['time']}  {row['domain']}  {row['state']}{reason}{node}{more}")
+    if empty:
+        output.say("No home server has changed its state.")
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from mpcontinuity.accounts import home_history
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import FailureExchange
 from mpcontinuity.accounts.rotation import take_over
@@ -89,6 +90,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("answered", answered.sweep),
         ("tracking", tracking_retention.sweep),
         ("sent", sent.sweep),
+        ("history", home_history.sweep),
         ("ledger", folding.sweep),
         ("outbound", outbound.sweep),
     ]

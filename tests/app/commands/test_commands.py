@@ -87,6 +87,8 @@ def test_every_command_that_lists_or_shows_takes_json() -> None:
 def test_empty_lists_are_empty_arrays(run: Run) -> None:
     for name in (("domain", "list"), ("user", "list"), ("admin", "list"), ("status",), ("track",), ("queue", "list")):
         assert rows(run, *name) == []
+    assert rows(run, "status", "--history") == []
+    assert run("status", "--history").stdout == "No home server has changed its state.\n"
 
 
 HOSTILE = "\x1b]0;\x07\x9b31m\u202eannA\u200b\U000e0041"
@@ -185,6 +187,7 @@ def test_what_is_refused_is_exit_1_and_one_line_on_standard_error(run: Run, argu
         ("user", "password", "anna@example.org"),
         ("track", "--status", "lost"),
         ("track", "--limit", "0"),
+        ("status", "--since", "1d"),
         ("queue", "remove"),
         ("admin", "token", "x", "--list", "--remove", "y"),
         ("admin", "token", "x", "--list", "--expires", "1d"),

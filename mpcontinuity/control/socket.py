@@ -28,13 +28,14 @@ from mpcontinuity.control.operation import Control, Progress, reason, unheard
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Hint, Kind, Refused, Stopping, Temporary
 from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.model.visible import visible
 
 SOCKET = "control.sock"
 MOST = 64  # connections at a time; what opens more, or says nothing on them, has a fault
 FIRST_WITHIN = 30.0  # s from the connection to a request
 NEXT_WITHIN = 600.0  # s from an answer to the next one: a command may read a long file meanwhile
 _LONGEST_PATH = 107  # sun_path of unix(7)
-_LONGEST_NAME = 64  # of who asks: it is kept with what they did
+_LONGEST_NAME = 64  # of who asks: it is kept with what they did, and goes out in reports
 
 _log = Logger()
 
@@ -84,7 +85,7 @@ async def answer(control: Control, line: bytes, progress: Progress = unheard) ->
         RecursionError,
     ) as error:  # what is deeply nested exhausts the stack
         return msgspec.json.encode(Refusal(str(error), "invalid"))
-    caller = msgspec.structs.replace(control.caller, name=request.by[:_LONGEST_NAME])
+    caller = msgspec.structs.replace(control.caller, name=visible(request.by)[:_LONGEST_NAME])
     try:
         result = await operation(replace(control, caller=caller, progress=progress), request.arguments)
         return msgspec.json.encode({"result": result})

@@ -53,6 +53,11 @@ def test_each_change_is_told_with_who_what_and_how_it_ended(told: Told) -> None:
     ]
 
 
+def test_a_name_is_told_in_one_line_that_hides_nothing(told: Told) -> None:
+    told.ask("domain add", name="a.org", home="home.a.org", by="\x1b[31manna\r\nBcc: \u202ex")
+    assert told[0].by == r"\x1b[31manna\r\nBcc: \u202ex"
+
+
 def test_who_only_looks_is_not_told(told: Told) -> None:
     told.ask("domain add", name="a.org", home="home.a.org")
     told.clear()

@@ -35,7 +35,7 @@ MOST = 64  # connections at a time; what opens more, or says nothing on them, ha
 FIRST_WITHIN = 30.0  # s from the connection to a request
 NEXT_WITHIN = 600.0  # s from an answer to the next one: a command may read a long file meanwhile
 _LONGEST_PATH = 107  # sun_path of unix(7)
-_LONGEST_NAME = 64  # of who asks: it is kept with what they did, and goes out in reports
+_LONGEST_NAME = 64  # of who asks: it is kept with what they did
 
 _log = Logger()
 

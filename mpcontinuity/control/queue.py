@@ -74,7 +74,8 @@ def _destinations(
 
 
 async def retry(control: Control, ids: list[str] | None = None, domain: str | None = None) -> Retried:
-    """Makes messages due now, those with these ids or all; reopens what has failed or expired.
+    """Makes messages due now, those with these ids or all; reopens what has failed or expired. A home server that is
+    down is probed at once, and one good answer is enough for what it is owed to go there.
 
     With a ``domain`` only its own. Raises Refused, and changes nothing, for an id that is unknown, of another domain,
     or at another end.

@@ -50,7 +50,14 @@ class Prober:
         self._slots = slots
         self._alarm: Alarm | None = None
         self._probing = False
+        self._wanted = False  # somebody vouches for home: one good probe is enough
         self._stopped = False
+
+    def probe_now(self) -> None:
+        """Probes at once, or once more after the probe that is under way. A good answer ends `down`, however many would
+        be needed otherwise."""
+        self._wanted = True
+        self.schedule(within=0)
 
     def schedule(self, within: float | None = None) -> None:
         """Sets the next probe to its time, or to ``within`` seconds if that is sooner. One under way sets the next
@@ -71,6 +78,8 @@ class Prober:
             self._alarm.cancel()
 
     def _usual(self) -> float:
+        if self._wanted:
+            return 0.0
         quick = not self._ours or self.home.health.state in (State.DOWN, State.SUSPECT)
         return min(self._interval, IDLE) if quick else IDLE
 
@@ -79,12 +88,16 @@ class Prober:
         self._slots.run(lambda: Deferred.fromCoroutine(self._probe())).addErrback(self._failed)
 
     async def _probe(self) -> None:
+        wanted, self._wanted = self._wanted, False
         try:
             self._ours = not self._stopped and await self._is_ours()
             if self._ours:
                 outcome = await self._ask()
+                observed = observation(outcome)
+                if wanted and observed is Observation.PROBE_GOOD:
+                    observed = Observation.WANTED_GOOD
                 if not self._stopped:
-                    self.home.observe(observation(outcome), outcome.text)
+                    self.home.observe(observed, outcome.text)
                 if outcome.verdict is Verdict.ACCEPTED and outcome.stage is Stage.RCPT:
                     await self._user_taken()
         finally:

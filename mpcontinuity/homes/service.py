@@ -25,7 +25,7 @@ from mpcontinuity.model import address
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Stopping, Temporary
-from mpcontinuity.model.events import DomainsChanged, Everything, HomeChanged, Notice
+from mpcontinuity.model.events import DomainsChanged, Everything, HomeChanged, HomeWanted, Notice
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Home
 from mpcontinuity.model.timer import Alarm, Timer
@@ -123,6 +123,17 @@ class Watch:
             if watched.domain.id in doubted:
                 watched.doubted = True
                 self._agree(watched)
+        wanted = {notice.domain for notice in notices if isinstance(notice, HomeWanted)}
+        if wanted:
+            self._probe_wanted(wanted)
+
+    def _probe_wanted(self, domains: set[int]) -> None:
+        """Of the domains that share a home server one probes it, and of all processes one: all are told."""
+        for watched in list(self._watched.values()):
+            if watched.home.health.state is State.DOWN and (
+                0 in domains or not domains.isdisjoint(watched.home.domains)
+            ):
+                watched.prober.probe_now()
 
     def _lost(self) -> None:
         """Another process may probe by now, and count. The time that is not noted yet is not counted at all."""

@@ -76,6 +76,16 @@ class HomeChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class HomeWanted:
+    """Somebody wants what is owed to the home server of this domain, or of all for 0, to go there at once.
+
+    A home server that is down is probed now.
+    """
+
+    domain: int
+
+
+@dataclass(frozen=True, slots=True)
 class SameMessage:
     """A message came again that was answered already, according to the table `answered`.
 
@@ -103,6 +113,7 @@ Notice = (
     | OutgoingWanted
     | ReportDue
     | HomeChanged
+    | HomeWanted
     | SameMessage
     | Everything
 )

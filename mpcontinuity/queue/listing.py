@@ -10,7 +10,7 @@ import msgspec
 from mpcontinuity.accounts.home_state import pause, pauses
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Hint, Refused
-from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.events import HomeWanted, TrackingEvent
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.owed import EXPIRED, FAILED, IN_FLIGHT, OPEN, RELEASED
 from mpcontinuity.store.bodies.references import hold
@@ -90,7 +90,8 @@ _NOW = Statement("UPDATE owed SET next_attempt = 0, run = 0 WHERE id = :id AND t
 
 
 def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> int:
-    """Makes rows due at once, reopens failed and expired ones, and resumes their flush. Returns how many it changed.
+    """Makes rows due at once, reopens failed and expired ones, and resumes their flush: a home server that is down is
+    probed now. Returns how many rows it changed.
 
     ``by`` is the administrator's name. Raises Refused for an unknown id, for a row of another ``domain`` (0 permits
     any), and for one that has come to another end.
@@ -107,8 +108,9 @@ def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> i
             raise Refused(
                 f"{show(owed_id)}: is {state} already; only failed and expired ones can be sent again", "conflict"
             )
-    for paused in {domain for _, domain, *_ in rows}:
-        pause(tx, paused, "")
+    for wanted in {domain for _, domain, *_ in rows}:
+        pause(tx, wanted, "")
+        tx.announce(HomeWanted(wanted))
     return len(rows)
 
 
@@ -127,6 +129,8 @@ def retry_all(tx: Transaction, by: str, *, domain: int = 0, after: int = 0) -> l
     for paused in pauses(tx):
         if domain in (0, paused):
             pause(tx, paused, "")
+    if not after:
+        tx.announce(HomeWanted(domain))  # what waits for home to come back alone is due already
     ids = [row[0] for row in tx.all(_WAITING, domain=domain, after=after, step=STEP)]
     retry(tx, ids, by)
     return ids

@@ -38,6 +38,7 @@ class Observation(enum.Enum):
     SILENT = "silent"  # silence or a lost connection later than that
     THROTTLED = "throttled"  # a 421 or refusal while other sessions are served: outbound lowers its concurrency
     PROBE_GOOD = "good probe"
+    WANTED_GOOD = "wanted probe"  # a good one that an administrator asked for, or home itself: they vouch for it
     PROBE_BAD = "bad probe"
     FLUSHED = "flushed"  # all that was owed has been tried once
 
@@ -67,8 +68,8 @@ class Health:
     recovered: int = 0  # when it last left `down`
 
 
-# What each observation makes of each state. Two things depend on more than the table: enough good probes of a home that
-# is down make it recover, and a second failure within SUSPICION brings a recovering one down.
+# What each observation makes of each state. Two things depend on more than the table: enough good probes that nobody
+# asked for make a home recover that is down, and a second failure within SUSPICION brings a recovering one down.
 _UP, _SUSPECT, _DOWN, _RECOVERING = State.UP, State.SUSPECT, State.DOWN, State.RECOVERING
 TABLE: dict[Observation, dict[State, State]] = {
     Observation.SERVED: {_UP: _UP, _SUSPECT: _UP, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
@@ -79,6 +80,7 @@ TABLE: dict[Observation, dict[State, State]] = {
     Observation.THROTTLED: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
     # A probe goes as far as RCPT only: it does not clear a suspicion that arose later in the dialogue.
     Observation.PROBE_GOOD: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
+    Observation.WANTED_GOOD: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _RECOVERING, _RECOVERING: _RECOVERING},
     Observation.PROBE_BAD: {_UP: _SUSPECT, _SUSPECT: _DOWN, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
     Observation.FLUSHED: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _UP},
 }
@@ -136,9 +138,10 @@ def observe(health: Health, observation: Observation, now: int, recovery_probes:
 def _while_down(health: Health, observation: Observation, now: int, recovery_probes: int, reason: str) -> Health:
     if observation in _FAILURES:
         return replace(health, good_probes=0, reason=reason or health.reason)
-    if observation is not Observation.PROBE_GOOD:
+    if observation not in (Observation.PROBE_GOOD, Observation.WANTED_GOOD):
         return health  # a late answer on an old session says nothing about a new one
-    if health.good_probes + 1 < probes_needed(health, recovery_probes):
+    enough = observation is Observation.WANTED_GOOD or health.good_probes + 1 >= probes_needed(health, recovery_probes)
+    if not enough:
         return replace(health, good_probes=health.good_probes + 1)
     return replace(health, state=State.RECOVERING, since=now, reason="", good_probes=0, last_failure=0, recovered=now)
 

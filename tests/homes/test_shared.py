@@ -12,6 +12,7 @@ from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.settings import DomainSettings, Home
+from mpcontinuity.queue import listing
 from mpcontinuity.routing.health import Observation, State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -128,3 +129,15 @@ def test_a_domain_that_joins_takes_over_what_is_known(site: Site) -> None:
     site.set("two.example", home=("home:25",))
     site.net.settle()
     assert site.states() == ["down", "down"]
+
+
+def test_what_one_domain_wants_is_asked_once_for_both(site: Site) -> None:
+    site.watch()
+    one, two = site.net.servers.all()
+    one.observe(Observation.UNREACHABLE, "refused")
+    site.net.settle()
+    before = site.probes()
+    result(site.store.run(partial(listing.retry_all, by="root", domain=two.domain)))
+    site.net.settle()
+    assert site.states() == ["recovering"] * 2
+    assert site.probes() - before == 1

@@ -17,6 +17,7 @@ from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home
 from mpcontinuity.outbound.probing import observation
 from mpcontinuity.protocols.smtp.client import Offers
+from mpcontinuity.queue import listing
 from mpcontinuity.routing.health import Observation, State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -62,6 +63,10 @@ class Site:
     def wait(self, seconds: int, step: float = 1.0) -> None:
         for _ in range(round(seconds / step)):
             self.clock.advance(step)
+
+    def retry(self, domain: int = 0) -> None:
+        self.books.run(listing.retry_all, by="root", domain=domain)
+        self.clock.advance(0)
 
     def remembered(self) -> tuple[str, str]:
         row = self.books.read(lambda tx: tx.one(_REMEMBERED))
@@ -147,6 +152,47 @@ def test_a_home_that_is_down_is_probed_at_the_interval_until_it_recovers(site: S
     assert site.state() is State.DOWN
     site.wait(15)
     assert site.state() is State.RECOVERING
+
+
+def test_who_retries_the_queue_has_home_probed_at_once_and_one_good_answer_is_enough(site: Site) -> None:
+    site.watch()
+    site.home.probe_answer = REFUSED
+    site.home.observe(Observation.UNREACHABLE, "connection refused")
+    site.wait(1)
+    asked = len(site.home.probes)
+    site.retry(site.books.domain.id)
+    assert (len(site.home.probes), site.state()) == (asked + 1, State.DOWN)
+    site.home.probe_answer = GOOD
+    site.retry()  # of all domains
+    assert (len(site.home.probes), site.state()) == (asked + 2, State.RECOVERING)
+    site.retry()
+    assert len(site.home.probes) == asked + 2  # it is not down
+
+
+def test_what_is_wanted_while_a_probe_is_under_way_is_asked_behind_it(site: Site) -> None:
+    site.watch()
+    under_way: Deferred[Outcome] = Deferred()
+    site.home.probe_answer = under_way
+    site.home.observe(Observation.UNREACHABLE, "connection refused")
+    site.wait(15)
+    for _ in range(3):
+        site.books.run(listing.retry, ids=[site.books.redirect("anna")], by="root")
+    site.home.probe_answer = GOOD
+    assert len(site.home.probes) == 1
+    under_way.callback(REFUSED)
+    site.clock.advance(0)
+    assert (len(site.home.probes), site.state()) == (2, State.RECOVERING)
+
+
+def test_what_is_wanted_of_another_domain_probes_nobody(site: Site) -> None:
+    site.watch()
+    site.home.probe_answer = REFUSED
+    site.home.observe(Observation.UNREACHABLE, "connection refused")
+    site.wait(1)
+    asked = len(site.home.probes)
+    other = Books(site.store, site.clock, "other.org")
+    site.retry(other.domain.id)
+    assert len(site.home.probes) == asked
 
 
 def test_a_silent_outage_of_an_idle_home_is_noticed(site: Site) -> None:

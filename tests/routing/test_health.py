@@ -33,6 +33,7 @@ up          unreachable  down
 up          silent       suspect
 up          throttled    up
 up          good probe   up
+up          wanted probe up
 up          bad probe    suspect
 up          flushed      up
 suspect     served       up
@@ -40,6 +41,7 @@ suspect     unreachable  down
 suspect     silent       down
 suspect     throttled    suspect
 suspect     good probe   suspect
+suspect     wanted probe suspect
 suspect     bad probe    down
 suspect     flushed      suspect
 down        served       down
@@ -47,6 +49,7 @@ down        unreachable  down
 down        silent       down
 down        throttled    down
 down        good probe   down
+down        wanted probe recovering
 down        bad probe    down
 down        flushed      down
 recovering  served       recovering
@@ -54,6 +57,7 @@ recovering  unreachable  down
 recovering  silent       recovering
 recovering  throttled    recovering
 recovering  good probe   recovering
+recovering  wanted probe recovering
 recovering  bad probe    recovering
 recovering  flushed      up
 """
@@ -127,6 +131,16 @@ def test_recovery_takes_good_probes_in_a_row() -> None:
     assert gate(recovering, NOW + 2 * SECOND) is Gate.OPEN
 
 
+def test_one_good_probe_that_was_asked_for_is_enough_whatever_the_relapses() -> None:
+    relapsed = Health(State.DOWN, since=NOW, relapses=MOST_DOUBLINGS)
+    assert after(relapsed, (O.WANTED_GOOD, SECOND)) == Health(
+        State.RECOVERING, since=NOW + SECOND, relapses=MOST_DOUBLINGS, recovered=NOW + SECOND
+    )
+    assert after(relapsed, (O.WANTED_GOOD, SECOND), (O.UNREACHABLE, SECOND)).relapses == MOST_DOUBLINGS + 1
+    suspect = after(Health(since=NOW), (O.SILENT, 0))
+    assert after(suspect, (O.WANTED_GOOD, SECOND)) == suspect
+
+
 def test_a_late_answer_on_an_old_session_is_no_good_probe() -> None:
     down = after(Health(since=NOW), (O.UNREACHABLE, 0), (O.PROBE_GOOD, SECOND))
     assert after(down, (O.SERVED, SECOND)) == down
@@ -173,7 +187,7 @@ def test_what_always_holds(observations: list[tuple[Observation, int]], recovery
             assert observation is O.UNREACHABLE or now - before.last_failure < SUSPICION
         if was_down and health.state is not State.DOWN:
             assert health.state is State.RECOVERING
-            assert observation is O.PROBE_GOOD
+            assert observation in (O.PROBE_GOOD, O.WANTED_GOOD)
         if health.state is State.RECOVERING:
             assert before.state in (State.DOWN, State.RECOVERING)
         assert (gate(health, now) is Gate.SHUT) == (health.state is State.DOWN)

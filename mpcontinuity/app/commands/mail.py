@@ -160,21 +160,23 @@ def queue_destinations(configuration: Configuration, domain: str | None, as_json
 
 @queue.command("retry")
 @click.argument("ids", nargs=-1, metavar="[ID…]")
+@click.option("--domain", metavar="D", help="Only of this domain.")
 @json_option
 @pass_configuration
-def queue_retry(configuration: Configuration, ids: tuple[str, ...], as_json: bool) -> None:
-    """Try again now: these, or all. Reopens what has failed or expired, and resumes a flush that was paused."""
+def queue_retry(configuration: Configuration, ids: tuple[str, ...], domain: str | None, as_json: bool) -> None:
+    """Try again now: these, or all. Reopens what has failed or expired, and resumes a flush that was paused. A home
+    server that is down is probed at once: if it answers, what it is owed goes there without waiting for more probes."""
     with configuration.connect() as control:
-        row = control.call("queue retry", ids=list(ids) or None)
-        domains = [] if as_json else control.rows("status")
+        row = control.call("queue retry", ids=list(ids) or None, domain=domain)
+        standing = [] if as_json else control.rows("status", domain=domain)
     if as_json:
         output.as_json(row)
         return
     output.say(f"To be tried again: {row['retried']}" if row["retried"] else "Nothing was put off")
-    for domain in domains:
-        why = _why_it_waits(domain)
-        if domain["redelivery_backlog"] and why:
-            output.say(f"{domain['domain']}: {domain['redelivery_backlog']} owed to its home server: {why}")
+    for each in standing:
+        why = _why_it_waits(each)
+        if each["redelivery_backlog"] and why:
+            output.say(f"{each['domain']}: {each['redelivery_backlog']} owed to its home server: {why}")
 
 
 def _why_it_waits(domain: dict[str, Any]) -> str:

@@ -53,6 +53,37 @@ LOOP = Reply(554, "5.4.6", "Routing loop detected")
 OTHER_TENANT = Reply(550, "5.7.1", "The message is not of the tenant that the domain is of")
 NOT_YOUR_FROM = Reply(553, "5.7.1", f"The field From must have your own addresses only, {MOST_AUTHORS} at most")
 
+
+# ETRN (RFC 1985 §5.2)
+def node_started(node: str, count: int, *, exact: bool) -> Reply:
+    """Returns the answer where ``count`` messages wait for the node and go there now; more where not ``exact``."""
+    if not count:
+        return Reply(251, "2.0.0", f"OK, no messages waiting for node {node}")
+    if not exact:
+        return Reply(252, "2.0.0", f"OK, pending messages for node {node} started")
+    return Reply(253, "2.0.0", f"OK, {count} pending messages for node {node} started")
+
+
+def node_started_before(node: str) -> Reply:
+    """Returns the answer to whoever asks again a moment later."""
+    return Reply(250, "2.0.0", f"OK, queuing for node {node} started")
+
+
+def node_is_away(node: str) -> Reply:
+    """Returns the answer while an administrator has declared an outage."""
+    return Reply(458, "4.3.2", f"Unable to queue messages for node {node}: an outage is declared")
+
+
+def node_not_now(node: str) -> Reply:
+    """Returns the answer where the store cannot be asked."""
+    return Reply(458, "4.3.0", f"Unable to queue messages for node {node}, try again later")
+
+
+def node_not_allowed(node: str) -> Reply:
+    """Returns the answer to whoever is not the node's home server, and for a node that is none of ours."""
+    return Reply(459, "4.7.1", f"Node {node} not allowed")
+
+
 FOREIGN_DOMAIN = "sends in the name of its own domain only"  # what `doctor` looks for among refusals
 
 

@@ -39,6 +39,7 @@ from mpcontinuity.protocols.smtp.events import (
     Data,
     Disconnect,
     EndOfData,
+    Etrn,
     Hello,
     Mail,
     Rcpt,
@@ -75,6 +76,7 @@ class SmtpConnection(Connection[ServerEngine, SmtpServices]):
                 dsn=services.role is Role.SUBMISSION or services.reports_to_strangers(),
                 recipients=limits.recipients,
                 one_domain=services.role is Role.INBOUND,
+                etrn=services.calls is not None,
             ),
         )
         engine.tls = implicit_tls
@@ -273,6 +275,11 @@ class SmtpConnection(Connection[ServerEngine, SmtpServices]):
     def _reset(self, event: Reset) -> None:
         self.mail.abandon()
 
+    def _etrn(self, event: Etrn) -> Awaitable[None]:
+        calls = self.services.calls
+        assert calls is not None
+        return self._answer(calls.start(event.node, self.peer, self.login.user, subdomains=event.subdomains))
+
     def _auth(self, event: Auth) -> Awaitable[None]:
         return self._answer(self._judged(self.login.begin(event.mechanism, event.initial)))
 
@@ -318,6 +325,7 @@ SmtpConnection.handlers = {
     Auth: SmtpConnection._auth,
     AuthAnswer: SmtpConnection._auth_answer,
     AuthCancelled: SmtpConnection._auth_cancelled,
+    Etrn: SmtpConnection._etrn,
     StartTls: SmtpConnection._start_tls,
     Disconnect: SmtpConnection._disconnect,
 }

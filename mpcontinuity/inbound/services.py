@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mpcontinuity.delivery.calling import HomeCalls
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.transaction import BeginIncoming, BeginSubmission
 from mpcontinuity.door.services import Services
@@ -25,11 +26,12 @@ class Role(enum.Enum):
 class SmtpServices(Services):
     """The parts of the server that an SMTP door uses.
 
-    ``begin`` begins the transaction of a stranger, ``submit`` that of a user; ``home`` takes what home servers send
-    for their users, and is None where nobody is a home server. ``reports_to_strangers`` tells whether whoever asks to
-    hear of a success does, although nothing proves yet who they are; else their own server had better tell them
-    (RFC 3461 §5.2.2). ``arrival`` tells what is known of that which was written to a transport. ``stop_waiting`` ends
-    the waiting for home servers, when the server stops (`delivery.awaited.AwaitedReplies.stop_waiting`).
+    ``begin`` begins the transaction of a stranger, ``submit`` that of a user; ``home`` takes what home servers send for
+    their users, and ``calls`` answers their ETRN; both are None where nobody is a home server. ``reports_to_strangers``
+    tells whether whoever asks to hear of a success does, although nothing proves yet who they are; else their own
+    server had better tell them (RFC 3461 §5.2.2). ``arrival`` tells what is known of that which was written to a
+    transport. ``stop_waiting`` ends the waiting for home servers, when the server stops
+    (`delivery.awaited.AwaitedReplies.stop_waiting`).
     """
 
     begin: BeginIncoming
@@ -37,5 +39,6 @@ class SmtpServices(Services):
     stop_waiting: Callable[[], None]
     role: Role = Role.INBOUND
     home: HomeMail | None = None
+    calls: HomeCalls | None = None
     reports_to_strangers: Callable[[], bool] = lambda: False
     arrival: Callable[[Any], Arrival] = receipt.arrival

@@ -63,6 +63,11 @@ class HomeServer:
         return list(self.settings.home)
 
     @property
+    def addresses(self) -> list[str]:
+        """The IP addresses of the hosts: as the domain names them, or where each was reached last."""
+        return self.server.pool.opener.addresses
+
+    @property
     def health(self) -> Health:
         """The state of the server, which all its domains share."""
         return self.server.health

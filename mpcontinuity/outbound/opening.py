@@ -108,6 +108,12 @@ class Opener:
     def __post_init__(self) -> None:
         self._hosts = [_Host(target) for target in self.targets]
 
+    @property
+    def addresses(self) -> list[str]:
+        """The IP addresses of the targets: as they are named, or where each was reached last."""
+        known = (host.address or host.target.address or host.target.name for host in self._hosts)
+        return [address for address in known if _is_address(address)]
+
     async def open(self, *, probe: bool = False) -> Session | NotOpened:
         """Returns a session that is ready for MAIL, or the last host's failure with the reasons of all.
 
@@ -284,10 +290,15 @@ class Opener:
 
 
 def _loopback(address: str) -> bool:
+    return _is_address(address) and ip_address(address).is_loopback
+
+
+def _is_address(text: str) -> bool:
     try:
-        return ip_address(address).is_loopback
+        ip_address(text)
     except ValueError:
         return False
+    return True
 
 
 def _unless_ok(stage: Stage, answer: Reply | Lost) -> NotOpened | None:

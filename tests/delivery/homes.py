@@ -74,6 +74,7 @@ class FakeHome:
 
     def __init__(self) -> None:
         self.hosts = [HOST]
+        self.addresses: list[str] = []  # where it was reached
         self.health = Health()
         self.offers = Offers(smtputf8=True)
         self.decision = Gate.OPEN

@@ -17,6 +17,7 @@ from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.user_login import UserLogin
+from mpcontinuity.delivery.calling import HomeCalls
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
@@ -68,7 +69,8 @@ class Desk:
             plaintext_login_networks=[ip_network(f"{TRUSTED}/32")],
         )
         home = HomeMail(self.submissions, self.origins)
-        self.port25 = SmtpFactory(dataclasses.replace(services, home=home))
+        calls = HomeCalls(store, directory, self.origins, post.homes, timer=post.clock)  # type: ignore[arg-type]
+        self.port25 = SmtpFactory(dataclasses.replace(services, home=home, calls=calls))
         self.port587 = SmtpFactory(dataclasses.replace(services, role=Role.SUBMISSION))
         for address in ("ann@example.org", "bob@example.org"):
             self.password(address)

@@ -25,6 +25,7 @@ from mpcontinuity.app.server.control_port import ControlPort
 from mpcontinuity.app.server.mail import Mail
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.socket import ControlFactory
+from mpcontinuity.delivery.calling import HomeCalls
 from mpcontinuity.delivery.from_home import HomeMail
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.submission import submission_of
@@ -85,6 +86,7 @@ class Doors:
             "hostname": settings.hostname,
             "plaintext_login_networks": hosts.networks(settings.tls.plaintext_login_networks),
         }
+        self._home_calls = HomeCalls(store, accounts.directory, accounts.origins, mail.homes, timer=reactor)
         self._access = self._make_access()
         self._smtp = {
             "smtp": self._make_smtp(Role.INBOUND),
@@ -119,6 +121,7 @@ class Doors:
             stop_waiting=mail.stop_waiting,
             role=role,
             home=HomeMail(mail.submissions, accounts.origins) if inbound else None,
+            calls=self._home_calls if inbound else None,
             reports_to_strangers=mail.homes.all_report,
             tls=AskingClients(certificate, lambda: accounts.origins.shared) if inbound else certificate,
             **self._every,

@@ -7,6 +7,7 @@ import binascii
 import re
 from functools import lru_cache
 
+from mpcontinuity.model import hosts
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Reply
@@ -101,6 +102,19 @@ def bdat(argument: str) -> tuple[int, bool] | None:
     """
     match = _BDAT.fullmatch(argument)
     return (int(match[1]), bool(match[2])) if match else None
+
+
+def etrn(argument: str) -> tuple[str, bool]:
+    """Reads what follows ``ETRN``: the node's name in lower case, and whether its subdomains are meant as well.
+
+    Raises BadCommand for what is no name, and for a named queue, of which there is none (RFC 1985 §5.3).
+    """
+    option, node = (argument[:1], argument[1:]) if argument[:1] in ("@", "#") else ("", argument)
+    if not hosts.is_hostname(node) or node.startswith("["):
+        raise BadCommand(501, "5.5.4", "Syntax: ETRN domain, or ETRN @domain")
+    if option == "#":
+        raise BadCommand(459, "4.7.1", f"Node {argument} not allowed")
+    return node.lower(), bool(option)
 
 
 def hello(argument: str) -> str:

@@ -81,6 +81,14 @@ class AuthCancelled(msgspec.Struct, frozen=True):
     waits: ClassVar[bool] = False
 
 
+class Etrn(msgspec.Struct, frozen=True):
+    """ETRN (RFC 1985): what waits for ``node``, a name in lower case, is to be sent; that of its ``subdomains`` too."""
+
+    waits: ClassVar[bool] = True
+    node: str
+    subdomains: bool
+
+
 class StartTls(msgspec.Struct, frozen=True):
     """STARTTLS. The door sends ``to_send``, which has 220, starts TLS, and calls ``ServerEngine.tls_started``."""
 
@@ -101,5 +109,17 @@ class Disconnect(msgspec.Struct, frozen=True):
 
 
 Event = (
-    Hello | Mail | Rcpt | Data | Chunk | EndOfData | Auth | AuthAnswer | AuthCancelled | StartTls | Reset | Disconnect
+    Hello
+    | Mail
+    | Rcpt
+    | Data
+    | Chunk
+    | EndOfData
+    | Auth
+    | AuthAnswer
+    | AuthCancelled
+    | Etrn
+    | StartTls
+    | Reset
+    | Disconnect
 )

@@ -24,6 +24,7 @@ from mpcontinuity.protocols.smtp.events import (
     Data,
     Disconnect,
     EndOfData,
+    Etrn,
     Event,
     Hello,
     Mail,
@@ -38,6 +39,7 @@ from mpcontinuity.protocols.smtp.terms import Limits, Offers
 _TOO_MUCH_WAITS = Reply(421, "4.7.0", "Too much was sent without waiting for replies")
 _LONG_LINE = BadCommand(500, "5.5.2", "Command line too long")
 _BARE_LINE_FEED = BadCommand(500, "5.5.2", "Command lines end in CRLF")
+_NODE_NOT_ALLOWED = 459  # RFC 1985 §5.2: somebody guesses domains
 _INJECTED = "sent bytes behind STARTTLS"
 
 
@@ -171,6 +173,9 @@ class ServerEngine:
         elif isinstance(event, EndOfData):
             self._end_transaction()
             self._misuse.message()
+        elif isinstance(event, Etrn):
+            if reply.code == _NODE_NOT_ALLOWED:
+                self._end_if(self._misuse.error())
         elif isinstance(event, (Auth, AuthAnswer)):
             self.authenticated = reply.code == 235
             if reply.permanent:
@@ -436,6 +441,17 @@ class ServerEngine:
         self._misuse.idle()
         raise BadCommand(502, "5.5.1", "Lists are not shown")
 
+    def _etrn(self, argument: str) -> Event:
+        if not self.offers.etrn:
+            raise BadCommand(502, "5.5.1", "ETRN is not available")
+        if not self._hello:
+            raise BadCommand(503, "5.5.1", "Send EHLO first")
+        if self._in_mail:
+            raise BadCommand(503, "5.5.1", "A transaction is open: send RSET to give it up")
+        node, subdomains = command.etrn(argument)
+        self._misuse.idle()
+        return Etrn(node, subdomains)
+
     def _help(self, argument: str) -> None:
         self._misuse.idle()
         self._send(Reply(214, "2.0.0", "See RFC 5321. Commands: " + " ".join(sorted(_COMMANDS))))
@@ -492,6 +508,7 @@ _COMMANDS: dict[str, Callable[[ServerEngine, str], Event | None]] = {
     "NOOP": ServerEngine._noop,
     "VRFY": ServerEngine._vrfy,
     "EXPN": ServerEngine._expn,
+    "ETRN": ServerEngine._etrn,
     "HELP": ServerEngine._help,
     "QUIT": ServerEngine._quit,
 }

@@ -16,7 +16,9 @@ class Limits:
     buffer: int = 262_144  # what may wait behind a command that is being worked on
     errors: int = 20  # refused commands until 421; a refusal by the door does not count
     refusals: int = 250  # recipients that the door refused for good, until 421: somebody guesses addresses
-    idle_commands: int = 100  # NOOP, RSET, VRFY, EXPN, HELP and EHLO without a message between them; then 421 or errors
+    idle_commands: int = (
+        100  # NOOP, RSET, VRFY, EXPN, HELP, ETRN and EHLO without a message between them; then 421 or errors
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Offers:
     auth: tuple[str, ...] = ()  # mechanisms; empty: no AUTH here or now
     smtputf8: bool = True  # RFC 6531
     dsn: bool = False  # RFC 3461; its parameters are read all the same: relays use what a server offered them before
+    etrn: bool = False  # RFC 1985
     recipients: int = 0  # RFC 9422 LIMITS RCPTMAX; 0: not said
     one_domain: bool = False  # LIMITS RCPTDOMAINMAX=1
 
@@ -47,6 +50,8 @@ class Offers:
             said.append("SMTPUTF8")
         if self.dsn:
             said.append("DSN")
+        if self.etrn:
+            said.append("ETRN")
         limits = [f"RCPTMAX={self.recipients}"] if self.recipients else []
         if self.one_domain:
             limits.append("RCPTDOMAINMAX=1")

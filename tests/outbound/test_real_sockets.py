@@ -174,3 +174,27 @@ def test_a_port_where_nobody_listens_is_told_as_it_is() -> None:
     verdict, stage, text = send(port, "off")
     assert (verdict, stage) == ("failed", "connect")
     assert "refused" in text
+
+
+def reached(scene: str) -> list[str]:
+    """What `tests.outbound.moving` tells of one of its scenes."""
+    command = [sys.executable, "-m", "tests.outbound.moving", scene]
+    child = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert child.returncode == 0, child.stderr.decode()
+    told = json.loads(child.stdout.splitlines()[-1])
+    assert isinstance(told, list), told
+    return told
+
+
+def test_homes_name_is_resolved_anew_at_every_connection() -> None:
+    """Where DNS does not answer, home is looked for where it was: that fault is not its own."""
+    first, second = "127.0.0.1", "127.0.0.2"
+    dns_is_silent = second
+    assert reached("name") == [first, second, dns_is_silent, first, f"message to {second}"]
+
+
+def test_home_hosts_keep_their_order_of_preference() -> None:
+    """One that failed is asked after the others, until a probe finds it well."""
+    first, second = "127.0.0.1", "127.0.0.2"
+    falls_back, does_not_wait, after_the_probe = second, second, first
+    assert reached("order") == [first, falls_back, does_not_wait, after_the_probe]

@@ -28,16 +28,27 @@ def observation(outcome: Outcome) -> Observation:
 
 
 async def ask(session: Session, postmaster: Address | None, recipient: Address | None, wait: float) -> Outcome:
-    """Asks for MAIL FROM:<>, or from the postmaster where home never takes that, then for RCPT, where a user is
-    known."""
+    """Asks for MAIL FROM:<>, or from the postmaster where home does not take that, then for RCPT, where a user is
+    known.
+
+    What home thinks of the null sender is its taste, and says nothing of whether it serves.
+    """
     answer = await session.reply(session.mail(None, MailParameters()), wait)
-    if postmaster is not None and _refused(answer):
-        answer = await session.reply(session.mail(postmaster, MailParameters()), wait)
+    if postmaster is not None and _may_be_taste(answer):
+        other = await session.reply(session.mail(postmaster, MailParameters()), wait)
+        # To one that puts off both, and to one that puts off all but what it refuses, no mail gets through.
+        if _is(Verdict.REFUSED, answer) or _is(Verdict.ACCEPTED, other):
+            answer = other
     stage = Stage.MAIL
     if recipient is not None and isinstance(answer, Reply) and answer.positive:
         stage, answer = Stage.RCPT, await session.reply(session.rcpt(recipient, RcptParameters()), wait)
     return lost_outcome(stage, answer) if isinstance(answer, Lost) else outcome(stage, answer)
 
 
-def _refused(answer: Reply | Lost) -> bool:
-    return not isinstance(answer, Lost) and outcome(Stage.MAIL, answer).verdict is Verdict.REFUSED
+def _may_be_taste(answer: Reply | Lost) -> bool:
+    """Whether it is a refusal, or a 4xx, after which the session goes on."""
+    return isinstance(answer, Reply) and answer.code >= 400 and answer.code not in _NOT_SERVING
+
+
+def _is(verdict: Verdict, answer: Reply | Lost) -> bool:
+    return isinstance(answer, Reply) and outcome(Stage.MAIL, answer).verdict is verdict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -265,24 +265,32 @@ class Server:
             self.observe(Observation.SILENT, reason)
 
     def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
-        """Asks for the null sender on the session, or concludes that home is in trouble.
+        """Asks for another sender on the session, or concludes that home is in trouble.
 
-        A refused sender is the sender's trouble; home is in trouble when it does not take the null sender either
-        (contract, 'State of a home server').
+        A sender that is put off is the sender's trouble; home is in trouble when it does not take the null sender
+        either (contract, 'State of a home server'), or, where that was it, the postmaster of the domain.
         """
         if reverse_path is not None:
-            self.background(self._try_null_sender(session, result))
+            # A refusal of the null sender is an answer.
+            good = (Verdict.ACCEPTED, Verdict.REFUSED)
+            self.background(self._try_sender(None, session, result, good, "the null sender"))
             return
-        self._senders_fail(session, result, result.text)
+        postmaster = self._postmaster()
+        if postmaster is None or (result.reply is not None and result.reply.code == 421):
+            self._senders_fail(session, result, result.text)
+            return
+        self.background(self._try_sender(postmaster, session, result, (Verdict.ACCEPTED,), postmaster.text))
 
-    async def _try_null_sender(self, session: Session, failed: Outcome) -> None:
+    async def _try_sender(
+        self, sender: Address | None, session: Session, failed: Outcome, good: Collection[Verdict], called: str
+    ) -> None:
         session.rset()
         session.tainted = True
-        answer = await session.reply(session.mail(None, MailParameters()), self.settings.reply_timeout)
-        if isinstance(answer, Reply) and outcome(Stage.MAIL, answer).verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
-            await reset(self, session)  # a refusal of the null sender is an answer
+        answer = await session.reply(session.mail(sender, MailParameters()), self.settings.reply_timeout)
+        if isinstance(answer, Reply) and outcome(Stage.MAIL, answer).verdict in good:
+            await reset(self, session)
         else:
-            self._senders_fail(session, failed, f"{failed.text}; also to the null sender")
+            self._senders_fail(session, failed, f"{failed.text}; also to {called}")
 
     def _senders_fail(self, session: Session, failed: Outcome, reason: str) -> None:
         session.abort()

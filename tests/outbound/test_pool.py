@@ -12,6 +12,7 @@ from mpcontinuity.model.reply import Outcome, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.outbound.capacity import CALM
 from mpcontinuity.outbound.home import HomeServer
+from mpcontinuity.outbound.probing import observation
 from mpcontinuity.outbound.transaction import PeerTransaction
 from mpcontinuity.routing.health import Observation, State
 from tests.outbound.test_transaction import ANN, BOB, CAROL, MAIL, RCPT, network, send
@@ -259,6 +260,25 @@ def test_a_probe_says_how_far_it_came_and_observes_nothing(
     assert home.health.state is State.UP
     if not trouble:
         assert net.homes["home:25"].lines[-3:] == ["MAIL FROM:<>", "RCPT TO:<bob@example.org>", "QUIT"]
+
+
+@pytest.mark.parametrize(
+    ("null", "postmaster", "observed"),
+    [
+        ("550 5.7.1 no empty senders", "250 ok", Observation.PROBE_GOOD),
+        ("451 4.7.1 no empty senders", "250 ok", Observation.PROBE_GOOD),
+        ("550 5.7.1 no empty senders", "550 5.7.1 not from you", Observation.PROBE_GOOD),  # both are answers
+        ("550 5.7.1 no empty senders", "451 4.3.2 busy", Observation.UNREACHABLE),
+        ("451 4.3.2 busy", "451 4.3.2 busy", Observation.UNREACHABLE),
+        ("451 4.3.2 busy", "550 5.7.1 not from you", Observation.UNREACHABLE),
+        ("421 4.3.2 down", "250 ok", Observation.UNREACHABLE),
+    ],
+)
+def test_what_home_thinks_of_the_null_sender_is_its_taste(null: str, postmaster: str, observed: Observation) -> None:
+    net, scripted, home = network()
+    scripted.answers["MAIL"] = lambda _, line: null if line.startswith("MAIL FROM:<>") else postmaster
+    assert observation(net.run(home.probe(BOB))) is observed
+    assert ("RCPT TO:<bob@example.org>" in scripted.lines) is (postmaster == "250 ok" and not null.startswith("421"))
 
 
 def test_a_probe_that_is_refused_while_others_are_served_is_a_good_one() -> None:

@@ -130,6 +130,28 @@ def test_a_mail_that_fails_is_asked_for_the_null_sender_on_the_same_session() ->
     assert len(scripted.wires) == 1
 
 
+def test_a_null_sender_that_is_put_off_is_no_outage_while_home_takes_other_mail() -> None:
+    net, scripted, home = network()
+    scripted.answers["MAIL"] = lambda _, line: "451 4.7.1 no empty senders" if line.startswith("MAIL FROM:<>") else ""
+    assert net.run(send(home, sender=None)).verdict is Verdict.TEMPORARY
+    net.settle()
+    assert home.health.state is State.UP
+    assert [line for line in scripted.lines if line.startswith("MAIL")] == [
+        "MAIL FROM:<> SIZE=7 BODY=8BITMIME",
+        "MAIL FROM:<postmaster@example.org>",
+    ]
+    assert net.run(send(home)).verdict is Verdict.ACCEPTED
+
+
+def test_a_home_that_puts_off_the_postmaster_too_is_down() -> None:
+    net, scripted, home = network()
+    scripted.answers["MAIL"] = "451 4.3.2 busy"
+    net.run(send(home, sender=None))
+    net.settle()
+    assert home.health.state is State.DOWN
+    assert home.health.reason.endswith("451 4.3.2 busy; also to postmaster@example.org")
+
+
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("trouble", ["421 4.4.2 idle", CLOSE])
 def test_a_used_session_that_closes_is_repeated_once_on_a_fresh_one(verb: str, trouble: str) -> None:

@@ -128,6 +128,7 @@ def _home(settings: Settings, domain: str, home: str) -> Finding:
         code, greeting = client.connect(host, port)
         if code == 220:
             code, greeting = client.ehlo(settings.hostname)
+        taste = _null_sender_refused(client, domain) if 200 <= code < 300 else ""
     except (OSError, smtplib.SMTPException) as error:
         why = getattr(error, "strerror", None) or error
         return Finding(
@@ -138,4 +139,18 @@ def _home(settings: Settings, domain: str, home: str) -> Finding:
     if not 200 <= code < 300:
         text = greeting.decode("utf-8", "replace").split("\n")[0]
         return Finding(domain, "wrong", f"home server {home} answered {code} {text}", "let it accept this server")
+    if taste:
+        advice = "let it take MAIL FROM:<> (RFC 5321 §4.5.5): reports of mail that failed come from there"
+        return Finding(domain, "warning", f"home server {home} does not take the null sender: {taste}", advice)
     return Finding(domain, "good", f"home server {home} answers to EHLO")
+
+
+def _null_sender_refused(client: SmtpClient, domain: str) -> str:
+    """What home answers to the null sender, where it takes another one; empty: nothing is wrong with that."""
+    try:
+        code, text = client.docmd("MAIL", "FROM:<>")
+        if code < 400 or client.docmd("MAIL", f"FROM:<postmaster@{domain}>")[0] >= 400:
+            return ""
+    except (OSError, smtplib.SMTPException):
+        return ""
+    return f"{code} {text.decode('utf-8', 'replace')}".split("\n")[0]

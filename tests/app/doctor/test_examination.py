@@ -108,6 +108,35 @@ def test_a_home_server_that_answers_is_good(config: Path, home: int) -> None:
     assert checks[1].text == "has no user: nothing would be kept"
 
 
+@pytest.mark.parametrize(
+    ("postmaster", "verdict", "text"),
+    [
+        (b"250 ok", "warning", "does not take the null sender: 451 4.7.1 no empty senders"),
+        (b"451 4.3.2 busy", "good", "answers to EHLO"),
+    ],
+)
+def test_a_home_server_that_dislikes_the_null_sender_alone_is_named(
+    config: Path, postmaster: bytes, verdict: str, text: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client, client.makefile("rwb") as stream:
+                for reply in (b"220 home", b"250 home", b"451 4.7.1 no empty senders", postmaster):
+                    stream.write(reply + b"\r\n")
+                    stream.flush()
+                    stream.readline()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        home = f"127.0.0.1:{listener.getsockname()[1]}"
+        assert run(config, "domain", "add", "example.org", "--home", home) == 0
+        found, _ = (each for each in examine(config, partial(connect, by="root")) if each.check == "example.org")
+        thread.join(timeout=5)
+    assert (found.verdict, found.text) == (verdict, f"home server {home} {text}")
+
+
 def test_a_home_server_that_does_not_is_wrong(config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

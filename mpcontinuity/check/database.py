@@ -37,6 +37,7 @@ _LOOSE = (
     ("subscription", "account", "account", "subscriptions of users that are not there"),
     ("keyword", "mailbox", "mailbox", "keywords of mailboxes that are not there"),
     ("expunged", "mailbox", "mailbox", "notes of what was expunged in mailboxes that are not there"),
+    ("home_change", "domain", "domain", "changes of home servers of domains that are not there"),
 )
 _LOOSE_TEXT = "FROM {0} WHERE NOT EXISTS (SELECT 1 FROM {2} WHERE {2}.id = {0}.{1})"
 _WITHOUT_OWNER = {

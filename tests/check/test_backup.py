@@ -12,13 +12,16 @@ import msgspec
 import pytest
 from twisted.internet.defer import succeed
 
+from mpcontinuity.accounts import home_history, home_state
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.control.backup import backup
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.identifier import LAST
 from mpcontinuity.model.settings import Settings, Tls
 from mpcontinuity.model.settings import Store as StoreSettings
+from mpcontinuity.routing.health import Health, State
 from mpcontinuity.store.backup import backup as making
 from mpcontinuity.store.backup import manifest
 from mpcontinuity.store.backup.restore import restore
@@ -81,13 +84,20 @@ def put_back(folder: Path, other: Damaged, *, force: bool = False) -> None:
     restore(folder, other.url, other.folder, {}, other.clock.now(), lambda _: None, force=force)
 
 
+HISTORY = partial(home_history.listing, domain=0, since=0, before=LAST, limit=10)
+
+
 def test_a_backup_restored_elsewhere_has_all_that_was_there(served: Damaged) -> None:
+    (domain, (known, _)) = result(served.store.read(home_state.load)).popitem()
+    down = Health(State.DOWN, served.clock.now(), "no connection")
+    assert result(served.store.run(partial(home_state.save, domain=domain, known=known, health=down, node="")))
     made = back_up(served)
     assert made["packs"] == made["packs_copied"] == 2
     assert made["missing"] == []
     served.redirect("later")
     other = restored(served)
     other.serve()
+    assert [(row.state, row.reason) for row in result(other.store.read(HISTORY))] == [("down", "no connection")]
     assert other.subjects() == ["one", "two"]
     assert other.subjects("bob@example.org") == ["two"]
     assert other.subjects(folder="Drafts") == ["four"]

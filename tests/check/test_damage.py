@@ -286,8 +286,9 @@ def test_tracking_follows_the_ledger(damaged: Damaged) -> None:
 
 def test_rows_that_mean_nothing_are_removed(damaged: Damaged) -> None:
     damaged.execute("INSERT INTO subscription (account, name) VALUES (4711, 'x')")
+    damaged.execute("INSERT INTO home_change (id, domain, time, state) VALUES (1, 4711, 1, 'down')")
     damaged.execute("INSERT INTO address (key, account) VALUES ('x@example.org', 4711)")
-    finds(damaged, "database", "1 subscriptions", "1 addresses")
+    finds(damaged, "database", "1 subscriptions", "1 addresses", "1 changes of home servers")
     mends(damaged)
 
 

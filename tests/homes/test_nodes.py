@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from mpcontinuity.model.reply import Outcome
 from mpcontinuity.model.settings import Home
 from mpcontinuity.outbound.home import HomeServer, HomeServers
 from mpcontinuity.outbound.opening import ClientEnvironment
+from mpcontinuity.queue.wanted import want
 from mpcontinuity.routing.health import Observation, State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -185,3 +187,22 @@ def test_what_the_store_could_not_be_told_is_told_when_it_is_back(site: Site, mo
     site.wait(6)
     assert site.row()[0] == "down"
     assert site.one.state() is State.DOWN
+
+
+def test_what_is_wanted_at_one_node_is_asked_by_the_one_that_probes(site: Site) -> None:
+    site.one.answer = REFUSED
+    site.other.home.observe(Observation.UNREACHABLE, "connection refused")
+    site.hear()
+    site.wait(1)
+    before = site.one.probes
+    site.one.answer = GOOD
+    result(site.other.store.run(partial(want, domain=site.books.domain.id)))  # nothing is owed: nothing is asked
+    site.wait(1)
+    assert site.one.probes == before
+    site.books.redirect("anna")
+    assert result(site.other.store.run(partial(want, domain=site.books.domain.id))) == 1
+    site.hear()
+    site.clock.advance(0)
+    site.hear()
+    assert (site.one.probes - before, site.other.probes) == (1, 0)
+    assert site.one.state() is site.other.state() is State.RECOVERING

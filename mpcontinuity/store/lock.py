@@ -34,7 +34,8 @@ def lock(folder: Path) -> Lock:
         os.close(descriptor)
         by = f" (process {owner})" if owner else ""
         raise Refused(
-            f"{folder} is in use by another mpcontinuity{by}: stop it first, or use its control socket", "conflict"
+            f"{folder} is in use by another mpcontinuity{by}: stop it first; other commands work while it runs",
+            "conflict",
         ) from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)

@@ -172,7 +172,7 @@ def queue_retry(configuration: Configuration, ids: tuple[str, ...], domain: str 
     if as_json:
         output.as_json(row)
         return
-    output.say(f"To be tried again: {row['retried']}" if row["retried"] else "Nothing was put off")
+    output.say(f"Due now, and put off or ended before: {row['retried']}" if row["retried"] else "Nothing was put off")
     for each in standing:
         why = _why_it_waits(each)
         if each["redelivery_backlog"] and why:

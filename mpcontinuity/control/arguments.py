@@ -26,7 +26,7 @@ def rows_of_page(limit: int) -> int:
 
 
 def row_id(after: str) -> int:
-    """Returns the id that the cursor of a list shows, 0 for none. Raises Refused for what is no id."""
+    """Returns the id that the cursor of a list shows, 0 for none. Raises Refused for text that is no id."""
     try:
         return identifier.parse(after) if after else 0
     except ValueError as error:
@@ -56,7 +56,7 @@ def moment(text: str, now: int, *, ahead: bool = False) -> int:
 
 
 def mail_address(text: str) -> Address:
-    """Reads a mail address, which may have blanks around it. Raises Refused for what is none."""
+    """Reads a mail address, which may have blanks around it. Raises Refused for text that is no address."""
     try:
         return address.parse(text.strip())
     except BadAddress as error:
@@ -72,7 +72,7 @@ def own_address(text: str) -> Address:
 
 
 def domain_name(text: str) -> str:
-    """Reads a domain name and returns it in lower case and ASCII. Raises Refused for what is none."""
+    """Reads a domain name and returns it in lower case and ASCII. Raises Refused for text that is no name."""
     try:
         name = text if text.isascii() else ascii_domain(text)
     except ValueError:

@@ -58,7 +58,7 @@ def _domain_of(user: str) -> str | None:
 
 
 def of_administrator(administrator: Administrator, origin: str) -> Caller:
-    """Returns the caller that an administrator is who has logged in."""
+    """Returns the caller for an administrator who has logged in. ``origin`` is as in Caller."""
     return Caller(administrator.name, administrator.domain or None, None, origin, administrator.read_only)
 
 

@@ -32,7 +32,7 @@ class Channel(Protocol):
         ...
 
     def close(self) -> None:
-        """Leaves the server, or closes the store."""
+        """Ends the connection to the server, or closes the store that was opened instead."""
         ...
 
 

@@ -82,7 +82,7 @@ def _change(tx: Transaction, name: str, given: dict[str, str], until: str | None
 async def list_(control: Control, domain: str | None = None, after: str = "", limit: int = PAGE) -> list[DomainRow]:
     """Lists up to ``limit`` domains by name, those after the name ``after``, or the one ``domain``.
 
-    Raises Refused where that is not here, for a limit out of bounds, and for what is no name.
+    Raises Refused where that is not here, for a limit out of bounds, and for an ``after`` that is no name.
     """
     after = domain_name(after) if after else ""
     return await control.store.read(partial(_listing, only=domain, after=after, limit=rows_of_page(limit)))

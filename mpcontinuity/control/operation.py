@@ -28,7 +28,7 @@ Progress = Callable[[Any], None]
 
 
 def unheard(said: Any) -> None:
-    """Hears the progress of an operation for which nobody listens."""
+    """Takes what a long operation says of its progress, and drops it, because nobody listens."""
 
 
 def _none() -> None:

@@ -37,7 +37,8 @@ async def list_(
     control: Control, domain: str | None = None, after: str = "", limit: int = PAGE
 ) -> list[queue.QueueRow]:
     """Lists up to ``limit`` messages that wait for home servers and for the world, oldest first, those after the id
-    ``after``. Raises Refused for a domain that is not here, for a limit out of bounds, and for what is no id."""
+    ``after``. Raises Refused for a domain that is not here, for a limit out of bounds, and for an ``after``
+    that is no id."""
     give_up = round(control.settings.retry.give_up * SECOND)
     page = partial(_list, domain=domain, after=row_id(after), limit=rows_of_page(limit), give_up=give_up)
     return await control.store.read(page)
@@ -56,8 +57,8 @@ async def destinations(
     """Lists where mail to the world waits to go, those with most waiting first.
 
     There are up to ``limit`` of them, those after ``after``: how many messages wait for the last one of the page
-    before, and its name. Raises Refused for a domain that is not here, for a limit out of bounds, and for another
-    ``after``.
+    before, and its name. Raises Refused for a domain that is not here, for a limit out of bounds, and for an
+    ``after`` of another form.
     """
     found = _DESTINATION.fullmatch(after) if after else None
     if after and found is None:

@@ -13,7 +13,7 @@ from mpcontinuity.store.transaction import Transaction
 
 
 def refuse_owed(count: int, whom: str, name: str, hint: Hint) -> None:
-    """Raises Refused with the ``hint`` while anything is owed."""
+    """Raises Refused, with the ``hint``, if ``count`` messages of ``name`` (not 0) are still owed to ``whom``."""
     if count:
         messages = "1 message is" if count == 1 else f"{count} messages are"
         raise Refused(
@@ -33,7 +33,8 @@ async def release(control: Control, domain: int, *, account: int = 0) -> None:
 async def erase(control: Control, account: int, *, rows_too: bool = False) -> None:
     """Removes the mailboxes of a user whom no address leads to any more, and the row itself.
 
-    The row stays where the ledger has something to say about it, unless ``rows_too``. Can be done again after a crash.
+    The row stays where the ledger has something to say about it, unless ``rows_too``. If a crash interrupts it, it
+    is called again and goes on.
     """
     store = control.store
     for info in await store.read(partial(mailboxes.listing, account=account)):

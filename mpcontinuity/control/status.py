@@ -83,9 +83,10 @@ class Report(msgspec.Struct, frozen=True):
 
 
 async def status(control: Control, domain: str | None = None, after: str = "", limit: int = PAGE) -> list[StatusRow]:
-    """Returns a row for up to ``limit`` domains by name, those after the name ``after``, or that of the one ``domain``.
+    """Returns a row for ``domain`` alone, or else for up to ``limit`` domains in the order of their names.
 
-    Raises Refused where that is not here, for a limit out of bounds, and for what is no name.
+    The rows begin behind the name ``after``. Raises Refused for a domain that is not here, for a limit out of bounds,
+    and for an ``after`` that is no name.
     """
     after = domain_name(after) if after else ""
     return await control.store.read(partial(_statuses, only=domain, after=after, limit=rows_of_page(limit)))
@@ -153,7 +154,7 @@ def _history(tx: Transaction, name: str | None, since: int, before: int, limit: 
 
 async def report(control: Control, domain: str, since: str | None = None) -> Report:
     """Returns the ledger of a domain; with ``since``, a time or a duration before now, only of what was received from
-    then on. Raises Refused for a domain that is not here, and for what is no time."""
+    then on. Raises Refused for a domain that is not here, and for a ``since`` that is no time."""
     start = moment(since, control.store.clock.now()) if since is not None else 0
     return await control.store.read(partial(_report, name=domain, since=start))
 

@@ -27,9 +27,9 @@ async def track(
 ) -> list[tracking.TrackRow]:
     """Returns what became of messages, a row per message and recipient, newest first.
 
-    What is empty does not filter. ``since`` is a time or a duration before now. There are up to ``limit`` rows, those
-    after the one with the id ``after``. Raises Refused for a domain that is not here, for a limit out of bounds, and
-    for a time, a status or an id that is none.
+    An argument that is empty does not filter. ``since`` is a time or a duration before now. There are up to ``limit``
+    rows, those behind the one with the id ``after``. Raises Refused for a domain that is not here, for a limit out of
+    bounds, and for a ``since``, ``status`` or ``after`` that is no time, no status or no id.
     """
     limit, last = rows_of_page(limit), row_id(after)
     if status and status not in STATUSES:

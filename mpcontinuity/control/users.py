@@ -92,7 +92,7 @@ def _add(tx: Transaction, address: Address, name: str, aliases: list[Address], k
 async def list_(control: Control, domain: str | None = None, after: str = "", limit: int = PAGE) -> list[UserRow]:
     """Lists up to ``limit`` users by address, those after the address ``after``, of all domains or of one.
 
-    Raises Refused for a domain that is not here, for a limit out of bounds, and for what is no address.
+    Raises Refused for a domain that is not here, for a limit out of bounds, and for an ``after`` that is no address.
     """
     if after:
         mail_address(after)

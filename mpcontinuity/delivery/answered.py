@@ -57,9 +57,9 @@ class Digest:
         self._hash = hashlib.blake2b(digest_size=16)
 
     def update(self, data: bytes) -> None:
+        """Takes the next octets."""
         # hashlib gives up the interpreter for more than 2,047 octets, and getting it back from a busy writer thread
         # costs twenty times what hashing a small message does.
-        """Takes the next octets."""
         if len(data) > _SMALL:
             self._hash.update(data)
             return
@@ -100,7 +100,7 @@ def find(tx: Transaction, fingerprints: Iterable[bytes]) -> set[bytes]:
 
 
 def ages(tx: Transaction, fingerprints: Iterable[bytes]) -> list[int]:
-    """Returns for how many µs those that are remembered have been, in no order."""
+    """Returns how many µs ago each of those that are remembered was answered, in no order."""
     found = (tx.value(_AGE, fingerprint=one, now=tx.now) for one in fingerprints)
     return [age for age in found if age is not None]
 
@@ -141,7 +141,7 @@ class Answered:
     """The messages that sessions of one process have in hand, or have answered without having heard of their client
     since.
 
-    It lives in the reactor thread. Memory: one entry per message under way or not yet confirmed.
+    It is used in the reactor thread only. It takes one entry in memory for each such message.
     """
 
     def __init__(self, store: Store, timer: Timer) -> None:
@@ -197,10 +197,11 @@ class Answered:
         return waiter.addCallback(settled)
 
     async def told_elsewhere(self, fingerprints: Collection[bytes]) -> bool:
-        """Returns whether these, which the table knows, were answered to a client that has not got the answer in
-        PATIENCE.
+        """Returns whether the client that was answered has not got that answer within PATIENCE.
 
-        Another process may have its session. False: that client has the answer, so this is another message.
+        It is asked for messages that the table knows and whose session may be in another process. True means that the
+        sender repeats the message, which is taken once; False that the client has its answer, and this is another
+        message of the same content.
         """
         if self._store.election.alone:
             return True
@@ -229,7 +230,7 @@ class Answered:
                         held.look()
 
     def release(self, fingerprints: Iterable[bytes]) -> None:
-        """Ends the claim: the message was not taken after all."""
+        """Ends the claim of messages that were not taken. Sessions that wait for them go on."""
         for one in fingerprints:
             held = self._held.pop(one, None)
             if held is not None:
@@ -244,7 +245,7 @@ class Answered:
             held.wake()
 
     def on_its_way(self, fingerprints: Iterable[bytes], look: Callable[[], None]) -> None:
-        """Notes that the answer is being written; ``look`` calls `went_on` where it has arrived."""
+        """Notes that the answer is being written. ``look`` sees whether it has arrived, and calls `went_on` if so."""
         for one in fingerprints:
             self._held[one].look = look
 

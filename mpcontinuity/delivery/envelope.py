@@ -74,7 +74,11 @@ class Message(msgspec.Struct, frozen=True):
         outcome: str = "",
         owed: int = 0,
     ) -> NewRow:
-        """Returns the row of `tracking` for one recipient."""
+        """Returns the row of `tracking` for one recipient.
+
+        ``status``, ``code``, ``text`` and ``events`` are what became of it, ``outcome`` and ``owed`` its state and id
+        in the queue, and ``continuity`` says that it was put into a mailbox here.
+        """
         return NewRow(
             domain=recipient.domain,
             received=self.received,

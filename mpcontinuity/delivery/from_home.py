@@ -107,10 +107,11 @@ def by_login(directory: Directory, user: User) -> HomeSubmitter:
 
 
 class ByFirstRecipient:
-    """A message from where many tenants' mail comes: to our domains it is mail as any other, to the world only if it is
-    home's. The first recipient decides; until then it is ``outward``.
+    """A message from addresses at which many tenants send, such as those of Exchange Online.
 
-    What the door asks of it is answered by the transaction that it turns out to be.
+    Its first recipient decides what it is: mail to one of our domains is ``incoming`` like that of any stranger, and
+    mail to the world is ``outward``, which takes it only from the tenant of the domain. All calls go to that one of
+    the two; before the first recipient they go to ``outward``.
     """
 
     def __init__(self, outward: Outward, incoming: Incoming, directory: Directory) -> None:
@@ -158,7 +159,7 @@ class ByFirstRecipient:
 
 @dataclass(frozen=True, slots=True)
 class HomeMail:
-    """What port 25 asks at MAIL, of a client that has not logged in."""
+    """Says at MAIL on port 25 whether a client that has not logged in is a home server that sends its own mail."""
 
     submissions: Submissions
     origins: Origins

@@ -58,8 +58,8 @@ _log = Logger()
 class Incoming(Reception):
     """A message to our domains, from MAIL to the reply to it (see `transaction.MailTransaction`).
 
-    The first domain decides for all that join it. No further use after `abandon`. The constructor raises Full where no
-    message can be taken.
+    The first domain decides for all that join it. After `abandon` nothing more is called. The constructor raises
+    Full where no message can be taken.
     """
 
     def __init__(

@@ -66,7 +66,10 @@ class Submitter(Protocol):
         ...
 
     async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:
-        """Returns the domain whose mail it is, and the answer to MAIL. None: nobody is there to send any more."""
+        """Returns the domain whose mail it is, and the reply to MAIL.
+
+        The domain is None, and the reply refuses, where the submitter may not send any more (removed, or not active).
+        """
         ...
 
     def count_recipient(self) -> Reply | None:
@@ -93,7 +96,7 @@ class Submitter(Protocol):
 class Outward(Reception):
     """A message to the world, from MAIL to the reply to it (see `transaction.UserTransaction`); `sender` comes first.
 
-    No further use after `abandon`. The constructor raises Full where no message can be taken.
+    After `abandon` nothing more is called. The constructor raises Full where no message can be taken.
     """
 
     def __init__(
@@ -203,7 +206,7 @@ class Outward(Reception):
         self._keep(given.blind + received + completed)
 
     def bare_line_ends(self) -> Reply | None:
-        """Returns a refusal: the engine mends line ends where it may, and the world is sent lines (DATA)."""
+        """Returns a refusal, because the world is sent messages by DATA, which knows lines only."""
         return BARE_LINE_END
 
     async def end(self, fault: Reply | None) -> Reply:

@@ -51,7 +51,8 @@ class Relayed:
 def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[None]:
     """Writes all that is to be remembered of messages that home has, their rows of `body` among it.
 
-    Done together it needs no other isolation than the order of its locks, but for users whom it adds: see `adds_user`.
+    Several messages may share a transaction, because rows are locked in one order. A message that may add a user is
+    committed by itself (`adds_user`).
     """
     insert_bodies(tx, [(body, _keep_until(relayed)) for body, relayed in messages])
     answered.note(tx, [taken.fingerprint for _, relayed in messages for taken in relayed.message.taken])
@@ -139,7 +140,7 @@ def _added(tx: Transaction, taken: Taken, most: int) -> bool:
 def repair(tx: Transaction, head: Head, body: Body, decisions: Mapping[str, str]) -> None:
     """Writes archive and tracking of a message that home took while our commit failed (store/upkeep/reconcile.py).
 
-    ``decisions`` names the recipients. A domain that was removed meanwhile wants nothing of it any more.
+    The keys of ``decisions`` are the recipients. For domains that were removed meanwhile nothing is written.
     """
     recipients = [(domains.find(tx, address.domain), address) for address in map(parse, decisions)]
     taken = tuple(

@@ -56,7 +56,7 @@ NOT_YOUR_FROM = Reply(553, "5.7.1", f"The field From must have your own addresse
 
 # ETRN (RFC 1985 §5.2)
 def node_started(node: str, count: int, *, exact: bool) -> Reply:
-    """Returns the answer where ``count`` messages wait for the node and go there now; more where not ``exact``."""
+    """Returns the answer where ``count`` messages, or more unless ``exact``, wait for the node and go there now."""
     if not count:
         return Reply(251, "2.0.0", f"OK, no messages waiting for node {node}")
     if not exact:

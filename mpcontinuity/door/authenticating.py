@@ -21,7 +21,8 @@ _log = Logger()
 
 
 class Authenticating:
-    """The logins that are tried on one connection. Every method that judges raises Temporary where nobody can now."""
+    """The logins that are tried on one connection. Methods that judge a login raise Temporary while the store
+    cannot be asked."""
 
     def __init__(self, login: UserLogin, transport: Any, *, peer: str, session: str, share: Share) -> None:
         """``peer`` is the client's IP address, ``session`` the id of the connection in the log."""

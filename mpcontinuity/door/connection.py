@@ -71,7 +71,7 @@ class Engine(Typing):
         ...
 
     def close(self) -> None:
-        """Ends the dialogue without a word."""
+        """Ends the dialogue without saying anything to the client."""
         ...
 
 
@@ -165,7 +165,7 @@ class Connection(Protocol, Generic[E, S]):
 
     @property
     def resting(self) -> bool:
-        """Whether a last word may be said between two events."""
+        """Whether a last word may be said now, when no event is being worked on."""
         return True
 
     def postpone(self, word: LastWord) -> None:
@@ -238,14 +238,17 @@ class Connection(Protocol, Generic[E, S]):
             self.transport.pauseProducing()
 
     def readConnectionLost(self) -> None:  # noqa: N802
-        """No more will come; what came is worked off and answered, then we close too. TLS knows no half of a close."""
+        """Notes that the client has closed its direction. What it sent is still answered; then the server closes too.
+
+        Under TLS it is never called, because TLS closes both directions at once.
+        """
         if self.phase is Phase.OPEN:
             self._enter(Phase.HEARD_OUT)
             if not self.working:
                 self.part()
 
     def writeConnectionLost(self) -> None:  # noqa: N802
-        """We have closed our direction alone."""
+        """Does nothing: only the server's own direction was closed."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         if self.phase is Phase.LOST:
@@ -425,7 +428,7 @@ class Connection(Protocol, Generic[E, S]):
         self.transport.abortConnection()
 
     def forget(self) -> None:
-        """Is no connection of the door any more."""
+        """Removes this connection from those of its door, which no longer waits for it when the server stops."""
         self._connections.discard(self)
 
     def _look(self) -> None:

@@ -95,12 +95,15 @@ class Output:
             self._transport.loseConnection()
 
     def release(self) -> None:
-        """Is told no more of what the client reads. A registered producer would keep TLS from ending."""
+        """Ends the registration with the transport, which then no longer says what the client has read.
+
+        A transport under TLS does not close while a producer is registered.
+        """
         self._closed = True
         self._transport.unregisterProducer()
 
     def lost(self) -> None:
-        """Is told that the connection is gone. Who awaits `room` gets Gone."""
+        """Notes that the connection is gone, and raises Gone in all that await `room`."""
         self._lost = True
         self.has_room = False
         waiting, self._waiting = self._waiting, []

@@ -51,7 +51,7 @@ class Connection(Protocol):
 
     @property
     def total_changes(self) -> int:
-        """Is how many rows were changed since the connection was opened."""
+        """The number of rows that were changed since the connection was opened."""
         ...
 
     def cursor(self) -> Cursor:

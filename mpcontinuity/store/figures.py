@@ -114,7 +114,7 @@ class Figures:
         self._say(name(work), seconds, rows, items)
 
     def commit(self, jobs: int, seconds: float, work: Callable[..., Any]) -> None:
-        """Counts a commit of so many jobs, ``work`` the first of them. ``seconds`` are from its begin to its end."""
+        """Counts a commit of ``jobs`` jobs that took ``seconds`` from BEGIN on. ``work`` is that of the first job."""
         with self._lock:
             self.commits += 1
             self.commit_seconds += seconds

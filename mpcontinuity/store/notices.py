@@ -45,7 +45,8 @@ def encode(sender: int, notices: Iterable[Notice]) -> list[str]:
 def decode(payload: str | bytes) -> tuple[int, Sequence[Notice]]:
     """Returns the sender and the notices of a payload.
 
-    One that cannot be read, as a newer version's may be, is `Everything` from the sender 0.
+    A payload that cannot be read, as a newer version may send it, gives `Everything` (anything may have changed) from
+    the sender 0.
     """
     try:
         sender, *parts = msgspec.json.decode(payload)

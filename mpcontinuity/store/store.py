@@ -132,7 +132,10 @@ class Store:
         return deferred
 
     def read(self, work: Callable[[Transaction], T]) -> Deferred[T]:
-        """Fires with what ``work`` returns in a snapshot of its own, beside the writer: at most 1,000 rows or 50 ms."""
+        """Does ``work`` in a snapshot of its own, beside the writer, and fires with what it returned.
+
+        The work reads at most 1,000 rows and takes at most 50 ms, because few threads read for everybody.
+        """
         if self._closing is not None:
             return fail(Stopping())
         return self._readers.read(work)

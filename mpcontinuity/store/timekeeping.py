@@ -36,7 +36,8 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What is kept of the clock. ``time`` is until when somebody looked, in µs; 0: nobody ever did."""
+    """What the store remembers of the clock: the time (µs) at which it was last looked at, 0 if it never was, and its
+    last jumps."""
 
     time: int = 0
     jumps: tuple[Kept, ...] = ()

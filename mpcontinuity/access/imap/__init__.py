@@ -11,7 +11,7 @@ The protocol itself is in protocols/imap/, and what is done with mailboxes in ma
 - ``selecting.py``: SELECT, EXAMINE, CHECK. ``selection.py``: the selected mailbox, and what is told of it.
 - ``idling.py``: IDLE.
 - ``folders.py``: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS. ``listing.py``: LIST, LSUB. ``quotas.py``:
-  GETQUOTA, GETQUOTAROOT.
+  GETQUOTA, GETQUOTAROOT, SETQUOTA.
 - ``searching.py``: SEARCH, which mailbox/search.py answers.
 - ``fetch.py``: FETCH. ``sections.py``: the items of a FETCH, prepared once per command.
 - ``flags.py``: STORE. ``keywords.py``: makes room for a new keyword.

@@ -33,7 +33,7 @@ async def begin(session: ImapSession, asked: command.Append) -> Status | None:
 
 
 async def chunk(session: ImapSession, piece: Chunk) -> Status | None:
-    """Takes the next piece of the message."""
+    """Takes the next piece of the message of an APPEND. Returns NO where it cannot be stored, else None."""
     appending = session.appending
     if appending is None:  # its end was told when it was given up; what still comes of it is dropped by the engine
         return None

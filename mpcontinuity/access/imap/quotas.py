@@ -1,5 +1,5 @@
-"""GETQUOTA and GETQUOTAROOT (RFC 9208): a root of all that the user has, and one of all that the domain has where that
-is limited (RFC 9208 §3.2: a mailbox may have several)."""
+"""GETQUOTA, GETQUOTAROOT and SETQUOTA (RFC 9208), for two quota roots: all that the user has, and all that the domain
+has where that is limited (RFC 9208 §3.2: a mailbox may have several)."""
 
 from __future__ import annotations
 

@@ -60,9 +60,10 @@ Value = Callable[[Row], bytes | int]
 class Plan:
     """What a FETCH needs of each message, worked out once per command.
 
-    ``template`` takes one of ``values`` after the other and never needs the body; ``sections`` may need it even
-    where ``body`` is False: headers too long to be rendered. ``segments`` of what is rendered, which may lack some, are
-    needed. ``sees``: \\Seen is to be set."""
+    ``template`` is filled with one of ``values`` after the other, for which the body is never read. ``sections`` are
+    parts of the message; where ``body`` is False they are read from what was rendered, and from the body only where a
+    header was too long for that. ``rendered`` and ``segments`` say what is needed of what was rendered (a mask of
+    Segment). ``sees`` says that \\Seen is set, and ``flags`` that the flags are asked for."""
 
     template: bytes
     values: Sequence[Value]

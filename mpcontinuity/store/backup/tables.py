@@ -112,7 +112,8 @@ def _used(connection: psycopg.Connection[Any]) -> bool:
 def load(url: str, folder: Path, files: Sequence[File], schema: str, aside: str, say: Say) -> str:
     """Loads the tables into the database. Its present ones are moved to the schema ``aside``.
 
-    Returns the name of that schema, if it was used. Raises Refused; nothing is changed then, but for what is set aside.
+    Returns the name of that schema, empty if there was nothing to move. Raises Refused where PostgreSQL refuses; the
+    tables that were moved stay in that schema then.
     """
     try:
         with psycopg.connect(conninfo(url), autocommit=True) as connection:

@@ -46,7 +46,7 @@ class Append:
 
 
 class Appender:
-    """Appends messages and notes to packs in a thread of its own: all that wait with one sync."""
+    """Appends messages and their outcomes to packs, in a thread of its own. All that wait at a time share one sync."""
 
     def __init__(self, packs: Packs, runner: Runner, done: Callable[[Sequence[Append]], None]) -> None:
         """``done`` is given what was appended, or failed, in the appender's thread."""
@@ -61,11 +61,14 @@ class Appender:
         (self._worker if append.draft.file is None else self._solo_worker).put(append)
 
     def note(self, decided: Decided) -> None:
-        """Takes a note to be appended with what comes next. Nobody waits for it."""
+        """Takes the outcome of a message, to be appended together with the next message. Nobody waits for it."""
         self._worker.put(decided)
 
     def begin_anew(self) -> None:
-        """Puts what follows into new packs: others may have taken us for dead, and the present ones for complete."""
+        """Puts what follows into new packs.
+
+        It is called when this process may have been taken for dead: others then hold its present packs for complete.
+        """
         with contextlib.suppress(Stopping):
             self._worker.put(None)
 

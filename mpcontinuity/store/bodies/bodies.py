@@ -119,7 +119,7 @@ class Bodies(Protocol):
         ...
 
     def unrecorded(self) -> list[tuple[Body, Mapping[str, str]]]:
-        """Returns what home took a while ago, and no commit followed."""
+        """Returns the messages that home took a while ago and no commit followed, with each recipient's decision."""
         ...
 
     def content(self, body: Body, *, skip_prefix: bool = False) -> Stored:
@@ -127,7 +127,10 @@ class Bodies(Protocol):
         ...
 
     def read(self, body: Body, start: int = 0, stop: int | None = None) -> Deferred[bytes]:
-        """Fires with that piece. All of a message is checked against its CRC; fails with Corrupt."""
+        """Fires with the octets of a message from ``start`` to before ``stop``, None meaning its end.
+
+        Where that is the whole message it is compared with its CRC. Fails with Corrupt.
+        """
         ...
 
     def read_many(self, bodies: Sequence[Body]) -> Deferred[list[bytes | Corrupt]]:
@@ -154,7 +157,7 @@ class Bodies(Protocol):
         ...
 
     def stop(self, stopped: Callable[[], None]) -> None:
-        """Calls ``stopped`` when nothing is on its way to the engine any more."""
+        """Calls ``stopped`` when all that was to be kept is written, and its jobs are given to the engine."""
         ...
 
 

@@ -140,7 +140,7 @@ class Draft:
         self._handed_over = False
 
     def write(self, data: bytes) -> None:
-        """Appends. Raises Full; the draft is then only good to be discarded."""
+        """Appends octets to the message. Raises Full where there is no room; the draft can then only be discarded."""
         promised = min(len(data), self._promised)
         self._spool.take(len(data), promised=promised)
         self._promised -= promised
@@ -193,14 +193,17 @@ class Draft:
                 _log.error("{path} stays until the next start: {error}", path=path, error=error)
 
     def kept(self) -> None:
-        """Makes the spooled file a solo pack; the caller syncs the folder. Raises OSError."""
+        """Renames the spooled file, so that it is a pack of this one message. The caller syncs the folder.
+
+        Raises OSError.
+        """
         assert self._spooled is not None
         packs = self._spool.packs
         packs.disk.rename(self._spooled, packs.path(self.number))
         self._spooled = None
 
     def release(self) -> None:
-        """Counts it no longer among what is being received: it is kept."""
+        """Gives its share of the spool back, because the message is in a pack now."""
         held, on_disk, promised = self._held, self._on_disk, self._promised
         self._held = self._on_disk = self._promised = 0
         if held or promised:

@@ -203,7 +203,10 @@ class Packs:
                     self._open.pop(pack, None)
 
     def record_new(self, tx: Transaction) -> Callable[[], None] | None:
-        """Inserts rows of new packs at the begin of a commit; what it returns is called when they are committed."""
+        """Inserts the rows of new packs at the beginning of a transaction.
+
+        Returns what the caller calls after the commit, or None where there was no new pack.
+        """
         packs = self._unrecorded.copy()
         if not packs:
             return None

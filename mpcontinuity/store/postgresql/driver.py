@@ -234,7 +234,10 @@ class PostgresqlDriver:
         return translate(error)
 
     def open(self, name: str = "") -> psycopg.Connection[Any]:
-        """Opens a connection. Raises psycopg.OperationalError, at once while a server that is away is left alone."""
+        """Opens a connection. Raises psycopg.OperationalError.
+
+        After a failure it is raised without another try for some time, so that a server that is away is left alone.
+        """
         with self._lock:
             if time.monotonic() < self._away_until:
                 raise psycopg.OperationalError(self._away)

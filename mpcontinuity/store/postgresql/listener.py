@@ -83,7 +83,7 @@ class NotificationListener:
         self.threaded = runner.thread("store-listener", self._loop)  # else nothing is heard
 
     def hold(self, kind: str, number: int) -> Deferred[bool]:
-        """Election.hold."""
+        """Asks PostgreSQL for the advisory lock of that name; fires as `Election.hold` does."""
         key = advisory(kind, number)
         if key in self._held:
             return succeed(True)
@@ -92,22 +92,22 @@ class NotificationListener:
         return deferred
 
     def keep(self, kind: str, number: int) -> None:
-        """Election.keep."""
+        """Asks for the lock again and again until this process has it, as `Election.keep` says."""
         self._kept.add(advisory(kind, number))
         self._command(self._take_kept)
 
     def release(self, kind: str, number: int) -> None:
-        """Election.release."""
+        """Gives the lock back, as `Election.release` says."""
         self._command(partial(self._release, advisory(kind, number)))
 
     def held(self, kind: str, numbers: Collection[int]) -> Deferred[set[int]]:
-        """Election.held."""
+        """Looks up which of these locks any process has; fires as `Election.held` does."""
         deferred: Deferred[set[int]] = Deferred()
         self._command(partial(self._look, {advisory(kind, number): number for number in numbers}, deferred))
         return deferred
 
     def on_lost(self, callback: Callable[[], None]) -> None:
-        """Election.on_lost."""
+        """Has ``callback`` called when the connection, and every lock with it, is lost (`Election.on_lost`)."""
         self._lost.append(callback)
 
     def stop(self, stopped: Callable[[], None]) -> None:

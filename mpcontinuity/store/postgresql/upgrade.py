@@ -54,8 +54,8 @@ def migrate(
 ) -> None:
     """Brings the schema to HEAD, each step in a transaction of its own; ``progress`` hears of each revision done.
 
-    ``fresh`` does so only where there is none. ``to`` is an older revision, which a backup is of. Raises Refused where
-    the schema is newer, or cannot be changed.
+    With ``fresh`` a database that has a schema is left as it is. ``to`` is the revision to stop at, such as that of a
+    backup. Raises Refused where the schema is newer than HEAD, or cannot be changed.
     """
     from sqlalchemy.exc import DBAPIError
 

@@ -112,7 +112,8 @@ def user_list(configuration: Configuration, domain_: str | None, as_json: bool) 
 @json_option
 @pass_configuration
 def user_show(configuration: Configuration, address: str, as_json: bool) -> None:
-    """Show the user with ADDRESS, their own or an alias."""
+    """Show the user with ADDRESS, their own or an alias. The line `continuity` is their own choice, which counts only
+    where the domain's mode is `optional`; whether mail is kept in an outage does not depend on it."""
     with configuration.connect() as control:
         output.result(control.call("user show", address=address), as_json)
 

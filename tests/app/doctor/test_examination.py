@@ -28,7 +28,8 @@ def config(tmp_path: Path) -> Path:
     """Initialised, on ports that are free at the moment."""
     path = tmp_path / "mpcontinuity.toml"
     path.write_text(
-        "[listen]\nsmtp = []\nimap = []\nimaps = []\npop3 = []\npop3s = []\nmetrics = []\n[home]\nconnect_timeout = 1\n"
+        "[listen]\nsmtp = []\nsubmission = []\nsubmissions = []\nimap = []\nimaps = []\npop3 = []\npop3s = []\n"
+        "metrics = []\n[home]\nconnect_timeout = 1\n"
     )
     assert CliRunner().invoke(main, ["--config", str(path), "init"]).exit_code == 0
     return path

@@ -36,6 +36,7 @@ class Pop3Connection(Connection[ServerEngine, Pop3Services]):
 
     def begin(self) -> None:
         self.session = Pop3Session(self, Holder(self._silent, self._evicted))
+        self.engine.passwords_in_clear = self.services.plaintext_allowed(self.peer)
         self.engine.greet(f"{self.services.hostname} POP3, mpcontinuity")
 
     def _disconnect(self, event: Disconnect) -> None:

@@ -53,7 +53,7 @@ class Pop3Session:
         """Answers CAPA (RFC 2449 §6). What a mailbox lists is never dropped by retention, hence EXPIRE NEVER."""
         lines = [b"TOP", b"UIDL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"LOGIN-DELAY 0", b"EXPIRE NEVER"]
         lines.append(b"UTF8 USER")
-        if self.login.user is None and self.connection.may_log_in:
+        if self.login.user is None and self.engine.may_log_in:
             lines += [b"USER", b"SASL " + " ".join(self.login.mechanisms()).encode("ascii")]
         if self.engine.tls_offered and not self.engine.tls:
             lines.append(b"STLS")
@@ -65,8 +65,7 @@ class Pop3Session:
 
     async def password(self, asked: events.Pass) -> None:
         """Judges the name and password of USER and PASS."""
-        if not self._refused():
-            await self._step(await self.login.check(asked.name, asked.password))
+        await self._step(await self.login.check(asked.name, asked.password))
 
     async def auth(self, asked: events.Auth) -> None:
         """Begins AUTH (RFC 5034), or lists the mechanisms."""
@@ -75,7 +74,9 @@ class Pop3Session:
             self.engine.lines("mechanisms:", b"".join(name.encode("ascii") + b"\r\n" for name in known))
         elif asked.mechanism not in known:
             self.engine.error(f"mechanisms here: {' '.join(known)}")
-        elif not self._refused():
+        elif not self.engine.may_log_in:
+            self.engine.error(self.engine.tls_first, "AUTH")
+        else:
             await self._step(await self.login.begin(asked.mechanism, asked.initial))
 
     async def auth_answer(self, answer: events.AuthAnswer) -> None:
@@ -96,13 +97,6 @@ class Pop3Session:
             self.engine.error(step.reason, "AUTH")
             if self.login.exhausted:
                 self.engine.close("too many wrong passwords", "AUTH")
-
-    def _refused(self) -> bool:
-        if self.connection.may_log_in:
-            return False
-        how = "STLS" if self.engine.tls_offered else "the port with TLS"
-        self.engine.error(f"use {how} before you send a password", "AUTH")
-        return True
 
     async def _open(self, user: User) -> None:
         """Opens the maildrop, as long as no other session has it. With that the user is logged in."""

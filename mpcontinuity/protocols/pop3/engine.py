@@ -66,6 +66,7 @@ class ServerEngine:
         self.in_transaction = False  # RFC 1939 §5: logged in
         self.utf8 = False
         self.tls_offered = False
+        self.passwords_in_clear = True  # whether a client may send one without TLS
         self._buffer = b""
         self._position = 0
         self._discarding = False  # the rest of a line that is too long
@@ -248,7 +249,19 @@ class ServerEngine:
 
     # Commands
 
+    @property
+    def may_log_in(self) -> bool:
+        """Whether the client may send a password now."""
+        return self.tls or self.passwords_in_clear
+
+    @property
+    def tls_first(self) -> str:
+        """What a client is told that may not, in the text of an answer."""
+        return f"use {'STLS' if self.tls_offered else 'the port with TLS'} before you send a password"
+
     def _user(self, argument: bytes) -> Event | None:
+        if not self.may_log_in:  # told at PASS, the password would have gone over in clear
+            raise Bad(f"[AUTH] {self.tls_first}")
         self._name = _utf8(argument)
         if not self._name:
             self._name = None

@@ -187,8 +187,8 @@ def test_what_can_be_done_depends_on_tls_and_on_the_login(world: World) -> None:
     assert b"SASL" not in plain.ask("CAPA")
     assert b"USER\r\n" not in plain.ask("CAPA").replace(b"UTF8 USER", b"")
     assert plain.ask("AUTH PLAIN AGpvZQBzZWNyZXQ=").startswith(b"-ERR [AUTH] use STLS")
-    plain.ask("USER joe@example.org")
-    assert plain.ask("PASS secret").startswith(b"-ERR [AUTH] use STLS")
+    assert plain.ask("USER joe@example.org").startswith(b"-ERR [AUTH] use STLS")
+    assert plain.ask("PASS secret").startswith(b"-ERR USER comes first")
     assert plain.ask("STLS") == b"+OK begin TLS now\r\n"
     assert getattr(plain.wire, "tls")  # noqa: B009
     answer = plain.ask("CAPA")

@@ -131,7 +131,7 @@ _LINE_ENDS = (rb"\r\n", rb"\n", rb"\r\n|\n", rb"\r\n|\r|\n", rb"\r|\n")
 def test_whatever_somebody_takes_for_a_line_end_no_field_claims_to_be_ours(message: bytes) -> None:
     for line_end in _LINE_ENDS:
         for line in re.split(line_end, _filtered(message)):
-            if not line:
+            if line in (b"", b"\r"):  # a line of CR alone is blank to those who end lines at LF, too
                 break  # the body, to this reader
             assert not line.startswith(b"X-MPContinuity-")
 

@@ -29,7 +29,7 @@ from mpcontinuity.app.process.supervisor import Supervisor
 from mpcontinuity.app.server.parts import Parts
 from mpcontinuity.config.read import DEFAULT, BadConfiguration, read
 from mpcontinuity.model import hosts
-from mpcontinuity.model.errors import Refused, Temporary
+from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.settings import Settings
 
 # Two threads beside the reactor must not make it wait for 5 ms each (design 3).
@@ -215,6 +215,9 @@ class Server(Service):
             self._supervisor.ready()
 
     def _failed(self, failure: Failure) -> None:
+        if isinstance(failure.value, Stopping) and not self.running:
+            _log.info("asked to stop before it had begun")  # the store was closed under the start: that is how it ends
+            return
         if isinstance(failure.value, Refused):
             print(f"mpcontinuity: {why(failure.value)}", file=sys.__stderr__, flush=True)
         else:

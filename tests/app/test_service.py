@@ -16,9 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 
+from mpcontinuity.app import service as service_module
 from mpcontinuity.app.listening.descriptors import OWN_FILES, SPARE
 from mpcontinuity.app.service import steady
+from mpcontinuity.model.errors import Stopping
+from mpcontinuity.model.settings import Settings
 from tests.app.running import BIN, CONFIGURATION, Server
 
 MESSAGE = "Subject: hello\r\nMessage-ID: <1@example.net>\r\n\r\nHow are you?\r\n"
@@ -293,3 +298,15 @@ def test_timers_do_not_follow_the_wall_clock_which_may_be_set() -> None:
     reactor.callLater(1800, fired.append, "later")
     reactor.runUntilCurrent()
     assert fired == ["soon"]
+
+
+@pytest.mark.parametrize("asked_to_stop", [True, False])
+def test_a_start_that_a_stop_cuts_short_is_no_failure(monkeypatch: pytest.MonkeyPatch, asked_to_stop: bool) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    service = service_module.Server(Settings(), path=Path("mpcontinuity.toml"), output=None)
+    service.running = not asked_to_stop
+    with capturedLogs() as told:
+        service._failed(Failure(Stopping("the server shuts down")))
+    assert ended == ([] if asked_to_stop else [1])
+    assert ("log_failure" in told[0]) is not asked_to_stop

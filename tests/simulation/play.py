@@ -199,6 +199,8 @@ class Play:
         self.world.note(f"cannot start: {error!r}")
         if not self.machine.on:  # power failed meanwhile
             return
+        if isinstance(error, Stopping) and self._asked_to_stop is self.process:  # SIGTERM came before it had begun
+            return
         if not self._disk_troubled():
             self.fault(f"the service cannot start: {error!r}")
             return

@@ -1,7 +1,7 @@
 """The database and the files of messages. Nothing else knows either: all others have transactions and bodies.
 
 - ``store.py``: the store as others use it. ``transaction.py``: what a piece of work sees of the database.
-  ``statement.py``: SQL. ``schema.py``: all tables.
+  ``statement.py``: SQL. ``schema/``: all tables.
 - ``engine.py``: executes transactions, by ``sqlite/`` or ``postgresql/``. ``job.py``: one transaction that waits.
   ``readers.py``: threads that read. ``runner.py``: threads, or simulated time. ``driver.py``: what is asked of a
   driver.

@@ -23,7 +23,7 @@ _LONGEST_LINE = 120
 
 _PACKAGE = ROOT / "mpcontinuity"
 _PACKAGES = "|".join(sorted(path.parent.name for path in _PACKAGE.glob("*/__init__.py")))
-# `store/schema.py`, as documents and docstrings name modules, and `store/bodies/` as documents name packages
+# `store/schema/`, as documents and docstrings name modules, and `store/bodies/` as documents name packages
 _MODULE = re.compile(rf"(?<![\w/.])((?:{_PACKAGES})/[\w/]*\w\.py)\b")
 _FOLDER = re.compile(rf"`((?:{_PACKAGES})/(?:[\w/]*\w/)?)`")
 

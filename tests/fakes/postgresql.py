@@ -23,7 +23,7 @@ import psycopg
 import pytest
 
 from mpcontinuity.store.postgresql.upgrade import migrate
-from mpcontinuity.store.schema import metadata
+from mpcontinuity.store.schema.tables import metadata
 
 _USERS = ("postgres", "nobody")
 _ROOM = 2 << 30  # octets in /dev/shm

@@ -18,7 +18,7 @@ from mpcontinuity.accounts.tokens import Token
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.store.postgresql import upgrade as postgresql_upgrade
 from mpcontinuity.store.revision import HEAD
-from mpcontinuity.store.schema import metadata
+from mpcontinuity.store.schema.tables import metadata
 from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.sqlite.upgrade import upgrade
 from mpcontinuity.store.statement import Statement

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from mpcontinuity.store.schema import OWNERS, metadata
+from mpcontinuity.store.schema.tables import OWNERS, metadata
 from mpcontinuity.store.statement import Rows, Statement
 from tests.contracts.test_statements import STATEMENTS
 

@@ -16,7 +16,7 @@ from mpcontinuity.store.backup.manifest import PIECE, Exported, File
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.postgresql.upgrade import migrate, revision
 from mpcontinuity.store.postgresql.url import conninfo, shown
-from mpcontinuity.store.schema import metadata
+from mpcontinuity.store.schema.tables import metadata
 
 _LEFT_OUT = ("node", "login_failure", "spending")  # of processes that live now
 _SYNCED = 16 << 20

@@ -20,7 +20,7 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.disk import RealDisk
 from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.runner import Inline
-from mpcontinuity.store.schema import metadata
+from mpcontinuity.store.schema.tables import metadata
 from mpcontinuity.store.sqlite import upgrade as store_upgrade
 from mpcontinuity.store.sqlite.driver import DATABASE
 from mpcontinuity.store.sqlite.upgrade import revision, upgrade

@@ -1,0 +1,7 @@
+"""The tables. Times are integer µs UTC, and ids have 64 bits (model/identifier.py) unless something else is said.
+
+The DDL that runs is in migrations/; a test compares the two.
+
+- ``tables.py``: all of them, and who owns each. ``columns.py``: kinds of columns.
+- ``accounts.py``, ``mailboxes.py``, ``messages.py``, ``queues.py``, ``passages.py``, ``machine.py``: a subject each.
+"""

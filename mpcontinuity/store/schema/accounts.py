@@ -1,0 +1,135 @@
+"""Domains, their users and administrators, and what is known of their home servers."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table, text
+
+from mpcontinuity.store.schema.columns import BY_KEY, Text, flag, key, metadata, number, string
+
+domain = Table(
+    "domain",
+    metadata,
+    key(),
+    Column("name", Text, nullable=False, unique=True),  # lower case
+    string("settings", "{}"),  # DomainSettings as JSON; what is not there has its default
+    number("created"),
+    # The home server as last seen: model of routing/health.py, changed by compare-and-set.
+    string("state", "up"),
+    number("since"),
+    string("reason"),
+    number("relapses"),
+    string("offers"),  # JSON of home's last EHLO: {"SIZE": 123, "SMTPUTF8": true}
+    number("uptime"),  # µs in which home was up and mode not 'enabled': what give_up counts
+    string("paused"),  # why the flush is paused; empty when it is not
+    number("last_failure"),  # of a home that is suspect for it; 0: none
+    number("recovered"),  # when it last left `down`
+)
+
+account = Table(
+    "account",
+    metadata,
+    key(),
+    Column("domain", BigInteger, ForeignKey("domain.id"), nullable=False, index=True),
+    string("address", None),  # as shown
+    string("name"),
+    string("password"),  # passlib hash; empty: none
+    string("status", "inactive"),  # active | inactive | pending
+    string("source", "manual"),  # manual | import | relay-check | directory
+    flag("opt_in"),
+    number("created"),
+    number("taken_in"),  # ledger: what was ever owed; checked against the rows by `report`
+    number("folded_delivered"),  # terminal owed rows that retention has dropped, by outcome
+    number("folded_deleted"),
+    number("folded_failed"),
+    number("folded_expired"),
+    number("folded_released"),
+    string("scram"),  # protocols/sasl/scram.Keys; empty: none yet, made at the next login with a password
+    flag("relay"),  # stands for the home server: sends in the name of anybody of the domain
+    number("password_changes"),  # how many: sessions of an earlier password end
+    Index(
+        "account_found",
+        "domain",
+        "created",
+        sqlite_where=text("source = 'relay-check'"),
+        postgresql_where=text("source = 'relay-check'"),
+    ),
+)
+
+# Every address of every user, their own first: what a recipient, a sender and a login are looked up in.
+address = Table(
+    "address",
+    metadata,
+    Column("key", Text, primary_key=True),  # Address.key
+    Column("account", BigInteger, ForeignKey("account.id"), nullable=False, index=True),
+    flag("alias"),
+    **BY_KEY,
+)
+
+# Unregistered addresses that home took lately (`unregistered = hold`), renewed once a day at the most.
+taken = Table("taken", metadata, Column("key", Text, primary_key=True), number("time"), **BY_KEY)
+
+# The key that signs the mail of a domain's users.
+dkim = Table(
+    "dkim",
+    metadata,
+    Column("domain", BigInteger, ForeignKey("domain.id"), primary_key=True, autoincrement=False),
+    string("selector", None),
+    string("private_key", None),  # PEM
+    number("created"),
+    string("next_selector"),  # of the key that takes over once DNS has it; empty: none
+    string("next_key"),
+    **BY_KEY,
+)
+
+administrator = Table(
+    "administrator",
+    metadata,
+    Column("name", Text, primary_key=True),
+    string("password"),
+    string("domain"),  # empty: all
+    number("created"),
+    number("password_id"),  # of the present password: what was proved by an earlier one ends
+    **BY_KEY,
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    string("administrator", None),
+    number("expires"),
+    number("created"),
+    number("id"),  # shown where tokens are listed; 0: made by a node of an earlier version
+    string("domain"),  # the only one that it is good for; empty: as its administrator
+    flag("read_only"),
+    number("last_used"),  # to a minute or so
+    Index("token_by_id", "id"),
+    **BY_KEY,
+)
+
+# Failed logins of late, by client host and name (accounts/throttle.py): a digest, or nothing for all names together.
+login_failure = Table(
+    "login_failure",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("name", LargeBinary, primary_key=True),
+    number("failures"),
+    number("last"),
+    Index("login_failure_by_time", "last"),
+    **BY_KEY,
+)
+
+# Each change of a home server's state (accounts/home_history.py). A server of an earlier version, which does not know
+# the table, can remove a domain.
+home_change = Table(
+    "home_change",
+    metadata,
+    key(),
+    Column("domain", BigInteger, ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+    number("time", None),  # when the state began
+    string("state", None),  # up | down | recovering
+    string("reason"),
+    string("node"),  # which process noted it; empty: the only one
+    number("left_out"),  # later changes that have no row, since there were too many in a day
+    Index("home_change_of_domain", "domain", "id"),
+)

@@ -1,0 +1,80 @@
+"""Mailboxes and what is in them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, SmallInteger, Table
+
+from mpcontinuity.store.schema.columns import BY_KEY, Id, Text, flag, key, metadata, number, string
+
+mailbox = Table(
+    "mailbox",
+    metadata,
+    key(),  # below 2**31: entry.id has it above the UID
+    Column("account", BigInteger, ForeignKey("account.id"), nullable=False),
+    string("name", None),  # UTF-8, '/' between levels, INBOX in capitals
+    string("use"),  # special use: \Sent \Drafts \Trash \Junk \Archive, or empty
+    number("uidvalidity", None),
+    number("uidnext", "1"),
+    number("modseq", "1"),
+    number("expunged_floor"),  # modseq below which `expunged` no longer tells what went
+    number("messages"),
+    number("unseen"),
+    number("octets"),
+    number("deleted"),
+    number("recent"),  # the last UID that a session was told of as \\Recent
+    Index("mailbox_by_name", "account", "name", unique=True),
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("account", BigInteger, ForeignKey("account.id"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    **BY_KEY,
+)
+
+keyword = Table(
+    "keyword",
+    metadata,
+    Column("mailbox", Id, ForeignKey("mailbox.id"), primary_key=True),
+    Column("bit", SmallInteger, primary_key=True),  # 8 to 61 of entry.flags
+    string("name", None),
+    **BY_KEY,
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    key(),  # mailbox << 32 | uid
+    Column("body", BigInteger, ForeignKey("body.id"), nullable=False, index=True),
+    number("flags"),
+    number("modseq", None),
+    number("internaldate", None),
+    number("size", None),
+    Column("rendered", LargeBinary, nullable=False),  # message/rendered.py
+    number("pop3_added"),  # octets that POP3 sends beyond size
+)
+
+expunged = Table(
+    "expunged",
+    metadata,
+    Column("mailbox", Id, ForeignKey("mailbox.id"), primary_key=True),
+    Column("modseq", BigInteger, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    number("last", None),
+    **BY_KEY,
+)
+
+# Copies in Sent of late, by a digest of their Message-ID: ours, and those that clients append themselves and that
+# replace ours.
+sent = Table(
+    "sent",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_id", Text, primary_key=True),
+    Column("body", BigInteger, nullable=False),
+    flag("own"),  # the client's own
+    Column("time", BigInteger, nullable=False),
+    Index("sent_by_time", "time"),
+    **BY_KEY,
+)

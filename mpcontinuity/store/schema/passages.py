@@ -1,0 +1,49 @@
+"""What passed through: tracking and the archive."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table
+
+from mpcontinuity.store.schema.columns import flag, key, metadata, number, string
+
+tracking = Table(
+    "tracking",
+    metadata,
+    key(),
+    Column("domain", BigInteger, nullable=False, server_default="0"),
+    number("received", None),
+    string("direction", None),
+    string("sender"),
+    string("recipient"),
+    string("recipient_key"),
+    string("message_id"),
+    string("subject"),
+    number("size"),
+    string("status", None),
+    flag("continuity"),
+    string("outcome"),  # empty: null
+    Column("code", Integer, nullable=False, server_default="0"),
+    string("text"),
+    string("events", "[]"),  # JSON: [[time µs, host, code, text], …]
+    Column("owed", BigInteger, nullable=False, server_default="0", index=True),
+    Index("tracking_newest", "domain", "received"),
+    Index("tracking_recipient", "recipient_key", "received"),
+)
+
+archive = Table(
+    "archive",
+    metadata,
+    key(),
+    Column("domain", BigInteger, nullable=False),
+    Column("body", BigInteger, ForeignKey("body.id"), nullable=False, index=True),
+    number("time", None),
+    string("direction", None),
+    string("sender"),
+    string("recipients", "[]"),  # JSON array of addresses as given
+    string("subject"),
+    string("message_id"),
+    number("size"),
+    number("expires"),
+    Index("archive_newest", "domain", "time"),
+    Index("archive_expiry", "expires"),
+)

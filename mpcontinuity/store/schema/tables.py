@@ -1,0 +1,46 @@
+"""All tables, and the packages whose SQL names each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import MetaData
+
+from mpcontinuity.store.schema import accounts, columns, machine, mailboxes, messages, passages, queues
+
+# Tables stand in the modules of their subjects, which have to be imported before the metadata are complete.
+SUBJECTS = (accounts, machine, mailboxes, messages, passages, queues)
+metadata: Final[MetaData] = columns.metadata
+
+# The packages whose SQL names each table: the first writes it, the others only read it, in joins that its owner could
+# not make. Whoever else needs a change asks a function of the owner (tests/store/test_schema.py holds it).
+OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "meta": ("store",),
+    "domain": ("accounts", "check", "control", "queue"),
+    "account": ("accounts", "check", "control", "mailbox", "queue"),
+    "address": ("accounts", "check"),
+    "taken": ("accounts",),
+    "mailbox": ("mailbox", "accounts", "check", "queue"),
+    "subscription": ("mailbox",),
+    "keyword": ("mailbox",),
+    "entry": ("mailbox", "check", "queue", "store"),
+    "expunged": ("mailbox", "check"),
+    "pack": ("store", "check"),
+    "body": ("store", "check", "mailbox", "queue", "verdicts"),
+    "owed": ("queue", "check", "control", "store"),
+    "tracking": ("tracking", "accounts", "check", "control", "queue"),
+    "archive": ("archive", "check", "store"),
+    "answered": ("delivery",),
+    "administrator": ("accounts",),
+    "token": ("accounts",),
+    "node": ("store",),
+    "content": ("store",),
+    "outgoing": ("queue", "check", "control", "store"),
+    "dkim": ("accounts",),
+    "verdict": ("verdicts", "queue"),
+    "sent": ("mailbox",),
+    "login_failure": ("accounts",),
+    "spending": ("door",),
+    "home_change": ("accounts",),
+}

@@ -6,7 +6,8 @@
 - ``owed.py``, ``outgoing.py``: the states of rows that wait to be sent. ``events.py``: notices of the store, and words
   of tracking.
 - ``flags.py``, ``uidset.py``, ``search.py``: flags, sets of UIDs and search keys of IMAP.
-- ``settings.py``: the settings of the server and of domains. ``errors.py``: errors that somebody is told of.
+- ``settings.py``: the settings of the server and of domains. ``public.py``: where people find the server.
+  ``errors.py``: errors that somebody is told of.
 - ``clock.py``, ``timer.py``, ``randomness.py``: time and chance as arguments. ``durations.py``: durations as text.
 - ``rations.py``: what a client host may take. ``sharing.py``: how processes that share a store count together.
 - ``visible.py``: text from outside, made harmless for terminals.

@@ -141,11 +141,15 @@ def endpoint_fields(text: str) -> list[str]:
 
 def listeners(doors: Listen) -> list[tuple[str, int]]:
     """Returns the interface (empty for all) and the port of every TCP endpoint."""
-    places = []
-    for door in doors.__struct_fields__:
-        for endpoint in getattr(doors, door):
-            kind, *fields = endpoint_fields(endpoint.removeprefix("haproxy:"))
-            if kind in ("tcp", "tcp6"):
-                options = dict(field.partition("=")[::2] for field in fields[1:])
-                places.append((options.get("interface", ""), int(fields[0].removeprefix("port="))))
-    return places
+    return [place for door in doors.__struct_fields__ for place in places(getattr(doors, door))]
+
+
+def places(endpoints: Iterable[str]) -> list[tuple[str, int]]:
+    """Returns the interface (empty for all) and the port of each of these endpoints that is one of TCP."""
+    found = []
+    for endpoint in endpoints:
+        kind, *fields = endpoint_fields(endpoint.removeprefix("haproxy:"))
+        if kind in ("tcp", "tcp6"):
+            options = dict(field.partition("=")[::2] for field in fields[1:])
+            found.append((options.get("interface", ""), int(fields[0].removeprefix("port="))))
+    return found

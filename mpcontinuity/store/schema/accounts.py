@@ -133,3 +133,20 @@ home_change = Table(
     number("left_out"),  # later changes that have no row, since there were too many in a day
     Index("home_change_of_domain", "domain", "id"),
 )
+
+# Secrets in links (accounts/links.py): by what somebody may do one thing without logging in.
+link = Table(
+    "link",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the secret, which is nowhere
+    string("purpose", None),  # invitation | alert
+    string("subject", None),  # whom it was made for, as its maker names them
+    string("about"),  # what its maker wants to be told again
+    number("created", None),
+    number("expires", None),
+    number("used"),  # last; 0: never
+    number("ended"),  # when it was good no more before it expired: used up, replaced or not needed; 0: not
+    Index("link_of_subject", "purpose", "subject", "created"),
+    Index("link_by_expiry", "expires"),
+    **BY_KEY,
+)

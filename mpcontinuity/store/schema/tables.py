@@ -43,4 +43,5 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "login_failure": ("accounts",),
     "spending": ("door",),
     "home_change": ("accounts",),
+    "link": ("accounts",),
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy
-from sqlalchemy import BigInteger, Column, Integer, SmallInteger
+from alembic import op
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, SmallInteger
 
 revision = "0008"
 down_revision = "0007"
 
 Text = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresql")
+BY_KEY: Any = {"sqlite_with_rowid": False}
 Id = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -30,3 +34,21 @@ def flag(name: str, default: str = "0") -> Column[int]:
 
 def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
+    _links()
+
+
+def _links() -> None:
+    op.create_table(
+        "link",
+        Column("digest", LargeBinary, primary_key=True),
+        string("purpose", None),
+        string("subject", None),
+        string("about"),
+        number("created", None),
+        number("expires", None),
+        number("used"),
+        number("ended"),
+        **BY_KEY,
+    )
+    op.create_index("link_of_subject", "link", ["purpose", "subject", "created"])
+    op.create_index("link_by_expiry", "link", ["expires"])

@@ -1,0 +1,38 @@
+"""Where people and their programs find this server: host and ports by [public], or else as it listens.
+
+What a client says of us (the Host header of a request) is never asked: whoever writes it would choose where a link
+leads that is mailed to somebody else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mpcontinuity.model import hosts
+from mpcontinuity.model.settings import Settings
+
+_HTTPS: Final = 443
+
+
+def host(settings: Settings) -> str:
+    """Returns the name of this server for people: ``[public] host``, or ``hostname`` where that is empty."""
+    return settings.public.host or settings.hostname
+
+
+def port(settings: Settings, door: str) -> int | None:
+    """Returns the port at which people reach a door, a key of ``[listen]``; None where there is none.
+
+    It is the one of ``[public] ports``, or else of the door's first TCP endpoint.
+    """
+    listening = hosts.places(getattr(settings.listen, door))
+    return settings.public.ports.get(door) or next((number for _, number in listening), None)
+
+
+def url(settings: Settings, path: str = "/") -> str | None:
+    """Returns the URL of a path of our pages, by HTTPS; None where ``[listen] web`` is off and no port is public."""
+    number = port(settings, "web")
+    if number is None:
+        return None
+    name = host(settings).removeprefix("[").removesuffix("]").removeprefix("IPv6:")
+    name = f"[{name}]" if ":" in name else name
+    return f"https://{name}{'' if number == _HTTPS else f':{number}'}{path}"

@@ -13,7 +13,12 @@ from service_identity import CertificateError, VerificationError
 from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocol, IProtocolFactory
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IResolutionReceiver,
+)
 from twisted.internet.ssl import CertificateOptions, platformTrust
 from zope.interface import implementer
 
@@ -21,6 +26,8 @@ from mpcontinuity.outbound.names import server_name
 
 # Host, port, factory of the protocol, seconds until it counts as failed.
 Connector = Callable[[str, int, IProtocolFactory, float], Deferred[Any]]
+# Looks up a host as a connector does, and fires with its IP addresses; with an empty list where there are none.
+Addresses = Callable[[str], Deferred[list[str]]]
 # What makes a client's TLS for one connection: the name that the certificate must have; whether it is verified; a file
 # of the authorities that are believed then, empty for those of the system. Raises OSError or ValueError for the file.
 # Where verification fails, the creator's ``fault`` says why.
@@ -48,6 +55,35 @@ def connector(reactor: Any) -> Connector:
         return connected
 
     return connect
+
+
+def addresses(reactor: Any) -> Addresses:
+    """Returns what looks up hosts by the system's resolver."""
+
+    def look_up(host: str) -> Deferred[list[str]]:
+        found = _Found()
+        reactor.nameResolver.resolveHostName(found, host, 0)
+        return found.ended
+
+    return look_up
+
+
+@implementer(IResolutionReceiver)
+class _Found:
+    """Collects the addresses of one host."""
+
+    def __init__(self) -> None:
+        self.ended: Deferred[list[str]] = Deferred()
+        self._addresses: list[str] = []
+
+    def resolutionBegan(self, resolution: object) -> None: ...  # noqa: N802
+
+    def addressResolved(self, address: Any) -> None:  # noqa: N802
+        self._addresses.append(address.host)
+
+    def resolutionComplete(self) -> None:  # noqa: N802
+        if not self.ended.called:  # cancelled
+            self.ended.callback(self._addresses)
 
 
 def securing() -> Securing:

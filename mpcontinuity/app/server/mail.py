@@ -25,8 +25,9 @@ from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.settings import Limits, Settings
 from mpcontinuity.outbound.home import HomeServers
+from mpcontinuity.outbound.https import HttpsClient
 from mpcontinuity.outbound.lookup import Lookup
-from mpcontinuity.outbound.network import connector, securing
+from mpcontinuity.outbound.network import addresses, connector, securing
 from mpcontinuity.outbound.opening import ClientEnvironment
 from mpcontinuity.outbound.resolution import questions
 from mpcontinuity.redelivery.environment import FlushEnvironment
@@ -90,6 +91,13 @@ class Mail:
         )
         asked: Any = questions(settings.outbound.resolvers, reactor)
         self.lookup = Lookup(asked)
+        self.https = HttpsClient(
+            addresses=addresses(reactor),
+            connect=connector(reactor),
+            secure=securing(),
+            timer=reactor,
+            allow_private=settings.outbound.allow_private,
+        )
         self.children = Children(reactor)
         trusted = hosts.networks(settings.limits.trusted_networks)
         self.verdicts = Verdicts(store, self.lookup, self.children, reactor, settings.hostname, trusted)

@@ -21,9 +21,10 @@ from mpcontinuity.dispatch.watch import Attempts, Watch
 from mpcontinuity.model.clock import LASTED, SECOND
 from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
 from mpcontinuity.model.identifier import show
+from mpcontinuity.model.outgoing import ALERT
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
-from mpcontinuity.model.settings import Retry
+from mpcontinuity.model.settings import DomainSettings, Retry
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound import route
 from mpcontinuity.outbound.world import Attempt, Progress, World
@@ -205,7 +206,7 @@ class Lane:
                 return [Attempt(waits)] * len(rows)
             progress = Progress(environment.timer.seconds(), may_be_given_up=False)
             return await self._watch(environment.internal.deliver(domain, rows), progress, rows)
-        way = await self._route(rows[0].domain)
+        way = await self._route(rows[0])
         sent = await letter(environment.store.bodies, rows, environment.signer)
         progress = Progress(environment.timer.seconds())
         return await self._watch(environment.world.deliver(sent, way, destination, progress), progress, rows)
@@ -229,12 +230,14 @@ class Lane:
             self._watched.discard(watch)
         return _not_sent(_SLOW, rows) if attempts is None else attempts
 
-    async def _route(self, domain: int) -> route.Route:
+    async def _route(self, row: Outgoing) -> route.Route:
         """Of the domain whose mail it is."""
-        for one in await self._environment.directory.domains():
-            if one.id == domain and one.settings.outbound_route:
-                return route.parse(one.settings.outbound_route)
-        return route.parse(self._environment.route)
+        environment = self._environment
+        domains = await environment.directory.domains()
+        settings = next((one.settings for one in domains if one.id == row.domain), DomainSettings())
+        if row.kind == ALERT:
+            return route.past_home(settings, environment.route, row.attempts)
+        return route.parse(settings.outbound_route or environment.route)
 
     def _pace(self, attempts: Sequence[Attempt | None]) -> None:
         verdicts = {attempt.outcome.verdict for attempt in attempts if attempt is not None}

@@ -101,7 +101,7 @@ _SUBJECTS = {
 def _header(report: Report, boundary: str) -> bytes:
     lines = [
         f"From: Mail Delivery System <postmaster@{report.hostname}>",
-        f"To: {_one_line(report.sender)}",
+        f"To: {one_line(report.sender)}",
         f"Subject: {_SUBJECTS[report.about[0].action]}",
         f"Date: {date(report.time)}",
         f"Message-ID: <{report.identifier}@{report.hostname}>",
@@ -126,10 +126,10 @@ _BEGINNINGS = {
 def _explanation(report: Report) -> bytes:
     lines = [f"This is the mail system at {report.hostname}.", "", _BEGINNINGS[report.about[0].action], ""]
     for one in report.about:
-        lines.append(f"  <{_one_line(one.recipient)}>")
+        lines.append(f"  <{one_line(one.recipient)}>")
         said = f"{one.host} said: {one.reply}" if one.reply and one.host else one.reply
         for text in filter(None, (one.reason, said)):
-            lines += textwrap.wrap(_one_line(text), 70, initial_indent="    ", subsequent_indent="    ")
+            lines += textwrap.wrap(one_line(text), 70, initial_indent="    ", subsequent_indent="    ")
         if one.until:
             lines.append(f"    It will be tried until {date(one.until)}.")
         lines.append("")
@@ -140,20 +140,20 @@ def _explanation(report: Report) -> bytes:
 def _status(report: Report, utf8: bool) -> bytes:
     lines = [f"Reporting-MTA: dns; {report.hostname}"]
     if report.envelope:
-        lines.insert(0, f"Original-Envelope-Id: {_one_line(report.envelope)}")
+        lines.insert(0, f"Original-Envelope-Id: {one_line(report.envelope)}")
     lines.append(f"Arrival-Date: {date(report.arrived)}")
     for one in report.about:
         lines.append("")
         if one.original:
-            lines.append(f"Original-Recipient: {_one_line(one.original).replace(';', '; ', 1)}")
+            lines.append(f"Original-Recipient: {one_line(one.original).replace(';', '; ', 1)}")
         # RFC 6533 §3: an address that is not ASCII has a type of its own.
-        lines.append(f"Final-Recipient: {'utf-8' if utf8 else 'rfc822'}; {_one_line(one.recipient)}")
+        lines.append(f"Final-Recipient: {'utf-8' if utf8 else 'rfc822'}; {one_line(one.recipient)}")
         lines.append(f"Action: {one.action}")
         lines.append(f"Status: {one.status}")
         if one.host:
-            lines.append(f"Remote-MTA: dns; {_HOST.sub('', _one_line(one.host))}")
+            lines.append(f"Remote-MTA: dns; {_HOST.sub('', one_line(one.host))}")
         if one.reply:
-            reply = _one_line(one.reply)
+            reply = one_line(one.reply)
             lines.append(f"Diagnostic-Code: smtp; {reply if utf8 else reply.encode('ascii', 'replace').decode()}")
         lines.append(f"Last-Attempt-Date: {date(report.time)}")
         if one.until:
@@ -184,6 +184,9 @@ def _part(boundary: str, kind: str, encoding: str, content: bytes) -> bytes:
     return head.encode("ascii") + content + b"\r\n"
 
 
-def _one_line(text: str) -> str:
-    """Fit for a header field: what the other side said may not begin another one."""
+def one_line(text: str) -> str:
+    """Returns the text as a header field may have it, at most 900 characters of it in one line.
+
+    What the other side said may thus not begin another field.
+    """
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())[:900]

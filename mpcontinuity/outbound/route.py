@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import unquote, urlsplit
 
+from mpcontinuity.model import hosts
+from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.outbound.opening import SMTP_PORT, Security
 
 _SMTPS_PORT = 465  # RFC 8314 §7.3
@@ -37,3 +39,16 @@ def parse(text: str) -> Route:
     implicit = parts.scheme == "smtps"
     security = Security(tls, setting="the route", login=login, implicit=implicit)
     return Route(security, parts.hostname or "", parts.port or (_SMTPS_PORT if implicit else SMTP_PORT))
+
+
+def past_home(settings: DomainSettings, general: str, attempts: int) -> Route:
+    """Returns the way for an alert about the domain with those settings after so many attempts.
+
+    It is `outbound-route`, else the ``general`` one of `[outbound]`, but never a host that is a home server of the
+    domain: that may be what the alert is about. A smarthost may be the home server by another name, or be away with it,
+    so every second attempt goes to the MX hosts.
+    """
+    homes = {hosts.split(home, SMTP_PORT)[0].lower() for home in settings.home}
+    ways = [parse(text) for text in (settings.outbound_route, general) if text]
+    usable = [way for way in ways if way.host.lower() not in homes]
+    return usable[0] if usable and attempts % 2 == 0 else parse("mx")

@@ -20,7 +20,7 @@ from mpcontinuity.model import events
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.events import OutgoingChanged, ReportDue, TrackingEvent
-from mpcontinuity.model.outgoing import DSN, OUTBOUND, PASSED_ON, RELAYED
+from mpcontinuity.model.outgoing import ALERT, DSN, OUTBOUND, PASSED_ON, RELAYED
 from mpcontinuity.queue.owed import Parameters, decode_parameters, encode_one
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
@@ -33,6 +33,7 @@ STEP = 500  # rows of one transaction
 DUE_STEP = 1000  # due rows looked at for their destinations
 
 REPORTS = 0  # the share of all reports together: strangers make them happen
+ALERTS = 1  # of what the server itself has to say: it waits for no user's mail, and no id is as small
 
 _PLAIN = Parameters()
 
@@ -57,10 +58,12 @@ class NewOutgoing(msgspec.Struct, frozen=True):
 
     @property
     def share(self) -> int:
-        """The share of the lanes that it takes: that of the user, of the home server (minus its domain), or of
-        reports."""
+        """The share of the lanes that it takes: that of the user, of the home server (minus its domain), of reports,
+        or of alerts."""
         if self.kind == DSN:
             return REPORTS
+        if self.kind == ALERT:
+            return ALERTS
         return self.account if self.account is not None else -self.domain
 
 

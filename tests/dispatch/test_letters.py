@@ -124,3 +124,32 @@ def test_a_limit_of_recipients_that_is_told_is_kept(post: Post) -> None:
     assert set(post.states(ids)) == {"gone"}
     counts = [write.count(b"RCPT") for wire in post.host.wires for write in wire.writes if b"MAIL" in write]
     assert counts == [1, 2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("own", "general", "host"),
+    [
+        ("", "mx", "192.0.2.1:25"),
+        ("", "smtp://192.0.2.7", "192.0.2.7:25"),
+        ("smtp://192.0.2.8", "smtp://192.0.2.7", "192.0.2.8:25"),
+        ("smtp://127.0.0.1:587", "smtp://192.0.2.7", "192.0.2.7:25"),
+        ("smtp://127.0.0.1", "smtp://127.0.0.1:26", "192.0.2.1:25"),
+    ],
+)
+def test_an_alert_never_goes_by_the_home_server_that_it_is_about(post: Post, own: str, general: str, host: str) -> None:
+    post.set(outbound_route=own)
+    taken = post.at(host)
+    post.dispatch(route=general)
+    (row,) = post.send("bob@world.example", kind="alert", sender="")
+    assert post.states([row]) == ["gone"]
+    assert len(taken.messages) == 1
+
+
+def test_an_alert_that_a_smarthost_does_not_take_is_tried_at_the_mx(post: Post) -> None:
+    post.at("192.0.2.7:25").answers["MAIL"] = "451 4.3.2 not now"
+    post.dispatch(route="smtp://192.0.2.7")
+    (row,) = post.send("bob@world.example", kind="alert", sender="")
+    assert post.states([row]) == ["queued"]
+    post.settle(60)
+    assert post.states([row]) == ["gone"]
+    assert len(post.host.messages) == 1

@@ -1,0 +1,4 @@
+"""Tells administrators, subscribers and users what they should know, by mail that needs no home server.
+
+- ``announcing.py``: keeps what the server itself has to say, and puts it into INBOX or into the queue.
+"""

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from mpcontinuity.accounts import links
 from mpcontinuity.mailbox import mailboxes
-from mpcontinuity.model.address import Address
+from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import AccountsChanged
 from mpcontinuity.store.statement import Statement
@@ -31,14 +32,15 @@ _COLUMNS = (
     "account.id, account.domain, account.address, account.name, account.status, account.opt_in, account.relay, "
     "account.password_changes"
 )
+_USER_COLUMNS = _COLUMNS.count(",") + 1
 _BY_KEYS = Statement(
     f"SELECT address.key, {_COLUMNS} FROM address JOIN account ON account.id = address.account "
     "WHERE address.key = :key OR address.key = :untagged"
 )
 _BY_ID = Statement(f"SELECT {_COLUMNS} FROM account WHERE account.id = :id AND account.status <> 'removed'")
 _ADD = Statement(
-    "INSERT INTO account (id, domain, address, name, password, scram, status, source, created) "
-    "VALUES (:id, :domain, :address, :name, :password, :scram, :status, :source, :now)"
+    "INSERT INTO account (id, domain, address, name, password, scram, status, source, created, alternate) "
+    "VALUES (:id, :domain, :address, :name, :password, :scram, :status, :source, :now, :alternate)"
 )
 _ADD_ADDRESS = Statement(
     "INSERT INTO address (key, account, alias) VALUES (:key, :account, :alias) ON CONFLICT (key) DO NOTHING"
@@ -52,6 +54,7 @@ _REMOVE_ALIAS = Statement("DELETE FROM address WHERE key = :key AND account = :a
 _SET_STATUS = Statement("UPDATE account SET status = :status WHERE id = :id")
 _SET_OPT_IN = Statement("UPDATE account SET opt_in = :opt_in WHERE id = :id")
 _SET_RELAY = Statement("UPDATE account SET relay = :relay WHERE id = :id")
+_SET_ALTERNATE = Statement("UPDATE account SET alternate = :alternate WHERE id = :id")
 _SET_NAME = Statement("UPDATE account SET name = :name WHERE id = :id")
 # A user who waited for a password is active with it; one that was made inactive stays so.
 _SET_PASSWORD = Statement(
@@ -79,28 +82,32 @@ _FOUND = Statement(
     """SELECT COUNT(*) FROM (SELECT 1 AS one FROM account
         WHERE source = 'relay-check' AND domain = :domain AND created >= :since LIMIT :most) AS counted"""
 )
+_LISTED_COLUMNS = (
+    "account.source, (SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE mailbox.account = account.id), "
+    "account.alternate"
+)
 _LISTING = Statement(
-    f"SELECT {_COLUMNS}, account.source, "
-    "(SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE mailbox.account = account.id) "
+    f"SELECT {_COLUMNS}, {_LISTED_COLUMNS} "
     "FROM account WHERE account.status <> 'removed' AND (:domain = 0 OR account.domain = :domain) "
     "AND account.address > :after ORDER BY account.address LIMIT :step"
 )
-_LISTED = Statement(
-    f"SELECT {_COLUMNS}, account.source, "
-    "(SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE mailbox.account = account.id) "
-    "FROM account WHERE account.id = :id"
-)
+_LISTED = Statement(f"SELECT {_COLUMNS}, {_LISTED_COLUMNS} FROM account WHERE account.id = :id")
 _ALIASES_OF = Statement("SELECT account, key FROM address WHERE alias = 1 AND account IN [:accounts] ORDER BY key")
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A user with what `user list` shows of them; ``messages`` is how many there are in all their mailboxes."""
+    """A user with what `user list` and `user show` tell of them.
+
+    ``messages`` is how many there are in all their mailboxes, ``alternate`` the address where they read mail that needs
+    neither their home server nor this one; empty where none is known.
+    """
 
     user: User
     aliases: list[str]
     source: Source
     messages: int
+    alternate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +176,11 @@ def listed(tx: Transaction, user: User) -> Listed:
 
 
 def _listed(tx: Transaction, rows: list[tuple[Any, ...]]) -> list[Listed]:
-    users = [(_user(*columns), source, messages) for *columns, source, messages in rows]
-    aliases: dict[int, list[str]] = {user.id: [] for user, _, _ in users}
+    users = [(_user(*columns[:_USER_COLUMNS]), columns[_USER_COLUMNS:]) for columns in rows]
+    aliases: dict[int, list[str]] = {user.id: [] for user, _ in users}
     for account, key in tx.all(_ALIASES_OF, accounts=list(aliases)):
         aliases[account].append(key)
-    return [Listed(user, aliases[user.id], source, messages) for user, source, messages in users]
+    return [Listed(user, aliases[user.id], *columns) for user, columns in users]
 
 
 def add_user(
@@ -187,14 +194,17 @@ def add_user(
     scram: str = "",
     status: Status | None = None,
     source: Source = "manual",
+    alternate: str = "",
 ) -> User:
     """Adds a user with the standard folders, and returns them.
 
     Without a ``status`` they are active, or pending where there is no password. ``password_hash`` is one of passlib's,
-    ``scram`` what protocols/sasl/scram.py writes. Raises Refused when an address is taken, for a name that is too long
-    and for more than `MOST_ALIASES`; nothing is added then.
+    ``scram`` what protocols/sasl/scram.py writes. ``alternate`` is as in `Listed`. Raises Refused when an address is
+    taken, for a name that is too long, for more than `MOST_ALIASES` and for an ``alternate`` of their own domain;
+    nothing is added then.
     """
     _refuse_too_much(name, len(aliases))
+    _refuse_own(alternate, address.domain)
     chosen: Status = status or ("active" if password_hash else "pending")
     user = User(tx.identifier(), domain, address.text, name, chosen, False)
     for given in (address, *aliases):
@@ -210,6 +220,7 @@ def add_user(
         status=chosen,
         source=source,
         now=tx.now,
+        alternate=alternate,
     )
     tx.run(_ADD_ADDRESS, key=address.key, account=user.id, alias=0)
     for alias in aliases:
@@ -252,11 +263,13 @@ def remove_alias(tx: Transaction, user: User, alias: Address) -> None:
 
 
 def set_password(tx: Transaction, user: User, password_hash: str, scram: str = "") -> None:
-    """Gives a user another password, by its hash: a pending one is active with it, and sessions of the one before end.
+    """Gives a user another password, by its hash: a pending one is active with it, and sessions of the one before end,
+    as does an open invitation.
 
     ``scram`` has keys of the same password (protocols/sasl/scram.py); empty: they are made when it is next heard.
     """
     tx.run(_SET_PASSWORD, id=user.id, password=password_hash, scram=scram)
+    _end_invitation(tx, user.id)
     _changed(tx, user)
 
 
@@ -294,6 +307,28 @@ def set_name(tx: Transaction, user: User, name: str) -> None:
     _changed(tx, user)
 
 
+def set_alternate(tx: Transaction, user: User, alternate: str) -> None:
+    """Sets where a user reads mail that needs neither their home server nor this one; empty: nowhere that is known.
+
+    Their open invitation ends, because it went to the address before. Raises Refused for an address of their own
+    domain.
+    """
+    _refuse_own(alternate, parse(user.address).domain)
+    tx.run(_SET_ALTERNATE, id=user.id, alternate=alternate)
+    _end_invitation(tx, user.id)
+
+
+def _end_invitation(tx: Transaction, account: int) -> None:
+    links.end(tx, links.INVITATION, str(account))
+
+
+def _refuse_own(alternate: str, domain: str) -> None:
+    if alternate and parse(alternate).domain == domain:
+        raise Refused(
+            f"{alternate}: as alternate address give one outside of {domain}, which is read while {domain} is down"
+        )
+
+
 def set_opt_in(tx: Transaction, user: User, opt_in: bool) -> None:
     """Sets whether a user wants continuity in mode `optional`."""
     tx.run(_SET_OPT_IN, id=user.id, opt_in=int(opt_in))
@@ -316,8 +351,10 @@ def activate(tx: Transaction, user: User) -> Status:
 
 
 def deactivate(tx: Transaction, user: User) -> None:
-    """Makes a user inactive: they cannot log in, continuity takes no new mail; what is owed and stored stays."""
+    """Makes a user inactive: they cannot log in, and continuity takes no new mail. What is owed and stored stays; an
+    open invitation ends."""
     tx.run(_SET_STATUS, id=user.id, status="inactive")
+    _end_invitation(tx, user.id)
     _changed(tx, user)
 
 
@@ -326,6 +363,8 @@ def forget(tx: Transaction, account: int, domain: int) -> None:
     tx.run(_FORGET_ADDRESSES, account=account)
     tx.run(_SET_PASSWORD, id=account, password="", scram="")
     tx.run(_SET_STATUS, id=account, status=REMOVED)
+    tx.run(_SET_ALTERNATE, id=account, alternate="")
+    _end_invitation(tx, account)
     tx.announce(AccountsChanged(domain, account))
 
 

@@ -14,12 +14,12 @@ from mpcontinuity.accounts import domains, users
 from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
 from mpcontinuity.control.arguments import own_address
 from mpcontinuity.control.operation import Control, reason
-from mpcontinuity.control.users import adopt_all, kept_of, refuse_foreign
+from mpcontinuity.control.users import adopt_all, alternate_address, kept_of, refuse_foreign
 from mpcontinuity.model.address import Address, domain_key
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.store.transaction import Transaction
 
-COLUMNS = ("address", "name", "aliases", "password")
+COLUMNS = ("address", "name", "aliases", "password", "alternate")
 
 
 class ImportLine(msgspec.Struct, frozen=True):
@@ -30,6 +30,7 @@ class ImportLine(msgspec.Struct, frozen=True):
     name: str = ""
     aliases: tuple[str, ...] = ()
     password: str = ""
+    alternate: str = ""
     error: str = ""
 
 
@@ -96,11 +97,13 @@ def _line(number: int, columns: Sequence[str], cells: Sequence[str], seen: dict[
         fields.get("name", "").strip(),
         tuple(alias.strip() for alias in fields.get("aliases", "").split(";") if alias.strip()),
         fields.get("password", ""),
+        fields.get("alternate", "").strip(),
     )
 
 
 async def take(control: Control, lines: list[ImportLine], domain: str | None = None) -> list[ImportDone]:
-    """Registers who is new and brings those who are known up to date: name, aliases and password that are given.
+    """Registers who is new and brings those who are known up to date: name, aliases, password and alternate address
+    that are given.
 
     With a ``domain`` a line with an address of another one is refused.
     """
@@ -153,6 +156,7 @@ def _bring_up_to_date(
         password_hash=kept.hash,
         scram=kept.scram,
         source="import",
+        alternate=alternate_address(line.alternate),
     )
     return ImportDone(line.number, line.address, "added", user.status)
 
@@ -163,11 +167,15 @@ def _update(tx: Transaction, user: users.User, line: ImportLine, aliases: Sequen
     if line.name and line.name != user.name:
         users.set_name(tx, user, line.name)
         changed.append("name")
-    have = users.listed(tx, user).aliases
+    have = users.listed(tx, user)
     for alias in aliases:
-        if alias.key not in have:
+        if alias.key not in have.aliases:
             users.add_alias(tx, user, alias)
             changed.append(f"alias {alias}")
+    alternate = alternate_address(line.alternate)
+    if alternate and alternate != have.alternate:
+        users.set_alternate(tx, user, alternate)
+        changed.append("alternate")
     if kept.hash:
         users.set_password(tx, user, kept.hash, kept.scram)
         changed.append("password")

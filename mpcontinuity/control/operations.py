@@ -35,6 +35,7 @@ OPERATIONS = {
         Operation("user import", imports.take, Scope.DOMAIN, domain_in="domain"),
         Operation("user list", users.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="address"),
         Operation("user show", users.show, Scope.SELF, address_in="address", looks=True),
+        Operation("user set", users.set_, Scope.DOMAIN, address_in="address"),
         Operation("user remove", users.remove, Scope.DOMAIN, address_in="address"),
         Operation("user activate", users.activate, Scope.DOMAIN, address_in="address"),
         Operation("user deactivate", users.deactivate, Scope.DOMAIN, address_in="address"),

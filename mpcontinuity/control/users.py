@@ -38,8 +38,10 @@ class UserRow(msgspec.Struct, frozen=True):
 
 class UserShown(UserRow, frozen=True):
     """A user as `user show` gives them: ``continuity`` is their opt-in of mode `optional`, and ``relay`` says that the
-    home server logs in as them; it is left out for all others, unless it was just changed."""
+    home server logs in as them; it is left out for all others, unless it was just changed. ``alternate`` is where they
+    read mail while their own domain is away; empty where that is not known."""
 
+    alternate: str
     continuity: Switch
     relay: Switch | UnsetType = UNSET
 
@@ -58,22 +60,33 @@ async def add(
     aliases: list[str] | None = None,
     password: str | None = None,
     inactive: bool = False,
+    alternate: str = "",
 ) -> UserRow:
     """Adds a registered user, active with a password and pending without one, and shows them.
 
-    Raises Refused for addresses or a password that will not do, for a domain that is not here, for aliases of another
-    domain, and for an address that is taken.
+    ``alternate`` is an address outside of their domain, where they read mail while that is away. Raises Refused for
+    addresses or a password that will not do, for a domain that is not here, for aliases of another domain, and for an
+    address that is taken.
     """
     theirs = own_address(address)
     others = [own_address(alias) for alias in aliases or ()]
     kept = await kept_of(control, password) if password is not None else NO_PASSWORD
-    add_ = partial(_add, address=theirs, name=name, aliases=others, kept=kept, inactive=inactive)
+    elsewhere = alternate_address(alternate)
+    add_ = partial(_add, address=theirs, name=name, aliases=others, kept=kept, inactive=inactive, alternate=elsewhere)
     added = await control.store.run(add_)
     await adopt_all(control, theirs.domain, [theirs, *others])
     return added
 
 
-def _add(tx: Transaction, address: Address, name: str, aliases: list[Address], kept: Kept, inactive: bool) -> UserRow:
+def _add(
+    tx: Transaction,
+    address: Address,
+    name: str,
+    aliases: list[Address],
+    kept: Kept,
+    inactive: bool,
+    alternate: str,
+) -> UserRow:
     domain = domains.known(tx, address.domain)
     refuse_foreign(domain.name, aliases)
     user = users.add_user(
@@ -85,6 +98,7 @@ def _add(tx: Transaction, address: Address, name: str, aliases: list[Address], k
         password_hash=kept.hash,
         scram=kept.scram,
         status="inactive" if inactive else None,
+        alternate=alternate,
     )
     return _row(users.listed(tx, user))
 
@@ -111,12 +125,34 @@ async def show(control: Control, address: str) -> UserShown:
 
 def _show(tx: Transaction, address: str) -> UserShown:
     user = known(tx, address)
-    row = _row(users.listed(tx, user))
+    listed = users.listed(tx, user)
     return UserShown(
-        **msgspec.structs.asdict(row),
+        **msgspec.structs.asdict(_row(listed)),
+        alternate=listed.alternate,
         continuity="on" if user.opt_in else "off",
         relay="on" if user.relay else UNSET,
     )
+
+
+async def set_(control: Control, address: str, name: str | None = None, alternate: str | None = None) -> UserShown:
+    """Changes a user's name, and the alternate address where they read mail while their domain is away: what is None
+    stays, and empty text takes away what there is. An open invitation ends with another alternate address.
+
+    Raises Refused if there is no such user, if nothing is to be changed, and for values that will not do.
+    """
+    if name is None and alternate is None:
+        raise Refused("nothing is to be changed; give a name, or an alternate address")
+    elsewhere = alternate_address(alternate) if alternate is not None else None
+    await control.store.run(partial(_set, address=address, name=name, alternate=elsewhere))
+    return await show(control, address)
+
+
+def _set(tx: Transaction, address: str, name: str | None, alternate: str | None) -> None:
+    user = known(tx, address)
+    if name is not None:
+        users.set_name(tx, user, name)
+    if alternate is not None:
+        users.set_alternate(tx, user, alternate)
 
 
 async def remove(control: Control, address: str, force: bool = False) -> UserRemoved:
@@ -230,6 +266,12 @@ def known(tx: Transaction, address: str) -> User:
 def _row(listed: Listed) -> UserRow:
     user = listed.user
     return UserRow(user.address, user.name, user.status, listed.aliases, listed.source, listed.messages)
+
+
+def alternate_address(text: str) -> str:
+    """Reads an alternate address, and returns it as it is kept; empty text is none. Raises Refused for text that is no
+    address."""
+    return mail_address(text).text if text.strip() else ""
 
 
 def refuse_foreign(domain: str, aliases: Sequence[Address]) -> None:

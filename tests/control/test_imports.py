@@ -69,6 +69,18 @@ def test_a_line_that_is_not_csv_stops_nothing_and_swallows_nothing() -> None:
     ]
 
 
+def test_the_alternate_address_is_taken_changed_and_checked(call: Call) -> None:
+    heading = "address,alternate\n"
+    assert take(call, heading + "anna@example.org,anna@home.example\n") == [(2, "added", "pending")]
+    assert take(call, heading + "anna@example.org,anna@home.example\n") == [(2, "unchanged", "")]
+    assert take(call, heading + "anna@example.org,\n") == [(2, "unchanged", "")]
+    assert take(call, heading + "anna@example.org,a@other.example\n") == [(2, "updated", "alternate")]
+    for bad in ("a@example.org", "nobody"):
+        ((_, outcome, text),) = take(call, f"{heading}anna@example.org,{bad}\n")
+        assert (outcome, text.startswith(bad)) == ("refused", True)
+    assert call("user show", address="anna@example.org")["alternate"] == "a@other.example"
+
+
 def test_the_same_file_again_changes_nothing(call: Call) -> None:
     text = "anna@example.org,Anna,a@example.org\n"
     assert take(call, text) == [(1, "added", "pending")]

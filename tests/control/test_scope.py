@@ -100,6 +100,7 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "user import": lambda house: {"lines": [{"number": 1, "address": "carla@example.org"}], "domain": "example.org"},
     "user list": lambda house: {"domain": "example.org"},
     "user show": lambda house: {"address": "Anna@Example.org"},
+    "user set": lambda house: {"address": "anna@example.org", "alternate": "anna@elsewhere.net"},
     "user remove": lambda house: {"address": "anna@example.org", "force": True},
     "user activate": lambda house: {"address": "anna@example.org"},
     "user deactivate": lambda house: {"address": "anna@example.org"},

@@ -36,7 +36,36 @@ def test_a_user_is_shown_as_the_contract_says(call: Call) -> None:
     }
     assert call("user list") == [row]
     assert call("user list", domain="example.org") == [row]
-    assert call("user show", address="A@example.org") == {**row, "continuity": "off"}
+    assert call("user show", address="A@example.org") == {**row, "alternate": "", "continuity": "off"}
+
+
+def test_an_alternate_address_is_kept_changed_and_taken_away(call: Call) -> None:
+    call("user add", address="anna@example.org", alternate=" Anna@Home.example ")
+    assert call("user show", address="anna@example.org")["alternate"] == "Anna@Home.example"
+    shown = call("user set", address="anna@example.org", alternate="anna@other.example", name="Anna A.")
+    assert (shown["alternate"], shown["name"]) == ("anna@other.example", "Anna A.")
+    assert call("user set", address="anna@example.org", alternate="")["alternate"] == ""
+    assert call("user show", address="anna@example.org")["name"] == "Anna A."
+    call("user set", address="anna@example.org", name="")
+    assert call("user show", address="anna@example.org")["name"] == ""
+
+
+@pytest.mark.parametrize("alternate", ["anna2@example.org", "anna@EXAMPLE.org", "anna", "a@b@c", "anna@home.example x"])
+def test_an_alternate_address_that_would_not_help_is_refused_and_changes_nothing(call: Call, alternate: str) -> None:
+    call("user add", address="bert@example.org", alternate="bert@home.example")
+    before = call("user list")
+    with pytest.raises(Refused):
+        call("user add", address="anna@example.org", alternate=alternate)
+    with pytest.raises(Refused):
+        call("user set", address="bert@example.org", name="B.", alternate=alternate)
+    assert call("user list") == before
+    assert call("user show", address="bert@example.org")["alternate"] == "bert@home.example"
+
+
+def test_nothing_to_change_is_refused(call: Call) -> None:
+    call("user add", address="anna@example.org")
+    with pytest.raises(Refused, match="nothing is to be changed"):
+        call("user set", address="anna@example.org")
 
 
 def test_a_user_may_stand_for_the_home_server(call: Call) -> None:

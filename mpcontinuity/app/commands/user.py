@@ -36,6 +36,12 @@ def user() -> None:
 @click.option(
     "--alias", "aliases", multiple=True, metavar="ADDRESS", help="Another address of theirs; may be repeated."
 )
+@click.option(
+    "--alternate",
+    default="",
+    metavar="ADDRESS",
+    help="Where they read mail while their own domain is away: for their invitation, and for news of outages.",
+)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input; makes the user active.")
 @click.option("--inactive", is_flag=True, help="Not registered until `user activate`.")
 @json_option
@@ -45,6 +51,7 @@ def user_add(
     address: str,
     name: str,
     aliases: tuple[str, ...],
+    alternate: str,
     password_stdin: bool,
     inactive: bool,
     as_json: bool,
@@ -57,7 +64,13 @@ def user_add(
     password = password_from_stdin() if password_stdin else None
     with configuration.connect() as control:
         row = control.call(
-            "user add", address=address, name=name, aliases=list(aliases), password=password, inactive=inactive
+            "user add",
+            address=address,
+            name=name,
+            aliases=list(aliases),
+            password=password,
+            inactive=inactive,
+            alternate=alternate,
         )
     output.result(row, as_json, f"{row['address']}: {row['status']}")
 
@@ -68,7 +81,7 @@ def user_add(
 @pass_configuration
 @click.pass_context
 def user_import(context: click.Context, configuration: Configuration, file: Path, as_json: bool) -> None:
-    """Register users from a CSV file with the columns address, name, aliases (separated by ;) and password.
+    """Register users from a CSV file with the columns address, name, aliases (separated by ;), password and alternate.
 
     Says per line what it did. Users who are there already are brought up to date. A line that will not do stops
     nothing, and makes the exit status 1.
@@ -116,6 +129,23 @@ def user_show(configuration: Configuration, address: str, as_json: bool) -> None
     where the domain's mode is `optional`; whether mail is kept in an outage does not depend on it."""
     with configuration.connect() as control:
         output.result(control.call("user show", address=address), as_json)
+
+
+@user.command("set")
+@click.argument("address")
+@click.option("--name", help="The user's own name; an empty one takes it away.")
+@click.option(
+    "--alternate", metavar="ADDRESS", help="Where they read mail while their own domain is away; empty: nowhere."
+)
+@json_option
+@pass_configuration
+def user_set(
+    configuration: Configuration, address: str, name: str | None, alternate: str | None, as_json: bool
+) -> None:
+    """Change the name, or the alternate address, of the user with ADDRESS."""
+    with configuration.connect() as control:
+        row = control.call("user set", address=address, name=name, alternate=alternate)
+    output.result(row, as_json, f"{row['address']}: changed")
 
 
 @user.command("remove")

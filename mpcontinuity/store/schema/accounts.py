@@ -46,6 +46,7 @@ account = Table(
     string("scram"),  # protocols/sasl/scram.Keys; empty: none yet, made at the next login with a password
     flag("relay"),  # stands for the home server: sends in the name of anybody of the domain
     number("password_changes"),  # how many: sessions of an earlier password end
+    string("alternate"),  # where the user reads mail that needs neither home nor us; empty: not known
     Index(
         "account_found",
         "domain",

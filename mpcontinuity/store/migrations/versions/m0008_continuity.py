@@ -35,6 +35,7 @@ def flag(name: str, default: str = "0") -> Column[int]:
 def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
     _links()
+    _people()
 
 
 def _links() -> None:
@@ -52,3 +53,7 @@ def _links() -> None:
     )
     op.create_index("link_of_subject", "link", ["purpose", "subject", "created"])
     op.create_index("link_by_expiry", "link", ["expires"])
+
+
+def _people() -> None:
+    op.add_column("account", string("alternate"))

@@ -16,6 +16,7 @@ from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.outbound.certificates import NONE, read_certificate
 from mpcontinuity.outbound.network import read_authorities
 
 HOME_PORT = 25
@@ -32,6 +33,7 @@ class DomainRow(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     home_tls: Literal["opportunistic", "required", "verify", "off"]
     home_tls_name: str
     home_tls_ca: str
+    home_tls_certificate: str
     continuity: bool
     mode: Literal["disabled", "optional", "enabled"]
     bounce_policy: Literal["enabled", "disabled", "disabled-on-continuity"]
@@ -116,18 +118,26 @@ def _name(text: str) -> str:
 
 
 def _authorities(text: str) -> str:
+    return _readable(text, read_authorities) if text else ""
+
+
+def _readable(path: str, read: Callable[[str], object]) -> str:
     """By its whole path: the server reads it, wherever the command was given."""
-    if not text:
-        return ""
-    if not Path(text).is_absolute():
-        raise ValueError(f'"{text}": give the whole path, beginning with /')
+    if not Path(path).is_absolute():
+        raise ValueError(f'"{path}": give the whole path, beginning with /')
     try:
-        read_authorities(text)
+        read(path)
     except OSError as error:
-        raise ValueError(f'"{text}": the server cannot read it: {error.strerror}') from None
-    except ValueError:
-        raise ValueError(f'"{text}": has no certificates in PEM form') from None
-    return text
+        raise ValueError(f'"{path}": the server cannot read it: {error.strerror}') from None
+    except ValueError as error:
+        raise ValueError(f'"{path}": {error}') from None
+    return path
+
+
+def _client_certificate(text: str) -> str:
+    if text in ("", NONE):
+        return text
+    return _readable(text, read_certificate)
 
 
 def _route(text: str) -> str:
@@ -141,6 +151,11 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
     "home-tls": ("", "TLS to the home server", None),
     "home-tls-name": ("a host name, or empty", "the name in the home servers' certificate, where it is another", _name),
     "home-tls-ca": ("a PEM file, or empty", "the authorities that home-tls=verify believes", _authorities),
+    "home-tls-certificate": (
+        'a PEM file with certificate and key, "none", or empty',
+        "the certificate that a home server gets if it asks for one; empty: the server's own",
+        _client_certificate,
+    ),
     "continuity": ("", "off makes the domain a plain relay", None),
     "mode": ("", "continuity for all users now (enabled), for those who opt in, or in an outage only", None),
     "bounce-policy": ("", "whether senders hear of redeliveries that failed", None),
@@ -176,7 +191,8 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
 # What steers other people's servers, lets others send from here, or takes room on this machine.
 _FOR_ALL = frozenset(
     {
-        *("home", "home-tls", "home-tls-name", "home-tls-ca", "home-networks", "home-tenant", "outbound-route"),
+        *("home", "home-tls", "home-tls-name", "home-tls-ca", "home-tls-certificate"),
+        *("home-networks", "home-tenant", "outbound-route"),
         *("retention-days", "quota", "mailboxes", "total-quota"),
     }
 )

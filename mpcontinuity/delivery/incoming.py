@@ -145,7 +145,7 @@ class Incoming(Reception):
     def _treatment(self, domain: Domain) -> tuple[object, ...]:
         """What is the same for all recipients of a message."""
         own = domain.settings
-        server = (own.home, own.home_tls, own.home_tls_name, own.home_tls_ca)
+        server = (own.home, own.home_tls, own.home_tls_name, own.home_tls_ca, own.home_tls_certificate)
         return *server, self._policy_of(domain), own.retention_days
 
     def _begin_domain(self, domain: Domain | None) -> None:

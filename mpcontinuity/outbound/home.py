@@ -222,7 +222,12 @@ class HomeServers:
             self._forget(before)
 
     def _server(self, settings: DomainSettings, known: Health) -> Server:
-        security = Security(settings.home_tls, name=settings.home_tls_name, authorities=settings.home_tls_ca)
+        security = Security(
+            settings.home_tls,
+            name=settings.home_tls_name,
+            authorities=settings.home_tls_ca,
+            certificate=settings.home_tls_certificate,
+        )
         key = tuple(_canonical(host) for host in settings.home), security
         server = self._servers.get(key)
         if server is None:

@@ -133,7 +133,7 @@ class HttpsClient:
         """Returns the connection to the first address that takes one, under TLS with ``host`` as its name."""
         failure: Exception | None = None
         for address in await self.permitted(host, private):
-            creator = self._secure(host, True, authorities)  # raises what makes the file of authorities unusable
+            creator = self._secure(host, True, authorities, "")  # raises what makes the file of authorities unusable
             guard = _Guard(factory, creator, own=private)
             try:
                 await self._connect(address, port, _given(guard), TIMEOUT)

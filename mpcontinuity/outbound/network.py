@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.ssl import CertificateOptions, platformTrust
 from zope.interface import implementer
 
+from mpcontinuity.outbound.certificates import NONE, CertificateFiles, ClientCertificate
 from mpcontinuity.outbound.names import server_name
 
 # Host, port, factory of the protocol, seconds until it counts as failed.
@@ -29,9 +30,10 @@ Connector = Callable[[str, int, IProtocolFactory, float], Deferred[Any]]
 # Looks up a host as a connector does, and fires with its IP addresses; with an empty list where there are none.
 Addresses = Callable[[str], Deferred[list[str]]]
 # What makes a client's TLS for one connection: the name that the certificate must have; whether it is verified; a file
-# of the authorities that are believed then, empty for those of the system. Raises OSError or ValueError for the file.
+# of the authorities that are believed then, empty for those of the system; a file with the certificate that the server
+# gets if it asks for one, empty for the usual, "none" for none. Raises ValueError with what is wrong with a file.
 # Where verification fails, the creator's ``fault`` says why.
-Securing = Callable[[str, bool, str], Any]
+Securing = Callable[[str, bool, str, str], Any]
 
 # RFC 5280 as OpenSSL numbers it (X509_V_ERR_*), in words for administrators.
 _FAULTS = {
@@ -86,34 +88,78 @@ class _Found:
             self.ended.callback(self._addresses)
 
 
-def securing() -> Securing:
-    """Returns what makes the TLS of a session, with contexts that are made once."""
-    unverified = CertificateOptions().getContext()
-    contexts: dict[tuple[str, int], SSL.Context] = {}
+def securing(own: tuple[str, str] | None = None) -> Securing:
+    """Returns what makes the TLS of a session.
 
-    def secure(host: str, verify: bool, authorities: str) -> Any:
-        if not verify:
-            return _Creator(unverified, host)
-        key = (authorities, Path(authorities).stat().st_mtime_ns if authorities else 0)
-        if key not in contexts:
-            contexts[key] = _verifying(authorities)
-        return _Verified(contexts[key], host)
+    ``own`` are the files of the certificate and of the key that are shown to a server that asks, where the connection
+    names no other; None: nothing is shown then.
+    """
+    files = CertificateFiles()
+    contexts: dict[tuple[bool, str, str], tuple[object, SSL.Context]] = {}  # with what they were made of
+
+    def secure(host: str, verify: bool, authorities: str, certificate: str) -> Any:
+        shown = _shown(files, certificate, own)
+        believed = _stamp(authorities) if verify and authorities else 0
+        key = (verify, authorities if verify else "", certificate)
+        made_of = (believed, shown)
+        known = contexts.get(key)
+        if known is None or known[0] != made_of:
+            known = contexts[key] = (made_of, _context(verify, authorities, shown))
+        return (_Verified if verify else _Creator)(known[1], host)
 
     return secure
 
 
-def _verifying(authorities: str) -> SSL.Context:
-    if not authorities:
-        return CertificateOptions(trustRoot=platformTrust()).getContext()  # type: ignore[no-untyped-call]
-    read_authorities(authorities)
-    context = CertificateOptions().getContext()
-    context.load_verify_locations(authorities)
+def _shown(files: CertificateFiles, certificate: str, own: tuple[str, str] | None) -> ClientCertificate | None:
+    """Without the file that an administrator named there is no session: a server that knows us by it would take us
+    for a stranger. Without our own there is: no server was promised that."""
+    if certificate == NONE or not (certificate or own):
+        return None
+    try:
+        if certificate:
+            return files.get(certificate)
+        return files.get(*own) if own else None
+    except (OSError, ValueError) as error:
+        if not certificate:
+            return None
+        raise ValueError(f"{certificate}: {_why(error)}") from None
+
+
+def _stamp(authorities: str) -> int:
+    try:
+        return Path(authorities).stat().st_mtime_ns
+    except OSError as error:
+        raise ValueError(f"{authorities}: {_why(error)}") from None
+
+
+def _context(verify: bool, authorities: str, shown: ClientCertificate | None) -> SSL.Context:
+    options: dict[str, Any] = {}
+    if shown is not None:
+        leaf, *chain = shown.chain
+        options = {"certificate": leaf, "extraCertChain": chain, "privateKey": shown.key}
+    if verify and not authorities:
+        options["trustRoot"] = platformTrust()  # type: ignore[no-untyped-call]
+    try:
+        if verify and authorities:
+            read_authorities(authorities)
+        context = CertificateOptions(**options).getContext()
+        if verify and authorities:
+            context.load_verify_locations(authorities)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{authorities}: {_why(error)}") from None
     return context
 
 
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
 def read_authorities(path: str) -> list[x509.Certificate]:
-    """Returns the certificates of a PEM file. Raises OSError or ValueError."""
-    return x509.load_pem_x509_certificates(Path(path).read_bytes())
+    """Returns the certificates of a PEM file. Raises OSError, or ValueError with what is wrong with it."""
+    try:
+        return x509.load_pem_x509_certificates(Path(path).read_bytes())
+    except ValueError:
+        raise ValueError("has no certificates in PEM form") from None
 
 
 @implementer(IOpenSSLClientConnectionCreator)

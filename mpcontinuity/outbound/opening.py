@@ -65,6 +65,7 @@ class Security:
     setting: str = "home-tls"
     name: str = ""  # that the certificate must have; empty: the host's
     authorities: str = ""  # a file of those that are believed; empty: the system's
+    certificate: str = ""  # a file, or "none"; empty: what the environment shows
     login: tuple[str, str] | None = None  # name and password, for AUTH
     implicit: bool = False  # TLS from the first octet on
 
@@ -173,7 +174,8 @@ class Opener:
         """Up to MAIL."""
         failure = None
         if self.security.implicit:
-            failure = await self._handshake(session, host)
+            creator = self._creator(host)
+            failure = creator if isinstance(creator, NotOpened) else await self._handshake(session, host, creator)
         failure = failure or await self._greeted(session)
         if failure is None and tls and not self.security.implicit:
             failure = await self._secured(session, host)
@@ -243,25 +245,32 @@ class Opener:
                 return None
             reason = f"{host.shown} does not offer STARTTLS, which {self.security.setting} demands"
             return NotOpened(Outcome(Verdict.TEMPORARY, Stage.TLS, None, reason))
+        creator = self._creator(host)
+        if isinstance(creator, NotOpened):
+            return creator
         answer = await session.reply(session.starttls(), wait)
         if isinstance(answer, Lost):
             return NotOpened(Outcome(Verdict.FAILED, Stage.TLS, None, answer.reason), handshake=True)
         if answer.code != 220:
             return NotOpened(outcome(Stage.TLS, answer)) if demanded else None
-        failure = await self._handshake(session, host) or await self._hello(session)
+        failure = await self._handshake(session, host, creator) or await self._hello(session)
         if failure is not None and failure.outcome.reply is None:  # in TLS 1.3 the server's alert comes as late as this
             return NotOpened(failure.outcome, handshake=True)
         return failure
 
-    async def _handshake(self, session: Session, host: _Host) -> NotOpened | None:
+    def _creator(self, host: _Host) -> Any:
+        """What makes the TLS; NotOpened where one of our own files will not do, which is no reason to go on without."""
         security = self.security
-        wait = self.environment.settings.reply_timeout
+        name = security.name or host.target.name
         try:
-            name = security.name or host.target.name
-            creator = self.environment.secure(name, security.tls == "verify", security.authorities)
-        except (OSError, ValueError) as error:
-            reason = f"no TLS to {host.shown}: {security.authorities}: {why(error)}"
+            verify = security.tls == "verify"
+            return self.environment.secure(name, verify, security.authorities, security.certificate)
+        except ValueError as error:
+            reason = f"no TLS to {host.shown}: {error}"
             return NotOpened(Outcome(Verdict.FAILED, Stage.TLS, None, reason))
+
+    async def _handshake(self, session: Session, host: _Host, creator: Any) -> NotOpened | None:
+        wait = self.environment.settings.reply_timeout
         if await session.start_tls(creator, wait):
             return None
         lost = session.lost.reason if session.lost else f"no handshake within {wait:g} s"

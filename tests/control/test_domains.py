@@ -76,6 +76,18 @@ def test_a_domain_that_exists_cannot_be_set_to_our_own_listener_either(call: Cal
         ({"home-tls-ca": "ca.pem"}, 'home-tls-ca: "ca.pem": give the whole path, beginning with /'),
         ({"home-tls-ca": "/nowhere"}, 'home-tls-ca: "/nowhere": the server cannot read it: No such file or directory'),
         ({"home-tls-ca": "/dev/null"}, 'home-tls-ca: "/dev/null": has no certificates in PEM form'),
+        (
+            {"home-tls-certificate": "a.pem"},
+            'home-tls-certificate: "a.pem": give the whole path, beginning with /',
+        ),
+        (
+            {"home-tls-certificate": "/nowhere"},
+            'home-tls-certificate: "/nowhere": the server cannot read it: No such file or directory',
+        ),
+        (
+            {"home-tls-certificate": "/dev/null"},
+            'home-tls-certificate: "/dev/null": has no certificate in PEM form',
+        ),
         ({"outbound-route": "smtp://a?tls=maybe"}, f'outbound-route: "smtp://a?tls=maybe": must be {ROUTE}, or empty'),
         ({"relay-check": "maybe"}, 'relay-check: "maybe": must be on or off'),
         ({"retention-days": "-1"}, 'retention-days: "-1": must be 0 to 36500'),

@@ -23,10 +23,12 @@ from tests.outbound.wire import Domain
 reactor: Any = _reactor
 
 
-async def send(port: int, tls: Any, authority: str, size: int) -> Outcome:
+async def send(port: int, tls: Any, authority: str, size: int, certificate: str, own: str) -> Outcome:
     settings = Home(connect_timeout=3, reply_timeout=3, message_timeout=5)
-    environment = ClientEnvironment("mx.example.org", settings, reactor, connector(reactor), securing())
-    settings_of_domain = DomainSettings(home=(f"localhost:{port}",), home_tls=tls, home_tls_ca=authority)
+    environment = ClientEnvironment("mx.example.org", settings, reactor, connector(reactor), securing((own, own)))
+    settings_of_domain = DomainSettings(
+        home=(f"localhost:{port}",), home_tls=tls, home_tls_ca=authority, home_tls_certificate=certificate
+    )
     domain = Domain(settings_of_domain)
     home = HomeServers(environment, SystemClock()).of(domain)
     transaction = home.transaction(None, MailParameters())
@@ -36,8 +38,9 @@ async def send(port: int, tls: Any, authority: str, size: int) -> Outcome:
     return outcome
 
 
-def main(port: str, tls: str, authority: str, size: str) -> None:
-    """``authority``: a PEM file whose certificate is believed, or empty."""
+def main(port: str, tls: str, authority: str, size: str, certificate: str, own: str) -> None:
+    """``authority``: a PEM file whose certificate is believed, or empty. ``certificate`` is as the setting
+    home-tls-certificate has it, ``own`` the file of the server's own."""
 
     def done(outcome: object) -> None:
         told = (
@@ -48,7 +51,8 @@ def main(port: str, tls: str, authority: str, size: str) -> None:
         print(json.dumps(told))
         reactor.callLater(0.1, reactor.stop)
 
-    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(send(int(port), tls, authority, int(size))).addBoth(done))
+    sent = lambda: Deferred.fromCoroutine(send(int(port), tls, authority, int(size), certificate, own))  # noqa: E731
+    reactor.callWhenRunning(lambda: sent().addBoth(done))
     reactor.run()
 
 

@@ -168,3 +168,11 @@ def test_a_home_whose_address_has_become_ours_is_down(listening: list[tuple[str,
     assert net.homes["10.0.0.1:25"].open == (state is State.UP)
     elsewhere = Network(listening=listening)
     assert elsewhere.run(send(elsewhere.home("192.0.2.1:25"))).verdict is Verdict.ACCEPTED
+
+
+def test_domains_that_show_home_other_certificates_have_sessions_of_their_own() -> None:
+    network = Network()
+    first, second = network.home(home_tls_certificate="/a.pem"), network.home(domain=2, home_tls_certificate="/b.pem")
+    third = network.home(domain=3, home_tls_certificate="/a.pem")
+    assert first.server is not second.server
+    assert first.server is third.server

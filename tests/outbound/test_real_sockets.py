@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -52,14 +53,19 @@ def make_certificate(folder: Path) -> Path:
 class TlsHome(threading.Thread):
     """Offers STARTTLS and takes messages; one connection after the other."""
 
-    def __init__(self, certificate: Path) -> None:
+    def __init__(self, certificate: Path, clients: Path | None = None) -> None:
+        """``clients`` is the authority that clients must have a certificate from; None: they are not asked."""
         super().__init__(daemon=True)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate)
+        if clients is not None:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(clients)
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listening.getsockname()[1]
         self.messages: list[bytes] = []
         self.encrypted: list[bool] = []
+        self.shown: list[str] = []  # the names of the clients' certificates
         self.start()
 
     def run(self) -> None:
@@ -82,6 +88,8 @@ class TlsHome(threading.Thread):
             if verb == b"STARTTLS":
                 connection.sendall(b"220 go\r\n")
                 connection = self.context.wrap_socket(connection, server_side=True)
+                shown: Any = connection.getpeercert() or {}
+                self.shown += [name for _, name in shown.get("subjectAltName", ())]
                 stream = connection.makefile("rb")
             elif verb == b"EHLO":
                 secure = isinstance(connection, ssl.SSLSocket)
@@ -110,9 +118,9 @@ def home(certificate: Path) -> Iterator[TlsHome]:
     serving.listening.close()
 
 
-def send(port: int, tls: str, authority: str = "", size: int = 70) -> list[str]:
+def send(port: int, tls: str, authority: str = "", size: int = 70, certificate: str = "", own: str = "") -> list[str]:
     child = subprocess.run(
-        [sys.executable, "-m", "tests.outbound.child", str(port), tls, authority, str(size)],
+        [sys.executable, "-m", "tests.outbound.child", str(port), tls, authority, str(size), certificate, own],
         cwd=ROOT,
         capture_output=True,
         timeout=60,
@@ -159,6 +167,37 @@ def test_authorities_that_cannot_be_read_are_told_and_nothing_is_sent(home: TlsH
     assert (verdict, stage) == ("failed", "STARTTLS")
     assert "gone.pem" in reason
     assert home.messages == []
+
+
+def test_a_home_that_demands_a_certificate_gets_ours_or_the_one_that_the_domain_names(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    ours, other = authority.issue("mx.ours.example"), authority.issue("mx.other.example")
+    strange = Authority(tmp_path, "Another authority").issue("mx.strange.example")
+    demanding = TlsHome(authority.issue("localhost"), clients=authority.path)
+    try:
+        for certificate, shown in ((str(other), "mx.other.example"), ("", "mx.ours.example")):
+            assert send(demanding.port, "required", certificate=certificate, own=str(ours))[0] == "accepted"
+            assert demanding.shown == [shown]
+            demanding.shown.clear()
+        for certificate in ("none", str(strange)):
+            assert send(demanding.port, "required", certificate=certificate, own=str(ours))[0] == "failed"
+        assert len(demanding.messages) == 2
+    finally:
+        demanding.listening.close()
+
+
+def test_a_home_that_does_not_ask_is_shown_nothing_and_ours_may_be_missing(home: TlsHome, tmp_path: Path) -> None:
+    ours = Authority(tmp_path).issue("mx.ours.example")
+    for own in (str(ours), str(tmp_path / "gone.pem")):
+        assert send(home.port, "required", own=own)[0] == "accepted"
+    assert home.shown == []
+
+
+def test_without_the_certificate_that_the_domain_names_there_is_no_session(home: TlsHome, tmp_path: Path) -> None:
+    """A home that knows us by it would take us for a stranger."""
+    verdict, stage, reason = send(home.port, "opportunistic", certificate=str(tmp_path / "gone.pem"))
+    assert (verdict, stage) == ("failed", "STARTTLS")
+    assert "gone.pem: No such file or directory" in reason
 
 
 @pytest.mark.parametrize("tls", ["required", "off"])

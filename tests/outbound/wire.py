@@ -263,7 +263,7 @@ class Network:
         Deferred.fromCoroutine(work).addCallback(results.append)
         return results
 
-    def _secure(self, host: str, verify: bool, authorities: str) -> object:
+    def _secure(self, host: str, verify: bool, authorities: str, certificate: str) -> object:
         self.verified.append(verify)
         return object()
 

@@ -109,7 +109,7 @@ class Site:
         self.clock = clock
         self.books = Books(store, clock)
         self.wire = Wire()
-        client = ClientEnvironment("mx.example.net", Home(), clock, self.wire, lambda host, verify, authorities: None)
+        client = ClientEnvironment("mx.example.net", Home(), clock, self.wire, lambda *_: None)
         servers = HomeServers(client, clock)
         directory = Directory(store)
         randomness = SeededRandomness()

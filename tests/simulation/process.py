@@ -195,5 +195,5 @@ def _nobody_submits(*_: object) -> Any:
     raise AssertionError("nobody logs in to send")
 
 
-def _no_tls(host: str, verify: bool, authorities: str) -> Any:
+def _no_tls(host: str, verify: bool, authorities: str, certificate: str) -> Any:
     raise AssertionError("home offers no STARTTLS")

@@ -105,7 +105,7 @@ def domain_set(
 
 
 domain_set.help = f"{domain_set.help}\n\n\b\n" + "\n".join(
-    f"  {key:<16} {setting.allowed}" for key, setting in SETTINGS.items()
+    f"  {key:<20} {setting.allowed}" for key, setting in SETTINGS.items()
 )
 
 

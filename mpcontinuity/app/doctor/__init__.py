@@ -2,6 +2,7 @@
 
 - ``examination.py``: all checks, one after the other. ``finding.py``: one line of the result.
 - ``machine.py``: files, disk, descriptors, clock. ``database.py``: the database. ``tls.py``: the certificate.
+- ``client_certificates.py``: those that home servers get.
 - ``dns.py``: what name servers say of us. ``outbound.py``: whether mail can leave. ``home_networks.py``: whose mail
   comes from the addresses of home servers.
 - ``smtp.py``: an SMTP client for these checks.

@@ -17,7 +17,7 @@ from mpcontinuity.app.listening import certificate
 from mpcontinuity.config.read import BadConfiguration
 from mpcontinuity.model.settings import Settings
 
-_EXPIRES_SOON = timedelta(days=30)
+EXPIRES_SOON = timedelta(days=30)
 _RSA_BITS = 2048
 
 
@@ -54,7 +54,7 @@ def _validity(leaf: x509.Certificate) -> Iterator[Finding]:
     begin, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     if begin > now:
         yield Finding("certificate", "wrong", f"is not valid before {begin:%Y-%m-%d %H:%M} UTC", "look at the clock")
-    if end - now >= _EXPIRES_SOON:
+    if end - now >= EXPIRES_SOON:
         return
     advice = "renew it; it is re-read without a restart"
     if _self_signed(leaf):

@@ -62,7 +62,10 @@ class Mail:
         """
         self._store = store
         self._directory = accounts.directory
-        client = ClientEnvironment(settings.hostname, settings.home, reactor, connector(reactor), securing(), listening)
+        own = (settings.tls.certificate, settings.tls.private_key)
+        client = ClientEnvironment(
+            settings.hostname, settings.home, reactor, connector(reactor), securing(own), listening
+        )
         self.homes = HomeServers(client, clock)
         self._watch = Watch(
             store,

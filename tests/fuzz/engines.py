@@ -13,7 +13,7 @@ from typing import Any
 from mpcontinuity.message import imap_string
 from mpcontinuity.model.address import parse
 from mpcontinuity.protocols import proxy
-from mpcontinuity.protocols.imap import utf7
+from mpcontinuity.protocols.imap import client, utf7
 from mpcontinuity.protocols.imap.engine import ServerEngine as ImapEngine
 from mpcontinuity.protocols.imap.parse import State
 from mpcontinuity.protocols.imap.pattern import Matcher
@@ -78,6 +78,39 @@ def imap(data: bytes) -> None:
         assert door.out == b"" or door.out.endswith(b"\r\n"), door.out
         # A client takes a line that ends so for the announcement of a literal of ours.
         assert not _ANNOUNCED.search(door.out), door.out
+
+
+def imap_client(data: bytes) -> None:
+    """A user of it that asks for the next thing whenever it may, as outbound/ does."""
+    engine = client.ClientEngine()
+    steps = iter(
+        (
+            engine.capability,
+            lambda: engine.authenticate_plain("master", "gr\u00fcn", "ann@example.com"),
+            engine.namespace,
+            engine.list_all,
+            lambda: engine.select(b"INBOX", read_only=True),
+            lambda: engine.search_header("Message-ID", b"<1@example.com>"),
+            lambda: engine.fetch_headers([1]),
+            lambda: engine.append("Entw\u00fcrfe".encode(), ["\\Seen"], 0, 5, binary=False),
+            engine.logout,
+        )
+    )
+    for piece in pieces(data):
+        engine.receive(piece)
+        while (event := engine.next_event()) is not None:
+            match event:
+                case client.GoAhead():
+                    engine.message(b"hello")
+                case client.Completed() | client.Greeting() if engine.idle:
+                    next(steps, engine.noop)()
+                case client.Broken(reason):
+                    assert reason.isprintable()
+                    assert engine.broken
+                case _:
+                    assert engine.broken, event
+        engine.to_send()
+        assert len(engine._input) <= client.MAX_LITERAL + client.MAX_LINE
 
 
 def imap_names(data: bytes) -> None:
@@ -178,6 +211,18 @@ ENGINES = {
             b'b IDLE\r\nDONE\r\nc LIST "" (% a*)\r\n',
             b"\0a UID STORE 1,3:5 +FLAGS.SILENT (\\Deleted k)\r\nb UID COPY 1 &AMQ-\r\n"
             b"c STATUS INBOX (MESSAGES UIDNEXT)\r\n",
+        ),
+    ),
+    "imap-client": Target(
+        imap_client,
+        (
+            b"\0* OK [CAPABILITY IMAP4rev1 SASL-IR] hi\r\n* CAPABILITY IMAP4rev1 LITERAL+\r\na1 OK\r\na2 OK in\r\n"
+            b'* NAMESPACE (("INBOX." ".")) NIL NIL\r\na3 OK\r\n* LIST (\\Sent) "/" {4}\r\nSent\r\na4 OK\r\n'
+            b"* OK [PERMANENTFLAGS (\\Seen \\*)] x\r\na5 OK\r\n* SEARCH 1\r\na6 OK\r\n"
+            b"* 1 FETCH (UID 1 RFC822.SIZE 9 FLAGS (\\Seen) BODY[HEADER]<0> {6}\r\nA: b\r\n)\r\na7 OK\r\n"
+            b"a8 OK [APPENDUID 1 2] done\r\n* BYE\r\na9 OK\r\n",
+            b"\x05* OK hi\r\na1 OK\r\n+ \r\n+ e30=\r\na2 NO [AUTHENTICATIONFAILED] no\r\n* BYE gone\r\n",
+            b'\0* PREAUTH hi\r\na1 OK\r\na2 OK\r\na3 NO\r\n* LIST () "/" {99999999999}\r\n',
         ),
     ),
     "imap-names": Target(imap_names, (b"Entw&APw-rfe", b"&-", b"&ZeVnLIqe-")),

@@ -10,6 +10,7 @@ from mpcontinuity.model import address, uidset
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.protocols import proxy
 from mpcontinuity.protocols.imap import command, utf7
+from mpcontinuity.protocols.imap.client import ClientEngine as ImapClient
 from mpcontinuity.protocols.imap.engine import ServerEngine as ImapEngine
 from mpcontinuity.protocols.imap.parse import State
 from mpcontinuity.protocols.imap.pattern import Matcher
@@ -94,6 +95,21 @@ def _imap(state: State) -> Any:
             small(hear, data, cut)
 
     return run
+
+
+def _imap_client(data: bytes) -> None:
+    for cut in _CUTS:
+        client = ImapClient()
+        client.receive(b"* OK [CAPABILITY IMAP4rev1 SASL-IR] hello\r\n")
+        client.login("ann", "secret")
+
+        def hear(piece: bytes, client: ImapClient = client) -> None:
+            client.receive(piece)
+            while client.next_event() is not None:
+                pass
+            client.to_send()
+
+        small(hear, data, cut)
 
 
 def _pop3(data: bytes) -> None:
@@ -197,6 +213,26 @@ ENGINES = {
         (b"a NOOP\r\n", b"a{0+}\r\n", b'"a" ', b"1,", b"1:2,", b"NOT ", b"OR ", b"TEXT a ", b"&AOQ-", b"UID "),
         (b"\r\n", b""),
         most=32 * KIB,
+    ),
+    "imap client": Reader(
+        _imap_client,
+        (
+            b"",
+            b"* ",
+            b"* OK [",
+            b"* OK [A ",
+            b"* LIST (",
+            b'* LIST () "/" "',
+            b"* SEARCH ",
+            b"* 1 FETCH (",
+            b"* 1 FETCH (BODY[",
+            b"* 1 FETCH (X (",
+            b"* NAMESPACE ((",
+            b"* LIST () NIL {100000}\r\n",
+            b"a1 NO [",
+        ),
+        (b"* 1 EXISTS\r\n", b"+ \r\n", b"{0}\r\n", b"secre", b"* SEARCH 1\r\n", b"UID 1 ", b"\\Seen ", b"&AOQ-"),
+        (b"\r\n", b""),
     ),
     "names of mailboxes": Reader(_names, (b"", b"&"), (b"&-", b"&AOQ-", b"A"), (b"", b"-")),
     "patterns of mailboxes": Reader(_patterns, units=(b"%*", b"*a", b"%a", b"%/"), most=4 * KIB),

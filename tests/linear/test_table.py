@@ -17,6 +17,7 @@ ELSEWHERE = {
     "message/bodystructure.py": "of what structure.py has found: render is in the table",
     "message/envelope.py": "of what fields.py has found: render is in the table",
     "message/structure.py": "in the table, by render",
+    "protocols/imap/answer.py": "in the table, by the client's engine",
     "protocols/imap/cursor.py": "in the table, by the engine",
     "protocols/imap/dates.py": "terms of fixed length, by the engine",
     "protocols/imap/items.py": "in the table, by the engine",

@@ -9,9 +9,10 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
 PAGE = 1000  # rows of one read
+OF_USER = 100  # rows of one user in one read
 STEP = 500  # rows of one transaction
 
-_COLUMNS = "id, account, CASE WHEN account IS NULL THEN lower(recipient) ELSE '' END, next_attempt"
+_COLUMNS = "id, account, CASE WHEN account IS NULL THEN lower(recipient) ELSE '' END, next_attempt, size"
 # Each part follows the index owed_next to its place. An IN over both states would sort all the backlog for every page,
 # and a comparison of (next_attempt, id) would walk again over all that shares the page's next_attempt.
 _PARTS = " UNION ALL ".join(
@@ -27,6 +28,21 @@ _PARTS = " UNION ALL ".join(
     )
 )
 _DUE = Statement(f"{_PARTS} ORDER BY 4, 1 LIMIT :page")
+# An account is of one domain, so that its index leads to its rows in the order of their ids.
+_OF_USER = {
+    who: Statement(
+        " UNION ALL ".join(
+            f"SELECT * FROM (SELECT {_COLUMNS} FROM owed WHERE {condition} AND {state} AND next_attempt <= :now"
+            f" ORDER BY id LIMIT :page) AS part_{number}"
+            for number, state in enumerate(("state = 'owed'", "state = 'in_doubt' AND lease_until <= :now"))
+        )
+        + " ORDER BY 1 LIMIT :page"
+    )
+    for who, condition in (
+        ("account", "account = :user"),
+        ("address", "domain = :domain AND account IS NULL AND lower(recipient) = :user"),
+    )
+}
 _NEXT = Statement(
     """SELECT MIN(earliest) FROM (
         SELECT MIN(next_attempt) AS earliest FROM owed WHERE domain = :domain AND state = 'owed'
@@ -67,21 +83,34 @@ START: Place = (-1, 0)  # before what is due as soon as home is up, whose next_a
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A row that is due. ``user`` is whose mail it is: an account, or an address without one."""
+    """A row that is due, with the octets of its message. ``user`` is whose mail it is: an account, or an address
+    without one."""
 
     id: int
     user: int | str
     place: Place
+    size: int = 0
 
 
 def due(tx: Transaction, domain: int, after: Place) -> list[Due]:
     """Returns up to PAGE rows behind ``after``, those first that have been due for longest."""
     after_attempt, after_id = after
     rows = tx.all(_DUE, domain=domain, now=tx.now, next_attempt=after_attempt, id=after_id, page=PAGE)
-    return [
-        Due(id_, address if account is None else account, (next_attempt, id_))
-        for id_, account, address, next_attempt in rows
-    ]
+    return [_due(*row) for row in rows]
+
+
+def of_user(tx: Transaction, domain: int, user: int | str) -> list[Due]:
+    """Returns up to OF_USER rows of this `Due.user` that are due, the oldest first."""
+    values = {"user": user} if isinstance(user, int) else {"user": user, "domain": domain}
+    return [_due(*row) for row in tx.all(_OF_USER[_kind(user)], now=tx.now, page=OF_USER, **values)]
+
+
+def _due(id_: int, account: int | None, address: str, next_attempt: int, size: int) -> Due:
+    return Due(id_, address if account is None else account, (next_attempt, id_), size)
+
+
+def _kind(user: int | str) -> str:
+    return "account" if isinstance(user, int) else "address"
 
 
 def next_due(tx: Transaction, domain: int) -> int | None:
@@ -104,8 +133,7 @@ def put_off(tx: Transaction, domain: int, user: int | str, next_attempt: int) ->
 
     Returns how many: call it again while that is STEP.
     """
-    statement = _PUT_OFF["account" if isinstance(user, int) else "address"]
-    return tx.run(statement, domain=domain, user=user, next=next_attempt, now=tx.now, step=STEP)
+    return tx.run(_PUT_OFF[_kind(user)], domain=domain, user=user, next=next_attempt, now=tx.now, step=STEP)
 
 
 def bring_near(tx: Transaction, longest: int) -> int:

@@ -10,7 +10,7 @@ from mpcontinuity.queue.due import Due
 from mpcontinuity.redelivery.order import Order
 from mpcontinuity.store.store import Store
 
-_KNOWN = 5000  # rows in memory
+_KNOWN = 50_000  # rows in memory, some 10 MB; those behind are read when these have become fewer
 
 
 class Backlog:
@@ -31,14 +31,24 @@ class Backlog:
     async def take(self, most: int, under_way: Container[int]) -> list[Due]:
         """Returns up to ``most`` rows, whose users are busy from now on (`Order.done`); none: nothing more is due.
 
-        Rows whose ids are in ``under_way`` are left out. Raises Temporary.
+        Rows whose ids are in ``under_way`` are left out. Each call reads one page more of the table, until all of it
+        is known, so that nobody waits until those have been served whose mail is older. Raises Temporary.
         """
+        await self._read_more_of_users(under_way)
         while True:
+            if not self._all_read and len(self.order) < _KNOWN:
+                page = await self._store.read(partial(due.due, domain=self._domain, after=self._place))
+                self.order.add(row for row in page if row.id not in under_way)
+                self._all_read = len(page) < due.PAGE
+                if page:
+                    self._place = page[-1].place
             rows = self.order.take(most)
             if rows or self._all_read or len(self.order) >= _KNOWN:
                 return rows
-            page = await self._store.read(partial(due.due, domain=self._domain, after=self._place))
-            self.order.add(row for row in page if row.id not in under_way)
-            self._all_read = len(page) < due.PAGE
-            if page:
-                self._place = page[-1].place
+
+    async def _read_more_of_users(self, under_way: Container[int]) -> None:
+        for user in self.order.short():
+            rows = await self._store.read(partial(due.of_user, domain=self._domain, user=user))
+            self.order.add(row for row in rows if row.id not in under_way)
+            if len(rows) < due.OF_USER:
+                self.order.complete(user)

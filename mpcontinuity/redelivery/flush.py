@@ -204,7 +204,7 @@ class Flush:
             rows = await self._backlog.take(room, self.active)
             taken = len(rows)
         finally:
-            pace.give(room - taken)
+            pace.give_back(room - taken)
         return rows
 
     async def _begin(self, rows: list[Due], pace: Pace) -> None:
@@ -222,7 +222,7 @@ class Flush:
         self._not_begun(users, pace)  # ended at the claim, or no longer due
 
     def _not_begun(self, users: dict[int, User], pace: Pace) -> None:
-        pace.give(len(users))
+        pace.give_back(len(users))
         for user in users.values():
             self._backlog.order.done(user)
 

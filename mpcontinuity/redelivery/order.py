@@ -1,69 +1,131 @@
-"""Whose message is sent next.
+"""Whose message is sent next, and which of theirs.
 
-It is the oldest, never two of one user at once, and whoever was tried in vain comes behind the others.
+Users take turns, weighed by what they send, and of each the oldest message goes first, never two at once. Small ones go
+before huge ones within a window. Whoever was tried in vain comes behind the others.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import Counter, deque
+from bisect import insort
+from collections import Counter
 from collections.abc import Iterable
 
 from mpcontinuity.queue.due import Due
 
+HUGE = 1 << 20  # octets: what takes seconds on the line of an office, and counts as so many turns as it has of these
+WINDOW = 20  # small messages of a user that go before an older huge one of theirs; then that has its turn
+KEPT = 2 * WINDOW  # messages of one user in memory, so that one who has thousands hides nobody
+
 User = int | str
+
+
+class _Waiting:
+    """What waits of one user, by age."""
+
+    def __init__(self) -> None:
+        self.small: list[Due] = []
+        self.huge: list[Due] = []
+        self.overtaken = 0  # small ones that went before the oldest huge one, though they are younger
+
+    def __len__(self) -> int:
+        return len(self.small) + len(self.huge)
+
+    def rows(self) -> list[Due]:
+        return [*self.small, *self.huge]
+
+    def add(self, row: Due) -> None:
+        insort(self.huge if row.size > HUGE else self.small, row, key=lambda each: each.id)
+
+    @property
+    def _huge_is_next(self) -> bool:
+        if not self.small or not self.huge:
+            return not self.small
+        return self.huge[0].id < self.small[0].id and self.overtaken >= WINDOW
+
+    def next(self) -> Due:
+        return (self.huge if self._huge_is_next else self.small)[0]
+
+    def take(self) -> Due:
+        if self._huge_is_next:
+            self.overtaken = 0
+            return self.huge.pop(0)
+        row = self.small.pop(0)
+        if self.huge and self.huge[0].id < row.id:
+            self.overtaken += 1
+        return row
 
 
 class Order:
     """Rows that are due, by user. A user of whom a message is under way is left out until `done`."""
 
     def __init__(self) -> None:
-        self._waiting: dict[User, deque[Due]] = {}
+        self._waiting: dict[User, _Waiting] = {}
         self._ids: set[int] = set()
         self._busy: set[User] = set()
+        self._more: set[User] = set()  # who has more that is due than is in memory
         self._vain: Counter[User] = Counter()  # tries in vain, since home last took a message of that user
-        # Tries in vain, id of the oldest row, tie-breaker, of each user who is free. So the tries of a home that takes
-        # nothing go round the users, and one mailbox that fails holds up no other.
-        self._heads: list[tuple[int, int, int, User]] = []
+        # Tries in vain, turn, id of the next row, tie-breaker, of each user who is free. So the tries of a home that
+        # takes nothing go round the users, and one mailbox that fails holds up no other. Turns are start-time fair
+        # queueing: one begins where the user's last has ended, but not before the present one.
+        self._heads: list[tuple[int, int, int, int, User]] = []
+        self._turn = 0
+        self._ends: dict[User, int] = {}
         self._entered = 0
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def add(self, rows: Iterable[Due]) -> None:
-        """Takes in rows; those that are known already are ignored."""
+        """Takes in rows. Those that are known already are ignored, and those of users who have KEPT of them are left
+        for later (`short`)."""
         for row in sorted(rows, key=lambda row: row.id):
             if row.id in self._ids:
                 continue
-            self._ids.add(row.id)
-            queue = self._waiting.get(row.user)
-            if queue is not None:
-                queue.append(row)
+            waiting = self._waiting.get(row.user)
+            if waiting is not None and len(waiting) >= KEPT:
+                self._more.add(row.user)
                 continue
-            self._waiting[row.user] = deque((row,))
+            self._ids.add(row.id)
+            if waiting is not None:
+                waiting.add(row)
+                continue
+            self._waiting[row.user] = waiting = _Waiting()
+            waiting.add(row)
             if row.user not in self._busy:
-                self._enter(row.user, row.id)
+                self._enter(row.user)
+
+    def short(self) -> list[User]:
+        """Returns the users of whom less than a window is in memory though more is due."""
+        return [user for user in self._more if len(self._waiting.get(user, ())) < WINDOW]
+
+    def complete(self, user: User) -> None:
+        """Notes that all that is due of this user is in memory."""
+        self._more.discard(user)
 
     def take(self, count: int) -> list[Due]:
-        """Takes out the oldest rows of up to ``count`` users who are free, and who are busy from now on."""
+        """Takes out the next rows of up to ``count`` users who are free, and who are busy from now on."""
         taken: list[Due] = []
         while self._heads and len(taken) < count:
-            *_, user = heapq.heappop(self._heads)
-            queue = self._waiting[user]
-            row = queue.popleft()
-            if not queue:
+            _, turn, *_, user = heapq.heappop(self._heads)
+            waiting = self._waiting[user]
+            row = waiting.take()
+            if not waiting:
                 del self._waiting[user]
             self._ids.discard(row.id)
             self._busy.add(user)
+            self._turn = max(self._turn, turn)
+            self._ends[user] = turn + 1 + row.size // HUGE
             taken.append(row)
         return taken
 
     def done(self, user: User) -> None:
         """Notes that the user is free again."""
         self._busy.discard(user)
-        queue = self._waiting.get(user)
-        if queue:
-            self._enter(user, queue[0].id)
+        if user in self._waiting:
+            self._enter(user)
+        elif self._ends.get(user, 0) <= self._turn:
+            self._ends.pop(user, None)
 
     def took(self, user: User) -> None:
         """Notes that home took a message of this user."""
@@ -76,7 +138,9 @@ class Order:
 
     def put_off(self, user: User) -> None:
         """Forgets what waits of this user, who is busy: it is not due any more."""
-        for row in self._waiting.pop(user, ()):
+        waiting = self._waiting.pop(user, None)
+        self._more.discard(user)
+        for row in waiting.rows() if waiting is not None else ():
             self._ids.discard(row.id)
 
     def clear(self) -> None:
@@ -84,12 +148,16 @@ class Order:
         self._waiting.clear()
         self._ids.clear()
         self._heads.clear()
+        self._more.clear()
+        self._ends.clear()
+        self._turn = 0
 
     def start_over(self) -> None:
         """Forgets what waits, and whose tries were in vain."""
         self.clear()
         self._vain.clear()
 
-    def _enter(self, user: User, head: int) -> None:
+    def _enter(self, user: User) -> None:
         self._entered += 1
-        heapq.heappush(self._heads, (self._vain.get(user, 0), head, self._entered, user))
+        turn = max(self._turn, self._ends.get(user, 0))
+        heapq.heappush(self._heads, (self._vain.get(user, 0), turn, self._waiting[user].next().id, self._entered, user))

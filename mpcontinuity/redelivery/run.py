@@ -14,6 +14,7 @@ from mpcontinuity.accounts import home_state
 from mpcontinuity.accounts.taken import Standing
 from mpcontinuity.model.clock import MINUTE, SECOND
 from mpcontinuity.model.reply import Outcome
+from mpcontinuity.outbound.capacity import says_limit
 from mpcontinuity.queue import refusals
 from mpcontinuity.redelivery.environment import Task
 from mpcontinuity.redelivery.pausing import Pausing, Step
@@ -29,7 +30,7 @@ class Run:
     """The run that a flush is in; the next one begins where it ends. It lives in the reactor thread.
 
     Its methods raise Temporary where the store cannot be asked. ``not_before`` is the timer's time until which nothing
-    is begun, after a throttle or in a pause.
+    is begun in a pause.
     """
 
     def __init__(self, task: Task) -> None:
@@ -133,11 +134,10 @@ class Run:
 
     # The pace
 
-    def slow_down(self, outcome: Outcome, in_vain: int) -> None:
-        """Slows the pace after a 4xx or no answer; ``in_vain``: tries of that user in a row, with this one."""
+    def slow_down(self, outcome: Outcome, in_vain: int, began: float) -> None:
+        """Slows the pace after a 4xx or no answer to a message that was begun at ``began``; ``in_vain``: tries of that
+        user in a row, with this one."""
         if in_vain > 1 and closes(outcome) and concerns_recipient(outcome):
             return  # of the same user again: others need not wait for that
-        ramp = self._task.pace.ramp
-        ramp.slow(throttled=throttles(outcome))
-        if ramp.wait:
-            self.not_before = self._environment.timer.seconds() + ramp.wait
+        throttled = throttles(outcome) or (outcome.reply is not None and says_limit(outcome.reply))
+        self._task.pace.slow(began, outcome.text if throttled else "")

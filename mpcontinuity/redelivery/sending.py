@@ -69,7 +69,7 @@ class Sending:
                 event = TrackingEvent(self._now(), "", 0, f"Not sent: {error}")
                 await self._recorder.later(row, event, int(self._environment.retry.longest * SECOND))
                 return
-            await self._settle(row, user, result, self._environment.timer.seconds() - began, trial=trial)
+            await self._settle(row, user, result, began, trial=trial)
         except Exception:
             # Whether the final dot was sent is not known here: never plainly owed again.
             _log.failure("redelivery failed inside the server", message=show(row.body.id), owed=show(row.id))
@@ -87,7 +87,7 @@ class Sending:
         except Temporary:
             return False
 
-    async def _settle(self, row: Owed, user: User, result: Result, seconds: float, *, trial: bool) -> None:
+    async def _settle(self, row: Owed, user: User, result: Result, began: float, *, trial: bool) -> None:
         outcome = result.outcome
         event = event_of(outcome, result.host, self._now())
         self._environment.outcomes[outcome.verdict] += 1
@@ -97,19 +97,19 @@ class Sending:
             await self._recorder.give_back(row)
             return
         if outcome.verdict is Verdict.ACCEPTED:
-            self._task.pace.ramp.good(seconds)
+            self._task.pace.good(self._environment.timer.seconds() - began)
             self._order.took(user)
             relayed = not result.dsn and asks(row.parameters, "SUCCESS")
             await self._recorder.delivered(row, event, relayed=relayed)
             await self._run.end_if_long()
         elif outcome.verdict is Verdict.DOUBTFUL:
-            self._run.slow_down(outcome, self._order.vain(user))
+            self._run.slow_down(outcome, self._order.vain(user), began)
             await self._doubt(row, user, result.late, event, result.host)
         elif about is not None and self._run.counts(about, standing):
             self._order.vain(user)
             await self._recorder.later(row, event, REFUSED_AGAIN, run=self._run.refused(), stage=outcome.stage)
         else:
-            await self._not_now(row, user, outcome, event)
+            await self._not_now(row, user, outcome, event, began)
         await self._run.judge(outcome, row.recipient, trial=trial, about=about, standing=standing)
 
     async def _look_into(self, row: Owed, outcome: Outcome) -> tuple[About | None, Standing | None]:
@@ -126,11 +126,11 @@ class Sending:
         except Temporary:  # in doubt it is owed
             return About.UNCLEAR, None
 
-    async def _not_now(self, row: Owed, user: User, outcome: Outcome, event: TrackingEvent) -> None:
+    async def _not_now(self, row: Owed, user: User, outcome: Outcome, event: TrackingEvent, began: float) -> None:
         """It waits; with the others of its user, where home ends the session whenever that one is asked for."""
         in_vain, wait = self._order.vain(user), self._delay(row)
         if outcome.verdict is not Verdict.REFUSED:
-            self._run.slow_down(outcome, in_vain)
+            self._run.slow_down(outcome, in_vain, began)
         elif not self._run.paused:
             _log.warn(
                 "the home server of {domain} refuses a message to <{recipient}>, which stays owed: {reply}",

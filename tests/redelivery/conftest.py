@@ -30,7 +30,7 @@ class World:
         self.redelivery = self.new_redelivery(store)
 
     def new_redelivery(self, store: Store) -> Redelivery:
-        environment = FlushEnvironment(store, self.clock, SeededRandomness(), Retry(), Paces(10))
+        environment = FlushEnvironment(store, self.clock, SeededRandomness(), Retry(), Paces(10, self.clock))
         homes: Any = FakeHomes(self.home)
         return Redelivery(environment, Directory(store), homes)
 

@@ -15,10 +15,10 @@ from mpcontinuity.model.errors import Full
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, IN_FLIGHT, OWED, RELEASED
 from mpcontinuity.model.parameters import MailParameters
-from mpcontinuity.model.reply import Outcome
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.queue import due, ledger, listing, owed
 from mpcontinuity.queue.owed import SENT, Parameters
-from mpcontinuity.routing.health import Observation, State
+from mpcontinuity.routing.health import Gate, Observation, State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -114,6 +114,7 @@ def test_oldest_first_and_never_two_of_one_user_at_once(world: World) -> None:
         delivery, reply = replies.pop()  # the youngest is answered first
         under_way.discard(delivery.recipient)
         reply.callback(OK)
+        world.wait(0.1, 0.1)
     assert world.books.states(*rows) == [DELIVERED] * 40
     for name in names:
         ids = [taken.id for taken in world.home.taken if taken.recipient == f"{name}@example.org"]
@@ -138,6 +139,7 @@ def test_the_flush_starts_with_one_and_grows_while_home_answers_well(world: Worl
         waiting, replies[:] = replies[:], []
         for reply in waiting:
             reply.callback(OK)
+        world.wait(0.5)
     assert widths == [1, 2, 4, 7, 7]  # a quarter of the ten connections is left to new mail
 
 
@@ -430,8 +432,68 @@ def test_a_large_backlog_of_one_user_does_not_hold_up_the_others(world: World) -
     assert world.books.state(rows[-1]) == DELIVERED
     while replies:
         replies.pop().callback(OK)
+        world.wait(0.1, 0.1)
     assert ledger.adds_up(world.books.report())
     assert world.books.states(*rows) == [DELIVERED] * 51
     assert [taken.id for taken in world.home.taken if taken.recipient.startswith("anna")] == [
         show(row).encode() for row in rows[:-1]
     ]
+
+
+def test_a_thousand_old_messages_of_one_user_do_not_hold_up_what_others_got_later(world: World) -> None:
+    rows = outage(world, *["anna"] * 60, "bert", "carl")
+    world.flows()
+    world.home.comes_back()
+    world.wait(4, 0.1)
+    went = [taken.recipient.partition("@")[0] for taken in world.home.taken]
+    assert set(went[:3]) == {"anna", "bert", "carl"}
+    assert world.books.states(*rows) == [DELIVERED] * 62
+
+
+def test_a_huge_message_lets_the_small_ones_of_its_user_go_first(world: World) -> None:
+    outage(world, "anna", size=50 << 20)
+    rows = world.redirect("anna", "anna", "anna")
+    world.flows()
+    world.home.comes_back()
+    assert [taken.id for taken in world.home.taken[:3]] == [show(row).encode() for row in rows]
+    assert len(world.home.taken) == 4
+
+
+def test_more_rows_of_one_user_than_are_kept_in_memory_go_in_their_order(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "PAGE", 50)
+    monkeypatch.setattr(due, "OF_USER", 30)
+    rows = outage(world, *["anna"] * 90, *["stranger"] * 90, "bert")
+    world.flows()
+    world.home.comes_back()
+    world.wait(10, 0.1)
+    assert world.books.states(*rows) == [DELIVERED] * 181
+    for name, count in (("anna", 90), ("stranger", 90)):
+        ids = [taken.id for taken in world.home.taken if taken.recipient.startswith(name)]
+        assert ids == sorted(ids)
+        assert len(ids) == count
+    assert [taken.recipient for taken in world.home.taken].index("bert@example.org") < 60
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Outcome(Verdict.TEMPORARY, Stage.MAIL, Reply(451, "4.7.1", "too many messages from your network")),
+        Outcome(Verdict.TEMPORARY, Stage.MESSAGE, Reply(451, "4.3.2", "system not accepting network messages")),
+        Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(450, "", "rate limit exceeded")),
+        Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(450, "4.7.25", "banned for now")),
+    ],
+)
+def test_as_long_as_home_throttles_less_is_sent_and_no_new_mail_is_redirected(world: World, said: Outcome) -> None:
+    names = users(world, 30)
+    rows = outage(world, *names)
+    world.home.answers[""] = said
+    world.flows()
+    world.home.comes_back()
+    world.wait(300)
+    assert len(world.home.tried) < 20
+    assert world.home.gate() is Gate.OPEN
+    world.home.answers[""] = OK
+    world.wait(3600)
+    assert world.books.states(*rows) == [DELIVERED] * 30

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
+
 from mpcontinuity.accounts.taken import Standing
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Retry
+from mpcontinuity.redelivery.pace import Pace
 from mpcontinuity.redelivery.pausing import Pausing, Step
-from mpcontinuity.redelivery.ramp import Ramp
+from mpcontinuity.redelivery.ramp import FIRST_RATE, Ramp
 from mpcontinuity.routing.refusal import About
+from tests.fakes.clock import ManualClock
 from tests.redelivery.homes import FULL, LOST, OK, UNKNOWN
 
 CLOSING = Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(421, "4.3.0", "what a mailbox"))
@@ -22,7 +28,7 @@ def test_the_ramp_doubles_per_round_up_to_its_most() -> None:
     widths = [ramp.width]
     for _ in range(3):
         for _ in range(ramp.width):
-            ramp.good(0.1)
+            ramp.good(0.1, 0)
         widths.append(ramp.width)
     assert widths == [1, 2, 4, 7]
 
@@ -30,23 +36,109 @@ def test_the_ramp_doubles_per_round_up_to_its_most() -> None:
 def test_after_a_4xx_it_grows_by_one_per_round() -> None:
     ramp = Ramp(100)
     for _ in range(15):
-        ramp.good(0.1)
-    ramp.slow(throttled=False)
+        ramp.good(0.1, 0)
+    ramp.slow(0, 0, throttled=False)
     assert ramp.width == 8
     for _ in range(9):
-        ramp.good(0.1)
+        ramp.good(0.1, 0)
     assert ramp.width == 9
 
 
-def test_at_the_narrowest_a_throttle_makes_it_wait_and_a_good_answer_ends_that() -> None:
-    ramp = Ramp(10)
-    waits = []
-    for _ in range(7):
-        ramp.slow(throttled=True)
-        waits.append(ramp.wait)
+def test_the_rate_doubles_per_second_until_home_throttles_and_then_grows_by_one() -> None:
+    ramp, now = Ramp(7), 0.0
+    rates = {0: ramp.rate}
+    while now < 4:
+        now += 1 / ramp.rate
+        ramp.good(0.1, now)
+        rates.setdefault(int(now), ramp.rate)
+    assert [round(rates[second] / FIRST_RATE, 1) for second in range(4)] == pytest.approx([1, 2, 4, 8], rel=0.1)
+    ramp.slow(4, 4, throttled=True)
+    slowed = ramp.rate
+    assert slowed <= 90  # half of what it took lately
+    for number in range(int(slowed)):
+        ramp.good(0.1, 5 + number / slowed)
+    assert slowed < ramp.rate < slowed + 1.1
+
+
+def test_what_was_under_way_together_is_throttled_once() -> None:
+    ramp = Ramp(7)
+    for number in range(60):
+        ramp.good(0.1, number / 20)
+    ramp.slow(2.9, 3, throttled=True)
+    slowed = ramp.rate
+    for _ in range(5):
+        ramp.slow(2.95, 3.1, throttled=True)
+    assert ramp.rate == slowed
+    ramp.slow(3.2, 3.3, throttled=True)
+    assert ramp.rate < slowed
+
+
+def test_the_longer_a_throttle_lasts_the_slower_it_goes_and_it_speeds_up_by_steps() -> None:
+    ramp, waits = Ramp(10), []
+    for number in range(7):
+        ramp.slow(number, number, throttled=True)
+        waits.append(round(1 / ramp.rate))
     assert waits == [1, 2, 4, 8, 16, 30, 30]
-    ramp.good(0.1)
-    assert ramp.wait == 0
+    for number in range(5):
+        ramp.good(0.1, 100 + number * 30)
+    assert 1 / ramp.rate > 9  # one good answer does not end it
+
+
+def test_a_mailbox_that_is_full_leaves_the_rate() -> None:
+    ramp = Ramp(10)
+    ramp.slow(0, 0, throttled=False)
+    assert ramp.rate == FIRST_RATE
+
+
+class Sharer:
+    def __init__(self, pace: Pace, clock: ManualClock) -> None:
+        self.begun: list[float] = []
+        self._pace = pace
+        self._clock = clock
+
+    def wake(self) -> None:
+        while self._pace.room(self) > 0:
+            self._pace.take(self, 1)
+            self.begun.append(self._clock.seconds())
+            self._pace.good(0.01)
+            self._pace.give(1)
+
+
+def test_no_more_are_begun_in_a_second_than_the_rate_says(clock: ManualClock) -> None:
+    pace = Pace(7, clock)
+    began, sharer = clock.seconds(), Sharer(pace, clock)
+    sharer.wake()
+    for _ in range(400):
+        clock.advance(0.01)
+    counts = [sum(second <= at - began < second + 1 for at in sharer.begun) for second in range(4)]
+    assert 2 * FIRST_RATE <= counts[0] <= 4 * FIRST_RATE
+    for before, after in pairwise(counts):
+        assert 1.4 * before <= after <= 2.1 * before, counts
+
+
+def test_domains_that_share_a_home_have_turns_also_where_the_rate_is_the_limit(clock: ManualClock) -> None:
+    pace = Pace(7, clock)
+    one, two = Sharer(pace, clock), Sharer(pace, clock)
+    for _ in range(5):
+        pace.slow(clock.seconds(), "451 4.7.1 too many messages")
+        clock.advance(1)
+    one.wake()
+    two.wake()
+    for _ in range(1200):
+        clock.advance(0.1)
+    assert len(one.begun) > 5
+    assert abs(len(one.begun) - len(two.begun)) <= len(one.begun) // 20 + 1
+
+
+def test_what_home_said_is_told_as_long_as_it_throttles(clock: ManualClock) -> None:
+    pace = Pace(7, clock)
+    pace.slow(clock.seconds(), "")
+    assert pace.throttled == ""
+    pace.slow(clock.seconds(), "421 4.7.0 too many")
+    clock.advance(59)
+    assert pace.throttled == "421 4.7.0 too many"
+    clock.advance(2)
+    assert pace.throttled == ""
 
 
 def on(steps: list[Step]) -> list[bool]:

@@ -30,7 +30,7 @@ class Site:
         directory, randomness = Directory(store), SeededRandomness()
         settings = Home(recovery_probes=1)
         self.watch = Watch(store, directory, self.net.servers, settings, timer=clock, randomness=randomness)
-        environment = FlushEnvironment(store, clock, randomness, Retry(), Paces(4))
+        environment = FlushEnvironment(store, clock, randomness, Retry(), Paces(4, clock))
         self.redelivery = Redelivery(environment, directory, self.net.servers)
         result(self.watch.start())
         result(self.redelivery.start())
@@ -77,8 +77,8 @@ class Sharer:
         self.woken += 1
 
 
-def test_whoever_finds_no_room_is_woken_when_there_is() -> None:
-    pace, one, two = Pace(3), Sharer(), Sharer()
+def test_whoever_finds_no_room_is_woken_when_there_is(clock: ManualClock) -> None:
+    pace, one, two = Pace(3, clock), Sharer(), Sharer()
     assert pace.room(one) == 1
     pace.take(one, 1)
     assert pace.room(one) == pace.room(two) == pace.room(one) == 0

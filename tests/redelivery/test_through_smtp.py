@@ -115,7 +115,7 @@ class Site:
         randomness = SeededRandomness()
         self.home = servers.of(self.books.domain)
         self.watch = Watch(store, directory, servers, Home(), timer=clock, randomness=randomness)
-        environment = FlushEnvironment(store, clock, randomness, Retry(), Paces(10))
+        environment = FlushEnvironment(store, clock, randomness, Retry(), Paces(10, clock))
         self.redelivery = Redelivery(environment, directory, servers)
 
     def start(self) -> None:

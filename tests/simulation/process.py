@@ -129,7 +129,7 @@ class Process:
             give_up=settings.retry.give_up,
         )
         flushing = FlushEnvironment(
-            self.store, time, self._randomness, settings.retry, Paces(settings.home.connections)
+            self.store, time, self._randomness, settings.retry, Paces(settings.home.connections, time)
         )
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
         self.delivery = Delivery(

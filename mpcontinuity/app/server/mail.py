@@ -76,7 +76,7 @@ class Mail:
             randomness=randomness,
             give_up=settings.retry.give_up,
         )
-        paces = Paces(settings.home.connections)
+        paces = Paces(settings.home.connections, reactor)
         flushing = FlushEnvironment(store, reactor, randomness, settings.retry, paces)
         self.redeliveries = flushing.outcomes
         self.refusals = flushing.refusals

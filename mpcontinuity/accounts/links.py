@@ -80,7 +80,8 @@ _END_OLDEST = Statement(
         WHERE purpose = :purpose AND subject = :subject AND ended = 0
         ORDER BY created DESC, digest LIMIT 1000 OFFSET :kept)"""
 )
-_MADE = Statement("SELECT COUNT(*) FROM link WHERE purpose = :purpose AND subject = :subject AND created > :since")
+_MADE_FOR = Statement("SELECT COUNT(*) FROM link WHERE purpose = :purpose AND subject = :subject AND created > :since")
+_MADE_ABOUT = Statement("SELECT COUNT(*) FROM link WHERE purpose = :purpose AND about = :about AND created > :since")
 _OPEN = Statement(
     "SELECT subject, about, created, expires, used FROM link "
     "WHERE purpose = :purpose AND subject = :subject AND ended = 0 AND expires > :now ORDER BY created DESC LIMIT 1"
@@ -129,11 +130,19 @@ def find(tx: Transaction, purpose: Purpose, secret: str) -> Link:
     Raises Refused, in one line for whoever opened it, where there is none (it was altered, or is long past), where it
     has expired, and where it has ended: used, replaced by a newer one, or needed no more.
     """
-    row = tx.one(_FIND, digest=_digest(secret), purpose=purpose.name)
-    if row is None:
+    link = look(tx, purpose, secret)
+    if link is None:
         raise Refused(
             f"there is no such {purpose.said}: copy the whole link from the mail, or ask for a new one", "unknown"
         )
+    return link
+
+
+def look(tx: Transaction, purpose: Purpose, secret: str) -> Link | None:
+    """Returns what `find` does, but None where there is no link with that secret: it may be a guess."""
+    row = tx.one(_FIND, digest=_digest(secret), purpose=purpose.name)
+    if row is None:
+        return None
     *columns, ended = row
     link = Link(*columns)
     if ended and link.used:
@@ -167,9 +176,14 @@ def newest(tx: Transaction, purpose: Purpose, subject: str) -> Link | None:
     return tx.record(Link, _OPEN, purpose=purpose.name, subject=subject, now=tx.now)
 
 
-def made_since(tx: Transaction, purpose: Purpose, subject: str, since: int) -> int:
+def made_for(tx: Transaction, purpose: Purpose, subject: str, since: int) -> int:
     """Returns how many links were made for a subject after ``since`` (µs), for those who ration them."""
-    return int(tx.value(_MADE, purpose=purpose.name, subject=subject, since=since))
+    return int(tx.value(_MADE_FOR, purpose=purpose.name, subject=subject, since=since))
+
+
+def made_about(tx: Transaction, purpose: Purpose, about: str, since: int) -> int:
+    """Returns how many links with that ``about`` were made after ``since`` (µs), for those who ration them."""
+    return int(tx.value(_MADE_ABOUT, purpose=purpose.name, about=about, since=since))
 
 
 def forget(tx: Transaction, before: int) -> int:

@@ -7,6 +7,7 @@
 - ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``: domains, their settings and keys, and a test of
   what home does with mail from us.
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
+  ``invitations.py``: links by which users set a password.
 - ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name.
 - ``status.py``, ``tracking.py``, ``queue.py``: how home servers are and the ledger; what became of messages; what
   waits.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts import domains, invitations, users
 from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
 from mpcontinuity.accounts.users import Listed, Source, Status, User
 from mpcontinuity.control.adoption import adopt
@@ -23,6 +23,10 @@ from mpcontinuity.queue.removal import open_rows
 from mpcontinuity.store.transaction import Transaction
 
 Switch = Literal["on", "off"]
+
+# Characters of a password that a user chooses by an invitation, as NIST SP 800-63B has it. What administrators set is
+# theirs to judge.
+SHORTEST_CHOSEN: Final = 8
 
 
 class UserRow(msgspec.Struct, frozen=True):
@@ -196,16 +200,25 @@ def _deactivate(tx: Transaction, address: str) -> None:
     users.deactivate(tx, known(tx, address))
 
 
-async def password(control: Control, address: str, password: str) -> UserShown:
-    """Sets a user's password; one who was pending is active then. Raises Refused if there is none, or if the
-    password will not do."""
+async def password(control: Control, address: str, password: str, token: str | None = None) -> UserShown:
+    """Sets a user's password; one who was pending is active then, and their invitation ends.
+
+    ``token`` is the secret of that invitation, for whoever does it in the user's place: it is used up. Raises Refused
+    if there is no such user, if the password will not do, and for an invitation that is not theirs or good no more;
+    nothing is changed then.
+    """
+    if token is not None and len(password) < SHORTEST_CHOSEN:
+        raise Refused(f"the password is too short; take at least {SHORTEST_CHOSEN} characters")
     kept = await kept_of(control, password)
-    await control.store.run(partial(_set_password, address=address, kept=kept))
+    await control.store.run(partial(_set_password, address=address, kept=kept, token=token))
     return await show(control, address)
 
 
-def _set_password(tx: Transaction, address: str, kept: Kept) -> None:
-    users.set_password(tx, known(tx, address), kept.hash, kept.scram)
+def _set_password(tx: Transaction, address: str, kept: Kept, token: str | None) -> None:
+    user = known(tx, address)
+    if token is not None:
+        invitations.redeem(tx, token, user)
+    users.set_password(tx, user, kept.hash, kept.scram)
 
 
 async def alias_add(control: Control, address: str, alias: str) -> UserShown:

@@ -127,11 +127,13 @@ def test_what_is_ended_is_good_no_more_and_what_was_used_says_so(books: Kept) ->
 def test_links_made_of_late_are_counted(books: Kept, clock: ManualClock) -> None:
     begin = clock.now() - 1
     for seed in range(3):
-        books.run(links.make, INVITATION, links.secret(SeededRandomness(seed)), "anna")
+        books.run(links.make, INVITATION, links.secret(SeededRandomness(seed)), "anna", "by root")
         clock.advance(60)
-    assert books.read(links.made_since, INVITATION, "anna", begin) == 3
-    assert books.read(links.made_since, INVITATION, "anna", clock.now() - 90 * 1_000_000) == 1
-    assert books.read(links.made_since, ALERT, "anna", begin) == 0
+    assert books.read(links.made_for, INVITATION, "anna", begin) == 3
+    assert books.read(links.made_for, INVITATION, "anna", clock.now() - 90 * 1_000_000) == 1
+    assert books.read(links.made_for, ALERT, "anna", begin) == 0
+    assert books.read(links.made_about, INVITATION, "by root", begin) == 3
+    assert books.read(links.made_about, INVITATION, "by olga", begin) == 0
 
 
 def test_what_has_expired_says_so_for_a_month_and_is_forgotten_then(books: Kept, clock: ManualClock) -> None:

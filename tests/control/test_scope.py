@@ -105,6 +105,7 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "user activate": lambda house: {"address": "anna@example.org"},
     "user deactivate": lambda house: {"address": "anna@example.org"},
     "user password": lambda house: {"address": "anna@example.org", "password": "another one"},
+    "user invite": lambda house: {"address": "anna@example.org", "print": True},
     "user alias add": lambda house: {"address": "anna@example.org", "alias": "a@example.org"},
     "user alias remove": lambda house: {"address": "anna@example.org", "alias": "a@example.org"},
     "user continuity": lambda house: {"address": "anna@example.org", "on": True},

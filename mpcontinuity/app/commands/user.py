@@ -16,7 +16,9 @@ from mpcontinuity.app.commands.configuration import (
     json_option,
     pass_configuration,
     password_from_stdin,
+    value_from_stdin,
 )
+from mpcontinuity.app.process.refusal import why
 from mpcontinuity.control.client import ControlClient
 from mpcontinuity.control.imports import lines
 from mpcontinuity.model.errors import Refused
@@ -185,14 +187,82 @@ def user_deactivate(configuration: Configuration, address: str, as_json: bool) -
 @user.command("password")
 @click.argument("address")
 @click.option("--stdin", "from_stdin", is_flag=True, required=True, help="Read it from standard input.")
+@click.option("--link", is_flag=True, help="Use up the user's invitation: its link comes first, in a line of its own.")
 @json_option
 @pass_configuration
-def user_password(configuration: Configuration, address: str, from_stdin: bool, as_json: bool) -> None:
+def user_password(configuration: Configuration, address: str, from_stdin: bool, link: bool, as_json: bool) -> None:
     """Set a user's password. One who was pending is active then."""
+    token = value_from_stdin("link").strip().rpartition("/")[2] if link else None
     password = password_from_stdin()
     with configuration.connect() as control:
-        row = control.call("user password", address=address, password=password)
+        row = control.call("user password", address=address, password=password, token=token)
     output.result(row, as_json, f"{row['address']}: password set, {row['status']}")
+
+
+@user.command("invite")
+@click.argument("addresses", nargs=-1, metavar="ADDRESS…")
+@click.option("--pending", is_flag=True, help="All users who have no password yet.")
+@click.option("--domain", "domain_", metavar="D", help="With --pending: only those of this domain.")
+@click.option("--print", "print_", is_flag=True, help="Print the links, to hand them out, instead of mailing them.")
+@json_option
+@pass_configuration
+@click.pass_context
+def user_invite(
+    context: click.Context,
+    configuration: Configuration,
+    addresses: tuple[str, ...],
+    pending: bool,
+    domain_: str | None,
+    print_: bool,
+    as_json: bool,
+) -> None:
+    """Give users a link by which they set their password, good once and for a week, and mail it to their alternate
+    addresses. Another invitation ends the one before. Exit status 1 if somebody could not be invited.
+
+    \b
+      mpcontinuity user invite anna@example.org
+      mpcontinuity user invite --pending --domain example.org
+    """
+    if bool(addresses) == pending:
+        raise click.UsageError("give addresses, or --pending")
+    if domain_ is not None and not pending:
+        raise click.UsageError("--domain: goes with --pending")
+    rows = []
+    with configuration.connect() as control:
+        for address in addresses or _pending(control, domain_):
+            rows.append(_invite(control, address, print_))
+            if not as_json:
+                _say_invited(rows[-1])
+    if as_json:
+        output.as_json(rows)
+    elif not rows:
+        output.say("nobody waits for a password")
+    if any("error" in row for row in rows):
+        context.exit(1)
+
+
+def _pending(control: ControlClient, domain: str | None) -> list[str]:
+    """Read to the end before anybody is invited."""
+    rows = control.rows("user list", domain=domain)
+    return [row["address"] for row in rows if row["status"] == "pending"]
+
+
+def _invite(control: ControlClient, address: str, print_: bool) -> dict[str, Any]:
+    """What became of it; one who cannot be invited stops nothing."""
+    try:
+        row: dict[str, Any] = control.call("user invite", address=address, print=print_)
+    except Refused as error:
+        return {"address": address, "error": why(error)}
+    return row
+
+
+def _say_invited(row: dict[str, Any]) -> None:
+    if "error" in row:
+        output.say(row["error"], err=True)
+    elif row["link"] is not None:
+        output.say(f"{row['address']}  {row['link']}")
+    else:
+        output.say(f"{row['address']}: invited by mail to {row['sent_to']}")
 
 
 @user.group("alias")

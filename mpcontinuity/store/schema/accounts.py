@@ -148,6 +148,7 @@ link = Table(
     number("used"),  # last; 0: never
     number("ended"),  # when it was good no more before it expired: used up, replaced or not needed; 0: not
     Index("link_of_subject", "purpose", "subject", "created"),
+    Index("link_about", "purpose", "about", "created"),
     Index("link_by_expiry", "expires"),
     **BY_KEY,
 )

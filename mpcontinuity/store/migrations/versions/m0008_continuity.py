@@ -52,6 +52,7 @@ def _links() -> None:
         **BY_KEY,
     )
     op.create_index("link_of_subject", "link", ["purpose", "subject", "created"])
+    op.create_index("link_about", "link", ["purpose", "about", "created"])
     op.create_index("link_by_expiry", "link", ["expires"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mpcontinuity.control import (
     administrators,
+    alerts,
     backup,
     check,
     clock,
@@ -47,6 +48,9 @@ OPERATIONS = {
         Operation("user continuity", users.continuity, Scope.SELF, address_in="address"),
         # Sends in the name of anybody of the domain, as home-networks may, which is a setting for all as well.
         Operation("user relay", users.relay, Scope.ALL),
+        Operation("alert add", alerts.add, Scope.DOMAIN, domain_in="domain"),
+        Operation("alert remove", alerts.remove, Scope.DOMAIN, domain_in="domain"),
+        Operation("alert list", alerts.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="domain email"),
         Operation("status", status.status, Scope.DOMAIN, domain_in="domain", looks=True, cursor="domain"),
         Operation("status history", status.history, Scope.DOMAIN, domain_in="domain", looks=True, cursor="id"),
         Operation("report", status.report, Scope.DOMAIN, domain_in="domain", looks=True),

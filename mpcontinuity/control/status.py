@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from mpcontinuity.accounts import domains, home_history
+from mpcontinuity.alerts import subscribers
 from mpcontinuity.control.arguments import PAGE, domain_name, moment, row_id, rows_of_page
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model import identifier
@@ -42,7 +43,8 @@ _DECLARED = redirect_text(DECLARED)
 
 class StatusRow(msgspec.Struct, frozen=True):
     """A row of `status`: how a domain and its home server stand. ``since`` is when that state began (ISO 8601), and
-    ``reason`` why it is so, or why redelivery waits. Backlogs are messages; errors are messages that home failed."""
+    ``reason`` why it is so, or why redelivery waits. Backlogs are messages; errors are messages that home failed.
+    ``subscribers`` is how many addresses hear of that by mail."""
 
     domain: str
     home: str
@@ -56,6 +58,7 @@ class StatusRow(msgspec.Struct, frozen=True):
     outbound_backlog: int
     errors_hour: int
     errors_day: int
+    subscribers: int
 
 
 class StateChange(msgspec.Struct, frozen=True):
@@ -94,8 +97,10 @@ async def status(control: Control, domain: str | None = None, after: str = "", l
 
 def _statuses(tx: Transaction, only: str | None, after: str, limit: int) -> list[StatusRow]:
     wanted = domains.page(tx, only, after, limit)
-    facts = {id_: columns for id_, *columns in tx.all(_STATUS, domains=[domain.id for domain in wanted])}
-    return [_status(tx, one, *facts[one.id]) for one in wanted]
+    ids = [domain.id for domain in wanted]
+    facts = {id_: columns for id_, *columns in tx.all(_STATUS, domains=ids)}
+    hearing = subscribers.numbers(tx, ids)
+    return [_status(tx, one, *facts[one.id], hearing.get(one.id, 0)) for one in wanted]
 
 
 def _status(
@@ -104,7 +109,7 @@ def _status(
     errors = tx.one(_ERRORS, domain=domain.id, hour=tx.now - HOUR, day=tx.now - DAY, declared=_DECLARED)
     assert errors is not None
     errors_hour, errors_day = errors
-    users, redelivery, outbound = counts
+    users, redelivery, outbound, hearing = counts
     return StatusRow(
         domain=domain.name,
         home=",".join(domain.settings.home),
@@ -118,6 +123,7 @@ def _status(
         outbound_backlog=outbound,
         errors_hour=errors_hour,
         errors_day=errors_day,
+        subscribers=hearing,
     )
 
 

@@ -79,6 +79,10 @@ _OF_RECIPIENT = Statement(
     " AND received <= :received AND (received < :received OR id < :before)"
     " ORDER BY received DESC, id DESC LIMIT :limit"
 )
+_LAST_ALERT = Statement(
+    """SELECT status, text FROM tracking WHERE recipient_key = :recipient AND direction = 'alert'
+    ORDER BY received DESC LIMIT 1"""
+)
 _RECEIVED = Statement("SELECT received FROM tracking WHERE id = :id")
 _FIRST = 1 << 62  # above every id and every time
 
@@ -169,3 +173,8 @@ def _shown(
         text=text,
         events=[Event(iso(time), host, code, text) for time, host, code, text in _decode_events(events)],
     )
+
+
+def last_alert(tx: Transaction, recipient_key: str) -> tuple[str, str] | None:
+    """Returns status and text of the last alert to an address, given as it is compared; None where there was none."""
+    return tx.one(_LAST_ALERT, recipient=recipient_key)

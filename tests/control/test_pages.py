@@ -28,6 +28,7 @@ def full(call: Call, books: Books) -> None:
     for name in ("a.org", "b.org", "c.org"):
         call("domain add", name=name, home="home.example")
         call("user add", address=f"Post@{name}", aliases=[f"p@{name}"])
+        call("alert add", domain=name, email=f"IT@{name}")
         call("admin add", name=name, password="a good one")
     for name in ("anna", "bert", "anna", "nobody"):
         books.redirect(name)

@@ -29,6 +29,7 @@ def test_status_has_a_row_per_domain(call: Call, books: Books) -> None:
         "outbound_backlog": 0,
         "errors_hour": 1,
         "errors_day": 1,
+        "subscribers": 0,
     }
     assert call("status", domain="EXAMPLE.org") == [example]
     with pytest.raises(Refused, match="no such domain"):

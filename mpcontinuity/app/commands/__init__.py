@@ -1,8 +1,9 @@
 """The command line ``mpcontinuity``. Each command calls an operation of control/ and shows its result.
 
 - ``main.py``: all commands together.
-- ``domain.py``, ``user.py``, ``admin.py``: the commands of these names. ``mail.py``: ``status``, ``report``, ``track``,
-  ``queue``. ``store.py``: ``check``, ``backup``, ``restore``. ``migrate.py``: ``migrate``.
+- ``domain.py``, ``user.py``, ``alert.py``, ``admin.py``: the commands of these names.
+  ``mail.py``: ``status``, ``report``, ``track``, ``queue``. ``store.py``: ``check``, ``backup``, ``restore``.
+  ``migrate.py``: ``migrate``.
 - ``initialise.py``: the first start. ``restoring.py``: what a restored backup goes through. ``reading_back.py``: reads
   the test messages of ``domain test`` back from home.
 - ``client.py``: reaches the store, through a running server or by opening it.

@@ -11,6 +11,7 @@ import click
 
 from mpcontinuity.app.commands import output
 from mpcontinuity.app.commands.admin import admin
+from mpcontinuity.app.commands.alert import alert
 from mpcontinuity.app.commands.client import connect
 from mpcontinuity.app.commands.configuration import Configuration, json_option, login_name, pass_configuration
 from mpcontinuity.app.commands.domain import domain
@@ -142,6 +143,7 @@ def demo(keep: bool) -> None:
 _COMMANDS: tuple[click.Command, ...] = (
     domain,
     user,
+    alert,
     admin,
     status,
     report,

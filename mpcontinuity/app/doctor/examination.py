@@ -117,6 +117,9 @@ def _domains(settings: Settings, control: ControlClient, rows: list[dict[str, An
             yield Finding(
                 row["domain"], "warning", "has no user: nothing would be kept", "add some with `mpcontinuity user add`"
             )
+        if not row["subscribers"]:
+            text = "nobody is told by mail when its home server is down"
+            yield Finding(row["domain"], "warning", text, f"`mpcontinuity alert add {row['domain']} ADDRESS`")
         if row["reason"]:
             yield Finding(row["domain"], "warning", f"{row['state']}: {row['reason']}", "see `mpcontinuity status`")
 

@@ -7,17 +7,17 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from mpcontinuity.store.schema import accounts, columns, machine, mailboxes, messages, passages, queues
+from mpcontinuity.store.schema import accounts, alerts, columns, machine, mailboxes, messages, passages, queues
 
 # Tables stand in the modules of their subjects, which have to be imported before the metadata are complete.
-SUBJECTS = (accounts, machine, mailboxes, messages, passages, queues)
+SUBJECTS = (accounts, alerts, machine, mailboxes, messages, passages, queues)
 metadata: Final[MetaData] = columns.metadata
 
 # The packages whose SQL names each table: the first writes it, the others only read it, in joins that its owner could
 # not make. Whoever else needs a change asks a function of the owner (tests/store/test_schema.py holds it).
 OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "meta": ("store",),
-    "domain": ("accounts", "check", "control", "queue"),
+    "domain": ("accounts", "alerts", "check", "control", "queue"),
     "account": ("accounts", "check", "control", "mailbox", "queue"),
     "address": ("accounts", "check"),
     "taken": ("accounts",),
@@ -43,5 +43,6 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "login_failure": ("accounts",),
     "spending": ("door",),
     "home_change": ("accounts",),
+    "subscriber": ("alerts",),
     "link": ("accounts",),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy
 from alembic import op
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, SmallInteger
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, SmallInteger
 
 revision = "0008"
 down_revision = "0007"
@@ -32,10 +32,15 @@ def flag(name: str, default: str = "0") -> Column[int]:
     return Column(name, SmallInteger, nullable=False, server_default=default)
 
 
+def of_domain(**more: Any) -> Column[int]:
+    return Column("domain", BigInteger, ForeignKey("domain.id", ondelete="CASCADE"), **more)
+
+
 def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
     _links()
     _people()
+    _alerts()
 
 
 def _links() -> None:
@@ -58,3 +63,15 @@ def _links() -> None:
 
 def _people() -> None:
     op.add_column("account", string("alternate"))
+
+
+def _alerts() -> None:
+    op.create_table(
+        "subscriber",
+        of_domain(primary_key=True, autoincrement=False),
+        Column("key", Text, primary_key=True),
+        string("address", None),
+        number("created"),
+        **BY_KEY,
+    )
+    op.create_index("subscriber_by_key", "subscriber", ["key"])

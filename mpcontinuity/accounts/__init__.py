@@ -12,6 +12,7 @@
 - ``administrators.py``: rows of administrators. ``tokens.py``: rows of their tokens. ``links.py``: rows
   of secrets in links, by which somebody may do one thing without logging in. ``invitations.py``: those by which a user
   sets a password.
+- ``audit.py``: rows of the audit trail, of who did what.
 - ``signing.py``: signs mail that leaves, by DKIM. ``dkim.py``: rows of the keys. ``rotation.py``: lets a new key take
   over.
 - ``quotas.py``: which quotas a user has. ``domain_storage.py``: how much a domain stores.

@@ -2,7 +2,7 @@
 
 - ``operations.py``: the table of all operations, with their names and scopes. Begin here.
 - ``operation.py``: how an operation is called by name. ``caller.py``: who calls, and what they may do.
-  ``arguments.py``: how arguments are read. ``changes.py``: notes who changed what.
+  ``arguments.py``: how arguments are read. ``changes.py``: words for who changed what. ``audit.py``: shows it.
 - ``socket.py``: the control socket of a server. ``client.py``: its other end.
 - ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``: domains, their settings and keys, and a test of
   what home does with mail from us.

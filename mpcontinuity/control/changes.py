@@ -2,7 +2,7 @@
 that a caller may not do.
 
 A running server writes it into its log; a command that opened the store itself tells the system's log, which has the
-server's too where systemd runs it.
+server's too where systemd runs it. The audit trail (accounts/audit.py) has it for a year.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mpcontinuity.model.visible import visible
 
 _LONGEST_VALUE = 200  # characters
 _MOST_LISTED = 50
-_LONGEST = 1000  # altogether: a line of an import has many users
+LONGEST = 1000  # altogether: a line of an import has many users
 _SECRET = frozenset({"password", "token"})
 NOT_TOLD = "…"
 
@@ -47,7 +47,7 @@ def change(by: str, origin: str, operation: str, arguments: Mapping[str, Any], o
     """Makes a change of an operation's arguments, without secrets and with all that is long cut."""
     some = islice(arguments.items(), _MOST_LISTED)
     said = " ".join(_said(name, value) for name, value in some if value not in (None, "", [], {}))
-    return Change(_cut(by), origin, operation, said[:_LONGEST], _cut(outcome))
+    return Change(cut(by), origin, operation, said[:LONGEST], cut(outcome))
 
 
 def _said(name: str, value: Any) -> str:
@@ -58,8 +58,8 @@ def _said(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return " ".join(_said(str(key), each) for key, each in islice(value.items(), _MOST_LISTED))
     if isinstance(value, list):
-        return ",".join(_cut(_whom(each) if isinstance(each, Mapping) else str(each)) for each in value[:_MOST_LISTED])
-    return _cut(without_password(f"{name}={value}"))
+        return ",".join(cut(_whom(each) if isinstance(each, Mapping) else str(each)) for each in value[:_MOST_LISTED])
+    return cut(without_password(f"{name}={value}"))
 
 
 def _whom(line: Mapping[str, Any]) -> str:
@@ -79,8 +79,9 @@ def _is_id(value: Any) -> bool:
     return True
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+def cut(text: str, longest: int = _LONGEST_VALUE) -> str:
+    """Returns the text, cut where it is longer than that many characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def to_log(change: Change) -> None:

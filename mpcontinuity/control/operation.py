@@ -10,13 +10,14 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 import msgspec
+from twisted.logger import Logger
 
-from mpcontinuity.accounts import users
+from mpcontinuity.accounts import audit, users
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.control.arguments import mail_address
 from mpcontinuity.control.caller import THE_SERVER, Caller, Scope
-from mpcontinuity.control.changes import NOT_TOLD, Change, change, to_log
-from mpcontinuity.model.address import domain_key
+from mpcontinuity.control.changes import LONGEST, NOT_TOLD, Change, change, cut, to_log
+from mpcontinuity.model.address import BadAddress, domain_key, parse
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
@@ -25,6 +26,8 @@ from mpcontinuity.store.store import Store
 
 T = TypeVar("T")
 Progress = Callable[[Any], None]
+
+_log = Logger()
 
 
 def unheard(said: Any) -> None:
@@ -65,13 +68,23 @@ class Control:
     homes: Callable[[], HomeServers | None] = _none
 
 
+class About(Protocol):
+    """Finds out what an operation is about, from arguments that were granted: the name of its domain, empty where
+    there is none, and words that say more. It refuses nothing: what is not there is for the operation to say."""
+
+    def __call__(self, control: Control, given: Mapping[str, Any], /) -> Awaitable[tuple[str, str]]: ...
+
+
 class Operation:
     """A coroutine function of (control, **arguments) that callers call by name, with arguments as values of JSON.
 
     ``scope`` is how far a caller has to reach to call it at all. ``domain_in`` is the argument that names the domain it
     is about, ``address_in`` the one that names the user; callers who do not reach further may name no others there. An
     argument of these that may be left out is filled in with the caller's own, so that a list shows them their own rows
-    alone. ``looks`` says that it changes nothing; all others are noted.
+    alone. ``looks`` says that it changes nothing; all others are noted in the log and in the audit trail, before they
+    begin and when they end. ``audited`` operations only look, but into the mail of others: they are noted as well,
+    unless users look for themselves. ``about`` gives the domain of what an operation is about, and more words for the
+    note, where the arguments name neither: of a message by its id.
     ``cursor`` names the fields of a row that, with a blank between, are the argument ``after`` of the next page.
     ``arguments`` is the Struct of its arguments, ``result`` the type of what it returns: JSON Schema comes from both.
     """
@@ -85,6 +98,8 @@ class Operation:
         domain_in: str = "",
         address_in: str = "",
         looks: bool = False,
+        audited: bool = False,
+        about: About | None = None,
         cursor: str = "",
     ) -> None:
         self.name = name
@@ -93,6 +108,8 @@ class Operation:
         self.domain_in = domain_in
         self.address_in = address_in
         self.looks = looks
+        self.audited = audited
+        self.about = about
         self.cursor = cursor.split()
         self.result = get_type_hints(function)["return"]
         hints = self._types = get_type_hints(function)
@@ -113,19 +130,52 @@ class Operation:
     async def __call__(self, control: Control, arguments: Mapping[str, Any]) -> Any:
         """Calls the operation for the caller of ``control`` and notes what it changed.
 
-        Raises Refused, also for arguments that are none of its own, and, as forbidden, for a caller who may not.
+        Raises Refused, also for arguments that are none of its own, and, as forbidden, for a caller who may not. Raises
+        Temporary where what is to be noted cannot be: nothing was done then.
         """
         caller = control.caller
+        row: int | None = None
         try:
-            result = await self.function(control, **await self._granted(control, arguments))
+            given = await self._granted(control, arguments)
+            if not self.looks or (self.audited and caller.user is None):
+                act = await self._act(control, arguments, given)
+                row = await control.store.run(partial(audit.begin, act=act))
+            result = await self.function(control, **given)
         except Exception as error:
-            if not self.looks or (isinstance(error, Refused) and error.kind == "forbidden"):
-                outcome = f"refused: {reason(error)}"
-                control.note(change(caller.name, caller.origin, self.name, self._told(arguments), outcome))
+            if row is not None or not self.looks or (isinstance(error, Refused) and error.kind == "forbidden"):
+                await self._note(control, arguments, row, f"refused: {reason(error)}")
             raise
-        if not self.looks:
-            control.note(change(caller.name, caller.origin, self.name, self._told(arguments), "done"))
+        if row is not None:
+            await self._note(control, arguments, row, "done")
         return result
+
+    async def _act(self, control: Control, arguments: Mapping[str, Any], given: Mapping[str, Any]) -> audit.Act:
+        """What the audit trail is told of a call that was granted, or, without what was ``given``, was not."""
+        caller = control.caller
+        told = change(caller.name, caller.origin, self.name, self._told(arguments), "")
+        domain, words = caller.domain or _domain_of(given.get(self.domain_in), given.get(self.address_in)), ""
+        if self.about is not None and given:
+            about, words = await self.about(control, given)
+            domain = domain or about
+        said = cut(f"{told.object} {words}".strip(), LONGEST)
+        return audit.Act(told.by, told.origin, self.name, said, domain, bounded=caller.scope < Scope.ALL)
+
+    async def _note(self, control: Control, arguments: Mapping[str, Any], row: int | None, outcome: str) -> None:
+        """Notes how the operation ended, of which the audit trail has that row; None: it was refused before it began.
+
+        What it did is done, whether that can be noted or not.
+        """
+        caller = control.caller
+        told = change(caller.name, caller.origin, self.name, self._told(arguments), outcome)
+        control.note(told)
+        if row is not None:
+            work = partial(audit.end, row=row, result=told.outcome)
+        else:
+            work = partial(audit.refused, act=await self._act(control, arguments, {}), result=told.outcome)
+        try:
+            await control.store.run(work)
+        except (Temporary, Stopping) as error:
+            _log.warn("the audit trail cannot be told how {operation} ended: {error}", operation=self.name, error=error)
 
     def _told(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments for a note: what is none of the operation's own, or is not of its type, by its name alone. It
@@ -172,6 +222,16 @@ class Operation:
             # An alias may be somebody else's by the time of the change; who looks wants what came to that very address.
             given[self.address_in] = asked if self.looks else caller.user
         return given
+
+
+def _domain_of(domain: Any, address: Any) -> str:
+    """The domain that arguments name, in the form in which domains are compared; empty where they name none."""
+    if domain:
+        return domain_key(domain)
+    try:
+        return parse(address.strip()).domain if address else ""
+    except BadAddress:
+        return ""
 
 
 async def _refuse_others(control: Control, own: str, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpcontinuity.control import (
     administrators,
     alerts,
+    audit,
     backup,
     check,
     clock,
@@ -25,11 +26,11 @@ from mpcontinuity.control.operation import Operation
 OPERATIONS = {
     operation.name: operation
     for operation in (
-        Operation("domain add", domains.add, Scope.ALL),
+        Operation("domain add", domains.add, Scope.ALL, domain_in="name"),
         Operation("domain set", domains.set_, Scope.DOMAIN, domain_in="name"),  # not every setting: Setting.scope
         Operation("domain list", domains.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="domain"),
         Operation("domain show", domains.show, Scope.DOMAIN, domain_in="name", looks=True),
-        Operation("domain remove", domains.remove, Scope.ALL),
+        Operation("domain remove", domains.remove, Scope.ALL, domain_in="name"),
         Operation("domain dkim show", dkim.show, Scope.DOMAIN, domain_in="name", looks=True),
         Operation("domain dkim", dkim.key, Scope.DOMAIN, domain_in="name"),
         Operation("domain test", trial.send, Scope.DOMAIN, domain_in="name"),
@@ -47,7 +48,7 @@ OPERATIONS = {
         Operation("user alias remove", users.alias_remove, Scope.DOMAIN, address_in="address"),
         Operation("user continuity", users.continuity, Scope.SELF, address_in="address"),
         # Sends in the name of anybody of the domain, as home-networks may, which is a setting for all as well.
-        Operation("user relay", users.relay, Scope.ALL),
+        Operation("user relay", users.relay, Scope.ALL, address_in="address"),
         Operation("alert add", alerts.add, Scope.DOMAIN, domain_in="domain"),
         Operation("alert remove", alerts.remove, Scope.DOMAIN, domain_in="domain"),
         Operation("alert list", alerts.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="domain email"),
@@ -69,6 +70,7 @@ OPERATIONS = {
         ),
         Operation("queue retry", queue.retry, Scope.DOMAIN, domain_in="domain"),
         Operation("queue remove", queue.remove, Scope.DOMAIN, domain_in="domain"),
+        Operation("audit", audit.audit, Scope.DOMAIN, domain_in="domain", looks=True, cursor="id"),
         Operation("clock", clock.clock, Scope.ALL, looks=True),
         Operation("check", check.check, Scope.ALL),
         Operation("backup", backup.backup, Scope.ALL),

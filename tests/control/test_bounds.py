@@ -35,6 +35,7 @@ LISTS = [name for name, operation in OPERATIONS.items() if operation.cursor]
 TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
     ("track", "since", {}, TIMES),
     ("status history", "since", {}, TIMES),
+    ("audit", "since", {}, TIMES),
     ("report", "since", {"domain": "example.org"}, TIMES),
     ("domain set", "until", {"name": "example.org", "settings": {"mode": "enabled"}}, TIMES),
     ("domain add", "until", {"name": "new.example", "home": "home.example", "settings": {"mode": "enabled"}}, TIMES),

@@ -16,6 +16,7 @@ STATUS = (
     "subscribers"
 )
 TRACK = "id received direction sender recipient message_id subject size status continuity outcome code text events"  #
+AUDIT = "id time by from operation object domain result"
 USER = "address name status aliases source messages"
 
 
@@ -44,7 +45,7 @@ def test_every_operation_returns_structs(operation: str) -> None:
 
 @pytest.mark.parametrize(
     ("operation", "fields"),
-    [("queue list", QUEUE), ("status", STATUS), ("track", TRACK), ("user list", USER)],
+    [("queue list", QUEUE), ("status", STATUS), ("track", TRACK), ("user list", USER), ("audit", AUDIT)],
 )
 def test_rows_are_as_the_contract_says(operation: str, fields: str) -> None:
     (row,) = structs(OPERATIONS[operation].result)

@@ -45,6 +45,9 @@ MAY = {
 }
 
 
+TRAIL = ("audit", "audit_end")
+
+
 @dataclass
 class House:
     """example.org and other.org, each with anna and bert, and with a message owed to home and one on its way."""
@@ -65,15 +68,19 @@ class House:
 
 
 def _content(tx: Transaction) -> dict[str, list[Any]]:
-    """All rows of all tables."""
+    """All rows of all tables, but those of the audit trail: what is refused is in it."""
     listing = (
         "SELECT name FROM sqlite_master WHERE type = 'table'"
         if Chosen.database == "sqlite"
         else "SELECT CAST(table_name AS TEXT) FROM information_schema.tables WHERE table_schema = current_schema()"
     )
     tables = [row[0] for row in tx.all(Statement(listing))]
-    assert {"domain", "account", "owed", "outgoing", "administrator"} <= set(tables)
-    return {table: sorted(map(repr, tx.all(Statement(f'SELECT * FROM "{table}"')))) for table in tables}
+    assert {"domain", "account", "owed", "outgoing", "administrator", *TRAIL} <= set(tables)
+    return {
+        table: sorted(map(repr, tx.all(Statement(f'SELECT * FROM "{table}"'))))
+        for table in tables
+        if table not in TRAIL
+    }
 
 
 @pytest.fixture
@@ -121,6 +128,7 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "queue destinations": lambda house: {"domain": "example.org"},
     "queue retry": lambda house: {"ids": house.rows["example.org"]},
     "queue remove": lambda house: {"ids": house.rows["example.org"]},
+    "audit": lambda house: {"domain": "example.org"},
     "clock": lambda house: {},
     "check": lambda house: {},
     "backup": lambda house: {"folder": str(house.folder / "backup")},
@@ -152,6 +160,9 @@ def test_who_may_not_is_refused_and_noted_and_changes_nothing(house: House, oper
             assert refused.value.kind == "forbidden"
             assert [(note.by, note.operation) for note in house.noted] == [(caller.name, operation)]
             assert house.noted[0].outcome == f"refused: {refused.value}"
+            (row,) = house.call(OF_ALL, "audit", limit=1)
+            assert (row["by"], row["operation"], row["result"]) == (caller.name, operation, house.noted[0].outcome)
+            assert row["domain"] == (caller.domain or "")
             assert house.content() == before
     assert not (house.folder / "backup").exists()
 

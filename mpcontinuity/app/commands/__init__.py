@@ -1,7 +1,7 @@
 """The command line ``mpcontinuity``. Each command calls an operation of control/ and shows its result.
 
 - ``main.py``: all commands together.
-- ``domain.py``, ``user.py``, ``alert.py``, ``admin.py``: the commands of these names.
+- ``domain.py``, ``user.py``, ``alert.py``, ``admin.py``, ``audit.py``: the commands of these names.
   ``mail.py``: ``status``, ``report``, ``track``, ``queue``. ``store.py``: ``check``, ``backup``, ``restore``.
   ``migrate.py``: ``migrate``.
 - ``initialise.py``: the first start. ``restoring.py``: what a restored backup goes through. ``reading_back.py``: reads

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from mpcontinuity.accounts import home_history, links
+from mpcontinuity.accounts import audit, home_history, links
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import FailureExchange
 from mpcontinuity.accounts.rotation import take_over
@@ -92,6 +92,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("sent", sent.sweep),
         ("history", home_history.sweep),
         ("links", links.sweep),
+        ("audit", audit.sweep),
         ("ledger", folding.sweep),
         ("outbound", outbound.sweep),
     ]

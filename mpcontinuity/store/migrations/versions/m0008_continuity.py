@@ -41,6 +41,7 @@ def upgrade() -> None:
     _links()
     _people()
     _alerts()
+    _audit()
 
 
 def _links() -> None:
@@ -75,3 +76,21 @@ def _alerts() -> None:
         **BY_KEY,
     )
     op.create_index("subscriber_by_key", "subscriber", ["key"])
+
+
+def _audit() -> None:
+    """Who did what, for a year."""
+    op.create_table(
+        "audit",
+        key(),
+        number("time", None),
+        string("name", None),
+        string("origin"),
+        string("operation", None),
+        string("object"),
+        string("domain"),
+        string("result"),
+    )
+    op.create_index("audit_of_domain", "audit", ["domain", "id"])
+    op.create_index("audit_by_name", "audit", ["name", "id"])
+    op.create_table("audit_end", key(), number("time", None), string("result", None))

@@ -14,7 +14,9 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import DAY, HOUR, iso
 from mpcontinuity.model.events import DECLARED, redirect_text
-from mpcontinuity.queue import ledger
+from mpcontinuity.queue import ledger, progress
+from mpcontinuity.queue.progress import Progress
+from mpcontinuity.routing.health import State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -41,10 +43,27 @@ _ERRORS = Statement(
 _DECLARED = redirect_text(DECLARED)
 
 
+class Recovery(msgspec.Struct, frozen=True):
+    """How far what is owed to a home server has gone there.
+
+    ``done`` are the messages that home has taken since the flush began, ``left`` those that it is still owed,
+    ``per_minute`` how many of them it took in the last minute. ``eta`` is when the last will have gone at this pace
+    (ISO 8601), None where that cannot be told. ``waiting`` says why it goes slowly or not at all: the words of home
+    that refused us or asked for less, or that home is down or an outage declared; it is empty where nothing is in the
+    way.
+    """
+
+    done: int
+    left: int
+    per_minute: int
+    eta: str | None
+    waiting: str
+
+
 class StatusRow(msgspec.Struct, frozen=True):
     """A row of `status`: how a domain and its home server stand. ``since`` is when that state began (ISO 8601), and
     ``reason`` why it is so, or why redelivery waits. Backlogs are messages; errors are messages that home failed.
-    ``subscribers`` is how many addresses hear of that by mail."""
+    ``subscribers`` is how many addresses hear of that by mail. ``recovery`` is None where home is owed nothing."""
 
     domain: str
     home: str
@@ -59,6 +78,7 @@ class StatusRow(msgspec.Struct, frozen=True):
     errors_hour: int
     errors_day: int
     subscribers: int
+    recovery: Recovery | None
 
 
 class StateChange(msgspec.Struct, frozen=True):
@@ -100,23 +120,36 @@ def _statuses(tx: Transaction, only: str | None, after: str, limit: int) -> list
     ids = [domain.id for domain in wanted]
     facts = {id_: columns for id_, *columns in tx.all(_STATUS, domains=ids)}
     hearing = subscribers.numbers(tx, ids)
-    return [_status(tx, one, *facts[one.id], hearing.get(one.id, 0)) for one in wanted]
+    flushes = progress.load(tx, ids)
+    return [_status(tx, one, flushes.get(one.id), *facts[one.id], hearing.get(one.id, 0)) for one in wanted]
 
 
 def _status(
-    tx: Transaction, domain: domains.Domain, state: str, since: int, reason: str, paused: str, *counts: int
+    tx: Transaction,
+    domain: domains.Domain,
+    flush: Progress | None,
+    state: str,
+    since: int,
+    reason: str,
+    paused: str,
+    *counts: int,
 ) -> StatusRow:
     errors = tx.one(_ERRORS, domain=domain.id, hour=tx.now - HOUR, day=tx.now - DAY, declared=_DECLARED)
     assert errors is not None
     errors_hour, errors_day = errors
     users, redelivery, outbound, hearing = counts
+    mode = domain.mode(tx.now)
+    if mode == "enabled":
+        waiting = "an outage is declared"
+    else:
+        waiting = (reason or "home is down") if state == State.DOWN.value else paused
     return StatusRow(
         domain=domain.name,
         home=",".join(domain.settings.home),
         state=state,
         since=iso(since),
         reason=_reason(tx, domain.id, reason, paused),
-        mode=domain.mode(tx.now),
+        mode=mode,
         continuity=domain.settings.continuity,
         users=users,
         redelivery_backlog=redelivery,
@@ -124,6 +157,21 @@ def _status(
         errors_hour=errors_hour,
         errors_day=errors_day,
         subscribers=hearing,
+        recovery=_recovery(flush, redelivery, waiting, tx.now) if redelivery else None,
+    )
+
+
+def _recovery(flush: Progress | None, left: int, waiting: str, now: int) -> Recovery:
+    if flush is None or now - flush.noted > progress.STALE:
+        return Recovery(0, left, 0, None, waiting)
+    lasts = None if waiting else flush.lasts(left, now)
+    fresh = now - flush.noted <= progress.FRESH
+    return Recovery(
+        done=flush.done,
+        left=left,
+        per_minute=flush.per_minute if fresh else 0,
+        eta=None if lasts is None else iso(now + lasts),
+        waiting=waiting or (flush.throttled if fresh else ""),
     )
 
 

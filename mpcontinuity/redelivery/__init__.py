@@ -6,5 +6,5 @@ home refuses everybody.
   ``run.py``: one run from its first message to its last. ``sending.py``: one row on its way. ``attempt.py``: one
   attempt. ``recording.py``: writes its outcome down.
 - ``ramp.py``: how many messages go at once and in a second. ``pace.py``: the same for all domains of a home server.
-  ``pausing.py``: when a flush pauses.
+  ``pausing.py``: when a flush pauses. ``progress.py``: says how far it has come.
 """

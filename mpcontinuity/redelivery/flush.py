@@ -17,6 +17,7 @@ from mpcontinuity.redelivery.backlog import Backlog
 from mpcontinuity.redelivery.environment import Task
 from mpcontinuity.redelivery.order import User
 from mpcontinuity.redelivery.pace import Pace
+from mpcontinuity.redelivery.progress import Reporter
 from mpcontinuity.redelivery.recording import STORE_AGAIN
 from mpcontinuity.redelivery.run import Run
 from mpcontinuity.redelivery.sending import Sending
@@ -43,8 +44,14 @@ class Flush:
         self._environment = task.environment
         self._backlog = Backlog(task.environment.store, task.domain.id)
         self._run = Run(task)
+        self._reporter = Reporter(task)
         self._sending = Sending(
-            task, self._run, self._backlog.order, may_send=self._may_send, wake=partial(self.wake, new=True)
+            task,
+            self._run,
+            self._backlog.order,
+            self._reporter,
+            may_send=self._may_send,
+            wake=partial(self.wake, new=True),
         )
         self._new = True  # something was taken in, or the pause may have changed, since the table was read
         self._recovering = False  # all that is owed is to be tried once
@@ -83,6 +90,7 @@ class Flush:
     def stop(self) -> Deferred[None]:
         """Claims nothing more. The Deferred fires when every message under way has its outcome recorded."""
         self.task.stopping = True
+        self._reporter.stop()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         stopped: Deferred[None] = Deferred()
@@ -243,6 +251,7 @@ class Flush:
             self._wake_in(self._run.interval)
         else:
             await self._run.end()
+            await self._reporter.over()
             if self._ours and home.health.state is State.RECOVERING and not self._new and not self._recovering:
                 self._pace.unfinished.discard(self.task.domain.id)
                 if not self._pace.unfinished:

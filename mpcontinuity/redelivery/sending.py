@@ -23,6 +23,7 @@ from mpcontinuity.queue.schedule import delay
 from mpcontinuity.redelivery.attempt import Result, attempt
 from mpcontinuity.redelivery.environment import Task
 from mpcontinuity.redelivery.order import Order, User
+from mpcontinuity.redelivery.progress import Reporter
 from mpcontinuity.redelivery.recording import Recorder
 from mpcontinuity.redelivery.run import Run
 from mpcontinuity.routing import refusal
@@ -38,16 +39,25 @@ _log = Logger()
 class Sending:
     """Sends the rows that a flush has claimed. It lives in the reactor thread.
 
-    ``may_send`` is asked before each; ``wake`` is called when a late reply may have made something due.
+    ``may_send`` is asked before each; ``wake`` is called when a late reply may have made something due. ``reporter``
+    hears of each attempt.
     """
 
     def __init__(
-        self, task: Task, run: Run, order: Order, *, may_send: Callable[[], bool], wake: Callable[[], None]
+        self,
+        task: Task,
+        run: Run,
+        order: Order,
+        reporter: Reporter,
+        *,
+        may_send: Callable[[], bool],
+        wake: Callable[[], None],
     ) -> None:
         self._task = task
         self._environment = task.environment
         self._run = run
         self._order = order
+        self._reporter = reporter
         self._may_send = may_send
         self._wake = wake
         self._recorder = Recorder(task)
@@ -91,6 +101,7 @@ class Sending:
         outcome = result.outcome
         event = event_of(outcome, result.host, self._now())
         self._environment.outcomes[outcome.verdict] += 1
+        self._reporter.tried(taken=outcome.verdict is Verdict.ACCEPTED)
         self._recorder.say(row, "redelivery", result.host, outcome)
         about, standing = await self._look_into(row, outcome)
         if row.id in self._held_back and outcome.verdict not in (Verdict.ACCEPTED, Verdict.DOUBTFUL):
@@ -157,6 +168,7 @@ class Sending:
         outcome = await late
         if outcome.verdict is Verdict.ACCEPTED:
             self._order.took(user)
+            self._reporter.tried(taken=True)
         await self._recorder.late(row, outcome, host, self._delay(row), paused=self._run.paused)
         self._wake()
 

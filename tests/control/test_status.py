@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from mpcontinuity.accounts.home_state import pause
-from mpcontinuity.model.clock import DAY
+from mpcontinuity.model.clock import DAY, MINUTE, iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import TrackingEvent
-from mpcontinuity.queue import owed
+from mpcontinuity.queue import owed, progress
+from mpcontinuity.routing.health import State
 from tests.control.conftest import Call
 from tests.queue.ledgers import Books
 
@@ -30,7 +31,9 @@ def test_status_has_a_row_per_domain(call: Call, books: Books) -> None:
         "errors_hour": 1,
         "errors_day": 1,
         "subscribers": 0,
+        "recovery": {"done": 0, "left": 1, "per_minute": 0, "eta": None, "waiting": ""},
     }
+    assert another["recovery"] is None
     assert call("status", domain="EXAMPLE.org") == [example]
     with pytest.raises(Refused, match="no such domain"):
         call("status", domain="x.org")
@@ -57,6 +60,41 @@ def test_errors_leave_the_hour_and_then_the_day(call: Call, books: Books) -> Non
 def test_a_paused_flush_is_the_reason_that_status_shows(call: Call, books: Books) -> None:
     books.run(pause, domain=books.domain.id, reason="550 5.7.1 go away")
     assert call("status")[0]["reason"] == "redelivery is paused: 550 5.7.1 go away"
+
+
+def test_status_tells_how_far_the_flush_is_and_when_it_will_be_done(call: Call, books: Books) -> None:
+    for _ in range(4):
+        books.redirect("anna")
+    note = {"domain": books.domain.id, "began": books.clock.now(), "throttled": ""}
+    books.run(progress.note, done=10, per_minute=30, **note)
+    books.clock.advance(30)
+    books.run(progress.note, done=5, per_minute=2, **{**note, "throttled": "451 4.7.1 too many messages"})
+    recovery = call("status")[0]["recovery"]
+    assert (recovery["done"], recovery["left"], recovery["per_minute"]) == (15, 4, 2)
+    assert recovery["eta"] == iso(books.clock.now() + 2 * MINUTE)
+    assert recovery["waiting"] == "451 4.7.1 too many messages"
+    books.clock.advance(121)  # its process has died
+    recovery = call("status")[0]["recovery"]
+    assert (recovery["done"], recovery["per_minute"], recovery["eta"], recovery["waiting"]) == (15, 0, None, "")
+    books.clock.advance(600)
+    books.run(progress.note, done=1, per_minute=1, **note)  # another outage
+    assert call("status")[0]["recovery"]["done"] == 1
+    books.run(progress.over, domain=books.domain.id)
+    assert call("status")[0]["recovery"]["done"] == 0
+
+
+def test_status_says_what_the_flush_waits_for(call: Call, books: Books) -> None:
+    books.redirect("anna")
+
+    def waits() -> str:
+        return str(call("status")[0]["recovery"]["waiting"])
+
+    books.run(pause, domain=books.domain.id, reason="550 5.7.606 banned sending IP")
+    assert waits() == "550 5.7.606 banned sending IP"
+    books.home_becomes(State.DOWN, "connection refused")
+    assert waits() == "connection refused"
+    call("domain set", name="example.org", settings={"mode": "enabled"})
+    assert waits() == "an outage is declared"
 
 
 def test_the_ledger_ends_with_the_sum(call: Call, books: Books) -> None:

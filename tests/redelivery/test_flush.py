@@ -16,8 +16,9 @@ from mpcontinuity.model.identifier import show
 from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, IN_FLIGHT, OWED, RELEASED
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
-from mpcontinuity.queue import due, ledger, listing, owed
+from mpcontinuity.queue import due, ledger, listing, owed, progress
 from mpcontinuity.queue.owed import SENT, Parameters
+from mpcontinuity.queue.progress import Progress
 from mpcontinuity.routing.health import Gate, Observation, State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -497,3 +498,44 @@ def test_as_long_as_home_throttles_less_is_sent_and_no_new_mail_is_redirected(wo
     world.home.answers[""] = OK
     world.wait(3600)
     assert world.books.states(*rows) == [DELIVERED] * 30
+
+
+def waiting_for(world: World) -> Progress | None:
+    return world.books.read(progress.load, domains=[world.books.domain.id]).get(world.books.domain.id)
+
+
+def test_a_long_flush_tells_everybody_how_far_it_is(world: World) -> None:
+    rows = outage(world, *users(world, 30))
+    world.home.answers["user29@example.org"] = Deferred()
+    world.home.answers[""] = lambda _: OK
+    world.flows()
+    world.home.comes_back()
+    world.wait(6, 0.1)
+    told = waiting_for(world)
+    assert told is not None
+    assert (told.done, told.throttled) == (29, "")
+    assert 29 * 11 <= told.per_minute <= 29 * 12
+    world.wait(1)
+    world.home.answers["user29@example.org"].callback(OK)
+    assert world.books.states(*rows) == [DELIVERED] * 30
+    assert waiting_for(world) is None
+
+
+def test_a_throttle_is_told_in_home_s_words(world: World) -> None:
+    outage(world, *users(world, 10))
+    world.home.answers[""] = BUSY
+    world.flows()
+    world.home.comes_back()
+    world.wait(20)
+    told = waiting_for(world)
+    assert told is not None
+    assert (told.done, told.throttled) == (0, "451 4.3.2 busy")
+
+
+def test_a_message_that_goes_at_once_costs_no_word_of_progress(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.flows()
+    monkeypatch.setattr(progress, "note", None)
+    monkeypatch.setattr(progress, "over", None)
+    (row,) = world.redirect("anna")
+    world.wait(30)
+    assert world.books.state(row) == DELIVERED

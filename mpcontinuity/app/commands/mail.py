@@ -40,8 +40,19 @@ def status(configuration: Configuration, domain: str | None, history: bool, sinc
     for row in rows:
         if row["reason"]:
             output.say(f"{row['domain']}: {row['reason']}")
+        if row["recovery"]:
+            output.say(f"{row['domain']}: {_progress(row['recovery'])}")
     if not running:
         output.say("The server does not run: mpcontinuity serve", err=True)
+
+
+def _progress(recovery: Mapping[str, Any]) -> str:
+    said = f"{recovery['left']} owed to its home server"
+    if recovery["done"]:
+        said += f", {recovery['done']} have gone there, {recovery['per_minute']} a minute"
+    if recovery["eta"]:
+        said += f", all by {recovery['eta'][:19]}"
+    return f"{said}: {output.text(recovery['waiting'])}" if recovery["waiting"] else said
 
 
 def _history(pages: Iterable[Sequence[Mapping[str, Any]]], as_json: bool) -> None:

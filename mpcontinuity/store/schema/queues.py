@@ -33,7 +33,7 @@ owed = Table(
     number("run"),  # of the flush that refused it last: a pause gives that run's refusals back
     flag("unreported"),  # it has ended, and whoever sent it is to hear of that and has not (reports/)
     Index("owed_next", "domain", "state", "next_attempt", "id"),
-    Index("owed_of_account", "account", "state"),
+    Index("owed_of_account", "account", "state", "id"),
     Index("owed_unreported", "id", sqlite_where=text("unreported = 1"), postgresql_where=text("unreported = 1")),
     Index(
         "owed_refused",
@@ -41,6 +41,19 @@ owed = Table(
         sqlite_where=text("last_code >= 500 AND ended = 0"),
         postgresql_where=text("last_code >= 500 AND ended = 0"),
     ),
+)
+
+# How far the flush of a domain has come, as the process that does it writes down every few seconds.
+progress = Table(
+    "progress",
+    metadata,
+    Column("domain", BigInteger, ForeignKey("domain.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    number("began"),
+    number("done"),
+    number("per_minute"),
+    string("throttled"),  # home's words where it asks for less; empty: it does not
+    number("noted"),
+    **BY_KEY,
 )
 
 # What is to be sent to the world, a row per recipient; ended rows stay as long as the archive, so that `queue retry`

@@ -29,6 +29,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "pack": ("store", "check"),
     "body": ("store", "check", "mailbox", "queue", "verdicts"),
     "owed": ("queue", "check", "control", "store"),
+    "progress": ("queue",),
     "tracking": ("tracking", "accounts", "check", "control", "queue"),
     "archive": ("archive", "check", "store"),
     "answered": ("delivery",),

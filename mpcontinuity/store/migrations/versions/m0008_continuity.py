@@ -38,10 +38,27 @@ def of_domain(**more: Any) -> Column[int]:
 
 def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
+    _recovery()
     _links()
     _people()
     _alerts()
     _audit()
+
+
+def _recovery() -> None:
+    op.create_table(
+        "progress",
+        of_domain(primary_key=True, autoincrement=False),
+        number("began"),
+        number("done"),
+        number("per_minute"),
+        string("throttled"),
+        number("noted"),
+        **BY_KEY,
+    )
+    # In the order of the ids, by which the flush reads what is due of one user.
+    op.drop_index("owed_of_account", "owed")
+    op.create_index("owed_of_account", "owed", ["account", "state", "id"])
 
 
 def _links() -> None:

@@ -5,12 +5,14 @@ All functions are work for one transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
-from mpcontinuity.accounts import administrators
+from mpcontinuity.accounts import administrators, plans
+from mpcontinuity.accounts.plans import Plan
 from mpcontinuity.model.address import domain_key
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import DomainsChanged
@@ -21,26 +23,52 @@ from mpcontinuity.store.transaction import Transaction
 _DEFAULTS = msgspec.to_builtins(DomainSettings())
 _decoder = msgspec.json.Decoder(DomainSettings)
 
+Mode = Literal["disabled", "optional", "enabled"]
+
 _LIST = Statement("SELECT id, name, settings FROM domain ORDER BY name")
 _PAGE = Statement("SELECT id, name, settings FROM domain WHERE name > :after ORDER BY name LIMIT :limit")
 _FIND = Statement("SELECT id, name, settings FROM domain WHERE name = :name")
 _ADD = Statement("INSERT INTO domain (id, name, settings, created, since) VALUES (:id, :name, :settings, :now, :now)")
 _SET = Statement("UPDATE domain SET settings = :settings WHERE id = :id")
+_NOTE_MODE = Statement("UPDATE domain SET mode_since = :now, mode_by = :by WHERE id = :id")
 _REMOVE = Statement("DELETE FROM domain WHERE id = :id")
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A subscribed domain: the id of its row, its name in lower case, and its settings."""
+    """A subscribed domain: the id of its row, its name in lower case, and its settings.
+
+    ``plans`` are the outages that are planned for it, the next one first; those that have ended may be among them.
+    """
 
     id: int
     name: str
     settings: DomainSettings
+    plans: tuple[Plan, ...] = ()
 
-    def mode(self, now: int) -> Literal["disabled", "optional", "enabled"]:
-        """Returns the mode that the administrator chose, as long as it holds (``--until``). ``now`` is in µs."""
+    def mode(self, now: int) -> Mode:
+        """Returns the mode that is in force at ``now`` (µs): ``enabled`` while a plan is under way, else what the
+        administrator set, as long as that holds (``--until``)."""
+        if self.plan(now) is not None:
+            return "enabled"
         until = self.settings.mode_until
         return "disabled" if until and until <= now else self.settings.mode
+
+    def plan(self, now: int) -> Plan | None:
+        """Returns the plan that is under way at ``now`` (µs)."""
+        return next((plan for plan in self.plans if plan.under_way(now)), None)
+
+    def sends_home(self, now: int) -> bool:
+        """Returns whether mail may go to the home server at ``now`` (µs): no outage of it is declared."""
+        return self.mode(now) != "enabled"
+
+    @property
+    def next_turn(self) -> int | None:
+        """When something of it begins or ends next by itself (µs), which may be past if nobody has noted it yet;
+        None: nothing will."""
+        turns = [self.settings.mode_until] if self.settings.mode_until else []
+        turns += [plan.next_turn for plan in self.plans]
+        return min(turns, default=None)
 
 
 def encode(settings: DomainSettings) -> str:
@@ -50,14 +78,15 @@ def encode(settings: DomainSettings) -> str:
     return msgspec.json.encode(changed).decode()
 
 
-def _domain(id_: int, name: str, settings: str) -> Domain:
-    """Returns a row's domain, whose settings are JSON."""
-    return Domain(id_, name, _decoder.decode(settings))
+def _domains(tx: Transaction, rows: Sequence[tuple[int, str, str]]) -> list[Domain]:
+    """Returns the domains of rows, whose settings are JSON, with their plans."""
+    planned = plans.open_plans(tx) if rows else {}
+    return [Domain(id_, name, _decoder.decode(settings), planned.get(id_, ())) for id_, name, settings in rows]
 
 
 def listing(tx: Transaction) -> list[Domain]:
     """Returns all domains, by name."""
-    return tx.records(_domain, _LIST)
+    return _domains(tx, tx.all(_LIST))
 
 
 def page(tx: Transaction, only: str | None, after: str, limit: int) -> list[Domain]:
@@ -68,13 +97,13 @@ def page(tx: Transaction, only: str | None, after: str, limit: int) -> list[Doma
     if only is not None:
         domain = known(tx, only)
         return [domain] if domain.name > after else []
-    rows = tx.all(_PAGE, after=after, limit=limit)
-    return [Domain(domain, name, _decoder.decode(settings)) for domain, name, settings in rows]
+    return _domains(tx, tx.all(_PAGE, after=after, limit=limit))
 
 
 def find(tx: Transaction, name: str) -> Domain | None:
     """Returns the domain of that name, in any case and with U-labels or A-labels; None where there is none."""
-    return tx.record(_domain, _FIND, name=domain_key(name))
+    found = _domains(tx, tx.all(_FIND, name=domain_key(name)))
+    return found[0] if found else None
 
 
 def known(tx: Transaction, name: str) -> Domain:
@@ -115,9 +144,15 @@ def remove(tx: Transaction, domain: Domain) -> None:
     tx.announce(DomainsChanged())
 
 
-def end_modes(tx: Transaction) -> int:
-    """Ends modes whose `--until` has come, for everyone to see: they are 'disabled'. Returns how many it ended."""
+def note_mode(tx: Transaction, domain: Domain, by: str) -> None:
+    """Remembers since when the mode of a domain is what it is, and the administrator who set it."""
+    tx.run(_NOTE_MODE, id=domain.id, now=tx.now, by=by)
+
+
+def turn(tx: Transaction) -> int:
+    """Ends modes whose `--until` has come, for everyone to see: they are 'disabled'. Notes which plans have begun or
+    ended. Returns how many it changed; listeners hear of it where that is any."""
     ended = [domain for domain in listing(tx) if 0 < domain.settings.mode_until <= tx.now]
     for domain in ended:
         change(tx, domain, msgspec.structs.replace(domain.settings, mode="disabled", mode_until=0))
-    return len(ended)
+    return len(ended) + plans.turn(tx)

@@ -12,10 +12,11 @@ import msgspec
 from mpcontinuity.accounts import dkim, domains, users
 from mpcontinuity.accounts.domain_storage import stored
 from mpcontinuity.accounts.domains import Domain
-from mpcontinuity.control import domain_settings
+from mpcontinuity.control import domain_settings, plans
 from mpcontinuity.control.arguments import PAGE, domain_name, rows_of_page
 from mpcontinuity.control.domain_settings import DomainRow
 from mpcontinuity.control.operation import Control
+from mpcontinuity.control.plans import PlanRow
 from mpcontinuity.control.removal import erase, refuse_owed, release
 from mpcontinuity.model import hosts
 from mpcontinuity.model.errors import Hint, Refused
@@ -28,9 +29,11 @@ _ROUNDS = 5  # of a removal while others add to the domain: each takes what came
 
 
 class DomainShown(DomainRow, frozen=True, kw_only=True, rename="kebab"):
-    """A domain as `domain show` gives it; ``stored`` are the octets in the mailboxes of its users."""
+    """A domain as `domain show` gives it; ``stored`` are the octets in the mailboxes of its users, ``plans`` the
+    outages that are under way or to come."""
 
     stored: int
+    plans: list[PlanRow]
 
 
 class DomainRemoved(msgspec.Struct, frozen=True):
@@ -69,13 +72,16 @@ async def set_(control: Control, name: str, settings: dict[str, str], until: str
     if "home" in settings:
         domain = await control.store.read(partial(domains.known, name=name))
         await _refuse_own(control, domain_settings.change(domain.settings, settings, until, now).home)
-    return await control.store.run(partial(_change, name=name, given=settings, until=until, now=now))
+    by = control.caller.name
+    return await control.store.run(partial(_change, name=name, given=settings, until=until, now=now, by=by))
 
 
-def _change(tx: Transaction, name: str, given: dict[str, str], until: str | None, now: int) -> DomainRow:
+def _change(tx: Transaction, name: str, given: dict[str, str], until: str | None, now: int, by: str) -> DomainRow:
     domain = domains.known(tx, name)
     chosen = domain_settings.change(domain.settings, given, until, now)
     domains.change(tx, domain, chosen)
+    if chosen.mode != domain.settings.mode:
+        domains.note_mode(tx, domain, by)
     return domain_settings.row(domain.name, chosen, _users(tx, domain))
 
 
@@ -102,7 +108,8 @@ async def show(control: Control, name: str) -> DomainShown:
 def _show(tx: Transaction, name: str) -> DomainShown:
     domain = domains.known(tx, name)
     row = domain_settings.row(domain.name, domain.settings, _users(tx, domain))
-    return DomainShown(**msgspec.structs.asdict(row), stored=stored(tx, domain.id))
+    planned = [plans.row(domain.name, plan, tx.now) for plan in domain.plans if plan.ends > tx.now]
+    return DomainShown(**msgspec.structs.asdict(row), stored=stored(tx, domain.id), plans=planned)
 
 
 async def remove(control: Control, name: str, force: bool = False) -> DomainRemoved:

@@ -11,6 +11,8 @@ from mpcontinuity.accounts import domains, home_history
 from mpcontinuity.alerts import subscribers
 from mpcontinuity.control.arguments import PAGE, domain_name, moment, row_id, rows_of_page
 from mpcontinuity.control.operation import Control
+from mpcontinuity.control.plans import PlanRow
+from mpcontinuity.control.plans import row as plan_row
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import DAY, HOUR, iso
 from mpcontinuity.model.events import DECLARED, redirect_text
@@ -63,7 +65,11 @@ class Recovery(msgspec.Struct, frozen=True):
 class StatusRow(msgspec.Struct, frozen=True):
     """A row of `status`: how a domain and its home server stand. ``since`` is when that state began (ISO 8601), and
     ``reason`` why it is so, or why redelivery waits. Backlogs are messages; errors are messages that home failed.
-    ``subscribers`` is how many addresses hear of that by mail. ``recovery`` is None where home is owed nothing."""
+    ``subscribers`` is how many addresses hear of that by mail. ``recovery`` is None where home is owed nothing.
+
+    ``mode`` is the one in force: ``enabled`` while a planned outage is under way. ``plan`` is that outage, else the
+    next one that is to come.
+    """
 
     domain: str
     home: str
@@ -79,6 +85,7 @@ class StatusRow(msgspec.Struct, frozen=True):
     errors_day: int
     subscribers: int
     recovery: Recovery | None
+    plan: PlanRow | None
 
 
 class StateChange(msgspec.Struct, frozen=True):
@@ -158,6 +165,7 @@ def _status(
         errors_day=errors_day,
         subscribers=hearing,
         recovery=_recovery(flush, redelivery, waiting, tx.now) if redelivery else None,
+        plan=_plan(domain, tx.now),
     )
 
 
@@ -173,6 +181,11 @@ def _recovery(flush: Progress | None, left: int, waiting: str, now: int) -> Reco
         eta=None if lasts is None else iso(now + lasts),
         waiting=waiting or (flush.throttled if fresh else ""),
     )
+
+
+def _plan(domain: domains.Domain, now: int) -> PlanRow | None:
+    plan = next((plan for plan in domain.plans if plan.ends > now), None)
+    return plan_row(domain.name, plan, now) if plan is not None else None
 
 
 def _reason(tx: Transaction, domain: int, reason: str, paused: str) -> str:

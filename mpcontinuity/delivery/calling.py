@@ -55,7 +55,7 @@ class HomeCalls:
             if not allowed:
                 return replies.node_not_allowed(node)
             now = self._store.clock.now()
-            wanted = [domain for domain in allowed if domain.mode(now) != "enabled"]
+            wanted = [domain for domain in allowed if domain.sends_home(now)]
             if not wanted:
                 return replies.node_is_away(node)
             fresh = [domain for domain in wanted if self._may_call(domain)]

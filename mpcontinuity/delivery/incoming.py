@@ -160,7 +160,7 @@ class Incoming(Reception):
             self._home = self._delivery.homes.of(domain)
 
     def _policy_of(self, domain: Domain) -> Policy:
-        policy = policy_of(domain.settings, self._store.clock.now())
+        policy = policy_of(domain.settings, domain.mode(self._store.clock.now()))
         return policy if self._source.comes_again else msgspec.structs.replace(policy, hold=True)
 
     async def _was_taken(self, address: Address) -> bool:

@@ -7,6 +7,7 @@ others hear of it and adopt it. One of them is elected to probe, and it alone co
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.accounts import home_state
 from mpcontinuity.accounts.directory import Directory
-from mpcontinuity.accounts.domains import Domain, end_modes
+from mpcontinuity.accounts.domains import Domain, turn
 from mpcontinuity.accounts.taken import KnownUser, known_user, note_taken, some_users
 from mpcontinuity.homes.prober import IDLE, Prober
 from mpcontinuity.model import address
@@ -38,8 +39,9 @@ PROBER = "prober"  # the kind of election
 PROBES_AT_ONCE = 20
 _COUNT = 60.0  # seconds between two notes of the time that home servers were up, at most
 _COUNTS = 20  # notes within ``give_up``, where that is short
-_LONGEST_ALARM = 86400.0
+_LONGEST_ALARM = 60.0  # seconds: the clock may be set meanwhile
 _STORE_AGAIN = 5.0  # after a failure of the store
+_HEARD_WITHIN = 1.0  # seconds: what another process has changed is heard of
 
 _log = Logger()
 
@@ -89,7 +91,7 @@ class Watch:
         self._count_every = min(max(give_up / _COUNTS, 1.0), _COUNT)
         self._watched: dict[int, Watched] = {}
         self._count_alarm: Alarm | None = None
-        self._mode_alarm: Alarm | None = None
+        self._turn_alarm: Alarm | None = None
         self._stopped = False
 
     async def start(self) -> None:
@@ -102,7 +104,7 @@ class Watch:
     async def stop(self) -> None:
         """Probes no more, and saves what is known."""
         self._stopped = True
-        for alarm in (self._count_alarm, self._mode_alarm):
+        for alarm in (self._count_alarm, self._turn_alarm):
             if alarm is not None and alarm.active():
                 alarm.cancel()
         for watched in list(self._watched.values()):
@@ -165,7 +167,7 @@ class Watch:
             self._note_counting(self._watched[domain.id])
         for watched in list(self._watched.values()):  # also where another domain's home server is known better
             self._agree(watched)
-        self._wait_for_end_of_modes()
+        self._wait_for_next_turn()
 
     def _watch(self, domain: Domain, home: HomeServer, health: Health, offers: str) -> None:
         home.begin(health, self._readable(home, offers))
@@ -300,7 +302,7 @@ class Watch:
 
     def _note_counting(self, watched: Watched) -> None:
         watched.counted = self._timer.seconds()  # time that really passed, whatever the wall clock does
-        up = watched.home.health.state is not State.DOWN and watched.domain.mode(self._now()) != "enabled"
+        up = watched.home.health.state is not State.DOWN and watched.domain.sends_home(self._now())
         watched.counts = watched.ours and up
 
     async def _count(self) -> None:
@@ -324,26 +326,36 @@ class Watch:
         for watched in list(self._watched.values()):
             self._changed(watched.home)
 
-    # The end of a mode
+    # What begins and ends by itself: modes and plans
 
-    def _wait_for_end_of_modes(self) -> None:
-        if self._mode_alarm is not None and self._mode_alarm.active():
-            self._mode_alarm.cancel()
-        ends = [watched.domain.settings.mode_until for watched in self._watched.values()]
-        ends = [end for end in ends if end]
-        if ends and not self._stopped:
-            wait = max((min(ends) - self._now()) / SECOND, 0.0) + 0.001
-            self._mode_alarm = self._timer.callLater(min(wait, _LONGEST_ALARM), self._end_modes)
+    def _wait_for_next_turn(self) -> None:
+        if self._turn_alarm is not None and self._turn_alarm.active():
+            self._turn_alarm.cancel()
+        wait = self._until_next_turn()
+        if wait is not None and not self._stopped:
+            self._turn_alarm = self._timer.callLater(min(max(wait + 0.001, 0.0), _LONGEST_ALARM), self._turn)
 
-    def _end_modes(self) -> None:
-        self._begin(self._end_due_modes())
+    def _until_next_turn(self) -> float | None:
+        """In seconds; None where nothing will begin or end."""
+        turns = [watched.domain.next_turn for watched in self._watched.values()]
+        earliest = min((turn for turn in turns if turn is not None), default=None)
+        return None if earliest is None else (earliest - self._now()) / SECOND
 
-    async def _end_due_modes(self) -> None:
-        try:
-            if not await self._store.run(end_modes):  # else DomainsChanged leads to the next end
-                self._wait_for_end_of_modes()
-        except Temporary:
-            self._mode_alarm = self._timer.callLater(_STORE_AGAIN, self._end_modes)
+    def _turn(self) -> None:
+        wait = self._until_next_turn()
+        if wait is not None and wait <= 0:
+            self._begin(self._turn_what_is_due())
+        else:
+            self._wait_for_next_turn()
+
+    async def _turn_what_is_due(self) -> None:
+        again = _STORE_AGAIN
+        with suppress(Temporary):
+            if await self._store.run(turn):
+                return  # DomainsChanged leads to the next one
+            again = _HEARD_WITHIN
+        if not self._stopped:
+            self._turn_alarm = self._timer.callLater(again, self._turn)
 
     def _now(self) -> int:
         return self._store.clock.now()

@@ -46,7 +46,7 @@ class Task:
     @property
     def halted(self) -> bool:
         """Whether nothing may be sent: we stop, or an outage is declared."""
-        return self.stopping or self.domain.mode(self.environment.store.clock.now()) == "enabled"
+        return self.stopping or not self.domain.sends_home(self.environment.store.clock.now())
 
     @property
     def pace(self) -> Pace:

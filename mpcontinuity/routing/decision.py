@@ -51,12 +51,12 @@ class Recipient(msgspec.Struct, frozen=True):
     role: bool = False  # postmaster, abuse: always taken
 
 
-def policy_of(settings: DomainSettings, now: int) -> Policy:
-    """Returns the policy of a domain at ``now`` (µs), since a declared outage may have an end."""
+def policy_of(settings: DomainSettings, mode: str) -> Policy:
+    """Returns the policy of a domain at a moment; ``mode`` is the one that is in force then."""
     return Policy(
         continuity=settings.continuity,
-        declared=settings.mode == "enabled" and not 0 < settings.mode_until <= now,
-        copies=settings.continuity and settings.mode == "optional",
+        declared=mode == "enabled",
+        copies=settings.continuity and mode == "optional",
         outage_only=settings.redirect_on == "outage",
         hold=settings.unregistered == "hold",
     )

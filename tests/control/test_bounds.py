@@ -39,6 +39,9 @@ TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
     ("report", "since", {"domain": "example.org"}, TIMES),
     ("domain set", "until", {"name": "example.org", "settings": {"mode": "enabled"}}, TIMES),
     ("domain add", "until", {"name": "new.example", "home": "home.example", "settings": {"mode": "enabled"}}, TIMES),
+    ("domain plan", "begin", {"name": "example.org", "until": "700d"}, TIMES),
+    ("domain plan", "until", {"name": "example.org", "begin": "1h"}, TIMES),
+    ("domain plan extend", "until", {"name": "example.org"}, TIMES),
     ("admin token", "expires", {"name": "root"}, TIMES),
     *((name, "limit", {}, NUMBERS) for name in LISTS),
     *((name, "after", {}, CURSORS) for name in LISTS),
@@ -56,6 +59,8 @@ def test_no_time_and_no_number_breaks_an_operation(
     books.redirect("anna")
     if operation == "admin token":
         call("admin add", name="root", password="a long enough one")
+    if operation == "domain plan extend":
+        call("domain plan", name="example.org", begin="1h", until="2h")
     refused = ""
     try:
         call(operation, **more, **{argument: value})
@@ -75,7 +80,7 @@ def test_a_bad_limit_or_cursor_is_invalid(call: Call, operation: str, argument: 
 
 def test_all_arguments_that_are_times_or_numbers_are_tried() -> None:
     tried = {(operation, argument) for operation, argument, *_ in TAKES}
-    times = {"since", "until", "before", "after", "expires", "from", "to", "time"}
+    times = {"since", "until", "before", "after", "expires", "from", "to", "time", "begin"}
     for name, operation in OPERATIONS.items():
         for field in operation.arguments.__struct_fields__:
             kind = operation.arguments.__annotations__.get(field)

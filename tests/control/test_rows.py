@@ -13,8 +13,9 @@ from mpcontinuity.control.operations import OPERATIONS
 QUEUE = "id kind sender recipient subject message_id attempts next_attempt expires last_code last_text"
 STATUS = (
     "domain home state since reason mode continuity users redelivery_backlog outbound_backlog errors_hour errors_day "
-    "subscribers recovery"
+    "subscribers recovery plan"
 )
+PLAN = "id domain from until note by state ended"
 TRACK = "id received direction sender recipient message_id subject size status continuity outcome code text events"  #
 AUDIT = "id time by from operation object domain result"
 USER = "address name status aliases source messages"
@@ -45,7 +46,10 @@ def test_every_operation_returns_structs(operation: str) -> None:
 
 @pytest.mark.parametrize(
     ("operation", "fields"),
-    [("queue list", QUEUE), ("status", STATUS), ("track", TRACK), ("user list", USER), ("audit", AUDIT)],
+    [
+        *(("queue list", QUEUE), ("status", STATUS), ("track", TRACK), ("user list", USER), ("audit", AUDIT)),
+        ("domain plan", PLAN),
+    ],
 )
 def test_rows_are_as_the_contract_says(operation: str, fields: str) -> None:
     (row,) = structs(OPERATIONS[operation].result)

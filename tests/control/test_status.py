@@ -32,6 +32,7 @@ def test_status_has_a_row_per_domain(call: Call, books: Books) -> None:
         "errors_day": 1,
         "subscribers": 0,
         "recovery": {"done": 0, "left": 1, "per_minute": 0, "eta": None, "waiting": ""},
+        "plan": None,
     }
     assert another["recovery"] is None
     assert call("status", domain="EXAMPLE.org") == [example]

@@ -8,10 +8,11 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import domains, home_history, home_state, taken
+from mpcontinuity.accounts import domains, home_history, home_state, plans, taken
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.model.clock import DAY, MINUTE, SECOND
+from mpcontinuity.model.events import DomainsChanged
 from mpcontinuity.model.identifier import LAST
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home
@@ -351,6 +352,60 @@ def test_a_mode_may_end_in_a_year(site: Site) -> None:
     assert site.books.read(domains.listing)[0].settings.mode == "enabled"
     site.wait(2 * 86400, 86400 / 2)
     assert site.books.read(domains.listing)[0].settings.mode == "disabled"
+
+
+class TestPlans:
+    """They hold by the clock; that they have begun and ended is noted to the second, for all processes to hear."""
+
+    def heard(self, site: Site) -> list[str]:
+        """When listeners heard that domains changed, in seconds from now on, with the mode at that moment. The clock
+        of the test advances by whole seconds."""
+        begin, heard = site.clock.now(), []
+
+        def listen(notices: Any) -> None:
+            if any(isinstance(notice, DomainsChanged) for notice in notices):
+                mode = site.books.read(domains.listing)[0].mode(site.clock.now())
+                heard.append(f"{(site.clock.now() - begin) // SECOND} {mode}")
+
+        site.store.listen(listen)
+        return heard
+
+    def plan(self, site: Site, begin: int, until: int) -> None:
+        now = site.clock.now()
+        values = {"starts": now + begin * SECOND, "ends": now + until * SECOND, "note": "", "planner": "root"}
+        site.books.run(plans.add, domain=site.books.domain.id, **values)
+
+    def test_it_begins_and_ends_to_the_second(self, site: Site) -> None:
+        site.watch()
+        heard = self.heard(site)
+        self.plan(site, 300, 600)
+        site.wait(900)
+        assert heard == ["0 disabled", "300 enabled", "600 disabled"]
+        site.wait(300)
+        assert len(heard) == 3
+
+    def test_one_that_passed_while_no_server_ran_is_noted_at_the_start(self, site: Site) -> None:
+        self.plan(site, 300, 600)
+        site.wait(400)
+        heard = self.heard(site)
+        site.watch()
+        site.wait(300)
+        assert heard == ["1 enabled", "201 disabled"]
+
+    def test_the_clock_may_be_set_meanwhile(self, site: Site) -> None:
+        site.watch()
+        heard = self.heard(site)
+        self.plan(site, 7200, 10800)
+        site.clock.jump(7200)
+        site.wait(61)
+        assert heard[-1].endswith("enabled")
+
+    def test_its_time_does_not_count_as_time_up(self, site: Site) -> None:
+        site.watch()
+        self.plan(site, 60, 660)
+        site.wait(720)
+        site.home.observe(Observation.UNREACHABLE)
+        assert 118 * SECOND <= site.uptime() <= 122 * SECOND
 
 
 def test_after_a_stop_nothing_is_probed(site: Site) -> None:

@@ -148,19 +148,18 @@ def test_home_answers_the_message(
 
 
 @pytest.mark.parametrize(
-    ("settings", "policy"),
+    ("settings", "mode", "policy"),
     [
-        (DomainSettings(), Policy()),
-        (DomainSettings(continuity=False, mode="optional"), Policy(continuity=False)),
-        (DomainSettings(mode="enabled"), Policy(declared=True)),
-        (DomainSettings(mode="enabled", mode_until=101), Policy(declared=True)),
-        (DomainSettings(mode="enabled", mode_until=100), Policy()),
-        (DomainSettings(mode="optional"), Policy(copies=True)),
-        (DomainSettings(redirect_on="outage", unregistered="hold"), Policy(outage_only=True, hold=True)),
+        (DomainSettings(), "disabled", Policy()),
+        (DomainSettings(continuity=False), "optional", Policy(continuity=False)),
+        (DomainSettings(), "enabled", Policy(declared=True)),
+        (DomainSettings(mode="enabled"), "disabled", Policy()),  # its end has come
+        (DomainSettings(), "optional", Policy(copies=True)),
+        (DomainSettings(redirect_on="outage", unregistered="hold"), "disabled", Policy(outage_only=True, hold=True)),
     ],
 )
-def test_settings_become_a_policy_of_the_moment(settings: DomainSettings, policy: Policy) -> None:
-    assert policy_of(settings, 100) == policy
+def test_settings_become_a_policy_of_the_mode_in_force(settings: DomainSettings, mode: str, policy: Policy) -> None:
+    assert policy_of(settings, mode) == policy
 
 
 def test_only_who_opted_in_gets_copies_in_mode_optional() -> None:

@@ -15,6 +15,7 @@ from mpcontinuity.app.commands.configuration import (
     value_from_stdin,
     warn_of_password,
 )
+from mpcontinuity.app.commands.plan import domain_plan
 from mpcontinuity.control.domain_settings import SETTINGS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,6 +27,9 @@ _UNTIL_HELP = "When the mode ends: an ISO 8601 time, or a duration from now as 4
 @click.group()
 def domain() -> None:
     """Domains that this server covers, and how."""
+
+
+domain.add_command(domain_plan)
 
 
 def _setting_options(function: F) -> F:
@@ -101,7 +105,12 @@ def domain_set(
         raise click.UsageError("--stdin: give a KEY without =VALUE")
     with configuration.connect() as control:
         row = control.call("domain set", name=name, settings=given, until=until)
+        standing = control.rows("status", domain=name) if "mode" in given and not as_json else []
     output.result(row, as_json, f"{row['domain']}: changed")
+    for each in standing:
+        plan = each["plan"]
+        if plan is not None and plan["state"] == "under way" and row["mode"] != "enabled":
+            output.say(f"An outage is planned until {plan['until']}: mpcontinuity domain plan {name} --end ends it")
 
 
 domain_set.help = f"{domain_set.help}\n\n\b\n" + "\n".join(

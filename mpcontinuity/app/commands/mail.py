@@ -42,6 +42,8 @@ def status(configuration: Configuration, domain: str | None, history: bool, sinc
             output.say(f"{row['domain']}: {row['reason']}")
         if row["recovery"]:
             output.say(f"{row['domain']}: {_progress(row['recovery'])}")
+        if row["plan"] is not None:
+            output.say(f"{row['domain']}: {_planned(row['plan'])}")
     if not running:
         output.say("The server does not run: mpcontinuity serve", err=True)
 
@@ -53,6 +55,11 @@ def _progress(recovery: Mapping[str, Any]) -> str:
     if recovery["eta"]:
         said += f", all by {recovery['eta'][:19]}"
     return f"{said}: {output.text(recovery['waiting'])}" if recovery["waiting"] else said
+
+
+def _planned(plan: Mapping[str, Any]) -> str:
+    note = f": {plan['note']}" if plan["note"] else ""
+    return f"an outage is planned from {plan['from']} until {plan['until']} ({plan['state']}){note}"
 
 
 def _history(pages: Iterable[Sequence[Mapping[str, Any]]], as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from mpcontinuity.accounts import audit, home_history, links
+from mpcontinuity.accounts import audit, home_history, links, plans
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import FailureExchange
 from mpcontinuity.accounts.rotation import take_over
@@ -91,6 +91,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("tracking", tracking_retention.sweep),
         ("sent", sent.sweep),
         ("history", home_history.sweep),
+        ("plans", plans.sweep),
         ("links", links.sweep),
         ("audit", audit.sweep),
         ("ledger", folding.sweep),

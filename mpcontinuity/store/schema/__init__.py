@@ -3,6 +3,6 @@
 The DDL that runs is in migrations/; a test compares the two.
 
 - ``tables.py``: all of them, and who owns each. ``columns.py``: kinds of columns.
-- ``accounts.py``, ``mailboxes.py``, ``messages.py``, ``queues.py``, ``passages.py``, ``machine.py``,
+- ``accounts.py``, ``events.py``, ``mailboxes.py``, ``messages.py``, ``queues.py``, ``passages.py``, ``machine.py``,
   ``alerts.py``, ``trail.py``: a subject each.
 """

@@ -23,6 +23,8 @@ domain = Table(
     string("paused"),  # why the flush is paused; empty when it is not
     number("last_failure"),  # of a home that is suspect for it; 0: none
     number("recovered"),  # when it last left `down`
+    number("mode_since"),  # when an administrator last changed the mode
+    string("mode_by"),  # and who that was
 )
 
 account = Table(

@@ -7,10 +7,21 @@ from typing import Final
 
 from sqlalchemy import MetaData
 
-from mpcontinuity.store.schema import accounts, alerts, columns, machine, mailboxes, messages, passages, queues, trail
+from mpcontinuity.store.schema import (
+    accounts,
+    alerts,
+    columns,
+    events,
+    machine,
+    mailboxes,
+    messages,
+    passages,
+    queues,
+    trail,
+)
 
 # Tables stand in the modules of their subjects, which have to be imported before the metadata are complete.
-SUBJECTS = (accounts, alerts, machine, mailboxes, messages, passages, queues, trail)
+SUBJECTS = (accounts, alerts, events, machine, mailboxes, messages, passages, queues, trail)
 metadata: Final[MetaData] = columns.metadata
 
 # The packages whose SQL names each table: the first writes it, the others only read it, in joins that its owner could
@@ -45,6 +56,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "spending": ("door",),
     "home_change": ("accounts",),
     "subscriber": ("alerts",),
+    "plan": ("accounts",),
     "link": ("accounts",),
     "audit": ("accounts",),
     "audit_end": ("accounts",),

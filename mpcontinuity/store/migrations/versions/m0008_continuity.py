@@ -40,6 +40,7 @@ def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
     _recovery()
     _links()
+    _plans()
     _people()
     _alerts()
     _audit()
@@ -111,3 +112,20 @@ def _audit() -> None:
     op.create_index("audit_of_domain", "audit", ["domain", "id"])
     op.create_index("audit_by_name", "audit", ["name", "id"])
     op.create_table("audit_end", key(), number("time", None), string("result", None))
+
+
+def _plans() -> None:
+    op.add_column("domain", number("mode_since"))
+    op.add_column("domain", string("mode_by"))
+    op.create_table(
+        "plan",
+        key(),
+        of_domain(nullable=False),
+        number("starts", None),
+        number("ends", None),
+        string("note"),
+        string("planner"),
+        flag("begun"),
+        number("ended"),
+    )
+    op.create_index("plan_of_domain", "plan", ["domain", "ended", "starts"])

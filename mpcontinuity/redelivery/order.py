@@ -37,6 +37,12 @@ class _Waiting:
     def add(self, row: Due) -> None:
         insort(self.huge if row.size > HUGE else self.small, row, key=lambda each: each.id)
 
+    def youngest(self) -> Due:
+        return max(self.small[-1:] + self.huge[-1:], key=lambda each: each.id)
+
+    def drop(self, row: Due) -> None:
+        (self.huge if row.size > HUGE else self.small).remove(row)
+
     @property
     def _huge_is_next(self) -> bool:
         if not self.small or not self.huge:
@@ -77,22 +83,21 @@ class Order:
         return len(self._ids)
 
     def add(self, rows: Iterable[Due]) -> None:
-        """Takes in rows. Those that are known already are ignored, and those of users who have KEPT of them are left
-        for later (`short`)."""
+        """Takes in rows. Those that are known already are ignored, and of each user the oldest KEPT are kept; what is
+        left out is read later (`short`)."""
         for row in sorted(rows, key=lambda row: row.id):
             if row.id in self._ids:
                 continue
-            waiting = self._waiting.get(row.user)
-            if waiting is not None and len(waiting) >= KEPT:
-                self._more.add(row.user)
-                continue
-            self._ids.add(row.id)
-            if waiting is not None:
-                waiting.add(row)
-                continue
-            self._waiting[row.user] = waiting = _Waiting()
+            waiting = self._waiting.setdefault(row.user, _Waiting())
+            new = not waiting
             waiting.add(row)
-            if row.user not in self._busy:
+            self._ids.add(row.id)
+            if len(waiting) > KEPT:
+                left_out = waiting.youngest()
+                waiting.drop(left_out)
+                self._ids.discard(left_out.id)
+                self._more.add(row.user)
+            if new and row.user not in self._busy:
                 self._enter(row.user)
 
     def short(self) -> list[User]:

@@ -124,6 +124,14 @@ def test_of_one_user_no_more_is_in_memory_than_is_needed_and_it_is_said_who_has_
     assert order.short() == []
 
 
+def test_a_row_that_is_older_than_all_in_memory_takes_the_place_of_the_youngest() -> None:
+    order = Order()
+    order.add([due(row, "a") for row in range(10, 500)])
+    order.add([due(1, "a", 2 * HUGE), due(2, "a")])
+    assert len(order) == KEPT
+    assert [row.id for row in served(order)] == [2, *range(10, 29), 1, *range(29, 29 + KEPT - 21)]
+
+
 SIZES = st.sampled_from([1000, HUGE, HUGE + 1, 30 * HUGE])
 
 

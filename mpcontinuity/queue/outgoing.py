@@ -163,6 +163,11 @@ _BRING_NEAR = Statement(
     """UPDATE outgoing SET next_attempt = 0 WHERE id IN (
         SELECT id FROM outgoing WHERE state = 'queued' AND next_attempt > :farthest LIMIT :step)"""
 )
+_MAKE_DUE = Statement(
+    """UPDATE outgoing SET next_attempt = 0 WHERE id IN (
+        SELECT id FROM outgoing WHERE destination = :destination AND state = 'queued' AND next_attempt > :now
+        LIMIT :step)"""
+)
 _FOR_EVER = (1 << 63) - 1
 _CLAIM = Statement("UPDATE outgoing SET state = 'claimed', token = :token, lease_until = :until WHERE id IN [:ids]")
 _CLAIMED = Statement(
@@ -210,6 +215,17 @@ def bring_near(tx: Transaction, longest: int) -> int:
     It returns how many. Call it again while that is STEP.
     """
     return tx.run(_BRING_NEAR, farthest=tx.now + longest, step=STEP)
+
+
+def make_due(tx: Transaction, destination: str) -> int:
+    """Makes up to STEP rows for that destination due that had been put off.
+
+    It returns how many. Call it again while that is STEP.
+    """
+    made = tx.run(_MAKE_DUE, destination=destination, now=tx.now, step=STEP)
+    if made:
+        tx.announce(OutgoingChanged())
+    return made
 
 
 def claim(tx: Transaction, due: Due, most: int) -> list[Outgoing]:

@@ -15,6 +15,7 @@ from mpcontinuity.children.pool import Children
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
 from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.dispatch.turnover import Turnover
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import SECOND, Clock
@@ -106,6 +107,7 @@ class Mail:
         self.verdicts = Verdicts(store, self.lookup, self.children, reactor, settings.hostname, trusted)
         self.delivery.verdicts = self.verdicts
         self.outbound = OutboundMail(store, self._directory, settings, reactor, randomness, Internal(self.delivery))
+        self._turnover = Turnover(store, self._directory, timer=reactor)
         self.recipients = Recipients(settings.limits.user_recipients_per_hour, clock)
         self.submissions = Submissions(
             self.delivery, self.recipients, accounts.quotas, give_up=int(settings.retry.give_up * SECOND)
@@ -117,6 +119,7 @@ class Mail:
         self._store.listen(self._forget_homes)
         await self._redelivery.start()
         await self.outbound.dispatch.start()
+        await self._turnover.start()
         self.reports.start()
 
     async def stop_sending(self) -> None:

@@ -200,20 +200,12 @@ class Opener:
             reason = f"no connection to {host.shown}: {why(error)}"
             failed = Outcome(Verdict.FAILED, Stage.CONNECT, None, reason)
             return NotOpened(failed, refused=isinstance(error, ConnectionRefusedError))
-        if self._leads_to_us(session, target.port):
+        if leads_to_us(environment, session.local, session.peer, target.port):
             session.abort()
             reason = f"{host.shown} is this server itself"
             return NotOpened(Outcome(Verdict.FAILED, Stage.CONNECT, None, reason))
         host.address = session.peer
         return session
-
-    def _leads_to_us(self, session: Session, port: int) -> bool:
-        """A name may come to mean us after it was given: an MX that moved here under its old name. We would hand each
-        message to ourselves until the third round is a loop, and refuse it."""
-        if session.local != session.peer:
-            return False
-        ours = {interface for interface, taken in self.environment.listening() if taken == port}
-        return not ours.isdisjoint({"", "0.0.0.0", "::", session.peer})
 
     async def _connected(self, name: str, port: int, factory: Any, seconds: float) -> Session:
         connecting = self.environment.connect(name, port, factory, seconds)
@@ -296,6 +288,18 @@ class Opener:
             )
             return NotOpened(Outcome(Verdict.TEMPORARY, Stage.AUTH, None, reason))
         return _unless_ok(Stage.AUTH, answer)
+
+
+def leads_to_us(environment: ClientEnvironment, local: str, peer: str, port: int) -> bool:
+    """Returns whether a connection from the address ``local`` to ``peer`` and that port has reached one of our doors.
+
+    A name may come to mean us after it was given: an MX that moved here under its old name. We would hand each message
+    to ourselves until the third round is a loop, and refuse it.
+    """
+    if local != peer:
+        return False
+    ours = {interface for interface, taken in environment.listening() if taken == port}
+    return not ours.isdisjoint({"", "0.0.0.0", "::", peer})
 
 
 def _loopback(address: str) -> bool:

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from twisted.python.usage import Options as TwistedOptions
 
 from mpcontinuity.app.listening.certificate import make_if_missing
-from mpcontinuity.app.listening.listeners import EarlyPorts, served
+from mpcontinuity.app.listening.listeners import EarlyPorts
 from mpcontinuity.app.process import log
 from mpcontinuity.app.process.permissions import PRIVATE
 from mpcontinuity.app.process.refusal import why
@@ -163,7 +163,7 @@ class Server(Service):
             return
         open_doors = [
             f"{interface or '*'}:{port}"
-            for interface, port in hosts.listeners(served(self._settings.listen))
+            for interface, port in hosts.listeners(self._settings.listen)
             if not interface or (hosts.contains(_ALL, interface) and not hosts.contains(_LOOPBACK, interface))
         ]
         if open_doors:

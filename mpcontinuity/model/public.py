@@ -6,12 +6,28 @@ leads that is mailed to somebody else.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from mpcontinuity.model import hosts
 from mpcontinuity.model.settings import Settings
 
 _HTTPS: Final = 443
+
+# For each way into the mailbox, and out of it, the doors that serve it, the better first.
+_WAYS: Final = (
+    ("IMAP", (("imaps", "SSL/TLS"), ("imap", "STARTTLS"))),
+    ("POP3", (("pop3s", "SSL/TLS"), ("pop3", "STARTTLS"))),
+    ("SMTP", (("submissions", "SSL/TLS"), ("submission", "STARTTLS"))),
+)
+
+
+class Place(NamedTuple):
+    """Where a mail program finds a protocol: host, port, and how the connection is secured, as programs call it."""
+
+    protocol: str
+    host: str
+    port: int
+    security: str
 
 
 def host(settings: Settings) -> str:
@@ -36,3 +52,15 @@ def url(settings: Settings, path: str = "/") -> str | None:
     name = host(settings).removeprefix("[").removesuffix("]").removeprefix("IPv6:")
     name = f"[{name}]" if ":" in name else name
     return f"https://{name}{'' if number == _HTTPS else f':{number}'}{path}"
+
+
+def places(settings: Settings) -> list[Place]:
+    """Returns where mail programs read mail (IMAP, POP3) and send it (SMTP), one place for each that is not off."""
+    found = []
+    for protocol, doors in _WAYS:
+        for door, security in doors:
+            number = port(settings, door)
+            if number is not None:
+                found.append(Place(protocol, host(settings), number, security))
+                break
+    return found

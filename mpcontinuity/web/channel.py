@@ -7,7 +7,7 @@ that comes, and waits for ever for a client that does not read the last answer (
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import connectionDone
@@ -15,6 +15,8 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from mpcontinuity.door.deadline import LINGER, Deadline
+
+REQUEST_WITHIN: Final = 30.0  # s, from the connection or the last answer until a request is complete
 
 _TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 

@@ -234,13 +234,6 @@ def test_a_configuration_error_is_one_line_and_exit_1(tmp_path: Path, configurat
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_what_is_not_served_yet_is_said_in_one_line(tmp_path: Path) -> None:
-    with Server(tmp_path, CONFIGURATION.replace("web = []", 'web = ["tcp:0"]')) as server:
-        lines = [line for line in server.log.read_text().splitlines() if "not served yet" in line]
-        assert len(lines) == 1
-        assert lines[0].endswith("not served yet by this version: web")
-
-
 def test_when_descriptors_are_short_further_clients_wait_until_others_go(tmp_path: Path) -> None:
     files = OWN_FILES + SPARE + 32
     command = f"ulimit -n {files}; exec {BIN}/twistd -n --pidfile= mpcontinuity --config mpcontinuity.toml"

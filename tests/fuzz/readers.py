@@ -36,6 +36,7 @@ from mpcontinuity.protocols.pop3.message import on_the_wire
 from mpcontinuity.routing import refusal
 from mpcontinuity.verdicts import dmarc, spf
 from mpcontinuity.verdicts.dns import Ip
+from mpcontinuity.web import form
 from tests.corpus import messages
 from tests.fuzz.target import Target
 
@@ -192,6 +193,14 @@ def given(data: bytes) -> None:
         configuration.parse(data.decode("utf-8", "replace"), Path("/nowhere"))
 
 
+def sent_form(data: bytes) -> None:
+    """What a browser sends from a page of ours."""
+    with contextlib.suppress(form.BadForm):
+        fields = form.read_form(data)
+        assert len(fields) <= form.MOST_FIELDS
+        assert sum(map(len, [*fields, *fields.values()])) <= len(data)
+
+
 def _named() -> Iterator[bytes]:
     for value in vars(messages).values():
         if isinstance(value, bytes):
@@ -199,6 +208,7 @@ def _named() -> Iterator[bytes]:
 
 
 READERS = {
+    "form": Target(sent_form, (b"address=a%40example.org&password=s%C3%A4cret+1&again=&x", b"a=1&a=2&&=%")),
     "structure": Target(structure, tuple(_named())),
     "search": Target(search, tuple(b"agenda\n" + message for message in _named())),
     "header": Target(header, tuple(_named())),

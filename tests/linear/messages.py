@@ -30,6 +30,7 @@ from mpcontinuity.message.render import render_whole
 from mpcontinuity.message.text import folded, of_addresses
 from mpcontinuity.model.visible import json_visible, visible
 from mpcontinuity.verdicts import examination
+from mpcontinuity.web import form
 from tests.linear.reader import KIB, Reader
 
 _HEADER = b"From: a@b.example\r\nTo: c@d.example\r\n"
@@ -168,7 +169,13 @@ def _shown(data: bytes) -> None:
     json_visible(text)
 
 
+def _form(data: bytes) -> None:
+    with contextlib.suppress(form.BadForm):
+        form.read_form(data)
+
+
 MESSAGES = {
+    "form": Reader(_form, (b"", b"password=", b"&" * 10), (b"&", b"a=b&", b"%41", b"%", b"+", b"=", b"%C3%A4=")),
     "dkim body": Reader(_body_hash, (b"", b"a"), (b" \r\n", b"a\r\n", b"\t \r\n"), (b"", b"x")),
     "dkim header": Reader(
         _dkim_header,

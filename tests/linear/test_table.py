@@ -9,7 +9,7 @@ from pathlib import Path
 import mpcontinuity
 
 _PACKAGE = Path(mpcontinuity.__file__).parent
-_READING = ("message", "protocols", "verdicts", "outbound")
+_READING = ("message", "protocols", "verdicts", "outbound", "web")
 _TESTS = Path(__file__).parent
 
 # Modules with patterns or readers that nothing in the table drives, and why they need not be.

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
-from mpcontinuity.web.pages import Answer, PageSite
+from mpcontinuity.web.answers import Answer
+from mpcontinuity.web.pages import PageSite
 
 
 class Transport(StringTransport):

@@ -11,7 +11,6 @@ from typing import Any
 from mpcontinuity.app.doctor import client_certificates, database, dns, home_networks, machine, outbound, tls
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.app.doctor.smtp import SmtpClient
-from mpcontinuity.app.listening.listeners import served
 from mpcontinuity.app.process.refusal import why
 from mpcontinuity.config.read import BadConfiguration, read
 from mpcontinuity.control.client import ControlClient
@@ -77,7 +76,7 @@ def _clock(control: ControlClient) -> Iterator[Finding]:
 
 def _listeners(settings: Settings, *, running: bool) -> Iterator[Finding]:
     """A running server must answer; for one that is not, the ports must be free and permitted."""
-    for host, port in hosts.listeners(served(settings.listen)):
+    for host, port in hosts.listeners(settings.listen):
         if not port:
             continue
         place = f"{host or '*'}:{port}"

@@ -14,8 +14,6 @@ from mpcontinuity.config.read import BadConfiguration
 from mpcontinuity.model import hosts
 from mpcontinuity.model.settings import Listen
 
-SERVED = ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "metrics")
-
 _BACKLOG = 1024
 _FREE_PORTS = 1024  # from here on anybody may listen
 
@@ -32,7 +30,7 @@ class EarlyPorts:
 
     def bind(self, reactor: Any, doors: Listen) -> None:
         """Binds the ports of the ``doors`` that are below 1024, and accepts nothing. Raises BadConfiguration."""
-        for door in SERVED:
+        for door in doors.__struct_fields__:
             for endpoint in getattr(doors, door):
                 if _privileged(endpoint) and endpoint not in self._ports:
                     port = self._ports[endpoint] = listen(reactor, door, endpoint, ServerFactory())
@@ -86,15 +84,3 @@ def _with_backlog(endpoint: str) -> str:
     if fields[0] in ("tcp", "tcp6") and not any(field.startswith("backlog=") for field in fields):
         return f"{endpoint}:backlog={_BACKLOG}"
     return endpoint
-
-
-def served(listen: Listen) -> Listen:
-    """Returns the configuration without the doors that this version does not have."""
-    return Listen(**{door: getattr(listen, door) if door in SERVED else () for door in listen.__struct_fields__})
-
-
-def say_not_served(listen: Listen) -> None:
-    """Logs in one line the doors that are configured and that this version does not have."""
-    missing = [door for door in listen.__struct_fields__ if getattr(listen, door) and door not in SERVED]
-    if missing:
-        _log.info("not served yet by this version: {doors}", doors=", ".join(missing))

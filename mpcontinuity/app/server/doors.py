@@ -15,11 +15,12 @@ from mpcontinuity.access.imap.services import ImapServices
 from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Pop3Services
+from mpcontinuity.access.setup.services import SetupServices
+from mpcontinuity.access.setup.site import SetupSite
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.app.listening.certificate import AskingClients, Certificate
 from mpcontinuity.app.listening.gatekeeper import Gatekeeper
-from mpcontinuity.app.listening.listeners import say_not_served
 from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.control_port import ControlPort
 from mpcontinuity.app.server.mail import Mail
@@ -38,7 +39,7 @@ from mpcontinuity.model.settings import Limits, Network, Settings
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
 
-_IMPLICIT_TLS = ("submissions", "imaps", "pop3s")
+_IMPLICIT_TLS = ("submissions", "imaps", "pop3s", "web")
 
 
 class _GivenToEach(TypedDict):
@@ -55,7 +56,7 @@ class _GivenToEach(TypedDict):
 
 
 class Doors:
-    """Joins SMTP, submission, IMAP, POP3 and the control socket to accounts and mail."""
+    """Joins SMTP, submission, IMAP, POP3, the web and the control socket to accounts and mail."""
 
     def __init__(
         self,
@@ -88,6 +89,15 @@ class Doors:
         }
         self._home_calls = HomeCalls(store, accounts.directory, accounts.origins, mail.homes, timer=reactor)
         self._access = self._make_access()
+        self._web = SetupSite(
+            SetupServices(
+                control=control,
+                judge=accounts.judge,
+                rations=gatekeeper.rations,
+                limits=settings.limits,
+                timer=reactor,
+            )
+        )
         self._smtp = {
             "smtp": self._make_smtp(Role.INBOUND),
             "submission": self._make_smtp(Role.SUBMISSION),
@@ -131,12 +141,13 @@ class Doors:
     @property
     def connections(self) -> Mapping[str, Callable[[], int]]:
         """Functions that give how many connections each protocol has now."""
-        return {name: door.count for name, door in (*self._smtp.items(), *self._access.items())}
+        doors = (*self._smtp.items(), *self._access.items(), ("web", self._web))
+        return {name: door.count for name, door in doors}
 
     def bind(self) -> None:
         """Listens at every endpoint of [listen], without accepting yet. Raises BadConfiguration."""
         certificate: Any = self._certificate
-        doors: dict[str, Any] = {**self._smtp, **self._access}
+        doors: dict[str, Any] = {**self._smtp, **self._access, "web": self._web}
         words = {door: factory.TURNED_AWAY for door, factory in doors.items() if door not in _IMPLICIT_TLS}
         for door in _IMPLICIT_TLS:
             doors[door] = TLSMemoryBIOFactory(certificate, False, doors[door], self._reactor)
@@ -144,7 +155,6 @@ class Doors:
         for door, factory in doors.items():
             for endpoint in getattr(listen, door):
                 self._gatekeeper.bind(self._reactor, door, endpoint, factory, words.get(door, b""))
-        say_not_served(listen)
 
     def open(self) -> None:
         """Accepts administrators and clients."""
@@ -152,8 +162,9 @@ class Doors:
         self._gatekeeper.open()
 
     async def close(self) -> None:
-        """Accepts nobody any more, and ends the sessions of IMAP, POP3 and the control socket."""
+        """Accepts nobody any more, and ends the sessions of IMAP, POP3, the web and the control socket."""
         await self._gatekeeper.close()
+        self._web.stop()
         for door in self._access.values():
             door.stop()
         await self._control_port.close()

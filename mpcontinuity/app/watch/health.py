@@ -16,7 +16,7 @@ from mpcontinuity.store import meta
 from mpcontinuity.store.revision import HEAD
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
-from mpcontinuity.web.pages import Answer
+from mpcontinuity.web.answers import Answer
 
 # A commit takes milliseconds, on a bad disk a second. One that takes this long does not come back by itself.
 WEDGED_AFTER: Final = 30.0  # s

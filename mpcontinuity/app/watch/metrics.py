@@ -31,7 +31,7 @@ from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.routing import health
 from mpcontinuity.store.figures import GROUP_SIZES
 from mpcontinuity.store.store import Store
-from mpcontinuity.web.pages import Answer
+from mpcontinuity.web.answers import Answer
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

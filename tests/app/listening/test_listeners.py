@@ -8,7 +8,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from mpcontinuity.app.listening import listeners
 from mpcontinuity.app.listening.gatekeeper import Gatekeeper
-from mpcontinuity.app.listening.listeners import EarlyPorts, served
+from mpcontinuity.app.listening.listeners import EarlyPorts
 from mpcontinuity.config.read import BadConfiguration
 from mpcontinuity.model.settings import Limits, Listen
 from tests.fakes.clock import ManualClock
@@ -22,10 +22,6 @@ def test_where_one_cannot_listen_is_said_by_the_doors_name(endpoint: str) -> Non
     unused: Any = ServerFactory()
     with pytest.raises(BadConfiguration, match=r'^listen\.smtp: "'):
         keeper.bind(reactor, "smtp", endpoint, unused)
-
-
-def test_doors_that_this_version_does_not_have_are_left_out() -> None:
-    assert served(Listen()) == Listen(web=())
 
 
 def test_a_privileged_port_is_bound_early_and_served_by_the_door_that_comes_later(

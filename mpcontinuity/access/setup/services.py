@@ -1,0 +1,26 @@
+"""What the pages for people are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mpcontinuity.accounts.judging import Judge
+from mpcontinuity.control.operation import Control
+from mpcontinuity.model.rations import Rations
+from mpcontinuity.model.settings import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupServices:
+    """The parts of the server that the pages use.
+
+    ``control`` is what operations work with; each page says who calls them. ``judge`` makes guessing slow, as for
+    passwords. ``timer`` is the reactor.
+    """
+
+    control: Control
+    judge: Judge
+    rations: Rations
+    limits: Limits
+    timer: Any

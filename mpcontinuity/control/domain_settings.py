@@ -43,6 +43,7 @@ class DomainRow(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     sent_to_home: bool
     pop3_delete: Literal["keep", "delete"]
     retention_days: int
+    kept_days: int
     alert_hour: int
     alert_day: int
     outbound_route: str
@@ -169,6 +170,7 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
     "sent-to-home": ("", "whether the home server gets a copy of what users send", None),
     "pop3-delete": ("", "what POP3's DELE means", None),
     "retention-days": ("0 to 36500", "how long messages are archived; 0: not at all", _number(36500)),
+    "kept-days": ("0 to 36500", "how long a redelivered message stays in its mailbox here", _number(36500)),
     "alert-hour": ("a number, 0 is off", "errors within an hour that alert", _number(999_999_999)),
     "alert-day": ("a number, 0 is off", "errors within a day that alert", _number(999_999_999)),
     "outbound-route": (f"{hosts.ROUTE}, or empty", "as [outbound] route", _route),

@@ -165,6 +165,7 @@ class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     sent_to_home: bool = True
     pop3_delete: Literal["keep", "delete"] = "keep"
     retention_days: int = 90
+    kept_days: int = 14  # in the mailbox here after home has got it
     alert_hour: int = 0
     alert_day: int = 0
     outbound_route: str = ""

@@ -7,6 +7,7 @@
   when rows are dropped. ``refusals.py``: what refusals come to at the end of a run.
 - ``lineage.py``: whether the user still has a message. ``adoption.py``: mail whose address is registered afterwards.
 - ``leases.py``, ``holders.py``: leases whose holder is gone. ``recovery.py``: rows after a database was lost.
+  ``kept.py``: what home has got leaves the mailbox here.
   ``removal.py``: rows whose user or domain is removed.
 - ``outgoing.py``: rows of mail to the world. ``unreported.py``: rows whose sender is still to be told.
 - ``listing.py``, ``outbound.py``: what ``queue list``, ``retry`` and ``remove`` do with either kind.

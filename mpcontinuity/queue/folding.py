@@ -20,7 +20,7 @@ STEP = 500  # rows of one transaction
 # The key rises with time, so old rows lie together; those that are still open are few and passed over.
 _ENDED = Statement(
     """DELETE FROM owed WHERE id IN (
-        SELECT id FROM owed WHERE id < :before AND ended > 0 AND ended < :then ORDER BY id LIMIT :step)
+        SELECT id FROM owed WHERE id < :before AND ended > 0 AND ended < :then AND kept = 0 ORDER BY id LIMIT :step)
     RETURNING domain, account, state"""
 )
 
@@ -34,6 +34,8 @@ async def sweep(store: Store) -> None:
 
 def fold(tx: Transaction, then: int) -> int:
     """Folds up to STEP rows that ended before ``then`` (µs). Returns how many: call it again while that is STEP.
+
+    Those stay by which a message leaves its mailbox later (kept.py).
 
     What was owed without an account leaves the ledger, because there is no line in which to keep its number.
     """

@@ -22,6 +22,7 @@ from mpcontinuity.model.events import OwedChanged, ReportDue, TrackingEvent
 from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, OWED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Verdict
+from mpcontinuity.queue import kept
 from mpcontinuity.queue.lineage import judge_deleted
 from mpcontinuity.routing.refusal import About, about
 from mpcontinuity.store import meta
@@ -311,6 +312,8 @@ def finish(
     if not tx.run(_FINISH, id=owed_id, token=token, now=tx.now, **values):
         return False
     end_of_owed(tx, owed_id, outcome, event)
+    if outcome == DELIVERED:
+        kept.delivered(tx, owed_id)
     if outcome in REPORTED or relayed:
         tx.announce(ReportDue())
     return True

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from mpcontinuity.accounts import counters
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.owed import DELIVERED
+from mpcontinuity.queue import kept
 from mpcontinuity.queue.owed import unregistered_counter
 from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
@@ -55,6 +56,7 @@ def delivered(tx: Transaction, owed_id: int) -> None:
     """Ends a row of which a pack says that home took it."""
     tx.run(_DELIVERED, id=owed_id, now=tx.now)
     end_of_owed(tx, owed_id, DELIVERED, TrackingEvent(tx.now, "", 250, _SINCE))
+    kept.delivered(tx, owed_id)
 
 
 def tracked(tx: Transaction, owed_id: int, event: TrackingEvent) -> bool:

@@ -89,7 +89,7 @@ def test_all_arguments_that_are_times_or_numbers_are_tried() -> None:
 
 
 @pytest.mark.parametrize("number", ["999999999999", "-1", "1e9", "٩", "9" * 5000])
-@pytest.mark.parametrize("key", ["retention-days", "alert-hour", "alert-day"])
+@pytest.mark.parametrize("key", ["retention-days", "kept-days", "alert-hour", "alert-day"])
 def test_numbers_of_domain_settings_are_bounded(call: Call, books: Books, key: str, number: str) -> None:
     with pytest.raises(Refused, match=f"^{key}: "):
         call("domain set", name="example.org", settings={key: number})

@@ -68,6 +68,27 @@ def test_a_refusal_at_redelivery_is_a_failure_and_the_user_still_has_the_message
     assert (554, "5.7.1 looks like spam") in [(event["code"], event["text"]) for event in failed["events"]]
 
 
+def test_live_sessions_see_what_home_has_got_and_that_it_leaves(world: World) -> None:
+    world.home.stop()
+    assert world.send("away and back").code == 250
+    with world.imap() as session:
+
+        def flags() -> str:
+            session.noop()
+            return " ".join(str(line) for line in session.fetch("1", "(FLAGS)")[1])
+
+        assert "$Redelivered" not in flags()
+        world.home.start()
+        world.wait_for_ledger(taken_in=1, delivered=1)
+        world.wait_for(lambda: "$Redelivered" in flags())
+    world.cli("domain", "set", world.domain, "kept-days=0")
+    world.server.stop()
+    world.server.start()  # the first round of chores
+    world.wait_for(lambda: world.subjects() == [])
+    assert world.ledger(taken_in=1, delivered=1)
+    assert world.track(status="deferred", outcome="delivered")["continuity"]
+
+
 def test_three_refusals_in_a_row_pause_the_flush_and_a_retry_resumes_it(world: World) -> None:
     users = _users(world, 6)
     world.home.stop()

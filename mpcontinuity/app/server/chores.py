@@ -20,7 +20,7 @@ from mpcontinuity.delivery.relay import repair
 from mpcontinuity.door.spending import SpendingExchange
 from mpcontinuity.mailbox import sent
 from mpcontinuity.model.rations import Rations
-from mpcontinuity.queue import folding, outbound
+from mpcontinuity.queue import folding, kept, outbound
 from mpcontinuity.queue.holders import LOOK_EVERY, Holders
 from mpcontinuity.store.election import Alone
 from mpcontinuity.store.store import Store
@@ -94,6 +94,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("plans", plans.sweep),
         ("links", links.sweep),
         ("audit", audit.sweep),
+        ("kept", kept.sweep),
         ("ledger", folding.sweep),
         ("outbound", outbound.sweep),
     ]

@@ -32,8 +32,10 @@ owed = Table(
     string("last_text"),
     number("run"),  # of the flush that refused it last: a pause gives that run's refusals back
     flag("unreported"),  # it has ended, and whoever sent it is to hear of that and has not (reports/)
+    flag("kept"),  # home has got it, and it is in the mailbox until `kept-days` are over
     Index("owed_next", "domain", "state", "next_attempt", "id"),
     Index("owed_of_account", "account", "state", "id"),
+    Index("owed_kept", "domain", "ended", sqlite_where=text("kept = 1"), postgresql_where=text("kept = 1")),
     Index("owed_unreported", "id", sqlite_where=text("unreported = 1"), postgresql_where=text("unreported = 1")),
     Index(
         "owed_refused",

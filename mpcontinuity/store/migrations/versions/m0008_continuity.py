@@ -60,6 +60,9 @@ def _recovery() -> None:
     # In the order of the ids, by which the flush reads what is due of one user.
     op.drop_index("owed_of_account", "owed")
     op.create_index("owed_of_account", "owed", ["account", "state", "id"])
+    op.add_column("owed", flag("kept"))
+    kept = sqlalchemy.text("kept = 1")
+    op.create_index("owed_kept", "owed", ["domain", "ended"], sqlite_where=kept, postgresql_where=kept)
 
 
 def _links() -> None:

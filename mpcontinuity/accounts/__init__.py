@@ -7,6 +7,7 @@
   ``declarations.py``: what administrators have declared and is in force.
 - ``user_login.py``: logs users in, at every door. ``administrator_login.py``: logs administrators in, by password or
   token. A session of the portal asks the latter, one of webmail the former.
+  ``logins.py``: when users logged in last.
 - ``judging.py``: the one place where a password is compared with its hash. ``passwords.py``: hashes.
   ``authentication.py``: an exchange of SASL, for any door. ``throttle.py``: makes guessing slow; ``failures.py`` shares
   its counts between processes.

@@ -13,6 +13,7 @@ from functools import partial
 from mpcontinuity.accounts import users
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge, renew_later
+from mpcontinuity.accounts.logins import Logins
 from mpcontinuity.accounts.passwords import prepare
 from mpcontinuity.accounts.throttle import digest_of
 from mpcontinuity.accounts.users import Credentials, User
@@ -32,13 +33,15 @@ _SECRET_OCTETS = 32
 class UserLogin:
     """Logs users in, in the reactor thread. Unknown names are told the same as wrong passwords, in about the same time.
 
-    ``outcomes`` counts attempts by what became of them: ``succeeded``, ``failed`` or ``throttled``.
+    ``outcomes`` counts attempts by what became of them: ``succeeded``, ``failed`` or ``throttled``. ``logins`` is told
+    by the doors who has logged in.
     """
 
     def __init__(self, store: Store, directory: Directory, judge: Judge) -> None:
         self._store = store
         self._directory = directory
         self._judge = judge
+        self.logins = Logins(store)
         self.randomness = judge.randomness
         self.outcomes: Counter[str] = Counter(succeeded=0, failed=0, throttled=0)
         self._secret = b""

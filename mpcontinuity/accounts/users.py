@@ -71,6 +71,10 @@ _OF_DOMAIN = Statement("SELECT id FROM account WHERE domain = :domain LIMIT 500"
 _COUNTS = Statement(
     "SELECT domain, COUNT(*) FROM account WHERE status <> 'removed' AND domain IN [:domains] GROUP BY domain"
 )
+_NEVER = Statement(
+    "SELECT domain, COUNT(*) FROM account "
+    "WHERE last_login = 0 AND status IN ('active', 'pending') AND domain IN [:domains] GROUP BY domain"
+)
 _BEING_REMOVED = Statement(
     "SELECT id, domain FROM account WHERE status = 'removed' "
     "AND EXISTS (SELECT 1 FROM mailbox WHERE mailbox.account = account.id)"
@@ -84,11 +88,12 @@ _FOUND = Statement(
 )
 _LISTED_COLUMNS = (
     "account.source, (SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE mailbox.account = account.id), "
-    "account.alternate"
+    "account.alternate, account.last_login, account.last_login_by"
 )
 _LISTING = Statement(
     f"SELECT {_COLUMNS}, {_LISTED_COLUMNS} "
     "FROM account WHERE account.status <> 'removed' AND (:domain = 0 OR account.domain = :domain) "
+    "AND (:never = 0 OR account.last_login = 0 AND account.status <> 'inactive') "
     "AND account.address > :after ORDER BY account.address LIMIT :step"
 )
 _LISTED = Statement(f"SELECT {_COLUMNS}, {_LISTED_COLUMNS} FROM account WHERE account.id = :id")
@@ -100,7 +105,8 @@ class Listed:
     """A user with what `user list` and `user show` tell of them.
 
     ``messages`` is how many there are in all their mailboxes, ``alternate`` the address where they read mail that needs
-    neither their home server nor this one; empty where none is known.
+    neither their home server nor this one; empty where none is known. ``last_login`` is when they last logged in, in µs
+    and to a minute or so (0: never), by the protocol ``last_login_by``.
     """
 
     user: User
@@ -108,6 +114,8 @@ class Listed:
     source: Source
     messages: int
     alternate: str
+    last_login: int
+    last_login_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +173,12 @@ def find_exactly(tx: Transaction, address: Address) -> User | None:
     return None
 
 
-def listing(tx: Transaction, domain: int = 0, after: str = "", step: int = 500) -> list[Listed]:
-    """Returns the next ``step`` users by address, above ``after``, of the domain with that id; 0: of all domains."""
-    return _listed(tx, tx.all(_LISTING, domain=domain, after=after, step=step))
+def listing(tx: Transaction, domain: int = 0, after: str = "", step: int = 500, *, never: bool = False) -> list[Listed]:
+    """Returns the next ``step`` users by address, above ``after``, of the domain with that id; 0: of all domains.
+
+    ``never``: only those who could have logged in, since they are not inactive, and never have.
+    """
+    return _listed(tx, tx.all(_LISTING, domain=domain, after=after, step=step, never=int(never)))
 
 
 def listed(tx: Transaction, user: User) -> Listed:
@@ -386,6 +397,12 @@ def of_domain(tx: Transaction, domain: int) -> list[int]:
 def numbers(tx: Transaction, domains: Sequence[int]) -> dict[int, int]:
     """Returns how many users each of these domains has, by the domain's id; one without users is left out."""
     return dict(tx.all(_COUNTS, domains=domains))
+
+
+def never_logged_in(tx: Transaction, domains: Sequence[int]) -> dict[int, int]:
+    """Returns how many users of each of these domains, inactive ones left out, have never logged in, by the domain's
+    id; one without any is left out."""
+    return dict(tx.all(_NEVER, domains=domains))
 
 
 def _changed(tx: Transaction, user: User) -> None:

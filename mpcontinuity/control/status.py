@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from mpcontinuity.accounts import domains, home_history
+from mpcontinuity.accounts import domains, home_history, users
 from mpcontinuity.alerts import subscribers
 from mpcontinuity.control.arguments import PAGE, domain_name, moment, row_id, rows_of_page
 from mpcontinuity.control.operation import Control
@@ -65,7 +65,8 @@ class Recovery(msgspec.Struct, frozen=True):
 class StatusRow(msgspec.Struct, frozen=True):
     """A row of `status`: how a domain and its home server stand. ``since`` is when that state began (ISO 8601), and
     ``reason`` why it is so, or why redelivery waits. Backlogs are messages; errors are messages that home failed.
-    ``subscribers`` is how many addresses hear of that by mail. ``recovery`` is None where home is owed nothing.
+    ``subscribers`` is how many addresses hear of that by mail, ``never_logged_in`` how many of the users have not
+    logged in yet. ``recovery`` is None where home is owed nothing.
 
     ``mode`` is the one in force: ``enabled`` while a planned outage is under way. ``plan`` is that outage, else the
     next one that is to come.
@@ -86,6 +87,7 @@ class StatusRow(msgspec.Struct, frozen=True):
     subscribers: int
     recovery: Recovery | None
     plan: PlanRow | None
+    never_logged_in: int
 
 
 class StateChange(msgspec.Struct, frozen=True):
@@ -128,7 +130,11 @@ def _statuses(tx: Transaction, only: str | None, after: str, limit: int) -> list
     facts = {id_: columns for id_, *columns in tx.all(_STATUS, domains=ids)}
     hearing = subscribers.numbers(tx, ids)
     flushes = progress.load(tx, ids)
-    return [_status(tx, one, flushes.get(one.id), *facts[one.id], hearing.get(one.id, 0)) for one in wanted]
+    absent = users.never_logged_in(tx, ids)
+    return [
+        _status(tx, one, flushes.get(one.id), *facts[one.id], hearing.get(one.id, 0), absent.get(one.id, 0))
+        for one in wanted
+    ]
 
 
 def _status(
@@ -144,7 +150,7 @@ def _status(
     errors = tx.one(_ERRORS, domain=domain.id, hour=tx.now - HOUR, day=tx.now - DAY, declared=_DECLARED)
     assert errors is not None
     errors_hour, errors_day = errors
-    users, redelivery, outbound, hearing = counts
+    registered, redelivery, outbound, hearing, absent = counts
     mode = domain.mode(tx.now)
     if mode == "enabled":
         waiting = "an outage is declared"
@@ -158,7 +164,7 @@ def _status(
         reason=_reason(tx, domain.id, reason, paused),
         mode=mode,
         continuity=domain.settings.continuity,
-        users=users,
+        users=registered,
         redelivery_backlog=redelivery,
         outbound_backlog=outbound,
         errors_hour=errors_hour,
@@ -166,6 +172,7 @@ def _status(
         subscribers=hearing,
         recovery=_recovery(flush, redelivery, waiting, tx.now) if redelivery else None,
         plan=_plan(domain, tx.now),
+        never_logged_in=absent,
     )
 
 

@@ -17,6 +17,7 @@ from mpcontinuity.control.arguments import PAGE, mail_address, own_address, rows
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, refuse_owed, release
 from mpcontinuity.model.address import Address, parse
+from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.protocols.sasl.scram import SALT_OCTETS
 from mpcontinuity.queue.removal import open_rows
@@ -43,9 +44,12 @@ class UserRow(msgspec.Struct, frozen=True):
 class UserShown(UserRow, frozen=True):
     """A user as `user show` gives them: ``continuity`` is their opt-in of mode `optional`, and ``relay`` says that the
     home server logs in as them; it is left out for all others, unless it was just changed. ``alternate`` is where they
-    read mail while their own domain is away; empty where that is not known."""
+    read mail while their own domain is away; empty where that is not known. ``last_login`` is ISO 8601, to a minute or
+    so, by the protocol ``last_login_by``; None where they have never logged in."""
 
     alternate: str
+    last_login: str | None
+    last_login_by: str
     continuity: Switch
     relay: Switch | UnsetType = UNSET
 
@@ -107,19 +111,23 @@ def _add(
     return _row(users.listed(tx, user))
 
 
-async def list_(control: Control, domain: str | None = None, after: str = "", limit: int = PAGE) -> list[UserRow]:
+async def list_(
+    control: Control, domain: str | None = None, never: bool = False, after: str = "", limit: int = PAGE
+) -> list[UserRow]:
     """Lists up to ``limit`` users by address, those after the address ``after``, of all domains or of one.
 
-    Raises Refused for a domain that is not here, for a limit out of bounds, and for an ``after`` that is no address.
+    ``never``: only those who have never logged in, without those who are inactive and could not. Raises Refused for a
+    domain that is not here, for a limit out of bounds, and for an ``after`` that is no address.
     """
     if after:
         mail_address(after)
-    return await control.store.read(partial(_list, domain=domain, after=after, limit=rows_of_page(limit)))
+    page = partial(_list, domain=domain, never=never, after=after, limit=rows_of_page(limit))
+    return await control.store.read(page)
 
 
-def _list(tx: Transaction, domain: str | None, after: str, limit: int) -> list[UserRow]:
+def _list(tx: Transaction, domain: str | None, never: bool, after: str, limit: int) -> list[UserRow]:
     wanted = domains.known(tx, domain).id if domain is not None else 0
-    return [_row(listed) for listed in users.listing(tx, domain=wanted, after=after, step=limit)]
+    return [_row(listed) for listed in users.listing(tx, domain=wanted, after=after, step=limit, never=never)]
 
 
 async def show(control: Control, address: str) -> UserShown:
@@ -133,6 +141,8 @@ def _show(tx: Transaction, address: str) -> UserShown:
     return UserShown(
         **msgspec.structs.asdict(_row(listed)),
         alternate=listed.alternate,
+        last_login=iso(listed.last_login) if listed.last_login else None,
+        last_login_by=listed.last_login_by,
         continuity="on" if user.opt_in else "off",
         relay="on" if user.relay else UNSET,
     )

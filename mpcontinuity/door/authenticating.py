@@ -24,9 +24,11 @@ class Authenticating:
     """The logins that are tried on one connection. Methods that judge a login raise Temporary while the store
     cannot be asked."""
 
-    def __init__(self, login: UserLogin, transport: Any, *, peer: str, session: str, share: Share) -> None:
-        """``peer`` is the client's IP address, ``session`` the id of the connection in the log."""
+    def __init__(self, login: UserLogin, transport: Any, *, door: str, peer: str, session: str, share: Share) -> None:
+        """``door`` is the name of the protocol, ``peer`` the client's IP address, ``session`` the id of the connection
+        in the log."""
         self.user: User | None = None
+        self._door = door
         self._login = login
         self._transport = transport
         self._peer = peer
@@ -65,6 +67,7 @@ class Authenticating:
         """Takes ``user`` as logged in. The door calls it when nothing else stands against the login."""
         self.user = user
         self._share.logged_in()
+        self._login.logins.note(user, self._door, self._peer)
         _log.info("login of {user!r} from {peer}", session=self._session, user=user.address, peer=self._peer)
 
     def forget(self) -> None:

@@ -208,7 +208,9 @@ class Connection(Protocol, Generic[E, S]):
         self.name = identifier.show(services.store.identifiers.next())
         self.share = services.rations.share_of(self.peer)
         self.output = Output(transport, self._read)
-        self.login = Authenticating(services.login, transport, peer=self.peer, session=self.name, share=self.share)
+        self.login = Authenticating(
+            services.login, transport, door=self.DOOR, peer=self.peer, session=self.name, share=self.share
+        )
         self._begun = self.heard = services.timer.seconds()
         self._connections.add(self)
         _log.debug("{door} session from {peer}", session=self.name, door=self.DOOR, peer=self.peer)

@@ -33,6 +33,7 @@ def test_status_has_a_row_per_domain(call: Call, books: Books) -> None:
         "subscribers": 0,
         "recovery": {"done": 0, "left": 1, "per_minute": 0, "eta": None, "waiting": ""},
         "plan": None,
+        "never_logged_in": 2,
     }
     assert another["recovery"] is None
     assert call("status", domain="EXAMPLE.org") == [example]

@@ -48,6 +48,9 @@ def test_from_an_invitation_to_a_login_and_the_secret_is_in_no_log(tmp_path: Pat
         assert (status, "Your password is set" in text) == (200, True)
         with imaplib.IMAP4("127.0.0.1", server.ports["imap"], timeout=60) as imap:
             imap.login("anna@example.org", PASSWORD)
+        server.wait_for(lambda: len(server.json("user", "list", "--never")) == 2)
+        assert server.json("user", "show", "anna@example.org")["last_login_by"] == "IMAP"
+        assert server.json("status", "example.org")[0]["never_logged_in"] == 2
         assert ask(server, "POST", f"/invite/{secret}", password="another", again="another")[0] == 410
         token = ben["link"]
         shown = server.json("user", "password", "ben@example.org", "--stdin", "--link", stdin=f"{token}\n{PASSWORD}\n")

@@ -44,6 +44,8 @@ def status(configuration: Configuration, domain: str | None, history: bool, sinc
             output.say(f"{row['domain']}: {_progress(row['recovery'])}")
         if row["plan"] is not None:
             output.say(f"{row['domain']}: {_planned(row['plan'])}")
+        if row["never_logged_in"]:
+            output.say(f"{row['domain']}: {row['never_logged_in']} of {row['users']} users have never logged in")
     if not running:
         output.say("The server does not run: mpcontinuity serve", err=True)
 

@@ -113,13 +113,14 @@ def _import(control: ControlClient, text: str) -> Iterator[Any]:
 
 @user.command("list")
 @click.option("--domain", "domain_", metavar="D", help="Only users of this domain.")
+@click.option("--never", is_flag=True, help="Only users who have never logged in; inactive ones could not.")
 @json_option
 @pass_configuration
-def user_list(configuration: Configuration, domain_: str | None, as_json: bool) -> None:
+def user_list(configuration: Configuration, domain_: str | None, never: bool, as_json: bool) -> None:
     """List users."""
+    nobody = "Everybody has logged in" if never else "No user yet: mpcontinuity user add --help"
     with configuration.connect() as control:
-        pages = control.pages("user list", domain=domain_)
-        output.listing(pages, _COLUMNS, as_json, "No user yet: mpcontinuity user add --help")
+        output.listing(control.pages("user list", domain=domain_, never=never), _COLUMNS, as_json, nobody)
 
 
 @user.command("show")

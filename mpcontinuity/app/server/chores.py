@@ -8,6 +8,7 @@ from typing import Any
 from mpcontinuity.accounts import audit, home_history, links, plans
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import FailureExchange
+from mpcontinuity.accounts.logins import EVERY as LOGINS_EVERY
 from mpcontinuity.accounts.rotation import take_over
 from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.housekeeping import Chore, Housekeeping
@@ -58,6 +59,7 @@ class Chores:
                 every=_OWN_EVERY,
             ),
             own([("leases", Holders(store).look)], every=LOOK_EVERY),
+            own([("logins", accounts.login.logins.write)], every=LOGINS_EVERY),
             own([("clock", self._timekeeping.look)], every=CLOCK_EVERY),
             own(
                 [

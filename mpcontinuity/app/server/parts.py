@@ -129,6 +129,7 @@ class Parts:
     async def close(self) -> None:
         """Closes connections to other servers, the store, and the pages of those who watch."""
         self._mail.close()
+        await self._accounts.login.logins.write()
         await self._store.close()
         self._accounts.close()
         await self._monitoring.close()

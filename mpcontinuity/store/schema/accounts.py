@@ -48,6 +48,8 @@ account = Table(
     string("scram"),  # protocols/sasl/scram.Keys; empty: none yet, made at the next login with a password
     flag("relay"),  # stands for the home server: sends in the name of anybody of the domain
     number("password_changes"),  # how many: sessions of an earlier password end
+    number("last_login"),  # to a minute or so; 0: never, as far as is known
+    string("last_login_by"),  # IMAP | POP3 | SMTP
     string("alternate"),  # where the user reads mail that needs neither home nor us; empty: not known
     Index(
         "account_found",

@@ -84,6 +84,8 @@ def _links() -> None:
 
 
 def _people() -> None:
+    op.add_column("account", number("last_login"))
+    op.add_column("account", string("last_login_by"))
     op.add_column("account", string("alternate"))
 
 

@@ -59,7 +59,15 @@ _INSERT = Rows(
 # An event is put before the closing bracket of the array, without reading it.
 _WITH_EVENT = "substr(events, 1, length(events) - 1) || CASE events WHEN '[]' THEN '' ELSE ',' END || :event || ']'"
 _ADD_EVENT = Statement(f"UPDATE tracking SET events = {_WITH_EVENT} WHERE owed = :owed AND length(events) < :most")
-_OUTCOME = Statement(f"UPDATE tracking SET outcome = :outcome, events = {_WITH_EVENT} WHERE owed = :owed")
+# `deferred` stays for good where continuity handled a message; a copy of what a user sent has an end of its own.
+_OUTCOME = Statement(
+    f"""UPDATE tracking SET outcome = :outcome, events = {_WITH_EVENT},
+        status = CASE WHEN direction <> 'redelivery' THEN status WHEN :outcome = 'delivered' THEN 'delivered'
+            WHEN :outcome = 'owed' THEN 'queued' ELSE 'failed' END,
+        code = CASE WHEN direction <> 'redelivery' THEN code ELSE :code END,
+        text = CASE WHEN direction <> 'redelivery' THEN text ELSE :text END
+    WHERE owed = :owed"""
+)
 _STATUS = Statement(
     f"UPDATE tracking SET status = :status, code = :code, text = :text, events = {_WITH_EVENT} WHERE owed = :owed"
 )
@@ -117,8 +125,12 @@ def add_event(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:
 
 
 def end_of_owed(tx: Transaction, owed_id: int, outcome: str, event: TrackingEvent) -> None:
-    """Shows an owed row as ended: ``outcome`` is one of model/owed.py, ``event`` the last step."""
-    tx.run(_OUTCOME, owed=owed_id, outcome=outcome, event=_encode(event).decode())
+    """Shows an owed row as ended: ``outcome`` is one of model/owed.py, ``event`` the last step.
+
+    The status of a message that continuity handled stays as it is; that of a copy of what a user sent becomes
+    ``delivered`` where home has it, else ``failed``.
+    """
+    _set_outcome(tx, owed_id, outcome, event)
 
 
 def end_of_outgoing(tx: Transaction, outgoing_id: int, status: str, event: TrackingEvent) -> None:
@@ -136,7 +148,12 @@ def end_of_all_outgoing(tx: Transaction, status: str, ended: Sequence[tuple[int,
 
 def reopen_owed(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:
     """Shows a row that had ended as owed again, with the step that reopened it."""
-    tx.run(_OUTCOME, owed=owed_id, outcome=life.OWED, event=_encode(event).decode())
+    _set_outcome(tx, owed_id, life.OWED, event)
+
+
+def _set_outcome(tx: Transaction, owed_id: int, outcome: str, event: TrackingEvent) -> None:
+    shown = _encode(event).decode()
+    tx.run(_OUTCOME, owed=owed_id, outcome=outcome, code=event.code, text=event.text, event=shown)
 
 
 def expire(tx: Transaction, before: int) -> int:

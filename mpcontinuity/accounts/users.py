@@ -97,6 +97,7 @@ _LISTING = Statement(
     "AND account.address > :after ORDER BY account.address LIMIT :step"
 )
 _LISTED = Statement(f"SELECT {_COLUMNS}, {_LISTED_COLUMNS} FROM account WHERE account.id = :id")
+_KEYS = Statement("SELECT key FROM address WHERE account = :account ORDER BY key LIMIT :most")
 _ALIASES_OF = Statement("SELECT account, key FROM address WHERE alias = 1 AND account IN [:accounts] ORDER BY key")
 
 
@@ -179,6 +180,11 @@ def listing(tx: Transaction, domain: int = 0, after: str = "", step: int = 500, 
     ``never``: only those who could have logged in, since they are not inactive, and never have.
     """
     return _listed(tx, tx.all(_LISTING, domain=domain, after=after, step=step, never=int(never)))
+
+
+def keys(tx: Transaction, account: int) -> list[str]:
+    """Returns all addresses of a user, their own and their aliases, as they are compared (`Address.key`)."""
+    return [key for (key,) in tx.all(_KEYS, account=account, most=MOST_ALIASES + 1)]
 
 
 def listed(tx: Transaction, user: User) -> Listed:

@@ -2,4 +2,8 @@
 
 - ``record.py``: rows of the archive. ``retention.py``: drops them when their time has come.
 - ``query.py``: the query language. ``words.py``: the words of a text, as a query and the index have them.
+- ``document.py``: what the index has of one message. ``segment.py``: that of some thousand messages, as octets.
+- ``building.py``: what a child process does for the index. ``index.py``: the index in the database.
+- ``indexing.py``: brings it up to what is archived. ``indexer.py``: the service that does so.
+- ``matching.py``: which messages of a segment a query finds. ``search.py``: answers it.
 """

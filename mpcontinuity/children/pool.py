@@ -65,6 +65,13 @@ class Jobs(Protocol):
         ...
 
 
+def command() -> tuple[list[str], dict[str, str]]:
+    """Returns the command that is a child, with its whole environment."""
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    environment["PYTHONPATH"] = str(Path(mpcontinuity.__file__).parent.parent)
+    return [sys.executable, *_COMMAND], environment
+
+
 class Children:
     """The pool. It lives in the reactor thread; ``reactor`` spawns processes and makes calls later.
 
@@ -116,11 +123,10 @@ class Children:
     def _spawned(self) -> _Child:
         child = _Child(self, self._reactor, self._within, self._keep)
         self._all.add(child)
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        environment["PYTHONPATH"] = str(Path(mpcontinuity.__file__).parent.parent)
-        command = [sys.executable, *_COMMAND]
+        arguments, environment = command()
+        pipes = {0: "w", 1: "r", 2: 2}
         try:
-            self._reactor.spawnProcess(child, sys.executable, command, env=environment, childFDs={0: "w", 1: "r", 2: 2})
+            self._reactor.spawnProcess(child, arguments[0], arguments, env=environment, childFDs=pipes)
         except OSError as error:
             self._all.discard(child)
             raise Died(f"no child could be begun: {error}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, Protocol, TypeVar, get_type_hints
@@ -14,6 +14,8 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts import audit, users
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.children.blocking import Blocking
+from mpcontinuity.children.pool import Jobs
 from mpcontinuity.control.arguments import mail_address
 from mpcontinuity.control.caller import THE_SERVER, Caller, Scope
 from mpcontinuity.control.changes import LONGEST, NOT_TOLD, Change, change, cut, to_log
@@ -52,7 +54,7 @@ class Control:
     reactor. ``listening`` gives host and port of each listener of this server, none of which may be a home server; the
     host is as configured, empty or an address. ``progress`` hears what a long operation says before its end, as values
     of JSON. ``serving`` says whether mail comes and goes meanwhile. ``homes`` gives the home servers of a running
-    server, and None elsewhere.
+    server, and None elsewhere. ``jobs`` begins what child processes do, who read hostile mail.
     """
 
     store: Store
@@ -66,6 +68,7 @@ class Control:
     progress: Progress = unheard
     serving: bool = False
     homes: Callable[[], HomeServers | None] = _none
+    jobs: Jobs = field(default_factory=Blocking)
 
 
 class About(Protocol):

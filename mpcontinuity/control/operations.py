@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpcontinuity.control import (
     administrators,
     alerts,
+    archive,
     audit,
     backup,
     check,
@@ -63,6 +64,17 @@ OPERATIONS = {
         # Users see what came to them; what was sent in their name may be a stranger's doing, and to others.
         Operation(
             "track", tracking.track, Scope.SELF, domain_in="domain", address_in="recipient", looks=True, cursor="id"
+        ),
+        # Users find their own mail; whoever looks for others' leaves a note.
+        Operation(
+            "archive search",
+            archive.search,
+            Scope.SELF,
+            domain_in="domain",
+            address_in="user",
+            looks=True,
+            audited=True,
+            cursor="id",
         ),
         Operation("queue list", queue.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="id"),
         Operation(

@@ -3,7 +3,7 @@
 - ``fields.py``: finds header fields. ``header_limits.py``: how much a header may be. ``structure.py``: the MIME parts.
   ``contenttype.py``: Content-Type and Content-Disposition. ``addresses.py``: lists of addresses. ``dates.py``: dates.
 - ``charset.py``: text in any charset. ``encodedwords.py``: text in header fields. ``text.py``: the text of a message as
-  people read it. ``matching.py``: searches it. ``summary.py``: subject and Message-ID.
+  people read it, ``markup.py``: that of HTML. ``matching.py``: searches it. ``summary.py``: subject and Message-ID.
 - ``render.py``: computes what IMAP shows of a message, from ``envelope.py`` and ``bodystructure.py``; ``rendered.py``
   reads it. ``imap_string.py``: strings as IMAP sends them. ``lineends.py``: what POP3 adds.
 - ``trace.py``: Received, Return-Path, and fields that only claim to be ours. ``submitted.py``: the header of a message

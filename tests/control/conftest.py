@@ -16,6 +16,7 @@ from mpcontinuity.model.hosts import listeners
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.store.store import Store
 from tests.fakes.clock import ManualClock, SeededRandomness
+from tests.fakes.jobs import Here
 from tests.fakes.stores import result
 from tests.queue.ledgers import Books
 
@@ -33,6 +34,7 @@ def control(store: Store) -> Control:
         SeededRandomness(),
         listening=lambda: listeners(settings.listen),
         caller=Caller("root", None, None, "inside the server"),
+        jobs=Here(),
     )
 
 

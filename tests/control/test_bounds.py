@@ -36,6 +36,8 @@ TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
     ("track", "since", {}, TIMES),
     ("status history", "since", {}, TIMES),
     ("audit", "since", {}, TIMES),
+    ("archive search", "since", {}, TIMES),
+    ("archive search", "until", {}, TIMES),
     ("report", "since", {"domain": "example.org"}, TIMES),
     ("domain set", "until", {"name": "example.org", "settings": {"mode": "enabled"}}, TIMES),
     ("domain add", "until", {"name": "new.example", "home": "home.example", "settings": {"mode": "enabled"}}, TIMES),

@@ -16,6 +16,7 @@ STATUS = (
     "subscribers recovery plan never_logged_in"
 )
 PLAN = "id domain from until note by state ended"
+ARCHIVED = "id time direction sender recipients subject message_id size"
 TRACK = "id received direction sender recipient message_id subject size status continuity outcome code text events"  #
 AUDIT = "id time by from operation object domain result"
 USER = "address name status aliases source messages"
@@ -47,7 +48,14 @@ def test_every_operation_returns_structs(operation: str) -> None:
 @pytest.mark.parametrize(
     ("operation", "fields"),
     [
-        *(("queue list", QUEUE), ("status", STATUS), ("track", TRACK), ("user list", USER), ("audit", AUDIT)),
+        *(
+            ("queue list", QUEUE),
+            ("status", STATUS),
+            ("track", TRACK),
+            ("archive search", ARCHIVED),
+            ("user list", USER),
+            ("audit", AUDIT),
+        ),
         ("domain plan", PLAN),
     ],
 )

@@ -26,6 +26,7 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow, record_all
+from tests.archive.archived import archive, text
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import Chosen, result
 from tests.queue.ledgers import Books
@@ -128,6 +129,7 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "status history": lambda house: {"domain": "example.org"},
     "report": lambda house: {"domain": "example.org"},
     "track": lambda house: {"domain": "example.org", "recipient": "anna@example.org"},
+    "archive search": lambda house: {"domain": "example.org", "user": "anna@example.org"},
     "queue list": lambda house: {"domain": "example.org"},
     "queue destinations": lambda house: {"domain": "example.org"},
     "queue retry": lambda house: {"ids": house.rows["example.org"]},
@@ -302,6 +304,31 @@ def test_a_user_is_shown_what_came_to_them(house: House) -> None:
     assert len(house.call(OF_DOMAIN, "track")) == 3
     with pytest.raises(Refused, match="may ask about themselves only"):
         house.call(ANNA, "track", recipient="bert@example.org")
+
+
+def test_users_find_their_own_mail_and_see_of_its_envelope_themselves_alone(house: House) -> None:
+    store = house.control.store
+    both = ["Anna+tag@example.org", "bert@example.org"]
+    archive(store, text("to both"), recipients=both, domain=house.ours.domain.id)
+    archive(store, text("to bert"), recipients=both[1:], domain=house.ours.domain.id)
+    archive(store, text("forged"), recipients=both[1:], sender="anna@example.org", domain=house.ours.domain.id)
+    (row,) = house.call(ANNA, "archive search")
+    assert (row["subject"], row["recipients"]) == ("to both", ["Anna+tag@example.org"])
+    assert house.call(ANNA, "archive search", query="to:bert@example.org -both") == []
+    found = house.call(OF_DOMAIN, "archive search", query="direction:inbound")
+    assert [row["subject"] for row in found] == ["forged", "to bert", "to both"]
+    (row,) = house.call(OF_DOMAIN, "archive search", user="anna@example.org", query="to:anna")
+    assert row["recipients"] == ["Anna+tag@example.org"]
+    with pytest.raises(Refused, match="may ask about themselves only"):
+        house.call(ANNA, "archive search", user="bert@example.org")
+
+
+def test_administrators_of_a_domain_find_its_mail_alone(house: House) -> None:
+    store = house.control.store
+    archive(store, text("theirs"), recipients=["anna@other.org"], domain=house.theirs.domain.id)
+    assert house.call(OF_DOMAIN, "archive search", query="theirs") == []
+    assert house.call(OF_DOMAIN, "archive search", user="anna@other.org") == []
+    assert len(house.call(OF_ALL, "archive search", query="theirs")) == 1
 
 
 @pytest.mark.parametrize("key", domain_settings.SETTINGS)

@@ -10,6 +10,10 @@ from typing import get_args
 
 import pytest
 
+from mpcontinuity.archive import document, segment
+from mpcontinuity.archive import query as language
+from mpcontinuity.archive.document import Source, terms
+from mpcontinuity.archive.matching import Whose, groups, matching
 from mpcontinuity.config import read as configuration
 from mpcontinuity.control import imports
 from mpcontinuity.message import (
@@ -31,6 +35,8 @@ from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render, render_whole
 from mpcontinuity.message.text import folded
 from mpcontinuity.model import address, durations, uidset
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.protocols.pop3.message import on_the_wire
 from mpcontinuity.routing import refusal
@@ -207,8 +213,45 @@ def _named() -> Iterator[bytes]:
             yield value
 
 
+def archived(data: bytes) -> None:
+    source = Source(7, 9, 3, "inbound", "a@b.example", ("c@d.example", "\ud800"), "s", "<i>", len(data), len(data))
+    found = terms(source, data)
+    assert len(found) < 3 * document.MOST_WORDS
+    made = list(segment.blocks(segment.of_messages([found, terms(source, None)]), 2))
+    for term in sorted(found)[:100]:
+        assert segment.InMemory(made).look(term[:-2])[term[-1:]] & 1, term
+    with contextlib.suppress(segment.Damaged):
+        list(segment.occurrences(data))
+        segment.find(data, b"a")
+
+
+def query(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        parsed = language.parse(text, _NOW * SECOND)
+    except Refused as error:
+        refused = str(error)
+    else:
+        refused = ""
+    if refused:
+        assert refused.startswith("query: ")
+        assert "\n" not in refused
+        return
+    everything = Whose(1, frozenset(["a@b.example"]))
+    assert matching(parsed, everything, 3, lambda group: {}) == 0
+    assert groups(parsed, everything)
+
+
 READERS = {
     "form": Target(sent_form, (b"address=a%40example.org&password=s%C3%A4cret+1&again=&x", b"a=1&a=2&&=%")),
+    "archive": Target(archived, tuple(_named())),
+    "archive-query": Target(
+        query,
+        (
+            b'from:a@b.example -"x y" since:7d larger:10M has:attachment',
+            b"id:0000000000001 on:2026-11-22 message-id:<a@b>",
+        ),
+    ),
     "structure": Target(structure, tuple(_named())),
     "search": Target(search, tuple(b"agenda\n" + message for message in _named())),
     "header": Target(header, tuple(_named())),

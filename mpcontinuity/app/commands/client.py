@@ -12,6 +12,7 @@ import msgspec
 from twisted.internet.defer import Deferred, succeed
 
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.children.blocking import Blocking
 from mpcontinuity.control import client
 from mpcontinuity.control.caller import THE_SERVER
 from mpcontinuity.control.changes import to_syslog
@@ -67,6 +68,7 @@ class _StoreChannel:
 
     def __init__(self, settings: Settings) -> None:
         clock, randomness = SystemClock(), SystemRandomness()
+        self._jobs = Blocking()
         self._store = open_store(
             Path(settings.data_dir),
             settings.store,
@@ -85,12 +87,14 @@ class _StoreChannel:
             lambda: listeners(settings.listen),
             caller=msgspec.structs.replace(THE_SERVER, origin=f"command line, {named(os.getuid())}"),
             note=to_syslog,
+            jobs=self._jobs,
         )
 
     def ask(self, line: bytes, progress: Progress) -> bytes:
         return _result(Deferred.fromCoroutine(answer(self._control, line, progress)))
 
     def close(self) -> None:
+        self._jobs.stop()
         _result(self._store.close())
 
 

@@ -12,6 +12,7 @@ import click
 from mpcontinuity.app.commands import output
 from mpcontinuity.app.commands.admin import admin
 from mpcontinuity.app.commands.alert import alert
+from mpcontinuity.app.commands.archive import archive
 from mpcontinuity.app.commands.audit import audit
 from mpcontinuity.app.commands.client import connect
 from mpcontinuity.app.commands.configuration import Configuration, json_option, login_name, pass_configuration
@@ -150,6 +151,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     report,
     track,
     queue,
+    archive,
     audit,
     check,
     backup,

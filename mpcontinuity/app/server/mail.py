@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.outbound import OutboundMail
+from mpcontinuity.archive.indexer import Indexer
 from mpcontinuity.children.pool import Children
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
@@ -106,6 +107,7 @@ class Mail:
         trusted = hosts.networks(settings.limits.trusted_networks)
         self.verdicts = Verdicts(store, self.lookup, self.children, reactor, settings.hostname, trusted)
         self.delivery.verdicts = self.verdicts
+        self.indexer = Indexer(store, self.children, reactor)
         self.outbound = OutboundMail(store, self._directory, settings, reactor, randomness, Internal(self.delivery))
         self._turnover = Turnover(store, self._directory, timer=reactor)
         self.recipients = Recipients(settings.limits.user_recipients_per_hour, clock)
@@ -121,6 +123,7 @@ class Mail:
         await self.outbound.dispatch.start()
         await self._turnover.start()
         self.reports.start()
+        self.indexer.start()
 
     async def stop_sending(self) -> None:
         """Begins no delivery any more; ends when none is under way. Doors may still hand in what they have."""
@@ -133,6 +136,7 @@ class Mail:
         """Ends what serves the doors, once they have ended."""
         await self.reports.stop()
         self.verdicts.stop()
+        self.indexer.stop()
         self.children.stop()
         await self.delivery.stop()
         await self._watch.stop()

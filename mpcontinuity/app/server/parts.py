@@ -68,6 +68,7 @@ class Parts:
             listening=self._listening,
             serving=True,
             homes=lambda: self._mail.homes,
+            jobs=self._mail.children,
         )
         self._doors = Doors(
             settings,

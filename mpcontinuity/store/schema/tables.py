@@ -12,6 +12,7 @@ from mpcontinuity.store.schema import (
     alerts,
     columns,
     events,
+    indexes,
     machine,
     mailboxes,
     messages,
@@ -21,7 +22,7 @@ from mpcontinuity.store.schema import (
 )
 
 # Tables stand in the modules of their subjects, which have to be imported before the metadata are complete.
-SUBJECTS = (accounts, alerts, events, machine, mailboxes, messages, passages, queues, trail)
+SUBJECTS = (accounts, alerts, events, indexes, machine, mailboxes, messages, passages, queues, trail)
 metadata: Final[MetaData] = columns.metadata
 
 # The packages whose SQL names each table: the first writes it, the others only read it, in joins that its owner could
@@ -38,11 +39,14 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "entry": ("mailbox", "check", "queue", "store"),
     "expunged": ("mailbox", "check"),
     "pack": ("store", "check"),
-    "body": ("store", "check", "mailbox", "queue", "verdicts"),
+    "body": ("store", "archive", "check", "mailbox", "queue", "verdicts"),
     "owed": ("queue", "check", "control", "store"),
     "progress": ("queue",),
     "tracking": ("tracking", "accounts", "check", "control", "queue"),
     "archive": ("archive", "check", "store"),
+    "archive_segment": ("archive",),
+    "archive_block": ("archive",),
+    "archive_place": ("archive",),
     "answered": ("delivery",),
     "administrator": ("accounts",),
     "token": ("accounts",),

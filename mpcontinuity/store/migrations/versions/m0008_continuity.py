@@ -43,6 +43,7 @@ def upgrade() -> None:
     _plans()
     _people()
     _alerts()
+    _archive_index()
     _audit()
 
 
@@ -134,3 +135,22 @@ def _plans() -> None:
         number("ended"),
     )
     op.create_index("plan_of_domain", "plan", ["domain", "ended", "starts"])
+
+
+def _archive_index() -> None:
+    counts = ("day", "expires", "messages", "first", "last", "oldest", "newest", "blocks", "octets")
+    op.create_table("archive_segment", key(), *(number(name, None) for name in counts), number("partly"))
+    op.create_index("archive_segment_newest", "archive_segment", ["newest"])
+    op.create_index("archive_segment_last", "archive_segment", ["last"])
+    op.create_table(
+        "archive_block",
+        Column("segment", BigInteger, primary_key=True, autoincrement=False),
+        Column("first", LargeBinary, primary_key=True),
+        Column("data", LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "archive_place",
+        Column("segment", BigInteger, primary_key=True, autoincrement=False),
+        Column("piece", Integer, primary_key=True, autoincrement=False),
+        Column("data", LargeBinary, nullable=False),
+    )

@@ -1,0 +1,76 @@
+"""The commands ``archive …``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mpcontinuity.app.commands import output
+from mpcontinuity.app.commands.configuration import Configuration, json_option, pass_configuration
+
+_MOST = 1_000
+
+
+@click.group()
+def archive() -> None:
+    """What passed through in the last 90 days, or as long as its domain says (retention-days)."""
+
+
+@archive.command()
+@click.argument("query", nargs=-1)
+@click.option("--user", metavar="ADDRESS", help="Only what came to this user, or was sent by them.")
+@click.option("--domain", metavar="D", help="Only mail of this domain.")
+@click.option("--since", metavar="T", help="From then on: an ISO 8601 time, or a duration before now as 24h.")
+@click.option("--until", metavar="T", help="Before then.")
+@click.option("--limit", metavar="N", type=click.IntRange(1, _MOST), default=100, show_default=True, help="At most.")
+@click.option("--after", metavar="ID", help="Those behind this one, where there are more.")
+@json_option
+@pass_configuration
+def search(
+    configuration: Configuration,
+    query: tuple[str, ...],
+    user: str | None,
+    domain: str | None,
+    since: str | None,
+    until: str | None,
+    limit: int,
+    after: str | None,
+    as_json: bool,
+) -> None:
+    """Find archived messages, newest first.
+
+    \b
+    QUERY is words that must all occur, anywhere in a message, and:
+      from:WORD|ADDRESS  to:WORD|ADDRESS  subject:WORD  body:WORD
+      attachment:NAME  has:attachment  message-id:ID  id:ID
+      since:DATE  until:DATE  on:DATE     days of UTC, as 2026-11-22, or since:7d
+      direction:inbound  direction:outbound  larger:10M  smaller:500k
+    Words in quotes belong to one field: 'subject:"annual report"'. Behind "--", a "-" before a word is "not":
+    -- report -from:anna.
+    """
+    with configuration.connect() as control:
+        # One more tells whether there are more.
+        rows = control.call(
+            "archive search",
+            progress=_left_out,
+            query=" ".join(query),
+            user=user,
+            domain=domain,
+            since=since,
+            until=until,
+            limit=min(limit + 1, _MOST),
+            after=after,
+        )
+    shown = rows[:limit]
+    columns = ("time", "direction", "sender", "recipients", "subject", "size", "id")
+    output.listing([shown], columns, as_json, "Nothing found.")
+    if len(rows) > limit:
+        output.say(f"There are more: --after {shown[-1]['id']}", err=True)
+
+
+def _left_out(said: Any) -> None:
+    if isinstance(said, dict) and "unsearched" in said:
+        output.say(
+            f"The archive is still being indexed: {said['unsearched']} older messages were not searched.", err=True
+        )

@@ -1,0 +1,90 @@
+"""What a search finds, before and after messages are indexed, and whose mail it shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from mpcontinuity.archive.record import OUTBOUND
+from mpcontinuity.model.clock import HOUR
+from mpcontinuity.store.store import Store
+from tests.archive.archived import archive, bring_up, find, join, subjects, text
+from tests.fakes.clock import START
+
+ATTACHED = (
+    b"From: a@x.example\r\nSubject: with a file\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/html\r\n\r\n<p>Please <b>re</b>ad<style>hidden</style> &auml;hnlich</p>\r\n"
+    b'--b\r\nContent-Type: application/pdf; name="=?utf-8?q?B=C3=BCcher?= 2026.pdf"\r\n'
+    b"Content-Disposition: attachment\r\n\r\nJVBERi0=\r\n--b--\r\n"
+)
+
+
+@pytest.fixture(params=["fresh", "indexed", "joined"])
+def stage(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def settle(store: Store, stage: str) -> None:
+    if stage != "fresh":
+        bring_up(store)
+    if stage == "joined":
+        join(store)
+
+
+@pytest.fixture
+def some(store: Store, stage: str) -> Store:
+    """Ten messages, an hour between each."""
+    for number in range(8):
+        archive(store, text(f"report {number}", f"body{number} common"), time=START + number * HOUR)
+        if stage == "joined":
+            bring_up(store)
+    archive(store, ATTACHED, sender="carol@y.example", time=START + 8 * HOUR)
+    archive(
+        store, text("sent", "outward"), direction=OUTBOUND, sender="bert@example.org", recipients=["dora@z.example"]
+    )
+    settle(store, stage)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("body3", ["report 3"]),
+        ("COMMON body3", ["report 3"]),
+        ("report -common", []),
+        ("body3 body4", []),
+        ("subject:report subject:3", ["report 3"]),
+        ("subject:common", []),
+        ("body:body3", ["report 3"]),
+        ("from:carol@y.example", ["with a file"]),
+        ("from:carol", ["with a file"]),
+        ("from:berg body1", ["report 1"]),
+        ("to:dora", ["sent"]),
+        ("to:dora@z.example", ["sent"]),
+        ("dora", ["sent"]),
+        ("has:attachment", ["with a file"]),
+        ("attachment:bücher", ["with a file"]),
+        ("attachment:pdf", ["with a file"]),
+        ("read ähnlich", ["with a file"]),
+        ("hidden", []),
+        ("direction:outbound", ["sent"]),
+        ("message-id:<report.3@x.example>", ["report 3"]),
+        ("message-id:report.3@X.example", []),
+        ("larger:100M", []),
+        ("report larger:100 smaller:1k body3", ["report 3"]),
+    ],
+)
+def test_a_query_finds(some: Store, query: str, found: list[str]) -> None:
+    assert subjects(some, query) == found
+
+
+def test_all_is_found_newest_first_in_pages(some: Store) -> None:
+    everything = find(some, "")
+    assert [row.subject for row in everything.rows] == [
+        "with a file",
+        *(f"report {number}" for number in range(7, -1, -1)),
+        "sent",
+    ] or everything.rows[-1].subject == "report 0"
+    assert len(everything.rows) == 10
+    assert not everything.more
+    page = find(some, "common", limit=3)
+    assert ([row.subject for row in page.rows], page.more) == (["report 7", "report 6", "report 5"], True)

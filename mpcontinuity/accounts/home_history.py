@@ -39,6 +39,11 @@ _LIST = Statement(
     WHERE (:domain = 0 OR home_change.domain = :domain) AND home_change.id < :before AND time >= :since
     ORDER BY home_change.id DESC LIMIT :limit"""
 )
+_NOTED = Statement(
+    """SELECT home_change.id, domain.name, time, home_change.state, home_change.reason, node, left_out
+    FROM home_change JOIN domain ON domain.id = home_change.domain
+    WHERE home_change.id >= :since ORDER BY home_change.id LIMIT :limit"""
+)
 _FORGET = Statement(
     "DELETE FROM home_change WHERE id IN (SELECT id FROM home_change WHERE id < :before ORDER BY id LIMIT :step)"
 )
@@ -91,6 +96,11 @@ def listing(tx: Transaction, *, domain: int, since: int, before: int, limit: int
     They are those of the domain with the id ``domain``, or of all for 0, whose ids are below ``before``.
     """
     return tx.records(HomeChange, _LIST, domain=domain, since=since, before=before, limit=limit)
+
+
+def noted(tx: Transaction, *, since: int, limit: int) -> list[HomeChange]:
+    """Returns up to ``limit`` changes of all home servers that were noted at ``since`` (µs) or later, oldest first."""
+    return tx.records(HomeChange, _NOTED, since=first_at(since), limit=limit)
 
 
 def forget(tx: Transaction, before: int) -> int:

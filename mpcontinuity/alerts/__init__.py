@@ -1,5 +1,7 @@
 """Tells administrators, subscribers and users what they should know, by mail that needs no home server.
 
+- ``service.py``: looks at outages and errors, and decides what is told. Begin here. ``outages.py``, ``alarms.py``: what
+  it goes by, and what was told when. ``wording.py``: what a mail says. ``mailing.py``: brings it to subscribers.
 - ``subscribers.py``: who hears of a domain.
 - ``announcing.py``: keeps what the server itself has to say, and puts it into INBOX or into the queue.
 """

@@ -99,7 +99,7 @@ def in_outage(tx: Transaction, domain: domains.Domain) -> bool:
     """Returns whether users of the domain have their mail here now: its home server is down, or an outage declared."""
     if not domain.settings.continuity:
         return False
-    return domain.mode(tx.now) == "enabled" or home_state.state(tx, domain.id) is State.DOWN
+    return not domain.sends_home(tx.now) or home_state.state(tx, domain.id) is State.DOWN
 
 
 async def _keep(store: Store, hostname: str, announcement: Announcement) -> _Kept:

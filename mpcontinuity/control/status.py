@@ -15,12 +15,12 @@ from mpcontinuity.control.plans import PlanRow
 from mpcontinuity.control.plans import row as plan_row
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import DAY, HOUR, iso
-from mpcontinuity.model.events import DECLARED, redirect_text
 from mpcontinuity.queue import ledger, progress
 from mpcontinuity.queue.progress import Progress
 from mpcontinuity.routing.health import State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking import errors
 
 _STATUS = Statement(
     """SELECT id, state, since, reason, paused,
@@ -36,13 +36,6 @@ _REFUSED = Statement(
     """SELECT COUNT(*), MAX(last_code), MAX(last_text) FROM owed
     WHERE domain = :domain AND last_code >= 500 AND ended = 0 AND run = 0"""
 )
-# Messages that the home server failed: what continuity took, and what could only be put off.
-_ERRORS = Statement(
-    """SELECT COALESCE(SUM(CASE WHEN received >= :hour THEN 1 ELSE 0 END), 0), COUNT(*) FROM tracking
-    WHERE domain = :domain AND received >= :day AND direction = 'inbound'
-        AND (status = 'deferred' AND text <> :declared OR status = 'rejected' AND code BETWEEN 400 AND 499)"""
-)
-_DECLARED = redirect_text(DECLARED)
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -147,9 +140,6 @@ def _status(
     paused: str,
     *counts: int,
 ) -> StatusRow:
-    errors = tx.one(_ERRORS, domain=domain.id, hour=tx.now - HOUR, day=tx.now - DAY, declared=_DECLARED)
-    assert errors is not None
-    errors_hour, errors_day = errors
     registered, redelivery, outbound, hearing, absent = counts
     mode = domain.mode(tx.now)
     if mode == "enabled":
@@ -167,8 +157,8 @@ def _status(
         users=registered,
         redelivery_backlog=redelivery,
         outbound_backlog=outbound,
-        errors_hour=errors_hour,
-        errors_day=errors_day,
+        errors_hour=errors.count(tx, domain.id, tx.now - HOUR),
+        errors_day=errors.count(tx, domain.id, tx.now - DAY),
         subscribers=hearing,
         recovery=_recovery(flush, redelivery, waiting, tx.now) if redelivery else None,
         plan=_plan(domain, tx.now),

@@ -1,4 +1,5 @@
 """What happened to each message for each recipient: rows and their events.
 
 - ``record.py``: writes rows. ``listing.py``: the rows of ``track``. ``retention.py``: drops old ones.
+- ``errors.py``: how often home failed a message.
 """

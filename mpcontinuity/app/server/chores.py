@@ -10,6 +10,8 @@ from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import FailureExchange
 from mpcontinuity.accounts.logins import EVERY as LOGINS_EVERY
 from mpcontinuity.accounts.rotation import take_over
+from mpcontinuity.alerts import mailing, outages
+from mpcontinuity.alerts.service import EVERY as ALERTS_EVERY
 from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.housekeeping import Chore, Housekeeping
 from mpcontinuity.app.server.mail import Mail
@@ -58,6 +60,7 @@ class Chores:
                 ],
                 every=_OWN_EVERY,
             ),
+            Housekeeping(reactor, store.election, [("outages", mail.alerts.look)], every=ALERTS_EVERY),
             own([("leases", Holders(store).look)], every=LOOK_EVERY),
             own([("logins", accounts.login.logins.write)], every=LOGINS_EVERY),
             own([("clock", self._timekeeping.look)], every=CLOCK_EVERY),
@@ -93,6 +96,8 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("tracking", tracking_retention.sweep),
         ("sent", sent.sweep),
         ("history", home_history.sweep),
+        ("outages of long ago", outages.sweep),
+        ("alerts of a day", mailing.sweep),
         ("plans", plans.sweep),
         ("links", links.sweep),
         ("audit", audit.sweep),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Table, text
 
-from mpcontinuity.store.schema.columns import BY_KEY, Text, metadata, number, string
+from mpcontinuity.store.schema.columns import BY_KEY, Text, key, metadata, number, string
 
 # Who hears of the availability of a domain: any address, not only of users.
 subscriber = Table(
@@ -21,5 +21,63 @@ subscriber = Table(
     string("address", None),  # as it was given
     number("created"),
     Index("subscriber_by_key", "key"),
+    **BY_KEY,
+)
+
+# How many alerts an address has had of late, about all domains together.
+alerted = Table(
+    "alerted",
+    metadata,
+    Column("key", Text, primary_key=True),  # Address.key
+    number("since"),  # when the day began that is counted
+    number("mails"),
+    **BY_KEY,
+)
+
+# A period in which continuity is at work for a domain.
+outage = Table(
+    "outage",
+    metadata,
+    key(),
+    Column("domain", BigInteger, ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+    number("began", None),
+    number("ended"),  # 0: it goes on
+    string("causes", "{}"),  # JSON: since when (µs), by alerts/outages.Cause
+    string("reason"),
+    string("told", "{}"),  # JSON: when (µs) each step was done, by its name
+    number("snoozed_until"),
+    number("recovered"),  # when all that was owed from it was sent or tried; 0: not yet
+    string("report"),  # JSON of the recovery; empty: not yet
+    Index("outage_of_domain", "domain", "id"),
+    Index("outage_by_end", "ended"),
+    Index(
+        "outage_going_on",
+        "domain",
+        unique=True,
+        sqlite_where=text("ended = 0"),
+        postgresql_where=text("ended = 0"),
+    ),
+    Index(
+        "outage_to_recover",
+        "id",
+        sqlite_where=text("recovered = 0"),
+        postgresql_where=text("recovered = 0"),
+    ),
+)
+
+# What subscribers were told of a domain that is no outage: a threshold that was passed, a flush that is paused.
+alarm = Table(
+    "alarm",
+    metadata,
+    Column(
+        "domain",
+        BigInteger,
+        ForeignKey("domain.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("kind", Text, primary_key=True),  # alerts/alarms.py
+    number("told"),  # when it began, as far as it was told
+    number("over"),  # when it was over; 0: it goes on
     **BY_KEY,
 )

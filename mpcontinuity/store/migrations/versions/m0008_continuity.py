@@ -100,6 +100,37 @@ def _alerts() -> None:
         **BY_KEY,
     )
     op.create_index("subscriber_by_key", "subscriber", ["key"])
+    op.create_table("alerted", Column("key", Text, primary_key=True), number("since"), number("mails"), **BY_KEY)
+    op.create_table(
+        "outage",
+        key(),
+        of_domain(nullable=False),
+        number("began", None),
+        number("ended"),
+        string("causes", "{}"),
+        string("reason"),
+        string("told", "{}"),
+        number("snoozed_until"),
+        number("recovered"),
+        string("report"),
+    )
+    op.create_index("outage_of_domain", "outage", ["domain", "id"])
+    op.create_index("outage_by_end", "outage", ["ended"])
+    going_on, to_recover = sqlalchemy.text("ended = 0"), sqlalchemy.text("recovered = 0")
+    op.create_index(
+        "outage_going_on", "outage", ["domain"], unique=True, sqlite_where=going_on, postgresql_where=going_on
+    )
+    op.create_index("outage_to_recover", "outage", ["id"], sqlite_where=to_recover, postgresql_where=to_recover)
+    error = sqlalchemy.text("direction = 'inbound' AND (status = 'deferred' OR status = 'rejected' AND code < 500)")
+    op.create_index("tracking_errors", "tracking", ["domain", "received"], sqlite_where=error, postgresql_where=error)
+    op.create_table(
+        "alarm",
+        of_domain(primary_key=True, autoincrement=False),
+        Column("kind", Text, primary_key=True),
+        number("told"),
+        number("over"),
+        **BY_KEY,
+    )
 
 
 def _audit() -> None:

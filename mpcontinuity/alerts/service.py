@@ -1,0 +1,223 @@
+"""Watches outages and errors, and has subscribers told of them. One process at a time does this.
+
+All that it decides by stands in the database, and so does what was told when: it may end at any moment, and another
+process goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+
+import msgspec
+from twisted.logger import Logger
+
+from mpcontinuity.accounts import home_state
+from mpcontinuity.alerts import alarms, outages, wording
+from mpcontinuity.alerts.alarms import Alarm, Kind
+from mpcontinuity.alerts.announcing import Mark
+from mpcontinuity.alerts.mailing import Mailing
+from mpcontinuity.alerts.outages import Cause, Outage, Standing
+from mpcontinuity.alerts.wording import Fact
+from mpcontinuity.model.clock import DAY, HOUR, MINUTE
+from mpcontinuity.model.errors import Stopping, Temporary
+from mpcontinuity.model.randomness import Randomness
+from mpcontinuity.model.settings import Settings
+from mpcontinuity.queue import balance
+from mpcontinuity.queue.balance import Balance
+from mpcontinuity.routing.health import SUSPICION, State
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.tracking import errors
+
+EVERY = 5.0  # s between two looks
+DOWN_FOR = 5 * MINUTE  # until `down` is told: a home server that restarts is no news
+REMIND_AFTER = 4 * HOUR  # of a declared outage, and then
+REMIND_EVERY = DAY
+COUNTS = 200  # domains whose errors are counted in one look: those with thresholds take turns
+RECOVERIES = 100  # outages whose mail is looked at in one look
+
+DOWN, UP, REMINDER = "down", "up", "reminder"  # steps that are marked in `Outage.told`
+
+_log = Logger()
+
+
+class Step(Protocol):
+    """Something else that is done about outages, by the same elected process."""
+
+    async def look(self, outages: Sequence[Outage]) -> None:
+        """Does what is due about these outages, and marks it in their ``told`` (outages.tell)."""
+        ...
+
+
+class Watcher:
+    """Looks at outages and errors, every EVERY seconds in one process. It lives in the reactor thread.
+
+    ``steps`` are done after it has looked, in this order; one that fails stops no other.
+    """
+
+    def __init__(self, store: Store, settings: Settings, randomness: Randomness, *, steps: Sequence[Step] = ()) -> None:
+        self.mailing = Mailing(store, settings, randomness)
+        self._store = store
+        self._steps = steps
+        self._counted = 0  # up to this domain errors were counted
+
+    async def look(self) -> None:
+        """Notes what has changed, and tells what is to be told. Raises Temporary."""
+        found = await outages.look(self._store)
+        standing = {one.domain.id: one for one in await self._store.read(outages.standings)}
+        facts = [
+            *_of_outages(found, standing, self._store.clock.now()),
+            *await self._of_alarms(found, standing),
+            *await self._recoveries(found, standing),
+        ]
+        if facts:
+            await self.mailing.mail(facts)
+        for step in self._steps:
+            try:
+                await step.look(found)
+            except (Stopping, Temporary):
+                raise
+            except Exception:
+                _log.failure("a step after an outage failed: {step}", step=type(step).__name__)
+
+    # Errors, and a flush that is paused
+
+    async def _of_alarms(self, found: Sequence[Outage], standing: dict[int, Standing]) -> list[Fact]:
+        going_on = {outage.domain: outage for outage in found if not outage.ended}
+        work = partial(_alarms, standing=standing, going_on=going_on, after=self._counted)
+        facts, self._counted, past = await self._store.read(work)
+        if past:
+            await self._store.run(partial(alarms.forget, past=past))
+        return facts
+
+    # Outages whose mail is dealt with
+
+    async def _recoveries(self, found: Sequence[Outage], standing: dict[int, Standing]) -> list[Fact]:
+        facts = []
+        waiting = [outage for outage in found if outage.ended and not outage.recovered]
+        for outage in waiting[:RECOVERIES]:
+            stands = standing.get(outage.domain)
+            if stands is None or stands.causes or stands.health.state is not State.UP:
+                continue
+            report = await self._store.read(partial(_recovery, outage=outage))
+            if report is None:
+                continue
+            mark = partial(outages.recover, outage=outage.id, report=msgspec.json.encode(report).decode())
+            if report.total.taken_in or outage.told:
+                facts.append(wording.recovered(stands, outage, report, mark))
+            else:  # nobody noticed it
+                await self._store.run(partial(_quietly, mark=mark))
+        return facts
+
+
+def _quietly(tx: Transaction, mark: Mark) -> None:
+    try:
+        mark(tx)
+    except outages.Told:
+        return
+
+
+def _of_outages(found: Sequence[Outage], standing: dict[int, Standing], now: int) -> list[Fact]:
+    facts = []
+    for outage in found:
+        stands = standing.get(outage.domain)
+        if stands is None:
+            continue
+        down = Cause.DOWN in stands.causes and not outage.ended
+        if DOWN in outage.told and UP not in outage.told and not down:
+            facts.append(wording.up(stands, outage, now, partial(outages.tell, outage=outage.id, step=UP)))
+        if outage.ended or now < outage.snoozed_until:
+            continue
+        if down and DOWN not in outage.told and now >= stands.causes[Cause.DOWN] + DOWN_FOR:
+            facts.append(wording.down(stands, outage, now, partial(outages.tell, outage=outage.id, step=DOWN)))
+        if _reminder_due(stands, outage, now):
+            mark = partial(outages.tell, outage=outage.id, step=REMINDER, known=outage.told.get(REMINDER, 0))
+            facts.append(wording.reminder(stands, outage, now, mark))
+    return facts
+
+
+def _reminder_due(standing: Standing, outage: Outage, now: int) -> bool:
+    declared = [outage.causes[cause] for cause in standing.causes if cause is not Cause.DOWN and cause in outage.causes]
+    if not declared:
+        return False
+    since, last = min(declared), outage.told.get(REMINDER, 0)
+    return now >= (last + REMIND_EVERY if last >= since else since + REMIND_AFTER)
+
+
+def _alarms(
+    tx: Transaction, standing: dict[int, Standing], going_on: dict[int, Outage], after: int
+) -> tuple[list[Fact], int, dict[tuple[int, str], Alarm]]:
+    """The facts; up to which domain errors were counted; and alarms that are past."""
+    known, pauses = alarms.listing(tx), home_state.pauses(tx)
+    facts: list[Fact] = []
+    past = {}
+    counted, last = _turn(standing, known, after)
+    for number in sorted(counted | pauses.keys() | {domain for domain, _ in known}):
+        stands, outage = standing.get(number), going_on.get(number)
+        if stands is None:
+            continue
+        silent = outage is not None and tx.now < outage.snoozed_until
+        for kind in Kind:
+            if kind is not Kind.PAUSED and number not in counted:
+                continue
+            before = known.get((number, kind.value))
+            holds = bool(pauses.get(number)) if kind is Kind.PAUSED else _reached(tx, stands, kind)
+            step = alarms.step(kind, before, holds=holds, now=tx.now)
+            if step is alarms.Step.FORGET:
+                past[number, kind.value] = before or Alarm(0, 0)
+            elif step is not alarms.Step.NOTHING and not silent:
+                facts.append(_alarm(tx, stands, kind, step, before, pauses.get(number, ""), outage))
+    return facts, last, past
+
+
+def _turn(standing: dict[int, Standing], known: dict[tuple[int, str], Alarm], after: int) -> tuple[set[int], int]:
+    """Domains whose errors are counted in this look, and the last of them."""
+    wanted = {
+        number for number, one in standing.items() if one.domain.settings.alert_hour or one.domain.settings.alert_day
+    }
+    wanted |= {domain for domain, kind in known if kind != Kind.PAUSED}
+    in_turn = sorted(wanted, key=lambda number: (number <= after, number))[:COUNTS]
+    return set(in_turn), in_turn[-1] if in_turn else 0
+
+
+def _threshold(standing: Standing, kind: Kind) -> int:
+    settings = standing.domain.settings
+    return settings.alert_hour if kind is Kind.HOUR else settings.alert_day
+
+
+def _reached(tx: Transaction, standing: Standing, kind: Kind) -> bool:
+    threshold = _threshold(standing, kind)
+    return threshold > 0 and errors.reaches(tx, standing.domain.id, tx.now - kind.window, threshold)
+
+
+def _alarm(
+    tx: Transaction,
+    standing: Standing,
+    kind: Kind,
+    step: alarms.Step,
+    before: Alarm | None,
+    reason: str,
+    outage: Outage | None,
+) -> Fact:
+    number, thread = standing.domain.id, outage.id if outage is not None else 0
+    begin = partial(alarms.begin, domain=number, kind=kind.value)
+    over = partial(alarms.end, domain=number, kind=kind.value, told=before.told if before else 0)
+    if kind is Kind.PAUSED:
+        if step is alarms.Step.BEGIN:
+            return wording.paused(standing, thread, reason, begin)
+        return wording.resumed(standing, thread, over)
+    threshold = _threshold(standing, kind)
+    if step is alarms.Step.BEGIN:
+        examples = errors.examples(tx, number, tx.now - kind.window, wording.EXAMPLES)
+        return wording.errors(standing, thread, kind.window, threshold, examples, begin)
+    return wording.errors_over(standing, thread, kind.window, threshold, over)
+
+
+def _recovery(tx: Transaction, outage: Outage) -> Balance | None:
+    """None: some of it was not tried yet. The message that made home a suspect came shortly before."""
+    since, until = outage.began - SUSPICION, outage.ended + SUSPICION
+    if home_state.paused(tx, outage.domain) or balance.untried(tx, outage.domain, since, until):
+        return None
+    return balance.balance(tx, outage.domain, since, until)

@@ -1,0 +1,428 @@
+"""What subscribers are told, when, and how often, whatever crashes or comes twice."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from mpcontinuity.accounts import home_state
+from mpcontinuity.alerts import mailing, outages, subscribers
+from mpcontinuity.alerts.mailing import MOST_A_DAY
+from mpcontinuity.alerts.service import COUNTS, EVERY, Watcher
+from mpcontinuity.model.address import parse
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.routing.health import State
+from mpcontinuity.store.statement import Statement
+from tests.alerts.post_room import PostRoom
+from tests.fakes.clock import SeededRandomness
+from tests.fakes.stores import result
+
+HOUR, DAY = 3600, 86400
+IT = "it@far.example"
+
+
+@pytest.fixture(autouse=True)
+def looked(room: PostRoom) -> None:
+    """It has looked before."""
+    room.look()
+    room.subscribe(IT)
+
+
+def told(room: PostRoom) -> list[str]:
+    """Subjects of what was sent to IT since the last time, without the domain."""
+    return [subject.partition(": ")[2] for recipient, subject in room.subjects() if recipient == IT]
+
+
+def down(room: PostRoom, seconds: float = 301) -> None:
+    room.home_becomes(State.DOWN, "no connection")
+    room.look()
+    room.look(seconds)
+
+
+# Down, and up again
+
+
+def test_down_for_more_than_five_minutes_is_told_once_to_each(room: PostRoom) -> None:
+    room.subscribe("oncall@far.example")
+    room.home_becomes(State.DOWN, "no connection")
+    room.look()
+    room.look(299)
+    assert not room.queued()
+    room.look(2)
+    room.look(5)
+    room.look(HOUR)
+    assert [recipient for recipient, _ in room.queued()] == [IT, "oncall@far.example"]
+    message = room.queued()[0][1]
+    assert message["Subject"] == "example.org: the home server is down for 5 min"
+    text = message.get_content()
+    for said in ("127.0.0.1:25", "no connection", "mpcontinuity status example.org", "/outage/", "UTC"):
+        assert said in text
+
+
+def test_a_short_failure_is_no_news_in_either_direction(room: PostRoom) -> None:
+    down(room, 200)
+    room.home_becomes(State.UP)
+    room.look(5)
+    assert not told(room)
+
+
+def test_up_again_is_told_once_to_who_was_told_of_down(room: PostRoom) -> None:
+    down(room)
+    assert told(room) == ["the home server is down for 5 min"]
+    room.home_becomes(State.RECOVERING)
+    room.look(5)
+    room.look(5)
+    assert told(room) == ["the home server is up again"]
+
+
+def test_a_crash_between_repeats_nothing_and_forgets_nothing(room: PostRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    room.home_becomes(State.DOWN)
+    room.look(301)
+    assert len(told(room)) == 1
+    room.restart()
+    room.look(5)
+    assert not told(room)
+    room.home_becomes(State.UP)
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise Temporary("the disk is full")
+
+    monkeypatch.setattr(mailing, "_mark", fails)
+    with pytest.raises(Temporary):
+        room.look(5)
+    assert not told(room)
+    monkeypatch.undo()
+    room.restart()
+    room.look(5)
+    assert "up again" in told(room)[0]
+
+
+def test_what_came_and_went_while_nobody_looked_is_told_as_it_is_now(room: PostRoom) -> None:
+    room.home_becomes(State.DOWN)
+    room.clock.advance(2 * HOUR)
+    room.home_becomes(State.UP)
+    room.restart()
+    room.look(5)
+    assert not told(room)
+
+
+def test_a_subscriber_in_the_domain_that_is_down_finds_it_in_the_continuity_mailbox(room: PostRoom) -> None:
+    room.subscribe("anna@example.org")
+    down(room)
+    (message,) = room.inbox(room.anna)
+    assert message["Subject"] == "example.org: the home server is down for 5 min"
+    assert [recipient for recipient, _ in room.queued()] == [IT]
+    assert not room.rows("SELECT id FROM owed")
+
+
+def test_what_nobody_hears_is_not_told_later(room: PostRoom) -> None:
+    room.run(subscribers.remove, domain=room.domain.id, address=parse(IT))
+    down(room)
+    room.subscribe("late@far.example")
+    room.look(5)
+    assert not room.queued()
+
+
+def test_what_home_says_can_make_no_header_field_and_no_long_mail(room: PostRoom) -> None:
+    room.home_becomes(State.DOWN, "550 x\r\nBcc: all@far.example\r\n\r\n" + "y" * 100_000)
+    room.look(301)
+    ((_, message),) = room.queued()
+    assert message["Bcc"] is None
+    assert len(message.get_content()) < 5000
+
+
+# Numbers of errors
+
+
+def test_a_threshold_is_told_when_it_is_reached_and_when_it_is_over(room: PostRoom) -> None:
+    room.set(alert_hour=3)
+    room.fails(2)
+    room.look(5)
+    assert not told(room)
+    room.fails(1, sender="last@far.example", text="Redirect because: 451 4.3.2 busy\r\nX: y")
+    room.look(5)
+    ((_, message),) = room.queued()
+    assert message["Subject"] == "example.org: 3 or more messages failed within an hour"
+    text = message.get_content().replace("\r\n", " ")
+    assert "last@far.example" in text
+    assert "451 4.3.2 busy" in text
+    assert "alert-hour" in text
+    room.forget_mail()
+    room.look(5)
+    room.fails(50)
+    room.look(HOUR - 100)
+    assert not told(room)
+    room.look(200)
+    assert told(room) == ["fewer messages fail"]
+    room.look(HOUR)
+    assert not told(room)
+
+
+def test_it_is_told_again_only_after_its_window_and_after_it_was_below(room: PostRoom) -> None:
+    room.set(alert_hour=2)
+    room.fails(2)
+    room.look(1)
+    assert len(told(room)) == 1
+    for _ in range(30):  # never below
+        room.fails(2)
+        room.look(600)
+    assert not told(room)
+    room.look(HOUR + 1)
+    assert told(room) == ["fewer messages fail"]
+    room.fails(2)
+    room.look(1)
+    assert told(room) == ["2 or more messages failed within an hour"]
+
+
+def test_a_threshold_that_flutters_is_told_once_in_its_window(room: PostRoom) -> None:
+    room.set(alert_day=2)
+    room.fails(2)
+    room.look(5)
+    assert len(told(room)) == 1
+    room.set(alert_day=3)
+    room.look(5)
+    assert told(room) == ["fewer messages fail"]
+    for threshold in (2, 3, 2):
+        room.set(alert_day=threshold)
+        room.look(5)
+    assert not told(room)
+
+
+def test_a_message_counts_once_for_each_recipient_and_hour(room: PostRoom) -> None:
+    room.set(alert_hour=3)
+    again = {
+        "status": "rejected",
+        "text": "4.4.1 later",
+        "recipient_key": "nobody@example.org",
+        "sender": "s@far.example",
+    }
+    for _ in range(20):  # its sender tries again
+        room.fails(1, **again)
+    room.fails(1, **{**again, "recipient_key": "other@example.org"})
+    room.look(5)
+    assert not told(room)
+    room.fails(1, **{**again, "sender": "t@far.example"})
+    room.look(5)
+    assert len(told(room)) == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"direction": "outbound"},
+        {"status": "delivered"},
+        {"status": "rejected", "code": 550},
+        {"text": "Redirect because: continuity is declared by the administrator"},
+    ],
+    ids=str,
+)
+def test_what_is_no_failure_of_home_does_not_count(room: PostRoom, row: dict[str, Any]) -> None:
+    room.set(alert_hour=1)
+    room.fails(1, **row)
+    room.look(5)
+    assert not told(room)
+
+
+def test_many_domains_with_thresholds_take_turns(room: PostRoom) -> None:
+    numbers = range(COUNTS + 5)
+    for number in numbers:
+        name = f"d{number}.example"
+        domain = room.add_domain(name)
+        room.set(name, alert_hour=1)
+        room.subscribe(f"it@{name}.far.example", domain=domain)
+        room.fails(1, domain=domain.id)
+    room.look(5)
+    assert len(room.subjects()) == COUNTS
+    room.look(5)
+    assert len(room.subjects()) == 5
+
+
+# A flush that pauses
+
+
+def test_a_paused_flush_is_told_with_homes_reply_and_not_each_time(room: PostRoom) -> None:
+    room.run(home_state.pause, domain=room.domain.id, reason="550 5.7.1 we do not know you")
+    room.look(5)
+    room.look(5)
+    ((_, message),) = room.queued()
+    assert message["Subject"] == "example.org: redelivery is paused"
+    assert "550 5.7.1 we do not know you" in message.get_content()
+    room.forget_mail()
+    room.run(home_state.pause, domain=room.domain.id, reason="")
+    room.look(5)
+    assert told(room) == ["redelivery goes on"]
+    for reason in ("550 a", "", "550 b", "") * 3:
+        room.run(home_state.pause, domain=room.domain.id, reason=reason)
+        room.look(5)
+    assert not told(room)
+    room.run(home_state.pause, domain=room.domain.id, reason="550 c")
+    room.look(HOUR)
+    assert told(room) == ["redelivery is paused"]
+
+
+# Reminders
+
+
+def test_a_declared_outage_is_reminded_of_after_four_hours_and_then_daily(room: PostRoom) -> None:
+    room.set(mode="enabled")
+    at = []
+    for hour in range(80):
+        room.look(HOUR)
+        if told(room):
+            at.append(hour)
+    assert len(at) == 4
+    assert [later - earlier for earlier, later in pairwise(at)] == [24, 24, 24]
+    assert at[0] in (3, 4)
+
+
+def test_no_reminder_after_its_end(room: PostRoom) -> None:
+    room.set(mode="enabled")
+    room.look(5)
+    room.set(mode="disabled")
+    room.look(5 * HOUR)
+    assert told(room) == []
+
+
+def test_what_is_snoozed_is_silent_until_then_and_its_end_is_told(room: PostRoom) -> None:
+    room.set(alert_hour=1)
+    room.home_becomes(State.DOWN)
+    room.look(5)
+    (outage,) = result(room.store.read(outages.open_or_fresh))
+    room.run(outages.snooze, outage=outage.id, until=room.clock.now() + HOUR * SECOND)
+    room.fails(1)
+    room.look(600)
+    room.run(home_state.pause, domain=room.domain.id, reason="550 x")
+    room.look(600)
+    assert not told(room)
+    room.look(HOUR)
+    (subject,) = told(room)
+    for said in ("is down for", "redelivery is paused"):
+        assert said in subject
+    room.run(outages.snooze, outage=outage.id, until=room.clock.now() + HOUR * SECOND)
+    room.run(home_state.pause, domain=room.domain.id, reason="")
+    room.home_becomes(State.UP)
+    room.look(5)
+    assert any("up again" in subject for subject in told(room))
+
+
+# Recovery
+
+
+def test_a_recovery_is_reported_when_all_was_tried(room: PostRoom) -> None:
+    rows = [room.books.redirect("anna"), room.books.redirect("bert"), room.books.redirect("nobody")]
+    room.home_becomes(State.DOWN, "no connection")
+    room.look(600)
+    told(room)
+    room.home_becomes(State.RECOVERING)
+    room.look(5)
+    room.home_becomes(State.UP)
+    room.look(5)
+    assert not [subject for subject in told(room) if "kept" in subject]
+    room.run(ended, ids=rows[:2], state="delivered")
+    room.run(ended, ids=rows[2:], state="failed")
+    room.look(5)
+    ((_, message),) = room.queued()
+    assert message["Subject"] == "example.org: 3 kept, 2 delivered home, 0 open: the outage's report"
+    text = message.get_content()
+    for said in (
+        "no connection",
+        "anna@example.org: 1 kept, 1 delivered",
+        "nobody@example.org: 1 kept, 0 delivered",
+        "10 min",
+    ):
+        assert said in text
+    room.forget_mail()
+    room.look(5)
+    assert not told(room)
+    ((recovered, report),) = room.rows("SELECT recovered, report FROM outage")
+    assert recovered > 0
+    assert '"failed":1' in report
+
+
+def test_a_pause_holds_the_report_back(room: PostRoom) -> None:
+    down(room)
+    room.home_becomes(State.UP)
+    room.run(home_state.pause, domain=room.domain.id, reason="550 x")
+    room.look(5)
+    assert not [subject for subject in told(room) if "kept" in subject]
+    room.run(home_state.pause, domain=room.domain.id, reason="")
+    room.look(5)
+    assert "example.org: 0 kept" in str(told(room))
+    assert room.rows("SELECT COUNT(*) FROM outage WHERE recovered > 0") == [(1,)]
+
+
+def test_a_short_outage_in_which_nothing_was_kept_is_not_reported(room: PostRoom) -> None:
+    room.home_becomes(State.DOWN)
+    room.look(5)
+    room.home_becomes(State.UP)
+    room.look(5)
+    room.look(5)
+    assert not told(room)
+    assert room.rows("SELECT COUNT(*) FROM outage WHERE recovered > 0") == [(1,)]
+
+
+def ended(tx: Any, ids: list[int], state: str) -> None:
+    tx.run(
+        Statement("UPDATE owed SET state = :state, ended = :now, attempts = 1 WHERE id IN [:ids]"),
+        state=state,
+        now=tx.now,
+        ids=ids,
+    )
+
+
+# A storm
+
+
+def test_a_thousand_domains_down_at_once_are_few_mails_to_each(room: PostRoom) -> None:
+    names = [f"d{number}.example" for number in range(100)]
+    for name in names:
+        domain = room.add_domain(name)
+        room.subscribe(*(f"r{number}@far.example" for number in range(50)), domain=domain)
+        room.home_becomes(State.DOWN, domain=domain)
+    room.look()
+    room.look(301)
+    found = room.queued()
+    assert len(found) == 50
+    assert {recipient for recipient, _ in found} == {f"r{number}@far.example" for number in range(50)}
+    assert "100 things happened at once" in found[0][1].get_content()
+    assert len(room.rows("SELECT id FROM outage WHERE told LIKE '%down%'")) == 100
+
+
+def test_a_home_that_flaps_fills_no_mailbox(room: PostRoom) -> None:
+    sent = 0
+    last: list[Any] = []
+    for _ in range(60):
+        room.home_becomes(State.DOWN)
+        room.look(1)
+        room.look(301)
+        room.home_becomes(State.UP)
+        room.look(100)
+        sent += len(room.queued())
+        last = room.queued()[-1:] or last
+        room.forget_mail()
+    assert sent == MOST_A_DAY
+    assert "no more come until tomorrow" in last[0][1].get_content().replace("\r\n", " ")
+    room.look(DAY)
+    down(room)
+    assert told(room)
+
+
+def test_a_step_that_fails_stops_neither_the_mails_nor_the_next(room: PostRoom) -> None:
+    seen: list[list[str]] = []
+
+    class Broken:
+        async def look(self, found: Any) -> None:
+            raise ZeroDivisionError
+
+    class Good:
+        async def look(self, found: Any) -> None:
+            seen.append([one.name for one in found])
+
+    room.watcher = Watcher(room.store, room.settings, SeededRandomness(), steps=[Broken(), Good()])
+    down(room)
+    assert seen[-1] == ["example.org"]
+    assert len(told(room)) == 1
+    assert EVERY == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mpcontinuity.control import (
     administrators,
+    adoption,
     alerts,
     archive,
     audit,
@@ -50,6 +51,8 @@ OPERATIONS = {
         Operation("user deactivate", users.deactivate, Scope.DOMAIN, address_in="address"),
         Operation("user password", users.password, Scope.SELF, address_in="address"),
         Operation("user invite", invitations.invite, Scope.DOMAIN, address_in="address"),
+        Operation("user adopt list", adoption.held, Scope.DOMAIN, domain_in="domain", looks=True, cursor="address"),
+        Operation("user adopt", adoption.register, Scope.DOMAIN, domain_in="domain"),
         Operation("user alias add", users.alias_add, Scope.DOMAIN, address_in="address"),
         Operation("user alias remove", users.alias_remove, Scope.DOMAIN, address_in="address"),
         Operation("user continuity", users.continuity, Scope.SELF, address_in="address"),

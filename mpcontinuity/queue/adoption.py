@@ -1,8 +1,12 @@
-"""Puts mail that is owed without a mailbox into INBOX when its address is registered afterwards (contract)."""
+"""Mail that is owed without a mailbox (`unregistered = hold`) goes into INBOX when its address is registered.
+
+Where an address is told apart from another one it is without its ``+tag``: that is who would get the mail.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from mpcontinuity.accounts import counters
 from mpcontinuity.mailbox import mailboxes
@@ -16,16 +20,67 @@ from mpcontinuity.store.transaction import Transaction
 
 STEP = 500  # rows of one reading
 
+_OPEN = "owed.domain = :domain AND owed.account IS NULL AND owed.ended = 0 AND owed.id > :after"
 _WITHOUT = Statement(
-    """SELECT owed.id, recipient, received, body.id, pack, body."offset", length, prefix, crc
-    FROM owed JOIN body ON body.id = owed.body
-    WHERE owed.domain = :domain AND owed.account IS NULL AND owed.id > :after
-        AND state IN ('owed', 'claimed', 'in_flight', 'in_doubt')
-    ORDER BY owed.id LIMIT :step"""
+    f"""SELECT owed.id, recipient, received, body.id, pack, body."offset", length, prefix, crc
+    FROM owed JOIN body ON body.id = owed.body WHERE {_OPEN} ORDER BY owed.id LIMIT :step"""
 )
+_HELD = Statement(f"SELECT id, recipient, received FROM owed WHERE {_OPEN} ORDER BY id LIMIT :step")
 _ADOPT = Statement(
     "UPDATE owed SET account = :account WHERE id = :id AND account IS NULL AND ended = 0 RETURNING domain"
 )
+
+
+@dataclass(slots=True)
+class Held:
+    """How many messages wait for an address without a mailbox, and when the first and the last of them came (µs)."""
+
+    messages: int
+    oldest: int
+    newest: int
+
+
+class HeldAddresses:
+    """Counts, in one pass over the open rows of a domain, what waits for each address without a mailbox.
+
+    It keeps the first ``most`` addresses by their text that come behind ``after``, whatever their number; with ``only``
+    it keeps those alone.
+    """
+
+    def __init__(self, after: str, most: int, *, only: Collection[str] | None = None) -> None:
+        self._only = only
+        self._after = after
+        self._most = most
+        self._last: str | None = None  # what comes behind it is not among the first
+        self._found: dict[str, Held] = {}
+
+    def add(self, rows: Collection[tuple[str, int]]) -> None:
+        """Counts rows: pairs of a recipient, as it was given, and the time received."""
+        for recipient, received in rows:
+            key = address.parse(recipient).untagged_key
+            if key <= self._after or (self._last is not None and key > self._last):
+                continue
+            if self._only is not None and key not in self._only:
+                continue
+            held = self._found.setdefault(key, Held(0, received, received))
+            held.messages += 1
+            held.oldest, held.newest = min(held.oldest, received), max(held.newest, received)
+        if len(self._found) > 2 * self._most:
+            self._found = dict(sorted(self._found.items())[: self._most])
+            self._last = max(self._found)
+
+    def first(self) -> list[tuple[str, Held]]:
+        """Returns the addresses, without tags and in the order of their text, with what waits for them."""
+        return sorted(self._found.items(), key=lambda each: each[0])[: self._most]
+
+
+def held(tx: Transaction, domain: int, after: int = 0) -> tuple[list[tuple[str, int]], int | None]:
+    """Returns recipient and time received of open rows without a mailbox: the next STEP above the id ``after``.
+
+    The second value is where to go on, or None at the end.
+    """
+    rows = tx.all(_HELD, domain=domain, after=after, step=STEP)
+    return [(recipient, received) for _, recipient, received in rows], rows[-1][0] if len(rows) == STEP else None
 
 
 def without_mailbox(

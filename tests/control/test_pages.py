@@ -31,7 +31,7 @@ def full(call: Call, books: Books) -> None:
         call("alert add", domain=name, email=f"IT@{name}")
         call("admin add", name=name, password="a good one")
         call("domain plan", name=name, begin="1h", until="2h")
-    for name in ("anna", "bert", "anna", "nobody"):
+    for name in ("anna", "bert", "anna", "nobody", "other", "third+tag"):
         books.redirect(name)
     for destination in ("x.example", "y.example", "z.example", "x.example", "w.example"):
         send(books, f"bob@{destination}")

@@ -118,6 +118,8 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "user deactivate": lambda house: {"address": "anna@example.org"},
     "user password": lambda house: {"address": "anna@example.org", "password": "another one"},
     "user invite": lambda house: {"address": "anna@example.org", "print": True},
+    "user adopt list": lambda house: {"domain": "example.org"},
+    "user adopt": lambda house: {"domain": "example.org", "addresses": ["nobody@example.org"]},
     "user alias add": lambda house: {"address": "anna@example.org", "alias": "a@example.org"},
     "user alias remove": lambda house: {"address": "anna@example.org", "alias": "a@example.org"},
     "user continuity": lambda house: {"address": "anna@example.org", "on": True},

@@ -23,6 +23,7 @@ from mpcontinuity.control.client import ControlClient
 from mpcontinuity.control.imports import lines
 from mpcontinuity.model.errors import Refused
 
+_ADOPTED_AT_ONCE = 1000  # addresses of a request
 _BATCH = 20  # lines of an import per request: its account appears while it goes on
 _COLUMNS = ("address", "name", "status", "aliases", "source", "messages")
 
@@ -264,6 +265,62 @@ def _say_invited(row: dict[str, Any]) -> None:
         output.say(f"{row['address']}  {row['link']}")
     else:
         output.say(f"{row['address']}: invited by mail to {row['sent_to']}")
+
+
+@user.command("adopt")
+@click.argument("domain")
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS…]")
+@click.option("--all", "all_", is_flag=True, help="All addresses of the domain for which mail is held.")
+@json_option
+@pass_configuration
+@click.pass_context
+def user_adopt(
+    context: click.Context,
+    configuration: Configuration,
+    domain: str,
+    addresses: tuple[str, ...],
+    all_: bool,
+    as_json: bool,
+) -> None:
+    """List the addresses of DOMAIN that mail is held for without a mailbox (`unregistered = hold`), with counts; or
+    make users of them: they wait for a password then, and their mail is in their INBOX.
+
+    \b
+      mpcontinuity user adopt example.org
+      mpcontinuity user adopt example.org anna@example.org bert@example.org
+      mpcontinuity user adopt example.org --all
+    """
+    if addresses and all_:
+        raise click.UsageError("give addresses, or --all")
+    rows: list[Any] = []
+    with configuration.connect() as control:
+        pages = control.pages("user adopt list", domain=domain)
+        if not addresses and not all_:
+            columns = ("address", "messages", "oldest", "newest")
+            output.listing(pages, columns, as_json, "No mail is held without a mailbox")
+            return
+        wanted = list(addresses) or [row["address"] for page in pages for row in page]
+        for first in range(0, len(wanted), _ADOPTED_AT_ONCE):
+            some = wanted[first : first + _ADOPTED_AT_ONCE]
+            rows += _adopt(control, domain, some, quiet=as_json)
+    if as_json:
+        output.as_json(rows)
+    elif not rows:
+        output.say("No mail is held without a mailbox")
+    if any(row["result"] == "refused" for row in rows):
+        context.exit(1)
+
+
+def _adopt(control: ControlClient, domain: str, addresses: list[str], *, quiet: bool) -> list[Any]:
+    def told(done: Any) -> None:
+        if not quiet and done["adopted"]:
+            output.say(f"{done['adopted']} messages put into INBOX", err=True)
+
+    rows: list[Any] = control.call("user adopt", domain=domain, addresses=addresses, progress=told)
+    for row in rows if not quiet else ():
+        done = row["result"] == "adopted"
+        output.say(f"{row['address']}: {row['messages']} messages" if done else row["text"], err=not done)
+    return rows
 
 
 @user.group("alias")

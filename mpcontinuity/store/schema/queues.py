@@ -36,6 +36,14 @@ owed = Table(
     Index("owed_next", "domain", "state", "next_attempt", "id"),
     Index("owed_of_account", "account", "state", "id"),
     Index("owed_kept", "domain", "ended", sqlite_where=text("kept = 1"), postgresql_where=text("kept = 1")),
+    # Owed without a mailbox: what `user adopt` looks through.
+    Index(
+        "owed_held",
+        "domain",
+        "id",
+        sqlite_where=text("account IS NULL AND ended = 0"),
+        postgresql_where=text("account IS NULL AND ended = 0"),
+    ),
     Index("owed_unreported", "id", sqlite_where=text("unreported = 1"), postgresql_where=text("unreported = 1")),
     Index(
         "owed_refused",

@@ -88,6 +88,8 @@ def _people() -> None:
     op.add_column("account", number("last_login"))
     op.add_column("account", string("last_login_by"))
     op.add_column("account", string("alternate"))
+    held = sqlalchemy.text("account IS NULL AND ended = 0")
+    op.create_index("owed_held", "owed", ["domain", "id"], sqlite_where=held, postgresql_where=held)
 
 
 def _alerts() -> None:

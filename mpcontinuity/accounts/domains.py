@@ -15,7 +15,7 @@ from mpcontinuity.accounts import administrators, plans
 from mpcontinuity.accounts.plans import Plan
 from mpcontinuity.model.address import domain_key
 from mpcontinuity.model.errors import Hint, Refused
-from mpcontinuity.model.events import DomainsChanged
+from mpcontinuity.model.events import CONTAINED, DECLARED, DomainsChanged
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -25,9 +25,10 @@ _decoder = msgspec.json.Decoder(DomainSettings)
 
 Mode = Literal["disabled", "optional", "enabled"]
 
-_LIST = Statement("SELECT id, name, settings FROM domain ORDER BY name")
-_PAGE = Statement("SELECT id, name, settings FROM domain WHERE name > :after ORDER BY name LIMIT :limit")
-_FIND = Statement("SELECT id, name, settings FROM domain WHERE name = :name")
+_COLUMNS = "id, name, settings, contained"
+_LIST = Statement(f"SELECT {_COLUMNS} FROM domain ORDER BY name")
+_PAGE = Statement(f"SELECT {_COLUMNS} FROM domain WHERE name > :after ORDER BY name LIMIT :limit")
+_FIND = Statement(f"SELECT {_COLUMNS} FROM domain WHERE name = :name")
 _ADD = Statement("INSERT INTO domain (id, name, settings, created, since) VALUES (:id, :name, :settings, :now, :now)")
 _SET = Statement("UPDATE domain SET settings = :settings WHERE id = :id")
 _NOTE_MODE = Statement("UPDATE domain SET mode_since = :now, mode_by = :by WHERE id = :id")
@@ -39,12 +40,14 @@ class Domain:
     """A subscribed domain: the id of its row, its name in lower case, and its settings.
 
     ``plans`` are the outages that are planned for it, the next one first; those that have ended may be among them.
+    ``contained`` is since when its home server is cut off (µs); 0: it is not.
     """
 
     id: int
     name: str
     settings: DomainSettings
     plans: tuple[Plan, ...] = ()
+    contained: int = 0
 
     def mode(self, now: int) -> Mode:
         """Returns the mode that is in force at ``now`` (µs): ``enabled`` while a plan is under way, else what the
@@ -58,9 +61,16 @@ class Domain:
         """Returns the plan that is under way at ``now`` (µs)."""
         return next((plan for plan in self.plans if plan.under_way(now)), None)
 
+    def why_not_home(self, now: int) -> str:
+        """Returns why nothing may go to the home server at ``now`` (µs), as tracking says it: it is cut off, or an
+        outage is declared. Empty: mail may go there."""
+        if self.contained:
+            return CONTAINED
+        return DECLARED if self.mode(now) == "enabled" else ""
+
     def sends_home(self, now: int) -> bool:
-        """Returns whether mail may go to the home server at ``now`` (µs): no outage of it is declared."""
-        return self.mode(now) != "enabled"
+        """Returns whether mail may go to the home server at ``now`` (µs)."""
+        return not self.why_not_home(now)
 
     @property
     def next_turn(self) -> int | None:
@@ -78,10 +88,13 @@ def encode(settings: DomainSettings) -> str:
     return msgspec.json.encode(changed).decode()
 
 
-def _domains(tx: Transaction, rows: Sequence[tuple[int, str, str]]) -> list[Domain]:
+def _domains(tx: Transaction, rows: Sequence[tuple[int, str, str, int]]) -> list[Domain]:
     """Returns the domains of rows, whose settings are JSON, with their plans."""
     planned = plans.open_plans(tx) if rows else {}
-    return [Domain(id_, name, _decoder.decode(settings), planned.get(id_, ())) for id_, name, settings in rows]
+    return [
+        Domain(id_, name, _decoder.decode(settings), planned.get(id_, ()), contained)
+        for id_, name, settings, contained in rows
+    ]
 
 
 def listing(tx: Transaction) -> list[Domain]:

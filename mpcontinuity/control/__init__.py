@@ -6,7 +6,7 @@
 - ``socket.py``: the control socket of a server. ``client.py``: its other end.
 - ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``: domains, their settings and keys, and a test of
   what home does with mail from us.
-- ``plans.py``: outages that are declared for a set time.
+- ``plans.py``: outages that are declared for a set time. ``containment.py``: home servers that are cut off.
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
   ``invitations.py``: links by which users set a password.
 - ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name.

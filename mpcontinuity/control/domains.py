@@ -19,6 +19,7 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.control.plans import PlanRow
 from mpcontinuity.control.removal import erase, refuse_owed, release
 from mpcontinuity.model import hosts
+from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.queue import removal
@@ -30,10 +31,11 @@ _ROUNDS = 5  # of a removal while others add to the domain: each takes what came
 
 class DomainShown(DomainRow, frozen=True, kw_only=True, rename="kebab"):
     """A domain as `domain show` gives it; ``stored`` are the octets in the mailboxes of its users, ``plans`` the
-    outages that are under way or to come."""
+    outages that are under way or to come. ``contained`` is since when its home server is cut off."""
 
     stored: int
     plans: list[PlanRow]
+    contained: str | None
 
 
 class DomainRemoved(msgspec.Struct, frozen=True):
@@ -109,7 +111,8 @@ def _show(tx: Transaction, name: str) -> DomainShown:
     domain = domains.known(tx, name)
     row = domain_settings.row(domain.name, domain.settings, _users(tx, domain))
     planned = [plans.row(domain.name, plan, tx.now) for plan in domain.plans if plan.ends > tx.now]
-    return DomainShown(**msgspec.structs.asdict(row), stored=stored(tx, domain.id), plans=planned)
+    since = iso(domain.contained) if domain.contained else None
+    return DomainShown(**msgspec.structs.asdict(row), stored=stored(tx, domain.id), plans=planned, contained=since)
 
 
 async def remove(control: Control, name: str, force: bool = False) -> DomainRemoved:

@@ -15,6 +15,7 @@ from mpcontinuity.control.plans import PlanRow
 from mpcontinuity.control.plans import row as plan_row
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import DAY, HOUR, iso
+from mpcontinuity.model.owed import NEVER
 from mpcontinuity.queue import ledger, progress
 from mpcontinuity.queue.progress import Progress
 from mpcontinuity.routing.health import State
@@ -23,12 +24,14 @@ from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking import errors
 
 _STATUS = Statement(
-    """SELECT id, state, since, reason, paused,
+    f"""SELECT id, state, since, reason, paused,
         (SELECT COUNT(*) FROM account WHERE account.domain = domain.id AND account.status IN ('active', 'pending')),
         (SELECT COUNT(*) FROM owed WHERE owed.domain = domain.id
             AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt')),
         (SELECT COUNT(*) FROM outgoing WHERE outgoing.domain = domain.id
-            AND outgoing.state IN ('queued', 'claimed') AND outgoing.kind <> 'alert')
+            AND outgoing.state IN ('queued', 'claimed') AND outgoing.kind <> 'alert'),
+        (SELECT COUNT(*) FROM owed WHERE owed.domain = domain.id AND next_attempt >= {NEVER}
+            AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt'))
     FROM domain WHERE id IN [:domains]"""
 )
 # What home refuses for a reason that is not clear stays owed, and somebody has to look. With a run it is about to fail.
@@ -62,7 +65,8 @@ class StatusRow(msgspec.Struct, frozen=True):
     logged in yet. ``recovery`` is None where home is owed nothing.
 
     ``mode`` is the one in force: ``enabled`` while a planned outage is under way. ``plan`` is that outage, else the
-    next one that is to come.
+    next one that is to come. ``contained`` is since when home is cut off; None: it is not. ``kept`` is how much of what
+    is owed waits for `contain release` since then.
     """
 
     domain: str
@@ -81,6 +85,8 @@ class StatusRow(msgspec.Struct, frozen=True):
     recovery: Recovery | None
     plan: PlanRow | None
     never_logged_in: int
+    contained: str | None
+    kept: int
 
 
 class StateChange(msgspec.Struct, frozen=True):
@@ -140,9 +146,11 @@ def _status(
     paused: str,
     *counts: int,
 ) -> StatusRow:
-    registered, redelivery, outbound, hearing, absent = counts
+    registered, redelivery, outbound, kept, hearing, absent = counts
     mode = domain.mode(tx.now)
-    if mode == "enabled":
+    if domain.contained:
+        waiting = "home is cut off"
+    elif mode == "enabled":
         waiting = "an outage is declared"
     else:
         waiting = (reason or "home is down") if state == State.DOWN.value else paused
@@ -160,9 +168,11 @@ def _status(
         errors_hour=errors.count(tx, domain.id, tx.now - HOUR),
         errors_day=errors.count(tx, domain.id, tx.now - DAY),
         subscribers=hearing,
-        recovery=_recovery(flush, redelivery, waiting, tx.now) if redelivery else None,
+        recovery=_recovery(flush, redelivery - kept, waiting, tx.now) if redelivery > kept else None,
         plan=_plan(domain, tx.now),
         never_logged_in=absent,
+        contained=iso(domain.contained) if domain.contained else None,
+        kept=redelivery if domain.contained else kept,
     )
 
 

@@ -89,6 +89,8 @@ async def send(control: Control, name: str, recipient: str | None = None, sender
     author = mail_address(sender or SENDER)
     if to.domain != domain.name:
         raise Refused(f"{to}: is not in {domain.name}")
+    if domain.contained:
+        raise Refused(f"{domain.name}: its home server is cut off, so that nothing may go there", "conflict")
     home = homes.of(domain)
     if home.gate() is Gate.SHUT:
         raise Refused(

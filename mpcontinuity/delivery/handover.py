@@ -6,7 +6,7 @@ the message or the transaction that owes it is committed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -59,6 +59,8 @@ class Handover:
     session: str = ""  # for the log
     reports: bool = True  # home tells the sender what becomes of it (RFC 3461)
     tells: bool = False  # home has it, and it is for us to report that
+    # Asked when the message is complete: the policy by then, and why nothing may go home (empty: it may).
+    look_again: Callable[[], Awaitable[tuple[Policy, str]]] | None = None
 
     async def keep(self, for_inbox: bytes) -> Reply:
         """Stores the message without asking home, and returns the reply to it. Raises Temporary.
@@ -92,6 +94,13 @@ class Handover:
         if not new:
             return self._known()
         self.message = msgspec.structs.replace(self.message, taken=new)
+        if self.look_again is not None:
+            self.policy, why_not = await self.look_again()
+            if why_not:
+                if begun is not None:
+                    begun.abandon()
+                withdrawn = Outcome(Verdict.TEMPORARY, Stage.DATA, None, why_not)
+                return await self._not_accepted(body, self.home_name, withdrawn, None)
         if begun is not None:
             return await self._hand_over(body, begun)
         transaction = begin()

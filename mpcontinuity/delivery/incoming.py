@@ -24,6 +24,7 @@ from mpcontinuity.message.summary import summarise
 from mpcontinuity.message.trace import Untrusted
 from mpcontinuity.model import events, hosts, identifier
 from mpcontinuity.model.address import Address
+from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply
@@ -160,7 +161,8 @@ class Incoming(Reception):
             self._home = self._delivery.homes.of(domain)
 
     def _policy_of(self, domain: Domain) -> Policy:
-        policy = policy_of(domain.settings, domain.mode(self._store.clock.now()))
+        mode = domain.mode(self._store.clock.now())
+        policy = policy_of(domain.settings, mode, contained=domain.contained > 0)
         return policy if self._source.comes_again else msgspec.structs.replace(policy, hold=True)
 
     async def _was_taken(self, address: Address) -> bool:
@@ -189,6 +191,8 @@ class Incoming(Reception):
 
     def _away(self, home: HomeServer) -> str:
         """Why home is not asked; empty where it is."""
+        if self._policy.contained:
+            return events.CONTAINED
         if self._policy.continuity and self._policy.declared:
             return events.DECLARED
         if self._transaction is not None or home.gate() is not Gate.SHUT:
@@ -349,6 +353,7 @@ class Incoming(Reception):
             tuple(domain for domain in self._domains.values() if domain.settings.relay_check),
             _name(self._home) if self._home is not None else "",
             self._client.session,
+            look_again=self._look_again,
         )
         if self._stores:
             return await handover.keep(for_inbox)
@@ -359,6 +364,20 @@ class Incoming(Reception):
         if handover.tells:
             self._verify()
         return reply
+
+    async def _look_again(self) -> tuple[Policy, str]:
+        """An outage may have been declared while the message came in, or home cut off: then it does not go there."""
+        now = self._store.clock.now()
+        for known in self._domains.values():
+            try:
+                domain = await self._delivery.directory.domain(known.name)
+            except Temporary:  # then nothing can be kept here either
+                continue
+            if domain is not None and (why_not := domain.why_not_home(now)):
+                policy = self._policy_of(domain)
+                if policy.continuity or policy.contained:
+                    return policy, why_not
+        return self._policy, ""
 
     def _head(self, message: Message) -> Head:
         shown = "" if self._stores else identifier.show(message.taken[0].owed)

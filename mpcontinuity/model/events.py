@@ -130,8 +130,10 @@ DELIVERED, DEFERRED, REJECTED, BOUNCED, QUEUED, FAILED = (
 
 REDIRECTED_CODE = 444  # the event 'Redirect because: …', host 'continuityservice'
 REDIRECTED_HOST = "continuityservice"
-# Why home was not asked where its administrators said so: no failure of home's, and no error that alerts count.
+# Why home was not asked where administrators said so: no failure of home's, and no error that `status` or alerts count.
 DECLARED = "continuity is declared by the administrator"
+CONTAINED = "the home server is cut off by the administrator"
+NO_FAULT = (DECLARED, CONTAINED)
 
 
 def redirect_text(because: str) -> str:

@@ -13,5 +13,7 @@ FAILED = "failed"
 EXPIRED = "expired"
 RELEASED = "released"
 
+NEVER = 1 << 62  # as `next_attempt`: it is kept until an administrator releases it (control/containment.py)
+
 OPEN = (OWED, CLAIMED, IN_FLIGHT, IN_DOUBT)
 OUTCOMES = (DELIVERED, DELETED, FAILED, EXPIRED, RELEASED)

@@ -6,6 +6,7 @@
 - ``ledger.py``: taken in = delivered + deleted + failed + expired + released + owed. ``folding.py``: keeps its sums
   when rows are dropped. ``refusals.py``: what refusals come to at the end of a run.
   ``balance.py``: what became of what an outage left owed.
+- ``contained.py``: what is kept since home was cut off, until it is released.
 - ``lineage.py``: whether the user still has a message. ``adoption.py``: mail whose address is registered afterwards.
 - ``leases.py``, ``holders.py``: leases whose holder is gone. ``recovery.py``: rows after a database was lost.
   ``kept.py``: what home has got leaves the mailbox here.

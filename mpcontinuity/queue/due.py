@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mpcontinuity.model.clock import HOUR
+from mpcontinuity.model.owed import NEVER
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -51,8 +52,9 @@ _NEXT = Statement(
             WHERE domain = :domain AND state = 'in_doubt') AS earliest_of_both"""
 )
 _MAKE_DUE = Statement(
-    """UPDATE owed SET next_attempt = 0 WHERE id IN (
-        SELECT id FROM owed WHERE domain = :domain AND state = 'owed' AND next_attempt > 0 LIMIT :step)"""
+    f"""UPDATE owed SET next_attempt = 0 WHERE id IN (
+        SELECT id FROM owed WHERE domain = :domain AND state = 'owed' AND next_attempt > 0 AND next_attempt < {NEVER}
+        LIMIT :step)"""
 )
 _PUT_OFF = {
     who: Statement(
@@ -68,9 +70,10 @@ _PUT_OFF = {
 # Longer than any run of the flush: until then a row that it refused is not due (redelivery/sending.REFUSED_AGAIN).
 _REFUSED_WITHIN = HOUR
 _BRING_NEAR = Statement(
-    """UPDATE owed SET next_attempt = 0 WHERE id IN (
+    f"""UPDATE owed SET next_attempt = 0 WHERE id IN (
         SELECT id FROM owed WHERE domain IN (SELECT id FROM domain) AND state IN ('owed', 'in_doubt')
-            AND next_attempt > :farthest AND (run = 0 OR next_attempt > :farthest_refused) LIMIT :step)"""
+            AND next_attempt > :farthest AND next_attempt < {NEVER}
+            AND (run = 0 OR next_attempt > :farthest_refused) LIMIT :step)"""
 )
 _WITH_OWED = Statement(
     """SELECT id FROM domain WHERE EXISTS (
@@ -115,9 +118,9 @@ def _kind(user: int | str) -> str:
 
 def next_due(tx: Transaction, domain: int) -> int | None:
     """Returns in how many µs the next row of the domain is due, negative where it is due already; None if nothing is
-    owed."""
+    owed but what is kept (NEVER)."""
     earliest = tx.value(_NEXT, domain=domain)
-    return None if earliest is None else int(earliest) - tx.now
+    return None if earliest is None or earliest >= NEVER else int(earliest) - tx.now
 
 
 def make_due(tx: Transaction, domain: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
-from mpcontinuity.model.owed import IN_DOUBT
+from mpcontinuity.model.owed import IN_DOUBT, NEVER
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import add_event
@@ -15,8 +15,8 @@ from mpcontinuity.tracking.record import add_event
 STEP = 500  # rows of one transaction
 
 # Both are tried again at once: the session in which a late reply could have come is gone with the holder.
-_FREE = """UPDATE owed SET state = CASE state WHEN 'claimed' THEN 'owed' ELSE 'in_doubt' END,
-        token = 0, lease_until = 0, next_attempt = 0"""
+_FREE = f"""UPDATE owed SET state = CASE state WHEN 'claimed' THEN 'owed' ELSE 'in_doubt' END,
+        token = 0, lease_until = 0, next_attempt = CASE WHEN next_attempt >= {NEVER} THEN next_attempt ELSE 0 END"""
 _LEASED = "domain IN (SELECT id FROM domain) AND state IN ('claimed', 'in_flight', 'in_doubt') AND token <> 0"
 _SWEEP = Statement(
     f"""{_FREE} WHERE id IN (SELECT id FROM owed WHERE {_LEASED}

@@ -12,7 +12,7 @@ from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import HomeWanted, TrackingEvent
 from mpcontinuity.model.identifier import show
-from mpcontinuity.model.owed import EXPIRED, FAILED, IN_FLIGHT, OPEN, RELEASED
+from mpcontinuity.model.owed import EXPIRED, FAILED, IN_FLIGHT, NEVER, OPEN, RELEASED
 from mpcontinuity.store.bodies.references import hold
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -22,7 +22,8 @@ STEP = 500  # rows of one transaction
 
 
 class QueueRow(msgspec.Struct, frozen=True):
-    """A row of `queue list`. Times are in ISO 8601. ``expires`` is when the row expires if home is up from now on."""
+    """A row of `queue list`. Times are in ISO 8601. ``next_attempt`` is empty where it waits for `contain release`, and
+    ``expires`` is when the row expires if home is up from now on."""
 
     id: str
     kind: str
@@ -38,21 +39,23 @@ class QueueRow(msgspec.Struct, frozen=True):
 
 
 _LIST = Statement(
-    """SELECT owed.id, reverse_path, recipient, subject, message_id, attempts, next_attempt, uptime - uptime_at,
+    f"""SELECT owed.id, reverse_path, recipient, subject, message_id, attempts, next_attempt, uptime - uptime_at,
         last_code, last_text
     FROM owed JOIN domain ON domain.id = owed.domain
     WHERE owed.id > :after AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt')
         AND (:domain = 0 OR domain = :domain)
+        AND (:kept = 0 OR contained > 0 OR next_attempt >= {NEVER})
     ORDER BY owed.id LIMIT :step"""
 )
 
 
 def listing(
-    tx: Transaction, *, domain: int = 0, after: int = 0, limit: int = STEP, give_up: int
+    tx: Transaction, *, domain: int = 0, after: int = 0, limit: int = STEP, give_up: int, kept: bool = False
 ) -> list[tuple[int, QueueRow]]:
     """Returns up to ``limit`` open rows with an id above ``after``, each with its id.
 
-    They are of one ``domain``, or of all where it is 0. ``give_up`` is in µs. What waits for home to come up is shown
+    They are of one ``domain``, or of all where it is 0; with ``kept`` those alone that are kept since their home server
+    was cut off. ``give_up`` is in µs. What waits for home to come up is shown
     as due now.
     """
     return [
@@ -66,19 +69,19 @@ def listing(
                 subject=subject,
                 message_id=message_id,
                 attempts=attempts,
-                next_attempt=iso(max(next_attempt, tx.now)),
+                next_attempt=iso(max(next_attempt, tx.now)) if next_attempt < NEVER else "",
                 expires=iso(tx.now + max(give_up - uptime, 0)),
                 last_code=code,
                 last_text=text,
             ),
         )
         for id_, sender, recipient, subject, message_id, attempts, next_attempt, uptime, code, text in tx.all(
-            _LIST, domain=domain, after=after, step=limit
+            _LIST, domain=domain, after=after, step=limit, kept=int(kept)
         )
     ]
 
 
-_FIND = Statement("SELECT id, domain, body, state FROM owed WHERE id IN [:ids]")
+_FIND = Statement(f"SELECT id, domain, body, state, next_attempt >= {NEVER} FROM owed WHERE id IN [:ids]")
 # What was given up without a reply to its last attempt may be at home: it is in doubt, as it may have been before.
 _REOPEN = Statement(
     """UPDATE owed SET state = CASE WHEN state = 'expired' AND last_code = 0 THEN 'in_doubt' ELSE 'owed' END,
@@ -86,7 +89,7 @@ _REOPEN = Statement(
         uptime_at = (SELECT uptime FROM domain WHERE domain.id = owed.domain)
     WHERE id = :id"""
 )
-_NOW = Statement("UPDATE owed SET next_attempt = 0, run = 0 WHERE id = :id AND token = 0")
+_NOW = Statement(f"UPDATE owed SET next_attempt = 0, run = 0 WHERE id = :id AND token = 0 AND next_attempt < {NEVER}")
 
 
 def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> int:
@@ -97,11 +100,14 @@ def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> i
     any), and for one that has come to another end.
     """
     rows = _find(tx, ids, domain)
-    for owed_id, _domain, body, state in rows:
+    for owed_id, _domain, body, state, kept in rows:
         if state in (FAILED, EXPIRED):
             tx.run(_REOPEN, id=owed_id)
             hold(tx, body)
             reopen_owed(tx, owed_id, TrackingEvent(tx.now, "", 0, f"Reopened by {by}"))
+        elif kept and state in OPEN:
+            hint = Hint("contain release", "lets it go home")
+            raise Refused(f"{show(owed_id)}: is kept since its home server was cut off", "conflict", hint)
         elif state in OPEN:
             tx.run(_NOW, id=owed_id)
         else:
@@ -115,8 +121,9 @@ def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> i
 
 
 _WAITING = Statement(
-    """SELECT id FROM owed WHERE id > :after AND (:domain = 0 OR domain = :domain) AND token = 0
-        AND (state IN ('failed', 'expired') OR state IN ('owed', 'in_doubt') AND next_attempt > 0)
+    f"""SELECT id FROM owed WHERE id > :after AND (:domain = 0 OR domain = :domain) AND token = 0
+        AND (state IN ('failed', 'expired')
+            OR state IN ('owed', 'in_doubt') AND next_attempt > 0 AND next_attempt < {NEVER})
     ORDER BY id LIMIT :step"""
 )
 
@@ -154,7 +161,7 @@ def remove(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> 
     that has ended, and for one that home is taking just now.
     """
     rows = _find(tx, ids, domain)
-    for owed_id, _domain, _body, state in rows:
+    for owed_id, _domain, _body, state, _kept in rows:
         if state == IN_FLIGHT:
             raise Refused(f"{show(owed_id)}: the home server is taking it just now; look again in a minute", "conflict")
         if state not in OPEN:
@@ -180,7 +187,7 @@ def _release(tx: Transaction, owed_id: int, by: str) -> None:
     end_of_owed(tx, owed_id, RELEASED, TrackingEvent(tx.now, "", 0, text))
 
 
-def _find(tx: Transaction, ids: Sequence[int], domain: int) -> list[tuple[int, int, int, str]]:
+def _find(tx: Transaction, ids: Sequence[int], domain: int) -> list[tuple[int, int, int, str, int]]:
     rows: list[Any] = tx.all(_FIND, ids=ids)
     missing = set(ids).difference(row[0] for row in rows)
     if missing:

@@ -19,7 +19,7 @@ from mpcontinuity.accounts import counters
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.events import OwedChanged, ReportDue, TrackingEvent
-from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, OWED
+from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, NEVER, OWED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.queue import kept
@@ -166,10 +166,12 @@ def _columns(new: NewOwed, uptime: int | None, now: int) -> tuple[Any, ...]:
 # A CASE, so that the planner takes the ids and not the index by state: that would be all the backlog for one claim.
 _FREE = """CASE WHEN next_attempt > :now THEN 0 WHEN state = 'owed' THEN 1
     WHEN state = 'in_doubt' AND lease_until <= :now THEN 1 ELSE 0 END = 1"""
+# Of what is cut off nothing is sent, whatever a process remembers of the domain.
+_NOT_CONTAINED = "(SELECT contained FROM domain WHERE domain.id = owed.domain) = 0"
 _CANDIDATES = Statement(
     f"""SELECT id, account, body,
         attempts > 0 AND (SELECT uptime FROM domain WHERE domain.id = owed.domain) - uptime_at >= :give_up
-    FROM owed WHERE id IN [:ids] AND {_FREE} [FOR UPDATE SKIP LOCKED]"""
+    FROM owed WHERE id IN [:ids] AND {_FREE} AND {_NOT_CONTAINED} [FOR UPDATE SKIP LOCKED]"""
 )
 _CLAIM = Statement(
     f"""UPDATE owed SET state = CASE state WHEN 'owed' THEN 'claimed' ELSE state END, token = :token,
@@ -257,8 +259,9 @@ def _end(tx: Transaction, owed_id: int, outcome: str, text: str) -> None:
 
 _EXTEND = Statement("UPDATE owed SET lease_until = :until WHERE id = :id AND token = :token AND lease_until > :now")
 _IN_FLIGHT = Statement(
-    """UPDATE owed SET state = 'in_flight', lease_until = :until
-    WHERE id = :id AND token = :token AND state IN ('claimed', 'in_doubt') AND lease_until >= :enough"""
+    f"""UPDATE owed SET state = 'in_flight', lease_until = :until
+    WHERE id = :id AND token = :token AND state IN ('claimed', 'in_doubt') AND lease_until >= :enough
+        AND {_NOT_CONTAINED}"""
 )
 
 
@@ -285,16 +288,19 @@ _GIVE_BACK = Statement(
     """UPDATE owed SET state = CASE state WHEN 'claimed' THEN 'owed' ELSE state END, token = 0, lease_until = 0
     WHERE id = :id AND token = :token AND token <> 0 AND state <> 'in_flight'"""
 )
+# What was kept while an attempt was under way stays kept.
+_LATER_OR_NEVER = f"CASE WHEN next_attempt >= {NEVER} THEN next_attempt ELSE :next END"
 # A row in doubt that failed before its final dot is in doubt as before; a reply to the final dot ends the doubt.
 _LATER = Statement(
-    """UPDATE owed
+    f"""UPDATE owed
     SET state = CASE WHEN :doubted = 1 OR (state = 'in_doubt' AND :late = 0) THEN 'in_doubt' ELSE 'owed' END,
-        token = 0, lease_until = 0, attempts = attempts + 1, next_attempt = :next, run = :run,
+        token = 0, lease_until = 0, attempts = attempts + 1, next_attempt = {_LATER_OR_NEVER}, run = :run,
         last_code = :code, last_text = :text
     WHERE id = :id AND token = :token AND token <> 0"""
 )
 _DOUBT = Statement(
-    """UPDATE owed SET state = 'in_doubt', lease_until = :until, attempts = attempts + 1, next_attempt = :next,
+    f"""UPDATE owed SET state = 'in_doubt', lease_until = :until, attempts = attempts + 1,
+        next_attempt = {_LATER_OR_NEVER},
         last_code = 0, last_text = :text
     WHERE id = :id AND token = :token AND token <> 0"""
 )

@@ -40,6 +40,7 @@ class Policy(msgspec.Struct, frozen=True):
     copies: bool = False  # mode `optional`: who opted in gets a copy of what home takes
     outage_only: bool = False  # redirect-on = outage
     hold: bool = False  # unregistered = hold
+    contained: bool = False  # home is cut off: nothing goes there, whatever else is set
 
 
 class Recipient(msgspec.Struct, frozen=True):
@@ -51,14 +52,16 @@ class Recipient(msgspec.Struct, frozen=True):
     role: bool = False  # postmaster, abuse: always taken
 
 
-def policy_of(settings: DomainSettings, mode: str) -> Policy:
-    """Returns the policy of a domain at a moment; ``mode`` is the one that is in force then."""
+def policy_of(settings: DomainSettings, mode: str, *, contained: bool = False) -> Policy:
+    """Returns the policy of a domain at a moment: ``mode`` is the one that is in force then, and ``contained`` says
+    whether its home server is cut off."""
     return Policy(
         continuity=settings.continuity,
         declared=mode == "enabled",
         copies=settings.continuity and mode == "optional",
         outage_only=settings.redirect_on == "outage",
         hold=settings.unregistered == "hold",
+        contained=contained,
     )
 
 
@@ -68,8 +71,8 @@ def before_asking(policy: Policy, recipient: Recipient, away: bool) -> Decision:
     ``away`` is true where home is known to be down, or is suspect and another message is trying it.
     """
     if not policy.continuity:
-        return Decision.DEFER if away else Decision.ASK
-    if policy.declared or away:
+        return Decision.DEFER if away or policy.contained else Decision.ASK
+    if policy.declared or policy.contained or away:
         return _continued(policy, recipient)
     return Decision.ASK
 

@@ -1,7 +1,7 @@
 """Errors, as alerts and `status` count them: messages that the home server failed (contract 'Alerts').
 
 A message counts once for each recipient and hour, however often its sender's server tries again. Redirects while home
-is known to be down count, declared ones do not; probes are not in tracking.
+is known to be down count, those that administrators asked for do not; probes are not in tracking.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mpcontinuity.model.clock import HOUR
-from mpcontinuity.model.events import DECLARED, redirect_text
+from mpcontinuity.model.events import NO_FAULT, redirect_text
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -20,7 +20,7 @@ _ALL = 1 << 62
 
 # As the partial index `tracking_errors` has it, so that nothing else is read.
 _ERROR = """direction = 'inbound' AND (status = 'deferred' OR status = 'rejected' AND code < 500)
-    AND domain = :domain AND received >= :since AND text <> :declared"""
+    AND domain = :domain AND received >= :since AND text NOT IN [:no_fault]"""
 # What we took is a message of its own each time; what was refused has no Message-ID where home refused its recipient.
 _COUNT = Statement(
     f"""SELECT COUNT(*), COUNT(DISTINCT message) FROM (SELECT recipient_key || ' ' || sender || ' ' ||
@@ -32,7 +32,7 @@ _EXAMPLES = Statement(
     f"""SELECT received, sender, recipient, code, text FROM tracking WHERE {_ERROR}
     ORDER BY received DESC LIMIT :most"""
 )
-_DECLARED = redirect_text(DECLARED)
+_NO_FAULT = [redirect_text(reason) for reason in NO_FAULT]
 
 
 class Error(NamedTuple):
@@ -65,9 +65,9 @@ def reaches(tx: Transaction, domain: int, since: int, errors: int) -> bool:
 
 def examples(tx: Transaction, domain: int, since: int, most: int) -> list[Error]:
     """Returns the newest errors of a domain since then (µs), up to ``most``."""
-    return tx.records(Error, _EXAMPLES, domain=domain, since=since, declared=_DECLARED, most=most)
+    return tx.records(Error, _EXAMPLES, domain=domain, since=since, no_fault=_NO_FAULT, most=most)
 
 
 def _count(tx: Transaction, domain: int, since: int, looked_at: int) -> tuple[int, int]:
-    rows, found = tx.one(_COUNT, domain=domain, since=since, declared=_DECLARED, looked_at=looked_at) or (0, 0)
+    rows, found = tx.one(_COUNT, domain=domain, since=since, no_fault=_NO_FAULT, looked_at=looked_at) or (0, 0)
     return int(rows), int(found)

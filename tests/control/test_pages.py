@@ -38,6 +38,7 @@ def full(call: Call, books: Books) -> None:
     rows = [NewRow(books.domain.id, 7, "inbound", DELIVERED, recipient_key="anna@example.org") for _ in range(5)]
     rows += [NewRow(books.domain.id, time, "inbound", DELIVERED, recipient_key="anna@example.org") for time in (9, 8)]
     books.run(record_all, rows=rows)
+    call("contain on", name="example.org")
     for minute in range(2):
         books.clock.advance(60)
         books.home_becomes(State.DOWN, f"no connection {minute}")

@@ -34,6 +34,8 @@ def test_status_has_a_row_per_domain(call: Call, books: Books) -> None:
         "recovery": {"done": 0, "left": 1, "per_minute": 0, "eta": None, "waiting": ""},
         "plan": None,
         "never_logged_in": 2,
+        "contained": None,
+        "kept": 0,
     }
     assert another["recovery"] is None
     assert call("status", domain="EXAMPLE.org") == [example]

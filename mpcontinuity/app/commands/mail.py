@@ -42,6 +42,10 @@ def status(configuration: Configuration, domain: str | None, history: bool, sinc
             output.say(f"{row['domain']}: {row['reason']}")
         if row["recovery"]:
             output.say(f"{row['domain']}: {_progress(row['recovery'])}")
+        if row["contained"]:
+            output.say(f"{row['domain']}: its home server is cut off since {row['contained']}: nothing goes there")
+        elif row["kept"]:
+            output.say(f"{row['domain']}: {row['kept']} messages wait for `contain {row['domain']} release`")
         if row["plan"] is not None:
             output.say(f"{row['domain']}: {_planned(row['plan'])}")
         if row["never_logged_in"]:
@@ -201,6 +205,8 @@ def queue_retry(configuration: Configuration, ids: tuple[str, ...], domain: str 
 
 def _why_it_waits(domain: dict[str, Any]) -> str:
     """Although nothing is put off; empty where it does not."""
+    if domain["contained"]:
+        return "they are kept while that is cut off"
     if domain["mode"] == "enabled":
         return "they go home when its mode is no longer enabled"
     if domain["state"] == "down":

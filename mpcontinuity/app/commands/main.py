@@ -16,6 +16,7 @@ from mpcontinuity.app.commands.archive import archive
 from mpcontinuity.app.commands.audit import audit
 from mpcontinuity.app.commands.client import connect
 from mpcontinuity.app.commands.configuration import Configuration, json_option, login_name, pass_configuration
+from mpcontinuity.app.commands.contain import contain
 from mpcontinuity.app.commands.domain import domain
 from mpcontinuity.app.commands.mail import queue, report, status, track
 from mpcontinuity.app.commands.migrate import migrate
@@ -152,6 +153,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     track,
     queue,
     archive,
+    contain,
     audit,
     check,
     backup,

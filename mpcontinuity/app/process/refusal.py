@@ -13,8 +13,19 @@ def why(error: Exception) -> str:
     return f"{error}; `{command(hint)}` {hint.does}" if hint is not None else str(error)
 
 
+# Operations whose command has the domain in the middle.
+_AROUND = {
+    "contain list": "contain {} list",
+    "contain off": "contain {} off",
+    "contain release": "contain {} release",
+    "domain plan list": "domain plan {} --list",
+}
+
+
 def command(hint: Hint) -> str:
     """The command of a hint as a person would type it: names and addresses are arguments, all else are options."""
+    if hint.operation in _AROUND:
+        return f"mpcontinuity {_AROUND[hint.operation].format(hint.arguments.get('name', 'D'))}"
     words = [f"mpcontinuity {hint.operation}"]
     for name, value in hint.arguments.items():
         if name not in ("name", "address"):

@@ -25,6 +25,9 @@ domain = Table(
     number("recovered"),  # when it last left `down`
     number("mode_since"),  # when an administrator last changed the mode
     string("mode_by"),  # and who that was
+    number("contained"),  # since when home is cut off: nothing goes there; 0: it is not
+    string("contained_by"),  # the administrator who did that
+    string("contained_note"),
 )
 
 account = Table(

@@ -156,6 +156,9 @@ def _audit() -> None:
 def _plans() -> None:
     op.add_column("domain", number("mode_since"))
     op.add_column("domain", string("mode_by"))
+    op.add_column("domain", number("contained"))
+    op.add_column("domain", string("contained_by"))
+    op.add_column("domain", string("contained_note"))
     op.create_table(
         "plan",
         key(),

@@ -19,6 +19,7 @@ from mpcontinuity.children.pool import Jobs
 from mpcontinuity.control.arguments import mail_address
 from mpcontinuity.control.caller import THE_SERVER, Caller, Scope
 from mpcontinuity.control.changes import LONGEST, NOT_TOLD, Change, change, cut, to_log
+from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.model.address import BadAddress, domain_key, parse
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.randomness import Randomness
@@ -40,6 +41,10 @@ def _none() -> None:
     """No server runs here."""
 
 
+async def _at_once() -> None:
+    """Whoever listens takes everything at once."""
+
+
 class Compute(Protocol):
     """Runs what is slow or blocks (hashing, a name lookup) beside the reactor. Raises Temporary when too much waits."""
 
@@ -53,8 +58,10 @@ class Control:
     ``caller`` asks for the operation, and ``note`` is told what it changes. ``compute`` runs what is slow beside the
     reactor. ``listening`` gives host and port of each listener of this server, none of which may be a home server; the
     host is as configured, empty or an address. ``progress`` hears what a long operation says before its end, as values
-    of JSON. ``serving`` says whether mail comes and goes meanwhile. ``homes`` gives the home servers of a running
-    server, and None elsewhere. ``jobs`` begins what child processes do, who read hostile mail.
+    of JSON; whoever says much of it awaits ``drained`` after each piece, which ends when there is room for the next,
+    and raises Refused where nobody listens any more. ``serving`` says whether mail comes and goes meanwhile. ``homes``
+    gives the home servers of a running server, ``delivery`` the way of mail to them, and both give None elsewhere.
+    ``jobs`` begins what child processes do, who read hostile mail.
     """
 
     store: Store
@@ -69,6 +76,8 @@ class Control:
     serving: bool = False
     homes: Callable[[], HomeServers | None] = _none
     jobs: Jobs = field(default_factory=Blocking)
+    delivery: Callable[[], Delivery | None] = _none
+    drained: Callable[[], Awaitable[None]] = _at_once
 
 
 class About(Protocol):
@@ -160,6 +169,7 @@ class Operation:
         if self.about is not None and given:
             about, words = await self.about(control, given)
             domain = domain or about
+            words = words if domain == about else ""  # what is another domain's is told its administrators alone
         said = cut(f"{told.object} {words}".strip(), LONGEST)
         return audit.Act(told.by, told.origin, self.name, said, domain, bounded=caller.scope < Scope.ALL)
 

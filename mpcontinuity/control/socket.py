@@ -18,11 +18,12 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from mpcontinuity.control.operation import Control, Progress, reason, unheard
 from mpcontinuity.control.operations import OPERATIONS
@@ -117,6 +118,35 @@ def named(user: int) -> str:
         return f"uid {user}"
 
 
+@implementer(IPushProducer)
+class _Outflow:
+    """Says when a client has taken what was written, so that a long answer does not gather in memory."""
+
+    def __init__(self) -> None:
+        self._full: Deferred[None] | None = None
+        self._gone = False
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        if self._full is None:
+            self._full = Deferred()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        full, self._full = self._full, None
+        if full is not None:
+            full.callback(None)
+
+    def stopProducing(self) -> None:  # noqa: N802
+        self._gone = True
+        self.resumeProducing()
+
+    async def drained(self) -> None:
+        """Ends when there is room for more. Raises Refused where the client is gone."""
+        if self._full is not None:
+            await self._full
+        if self._gone:
+            raise Refused("whoever asked is gone", "conflict")
+
+
 class ControlProtocol(LineReceiver):
     """One client. Requests on a connection are answered one after the other; it is not read meanwhile."""
 
@@ -146,7 +176,10 @@ class ControlProtocol(LineReceiver):
         Deferred.fromCoroutine(self._answer(line))
 
     async def _answer(self, line: bytes) -> None:
-        said = await answer(self._control, line, self._progress)
+        outflow = _Outflow()
+        self.transport.registerProducer(outflow, True)
+        said = await answer(replace(self._control, drained=outflow.drained), line, self._progress)
+        self.transport.unregisterProducer()
         if self in self.factory.open:
             self.sendLine(said)  # type: ignore[no-untyped-call]
             self._await(NEXT_WITHIN)

@@ -11,6 +11,7 @@
 - ``refusals.py``: refusals, written into tracking. ``newcomers.py``: addresses that become users by ``relay-check``.
 - ``outward.py``: mail that leaves. ``submission.py``: of a user. ``from_home.py``: of a home server. ``departure.py``:
   its transaction. ``internal.py``: mail of our users to our own domains.
+- ``release.py``: mail from the archive.
 - ``calling.py``: a home server asks for what it is owed (ETRN).
 - ``filing.py``: a message that a user puts into a mailbox.
 - ``service.py``: what all transactions of a process share.

@@ -61,6 +61,8 @@ class Message(msgspec.Struct, frozen=True):
     message_id: str
     size: int  # octets as the user sees it
     taken: tuple[Taken, ...]
+    direction: str = INBOUND
+    owes: bool = True  # home is owed what it does not take now (source.py)
 
     def row(
         self,
@@ -82,7 +84,7 @@ class Message(msgspec.Struct, frozen=True):
         return NewRow(
             domain=recipient.domain,
             received=self.received,
-            direction=INBOUND,
+            direction=self.direction,
             status=status,
             sender=self.reverse_path,
             recipient=recipient.address.text,

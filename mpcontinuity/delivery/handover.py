@@ -277,7 +277,7 @@ class Handover:
             return self._known()
         store.bodies.outcome(body.id, {one.address.text: one.decision.value for one in taken})
         if late is not None:
-            owed = [one.owed for one in taken if one.decision in OWED_DECISIONS]
+            owed = [one.owed for one in taken if message.owes and one.decision in OWED_DECISIONS]
             late.addCallback(partial(self._late, body, owed, token, host))
         self._settled(IN_DOUBT if in_doubt else REDIRECTED, redirected.because)
         return replies.STORED

@@ -42,7 +42,7 @@ from mpcontinuity.routing.decision import (
 )
 from mpcontinuity.routing.health import Gate
 from mpcontinuity.store.bodies.head import Head
-from mpcontinuity.tracking.record import INBOUND, NewRow
+from mpcontinuity.tracking.record import NewRow
 from mpcontinuity.verdicts.service import Arrived
 
 # Mail to postmaster and abuse that home refuses is in the archive alone, also of a domain that archives nothing else.
@@ -163,7 +163,9 @@ class Incoming(Reception):
     def _policy_of(self, domain: Domain) -> Policy:
         mode = domain.mode(self._store.clock.now())
         policy = policy_of(domain.settings, mode, contained=domain.contained > 0)
-        return policy if self._source.comes_again else msgspec.structs.replace(policy, hold=True)
+        if self._source.comes_again and self._source.owes:
+            return policy
+        return msgspec.structs.replace(policy, hold=self._source.owes)
 
     async def _was_taken(self, address: Address) -> bool:
         return await self._store.read(partial(was_taken, key=address.key))
@@ -343,6 +345,8 @@ class Incoming(Reception):
             message_id=shown.message_id,
             size=self._draft.size,
             taken=tuple(taken),
+            direction=self._source.direction,
+            owes=self._source.owes,
         )
         handover = Handover(
             self._delivery,
@@ -384,7 +388,7 @@ class Incoming(Reception):
         return Head(
             id=message.id,
             time=message.received,
-            direction=INBOUND,
+            direction=message.direction,
             reverse_path=message.reverse_path,
             recipients=tuple(one.address.text for one in message.taken),
             decisions={one.address.text: one.decision.value for one in message.taken} if self._stores else {},
@@ -399,6 +403,8 @@ class Incoming(Reception):
     # Ends
 
     def _retention_days(self) -> int:
+        if not self._source.archived:
+            return 0
         days = self._domain.settings.retention_days if self._domain is not None else 0
         return max(days, KEPT_DAYS) if any(one.decision is Decision.KEEP for one in self._taken.values()) else days
 
@@ -430,7 +436,7 @@ class Incoming(Reception):
             NewRow(
                 domain=taken.domain,
                 received=self._received or now,
-                direction=INBOUND,
+                direction=self._source.direction,
                 status=events.REJECTED,
                 sender=self._sender,
                 recipient=taken.address.text,

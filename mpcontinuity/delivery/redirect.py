@@ -65,7 +65,7 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Redirect]]) -> list[b
         copies += copies_of(
             body, message, [one for one in taken if one.decision is Decision.REDIRECT], redirect.rendered
         )
-        owed += [_owed(redirect, body, one, tx.now) for one in taken if one.decision in OWED_DECISIONS]
+        owed += [_owed(redirect, body, one, tx.now) for one in taken if message.owes and one.decision in OWED_DECISIONS]
         archived += archived_as(body, message, taken)
         tracked += [_row(redirect, one, tx.now) for one in taken]
     put_in_inboxes(tx, copies)
@@ -170,6 +170,6 @@ def _row(redirect: Redirect, taken: Taken, now: int) -> NewRow:
         text,
         (*attempts, TrackingEvent(now, events.REDIRECTED_HOST, events.REDIRECTED_CODE, text)),
         continuity=True,
-        outcome=OWED,
-        owed=taken.owed,
+        outcome=OWED if message.owes else "",
+        owed=taken.owed if message.owes else 0,
     )

@@ -160,9 +160,11 @@ def repair(tx: Transaction, head: Head, body: Body, decisions: Mapping[str, str]
         message_id=head.message_id,
         size=body.length,
         taken=taken,
+        direction=head.direction,
     )
-    archive(tx, archived_as(body, message, message.taken))
-    keep_longer(tx, body.id, expiry(head.time, message.retention_days))
+    if head.direction == INBOUND:  # what was released from the archive is there already
+        archive(tx, archived_as(body, message, message.taken))
+        keep_longer(tx, body.id, expiry(head.time, message.retention_days))
     event = TrackingEvent(tx.now, "", 250, text)
     record_all(tx, [message.row(taken, events.DELIVERED, 250, text, (event,)) for taken in message.taken])
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mpcontinuity.delivery.answered import fingerprint
+from mpcontinuity.tracking.record import INBOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,10 @@ class Source:
     comes_again: bool = True  # a server at the other end tries again what we put off
     verified: bool = True  # SPF, DKIM and DMARC are looked into
     refusals_tracked: bool = True  # a refusal has a row of its own in tracking, and a line in the log
+    direction: str = INBOUND  # in tracking
+    archived: bool = True
+    # Home is owed what it does not take now. Otherwise a message goes into mailboxes alone: home has had it.
+    owes: bool = True
 
 
 STRANGER = Source()

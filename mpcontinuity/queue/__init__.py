@@ -2,7 +2,7 @@
 
 - ``owed.py``: rows owed to home servers, from taking in to their end. ``due.py``: which of them are due.
   ``wanted.py``: home asks for them. ``backlog.py``: how many there are. ``schedule.py``: when an attempt is repeated.
-  ``progress.py``: how far each flush has come.
+  ``taken.py``: whether home took what it was owed. ``progress.py``: how far each flush has come.
 - ``ledger.py``: taken in = delivered + deleted + failed + expired + released + owed. ``folding.py``: keeps its sums
   when rows are dropped. ``refusals.py``: what refusals come to at the end of a run.
   ``balance.py``: what became of what an outage left owed.

@@ -38,6 +38,7 @@ TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
     ("audit", "since", {}, TIMES),
     ("archive search", "since", {}, TIMES),
     ("archive search", "until", {}, TIMES),
+    ("archive release", "to", {"ids": []}, TIMES),  # an address
     ("report", "since", {"domain": "example.org"}, TIMES),
     ("domain set", "until", {"name": "example.org", "settings": {"mode": "enabled"}}, TIMES),
     ("domain add", "until", {"name": "new.example", "home": "home.example", "settings": {"mode": "enabled"}}, TIMES),

@@ -61,7 +61,7 @@ def test_a_name_is_told_in_one_line_that_hides_nothing(told: Told) -> None:
 def test_who_only_looks_is_not_told(told: Told) -> None:
     told.ask("domain add", name="a.org", home="home.a.org")
     told.clear()
-    looking = [name for name, operation in OPERATIONS.items() if operation.looks]
+    looking = [name for name, operation in OPERATIONS.items() if operation.looks and not operation.audited]
     assert len(looking) > 8
     for operation in looking:
         told.ask(operation, **({"name": "a.org"} if operation in ("domain show", "domain dkim show") else {}))

@@ -14,6 +14,7 @@ from mpcontinuity.control.socket import answer
 from mpcontinuity.model.events import DELIVERED
 from mpcontinuity.routing.health import State
 from mpcontinuity.tracking.record import NewRow, record_all
+from tests.archive.archived import archive, text
 from tests.control.conftest import Call
 from tests.fakes.stores import result
 from tests.queue.ledgers import Books
@@ -39,6 +40,8 @@ def full(call: Call, books: Books) -> None:
     rows += [NewRow(books.domain.id, time, "inbound", DELIVERED, recipient_key="anna@example.org") for time in (9, 8)]
     books.run(record_all, rows=rows)
     call("contain on", name="example.org")
+    for number in range(3):
+        archive(books.store, text(f"number {number}"), domain=books.domain.id)
     for minute in range(2):
         books.clock.advance(60)
         books.home_becomes(State.DOWN, f"no connection {minute}")

@@ -64,6 +64,12 @@ class House:
         answer = OPERATIONS[operation](replace(self.control, caller=caller), arguments)
         return msgspec.to_builtins(result(answer))
 
+    def archived(self) -> str:
+        """The id of a message to anna that is put into the archive."""
+        body = archive(self.ours.store, text("x"), recipients=["anna@example.org"], domain=self.ours.domain.id)
+        id_ = Statement("SELECT id FROM archive WHERE body = :body")
+        return show(self.ours.read(lambda tx: tx.value(id_, body=body.id)))
+
     def content(self) -> dict[str, list[Any]]:
         return result(self.control.store.read(_content))
 
@@ -140,6 +146,8 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "queue destinations": lambda house: {"domain": "example.org"},
     "queue retry": lambda house: {"ids": house.rows["example.org"]},
     "queue remove": lambda house: {"ids": house.rows["example.org"]},
+    "archive show": lambda house: {"id": house.archived()},
+    "archive release": lambda house: {"ids": [house.archived()]},
     "audit": lambda house: {"domain": "example.org"},
     "clock": lambda house: {},
     "check": lambda house: {},
@@ -191,7 +199,11 @@ def test_who_may_is_not_called_forbidden(house: House, operation: str) -> None:
 
 
 # The rows of the others are named by ids, and by lines.
-NAMED = [name for name in OPERATIONS if name not in ("queue retry", "queue remove", "user import")]
+NAMED = [
+    name
+    for name in OPERATIONS
+    if name not in ("queue retry", "queue remove", "user import", "archive show", "archive release")
+]
 
 
 @pytest.mark.parametrize("operation", [name for name in NAMED if OPERATIONS[name].scope < Scope.ALL])

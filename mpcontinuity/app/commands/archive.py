@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from base64 import b64decode
 from typing import Any
 
 import click
 
 from mpcontinuity.app.commands import output
 from mpcontinuity.app.commands.configuration import Configuration, json_option, pass_configuration
+from mpcontinuity.control.operation import unheard
 
 _MOST = 1_000
 
@@ -74,3 +77,49 @@ def _left_out(said: Any) -> None:
         output.say(
             f"The archive is still being indexed: {said['unsearched']} older messages were not searched.", err=True
         )
+
+
+@archive.command()
+@click.argument("id_", metavar="ID")
+@json_option
+@pass_configuration
+def show(configuration: Configuration, id_: str, as_json: bool) -> None:
+    """Print the message ID as it is stored, octet by octet; with --json what is known of it instead.
+
+    It is noted who looked (`audit`).
+    """
+    with configuration.connect() as control:
+        row = control.call("archive show", id=id_, progress=unheard if as_json else _print)
+    if as_json:
+        output.as_json(row)
+    sys.stdout.buffer.flush()
+
+
+def _print(said: Any) -> None:
+    sys.stdout.buffer.write(b64decode(said["data"]))
+
+
+@archive.command()
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@click.option("--to", metavar="ADDRESS", help="A user of the same domain, instead of the recipients.")
+@json_option
+@click.pass_context
+@pass_configuration
+def release(
+    configuration: Configuration, context: click.Context, ids: tuple[str, ...], to: str | None, as_json: bool
+) -> None:
+    """Deliver messages of the archive again: to their recipients, or to the sender of what went out.
+
+    They go home as all mail does. In an outage they go into the continuity mailbox, and home is owed them only if it
+    never took them. Exit status 1 if one could not be released.
+    """
+    with configuration.connect() as control:
+        rows = control.call("archive release", ids=list(ids), to=to)
+    if as_json:
+        output.as_json(rows)
+    else:
+        output.table([rows], ("id", "recipient", "way", "text"), "")
+    for warning in dict.fromkeys(row["warning"] for row in rows if row["warning"]):
+        output.say(f"mpcontinuity: warning: {warning}", err=True)
+    if any(row["way"] in ("refused", "deferred") for row in rows):
+        context.exit(1)

@@ -69,6 +69,7 @@ class Parts:
             serving=True,
             homes=lambda: self._mail.homes,
             jobs=self._mail.children,
+            delivery=lambda: self._mail.delivery,
         )
         self._doors = Doors(
             settings,

@@ -48,6 +48,7 @@ archive = Table(
     string("message_id"),
     number("size"),
     number("expires"),
+    number("released"),  # when it was released last; 0: never; below 0: minus when a release began that has not ended
     Index("archive_newest", "domain", "time"),
     Index("archive_expiry", "expires"),
 )

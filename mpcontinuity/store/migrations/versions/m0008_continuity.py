@@ -45,6 +45,7 @@ def upgrade() -> None:
     _alerts()
     _archive_index()
     _audit()
+    _archive()
 
 
 def _recovery() -> None:
@@ -151,6 +152,10 @@ def _audit() -> None:
     op.create_index("audit_of_domain", "audit", ["domain", "id"])
     op.create_index("audit_by_name", "audit", ["name", "id"])
     op.create_table("audit_end", key(), number("time", None), string("result", None))
+
+
+def _archive() -> None:
+    op.add_column("archive", number("released"))
 
 
 def _plans() -> None:

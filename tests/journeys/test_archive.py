@@ -1,0 +1,116 @@
+"""What administrators do with the archive while the server runs: they show and release messages, and that is noted."""
+
+from __future__ import annotations
+
+import pytest
+
+from mpcontinuity.model.identifier import show
+from tests.fakes.home import say
+from tests.journeys.world import World, message
+
+
+class Ids:
+    """Ids of the archive, by subject."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def of(self, subject: str) -> str:
+        rows = self._world.cli("archive", "search", f'subject:"{subject}"', "--domain", self._world.domain)
+        assert len(rows) == 1, rows
+        return str(rows[0]["id"])
+
+
+@pytest.fixture
+def ids(world: World) -> Ids:
+    return Ids(world)
+
+
+def release(world: World, *arguments: str) -> tuple[str, str, str]:
+    (row,) = world.cli("archive", "release", *arguments)
+    return row["way"], row["recipient"], row["warning"]
+
+
+def test_a_message_is_shown_octet_by_octet_and_that_is_noted(world: World, ids: Ids) -> None:
+    assert world.send("shown", body="Grüße.\r\n" * 20_000).code == 250
+    shown = world.server.run("archive", "show", ids.of("shown")).stdout
+    assert shown.startswith("Return-Path: <bob@sender.example>\nReceived: ")
+    assert shown.count("Grüße.") == 20_000
+    assert shown.replace("\n", "\r\n").encode().endswith(message("shown", body="Grüße.\r\n" * 20_000))
+    row = world.cli("audit", "--limit", "1")[0]
+    assert (row["operation"], row["result"], row["domain"]) == ("archive show", "done", world.domain)
+    assert f"of={world.anna}" in row["object"]
+
+
+def test_a_message_reaches_home_again_and_the_second_time_a_warning_says_what_may_become_of_it(
+    world: World, ids: Ids
+) -> None:
+    assert world.send("again").code == 250
+    world.at_home("again")
+    assert release(world, ids.of("again")) == ("home", world.anna, "")
+    assert len(world.home.received("again")) == 2
+    row = world.track(direction="release", status="delivered", recipient=world.anna, outcome=None)
+    assert row["subject"] == "again"
+    way, _, warning = release(world, ids.of("again"))
+    assert way == "home"
+    assert "Exchange" in warning
+    ids.of("again")  # what was released is archived once
+    assert world.ledger()
+
+
+def test_in_an_outage_it_is_in_inbox_and_not_owed_as_home_had_it(world: World, ids: Ids) -> None:
+    assert world.send("had").code == 250
+    world.at_home("had")
+    world.home.stop()
+    assert release(world, ids.of("had")) == ("inbox", world.anna, "")
+    assert world.subjects() == ["had"]
+    world.track(direction="release", continuity=True, outcome=None)
+    assert world.ledger()
+    world.home.start()
+    world.wait_for(lambda: world.state() == "up")
+    assert len(world.home.received("had")) == 1
+
+
+def test_what_home_never_took_is_owed_again(world: World, ids: Ids) -> None:
+    world.home.stop()
+    assert world.send("never").code == 250
+    (owed,) = world.cli("queue", "list", "--domain", world.domain)
+    world.cli("queue", "remove", owed["id"])
+    world.wait_for_ledger(taken_in=1, released=1)
+    assert release(world, ids.of("never")) == ("inbox", world.anna, "")
+    assert world.ledger(taken_in=2, released=1, owed=1)
+    world.home.start()
+    world.wait_for_ledger(taken_in=2, released=1, delivered=1)
+    assert len(world.home.received("never")) == 1
+
+
+def test_to_another_user_of_the_domain_and_to_nobody_else(world: World, ids: Ids) -> None:
+    assert world.send("for ben").code == 250
+    assert release(world, ids.of("for ben"), "--to", world.ben) == ("home", world.ben, "")
+    assert [copy.recipients for copy in world.home.received("for ben")] == [[world.anna], [world.ben]]
+    for to, said in ((f"nobody@{world.domain}", "no such user"), ("eve@elsewhere.example", "is not in")):
+        refused = world.server.run("archive", "release", ids.of("for ben"), "--to", to)
+        assert refused.returncode == 1
+        assert said in refused.stderr
+    assert len(world.home.received("for ben")) == 2
+
+
+def test_what_home_refuses_is_refused_and_may_be_released_without_a_warning_later(world: World, ids: Ids) -> None:
+    assert world.send("unwanted").code == 250
+    world.home.on("message", say("554 5.7.1 not again"), times=1)
+    refused = world.server.run("archive", "release", ids.of("unwanted"))
+    assert refused.returncode == 1
+    assert "not again" in refused.stdout
+    world.wait_for(lambda: world.cli("track", "--recipient", world.anna)[0]["direction"] == "release")
+    world.track(direction="release", status="rejected", code=554)
+    assert release(world, ids.of("unwanted")) == ("home", world.anna, "")
+
+
+def test_an_id_that_is_none_releases_nothing(world: World, ids: Ids) -> None:
+    assert world.send("first of two").code == 250
+    for bad, said in (("x", "not an id"), (show(1), "is not in the archive")):
+        refused = world.server.run("archive", "release", ids.of("first of two"), bad)
+        assert refused.returncode == 1
+        assert said in refused.stderr
+        assert world.server.run("archive", "show", bad).returncode == 1
+    assert len(world.home.received("first of two")) == 1

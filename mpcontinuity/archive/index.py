@@ -37,6 +37,10 @@ _WATERMARK = "archive index"  # in meta
 _decode = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
+class BadPlaces(ValueError):
+    """Raised for times and ids of a segment that cannot be read."""
+
+
 class Segment(msgspec.Struct, frozen=True):
     """A row of `archive_segment`, whose columns are explained in store/schema/indexes.py."""
 
@@ -163,15 +167,21 @@ def blocks(tx: Transaction, of: int, after: bytes, limit: int) -> list[Block]:
 
 
 def places(tx: Transaction, of: int) -> list[Place]:
-    """Returns times and ids of a segment's messages, by their numbers."""
-    return [place for (data,) in tx.all(_PLACES, segment=of) for place in _PLACE.iter_unpack(data)]
+    """Returns times and ids of a segment's messages, by their numbers. Raises BadPlaces."""
+    try:
+        return [place for (data,) in tx.all(_PLACES, segment=of) for place in _PLACE.iter_unpack(data)]
+    except struct.error as error:
+        raise BadPlaces(str(error)) from None
 
 
 def places_of(tx: Transaction, of: int, numbers: Sequence[int]) -> list[Place]:
-    """Returns times and ids of some messages of a segment, in the order of ``numbers``."""
+    """Returns times and ids of some messages of a segment, in the order of ``numbers``. Raises BadPlaces."""
     wanted = {number // PLACES for number in numbers}
     pieces = {piece: bytes(data) for piece, data in tx.all(_SOME_PLACES, segment=of, pieces=wanted)}
-    return [_PLACE.unpack_from(pieces[number // PLACES], number % PLACES * _PLACE.size) for number in numbers]
+    try:
+        return [_PLACE.unpack_from(pieces[number // PLACES], number % PLACES * _PLACE.size) for number in numbers]
+    except (KeyError, struct.error) as error:
+        raise BadPlaces(str(error)) from None
 
 
 def watermark(tx: Transaction) -> int:

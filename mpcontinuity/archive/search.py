@@ -27,7 +27,7 @@ from mpcontinuity.children.pool import Jobs
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.model.clock import iso
-from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.errors import Hint, Refused, Temporary
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -84,13 +84,17 @@ _decode = msgspec.json.Decoder(list[str]).decode
 async def search(store: Store, jobs: Jobs, query: Query, whose: Whose, limit: int, after: int = 0) -> Found:
     """Returns up to ``limit`` messages (at most MOST) that the query finds, those behind the one with the id ``after``.
 
-    0 is the beginning. Raises Temporary where the store cannot be read, and Died where no child process can be had.
+    0 is the beginning. Raises Temporary where the store cannot be read, Refused where the index is damaged, and Died
+    where no child process can be had.
     """
     for _ in range(_ATTEMPTS):
         try:
             return await _Search(store, jobs, query, whose, min(limit, MOST)).page(after)
         except _Changed:
             pass
+        except (segment.Damaged, index.BadPlaces) as error:
+            hint = Hint("check", "makes it anew", {"repair": True})
+            raise Refused(f"the index of the archive is damaged: {error}", "conflict", hint) from None
     raise Temporary("the index of the archive changes all the time")
 
 

@@ -98,6 +98,11 @@ def find(block: bytes, group: bytes) -> dict[bytes, int]:
     return {read.terms[place][-1:]: _set(packed) for place, packed in zip(range(first, stop), sets, strict=True)}
 
 
+def terms_of(block: bytes) -> list[bytes]:
+    """Returns the terms of a block, in their order. Raises Damaged."""
+    return _Read(block).terms
+
+
 def last_of(group: bytes) -> bytes:
     """Returns what no term of the group is behind: its block is the last one whose first term is not behind it."""
     return group + b" \xff"

@@ -5,5 +5,6 @@
   of messages. ``mailboxes.py``: mailboxes against their messages. ``ledgers.py``: the ledger against its rows.
   ``outcomes.py``: whether packs know what became of messages.
 - ``indexing.py``: builds the index again from packs; ``departures.py``: likewise for mail that users sent.
+- ``archive_index.py``: the archive's index against the archive.
 - ``describe.py``: what the index knows about one message.
 """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from mpcontinuity.check import database, ledgers, mailboxes, messages, outcomes
+from mpcontinuity.check import archive_index, database, ledgers, mailboxes, messages, outcomes
 from mpcontinuity.check.indexing import Indexing
 from mpcontinuity.check.inspection import Inspection, Progress, Totals
+from mpcontinuity.children.pool import Jobs
 from mpcontinuity.delivery.relay import repair as take_up
 from mpcontinuity.mailbox.mailboxes import renew_uidvalidity
 from mpcontinuity.model.errors import Hint, Refused
@@ -28,20 +29,24 @@ async def check(
     repair: bool = False,
     quick: bool = False,
     older: bool = False,
+    jobs: Jobs,
 ) -> Totals:
     """Looks at all of the store and returns what it has counted; with ``repair``, mends what can be mended without
     guessing.
 
     ``progress`` hears each finding. ``serving``: a server works on the store meanwhile. ``quick``: the messages
-    themselves are not read. ``older``: the database is an older copy, although it does not show. Raises Refused where
-    a repair would meet a running server.
+    themselves are not read. ``older``: the database is an older copy, although it does not show. ``jobs`` begins what
+    child processes do, who read messages again for the archive's index. Raises Refused where a repair would meet a
+    running server.
     """
     if repair and (serving or await store.read(database.others)):
         raise Refused(
             "a server runs on this store: stop it first", "conflict", Hint("check", "repairs then", {"repair": True})
         )
     behind = older or await generation.older(store)
-    inspection = Inspection(store, hostname, progress, serving=serving, repair=repair, quick=quick, older=behind)
+    inspection = Inspection(
+        store, hostname, progress, serving=serving, repair=repair, quick=quick, older=behind, jobs=jobs
+    )
     inspection.step("reading the database")
     await database.examine_pages(inspection)
     gone = await database.examine_references(inspection)
@@ -58,6 +63,7 @@ async def check(
     await outcomes.examine_outcomes(inspection)
     if gone:
         await mailboxes.mend_loose_entries(inspection, gone)
+    await archive_index.examine_archive_index(inspection)
     inspection.step("counting")
     await mailboxes.examine_mailboxes(inspection)
     await ledgers.examine_tracking(inspection)

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from mpcontinuity.children.pool import Jobs
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.store.driver import Conflict
 from mpcontinuity.store.store import Store
 
-Kind = Literal["database", "pack", "message", "mailbox", "ledger", "tracking", "note"]
+Kind = Literal["database", "pack", "message", "mailbox", "ledger", "tracking", "index", "note"]
 Mend = Callable[[], Awaitable[str]]
 Progress = Callable[[dict[str, Any]], None]
 
@@ -52,13 +53,14 @@ class Inspection:
         repair: bool,
         quick: bool,
         older: bool,
+        jobs: Jobs,
     ) -> None:
         """``hostname`` is the server's own, whose postmaster has mail though no domain is called so. ``progress`` hears
         steps and findings as values of JSON.
 
         ``serving`` says that mail comes and goes meanwhile, ``repair`` that what is found is to be mended, ``quick``
         that the messages themselves are not read, and ``older`` that the database knows less than the packs beside it
-        (store/upkeep/generation.py).
+        (store/upkeep/generation.py). ``jobs`` begins what child processes do.
         """
         self.store = store
         self.hostname = hostname
@@ -66,6 +68,7 @@ class Inspection:
         self.repair = repair
         self.quick = quick
         self.older = older
+        self.jobs = jobs
         self.totals = Totals()
         self._progress = progress
 

@@ -34,5 +34,6 @@ async def check(control: Control, repair: bool = False, quick: bool = False, old
         repair=repair,
         quick=quick,
         older=older,
+        jobs=control.jobs,
     )
     return CheckTotals(**msgspec.structs.asdict(totals))

@@ -42,6 +42,7 @@ from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upkeep import generation
 from tests.delivery.conftest import CLIENT, Post
 from tests.fakes.clock import ManualClock
+from tests.fakes.jobs import Here
 from tests.fakes.stores import Chosen, data_folder, open_memory_like_store, result
 
 _BODIES = Statement(
@@ -246,7 +247,9 @@ class Damaged:
                 said.append(msgspec.convert(progress["finding"], Finding))
 
         try:
-            checked.totals = msgspec.to_builtins(result(check(store, "localhost", hear, serving=serving, **options)))
+            checked.totals = msgspec.to_builtins(
+                result(check(store, "localhost", hear, serving=serving, jobs=Here(), **options))
+            )
         finally:
             result(store.close())
         return checked

@@ -10,6 +10,7 @@ Each package has a head like this one, which says what is in it, file by file. I
 - ``inbound``: SMTP for those who bring mail. ``access``: IMAP and POP3 for those who read it.
 - ``control``: every operation of administrators, as a function. ``check``: finds and mends damage in the store.
 - ``alerts``: what the server itself has to say to people. ``reports``: delivery status notifications to senders.
+  ``webhooks``: tells other systems how domains are.
 - ``delivery``: what becomes of a message that comes in or is sent. ``redelivery``: sends home what is owed to it.
   ``homes``: watches home servers. ``dispatch``: sends mail to the world.
 - ``queue``: the rows of what waits to be sent, and the ledger over them.

@@ -11,7 +11,7 @@
   ``invitations.py``: links by which users set a password.
 - ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name.
 - ``alerts.py``: who hears of the availability of a domain. ``archive.py``: searches what passed through.
-  ``archived.py``: its messages, shown and released.
+  ``archived.py``: its messages, shown and released. ``webhooks.py``: which URLs are told how domains are.
 - ``status.py``, ``tracking.py``, ``queue.py``: how home servers are and the ledger; what became of messages; what
   waits.
 - ``check.py``, ``backup.py``, ``clock.py``: the store and the clock. ``removal.py``: removes much in small steps.

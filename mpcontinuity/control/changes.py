@@ -19,6 +19,7 @@ from mpcontinuity.model import identifier
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.model.hosts import without_password
 from mpcontinuity.model.visible import visible
+from mpcontinuity.webhooks import hooks
 
 _LONGEST_VALUE = 200  # characters
 _MOST_LISTED = 50
@@ -51,6 +52,8 @@ def change(by: str, origin: str, operation: str, arguments: Mapping[str, Any], o
 
 
 def _said(name: str, value: Any) -> str:
+    if name == "url":  # its path may be as good as a password
+        return cut(f"url={hooks.host(str(value))}")
     if name in _SECRET:
         return f"{name}={NOT_TOLD}"
     if name == "id" and not _is_id(value):  # who means to remove a token may give the token itself

@@ -118,7 +118,8 @@ def _name(text: str) -> str:
     return text.lower()
 
 
-def _authorities(text: str) -> str:
+def readable_authorities(text: str) -> str:
+    """Returns the path of a PEM file of authorities, which the server can read, or an empty one. Raises ValueError."""
     return _readable(text, read_authorities) if text else ""
 
 
@@ -151,7 +152,7 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
     "home": ("host[:port], with commas between several", "the home servers, in order of preference", _homes),
     "home-tls": ("", "TLS to the home server", None),
     "home-tls-name": ("a host name, or empty", "the name in the home servers' certificate, where it is another", _name),
-    "home-tls-ca": ("a PEM file, or empty", "the authorities that home-tls=verify believes", _authorities),
+    "home-tls-ca": ("a PEM file, or empty", "the authorities that home-tls=verify believes", readable_authorities),
     "home-tls-certificate": (
         'a PEM file with certificate and key, "none", or empty',
         "the certificate that a home server gets if it asks for one; empty: the server's own",

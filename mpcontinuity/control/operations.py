@@ -24,6 +24,7 @@ from mpcontinuity.control import (
     tracking,
     trial,
     users,
+    webhooks,
 )
 from mpcontinuity.control.caller import Scope
 from mpcontinuity.control.operation import Operation
@@ -67,6 +68,11 @@ OPERATIONS = {
         Operation("alert add", alerts.add, Scope.DOMAIN, domain_in="domain"),
         Operation("alert remove", alerts.remove, Scope.DOMAIN, domain_in="domain"),
         Operation("alert list", alerts.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="domain email"),
+        # The URL is the administrator's to choose, and what it tells goes out of the house.
+        Operation("webhook add", webhooks.add, Scope.ALL, domain_in="domain"),
+        Operation("webhook list", webhooks.list_, Scope.ALL, domain_in="domain", looks=True, cursor="id"),
+        Operation("webhook remove", webhooks.remove, Scope.ALL),
+        Operation("webhook test", webhooks.test, Scope.ALL),
         Operation("status", status.status, Scope.DOMAIN, domain_in="domain", looks=True, cursor="domain"),
         Operation("status history", status.history, Scope.DOMAIN, domain_in="domain", looks=True, cursor="id"),
         Operation("report", status.report, Scope.DOMAIN, domain_in="domain", looks=True),

@@ -3,7 +3,7 @@
 - ``main.py``: all commands together.
 - ``domain.py``, ``user.py``, ``alert.py``, ``admin.py``, ``archive.py``, ``audit.py``: the
   commands of these names.
-  ``plan.py``: ``domain plan``. ``contain.py``: ``contain``.
+  ``plan.py``: ``domain plan``. ``contain.py``: ``contain``. ``webhook.py``: ``webhook``.
   ``mail.py``: ``status``, ``report``, ``track``, ``queue``. ``store.py``: ``check``, ``backup``, ``restore``.
   ``migrate.py``: ``migrate``.
 - ``initialise.py``: the first start. ``restoring.py``: what a restored backup goes through. ``reading_back.py``: reads

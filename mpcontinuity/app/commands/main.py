@@ -22,6 +22,7 @@ from mpcontinuity.app.commands.mail import queue, report, status, track
 from mpcontinuity.app.commands.migrate import migrate
 from mpcontinuity.app.commands.store import backup, check, restore
 from mpcontinuity.app.commands.user import user
+from mpcontinuity.app.commands.webhook import webhook
 from mpcontinuity.app.process.refusal import why
 from mpcontinuity.config.read import DEFAULT, BadConfiguration
 from mpcontinuity.model.errors import Refused, Temporary
@@ -147,6 +148,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     domain,
     user,
     alert,
+    webhook,
     admin,
     status,
     report,

@@ -32,6 +32,8 @@ from mpcontinuity.store.timekeeping import Timekeeping, guarded
 from mpcontinuity.store.upkeep import generation, retention
 from mpcontinuity.store.upkeep.reconcile import reconcile, repair_unrecorded
 from mpcontinuity.tracking import retention as tracking_retention
+from mpcontinuity.webhooks.service import EVERY as WEBHOOKS_EVERY
+from mpcontinuity.webhooks.service import Webhooks
 
 _OWN_EVERY = 30.0  # s between rounds of what every process does for itself
 
@@ -50,6 +52,7 @@ class Chores:
         reactor: Any,
     ) -> None:
         self._timekeeping = Timekeeping(store)
+        webhooks = Webhooks(store, mail.https)
         own = partial(Housekeeping, reactor, Alone())
         self._rounds = (
             Housekeeping(reactor, store.election, _of_all(store, mail, control)),
@@ -63,6 +66,7 @@ class Chores:
             Housekeeping(reactor, store.election, [("outages", mail.alerts.look)], every=ALERTS_EVERY),
             own([("leases", Holders(store).look)], every=LOOK_EVERY),
             own([("logins", accounts.login.logins.write)], every=LOGINS_EVERY),
+            Housekeeping(reactor, store.election, [("webhooks", webhooks.round)], every=WEBHOOKS_EVERY),
             own([("clock", self._timekeeping.look)], every=CLOCK_EVERY),
             own(
                 [

@@ -19,17 +19,18 @@ from mpcontinuity.store.schema import (
     passages,
     queues,
     trail,
+    webhooks,
 )
 
 # Tables stand in the modules of their subjects, which have to be imported before the metadata are complete.
-SUBJECTS = (accounts, alerts, events, indexes, machine, mailboxes, messages, passages, queues, trail)
+SUBJECTS = (accounts, alerts, events, indexes, machine, mailboxes, messages, passages, queues, trail, webhooks)
 metadata: Final[MetaData] = columns.metadata
 
 # The packages whose SQL names each table: the first writes it, the others only read it, in joins that its owner could
 # not make. Whoever else needs a change asks a function of the owner (tests/store/test_schema.py holds it).
 OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "meta": ("store",),
-    "domain": ("accounts", "alerts", "check", "control", "queue"),
+    "domain": ("accounts", "alerts", "check", "control", "queue", "webhooks"),
     "account": ("accounts", "check", "control", "mailbox", "queue"),
     "address": ("accounts", "check"),
     "taken": ("accounts",),
@@ -40,8 +41,11 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "expunged": ("mailbox", "check"),
     "pack": ("store", "check"),
     "body": ("store", "archive", "check", "mailbox", "queue", "verdicts"),
-    "owed": ("queue", "check", "control", "store"),
+    "owed": ("queue", "check", "control", "store", "webhooks"),
     "progress": ("queue",),
+    "webhook": ("webhooks",),
+    "webhook_event": ("webhooks",),
+    "webhook_told": ("webhooks",),
     "tracking": ("tracking", "accounts", "check", "queue"),
     "archive": ("archive", "check", "store"),
     "archive_segment": ("archive",),
@@ -58,7 +62,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "sent": ("mailbox",),
     "login_failure": ("accounts",),
     "spending": ("door",),
-    "home_change": ("accounts",),
+    "home_change": ("accounts", "webhooks"),
     "subscriber": ("alerts",),
     "plan": ("accounts",),
     "outage": ("alerts",),

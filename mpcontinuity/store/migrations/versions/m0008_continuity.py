@@ -39,6 +39,7 @@ def of_domain(**more: Any) -> Column[int]:
 def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
     _recovery()
+    _webhooks()
     _links()
     _plans()
     _people()
@@ -65,6 +66,42 @@ def _recovery() -> None:
     op.add_column("owed", flag("kept"))
     kept = sqlalchemy.text("kept = 1")
     op.create_index("owed_kept", "owed", ["domain", "ended"], sqlite_where=kept, postgresql_where=kept)
+
+
+def _webhooks() -> None:
+    op.create_table(
+        "webhook",
+        key(),
+        of_domain(nullable=False),
+        string("url", None),
+        string("secret", None),
+        string("authorities"),
+        number("created"),
+        number("missed"),
+        number("tried"),
+        string("said"),
+    )
+    op.create_index("webhook_of_domain", "webhook", ["domain", "url"], unique=True)
+    op.create_table(
+        "webhook_event",
+        key(),
+        Column("webhook", BigInteger, ForeignKey("webhook.id", ondelete="CASCADE"), nullable=False),
+        string("event", None),
+        number("created"),
+        number("attempts"),
+        number("next_attempt"),
+    )
+    op.create_index("webhook_event_of_hook", "webhook_event", ["webhook", "id"])
+    op.create_table(
+        "webhook_told",
+        of_domain(primary_key=True, autoincrement=False),
+        number("change"),
+        string("paused"),
+        flag("declared"),
+        flag("contained"),
+        flag("behind"),
+        **BY_KEY,
+    )
 
 
 def _links() -> None:

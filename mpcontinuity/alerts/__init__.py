@@ -2,6 +2,7 @@
 
 - ``service.py``: looks at outages and errors, and decides what is told. Begin here. ``outages.py``, ``alarms.py``: what
   it goes by, and what was told when. ``wording.py``: what a mail says. ``mailing.py``: brings it to subscribers.
+- ``acting.py``: what people do about an outage, also by the link in a mail.
 - ``subscribers.py``: who hears of a domain.
 - ``announcing.py``: keeps what the server itself has to say, and puts it into INBOX or into the queue.
 """

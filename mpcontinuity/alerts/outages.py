@@ -157,7 +157,7 @@ def standings(tx: Transaction) -> list[Standing]:
 def _standing(domain: Domain, health: Health, declared: Sequence[Declaration]) -> Standing:
     causes = {Cause.DOWN: health.since} if health.state is State.DOWN else {}
     for one in declared:
-        cause = Cause.CONTAINED if one.what not in ("mode", "plan") else Cause.DECLARED
+        cause = Cause.CONTAINED if one.what == "contain" else Cause.DECLARED
         causes.setdefault(cause, one.since)
     ends = [one.until for one in declared]
     return Standing(

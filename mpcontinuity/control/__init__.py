@@ -10,8 +10,9 @@
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
   ``invitations.py``: links by which users set a password.
 - ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name.
-- ``alerts.py``: who hears of the availability of a domain. ``archive.py``: searches what passed through.
-  ``archived.py``: its messages, shown and released. ``webhooks.py``: which URLs are told how domains are.
+- ``alerts.py``: who hears of the availability of a domain. ``outages.py``: outages, and what is done about them.
+  ``webhooks.py``: which URLs are told how domains are.
+- ``archive.py``: searches what passed through. ``archived.py``: its messages, shown and released.
 - ``status.py``, ``tracking.py``, ``queue.py``: how home servers are and the ledger; what became of messages; what
   waits.
 - ``check.py``, ``backup.py``, ``clock.py``: the store and the clock. ``removal.py``: removes much in small steps.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mpcontinuity.accounts import containment
 from mpcontinuity.alerts import outages
 from mpcontinuity.alerts.outages import MOST_A_DAY, STEP, Outage, Told
 from mpcontinuity.model.clock import SECOND
@@ -54,6 +55,16 @@ def test_a_mode_that_ends_by_its_time_ends_the_outage(room: PostRoom) -> None:
     room.set(mode="enabled", mode_until=room.clock.now() + 60 * SECOND)
     assert brief(room, look(room)) == [(5, 0, ["declared"])]
     assert brief(room, look(room, 60)) == [(5, 65, ["declared"])]
+
+
+def test_a_home_that_is_cut_off_is_an_outage_although_it_is_up(room: PostRoom) -> None:
+    look(room)
+    room.run(containment.begin, domain=room.domain.id, by="olga", note="it sends spam")
+    (outage,) = look(room)
+    assert brief(room, [outage]) == [(5, 0, ["contained"])]
+    assert outage.reason == "it sends spam"
+    room.run(containment.end, domain=room.domain.id)
+    assert brief(room, look(room)) == [(5, 15, ["contained"])]
 
 
 def test_one_that_began_and_ended_between_two_looks_is_noted_once(room: PostRoom) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mpcontinuity.alerts.acting import ACTS
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused
 from tests.control.conftest import Call
@@ -35,6 +36,9 @@ LISTS = [name for name, operation in OPERATIONS.items() if operation.cursor]
 TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
     ("track", "since", {}, TIMES),
     ("status history", "since", {}, TIMES),
+    ("outage list", "since", {}, TIMES),
+    *(("outage act", "lasts", {"domain": "example.org", "act": act}, TIMES) for act in ACTS),
+    ("outage redeem", "lasts", {"token": "x", "act": "start"}, TIMES),
     ("audit", "since", {}, TIMES),
     ("archive search", "since", {}, TIMES),
     ("archive search", "until", {}, TIMES),

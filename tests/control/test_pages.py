@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mpcontinuity.alerts.outages import observe
 from mpcontinuity.control.client import ControlClient
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
@@ -30,6 +31,7 @@ def full(call: Call, books: Books) -> None:
         call("domain add", name=name, home="home.example")
         call("user add", address=f"Post@{name}", aliases=[f"p@{name}"])
         call("alert add", domain=name, email=f"IT@{name}")
+        call("webhook add", domain=name, url=f"https://{name}/hook")
         call("admin add", name=name, password="a good one")
         call("domain plan", name=name, begin="1h", until="2h")
     for name in ("anna", "bert", "anna", "nobody", "other", "third+tag"):
@@ -39,13 +41,15 @@ def full(call: Call, books: Books) -> None:
     rows = [NewRow(books.domain.id, 7, "inbound", DELIVERED, recipient_key="anna@example.org") for _ in range(5)]
     rows += [NewRow(books.domain.id, time, "inbound", DELIVERED, recipient_key="anna@example.org") for time in (9, 8)]
     books.run(record_all, rows=rows)
-    call("contain on", name="example.org")
     for number in range(3):
         archive(books.store, text(f"number {number}"), domain=books.domain.id)
-    for minute in range(2):
+    for minute in range(3):
         books.clock.advance(60)
         books.home_becomes(State.DOWN, f"no connection {minute}")
+        books.run(observe)
         books.home_becomes(State.UP)
+        books.run(observe)
+    call("contain on", name="example.org")
 
 
 def walk(call: Call, operation: str, limit: int, **arguments: Any) -> Iterator[list[Any]]:

@@ -1,7 +1,7 @@
 """The command line ``mpcontinuity``. Each command calls an operation of control/ and shows its result.
 
 - ``main.py``: all commands together.
-- ``domain.py``, ``user.py``, ``alert.py``, ``admin.py``, ``archive.py``, ``audit.py``: the
+- ``domain.py``, ``user.py``, ``alert.py``, ``outage.py``, ``admin.py``, ``archive.py``, ``audit.py``: the
   commands of these names.
   ``plan.py``: ``domain plan``. ``contain.py``: ``contain``. ``webhook.py``: ``webhook``.
   ``mail.py``: ``status``, ``report``, ``track``, ``queue``. ``store.py``: ``check``, ``backup``, ``restore``.

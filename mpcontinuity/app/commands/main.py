@@ -20,6 +20,7 @@ from mpcontinuity.app.commands.contain import contain
 from mpcontinuity.app.commands.domain import domain
 from mpcontinuity.app.commands.mail import queue, report, status, track
 from mpcontinuity.app.commands.migrate import migrate
+from mpcontinuity.app.commands.outage import outage
 from mpcontinuity.app.commands.store import backup, check, restore
 from mpcontinuity.app.commands.user import user
 from mpcontinuity.app.commands.webhook import webhook
@@ -149,6 +150,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     user,
     alert,
     webhook,
+    outage,
     admin,
     status,
     report,

@@ -1,0 +1,97 @@
+"""The command ``outage``: the outages that there were, and what can be done about one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mpcontinuity.alerts.acting import ACTS
+from mpcontinuity.app.commands import output
+from mpcontinuity.app.commands.configuration import (
+    Configuration,
+    json_option,
+    pass_configuration,
+    value_from_stdin,
+)
+
+_FOR_HELP = "For how long, as 30m, 4h or 2d."
+
+
+@click.group()
+def outage() -> None:
+    """Periods in which home servers were away, or declared to be, with what became of the mail."""
+
+
+@outage.command("list")
+@click.argument("domain", required=False)
+@click.option("--since", metavar="T", help="From then on: an ISO 8601 time, or a duration before now as 24h.")
+@json_option
+@pass_configuration
+def outage_list(configuration: Configuration, domain: str | None, since: str | None, as_json: bool) -> None:
+    """List the outages of DOMAIN, or of all, in the last year, newest first."""
+    columns = ("id", "domain", "began", "ended", "causes", "taken_in", "delivered", "failed", "open", "reason")
+    with configuration.connect() as control:
+        pages = control.pages("outage list", domain=domain, since=since)
+        output.listing(pages, columns, as_json, "There was no outage.")
+
+
+@outage.command("show")
+@click.argument("id_", metavar="ID")
+@json_option
+@pass_configuration
+def outage_show(configuration: Configuration, id_: str, as_json: bool) -> None:
+    """Show the outage ID with the report of its recovery, user by user."""
+    with configuration.connect() as control:
+        row = control.call("outage show", id=id_)
+    if as_json:
+        output.as_json(row)
+        return
+    users = row.pop("users")
+    row["told"] = [f"{step} {time}" for step, time in row["told"].items()]
+    output.fields(row)
+    if users:
+        output.table([users], tuple(users[0]), "")
+
+
+@outage.command("act")
+@click.argument("domain")
+@click.argument("act", type=click.Choice(ACTS))
+@click.option("--for", "lasts", metavar="DURATION", default="4h", show_default=True, help=_FOR_HELP)
+@json_option
+@pass_configuration
+def outage_act(configuration: Configuration, domain: str, act: str, lasts: str, as_json: bool) -> None:
+    """Declare an outage of DOMAIN from now on, extend or stop it, or snooze the mails about the present one.
+
+    \b
+      mpcontinuity outage act example.org start --for 8h
+      mpcontinuity outage act example.org snooze --for 2h
+    """
+    with configuration.connect() as control:
+        row = control.call("outage act", domain=domain, act=act, lasts=lasts)
+    output.result(row, as_json, row["done"])
+
+
+@outage.command("redeem")
+@click.argument("act", type=click.Choice(ACTS), required=False)
+@click.option("--for", "lasts", metavar="DURATION", default="4h", show_default=True, help=_FOR_HELP)
+@click.option("--domain", metavar="D", help="The domain that the link must be about.")
+@click.option("--stdin", "from_stdin", is_flag=True, required=True, help="Read the link from standard input.")
+@json_option
+@pass_configuration
+def outage_redeem(
+    configuration: Configuration, act: str | None, lasts: str, domain: str | None, from_stdin: bool, as_json: bool
+) -> None:
+    """Do ACT by the right of a link that stands in an alert, which is read from standard input.
+
+    Without ACT the link is shown, and what it is good for.
+    """
+    token = value_from_stdin("link").strip().rpartition("/")[2]
+    with configuration.connect() as control:
+        row: dict[str, Any]
+        if act is None:
+            row = control.call("outage link", token=token, domain=domain)
+            output.result(row, as_json)
+            return
+        row = control.call("outage redeem", token=token, act=act, lasts=lasts, domain=domain)
+    output.result(row, as_json, row["done"])

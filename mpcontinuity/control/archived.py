@@ -83,19 +83,22 @@ async def show(control: Control, id: str, domain: str | None = None) -> Archived
     With a ``domain`` only of its own. Raises Refused for an id that the archive does not have.
     """
     (message,) = await _find(control, [id], domain)
-    await tell(control, message)
+    try:
+        await tell(control, message)
+    except Corrupt as error:
+        raise Refused(f"{id}: {error}", "conflict") from None
     return row(message)
 
 
 async def tell(control: Control, message: Archived) -> None:
-    """Says the octets of a message, in pieces that whoever listens has room for. Raises Refused, also for a damaged
-    one, of which something may have been said already."""
+    """Says the octets of a message, in pieces that whoever listens has room for.
+
+    Raises Corrupt for a damaged one, of which something may have been said already, and Refused where nobody listens
+    any more.
+    """
     content = control.store.bodies.content(message.body)
     for start in range(0, content.length, PIECE):
-        try:
-            piece = await content.read(start, min(PIECE, content.length - start))
-        except Corrupt as error:
-            raise Refused(f"{identifier.show(message.id)}: {error}", "conflict") from None
+        piece = await content.read(start, min(PIECE, content.length - start))
         control.progress({"data": b64encode(piece).decode()})
         await control.drained()
 

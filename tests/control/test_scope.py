@@ -157,6 +157,8 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "queue remove": lambda house: {"ids": house.rows["example.org"]},
     "archive show": lambda house: {"id": house.archived()},
     "archive release": lambda house: {"ids": [house.archived()]},
+    "archive release found": lambda house: {"query": "x", "domain": "example.org"},
+    "archive export": lambda house: {"domain": "example.org"},
     "audit": lambda house: {"domain": "example.org"},
     "clock": lambda house: {},
     "check": lambda house: {},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mailbox
+import zipfile
+
 import pytest
 
 from mpcontinuity.model.identifier import show
@@ -114,3 +117,42 @@ def test_an_id_that_is_none_releases_nothing(world: World, ids: Ids) -> None:
         assert said in refused.stderr
         assert world.server.run("archive", "show", bad).returncode == 1
     assert len(world.home.received("first of two")) == 1
+
+
+def test_all_that_a_search_finds_is_released_oldest_first_and_once(world: World, ids: Ids) -> None:
+    subjects = [f"many {number}" for number in range(6)]
+    for subject in subjects:
+        assert world.send(subject, world.anna if subject != "many 3" else world.ben).code == 250
+    world.wait_for(lambda: len(world.cli("archive", "search", "many", "--domain", world.domain)) == 6)
+    many = world.cli("archive", "release", "--query", f"many to:{world.anna}")
+    assert (many["found"], many["home"], many["before"]) == (5, 5, 0)
+    again = world.cli("archive", "release", "--query", "many", "--user", world.anna)
+    assert (again["found"], again["home"], again["before"]) == (5, 0, 5)
+    assert [len(world.home.received(subject)) for subject in subjects] == [2, 2, 2, 1, 2, 2]
+    assert world.server.run("archive", "release", "--query", " ").returncode == 1
+    assert world.server.run("archive", "release").returncode == 2
+
+
+def test_mail_is_exported_in_the_order_of_time_while_the_server_runs(world: World, ids: Ids) -> None:
+    for number in range(3):
+        assert (
+            world.send(f"kept {number}", world.ben if number == 1 else world.anna, body="From here\r\n" * 9000).code
+            == 250
+        )
+    folder = world.server.folder / world.domain
+    folder.mkdir()
+    everything = ("--domain", world.domain)
+    done = world.cli("archive", "export", *everything, str(folder / "x.mbox"))
+    assert (done["messages"], done["damaged"], done["gone"]) == (3, 0, 0)
+    assert [message["Subject"] for message in mailbox.mbox(folder / "x.mbox")] == [f"kept {n}" for n in range(3)]
+    world.cli("archive", "export", "kept", "--user", world.anna, "--maildir", str(folder / "dir"))
+    assert len(mailbox.Maildir(folder / "dir", create=False)) == 2
+    world.cli("archive", "export", "subject:1", *everything, "--zip", str(folder / "x.zip"))
+    with zipfile.ZipFile(folder / "x.zip") as made:
+        (name,) = made.namelist()
+        assert made.read(name).endswith(message("kept 1", body="From here\r\n" * 9000))
+    refused = world.server.run("archive", "export", *everything, str(folder / "x.mbox"))
+    assert "exists" in refused.stderr
+    assert "query" in world.server.run("archive", "export", "nope:1", str(folder / "y.mbox")).stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["dir", "x.mbox", "x.zip"]
+    assert world.cli("audit", "--limit", "1")[0]["operation"] == "archive export"

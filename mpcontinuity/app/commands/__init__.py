@@ -8,6 +8,7 @@
   ``migrate.py``: ``migrate``.
 - ``initialise.py``: the first start. ``restoring.py``: what a restored backup goes through. ``reading_back.py``: reads
   the test messages of ``domain test`` back from home.
+- ``exporting.py``: the files of ``archive export``.
 - ``client.py``: reaches the store, through a running server or by opening it.
 - ``configuration.py``: options that all commands take. ``output.py``: tables for people, JSON for programs.
 """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mpcontinuity.app.commands import output
 from mpcontinuity.app.commands.configuration import Configuration, json_option, pass_configuration
+from mpcontinuity.app.commands.exporting import FORMATS, Export
 from mpcontinuity.control.operation import unheard
 
 _MOST = 1_000
@@ -100,26 +102,128 @@ def _print(said: Any) -> None:
 
 
 @archive.command()
-@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@click.argument("ids", metavar="[ID]…", nargs=-1)
 @click.option("--to", metavar="ADDRESS", help="A user of the same domain, instead of the recipients.")
+@click.option("--query", metavar="Q", help="All that this finds (archive search --help), the oldest first.")
+@click.option("--user", metavar="ADDRESS", help="With --query or alone: only what is this user's.")
+@click.option("--again", is_flag=True, help="With --query or --user: also what was released before.")
 @json_option
 @click.pass_context
 @pass_configuration
 def release(
-    configuration: Configuration, context: click.Context, ids: tuple[str, ...], to: str | None, as_json: bool
+    configuration: Configuration,
+    context: click.Context,
+    ids: tuple[str, ...],
+    to: str | None,
+    query: str | None,
+    user: str | None,
+    again: bool,
+    as_json: bool,
 ) -> None:
     """Deliver messages of the archive again: to their recipients, or to the sender of what went out.
 
     They go home as all mail does. In an outage they go into the continuity mailbox, and home is owed them only if it
-    never took them. Exit status 1 if one could not be released.
+    never took them. A search that was cut off can be given again: what was released is left out. Exit status 1 if one
+    could not be released.
     """
+    found = query is not None or user is not None
+    if bool(ids) is found:
+        raise click.UsageError("name IDs, or --query or --user, and not both")
     with configuration.connect() as control:
-        rows = control.call("archive release", ids=list(ids), to=to)
-    if as_json:
+        if found:
+            many = control.call("archive release found", progress=_released, query=query, user=user, to=to, again=again)
+        else:
+            rows = control.call("archive release", ids=list(ids), to=to)
+    if found:
+        rows = many["failed"]
+        _show_many(many, as_json)
+    elif as_json:
         output.as_json(rows)
     else:
         output.table([rows], ("id", "recipient", "way", "text"), "")
     for warning in dict.fromkeys(row["warning"] for row in rows if row["warning"]):
         output.say(f"mpcontinuity: warning: {warning}", err=True)
     if any(row["way"] in ("refused", "deferred") for row in rows):
+        context.exit(1)
+
+
+def _released(said: Any) -> None:
+    if "found" in said and said["released"] % 100 == 0:
+        output.say(f"{said['released']} of {said['found']}", err=True)
+
+
+def _show_many(many: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        output.as_json(many)
+        return
+    output.fields({name: value for name, value in many.items() if name not in ("failed", "stopped")})
+    for row in many["failed"]:
+        output.say(f"{row['id']} to {row['recipient'] or 'nobody'}: {row['text']}", err=True)
+    if many["stopped"]:
+        output.say(f"Stopped: {many['stopped']}. Give it again later: it goes on.", err=True)
+    if many["cut_off"]:
+        output.say(
+            f"{many['cut_off']} were being released when an earlier run was cut off, and may have arrived: they are"
+            " left out. Release them by their IDs, or with --again.",
+            err=True,
+        )
+
+
+@archive.command()
+@click.argument("arguments", metavar="[QUERY]… [FILE.mbox]", nargs=-1)
+@click.option("--user", metavar="ADDRESS", help="Only what came to this user, or was sent by them.")
+@click.option("--domain", metavar="D", help="Only mail of this domain.")
+@click.option("--since", metavar="T", help="From then on: an ISO 8601 time, or a duration before now as 24h.")
+@click.option("--until", metavar="T", help="Before then.")
+@click.option("--maildir", metavar="DIR", type=click.Path(path_type=Path), help="Make a Maildir instead of an mbox.")
+@click.option("--zip", "zip_", metavar="FILE.zip", type=click.Path(path_type=Path), help="Make a zip of .eml files.")
+@json_option
+@click.pass_context
+@pass_configuration
+def export(
+    configuration: Configuration,
+    context: click.Context,
+    arguments: tuple[str, ...],
+    user: str | None,
+    domain: str | None,
+    since: str | None,
+    until: str | None,
+    maildir: Path | None,
+    zip_: Path | None,
+    as_json: bool,
+) -> None:
+    """Write messages of the archive into a file, in the order of time.
+
+    The last argument is the FILE, an mbox (mboxrd), unless --maildir or --zip names one; QUERY is as in `archive
+    search`. A zip has the messages octet by octet; in the others lines end with LF. Until it is complete the file has
+    the ending .part. Exit status 1 if a message is damaged, which is left out.
+    """
+    if maildir is not None and zip_ is not None:
+        raise click.UsageError("--maildir and --zip: one of them")
+    named = maildir or zip_
+    if named is None and not arguments:
+        raise click.UsageError("name the FILE.mbox to write")
+    words = arguments if named else arguments[:-1]
+    path = named or Path(arguments[-1])
+    format_ = FORMATS["maildir" if maildir else "zip" if zip_ else "mbox"](path)
+    taking = Export(format_)
+    try:
+        with configuration.connect() as control:
+            result = control.call(
+                "archive export",
+                progress=taking.take,
+                query=" ".join(words),
+                user=user,
+                domain=domain,
+                since=since,
+                until=until,
+            )
+        format_.close()
+    except BaseException:
+        format_.abandon()
+        raise
+    finally:
+        taking.end()
+    output.result(result, as_json, f"{path}: {result['messages']} messages, {result['octets']} octets")
+    if result["damaged"]:
         context.exit(1)

@@ -75,6 +75,10 @@ _NEVER = Statement(
     "SELECT domain, COUNT(*) FROM account "
     "WHERE last_login = 0 AND status IN ('active', 'pending') AND domain IN [:domains] GROUP BY domain"
 )
+_REACHABLE = Statement(
+    "SELECT id, address, alternate FROM account WHERE domain = :domain AND status IN ('active', 'pending') "
+    "AND id > :after AND (:last = 0 OR id <= :last) ORDER BY id LIMIT :step"
+)
 _BEING_REMOVED = Statement(
     "SELECT id, domain FROM account WHERE status = 'removed' "
     "AND EXISTS (SELECT 1 FROM mailbox WHERE mailbox.account = account.id)"
@@ -300,6 +304,14 @@ def keep_keys(tx: Transaction, account: int, password_hash: str, scram: str) -> 
     tx.run(_KEEP_KEYS, id=account, password=password_hash, scram=scram)
 
 
+class Reachable(NamedTuple):
+    """Where a user is told something: their own address, and the alternate one, which is empty where none is known."""
+
+    id: int
+    address: str
+    alternate: str
+
+
 class Credentials(NamedTuple):
     """What a user logs in by: a hash of passlib's and SCRAM keys, each empty when there is none.
 
@@ -398,6 +410,12 @@ def delete(tx: Transaction, account: int) -> None:
 def of_domain(tx: Transaction, domain: int) -> list[int]:
     """Returns up to 500 accounts of the domain, whatever their status."""
     return [account for (account,) in tx.all(_OF_DOMAIN, domain=domain)]
+
+
+def reachable(tx: Transaction, domain: int, after: int, last: int, step: int) -> list[Reachable]:
+    """Returns the next ``step`` users of a domain who are not inactive, by id: above ``after``, and up to ``last``,
+    where that is not 0."""
+    return tx.records(Reachable, _REACHABLE, domain=domain, after=after, last=last, step=step)
 
 
 def numbers(tx: Transaction, domains: Sequence[int]) -> dict[int, int]:

@@ -55,6 +55,7 @@ class Announcement(msgspec.Struct, frozen=True):
     ``domain`` is the id of the domain that it is about, 0 for none; it decides which way mail does not take.
     ``subject`` and ``text`` are cut at what message/announcement.py allows; lines of the text end in LF. ``into_inbox``
     says whether a user of ours has it in INBOX instead of by the queue; None: where their domain is in an outage.
+    ``inbox_only``: who has no INBOX here is not told at all.
     ``thread`` is an id that announcements share which belong together, 0 for none. After ``lasts`` (µs) it is not sent
     any more.
     """
@@ -64,6 +65,7 @@ class Announcement(msgspec.Struct, frozen=True):
     subject: str
     text: str
     into_inbox: bool | None = None
+    inbox_only: bool = False
     thread: int = 0
     lasts: int = DAY
 
@@ -162,6 +164,7 @@ def _owner(tx: Transaction, announcement: Announcement) -> users.User | None:
 def _place(tx: Transaction, kept: Sequence[_Kept], mark: Mark, give_up: int) -> None:
     mark(tx)
     inbox_of = inboxes(tx, {one.account for one in kept if one.account is not None})
+    kept = [one for one in kept if one.account in inbox_of or not one.announcement.inbox_only]
     queued = [one for one in kept if one.account not in inbox_of]
     insert_bodies(tx, [(one.body, 0 if one.account in inbox_of else one.time) for one in kept])
     entries: dict[int, list[NewEntry]] = {}

@@ -8,7 +8,7 @@
   what home does with mail from us.
 - ``plans.py``: outages that are declared for a set time. ``containment.py``: home servers that are cut off.
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
-  ``invitations.py``: links by which users set a password.
+  ``invitations.py``: links by which users set a password. ``telling.py``: what all users of a domain are told.
 - ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name.
 - ``alerts.py``: who hears of the availability of a domain. ``outages.py``: outages, and what is done about them.
   ``webhooks.py``: which URLs are told how domains are.

@@ -40,6 +40,7 @@ class DomainRow(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     relay_check: bool
     redirect_on: Literal["any", "outage"]
     unregistered: Literal["defer", "hold"]
+    notify_users: bool
     sent_to_home: bool
     pop3_delete: Literal["keep", "delete"]
     retention_days: int
@@ -168,6 +169,7 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
     ),
     "redirect-on": ("", "outage: policy refusals (4.2.x, 4.7.x, 4.1.8) go to the client as home gave them", None),
     "unregistered": ("", "hold: what home took in the last 30 days is owed in an outage without a mailbox", None),
+    "notify-users": ("", "whether users are told when continuity begins and ends, past the home server", None),
     "sent-to-home": ("", "whether the home server gets a copy of what users send", None),
     "pop3-delete": ("", "what POP3's DELE means", None),
     "retention-days": ("0 to 36500", "how long messages are archived; 0: not at all", _number(36500)),

@@ -162,6 +162,7 @@ class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     relay_check: bool = False
     redirect_on: Literal["any", "outage"] = "any"
     unregistered: Literal["defer", "hold"] = "defer"
+    notify_users: bool = False
     sent_to_home: bool = True
     pop3_delete: Literal["keep", "delete"] = "keep"
     retention_days: int = 90

@@ -34,6 +34,7 @@ def full(call: Call, books: Books) -> None:
         call("webhook add", domain=name, url=f"https://{name}/hook")
         call("admin add", name=name, password="a good one")
         call("domain plan", name=name, begin="1h", until="2h")
+        call("domain tell", name=name, subject="News", text="There is some.")
     for name in ("anna", "bert", "anna", "nobody", "other", "third+tag"):
         books.redirect(name)
     for destination in ("x.example", "y.example", "z.example", "x.example", "w.example"):

@@ -113,6 +113,8 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "domain plan list": lambda house: {"domain": "example.org"},
     "domain plan extend": lambda house: {"name": "example.org", "until": "3h"},
     "domain plan end": lambda house: {"name": "example.org"},
+    "domain tell": lambda house: {"name": "example.org", "subject": "News", "text": "There is some."},
+    "domain tell list": lambda house: {"domain": "example.org"},
     "domain test": lambda house: {"name": "example.org"},
     "contain on": lambda house: {"name": "example.org"},
     "contain off": lambda house: {"name": "example.org"},

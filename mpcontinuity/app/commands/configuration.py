@@ -72,6 +72,21 @@ def value_from_stdin(name: str) -> str:
     return _line_from_stdin(name)
 
 
+def text_from_stdin(longest: int) -> str:
+    """Returns what standard input has, up to its end. Raises Refused for more than ``longest`` characters, and for what
+    is not UTF-8."""
+    octets = sys.stdin.buffer.read(4 * longest + 1)
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError as error:
+        if len(octets) <= 4 * longest:
+            raise Refused(f"the text on standard input is not UTF-8 (byte {error.start})") from None
+        text = "?" * (longest + 1)
+    if len(text) > longest:
+        raise Refused(f"the text on standard input is longer than {longest} characters")
+    return text
+
+
 def _line_from_stdin(what: str) -> str:
     line = sys.stdin.buffer.readline()
     try:

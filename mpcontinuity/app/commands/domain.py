@@ -12,11 +12,13 @@ from mpcontinuity.app.commands.configuration import (
     Configuration,
     json_option,
     pass_configuration,
+    text_from_stdin,
     value_from_stdin,
     warn_of_password,
 )
 from mpcontinuity.app.commands.plan import domain_plan
 from mpcontinuity.control.domain_settings import SETTINGS
+from mpcontinuity.message.announcement import LONGEST_TEXT
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -116,6 +118,45 @@ def domain_set(
 domain_set.help = f"{domain_set.help}\n\n\b\n" + "\n".join(
     f"  {key:<20} {setting.allowed}" for key, setting in SETTINGS.items()
 )
+
+
+@domain.command("tell")
+@click.argument("name")
+@click.option("--subject", metavar="S", help="What the mail is about, in one line.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the text from standard input.")
+@click.option("--list", "list_", is_flag=True, help="What the users were told in the last 90 days, newest first.")
+@json_option
+@pass_configuration
+def domain_tell(
+    configuration: Configuration, name: str, subject: str | None, from_stdin: bool, list_: bool, as_json: bool
+) -> None:
+    """Tell all users of the domain NAME a text: in INBOX here, and at the alternate address of those who have one. It
+    does not go by their home server. If it is interrupted, the server goes on with it, and everybody has it once.
+
+    \b
+      mpcontinuity domain tell example.org --subject "Work until noon" --stdin < text
+    """
+    if list_:
+        with configuration.connect() as control:
+            pages = control.pages("domain tell list", domain=name)
+            columns = ("id", "subject", "by", "begun", "ended", "users", "mails")
+            output.listing(pages, columns, as_json, "The users were told nothing yet")
+        return
+    if subject is None or not from_stdin:
+        raise click.UsageError("give --subject and --stdin, or --list")
+    text = text_from_stdin(LONGEST_TEXT)
+    with configuration.connect() as control:
+        row = control.call("domain tell", progress=_say_told, name=name, subject=subject, text=text)
+    output.result(row, as_json, f"{row['domain']}: {_told(row)}")
+
+
+def _told(row: Any) -> str:
+    return f"told {row['users']} users in INBOX, and {row['mails']} of them at their alternate address"
+
+
+def _say_told(row: Any) -> None:
+    if row["users"]:
+        output.say(f"{row['domain']}: {_told(row)} so far", err=True)
 
 
 @domain.command("list")

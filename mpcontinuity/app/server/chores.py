@@ -10,8 +10,10 @@ from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import FailureExchange
 from mpcontinuity.accounts.logins import EVERY as LOGINS_EVERY
 from mpcontinuity.accounts.rotation import take_over
-from mpcontinuity.alerts import mailing, outages
+from mpcontinuity.alerts import mailing, outages, tellings
 from mpcontinuity.alerts.service import EVERY as ALERTS_EVERY
+from mpcontinuity.alerts.telling import EVERY as TELLING_EVERY
+from mpcontinuity.alerts.telling import tell_left
 from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.housekeeping import Chore, Housekeeping
 from mpcontinuity.app.server.mail import Mail
@@ -64,6 +66,9 @@ class Chores:
                 every=_OWN_EVERY,
             ),
             Housekeeping(reactor, store.election, [("outages", mail.alerts.look)], every=ALERTS_EVERY),
+            Housekeeping(
+                reactor, store.election, [("telling", partial(tell_left, store, control.settings))], every=TELLING_EVERY
+            ),
             own([("leases", Holders(store).look)], every=LOOK_EVERY),
             own([("logins", accounts.login.logins.write)], every=LOGINS_EVERY),
             Housekeeping(reactor, store.election, [("webhooks", webhooks.round)], every=WEBHOOKS_EVERY),
@@ -104,6 +109,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("alerts of a day", mailing.sweep),
         ("plans", plans.sweep),
         ("links", links.sweep),
+        ("tellings", tellings.sweep),
         ("audit", audit.sweep),
         ("kept", kept.sweep),
         ("ledger", folding.sweep),

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mpcontinuity.alerts.notices import Notices
 from mpcontinuity.alerts.service import Watcher
 from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.outbound import OutboundMail
@@ -84,7 +85,7 @@ class Mail:
         self.redeliveries = flushing.outcomes
         self.refusals = flushing.refusals
         self._redelivery = Redelivery(flushing, self._directory, self.homes)
-        self.alerts = Watcher(store, settings, randomness)
+        self.alerts = Watcher(store, settings, randomness, steps=[Notices(store, settings)])
         self.reports = Reports(store, self._directory, hostname=settings.hostname, retry=settings.retry, timer=reactor)
         self.delivery = Delivery(
             store,

@@ -81,3 +81,24 @@ alarm = Table(
     number("over"),  # when it was over; 0: it goes on
     **BY_KEY,
 )
+
+# What all users of a domain are told, by an administrator or by the server, and how far that is (alerts/tellings.py).
+telling = Table(
+    "telling",
+    metadata,
+    key(),
+    Column("domain", BigInteger, ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+    number("outage"),  # that it tells of; 0: none
+    string("subject", None),
+    string("text", None),
+    string("author"),  # the administrator; empty: the server itself
+    number("reached"),  # the id of the last user who was told
+    number("last"),  # the last who is to be told; 0: all
+    number("users"),
+    number("mails"),  # to alternate addresses
+    number("stepped"),  # when somebody was at it
+    number("ended"),
+    Index("telling_of_domain", "domain", "id"),
+    Index("telling_of_outage", "outage", sqlite_where=text("outage > 0"), postgresql_where=text("outage > 0")),
+    Index("telling_open", "id", sqlite_where=text("ended = 0"), postgresql_where=text("ended = 0")),
+)

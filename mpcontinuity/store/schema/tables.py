@@ -69,6 +69,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "alarm": ("alerts",),
     "alerted": ("alerts",),
     "link": ("accounts",),
+    "telling": ("alerts",),
     "audit": ("accounts",),
     "audit_end": ("accounts",),
 }

@@ -126,6 +126,25 @@ def _people() -> None:
     op.add_column("account", number("last_login"))
     op.add_column("account", string("last_login_by"))
     op.add_column("account", string("alternate"))
+    op.create_table(
+        "telling",
+        key(),
+        Column("domain", BigInteger, sqlalchemy.ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+        number("outage"),
+        string("subject", None),
+        string("text", None),
+        string("author"),
+        number("reached"),
+        number("last"),
+        number("users"),
+        number("mails"),
+        number("stepped"),
+        number("ended"),
+    )
+    op.create_index("telling_of_domain", "telling", ["domain", "id"])
+    of_outage, still = sqlalchemy.text("outage > 0"), sqlalchemy.text("ended = 0")
+    op.create_index("telling_of_outage", "telling", ["outage"], sqlite_where=of_outage, postgresql_where=of_outage)
+    op.create_index("telling_open", "telling", ["id"], sqlite_where=still, postgresql_where=still)
     held = sqlalchemy.text("account IS NULL AND ended = 0")
     op.create_index("owed_held", "owed", ["domain", "id"], sqlite_where=held, postgresql_where=held)
 

@@ -11,7 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from mpcontinuity.accounts import administrators, plans
+from mpcontinuity.accounts import administrators, drills, plans
+from mpcontinuity.accounts.drills import Drill
 from mpcontinuity.accounts.plans import Plan
 from mpcontinuity.model.address import domain_key
 from mpcontinuity.model.errors import Hint, Refused
@@ -22,6 +23,8 @@ from mpcontinuity.store.transaction import Transaction
 
 _DEFAULTS = msgspec.to_builtins(DomainSettings())
 _decoder = msgspec.json.Decoder(DomainSettings)
+
+_NOBODY: frozenset[int] = frozenset()
 
 Mode = Literal["disabled", "optional", "enabled"]
 
@@ -40,7 +43,8 @@ class Domain:
     """A subscribed domain: the id of its row, its name in lower case, and its settings.
 
     ``plans`` are the outages that are planned for it, the next one first; those that have ended may be among them.
-    ``contained`` is since when its home server is cut off (µs); 0: it is not.
+    ``contained`` is since when its home server is cut off (µs); 0: it is not. ``drill`` is the one that is under way,
+    or has ended just now.
     """
 
     id: int
@@ -48,6 +52,7 @@ class Domain:
     settings: DomainSettings
     plans: tuple[Plan, ...] = ()
     contained: int = 0
+    drill: Drill | None = None
 
     def mode(self, now: int) -> Mode:
         """Returns the mode that is in force at ``now`` (µs): ``enabled`` while a plan is under way, else what the
@@ -72,12 +77,18 @@ class Domain:
         """Returns whether mail may go to the home server at ``now`` (µs)."""
         return not self.why_not_home(now)
 
+    def drilled(self, now: int) -> frozenset[int]:
+        """Returns the accounts for which an outage is played at ``now`` (µs): their mail does not go home."""
+        drill = self.drill
+        return drill.accounts if drill is not None and drill.starts <= now < drill.over else _NOBODY
+
     @property
     def next_turn(self) -> int | None:
         """When something of it begins or ends next by itself (µs), which may be past if nobody has noted it yet;
         None: nothing will."""
         turns = [self.settings.mode_until] if self.settings.mode_until else []
         turns += [plan.next_turn for plan in self.plans]
+        turns += [self.drill.ends] if self.drill is not None else []
         return min(turns, default=None)
 
 
@@ -89,10 +100,11 @@ def encode(settings: DomainSettings) -> str:
 
 
 def _domains(tx: Transaction, rows: Sequence[tuple[int, str, str, int]]) -> list[Domain]:
-    """Returns the domains of rows, whose settings are JSON, with their plans."""
+    """Returns the domains of rows, whose settings are JSON, with their plans and drills."""
     planned = plans.open_plans(tx) if rows else {}
+    drilling = drills.open_drills(tx) if rows else {}
     return [
-        Domain(id_, name, _decoder.decode(settings), planned.get(id_, ()), contained)
+        Domain(id_, name, _decoder.decode(settings), planned.get(id_, ()), contained, drilling.get(id_))
         for id_, name, settings, contained in rows
     ]
 
@@ -164,8 +176,8 @@ def note_mode(tx: Transaction, domain: Domain, by: str) -> None:
 
 def turn(tx: Transaction) -> int:
     """Ends modes whose `--until` has come, for everyone to see: they are 'disabled'. Notes which plans have begun or
-    ended. Returns how many it changed; listeners hear of it where that is any."""
+    ended, and which drills have ended. Returns how many it changed; listeners hear of it where that is any."""
     ended = [domain for domain in listing(tx) if 0 < domain.settings.mode_until <= tx.now]
     for domain in ended:
         change(tx, domain, msgspec.structs.replace(domain.settings, mode="disabled", mode_until=0))
-    return len(ended) + plans.turn(tx)
+    return len(ended) + plans.turn(tx) + drills.turn(tx)

@@ -7,6 +7,7 @@
 - ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``: domains, their settings and keys, and a test of
   what home does with mail from us.
 - ``plans.py``: outages that are declared for a set time. ``containment.py``: home servers that are cut off.
+- ``drills.py``: outages that are played for some users. ``drill_report.py``: what came of them.
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
   ``invitations.py``: links by which users set a password. ``telling.py``: what all users of a domain are told.
 - ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name.

@@ -10,6 +10,8 @@ import msgspec
 from mpcontinuity.accounts import domains, home_history, users
 from mpcontinuity.alerts import subscribers
 from mpcontinuity.control.arguments import PAGE, domain_name, moment, row_id, rows_of_page
+from mpcontinuity.control.drills import DrillRow
+from mpcontinuity.control.drills import row as drill_row
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.plans import PlanRow
 from mpcontinuity.control.plans import row as plan_row
@@ -66,7 +68,7 @@ class StatusRow(msgspec.Struct, frozen=True):
 
     ``mode`` is the one in force: ``enabled`` while a planned outage is under way. ``plan`` is that outage, else the
     next one that is to come. ``contained`` is since when home is cut off; None: it is not. ``kept`` is how much of what
-    is owed waits for `contain release` since then.
+    is owed waits for `contain release` since then. ``drill`` is the one that is under way.
     """
 
     domain: str
@@ -87,6 +89,7 @@ class StatusRow(msgspec.Struct, frozen=True):
     never_logged_in: int
     contained: str | None
     kept: int
+    drill: DrillRow | None
 
 
 class StateChange(msgspec.Struct, frozen=True):
@@ -173,6 +176,7 @@ def _status(
         never_logged_in=absent,
         contained=iso(domain.contained) if domain.contained else None,
         kept=redelivery if domain.contained else kept,
+        drill=_drill(domain, tx.now),
     )
 
 
@@ -188,6 +192,11 @@ def _recovery(flush: Progress | None, left: int, waiting: str, now: int) -> Reco
         eta=None if lasts is None else iso(now + lasts),
         waiting=waiting or (flush.throttled if fresh else ""),
     )
+
+
+def _drill(domain: domains.Domain, now: int) -> DrillRow | None:
+    drill = domain.drill
+    return drill_row(domain.name, drill, now) if drill is not None and drill.over > now else None
 
 
 def _plan(domain: domains.Domain, now: int) -> PlanRow | None:

@@ -130,7 +130,8 @@ class Incoming(Reception):
         user = await self._delivery.directory.user(address)
         if user is not None and user.registered:
             taken.user = user
-            taken.known = Recipient(True, user.opt_in, False, role)
+            drilled = domain is not None and user.id in domain.drilled(self._store.clock.now())
+            taken.known = Recipient(True, user.opt_in, False, role, drilled)
         else:
             held = self._policy.hold and (not self._source.comes_again or await self._was_taken(address))
             taken.known = Recipient(False, False, held, role)
@@ -171,8 +172,9 @@ class Incoming(Reception):
         return await self._store.read(partial(was_taken, key=address.key))
 
     async def _ask_or_not(self, home: HomeServer, taken: Taken) -> Reply:
-        taken.because = self._away(home)
-        taken.decision = before_asking(self._policy, taken.known, bool(taken.because))
+        away = self._away(home)
+        taken.because = away or (events.DRILLED if taken.known.drilled else "")
+        taken.decision = before_asking(self._policy, taken.known, bool(away))
         if taken.decision is not Decision.ASK:
             refusal = self._beyond_offers(home, taken.address) if taken.decision.stores else None
             return refusal or self._fitting(taken, None)

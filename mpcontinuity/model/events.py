@@ -133,7 +133,8 @@ REDIRECTED_HOST = "continuityservice"
 # Why home was not asked where administrators said so: no failure of home's, and no error that `status` or alerts count.
 DECLARED = "continuity is declared by the administrator"
 CONTAINED = "the home server is cut off by the administrator"
-NO_FAULT = (DECLARED, CONTAINED)
+DRILLED = "a drill plays an outage for this user"
+NO_FAULT = (DECLARED, CONTAINED, DRILLED)
 
 
 def redirect_text(because: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mpcontinuity.model.clock import HOUR
@@ -14,11 +15,12 @@ OF_USER = 100  # rows of one user in one read
 STEP = 500  # rows of one transaction
 
 _COLUMNS = "id, account, CASE WHEN account IS NULL THEN lower(recipient) ELSE '' END, next_attempt, size"
+_NOT_SPARED = "(account IS NULL OR account NOT IN [:spared])"
 # Each part follows the index owed_next to its place. An IN over both states would sort all the backlog for every page,
 # and a comparison of (next_attempt, id) would walk again over all that shares the page's next_attempt.
 _PARTS = " UNION ALL ".join(
     f"SELECT * FROM (SELECT {_COLUMNS} FROM owed WHERE domain = :domain AND {state} AND {after}"
-    f" ORDER BY next_attempt, id LIMIT :page) AS part_{number}"
+    f" AND {_NOT_SPARED} ORDER BY next_attempt, id LIMIT :page) AS part_{number}"
     for number, (state, after) in enumerate(
         (state, after)
         for state in ("state = 'owed'", "state = 'in_doubt' AND lease_until <= :now")
@@ -45,11 +47,12 @@ _OF_USER = {
     )
 }
 _NEXT = Statement(
-    """SELECT MIN(earliest) FROM (
+    f"""SELECT MIN(earliest) FROM (
         SELECT MIN(next_attempt) AS earliest FROM owed WHERE domain = :domain AND state = 'owed'
+            AND {_NOT_SPARED}
         UNION ALL
         SELECT MIN(CASE WHEN next_attempt > lease_until THEN next_attempt ELSE lease_until END) FROM owed
-            WHERE domain = :domain AND state = 'in_doubt') AS earliest_of_both"""
+            WHERE domain = :domain AND state = 'in_doubt' AND {_NOT_SPARED}) AS earliest_of_both"""
 )
 _MAKE_DUE = Statement(
     f"""UPDATE owed SET next_attempt = 0 WHERE id IN (
@@ -95,10 +98,11 @@ class Due:
     size: int = 0
 
 
-def due(tx: Transaction, domain: int, after: Place) -> list[Due]:
-    """Returns up to PAGE rows behind ``after``, those first that have been due for longest."""
+def due(tx: Transaction, domain: int, after: Place, *, spared: Collection[int] = ()) -> list[Due]:
+    """Returns up to PAGE rows behind ``after``, those first that have been due for longest, without those of the
+    accounts in ``spared``."""
     after_attempt, after_id = after
-    rows = tx.all(_DUE, domain=domain, now=tx.now, next_attempt=after_attempt, id=after_id, page=PAGE)
+    rows = tx.all(_DUE, domain=domain, now=tx.now, next_attempt=after_attempt, id=after_id, page=PAGE, spared=spared)
     return [_due(*row) for row in rows]
 
 
@@ -116,10 +120,12 @@ def _kind(user: int | str) -> str:
     return "account" if isinstance(user, int) else "address"
 
 
-def next_due(tx: Transaction, domain: int) -> int | None:
-    """Returns in how many µs the next row of the domain is due, negative where it is due already; None if nothing is
-    owed but what is kept (NEVER)."""
-    earliest = tx.value(_NEXT, domain=domain)
+def next_due(tx: Transaction, domain: int, *, spared: Collection[int] = ()) -> int | None:
+    """Returns in how many µs the next row of the domain is due that is of no account in ``spared``.
+
+    It is negative where it is due already, and None if nothing is owed but what is kept (NEVER).
+    """
+    earliest = tx.value(_NEXT, domain=domain, spared=spared)
     return None if earliest is None or earliest >= NEVER else int(earliest) - tx.now
 
 

@@ -8,7 +8,7 @@ reply, so that giving it back never forgets the doubt. Each function runs in one
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -171,7 +171,8 @@ _NOT_CONTAINED = "(SELECT contained FROM domain WHERE domain.id = owed.domain) =
 _CANDIDATES = Statement(
     f"""SELECT id, account, body,
         attempts > 0 AND (SELECT uptime FROM domain WHERE domain.id = owed.domain) - uptime_at >= :give_up
-    FROM owed WHERE id IN [:ids] AND {_FREE} AND {_NOT_CONTAINED} [FOR UPDATE SKIP LOCKED]"""
+    FROM owed WHERE id IN [:ids] AND {_FREE} AND {_NOT_CONTAINED}
+        AND (account IS NULL OR account NOT IN [:spared]) [FOR UPDATE SKIP LOCKED]"""
 )
 _CLAIM = Statement(
     f"""UPDATE owed SET state = CASE state WHEN 'owed' THEN 'claimed' ELSE state END, token = :token,
@@ -186,15 +187,15 @@ _CLAIMED = Statement(
 )
 
 
-def claim(tx: Transaction, ids: Sequence[int], *, give_up: int) -> list[Owed]:
-    """Leases those of ``ids`` that are due and free, and returns them.
+def claim(tx: Transaction, ids: Sequence[int], *, give_up: int, spared: Collection[int] = ()) -> list[Owed]:
+    """Leases those of ``ids`` that are due and free, and returns them; none of the accounts in ``spared``.
 
     A row that its user has deleted ends here as deleted. One that was tried in vain while home was up for ``give_up``
     µs ends as expired.
     """
     token = tx.identifier()
     wanted = []
-    for owed_id, account, body, too_old in tx.all(_CANDIDATES, ids=ids, now=tx.now, give_up=give_up):
+    for owed_id, account, body, too_old in tx.all(_CANDIDATES, ids=ids, now=tx.now, give_up=give_up, spared=spared):
         if account is not None and judge_deleted(tx, account, body):
             _end(tx, owed_id, DELETED, "Deleted by the user: not sent to the home server")
         elif too_old:

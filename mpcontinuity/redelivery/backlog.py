@@ -28,16 +28,17 @@ class Backlog:
         self._place = due.START
         self._all_read = False
 
-    async def take(self, most: int, under_way: Container[int]) -> list[Due]:
+    async def take(self, most: int, under_way: Container[int], spared: frozenset[int] = frozenset()) -> list[Due]:
         """Returns up to ``most`` rows, whose users are busy from now on (`Order.done`); none: nothing more is due.
 
-        Rows whose ids are in ``under_way`` are left out. Each call reads one page more of the table, until all of it
-        is known, so that nobody waits until those have been served whose mail is older. Raises Temporary.
+        Rows whose ids are in ``under_way`` are left out, and those of the accounts in ``spared``. Each call reads one
+        page more of the table, until all of it is known, so that nobody waits until those have been served whose mail
+        is older. Raises Temporary.
         """
-        await self._read_more_of_users(under_way)
+        await self._read_more_of_users(under_way, spared)
         while True:
             if not self._all_read and len(self.order) < _KNOWN:
-                page = await self._store.read(partial(due.due, domain=self._domain, after=self._place))
+                page = await self._store.read(partial(due.due, domain=self._domain, after=self._place, spared=spared))
                 self.order.add(row for row in page if row.id not in under_way)
                 self._all_read = len(page) < due.PAGE
                 if page:
@@ -46,8 +47,11 @@ class Backlog:
             if rows or self._all_read or len(self.order) >= _KNOWN:
                 return rows
 
-    async def _read_more_of_users(self, under_way: Container[int]) -> None:
+    async def _read_more_of_users(self, under_way: Container[int], spared: frozenset[int]) -> None:
         for user in self.order.short():
+            if user in spared:
+                self.order.complete(user)
+                continue
             rows = await self._store.read(partial(due.of_user, domain=self._domain, user=user))
             self.order.add(row for row in rows if row.id not in under_way)
             if len(rows) < due.OF_USER:

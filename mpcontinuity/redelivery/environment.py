@@ -49,6 +49,11 @@ class Task:
         return self.stopping or not self.domain.sends_home(self.environment.store.clock.now())
 
     @property
+    def spared(self) -> frozenset[int]:
+        """The accounts to which nothing is sent at home now, because an outage is played for them."""
+        return self.domain.drilled(self.environment.store.clock.now())
+
+    @property
     def pace(self) -> Pace:
         """The pace at which home is sent to, which it shares with the flushes of its other domains."""
         return self.environment.paces.of(self.home)

@@ -209,7 +209,7 @@ class Flush:
         pace.take(self, room)
         taken = 0
         try:
-            rows = await self._backlog.take(room, self.active)
+            rows = await self._backlog.take(room, self.active, self.task.spared)
             taken = len(rows)
         finally:
             pace.give_back(room - taken)
@@ -219,7 +219,7 @@ class Flush:
         give_up = int(self._environment.retry.give_up * SECOND)
         users = {row.id: row.user for row in rows}
         try:
-            claim = partial(owed.claim, ids=list(users), give_up=give_up)
+            claim = partial(owed.claim, ids=list(users), give_up=give_up, spared=self.task.spared)
             claimed = await self._environment.store.run(claim)
         except BaseException:
             self._not_begun(users, pace)
@@ -256,7 +256,8 @@ class Flush:
                 self._pace.unfinished.discard(self.task.domain.id)
                 if not self._pace.unfinished:
                     home.observe(Observation.FLUSHED)
-        wait = await self._environment.store.read(partial(due.next_due, domain=self.task.domain.id))
+        next_due = partial(due.next_due, domain=self.task.domain.id, spared=self.task.spared)
+        wait = await self._environment.store.read(next_due)
         self._backlog.read_again()
         if wait is not None:
             self._wake_in(max(wait / SECOND, _SOONEST))

@@ -50,6 +50,7 @@ class Recipient(msgspec.Struct, frozen=True):
     opted_in: bool = False
     taken: bool = False  # unregistered, and home took it lately
     role: bool = False  # postmaster, abuse: always taken
+    drilled: bool = False  # a user for whom an outage is played
 
 
 def policy_of(settings: DomainSettings, mode: str, *, contained: bool = False) -> Policy:
@@ -72,7 +73,7 @@ def before_asking(policy: Policy, recipient: Recipient, away: bool) -> Decision:
     """
     if not policy.continuity:
         return Decision.DEFER if away or policy.contained else Decision.ASK
-    if policy.declared or policy.contained or away:
+    if policy.declared or policy.contained or recipient.drilled or away:
         return _continued(policy, recipient)
     return Decision.ASK
 

@@ -27,7 +27,7 @@ class Statement:
     __slots__ = ("gathered", "lists", "postgresql", "sqlite")
 
     def __init__(self, text: str) -> None:
-        self.lists = tuple(match[2] for match in _LIST.finditer(text))
+        self.lists = tuple(dict.fromkeys(match[2] for match in _LIST.finditer(text)))
         self.gathered = _GATHERED.search(text) is not None
         sqlite = _GATHERED.sub(r"SELECT json_group_array(json_array(\1))", _LOCK.sub("", text))
         self.sqlite = _LIST.sub(r"\1IN (SELECT value FROM json_each(:\2))", sqlite)

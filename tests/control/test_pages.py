@@ -44,6 +44,8 @@ def full(call: Call, books: Books) -> None:
     books.run(record_all, rows=rows)
     for number in range(3):
         archive(books.store, text(f"number {number}"), domain=books.domain.id)
+    for name in ("a.org", "b.org", "c.org"):
+        call("drill", name=name, user=[f"post@{name}"], lasts="20m")
     for minute in range(3):
         books.clock.advance(60)
         books.home_becomes(State.DOWN, f"no connection {minute}")

@@ -36,6 +36,7 @@ def test_status_has_a_row_per_domain(call: Call, books: Books) -> None:
         "never_logged_in": 2,
         "contained": None,
         "kept": 0,
+        "drill": None,
     }
     assert another["recovery"] is None
     assert call("status", domain="EXAMPLE.org") == [example]

@@ -6,9 +6,10 @@ from functools import partial
 
 import pytest
 
-from mpcontinuity.accounts import containment, domains, plans
+from mpcontinuity.accounts import containment, domains, drills, plans, users
+from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import SECOND
-from mpcontinuity.model.events import CONTAINED, DECLARED
+from mpcontinuity.model.events import CONTAINED, DECLARED, DRILLED
 from mpcontinuity.store.transaction import Transaction
 from tests.delivery.conftest import Post
 from tests.fakes.stores import result
@@ -75,6 +76,51 @@ def test_a_domain_of_the_same_home_server_that_is_not_cut_off_is_asked_separatel
     post.homes.homes["example.net"] = post.home
     assert answers(post, "zoe@example.net") == [250]
     assert len(post.home.transactions) == 1
+
+
+class TestDrill:
+    def begin(self, post: Post, seconds: int = 60) -> None:
+        def work(tx: Transaction) -> None:
+            domain = domains.known(tx, "example.org")
+            user = users.find(tx, parse(ANN))
+            assert user is not None
+            drills.begin(tx, domain.id, [(user.id, ANN)], seconds * SECOND, "root")
+
+        result(post.store.run(work))
+
+    def test_its_users_mail_is_kept_and_everybody_elses_passes(self, post: Post) -> None:
+        self.begin(post)
+        assert post.send(ANN).code == 250
+        assert post.send("bob@example.org").code == 250
+        assert post.send(NOBODY).code == 250
+        assert post.owed() == [(ANN, 1, "owed")]
+        assert len(post.inbox(ANN)) == 1
+        assert [recipients for *_, recipients in post.home.received] == [["bob@example.org"], [NOBODY]]
+        assert post.track()[0].text.endswith(DRILLED)
+
+    def test_they_go_separately(self, post: Post) -> None:
+        self.begin(post)
+        for first, second in ((ANN, "bob@example.org"), ("bob@example.org", ANN)):
+            incoming = post.begin()
+            assert [post.rcpt(incoming, each).code for each in (first, second)] == [250, 452]
+            incoming.abandon()
+
+    def test_an_alias_and_a_tag_reach_a_user_in_a_drill(self, post: Post) -> None:
+        self.begin(post)
+        assert post.send("ann+news@example.org").code == 250
+        assert post.home.received == []
+
+    def test_it_ends_by_the_clock(self, post: Post) -> None:
+        self.begin(post)
+        post.clock.advance(60)
+        assert post.send(ANN).code == 250
+        assert post.owed() == []
+
+    def test_without_continuity_nothing_is_kept(self, post: Post) -> None:
+        self.begin(post)
+        post.set(continuity=False)
+        assert post.send(ANN).code == 250
+        assert post.owed() == []
 
 
 @pytest.mark.parametrize(("declare", "why"), [(contain, CONTAINED), (partial(plan, begin=0, until=60), DECLARED)])

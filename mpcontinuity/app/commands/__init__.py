@@ -3,7 +3,8 @@
 - ``main.py``: all commands together.
 - ``domain.py``, ``user.py``, ``alert.py``, ``outage.py``, ``admin.py``, ``archive.py``, ``audit.py``: the
   commands of these names.
-  ``plan.py``: ``domain plan``. ``contain.py``: ``contain``. ``webhook.py``: ``webhook``.
+  ``plan.py``: ``domain plan``. ``contain.py``: ``contain``. ``webhook.py``: ``webhook``. ``drill.py``: ``drill``.
+  ``drill_page.py``: its report as a page to print.
   ``mail.py``: ``status``, ``report``, ``track``, ``queue``. ``store.py``: ``check``, ``backup``, ``restore``.
   ``migrate.py``: ``migrate``.
 - ``initialise.py``: the first start. ``restoring.py``: what a restored backup goes through. ``reading_back.py``: reads

@@ -42,6 +42,9 @@ def status(configuration: Configuration, domain: str | None, history: bool, sinc
             output.say(f"{row['domain']}: {row['reason']}")
         if row["recovery"]:
             output.say(f"{row['domain']}: {_progress(row['recovery'])}")
+        if row["drill"] is not None:
+            names = ", ".join(row["drill"]["users"])
+            output.say(f"{row['domain']}: a drill is under way until {row['drill']['until']} for {names}")
         if row["contained"]:
             output.say(f"{row['domain']}: its home server is cut off since {row['contained']}: nothing goes there")
         elif row["kept"]:

@@ -18,6 +18,7 @@ from mpcontinuity.app.commands.client import connect
 from mpcontinuity.app.commands.configuration import Configuration, json_option, login_name, pass_configuration
 from mpcontinuity.app.commands.contain import contain
 from mpcontinuity.app.commands.domain import domain
+from mpcontinuity.app.commands.drill import drill
 from mpcontinuity.app.commands.mail import queue, report, status, track
 from mpcontinuity.app.commands.migrate import migrate
 from mpcontinuity.app.commands.outage import outage
@@ -158,6 +159,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     queue,
     archive,
     contain,
+    drill,
     audit,
     check,
     backup,

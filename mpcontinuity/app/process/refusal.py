@@ -18,6 +18,8 @@ _AROUND = {
     "contain list": "contain {} list",
     "contain off": "contain {} off",
     "contain release": "contain {} release",
+    "drill end": "drill {} --end",
+    "drill list": "drill {} --list",
     "domain plan list": "domain plan {} --list",
 }
 

@@ -9,6 +9,7 @@ from twisted.internet.task import deferLater
 
 from mpcontinuity.accounts.administrator_login import AdministratorLogin
 from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.drill_logins import DrillLogins
 from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
@@ -48,6 +49,7 @@ class Accounts:
             randomness=randomness,
         )
         self.login = UserLogin(store, self.directory, self.judge)
+        self._drill_logins = DrillLogins(store, self.directory, self.login.logins)
         self.administrator_login = AdministratorLogin(store, self.judge)
 
     def start(self) -> None:

@@ -18,6 +18,7 @@ from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.housekeeping import Chore, Housekeeping
 from mpcontinuity.app.server.mail import Mail
 from mpcontinuity.archive import retention as archive_retention
+from mpcontinuity.control import drill_report
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.delivery import answered
@@ -122,5 +123,6 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("dkim", partial(take_over, store, mail.lookup)),
         # last of those that drop something: it drops what nothing refers to any more
         ("packs", guarded(store, partial(retention.sweep, store))),
+        ("drills", partial(drill_report.keep, store)),
         ("removals", partial(finish_removals, control)),
     ]

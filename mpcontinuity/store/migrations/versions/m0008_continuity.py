@@ -232,6 +232,29 @@ def _plans() -> None:
         number("ended"),
     )
     op.create_index("plan_of_domain", "plan", ["domain", "ended", "starts"])
+    op.create_table(
+        "drill",
+        key(),
+        of_domain(nullable=False),
+        number("starts", None),
+        number("ends", None),
+        string("users", "[]"),
+        string("administrator"),
+        number("ended"),
+        string("report"),
+    )
+    op.create_index("drill_of_domain", "drill", ["domain", "ended"])
+    drill = ForeignKey("drill.id", ondelete="CASCADE")
+    op.create_table(
+        "drill_login",
+        Column("drill", BigInteger, drill, primary_key=True, autoincrement=False),
+        Column("account", BigInteger, primary_key=True, autoincrement=False),
+        Column("door", Text, primary_key=True),
+        number("first", None),
+        number("last", None),
+        number("times"),
+        **BY_KEY,
+    )
 
 
 def _archive_index() -> None:

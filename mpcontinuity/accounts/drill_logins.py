@@ -1,0 +1,52 @@
+"""Notes who logs in during a drill, and by what: for its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mpcontinuity.accounts import drills
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.domains import Domain
+from mpcontinuity.accounts.logins import Login, Logins
+from mpcontinuity.model.errors import Stopping
+from mpcontinuity.model.events import DomainsChanged, Everything, Notice
+from mpcontinuity.store.store import Store
+
+_log = Logger()
+
+
+class DrillLogins:
+    """Hears of each login at this process, in the reactor thread. Logins of users in no drill cost no transaction."""
+
+    def __init__(self, store: Store, directory: Directory, logins: Logins) -> None:
+        self._store = store
+        self._directory = directory
+        self._domains: list[Domain] | None = None  # with a drill; None: to be asked for
+        store.listen(self._heard)
+        logins.listen(self._logged_in)
+
+    def _heard(self, notices: Sequence[Notice]) -> None:
+        if any(isinstance(notice, DomainsChanged | Everything) for notice in notices):
+            self._domains = None
+
+    def _logged_in(self, login: Login) -> None:
+        if self._domains is None or self._domains:
+            Deferred.fromCoroutine(self._note(login)).addErrback(self._failed)
+
+    async def _note(self, login: Login) -> None:
+        if self._domains is None:
+            found = [domain for domain in await self._directory.domains() if domain.drill is not None]
+            self._domains = found
+        for domain in self._domains:
+            if domain.drill is not None and login.account in domain.drilled(login.time):
+                note = partial(drills.note_login, drill=domain.drill.id, account=login.account, door=login.door)
+                await self._store.run(note)
+
+    def _failed(self, failure: Failure) -> None:
+        if not isinstance(failure.value, Stopping):
+            _log.warn("a login is missing in the report of a drill: {why}", why=failure.getErrorMessage(), often=True)

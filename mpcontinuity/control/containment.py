@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from functools import partial
 
 import msgspec
 
 from mpcontinuity.accounts import containment, domains
 from mpcontinuity.accounts.domains import Domain
+from mpcontinuity.archive import archived
+from mpcontinuity.archive.matching import Whose
+from mpcontinuity.archive.query import Query
+from mpcontinuity.archive.query import parse as parse_query
+from mpcontinuity.archive.search import every
+from mpcontinuity.children.pool import Died
 from mpcontinuity.control.arguments import PAGE, row_id, rows_of_page
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import SECOND, iso
-from mpcontinuity.model.errors import Hint, Refused
+from mpcontinuity.model.errors import Hint, Refused, Temporary
 from mpcontinuity.queue import contained, listing
 from mpcontinuity.queue.listing import QueueRow
 from mpcontinuity.store.transaction import Transaction
@@ -93,28 +100,60 @@ def _list(tx: Transaction, name: str | None, after: int, limit: int, give_up: in
     return [row for _, row in found]
 
 
-async def release(control: Control, name: str, ids: list[str] | None = None) -> Released:
-    """Lets messages go home that were kept: those with these ids, or all. It says how many as it goes on.
+async def release(control: Control, name: str, ids: list[str] | None = None, query: str | None = None) -> Released:
+    """Lets messages go home that were kept: those with these ids, those that a ``query`` finds in the archive of the
+    domain (archive/query.py), or all. It says how many as it goes on.
 
-    Raises Refused for a domain that is not here, while its home server is cut off, and, changing nothing, for an id
-    that is none of a kept message of the domain.
+    Raises Refused for a domain that is not here, while its home server is cut off, for a query that cannot be read,
+    and, changing nothing, for an id that is none of a kept message of the domain.
     """
     domain = await control.store.read(partial(_lifted, name=name))
-    step = partial(contained.release, domain=domain.id, by=control.caller.name)
-    released, after = 0, 0
+    if ids is not None and query is not None:
+        raise Refused("give ids or a query, not both")
     if ids is not None:
-        wanted = _ids(ids)
-        await control.store.read(partial(contained.refuse_unless_kept, domain=domain.id, ids=wanted))
-        steps = [wanted[first : first + contained.STEP] for first in range(0, len(wanted), contained.STEP)]
-        for some in steps:
-            released += await control.store.run(partial(step, ids=some), bulk=True)
-            control.progress({"released": released})
+        portions = _of_ids(control, domain, ids)
+    elif query is not None:
+        portions = _of_query(control, domain, parse_query(query, control.store.clock.now()))
     else:
-        while some := await control.store.read(partial(contained.some, domain=domain.id, after=after)):
-            released += await control.store.run(partial(step, ids=some), bulk=True)
-            after = some[-1]
-            control.progress({"released": released})
+        portions = _of_all(control, domain)
+    released = 0
+    async for some in portions:
+        step = partial(contained.release, domain=domain.id, ids=some, by=control.caller.name)
+        released += await control.store.run(step, bulk=True)
+        control.progress({"released": released})
     return Released(domain.name, released, await control.store.read(partial(contained.count, domain=domain.id)))
+
+
+async def _of_ids(control: Control, domain: Domain, shown: list[str]) -> AsyncIterator[list[int]]:
+    wanted = _ids(shown)
+    await control.store.read(partial(contained.refuse_unless_kept, domain=domain.id, ids=wanted))
+    for first in range(0, len(wanted), contained.STEP):
+        yield wanted[first : first + contained.STEP]
+
+
+async def _of_query(control: Control, domain: Domain, query: Query) -> AsyncIterator[list[int]]:
+    found: list[int] = []
+    try:
+        async for archived_id in every(control.store, control.jobs, query, Whose(domain.id)):
+            found.append(archived_id)
+            if len(found) == contained.STEP:
+                yield await control.store.read(partial(_kept_of, domain=domain.id, archived_ids=found))
+                found = []
+    except Died as error:
+        raise Temporary(str(error)) from None
+    yield await control.store.read(partial(_kept_of, domain=domain.id, archived_ids=found))
+
+
+def _kept_of(tx: Transaction, domain: int, archived_ids: list[int]) -> list[int]:
+    bodies = [one.body.id for one in archived.find(tx, archived_ids)]
+    return contained.of_bodies(tx, domain, bodies)
+
+
+async def _of_all(control: Control, domain: Domain) -> AsyncIterator[list[int]]:
+    after = 0
+    while some := await control.store.read(partial(contained.some, domain=domain.id, after=after)):
+        yield some
+        after = some[-1]
 
 
 def _lifted(tx: Transaction, name: str) -> Domain:

@@ -12,9 +12,11 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.owed import NEVER
 from mpcontinuity.queue import contained, due, owed
 from mpcontinuity.store.statement import Statement
+from tests.archive.archived import archive, text
 from tests.control.conftest import Call
 from tests.queue.ledgers import Books
 
+_BODY = Statement("UPDATE owed SET body = :body WHERE id = :id")
 _UPTIME = Statement("UPDATE domain SET uptime = :time")
 NAME = {"name": "example.org"}
 
@@ -191,6 +193,28 @@ class TestReleasing:
         assert call("status")[0]["kept"] == 2
         with pytest.raises(Refused, match="is released already"):
             call("contain release", **NAME, ids=ids)
+
+
+def test_what_a_query_finds_is_released(call: Call, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the message, whatever the archive has besides; in portions."""
+    monkeypatch.setattr(contained, "STEP", 2)
+    call("contain on", **NAME)
+    for number in range(3):
+        row = books.redirect("anna")
+        body = archive(books.store, text(f"invoice {number}"), domain=books.domain.id)
+        books.run(lambda tx, row=row, body=body: tx.run(_BODY, id=row, body=body.id))
+    other = books.redirect("bert")
+    body = archive(books.store, text("advertisement"), domain=books.domain.id)
+    books.run(lambda tx: tx.run(_BODY, id=other, body=body.id))
+    archive(books.store, text("invoice that home has"), domain=books.domain.id)
+    call("contain off", **NAME)
+    assert call("contain release", **NAME, query="invoice") == {"domain": "example.org", "released": 3, "kept": 1}
+    assert call("contain release", **NAME, query="invoice")["released"] == 0
+    for query in ("from:", "before:nonsense", "x " * 10_000):
+        with pytest.raises(Refused):
+            call("contain release", **NAME, query=query)
+    with pytest.raises(Refused, match="not both"):
+        call("contain release", **NAME, query="invoice", ids=[])
 
 
 def test_lifting_goes_on_where_a_crash_ended_it(call: Call, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ _COLUMNS = ("id", "kind", "sender", "recipient", "subject", "attempts", "last_co
 @click.argument("action", metavar="on|off|list|release", type=click.Choice(("on", "off", "list", "release")))
 @click.argument("ids", nargs=-1, metavar="[ID…]")
 @click.option("--note", metavar="TEXT", help="Why, in one line. With on.")
+@click.option("--query", metavar="Q", help="What `archive search Q` finds of it. With release.")
 @click.option("--all", "everything", is_flag=True, help="All that is kept. With release.")
 @json_option
 @pass_configuration
@@ -26,6 +27,7 @@ def contain(
     action: str,
     ids: tuple[str, ...],
     note: str | None,
+    query: str | None,
     everything: bool,
     as_json: bool,
 ) -> None:
@@ -37,12 +39,14 @@ def contain(
     \b
       mpcontinuity contain example.org on --note "ransomware at the office"
       mpcontinuity contain example.org off
+      mpcontinuity contain example.org release --query "from:customer.example"
       mpcontinuity contain example.org release --all
     """
-    if action != "release" and (ids or everything):
-        raise click.UsageError("IDs and --all: go with release")
-    if action == "release" and bool(ids) is everything:
-        raise click.UsageError("release: give IDs, or --all")
+    ways = bool(ids) + everything + (query is not None)
+    if action != "release" and ways:
+        raise click.UsageError("IDs, --query and --all: go with release")
+    if action == "release" and ways != 1:
+        raise click.UsageError("release: give IDs, or --query, or --all")
     if note is not None and action != "on":
         raise click.UsageError("--note: goes with on")
     with configuration.connect() as control:
@@ -51,7 +55,7 @@ def contain(
         elif action == "release":
             wanted = list(ids) if ids else None
             progress = _nothing if as_json else _progress
-            row = control.call("contain release", progress=progress, name=domain, ids=wanted)
+            row = control.call("contain release", progress=progress, name=domain, ids=wanted, query=query)
             said = f"{row['domain']}: {row['released']} released to the home server, {row['kept']} kept"
             output.result(row, as_json, said)
         else:

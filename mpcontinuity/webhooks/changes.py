@@ -93,7 +93,7 @@ def _compare(tx: Transaction, domain: Domain) -> None:
 def _now(tx: Transaction, domain: Domain, before: _Facts) -> _Facts:
     state, _, paused = tx.one(_HOME, domain=domain.id) or (State.UP.value, "", "")
     declared = domain.mode(tx.now) == "enabled"
-    contained = not declared and not domain.sends_home(tx.now)
+    contained = bool(domain.contained)
     out = state != State.UP.value or declared or contained
     behind = out or (bool(before.behind) and tx.one(_OWED, domain=domain.id) is not None)
     return _Facts(before.change, paused, int(declared), int(contained), int(behind))

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import domains, home_state
+from mpcontinuity.accounts import containment, domains, home_state
 from mpcontinuity.model.clock import HOUR, SECOND
 from mpcontinuity.outbound.https import Answer, Unanswered
 from mpcontinuity.queue import listing
@@ -131,6 +131,17 @@ def test_a_declared_outage_and_its_end_are_told(world: World) -> None:
     world.books.run(domains.change, domain=world.books.domain, settings=world.books.domain.settings)
     world.wait()
     assert world.events() == ["declared", "declaration over", "recovered"]
+
+
+def test_containment_and_its_end_are_told_also_beside_a_declared_outage(world: World) -> None:
+    settings = msgspec.structs.replace(world.books.domain.settings, mode="enabled")
+    world.books.run(domains.change, domain=world.books.domain, settings=settings)
+    world.wait()
+    world.books.run(containment.begin, domain=world.books.domain.id, by="root", note="")
+    world.wait()
+    world.books.run(containment.end, domain=world.books.domain.id)
+    world.wait()
+    assert world.events() == ["declared", "contained", "containment over"]
 
 
 def test_what_was_before_the_first_hook_is_not_told(books: Books) -> None:

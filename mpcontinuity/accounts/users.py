@@ -66,6 +66,12 @@ _REPLACE_HASH = Statement("UPDATE account SET password = :new WHERE id = :id AND
 _KEEP_KEYS = Statement("UPDATE account SET scram = :scram WHERE id = :id AND password = :password AND scram = ''")
 _PASSWORD = Statement("SELECT password FROM account WHERE id = :id")
 _CREDENTIALS = Statement("SELECT password, scram, password_changes FROM account WHERE id = :id")
+_MARK_REMOVED = Statement(
+    "INSERT INTO removed_address (key, domain) SELECT key, :domain FROM address WHERE account = :account "
+    "ON CONFLICT (key) DO NOTHING"
+)
+_MARK_ALIAS = Statement("INSERT INTO removed_address (key, domain) VALUES (:key, :domain) ON CONFLICT (key) DO NOTHING")
+_UNMARK = Statement("DELETE FROM removed_address WHERE key = :key")
 _FORGET_ADDRESSES = Statement("DELETE FROM address WHERE account = :account")
 _OF_DOMAIN = Statement("SELECT id FROM account WHERE domain = :domain LIMIT 500")
 _COUNTS = Statement(
@@ -86,10 +92,6 @@ _BEING_REMOVED = Statement(
 _DELETE = Statement("DELETE FROM account WHERE id = :account")
 
 
-_FOUND = Statement(
-    """SELECT COUNT(*) FROM (SELECT 1 AS one FROM account
-        WHERE source = 'relay-check' AND domain = :domain AND created >= :since LIMIT :most) AS counted"""
-)
 _LISTED_COLUMNS = (
     "account.source, (SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE mailbox.account = account.id), "
     "account.alternate, account.last_login, account.last_login_by"
@@ -150,11 +152,6 @@ def _user(
 ) -> User:
     """Returns the user of a row of _COLUMNS."""
     return User(id_, domain, address, name, status, bool(opt_in), bool(relay), password_changes)
-
-
-def found_by_home(tx: Transaction, domain: int, since: int, most: int) -> int:
-    """Returns how many users `relay-check` has added to a domain since then (µs), counted up to ``most``."""
-    return int(tx.value(_FOUND, domain=domain, since=since, most=most) or 0)
 
 
 def find(tx: Transaction, address: Address) -> User | None:
@@ -243,12 +240,17 @@ def add_user(
         now=tx.now,
         alternate=alternate,
     )
-    tx.run(_ADD_ADDRESS, key=address.key, account=user.id, alias=0)
+    _add_address(tx, user, address, alias=False)
     for alias in aliases:
-        tx.run(_ADD_ADDRESS, key=alias.key, account=user.id, alias=1)
+        _add_address(tx, user, alias, alias=True)
     mailboxes.create_standard(tx, user.id)
     tx.announce(AccountsChanged(domain, user.id))
     return user
+
+
+def _add_address(tx: Transaction, user: User, address: Address, *, alias: bool) -> None:
+    tx.run(_ADD_ADDRESS, key=address.key, account=user.id, alias=int(alias))
+    tx.run(_UNMARK, key=address.key)
 
 
 def _refuse_too_much(name: str, aliases: int) -> None:
@@ -268,7 +270,7 @@ def add_alias(tx: Transaction, user: User, alias: Address) -> None:
     """Lets an address reach the user, too. Raises Refused when it is taken, and when they have `MOST_ALIASES`."""
     _refuse_taken(tx, alias)
     _refuse_too_much("", 1 + int(tx.value(_ALIASES, account=user.id)))
-    tx.run(_ADD_ADDRESS, key=alias.key, account=user.id, alias=1)
+    _add_address(tx, user, alias, alias=True)
     _changed(tx, user)
 
 
@@ -280,6 +282,7 @@ def remove_alias(tx: Transaction, user: User, alias: Address) -> None:
             "unknown",
             Hint("user show", "lists them", {"address": user.address}),
         )
+    tx.run(_MARK_ALIAS, key=alias.key, domain=user.domain)
     _changed(tx, user)
 
 
@@ -387,8 +390,13 @@ def deactivate(tx: Transaction, user: User) -> None:
     _changed(tx, user)
 
 
-def forget(tx: Transaction, account: int, domain: int) -> None:
-    """Begins the removal of a user: from here on no address leads to them, and nobody can log in as them."""
+def forget(tx: Transaction, account: int, domain: int, *, for_good: bool = True) -> None:
+    """Begins the removal of a user: from here on no address leads to them, and nobody can log in as them.
+
+    ``for_good``: `relay-check` makes no user of their addresses again.
+    """
+    if for_good:
+        tx.run(_MARK_REMOVED, domain=domain, account=account)
     tx.run(_FORGET_ADDRESSES, account=account)
     tx.run(_SET_PASSWORD, id=account, password="", scram="")
     tx.run(_SET_STATUS, id=account, status=REMOVED)

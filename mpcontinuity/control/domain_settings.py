@@ -38,6 +38,7 @@ class DomainRow(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     mode: Literal["disabled", "optional", "enabled"]
     bounce_policy: Literal["enabled", "disabled", "disabled-on-continuity"]
     relay_check: bool
+    relay_check_days: int
     redirect_on: Literal["any", "outage"]
     unregistered: Literal["defer", "hold"]
     notify_users: bool
@@ -94,6 +95,13 @@ def _number(high: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _days(text: str) -> int:
+    days = _number(36500)(text)
+    if not days:
+        raise ValueError
+    return days
 
 
 def _homes(text: str) -> tuple[str, ...]:
@@ -164,9 +172,10 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
     "bounce-policy": ("", "whether senders hear of redeliveries that failed", None),
     "relay-check": (
         "",
-        "on: an address that the home server accepts becomes a user; few a day where it accepts any",
+        "on: an address that the home server accepts becomes a user, unless it accepts any",
         None,
     ),
+    "relay-check-days": ("1 to 36500", "without mail, until a user whom relay-check found is forgotten", _days),
     "redirect-on": ("", "outage: policy refusals (4.2.x, 4.7.x, 4.1.8) go to the client as home gave them", None),
     "unregistered": ("", "hold: what home took in the last 30 days is owed in an outage without a mailbox", None),
     "notify-users": ("", "whether users are told when continuity begins and ends, past the home server", None),

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.accounts.domains import Domain
+from mpcontinuity.accounts.relay_check import person
 from mpcontinuity.delivery import answered, redirect, relay, replies
 from mpcontinuity.delivery.awaited import STOPPED
 from mpcontinuity.delivery.envelope import Message, Taken
@@ -23,6 +24,7 @@ from mpcontinuity.delivery.relay import Relayed
 from mpcontinuity.delivery.service import IN_DOUBT, KEPT, PASSED, REDIRECTED, REPEATED, Delivery, refused
 from mpcontinuity.mailbox.rendering import rendered
 from mpcontinuity.model import events, identifier
+from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body, Content, InMemory
 from mpcontinuity.model.events import OwedChanged, TrackingEvent
 from mpcontinuity.model.owed import DELIVERED
@@ -220,20 +222,26 @@ class Handover:
     async def _record(
         self, body: Body, host: str, reply: Reply, copies: tuple[Taken, ...] = (), for_inbox: bytes = b""
     ) -> None:
-        newcomers = await self._newcomers() if self.checked else {}
-        relayed = Relayed(self.message, host, reply, newcomers, copies, for_inbox, self.reports)
+        newcomers, renewed = await self._newcomers() if self.checked else ({}, frozenset())
+        relayed = Relayed(self.message, host, reply, newcomers, copies, for_inbox, renewed, self.reports)
         if relay.adds_user(relayed):
             await self.delivery.store.run(partial(relay.commit, messages=[(body, relayed)]))
         else:
             await self.delivery.store.run_grouped(relay.commit, (body, relayed))
 
-    async def _newcomers(self) -> dict[int, int]:
-        unregistered = {one.domain for one in self.message.taken if one.user is None}
-        return {
-            domain.id: await self.delivery.newcomers.most(domain, self.delivery.homes.of(domain))
-            for domain in self.checked
-            if domain.id in unregistered
+    async def _newcomers(self) -> tuple[dict[int, int], frozenset[str]]:
+        """How many users may be added, by domain, and whose addresses are to be noted as taken."""
+        newcomers = self.delivery.newcomers
+        checked = {domain.id: domain for domain in self.checked}
+        unregistered = {
+            one.domain for one in self.message.taken if one.user is None and person(one.address) is not None
         }
+        most = {
+            number: await newcomers.most(checked[number], self.delivery.homes.of(checked[number]))
+            for number in sorted(unregistered & checked.keys())
+        }
+        known = [one.user.address for one in self.message.taken if one.user is not None and one.domain in checked]
+        return most, frozenset(newcomers.unnoted({parse(address).key for address in known}))
 
     # Home has it not, or nobody knows
 

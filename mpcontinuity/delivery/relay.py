@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts import domains, relay_check, users
 from mpcontinuity.accounts.taken import note_taken
 from mpcontinuity.archive.record import NewArchived, expiry
 from mpcontinuity.archive.record import record_all as archive
@@ -14,9 +14,8 @@ from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.redirect import Copy, archived_as, copies_of, put_in_inboxes
 from mpcontinuity.model import events
-from mpcontinuity.model.address import Address, BadAddress, parse
+from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
-from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.outgoing import INBOUND
 from mpcontinuity.model.parameters import MailParameters
@@ -36,7 +35,8 @@ class Relayed:
     """A message that home took.
 
     ``reply`` is home's to it. ``copies`` are recipients who opted in, and ``rendered`` is what their INBOX needs.
-    ``newcomers`` says by domain how many users `relay-check` may have added within a day (newcomers.py).
+    ``newcomers`` says by domain how many users `relay-check` may have added within a day (newcomers.py); ``renewed``
+    are keys of users' own addresses of which it is to be noted that home took them.
     """
 
     message: Message
@@ -45,6 +45,7 @@ class Relayed:
     newcomers: Mapping[int, int]
     copies: tuple[Taken, ...] = ()
     rendered: bytes = b""
+    renewed: frozenset[str] = frozenset()
     reports: bool = True  # home tells the sender what becomes of it
 
 
@@ -71,6 +72,7 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
         ]
         if tells(message, reports=relayed.reports):
             _tell_sender(tx, body, relayed)
+        unregistered |= relayed.renewed
         for taken in message.taken:
             if taken.user is None and not _added(tx, taken, relayed.newcomers.get(taken.domain, 0)):
                 unregistered.add(taken.address.key)
@@ -120,7 +122,10 @@ def _tell_sender(tx: Transaction, body: Body, relayed: Relayed) -> None:
 def adds_user(relayed: Relayed) -> bool:
     """Returns whether an address may become a user, which needs a transaction of its own that sees nobody else add
     it."""
-    return any(taken.user is None and relayed.newcomers.get(taken.domain, 0) for taken in relayed.message.taken)
+    return any(
+        taken.user is None and relayed.newcomers.get(taken.domain, 0) and relay_check.person(taken.address) is not None
+        for taken in relayed.message.taken
+    )
 
 
 def _keep_until(relayed: Relayed) -> int:
@@ -128,12 +133,14 @@ def _keep_until(relayed: Relayed) -> int:
 
 
 def _added(tx: Transaction, taken: Taken, most: int) -> bool:
-    """Home knows this address: it becomes a pending user, unless there is one, or ``most`` were added within a day."""
-    if not most or users.find(tx, taken.address) is not None:
+    """Home knows this address: its owner becomes a pending user, unless there is one, of any status, or an
+    administrator has removed them, or ``most`` were added within a day."""
+    person = relay_check.person(taken.address) if most else None
+    if person is None or users.find(tx, person) is not None or relay_check.was_removed(tx, person):
         return False
-    if users.found_by_home(tx, taken.domain, tx.now - DAY, most) >= most:
+    if relay_check.facts(tx, taken.domain, most).found >= most:
         return False
-    users.add_user(tx, domain=taken.domain, address=_untagged(taken.address), source="relay-check")
+    users.add_user(tx, domain=taken.domain, address=person, source="relay-check")
     return True
 
 
@@ -167,13 +174,3 @@ def repair(tx: Transaction, head: Head, body: Body, decisions: Mapping[str, str]
         keep_longer(tx, body.id, expiry(head.time, message.retention_days))
     event = TrackingEvent(tx.now, "", 250, text)
     record_all(tx, [message.row(taken, events.DELIVERED, 250, text, (event,)) for taken in message.taken])
-
-
-def _untagged(address: Address) -> Address:
-    """Home took ``user+tag`` because it knows ``user``: one user, not one for each tag."""
-    if address.untagged_key == address.key:
-        return address
-    try:
-        return parse(address.untagged_key)
-    except BadAddress:
-        return address

@@ -74,7 +74,7 @@ class Delivery:
         self.refusals = Refusals(store, timer, self.rations)
         self.reservations = Reservations(timer)
         self.awaited = AwaitedReplies()
-        self.newcomers = Newcomers(store)
+        self.newcomers = Newcomers(store, timer)
         self.verdicts: Verdicts | None = None  # None: nothing is checked
         self._timer = timer
         self.retry_after = retry_after

@@ -160,6 +160,7 @@ class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     mode_until: int = 0  # µs; 0: no end
     bounce_policy: Literal["enabled", "disabled", "disabled-on-continuity"] = "enabled"
     relay_check: bool = False
+    relay_check_days: int = 365  # without mail, until whom it has found is forgotten
     redirect_on: Literal["any", "outage"] = "any"
     unregistered: Literal["defer", "hold"] = "defer"
     notify_users: bool = False

@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.accounts import users
-from mpcontinuity.delivery import newcomers, relay
+from mpcontinuity.delivery import relay
 from mpcontinuity.delivery.handover import because
 from mpcontinuity.model.address import parse as parse_address
 from mpcontinuity.model.body import Body
@@ -30,7 +30,7 @@ from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upkeep.reconcile import reconcile
 from mpcontinuity.verdicts.service import Arrived
 from tests.delivery.conftest import CONTENT, Post
-from tests.delivery.homes import DOUBTFUL, accepted, failed, refused, temporary
+from tests.delivery.homes import DOUBTFUL, failed, refused, temporary
 from tests.fakes.stores import open_memory_like_store, result
 
 OPT_IN = Statement("UPDATE account SET opt_in = 1 WHERE address = 'ann@example.org'")
@@ -112,44 +112,6 @@ def test_who_opted_in_finds_a_copy_that_is_not_owed(post: Post) -> None:
     assert len(post.inbox(ANN)) == 1
     assert (post.inbox(BOB), post.owed()) == ([], [])
     assert post.rows("SELECT keep_until FROM body") == [(0,)]
-
-
-def test_relay_check_makes_a_pending_user_of_an_address_that_home_takes(post: Post) -> None:
-    post.set(relay_check=True)
-    assert post.send("new+tag@example.org").code == 250
-    rows = post.rows("SELECT address, status, source FROM account WHERE address LIKE 'new%'")
-    assert rows == [("new@example.org", "pending", "relay-check")]
-    post.home.decision = Gate.SHUT
-    assert post.send("new@example.org").code == 250
-    assert len(post.inbox("new@example.org")) == 1
-
-
-@pytest.mark.parametrize("catch_all", [True, False])
-def test_a_home_that_takes_any_address_makes_few_users(
-    post: Post, catch_all: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(newcomers, "UNASKED", 3)
-    monkeypatch.setattr(newcomers, "MOST", 5)
-    post.set(relay_check=True)
-    if not catch_all:
-        post.home.unknown = refused(Stage.RCPT)
-    for number in range(10):
-        post.home.recipients[f"u{number}@example.org"] = accepted(Stage.RCPT)
-        assert post.send(f"u{number}@example.org").code == 250
-    assert post.rows("SELECT count(*) FROM account WHERE source = 'relay-check'") == [(3 if catch_all else 5,)]
-    assert len([one for one in post.home.transactions if one.abandoned]) == 1  # home was asked once
-    post.clock.advance(86_401)
-    assert post.send("u9@example.org").code == 250
-    assert post.rows("SELECT count(*) FROM account WHERE source = 'relay-check'") == [(4 if catch_all else 6,)]
-
-
-def test_one_message_to_many_names_makes_no_more_users_than_many_messages(
-    post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(newcomers, "UNASKED", 3)
-    post.set(relay_check=True)
-    assert post.send(*(f"u{number}@example.org" for number in range(10))).code == 250
-    assert post.rows("SELECT count(*) FROM account WHERE source = 'relay-check'") == [(3,)]
 
 
 @pytest.mark.parametrize("away", [True, False])

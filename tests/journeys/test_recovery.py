@@ -166,6 +166,9 @@ def test_with_redirect_on_outage_a_4xx_about_the_message_is_the_senders(world: W
 def test_relay_check_registers_who_home_takes(world: World) -> None:
     world.cli("domain", "set", world.domain, "relay-check=on")
     newcomer = f"newcomer@{world.domain}"
+    world.home.on("rcpt", say("550 5.1.1 unknown"))
+    for known in (newcomer, world.anna, world.ben):
+        world.home.on("rcpt", say("250 2.1.5 fine"), recipient=known)
     assert world.send("first", newcomer).code == 250
     world.wait_for(lambda: any(row["address"] == newcomer for row in world.cli("user", "list")))
     row = next(row for row in world.cli("user", "list") if row["address"] == newcomer)

@@ -23,6 +23,8 @@ domain = Table(
     string("paused"),  # why the flush is paused; empty when it is not
     number("last_failure"),  # of a home that is suspect for it; 0: none
     number("recovered"),  # when it last left `down`
+    number("nobody_asked"),  # when home last said whether it takes mail for an address that nobody has; 0: never
+    flag("takes_nobody"),  # it does
     number("mode_since"),  # when an administrator last changed the mode
     string("mode_by"),  # and who that was
     number("contained"),  # since when home is cut off: nothing goes there; 0: it is not
@@ -75,6 +77,15 @@ address = Table(
 
 # Unregistered addresses that home took lately (`unregistered = hold`), renewed once a day at the most.
 taken = Table("taken", metadata, Column("key", Text, primary_key=True), number("time"), **BY_KEY)
+
+# Addresses of users and aliases that an administrator has removed: `relay-check` does not bring them back.
+removed_address = Table(
+    "removed_address",
+    metadata,
+    Column("key", Text, primary_key=True),  # Address.key
+    Column("domain", BigInteger, ForeignKey("domain.id", ondelete="CASCADE"), nullable=False, index=True),
+    **BY_KEY,
+)
 
 # The key that signs the mail of a domain's users.
 dkim = Table(

@@ -71,6 +71,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "alarm": ("alerts",),
     "alerted": ("alerts",),
     "link": ("accounts",),
+    "removed_address": ("accounts",),
     "telling": ("alerts",),
     "audit": ("accounts",),
     "audit_end": ("accounts",),

@@ -126,6 +126,15 @@ def _people() -> None:
     op.add_column("account", number("last_login"))
     op.add_column("account", string("last_login_by"))
     op.add_column("account", string("alternate"))
+    op.add_column("domain", number("nobody_asked"))
+    op.add_column("domain", flag("takes_nobody"))
+    op.create_table(
+        "removed_address",
+        Column("key", Text, primary_key=True),
+        Column("domain", BigInteger, sqlalchemy.ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+        **BY_KEY,
+    )
+    op.create_index("ix_removed_address_domain", "removed_address", ["domain"])
     op.create_table(
         "telling",
         key(),

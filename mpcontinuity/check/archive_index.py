@@ -14,7 +14,7 @@ from mpcontinuity.children.pool import Died
 from mpcontinuity.store.transaction import Transaction
 
 _STEP: Final = 16  # blocks that are read at once
-_SAID: Final = 25_600  # messages that are indexed again between two words about it
+_SAID: Final = 25_000  # messages that are indexed again between two words about it
 _REMEDY: Final = "the messages that it lacks are read again"
 
 
@@ -24,10 +24,12 @@ async def examine_archive_index(inspection: Inspection) -> None:
     inspection.step("reading the archive's index")
     store = inspection.store
     damaged = [one for one in await store.read(index.all_segments) if not await _is_whole(inspection, one)]
-    missing = await _missing(inspection)
-    if not damaged and not missing:
+    if damaged:
+        what = f"the archive's index: {len(damaged)} of its parts are damaged"
+    elif missing := await _missing(inspection):
+        what = f"the archive's index lacks {missing} messages"
+    else:
         return
-    what = f"the archive's index: {len(damaged)} of its parts are damaged, {missing} messages are in none"
     await inspection.found("index", what, _REMEDY, partial(_mend, inspection, [one.id for one in damaged]))
 
 
@@ -84,9 +86,12 @@ async def _missing(inspection: Inspection) -> int:
 
 async def _mend(inspection: Inspection, damaged: Sequence[int]) -> str:
     store = inspection.store
+    told = 0
 
     def said(count: int) -> None:
-        if count % _SAID == 0:
+        nonlocal told
+        if count >= told + _SAID:
+            told = count
             inspection.step(f"{count} messages are indexed again")
 
     def take_out(tx: Transaction) -> None:

@@ -179,9 +179,12 @@ def make(store: Store, jobs: Blocking, mail: Mail, say: Callable[[str], None]) -
     store.bodies = contents  # type: ignore[assignment]
     indexing = Indexing(store, jobs)
     begun = time.perf_counter()
+    told = 0
 
     def said(count: int) -> None:
-        if count % 25_600 == 0:
+        nonlocal told
+        if count >= told + 50_000:
+            told = count
             say(f"  {count} indexed after {time.perf_counter() - begun:.0f} s")
 
     result(indexing.bring_up(0, said))

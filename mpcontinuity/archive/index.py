@@ -30,6 +30,8 @@ from mpcontinuity.store.transaction import Transaction
 LATE: Final = 5 * MINUTE
 
 WINDOW: Final = 5_000  # ids of `archive` that are looked at at once
+_DROPPED: Final = 500  # blocks that go in one transaction
+_LOOKED_AT: Final = 100  # segments
 PLACES: Final = 512  # of a row of `archive_place`
 _PLACE = struct.Struct("<qq")
 _WATERMARK = "archive index"  # in meta
@@ -65,16 +67,13 @@ _PUT = Rows(f"INSERT INTO archive_segment ({_COLUMNS}) VALUES [11]")
 _DROP = Statement("DELETE FROM archive_segment WHERE id IN [:ids]")
 _ADD_BLOCKS = Rows("INSERT INTO archive_block (segment, first, data) VALUES [3]")
 _ADD_PLACES = Rows("INSERT INTO archive_place (segment, piece, data) VALUES [3]")
-_DROP_BLOCKS = Statement("DELETE FROM archive_block WHERE segment IN [:ids]")
-_DROP_PLACES = Statement("DELETE FROM archive_place WHERE segment IN [:ids]")
-_LOOSE = Statement(
-    """SELECT DISTINCT segment FROM archive_place
-    WHERE NOT EXISTS (SELECT 1 FROM archive_segment WHERE archive_segment.id = archive_place.segment) LIMIT 20"""
+_DROP_BLOCKS = Statement(
+    """DELETE FROM archive_block WHERE segment = :segment
+    AND first IN (SELECT first FROM archive_block WHERE segment = :segment LIMIT :limit)"""
 )
-_LOOSE_BLOCKS = Statement(
-    """SELECT DISTINCT segment FROM archive_block
-    WHERE NOT EXISTS (SELECT 1 FROM archive_segment WHERE archive_segment.id = archive_block.segment) LIMIT 20"""
-)
+_DROP_PLACES = Statement("DELETE FROM archive_place WHERE segment = :segment")
+_NEXT_OF_BLOCKS = Statement("SELECT MIN(segment) FROM archive_block WHERE segment > :after")
+_NEXT_OF_PLACES = Statement("SELECT MIN(segment) FROM archive_place WHERE segment > :after")
 _LOOK = Statement(
     """SELECT s.id, (SELECT b.data FROM archive_block b WHERE b.segment = s.id AND b.first <= :last
         ORDER BY b.first DESC LIMIT 1)
@@ -138,21 +137,32 @@ def add(tx: Transaction, new: Segment, places: Sequence[Place], instead: Collect
 
 
 def take_out(tx: Transaction, ids: Collection[int]) -> None:
-    """Takes segments out of the index. Their blocks go with `drop_loose`."""
+    """Takes segments out of the index. Their blocks and places are left to `drop`."""
     if ids:
         tx.run(_DROP, ids=ids)
 
 
-def drop_loose(tx: Transaction) -> bool:
-    """Drops blocks and places of some segments that are not in the index, and returns whether there were any.
+def drop(tx: Transaction, of: int) -> bool:
+    """Drops blocks of a segment that is not in the index, and its places with the last of them. Returns whether there
+    are more."""
+    more = tx.run(_DROP_BLOCKS, segment=of, limit=_DROPPED) == _DROPPED
+    if not more:
+        tx.run(_DROP_PLACES, segment=of)
+    return more
 
-    One process at a time makes segments, and it is not at it while it calls this.
-    """
-    loose = {row[0] for row in [*tx.all(_LOOSE), *tx.all(_LOOSE_BLOCKS)]}
-    if loose:
-        tx.run(_DROP_BLOCKS, ids=loose)
-        tx.run(_DROP_PLACES, ids=loose)
-    return bool(loose)
+
+def next_loose(tx: Transaction, after: int) -> tuple[list[int], int]:
+    """Returns those of the next segments with an id above ``after`` that have blocks or places and are not in the
+    index, and the id up to which was looked; 0 where that is the end."""
+    found = []
+    for _ in range(_LOOKED_AT):
+        following = [tx.value(_NEXT_OF_BLOCKS, after=after), tx.value(_NEXT_OF_PLACES, after=after)]
+        after = min((one for one in following if one is not None), default=0)
+        if not after:
+            break
+        found.append(after)
+    known = there(tx, found)
+    return [one for one in found if one not in known], after
 
 
 def look(tx: Transaction, segments: Collection[int], group: bytes) -> dict[int, bytes]:

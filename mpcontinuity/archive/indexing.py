@@ -33,7 +33,7 @@ BATCH: Final = 256  # messages of a new segment
 _BATCH_OCTETS: Final = 4 << 20  # of their contents and recipients; a larger message has a segment of its own
 # Octets of one message that are read for the index; the child has 256 MiB and 10 s for a batch.
 _MOST_OCTETS: Final = 32 << 20
-_STEP: Final = 32  # blocks of one transaction, of 4 KiB or so each
+_STEP: Final = 128  # blocks of one transaction, of 1.5 KiB or so each
 _JOINED: Final = 8  # segments of about one size that become one
 _JOINED_OCTETS: Final = 8 << 20  # of their blocks, so that the child can do it within its time
 _REMEMBERED: Final = 64  # segments whose ids are kept in memory: those of the last minutes are asked for again
@@ -113,11 +113,19 @@ class Indexing:
                 gone += [id_ for id_ in ids if id_ not in left]
             if len(gone) == len(places):
                 await self._store.run(partial(index.take_out, ids=[one.id]), bulk=True)
+                await self._drop([one.id])
             elif len(gone) * 4 >= len(places):
                 await self._join([one], gone)
             await self._rest()
-        while await self._store.run(index.drop_loose, bulk=True):
-            pass
+        after = -1
+        while after:
+            loose, after = await self._store.read(partial(index.next_loose, after=max(after, 0)))
+            await self._drop(loose)
+
+    async def _drop(self, segments: Iterable[int]) -> None:
+        for one in segments:
+            while await self._store.run(partial(index.drop, of=one), bulk=True):
+                pass
 
     async def _add(self, ids: Sequence[int]) -> int:
         found = await self._store.read(partial(index.unindexed, ids=ids))
@@ -143,9 +151,9 @@ class Indexing:
             job.close()
         partly = sum(one.partly for one in chosen)
         made = msgspec.structs.replace(made, partly=partly)
-        await self._put(chosen[0].day, chosen[0].expires, made, [one.id for one in chosen])
-        while await self._store.run(index.drop_loose, bulk=True):
-            pass
+        ids = [one.id for one in chosen]
+        await self._put(chosen[0].day, chosen[0].expires, made, ids)
+        await self._drop(ids)
 
     async def _order(self, chosen: Sequence[Segment], gone: Sequence[int]) -> Segments:
         places = [await self._store.read(partial(index.places, of=one.id)) for one in chosen]

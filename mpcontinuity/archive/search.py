@@ -36,7 +36,9 @@ MOST: Final = 1_000  # rows of one page
 # Messages in no segment that one search reads itself, the newest of them; reading one takes half a millisecond. The
 # index is behind by more after a flood, and while the archive of an older version is indexed for the first time.
 MOST_READ: Final = 1_000
-_LOOKS: Final = 64  # blocks that one transaction reads, of some 100 µs each
+# Segments that the first transaction looks at; each further one at twice as many: what is common is in the newest.
+_BEGIN_WITH: Final = 4
+_LOOKS: Final = 256  # blocks that one transaction reads at most, of some 50 µs each
 _ROWS: Final = 200  # rows of `archive` that one transaction reads
 _ATTEMPTS: Final = 10  # of a search whose segments were joined meanwhile; that is done some times a minute
 _FIRST: Final = (identifier.LAST, identifier.LAST)  # above every place
@@ -170,9 +172,10 @@ class _Search:
     async def _search_stored(self, segments: Sequence[Segment]) -> None:
         """They come with the newest first."""
         wanted = [one for one in segments if one.newest >= self._query.since and (one.oldest, 0) <= self._before]
-        step = max(_LOOKS // max(len(self._groups), 1), 1)
-        for at in range(0, len(wanted), step):
-            some = wanted[at : at + step]
+        most = max(_LOOKS // max(len(self._groups), 1), 1)
+        at, step = 0, _BEGIN_WITH
+        while some := wanted[at : at + min(step, most)]:
+            at, step = at + len(some), step * 2
             if self._is_done(some[0].newest):
                 return
             found = await self._store.read(

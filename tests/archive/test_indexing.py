@@ -193,3 +193,13 @@ def test_segments_of_one_size_are_joined_eight_at_a_time() -> None:
     assert to_join(made[:1], today=7) == []
     large = [Segment(n, 5, 95, 9_000, n, n, n, n, 1, 100, 0) for n in range(9)]
     assert to_join(large, today=50) == []
+
+
+def test_blocks_of_a_segment_that_came_into_no_index_are_dropped(store: Store) -> None:
+    archive(store, text("stays"))
+    bring_up(store)
+    result(store.run(partial(index.add_blocks, of=5, blocks=[(b"a", b"x"), (b"b", b"x")])))
+    result(store.run(partial(index.add_blocks, of=1 << 62, blocks=[(b"a", b"x")])))
+    result(Indexing(store, Here()).drop_gone())
+    assert result(store.read(lambda tx: tx.value(_BLOCKS))) == sum(one.blocks for one in segments(store))
+    assert subjects(store, "stays") == ["stays"]

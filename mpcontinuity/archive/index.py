@@ -195,14 +195,17 @@ def places_of(tx: Transaction, of: int, numbers: Sequence[int]) -> list[Place]:
 
 
 def watermark(tx: Transaction) -> int:
-    """Returns the id of `archive` up to which all is in the index; 0 where nothing is known of it."""
-    return meta.number(tx, _WATERMARK)
+    """Returns the id of `archive` up to which all is in the index; 0 where nothing is known of it.
+
+    Where the clock was set back it is no later than the clock says, since ids begin there again with the next start.
+    """
+    return min(meta.number(tx, _WATERMARK), first_at(tx.now - LATE) - 1)
 
 
 def raise_watermark(tx: Transaction, looked_from: int, to: int) -> None:
     """Notes that all is indexed that is above ``looked_from`` and not above ``to``: the index goes further, if it went
     as far as the former."""
-    if looked_from <= watermark(tx) < to:
+    if looked_from <= meta.number(tx, _WATERMARK) < to:
         meta.put(tx, _WATERMARK, str(to))
 
 

@@ -1,6 +1,6 @@
 """The service that keeps the index up to what is archived, beside the mail that comes and goes.
 
-One process at a time does it (store/election.py). It looks every other second for what was archived lately, every
+One process at a time does it (store/election.py). It looks every few seconds for what was archived lately, every
 minute over everything above the watermark, and every hour over all, for what was committed so late that the watermark
 had passed it; it joins small segments, and drops those whose messages are gone.
 """
@@ -22,9 +22,9 @@ from mpcontinuity.model.identifier import first_at
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.store.store import Store
 
-EVERY: Final = 2.0  # s; what came since then is read by the search itself
+EVERY: Final = 5.0  # s; what came since then is read by the search itself
 _AGAIN: Final = 30.0  # s, where another process does it, or after the database was away
-_LATELY: Final = 10 * SECOND  # µs that the quick look goes back
+_LATELY: Final = 20 * SECOND  # µs that the quick look goes back
 # While mail comes in, indexing rests nine times as long as it works, so that it takes a twentieth of two cores; else as
 # long. A batch takes a quarter of a second.
 _BUSY: Final = 40  # messages that were archived

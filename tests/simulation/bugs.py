@@ -8,6 +8,8 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred
 
+from mpcontinuity.archive import index
+from mpcontinuity.archive.indexer import EVERY
 from mpcontinuity.delivery import handover, redirect
 from mpcontinuity.delivery.answered import Answered
 from mpcontinuity.delivery.handover import Handover
@@ -15,7 +17,7 @@ from mpcontinuity.delivery.replies import STORED
 from mpcontinuity.inbound.receipt import Receipt
 from mpcontinuity.mailbox import append, change, mailboxes
 from mpcontinuity.model.address import Address
-from mpcontinuity.model.clock import SteadyClock
+from mpcontinuity.model.clock import SECOND, SteadyClock
 from mpcontinuity.model.reply import Outcome
 from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.outbound.repeating import Repeating
@@ -72,6 +74,15 @@ def _believes_jumps() -> Patches:
         return reading
 
     return [patch(SteadyClock, "judge", believed)]
+
+
+# archive
+
+
+@bug("watermark-too-high")
+def _watermark_too_high() -> Patches:
+    """The index is believed to be complete up to the next look, as if nothing could come meanwhile."""
+    return [patch(index, "LATE", -round(EVERY * SECOND))]
 
 
 # mailbox

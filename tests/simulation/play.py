@@ -15,6 +15,7 @@ from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model import settings
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from tests.simulation.audit import Audit
+from tests.simulation.finding import look_for_all
 from tests.simulation.home import Home, Host
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network, Weather
@@ -327,6 +328,9 @@ class Play:
             self.removing.add(arguments["address"])
         elif operation == "domain set" and "mode" in arguments["settings"]:
             self._audit.declared(arguments["name"], "", None)  # not known until it is answered
+        elif operation == "archive search":
+            await look_for_all(process, self.fault)
+            return
         await OPERATIONS[operation](process.control, arguments)
         if operation == "domain set" and "mode" in arguments["settings"]:
             self._audit.declared(arguments["name"], arguments["settings"]["mode"], arguments.get("until"))
@@ -363,6 +367,7 @@ class Play:
         if not self.faults:
             self._live(40.0)  # timers of what has ended
             self._audit.end()
+            self.machine.wait(look_for_all(self.process, self.fault), 600)
         if not self.faults:
             self._stop()
             stopped = self._stopped

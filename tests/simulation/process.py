@@ -18,6 +18,7 @@ from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.app.server.housekeeping import Housekeeping
 from mpcontinuity.archive import retention as archive_retention
+from mpcontinuity.archive.indexer import Indexer
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.delivery import answered
@@ -42,6 +43,7 @@ from mpcontinuity.store.upkeep import generation, retention
 from mpcontinuity.store.upkeep.reconcile import reconcile
 from mpcontinuity.tracking import retention as tracking_retention
 from tests.fakes.clock import SeededRandomness
+from tests.fakes.jobs import Here
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network
 
@@ -64,6 +66,7 @@ class Process:
         self.directory = Directory(self.store)
         self._make_access()
         self._make_delivery(network)
+        self.indexer = Indexer(self.store, self.control.jobs, self.time)
         self.housekeeping = Housekeeping(
             self.time,
             self.store.election,
@@ -86,7 +89,14 @@ class Process:
     def _make_access(self) -> None:
         passwords = Passwords("plaintext", ())  # or hashing would be all that is measured
         self.control = Control(
-            self.store, self.settings, passwords, self._at_once, self._randomness, listening=list, serving=True
+            self.store,
+            self.settings,
+            passwords,
+            self._at_once,
+            self._randomness,
+            listening=list,
+            serving=True,
+            jobs=Here(),
         )
         judge = Judge(
             passwords,
@@ -165,12 +175,14 @@ class Process:
         await self.redelivery.start()
         self.serves = True
         self.housekeeping.start()
+        self.indexer.start()
         self.clock_watch.start()
 
     async def stop(self) -> None:
         """SIGTERM."""
         self.serves, self.stops = False, True
         self.housekeeping.stop()
+        self.indexer.stop()
         self.clock_watch.stop()
         self.imap.stop()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())

@@ -259,6 +259,7 @@ class _Author:
             ("user alias add", {"address": user, "alias": domain.strangers[1]}),
             ("status", {}),
             ("track", {}),
+            ("archive search", {}),
         ]
         operation, arguments = chance.choice(choices)
         if operation == "domain set":

@@ -1,6 +1,7 @@
 """What passed through, kept as long as its domain says.
 
-- ``record.py``: rows of the archive. ``retention.py``: drops them when their time has come.
+- ``record.py``: rows of the archive. ``retention.py``: drops them when their time has come;
+  ``holds.py``: unless they are evidence.
   ``archived.py``: whole messages, as they are shown and released.
 - ``query.py``: the query language. ``words.py``: the words of a text, as a query and the index have them.
 - ``document.py``: what the index has of one message. ``segment.py``: that of some thousand messages, as octets.

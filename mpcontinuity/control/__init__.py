@@ -15,7 +15,7 @@
 - ``alerts.py``: who hears of the availability of a domain. ``outages.py``: outages, and what is done about them.
   ``webhooks.py``: which URLs are told how domains are.
 - ``archive.py``: searches what passed through. ``archived.py``: its messages, shown and released. ``finding.py``: all
-  that a search finds. ``releasing.py``, ``exporting.py``: what is done with that.
+  that a search finds. ``releasing.py``, ``exporting.py``: what is done with that. ``holds.py``: what may be dropped.
 - ``status.py``, ``tracking.py``, ``queue.py``: how home servers are and the ledger; what became of messages; what
   waits.
 - ``check.py``, ``backup.py``, ``clock.py``: the store and the clock. ``removal.py``: removes much in small steps.

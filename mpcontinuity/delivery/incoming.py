@@ -15,7 +15,7 @@ from mpcontinuity.accounts.taken import was_taken
 from mpcontinuity.delivery import replies
 from mpcontinuity.delivery.envelope import Client, Message, Taken
 from mpcontinuity.delivery.handover import Handover, because
-from mpcontinuity.delivery.reception import ROLES, Reception, looped
+from mpcontinuity.delivery.reception import Reception, looped
 from mpcontinuity.delivery.service import REPEATED, Delivery, refused
 from mpcontinuity.delivery.source import STRANGER, Source
 from mpcontinuity.mailbox.rendering import rendered_and_summary
@@ -23,7 +23,7 @@ from mpcontinuity.message import trace
 from mpcontinuity.message.summary import summarise
 from mpcontinuity.message.trace import Untrusted
 from mpcontinuity.model import events, hosts, identifier
-from mpcontinuity.model.address import Address
+from mpcontinuity.model.address import ROLES, Address
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters

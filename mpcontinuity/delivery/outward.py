@@ -16,7 +16,7 @@ from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.delivery import answered, departure, replies
 from mpcontinuity.delivery.departure import Copy, Departure, Leaving
 from mpcontinuity.delivery.envelope import Client
-from mpcontinuity.delivery.reception import ROLES, Reception, looped
+from mpcontinuity.delivery.reception import Reception, looped
 from mpcontinuity.delivery.service import Delivery, refused
 from mpcontinuity.message import submitted, trace
 from mpcontinuity.message.fields import Content
@@ -24,7 +24,7 @@ from mpcontinuity.message.submitted import Collector, Submitted
 from mpcontinuity.message.summary import summarise
 from mpcontinuity.message.trace import Untrusted
 from mpcontinuity.model import events, identifier
-from mpcontinuity.model.address import Address
+from mpcontinuity.model.address import ROLES, Address
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.recipients import Recipients

@@ -21,7 +21,6 @@ from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Reply
 from mpcontinuity.store.bodies.draft import Draft
 
-ROLES = frozenset({"postmaster", "abuse"})  # RFC 5321 §4.5.1, RFC 2142 §2
 HOPS_OF_OURS = 3
 MAX_HOPS = 50
 

@@ -19,6 +19,9 @@ MAX_ADDRESS = 512
 MAX_LABEL = 63  # octets of a domain between its dots (RFC 1035 §2.3.4)
 MAX_NAME = 253  # octets of a domain as it is written
 
+# Local parts for which every domain must take mail: RFC 5321 §4.5.1, RFC 2142 §2.
+ROLES = frozenset({"postmaster", "abuse"})
+
 # RFC 6531 §3.3, without what ends a line somewhere: C1 controls, and the separators of lines and paragraphs.
 _UTF8 = r"\u00a0-\u2027\u202a-\U0010ffff"
 # Dots in any place, where RFC 5321 has them between atoms only: carriers have given out millions of such addresses.

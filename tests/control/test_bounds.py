@@ -44,6 +44,7 @@ TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
     ("archive search", "until", {}, TIMES),
     *(("archive release found", name, {}, TIMES) for name in ("since", "until", "to")),
     *(("archive export", name, {}, TIMES) for name in ("since", "until")),
+    ("archive purge", "before", {}, TIMES),
     ("archive release", "to", {"ids": []}, TIMES),  # an address
     ("report", "since", {"domain": "example.org"}, TIMES),
     ("domain set", "until", {"name": "example.org", "settings": {"mode": "enabled"}}, TIMES),

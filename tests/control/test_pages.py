@@ -43,6 +43,7 @@ def full(call: Call, books: Books) -> None:
     rows += [NewRow(books.domain.id, time, "inbound", DELIVERED, recipient_key="anna@example.org") for time in (9, 8)]
     books.run(record_all, rows=rows)
     for number in range(3):
+        call("archive hold", user=f"user{number}@example.org")
         archive(books.store, text(f"number {number}"), domain=books.domain.id)
     for name in ("a.org", "b.org", "c.org"):
         call("drill", name=name, user=[f"post@{name}"], lasts="20m")

@@ -156,3 +156,31 @@ def test_mail_is_exported_in_the_order_of_time_while_the_server_runs(world: Worl
     assert "query" in world.server.run("archive", "export", "nope:1", str(folder / "y.mbox")).stderr
     assert sorted(path.name for path in folder.iterdir()) == ["dir", "x.mbox", "x.zip"]
     assert world.cli("audit", "--limit", "1")[0]["operation"] == "archive export"
+
+
+def test_a_purge_drops_what_retention_allows_and_a_hold_keeps_what_it_is_about(world: World, ids: Ids) -> None:
+    for subject, user in (("kept for anna", world.anna), ("for ben", world.ben), ("found for ben", world.ben)):
+        assert world.send(subject, user).code == 250
+    everything = ("--domain", world.domain)
+    assert world.cli("archive", "purge", *everything) == {"dropped": 0, "held": 0, "kept": 0}
+    assert world.cli("archive", "purge", "--before", "0s", *everything) == {"dropped": 0, "held": 0, "kept": 3}
+    of_anna = world.cli("archive", "hold", "--user", world.anna, "--note", "case 7")
+    found = world.cli("archive", "hold", "found", *everything)
+    assert (found["messages"], found["complete"], found["domain"]) == (1, True, world.domain)
+    assert [(row["id"], row["note"]) for row in world.cli("archive", "hold", "--list")][-2:] == [
+        (of_anna["id"], "case 7"),
+        (found["id"], ""),
+    ]
+    world.cli("domain", "set", world.domain, "retention-days=0")
+    assert world.send("not archived").code == 250
+    assert world.cli("archive", "purge", *everything) == {"dropped": 1, "held": 2, "kept": 0}
+    rows = world.cli("archive", "search", *everything)
+    assert sorted(row["subject"] for row in rows) == ["found for ben", "kept for anna"]
+    for hold in (of_anna, found):
+        world.cli("archive", "hold", "--lift", hold["id"])
+    assert world.cli("archive", "purge", *everything)["dropped"] == 2
+    assert world.cli("archive", "search", *everything) == []
+    again = world.server.run("archive", "hold", "--lift", found["id"])
+    assert "no such hold" in again.stderr
+    assert world.server.run("archive", "hold").returncode == 2
+    world.cli("domain", "set", world.domain, "retention-days=90")

@@ -227,3 +227,60 @@ def export(
     output.result(result, as_json, f"{path}: {result['messages']} messages, {result['octets']} octets")
     if result["damaged"]:
         context.exit(1)
+
+
+@archive.command()
+@click.option("--before", metavar="T", help="Only of what came before: an ISO 8601 time, or a duration as 30d.")
+@click.option("--domain", metavar="D", help="Only mail of this domain.")
+@json_option
+@pass_configuration
+def purge(configuration: Configuration, before: str | None, domain: str | None, as_json: bool) -> None:
+    """Drop what retention allows, now: what is older than the domain's retention-days.
+
+    It goes by the number as it is set now, also where that was lowered since. What is owed, on hold or in a mailbox is
+    kept.
+    """
+    with configuration.connect() as control:
+        result = control.call("archive purge", before=before, domain=domain)
+    line = f"{result['dropped']} messages dropped; {result['held']} are on hold"
+    if before is not None:
+        line += f"; {result['kept']} from before that time are younger than retention-days"
+    output.result(result, as_json, line)
+
+
+@archive.command()
+@click.argument("query", nargs=-1)
+@click.option("--user", metavar="ADDRESS", help="All mail of this user, also what comes later.")
+@click.option("--note", metavar="TEXT", help="Why: a case, a request.")
+@click.option("--domain", metavar="D", help="Only mail of this domain, whose administrators see and lift the hold.")
+@click.option("--list", "list_", is_flag=True, help="Show all holds.")
+@click.option("--lift", metavar="ID", help="End this hold.")
+@json_option
+@pass_configuration
+def hold(
+    configuration: Configuration,
+    query: tuple[str, ...],
+    user: str | None,
+    note: str | None,
+    domain: str | None,
+    list_: bool,
+    lift: str | None,
+    as_json: bool,
+) -> None:
+    """Keep what would be purged: all mail of a user, also what comes later, or what QUERY finds now.
+
+    QUERY is as in `archive search`. A hold outlives the user and the domain, and ends when it is lifted.
+    """
+    if [bool(query), user is not None, list_, lift is not None].count(True) != 1:
+        raise click.UsageError("give a QUERY, --user, --list or --lift, one of them")
+    with configuration.connect() as control:
+        if list_:
+            columns = ("id", "created", "by", "domain", "user", "query", "messages", "complete", "note")
+            output.listing(control.pages("archive hold list", domain=domain), columns, as_json, "Nothing is on hold.")
+        elif lift is not None:
+            result = control.call("archive hold lift", id=lift, domain=domain)
+            output.result(result, as_json, f"{lift} is lifted")
+        else:
+            row = control.call("archive hold", query=" ".join(query), user=user, note=note, domain=domain)
+            what = f"all mail of {row['user']}" if row["user"] else f"{row['messages']} messages"
+            output.result(row, as_json, f"{what} on hold: {row['id']}")

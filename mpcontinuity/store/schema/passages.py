@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Table, text
 
-from mpcontinuity.store.schema.columns import flag, key, metadata, number, string
+from mpcontinuity.store.schema.columns import BY_KEY, flag, key, metadata, number, string
 
 _ERROR = "direction = 'inbound' AND (status = 'deferred' OR status = 'rejected' AND code < 500)"
 
@@ -51,4 +51,29 @@ archive = Table(
     number("released"),  # when it was released last; 0: never; below 0: minus when a release began that has not ended
     Index("archive_newest", "domain", "time"),
     Index("archive_expiry", "expires"),
+)
+
+# What is kept although its time has come (archive/holds.py). It outlives its user and its domain.
+archive_hold = Table(
+    "archive_hold",
+    metadata,
+    key(),
+    number("domain", None),  # whose administrators see it; 0: those of all domains alone
+    string("query"),  # as it was given; empty: of a user
+    string("user"),  # as it was given; empty: of a query
+    string("keys", "[]"),  # JSON array of the user's addresses, as they are compared: those they ever had since
+    string("note"),
+    string("name", None),  # of who made it
+    number("created", None),
+    flag("complete"),  # all that the query finds has a row of archive_held
+)
+
+# What a query found when the hold was made.
+archive_held = Table(
+    "archive_held",
+    metadata,
+    Column("message", BigInteger, primary_key=True, autoincrement=False),  # archive.id
+    Column("hold", BigInteger, primary_key=True, autoincrement=False),
+    Index("archive_held_by", "hold", "message"),
+    **BY_KEY,
 )

@@ -73,6 +73,8 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "link": ("accounts",),
     "removed_address": ("accounts",),
     "telling": ("alerts",),
+    "archive_hold": ("archive",),
+    "archive_held": ("archive",),
     "audit": ("accounts",),
     "audit_end": ("accounts",),
 }

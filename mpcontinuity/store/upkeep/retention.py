@@ -5,9 +5,10 @@ Every step is a short transaction of the bulk lane, so that a sweep of a million
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -17,7 +18,7 @@ from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.store import meta
 from mpcontinuity.store.bodies import layout, references
 from mpcontinuity.store.bodies.files import SOLO
-from mpcontinuity.store.bodies.head import Head
+from mpcontinuity.store.bodies.head import TAKEN, Head
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -27,6 +28,7 @@ from mpcontinuity.store.upkeep import garbage
 # A reader that has read a row of `body` reads the pack within that time, or reads the row once more.
 GRACE = 10 * MINUTE
 
+_INBOUND = "inbound"  # Head.direction
 _ROWS = 500  # per step
 _MOVED = 100  # messages per step: at most 100 MiB in memory, since larger ones have packs of their own
 
@@ -50,6 +52,18 @@ _LEFT = Statement(
     'SELECT id, pack, "offset", length, prefix, crc FROM body'
     " WHERE pack = :pack AND id > :after ORDER BY id LIMIT :rows"
 )
+# Of what is left, what nobody has in a mailbox and is owed to nobody: the archive holds it.
+_ARCHIVED_ALONE = Statement(
+    "SELECT b.id FROM body b WHERE b.id IN [:bodies]"
+    " AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.body = b.id)"
+    " AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.body = b.id)"
+    " AND NOT EXISTS (SELECT 1 FROM outgoing WHERE outgoing.body = b.id)"
+)
+_DUE_NOW = Statement(
+    "UPDATE pack SET day = :today WHERE id IN [:packs] AND day > :today AND gone = 0 AND sealed = 1"
+    " AND NOT EXISTS (SELECT 1 FROM body JOIN archive ON archive.body = body.id WHERE body.pack = pack.id)"
+)
+_PACKS = Statement("SELECT DISTINCT pack FROM body WHERE id IN [:bodies]")
 _LEFT_OCTETS = Statement("SELECT COALESCE(SUM(length), 0) FROM body WHERE pack = :pack")
 _POSTPONE = Statement("UPDATE pack SET day = :day WHERE id = :pack")
 _GO = Statement("UPDATE pack SET gone = :gone WHERE id = :pack")
@@ -78,6 +92,16 @@ def hold(tx: Transaction, until: int) -> None:
 def release(tx: Transaction) -> None:
     """Lets packs be unlinked again."""
     meta.remove(tx, _HELD)
+
+
+def packs_of(tx: Transaction, bodies: Collection[int]) -> set[int]:
+    """Returns the packs that these bodies are in."""
+    return {row[0] for row in tx.all(_PACKS, bodies=bodies)}
+
+
+def due_now(tx: Transaction, packs: Collection[int]) -> None:
+    """Has those of the packs that hold nothing of the archive any more looked through by the next sweep."""
+    tx.run(_DUE_NOW, packs=packs, today=tx.now // DAY)
 
 
 async def _sweep_packs(store: Store) -> None:
@@ -150,6 +174,10 @@ async def _move_all(store: Store, pack: int, today: int) -> bool:
 
 async def _move(store: Store, bodies: Sequence[Body], today: int) -> bool:
     heads = await store.bodies.background(partial(_heads, store.packs, bodies))
+    alone = await store.read(partial(_archived_alone, [body.id for body in bodies]))
+    heads = [
+        _as_archived(head) if head and body.id in alone else head for body, head in zip(bodies, heads, strict=True)
+    ]
     moves = [
         Deferred.fromCoroutine(store.bodies.move(body, head, today + _KEPT_DAYS, _moved)) if head else None
         for body, head in zip(bodies, heads, strict=True)
@@ -164,6 +192,17 @@ async def _move(store: Store, bodies: Sequence[Body], today: int) -> bool:
             _log.error("cannot be moved to a new pack: {error}", error=error)
             whole = False
     return whole
+
+
+def _archived_alone(bodies: Sequence[int], tx: Transaction) -> set[int]:
+    return {row[0] for row in tx.all(_ARCHIVED_ALONE, bodies=bodies)}
+
+
+def _as_archived(head: Head) -> Head:
+    """Says of what came in that nobody is owed it: an index that is made from packs puts it into no INBOX again."""
+    if head.direction != _INBOUND:
+        return head
+    return msgspec.structs.replace(head, decisions=dict.fromkeys(head.recipients, TAKEN))
 
 
 def _moved(old: Body, new: Body, tx: Transaction) -> None:

@@ -221,6 +221,25 @@ def _audit() -> None:
 
 def _archive() -> None:
     op.add_column("archive", number("released"))
+    op.create_table(
+        "archive_hold",
+        key(),
+        number("domain", None),
+        string("query"),
+        string("user"),
+        string("keys", "[]"),
+        string("note"),
+        string("name", None),
+        number("created", None),
+        flag("complete"),
+    )
+    op.create_table(
+        "archive_held",
+        Column("message", BigInteger, primary_key=True, autoincrement=False),
+        Column("hold", BigInteger, primary_key=True, autoincrement=False),
+        **BY_KEY,
+    )
+    op.create_index("archive_held_by", "archive_held", ["hold", "message"])
 
 
 def _plans() -> None:

@@ -10,17 +10,17 @@ from dataclasses import replace
 
 from mpcontinuity.accounts import home_history
 from mpcontinuity.model.events import HomeChanged, OwedChanged
-from mpcontinuity.routing.health import Health, State
+from mpcontinuity.routing.health import Health, Proof, State
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
 _LOAD = Statement(
-    "SELECT id, state, since, reason, relapses, last_failure, recovered, offers FROM domain"
+    "SELECT id, state, since, reason, relapses, last_failure, recovered, proof, offers FROM domain"
     " WHERE (:domain = 0 OR id = :domain)"
 )
 _SAVE = Statement(
     """UPDATE domain SET state = :state, since = :since, reason = :reason, relapses = :relapses,
-        last_failure = :last_failure, recovered = :recovered
+        last_failure = :last_failure, recovered = :recovered, proof = :proof
     WHERE id = :domain AND state = :known_state AND since = :known_since AND last_failure = :known_failure"""
 )
 _OFFERS = Statement("UPDATE domain SET offers = :offers WHERE id = :domain")
@@ -40,13 +40,17 @@ def load(tx: Transaction, domain: int = 0) -> dict[int, tuple[Health, str]]:
     return {id_: (_health(*health), offers) for id_, *health, offers in tx.all(_LOAD, domain=domain)}
 
 
-def _health(state: str, since: int, reason: str, relapses: int, last_failure: int, recovered: int) -> Health:
+def _health(
+    state: str, since: int, reason: str, relapses: int, last_failure: int, recovered: int, proof: str
+) -> Health:
     known = State(state)
     if known is State.UP and last_failure:
         known = State.SUSPECT
     if known is State.RECOVERING:
         recovered = recovered or since
-    return Health(known, since, reason, relapses=relapses, last_failure=last_failure, recovered=recovered)
+    return Health(
+        known, since, reason, relapses=relapses, last_failure=last_failure, recovered=recovered, proof=Proof(proof)
+    )
 
 
 def save(tx: Transaction, domain: int, known: Health, health: Health, node: str) -> bool:
@@ -67,6 +71,7 @@ def save(tx: Transaction, domain: int, known: Health, health: Health, node: str)
         relapses=health.relapses,
         last_failure=health.last_failure,
         recovered=health.recovered,
+        proof=health.proof.value,
     )
     if saved:
         home_history.note(tx, domain, known, health, node)
@@ -82,7 +87,7 @@ def same(known: Health, health: Health) -> bool:
 def _kept(health: Health) -> Health:
     """Returns it without what the table does not hold."""
     reason = "" if health.state is State.SUSPECT else health.reason
-    return replace(health, reason=reason, good_probes=0)
+    return replace(health, reason=reason, good_probes=0, glimpsed=False, put_off=0)
 
 
 def save_offers(tx: Transaction, domain: int, offers: str) -> None:

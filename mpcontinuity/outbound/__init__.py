@@ -6,6 +6,7 @@
   asks once more on a fresh session.
 - ``pool.py``: the sessions to one server. ``capacity.py``: how many it bears. ``mailboxes.py``: which of its mailboxes
   are slow. ``waiting.py``: who waits for one. ``opening.py``: how a session begins. ``session.py``: one session.
+- ``holding.py``: how long a message waits for all. ``late.py``: a reply that comes after that.
 - ``network.py``: connections and TLS. ``lookup.py``: asks DNS. ``names.py``: names in DNS.
 - ``imap/``: the IMAP client, for what goes home into folders.
 - ``certificates.py``: what we show to servers that ask for a certificate. ``https.py``: asks servers by HTTPS.

@@ -24,6 +24,7 @@ class Peer(Protocol):
     offers: Offers  # of the last EHLO
     title: str  # as our own replies call it
     patience: float  # seconds that a transaction waits for a session
+    holds: float  # seconds that a message may hold up a client who waits for it
     late: float  # seconds that a late reply to a message is waited for; 0: not at all
     asks_again: bool  # whether an answer that may be about the session is asked for once more, on a fresh one
 
@@ -38,6 +39,11 @@ class Peer(Protocol):
     def balked(self, result: Outcome) -> bool:
         """Returns whether it puts off more than one message, as a server does that has a limit and has just served
         others."""
+        ...
+
+    def put_off(self, message: tuple[str, ...], reason: str, *, redelivered: bool) -> None:
+        """Is told that it did not take a message, for a reason that holds for all of ours. ``message`` are its sender
+        and recipients, by which it is known when it is tried again; ``redelivered``: it came from the flush."""
         ...
 
     def answered(self, mailboxes: frozenset[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -20,6 +21,7 @@ from mpcontinuity.routing.health import Observation
 IDLE = 30.0  # seconds after which an unused session is closed; servers close them after minutes
 LINGER = 1.0  # seconds in which a server may still count a session that we have closed
 MOST_BESIDE = 200  # sessions that wait for a late reply: at the usual settings, those of more than three minutes
+_GRACE = 0.25  # seconds: a connection that fails in its own time is told as that
 _AGAIN = 1.0  # seconds until the next look at who waits for a session that is being opened
 
 Taken = Session | Outcome
@@ -109,12 +111,14 @@ class Pool:
         fresh: bool = False,
         client: str = "",
         gone: Callable[[], bool] = lambda: False,
+        opening: float = inf,
     ) -> Taken:
         """Returns a session that is ready for MAIL, or why there is none.
 
         ``patience``: seconds to wait for a free one when no more may be opened, as long as the server serves.
         ``mailbox`` is the key of the first recipient's address, ``client`` the host on whose behalf. ``fresh``: one
-        that nobody has used before. ``gone`` is asked before one is given.
+        that nobody has used before. ``gone`` is asked before one is given. ``opening``: seconds to wait for one that is
+        being opened to a single host.
         """
         loan = _Loan(client, mailbox)
         if not (fresh or self.capacity.rest(self._now()) or mailbox in self._full()):
@@ -122,12 +126,14 @@ class Pool:
                 session, alarm = self._idle.pop()
                 alarm.cancel()
                 if session.idle:
+                    session.queued = 0.0
                     self._lend(session, loan)
                     return session
-        waiter: Waiter[Deferred[Taken]] = Waiter(Deferred(), self._now(), client, mailbox, fresh, gone)
+        waiter: Waiter[Deferred[Taken]] = Waiter(Deferred(), self._now(), client, mailbox, fresh, gone, opening=opening)
         self._waiting.add(waiter)
         self._look(waiter, patience)
         self.serve()
+        waiter.crowded = self._opening < len(self._waiting)
         try:
             return await waiter.wanted
         finally:
@@ -202,9 +208,13 @@ class Pool:
 
     def refuse(self, outcome: Outcome) -> None:
         """Ends all waiting with this outcome, and closes idle sessions: the server is down."""
+        self.turn_away(outcome)
+        self.close_idle()
+
+    def turn_away(self, outcome: Outcome) -> None:
+        """Ends all waiting with this outcome."""
         for waiter in self._waiting.clear():
             waiter.wanted.callback(outcome)
-        self.close_idle()
 
     def close_idle(self) -> None:
         """Closes the sessions that nobody uses."""
@@ -272,7 +282,7 @@ class Pool:
         return True
 
     async def _open(self, generation: int) -> None:
-        opener = self.opener
+        opener, began = self.opener, self._now()
         try:
             opened = await opener.open()
         finally:
@@ -284,6 +294,7 @@ class Pool:
         elif isinstance(opened, Session):
             self._together = False
             opened.on_lost = self._lost
+            opened.opened_in = self._now() - began
             self._offer(opened, used=False)
         else:
             self._not_opened(opened)
@@ -344,6 +355,8 @@ class Pool:
         return frozenset(mailbox for mailbox, count in held.items() if mailbox and count >= most)
 
     def _give(self, session: Session, waiter: Waiter[Deferred[Taken]]) -> None:
+        opened_in = 0.0 if session.served else session.opened_in
+        session.queued = max(self._now() - waiter.since - opened_in, 0.0) if waiter.crowded else 0.0
         self._lend(session, _Loan(waiter.client, waiter.mailbox))
         waiter.wanted.callback(session)
 
@@ -394,11 +407,20 @@ class Pool:
             left = min(left, max(self.heard(), waiter.since, self.capacity.rests_until) + self._stall - now)
         if self._opening and left <= 0:  # which has timeouts of its own
             left = _AGAIN
+        if self._opening >= len(self._waiting):  # one for each: nobody who is served stands in the way
+            left = min(left, waiter.since + self._patience_of_opening(waiter.opening) - now)
         if left > 0:
             waiter.alarm = self._timer.callLater(left, self._look, waiter, patience)
         elif self._waiting.remove(waiter):
             reason = f"no free connection within {now - waiter.since:g} s"
+            if self._opening:  # whoever opens it may still find it well: it is slow
+                self._observe(Observation.SLOW, reason)
             waiter.wanted.callback(Outcome(Verdict.FAILED, Stage.CONNECT, None, reason))
+
+    def _patience_of_opening(self, seconds: float) -> float:
+        """Each further host may have to be found away first."""
+        more = len(self.opener.targets) - 1
+        return seconds + more * self.opener.environment.settings.connect_timeout + _GRACE
 
     def _wake_after_rest(self) -> None:
         if self._rested is None or not self._rested.active():

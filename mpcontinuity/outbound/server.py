@@ -32,6 +32,7 @@ LATELY = (
     120.0  # seconds after a message that home took in which it may mean a limit when it puts off everything: limits
 )
 # are per minute at the longest, and what lasts longer is an outage for whoever waits
+TRY_AGAIN = 30.0  # seconds between two messages that try whether it takes any again
 _WITH_MAIL = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.MESSAGE})
 _NAMED = 3  # domains of one home server, in a line of the log
 
@@ -90,11 +91,15 @@ class Server:
         self.patience = environment.settings.patience
         self.asks_again = True
         self.late = LATE
+        limits = environment.settings
+        self.holds = max(limits.connect_timeout, limits.reply_timeout, limits.message_timeout)
         self.timer: Timer = environment.timer
         self.settings: Home = environment.settings
         self._clock = clock
         self._recovery_probes = environment.settings.recovery_probes
-        self._trying: PeerTransaction | None = None  # the one that tries a suspect
+        self._trying: PeerTransaction | None = None  # the one that tries a suspect, or one that only a message proves
+        self._tried = float("-inf")  # when one did last
+        self._put_off: set[tuple[str, ...]] = set()  # messages since it took one
         self._served = float("-inf")  # when it answered a message last
         self._mailboxes = Mailboxes()
         self._examining = False
@@ -118,7 +123,11 @@ class Server:
     def gate(self) -> Gate:
         """Returns what a new message finds. TRY is given to one at a time, who may begin a transaction now."""
         way = health.gate(self.health, self._clock.now())
-        return Gate.SHUT if way is Gate.TRY and self._trying is not None else way
+        return Gate.SHUT if way is Gate.TRY and (self._trying is not None or self._tried_of_late()) else way
+
+    def _tried_of_late(self) -> bool:
+        """While it is down and only a message shows that it is back."""
+        return self.health.state is State.DOWN and self.timer.seconds() - self._tried < TRY_AGAIN
 
     def transaction(
         self, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
@@ -128,6 +137,7 @@ class Server:
         transaction = PeerTransaction(self, reverse_path, parameters, client=client)
         if self.gate() is Gate.TRY:
             self._trying = transaction
+            self._tried = self.timer.seconds()
         return transaction
 
     async def probe(self, recipient: Address | None) -> Outcome:
@@ -188,9 +198,13 @@ class Server:
         """Changes the health by what was observed, and tells the domains."""
         if observed is Observation.SERVED:
             self._served = self.timer.seconds()
+            self._put_off.clear()
             self.pool.capacity.served()
         now = self._clock.now()
         after = health.observe(self.health, observed, now, self._recovery_probes, reason)
+        if observed is Observation.SLOW and self.pool.wanted:  # the others do not wait
+            because = f"the home server is slow: {reason}"
+            self.pool.turn_away(Outcome(Verdict.FAILED, Stage.CONNECT, None, because))
         if after != self.health:
             for view in self.views.values():
                 view.note(Observed(observed, now, reason))
@@ -199,7 +213,7 @@ class Server:
     def adopt(self, known: Health, observed: Sequence[Observed]) -> None:
         """Adopts the health to which another process changed it; what was observed here meanwhile is observed of it."""
         if self.health.state is State.DOWN and (known.state, known.since) == (State.DOWN, self.health.since):
-            known = replace(known, good_probes=self.health.good_probes)
+            known = replace(known, good_probes=self.health.good_probes, glimpsed=self.health.glimpsed)
         for each in observed:
             known = health.observe(known, each.observation, each.time, self._recovery_probes, each.reason)
         if known != self.health:
@@ -209,6 +223,7 @@ class Server:
         before, self.health = self.health, after
         if self.health.state is State.DOWN and before.state is not State.DOWN:
             because = f"the home server is down: {after.reason}"
+            self._put_off.clear()
             self.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, because))
         if self.health.state is not before.state:
             _log.info(
@@ -253,6 +268,13 @@ class Server:
         self.pool.balk()
         self.observe(Observation.THROTTLED, result.text)
         return True
+
+    def put_off(self, message: tuple[str, ...], reason: str, *, redelivered: bool) -> None:
+        """Counts each message once: one that home never takes is no evidence about the others."""
+        if (redelivered or message in self._put_off) and self.health.state is not State.DOWN:
+            return
+        self._put_off.add(message)
+        self.observe(Observation.PUT_OFF, reason)
 
     def answered(self, mailboxes: frozenset[str]) -> None:
         self._mailboxes.answered(mailboxes, self.timer.seconds())

@@ -62,6 +62,8 @@ class Session(Protocol):
 
     def __init__(self, timer: Timer, host: str) -> None:
         self.host = host
+        self.opened_in = 0.0  # seconds until it was ready for MAIL
+        self.queued = 0.0  # seconds that who has it now waited because others were served
         self.served = 0  # transactions that were begun here; above 1 the session is a reused one
         self.tainted = False  # it has met an error, or an RSET
         self.heard = timer.seconds()  # when the server said something last

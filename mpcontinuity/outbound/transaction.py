@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 
 from twisted.internet.defer import Deferred
 
@@ -10,11 +11,14 @@ from mpcontinuity.model.address import Address
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.outbound.holding import FREE, Holding
+from mpcontinuity.outbound.late import late_reply
 from mpcontinuity.outbound.opening import lost_outcome
 from mpcontinuity.outbound.peer import Peer
 from mpcontinuity.outbound.repeating import Again, Repeating
-from mpcontinuity.outbound.session import Lost, Response, Session, within
+from mpcontinuity.outbound.session import Lost, Response, Session
 from mpcontinuity.protocols.smtp.client import outcome
+from mpcontinuity.routing.fault import puts_off_all
 from mpcontinuity.routing.health import Observation
 
 PIECE = 65_536
@@ -46,6 +50,8 @@ class PeerTransaction:
         self._began = 0.0  # when it got its session
         self._data_begun: Response | None = None  # DATA went with the recipients
         self._ended: Outcome | None = None  # stands for all that is asked afterwards
+        self._holding = Holding(peer.timer, peer.holds if client else inf)
+        self._cut_short = False  # the time for the last reply
         self._repeating = Repeating(peer)
         self._faults = 0  # sessions that ended at a recipient
         self._abandoned = False
@@ -66,12 +72,16 @@ class PeerTransaction:
         if self._ended is not None:
             return self._ended
         recipient = (address, parameters)
-        if self._session is None:
-            result = await self._start([*self._accepted, recipient])
-        else:
-            result = self._unable(address) or await self._rcpt(self._session, recipient)
-        while (before := self._repeating.again) is not None:
-            result = await self._repeat([*self._accepted, recipient], before)
+        self._holding.begins()
+        try:
+            if self._session is None:
+                result = await self._start([*self._accepted, recipient])
+            else:
+                result = self._unable(address) or await self._rcpt(self._session, recipient)
+            while (before := self._repeating.again) is not None:
+                result = await self._repeat([*self._accepted, recipient], before)
+        finally:
+            self._holding.ends(free=FREE if self._accepted else 0.0)
         if result.verdict is Verdict.ACCEPTED:
             self._accepted.append(recipient)
         return result
@@ -130,13 +140,19 @@ class PeerTransaction:
         self._repeating.again = None
         self._ended = None
         taken = await self._peer.pool.take(
-            self._peer.patience, mailbox, fresh=fresh, client=self._client, gone=lambda: self._abandoned
+            self._peer.patience,
+            mailbox,
+            fresh=fresh,
+            client=self._client,
+            gone=lambda: self._abandoned,
+            opening=self._holding.left,
         )
         if isinstance(taken, Outcome):
             return self._end(taken)
         if self._abandoned:  # while it waited
             self._peer.pool.put(taken)
             return self._end(_GIVEN_UP)
+        self._holding.forgive(taken.queued)
         self.host = taken.host
         self._peer.offers = taken.offers
         return taken
@@ -149,7 +165,7 @@ class PeerTransaction:
         mail = session.mail(self._reverse_path, self._parameters)
         responses = [session.rcpt(*recipient) for recipient in recipients]
         self._data_begun = session.data() if data and session.offers.pipelining else None
-        answer = await session.reply(mail, self._peer.settings.reply_timeout)
+        answer = await session.reply(mail, self._seconds_for(self._peer.settings.reply_timeout))
         if isinstance(answer, Lost):
             return [self._lost(Stage.MAIL, answer)] * len(recipients)
         result = outcome(Stage.MAIL, answer)
@@ -173,7 +189,8 @@ class PeerTransaction:
             await session.reply(session.final_dot(), wait)
 
     async def _rcpt(self, session: Session, recipient: Recipient, response: Response | None = None) -> Outcome:
-        answer = await session.reply(response or session.rcpt(*recipient), self._peer.settings.reply_timeout)
+        seconds = self._seconds_for(self._peer.settings.reply_timeout)
+        answer = await session.reply(response or session.rcpt(*recipient), seconds)
         if isinstance(answer, Lost):
             return self._recipient_failed(session, recipient, lost_outcome(Stage.RCPT, answer), silent=answer.silent)
         result = outcome(Stage.RCPT, answer)
@@ -182,6 +199,7 @@ class PeerTransaction:
         if result.verdict is Verdict.ACCEPTED:
             self._peer.recipient_taken(recipient[0])
         else:
+            self._note_put_off(result, recipient[0].key)
             if self._data_begun is None and self._repeating.answered(session, result):
                 self._leave(session)
             session.tainted = True
@@ -195,6 +213,9 @@ class PeerTransaction:
         self._session = None
         again = not silent and self._repeating.closed(session, result)
         self._discard(session)
+        if silent and self._cut_short:
+            self._peer.observe(Observation.SLOW, result.text)
+            return self._end(result)
         if again:
             return self._end(result)
         self._peer.recipient_failed(recipient[0], result)
@@ -225,6 +246,7 @@ class PeerTransaction:
         session.tainted = True
         self._session = None
         if result.verdict is Verdict.REFUSED:
+            self._note_put_off(result, "")
             self._peer.background(reset(self._peer, session))
         elif answer.code == 421 and self._peer.balked(result):
             self._discard(session)
@@ -249,6 +271,7 @@ class PeerTransaction:
             return self._ended
         if self._session is None and not self._accepted:
             raise RuntimeError("no recipient was taken")
+        self._holding.begins()
         result = await self._hand_over(head, content)
         while (before := self._repeating.again) is not None:
             result = await self._hand_over(head, content)
@@ -290,7 +313,8 @@ class PeerTransaction:
             self._leave(session)
             return self._end(result)
         session.tainted = True
-        if result.verdict is Verdict.REFUSED:
+        put_off = self._note_put_off(result, *self._mailboxes)
+        if result.verdict is Verdict.REFUSED and not put_off:
             self._peer.answered(self._mailboxes)
         elif result.verdict is Verdict.TEMPORARY:
             self._peer.balked(result)
@@ -312,7 +336,8 @@ class PeerTransaction:
 
     async def _data(self, session: Session) -> Outcome:
         begun, self._data_begun = self._data_begun, None
-        answer = await session.reply(begun or session.data(), self._peer.settings.reply_timeout)
+        seconds = self._seconds_for(self._peer.settings.reply_timeout)
+        answer = await session.reply(begun or session.data(), seconds)
         if isinstance(answer, Lost):
             return self._lost(Stage.DATA, answer, waited=True)
         result = outcome(Stage.DATA, answer)
@@ -332,7 +357,7 @@ class PeerTransaction:
         if lost is not None:
             return self._lost(Stage.DATA, lost)
         response, asked = session.final_dot(), self._peer.timer.seconds()
-        answer = await session.reply(response, self._peer.settings.message_timeout)
+        answer = await session.reply(response, self._seconds_for(self._peer.settings.message_timeout))
         if isinstance(answer, Lost):
             return self._doubtful(session, response, answer, asked)
         return self._answered(session, answer)
@@ -356,7 +381,8 @@ class PeerTransaction:
 
     def _answered(self, session: Session, answer: Reply) -> Outcome:
         result = outcome(Stage.MESSAGE, answer)
-        if result.verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
+        put_off = self._note_put_off(result, *self._mailboxes)
+        if result.verdict in (Verdict.ACCEPTED, Verdict.REFUSED) and not put_off:
             self._peer.answered(self._mailboxes)
         if result.verdict is Verdict.FAILED:  # neither 2xx nor an error: it may have the message
             return self._doubtful(session, None, Lost(result.reason))
@@ -378,12 +404,14 @@ class PeerTransaction:
         """The session, if it lives, is kept for the late reply and no longer counts against the cap."""
         self._session = None
         if response is not None and lost.silent and self._peer.late:
-            self.late = _late_reply(self._peer, session, response, self._mailboxes)
+            self.late = late_reply(self._peer, session, response, self._mailboxes)
             self._peer.pool.beside(session)
         else:
             self._discard(session)
         if not self._abandoned:
-            if lost.silent:
+            if lost.silent and self._cut_short:
+                self._peer.observe(Observation.SLOW, lost.reason)
+            elif lost.silent:
                 self._peer.slow(self._mailboxes, self._began, asked, lost.reason)
             else:
                 self._peer.observe(Observation.SILENT, lost.reason)
@@ -427,7 +455,26 @@ class PeerTransaction:
                 self._judge(session, result)
         return self._end(result)
 
+    def _seconds_for(self, usual: float) -> float:
+        """How long a reply is waited for. Whoever leaves less than half of the usual time has answered before, and so
+        is slow, not silent."""
+        given = min(usual, self._holding.left)
+        self._cut_short = given < usual / 2
+        return given
+
+    def _note_put_off(self, result: Outcome, *mailboxes: str) -> bool:
+        """Whether it says that the server takes none of our messages, which is noted then. What is redelivered has a
+        pace and a pause of its own, and begins no outage."""
+        if not puts_off_all(result):
+            return False
+        sender = self._reverse_path.key if self._reverse_path is not None else ""
+        self._peer.put_off((sender, *sorted(mailboxes)), result.text, redelivered=not self._client)
+        return True
+
     def _judge(self, session: Session, result: Outcome) -> None:
+        if result.reply is None and self._cut_short and self._holding.over:
+            self._peer.observe(Observation.SLOW, result.text)
+            return
         says_421 = result.reply is not None and result.reply.code == 421
         if says_421 and self._peer.balked(result):
             return
@@ -455,19 +502,3 @@ async def reset(peer: Peer, session: Session) -> None:
     else:
         session.abort()
         peer.pool.drop(session)
-
-
-def _late_reply(peer: Peer, session: Session, response: Response, mailboxes: frozenset[str]) -> Deferred[Outcome]:
-    """Fires with the late answer, or as doubtful as it was."""
-    never = Lost(f"{session.host} did not answer within {peer.late:g} s", silent=True)
-
-    def answered(answer: Reply | Lost) -> Outcome:
-        peer.pool.answered_late(session)
-        if isinstance(answer, Lost):
-            session.abort()
-            return Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, answer.reason)
-        session.quit()
-        peer.answered(mailboxes)  # it was slow, not away (design 12)
-        return outcome(Stage.MESSAGE, answer)
-
-    return within(peer.timer, response, peer.late, never).addCallback(answered)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from math import inf
 from typing import Generic, TypeVar
 
 from mpcontinuity.model.timer import Alarm
@@ -23,7 +24,7 @@ class Waiter(Generic[T]):
 
     ``client`` is the host on whose behalf, empty for our own work; ``mailbox`` is the key of the recipient's address,
     empty where it does not matter. ``fresh``: it must be a session that nobody used before. ``gone`` tells whether it
-    is of no use any more.
+    is of no use any more. ``opening``: seconds to wait while sessions are being opened and none is free.
     """
 
     wanted: T
@@ -32,6 +33,8 @@ class Waiter(Generic[T]):
     mailbox: str = ""
     fresh: bool = False
     gone: Callable[[], bool] = lambda: False
+    opening: float = inf
+    crowded: bool = False  # no session could be opened for it when it came
     alarm: Alarm | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -244,6 +245,7 @@ class Host:
 
     title = "The next host"
     patience = 3600.0  # all that goes by a smarthost waits for its few sessions
+    holds = inf  # nobody waits
     late = 0.0
     asks_again = False  # what a host puts off is tried by the queue, at its time
 
@@ -300,6 +302,9 @@ class Host:
     def balked(self, result: Outcome) -> bool:
         """Returns False: what waits for it is put off as it comes."""
         return False
+
+    def put_off(self, message: tuple[str, ...], reason: str, *, redelivered: bool) -> None:
+        """Nothing is kept of it: the queue tries it again."""
 
     def answered(self, mailboxes: frozenset[str]) -> None:
         self.observe(Observation.SERVED)

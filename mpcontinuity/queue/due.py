@@ -59,6 +59,11 @@ _MAKE_DUE = Statement(
         SELECT id FROM owed WHERE domain = :domain AND state = 'owed' AND next_attempt > 0 AND next_attempt < {NEVER}
         LIMIT :step)"""
 )
+_MAKE_NEXT_DUE = Statement(
+    f"""UPDATE owed SET next_attempt = 0 WHERE id IN (
+        SELECT id FROM owed WHERE domain = :domain AND state = 'owed' AND next_attempt < {NEVER}
+            ORDER BY next_attempt, id LIMIT 1)"""
+)
 _PUT_OFF = {
     who: Statement(
         f"""UPDATE owed SET next_attempt = :next WHERE id IN (
@@ -135,6 +140,11 @@ def make_due(tx: Transaction, domain: int) -> int:
     It returns how many. Call it again while that is STEP.
     """
     return tx.run(_MAKE_DUE, domain=domain, step=STEP)
+
+
+def make_next_due(tx: Transaction, domain: int) -> bool:
+    """Makes the row due that would be next, and returns whether there is one."""
+    return tx.run(_MAKE_NEXT_DUE, domain=domain) > 0
 
 
 def put_off(tx: Transaction, domain: int, user: int | str, next_attempt: int) -> int:

@@ -21,7 +21,7 @@ from mpcontinuity.redelivery.progress import Reporter
 from mpcontinuity.redelivery.recording import STORE_AGAIN
 from mpcontinuity.redelivery.run import Run
 from mpcontinuity.redelivery.sending import Sending
-from mpcontinuity.routing.health import Gate, Observation, State
+from mpcontinuity.routing.health import Gate, Observation, Proof, State
 
 FLUSH = "flush"  # the kind of election: of several processes one sends what is owed to a domain
 _SUSPICION_AGAIN = 5.0  # seconds until a suspect home is looked at again
@@ -169,16 +169,25 @@ class Flush:
             now = self._environment.timer.seconds()
             if room <= 0:
                 return
-            if now < self._run.not_before:
+            down = self.task.home.health.state is State.DOWN  # and this is the message that may show otherwise
+            if now < self._run.not_before and not down:
                 self._wake_in(self._run.not_before - now)
                 return
             pace = self._pace
             rows = await self._taken(room, pace)
+            if not rows and down and not self.active and await self._make_one_due():
+                rows = await self._taken(room, pace)
             if not rows:
                 if not self.active and not self._new:
                     await self._nothing_left()
                 return
             await self._begin(rows, pace)
+
+    async def _make_one_due(self) -> bool:
+        """The message that is to show whether home is back does not wait for its time."""
+        made = await self._environment.store.run(partial(due.make_next_due, domain=self.task.domain.id))
+        self._backlog.read_again()
+        return made
 
     async def _make_all_due(self) -> None:
         self._recovering = False
@@ -193,10 +202,15 @@ class Flush:
         if self.task.halted:
             return False
         if self.task.home.gate() is Gate.SHUT:
-            if self.task.home.health.state is not State.DOWN:  # another message tries it
+            if not self._only_probed():  # another message tries it
                 self._wake_in(_SUSPICION_AGAIN)
             return False
         return True
+
+    def _only_probed(self) -> bool:
+        """Whether home is down, and needs no message of ours to show that it is back."""
+        health = self.task.home.health
+        return health.state is State.DOWN and health.proof is not Proof.MESSAGE
 
     def _room(self) -> int:
         """How many messages more may be under way: one at all while home is suspect, or the flush paused."""

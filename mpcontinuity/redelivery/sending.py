@@ -28,6 +28,7 @@ from mpcontinuity.redelivery.recording import Recorder
 from mpcontinuity.redelivery.run import Run
 from mpcontinuity.routing import refusal
 from mpcontinuity.routing.fault import closes, concerns_recipient
+from mpcontinuity.routing.health import State
 from mpcontinuity.routing.refusal import About
 
 REFUSED_AGAIN = HOUR  # a refused row is not due within its run
@@ -121,6 +122,8 @@ class Sending:
             await self._recorder.later(row, event, REFUSED_AGAIN, run=self._run.refused(), stage=outcome.stage)
         else:
             await self._not_now(row, user, outcome, event, began)
+        if about is About.US and self._task.home.health.state is State.DOWN:
+            return  # it was to show whether home is back; there is no flush to be paused
         await self._run.judge(outcome, row.recipient, trial=trial, about=about, standing=standing)
 
     async def _look_into(self, row: Owed, outcome: Outcome) -> tuple[About | None, Standing | None]:

@@ -12,6 +12,7 @@ import msgspec
 
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import DomainSettings
+from mpcontinuity.routing.refusal import bans_us
 
 
 class Decision(enum.Enum):
@@ -87,7 +88,7 @@ def at_recipient(policy: Policy, recipient: Recipient, outcome: Outcome, *, othe
         return Decision.PASS
     if others_taken and _too_many(outcome.reply):
         return Decision.SEPARATE
-    if outcome.verdict is Verdict.REFUSED:
+    if _refused(outcome):
         return Decision.KEEP if recipient.role else Decision.REPLY
     if policy.outage_only and not recipient.role and _concerns_message(outcome):
         return Decision.REPLY
@@ -101,7 +102,7 @@ def at_message(policy: Policy, recipients: Sequence[Recipient], outcome: Outcome
     """
     if outcome.verdict is Verdict.ACCEPTED:
         return [Decision.PASS] * len(recipients)
-    if outcome.verdict is Verdict.REFUSED:
+    if _refused(outcome):
         return [Decision.REPLY] * len(recipients)
     # Home took the address a moment ago, which is later than any memory of it.
     decisions = [
@@ -116,6 +117,11 @@ def at_message(policy: Policy, recipients: Sequence[Recipient], outcome: Outcome
 def copied(policy: Policy, recipient: Recipient) -> bool:
     """Returns whether a message that home took is put into the continuity INBOX as well, without being owed."""
     return policy.copies and recipient.registered and recipient.opted_in
+
+
+def _refused(outcome: Outcome) -> bool:
+    """Whether home refuses the message, and does not ban whoever brings it: that would be a bounce for nothing."""
+    return outcome.verdict is Verdict.REFUSED and not (outcome.reply is not None and bans_us(outcome.reply))
 
 
 def _unserved(policy: Policy, recipient: Recipient, outcome: Outcome) -> Decision:

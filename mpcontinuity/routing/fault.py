@@ -6,6 +6,7 @@ What a 5xx is about, and so whether the message fails, is judged by routing/refu
 from __future__ import annotations
 
 from mpcontinuity.model.reply import Outcome, Stage, Verdict
+from mpcontinuity.routing.refusal import bans_us
 
 # So far a failure is that of the server, whoever the mail is for.
 _BEFORE_RECIPIENTS = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.TLS, Stage.AUTH, Stage.MAIL})
@@ -20,6 +21,19 @@ def throttles(outcome: Outcome) -> bool:
     if reply is None or outcome.stage is not Stage.RCPT or reply.code == 421:
         return True
     return reply.enhanced.startswith(("4.3.", "4.4.", "4.7."))
+
+
+def puts_off_all(outcome: Outcome) -> bool:
+    """Returns whether a reply to a message, or to its recipient, says that the server takes none, or none of ours.
+
+    That are 4xx of the classes for mail systems and networks (RFC 3463 §3.4, §3.5), but congestion, which is a limit;
+    and a 5xx that bans us.
+    """
+    reply = outcome.reply
+    if reply is None:
+        return False
+    system = reply.enhanced.startswith(("4.3.", "4.4.")) and reply.enhanced != "4.4.5"
+    return (reply.temporary and system) or bans_us(reply)
 
 
 def closes(outcome: Outcome) -> bool:

@@ -14,6 +14,10 @@ from mpcontinuity.model.clock import MINUTE
 SUSPICION = MINUTE  # how long one failure is remembered: a second one within it is `down`
 RELAPSE = 15 * MINUTE  # a fall this soon after a recovery doubles the good probes that the next recovery needs
 MOST_DOUBLINGS = 5  # 32 times: at the default interval and two probes a quarter of an hour of good answers
+# Good probes in a row that end `down` where home answers some connections and fails others: one that serves four of
+# five seems well by chance in 1 of 45,000 such rows. They are asked for quickly (homes/prober.py).
+MANY = 48
+PUT_OFFS = 3  # messages in a row, none taken in between, after which home serves nobody, whatever it says to probes
 
 
 class State(enum.Enum):
@@ -30,14 +34,25 @@ class State(enum.Enum):
         return State.UP if self is State.SUSPECT else self
 
 
+class Proof(enum.Enum):
+    """What ends `down`, by what has led to it."""
+
+    PROBES = "probes"  # good ones in a row
+    MANY = "many"  # many more of them: some were good, and others bad after these
+    MESSAGE = "message"  # home has to take a message: it put off all of them, and its answers to probes were good
+
+
 class Observation(enum.Enum):
     """Something that happened to a home server and says how well it serves."""
 
     SERVED = "served"  # home answered a message (2xx, or a 5xx that concerns it)
     UNREACHABLE = "unreachable"  # no connection, greeting, EHLO, demanded TLS; or MAIL fails for the null sender too
     SILENT = "silent"  # silence or a lost connection later than that
+    SLOW = "slow"  # it answers each command, and a message has to wait for longer than any may
+    PUT_OFF = "put off"  # it does not take a message, for a reason that is not the message's own
     THROTTLED = "throttled"  # a 421 or refusal while other sessions are served: outbound lowers its concurrency
     PROBE_GOOD = "good probe"
+    GLIMPSE = "glimpse"  # a good probe so soon after the fall that it only shows that home answers some
     WANTED_GOOD = "wanted probe"  # a good one that an administrator asked for, or home itself: they vouch for it
     PROBE_BAD = "bad probe"
     FLUSHED = "flushed"  # all that was owed has been tried once
@@ -62,14 +77,18 @@ class Health:
     state: State = State.UP
     since: int = 0
     reason: str = ""
-    good_probes: int = 0  # in a row, while down
+    good_probes: int = 0  # in a row, while down; with Proof.MESSAGE messages that it took
     relapses: int = 0
     last_failure: int = 0
     recovered: int = 0  # when it last left `down`
+    proof: Proof = Proof.PROBES  # that ends the present or the last `down`
+    glimpsed: bool = False  # while down: a probe was good that did not count
+    put_off: int = 0  # messages in a row, while it is not down
 
 
-# What each observation makes of each state. Two things depend on more than the table: enough good probes that nobody
-# asked for make a home recover that is down, and a second failure within SUSPICION brings a recovering one down.
+# What each observation makes of each state. Three things depend on more than the table: enough proof that nobody asked
+# for makes a home recover that is down, a second failure within SUSPICION brings a recovering one down, and PUT_OFFS
+# messages that were put off in a row bring any down.
 _UP, _SUSPECT, _DOWN, _RECOVERING = State.UP, State.SUSPECT, State.DOWN, State.RECOVERING
 TABLE: dict[Observation, dict[State, State]] = {
     Observation.SERVED: {_UP: _UP, _SUSPECT: _UP, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
@@ -77,9 +96,13 @@ TABLE: dict[Observation, dict[State, State]] = {
     # While recovering one failure is forgiven as well: a single message that kills its session must not keep all new
     # mail from home for ever.
     Observation.SILENT: {_UP: _SUSPECT, _SUSPECT: _DOWN, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
+    # Slow is not away (design 12): one message at a time tries it, and the others do not wait.
+    Observation.SLOW: {_UP: _SUSPECT, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
+    Observation.PUT_OFF: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
     Observation.THROTTLED: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
     # A probe goes as far as RCPT only: it does not clear a suspicion that arose later in the dialogue.
     Observation.PROBE_GOOD: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
+    Observation.GLIMPSE: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
     Observation.WANTED_GOOD: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _RECOVERING, _RECOVERING: _RECOVERING},
     Observation.PROBE_BAD: {_UP: _SUSPECT, _SUSPECT: _DOWN, _DOWN: _DOWN, _RECOVERING: _RECOVERING},
     Observation.FLUSHED: {_UP: _UP, _SUSPECT: _SUSPECT, _DOWN: _DOWN, _RECOVERING: _UP},
@@ -90,9 +113,14 @@ _FAILURES = frozenset({Observation.UNREACHABLE, Observation.SILENT, Observation.
 def probes_needed(health: Health, recovery_probes: int) -> int:
     """Returns how many good probes in a row end the present state `down`.
 
-    They are ``recovery_probes``, and twice as many for each fall that followed soon after a recovery.
+    They are ``recovery_probes``, and twice as many for each fall that followed soon after a recovery; at least MANY
+    where home answers some and fails others. With Proof.MESSAGE it is how many messages it has to take: one, and twice
+    as many for each such fall.
     """
-    return recovery_probes << min(health.relapses, MOST_DOUBLINGS)
+    if health.proof is Proof.MESSAGE:
+        return 1 << min(health.relapses, MOST_DOUBLINGS)
+    needed = recovery_probes << min(health.relapses, MOST_DOUBLINGS)
+    return max(needed, MANY) if health.proof is Proof.MANY else needed
 
 
 def current(health: Health, now: int) -> Health:
@@ -104,10 +132,11 @@ def current(health: Health, now: int) -> Health:
 
 
 def gate(health: Health, now: int) -> Gate:
-    """Returns whether a new message may be sent to home at ``now``."""
+    """Returns whether a new message may be sent to home at ``now``. Where only a message shows that home is back, one
+    at a time tries, as often as the caller finds right."""
     health = current(health, now)
     if health.state is State.DOWN:
-        return Gate.SHUT
+        return Gate.TRY if health.proof is Proof.MESSAGE else Gate.SHUT
     return Gate.TRY if health.last_failure else Gate.OPEN
 
 
@@ -123,31 +152,43 @@ def observe(health: Health, observation: Observation, now: int, recovery_probes:
         state = State.DOWN
     if health.state is State.DOWN:
         return _while_down(health, observation, now, recovery_probes, reason)
+    put_off = health.put_off + (observation is Observation.PUT_OFF)
+    if put_off >= PUT_OFFS:
+        return _fall(health, now, reason, Proof.MESSAGE)
     if state is State.DOWN:
-        return _fall(health, now, reason)
-    last_failure = now if observation in _FAILURES else health.last_failure
+        return _fall(health, now, reason, Proof.PROBES)
+    last_failure = now if observation in _FAILURES or observation is Observation.SLOW else health.last_failure
     if observation is Observation.SERVED:
-        last_failure = 0
+        last_failure = put_off = 0
     if state is State.UP and last_failure:  # flushed, or a first failure
         state = State.SUSPECT
     since = health.since if state.shown is health.state.shown else now
     reason = (reason or health.reason) if last_failure else ""
-    return replace(health, state=state, since=since, last_failure=last_failure, reason=reason)
+    return replace(health, state=state, since=since, last_failure=last_failure, reason=reason, put_off=put_off)
 
 
 def _while_down(health: Health, observation: Observation, now: int, recovery_probes: int, reason: str) -> Health:
-    if observation in _FAILURES:
-        return replace(health, good_probes=0, reason=reason or health.reason)
-    if observation not in (Observation.PROBE_GOOD, Observation.WANTED_GOOD):
-        return health  # a late answer on an old session says nothing about a new one
+    if observation in _FAILURES or observation is Observation.PUT_OFF:
+        some = observation is not Observation.PUT_OFF and (health.good_probes or health.glimpsed)
+        proof = Proof.MANY if some and health.proof is Proof.PROBES else health.proof
+        return replace(health, good_probes=0, proof=proof, reason=reason or health.reason)
+    if observation is Observation.GLIMPSE:
+        return replace(health, glimpsed=True)
+    counts = Observation.SERVED if health.proof is Proof.MESSAGE else Observation.PROBE_GOOD
+    if observation not in (counts, Observation.WANTED_GOOD):
+        return health  # otherwise a late answer on an old session says nothing about a new one
     enough = observation is Observation.WANTED_GOOD or health.good_probes + 1 >= probes_needed(health, recovery_probes)
     if not enough:
         return replace(health, good_probes=health.good_probes + 1)
-    return replace(health, state=State.RECOVERING, since=now, reason="", good_probes=0, last_failure=0, recovered=now)
+    return replace(
+        health, state=State.RECOVERING, since=now, reason="", good_probes=0, last_failure=0, recovered=now, put_off=0
+    )
 
 
-def _fall(health: Health, now: int, reason: str) -> Health:
+def _fall(health: Health, now: int, reason: str, proof: Proof) -> Health:
     relapse = health.recovered and abs(now - health.recovered) < RELAPSE
+    if relapse and proof is Proof.PROBES:
+        proof = Proof.MANY if health.proof is Proof.MANY else proof
     return replace(
         health,
         state=State.DOWN,
@@ -156,4 +197,7 @@ def _fall(health: Health, now: int, reason: str) -> Health:
         good_probes=0,
         last_failure=0,
         relapses=health.relapses + 1 if relapse else 0,
+        proof=proof,
+        glimpsed=False,
+        put_off=0,
     )

@@ -16,6 +16,11 @@ from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 MOST = 4096  # characters of a reply that are judged: RFC 5321 §4.5.3.1.5 has 512 octets for a line
 
 
+# Exchange Online: access denied, banned sending IP, and its older form (5.7.511, banned sender, with an IP address).
+_BANS = frozenset({"5.7.511", *(f"5.7.{n}" for n in range(606, 650))})
+_BANNED = "banned sending"
+
+
 class About(enum.Enum):
     """What a refusal is about."""
 
@@ -204,6 +209,14 @@ def about(outcome: Outcome) -> About:
         return About.UNCLEAR if named and not _sure(reply, own) else own
     about_addresses = reply.enhanced.startswith(("5.1.", "5.2.", "5.6.")) and reply.enhanced not in _VAGUE
     return About.US if us and not about_addresses else About.UNCLEAR
+
+
+def bans_us(reply: Reply) -> bool:
+    """Returns whether a permanent reply bans our own address, whatever the message is.
+
+    It says nothing of the message to its sender, so that it counts as 'does not serve', at pass-through too.
+    """
+    return reply.permanent and (reply.enhanced in _BANS or _BANNED in reply.text[:MOST].lower())
 
 
 def _own(stage: Stage, reply: Reply, text: str) -> About | None:

@@ -193,7 +193,7 @@ def test_what_is_wanted_at_one_node_is_asked_by_the_one_that_probes(site: Site) 
     site.one.answer = REFUSED
     site.other.home.observe(Observation.UNREACHABLE, "connection refused")
     site.hear()
-    site.wait(1)
+    site.wait(22)
     before = site.one.probes
     site.one.answer = GOOD
     result(site.other.store.run(partial(want, domain=site.books.domain.id)))  # nothing is owed: nothing is asked

@@ -9,6 +9,7 @@ import pytest
 
 from mpcontinuity.accounts import domains
 from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.homes.prober import GLIMPSES
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.settings import DomainSettings, Home
@@ -86,9 +87,9 @@ def test_what_either_meets_stands_in_both_rows_and_both_recover(site: Site) -> N
     site.net.settle()
     assert [row[:2] for row in site.rows()] == [("down", "refused")] * 2
     assert one.health.state is State.DOWN
-    site.wait(31)
+    site.wait(40)
     assert site.states() == ["recovering"] * 2
-    assert site.probes() == 2
+    assert site.probes() == GLIMPSES + 2
 
 
 def test_after_a_restart_the_first_of_its_rows_is_believed(site: Site) -> None:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from mpcontinuity.accounts import domains, home_history, home_state, plans, taken
 from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.homes.prober import GLIMPSES
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.model.clock import DAY, MINUTE, SECOND
 from mpcontinuity.model.events import DomainsChanged
@@ -146,12 +147,38 @@ def test_a_home_that_is_down_is_probed_at_the_interval_until_it_recovers(site: S
     site.watch()
     site.home.probe_answer = REFUSED
     site.home.observe(Observation.UNREACHABLE, "connection refused")
-    site.wait(60)
-    assert len(site.home.probes) == 4
+    site.wait(16, 0.5)
+    assert len(site.home.probes) == GLIMPSES + 1  # at first often: does home fail all connections, or some?
+    site.wait(45)
+    assert len(site.home.probes) == GLIMPSES + 4
     site.home.probe_answer = GOOD
     site.wait(15)
     assert site.state() is State.DOWN
     site.wait(15)
+    assert site.state() is State.RECOVERING
+
+
+def test_a_home_that_is_back_at_once_recovers_after_two_intervals_as_ever(site: Site) -> None:
+    site.watch()
+    site.home.probe_answer = GOOD
+    site.home.observe(Observation.UNREACHABLE, "connection refused")
+    site.wait(29, 0.5)
+    assert site.state() is State.DOWN
+    site.wait(2, 0.5)
+    assert site.state() is State.RECOVERING
+
+
+def test_a_home_that_answers_some_probes_is_asked_many_times_quickly_when_it_is_well(site: Site) -> None:
+    site.watch()
+    site.home.probe_answer = GOOD
+    site.home.observe(Observation.UNREACHABLE, "connection refused")
+    site.wait(5, 0.5)
+    site.home.probe_answer = REFUSED
+    site.wait(30, 0.5)
+    site.home.probe_answer = GOOD
+    site.wait(30, 0.1)
+    assert site.state() is State.DOWN
+    site.wait(10, 0.1)
     assert site.state() is State.RECOVERING
 
 
@@ -212,7 +239,7 @@ def test_probes_of_one_home_do_not_overlap(site: Site) -> None:
     assert len(site.home.probes) == 1
     site.home.probe_answer.callback(REFUSED)
     site.home.probe_answer = GOOD
-    site.wait(15)
+    site.wait(15, 15)
     assert len(site.home.probes) == 2
 
 

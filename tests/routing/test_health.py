@@ -8,13 +8,16 @@ from hypothesis import strategies as st
 
 from mpcontinuity.model.clock import MINUTE, SECOND
 from mpcontinuity.routing.health import (
+    MANY,
     MOST_DOUBLINGS,
+    PUT_OFFS,
     RELAPSE,
     SUSPICION,
     TABLE,
     Gate,
     Health,
     Observation,
+    Proof,
     State,
     current,
     gate,
@@ -31,6 +34,9 @@ ROWS = """
 up          served       up
 up          unreachable  down
 up          silent       suspect
+up          slow         suspect
+up          put off      up
+up          glimpse      up
 up          throttled    up
 up          good probe   up
 up          wanted probe up
@@ -39,6 +45,9 @@ up          flushed      up
 suspect     served       up
 suspect     unreachable  down
 suspect     silent       down
+suspect     slow         suspect
+suspect     put off      suspect
+suspect     glimpse      suspect
 suspect     throttled    suspect
 suspect     good probe   suspect
 suspect     wanted probe suspect
@@ -47,6 +56,9 @@ suspect     flushed      suspect
 down        served       down
 down        unreachable  down
 down        silent       down
+down        slow         down
+down        put off      down
+down        glimpse      down
 down        throttled    down
 down        good probe   down
 down        wanted probe recovering
@@ -55,6 +67,9 @@ down        flushed      down
 recovering  served       recovering
 recovering  unreachable  down
 recovering  silent       recovering
+recovering  slow         recovering
+recovering  put off      recovering
+recovering  glimpse      recovering
 recovering  throttled    recovering
 recovering  good probe   recovering
 recovering  wanted probe recovering
@@ -162,6 +177,46 @@ def test_each_relapse_within_a_quarter_of_an_hour_doubles_the_probes() -> None:
     assert probes_needed(observe(health, O.UNREACHABLE, now + RELAPSE, PROBES), PROBES) == 2
 
 
+def test_three_messages_put_off_in_a_row_are_down_and_one_that_is_taken_in_between_is_not() -> None:
+    up = Health(since=NOW)
+    put_off = (O.PUT_OFF, MINUTE)
+    down = after(up, *[put_off] * PUT_OFFS)
+    assert (down.state, down.proof) == (State.DOWN, Proof.MESSAGE)
+    assert after(up, put_off, put_off, (O.SERVED, SECOND), put_off, put_off).state is State.UP
+
+
+def test_what_real_traffic_shows_outweighs_what_probes_show() -> None:
+    """Only a message that home takes ends an outage that messages have shown; while it lasts one at a time tries."""
+    down = after(Health(since=NOW), *[(O.PUT_OFF, SECOND)] * PUT_OFFS)
+    still = after(down, *[(O.PROBE_GOOD, MINUTE)] * 100)
+    assert still.state is State.DOWN
+    assert gate(still, NOW) is Gate.TRY
+    assert after(still, (O.SERVED, SECOND)).state is State.RECOVERING
+    again = after(still, (O.SERVED, SECOND), *[(O.PUT_OFF, SECOND)] * PUT_OFFS)
+    assert probes_needed(again, PROBES) == 2  # a relapse: two messages in a row
+    assert after(again, (O.SERVED, SECOND), (O.PUT_OFF, SECOND), (O.SERVED, SECOND)).state is State.DOWN
+    assert after(again, (O.SERVED, SECOND), (O.SERVED, SECOND)).state is State.RECOVERING
+
+
+def test_a_home_that_answers_some_and_fails_others_has_to_answer_many_in_a_row() -> None:
+    down = after(Health(since=NOW), (O.UNREACHABLE, 0))
+    for some in ((O.GLIMPSE, O.UNREACHABLE), (O.PROBE_GOOD, O.PROBE_BAD)):
+        mixed = after(down, *((observation, SECOND) for observation in some))
+        assert after(mixed, *[(O.PROBE_GOOD, SECOND)] * (MANY - 1)).state is State.DOWN
+        assert after(mixed, *[(O.PROBE_GOOD, SECOND)] * MANY).state is State.RECOVERING
+    # One that is only seen well soon after its fall is not mixed, and what was seen does not count.
+    booting = after(down, (O.UNREACHABLE, SECOND), (O.GLIMPSE, SECOND), (O.GLIMPSE, SECOND))
+    assert booting.state is State.DOWN
+    assert after(booting, (O.PROBE_GOOD, SECOND), (O.PROBE_GOOD, SECOND)).state is State.RECOVERING
+
+
+def test_a_slow_home_is_tried_by_one_message_at_a_time_and_never_down_for_it() -> None:
+    slow = after(Health(since=NOW), *[(O.SLOW, SECOND)] * 5)
+    assert (slow.state, slow.state.shown) == (State.SUSPECT, State.UP)
+    assert gate(slow, NOW + 5 * SECOND) is Gate.TRY
+    assert after(Health(State.RECOVERING, since=NOW), *[(O.SLOW, SECOND)] * 5).state is State.RECOVERING
+
+
 def test_the_reason_is_that_of_the_last_failure() -> None:
     down = observe(Health(since=NOW), O.UNREACHABLE, NOW, PROBES, "connection refused")
     assert down.reason == "connection refused"
@@ -181,16 +236,22 @@ def test_what_always_holds(observations: list[tuple[Observation, int]], recovery
         now += wait
         before, health = health, observe(health, observation, now, recovery_probes, "reason")
         was_down = before.state is State.DOWN
-        # Only an unreachable home or a second failure is down; only good probes in a row lead out of it.
+        # Only an unreachable home, a second failure or messages put off are down; only the right proof leads out of it.
         if health.state is State.DOWN and not was_down:
-            assert observation in (O.UNREACHABLE, O.SILENT, O.PROBE_BAD)
-            assert observation is O.UNREACHABLE or now - before.last_failure < SUSPICION
+            assert observation in (O.UNREACHABLE, O.SILENT, O.PROBE_BAD, O.PUT_OFF)
+            if observation is O.PUT_OFF:
+                assert before.put_off == PUT_OFFS - 1
+            else:
+                assert observation is O.UNREACHABLE or now - before.last_failure < SUSPICION
+            assert (health.proof is Proof.MESSAGE) == (observation is O.PUT_OFF)
         if was_down and health.state is not State.DOWN:
             assert health.state is State.RECOVERING
-            assert observation in (O.PROBE_GOOD, O.WANTED_GOOD)
+            proof = O.SERVED if before.proof is Proof.MESSAGE else O.PROBE_GOOD
+            assert observation in (proof, O.WANTED_GOOD)
         if health.state is State.RECOVERING:
             assert before.state in (State.DOWN, State.RECOVERING)
-        assert (gate(health, now) is Gate.SHUT) == (health.state is State.DOWN)
+        shut = health.state is State.DOWN and health.proof is not Proof.MESSAGE
+        assert (gate(health, now) is Gate.SHUT) == shut
         assert health.since <= now
         assert health.since == (before.since if health.state.shown is before.state.shown else now)
         assert health.good_probes < probes_needed(health, recovery_probes)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,6 +16,7 @@ import click
 from twisted.logger import globalLogBeginner
 
 import tests.simulation.bugs  # noqa: F401  registers them
+from tests.simulation import replays
 from tests.simulation.keeping import Keeping
 from tests.simulation.planted import BUGS, planted
 from tests.simulation.play import Play, Result
@@ -25,11 +27,18 @@ _PROGRESS = 60.0  # seconds between two signs of life
 _GARBAGE = 8  # seeds between two collections: each leaves a process or more behind
 
 
+STORIES: dict[str, Callable[[int], Result]] = {
+    "service": lambda seed: Play(story_of(seed)).run(),
+    "store": lambda seed: Keeping(seed).run(),
+    "replays": lambda seed: replays.play(list(replays.REPLAYS.values())[seed % len(replays.REPLAYS)]),
+}
+
+
 def play(story: str, bug: str, seed: int) -> Result:
     """What one seed comes to; also where the simulation itself breaks."""
     try:
         with planted(bug):
-            result = Keeping(seed).run() if story == "store" else Play(story_of(seed)).run()
+            result = STORIES[story](seed)
     except Exception:
         result = Result(seed, [traceback.format_exc()], 0.0, "")
     if seed % _GARBAGE == 0:
@@ -51,7 +60,7 @@ def begin() -> None:
 @click.option("--first", default=0, show_default=True, help="The first of them.")
 @click.option("--fresh", is_flag=True, help="The first of them by date and commit: others every time, said for replay.")
 @click.option("--jobs", default=1, show_default=True, help="Processes that play them.")
-@click.option("--story", default="service", show_default=True, type=click.Choice(["service", "store"]))
+@click.option("--story", default="service", show_default=True, type=click.Choice(list(STORIES)))
 @click.option("--bug", default="", type=click.Choice(["", *BUGS]), help="A planted bug, to see that it is found.")
 @click.option("--until-found", is_flag=True, help="Ends with the first seed that finds something.")
 @click.option("--tell", type=int, metavar="SEED", help="The story of that seed, with its trace.")

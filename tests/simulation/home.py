@@ -106,7 +106,19 @@ MOODS: dict[str, dict[str, Act]] = {
     "refuses late": {"message": say("554 5.7.1 Spam, on second thoughts", wait=LATE)},
     "tempfails late": {"message": say("451 4.3.0 Not now, at last", wait=LATE)},
     "takes and closes": {"message": say(_TAKEN, take=True, hang_up=True)},
+    "takes nothing from the network": {"message": say("451 4.3.2 System not accepting network messages")},
+    "bans us": {"message": say("550 5.7.606 Access denied, banned sending IP [192.0.2.25]")},
+    "tarpits": {},
+    "serves four of five": {},
+    "serves one of two": {},
+    "serves one of five": {},
+    "fails every other connection": {},
 }
+# What share of its connections a host serves in such a mood; the others it answers 451.
+SHARES = {"serves four of five": 0.8, "serves one of two": 0.5, "serves one of five": 0.2}
+TARPIT = 9.0  # seconds that a host in the mood "tarpits" takes for each reply
+_BUSY = say("451 4.3.2 System not accepting network messages", hang_up=True)
+_CUT_AFTER = 1.0  # seconds after a message that a busy host closes the session
 # What a while in bad health is often like.
 LIKELY = (
     "refuses connections",
@@ -162,12 +174,21 @@ class Host:
         self.name = name
         self.mood = "well"
         self.sessions: set[HomeSession] = set()
+        self._chance = home.world.chance("host", name)
+        self._connections = 0
 
     def change_mood(self, mood: str) -> None:
         self.mood = mood
         if mood == "refuses connections":
             for session in list(self.sessions):
                 session.transport.abortConnection()
+
+    def busy(self) -> bool:
+        """Whether it has no time for the connection that has come."""
+        self._connections += 1
+        if self.mood == "fails every other connection":
+            return self._connections % 2 == 0
+        return self.mood in SHARES and self._chance.random() > SHARES[self.mood]
 
     def accept(self, life: Life) -> Protocol | None:
         """network.Network.listen."""
@@ -197,6 +218,7 @@ class HomeSession(Protocol):
         self._unconfirmed: Taken | None = None
         self._taken = 0  # messages
         self._erred = False  # it has said an error
+        self._said = 0.0  # when its last reply went, or goes
         self._stuck = False  # waits before it answers, or has hung up; pipelined commands wait too
         self._gone = False
 
@@ -204,6 +226,9 @@ class HomeSession(Protocol):
         self._host.sessions.add(self)
         if self._host.mood == "serves few" and len(self._host.sessions) > 2:
             self._do(say("421 4.7.0 Too many connections", hang_up=True))
+        elif self._host.busy():
+            self._home.failures += 1
+            self._do(_BUSY)
         else:
             self._usual("greeting", b"220 home")
 
@@ -343,6 +368,8 @@ class HomeSession(Protocol):
                 self._unconfirmed = taken
         if act is None:
             self._do(say(_TAKEN))
+            if self._host.mood in SHARES or self._host.mood == "fails every other connection":
+                self._world.later(_CUT_AFTER, self._world.nobody, self.transport.loseConnection)
         elif act.reply.startswith(b"5"):
             self._refuse(act, "", letter)
         else:
@@ -355,7 +382,7 @@ class HomeSession(Protocol):
         """Says that, and returns True, unless the mood has it otherwise."""
         act = MOODS[self._host.mood].get(stage)
         if act is None:
-            self.transport.write(reply + b"\r\n")
+            self._say(reply)
             return True
         if act.reply.startswith(b"5"):
             self._refuse(act, recipient, 0)
@@ -378,11 +405,19 @@ class HomeSession(Protocol):
             self._world.later(act.wait, self._world.nobody, self._late, act)
             return
         if act.reply:
-            self.transport.write(act.reply + b"\r\n")
+            self._say(act.reply)
         if act.silent or act.hang_up:
             self._stuck = True
         if act.hang_up:
             self.transport.loseConnection() if act.reply else self.transport.abortConnection()
+
+    def _say(self, reply: bytes) -> None:
+        """At once, or each reply some seconds after the one before."""
+        if self._host.mood != "tarpits":
+            self.transport.write(reply + b"\r\n")
+            return
+        self._said = max(self._said, self._world.now) + TARPIT
+        self._world.later(self._said - self._world.now, self._world.nobody, self.transport.write, reply + b"\r\n")
 
     def _late(self, act: Act) -> None:
         if not self._gone:

@@ -14,7 +14,13 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.error import (
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    DNSLookupError,
+)
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocolFactory, ITransport
 from twisted.python.failure import Failure
@@ -274,12 +280,20 @@ class Network:
         self.weather = Weather()
         self.links: list[Link] = []
         self._hosts: dict[str, Callable[[Life], Any]] = {}
+        self._addresses: dict[str, str] = {}  # by name, of those that have one; without it a name is its own address
+        self.unknown: set[str] = set()  # names that DNS cannot tell
         self._counts: Counter[str] = Counter()
 
     def listen(self, host: str, accept: Callable[[Life], Any]) -> None:
         """``accept`` is told who connects. It gives a protocol, None (nobody answers), or raises
         ConnectionRefusedError."""
         self._hosts[host] = accept
+
+    def move(self, name: str, address: str) -> None:
+        """The name means this address from now on, and nobody answers at the one before."""
+        accept = self._hosts.pop(self._addresses.get(name, ""), None) or self._hosts[name]
+        self._addresses[name] = address
+        self._hosts[address] = accept
 
     def connector(self, life: Life) -> Callable[[str, int, IProtocolFactory, float], Deferred[Any]]:
         """outbound.network.Connector of a process."""
@@ -293,8 +307,12 @@ class Network:
         return connect
 
     def _connect(self, life: Life, connected: Deferred[Any], host: str, factory: Any, timeout: float) -> None:
+        if host in self.unknown:
+            connected.errback(DNSLookupError())
+            return
+        address = self._addresses.get(host, host)
         try:
-            server = self._hosts[host](life)
+            server = self._hosts.get(address, lambda _: None)(life)
         except ConnectionRefusedError as error:
             connected.errback(error)
             return
@@ -302,15 +320,20 @@ class Network:
             self.world.later(timeout, life, connected.errback, _connect_timeout())
             return
         client = factory.buildProtocol(_HOST)
-        self.join(host, client, life, server, self.world.nobody)
+        self.join(
+            host, client, life, server, self.world.nobody, at=address if address in self._addresses.values() else ""
+        )
         connected.callback(client)
 
-    def join(self, name: str, client: Any, client_life: Life, server: Any, server_life: Life, peer: str = "") -> Link:
-        """A connection between two protocols; ``peer`` is the client's address."""
+    def join(
+        self, name: str, client: Any, client_life: Life, server: Any, server_life: Life, peer: str = "", at: str = ""
+    ) -> Link:
+        """A connection between two protocols; ``peer`` is the client's address, ``at`` the server's."""
         self._counts[name] += 1
         link = Link(self.world, f"{name}#{self._counts[name]}", self.weather)
         address = IPv4Address("TCP", peer or "192.0.2.1", 25)
-        near, far = End(link, client_life, _HOST), End(link, server_life, address)
+        near = End(link, client_life, IPv4Address("TCP", at, 25) if at else _HOST)
+        far = End(link, server_life, address)
         near.other, far.other = far, near
         near.protocol, far.protocol = client, server
         link.ends = (near, far)

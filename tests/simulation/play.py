@@ -58,8 +58,10 @@ class Deaths:
 class Play:
     """One run of a story."""
 
-    def __init__(self, story: Story, *, traced: bool = False) -> None:
+    def __init__(self, story: Story, *, traced: bool = False, look: float = LOOK) -> None:
+        """``look`` is the seconds between two looks of the auditor."""
         self.story = story
+        self._look_every = look
         self.world = World(story.seed, traced=traced)
         self.machine = Machine(self.world)
         self.network = Network(self.world)
@@ -73,6 +75,7 @@ class Play:
         self.releasing: set[int] = set()  # owed rows that one wanted released
         self.unrecorded: set[str] = set()  # messages that home took while our store failed
         self.faults: list[str] = []
+        self.states: list[tuple[float, str]] = []  # of home servers, with the seconds when they began
         self.process: Process | None = None
         self._buried: list[Process] = []
         self._crash: tuple[str, int] = ("", 0)  # how, and in how many turns
@@ -114,7 +117,7 @@ class Play:
             self.world.at(begun + event.at, self._happens, event)
         end = begun + max((event.at for event in self.story.events), default=0.0) + 10
         while self.world.now < end and not self.faults:
-            self._live(min(LOOK, end - self.world.now))
+            self._live(min(self._look_every, end - self.world.now))
         if not self.faults:
             self._end_well()
 
@@ -251,6 +254,15 @@ class Play:
     def happens_mood(self, host: str, mood: str) -> None:
         self.hosts[host].change_mood(mood)
 
+    def happens_names(self, host: str, what: str) -> None:
+        """DNS ``fails`` to tell the host's name, is ``well`` again, or has a new address for it, where it is now."""
+        if what == "fails":
+            self.network.unknown.add(host)
+        elif what == "well":
+            self.network.unknown.discard(host)
+        else:
+            self.network.move(host, what)
+
     def happens_weather(self, _: str, cut: float, hush: float, latency: float) -> None:
         self.network.weather = Weather(cut, hush, latency)
 
@@ -381,6 +393,8 @@ class Play:
         """Instead of Logger.emit: a failure that nobody expected is a fault of the service."""
         if self.world.traced and level is not LogLevel.debug:
             self.world.note("log:", (format or "").format_map(_Any(event)))
+        if format == "home server of {domain} is {state}{because}":
+            self.states.append((self.world.now, event["state"]))
         if format == "redelivery to {domain} paused: {reason}":
             self._audit.paused(event["domain"])
         if level is not LogLevel.critical:

@@ -30,6 +30,7 @@ domain = Table(
     number("contained"),  # since when home is cut off: nothing goes there; 0: it is not
     string("contained_by"),  # the administrator who did that
     string("contained_note"),
+    string("proof", "probes"),  # what ends `down`: routing/health.py
 )
 
 account = Table(

@@ -47,6 +47,7 @@ def upgrade() -> None:
     _archive_index()
     _audit()
     _archive()
+    _health()
 
 
 def _recovery() -> None:
@@ -102,6 +103,10 @@ def _webhooks() -> None:
         flag("behind"),
         **BY_KEY,
     )
+
+
+def _health() -> None:
+    op.add_column("domain", string("proof", "probes"))
 
 
 def _links() -> None:

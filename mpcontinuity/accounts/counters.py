@@ -21,6 +21,15 @@ _FOLD = {
     outcome: Statement(f"UPDATE account SET folded_{outcome} = folded_{outcome} + :rows WHERE id = :account")
     for outcome in OUTCOMES
 }
+_HAND_OVER = Statement(
+    "UPDATE account SET taken_in = taken_in + CASE id WHEN :into THEN :rows ELSE -:rows END "
+    "WHERE id IN (:account, :into)"
+)
+_SUMS = ("taken_in", *(f"folded_{outcome}" for outcome in OUTCOMES))
+_HAND_OVER_SUMS = Statement(
+    f"""UPDATE account SET {", ".join(f"{name} = account.{name} + gone.{name}" for name in _SUMS)}
+    FROM account AS gone WHERE account.id = :into AND gone.id = :account"""
+)
 _UNFOLDED = Statement(
     "SELECT taken_in - folded_delivered - folded_deleted - folded_failed - folded_expired - folded_released "
     "FROM account WHERE id = :account"
@@ -38,6 +47,19 @@ def take_in(tx: Transaction, counts: Sequence[tuple[int, int]]) -> None:
 def take_back(tx: Transaction, account: int) -> None:
     """Counts one message less, which was counted twice."""
     tx.run(_TAKE_BACK, account=account)
+
+
+def hand_over(tx: Transaction, account: int, into: int, rows: int) -> None:
+    """Counts rows of `owed` for the account ``into`` that were counted for ``account``."""
+    if rows:
+        tx.lock(_LOCK, accounts=[account, into])
+        tx.run(_HAND_OVER, account=account, into=into, rows=rows)
+
+
+def hand_over_sums(tx: Transaction, account: int, into: int) -> None:
+    """Counts for the account ``into`` all that is left of ``account``: rows that retention has dropped."""
+    tx.lock(_LOCK, accounts=[account, into])
+    tx.run(_HAND_OVER_SUMS, account=account, into=into)
 
 
 def fold(tx: Transaction, account: int, outcome: str, rows: int) -> None:

@@ -81,12 +81,21 @@ _NEVER = Statement(
     "SELECT domain, COUNT(*) FROM account "
     "WHERE last_login = 0 AND status IN ('active', 'pending') AND domain IN [:domains] GROUP BY domain"
 )
+_TAKE_ADDRESSES = Statement("UPDATE address SET account = :into, alias = 1 WHERE account = :account")
+_ABSORB = Statement(
+    "UPDATE account SET status = 'removed', absorbed_by = :into, password = '', scram = '', alternate = '' "
+    "WHERE id = :account"
+)
+_ABSORB_OTHERS = Statement("UPDATE account SET absorbed_by = :into WHERE absorbed_by = :account AND status = 'removed'")
+_ABSORBED_BY = Statement("SELECT absorbed_by FROM account WHERE id = :account")
+_NOT_ABSORBED = Statement("UPDATE account SET absorbed_by = 0 WHERE id = :account")
+_BEING_ABSORBED = Statement("SELECT id FROM account WHERE absorbed_by > 0 AND status = 'removed' ORDER BY id")
 _REACHABLE = Statement(
     "SELECT id, address, alternate FROM account WHERE domain = :domain AND status IN ('active', 'pending') "
     "AND id > :after AND (:last = 0 OR id <= :last) ORDER BY id LIMIT :step"
 )
 _BEING_REMOVED = Statement(
-    "SELECT id, domain FROM account WHERE status = 'removed' "
+    "SELECT id, domain FROM account WHERE status = 'removed' AND absorbed_by = 0 "
     "AND EXISTS (SELECT 1 FROM mailbox WHERE mailbox.account = account.id)"
 )
 _DELETE = Statement("DELETE FROM account WHERE id = :account")
@@ -403,6 +412,35 @@ def forget(tx: Transaction, account: int, domain: int, *, for_good: bool = True)
     tx.run(_SET_ALTERNATE, id=account, alternate="")
     _end_invitation(tx, account)
     tx.announce(AccountsChanged(domain, account))
+
+
+def absorb(tx: Transaction, user: User, pending: User) -> None:
+    """Makes all addresses of a user who waits for a password aliases of another user. Their mail is to follow
+    (control/merging.py). Raises Refused for more than `MOST_ALIASES`; nothing is changed then."""
+    theirs = int(tx.value(_ALIASES, account=pending.id)) + 1
+    _refuse_too_much("", theirs + int(tx.value(_ALIASES, account=user.id)))
+    tx.run(_TAKE_ADDRESSES, account=pending.id, into=user.id)
+    tx.run(_ABSORB, account=pending.id, into=user.id)
+    tx.run(_ABSORB_OTHERS, account=pending.id, into=user.id)
+    _end_invitation(tx, pending.id)
+    _changed(tx, user)
+
+
+def absorbed_by(tx: Transaction, account: int) -> int | None:
+    """Returns the account that takes over the mail of this one; None where there is none, or it is gone.
+
+    Where it is gone, this one is being removed as any other.
+    """
+    into = int(tx.value(_ABSORBED_BY, account=account) or 0)
+    if into and by_id(tx, into) is None:
+        tx.run(_NOT_ABSORBED, account=account)
+        return None
+    return into or None
+
+
+def being_absorbed(tx: Transaction) -> list[int]:
+    """Returns accounts whose mail is to follow their addresses to another user."""
+    return [account for (account,) in tx.all(_BEING_ABSORBED)]
 
 
 def being_removed(tx: Transaction) -> list[tuple[int, int]]:

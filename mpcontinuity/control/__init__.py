@@ -10,7 +10,7 @@
 - ``drills.py``: outages that are played for some users. ``drill_report.py``: what came of them.
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
   ``invitations.py``: links by which users set a password. ``telling.py``: what all users of a domain are told.
-  ``newcomers.py``: forgets users of `relay-check` who are not needed.
+  ``newcomers.py``: forgets users of `relay-check` who are not needed. ``merging.py``: makes one user of two.
 - ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name.
 - ``alerts.py``: who hears of the availability of a domain. ``outages.py``: outages, and what is done about them.
   ``webhooks.py``: which URLs are told how domains are.

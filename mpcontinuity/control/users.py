@@ -14,6 +14,7 @@ from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
 from mpcontinuity.accounts.users import Listed, Source, Status, User
 from mpcontinuity.control.adoption import adopt
 from mpcontinuity.control.arguments import PAGE, mail_address, own_address, rows_of_page
+from mpcontinuity.control.merging import merge
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, refuse_owed, release
 from mpcontinuity.model.address import Address, parse
@@ -232,18 +233,30 @@ def _set_password(tx: Transaction, address: str, kept: Kept, token: str | None) 
 
 
 async def alias_add(control: Control, address: str, alias: str) -> UserShown:
-    """Lets another address reach a user. Raises Refused if there is no such user, and for an alias that will not do, is
-    taken, or is of another domain."""
+    """Lets another address reach a user.
+
+    Where it is that of a user who waits for a password, those two become one: the mail of the latter is moved into
+    INBOX. Raises Refused if there is no such user, and for an alias that will not do, is taken, or is of another
+    domain.
+    """
     other = own_address(alias)
-    await control.store.run(partial(_add_alias, address=address, alias=other))
+    absorbed = await control.store.run(partial(_add_alias, address=address, alias=other))
+    if absorbed:
+        await merge(control, absorbed)
     await adopt_all(control, other.domain, [other])
     return await show(control, address)
 
 
-def _add_alias(tx: Transaction, address: str, alias: Address) -> None:
+def _add_alias(tx: Transaction, address: str, alias: Address) -> int:
+    """Returns the account whose mail is to follow; 0 for none."""
     user = known(tx, address)
     refuse_foreign(parse(user.address).domain, [alias])
-    users.add_alias(tx, user, alias)
+    other = users.find_exactly(tx, alias)
+    if other is None or other.id == user.id or other.status != "pending" or parse(other.address).key != alias.key:
+        users.add_alias(tx, user, alias)
+        return 0
+    users.absorb(tx, user, other)
+    return other.id
 
 
 async def alias_remove(control: Control, address: str, alias: str) -> UserShown:

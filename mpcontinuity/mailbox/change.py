@@ -162,6 +162,17 @@ def move(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> Co
     return copied
 
 
+def move_oldest(tx: Transaction, source: int, target: int, step: int) -> tuple[int, int] | None:
+    """Moves up to ``step`` messages, those with the lowest UIDs. Returns the first and the last id of their entries in
+    ``target``, between which there are no others; None where there were none to move."""
+    rows = tx.all(_OLDEST, first=source << UID_BITS, last=source << UID_BITS | MAX_UID, step=step)
+    if not rows:
+        return None
+    copied = move(tx, source, uidset.of(_uids(rows)), target)
+    (first, last), *_ = copied.targets
+    return target << UID_BITS | first, target << UID_BITS | last
+
+
 def expunge(tx: Transaction, mailbox: int, uids: Sequence[Range] | None = None) -> tuple[Range, ...]:
     r"""Removes the messages flagged ``\Deleted``, of ``uids`` or of all, and returns the UIDs of those that went."""
     row = tx.one(_LOCK, mailbox=mailbox)

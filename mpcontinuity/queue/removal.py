@@ -24,6 +24,7 @@ _FORGET_OF_ACCOUNT = Statement(
 _FORGET_SENDER = Statement(
     "UPDATE outgoing SET account = NULL WHERE id IN (SELECT id FROM outgoing WHERE account = :account LIMIT 500)"
 )
+_HAS_ROWS = Statement("SELECT 1 FROM owed WHERE account = :account LIMIT 1")
 _HAS_LEDGER = Statement(
     """SELECT 1 FROM account WHERE id = :account
     AND (taken_in > 0 OR EXISTS (SELECT 1 FROM owed WHERE account = :account))"""
@@ -53,6 +54,11 @@ def forget_sender(tx: Transaction, account: int) -> bool:
 def forget_counter(tx: Transaction, domain: int) -> None:
     """Drops the counter of what was taken in for addresses of the domain that have no account."""
     meta.remove(tx, unregistered_counter(domain))
+
+
+def has_rows(tx: Transaction, account: int) -> bool:
+    """Returns whether there are rows of `owed` for the account, open or ended."""
+    return tx.one(_HAS_ROWS, account=account) is not None
 
 
 def has_ledger(tx: Transaction, account: int) -> bool:

@@ -334,10 +334,15 @@ def user_alias() -> None:
 @json_option
 @pass_configuration
 def user_alias_add(configuration: Configuration, address: str, alias: str, as_json: bool) -> None:
-    """Let ALIAS reach the user with ADDRESS."""
+    """Let ALIAS reach the user with ADDRESS. If ALIAS is a user who waits for a password, as `relay-check` finds them,
+    those two become one: their mail is moved into INBOX of ADDRESS."""
     with configuration.connect() as control:
-        row = control.call("user alias add", address=address, alias=alias)
+        row = control.call("user alias add", progress=_say_moved, address=address, alias=alias)
     output.result(row, as_json, f"{row['address']}: {output.text(row['aliases'])}")
+
+
+def _say_moved(done: Any) -> None:
+    output.say(f"{done['moved']} messages moved", err=True)
 
 
 @user_alias.command("remove")

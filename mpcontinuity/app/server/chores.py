@@ -19,6 +19,7 @@ from mpcontinuity.app.server.housekeeping import Chore, Housekeeping
 from mpcontinuity.app.server.mail import Mail
 from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.control import drill_report
+from mpcontinuity.control.merging import finish_merges
 from mpcontinuity.control.newcomers import forget_unused
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
@@ -125,6 +126,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         # last of those that drop something: it drops what nothing refers to any more
         ("packs", guarded(store, partial(retention.sweep, store))),
         ("drills", partial(drill_report.keep, store)),
+        ("merges", partial(finish_merges, control)),
         ("removals", partial(finish_removals, control)),
         ("newcomers", guarded(store, partial(forget_unused, control))),
     ]

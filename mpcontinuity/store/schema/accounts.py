@@ -56,6 +56,7 @@ account = Table(
     number("password_changes"),  # how many: sessions of an earlier password end
     number("last_login"),  # to a minute or so; 0: never, as far as is known
     string("last_login_by"),  # IMAP | POP3 | SMTP
+    number("absorbed_by"),  # the account that takes over the mail of this one, which is removed then; 0: none
     string("alternate"),  # where the user reads mail that needs neither home nor us; empty: not known
     Index(
         "account_found",

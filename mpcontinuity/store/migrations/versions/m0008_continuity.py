@@ -131,6 +131,7 @@ def _people() -> None:
     op.add_column("account", number("last_login"))
     op.add_column("account", string("last_login_by"))
     op.add_column("account", string("alternate"))
+    op.add_column("account", number("absorbed_by"))
     op.add_column("domain", number("nobody_asked"))
     op.add_column("domain", flag("takes_nobody"))
     op.create_table(

@@ -21,7 +21,7 @@ from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.model.clock import DAY, MINUTE
 from mpcontinuity.model.errors import Reported
 from mpcontinuity.model.identifier import first_at, moment_of
-from mpcontinuity.routing.health import Health, State
+from mpcontinuity.routing.health import SUSPICION, Health, State
 from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -112,6 +112,8 @@ _BEGIN = Statement(
 )
 _BEGIN_AGAIN = Statement("UPDATE outage SET ended = :ended, causes = :causes, reason = :reason WHERE id = :id")
 _CHANGE = Statement("UPDATE outage SET ended = :ended, causes = :causes, reason = :reason WHERE id = :id AND ended = 0")
+_ENDED_BEFORE = Statement("SELECT MAX(ended) FROM outage WHERE domain = :domain AND began < :began")
+_BEGAN_AFTER = Statement("SELECT MIN(began) FROM outage WHERE domain = :domain AND began > :began")
 _LOCK = Statement("SELECT id FROM outage WHERE id = :id [FOR UPDATE]")
 _TOLD = Statement("SELECT told FROM outage WHERE id = :id")
 _TELL = Statement("UPDATE outage SET told = :told WHERE id = :id")
@@ -210,7 +212,7 @@ def _agree(tx: Transaction, standing: Standing, outage: Outage | None) -> None:
     tx.run(
         _CHANGE,
         id=outage.id,
-        ended=0 if causes else min(ended, tx.now) or 1,
+        ended=0 if causes else max(min(ended, tx.now), outage.began),  # the clock may have been set back
         causes=_text({**outage.causes, **news}),
         reason=reason or outage.reason,
     )
@@ -252,7 +254,8 @@ def _note_unseen(tx: Transaction) -> int:
             continue  # one that lasts is seen as it stands
         domain = domains.find(tx, change.domain)
         if domain is not None and tx.one(_COVERED, domain=domain.id, time=change.time) is None:
-            _begin(tx, domain.id, change.time, back.time, {Cause.DOWN.value: change.time}, change.reason)
+            ended = max(back.time, change.time)  # the clock may have been set back
+            _begin(tx, domain.id, change.time, ended, {Cause.DOWN.value: change.time}, change.reason)
             noted += 1
     seen = max([meta.number(tx, _SEEN), *(change.id for change in changes)])
     meta.put(tx, _SEEN, str(seen or tx.identifier()))
@@ -273,6 +276,21 @@ def open_or_fresh(tx: Transaction) -> list[Outage]:
     for outage in tx.records(_outage, _TO_RECOVER, limit=_LOOKED_AT):
         found[outage.id] = outage
     return [found[each] for each in sorted(found)]
+
+
+def span(tx: Transaction, outage: Outage) -> tuple[int, int]:
+    """Returns from when to when (µs) mail was kept by an outage that has ended.
+
+    The message that made home a suspect came up to a minute before, and what was under way ends up to a minute after.
+    Of two outages that follow each other closely each message is in the span of one.
+    """
+    before, after = (
+        int(tx.value(statement, domain=outage.domain, began=outage.began) or 0)
+        for statement in (_ENDED_BEFORE, _BEGAN_AFTER)
+    )
+    since = max(outage.began - SUSPICION, before)
+    until = outage.ended + SUSPICION
+    return since, min(until, max(after - SUSPICION, outage.ended)) if after else until
 
 
 def listing(tx: Transaction, *, domain: int, since: int, before: int, limit: int) -> list[Outage]:

@@ -26,7 +26,7 @@ from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.queue import balance
 from mpcontinuity.queue.balance import Balance
-from mpcontinuity.routing.health import SUSPICION, State
+from mpcontinuity.routing.health import State
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking import errors
@@ -54,13 +54,23 @@ class Step(Protocol):
 class Watcher:
     """Looks at outages and errors, every EVERY seconds in one process. It lives in the reactor thread.
 
-    ``steps`` are done after it has looked, in this order; one that fails stops no other.
+    ``steps`` are done after it has looked, in this order; one that fails stops no other. A home server that is down for
+    ``down_for`` (µs) is told of.
     """
 
-    def __init__(self, store: Store, settings: Settings, randomness: Randomness, *, steps: Sequence[Step] = ()) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        randomness: Randomness,
+        *,
+        steps: Sequence[Step] = (),
+        down_for: int = DOWN_FOR,
+    ) -> None:
         self.mailing = Mailing(store, settings, randomness)
         self._store = store
         self._steps = steps
+        self._down_for = down_for
         self._counted = 0  # up to this domain errors were counted
 
     async def look(self) -> None:
@@ -68,7 +78,7 @@ class Watcher:
         found = await outages.look(self._store)
         standing = {one.domain.id: one for one in await self._store.read(outages.standings)}
         facts = [
-            *_of_outages(found, standing, self._store.clock.now()),
+            *_of_outages(found, standing, self._store.clock.now(), self._down_for),
             *await self._of_alarms(found, standing),
             *await self._recoveries(found, standing),
         ]
@@ -119,7 +129,7 @@ def _quietly(tx: Transaction, mark: Mark) -> None:
         return
 
 
-def _of_outages(found: Sequence[Outage], standing: dict[int, Standing], now: int) -> list[Fact]:
+def _of_outages(found: Sequence[Outage], standing: dict[int, Standing], now: int, down_for: int) -> list[Fact]:
     facts = []
     for outage in found:
         stands = standing.get(outage.domain)
@@ -130,7 +140,7 @@ def _of_outages(found: Sequence[Outage], standing: dict[int, Standing], now: int
             facts.append(wording.up(stands, outage, now, partial(outages.tell, outage=outage.id, step=UP)))
         if outage.ended or now < outage.snoozed_until:
             continue
-        if down and DOWN not in outage.told and now >= stands.causes[Cause.DOWN] + DOWN_FOR:
+        if down and DOWN not in outage.told and now >= stands.causes[Cause.DOWN] + down_for:
             facts.append(wording.down(stands, outage, now, partial(outages.tell, outage=outage.id, step=DOWN)))
         if _reminder_due(stands, outage, now):
             mark = partial(outages.tell, outage=outage.id, step=REMINDER, known=outage.told.get(REMINDER, 0))
@@ -216,8 +226,8 @@ def _alarm(
 
 
 def _recovery(tx: Transaction, outage: Outage) -> Balance | None:
-    """None: some of it was not tried yet. The message that made home a suspect came shortly before."""
-    since, until = outage.began - SUSPICION, outage.ended + SUSPICION
+    """None: some of it was not tried yet."""
+    since, until = outages.span(tx, outage)
     if home_state.paused(tx, outage.domain) or balance.untried(tx, outage.domain, since, until):
         return None
     return balance.balance(tx, outage.domain, since, until)

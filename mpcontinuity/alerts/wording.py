@@ -173,14 +173,17 @@ def recovered(standing: Standing, outage: Outage, balance: Balance, mark: Mark) 
     if total.failed or total.expired:
         lines.append(f"What failed can be sent again: mpcontinuity queue retry --domain {name}")
     lines.append(f"It is shown again by: mpcontinuity outage list {name}")
-    subject = f"{name}: {total.taken_in} kept, {total.delivered} delivered home, {open_} open: the outage's report"
+    subject = f"{name}: report of the outage: {total.taken_in} kept, {total.delivered} delivered home, {open_} open"
     return _fact(standing, outage, subject, lines, mark, link=False)
 
 
 def digest(facts: Sequence[Fact]) -> tuple[str, str]:
     """Returns subject and text of one mail with several facts, of which LISTED stand in it at the most."""
     if len(facts) <= _IN_FULL:
-        return "; ".join(fact.subject for fact in facts), "\n\n".join(fact.text for fact in facts)
+        first = facts[0].subject
+        name = f"{first.partition(':')[0]}: "
+        others = [fact.subject.removeprefix(name) for fact in facts[1:]]
+        return "; ".join((first, *others)), "\n\n".join(fact.text for fact in facts)
     lines = [f"{len(facts)} things happened at once:", ""]
     lines += [f"- {fact.subject}" for fact in facts[:LISTED]]
     if len(facts) > LISTED:

@@ -325,7 +325,7 @@ def test_a_recovery_is_reported_when_all_was_tried(room: PostRoom) -> None:
     room.run(ended, ids=rows[2:], state="failed")
     room.look(5)
     ((_, message),) = room.queued()
-    assert message["Subject"] == "example.org: 3 kept, 2 delivered home, 0 open: the outage's report"
+    assert message["Subject"] == "example.org: report of the outage: 3 kept, 2 delivered home, 0 open"
     text = message.get_content()
     for said in (
         "no connection",
@@ -350,7 +350,7 @@ def test_a_pause_holds_the_report_back(room: PostRoom) -> None:
     assert not [subject for subject in told(room) if "kept" in subject]
     room.run(home_state.pause, domain=room.domain.id, reason="")
     room.look(5)
-    assert "example.org: 0 kept" in str(told(room))
+    assert "report of the outage: 0 kept" in str(told(room))
     assert room.rows("SELECT COUNT(*) FROM outage WHERE recovered > 0") == [(1,)]
 
 
@@ -362,6 +362,21 @@ def test_a_short_outage_in_which_nothing_was_kept_is_not_reported(room: PostRoom
     room.look(5)
     assert not told(room)
     assert room.rows("SELECT COUNT(*) FROM outage WHERE recovered > 0") == [(1,)]
+
+
+def test_of_outages_that_follow_closely_each_message_is_in_one_report(room: PostRoom) -> None:
+    for _ in range(3):
+        room.clock.advance(10)
+        row = room.books.redirect("anna")
+        room.home_becomes(State.DOWN)
+        room.look(10)
+        room.home_becomes(State.UP)
+        room.run(ended, ids=[row], state="delivered")
+        room.look(5)
+    room.look(5)
+    room.look(5)
+    reports = [report for (report,) in room.rows("SELECT report FROM outage")]
+    assert ['"taken_in":1' in report.partition("}")[0] for report in reports] == [True] * 3
 
 
 def ended(tx: Any, ids: list[int], state: str) -> None:

@@ -22,6 +22,7 @@ from mpcontinuity.queue.owed import decode_parameters
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from tests.simulation.course import Course
+from tests.simulation.hearing import Hearing
 from tests.simulation.home import Taken
 from tests.simulation.memory import left_over, unbounded
 from tests.simulation.reader import Owner
@@ -46,7 +47,9 @@ _ENTRIES = Statement(
 _ARCHIVE = Statement("SELECT body, message_id, recipients FROM archive")
 _NAMED = Statement("SELECT body, message_id FROM archive UNION SELECT body, message_id FROM owed")
 _BODIES = Statement('SELECT id, pack, "offset", length, prefix, crc FROM body')
-_TRACKING = Statement("SELECT message_id, recipient, status, outcome, code, owed FROM tracking")
+_TRACKING = Statement(
+    "SELECT message_id, recipient, status, outcome, code, owed FROM tracking WHERE direction <> 'alert'"
+)
 
 STALE = 60.0  # seconds that a message may be under way to home since it was claimed
 NOTICED = 30.0  # seconds from a client's end to that of what was done for it
@@ -56,6 +59,7 @@ class Audit:
     def __init__(self, play: Play) -> None:
         self._play = play
         self._course = Course(play)
+        self._hearing = Hearing(play)
         self._takes: dict[tuple[int, str], list[Taken]] = {}  # by letter and recipient, in order
         self._last: dict[bytes, list[Taken]] = {}  # by id
         self._releasing: set[int] = set()
@@ -150,6 +154,9 @@ class Audit:
     def shown(self, owner: Owner, number: int, content: bytes) -> None:
         """A user's client fetched a message."""
         play = self._play
+        if number == 0 and b"\r\nFrom: Mail System <postmaster@" in content:
+            self._hearing.shown(owner.address)
+            return
         if number == 0:
             if b"a draft of " + owner.address.encode() not in content:
                 play.fault(f"{owner.address} sees what is none of their drafts: {content[:200]!r}")
@@ -220,6 +227,7 @@ class Audit:
         self._look_at_mailboxes(mailboxes, entries)
         self._look_at_owed(tx.all(_ROWS), mailboxes, entries)
         self._course.look(tx)
+        self._hearing.look(tx)
 
     def _look_at_mailboxes(self, mailboxes: dict[int, Any], entries: list[Any]) -> None:
         fault = self._play.fault
@@ -379,6 +387,7 @@ class Audit:
         if fault := left_over(play):
             play.fault(fault)
         play.machine.look(self._look_at_records)
+        play.machine.look(self._hearing.end)
 
     def _count_copies(self, tx: Transaction) -> None:
         """The same octets that were answered 250 twice are two messages, where nobody was cut off in between."""

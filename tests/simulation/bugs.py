@@ -8,6 +8,7 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred
 
+from mpcontinuity.alerts import announcing, mailing, outages
 from mpcontinuity.archive import index
 from mpcontinuity.archive.indexer import EVERY
 from mpcontinuity.delivery import handover, redirect
@@ -276,3 +277,55 @@ def _mailbox_is_server() -> Patches:
         self.observe(Observation.SILENT, result.text)
 
     return [patch(Server, "recipient_failed", judged)]
+
+
+# alerts
+
+
+@bug("told-then-marked")
+def _told_then_marked() -> Patches:
+    """What subscribers were told is marked in a transaction of its own, behind the one that places the mail."""
+
+    async def announce(store: Any, settings: Any, announcements: Any, mark: Any) -> None:
+        await announcing.announce(store, settings, announcements, _nothing)
+        await store.run(mark)
+
+    return [patch(mailing, "announce", announce)]
+
+
+@bug("marked-then-told")
+def _marked_then_told() -> Patches:
+    """What subscribers were told is marked before the mail is placed."""
+
+    async def announce(store: Any, settings: Any, announcements: Any, mark: Any) -> None:
+        await store.run(mark)
+        await announcing.announce(store, settings, announcements, _nothing)
+
+    return [patch(mailing, "announce", announce)]
+
+
+@bug("tells-by-heart")
+def _tells_by_heart() -> Patches:
+    """What was told is remembered by the process, and not by the row."""
+    told: set[tuple[int, str]] = set()
+
+    def tell(tx: Transaction, outage: int, step: str, known: int = 0) -> None:
+        if (outage, step) in told:
+            raise outages.Told
+        told.add((outage, step))
+
+    return [patch(outages, "tell", tell)]
+
+
+@bug("outages-of-now")
+def _outages_of_now() -> Patches:
+    """An outage that began and ended between two looks is none."""
+
+    def none(tx: Transaction) -> int:
+        return 0
+
+    return [patch(outages, "_note_unseen", none), patch(outages, "_is_news", none)]
+
+
+def _nothing(tx: Transaction) -> None:
+    """Marks nothing."""

@@ -16,6 +16,7 @@ from mpcontinuity.model import settings
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from tests.simulation.audit import Audit
 from tests.simulation.finding import look_for_all
+from tests.simulation.hearing import subscribers
 from tests.simulation.home import Home, Host
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network, Weather
@@ -133,6 +134,8 @@ class Play:
             for user in plan.users:
                 more = {"aliases": [aliases[user]]} if user in aliases else {}
                 self._await(OPERATIONS["user add"], {"address": user, "password": "secret", **more})
+            for subscriber in subscribers(plan):
+                self._await(OPERATIONS["alert add"], {"domain": plan.name, "email": subscriber})
 
     def _await(self, operation: Any, arguments: dict[str, Any]) -> Any:
         assert self.process is not None

@@ -16,6 +16,7 @@ from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.user_login import UserLogin
+from mpcontinuity.alerts.service import Watcher
 from mpcontinuity.app.server.housekeeping import Housekeeping
 from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.archive.indexer import Indexer
@@ -48,6 +49,8 @@ from tests.simulation.machine import Machine
 from tests.simulation.network import Network
 
 HOSTNAME = "mx.example"
+ALERTS_EVERY = 10.0  # s: less often than in a server, since hours are played
+TOLD_AFTER = 20 * SECOND  # that a home server is down
 
 
 class Process:
@@ -82,6 +85,9 @@ class Process:
             ],
         )
 
+        watcher = Watcher(self.store, settings, self._randomness, down_for=TOLD_AFTER)
+        alerting = [("outages", watcher.look)]
+        self.alerts = Housekeeping(self.time, self.store.election, alerting, every=ALERTS_EVERY)
         self.timekeeping = Timekeeping(self.store)
         watching = [("clock", self.timekeeping.look)]
         self.clock_watch = Housekeeping(self.time, self.store.election, watching, every=LOOK_EVERY)
@@ -177,6 +183,7 @@ class Process:
         self.housekeeping.start()
         self.indexer.start()
         self.clock_watch.start()
+        self.alerts.start()
 
     async def stop(self) -> None:
         """SIGTERM."""
@@ -184,6 +191,7 @@ class Process:
         self.housekeeping.stop()
         self.indexer.stop()
         self.clock_watch.stop()
+        self.alerts.stop()
         self.imap.stop()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())
         await self.smtp.stop()

@@ -22,6 +22,7 @@ from mpcontinuity.queue.owed import decode_parameters
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from tests.simulation.course import Course
+from tests.simulation.declared import Declared
 from tests.simulation.hearing import Hearing
 from tests.simulation.home import Taken
 from tests.simulation.memory import left_over, unbounded
@@ -63,7 +64,6 @@ class Audit:
         self._takes: dict[tuple[int, str], list[Taken]] = {}  # by letter and recipient, in order
         self._last: dict[bytes, list[Taken]] = {}  # by id
         self._releasing: set[int] = set()
-        self._declared: dict[str, float] = {}  # domain: since when an administrator has declared an outage
         self._bodies: dict[int, int] = {}  # entry: body
         self._high: dict[int, tuple[int, int, int]] = {}  # mailbox: uidvalidity, uidnext, modseq
         self._numbers: dict[int, int] = {}  # body: letter
@@ -72,25 +72,26 @@ class Audit:
         for plan in play.story.domains:
             self._owner_of.update({alias: user for user, alias in plan.aliases})
         self._shared: dict[str, set[str]] = {}  # address: users to whom an administrator may have given it
-        self._unsure: set[str] = set()  # addresses that may be unregistered now and then
-        self._relays: set[str] = set()  # domains that may be plain relays now and then
+        self.unsure: set[str] = set()  # addresses that may be unregistered now and then
+        self.relays: set[str] = set()  # domains that may be plain relays now and then
         self._read_story()
+        self.declared = Declared(play, self)
 
     def _read_story(self) -> None:
         for plan in self._play.story.domains:
-            self._unsure.update(plan.strangers)
+            self.unsure.update(plan.strangers)
             if dict(plan.settings).get("continuity") == "off":
-                self._relays.add(plan.name)
+                self.relays.add(plan.name)
         for event in self._play.story.events:
             if event.what != "admin":
                 continue
             operation, arguments = event.how[0], dict(event.how[1])
             if operation in ("user deactivate", "user remove"):
-                self._unsure.add(arguments["address"])
+                self.unsure.add(arguments["address"])
             elif operation == "user alias add":
                 self._shared.setdefault(arguments["alias"], set()).add(arguments["address"])
             elif arguments.get("settings", {}).get("continuity") == "off":
-                self._relays.add(event.who)
+                self.relays.add(event.who)
 
     # What others tell
 
@@ -101,13 +102,6 @@ class Audit:
     def releasing(self, shown: str) -> None:
         """An administrator wants this owed row released."""
         self._releasing.add(parse(shown))
-
-    def declared(self, domain: str, mode: str, until: str | None) -> None:
-        """An administrator has set the mode. One that ends by itself is not followed; a plain relay knows no outage."""
-        if mode == "enabled" and until is None and domain not in self._relays:
-            self._declared.setdefault(domain, self._play.world.now)
-        else:
-            self._declared.pop(domain, None)
 
     def taken(self, taken: Taken) -> None:
         """A home server has a message."""
@@ -121,9 +115,7 @@ class Audit:
             play.fault(f"letter {letter.number} reached home changed: {taken.content[:400]!r}")
         if not set(taken.recipients) <= set(letter.recipients):
             play.fault(f"letter {letter.number} reached {taken.recipients}, whom it is not for")
-        since = self._declared.get(taken.recipients[0].partition("@")[2], taken.begun)
-        if taken.begun > since + 1 and not any(each.begun <= since <= each.ended for each in letter.attempts):
-            play.fault(f"letter {letter.number} was sent home in a declared outage")
+        self.declared.taken(letter, taken)
         for shown in taken.ids:
             for before in self._last.get(shown, ()):
                 if set(before.recipients) & set(taken.recipients):
@@ -143,7 +135,7 @@ class Audit:
             self._play.fault(f"letter {letter.number} was sent again although home's 250 was heard")
 
     def _judge_deleted(self, letter: Letter, recipient: str, taken: Taken) -> None:
-        owner = self._play.owners.get(self._owner(recipient))
+        owner = self._play.owners.get(self.owner(recipient))
         if owner is None or letter.number in owner.copied or letter.number in owner.moving:
             return
         deleted = owner.deleted.get(letter.number)
@@ -167,7 +159,7 @@ class Audit:
         if not self._is_for(letter, owner.address):
             play.fault(f"{owner.address} sees letter {number}, which is for {letter.recipients}")
 
-    def _owner(self, recipient: str) -> str:
+    def owner(self, recipient: str) -> str:
         if recipient in self._owner_of:
             return self._owner_of[recipient]
         return self._owner_of.get(_untagged(recipient), _untagged(recipient))
@@ -177,7 +169,7 @@ class Audit:
 
     def _reaches(self, recipient: str, user: str) -> bool:
         """Also where an address was given to somebody meanwhile, or registered by itself once its user was gone."""
-        return user in (self._owner(recipient), _untagged(recipient)) or user in self._shared.get(recipient, ())
+        return user in (self.owner(recipient), _untagged(recipient)) or user in self._shared.get(recipient, ())
 
     def _excusable(self, letter: Letter) -> int:
         """Attempts after which nobody could know that home had the message: each may have made one copy."""
@@ -197,9 +189,9 @@ class Audit:
             return True
         # A relay answers doubt with 451, which the client perhaps did not read.
         return any(
-            self._owner(each) in self._unsure
-            or self._owner(each) not in play.owners
-            or each.partition("@")[2] in self._relays
+            self.owner(each) in self.unsure
+            or self.owner(each) not in play.owners
+            or each.partition("@")[2] in self.relays
             for each in letter.recipients
         )
 

@@ -8,6 +8,7 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred
 
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.alerts import announcing, mailing, outages
 from mpcontinuity.archive import index
 from mpcontinuity.archive.indexer import EVERY
@@ -25,6 +26,7 @@ from mpcontinuity.outbound.repeating import Repeating
 from mpcontinuity.outbound.server import Server
 from mpcontinuity.protocols.smtp import client, data
 from mpcontinuity.queue import lineage, owed, refusals
+from mpcontinuity.redelivery.environment import Task
 from mpcontinuity.redelivery.sending import Sending
 from mpcontinuity.routing.health import Gate, Observation, State
 from mpcontinuity.store.bodies.bodies import Kept
@@ -329,3 +331,19 @@ def _outages_of_now() -> Patches:
 
 def _nothing(tx: Transaction) -> None:
     """Marks nothing."""
+
+
+# what administrators declare
+
+
+@bug("a-plan-holds-new-mail-alone")
+def _a_plan_holds_new_mail_alone() -> Patches:
+    """What is owed goes home although a planned outage is under way."""
+    why = Domain.why_not_home
+    return [patch(Domain, "why_not_home", lambda self, now: "" if self.plan(now) else why(self, now))]
+
+
+@bug("a-drill-holds-new-mail-alone")
+def _a_drill_holds_new_mail_alone() -> Patches:
+    """What the users of a drill are owed goes home before it has ended."""
+    return [patch(Task, "spared", frozenset())]

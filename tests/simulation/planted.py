@@ -13,8 +13,10 @@ from typing import Any
 from unittest import mock
 
 from mpcontinuity.delivery import answered
-from mpcontinuity.queue import leases, lineage
+from mpcontinuity.delivery.incoming import Incoming
+from mpcontinuity.queue import contained, leases, lineage
 from mpcontinuity.redelivery import attempt
+from mpcontinuity.routing.decision import policy_of
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.statement import Statement
 from tests.simulation.disk import Mounted
@@ -98,3 +100,24 @@ def _no_doubt() -> Patches:
     head = attempt.head
     count = itertools.count(1)
     return [mock.patch.object(attempt, "head", lambda owed: head(replace(owed, id=owed.id + next(count))))]
+
+
+@bug("contain-lets-new-mail-pass")
+def _contain_lets_new_mail_pass() -> Patches:
+    """A home server that is cut off gets new mail: only what is owed is kept away from it."""
+    return [
+        mock.patch(
+            "mpcontinuity.delivery.incoming.policy_of", lambda settings, mode, *, contained: policy_of(settings, mode)
+        ),
+        mock.patch.object(Incoming, "_look_again", None),
+    ]
+
+
+@bug("lifted-is-released")
+def _lifted_is_released() -> Patches:
+    """What was kept while home was cut off goes there as soon as that is lifted."""
+    return [
+        mock.patch.object(
+            contained, "_KEEP", Statement(contained._KEEP.sqlite.replace("WHERE id IN", "WHERE 0 = 1 AND id IN"))
+        )
+    ]

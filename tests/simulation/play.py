@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -341,14 +342,12 @@ class Play:
             self._audit.releasing(row.id)
         elif operation == "user remove":
             self.removing.add(arguments["address"])
-        elif operation == "domain set" and "mode" in arguments["settings"]:
-            self._audit.declared(arguments["name"], "", None)  # not known until it is answered
         elif operation == "archive search":
             await look_for_all(process, self.fault)
             return
+        self._audit.declared.asked(operation, arguments)
         await OPERATIONS[operation](process.control, arguments)
-        if operation == "domain set" and "mode" in arguments["settings"]:
-            self._audit.declared(arguments["name"], arguments["settings"]["mode"], arguments.get("until"))
+        self._audit.declared.answered(operation, arguments)
 
     def _asked(self, failure: Failure, operation: str) -> None:
         self.world.note(f"{operation}: {failure.value}")
@@ -373,8 +372,10 @@ class Play:
             return
         for plan in self.story.domains:
             healed = {"mode": "disabled", "continuity": "on"}
-            self._audit.declared(plan.name, "disabled", None)
-            self._await(OPERATIONS["domain set"], {"name": plan.name, "settings": healed})
+            self._declare("domain set", name=plan.name, settings=healed)
+            for operation in ("domain plan end", "contain off", "contain release", "drill end"):
+                with suppress(Refused):
+                    self._declare(operation, name=plan.name)
         end = self.world.now + BOUND + _CLOCK_BELIEVED
         self.network.calm()
         while self.world.now < end and not self.faults and not self._audit.settled():
@@ -389,6 +390,11 @@ class Play:
             self._live(STOP_WITHIN + 1)
             if self._stopped == stopped and not self.faults:
                 self.fault("the service does not stop")
+
+    def _declare(self, operation: str, **arguments: Any) -> None:
+        self._audit.declared.asked(operation, arguments)
+        self._await(OPERATIONS[operation], arguments)
+        self._audit.declared.answered(operation, arguments)
 
     # What the service says of itself
 

@@ -213,6 +213,8 @@ class _Author:
                     self._administrator(domain)
         if not self._gentle and chance.random() < 0.15:
             self._refused_return(chance.choice(domains))
+        if not self._gentle and chance.random() < 0.3:
+            self._declared(chance.choice(domains))
 
     def _refused_return(self, domain: DomainPlan) -> None:
         """An outage, and a home server that is back and refuses what it is given: the flush has to pause."""
@@ -226,6 +228,34 @@ class _Author:
         for number in range(self._letters + 1, self._letters + 1 + chance.randint(2, 6)):
             self._letter(number, domain, 1, chance.uniform(begin, back))
             self._letters = number
+
+    def _declared(self, domain: DomainPlan) -> None:
+        """A planned outage, a home server that is cut off, or a drill, with mail meanwhile and afterwards."""
+        chance = self._chance
+        begin = chance.uniform(0, self._length * 0.7)
+        lasts = chance.choice((5, 15, 40))
+        for number in range(self._letters + 1, self._letters + 1 + chance.randint(2, 6)):
+            self._letter(number, domain, 1, chance.uniform(begin, begin + 1.5 * lasts))
+            self._letters = number
+        kind = chance.choice(("plan", "contain", "contain", "drill"))
+        if kind == "plan":
+            soon = chance.choice((0, 3, 10))
+            self._operation(begin, domain, "domain plan", begin=f"{soon}s", until=f"{soon + lasts}s")
+        elif kind == "contain":
+            self._operation(begin, domain, "contain on")
+            self._operation(begin + lasts, domain, "contain off")
+            self._operation(begin + lasts * chance.uniform(1.2, 3), domain, "contain release")
+        else:
+            users = chance.sample(domain.users, k=chance.randint(1, len(domain.users)))
+            self._operation(begin, domain, "drill", user=users, lasts=f"{lasts}s")
+        if chance.random() < 0.3:
+            early = {"plan": "domain plan end", "contain": "contain off", "drill": "drill end"}[kind]
+            self._operation(begin + lasts * chance.random(), domain, early)
+        if chance.random() < 0.5:
+            self._add(begin + lasts * chance.random(), "admin", domain.name, "queue retry", ())
+
+    def _operation(self, at: float, domain: DomainPlan, operation: str, **arguments: Any) -> None:
+        self._add(at, "admin", domain.name, operation, (("name", domain.name), *arguments.items()))
 
     def _moment(self) -> float:
         return self._chance.uniform(0, self._length * 1.1)

@@ -32,7 +32,7 @@ ATTACHMENT, PARTLY = b"a", b"p"  # letters of HAS
 
 # Bounds of what one message puts into the index: a book has fewer words, and nobody looks for what is behind.
 MOST_WORDS: Final = 10_000  # different ones
-MOST_TEXT: Final = 2 << 20  # characters that are read
+MOST_TEXT: Final = 1 << 20  # characters that are read
 MOST_ADDRESSES: Final = 2_000  # of one field of its header
 
 _FIELDS: Final = (
@@ -43,6 +43,8 @@ _FIELDS: Final = (
     (b"cc", ADDRESSEE),
 )
 _FIELDS_OF_ENCLOSED: Final = (b"subject", b"from", b"to", b"cc")
+_PIECE: Final = 1 << 15  # characters
+_NEAR: Final = 256
 _NO_BLANKS: Final = bytes.maketrans(b" \n", b"\x1f\x1f")  # below a blank, so that groups are beside each other
 _NAMES: Final = (b"filename", b"filename*", b"name", b"name*")
 
@@ -150,11 +152,12 @@ class _Words:
             self.cut = True
             text = text[: max(self._left, 0)]
         self._left -= len(text)
-        for word in words(text):
-            if len(self.terms) >= MOST_WORDS:
-                self.cut = True
-                return
-            self.terms.add(term(word.encode(), letter))
+        for piece in _pieces(text):
+            for word in words(piece):
+                if len(self.terms) >= MOST_WORDS:
+                    self.cut = True
+                    return
+                self.terms.add(term(word.encode(), letter))
 
     def add_pieces(self, letter: bytes, pieces: Iterable[str], *, html: bool = False) -> None:
         """Of a text that comes in pieces, at whose ends no word ends."""
@@ -167,6 +170,20 @@ class _Words:
                 break
         whole = "".join(joined)
         self.add(letter, readable(whole) if html else whole)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A text in pieces, so that the words of a hostile one need not be in memory at once. They end where a word does.
+
+    Where that is nowhere near, as in scripts without blanks, one character is in both pieces, and so is each pair.
+    """
+    at = 0
+    while len(text) - at > _PIECE:
+        stop = at + _PIECE
+        end = next((place for place in range(stop, stop - _NEAR, -1) if not text[place].isalnum()), 0)
+        yield text[at : end or stop]
+        at = end or stop - 1
+    yield text[at:]
 
 
 def _read(content: bytes, taken: _Words, found: set[bytes]) -> None:

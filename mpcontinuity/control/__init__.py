@@ -4,8 +4,8 @@
 - ``operation.py``: how an operation is called by name. ``caller.py``: who calls, and what they may do.
   ``arguments.py``: how arguments are read. ``changes.py``: words for who changed what. ``audit.py``: shows it.
 - ``socket.py``: the control socket of a server. ``client.py``: its other end.
-- ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``: domains, their settings and keys, and a test of
-  what home does with mail from us.
+- ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``, ``imap_trial.py``: domains, their settings and
+  keys, and tests of what home does with mail from us.
 - ``plans.py``: outages that are declared for a set time. ``containment.py``: home servers that are cut off.
 - ``drills.py``: outages that are played for some users. ``drill_report.py``: what came of them.
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.

@@ -12,11 +12,12 @@ import msgspec
 
 from mpcontinuity.control.arguments import moment
 from mpcontinuity.control.caller import Caller, Scope
-from mpcontinuity.model import hosts
+from mpcontinuity.model import hosts, imapurl, oauth
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import DomainSettings
 from mpcontinuity.outbound.certificates import NONE, read_certificate
+from mpcontinuity.outbound.imap.tokens import NoToken, read_key
 from mpcontinuity.outbound.network import read_authorities
 
 HOME_PORT = 25
@@ -24,9 +25,9 @@ _ON = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no"
 
 
 class DomainRow(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
-    """A domain with its settings. ``home`` and ``home_networks`` have commas between several; a password in
-    ``outbound_route`` is not shown; ``mode_until`` is ISO 8601. ``users`` counts all that are registered or
-    inactive."""
+    """A domain with its settings. ``home`` and ``home_networks`` have commas between several;
+    passwords in ``outbound_route``, ``home_imap`` and ``home_imap_oauth`` are not shown; ``mode_until`` is ISO 8601.
+    ``users`` counts all that are registered or inactive."""
 
     domain: str
     home: str
@@ -53,6 +54,8 @@ class DomainRow(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     mailboxes: int
     total_quota: int
     home_networks: str
+    home_imap: str
+    home_imap_oauth: str
     home_tenant: str
     mode_until: str | None
     users: int
@@ -151,6 +154,21 @@ def _client_certificate(text: str) -> str:
     return _readable(text, read_certificate)
 
 
+def _imap_url(text: str) -> str:
+    if text:
+        imapurl.parse(text)
+    return text
+
+
+def _oauth(text: str) -> str:
+    if text and isinstance(oauth.parse(text), oauth.ServiceAccount):
+        try:
+            read_key(text)
+        except NoToken as error:
+            raise ValueError(str(error)) from None
+    return text
+
+
 def _route(text: str) -> str:
     if text and not hosts.is_route(text):
         raise ValueError
@@ -194,6 +212,16 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
         "who may send the domain's outbound mail by port 25 without AUTH",
         _networks,
     ),
+    "home-imap": (
+        f"{imapurl.FORM}, or empty",
+        "the home server's mailboxes, into whose folders mail goes after an outage",
+        _imap_url,
+    ),
+    "home-imap-oauth": (
+        f"{oauth.FORM}, or empty",
+        "how access tokens for home-imap are got (Microsoft 365, Google)",
+        _oauth,
+    ),
     "home-tenant": (
         "a domain as in X-OriginatorOrg, or empty",
         "whose mail counts as the domain's own, where home-networks are shared by many (Microsoft 365)",
@@ -206,7 +234,7 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
 _FOR_ALL = frozenset(
     {
         *("home", "home-tls", "home-tls-name", "home-tls-ca", "home-tls-certificate"),
-        *("home-networks", "home-tenant", "outbound-route"),
+        *("home-imap", "home-imap-oauth", "home-networks", "home-tenant", "outbound-route"),
         *("retention-days", "quota", "mailboxes", "total-quota"),
     }
 )
@@ -230,6 +258,7 @@ def _settings() -> dict[str, Setting]:
 
 
 SETTINGS = _settings()
+WITH_SECRETS = ("outbound_route", "home_imap", "home_imap_oauth")  # fields that may have a password in them
 
 
 def refuse_beyond(caller: Caller, given: Iterable[str]) -> None:
@@ -272,7 +301,6 @@ def row(name: str, settings: DomainSettings, users: int) -> DomainRow:
     shown: dict[str, Any] = {setting.field: getattr(settings, setting.field) for setting in SETTINGS.values()}
     shown["home"] = ",".join(settings.home)
     shown["home_networks"] = ",".join(settings.home_networks)
-    if settings.outbound_route:
-        shown["outbound_route"] = hosts.without_password(settings.outbound_route)
+    shown |= {field: hosts.without_password(shown[field]) for field in WITH_SECRETS}
     until = iso(settings.mode_until) if settings.mode_until else None
     return DomainRow(domain=name, mode_until=until, users=users, **shown)

@@ -18,7 +18,7 @@ from mpcontinuity.control.domain_settings import DomainRow
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.plans import PlanRow
 from mpcontinuity.control.removal import erase, refuse_owed, release
-from mpcontinuity.model import hosts
+from mpcontinuity.model import hosts, imapurl
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.settings import DomainSettings
@@ -56,7 +56,7 @@ async def add(
     name = domain_name(name)
     now = control.store.clock.now()
     chosen = domain_settings.change(DomainSettings(), {**(settings or {}), "home": home}, until, now)
-    await _refuse_own(control, chosen.home)
+    await _refuse_own(control, chosen)
     domain = await control.store.run(partial(domains.add, name=name, settings=chosen))
     return domain_settings.row(domain.name, domain.settings, 0)
 
@@ -71,9 +71,9 @@ async def set_(control: Control, name: str, settings: dict[str, str], until: str
     if not settings and until is None:
         raise Refused(f"nothing to set; give KEY=VALUE, with KEY one of {', '.join(domain_settings.SETTINGS)}")
     now = control.store.clock.now()
-    if "home" in settings:
+    if "home" in settings or "home-imap" in settings:
         domain = await control.store.read(partial(domains.known, name=name))
-        await _refuse_own(control, domain_settings.change(domain.settings, settings, until, now).home)
+        await _refuse_own(control, domain_settings.change(domain.settings, settings, until, now))
     by = control.caller.name
     return await control.store.run(partial(_change, name=name, given=settings, until=until, now=now, by=by))
 
@@ -160,10 +160,13 @@ def _users(tx: Transaction, domain: Domain) -> int:
     return users.numbers(tx, [domain.id]).get(domain.id, 0)
 
 
-async def _refuse_own(control: Control, homes: Sequence[str]) -> None:
+async def _refuse_own(control: Control, settings: DomainSettings) -> None:
     """Mail for a home server that is ourselves would go round for ever."""
-    for home in homes:
-        host, port = hosts.split(home, domain_settings.HOME_PORT)
+    named = [("home", home, *hosts.split(home, domain_settings.HOME_PORT)) for home in settings.home]
+    if settings.home_imap:
+        url = imapurl.parse(settings.home_imap)
+        named.append(("home-imap", url.shown, url.host, url.port))
+    for key, home, host, port in named:
         listeners = [interface for interface, taken in control.listening() if taken == port]
         if not listeners:
             continue
@@ -171,7 +174,7 @@ async def _refuse_own(control: Control, homes: Sequence[str]) -> None:
         if host.lower() == control.settings.hostname.lower() or await control.compute(
             partial(_is_own, host, listeners)
         ):
-            raise Refused(f"home: {home}: is a listener of this server; give the home server's own address", "conflict")
+            raise Refused(f"{key}: {home}: is a listener of this server; give the home server's", "conflict")
 
 
 def _is_own(host: str, interfaces: Sequence[str]) -> bool:

@@ -25,6 +25,7 @@ from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers
+from mpcontinuity.outbound.imap.sessions import ImapSessions
 from mpcontinuity.store.store import Store
 
 T = TypeVar("T")
@@ -60,7 +61,8 @@ class Control:
     host is as configured, empty or an address. ``progress`` hears what a long operation says before its end, as values
     of JSON; whoever says much of it awaits ``drained`` after each piece, which ends when there is room for the next,
     and raises Refused where nobody listens any more. ``serving`` says whether mail comes and goes meanwhile. ``homes``
-    gives the home servers of a running server, ``delivery`` the way of mail to them, and both give None elsewhere.
+    gives the home servers of a running server, ``imap`` sessions with their mailboxes, ``delivery`` the way of mail to
+    them, and all give None elsewhere.
     ``jobs`` begins what child processes do, who read hostile mail.
     """
 
@@ -75,6 +77,7 @@ class Control:
     progress: Progress = unheard
     serving: bool = False
     homes: Callable[[], HomeServers | None] = _none
+    imap: Callable[[], ImapSessions | None] = _none
     jobs: Jobs = field(default_factory=Blocking)
     delivery: Callable[[], Delivery | None] = _none
     drained: Callable[[], Awaitable[None]] = _at_once

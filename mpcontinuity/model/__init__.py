@@ -1,7 +1,7 @@
 """Values that every layer uses. Nothing here knows a store or a socket, or has a clock of its own.
 
 - ``address.py``: mail addresses. ``hosts.py``: hosts, networks, routes. ``imapurl.py``: IMAP URLs.
-  ``identifier.py``: ids.
+  ``oauth.py``: how access tokens are got. ``identifier.py``: ids.
 - ``reply.py``: a reply of SMTP, and the outcome of an attempt. ``parameters.py``: parameters of MAIL and RCPT.
   ``recipients.py``: how many recipients a user may write to. ``body.py``: where a message is stored.
 - ``owed.py``, ``outgoing.py``: the states of rows that wait to be sent. ``events.py``: notices of the store, and words

@@ -79,7 +79,7 @@ def parse(text: str) -> ImapUrl:
     name, colon, password = login.partition(":")
     if at and not name:
         raise ValueError(f"has no name before the @; it must be {FORM}")
-    if at and colon and not password:
+    if at and colon and password in ("", "…"):  # as `domain show` has it
         raise ValueError("has no password behind the name")
     name, password = unquote(name), unquote(password)
     if "\0" in name + password:
@@ -102,11 +102,3 @@ def _tls(query: str, *, implicit: bool) -> Literal["", "verify", "required", "of
         if value in ("required", "off"):
             return "off" if value == "off" else "required"
     raise ValueError('behind the "?" may stand tls=verify, tls=required or tls=off')
-
-
-def without_secrets(text: str) -> str:
-    """Returns the URL as it may be shown: without its password, and whole where it has none."""
-    scheme, slashes, rest = text.partition("://")
-    login, at, place = rest.rpartition("@")
-    name, colon, _ = login.partition(":")
-    return f"{scheme}{slashes}{name}{':…' if colon else ''}{at}{place}"

@@ -175,4 +175,6 @@ class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     quota: int = 0  # octets per user; 0: [limits] user_storage
     mailboxes: int = 0  # per user; 0: [limits] user_mailboxes
     total_quota: int = 0  # octets of all users together; 0: no limit
+    home_imap: str = ""  # an IMAP URL with a login (model/imapurl.py); empty: mail goes home by SMTP alone
+    home_imap_oauth: str = ""  # how tokens for it are got (model/oauth.py)
     home_tenant: str = ""  # X-OriginatorOrg of a home server that many tenants share

@@ -7,8 +7,9 @@
   when rows are dropped. ``refusals.py``: what refusals come to at the end of a run.
   ``balance.py``: what became of what an outage left owed.
 - ``contained.py``: what is kept since home was cut off, until it is released.
-- ``lineage.py``: whether the user still has a message. ``merging.py``: hands
-  what is owed over to another user. ``adoption.py``: mail whose address is registered afterwards.
+- ``lineage.py``: whether the user still has a message. ``placements.py``: where it lies. ``drafts.py``: those that go
+  home, too. ``merging.py``: hands what is owed over to another user. ``adoption.py``: mail whose address is registered
+  afterwards.
 - ``leases.py``, ``holders.py``: leases whose holder is gone. ``recovery.py``: rows after a database was lost.
   ``kept.py``: what home has got leaves the mailbox here.
   ``removal.py``: rows whose user or domain is removed.

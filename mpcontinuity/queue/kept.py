@@ -15,7 +15,7 @@ STEP = 50  # rows of one transaction: each is a message to be looked for, and mo
 
 _OPEN = "SELECT 1 FROM owed AS other WHERE other.body = {0}.body AND other.account = {0}.account AND other.ended = 0"
 _DELIVERED = Statement(
-    f"""UPDATE owed SET kept = 1 WHERE id = :id AND kind = 'redelivery' AND account IS NOT NULL
+    f"""UPDATE owed SET kept = 1 WHERE id = :id AND kind IN ('redelivery', 'draft') AND account IS NOT NULL
     RETURNING account, body, EXISTS ({_OPEN.format("owed")})"""
 )
 _LEAVE = Statement(

@@ -13,15 +13,12 @@ from mpcontinuity.store.bodies.references import set_origin
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
-# entry.id is mailbox << 32 | uid.
-_HAS = Statement(
-    r"""SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
-    WHERE entry.body IN (SELECT :body UNION ALL SELECT id FROM body WHERE origin = :body AND origin > 0)
+# What is left of a message, as a condition on `entry` and `mailbox`; entry.id is mailbox << 32 | uid.
+LIVE = r"""entry.body IN (SELECT :body UNION ALL SELECT id FROM body WHERE origin = :body AND origin > 0)
     AND mailbox.account = :account AND entry.flags & :deleted = 0 AND mailbox.use <> '\Trash'
     AND NOT EXISTS (SELECT 1 FROM mailbox trash WHERE trash.account = :account AND trash.use = '\Trash'
-        AND substr(mailbox.name, 1, length(trash.name) + 1) = trash.name || '/')
-    LIMIT 1"""
-)
+        AND substr(mailbox.name, 1, length(trash.name) + 1) = trash.name || '/')"""
+_HAS = Statement(f"SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32 WHERE {LIVE} LIMIT 1")
 # With a removed user went the mailboxes, and nobody deleted a message: what an administrator reopens is to be sent.
 _REMOVED = Statement("SELECT 1 FROM account WHERE id = :account AND status = 'removed'")
 # Failed and expired ones too: an administrator may reopen them.

@@ -36,7 +36,9 @@ LATE_REPLY = (
     11 * MINUTE
 )  # a session waits 10 minutes for home's late reply (RFC 5321 §4.5.3.2.6); its lease a bit longer
 
-REDELIVERY, SENT = "redelivery", "sent"  # kinds: mail from outside, copies of what users sent
+# Kinds: mail from outside, copies of what users sent, and drafts that they wrote here.
+REDELIVERY, SENT, DRAFT = "redelivery", "sent", "draft"
+SMTP, IMAP = "", "imap"  # ways home: the column ``way``
 
 REPORTED = (FAILED, EXPIRED)
 
@@ -112,6 +114,8 @@ class Owed:
     attempts: int  # before this one
     token: int
     doubted: bool = False  # it was in doubt when it was claimed
+    way: str = SMTP  # on which it went in flight last
+    message_id: str = ""
     verdict: str = ""  # what was found of it when it came (verdicts/); empty: nothing
 
 
@@ -180,7 +184,7 @@ _CLAIM = Statement(
     WHERE id IN [:ids] AND {_FREE} RETURNING id"""
 )
 _CLAIMED = Statement(
-    """SELECT owed.id, domain, account, kind, recipient, reverse_path, parameters, attempts, state,
+    """SELECT owed.id, domain, account, kind, recipient, reverse_path, parameters, attempts, state, way, message_id,
         COALESCE(details, ''), body.id, pack, body."offset", length, prefix, crc
     FROM owed JOIN body ON body.id = owed.body LEFT JOIN verdict ON verdict.body = owed.body
     WHERE owed.id IN [:ids] ORDER BY owed.id"""
@@ -219,6 +223,8 @@ def _claimed(
     parameters: str,
     attempts: int,
     state: str,
+    way: str,
+    message_id: str,
     verdict: str,
     *body: int,
 ) -> Owed:
@@ -232,6 +238,8 @@ def _claimed(
         parameters=decode_parameters(parameters),
         attempts=attempts,
         doubted=state == IN_DOUBT,
+        way=way,
+        message_id=message_id,
         verdict=verdict,
         body=Body(*body),
         token=token,
@@ -260,8 +268,8 @@ def _end(tx: Transaction, owed_id: int, outcome: str, text: str) -> None:
 
 _EXTEND = Statement("UPDATE owed SET lease_until = :until WHERE id = :id AND token = :token AND lease_until > :now")
 _IN_FLIGHT = Statement(
-    f"""UPDATE owed SET state = 'in_flight', lease_until = :until
-    WHERE id = :id AND token = :token AND state IN ('claimed', 'in_doubt') AND lease_until >= :enough
+    f"""UPDATE owed SET state = 'in_flight', lease_until = :until, way = :way
+    WHERE id = :id AND token = :token AND state IN ('claimed', 'in_doubt', 'in_flight') AND lease_until >= :enough
         AND {_NOT_CONTAINED}"""
 )
 
@@ -271,13 +279,14 @@ def extend(tx: Transaction, owed_id: int, token: int) -> bool:
     return tx.run(_EXTEND, id=owed_id, token=token, until=tx.now + LEASE, now=tx.now) == 1
 
 
-def in_flight(tx: Transaction, owed_id: int, token: int) -> bool:
-    """Marks a row as in flight. Returns False if that is not permitted.
+def in_flight(tx: Transaction, owed_id: int, token: int, way: str = SMTP) -> bool:
+    """Marks a row as in flight on its ``way`` home. Returns False if that is not permitted.
 
-    The final dot may be sent only after this has returned True and is committed.
+    The final dot may be sent only after this has returned True and is committed. What was refused on one way may go in
+    flight again on the other.
     """
     until, enough = tx.now + LEASE, tx.now + LEFT_AT_FINAL_DOT
-    return tx.run(_IN_FLIGHT, id=owed_id, token=token, until=until, enough=enough) == 1
+    return tx.run(_IN_FLIGHT, id=owed_id, token=token, until=until, enough=enough, way=way) == 1
 
 
 _FINISH = Statement(

@@ -13,6 +13,7 @@ from mpcontinuity.model.reply import Verdict
 from mpcontinuity.model.settings import Retry
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.outbound.home import HomeServer
+from mpcontinuity.outbound.imap.sessions import ImapSessions
 from mpcontinuity.redelivery.pace import Pace, Paces
 from mpcontinuity.routing.refusal import About
 from mpcontinuity.store.store import Store
@@ -27,6 +28,7 @@ class FlushEnvironment:
     randomness: Randomness
     retry: Retry
     paces: Paces
+    imap: ImapSessions | None = None  # with homes that have `home-imap`; None: all goes by SMTP
     outcomes: Counter[Verdict] = field(default_factory=Counter)  # of all attempts
     refusals: Counter[About] = field(default_factory=Counter)  # what they were about
 

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.timer import Alarm
-from mpcontinuity.queue import due, owed
+from mpcontinuity.queue import drafts, due, owed
 from mpcontinuity.queue.due import Due
 from mpcontinuity.queue.owed import Owed
 from mpcontinuity.redelivery.backlog import Backlog
@@ -55,6 +55,7 @@ class Flush:
         )
         self._new = True  # something was taken in, or the pause may have changed, since the table was read
         self._recovering = False  # all that is owed is to be tried once
+        self._drafts = False  # those that users wrote meanwhile are owed, too, once something may be sent
         self._ours = False  # by election
         self._ask_again = 0.0  # whether it is ours
         self._looking = self._look_again = False
@@ -73,7 +74,7 @@ class Flush:
 
     def recovering(self) -> None:
         """Home is back: all that is owed is due now, and the pace starts over."""
-        self._recovering = True
+        self._recovering = self._drafts = True
         self._run.home_was_away()
         self._backlog.order.start_over()
         self._pace.begin_anew()
@@ -151,6 +152,7 @@ class Flush:
     def _take_over(self) -> None:
         """Nothing is known of what another process did since this one sent last."""
         self._recovering = self.task.home.health.state is State.RECOVERING
+        self._drafts = self._drafts or self._recovering
         self._new = True
         self._backlog.order.start_over()
         self._run.home_was_away()
@@ -161,6 +163,8 @@ class Flush:
         while self._ours and self._may_send():
             if self._recovering:
                 await self._make_all_due()
+            if self._drafts:
+                await self._owe_drafts()
             if self._new:
                 self._new = False
                 self._backlog.read_again()
@@ -198,8 +202,18 @@ class Flush:
             raise
         self._backlog.order.clear()
 
+    async def _owe_drafts(self) -> None:
+        """By SMTP a draft cannot go home: there it would be mail that somebody sent."""
+        if self._environment.imap is not None and self.task.domain.settings.home_imap:
+            store, domain, after = self._environment.store, self.task.domain.id, 0
+            while found := await store.read(partial(drafts.unowed, domain=domain, after=after)):
+                await store.run(partial(drafts.owe, domain=domain, drafts=found), bulk=True)
+                after = found[-1].entry
+        self._drafts = False
+
     def _may_send(self) -> bool:
         if self.task.halted:
+            self._drafts = True
             return False
         if self.task.home.gate() is Gate.SHUT:
             if not self._only_probed():  # another message tries it

@@ -15,13 +15,14 @@ from mpcontinuity.model.clock import HOUR, SECOND
 from mpcontinuity.model.errors import Corrupt, Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.identifier import show
-from mpcontinuity.model.reply import Outcome, Stage, Verdict
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.queue import due, owed
 from mpcontinuity.queue.outgoing import asks
 from mpcontinuity.queue.owed import Owed, event_of
 from mpcontinuity.queue.schedule import delay
 from mpcontinuity.redelivery.attempt import Result, attempt
 from mpcontinuity.redelivery.environment import Task
+from mpcontinuity.redelivery.filing import Filing
 from mpcontinuity.redelivery.order import Order, User
 from mpcontinuity.redelivery.progress import Reporter
 from mpcontinuity.redelivery.recording import Recorder
@@ -62,6 +63,8 @@ class Sending:
         self._may_send = may_send
         self._wake = wake
         self._recorder = Recorder(task)
+        imap = task.environment.imap
+        self._filing = Filing(task, imap) if imap is not None else None
         self._held_back: set[int] = set()  # rows whose final dot we did not let go
 
     async def send(self, row: Owed, user: User) -> None:
@@ -72,9 +75,8 @@ class Sending:
             if not self._may_send():  # home went down, or we stop, while the claim was committed
                 await self._recorder.give_back(row)
                 return
-            bodies = self._environment.store.bodies
             try:
-                result = await attempt(self._task.home, bodies, row, partial(self._may_finish, row.id, row.token))
+                result = await self._attempt(row)
             except Corrupt as error:
                 _log.error("not redelivered: {reason}", reason=str(error), message=show(row.body.id), owed=show(row.id))
                 event = TrackingEvent(self._now(), "", 0, f"Not sent: {error}")
@@ -88,13 +90,25 @@ class Sending:
         finally:
             self._held_back.discard(row.id)
 
-    async def _may_finish(self, owed_id: int, token: int) -> bool:
+    async def _attempt(self, row: Owed) -> Result:
+        """By IMAP into its folder, where the domain has that and the message a mailbox; else by SMTP."""
+        if self._filing is not None and self._task.domain.settings.home_imap:
+            result = await self._filing.bring(row, partial(self._may_finish, row.id, row.token, owed.IMAP))
+            if result is not None:
+                return result
+        if row.kind == owed.DRAFT:
+            reason = "a draft goes home by IMAP alone, and its user has no mailbox there by IMAP"
+            return Result(Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(450, "4.2.1", reason)), "", None)
+        leave = partial(self._may_finish, row.id, row.token, owed.SMTP)
+        return await attempt(self._task.home, self._environment.store.bodies, row, leave)
+
+    async def _may_finish(self, owed_id: int, token: int, way: str) -> bool:
         """Before the final dot: what follows can only be in doubt, until home's reply to it is recorded."""
         if self._task.halted:
             self._held_back.add(owed_id)
             return False
         try:
-            return await self._environment.store.run(partial(owed.in_flight, owed_id=owed_id, token=token))
+            return await self._environment.store.run(partial(owed.in_flight, owed_id=owed_id, token=token, way=way))
         except Temporary:
             return False
 

@@ -7,6 +7,7 @@ import pytest
 
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
+from mpcontinuity.model import imapurl, oauth
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.hosts import ROUTE
 from mpcontinuity.model.settings import Settings
@@ -55,6 +56,11 @@ def test_our_own_name_is_ours_whatever_it_resolves_to(control: Control) -> None:
     result(add(named, {"name": "example.org", "home": "mx.example.invalid:2525"}))
 
 
+def test_our_own_imap_is_no_home_for_mail(call: Call, domain: Any) -> None:
+    with pytest.raises(Refused, match=r"home-imap: 127\.0\.0\.1:1143: is a listener of this server"):
+        call("domain set", name="example.org", settings={"home-imap": "imap://m:pw@127.0.0.1:1143"})
+
+
 def test_another_port_or_address_of_this_machine_may_be_one(call: Call) -> None:
     call("domain add", name="a.org", home="127.0.0.1:2525")
     call("domain add", name="b.org", home="127.0.0.2:1025")
@@ -89,6 +95,16 @@ def test_a_domain_that_exists_cannot_be_set_to_our_own_listener_either(call: Cal
             'home-tls-certificate: "/dev/null": has no certificate in PEM form',
         ),
         ({"outbound-route": "smtp://a?tls=maybe"}, f'outbound-route: "smtp://a?tls=maybe": must be {ROUTE}, or empty'),
+        ({"home-imap": "mail.example.org"}, f"home-imap: must be {imapurl.FORM}"),
+        (
+            {"home-imap": "imaps://m:pw@h/x"},
+            "home-imap: has a path; a password with / in it needs %2F",
+        ),
+        ({"home-imap-oauth": "http://a:b@h"}, f"home-imap-oauth: must be {oauth.FORM}"),
+        (
+            {"home-imap-oauth": "/nowhere/key.json"},
+            "home-imap-oauth: /nowhere/key.json: the server cannot read it: No such file or directory",
+        ),
         ({"relay-check": "maybe"}, 'relay-check: "maybe": must be on or off'),
         ({"retention-days": "-1"}, 'retention-days: "-1": must be 0 to 36500'),
         ({"alert-hour": "many"}, 'alert-hour: "many": must be a number, 0 is off'),
@@ -131,6 +147,19 @@ def test_a_mode_may_have_an_end(call: Call, domain: Any) -> None:
         call("domain set", name="example.org", settings={"mode": "enabled"}, until="2020-01-01")
     with pytest.raises(Refused, match="is the end of mode=optional or mode=enabled"):
         call("domain set", name="example.org", settings={"mode": "disabled"}, until="2h")
+
+
+def test_a_password_in_home_imap_is_not_shown_and_what_is_shown_is_not_taken_for_one(call: Call, domain: Any) -> None:
+    given = {
+        "home-imap": "imaps://{user}*master:geheim@mail.example.org",
+        "home-imap-oauth": "https://id:geheim@login.example/token?scope=a",
+    }
+    row = call("domain set", name="example.org", settings=given)
+    assert row["home-imap"] == "imaps://{user}*master:…@mail.example.org"
+    assert row["home-imap-oauth"] == "https://id:…@login.example/token?scope=a"
+    for key in given:
+        with pytest.raises(Refused, match=f"{key}: "):
+            call("domain set", name="example.org", settings={key: row[key]})
 
 
 def test_a_password_in_a_route_is_not_shown(call: Call, domain: Any) -> None:

@@ -116,6 +116,7 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "domain tell": lambda house: {"name": "example.org", "subject": "News", "text": "There is some."},
     "domain tell list": lambda house: {"domain": "example.org"},
     "domain test": lambda house: {"name": "example.org"},
+    "domain test-imap": lambda house: {"name": "example.org", "address": "anna@example.org"},
     "contain on": lambda house: {"name": "example.org"},
     "contain off": lambda house: {"name": "example.org"},
     "contain list": lambda house: {"domain": "example.org"},
@@ -400,8 +401,9 @@ def test_what_is_written_can_be_sent_to_another_process(
     assert sent or operation in WRITES_NOTHING_HERE or OPERATIONS[operation].looks
 
 
-# The home servers of domain test are only known to a running server, check mends nothing here, backup writes files.
-WRITES_NOTHING_HERE = ("domain test", "check", "backup")
+# The home servers of domain test and test-imap are only known to a running server, check mends nothing here, backup
+# writes files.
+WRITES_NOTHING_HERE = ("domain test", "domain test-imap", "check", "backup")
 
 
 def test_an_operation_without_a_declared_scope_is_none() -> None:

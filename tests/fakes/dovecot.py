@@ -4,7 +4,7 @@ It has a folder of its own with configuration and Maildirs, and reads nothing of
 elsewhere the test is skipped. However the run ends, the server does: a watcher stops it when the process that started
 it is gone.
 
-    with Dovecot(["anna@example.org"], folders={"Gesendet": "\\\\Sent"}) as home:
+    with Dovecot(folders={"Gesendet": "\\\\Sent"}) as home:
         home.url                       # as `home-imap` takes it, with the master's login
         home.messages("anna@example.org")  # what it has, by folder
 """
@@ -61,9 +61,15 @@ default_process_limit = 20
 first_valid_uid = 1
 auth_master_user_separator = *
 auth_mechanisms = plain login
+auth_failure_delay = 0
 mail_location = maildir:{folder}/mail/%u
 mail_uid = nobody
 mail_gid = nogroup
+passdb {{
+  driver = passwd-file
+  deny = yes
+  args = username_format=%n {folder}/denied
+}}
 passdb {{
   driver = passwd-file
   master = yes
@@ -71,12 +77,12 @@ passdb {{
   pass = yes
 }}
 passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN {folder}/users
+  driver = static
+  args = password={password}
 }}
 userdb {{
-  driver = passwd-file
-  args = {folder}/users
+  driver = static
+  args = uid=nobody gid=nogroup home={folder}/mail/%u
 }}
 namespace inbox {{
   inbox = yes
@@ -96,6 +102,9 @@ service imap-login {{
 }}
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   chroot =
@@ -134,13 +143,14 @@ class Kept:
 
 
 class Dovecot:
-    """``folders`` have their special use, or an empty one; ``tls`` is a file with certificate and key: then IMAPS is
+    """Everybody has a mailbox, by PASSWORD, but who is ``denied``, by the local part. ``folders`` have their special
+    use, or an empty one; ``tls`` is a file with certificate and key: then IMAPS is
     offered, and STARTTLS; ``more`` is appended to the configuration."""
 
     def __init__(
         self,
-        users: Sequence[str],
         *,
+        denied: Sequence[str] = (),
         folders: Mapping[str, str] | None = None,
         separator: str = "/",
         prefix: str = "",
@@ -163,11 +173,12 @@ class Dovecot:
             shutil.copy(tls, self.folder / "tls.pem")
             certificate = f"ssl_cert = <{self.folder}/tls.pem\nssl_key = <{self.folder}/tls.pem"
         (self.folder / "masters").write_text(f"{MASTER}:{{PLAIN}}{MASTER_PASSWORD}\n")
-        self.set_users(*users)
+        (self.folder / "denied").write_text("".join(f"{local}:\n" for local in denied))
         self._configuration = self.folder / "dovecot.conf"
         self._configuration.write_text(
             _CONFIGURATION.format(
                 folder=self.folder,
+                password=PASSWORD,
                 ssl="yes" if tls else "no",
                 certificate=certificate,
                 prefix=prefix,
@@ -190,14 +201,6 @@ class Dovecot:
         """As ``home-imap`` takes it, without TLS, with the master's login."""
         password = MASTER_PASSWORD.replace("/", "%2F").replace(" ", "%20")
         return f"imap://{{user}}*{MASTER}:{password}@127.0.0.1:{self.port}"
-
-    def set_users(self, *users: str) -> None:
-        """Those who have a mailbox from now on."""
-        (self.folder / "users").write_text("".join(f"{user}:{{PLAIN}}{PASSWORD}::::::\n" for user in users))
-
-    def set_master(self, password: str) -> None:
-        """Gives the master another password."""
-        (self.folder / "masters").write_text(f"{MASTER}:{{PLAIN}}{password}\n")
 
     def start(self) -> None:
         with (self.folder / "errors").open("wb") as errors:  # no pipe: the server would keep it open
@@ -233,7 +236,8 @@ class Dovecot:
         found = []
         with self.imap(user) as session:
             for folder in _names(session):
-                if session.select(f'"{folder}"', readonly=True)[1] == [b"0"]:
+                opened, count = session.select(f'"{folder}"', readonly=True)
+                if opened != "OK" or count == [b"0"]:  # a name that is there for those below it alone, or nothing
                     continue
                 _, data = session.uid("FETCH", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])")
                 found += [_kept(folder, part[0].decode(), part[1]) for part in data if isinstance(part, tuple)]

@@ -168,7 +168,7 @@ def dovecot() -> Iterator[Dovecot]:
     if not Path("/usr/lib/dovecot/lmtp").exists():
         pytest.skip("no LMTP of Dovecot: it is not installed (Debian: dovecot-lmtpd)")
     lmtp, quota = _free_port(), _free_port()
-    with Dovecot([], more=_MORE.format(lmtp=lmtp, quota=quota)) as running:
+    with Dovecot(more=_MORE.format(lmtp=lmtp, quota=quota)) as running:
         running.lmtp, running.quota = lmtp, quota  # type: ignore[attr-defined]
         yield running
 
@@ -179,7 +179,6 @@ def site(server: Server, dovecot: Dovecot) -> Iterator[Home]:
     with Postfix("home.example", virtual_transport=f"lmtp:inet:127.0.0.1:{lmtp}") as postfix:
         site = Home(server, postfix)
         site.dovecot = dovecot
-        dovecot.set_users(site.anna, site.ben)
         yield site
 
 

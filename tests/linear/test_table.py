@@ -26,6 +26,7 @@ ELSEWHERE = {
     "protocols/imap/searching.py": "in the table, by the engine",
     "protocols/smtp/command.py": "in the table, by the engine",
     "outbound/certificates.py": "what an administrator writes, 1 MiB at most",
+    "outbound/imap/tokens.py": "of answers of 64 KiB at most, which msgspec reads",
     "outbound/capacity.py": "of replies of 2,000 characters at most",
     "outbound/network.py": "what an administrator writes; names of a certificate that OpenSSL has read",
     "outbound/route.py": "what an administrator writes",

@@ -51,7 +51,7 @@ def home() -> Iterator[ScriptedImap]:
 
 
 def test_a_real_dovecot_lets_a_master_user_in_in_every_way(certificate: Path, authority: Authority) -> None:
-    with Dovecot([ANNA], tls=certificate) as dovecot:
+    with Dovecot(denied=["nobody"], tls=certificate) as dovecot:
         master = f"{MASTER}:{quote(MASTER_PASSWORD, safe='')}"
         believed = {"user": ANNA, "authorities": str(authority.path)}
         found = asked(

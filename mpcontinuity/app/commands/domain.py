@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -17,12 +17,12 @@ from mpcontinuity.app.commands.configuration import (
     warn_of_password,
 )
 from mpcontinuity.app.commands.plan import domain_plan
-from mpcontinuity.control.domain_settings import SETTINGS
+from mpcontinuity.control.domain_settings import SETTINGS, WITH_SECRETS
 from mpcontinuity.message.announcement import LONGEST_TEXT
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_INSTEAD = "`mpcontinuity domain set NAME outbound-route --stdin` reads it from standard input"
+_INSTEAD = "`mpcontinuity domain set NAME {} --stdin` reads it from standard input"
 _UNTIL_HELP = "When the mode ends: an ISO 8601 time, or a duration from now as 4h."
 
 
@@ -32,6 +32,12 @@ def domain() -> None:
 
 
 domain.add_command(domain_plan)
+
+
+def _warn_of_passwords(given: Mapping[str, str], when: str = "") -> None:
+    for key, value in given.items():
+        if key.replace("-", "_") in WITH_SECRETS:
+            warn_of_password(value, _INSTEAD.format(key) + when)
 
 
 def _setting_options(function: F) -> F:
@@ -64,7 +70,7 @@ def domain_add(
       mpcontinuity domain add example.org --home 192.0.2.10:25,192.0.2.11:25 --home-tls required
     """
     given = {field.replace("_", "-"): value for field, value in settings.items() if value is not None}
-    warn_of_password(given.get("outbound-route", ""), f"{_INSTEAD} afterwards")
+    _warn_of_passwords(given, " afterwards")
     with configuration.connect() as control:
         row = control.call("domain add", name=name, home=home, settings=given, until=until)
     output.result(
@@ -101,8 +107,8 @@ def domain_set(
         if not equals and not from_stdin:
             raise click.UsageError(f"{setting}: write it as KEY=VALUE, or KEY with --stdin")
         given[key] = value if equals else value_from_stdin(key)
-        if equals and key == "outbound-route":
-            warn_of_password(value, _INSTEAD)
+        if equals:
+            _warn_of_passwords({key: value})
     if from_stdin and all("=" in setting for setting in settings):
         raise click.UsageError("--stdin: give a KEY without =VALUE")
     with configuration.connect() as control:
@@ -287,6 +293,31 @@ def domain_test(
     else:
         _show_test(row, read=read_back is not None)
     if not good:
+        raise SystemExit(1)
+
+
+@domain.command("test-imap")
+@click.argument("name")
+@click.argument("address")
+@json_option
+@pass_configuration
+def domain_test_imap(configuration: Configuration, name: str, address: str, as_json: bool) -> None:
+    """Log in by the home-imap of the domain NAME as the user ADDRESS, and show which folders of home answer to ours.
+    Nothing is changed there. Exit status 1 if the home server does not let us in.
+
+    \b
+      mpcontinuity domain test-imap example.org anna@example.org
+    """
+    with configuration.connect() as control:
+        row = control.call("domain test-imap", name=name, address=address)
+    if as_json:
+        output.as_json(row)
+    else:
+        output.say(row["text"] if row["logged_in"] else f"{row['user']}: {row['text']}")
+        for folder in row["folders"]:
+            made = " (is made when it is needed)" if folder["missing"] else ""
+            output.say(f"  {folder['folder']:<8} {folder['home']}{made}")
+    if not row["logged_in"]:
         raise SystemExit(1)
 
 

@@ -30,6 +30,8 @@ from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.settings import Limits, Settings
 from mpcontinuity.outbound.home import HomeServers
 from mpcontinuity.outbound.https import HttpsClient
+from mpcontinuity.outbound.imap.sessions import ImapSessions
+from mpcontinuity.outbound.imap.tokens import Tokens
 from mpcontinuity.outbound.lookup import Lookup
 from mpcontinuity.outbound.network import addresses, connector, securing
 from mpcontinuity.outbound.opening import ClientEnvironment
@@ -81,7 +83,15 @@ class Mail:
             give_up=settings.retry.give_up,
         )
         paces = Paces(settings.home.connections, reactor)
-        flushing = FlushEnvironment(store, reactor, randomness, settings.retry, paces)
+        self.https = HttpsClient(
+            addresses=addresses(reactor),
+            connect=connector(reactor),
+            secure=securing(),
+            timer=reactor,
+            allow_private=settings.outbound.allow_private,
+        )
+        self.imap = ImapSessions(client, Tokens(self.https, clock))
+        flushing = FlushEnvironment(store, reactor, randomness, settings.retry, paces, self.imap)
         self.redeliveries = flushing.outcomes
         self.refusals = flushing.refusals
         self._redelivery = Redelivery(flushing, self._directory, self.homes)
@@ -99,13 +109,6 @@ class Mail:
         )
         asked: Any = questions(settings.outbound.resolvers, reactor)
         self.lookup = Lookup(asked)
-        self.https = HttpsClient(
-            addresses=addresses(reactor),
-            connect=connector(reactor),
-            secure=securing(),
-            timer=reactor,
-            allow_private=settings.outbound.allow_private,
-        )
         self.children = Children(reactor)
         trusted = hosts.networks(settings.limits.trusted_networks)
         self.verdicts = Verdicts(store, self.lookup, self.children, reactor, settings.hostname, trusted)
@@ -147,6 +150,7 @@ class Mail:
     def close(self) -> None:
         """Closes the connections to home servers and to the world."""
         self.homes.close()
+        self.imap.close()
         self.outbound.world.close()
 
     def adopt(self, limits: Limits) -> None:

@@ -68,6 +68,7 @@ class Parts:
             listening=self._listening,
             serving=True,
             homes=lambda: self._mail.homes,
+            imap=lambda: self._mail.imap,
             jobs=self._mail.children,
             delivery=lambda: self._mail.delivery,
         )

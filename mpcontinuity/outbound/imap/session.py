@@ -61,6 +61,7 @@ class ImapSession(Protocol):
         """Sends what was asked for. The Deferred fires with the next thing that the server says, or with Lost, never
         with a failure; wait for it before you ask for the next."""
         self.flush()
+        self._take_events()  # a small literal need not wait for leave
         heard: Deferred[Heard] = Deferred()
         if self._heard:
             heard.callback(self._heard.pop(0))
@@ -156,12 +157,7 @@ class ImapSession(Protocol):
         if self.lost is not None:
             return
         self.engine.receive(data)
-        while self.lost is None and (event := self.engine.next_event()) is not None:
-            if isinstance(event, Broken):
-                self._transport().abortConnection()
-                self._lose(Lost(f"{self.host} {event.reason}"))
-                return
-            self._hear(event)
+        self._take_events()
         self.flush()  # what waited for this
 
     def handshakeCompleted(self) -> None:  # noqa: N802
@@ -188,6 +184,14 @@ class ImapSession(Protocol):
 
     def _silent(self, seconds: float) -> Heard:
         return Lost(f"{self.host} did not answer within {seconds:g} s", silent=True)
+
+    def _take_events(self) -> None:
+        while self.lost is None and (event := self.engine.next_event()) is not None:
+            if isinstance(event, Broken):
+                self._transport().abortConnection()
+                self._lose(Lost(f"{self.host} {event.reason}"))
+                return
+            self._hear(event)
 
     def _hear(self, heard: Heard) -> None:
         awaited, self._awaited = self._awaited, None

@@ -13,7 +13,7 @@ owed = Table(
     Column("domain", BigInteger, ForeignKey("domain.id"), nullable=False),
     Column("account", BigInteger, ForeignKey("account.id")),  # NULL: owed without a mailbox (yet)
     Column("body", BigInteger, ForeignKey("body.id"), nullable=False, index=True),
-    string("kind", "redelivery"),  # redelivery | sent
+    string("kind", "redelivery"),  # redelivery | sent | draft
     string("reverse_path"),
     string("recipient", None),  # the RCPT address as it was given
     string("parameters"),  # JSON: BODY, SMTPUTF8, RET, ENVID, NOTIFY, ORCPT as they were given
@@ -33,6 +33,7 @@ owed = Table(
     number("run"),  # of the flush that refused it last: a pause gives that run's refusals back
     flag("unreported"),  # it has ended, and whoever sent it is to hear of that and has not (reports/)
     flag("kept"),  # home has got it, and it is in the mailbox until `kept-days` are over
+    string("way"),  # home, on which it went in flight last: imap; empty: SMTP
     Index("owed_next", "domain", "state", "next_attempt", "id"),
     Index("owed_of_account", "account", "state", "id"),
     Index("owed_kept", "domain", "ended", sqlite_where=text("kept = 1"), postgresql_where=text("kept = 1")),

@@ -48,6 +48,7 @@ def upgrade() -> None:
     _audit()
     _archive()
     _health()
+    _home_imap()
 
 
 def _recovery() -> None:
@@ -308,3 +309,8 @@ def _archive_index() -> None:
         Column("piece", Integer, primary_key=True, autoincrement=False),
         Column("data", LargeBinary, nullable=False),
     )
+
+
+def _home_imap() -> None:
+    """On which way a row went in flight last: what is in doubt by IMAP is looked for there, and never goes by SMTP."""
+    op.add_column("owed", string("way"))

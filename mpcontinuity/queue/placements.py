@@ -1,0 +1,78 @@
+r"""Where a message lies in the mailboxes of its user, and with which flags: as it is to be brought home into folders.
+
+A message that was copied lies in several places. What is flagged ``\Deleted``, or lies in Trash, is no place of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mpcontinuity.mailbox import keywords
+from mpcontinuity.model import flags
+from mpcontinuity.model.body import Body
+from mpcontinuity.queue.lineage import LIVE
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
+
+MOST = 10  # places of one message: each is a search and an APPEND at home
+
+_PLACES = Statement(
+    f"""SELECT entry.flags, entry.internaldate, mailbox.id, mailbox.name, mailbox.use,
+        body.id, pack, body."offset", length, prefix, crc
+    FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32 JOIN body ON body.id = entry.body
+    WHERE {LIVE} ORDER BY entry.id LIMIT :most"""
+)
+_USES = Statement("SELECT name, use FROM mailbox WHERE account = :account AND use <> ''")
+_ADDRESS = Statement("SELECT address FROM account WHERE id = :account")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    r"""One place of a message.
+
+    ``folder`` is the name of the mailbox with ``/`` between its levels. ``use`` is its special use, such as ``\Sent``,
+    or that of the mailbox ``above`` it; both are empty where there is none. ``flags`` are names as IMAP has them, and
+    ``date`` is the internal date in µs since 1970. ``body`` is what lies there: the message, or what the user's client
+    made of it.
+    """
+
+    folder: str
+    use: str
+    above: str
+    flags: tuple[str, ...]
+    date: int
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The places of a message, in the order in which it came there, and the main address of its user."""
+
+    address: str
+    places: tuple[Placement, ...]
+
+
+def placed(tx: Transaction, account: int, body: int) -> Placed:
+    """Returns where a message lies in the mailboxes of its user; of more than MOST places, the first."""
+    uses = dict(tx.all(_USES, account=account))
+    known: dict[int, dict[int, str]] = {}  # keywords of each mailbox, by their bits
+    places = []
+    for mask, date, mailbox, name, use, *where in tx.all(
+        _PLACES, account=account, body=body, deleted=flags.DELETED, most=MOST
+    ):
+        if mailbox not in known:
+            known[mailbox] = keywords.of(tx, mailbox)
+        names = [flag for flag, bit in flags.SYSTEM.items() if mask & bit]
+        names += [keyword for bit, keyword in known[mailbox].items() if mask >> bit & 1]
+        above, inherited = ("", use) if use else _above(name, uses)
+        places.append(Placement(name, inherited, above, tuple(names), date, Body(*where)))
+    return Placed(str(tx.value(_ADDRESS, account=account) or ""), tuple(places))
+
+
+def _above(name: str, uses: dict[str, str]) -> tuple[str, str]:
+    """The nearest mailbox above that has a special use."""
+    above = name
+    while above := above.rpartition("/")[0]:
+        if above in uses:
+            return above, uses[above]
+    return "", ""

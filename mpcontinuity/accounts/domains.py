@@ -101,8 +101,9 @@ def encode(settings: DomainSettings) -> str:
 
 def _domains(tx: Transaction, rows: Sequence[tuple[int, str, str, int]]) -> list[Domain]:
     """Returns the domains of rows, whose settings are JSON, with their plans and drills."""
-    planned = plans.open_plans(tx) if rows else {}
-    drilling = drills.open_drills(tx) if rows else {}
+    only = rows[0][0] if len(rows) == 1 else 0
+    planned = plans.open_plans(tx, only) if rows else {}
+    drilling = drills.open_drills(tx, only) if rows else {}
     return [
         Domain(id_, name, _decoder.decode(settings), planned.get(id_, ()), contained, drilling.get(id_))
         for id_, name, settings, contained in rows

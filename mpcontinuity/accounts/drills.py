@@ -66,7 +66,7 @@ class Login(msgspec.Struct, frozen=True):
 
 
 _COLUMNS = "id, domain, starts, ends, users, administrator, ended"
-_OPEN = Statement(f"SELECT {_COLUMNS} FROM drill WHERE ended = 0 ORDER BY id")
+_OPEN = Statement(f"SELECT {_COLUMNS} FROM drill WHERE (:domain = 0 OR domain = :domain) AND ended = 0 ORDER BY id")
 _OPEN_OF = Statement(f"SELECT {_COLUMNS} FROM drill WHERE domain = :domain AND ended = 0 ORDER BY id")
 _PAGE = Statement(
     f"""SELECT {_COLUMNS} FROM drill WHERE (:domain = 0 OR domain = :domain) AND id > :after ORDER BY id LIMIT :limit"""
@@ -88,8 +88,8 @@ _MAKE_ROOM = Statement(
 _LOCK = Statement("SELECT id FROM domain WHERE id = :domain [FOR UPDATE]")
 _LOGIN = Statement(
     """INSERT INTO drill_login (drill, account, door, first, last, times)
-    VALUES (:drill, :account, :door, :now, :now, 1)
-    ON CONFLICT (drill, account, door) DO UPDATE SET last = :now, times = drill_login.times + 1"""
+    VALUES (:drill, :account, :door, :first, :last, :times)
+    ON CONFLICT (drill, account, door) DO UPDATE SET last = :last, times = drill_login.times + :times"""
 )
 _LOGINS = Statement(
     "SELECT account, door, first, last, times FROM drill_login WHERE drill = :drill ORDER BY account, first"
@@ -100,9 +100,10 @@ def _drill(id_: int, domain: int, starts: int, ends: int, users: str, by: str, e
     return Drill(id_, domain, starts, ends, _users.decode(users), by, ended, report)
 
 
-def open_drills(tx: Transaction) -> dict[int, Drill]:
-    """Returns the drills whose end nobody has noted yet, by the id of their domain."""
-    return {drill.domain: drill for drill in tx.records(_drill, _OPEN)}
+def open_drills(tx: Transaction, domain: int = 0) -> dict[int, Drill]:
+    """Returns the drills whose end nobody has noted yet, by the id of their domain; that of one ``domain``, or those of
+    all for 0."""
+    return {drill.domain: drill for drill in tx.records(_drill, _OPEN, domain=domain)}
 
 
 def page(tx: Transaction, domain: int, after: int, limit: int) -> list[Drill]:
@@ -168,9 +169,9 @@ def keep_report(tx: Transaction, drill: int, report: str) -> None:
     tx.run(_REPORT, id=drill, report=report)
 
 
-def note_login(tx: Transaction, drill: int, account: int, door: str) -> None:
-    """Notes that a user of a drill has logged in by that door now."""
-    tx.run(_LOGIN, drill=drill, account=account, door=door, now=tx.now)
+def note_logins(tx: Transaction, drill: int, logins: Sequence[Login]) -> None:
+    """Adds logins of users of a drill to those that were noted before."""
+    tx.many(_LOGIN, [{"drill": drill, **msgspec.structs.asdict(login)} for login in logins])
 
 
 def logins(tx: Transaction, drill: int) -> list[Login]:

@@ -55,7 +55,7 @@ class Plan:
 
 
 _COLUMNS = "id, domain, starts, ends, note, planner, begun, ended"
-_OPEN = Statement(f"SELECT {_COLUMNS} FROM plan WHERE ended = 0 ORDER BY starts")
+_OPEN = Statement(f"SELECT {_COLUMNS} FROM plan WHERE (:domain = 0 OR domain = :domain) AND ended = 0 ORDER BY starts")
 _OPEN_OF = Statement(f"SELECT {_COLUMNS} FROM plan WHERE domain = :domain AND ended = 0 ORDER BY starts")
 _PAGE = Statement(
     f"""SELECT {_COLUMNS} FROM plan WHERE (:domain = 0 OR domain = :domain) AND id > :after ORDER BY id LIMIT :limit"""
@@ -80,10 +80,11 @@ _FORGET = Statement(
 _LOCK = Statement("SELECT id FROM domain WHERE id = :domain [FOR UPDATE]")
 
 
-def open_plans(tx: Transaction) -> dict[int, tuple[Plan, ...]]:
-    """Returns the plans that are under way or to come, the next one first, by the id of their domain."""
+def open_plans(tx: Transaction, domain: int = 0) -> dict[int, tuple[Plan, ...]]:
+    """Returns the plans that are under way or to come, the next one first, by the id of their domain; those of one
+    ``domain``, or of all for 0."""
     found: defaultdict[int, list[Plan]] = defaultdict(list)
-    for plan in tx.records(Plan, _OPEN):
+    for plan in tx.records(Plan, _OPEN, domain=domain):
         found[plan.domain].append(plan)
     return {domain: tuple(plans) for domain, plans in found.items()}
 

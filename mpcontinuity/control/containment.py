@@ -150,10 +150,8 @@ def _kept_of(tx: Transaction, domain: int, archived_ids: list[int]) -> list[int]
 
 
 async def _of_all(control: Control, domain: Domain) -> AsyncIterator[list[int]]:
-    after = 0
-    while some := await control.store.read(partial(contained.some, domain=domain.id, after=after)):
+    while some := await control.store.read(partial(contained.some, domain=domain.id)):
         yield some
-        after = some[-1]
 
 
 def _lifted(tx: Transaction, name: str) -> Domain:

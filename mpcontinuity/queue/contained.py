@@ -31,7 +31,7 @@ _COUNT = Statement(f"SELECT COUNT(*) FROM owed WHERE {_KEPT}")
 _COUNT_OWED = Statement(
     """SELECT COUNT(*) FROM owed WHERE domain = :domain AND state IN ('owed', 'claimed', 'in_flight', 'in_doubt')"""
 )
-_SOME = Statement(f"SELECT id FROM owed WHERE {_KEPT} AND id > :after ORDER BY id LIMIT :step")
+_SOME = Statement(f"SELECT id FROM owed WHERE {_KEPT} LIMIT :step")  # as the index has them: sorting takes all of them
 _FIND = Statement(f"SELECT id, domain, state, next_attempt >= {NEVER} FROM owed WHERE id IN [:ids]")
 _OF_BODIES = Statement(f"SELECT id FROM owed WHERE {_KEPT} AND body IN [:bodies]")
 # The time in which it was kept is not counted by `give_up`.
@@ -57,9 +57,9 @@ def count(tx: Transaction, domain: int) -> int:
     return int(tx.value(_COUNT_OWED if containment.find(tx, domain).since else _COUNT, domain=domain))
 
 
-def some(tx: Transaction, domain: int, after: int) -> list[int]:
-    """Returns the ids of up to STEP kept rows of a domain above the id ``after``."""
-    return [row[0] for row in tx.all(_SOME, domain=domain, after=after, step=STEP)]
+def some(tx: Transaction, domain: int) -> list[int]:
+    """Returns the ids of up to STEP kept rows of a domain, any of them: release them before you call it again."""
+    return [row[0] for row in tx.all(_SOME, domain=domain, step=STEP)]
 
 
 def of_bodies(tx: Transaction, domain: int, bodies: Sequence[int]) -> list[int]:

@@ -179,8 +179,9 @@ class TestReport:
         send(books, "A@example.org", "out", delivered=2.0)
         send(books, BERT, "not in the drill", delivered=2.0)
         books.clock.advance(1)
-        books.run(drills.note_login, drill=drill_id(made), account=books.accounts["anna"], door="IMAP")
-        books.run(drills.note_login, drill=drill_id(made), account=books.accounts["anna"], door="IMAP")
+        for times in (1, 2):
+            login = drills.Login(books.accounts["anna"], "IMAP", books.clock.now(), books.clock.now(), times)
+            books.run(drills.note_logins, drill=drill_id(made), logins=[login])
         call("drill end", name="example.org")
         books.clock.advance(1)
         receive(books, "anna", "after")
@@ -193,7 +194,7 @@ class TestReport:
         assert [(row["subject"], row["user"], row["delivered"]) for row in report["sent"]] == [("out", ANNA, 2.0)]
         (user,) = report["users"]
         assert (user["received"], user["sent"]) == (2, 1)
-        assert [(login["door"], login["times"]) for login in user["logins"]] == [("IMAP", 2)]
+        assert [(login["door"], login["times"]) for login in user["logins"]] == [("IMAP", 3)]
         assert report["sums"] == {
             "users": 1,
             "logged_in": 1,

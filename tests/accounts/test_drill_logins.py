@@ -70,6 +70,13 @@ def test_before_and_after_it_nobody_is_noted(house: House) -> None:
     assert house.noted() == []
 
 
+def test_a_clock_that_is_set_back_does_not_end_it(house: House) -> None:
+    house.begin()
+    house.clock.jump(-3600)
+    house.logins.note(house.user("anna"), "IMAP", "192.0.2.1")
+    assert [door for _, door, _ in house.noted()] == ["IMAP"]
+
+
 def test_a_thousand_logins_at_once_are_two_transactions(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.begin()
     anna = house.user("anna")

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import domains, home_history, home_state, plans, taken
+from mpcontinuity.accounts import containment, domains, home_history, home_state, plans, taken
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.homes.prober import GLIMPSES
 from mpcontinuity.homes.service import Watch
@@ -354,6 +354,16 @@ class TestUptime:
         site.wait(30)
         site.home.observe(Observation.UNREACHABLE)
         assert site.uptime() == MINUTE
+
+    def test_while_home_is_cut_off_does_not_count(self, site: Site) -> None:
+        site.watch()
+        site.wait(60)
+        site.books.run(containment.begin, domain=site.books.domain.id, by="root", note="")
+        site.wait(600)
+        site.books.run(containment.end, domain=site.books.domain.id)
+        site.wait(60)
+        site.home.observe(Observation.UNREACHABLE)
+        assert site.uptime() == 2 * MINUTE
 
     def test_a_paused_flush_does_not_count(self, site: Site) -> None:
         site.watch()

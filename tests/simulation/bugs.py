@@ -17,7 +17,7 @@ from mpcontinuity.delivery.answered import Answered
 from mpcontinuity.delivery.handover import Handover
 from mpcontinuity.delivery.replies import STORED
 from mpcontinuity.inbound.receipt import Receipt
-from mpcontinuity.mailbox import append, change, mailboxes
+from mpcontinuity.mailbox import append, change, mailboxes, redelivered
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import SECOND, SteadyClock
 from mpcontinuity.model.reply import Outcome
@@ -25,7 +25,7 @@ from mpcontinuity.outbound.home import HomeServer
 from mpcontinuity.outbound.repeating import Repeating
 from mpcontinuity.outbound.server import Server
 from mpcontinuity.protocols.smtp import client, data
-from mpcontinuity.queue import lineage, owed, refusals
+from mpcontinuity.queue import kept, lineage, owed, refusals
 from mpcontinuity.redelivery.environment import Task
 from mpcontinuity.redelivery.sending import Sending
 from mpcontinuity.routing.health import Gate, Observation, State
@@ -206,6 +206,20 @@ def _refile_taken_for_deletion() -> Patches:
 def _deleted_is_sent() -> Patches:
     """What the user deleted goes home all the same."""
     return [patch(owed, "judge_deleted", lambda tx, account, body: False)]
+
+
+@bug("leaves-while-owed")
+def _leaves_while_owed() -> Patches:
+    """What leaves the mailbox is not asked whether home has got it."""
+    all_of_them = Statement("SELECT account, body FROM owed WHERE domain = :domain AND ended < :before")
+
+    def leave(tx: Transaction, domain: int, before: int) -> int:
+        for account, body in tx.all(all_of_them, domain=domain, before=before):
+            for (entry,) in tx.all(redelivered._ENTRIES, account=account, body=body):
+                change.remove(tx, entry >> append.UID_BITS, ((entry & append.MAX_UID, entry & append.MAX_UID),))
+        return 0
+
+    return [patch(kept, "leave", leave)]
 
 
 @bug("outcome-not-tracked")

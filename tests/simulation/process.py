@@ -35,7 +35,7 @@ from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers
 from mpcontinuity.outbound.opening import ClientEnvironment
-from mpcontinuity.queue import folding
+from mpcontinuity.queue import folding, kept
 from mpcontinuity.redelivery.environment import FlushEnvironment
 from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
@@ -88,6 +88,10 @@ class Process:
         watcher = Watcher(self.store, settings, self._randomness, down_for=TOLD_AFTER)
         alerting = [("outages", watcher.look)]
         self.alerts = Housekeeping(self.time, self.store.election, alerting, every=ALERTS_EVERY)
+        # Each minute, as no story lasts for days.
+        self.leaving = Housekeeping(
+            self.time, self.store.election, [("kept", guarded(self.store, partial(kept.sweep, self.store)))], every=60.0
+        )
         self.timekeeping = Timekeeping(self.store)
         watching = [("clock", self.timekeeping.look)]
         self.clock_watch = Housekeeping(self.time, self.store.election, watching, every=LOOK_EVERY)
@@ -184,6 +188,7 @@ class Process:
         self.indexer.start()
         self.clock_watch.start()
         self.alerts.start()
+        self.leaving.start()
 
     async def stop(self) -> None:
         """SIGTERM."""
@@ -192,6 +197,7 @@ class Process:
         self.indexer.stop()
         self.clock_watch.stop()
         self.alerts.stop()
+        self.leaving.stop()
         self.imap.stop()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())
         await self.smtp.stop()

@@ -136,6 +136,8 @@ class _Author:
             ("continuity", "off", 0.04),
         )
         settings.update({key: value for key, value, chances in rare if chance.random() < chances})
+        if random.Random(f"{self._seed} {name} kept").random() < 0.4:  # so that all else is as without it
+            settings["kept-days"] = "0"
         users = tuple(f"{each}@{name}" for each in _NAMES[: chance.randint(1, 4)])
         aliases = tuple((user, f"{user[:3]}.alias@{name}") for user in users if chance.random() < 0.3)
         strangers = (f"new@{name}", f"lee@{name}")

@@ -35,7 +35,8 @@ _DUE = Statement(f"{_PARTS} ORDER BY 4, 1 LIMIT :page")
 _OF_USER = {
     who: Statement(
         " UNION ALL ".join(
-            f"SELECT * FROM (SELECT {_COLUMNS} FROM owed WHERE {condition} AND {state} AND next_attempt <= :now"
+            f"SELECT * FROM (SELECT {_COLUMNS} FROM owed WHERE {condition} AND id >= :first AND {state}"
+            " AND next_attempt <= :now"
             f" ORDER BY id LIMIT :page) AS part_{number}"
             for number, state in enumerate(("state = 'owed'", "state = 'in_doubt' AND lease_until <= :now"))
         )
@@ -111,10 +112,10 @@ def due(tx: Transaction, domain: int, after: Place, *, spared: Collection[int] =
     return [_due(*row) for row in rows]
 
 
-def of_user(tx: Transaction, domain: int, user: int | str) -> list[Due]:
-    """Returns up to OF_USER rows of this `Due.user` that are due, the oldest first."""
+def of_user(tx: Transaction, domain: int, user: int | str, first: int) -> list[Due]:
+    """Returns up to OF_USER rows of this `Due.user` that are due, from the id ``first`` on, the oldest first."""
     values = {"user": user} if isinstance(user, int) else {"user": user, "domain": domain}
-    return [_due(*row) for row in tx.all(_OF_USER[_kind(user)], now=tx.now, page=OF_USER, **values)]
+    return [_due(*row) for row in tx.all(_OF_USER[_kind(user)], first=first, now=tx.now, page=OF_USER, **values)]
 
 
 def _due(id_: int, account: int | None, address: str, next_attempt: int, size: int) -> Due:

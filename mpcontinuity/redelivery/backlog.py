@@ -48,11 +48,11 @@ class Backlog:
                 return rows
 
     async def _read_more_of_users(self, under_way: Container[int], spared: frozenset[int]) -> None:
-        for user in self.order.short():
+        for user, left_out in self.order.short():
             if user in spared:
-                self.order.complete(user)
+                self.order.refill(user, (), None)
                 continue
-            rows = await self._store.read(partial(due.of_user, domain=self._domain, user=user))
-            self.order.add(row for row in rows if row.id not in under_way)
-            if len(rows) < due.OF_USER:
-                self.order.complete(user)
+            work = partial(due.of_user, domain=self._domain, user=user, first=left_out)
+            rows = await self._store.read(work)
+            rest = rows[-1].id + 1 if len(rows) == due.OF_USER else None
+            self.order.refill(user, (row for row in rows if row.id not in under_way), rest)

@@ -69,7 +69,8 @@ class Order:
         self._waiting: dict[User, _Waiting] = {}
         self._ids: set[int] = set()
         self._busy: set[User] = set()
-        self._more: set[User] = set()  # who has more that is due than is in memory
+        # Who has more that is due than is in memory, and the id from which on it was left out.
+        self._more: dict[User, int] = {}
         self._vain: Counter[User] = Counter()  # tries in vain, since home last took a message of that user
         # Tries in vain, turn, id of the next row, tie-breaker, of each user who is free. So the tries of a home that
         # takes nothing go round the users, and one mailbox that fails holds up no other. Turns are start-time fair
@@ -86,7 +87,7 @@ class Order:
         """Takes in rows. Those that are known already are ignored, and of each user the oldest KEPT are kept; what is
         left out is read later (`short`)."""
         for row in sorted(rows, key=lambda row: row.id):
-            if row.id in self._ids:
+            if row.id in self._ids or row.id >= self._more.get(row.user, row.id + 1):
                 continue
             waiting = self._waiting.setdefault(row.user, _Waiting())
             new = not waiting
@@ -96,17 +97,24 @@ class Order:
                 left_out = waiting.youngest()
                 waiting.drop(left_out)
                 self._ids.discard(left_out.id)
-                self._more.add(row.user)
+                self._more[row.user] = left_out.id
             if new and row.user not in self._busy:
                 self._enter(row.user)
 
-    def short(self) -> list[User]:
-        """Returns the users of whom less than a window is in memory though more is due."""
-        return [user for user in self._more if len(self._waiting.get(user, ())) < WINDOW]
+    def short(self) -> list[tuple[User, int]]:
+        """Returns the users of whom less than a window is in memory though more is due, each with the id from which on
+        it was left out."""
+        return [(user, left_out) for user, left_out in self._more.items() if len(self._waiting.get(user, ())) < WINDOW]
 
-    def complete(self, user: User) -> None:
-        """Notes that all that is due of this user is in memory."""
-        self._more.discard(user)
+    def refill(self, user: User, rows: Iterable[Due], rest: int | None) -> None:
+        """Takes in rows of a user who was short, the oldest of what was left out.
+
+        ``rest`` is the id from which on there may be more; None: there is no more.
+        """
+        self._more.pop(user, None)
+        self.add(rows)
+        if rest is not None:
+            self._more.setdefault(user, rest)
 
     def take(self, count: int) -> list[Due]:
         """Takes out the next rows of up to ``count`` users who are free, and who are busy from now on."""
@@ -144,7 +152,7 @@ class Order:
     def put_off(self, user: User) -> None:
         """Forgets what waits of this user, who is busy: it is not due any more."""
         waiting = self._waiting.pop(user, None)
-        self._more.discard(user)
+        self._more.pop(user, None)
         for row in waiting.rows() if waiting is not None else ():
             self._ids.discard(row.id)
 

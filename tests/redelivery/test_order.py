@@ -116,11 +116,13 @@ def test_of_one_user_no_more_is_in_memory_than_is_needed_and_it_is_said_who_has_
     assert len(order) == KEPT + 1
     assert order.short() == []
     served(order, KEPT - WINDOW + 2)
-    assert order.short() == ["a"]
-    order.add([due(row, "a") for row in range(KEPT - WINDOW, 500)])
+    assert order.short() == [("a", KEPT)]
+    order.refill("a", [due(row, "a") for row in range(KEPT, KEPT + 30)], KEPT + 30)
     assert order.short() == []
-    order.complete("a")
-    served(order)
+    order.add([due(row, "a") for row in range(KEPT + 30, 500)])  # their turn comes by `short`
+    assert [row.id for row in served(order) if row.user == "a"][-1] < KEPT + 30
+    assert order.short()[0][1] <= KEPT + 30
+    order.refill("a", [], None)
     assert order.short() == []
 
 
@@ -148,8 +150,9 @@ def test_all_are_taken_in_the_order_of_their_user_and_never_two_at_once(
         step = data.draw(st.integers(0, len(rows) - given_so_far)) if given_so_far < len(rows) else 0
         order.add(rows[given_so_far : given_so_far + step])
         given_so_far += step
-        for user in order.short():  # as the backlog does
-            order.add(row for row in rows[:given_so_far] if row.user == user and row not in taken)
+        for user, left_out in order.short():  # as the backlog does
+            theirs = [row for row in rows[:given_so_far] if row.user == user and row.id >= left_out]
+            order.refill(user, theirs[:7], theirs[6].id + 1 if len(theirs) > 6 else None)
         for row in order.take(data.draw(st.integers(0, 3))):
             assert row.user not in busy
             busy.add(row.user)

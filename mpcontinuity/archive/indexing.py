@@ -95,9 +95,10 @@ class Indexing:
         return True
 
     async def drop_gone(self) -> None:
-        """Drops the segments of which no message is archived any more, and makes those anew that have lost a quarter.
+        """Drops the segments of which no message is archived any more.
 
-        It is done where messages are gone: on their day, or because somebody purged them.
+        Where messages are gone before their day, because somebody purged them, segments are made anew that have lost a
+        quarter.
         """
         segments = await self._store.read(index.all_segments)
         today = self._store.clock.now() // DAY
@@ -114,7 +115,7 @@ class Indexing:
             if len(gone) == len(places):
                 await self._store.run(partial(index.take_out, ids=[one.id]), bulk=True)
                 await self._drop([one.id])
-            elif len(gone) * 4 >= len(places):
+            elif len(gone) * 4 >= len(places) and one.expires > today:
                 await self._join([one], gone)
             await self._rest()
         after = -1

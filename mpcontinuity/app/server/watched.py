@@ -52,6 +52,7 @@ def sources(
         reports=mail.reports.counts,
         unchecked=lambda: mail.verdicts.skipped,
         died=lambda: mail.children.died,
+        indexed=lambda: mail.indexer.indexed,
         logins=accounts.login.outcomes,
         homes=mail.homes.all,
         trusts_time=partial(store.trusts_time, LASTED),

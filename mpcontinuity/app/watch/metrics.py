@@ -70,6 +70,7 @@ class Sources:
     reports: Mapping[str, int]  # to senders, by action
     unchecked: Callable[[], int]  # messages without a verdict
     died: Callable[[], int]  # children
+    indexed: Callable[[], int]  # messages of the archive
     logins: Mapping[str, int]  # by outcome
     homes: Callable[[], Iterable[HomeServer]]
     trusts_time: Callable[[], bool]  # whether the clock has not jumped for a day
@@ -297,6 +298,7 @@ class Metrics:
         )
         yield _count("reactor_long_turns", "Turns of the reactor above 50 ms of processor time.", self._turns.long)
         yield _count("children_died", "Child processes that ended unasked.", sources.died())
+        yield _count("archive_indexed", "Messages put into the archive's index.", sources.indexed())
         yield _count("reactor_lag_seconds", "How late a timer was called twice a second, added up.", self._lag.total)
 
 

@@ -40,6 +40,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             reports=Counter(failed=6),
             unchecked=lambda: 7,
             died=lambda: 2,
+            indexed=lambda: 5,
             logins=Counter(failed=5),
             homes=lambda: homes,
             trusts_time=lambda: True,

@@ -183,6 +183,8 @@ class _Trip:
                     continue
                 by_id = mailbox not in targets and (mailbox != INBOX.encode() or self._row.kind != REDELIVERY)
                 hit = await self._hit(identity, by_id=by_id)
+                if hit is not None and mailbox in targets and len(set(targets)) > 1:
+                    return None  # it belongs into several folders, each of which is looked into on the way
                 if hit is not None:
                     await self._refile(hit, mailbox)
                     return _has_it(mailbox, hit)

@@ -97,7 +97,10 @@ class UserMailboxes:
                 answered = await self._ask(engine.namespace, self._wait)
                 for namespace in _of(answered.data, Namespace):
                     self.namespace = namespace
-            answered = await self._ask(engine.list_all, self._wait)
+            uses = {"LIST-EXTENDED", "SPECIAL-USE"} <= engine.capabilities
+            answered = await self._ask(partial(engine.list_all, uses=uses), self._wait)
+            if uses and not answered.status.ok:  # it does not know what it says it knows
+                answered = await self._ask(engine.list_all, self._wait)
             if not answered.status.ok:
                 raise Interrupted(f"{self.host} lists no mailboxes: {answered.status.line}")
             self.listed = _of(answered.data, Listed)
@@ -116,8 +119,10 @@ class UserMailboxes:
         """Opens a mailbox, where it is not open already: read-only, so that nothing in it changes, unless ``writable``
         is asked for, which is also how a server says which flags it can keep."""
         if self._open == mailbox and (self._writable or not writable):
-            # A server may tell, and search, only what it has told at the end of a command (RFC 9051 §7.4.1).
-            return (await self._ask(self.session.engine.noop, self._wait)).status
+            # A server may search only what it has told, at the end of a command (RFC 9051 §7.4.1).
+            answered = await self._ask(self.session.engine.noop, self._wait)
+            if answered.status.ok:
+                return answered.status
         self._open = b""
         answered = await self._ask(partial(self.session.engine.select, mailbox, read_only=not writable), self._wait)
         if answered.status.ok:

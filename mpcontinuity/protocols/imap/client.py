@@ -176,10 +176,10 @@ class ClientEngine:
         """Asks where the user's own mailboxes are (RFC 2342)."""
         self._begin("NAMESPACE", b"NAMESPACE")
 
-    def list_all(self) -> None:
-        """Asks for all mailboxes, with their uses where the server must be asked for these (RFC 6154 §3)."""
-        uses = b" RETURN (SPECIAL-USE)" if {"LIST-EXTENDED", "SPECIAL-USE"} <= self.capabilities else b""
-        self._begin("LIST", b'LIST "" "*"' + uses)
+    def list_all(self, *, uses: bool = False) -> None:
+        """Asks for all mailboxes, and with ``uses`` for their special uses, which some servers tell only then (RFC 6154
+        §3)."""
+        self._begin("LIST", b'LIST "" "*"' + (b" RETURN (SPECIAL-USE)" if uses else b""))
 
     def create(self, mailbox: bytes) -> None:
         """Creates a mailbox. Names of mailboxes are as on the wire, in modified UTF-7."""
@@ -216,19 +216,18 @@ class ClientEngine:
     def append(self, mailbox: bytes, flags: Sequence[str], date: int | None, size: int, *, binary: bool) -> None:
         """Appends a message of ``size`` octets, which follows after GoAhead. Raises Unsendable.
 
-        ``date`` is its internal date in µs since 1970. ``binary``: it has NUL, and goes as RFC 3516 §4.4 says.
+        ``date`` is its internal date in µs since 1970. ``binary``: it has NUL, and goes as RFC 3516 §4.4 says. It waits
+        for leave even where LITERAL+ is offered: a server that has no room, or no such mailbox, then says so before the
+        message goes, and the session can go on.
         """
         parts: list[bytes | _Literal] = [b"APPEND ", *_string(mailbox)]
         if flags:
             parts.append(b" (%s)" % b" ".join(_flags(flags)))
         if date is not None:
             parts.append(b" " + dates.date_time(date))
-        at_once = self._at_once(size)
-        parts.append(b" %s{%d%s}\r\n" % (b"~" if binary else b"", size, b"+" if at_once else b""))
+        parts.append(b" %s{%d}\r\n" % (b"~" if binary else b"", size))
         self._begin("APPEND", *parts, ends=False)
         self._appending = size
-        if at_once and not self._waiting:
-            self._let_go()
 
     @property
     def left(self) -> int:
@@ -285,13 +284,8 @@ class ClientEngine:
                 return
 
     def _at_once(self, size: int) -> bool:
-        """RFC 7888. A longer message waits for permission in any case: a server that has no room says so first."""
+        """Whether a literal needs no leave (RFC 7888)."""
         return size <= _SMALL_LITERAL and not self.capabilities.isdisjoint({"LITERAL+", "LITERAL-"})
-
-    def _let_go(self) -> None:
-        self._announced = self._left = self._appending
-        self._appending = 0
-        self._events.append(GoAhead())
 
     # Answers
 
@@ -403,10 +397,10 @@ class ClientEngine:
     def _continue(self, text: bytes) -> None:
         if self._waiting:
             self._send_waiting()
-            if not self._waiting and self._appending and self._at_once(self._appending):
-                self._let_go()
         elif self._appending:
-            self._let_go()
+            self._announced = self._left = self._appending
+            self._appending = 0
+            self._events.append(GoAhead())
         elif self._command == "AUTHENTICATE":
             self._challenged(text)
         # Else it agrees to what did not wait for it: a server that offers LITERAL+, and does not know it.

@@ -195,8 +195,8 @@ def test_a_user_may_be_able_to_do_more_than_a_stranger() -> None:
 
 
 def test_mailboxes_are_listed_with_their_uses() -> None:
-    engine = opened(b"* OK [CAPABILITY IMAP4rev1 LIST-EXTENDED SPECIAL-USE] hi\r\n")
-    engine.list_all()
+    engine = opened()
+    engine.list_all(uses=True)
     assert engine.to_send() == b'a1 LIST "" "*" RETURN (SPECIAL-USE)\r\n'
     said = completed(
         engine,
@@ -296,12 +296,13 @@ def test_a_message_is_appended_after_permission() -> None:
     assert engine.idle
 
 
-def test_a_small_message_goes_at_once_with_literal_plus() -> None:
+def test_a_small_message_waits_for_leave_too() -> None:
     engine = opened()
     engine.append(b"Sent", [], None, 3, binary=False)
+    dialogue(engine, 'C: a1 APPEND "Sent" {3}', "S: + go")
     assert events(engine) == [GoAhead()]
     engine.message(b"abc")
-    dialogue(engine, 'C: a1 APPEND "Sent" {3+}\r\nabc', "S: + what is this?", "S: a1 OK")
+    dialogue(engine, "C: abc", "S: + what is this?", "S: a1 OK")
     assert engine.idle
 
 

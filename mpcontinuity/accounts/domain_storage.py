@@ -8,7 +8,7 @@ from functools import partial
 from twisted.internet.defer import DeferredLock
 
 from mpcontinuity.accounts.domains import Domain
-from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.mailbox.names import ARCHIVED_USE, MailboxRefused
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -19,7 +19,7 @@ REMEMBERED = 5 * SECOND
 
 _STORED = Statement(
     "SELECT COALESCE(SUM(mailbox.octets), 0) FROM account JOIN mailbox ON mailbox.account = account.id "
-    "WHERE account.domain = :domain"
+    f"WHERE account.domain = :domain AND mailbox.use <> '{ARCHIVED_USE}'"
 )
 
 

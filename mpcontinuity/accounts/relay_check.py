@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from mpcontinuity.mailbox.names import ARCHIVED_USE
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.store.statement import Statement
@@ -32,13 +33,14 @@ _FACTS = Statement(
 _NOTE = Statement("UPDATE domain SET nobody_asked = :now, takes_nobody = :takes WHERE id = :domain")
 _REMOVED = Statement("SELECT 1 FROM removed_address WHERE key = :key")
 # Whom home has had no mail for, as far as is known, and who has nothing here that anybody could miss.
-_UNUSED = """SELECT account.id, own.key, taken.time FROM account
+_UNUSED = f"""SELECT account.id, own.key, taken.time FROM account
     JOIN address AS own ON own.account = account.id AND own.alias = 0
     LEFT JOIN taken ON taken.key = own.key
     WHERE account.domain = :domain AND account.source = 'relay-check' AND account.status = 'pending'
         AND account.created < :before AND account.alternate = '' AND COALESCE(taken.time, 0) < :before
         AND NOT EXISTS (SELECT 1 FROM address AS other WHERE other.account = account.id AND other.alias = 1)
-        AND NOT EXISTS (SELECT 1 FROM mailbox WHERE mailbox.account = account.id AND mailbox.messages > 0)
+        AND NOT EXISTS (SELECT 1 FROM mailbox WHERE mailbox.account = account.id AND mailbox.messages > 0
+            AND mailbox.use <> '{ARCHIVED_USE}')
         AND NOT EXISTS (SELECT 1 FROM tracking WHERE recipient_key = own.key AND received >= :tracked)"""
 _SOME_UNUSED = Statement(f"{_UNUSED} AND account.id > :after ORDER BY account.id LIMIT {_STEP}")
 _STILL_UNUSED = Statement(f"{_UNUSED} AND account.id = :account")

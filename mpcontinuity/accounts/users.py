@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from mpcontinuity.accounts import links
 from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox.names import ARCHIVED_USE
 from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.model.events import AccountsChanged
@@ -102,7 +103,8 @@ _DELETE = Statement("DELETE FROM account WHERE id = :account")
 
 
 _LISTED_COLUMNS = (
-    "account.source, (SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE mailbox.account = account.id), "
+    "account.source, (SELECT COALESCE(SUM(messages), 0) FROM mailbox "
+    f"WHERE mailbox.account = account.id AND mailbox.use <> '{ARCHIVED_USE}'), "
     "account.alternate, account.last_login, account.last_login_by"
 )
 _LISTING = Statement(

@@ -17,6 +17,7 @@ _COLUMNS = """archive.id, archive.domain, archive.time, archive.direction, archi
     archive.subject, archive.message_id, archive.size, archive.released,
     body.id, body.pack, body."offset", body.length, body.prefix, body.crc"""
 _FIND = Statement(f"SELECT {_COLUMNS} FROM archive JOIN body ON body.id = archive.body WHERE archive.id IN [:ids]")
+_LOCK = Statement("SELECT id FROM archive WHERE id IN [:ids] ORDER BY id [FOR UPDATE]")
 _SET_RELEASED = Statement("UPDATE archive SET released = :new WHERE id = :id AND released = :known")
 
 _recipients = msgspec.json.Decoder(tuple[str, ...])
@@ -61,6 +62,11 @@ def _archived(*row: Any) -> Archived:
     given = _recipients.decode(recipients)
     where = Body(*body)
     return Archived(id_, domain, time, direction, sender, given, subject, message_id, size, released, where)
+
+
+def lock(tx: Transaction, ids: Sequence[int]) -> set[int]:
+    """Returns which of these the archive still has, and keeps them in it until the commit."""
+    return {row[0] for row in tx.all(_LOCK, ids=ids)}
 
 
 def set_released(tx: Transaction, archived: int, known: int, new: int) -> bool:

@@ -17,6 +17,7 @@ import msgspec
 from mpcontinuity.accounts import domains
 from mpcontinuity.archive import holds
 from mpcontinuity.archive.record import OUTBOUND, expiry
+from mpcontinuity.mailbox import archived as folder
 from mpcontinuity.model.address import ROLES
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.store.bodies import references
@@ -161,4 +162,5 @@ def _drop(tx: Transaction, rows: Collection[_Row]) -> None:
     if rows:
         bodies: list[Any] = [row.body for row in rows]
         tx.run(_DROP, ids=[row.id for row in rows])
+        folder.let_go(tx, bodies)  # after the rows: whoever lists one now holds its row (archive/folder.py)
         references.release(tx, bodies)

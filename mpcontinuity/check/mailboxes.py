@@ -12,7 +12,7 @@ from mpcontinuity.check.contents import recipients_of, rendered
 from mpcontinuity.check.inspection import Inspection
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS, NewEntry, append
-from mpcontinuity.mailbox.names import INBOX
+from mpcontinuity.mailbox.names import ARCHIVED_USE, INBOX
 from mpcontinuity.mailbox.repair import remove_entry, set_counters
 from mpcontinuity.model.flags import DELETED, SEEN
 from mpcontinuity.store.statement import Statement
@@ -41,7 +41,8 @@ _UNLISTED = Statement(
     "SELECT DISTINCT owed.body, body.length, owed.received FROM owed JOIN body ON body.id = owed.body "
     "WHERE owed.account = :account AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt') "
     "AND NOT EXISTS (SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32 "
-    "WHERE entry.body = owed.body AND mailbox.account = :account) ORDER BY owed.body LIMIT 1000"
+    f"WHERE entry.body = owed.body AND mailbox.account = :account AND mailbox.use <> '{ARCHIVED_USE}') "
+    "ORDER BY owed.body LIMIT 1000"
 )
 _COUNT_LOOSE = Statement("SELECT COUNT(*) FROM entry WHERE id BETWEEN :first AND :last")
 _LOOSE = Statement(

@@ -9,5 +9,6 @@
   ``picture.py``: its messages as arrays.
 - ``maildrop.py``: INBOX as POP3 sees it. ``recent.py``: the flag Recent. ``sent.py``: one copy in Sent.
   ``redelivered.py``: what home has got is marked, and leaves.
+- ``archived.py``: the folder `Email Archive`, which shows what the archive has.
 - ``quota.py``: how much a user stores. ``repair.py``: what ``check --repair`` mends in them.
 """

@@ -5,13 +5,23 @@ Each function runs in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
-from mpcontinuity.mailbox.names import INBOX, SEPARATOR, MailboxRefused, above, canonical, check, superiors
+from mpcontinuity.mailbox.names import (
+    ARCHIVED_USE,
+    EMAIL_ARCHIVE,
+    INBOX,
+    SEPARATOR,
+    MailboxRefused,
+    above,
+    canonical,
+    check,
+    superiors,
+)
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.events import MailboxChanged, MailboxListChanged
 from mpcontinuity.store import meta
@@ -147,12 +157,18 @@ def create(tx: Transaction, account: int, name: str, use: str = "", *, most: int
         raise MailboxRefused("ALREADYEXISTS", "there is a mailbox of that name")
     if use and (use not in STANDARD.values() or use in taken.values()):
         raise MailboxRefused("USEATTR", "that special use is unknown, or another mailbox has it")
+    _refuse_below_archived(taken, name)
     named = above(taken).union(taken)
     missing = [superior for superior in superiors(name) if superior not in named]
     _check_number(len(named) + len(missing) + (name not in named), most)
     _insert(tx, account, [*((superior, "") for superior in missing), (name, use)])
     tx.announce(MailboxListChanged(account))
     return get(tx, account, name)
+
+
+def _refuse_below_archived(taken: Mapping[str, str], name: str) -> None:
+    if any(taken.get(superior) == ARCHIVED_USE for superior in superiors(name)):
+        raise MailboxRefused("NOPERM", f"{EMAIL_ARCHIVE} shows what is archived, and has no mailboxes below it")
 
 
 def _check_number(names: int, most: int | None) -> None:
@@ -166,6 +182,16 @@ def create_standard(tx: Transaction, account: int) -> None:
     _insert(tx, account, list(STANDARD.items()))
     tx.many(_SUBSCRIBE, [{"account": account, "name": name} for name in STANDARD])
     tx.announce(MailboxListChanged(account))
+
+
+def create_archived(tx: Transaction, account: int) -> MailboxInfo:
+    """Creates the folder of mailbox/archived.py, whatever the quota, and subscribes to it. Raises MailboxRefused."""
+    if find(tx, account, EMAIL_ARCHIVE) is not None:
+        raise MailboxRefused("ALREADYEXISTS", "there is a mailbox of that name")
+    _insert(tx, account, [(EMAIL_ARCHIVE, ARCHIVED_USE)])
+    tx.run(_SUBSCRIBE, account=account, name=EMAIL_ARCHIVE)
+    tx.announce(MailboxListChanged(account))
+    return get(tx, account, EMAIL_ARCHIVE)
 
 
 def _insert(tx: Transaction, account: int, named: Sequence[tuple[str, str]]) -> None:
@@ -209,6 +235,9 @@ def rename(tx: Transaction, account: int, old: str, new: str, *, most: int | Non
     named = above(taken).union(taken)
     if old not in named:
         raise MailboxRefused("NONEXISTENT", "no mailbox of that name")
+    if taken.get(old) == ARCHIVED_USE:
+        raise MailboxRefused("NOPERM", f"{EMAIL_ARCHIVE} shows what is archived, and keeps its name")
+    _refuse_below_archived(taken, new)
     if new in named:
         raise MailboxRefused("ALREADYEXISTS", "there is a mailbox of that name")
     if new.startswith(old + SEPARATOR) and old != INBOX:

@@ -9,6 +9,8 @@ from mpcontinuity.model.errors import Kind, Refused
 
 SEPARATOR = "/"
 INBOX = "INBOX"
+EMAIL_ARCHIVE = "Email Archive"  # mailbox/archived.py
+ARCHIVED_USE = "email archive"  # its use in the table, which is no special use that clients are told
 MAX_OCTETS = 1000  # of UTF-8: no client makes such names, and a LIST line stays below 8 KiB in modified UTF-7
 MAX_DEPTH = 32  # levels; a client that recurses over the tree is not led into the ground
 
@@ -19,6 +21,7 @@ _KINDS: dict[str, Kind] = {
     "ALREADYEXISTS": "taken",
     "LIMIT": "conflict",
     "OVERQUOTA": "conflict",
+    "NOPERM": "forbidden",
 }
 
 

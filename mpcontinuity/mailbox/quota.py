@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mpcontinuity.mailbox.names import MailboxRefused, above
+from mpcontinuity.mailbox.names import ARCHIVED_USE, MailboxRefused, above
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
-_USED = Statement("SELECT COALESCE(SUM(octets), 0), COALESCE(SUM(messages), 0) FROM mailbox WHERE account = :account")
-_NAMES = Statement("SELECT name FROM mailbox WHERE account = :account")
+_USED = Statement(
+    f"""SELECT COALESCE(SUM(octets), 0), COALESCE(SUM(messages), 0) FROM mailbox
+    WHERE account = :account AND use <> '{ARCHIVED_USE}'"""
+)
+_NAMES = Statement(f"SELECT name FROM mailbox WHERE account = :account AND use <> '{ARCHIVED_USE}'")
 
 
 @dataclass(frozen=True, slots=True)

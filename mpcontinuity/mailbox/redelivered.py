@@ -8,6 +8,7 @@ from collections.abc import Collection
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.keywords import KeywordsFull
+from mpcontinuity.mailbox.names import ARCHIVED_USE
 from mpcontinuity.model import uidset
 from mpcontinuity.model.flags import FLAGGED
 from mpcontinuity.store.statement import Statement
@@ -19,7 +20,7 @@ KEYWORD = "$Redelivered"
 _SAME = "entry.body IN (SELECT :body UNION ALL SELECT id FROM body WHERE origin = :body AND origin > 0)"
 _ENTRIES = Statement(
     f"""SELECT entry.id FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
-    WHERE {_SAME} AND mailbox.account = :account ORDER BY entry.id"""
+    WHERE {_SAME} AND mailbox.account = :account AND mailbox.use <> '{ARCHIVED_USE}' ORDER BY entry.id"""
 )
 # Where the server puts mail, and where users put what they want to be rid of.
 _LEAVING = Statement(

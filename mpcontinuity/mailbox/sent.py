@@ -10,7 +10,7 @@ import hashlib
 from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
-from mpcontinuity.mailbox.names import SEPARATOR
+from mpcontinuity.mailbox.names import ARCHIVED_USE, SEPARATOR
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.store.statement import Statement
@@ -24,9 +24,9 @@ STEP = 500  # rows of one transaction
 
 _REMOVED = Statement("SELECT 1 FROM account WHERE id = :account AND status = 'removed'")
 _FIND = Statement(
-    """SELECT body, own FROM sent WHERE account = :account AND message_id = :message_id
+    f"""SELECT body, own FROM sent WHERE account = :account AND message_id = :message_id
     AND EXISTS (SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
-        WHERE entry.body = sent.body AND mailbox.account = sent.account)"""
+        WHERE entry.body = sent.body AND mailbox.account = sent.account AND mailbox.use <> '{ARCHIVED_USE}')"""
 )
 _NOTE = Statement(
     """INSERT INTO sent (account, message_id, body, own, time) VALUES (:account, :message_id, :body, :own, :now)

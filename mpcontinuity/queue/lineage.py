@@ -8,14 +8,15 @@ that can be undone until it is judged: at the claim, when the message would be s
 
 from __future__ import annotations
 
+from mpcontinuity.mailbox.names import ARCHIVED_USE
 from mpcontinuity.model.flags import DELETED
 from mpcontinuity.store.bodies.references import set_origin
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
 # What is left of a message, as a condition on `entry` and `mailbox`; entry.id is mailbox << 32 | uid.
-LIVE = r"""entry.body IN (SELECT :body UNION ALL SELECT id FROM body WHERE origin = :body AND origin > 0)
-    AND mailbox.account = :account AND entry.flags & :deleted = 0 AND mailbox.use <> '\Trash'
+LIVE = rf"""entry.body IN (SELECT :body UNION ALL SELECT id FROM body WHERE origin = :body AND origin > 0)
+    AND mailbox.account = :account AND entry.flags & :deleted = 0 AND mailbox.use NOT IN ('\Trash', '{ARCHIVED_USE}')
     AND NOT EXISTS (SELECT 1 FROM mailbox trash WHERE trash.account = :account AND trash.use = '\Trash'
         AND substr(mailbox.name, 1, length(trash.name) + 1) = trash.name || '/')"""
 _HAS = Statement(f"SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32 WHERE {LIVE} LIMIT 1")

@@ -11,6 +11,7 @@ from functools import partial
 
 import msgspec
 
+from mpcontinuity.mailbox.names import ARCHIVED_USE
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Reported
 from mpcontinuity.model.events import REDIRECTED_HOST, ReportDue, TrackingEvent
@@ -206,9 +207,9 @@ def passed_on(tx: Transaction, rows: Sequence[NewOutgoing], reply: Reply) -> Non
 
 # By content, as lineage.py judges whether the user has it.
 _SEEN = Statement(
-    """SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
+    f"""SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
     WHERE entry.body IN (SELECT :body UNION ALL SELECT id FROM body WHERE origin = :body AND origin > 0)
-    AND mailbox.account = :account AND entry.flags & :flags <> 0 LIMIT 1"""
+    AND mailbox.account = :account AND mailbox.use <> '{ARCHIVED_USE}' AND entry.flags & :flags <> 0 LIMIT 1"""
 )
 _EVENTS = Statement("SELECT events FROM tracking WHERE owed = :id")
 _events = msgspec.json.Decoder(list[TrackingEvent]).decode

@@ -9,6 +9,7 @@ from mpcontinuity.access.imap.appending import Appending
 from mpcontinuity.access.imap.session import ImapSession, Status, no, ok
 from mpcontinuity.delivery import filing
 from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox.archived import refuse_change
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.protocols.imap import command
@@ -21,6 +22,7 @@ async def begin(session: ImapSession, asked: command.Append) -> Status | None:
     info = await services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
     if info is None:
         raise MailboxRefused("TRYCREATE", "no mailbox of that name")
+    refuse_change(info)
     begun = await filing.begin(services.store, services.quotas, services.hostname, session.user, info, asked.size)
     try:
         await keywords.make_room_for(session, info, asked.keywords)

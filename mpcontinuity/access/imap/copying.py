@@ -11,6 +11,7 @@ from mpcontinuity.access.imap.selecting import read_only
 from mpcontinuity.access.imap.services import PER_PORTION
 from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.mailbox import change, mailboxes
+from mpcontinuity.mailbox.archived import refuse_change
 from mpcontinuity.mailbox.change import Copied
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import MailboxRefused
@@ -34,6 +35,7 @@ async def copy(session: ImapSession, asked: command.Copy) -> Status:
     target = await session.services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
     if target is None:
         raise MailboxRefused("TRYCREATE", "no mailbox of that name")
+    refuse_change(target)
     if asked.move:
         return await _move(session, uids, target.id)
     return ok("copied", _copyuid(await _copy(session, uids, target)))

@@ -9,6 +9,7 @@ from mpcontinuity.access.imap.services import PER_PORTION
 from mpcontinuity.access.imap.session import ImapSession, Status, ok
 from mpcontinuity.mailbox import mailboxes, recent
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.read import MOST, SIZE, rows
 from mpcontinuity.model.flags import DELETED
 from mpcontinuity.protocols.imap import command, response
@@ -65,8 +66,9 @@ async def unsubscribe(session: ImapSession, asked: command.Unsubscribe) -> Statu
 
 async def status(session: ImapSession, asked: command.Status) -> Status:
     """Does STATUS."""
-    work = partial(mailboxes.get, account=session.account, name=asked.mailbox)
-    info = await session.services.store.read(work)
+    info = await session.find(asked.mailbox)
+    if info is None:
+        raise MailboxRefused("NONEXISTENT", "no mailbox of that name")
     session.send(await status_of(session, info, asked.items))
     return ok("counted")
 

@@ -61,7 +61,8 @@ async def namespace(session: ImapSession, asked: command.Namespace) -> Status:
 
 
 async def noop(session: ImapSession, asked: command.Noop) -> Status:
-    """Does NOOP. What is news is told behind every command."""
+    """Does NOOP. What is news is told behind every command; of `Email Archive` it is asked for here."""
+    await session.look_into_archive()
     return ok("nothing done")
 
 

@@ -67,6 +67,7 @@ class Idling:
         self._alive = self._session.services.timer.callLater(KEEPALIVE, self._keep_alive)
         if not self._session.output.full:
             self._session.output.write(_STILL_HERE)
+        Deferred.fromCoroutine(self._session.look_into_archive()).addErrback(_gone)
 
     def stop(self) -> None:
         """Tells nothing any more."""

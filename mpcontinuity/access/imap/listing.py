@@ -7,7 +7,7 @@ from functools import partial
 
 from mpcontinuity.access.imap.folders import status_of
 from mpcontinuity.access.imap.session import ImapSession, Status, ok
-from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox import archived, mailboxes
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import above, superiors
 from mpcontinuity.protocols.imap import command, response
@@ -28,6 +28,8 @@ async def list_mailboxes(session: ImapSession, asked: command.List) -> Status:
         session.send(response.listed(b"LSUB" if asked.lsub else b"LIST", (b"\\Noselect",), ""))
         return ok("listed")
     infos, subscribed = await session.services.store.read(partial(_read, account=session.account))
+    if not any(map(archived.is_folder, infos)) and await session.make_archive() is not None:
+        infos, subscribed = await session.services.store.read(partial(_read, account=session.account))
     folders = {info.name: info for info in infos}
     matcher = Matcher(asked.reference, asked.patterns)
     if asked.lsub:
@@ -78,7 +80,7 @@ def _attributes(
     if info is None:  # a name above another, or subscribed once; plain LIST knows \Noselect only
         yield b"\\NonExistent" if asked.selected else b"\\Noselect"
     yield b"\\HasChildren" if name in parents else b"\\HasNoChildren"
-    if info is not None and info.use:  # in plain LIST too: Outlook looks for them there
+    if info is not None and info.use.startswith("\\"):  # in plain LIST too: Outlook looks for them there
         yield info.use.encode("ascii")
     if name in subscribed and b"SUBSCRIBED" in asked.returned | asked.selected:
         yield b"\\Subscribed"
@@ -89,7 +91,7 @@ def _selected(
 ) -> bool:
     if b"SUBSCRIBED" in options and name not in subscribed:
         return False
-    return b"SPECIAL-USE" not in options or (name in folders and bool(folders[name].use))
+    return b"SPECIAL-USE" not in options or (name in folders and folders[name].use.startswith("\\"))
 
 
 async def _lsub(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from mpcontinuity.access.imap import keywords
 from mpcontinuity.access.imap.selection import Selection, has_every_keyword
 from mpcontinuity.access.imap.session import ImapSession, Status, no, ok
-from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox.archived import is_folder
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.protocols.imap import command, response
@@ -31,13 +29,18 @@ async def select(session: ImapSession, asked: command.Select) -> Status:
     """Does SELECT or EXAMINE."""
     session.select(None)  # whatever becomes of it (RFC 3501 §6.3.1)
     services = session.services
-    info = await services.store.read(partial(mailboxes.find, account=session.account, name=asked.mailbox))
+    info = await session.find(asked.mailbox)
     if info is None:
         raise MailboxRefused("NONEXISTENT", "no mailbox of that name")
-    selection = Selection(await services.views.open(info, takes_recent=not asked.read_only), read_only=asked.read_only)
+    archived = is_folder(info)
+    read_only = asked.read_only or archived
+    if archived and services.archives is not None:
+        await services.archives.look(session.user)
+        info = await session.find(asked.mailbox) or info
+    view = await services.views.open(info, takes_recent=not read_only)
+    selection = Selection(view, read_only=read_only, archived=archived)
     session.select(selection)
-    view = selection.view
-    if has_every_keyword(view) and not asked.read_only and await keywords.make_room(session, view):
+    if has_every_keyword(view) and not read_only and await keywords.make_room(session, view):
         await view.refresh()
         while selection.news(expunges=True) is not None and view.untold:  # it is told below as it is now
             await session.turn()
@@ -48,7 +51,7 @@ async def select(session: ImapSession, asked: command.Select) -> Status:
     last = view.uid(view.exists) if view.exists else 0
     lines.append(b"* OK [UIDNEXT %d] at the least\r\n" % max(info.uidnext, last + 1))
     session.send(b"".join(lines))
-    return ok("selected", b"READ-ONLY" if asked.read_only else b"READ-WRITE")
+    return ok("selected", b"READ-ONLY" if read_only else b"READ-WRITE")
 
 
 async def check(session: ImapSession, asked: command.Check) -> Status:
@@ -57,5 +60,5 @@ async def check(session: ImapSession, asked: command.Check) -> Status:
 
 
 def read_only() -> Status:
-    """Returns the refusal of a change in a mailbox that was opened by EXAMINE."""
-    return no("the mailbox was opened with EXAMINE", b"READ-ONLY")
+    """Returns the refusal of a change in a mailbox that was opened by EXAMINE, or that is read-only always."""
+    return no("the mailbox is read-only", b"READ-ONLY")

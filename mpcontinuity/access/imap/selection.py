@@ -22,10 +22,14 @@ class BadNumbers(Exception):
 
 
 class Selection:
-    """The mailbox that a session has selected. With ``read_only`` (EXAMINE) nothing is changed through it."""
+    """The mailbox that a session has selected. With ``read_only`` (EXAMINE) nothing is changed through it.
 
-    def __init__(self, view: View, *, read_only: bool) -> None:
+    ``archived`` says that it is `Email Archive` (mailbox/archived.py), which is read-only always.
+    """
+
+    def __init__(self, view: View, *, read_only: bool, archived: bool = False) -> None:
         self.view = view
+        self.archived = archived
         self.read_only = read_only
         self._recent = 0  # as it was last told
         self._texts: dict[int, bytes] = {}

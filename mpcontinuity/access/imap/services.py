@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mpcontinuity.accounts.quotas import Quotas
+from mpcontinuity.archive.folder import EmailArchives
 from mpcontinuity.door.services import Services
 from mpcontinuity.mailbox.view import Views
 
@@ -28,3 +29,4 @@ class ImapServices(Services):
 
     views: Views
     quotas: Quotas
+    archives: EmailArchives | None = None  # None: nobody has the folder

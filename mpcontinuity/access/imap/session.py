@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from mpcontinuity.access.imap.appending import Appending
@@ -11,8 +12,12 @@ from mpcontinuity.access.imap.services import PORTION, SOUNDING, ImapServices
 from mpcontinuity.accounts.users import User
 from mpcontinuity.door.connection import Connection, Phase
 from mpcontinuity.door.output import Gone
+from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.mailbox.names import EMAIL_ARCHIVE, canonical
 from mpcontinuity.mailbox.quota import Quota
 from mpcontinuity.model import flags
+from mpcontinuity.model.errors import Temporary
 from mpcontinuity.protocols.imap.engine import ServerEngine
 from mpcontinuity.protocols.imap.parse import State
 
@@ -77,6 +82,27 @@ class ImapSession:
     async def quota(self) -> Quota:
         """Returns what the user may store. Raises Temporary."""
         return await self.services.quotas.of(self.user)
+
+    async def find(self, name: str) -> MailboxInfo | None:
+        """Returns the user's mailbox of that name, or None. `Email Archive` is made where it is asked for."""
+        info = await self.services.store.read(partial(mailboxes.find, account=self.account, name=name))
+        if info is None and canonical(name) == EMAIL_ARCHIVE:
+            return await self.make_archive()
+        return info
+
+    async def make_archive(self) -> MailboxInfo | None:
+        """Makes the folder `Email Archive`; None where the user has none. A full disk keeps nobody from the others."""
+        if self.services.archives is None:
+            return None
+        try:
+            return await self.services.archives.make(self.user)
+        except Temporary:
+            return None
+
+    async def look_into_archive(self) -> None:
+        """Has what is new in the archive listed, where the folder `Email Archive` is selected."""
+        if self.services.archives is not None and self.selection is not None and self.selection.archived:
+            await self.services.archives.look(self.user)
 
     @property
     def selected(self) -> Selection:

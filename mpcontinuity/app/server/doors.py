@@ -24,6 +24,7 @@ from mpcontinuity.app.listening.gatekeeper import Gatekeeper
 from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.control_port import ControlPort
 from mpcontinuity.app.server.mail import Mail
+from mpcontinuity.archive.folder import EmailArchives
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.socket import ControlFactory
 from mpcontinuity.delivery.calling import HomeCalls
@@ -113,7 +114,9 @@ class Doors:
     def _make_access(self) -> dict[str, ImapFactory | Pop3Factory]:
         certificate = self._certificate
         views = Views(self._store)
-        imap = ImapServices(views=views, quotas=self._accounts.quotas, tls=certificate, **self._every)
+        archives = EmailArchives(self._store, self._mail.children, self._reactor)
+        quotas = self._accounts.quotas
+        imap = ImapServices(views=views, quotas=quotas, archives=archives, tls=certificate, **self._every)
         pop3 = Pop3Services(locks=Locks(self._reactor), tls=certificate, **self._every)
         return {
             "imap": ImapFactory(imap),

@@ -5,6 +5,7 @@
   counts in them. ``taken.py``: addresses that home took. ``home_state.py``: what is remembered of a home server.
   ``home_history.py``: how it was in the last 90 days. ``plans.py``: outages that are declared for a set time.
   ``drills.py``: outages that are played for some users. ``drill_logins.py``: who logs in meanwhile.
+  ``home_users.py``: whether home's users can use it.
   ``containment.py``: whether home is cut off. ``declarations.py``: what administrators have declared and is in force.
 - ``relay_check.py``: which addresses become users by `relay-check`.
 - ``user_login.py``: logs users in, at every door. ``administrator_login.py``: logs administrators in, by password or

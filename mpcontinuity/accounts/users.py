@@ -53,6 +53,10 @@ _HOLDER = Statement(
 _ALIASES = Statement("SELECT COUNT(*) FROM address WHERE account = :account AND alias = 1")
 _REMOVE_ALIAS = Statement("DELETE FROM address WHERE key = :key AND account = :account AND alias = 1")
 _SET_STATUS = Statement("UPDATE account SET status = :status WHERE id = :id")
+_OPT_IN_STEP = Statement(
+    """UPDATE account SET opt_in = :opt_in
+    WHERE id IN (SELECT id FROM account WHERE domain = :domain AND opt_in <> :opt_in LIMIT :step)"""
+)
 _SET_OPT_IN = Statement("UPDATE account SET opt_in = :opt_in WHERE id = :id")
 _SET_RELAY = Statement("UPDATE account SET relay = :relay WHERE id = :id")
 _SET_ALTERNATE = Statement("UPDATE account SET alternate = :alternate WHERE id = :id")
@@ -376,6 +380,15 @@ def set_opt_in(tx: Transaction, user: User, opt_in: bool) -> None:
     """Sets whether a user wants continuity in mode `optional`."""
     tx.run(_SET_OPT_IN, id=user.id, opt_in=int(opt_in))
     _changed(tx, user)
+
+
+def opt_in_step(tx: Transaction, domain: int, on: bool, step: int) -> int:
+    """Sets that wish for up to ``step`` users of a domain who have another, and returns for how many: call it again
+    while there are any."""
+    changed = tx.run(_OPT_IN_STEP, domain=domain, opt_in=int(on), step=step)
+    if changed:
+        tx.announce(AccountsChanged(domain))
+    return changed
 
 
 def set_relay(tx: Transaction, user: User, relay: bool) -> None:

@@ -7,6 +7,7 @@
 - ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``, ``imap_trial.py``: domains, their settings and
   keys, and tests of what home does with mail from us.
 - ``plans.py``: outages that are declared for a set time. ``containment.py``: home servers that are cut off.
+  ``home_users.py``: users whom home does not serve, though it may take mail.
 - ``drills.py``: outages that are played for some users. ``drill_report.py``: what came of them.
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
   ``invitations.py``: links by which users set a password. ``telling.py``: what all users of a domain are told.

@@ -12,6 +12,8 @@ import msgspec
 
 from mpcontinuity.control.arguments import moment
 from mpcontinuity.control.caller import Caller, Scope
+from mpcontinuity.homes import user_side
+from mpcontinuity.homes.user_side import MOST_URLS
 from mpcontinuity.model import hosts, imapurl, oauth
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Refused
@@ -35,6 +37,7 @@ class DomainRow(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     home_tls_name: str
     home_tls_ca: str
     home_tls_certificate: str
+    home_users: str
     continuity: bool
     mode: Literal["disabled", "optional", "enabled"]
     bounce_policy: Literal["enabled", "disabled", "disabled-on-continuity"]
@@ -169,6 +172,18 @@ def _oauth(text: str) -> str:
     return text
 
 
+def _user_side(text: str) -> tuple[str, ...]:
+    urls = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if len(urls) > MOST_URLS:
+        raise ValueError(f"must be {MOST_URLS} URLs at most")
+    for url in urls:
+        try:
+            user_side.read(url)
+        except ValueError as error:
+            raise ValueError(f"the URL {error}") from None
+    return urls
+
+
 def _route(text: str) -> str:
     if text and not hosts.is_route(text):
         raise ValueError
@@ -184,6 +199,11 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
         'a PEM file with certificate and key, "none", or empty',
         "the certificate that a home server gets if it asks for one; empty: the server's own",
         _client_certificate,
+    ),
+    "home-users": (
+        "imap(s):// and https:// URLs, with commas between several, or empty",
+        "home's users' side, which is watched and never acted upon alone; with a test account as NAME:PASSWORD@",
+        _user_side,
     ),
     "continuity": ("", "off makes the domain a plain relay", None),
     "mode": ("", "continuity for all users now (enabled), for those who opt in, or in an outage only", None),
@@ -233,7 +253,7 @@ _ABOUT: dict[str, tuple[str, str, Callable[[str], Any] | None]] = {
 # What steers other people's servers, lets others send from here, or takes room on this machine.
 _FOR_ALL = frozenset(
     {
-        *("home", "home-tls", "home-tls-name", "home-tls-ca", "home-tls-certificate"),
+        *("home", "home-tls", "home-tls-name", "home-tls-ca", "home-tls-certificate", "home-users"),
         *("home-imap", "home-imap-oauth", "home-networks", "home-tenant", "outbound-route"),
         *("retention-days", "quota", "mailboxes", "total-quota"),
     }
@@ -258,7 +278,8 @@ def _settings() -> dict[str, Setting]:
 
 
 SETTINGS = _settings()
-WITH_SECRETS = ("outbound_route", "home_imap", "home_imap_oauth")  # fields that may have a password in them
+# Fields that may have a password in them.
+WITH_SECRETS = ("outbound_route", "home_imap", "home_imap_oauth", "home_users")
 
 
 def refuse_beyond(caller: Caller, given: Iterable[str]) -> None:
@@ -301,6 +322,8 @@ def row(name: str, settings: DomainSettings, users: int) -> DomainRow:
     shown: dict[str, Any] = {setting.field: getattr(settings, setting.field) for setting in SETTINGS.values()}
     shown["home"] = ",".join(settings.home)
     shown["home_networks"] = ",".join(settings.home_networks)
-    shown |= {field: hosts.without_password(shown[field]) for field in WITH_SECRETS}
+    secret = {field: shown[field] for field in WITH_SECRETS if field != "home_users"}
+    shown |= {field: hosts.without_password(text) for field, text in secret.items()}
+    shown["home_users"] = ",".join(user_side.shown(url) for url in settings.home_users)
     until = iso(settings.mode_until) if settings.mode_until else None
     return DomainRow(domain=name, mode_until=until, users=users, **shown)

@@ -18,6 +18,7 @@ from mpcontinuity.control import (
     drills,
     exporting,
     holds,
+    home_users,
     imap_trial,
     imports,
     invitations,
@@ -50,6 +51,7 @@ OPERATIONS = {
         Operation("domain plan list", plans.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="id"),
         Operation("domain plan extend", plans.extend, Scope.DOMAIN, domain_in="name"),
         Operation("domain plan end", plans.end, Scope.DOMAIN, domain_in="name"),
+        Operation("domain users-out", home_users.users_out, Scope.DOMAIN, domain_in="name"),
         Operation("domain tell", telling.tell, Scope.DOMAIN, domain_in="name"),
         Operation("domain tell list", telling.list_, Scope.DOMAIN, domain_in="domain", looks=True, cursor="id"),
         Operation("domain test", trial.send, Scope.DOMAIN, domain_in="name"),
@@ -77,6 +79,7 @@ OPERATIONS = {
         Operation("user alias add", users.alias_add, Scope.DOMAIN, address_in="address"),
         Operation("user alias remove", users.alias_remove, Scope.DOMAIN, address_in="address"),
         Operation("user continuity", users.continuity, Scope.SELF, address_in="address"),
+        Operation("user continuity all", home_users.continuity_of_all, Scope.DOMAIN, domain_in="name"),
         # Sends in the name of anybody of the domain, as home-networks may, which is a setting for all as well.
         Operation("user relay", users.relay, Scope.ALL, address_in="address"),
         Operation("alert add", alerts.add, Scope.DOMAIN, domain_in="domain"),

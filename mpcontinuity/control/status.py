@@ -7,7 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from mpcontinuity.accounts import domains, home_history, users
+from mpcontinuity.accounts import domains, home_history, home_users, users
+from mpcontinuity.accounts.home_users import HomeUsers
 from mpcontinuity.alerts import subscribers
 from mpcontinuity.control.arguments import PAGE, domain_name, moment, row_id, rows_of_page
 from mpcontinuity.control.drills import DrillRow
@@ -69,6 +70,8 @@ class StatusRow(msgspec.Struct, frozen=True):
     ``mode`` is the one in force: ``enabled`` while a planned outage is under way. ``plan`` is that outage, else the
     next one that is to come. ``contained`` is since when home is cut off; None: it is not. ``kept`` is how much of what
     is owed waits for `contain release` since then. ``drill`` is the one that is under way.
+    ``users_out`` is why home's users cannot use it now, though it may take mail: what the probe of `home-users` found,
+    or what somebody said; None where they can.
     """
 
     domain: str
@@ -90,6 +93,7 @@ class StatusRow(msgspec.Struct, frozen=True):
     contained: str | None
     kept: int
     drill: DrillRow | None
+    users_out: str | None
 
 
 class StateChange(msgspec.Struct, frozen=True):
@@ -133,8 +137,17 @@ def _statuses(tx: Transaction, only: str | None, after: str, limit: int) -> list
     hearing = subscribers.numbers(tx, ids)
     flushes = progress.load(tx, ids)
     absent = users.never_logged_in(tx, ids)
+    sides = home_users.load(tx, ids)
     return [
-        _status(tx, one, flushes.get(one.id), *facts[one.id], hearing.get(one.id, 0), absent.get(one.id, 0))
+        _status(
+            tx,
+            one,
+            flushes.get(one.id),
+            sides.get(one.id),
+            *facts[one.id],
+            hearing.get(one.id, 0),
+            absent.get(one.id, 0),
+        )
         for one in wanted
     ]
 
@@ -143,6 +156,7 @@ def _status(
     tx: Transaction,
     domain: domains.Domain,
     flush: Progress | None,
+    side: HomeUsers | None,
     state: str,
     since: int,
     reason: str,
@@ -177,6 +191,7 @@ def _status(
         contained=iso(domain.contained) if domain.contained else None,
         kept=redelivery if domain.contained else kept,
         drill=_drill(domain, tx.now),
+        users_out=(side.out or None) if side is not None else None,
     )
 
 

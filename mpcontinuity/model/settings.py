@@ -155,6 +155,7 @@ class DomainSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     home_tls_name: str = ""  # that the certificate must have; empty: the host's
     home_tls_ca: str = ""  # a file of the authorities that are believed; empty: the system's
     home_tls_certificate: str = ""  # a file with certificate and key; "none"; empty: the server's own
+    home_users: tuple[str, ...] = ()  # URLs of its users' side, which are watched
     continuity: bool = True
     mode: Literal["disabled", "optional", "enabled"] = "disabled"
     mode_until: int = 0  # µs; 0: no end

@@ -40,7 +40,11 @@ _PORT = 443
 
 class Unanswered(Exception):
     """There was no answer by HTTPS. The text says why in words for administrators; it has no part of the URL beside the
-    host, because paths and queries may be secret."""
+    host, because paths and queries may be secret. ``too_large``: there was one, which had too many octets."""
+
+    def __init__(self, text: str, *, too_large: bool = False) -> None:
+        super().__init__(text)
+        self.too_large = too_large
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class HttpsClient:
         except Exception as error:  # connections, TLS and HTTP fail in classes of many modules
             late = not alarm.active()  # it was cancelled, as which Twisted's layers say it in several ways
             why = f"no answer within {within:g} s" if late else exchange.fault or _why(error)
-            raise Unanswered(f"{place}: {why}") from None
+            raise Unanswered(f"{place}: {why}", too_large=exchange.too_large) from None
         finally:
             exchange.end()
             if alarm.active():
@@ -166,6 +170,11 @@ class _Exchange:
         """What makes the connection unusable, in words; empty where that is not known."""
         return self._guard.fault if self._guard is not None else ""
 
+    @property
+    def too_large(self) -> bool:
+        """Whether the answer came, and was too large."""
+        return self._guard is not None and self._guard.excess
+
     async def ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         fields = Headers({"User-Agent": ["mpcontinuity"]})
         for name, value in headers.items():
@@ -177,7 +186,8 @@ class _Exchange:
         response.deliverBody(reading)
         content = await reading.ended
         if len(content) > self._most:
-            raise Unanswered(f"{self._host}:{self._port}: the answer has more than {self._most} octets")
+            reason = f"{self._host}:{self._port}: the answer has more than {self._most} octets"
+            raise Unanswered(reason, too_large=True)
         answered = {
             name.decode("latin-1").lower(): ", ".join(value.decode("latin-1") for value in values)
             for name, values in response.headers.getAllRawHeaders()
@@ -212,11 +222,11 @@ class _Guard(Protocol):
         self._creator = creator
         self._own = own
         self._came = 0
-        self._excess = False
+        self.excess = False
 
     @property
     def fault(self) -> str:
-        if self._excess:
+        if self.excess:
             return f"the answer has more than {self.most} octets"
         fault: str = getattr(self._creator, "fault", "")
         return fault
@@ -234,7 +244,7 @@ class _Guard(Protocol):
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         self._came += len(data)
         if self._came > self.most:
-            self._excess = True
+            self.excess = True
             self.abort()
         else:
             self.inner.dataReceived(data)

@@ -13,7 +13,7 @@ from mpcontinuity.control.operations import OPERATIONS
 QUEUE = "id kind sender recipient subject message_id attempts next_attempt expires last_code last_text"
 STATUS = (
     "domain home state since reason mode continuity users redelivery_backlog outbound_backlog errors_hour errors_day "
-    "subscribers recovery plan never_logged_in contained kept drill"
+    "subscribers recovery plan never_logged_in contained kept drill users_out"
 )
 PLAN = "id domain from until note by state ended"
 ARCHIVED = "id time direction sender recipients subject message_id size"

@@ -139,6 +139,8 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "user adopt": lambda house: {"domain": "example.org", "addresses": ["nobody@example.org"]},
     "user alias add": lambda house: {"address": "anna@example.org", "alias": "a@example.org"},
     "user alias remove": lambda house: {"address": "anna@example.org", "alias": "a@example.org"},
+    "user continuity all": lambda house: {"name": "example.org", "on": True},
+    "domain users-out": lambda house: {"name": "example.org", "on": True},
     "user continuity": lambda house: {"address": "anna@example.org", "on": True},
     "user relay": lambda house: {"address": "anna@example.org", "on": True},
     "alert add": lambda house: {"domain": "example.org", "email": "it@far.example"},

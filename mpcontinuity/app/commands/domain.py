@@ -17,6 +17,7 @@ from mpcontinuity.app.commands.configuration import (
     warn_of_password,
 )
 from mpcontinuity.app.commands.plan import domain_plan
+from mpcontinuity.app.commands.users_out import domain_users_out
 from mpcontinuity.control.domain_settings import SETTINGS, WITH_SECRETS
 from mpcontinuity.message.announcement import LONGEST_TEXT
 
@@ -32,6 +33,7 @@ def domain() -> None:
 
 
 domain.add_command(domain_plan)
+domain.add_command(domain_users_out)
 
 
 def _warn_of_passwords(given: Mapping[str, str], when: str = "") -> None:

@@ -358,15 +358,33 @@ def user_alias_remove(configuration: Configuration, address: str, alias: str, as
 
 
 @user.command("continuity")
-@click.argument("address")
-@click.argument("switch", metavar="on|off", type=click.Choice(["on", "off"]))
+@click.argument("words", nargs=-1, required=True, metavar="[ADDRESS] on|off")
+@click.option("--domain", "of", metavar="D", help="All users of that domain, with --all.")
+@click.option("--all", "everybody", is_flag=True, help="All users of --domain.")
 @json_option
 @pass_configuration
-def user_continuity(configuration: Configuration, address: str, switch: str, as_json: bool) -> None:
-    """Opt a user in to continuity, or out, where the domain's mode is `optional`."""
+def user_continuity(
+    configuration: Configuration, words: tuple[str, ...], of: str | None, everybody: bool, as_json: bool
+) -> None:
+    """Opt a user in to continuity, or out, where the domain's mode is `optional`: home gets all mail as before, and the
+    user finds a copy here. For all users of a domain at once, when home takes mail and they cannot log in there; the
+    mode `disabled` becomes `optional` then.
+
+    \b
+      mpcontinuity user continuity anna@example.org on
+      mpcontinuity user continuity --domain example.org --all on
+    """
+    if everybody is not (of is not None) or words[-1] not in ("on", "off") or len(words) != 2 - everybody:
+        raise click.UsageError("give ADDRESS and on or off, or --domain D --all and on or off")
+    on = words[-1] == "on"
     with configuration.connect() as control:
-        row = control.call("user continuity", address=address, on=switch == "on")
-    output.result(row, as_json, f"{row['address']}: continuity {row['continuity']}")
+        if everybody:
+            row = control.call("user continuity all", name=of, on=on)
+            said = f"{row['domain']}: {row['changed']} users opted {'in' if on else 'out'}, mode {row['mode']}"
+        else:
+            row = control.call("user continuity", address=words[0], on=on)
+            said = f"{row['address']}: continuity {row['continuity']}"
+    output.result(row, as_json, said)
 
 
 @user.command("relay")

@@ -26,6 +26,7 @@ from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.relay import repair
 from mpcontinuity.door.spending import SpendingExchange
+from mpcontinuity.homes.user_side import EVERY as USER_SIDE_EVERY
 from mpcontinuity.mailbox import sent
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.queue import folding, kept, outbound
@@ -72,6 +73,7 @@ class Chores:
             Housekeeping(
                 reactor, store.election, [("telling", partial(tell_left, store, control.settings))], every=TELLING_EVERY
             ),
+            Housekeeping(reactor, store.election, [("users' side", mail.user_side.look)], every=USER_SIDE_EVERY),
             own([("leases", Holders(store).look)], every=LOOK_EVERY),
             own([("logins", accounts.login.logins.write)], every=LOGINS_EVERY),
             Housekeeping(reactor, store.election, [("webhooks", webhooks.round)], every=WEBHOOKS_EVERY),

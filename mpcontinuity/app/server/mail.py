@@ -20,6 +20,7 @@ from mpcontinuity.delivery.outward import Submissions
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.dispatch.turnover import Turnover
 from mpcontinuity.homes.service import Watch
+from mpcontinuity.homes.user_side import UserSide
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import SECOND, Clock
 from mpcontinuity.model.errors import Stopping, Temporary
@@ -109,6 +110,7 @@ class Mail:
         )
         asked: Any = questions(settings.outbound.resolvers, reactor)
         self.lookup = Lookup(asked)
+        self.user_side = UserSide(store, self._directory, client, self.https, reactor)
         self.children = Children(reactor)
         trusted = hosts.networks(settings.limits.trusted_networks)
         self.verdicts = Verdicts(store, self.lookup, self.children, reactor, settings.hostname, trusted)

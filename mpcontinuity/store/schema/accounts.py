@@ -33,6 +33,18 @@ domain = Table(
     string("proof", "probes"),  # what ends `down`: routing/health.py
 )
 
+home_users = Table(
+    "home_users",
+    metadata,
+    Column("domain", BigInteger, ForeignKey("domain.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    number("found"),  # since when a probe finds that home's users cannot use it; 0: it does not
+    string("found_reason"),
+    number("said"),  # since when somebody says so; 0: nobody does
+    string("said_by"),
+    string("said_note"),
+    **BY_KEY,
+)
+
 account = Table(
     "account",
     metadata,

@@ -31,6 +31,7 @@ metadata: Final[MetaData] = columns.metadata
 OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "meta": ("store",),
     "domain": ("accounts", "alerts", "check", "control", "queue", "webhooks"),
+    "home_users": ("accounts",),
     "account": ("accounts", "check", "control", "mailbox", "queue"),
     "address": ("accounts", "check"),
     "taken": ("accounts",),

@@ -154,6 +154,21 @@ def test_a_domain_and_its_users(run: Run) -> None:
     assert run("domain", "remove", "example.org").exit_code == 0
 
 
+def test_copies_for_one_user_or_for_all_of_a_domain(run: Run) -> None:
+    run("domain", "add", "example.org", "--home", "home.example.org")
+    run("user", "add", "anna@example.org")
+    run("user", "add", "bert@example.org")
+    one = run("user", "continuity", "anna@example.org", "on")
+    assert one.output == "anna@example.org: continuity on\n"
+    both = run("user", "continuity", "--domain", "example.org", "--all", "on")
+    assert both.output == "example.org: 1 users opted in, mode optional\n"
+    said = run("domain", "users-out", "example.org", "on", "--note", "no login")
+    assert "home's users are out: said by" in said.output
+    assert "mpcontinuity user continuity --domain example.org --all on" in said.output
+    for words in (["on"], ["--all", "on"], ["--domain", "example.org", "on"], ["anna@example.org", "maybe"]):
+        assert run("user", "continuity", *words).exit_code == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -108,6 +108,16 @@ def _webhooks() -> None:
 
 def _health() -> None:
     op.add_column("domain", string("proof", "probes"))
+    op.create_table(
+        "home_users",
+        of_domain(primary_key=True, autoincrement=False),
+        number("found"),
+        string("found_reason"),
+        number("said"),
+        string("said_by"),
+        string("said_note"),
+        **BY_KEY,
+    )
 
 
 def _links() -> None:

@@ -34,6 +34,7 @@ _BATCH_OCTETS: Final = 4 << 20  # of their contents and recipients; a larger mes
 # Octets of one message that are read for the index; the child has 256 MiB and 10 s for a batch.
 _MOST_OCTETS: Final = 32 << 20
 _STEP: Final = 128  # blocks of one transaction, of 1.5 KiB or so each
+_LOOKED_FOR: Final = 1_000  # ids that are looked for in `archive` at once
 _JOINED: Final = 8  # segments of about one size that become one
 _JOINED_OCTETS: Final = 8 << 20  # of their blocks, so that the child can do it within its time
 _REMEMBERED: Final = 64  # segments whose ids are kept in memory: those of the last minutes are asked for again
@@ -106,16 +107,19 @@ class Indexing:
         for one in segments:
             if not purged and one.expires > today:
                 continue
-            places = await self._store.read(partial(index.places, of=one.id))
+            expired = one.expires <= today
+            ids = [id_ for _, id_ in await self._store.read(partial(index.places, of=one.id))]
             gone: list[int] = []
-            for at in range(0, len(places), 1_000):
-                ids = [id_ for _, id_ in places[at : at + 1_000]]
-                left = await self._store.read(partial(index.left, ids=ids))
-                gone += [id_ for id_ in ids if id_ not in left]
-            if len(gone) == len(places):
+            for at in range(0, len(ids), _LOOKED_FOR):
+                some = ids[at : at + _LOOKED_FOR]
+                left = await self._store.read(partial(index.left, ids=some))
+                gone += [id_ for id_ in some if id_ not in left]
+                if left and expired:  # the rest goes within the day, unless it is held
+                    break
+            if len(gone) == len(ids):
                 await self._store.run(partial(index.take_out, ids=[one.id]), bulk=True)
                 await self._drop([one.id])
-            elif len(gone) * 4 >= len(places) and one.expires > today:
+            elif len(gone) * 4 >= len(ids) and not expired:
                 await self._join([one], gone)
             await self._rest()
         after = -1

@@ -41,10 +41,13 @@ async def search(
     now = control.store.clock.now()
     wanted = narrowed(language.parse(query, now), since, until, now)
     whose = await whose_mail(control, user, domain)
+    await control.searches.acquire()
     try:
         found = await find(control.store, control.jobs, wanted, whose, limit, last)
     except Died as error:
         raise Temporary(str(error)) from None
+    finally:
+        control.searches.release()
     if found.unsearched:
         control.progress({"unsearched": found.unsearched})
     return found.rows

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 import msgspec
+from twisted.internet.defer import DeferredSemaphore
 from twisted.logger import Logger
 
 from mpcontinuity.accounts import audit, users
@@ -30,6 +31,8 @@ from mpcontinuity.store.store import Store
 
 T = TypeVar("T")
 Progress = Callable[[Any], None]
+
+SEARCHES = 4  # at once: each has the readers of the store, which serve everybody, and may have a child process
 
 _log = Logger()
 
@@ -64,6 +67,7 @@ class Control:
     gives the home servers of a running server, ``imap`` sessions with their mailboxes, ``delivery`` the way of mail to
     them, and all give None elsewhere.
     ``jobs`` begins what child processes do, who read hostile mail.
+    ``searches`` lets so many searches in the archive work at once.
     """
 
     store: Store
@@ -79,6 +83,7 @@ class Control:
     homes: Callable[[], HomeServers | None] = _none
     imap: Callable[[], ImapSessions | None] = _none
     jobs: Jobs = field(default_factory=Blocking)
+    searches: DeferredSemaphore = field(default_factory=partial(DeferredSemaphore, SEARCHES))
     delivery: Callable[[], Delivery | None] = _none
     drained: Callable[[], Awaitable[None]] = _at_once
 

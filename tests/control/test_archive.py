@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
@@ -60,3 +61,13 @@ def test_without_a_child_process_it_can_be_tried_again(control: Control, three: 
     dead = replace(control, jobs=Here(dying=100))
     with pytest.raises(Temporary, match="killed"):
         result(OPERATIONS["archive search"](dead, {}))
+
+
+def test_searches_wait_for_each_other_beyond_some(control: Control, three: Store) -> None:
+    for _ in range(control.searches.tokens):
+        control.searches.acquire()
+    waiting = Deferred.fromCoroutine(OPERATIONS["archive search"](control, {}))
+    assert not waiting.called
+    control.searches.release()
+    assert len(result(waiting)) == 3
+    assert control.searches.tokens == 1

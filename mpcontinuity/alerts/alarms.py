@@ -47,7 +47,7 @@ class Step(Enum):
 
 _LIST = Statement("SELECT domain, kind, told, over FROM alarm")
 _BEGIN = Statement(
-    """INSERT INTO alarm (domain, kind, told, over) VALUES (:domain, :kind, :now, 0)
+    """INSERT INTO alarm (domain, kind, told, over) SELECT id, :kind, :now, 0 FROM domain WHERE id = :domain
     ON CONFLICT (domain, kind) DO UPDATE SET told = excluded.told, over = 0 WHERE alarm.over > 0"""
 )
 _END = Statement("UPDATE alarm SET over = :now WHERE domain = :domain AND kind = :kind AND told = :told AND over = 0")
@@ -71,7 +71,7 @@ def step(kind: Kind, known: Alarm | None, *, holds: bool, now: int) -> Step:
 
 
 def begin(tx: Transaction, domain: int, kind: str) -> None:
-    """Notes that an alarm is told now. Raises Told where it goes on already."""
+    """Notes that an alarm is told now. Raises Told where it goes on already, or the domain is gone."""
     if not tx.run(_BEGIN, domain=domain, kind=kind, now=tx.now):
         raise Told
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
+from twisted.internet.defer import Deferred, DeferredList
 
 from mpcontinuity.accounts import domains, home_state, users
 from mpcontinuity.mailbox.append import NewEntry, append_all
@@ -92,7 +94,12 @@ async def announce(store: Store, settings: Settings, announcements: Sequence[Ann
     """
     if len(announcements) > MOST:
         raise ValueError(f"{len(announcements)} announcements: more than {MOST} in one transaction")
-    kept = [await _keep(store, settings.hostname, one) for one in announcements]
+    owners = await store.read(partial(_owners, announcements=announcements))
+    keeping = [
+        Deferred.fromCoroutine(_keep(store, settings.hostname, one, owner))
+        for one, owner in zip(announcements, owners, strict=True)
+    ]
+    kept = await _all(keeping)  # together, so that one sync of the disk serves them all
     give_up = int(settings.retry.give_up * SECOND)
     await store.run(partial(_place, kept=kept, mark=mark, give_up=give_up))
 
@@ -104,8 +111,16 @@ def in_outage(tx: Transaction, domain: domains.Domain) -> bool:
     return not domain.sends_home(tx.now) or home_state.state(tx, domain.id) is State.DOWN
 
 
-async def _keep(store: Store, hostname: str, announcement: Announcement) -> _Kept:
-    user = await store.read(partial(_owner, announcement=announcement))
+async def _all(keeping: Sequence[Deferred[_Kept]]) -> list[_Kept]:
+    """When all have ended, the first error is raised, if there is one."""
+    ended: list[tuple[bool, Any]] = await DeferredList(keeping, consumeErrors=True)
+    for good, value in ended:
+        if not good:
+            raise value.value
+    return [value for _, value in ended]
+
+
+async def _keep(store: Store, hostname: str, announcement: Announcement, user: users.User | None) -> _Kept:
     identifier, now = store.identifiers.next(), store.clock.now()
     content = message.compose(
         message.Announcement(
@@ -148,6 +163,10 @@ async def _keep(store: Store, hostname: str, announcement: Announcement) -> _Kep
         )
     finally:
         draft.discard()
+
+
+def _owners(tx: Transaction, announcements: Sequence[Announcement]) -> list[users.User | None]:
+    return [_owner(tx, one) for one in announcements]
 
 
 def _owner(tx: Transaction, announcement: Announcement) -> users.User | None:

@@ -20,7 +20,7 @@ from mpcontinuity.alerts.subscribers import Subscriber
 from mpcontinuity.alerts.wording import Fact, digest, last_of_the_day, link_lines
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import DAY
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.store.statement import Statement
@@ -78,14 +78,23 @@ class Mailing:
             partial(subscribers.of_domains, domains=sorted({fact.domain for fact in facts}))
         )
         for batch in _batches(facts, hearing):
-            try:
-                await self._tell(batch, hearing)
-            except Told:
-                for fact in batch if len(batch) > 1 else ():
-                    try:
-                        await self._tell([fact], hearing)
-                    except Told:
-                        _log.info("told already: {subject}", subject=fact.subject)
+            if not await self._told(batch, hearing) and len(batch) > 1:
+                for fact in batch:
+                    await self._told([fact], hearing)
+
+    async def _told(self, facts: Sequence[Fact], hearing: Mapping[int, Sequence[Subscriber]]) -> bool:
+        """Whether it could be told: what cannot stops nothing else."""
+        try:
+            await self._tell(facts, hearing)
+        except Told:
+            _log.info("told already: {subject}", subject=facts[0].subject)
+        except (Stopping, Temporary):
+            raise
+        except Exception:
+            _log.failure("an alert failed: {subject}", subject=facts[0].subject)
+        else:
+            return True
+        return False
 
     async def _tell(self, facts: Sequence[Fact], hearing: Mapping[int, Sequence[Subscriber]]) -> None:
         of: dict[str, list[Fact]] = {}

@@ -55,7 +55,7 @@ class Outage:
     """An outage of the domain with that id and ``name``. Times are in µs; ``ended`` and ``recovered`` are 0 until then.
 
     ``causes`` has since when each cause holds, or held last. ``told`` has when each step was done. ``report`` is JSON
-    of what became of its mail, empty until it has recovered.
+    of what became of its mail, empty until it has recovered; `find` and `listing` alone read it.
     """
 
     id: int
@@ -91,24 +91,27 @@ class Standing:
         return (self.health.reason if Cause.DOWN in self.causes else self.note)[:_LONGEST_REASON]
 
 
-_COLUMNS = """outage.id, outage.domain, domain.name, began, ended, causes, outage.reason, told, snoozed_until,
-    outage.recovered, report FROM outage JOIN domain ON domain.id = outage.domain"""
-_GOING_ON = Statement(f"SELECT {_COLUMNS} WHERE ended = 0 ORDER BY outage.id")
-_FRESH = Statement(f"SELECT {_COLUMNS} WHERE ended > :since ORDER BY outage.id LIMIT :limit")
-_TO_RECOVER = Statement(f"SELECT {_COLUMNS} WHERE outage.recovered = 0 AND ended > 0 ORDER BY outage.id LIMIT :limit")
+_COLUMNS = """SELECT outage.id, outage.domain, domain.name, began, ended, causes, outage.reason, told, snoozed_until,
+    outage.recovered, {} FROM outage JOIN domain ON domain.id = outage.domain"""
+_PLAIN, _WHOLE = _COLUMNS.format("''"), _COLUMNS.format("report")  # a report may have 20 KiB
+_GOING_ON = Statement(f"{_PLAIN} WHERE ended = 0 ORDER BY outage.id")
+_FRESH = Statement(f"{_PLAIN} WHERE ended > :since ORDER BY ended DESC LIMIT :limit")
+_TO_RECOVER = Statement(
+    f"""{_PLAIN} WHERE outage.recovered = 0 AND ended > 0 AND domain.state = 'up' ORDER BY outage.id LIMIT :limit"""
+)
 _LIST = Statement(
-    f"""SELECT {_COLUMNS} WHERE (:domain = 0 OR outage.domain = :domain) AND outage.id < :before AND began >= :since
+    f"""{_WHOLE} WHERE (:domain = 0 OR outage.domain = :domain) AND outage.id < :before AND began >= :since
     ORDER BY outage.id DESC LIMIT :limit"""
 )
-_FIND = Statement(f"SELECT {_COLUMNS} WHERE outage.id = :id")
-_OF_DOMAIN = Statement(f"SELECT {_COLUMNS} WHERE outage.domain = :domain AND ended = 0")
+_FIND = Statement(f"{_WHOLE} WHERE outage.id = :id")
+_OF_DOMAIN = Statement(f"{_PLAIN} WHERE outage.domain = :domain AND ended = 0")
 _COVERED = Statement(
     "SELECT 1 FROM outage WHERE domain = :domain AND began <= :time AND (ended = 0 OR ended >= :time) LIMIT 1"
 )
 _COUNT = Statement("SELECT COUNT(*), MAX(id) FROM outage WHERE domain = :domain AND id >= :since")
 _BEGIN = Statement(
-    """INSERT INTO outage (id, domain, began, ended, causes, reason) VALUES (:id, :domain, :began, :ended, :causes,
-        :reason) ON CONFLICT DO NOTHING"""
+    """INSERT INTO outage (id, domain, began, ended, causes, reason)
+    SELECT :id, id, :began, :ended, :causes, :reason FROM domain WHERE id = :domain ON CONFLICT DO NOTHING"""
 )
 _BEGIN_AGAIN = Statement("UPDATE outage SET ended = :ended, causes = :causes, reason = :reason WHERE id = :id")
 _CHANGE = Statement("UPDATE outage SET ended = :ended, causes = :causes, reason = :reason WHERE id = :id AND ended = 0")
@@ -171,24 +174,19 @@ def _standing(domain: Domain, health: Health, declared: Sequence[Declaration]) -
     )
 
 
-def differ(tx: Transaction) -> bool:
-    """Returns whether `observe` would change anything."""
-    return bool(_differences(tx)) or _is_news(tx)
-
-
 def observe(tx: Transaction) -> int:
     """Makes the rows agree with how domains stand, up to STEP of them, and returns how many: call it again while that
     is STEP."""
-    found = _differences(tx)[:STEP]
+    found = _differences(tx, standings(tx))[:STEP]
     for standing, outage in found:
         _agree(tx, standing, outage)
     return len(found) + _note_unseen(tx)
 
 
-def _differences(tx: Transaction) -> list[tuple[Standing, Outage | None]]:
+def _differences(tx: Transaction, standing: Sequence[Standing]) -> list[tuple[Standing, Outage | None]]:
     of_domain = {outage.domain: outage for outage in tx.records(_outage, _GOING_ON)}
-    together = [(standing, of_domain.get(standing.domain.id)) for standing in standings(tx)]
-    return [(standing, outage) for standing, outage in together if not _agrees(standing, outage)]
+    together = [(one, of_domain.get(one.domain.id)) for one in standing]
+    return [(one, outage) for one, outage in together if not _agrees(one, outage)]
 
 
 def _agrees(standing: Standing, outage: Outage | None) -> bool:
@@ -266,7 +264,7 @@ def _note_unseen(tx: Transaction) -> int:
 
 
 def open_or_fresh(tx: Transaction) -> list[Outage]:
-    """Returns all outages that go on, that ended within FRESH, or that have not recovered yet, the oldest first.
+    """Returns all outages that go on, that ended within FRESH, or that can recover now, the oldest first.
 
     Of the latter two there are up to 2,000 each.
     """
@@ -350,7 +348,24 @@ async def sweep(store: Store) -> None:
 
 async def look(store: Store) -> list[Outage]:
     """Makes the rows agree with how domains stand, and returns those that are to be looked at. Raises Temporary."""
-    if await store.read(differ):
+    found, _ = await survey(store)
+    return found
+
+
+async def survey(store: Store) -> tuple[list[Outage], list[Standing]]:
+    """Makes the rows agree with how domains stand. Returns the outages that are to be looked at, and how domains stand.
+
+    Raises Temporary.
+    """
+    found, standing, agrees = await store.read(_look)
+    if not agrees:
         while await store.run(observe) >= STEP:
             pass
-    return await store.read(open_or_fresh)
+        found = await store.read(open_or_fresh)
+    return found, standing
+
+
+def _look(tx: Transaction) -> tuple[list[Outage], list[Standing], bool]:
+    standing = standings(tx)
+    agrees = not _differences(tx, standing) and not _is_news(tx)
+    return open_or_fresh(tx) if agrees else [], standing, agrees

@@ -6,7 +6,7 @@ process goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import Protocol
 
@@ -36,6 +36,7 @@ DOWN_FOR = 5 * MINUTE  # until `down` is told: a home server that restarts is no
 REMIND_AFTER = 4 * HOUR  # of a declared outage, and then
 REMIND_EVERY = DAY
 COUNTS = 200  # domains whose errors are counted in one look: those with thresholds take turns
+COUNTED_AT_ONCE = 20  # of them in one transaction: each may take some milliseconds
 RECOVERIES = 100  # outages whose mail is looked at in one look
 
 DOWN, UP, REMINDER = "down", "up", "reminder"  # steps that are marked in `Outage.told`
@@ -75,8 +76,8 @@ class Watcher:
 
     async def look(self) -> None:
         """Notes what has changed, and tells what is to be told. Raises Temporary."""
-        found = await outages.look(self._store)
-        standing = {one.domain.id: one for one in await self._store.read(outages.standings)}
+        found, stands = await outages.survey(self._store)
+        standing = {one.domain.id: one for one in stands}
         facts = [
             *_of_outages(found, standing, self._store.clock.now(), self._down_for),
             *await self._of_alarms(found, standing),
@@ -94,32 +95,45 @@ class Watcher:
 
     # Errors, and a flush that is paused
 
-    async def _of_alarms(self, found: Sequence[Outage], standing: dict[int, Standing]) -> list[Fact]:
+    async def _of_alarms(self, found: Sequence[Outage], standing: Mapping[int, Standing]) -> list[Fact]:
         going_on = {outage.domain: outage for outage in found if not outage.ended}
-        work = partial(_alarms, standing=standing, going_on=going_on, after=self._counted)
-        facts, self._counted, past = await self._store.read(work)
+        known, pauses = await self._store.read(_known)
+        counted = _turn(standing, known, self._counted)
+        self._counted = counted[-1] if counted else 0
+        numbers = sorted({*counted, *pauses, *(domain for domain, _ in known)} & standing.keys())
+        facts: list[Fact] = []
+        past: dict[tuple[int, str], Alarm] = {}
+        for start in range(0, len(numbers), COUNTED_AT_ONCE):
+            some = [standing[number] for number in numbers[start : start + COUNTED_AT_ONCE]]
+            work = partial(_alarms, some=some, known=known, pauses=pauses, counted=set(counted), going_on=going_on)
+            more, over = await self._store.read(work)
+            facts += more
+            past |= over
         if past:
             await self._store.run(partial(alarms.forget, past=past))
         return facts
 
     # Outages whose mail is dealt with
 
-    async def _recoveries(self, found: Sequence[Outage], standing: dict[int, Standing]) -> list[Fact]:
+    async def _recoveries(self, found: Sequence[Outage], standing: Mapping[int, Standing]) -> list[Fact]:
         facts = []
-        waiting = [outage for outage in found if outage.ended and not outage.recovered]
+        waiting = [outage for outage in found if _may_recover(outage, standing.get(outage.domain))]
         for outage in waiting[:RECOVERIES]:
-            stands = standing.get(outage.domain)
-            if stands is None or stands.causes or stands.health.state is not State.UP:
-                continue
             report = await self._store.read(partial(_recovery, outage=outage))
             if report is None:
                 continue
             mark = partial(outages.recover, outage=outage.id, report=msgspec.json.encode(report).decode())
             if report.total.taken_in or outage.told:
-                facts.append(wording.recovered(stands, outage, report, mark))
+                facts.append(wording.recovered(standing[outage.domain], outage, report, mark))
             else:  # nobody noticed it
                 await self._store.run(partial(_quietly, mark=mark))
         return facts
+
+
+def _may_recover(outage: Outage, standing: Standing | None) -> bool:
+    if standing is None or not outage.ended or outage.recovered:
+        return False
+    return not standing.causes and standing.health.state is State.UP
 
 
 def _quietly(tx: Transaction, mark: Mark) -> None:
@@ -129,22 +143,27 @@ def _quietly(tx: Transaction, mark: Mark) -> None:
         return
 
 
-def _of_outages(found: Sequence[Outage], standing: dict[int, Standing], now: int, down_for: int) -> list[Fact]:
-    facts = []
+def _of_outages(found: Sequence[Outage], standing: Mapping[int, Standing], now: int, down_for: int) -> list[Fact]:
+    facts: list[Fact] = []
     for outage in found:
         stands = standing.get(outage.domain)
-        if stands is None:
-            continue
-        down = Cause.DOWN in stands.causes and not outage.ended
-        if DOWN in outage.told and UP not in outage.told and not down:
-            facts.append(wording.up(stands, outage, now, partial(outages.tell, outage=outage.id, step=UP)))
-        if outage.ended or now < outage.snoozed_until:
-            continue
-        if down and DOWN not in outage.told and now >= stands.causes[Cause.DOWN] + down_for:
-            facts.append(wording.down(stands, outage, now, partial(outages.tell, outage=outage.id, step=DOWN)))
-        if _reminder_due(stands, outage, now):
-            mark = partial(outages.tell, outage=outage.id, step=REMINDER, known=outage.told.get(REMINDER, 0))
-            facts.append(wording.reminder(stands, outage, now, mark))
+        if stands is not None:
+            facts += _of_outage(outage, stands, now, down_for)
+    return facts
+
+
+def _of_outage(outage: Outage, stands: Standing, now: int, down_for: int) -> list[Fact]:
+    facts = []
+    down = Cause.DOWN in stands.causes and not outage.ended
+    if DOWN in outage.told and UP not in outage.told and not down:
+        facts.append(wording.up(stands, outage, now, partial(outages.tell, outage=outage.id, step=UP)))
+    if outage.ended or now < outage.snoozed_until:
+        return facts
+    if down and DOWN not in outage.told and now >= stands.causes[Cause.DOWN] + down_for:
+        facts.append(wording.down(stands, outage, now, partial(outages.tell, outage=outage.id, step=DOWN)))
+    if _reminder_due(stands, outage, now):
+        mark = partial(outages.tell, outage=outage.id, step=REMINDER, known=outage.told.get(REMINDER, 0))
+        facts.append(wording.reminder(stands, outage, now, mark))
     return facts
 
 
@@ -156,18 +175,25 @@ def _reminder_due(standing: Standing, outage: Outage, now: int) -> bool:
     return now >= (last + REMIND_EVERY if last >= since else since + REMIND_AFTER)
 
 
+def _known(tx: Transaction) -> tuple[dict[tuple[int, str], Alarm], dict[int, str]]:
+    """Alarms that were told of late, and why flushes are paused."""
+    return alarms.listing(tx), home_state.pauses(tx)
+
+
 def _alarms(
-    tx: Transaction, standing: dict[int, Standing], going_on: dict[int, Outage], after: int
-) -> tuple[list[Fact], int, dict[tuple[int, str], Alarm]]:
-    """The facts; up to which domain errors were counted; and alarms that are past."""
-    known, pauses = alarms.listing(tx), home_state.pauses(tx)
+    tx: Transaction,
+    some: Sequence[Standing],
+    known: Mapping[tuple[int, str], Alarm],
+    pauses: Mapping[int, str],
+    counted: Set[int],
+    going_on: Mapping[int, Outage],
+) -> tuple[list[Fact], dict[tuple[int, str], Alarm]]:
+    """The facts, and alarms that are past."""
     facts: list[Fact] = []
     past = {}
-    counted, last = _turn(standing, known, after)
-    for number in sorted(counted | pauses.keys() | {domain for domain, _ in known}):
-        stands, outage = standing.get(number), going_on.get(number)
-        if stands is None:
-            continue
+    for stands in some:
+        number = stands.domain.id
+        outage = going_on.get(number)
         silent = outage is not None and tx.now < outage.snoozed_until
         for kind in Kind:
             if kind is not Kind.PAUSED and number not in counted:
@@ -179,17 +205,16 @@ def _alarms(
                 past[number, kind.value] = before or Alarm(0, 0)
             elif step is not alarms.Step.NOTHING and not silent:
                 facts.append(_alarm(tx, stands, kind, step, before, pauses.get(number, ""), outage))
-    return facts, last, past
+    return facts, past
 
 
-def _turn(standing: dict[int, Standing], known: dict[tuple[int, str], Alarm], after: int) -> tuple[set[int], int]:
-    """Domains whose errors are counted in this look, and the last of them."""
+def _turn(standing: Mapping[int, Standing], known: Mapping[tuple[int, str], Alarm], after: int) -> list[int]:
+    """Domains whose errors are counted in this look, in turn behind that one."""
     wanted = {
         number for number, one in standing.items() if one.domain.settings.alert_hour or one.domain.settings.alert_day
     }
     wanted |= {domain for domain, kind in known if kind != Kind.PAUSED}
-    in_turn = sorted(wanted, key=lambda number: (number <= after, number))[:COUNTS]
-    return set(in_turn), in_turn[-1] if in_turn else 0
+    return sorted(wanted, key=lambda number: (number <= after, number))[:COUNTS]
 
 
 def _threshold(standing: Standing, kind: Kind) -> int:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mpcontinuity.alerts.mailing import MOST_A_DAY
+from mpcontinuity.model.clock import SECOND
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from tests.simulation.story import DomainPlan
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from tests.simulation.play import Play
 
 _DOMAINS = Statement("SELECT id, name FROM domain")
+_STATES = Statement("SELECT id, state, since FROM domain")
 _MAILS = Statement("SELECT domain, recipient, subject FROM tracking WHERE direction = 'alert'")
 _OUTAGES = Statement("SELECT id, domain, began, ended, told, recovered, report FROM outage ORDER BY id")
 _FALLS = Statement("SELECT domain, time FROM home_change WHERE state = 'down'")
@@ -21,6 +23,9 @@ _FALLS = Statement("SELECT domain, time FROM home_change WHERE state = 'down'")
 # What stands in the subject of a mail that tells of a step, and the step's name in the row of the outage.
 _STEPS = {"down": "the home server is down for", "up": "the home server is up again"}
 _REPORT = "report of the outage"
+
+
+SETTLED = 30 * SECOND  # since home is up, the end of an outage was looked at
 
 
 def subscribers(plan: DomainPlan) -> tuple[str, ...]:
@@ -67,8 +72,10 @@ class Hearing:
     def end(self, tx: Transaction) -> None:
         """All outages are over, have recovered, and cover whatever the history of home servers knows."""
         outages = tx.all(_OUTAGES)
+        calm = {domain for domain, state, since in tx.all(_STATES) if state == "up" and since <= tx.now - SETTLED}
         for outage in outages:
-            self._judge_end(*outage)
+            if outage[1] in calm:  # a home that is down and is owed nothing is probed rarely
+                self._judge_end(*outage)
         if any(event.what == "jump" for event in self._play.story.events):
             return  # what was when cannot be told
         spans = [(domain, began, ended) for _, domain, began, ended, *_ in outages]

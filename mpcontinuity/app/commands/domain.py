@@ -188,7 +188,10 @@ def domain_list(configuration: Configuration, as_json: bool) -> None:
 def domain_show(configuration: Configuration, name: str, as_json: bool) -> None:
     """Show all settings of the domain NAME."""
     with configuration.connect() as control:
-        output.result(control.call("domain show", name=name), as_json)
+        row = control.call("domain show", name=name)
+    if not as_json:
+        row["plans"] = [f"{plan['from']} until {plan['until']} ({plan['state']})" for plan in row["plans"]]
+    output.result(row, as_json)
 
 
 @domain.command("remove")

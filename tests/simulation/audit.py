@@ -26,8 +26,10 @@ from tests.simulation.declared import Declared
 from tests.simulation.hearing import Hearing
 from tests.simulation.home import Taken
 from tests.simulation.memory import left_over, unbounded
+from tests.simulation.process import HOSTNAME
 from tests.simulation.reader import Owner
 from tests.simulation.sender import Attempt, Letter
+from tests.simulation.story import TOLD
 
 if TYPE_CHECKING:
     from tests.simulation.play import Play
@@ -48,6 +50,8 @@ _ENTRIES = Statement(
 _ARCHIVE = Statement("SELECT body, message_id, recipients FROM archive")
 _NAMED = Statement("SELECT body, message_id FROM archive UNION SELECT body, message_id FROM owed")
 _BODIES = Statement('SELECT id, pack, "offset", length, prefix, crc FROM body')
+_TOLD = Statement("SELECT subject, recipient, COUNT(*) FROM tracking WHERE subject LIKE 'News %' GROUP BY 1, 2")
+_UNTOLD = Statement("SELECT 1 FROM telling WHERE ended = 0 LIMIT 1")
 _TRACKING = Statement(
     "SELECT message_id, recipient, status, outcome, code, owed FROM tracking WHERE direction <> 'alert'"
 )
@@ -147,7 +151,8 @@ class Audit:
         """A user's client fetched a message."""
         play = self._play
         if number == 0 and b"\r\nFrom: Mail System <postmaster@" in content:
-            self._hearing.shown(owner.address)
+            if not content.endswith(TOLD.encode().replace(b"\n", b"\r\n")):
+                self._hearing.shown(owner.address)
             return
         if number == 0:
             if b"a draft of " + owner.address.encode() not in content:
@@ -217,6 +222,7 @@ class Audit:
         entries = tx.all(_ENTRIES)
         mailboxes = {row[0]: row[1:] for row in tx.all(_MAILBOXES)}
         self._look_at_mailboxes(mailboxes, entries)
+        self._look_at_what_was_told(tx)
         self._look_at_owed(tx.all(_ROWS), mailboxes, entries)
         self._course.look(tx)
         self._hearing.look(tx)
@@ -264,6 +270,12 @@ class Audit:
                 ways = sum(self._reaches(each, address) for each in letter.recipients)
                 if times > ways * letter.times + self._excusable(letter):
                     fault(f"letter {number} is {times} times in INBOX of {address}")
+
+    def _look_at_what_was_told(self, tx: Transaction) -> None:
+        """Each user is told once; what they are told has a subject that nothing else has."""
+        for subject, recipient, times in tx.all(_TOLD):
+            if times > 1:
+                self._play.fault(f"{recipient} was told {subject!r} {times} times")
 
     def _look_at_owed(self, owed: list[Any], mailboxes: dict[int, Any], entries: list[Any]) -> None:
         play = self._play
@@ -430,7 +442,7 @@ class Audit:
 
 
 def _any_open(tx: Transaction) -> bool:
-    return any(row[6] in OPEN for row in tx.all(_ROWS))
+    return any(row[6] in OPEN for row in tx.all(_ROWS)) or tx.one(_UNTOLD) is not None
 
 
 def _untagged(address: str) -> str:
@@ -439,8 +451,9 @@ def _untagged(address: str) -> str:
 
 
 def _letter(message_id: str) -> int:
-    """Its number, from the Message-ID that its mail server gave it."""
-    return int(message_id.strip("<>").partition("@")[0] or 0)
+    """Its number, from the Message-ID that its mail server gave it; 0 for what the service wrote itself."""
+    name, _, domain = message_id.strip("<>").partition("@")
+    return int(name or 0) if domain != HOSTNAME else 0
 
 
 def _unrelated(takes: list[Taken]) -> int:

@@ -8,8 +8,9 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred
 
+from mpcontinuity.accounts import counters
 from mpcontinuity.accounts.domains import Domain
-from mpcontinuity.alerts import announcing, mailing, outages
+from mpcontinuity.alerts import announcing, mailing, outages, telling
 from mpcontinuity.archive import index
 from mpcontinuity.archive.indexer import EVERY
 from mpcontinuity.delivery import handover, redirect
@@ -361,3 +362,29 @@ def _a_plan_holds_new_mail_alone() -> Patches:
 def _a_drill_holds_new_mail_alone() -> Patches:
     """What the users of a drill are owed goes home before it has ended."""
     return [patch(Task, "spared", frozenset())]
+
+
+# people
+
+
+@bug("merge-forgets-the-ledger")
+def _merge_forgets_the_ledger() -> Patches:
+    """What is owed goes over to the other user, and is counted for the one before."""
+    return [patch(counters, "_HAND_OVER", Statement(f"{counters._HAND_OVER.sqlite} AND 0 = 1"))]
+
+
+@bug("merge-doubles")
+def _merge_doubles() -> Patches:
+    """Mail is copied to the other user, and moved when all of it is there."""
+    return [patch(change, "move", change.copy)]
+
+
+@bug("told-before-it-is-noted")
+def _told_before_it_is_noted() -> Patches:
+    """What was told is noted in a transaction of its own, behind the one that places the mail."""
+
+    async def announce(store: Any, settings: Any, announcements: Any, mark: Any) -> None:
+        await announcing.announce(store, settings, announcements, lambda tx: None)
+        await store.run(mark)
+
+    return [patch(telling, "announce", announce)]

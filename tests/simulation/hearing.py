@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _DOMAINS = Statement("SELECT id, name FROM domain")
 _STATES = Statement("SELECT id, state, since FROM domain")
-_MAILS = Statement("SELECT domain, recipient, subject FROM tracking WHERE direction = 'alert'")
+_MAILS = Statement(
+    "SELECT domain, recipient, subject FROM tracking WHERE direction = 'alert' AND subject NOT LIKE 'News %'"
+)
 _OUTAGES = Statement("SELECT id, domain, began, ended, told, recovered, report FROM outage ORDER BY id")
 _FALLS = Statement("SELECT domain, time FROM home_change WHERE state = 'down'")
 

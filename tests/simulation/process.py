@@ -17,9 +17,12 @@ from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.alerts.service import Watcher
+from mpcontinuity.alerts.telling import EVERY as TELLING_EVERY
+from mpcontinuity.alerts.telling import tell_left
 from mpcontinuity.app.server.housekeeping import Housekeeping
 from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.archive.indexer import Indexer
+from mpcontinuity.control.merging import finish_merges
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.delivery import answered
@@ -81,6 +84,7 @@ class Process:
                 ("tracking", guarded(self.store, partial(tracking_retention.sweep, self.store))),
                 ("ledger", guarded(self.store, partial(folding.sweep, self.store))),
                 ("packs", guarded(self.store, partial(retention.sweep, self.store))),
+                ("merges", partial(finish_merges, self.control)),
                 ("removals", partial(finish_removals, self.control)),
             ],
         )
@@ -92,6 +96,8 @@ class Process:
         self.leaving = Housekeeping(
             self.time, self.store.election, [("kept", guarded(self.store, partial(kept.sweep, self.store)))], every=60.0
         )
+        telling = [("telling", partial(tell_left, self.store, settings))]
+        self.telling = Housekeeping(self.time, self.store.election, telling, every=TELLING_EVERY)
         self.timekeeping = Timekeeping(self.store)
         watching = [("clock", self.timekeeping.look)]
         self.clock_watch = Housekeeping(self.time, self.store.election, watching, every=LOOK_EVERY)
@@ -187,6 +193,7 @@ class Process:
         self.housekeeping.start()
         self.indexer.start()
         self.clock_watch.start()
+        self.telling.start()
         self.alerts.start()
         self.leaving.start()
 
@@ -196,6 +203,7 @@ class Process:
         self.housekeeping.stop()
         self.indexer.stop()
         self.clock_watch.stop()
+        self.telling.stop()
         self.alerts.stop()
         self.leaving.stop()
         self.imap.stop()

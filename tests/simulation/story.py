@@ -69,6 +69,8 @@ def story_of(seed: int) -> Story:
     return _Author(seed).write()
 
 
+TOLD = "There is some news.\n"  # to all users, by an administrator
+
 _NAMES = ("ann", "bob", "eve", "joe", "kim")
 
 
@@ -217,6 +219,8 @@ class _Author:
             self._refused_return(chance.choice(domains))
         if not self._gentle and chance.random() < 0.3:
             self._declared(chance.choice(domains))
+        if not self._gentle and chance.random() < 0.15:
+            self._merge(chance.choice(domains))
 
     def _refused_return(self, domain: DomainPlan) -> None:
         """An outage, and a home server that is back and refuses what it is given: the flush has to pause."""
@@ -259,6 +263,30 @@ class _Author:
     def _operation(self, at: float, domain: DomainPlan, operation: str, **arguments: Any) -> None:
         self._add(at, "admin", domain.name, operation, (("name", domain.name), *arguments.items()))
 
+    def _merge(self, domain: DomainPlan) -> None:
+        """In an outage mail comes for somebody who waits for a password, and turns out to be a user already; all users
+        are told something meanwhile."""
+        chance = self._chance
+        begin = chance.uniform(1, self._length / 3)
+        merged = begin + chance.uniform(5, 20)
+        user, pending = chance.choice(domain.users), domain.strangers[0]
+        self._add(begin - 1, "admin", domain.name, "user add", (("address", pending),))
+        for host in domain.hosts:
+            self._add(begin, "mood", host, "does not answer")
+            self._add(merged + chance.uniform(1, 30), "mood", host, "well")
+        for number in range(self._letters + 1, self._letters + 1 + chance.randint(3, 8)):
+            to = chance.choice(((pending,), (pending,), (pending, user), (user,)))
+            at = round(chance.uniform(begin, merged + 2), 3)
+            how = (number, "c@client.example", to, 300, 1)
+            self._events.append(Event(at, "letter", "sender 0", how))
+            self._letters = number
+        self._add(merged, "admin", domain.name, "user alias add", (("address", user), ("alias", pending)))
+        told = (("name", domain.name), ("subject", f"News {chance.randrange(1_000_000)}"), ("text", TOLD))
+        self._add(merged, "admin", domain.name, "domain tell", told)
+        if chance.random() < 0.5:
+            after = int(1.5 ** (chance.random() * 17))
+            self._add(merged, "crash", "", chance.choice(("power", "kill")), "write", after, 1.0)
+
     def _moment(self) -> float:
         return self._chance.uniform(0, self._length * 1.1)
 
@@ -289,6 +317,12 @@ class _Author:
             ("user continuity", {"address": user, "on": chance.random() < 0.7}),
             ("user add", {"address": domain.strangers[0], "password": "secret"}),
             ("user alias add", {"address": user, "alias": domain.strangers[1]}),
+            ("user alias add", {"address": user, "alias": domain.strangers[0]}),
+            ("user adopt", {"domain": domain.name, "addresses": list(domain.strangers)}),
+            (
+                "domain tell",
+                {"name": domain.name, "subject": f"News {chance.randrange(1_000_000)}", "text": TOLD},
+            ),
             ("status", {}),
             ("track", {}),
             ("archive search", {}),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 
 from mpcontinuity.archive import archived
 from mpcontinuity.archive import query as language
@@ -97,8 +97,11 @@ class _Run:
     async def some(self, ids: Sequence[int]) -> None:
         """Releases some messages beside each other."""
         messages = await self._control.store.read(partial(archived.find, ids=ids))
-        for each in [Deferred.fromCoroutine(self._one(message)) for message in messages if self._is_new(message)]:
-            await each
+        new = [message for message in messages if self._is_new(message)]
+        done = await DeferredList([Deferred.fromCoroutine(self._one(one)) for one in new], consumeErrors=True)
+        for succeeded, failure in done:
+            if not succeeded:
+                failure.raiseException()  # type: ignore[attr-defined]
 
     def _is_new(self, message: Archived) -> bool:
         if self._again or not message.released:

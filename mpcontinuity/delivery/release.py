@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from mpcontinuity.delivery import answered, replies
 from mpcontinuity.delivery.envelope import Client
@@ -64,12 +65,19 @@ async def release(
     source = Source(fingerprint, comes_again=False, verified=False, direction=RELEASE, archived=False, owes=owes)
     client = Client("127.0.0.1", delivery.hostname, "ESMTP", "")
     try:
-        handed = Incoming(delivery, client, reverse_path, MailParameters(size=content.length), source)
+        found = await _measured(content)
+        utf8 = not to.ascii or (reverse_path is not None and not reverse_path.ascii)
+        parameters = MailParameters(content.length, "8BITMIME" if found.eight_bit else "", utf8)
+        handed = Incoming(delivery, client, reverse_path, parameters, source)
         reply = await handed.recipient(to, _NEVER)
         taken = handed.taken(to)
         if taken is None or taken.decision is Decision.KEEP:  # for administrators: they have it in the archive
             handed.abandon()
             return _refused(reply if taken is None else replies.HOME_AWAY)
+        refusal = handed.bare_line_ends() if found.bare else None
+        if refusal is not None:
+            handed.abandon()
+            return _refused(refusal)
         reply = await _message(handed, content)
         handed.lost()  # whoever releases notes it later: until then it is remembered
     except Corrupt as error:
@@ -81,6 +89,26 @@ async def release(
     if reply is replies.STORED or reply is replies.KNOWN:
         return Released(Way.INBOX if taken.user is not None else Way.OWED, reply)
     return Released(Way.HOME, reply)
+
+
+class _Measure(NamedTuple):
+    """What a message needs of the server that takes it, which the archive does not note."""
+
+    eight_bit: bool  # BODY=8BITMIME (RFC 6152)
+    bare: bool  # it has a bare CR or LF, and goes on by BDAT only (RFC 3030)
+
+
+async def _measured(content: Content) -> _Measure:
+    """Reads the whole message once. Raises Corrupt, before anybody was handed a part of it."""
+    eight_bit = False
+    lone, last = 0, b""
+    for start in range(0, content.length, _PIECE):
+        piece = await content.read(start, min(_PIECE, content.length - start))
+        eight_bit = eight_bit or not piece.isascii()
+        across = last == b"\r" and piece.startswith(b"\n")
+        lone += piece.count(b"\r") + piece.count(b"\n") - 2 * (piece.count(b"\r\n") + across)
+        last = piece[-1:]
+    return _Measure(eight_bit, lone != 0)
 
 
 def _refused(reply: Reply) -> Released:

@@ -24,6 +24,7 @@ from mpcontinuity.store.transaction import Transaction
 from tests.simulation.course import Course
 from tests.simulation.declared import Declared
 from tests.simulation.hearing import Hearing
+from tests.simulation.held import Held
 from tests.simulation.home import Taken
 from tests.simulation.memory import left_over, unbounded
 from tests.simulation.process import HOSTNAME
@@ -80,6 +81,7 @@ class Audit:
         self.relays: set[str] = set()  # domains that may be plain relays now and then
         self._read_story()
         self.declared = Declared(play, self)
+        self.held = Held(play, self)
 
     def _read_story(self) -> None:
         for plan in self._play.story.domains:
@@ -115,7 +117,12 @@ class Audit:
             play.fault(f"home got letter {taken.number}, which nobody sent")
             return
         head, found, rest = taken.content.partition(letter.content)
-        if not found or rest or not head.startswith(b"Received: from ") or head.count(b"Received: ") != 1:
+        if (
+            not found
+            or rest
+            or not head.startswith(b"Received: from ")
+            or not (1 <= head.count(b"Received: ") <= 1 + self.held.releases(letter.number))
+        ):
             play.fault(f"letter {letter.number} reached home changed: {taken.content[:400]!r}")
         if not set(taken.recipients) <= set(letter.recipients):
             play.fault(f"letter {letter.number} reached {taken.recipients}, whom it is not for")
@@ -130,7 +137,7 @@ class Audit:
             takes = self._takes.setdefault((letter.number, recipient), [])
             takes.append(taken)
             groups = _unrelated(takes)
-            if groups > letter.times + self._excusable(letter):
+            if groups > letter.times + self.excusable(letter) + self.held.releases(letter.number):
                 play.fault(f"letter {letter.number} reached {recipient} {groups} times with different ids")
 
     def _judge_repeat(self, letter: Letter, before: Taken, taken: Taken) -> None:
@@ -141,6 +148,8 @@ class Audit:
     def _judge_deleted(self, letter: Letter, recipient: str, taken: Taken) -> None:
         owner = self._play.owners.get(self.owner(recipient))
         if owner is None or letter.number in owner.copied or letter.number in owner.moving:
+            return
+        if self.held.releases(letter.number):
             return
         deleted = owner.deleted.get(letter.number)
         again = len([each for each in letter.attempts if each.sent]) > 1 or len(letter.recipients) > 1
@@ -176,7 +185,7 @@ class Audit:
         """Also where an address was given to somebody meanwhile, or registered by itself once its user was gone."""
         return user in (self.owner(recipient), _untagged(recipient)) or user in self._shared.get(recipient, ())
 
-    def _excusable(self, letter: Letter) -> int:
+    def excusable(self, letter: Letter) -> int:
         """Attempts after which nobody could know that home had the message: each may have made one copy."""
         return sum(self._excuses(letter, attempt) for attempt in letter.attempts)
 
@@ -226,6 +235,7 @@ class Audit:
         self._look_at_owed(tx.all(_ROWS), mailboxes, entries)
         self._course.look(tx)
         self._hearing.look(tx)
+        self.held.look(tx)
 
     def _look_at_mailboxes(self, mailboxes: dict[int, Any], entries: list[Any]) -> None:
         fault = self._play.fault
@@ -268,7 +278,7 @@ class Audit:
                 letter = self._play.letters[number]
                 # Two addresses of a user may have come in transactions of their own.
                 ways = sum(self._reaches(each, address) for each in letter.recipients)
-                if times > ways * letter.times + self._excusable(letter):
+                if times > ways * (letter.times + self.held.releases(number)) + self.excusable(letter):
                     fault(f"letter {number} is {times} times in INBOX of {address}")
 
     def _look_at_what_was_told(self, tx: Transaction) -> None:
@@ -430,7 +440,7 @@ class Audit:
         if any(shown.encode() in taken.content for shown in play.unrecorded for taken in self._takes_of(letter)):
             return  # home took it while our disk was full, which is made good at the next start
         plan = next(each for each in play.story.domains if each.name == recipient.partition("@")[2])
-        kept = dict(plan.settings).get("retention-days") != "0"
+        kept = dict(plan.settings).get("retention-days") != "0" and plan.name not in self.held.lowered
         if kept and recipient not in archived.get(letter.number, ()):
             play.fault(f"letter {letter.number} to {recipient} is not in the archive")
         statuses = tracked.get((letter.number, recipient), [])

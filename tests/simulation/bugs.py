@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
@@ -11,11 +12,13 @@ from twisted.internet.defer import Deferred
 from mpcontinuity.accounts import counters
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.alerts import announcing, mailing, outages, telling
-from mpcontinuity.archive import index
+from mpcontinuity.archive import archived, holds, index
+from mpcontinuity.archive import retention as archive_retention
 from mpcontinuity.archive.indexer import EVERY
 from mpcontinuity.delivery import handover, redirect
 from mpcontinuity.delivery.answered import Answered
 from mpcontinuity.delivery.handover import Handover
+from mpcontinuity.delivery.release import release
 from mpcontinuity.delivery.replies import STORED
 from mpcontinuity.inbound.receipt import Receipt
 from mpcontinuity.mailbox import append, change, mailboxes, redelivered
@@ -388,3 +391,30 @@ def _told_before_it_is_noted() -> Patches:
         await store.run(mark)
 
     return [patch(telling, "announce", announce)]
+
+
+# the archive in use
+
+
+@bug("what-is-held-is-dropped")
+def _what_is_held_is_dropped() -> Patches:
+    """A purge asks for no holds."""
+    return [patch(holds, "held", lambda tx, messages: set())]
+
+
+@bug("a-purge-drops-all")
+def _a_purge_drops_all() -> Patches:
+    """A purge does not ask how long a domain keeps its mail."""
+    return [_without(archive_retention, "_OLD", "AND time < :before ")]
+
+
+@bug("forgets-releases")
+def _forgets_releases() -> Patches:
+    """What a search has released before is released by the next one, too, and is not known again."""
+    count = itertools.count()
+
+    def anew(delivery: Any, content: Any, path: Any, to: Any, mark: str, *, owes: bool) -> Any:
+        return release(delivery, content, path, to, f"{mark} {next(count)}", owes=owes)
+
+    forgotten = patch(archived, "set_released", lambda tx, archived, known, new: True)
+    return [forgotten, mock.patch("mpcontinuity.control.archived.hand_in", anew)]

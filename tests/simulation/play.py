@@ -345,9 +345,16 @@ class Play:
         elif operation == "archive search":
             await look_for_all(process, self.fault)
             return
+        elif operation == "archive hold lift":
+            holds = await OPERATIONS["archive hold list"](process.control, {})
+            if not holds:
+                return
+            arguments = {"id": holds[arguments["which"] % len(holds)].id}
         self._audit.declared.asked(operation, arguments)
+        self._audit.held.asked(operation, arguments)
         await OPERATIONS[operation](process.control, arguments)
         self._audit.declared.answered(operation, arguments)
+        self._audit.held.answered(operation, arguments)
 
     def _asked(self, failure: Failure, operation: str) -> None:
         self.world.note(f"{operation}: {failure.value}")

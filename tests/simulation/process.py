@@ -113,6 +113,7 @@ class Process:
             listening=list,
             serving=True,
             jobs=Here(),
+            delivery=lambda: self.delivery,
         )
         judge = Judge(
             passwords,

@@ -71,6 +71,11 @@ def story_of(seed: int) -> Story:
 
 TOLD = "There is some news.\n"  # to all users, by an administrator
 
+
+def _settings(domain: DomainPlan, days: str) -> tuple[tuple[str, Any], ...]:
+    return ("name", domain.name), ("settings", {"retention-days": days})
+
+
 _NAMES = ("ann", "bob", "eve", "joe", "kim")
 
 
@@ -221,6 +226,7 @@ class _Author:
             self._declared(chance.choice(domains))
         if not self._gentle and chance.random() < 0.15:
             self._merge(chance.choice(domains))
+        self._archive(domains)
 
     def _refused_return(self, domain: DomainPlan) -> None:
         """An outage, and a home server that is back and refuses what it is given: the flush has to pause."""
@@ -259,6 +265,28 @@ class _Author:
             self._operation(begin + lasts * chance.random(), domain, early)
         if chance.random() < 0.5:
             self._add(begin + lasts * chance.random(), "admin", domain.name, "queue retry", ())
+
+    def _archive(self, domains: tuple[DomainPlan, ...]) -> None:
+        """A hold, a purge while the domain keeps nothing, another one when it does again; or a release, twice."""
+        chance = random.Random(f"{self._seed} archive")  # so that all else is as without it
+        domain = chance.choice(domains)
+        of = (("domain", domain.name),)
+        kind = chance.random()
+        begin = chance.uniform(self._length / 4, self._length)
+        if kind < 0.2:
+            for user in chance.sample(domain.users, k=chance.randint(0, len(domain.users))):
+                self._add(chance.uniform(0, begin), "admin", domain.name, "archive hold", (("user", user),))
+            self._add(begin, "admin", domain.name, "domain set", _settings(domain, "0"))
+            self._add(begin + chance.uniform(0.1, 5), "admin", domain.name, "archive purge", of)
+            self._add(begin + chance.uniform(5, 15), "admin", domain.name, "domain set", _settings(domain, "90"))
+            if chance.random() < 0.3:
+                self._add(begin + 16, "admin", domain.name, "archive hold lift", (("which", chance.randrange(5)),))
+            self._add(begin + chance.uniform(20, 30), "admin", domain.name, "archive purge", of)
+        elif kind < 0.4 and not self._gentle:
+            for _ in range(2):
+                arguments = (("query", "letter"), *of)
+                self._add(begin, "admin", domain.name, "archive release found", arguments)
+                begin += chance.uniform(0.1, 30)
 
     def _operation(self, at: float, domain: DomainPlan, operation: str, **arguments: Any) -> None:
         self._add(at, "admin", domain.name, operation, (("name", domain.name), *arguments.items()))

@@ -7,8 +7,7 @@ from collections.abc import Collection
 
 from mpcontinuity.mailbox import change
 from mpcontinuity.mailbox.append import UID_BITS
-from mpcontinuity.mailbox.keywords import KeywordsFull
-from mpcontinuity.mailbox.names import ARCHIVED_USE
+from mpcontinuity.mailbox.names import ARCHIVED_USE, MailboxRefused
 from mpcontinuity.model import uidset
 from mpcontinuity.model.flags import FLAGGED
 from mpcontinuity.store.statement import Statement
@@ -16,17 +15,19 @@ from mpcontinuity.store.transaction import Transaction
 
 KEYWORD = "$Redelivered"
 
-# What a client fetched and appended again is the same message (queue/lineage.py).
-_SAME = "entry.body IN (SELECT :body UNION ALL SELECT id FROM body WHERE origin = :body AND origin > 0)"
+# What a client fetched and appended again is the same message (queue/lineage.py). From the user's mailboxes, since a
+# message to all of an office is in thousands of others.
+_SAME = """entry.body IN (SELECT :body UNION ALL SELECT id FROM body WHERE origin = :body AND origin > 0)
+    AND entry.id BETWEEN mailbox.id << 32 AND (mailbox.id << 32) + 4294967295"""
 _ENTRIES = Statement(
-    f"""SELECT entry.id FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
-    WHERE {_SAME} AND mailbox.account = :account AND mailbox.use <> '{ARCHIVED_USE}' ORDER BY entry.id"""
+    f"""SELECT entry.id FROM mailbox JOIN entry ON {_SAME}
+    WHERE mailbox.account = :account AND mailbox.use <> '{ARCHIVED_USE}' ORDER BY entry.id"""
 )
 # Where the server puts mail, and where users put what they want to be rid of.
 _LEAVING = Statement(
-    rf"""SELECT entry.id FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32
-        JOIN keyword ON keyword.mailbox = mailbox.id AND lower(keyword.name) = :keyword
-    WHERE {_SAME} AND mailbox.account = :account AND entry.flags & :flagged = 0
+    rf"""SELECT entry.id FROM mailbox JOIN keyword ON keyword.mailbox = mailbox.id AND lower(keyword.name) = :keyword
+        JOIN entry ON {_SAME}
+    WHERE mailbox.account = :account AND entry.flags & :flagged = 0
         AND (entry.flags >> keyword.bit) & 1 = 1
         AND (mailbox.name = 'INBOX' OR mailbox.use IN ('\Junk', '\Trash'))
     ORDER BY entry.id"""
@@ -41,7 +42,7 @@ def mark(tx: Transaction, account: int, body: int) -> None:
     for mailbox, uids in _by_mailbox(tx.all(_ENTRIES, account=account, body=body)).items():
         try:
             change.store_flags(tx, mailbox, uidset.of(sorted(uids)), "add", 0, (KEYWORD,))
-        except KeywordsFull:
+        except MailboxRefused:  # or gone meanwhile; home has the message all the same
             continue
 
 

@@ -23,6 +23,9 @@ _LEAVE = Statement(
         SELECT id FROM owed WHERE domain = :domain AND kept = 1 AND ended < :before ORDER BY ended LIMIT :step)
     RETURNING account, body, EXISTS ({_OPEN.format("owed")})"""
 )
+_KEEPING = Statement(
+    "SELECT id FROM domain WHERE EXISTS (SELECT 1 FROM owed WHERE owed.domain = domain.id AND owed.kept = 1)"
+)
 
 
 def delivered(tx: Transaction, owed_id: int) -> None:
@@ -45,9 +48,16 @@ def leave(tx: Transaction, domain: int, before: int) -> int:
     return len(rows)
 
 
+def _keeping(tx: Transaction) -> set[int]:
+    return {row[0] for row in tx.all(_KEEPING)}
+
+
 async def sweep(store: Store) -> None:
     """Removes all that has been kept for as long as its domain says, in short steps."""
-    for domain in await store.read(domains.listing):
+    keeping = await store.read(_keeping)
+    for domain in await store.read(domains.listing) if keeping else ():
+        if domain.id not in keeping:
+            continue
         before = store.clock.now() - domain.settings.kept_days * DAY
         while await store.run(partial(leave, domain=domain.id, before=before), bulk=True) == STEP:
             pass

@@ -19,7 +19,11 @@ LIVE = rf"""entry.body IN (SELECT :body UNION ALL SELECT id FROM body WHERE orig
     AND mailbox.account = :account AND entry.flags & :deleted = 0 AND mailbox.use NOT IN ('\Trash', '{ARCHIVED_USE}')
     AND NOT EXISTS (SELECT 1 FROM mailbox trash WHERE trash.account = :account AND trash.use = '\Trash'
         AND substr(mailbox.name, 1, length(trash.name) + 1) = trash.name || '/')"""
-_HAS = Statement(f"SELECT 1 FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32 WHERE {LIVE} LIMIT 1")
+# From the user's mailboxes: a message to all of an office is in thousands of others.
+_HAS = Statement(
+    f"""SELECT 1 FROM mailbox JOIN entry ON entry.id BETWEEN mailbox.id << 32 AND (mailbox.id << 32) + 4294967295
+    WHERE {LIVE} LIMIT 1"""
+)
 # With a removed user went the mailboxes, and nobody deleted a message: what an administrator reopens is to be sent.
 _REMOVED = Statement("SELECT 1 FROM account WHERE id = :account AND status = 'removed'")
 # Failed and expired ones too: an administrator may reopen them.

@@ -50,10 +50,16 @@ class Pace:
         if room <= 0:
             if sharer not in self._waiting:
                 self._waiting.append(sharer)
-            if self._ramp.width > self._under_way and (self._alarm is None or not self._alarm.active()):
-                wait = (1.0 - self._leave) / self._ramp.rate
-                self._alarm = self._timer.callLater(max(wait, 0.0), self._wake)
+            if self._ramp.width > self._under_way:
+                self._wake_in(max((1.0 - self._leave) / self._ramp.rate, 0.0))
         return room
+
+    def _wake_in(self, seconds: float) -> None:
+        if self._alarm is not None and self._alarm.active():
+            if self._alarm.getTime() <= self._timer.seconds() + seconds:
+                return
+            self._alarm.cancel()  # it was set when home had throttled
+        self._alarm = self._timer.callLater(seconds, self._wake)
 
     def take(self, sharer: Sharer, count: int) -> None:
         """Notes that so many messages are begun, or are about to."""

@@ -10,15 +10,21 @@ from mpcontinuity.routing.refusal import bans_us
 
 # So far a failure is that of the server, whoever the mail is for.
 _BEFORE_RECIPIENTS = frozenset({Stage.CONNECT, Stage.GREETING, Stage.EHLO, Stage.TLS, Stage.AUTH, Stage.MAIL})
+_GREYLISTS = ("greylist", "graylist", "grey-list", "gray-list", "grey list", "gray list")
 
 
 def throttles(outcome: Outcome) -> bool:
     """Returns whether home, or the way to it, is the reason of a failure, so that a flush had better go slower.
 
     A 4xx to RCPT is about that mailbox, unless it is of the classes for systems, networks and policy (RFC 3463 §3).
+    Greylisting is about one sender and recipient, and over when they are tried again: to go slower helps nobody.
     """
     reply = outcome.reply
-    if reply is None or outcome.stage is not Stage.RCPT or reply.code == 421:
+    if reply is None or reply.code == 421:
+        return True
+    if any(word in reply.text.lower() for word in _GREYLISTS):
+        return False
+    if outcome.stage is not Stage.RCPT:
         return True
     return reply.enhanced.startswith(("4.3.", "4.4.", "4.7."))
 

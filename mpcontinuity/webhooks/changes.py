@@ -18,18 +18,19 @@ from mpcontinuity.webhooks import hooks
 _STEP = 100  # changes of one domain in one transaction; the rest is told by the next
 
 _HOOKED = Statement("SELECT DISTINCT domain.name FROM webhook JOIN domain ON domain.id = webhook.domain ORDER BY name")
-_TOLD = Statement("SELECT change, paused, declared, contained, behind FROM webhook_told WHERE domain = :domain")
+_TOLD = Statement("SELECT change, state, paused, declared, contained, behind FROM webhook_told WHERE domain = :domain")
 _NOTE = Statement(
-    """INSERT INTO webhook_told (domain, change, paused, declared, contained, behind)
-    VALUES (:domain, :change, :paused, :declared, :contained, :behind)
-    ON CONFLICT (domain) DO UPDATE SET change = excluded.change, paused = excluded.paused,
-        declared = excluded.declared, contained = excluded.contained, behind = excluded.behind"""
+    """INSERT INTO webhook_told (domain, change, state, paused, declared, contained, behind)
+    VALUES (:domain, :change, :state, :paused, :declared, :contained, :behind)
+    ON CONFLICT (domain) DO UPDATE SET change = excluded.change, state = excluded.state,
+        paused = excluded.paused, declared = excluded.declared, contained = excluded.contained,
+        behind = excluded.behind"""
 )
 _CHANGES = Statement(
     "SELECT id, time, state, reason FROM home_change WHERE domain = :domain AND id > :after ORDER BY id LIMIT :step"
 )
 _LAST = Statement("SELECT COALESCE(MAX(id), 0) FROM home_change WHERE domain = :domain")
-_HOME = Statement("SELECT state, reason, paused FROM domain WHERE id = :domain")
+_HOME = Statement("SELECT state, since, reason, paused FROM domain WHERE id = :domain")
 _OWED = Statement(
     """SELECT 1 FROM owed WHERE domain = :domain AND state IN ('owed', 'claimed', 'in_flight', 'in_doubt')
     LIMIT 1"""
@@ -40,6 +41,7 @@ class _Facts(NamedTuple):
     """What hooks are told of. ``behind``: there was an outage, and not all that it left owed has gone home."""
 
     change: int
+    state: str
     paused: str
     declared: int
     contained: int
@@ -58,7 +60,7 @@ def begin(tx: Transaction, domain: Domain) -> None:
     """Notes how a domain is that gets its first hook, which is not told of what was before."""
     if tx.one(_TOLD, domain=domain.id) is None:
         last = int(tx.value(_LAST, domain=domain.id))
-        _note(tx, domain.id, _now(tx, domain, _Facts(last, "", 0, 0, 0)))
+        _note(tx, domain.id, _now(tx, domain, _Facts(last, "", "", 0, 0, 0)))
 
 
 def _compare(tx: Transaction, domain: Domain) -> None:
@@ -67,16 +69,19 @@ def _compare(tx: Transaction, domain: Domain) -> None:
         begin(tx, domain)
         return
     before = _Facts(*row)
-    state, home_reason, _ = tx.one(_HOME, domain=domain.id) or ("", "", "")
+    state, since, home_reason, _ = tx.one(_HOME, domain=domain.id) or ("", 0, "", "")
 
     def tell(event: str, reason: str = "", *, at: int = tx.now, of: str = state) -> None:
         hooks.tell(tx, domain.id, event, domain.name, time=at, state=of, reason=reason)
 
-    last, fell = before.change, False
-    for change, time, became, reason in tx.all(_CHANGES, domain=domain.id, after=before.change, step=_STEP):
-        last = change
+    last, known, fell = before.change, before.state, False
+    changed = tx.all(_CHANGES, domain=domain.id, after=before.change, step=_STEP)
+    for change, time, became, reason in changed:
+        last, known = change, became
         tell(became, reason or (home_reason if became == state else ""), at=time, of=became)
         fell = fell or became != State.UP.value
+    if known != state and len(changed) < _STEP:  # the history has no more rows for a home that flaps all day
+        tell(state, home_reason, at=since)
     now = _now(tx, domain, before._replace(change=last, behind=int(before.behind or fell)))
     if now.paused != before.paused:
         tell("paused" if now.paused else "resumed", now.paused)
@@ -91,12 +96,12 @@ def _compare(tx: Transaction, domain: Domain) -> None:
 
 
 def _now(tx: Transaction, domain: Domain, before: _Facts) -> _Facts:
-    state, _, paused = tx.one(_HOME, domain=domain.id) or (State.UP.value, "", "")
+    state, _, _, paused = tx.one(_HOME, domain=domain.id) or (State.UP.value, 0, "", "")
     declared = domain.mode(tx.now) == "enabled"
     contained = bool(domain.contained)
     out = state != State.UP.value or declared or contained
     behind = out or (bool(before.behind) and tx.one(_OWED, domain=domain.id) is not None)
-    return _Facts(before.change, paused, int(declared), int(contained), int(behind))
+    return _Facts(before.change, state, paused, int(declared), int(contained), int(behind))
 
 
 def _note(tx: Transaction, domain: int, facts: _Facts) -> None:

@@ -500,6 +500,25 @@ def test_as_long_as_home_throttles_less_is_sent_and_no_new_mail_is_redirected(wo
     assert world.books.states(*rows) == [DELIVERED] * 30
 
 
+def test_a_home_that_greylists_is_not_given_less(world: World) -> None:
+    names = users(world, 30)
+    rows = outage(world, *names)
+    seen: set[str] = set()
+
+    def answer(delivery: Delivery) -> Outcome:
+        new = delivery.recipient not in seen
+        seen.add(delivery.recipient)
+        return Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(450, "4.7.1", "Greylisted")) if new else OK
+
+    world.home.answers[""] = answer
+    world.flows()
+    world.home.comes_back()
+    world.wait(10, 0.1)
+    assert len(seen) == 30
+    world.wait(40)
+    assert world.books.states(*rows) == [DELIVERED] * 30
+
+
 def waiting_for(world: World) -> Progress | None:
     return world.books.read(progress.load, domains=[world.books.domain.id]).get(world.books.domain.id)
 

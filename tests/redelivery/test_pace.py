@@ -220,3 +220,17 @@ class TestPausing:
             pausing.tried()
             intervals.append(pausing.interval)
         assert intervals == [30, 60, 100, 100]
+
+
+def test_an_alarm_from_the_time_of_a_throttle_holds_up_no_new_beginning(clock: ManualClock) -> None:
+    pace = Pace(7, clock)
+    for _ in range(7):
+        pace.slow(clock.seconds(), "421 4.7.0 too many")
+        clock.advance(1)
+    sharer = Sharer(pace, clock)
+    sharer.wake()  # from now on it waits for half a minute
+    assert sharer.begun == []
+    pace.begin_anew()
+    sharer.wake()
+    clock.advance(1)
+    assert len(sharer.begun) > FIRST_RATE

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import containment, domains, home_state
+from mpcontinuity.accounts import containment, domains, home_history, home_state
 from mpcontinuity.model.clock import HOUR, SECOND
 from mpcontinuity.outbound.https import Answer, Unanswered
 from mpcontinuity.queue import listing
@@ -122,6 +122,19 @@ def test_changes_between_two_looks_and_while_no_process_runs_are_all_told(world:
     world.webhooks = Webhooks(world.books.store, world.ear)  # another process
     world.wait(30)
     assert world.events() == ["down", "recovering", "up", "down"]
+
+
+def test_a_home_that_flaps_all_day_leaves_no_hook_with_a_wrong_state(world: World) -> None:
+    for _ in range(home_history.MOST_A_DAY):
+        for state in (State.DOWN, State.UP):
+            world.books.home_becomes(state)
+            world.books.clock.advance(1)
+        result(Deferred.fromCoroutine(world.webhooks.round()))
+    world.books.home_becomes(State.DOWN, "for good")
+    world.wait(60)
+    last = world.ear.heard()[-1]
+    assert (last["event"], last["reason"]) == ("down", "for good")
+    assert world.events().count("down") > home_history.MOST_A_DAY // 2
 
 
 def test_a_declared_outage_and_its_end_are_told(world: World) -> None:

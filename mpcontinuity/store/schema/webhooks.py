@@ -40,6 +40,7 @@ webhook_told = Table(
     metadata,
     Column("domain", BigInteger, ForeignKey("domain.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     number("change"),  # the last row of home_change
+    string("state"),  # of the home server
     string("paused"),
     flag("declared"),
     flag("contained"),

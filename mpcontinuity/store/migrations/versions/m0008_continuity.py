@@ -98,6 +98,7 @@ def _webhooks() -> None:
         "webhook_told",
         of_domain(primary_key=True, autoincrement=False),
         number("change"),
+        string("state"),
         string("paused"),
         flag("declared"),
         flag("contained"),

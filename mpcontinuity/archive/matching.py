@@ -55,15 +55,16 @@ _TO_RECIPIENTS = (Field.ANY, Field.TO)
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Whose mail is looked at: of the ``domain`` with that id, 0 for all of them, and of one user alone where there are
-    ``keys``.
+    """Whose mail is looked at: of the ``domain`` with that id, 0 for all of them, and of one user alone where ``keys``
+    is not None.
 
     ``keys`` are the user's addresses as they are compared (`Address.key`). They find what came to one of these and what
-    was sent from one. Of the recipients of a message that came, they see and find themselves only.
+    was sent from one; who has none finds nothing. Of the recipients of a message that came, they see and find
+    themselves only.
     """
 
     domain: int = 0
-    keys: frozenset[str] = frozenset()
+    keys: frozenset[str] | None = None
 
 
 def groups(query: Query, whose: Whose) -> list[bytes]:
@@ -71,9 +72,9 @@ def groups(query: Query, whose: Whose) -> list[bytes]:
     found: dict[bytes, None] = {}
     if whose.domain:
         found[DOMAIN % whose.domain] = None
-    for key in whose.keys:
+    for key in whose.keys or ():
         found[encoded(key)] = None
-    if whose.keys or any(isinstance(one, IsDirection) for one in _conditions(query)):
+    if whose.keys is not None or any(isinstance(one, IsDirection) for one in _conditions(query)):
         found[DIRECTION] = None
     if query.larger >= 0 or query.smaller < ANY_SIZE:
         found[SIZE] = None
@@ -115,7 +116,7 @@ class _Matching:
         self._look = look
         self._all = (1 << messages) - 1
         self._outbound = self._inbound = 0
-        if whose.keys:
+        if whose.keys is not None:
             self._outbound, self._inbound = self._directed(OUTBOUND), self._directed(INBOUND)
 
     def found(self, query: Query) -> int:
@@ -136,8 +137,8 @@ class _Matching:
         left = self._all
         if self._whose.domain:
             left &= self._at(DOMAIN % self._whose.domain, DOMAIN_LETTER)
-        if self._whose.keys:
-            left &= reduce(or_, (self._at(encoded(key), OWNER) for key in self._whose.keys))
+        if self._whose.keys is not None:
+            left &= reduce(or_, (self._at(encoded(key), OWNER) for key in self._whose.keys), 0)
         return left
 
     def _holds(self, condition: Condition) -> int:
@@ -168,7 +169,7 @@ class _Matching:
 
     def _to_recipients(self, found: int, is_meant: Callable[[str], bool]) -> int:
         """Of messages whose envelope has such a recipient, those where whoever asks may know of that."""
-        if not self._whose.keys:
+        if self._whose.keys is None:
             return found
         own = (self._at(encoded(key), OWNER) for key in self._whose.keys if is_meant(key))
         return found & self._outbound | reduce(or_, own, 0) & self._inbound

@@ -155,9 +155,9 @@ class _Search:
             found = await self._store.read(partial(index.unindexed, ids=ids[at : at + BATCH]))
             for portion in portions(one for one in found if self._admits(one.source)):
                 for made in await segments_of(self._store, self._jobs, portion):
-                    in_memory = segment.InMemory(made.blocks)
-                    found_ = matching(self._query, self._whose, len(made.places), in_memory.look)
-                    await self._take([made.places[number][1] for number in segment.numbers(found_)])
+                    look = segment.InMemory(made.blocks).look
+                    numbers = segment.numbers(matching(self._query, self._whose, len(made.places), look))
+                    await self._take([made.places[number][1] for number in numbers])
 
     def _admits(self, source: Source) -> bool:
         """Whether the row alone does not rule the message out, so that its content is worth reading."""
@@ -166,7 +166,7 @@ class _Search:
             and (source.time, source.id) < self._before
             and self._whose.domain in (0, source.domain)
             and self._query.larger < source.size < self._query.smaller
-            and (not self._whose.keys or not self._whose.keys.isdisjoint(owner_keys(source)))
+            and (self._whose.keys is None or not self._whose.keys.isdisjoint(owner_keys(source)))
         )
 
     async def _search_stored(self, segments: Sequence[Segment]) -> None:
@@ -192,7 +192,7 @@ class _Search:
     async def _take_of(self, one: Segment, numbers: list[int]) -> None:
         """Takes the newest of them, as many as are wanted."""
         if (one.newest, identifier.LAST) >= self._before or one.oldest < self._query.since:
-            places = await self._store.read(partial(index.places, of=one.id))
+            places = await self._store.read(partial(_places, of=one.id))
             first, stop = bisect_left(places, (self._query.since, 0)), bisect_left(places, self._before)
             numbers = [number for number in numbers if first <= number < stop]
         while numbers:
@@ -240,6 +240,12 @@ def _matched(
     return found
 
 
+def _places(tx: Transaction, of: int) -> list[Place]:
+    if not index.there(tx, [of]):
+        raise _Changed
+    return index.places(tx, of)
+
+
 def _places_of(tx: Transaction, of: int, numbers: Sequence[int]) -> list[Place]:
     if not index.there(tx, [of]):
         raise _Changed
@@ -255,7 +261,7 @@ def _rows(tx: Transaction, ids: Sequence[int], query: Query, whose: Whose, befor
         if whose.domain not in (0, domain):
             continue
         named = _decode(recipients)
-        if whose.keys:
+        if whose.keys is not None:
             if direction == OUTBOUND:
                 if not _is_own(tx, sender, whose.keys):
                     continue

@@ -143,6 +143,7 @@ WHOSE = st.sampled_from(
     [
         Whose(),
         Whose(1),
+        Whose(0, frozenset()),
         Whose(2),
         Whose(0, frozenset(["anna@example.org"])),
         Whose(1, frozenset(["bert@example.org", "sales@example.org"])),
@@ -158,7 +159,7 @@ def naively(messages: list[Message], query: Query, whose: Whose) -> list[int]:
 
 
 def _is_theirs(one: Message, whose: Whose) -> bool:
-    return whose.domain in (0, 1) and (not whose.keys or not whose.keys.isdisjoint(one.owners()))
+    return whose.domain in (0, 1) and (whose.keys is None or not whose.keys.isdisjoint(one.owners()))
 
 
 def _holds(one: Message, query: Query, whose: Whose) -> bool:
@@ -172,7 +173,7 @@ def _holds(one: Message, query: Query, whose: Whose) -> bool:
 
 def _is(one: Message, condition: Condition, whose: Whose) -> bool:
     known = [to.lower() for to in one.recipients]  # those whom whoever asks may know of
-    if whose.keys and one.direction == INBOUND:
+    if whose.keys is not None and one.direction == INBOUND:
         known = [key for key in whose.keys if key in one.owners()]
     match condition:
         case Contains(where, wanted):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from mpcontinuity.archive import index
+from mpcontinuity.archive.matching import Whose
 from mpcontinuity.archive.record import OUTBOUND
 from mpcontinuity.model.clock import HOUR
 from mpcontinuity.store.store import Store
 from tests.archive.archived import archive, bring_up, find, join, subjects, text
 from tests.fakes.clock import START
+from tests.fakes.stores import result
 
 ATTACHED = (
     b"From: a@x.example\r\nSubject: with a file\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
@@ -88,3 +91,25 @@ def test_all_is_found_newest_first_in_pages(some: Store) -> None:
     assert not everything.more
     page = find(some, "common", limit=3)
     assert ([row.subject for row in page.rows], page.more) == (["report 7", "report 6", "report 5"], True)
+
+
+@pytest.mark.parametrize("query", ["common", "common since:5h"])
+def test_a_search_begins_anew_where_segments_are_joined_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    for number in range(8):
+        archive(store, text(f"one {number}", "common"), time=START - HOUR * number)
+        bring_up(store)
+    before = subjects(store, query)
+    old = result(store.read(index.all_segments))
+    join(store)
+    lists = iter([old])
+    listing = index.all_segments
+    monkeypatch.setattr(index, "all_segments", lambda tx: next(lists, None) or listing(tx))
+    assert subjects(store, query) == before
+    assert next(lists, None) is None
+    assert len(before) == (6 if "since" in query else 8)
+
+
+def test_who_has_no_address_finds_nothing(some: Store) -> None:
+    assert subjects(some, "", Whose(0, frozenset())) == []

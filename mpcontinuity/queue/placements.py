@@ -23,7 +23,8 @@ _PLACES = Statement(
     WHERE {LIVE} ORDER BY entry.id LIMIT :most"""
 )
 _USES = Statement("SELECT name, use FROM mailbox WHERE account = :account AND use <> ''")
-_ADDRESS = Statement("SELECT address FROM account WHERE id = :account")
+_ADDRESS = Statement("SELECT address FROM account WHERE id = :account AND status <> 'removed'")
+_IDS = Statement("SELECT id FROM owed WHERE body = :body AND account = :account ORDER BY id LIMIT :most")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,15 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The places of a message, in the order in which it came there, and the main address of its user."""
+    """The places of a message, in the order in which it came there.
+
+    ``address`` is the main one of its user, empty where they were removed. ``ids`` are those of all owed rows of the
+    message for this user, who may have got it by several addresses.
+    """
 
     address: str
     places: tuple[Placement, ...]
+    ids: tuple[int, ...]
 
 
 def placed(tx: Transaction, account: int, body: int) -> Placed:
@@ -66,7 +72,9 @@ def placed(tx: Transaction, account: int, body: int) -> Placed:
         names += [keyword for bit, keyword in known[mailbox].items() if mask >> bit & 1]
         above, inherited = ("", use) if use else _above(name, uses)
         places.append(Placement(name, inherited, above, tuple(names), date, Body(*where)))
-    return Placed(str(tx.value(_ADDRESS, account=account) or ""), tuple(places))
+    ids = tuple(id_ for (id_,) in tx.all(_IDS, body=body, account=account, most=MOST))
+    address = tx.one(_ADDRESS, account=account)
+    return Placed(address[0] if address else "", tuple(places), ids)
 
 
 def _above(name: str, uses: dict[str, str]) -> tuple[str, str]:

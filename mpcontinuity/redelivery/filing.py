@@ -32,6 +32,7 @@ from mpcontinuity.redelivery.identity import ID, Identity, identify
 
 # Folders in which a message in doubt is looked for: each is an EXAMINE and a SEARCH.
 MOST_SEARCHED = 200
+_SEARCHED_FOR = 300.0  # seconds, for all of them: other messages wait for the session and its place in the pace
 # Messages with its Message-ID, of which one is it: their headers are read.
 _MOST_HITS = 20
 # Attempts after which a message that IMAP does not take without saying why goes by SMTP, and one in doubt is brought
@@ -70,7 +71,7 @@ class Filing:
             return None
         environment = self.task.environment
         placed = await environment.store.read(partial(placements.placed, account=row.account, body=row.body.id))
-        if not placed.places and not _in_doubt_here(row):
+        if not placed.address or (not placed.places and not _in_doubt_here(row)):
             return None
         if self._without.get(row.account, 0.0) > environment.timer.seconds() and not _in_doubt_here(row):
             return None
@@ -128,11 +129,13 @@ class _Trip:
     def __init__(self, task: Task, row: Owed, placed: Placed, mailboxes: UserMailboxes, may_finish: Leave) -> None:
         self.waiting = False
         self._bodies = task.environment.store.bodies
+        self._timer = task.environment.timer
         self._row = row
         self._places = placed.places
         self._mailboxes = mailboxes
         self._may_finish = may_finish
         self._id = row.parameters.shown or show(row.id)
+        self._ids = tuple(dict.fromkeys((self._id, *map(show, placed.ids))))
         self._may = False  # leave to finish was given
         self._has = False  # one of its folders has it
         self._known: Folders | None = None
@@ -177,8 +180,11 @@ class _Trip:
         folders = await self._folders()
         targets = [folders.target(place.folder, place.use, place.above).wire for place in self._places]
         identity = await self._identity(self._places[0] if self._places else None)
+        end = self._timer.seconds() + _SEARCHED_FOR
         try:
             for mailbox in folders.everywhere(targets, MOST_SEARCHED):
+                if self._timer.seconds() > end:
+                    raise Unsearched(f"{self._mailboxes.host} was not searched within {_SEARCHED_FOR:g} s")
                 if not (await self._mailboxes.open(mailbox)).ok:
                     continue
                 by_id = mailbox not in targets and (mailbox != INBOX.encode() or self._row.kind != REDELIVERY)
@@ -209,10 +215,10 @@ class _Trip:
         message that a user wrote to themselves lies too."""
         uids = await self._mailboxes.search(*identity.search)
         if len(uids) > _MOST_HITS:
-            uids = await self._mailboxes.search(ID, identity.id.encode())
+            uids = await self._mailboxes.search(ID, self._id.encode())
         if not uids:
             return None
-        found = await self._mailboxes.headers(uids[:_MOST_HITS])
+        found = await self._mailboxes.beginnings(uids[:_MOST_HITS])
         return next((one for one in found if (identity.has_id if by_id else identity.same)(one)), None)
 
     # Bringing it
@@ -308,7 +314,7 @@ class _Trip:
         body = self._body(place) if place is not None else self._row.body
         content = self._bodies.content(body, skip_prefix=False)
         await content.load()
-        return await identify(content, self._id, alone=self._row.kind == SENT)
+        return await identify(content, self._ids, alone=self._row.kind == SENT)
 
     async def _folders(self) -> Folders:
         if self._known is None or self._mailboxes.listed is None:

@@ -410,10 +410,11 @@ class _Dialogue:
         uids = {int(uid) for uid in arguments.split()[0].split(b",")}
         for number, one in enumerate(self._here(), 1):
             if one.uid in uids:
-                header = one.data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+                header, blank, text = one.data.partition(b"\r\n\r\n")
+                header, text = header + blank, text[: 128 * 1024]
                 self._connection.sendall(
-                    b"* %d FETCH (UID %d RFC822.SIZE %d FLAGS () BODY[HEADER]<0> {%d}\r\n%s)\r\n"
-                    % (number, one.uid, len(one.data), len(header), header)
+                    b"* %d FETCH (UID %d RFC822.SIZE %d BODY[TEXT]<0> {%d}\r\n%s BODY[HEADER]<0> {%d}\r\n%s)\r\n"
+                    % (number, one.uid, len(one.data), len(text), text, len(header), header)
                 )
         self._answer("OK done")
 

@@ -91,7 +91,7 @@ def imap_client(data: bytes) -> None:
             engine.list_all,
             lambda: engine.select(b"INBOX", read_only=True),
             lambda: engine.search_header("Message-ID", b"<1@example.com>"),
-            lambda: engine.fetch_headers([1]),
+            lambda: engine.fetch_beginnings([1]),
             lambda: engine.append("Entw\u00fcrfe".encode(), ["\\Seen"], 0, 5, binary=False),
             engine.logout,
         )

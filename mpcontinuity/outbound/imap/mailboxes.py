@@ -152,9 +152,9 @@ class UserMailboxes:
             raise Unsearched(f"{self.host} does not search: {answered.status.line}")
         return tuple(uid for found in _of(answered.data, Found) for uid in found.uids)
 
-    async def headers(self, uids: Sequence[int]) -> list[Fetched]:
-        """Returns size and header of messages in the open mailbox."""
-        answered = await self._ask(partial(self.session.engine.fetch_headers, uids), SEARCH_WITHIN)
+    async def beginnings(self, uids: Sequence[int]) -> list[Fetched]:
+        """Returns size, header and the beginning of the text of messages in the open mailbox."""
+        answered = await self._ask(partial(self.session.engine.fetch_beginnings, uids), SEARCH_WITHIN)
         return [one for one in _of(answered.data, Fetched) if one.uid in uids and one.header is not None]
 
     async def file(self, uid: int, mailbox: bytes, flags: Sequence[str]) -> None:

@@ -85,11 +85,13 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A FETCH response. ``header`` is the header, or None where it is not told; ``uid`` and ``size`` likewise."""
+    """A FETCH response. ``header`` is the header and ``text`` what stands behind it, as far as they were asked for;
+    each is None where it is not told, ``uid`` and ``size`` likewise."""
 
     uid: int | None = None
     size: int | None = None
     header: bytes | None = None
+    text: bytes | None = None
     flags: tuple[str, ...] | None = None
 
 
@@ -201,7 +203,7 @@ def _names(cursor: Cursor) -> tuple[str, ...]:
 
 def _fetched(cursor: Cursor) -> Fetched:
     cursor.open()
-    uid = size = header = flags = None
+    uid = size = header = text = flags = None
     while not cursor.closes():
         cursor.more()
         item = cursor.take(_WORD, "an item of FETCH").upper()
@@ -212,11 +214,12 @@ def _fetched(cursor: Cursor) -> Fetched:
         elif item in (b"UID", b"RFC822.SIZE"):
             number = int(cursor.take(_NUMBER, "a number"))
             uid, size = (number, size) if item == b"UID" else (uid, number)
-        elif item == b"BODY" and section is not None and section.group().upper().startswith(b"[HEADER"):
-            header = None if cursor.match(_NIL) else cursor.string()
+        elif item == b"BODY" and section is not None and section.group().upper().startswith((b"[HEADER", b"[TEXT]")):
+            octets = None if cursor.match(_NIL) else cursor.string()
+            header, text = (octets, text) if section.group().upper().startswith(b"[H") else (header, octets)
         else:
             _pass_over(cursor)
-    return Fetched(uid, size, header, flags)
+    return Fetched(uid, size, header, text, flags)
 
 
 def _namespace(cursor: Cursor) -> Namespace | None:

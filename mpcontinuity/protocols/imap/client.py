@@ -20,7 +20,7 @@ KIB = 1024
 
 # A line without its literals. RFC 7162 §4 asks servers to bear 8192 octets; a SEARCH that finds some thousands fits.
 MAX_LINE = 64 * KIB
-# Only headers (HEADER_PART) and names of mailboxes come as literals. Who announces more means to fill our memory.
+# Only parts of messages (PART) and names of mailboxes come as literals. Who announces more means to fill our memory.
 MAX_LITERAL = 256 * KIB
 MAX_LITERALS = 100  # of one response: a FETCH has one for each item that was asked for
 MAX_RESPONSE = 512 * KIB  # octets of one response, literals included
@@ -31,8 +31,8 @@ MAX_ANSWER = 8192 * KIB
 MAX_UNSOLICITED = 1000
 # Challenges of one AUTHENTICATE: OAUTHBEARER has one that tells the error (RFC 7628 §3.2.3), PLAIN none but the empty.
 MAX_CHALLENGES = 3
-# Octets of a header that are asked for: what message/ reads of one at all, twice over.
-HEADER_PART = 128 * KIB
+# Octets of a header, and of what stands behind it, that are asked for: what message/ reads of a header at all.
+PART = 128 * KIB
 
 # RFC 7888 §4: with LITERAL- a literal of at most this length needs no permission.
 _SMALL_LITERAL = 4096
@@ -197,9 +197,9 @@ class ClientEngine:
         """Searches the open mailbox for messages whose header field contains the value. Raises Unsendable."""
         self._begin("SEARCH", b"UID SEARCH HEADER ", *_string(field.encode()), b" ", *_string(value))
 
-    def fetch_headers(self, uids: Sequence[int]) -> None:
-        """Asks for size, flags and header of messages, of the header up to HEADER_PART octets."""
-        items = b"(UID RFC822.SIZE FLAGS BODY.PEEK[HEADER]<0.%d>)" % HEADER_PART
+    def fetch_beginnings(self, uids: Sequence[int]) -> None:
+        """Asks for the size of messages, for their header and for what stands behind it, up to PART octets of each."""
+        items = b"(UID RFC822.SIZE BODY.PEEK[HEADER]<0.%d> BODY.PEEK[TEXT]<0.%d>)" % (PART, PART)
         self._begin("FETCH", b"UID FETCH %s %s" % (_set(uids), items))
 
     def store(self, uids: Sequence[int], change: str, flags: Sequence[str]) -> None:
@@ -340,7 +340,7 @@ class ClientEngine:
         elif len(self._literals) >= MAX_LITERALS or len(line) + sum(map(len, self._literals)) + length > MAX_RESPONSE:
             self._break(f"sent a response of more than {MAX_LITERALS} strings or {MAX_RESPONSE} octets")
         else:
-            self._line = line[: announced.start()] + b"{%d}\r\n" % length
+            self._line += piece[: announced.start()] + b"{%d}\r\n" % length
             self._literal_left = length
 
     def _is_text(self, piece: bytes) -> bool:

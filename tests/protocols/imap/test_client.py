@@ -251,20 +251,30 @@ def test_a_search_finds_uids() -> None:
 
 def test_sizes_and_headers_are_fetched_in_any_order() -> None:
     engine = opened()
-    engine.fetch_headers([5, 6])
-    assert engine.to_send().startswith(b"a1 UID FETCH 5,6 (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER]<0.")
+    engine.fetch_beginnings([5, 6])
+    assert engine.to_send().startswith(b"a1 UID FETCH 5,6 (UID RFC822.SIZE BODY.PEEK[HEADER]<0.")
     said = completed(
         engine,
         b"* 1 FETCH (BODY[HEADER]<0> {6}\r\nA: b\r\n RFC822.SIZE 100 UID 5 FLAGS (\\Seen $Label1))\r\n"
-        b'* 2 FETCH (FLAGS () X-GM-LABELS ("\\\\Inbox" (a (b))) ENVELOPE NIL UID 6 BODY[HEADER] NIL)\r\n'
+        b'* 2 FETCH (FLAGS () X-GM-LABELS ("\\\\Inbox" (a (b))) ENVELOPE NIL UID 6 BODY[HEADER] NIL'
+        b' BODY[TEXT]<0> "hello")\r\n'
         b"* 3 FETCH (FLAGS (\\Recent))\r\n"
         b"a1 OK\r\n",
     )
     assert said.data == (
-        Fetched(5, 100, b"A: b\r\n", ("\\Seen", "$Label1")),
-        Fetched(6, None, None, ()),
-        Fetched(None, None, None, ("\\Recent",)),
+        Fetched(5, 100, b"A: b\r\n", None, ("\\Seen", "$Label1")),
+        Fetched(6, None, None, b"hello", ()),
+        Fetched(None, None, None, None, ("\\Recent",)),
     )
+
+
+def test_several_strings_of_one_response_are_each_in_their_place() -> None:
+    engine = opened()
+    engine.fetch_beginnings([5])
+    said = completed(
+        engine, b"* 1 FETCH (BODY[TEXT]<0> {5}\r\nhello UID 5 BODY[HEADER]<0> {6}\r\nA: b\r\n)\r\na1 OK\r\n"
+    )
+    assert said.data == (Fetched(5, None, b"A: b\r\n", b"hello"),)
 
 
 def test_flags_are_changed_and_messages_copied_and_moved() -> None:
@@ -374,7 +384,7 @@ def test_a_string_of_ten_terabytes_ends_the_session() -> None:
 
 def test_strings_without_end_in_one_response_end_the_session() -> None:
     engine = opened()
-    engine.fetch_headers([1])
+    engine.fetch_beginnings([1])
     assert "strings" in broken(engine, b"* 1 FETCH (" + b"X {1}\r\na " * (client.MAX_LITERALS + 1)).reason
 
 

@@ -372,14 +372,9 @@ def _a_drill_holds_new_mail_alone() -> Patches:
 
 @bug("merge-forgets-the-ledger")
 def _merge_forgets_the_ledger() -> Patches:
-    """What is owed goes over to the other user, and is counted for the one before."""
-    return [patch(counters, "_HAND_OVER", Statement(f"{counters._HAND_OVER.sqlite} AND 0 = 1"))]
-
-
-@bug("merge-doubles")
-def _merge_doubles() -> Patches:
-    """Mail is copied to the other user, and moved when all of it is there."""
-    return [patch(change, "move", change.copy)]
+    """What is owed goes over to the other user, and what the one before was counted is dropped with them."""
+    names = ("_HAND_OVER", "_HAND_OVER_SUMS")
+    return [patch(counters, name, Statement(f"{getattr(counters, name).sqlite} AND 0 = 1")) for name in names]
 
 
 @bug("told-before-it-is-noted")

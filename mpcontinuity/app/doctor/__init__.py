@@ -5,5 +5,6 @@
 - ``client_certificates.py``: those that home servers get.
 - ``dns.py``: what name servers say of us. ``outbound.py``: whether mail can leave. ``home_networks.py``: whose mail
   comes from the addresses of home servers.
+- ``home_imap.py``: whether mail could go home into its folders.
 - ``smtp.py``: an SMTP client for these checks.
 """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mpcontinuity.app.doctor import client_certificates, database, dns, home_networks, machine, outbound, tls
+from mpcontinuity.app.doctor import client_certificates, database, dns, home_imap, home_networks, machine, outbound, tls
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.app.doctor.smtp import SmtpClient
 from mpcontinuity.app.process.refusal import why
@@ -47,6 +47,7 @@ def examine(path: Path, connect: Callable[[Settings], ControlClient]) -> Iterato
             shown = [control.call("domain show", name=row["domain"]) for row in rows]
             yield from home_networks.examine(control, shown)
             yield from client_certificates.examine(shown)
+            yield from home_imap.examine(control, shown)
             routes = {row["domain"]: row["outbound-route"] for row in shown}
             keys = [key for row in rows for key in control.call("domain dkim show", name=row["domain"])["records"]]
     except (Refused, Temporary, OSError) as error:

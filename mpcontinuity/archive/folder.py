@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -40,6 +40,10 @@ from mpcontinuity.store.transaction import Transaction
 MOST: Final = 5_000
 # A client waits for SELECT a minute or so; what is not there by then comes as news.
 PATIENCE: Final = 5.0  # s
+# Folders that are filled at a time: a thousand users who open theirs for the first time at once wait for each other,
+# and nobody else for them.
+AT_ONCE: Final = 2
+REST: Final = 0.02  # s between two steps of one
 AGAIN: Final = 5.0  # s between two looks for what is new, however often clients ask
 
 _STEP: Final = 50  # messages that are read, rendered and listed together
@@ -59,6 +63,7 @@ class EmailArchives:
         self._timer = timer
         self._filling: dict[int, Deferred[None]] = {}  # by account
         self._looked: dict[int, float] = {}  # when, by account
+        self._turn = DeferredSemaphore(AT_ONCE)
 
     async def make(self, user: User) -> MailboxInfo | None:
         """Makes the user's folder, unless it is there, or their domain archives nothing. Raises Temporary."""
@@ -78,13 +83,17 @@ class EmailArchives:
                 return
             self._looked = {account: time for account, time in self._looked.items() if now < time + AGAIN}
             self._looked[user.id] = now
-            filling = self._filling[user.id] = Deferred.fromCoroutine(self._fill(user))
-            filling.addErrback(_failed, user)
-            filling.addBoth(self._filled, user.id)
+            filling = self._filling[user.id] = Deferred()
+            work: Deferred[None] = self._turn.run(self._begin, user)
+            work.addErrback(_failed, user)
+            work.addCallback(self._filled, user.id)
         await _within(self._timer, filling, patience)
 
-    def _filled(self, _: object, account: int) -> None:
-        self._filling.pop(account, None)
+    def _filled(self, _: None, account: int) -> None:
+        self._filling.pop(account).callback(None)
+
+    def _begin(self, user: User) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._fill(user))
 
     async def _fill(self, user: User) -> None:
         info = await self._store.read(partial(folder.find, account=user.id))
@@ -102,6 +111,8 @@ class EmailArchives:
             for portion in _portions([message for message in found if message.body.id in wanted]):
                 entries = [(message.id, await self._entry(message)) for message in portion]
                 await self._store.run(partial(_add, into=info.id, entries=entries), bulk=True)
+                if len(ids) > _STEP:
+                    await _pause(self._timer, REST)
         while await self._store.run(partial(folder.trim, folder=info.id, most=MOST), bulk=True) == folder.STEP:
             pass
 
@@ -151,6 +162,12 @@ def _add(tx: Transaction, into: int, entries: Sequence[tuple[int, NewEntry]]) ->
 
 def _archives(tx: Transaction, domain: int) -> bool:
     return any(one.id == domain and one.settings.retention_days > 0 for one in domains.listing(tx))
+
+
+def _pause(timer: Timer, seconds: float) -> Deferred[None]:
+    over: Deferred[None] = Deferred()
+    timer.callLater(seconds, over.callback, None)
+    return over
 
 
 def _within(timer: Timer, work: Deferred[None], seconds: float) -> Deferred[None]:

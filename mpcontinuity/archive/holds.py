@@ -26,8 +26,7 @@ _ADD = Statement(
     VALUES (:id, :domain, :query, :user, :keys, :note, :name, :created, :complete)"""
 )
 _ALL = Statement(
-    """SELECT id, domain, query, "user", keys, note, name, created, complete,
-        (SELECT COUNT(*) FROM archive_held WHERE hold = archive_hold.id)
+    """SELECT id, domain, query, "user", keys, note, name, created, complete, messages
     FROM archive_hold WHERE id > :after ORDER BY id LIMIT :limit"""
 )
 _COUNT = Statement("SELECT COUNT(*) FROM archive_hold")
@@ -37,6 +36,7 @@ _HOLD = Statement(
     """INSERT INTO archive_held (message, hold)
     SELECT id, :hold FROM archive WHERE id IN [:messages] ON CONFLICT DO NOTHING"""
 )
+_COUNTED = Statement("UPDATE archive_hold SET messages = messages + :count WHERE id = :id")
 _COMPLETE = Statement("UPDATE archive_hold SET complete = 1 WHERE id = :id")
 _HELD = Statement(
     """SELECT DISTINCT message FROM archive_held JOIN archive_hold ON archive_hold.id = archive_held.hold
@@ -99,7 +99,9 @@ def add(
 
 def keep(tx: Transaction, hold: int, messages: Sequence[int]) -> int:
     """Holds those of the messages that the archive still has, and returns how many are new to the hold."""
-    return tx.run(_HOLD, hold=hold, messages=messages)
+    count = tx.run(_HOLD, hold=hold, messages=messages)
+    tx.run(_COUNTED, id=hold, count=count)
+    return count
 
 
 def complete(tx: Transaction, hold: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from mpcontinuity.accounts import domains
+from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.archive import holds
 from mpcontinuity.archive.record import OUTBOUND, expiry
 from mpcontinuity.mailbox import archived as folder
@@ -79,17 +80,23 @@ class Purged:
 async def sweep(store: Store) -> None:
     """Drops all rows whose time has come, in steps of the bulk lane: a chore of every hour. Raises Temporary."""
     await store.run(holds.refresh)
-    while await store.run(expire, bulk=True) == STEP:
-        pass
+    await _expire(store, await store.read(domains.listing))
     while await store.run(holds.forget, bulk=True):
         pass
 
 
-def expire(tx: Transaction) -> int:
-    """Drops up to STEP rows whose time has come, or puts them off. Returns how many: call it again while that is
-    STEP."""
+async def _expire(store: Store, known: Sequence[Domain]) -> None:
+    step = partial(expire, days={domain.id: domain.settings.retention_days for domain in known})
+    while await store.run(step, bulk=True) == STEP:
+        pass
+
+
+def expire(tx: Transaction, days: Mapping[int, int]) -> int:
+    """Drops up to STEP rows whose time has come, or puts them off. Returns how many: call it again while that is STEP.
+
+    ``days`` says how long domains keep their mail by now, by their ids.
+    """
     due = tx.records(_Row, _DUE, now=tx.now, step=STEP)
-    days = {domain.id: domain.settings.retention_days for domain in domains.listing(tx)} if due else {}
     later = {row.id: expiry(row.time, days.get(row.domain, 0)) for row in due}
     held = _held(tx, due)
     kept = {row.id: max(later[row.id], tx.now + PUT_OFF if row.id in held else 0) for row in due}
@@ -106,12 +113,12 @@ async def purge(store: Store, before: int, domain: int = 0) -> Purged:
     """
     await store.run(holds.refresh)
     done = Purged()
-    for one in await store.read(domains.listing):
+    known = await store.read(domains.listing)
+    for one in known:
         if domain in (0, one.id):
             until = min(before, store.clock.now() - one.settings.retention_days * DAY)
             done += await _purge(store, one.id, until)
-    while await store.run(expire, bulk=True) == STEP:
-        pass
+    await _expire(store, known)
     packs = sorted(done.packs)
     for start in range(0, len(packs), STEP):
         await store.run(partial(retention.due_now, packs=packs[start : start + STEP]), bulk=True)

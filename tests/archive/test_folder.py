@@ -179,3 +179,18 @@ def test_mail_to_oneself_that_is_huge_is_listed(house: House, anna: Reader) -> N
         content = text(f"{number}", "y" * 3_000_000)
         archive(house.store, content, recipients=["anna@example.org"], domain=house.domain.id)
     assert sorted(anna.look()) == ["0", "1", "2", "huge"]
+
+
+def test_a_large_folder_is_filled_step_by_step_with_rests_and_few_at_a_time(house: House, anna: Reader) -> None:
+    for number in range(120):
+        house.archive(f"{number}")
+    infos = [result(Deferred.fromCoroutine(anna.archives.make(user))) for user in (house.anna, house.bert)]
+    assert all(infos)
+    looks = [Deferred.fromCoroutine(anna.archives.look(house.anna))]
+    info = infos[0]
+    assert info is not None
+    sizes = []
+    while not looks[0].called:
+        sizes.append(house.run(archived.extent, folder=info).messages)
+        house.clock.advance(folder.REST)
+    assert sizes == [50, 100, 120]

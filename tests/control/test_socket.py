@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from typing import Any
 
 import pytest
@@ -8,10 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.testing import StringTransport
 
+from mpcontinuity.control.archived import PIECE
 from mpcontinuity.control.operation import Control
+from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.control.socket import FIRST_WITHIN, MOST, NEXT_WITHIN, ControlFactory, answer
+from mpcontinuity.model.identifier import show
+from mpcontinuity.store.statement import Statement
+from tests.archive.archived import archive, text
 from tests.fakes.clock import ManualClock
 from tests.fakes.stores import result
+from tests.queue.ledgers import Books
 
 
 def ask(control: Control, **request: Any) -> Any:
@@ -102,3 +109,52 @@ def test_who_says_nothing_is_cut_and_one_more_than_so_many_is_not_served(control
         protocol.connectionLost()
     assert not factory.open
     assert not clock.getDelayedCalls()
+
+
+def test_a_long_answer_waits_until_its_client_has_taken_what_was_said(control: Control, books: Books) -> None:
+    content = text("long", "x" * (20 * PIECE))
+    body = archive(books.store, content, domain=books.domain.id)
+    id_ = Statement("SELECT id FROM archive WHERE body = :body")
+    shown = show(books.read(lambda tx: tx.value(id_, body=body.id)))
+    protocol: Any = ControlFactory(control, ManualClock()).buildProtocol(None)
+    transport: Any = StringTransport()
+    protocol.makeConnection(transport)
+    write = transport.write
+
+    def full(data: bytes) -> None:  # after each line the kernel takes no more
+        write(data)
+        if transport.producer is not None:
+            transport.producer.pauseProducing()
+
+    transport.write = full
+    protocol.dataReceived(json.dumps({"operation": "archive show", "arguments": {"id": shown}}).encode() + b"\n")
+    taken = b""
+    for _ in range(100):
+        said = transport.value()
+        transport.clear()
+        assert len(said) < 2 * PIECE
+        taken += said
+        if b'{"result"' in said:
+            break
+        transport.producer.resumeProducing()
+    pieces = [json.loads(line)["progress"]["data"] for line in taken.splitlines() if line.startswith(b'{"progress"')]
+    assert b"".join(map(b64decode, pieces)) == content
+    assert transport.producer is None
+
+
+def test_a_long_answer_ends_with_its_client(control: Control, books: Books) -> None:
+    body = archive(books.store, text("long", "x" * (20 * PIECE)), domain=books.domain.id)
+    id_ = Statement("SELECT id FROM archive WHERE body = :body")
+    shown = show(books.read(lambda tx: tx.value(id_, body=body.id)))
+    protocol: Any = ControlFactory(control, ManualClock()).buildProtocol(None)
+    transport: Any = StringTransport()
+    protocol.makeConnection(transport)
+    write = transport.write
+    transport.write = lambda data: (write(data), transport.producer.pauseProducing())
+    protocol.dataReceived(json.dumps({"operation": "archive show", "arguments": {"id": shown}}).encode() + b"\n")
+    producer = transport.producer
+    protocol.connectionLost()
+    producer.stopProducing()
+    assert len(transport.value()) < 2 * PIECE
+    (row,) = result(OPERATIONS["audit"](control, {}))
+    assert row.result == "refused: whoever asked is gone"

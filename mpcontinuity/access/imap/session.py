@@ -21,6 +21,7 @@ from mpcontinuity.model.errors import Temporary
 from mpcontinuity.protocols.imap.engine import ServerEngine
 from mpcontinuity.protocols.imap.parse import State
 
+_PATIENCE = 1.0  # s that a NOOP waits for what is new in `Email Archive`
 _STILL_AT_WORK = b"* OK still at work\r\n"
 
 
@@ -102,7 +103,7 @@ class ImapSession:
     async def look_into_archive(self) -> None:
         """Has what is new in the archive listed, where the folder `Email Archive` is selected."""
         if self.services.archives is not None and self.selection is not None and self.selection.archived:
-            await self.services.archives.look(self.user)
+            await self.services.archives.look(self.user, patience=_PATIENCE)
 
     @property
     def selected(self) -> Selection:

@@ -66,6 +66,7 @@ archive_hold = Table(
     string("name", None),  # of who made it
     number("created", None),
     flag("complete"),  # all that the query finds has a row of archive_held
+    number("messages"),  # how many those are
 )
 
 # What a query found when the hold was made.

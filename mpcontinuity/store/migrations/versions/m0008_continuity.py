@@ -250,6 +250,7 @@ def _archive() -> None:
         string("name", None),
         number("created", None),
         flag("complete"),
+        number("messages"),
     )
     op.create_table(
         "archive_held",

@@ -24,6 +24,7 @@ LISTED = 50  # facts that one mail lists, and users of a report
 _IN_FULL = 3  # facts that one mail tells in full: of one domain, as a rule, such as an end and its report
 _LONGEST = 300  # characters of what others said
 _WIDTH = 76
+_COMMAND = "    "  # what a line of a command begins with
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -51,10 +52,13 @@ def down(standing: Standing, outage: Outage, now: int, mark: Mark) -> Fact:
         *_kept(standing),
         "",
         "What to do:",
-        f"- See whether the home server runs, and whether this server reaches it: mpcontinuity doctor, and "
-        f"mpcontinuity status {name}. It is probed again and again; nothing has to be done here when it is back.",
+        "- See whether the home server runs, and whether this server reaches it. It is probed again and again, and "
+        "when it is back nothing has to be done here:",
+        "    mpcontinuity doctor",
+        f"    mpcontinuity status {name}",
         "- Tell your users to read and send their mail here until then.",
-        f"- If it will be away for longer, declare the outage: mpcontinuity domain set {name} mode=enabled --until 8h",
+        "- If it will be away for longer, declare the outage:",
+        f"    mpcontinuity domain set {name} mode=enabled --until 8h",
     ]
     return _fact(standing, outage, f"{name}: the home server is down for {_span(now - since)}", lines, mark)
 
@@ -69,9 +73,7 @@ def up(standing: Standing, outage: Outage, now: int, mark: Mark) -> Fact:
         "What was kept here meanwhile goes home now, oldest first; a report comes when that is done.",
     ]
     if Cause.DECLARED in standing.causes or Cause.CONTAINED in standing.causes:
-        lines[-1] = (
-            f"Nothing goes home yet: an outage is declared. It ends by: mpcontinuity domain set {name} mode=disabled"
-        )
+        lines[-1] = "Nothing goes home yet: an outage is declared, or the home server is cut off."
     return _fact(standing, outage, f"{name}: the home server is up again", lines, mark, link=False)
 
 
@@ -89,7 +91,9 @@ def reminder(standing: Standing, outage: Outage, now: int, mark: Mark) -> Fact:
         "",
         *_kept(standing),
         "",
-        f"If it is over: {off} (of a plan: mpcontinuity domain plan {name} --end)",
+        "If it is over:",
+        f"    {off}",
+        *([] if contained else [f"    mpcontinuity domain plan {name} --end    (if it was planned)"]),
     ]
     return _fact(standing, outage, f"{name}: for {_span(now - since)} nothing goes to its home server", lines, mark)
 
@@ -107,8 +111,11 @@ def errors(standing: Standing, outage: int, window: int, threshold: int, example
         "What was for registered users is kept here and goes home later; senders of the rest try again by themselves.",
         "",
         "What to do:",
-        "- See what was answered to whom: mpcontinuity track --status deferred, and --status rejected",
-        f"- Other numbers alert by: mpcontinuity domain set {name} {setting}=NUMBER (0 is off)",
+        "- See what was answered to whom:",
+        "    mpcontinuity track --status deferred",
+        "    mpcontinuity track --status rejected",
+        "- Have other numbers alert (0 is off):",
+        f"    mpcontinuity domain set {name} {setting}=NUMBER",
     ]
     subject = f"{name}: {threshold} or more messages failed within {_window(window)}"
     return _made(standing, outage, subject, lines, mark)
@@ -134,8 +141,8 @@ def paused(standing: Standing, outage: int, reason: str, mark: Mark) -> Fact:
         "",
         "What to do:",
         "- See that the home server knows its users, and takes mail from this server without judging its senders.",
-        f"- Then go on: mpcontinuity queue retry --domain {name}. A message is tried now and then meanwhile; when "
-        "one is taken, all the others follow by themselves.",
+        "- Then go on. A message is tried now and then meanwhile; when one is taken, the others follow by themselves:",
+        f"    mpcontinuity queue retry --domain {name}",
     ]
     return _made(standing, outage, f"{name}: redelivery is paused", lines, mark)
 
@@ -169,10 +176,10 @@ def recovered(standing: Standing, outage: Outage, balance: Balance, mark: Mark) 
         "",
     ]
     if open_:
-        lines.append(f"What is still open is tried further: mpcontinuity queue list --domain {name}")
+        lines += ["What is still open is tried further:", f"    mpcontinuity queue list --domain {name}"]
     if total.failed or total.expired:
-        lines.append(f"What failed can be sent again: mpcontinuity queue retry --domain {name}")
-    lines.append(f"It is shown again by: mpcontinuity outage list {name}")
+        lines += ["What failed can be sent again:", f"    mpcontinuity queue retry --domain {name}"]
+    lines += ["It is shown again by:", f"    mpcontinuity outage list {name}"]
     subject = f"{name}: report of the outage: {total.taken_in} kept, {total.delivered} delivered home, {open_} open"
     return _fact(standing, outage, subject, lines, mark, link=False)
 
@@ -219,6 +226,9 @@ def _made(
 ) -> Fact:
     wrapped: list[str] = []
     for line in lines:
+        if line.startswith(_COMMAND):  # to be copied: in one line
+            wrapped.append(line)
+            continue
         indent = "  " if line.startswith(("- ", "  ")) else ""
         wrapped += textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False) if line else [""]
     return Fact(standing.domain.id, outage, subject, "\n".join(wrapped) + "\n", mark, link)

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from mpcontinuity.accounts import home_state
 from mpcontinuity.alerts import mailing, outages, subscribers
@@ -441,3 +442,43 @@ def test_a_step_that_fails_stops_neither_the_mails_nor_the_next(room: PostRoom) 
     assert seen[-1] == ["example.org"]
     assert len(told(room)) == 1
     assert EVERY == 5
+
+
+def test_of_two_processes_that_would_tell_the_same_one_does(room: PostRoom) -> None:
+    """One lost the election without having heard of it."""
+    room.set(alert_hour=1)
+    room.home_becomes(State.DOWN)
+    room.look()
+    room.fails(1)
+    room.clock.advance(301)
+    late, given = room.watcher, []
+
+    async def keeps(facts: Any) -> None:
+        given.extend(facts)
+
+    mail, late.mailing.mail = late.mailing.mail, keeps  # type: ignore[method-assign]
+    room.look()
+    room.restart()
+    room.look()
+    assert len(told(room)) == 1
+    assert len(given) == 2
+    result(Deferred.fromCoroutine(mail(given)))
+    assert not told(room)
+
+
+def test_a_mail_that_cannot_be_written_stops_no_other(room: PostRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = room.add_domain("other.example")
+    room.subscribe(IT, domain=other)
+    for domain in (room.domain, other):
+        room.home_becomes(State.DOWN, domain=domain)
+    room.look()
+    begin = mailing.Mailing._announcement
+
+    def breaks(self: Any, to: str, facts: Any, made: Any, *, last: bool) -> Any:
+        if any(fact.domain == other.id for fact in facts):
+            raise ZeroDivisionError
+        return begin(self, to, facts, made, last=last)
+
+    monkeypatch.setattr(mailing.Mailing, "_announcement", breaks)
+    room.look(301)
+    assert told(room) == ["the home server is down for 5 min"]

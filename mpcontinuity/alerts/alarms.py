@@ -22,6 +22,12 @@ class Kind(StrEnum):
     HOUR = "hour"  # `alert-hour` errors within an hour
     DAY = "day"  # `alert-day` errors within a day
     PAUSED = "paused"  # redelivery is paused
+    USERS_OUT = "users out"  # home's users cannot use it
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is about a number of errors."""
+        return self in (Kind.HOUR, Kind.DAY)
 
     @property
     def window(self) -> int:

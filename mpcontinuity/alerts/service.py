@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 from twisted.logger import Logger
 
-from mpcontinuity.accounts import home_state
+from mpcontinuity.accounts import home_state, home_users
 from mpcontinuity.alerts import alarms, outages, wording
 from mpcontinuity.alerts.alarms import Alarm, Kind
 from mpcontinuity.alerts.announcing import Mark
@@ -97,15 +97,15 @@ class Watcher:
 
     async def _of_alarms(self, found: Sequence[Outage], standing: Mapping[int, Standing]) -> list[Fact]:
         going_on = {outage.domain: outage for outage in found if not outage.ended}
-        known, pauses = await self._store.read(_known)
+        known, reasons = await self._store.read(_known)
         counted = _turn(standing, known, self._counted)
         self._counted = counted[-1] if counted else 0
-        numbers = sorted({*counted, *pauses, *(domain for domain, _ in known)} & standing.keys())
+        numbers = sorted({*counted, *(domain for domain, _ in [*known, *reasons])} & standing.keys())
         facts: list[Fact] = []
         past: dict[tuple[int, str], Alarm] = {}
         for start in range(0, len(numbers), COUNTED_AT_ONCE):
             some = [standing[number] for number in numbers[start : start + COUNTED_AT_ONCE]]
-            work = partial(_alarms, some=some, known=known, pauses=pauses, counted=set(counted), going_on=going_on)
+            work = partial(_alarms, some=some, known=known, reasons=reasons, counted=set(counted), going_on=going_on)
             more, over = await self._store.read(work)
             facts += more
             past |= over
@@ -175,16 +175,19 @@ def _reminder_due(standing: Standing, outage: Outage, now: int) -> bool:
     return now >= (last + REMIND_EVERY if last >= since else since + REMIND_AFTER)
 
 
-def _known(tx: Transaction) -> tuple[dict[tuple[int, str], Alarm], dict[int, str]]:
-    """Alarms that were told of late, and why flushes are paused."""
-    return alarms.listing(tx), home_state.pauses(tx)
+def _known(tx: Transaction) -> tuple[dict[tuple[int, str], Alarm], dict[tuple[int, str], str]]:
+    """Alarms that were told of late, and the reasons of those that hold and are not about numbers; by domain and
+    kind."""
+    holding = {Kind.PAUSED: home_state.pauses(tx), Kind.USERS_OUT: home_users.out(tx)}
+    reasons = {(domain, kind.value): why for kind, found in holding.items() for domain, why in found.items()}
+    return alarms.listing(tx), reasons
 
 
 def _alarms(
     tx: Transaction,
     some: Sequence[Standing],
     known: Mapping[tuple[int, str], Alarm],
-    pauses: Mapping[int, str],
+    reasons: Mapping[tuple[int, str], str],
     counted: Set[int],
     going_on: Mapping[int, Outage],
 ) -> tuple[list[Fact], dict[tuple[int, str], Alarm]]:
@@ -196,15 +199,16 @@ def _alarms(
         outage = going_on.get(number)
         silent = outage is not None and tx.now < outage.snoozed_until
         for kind in Kind:
-            if kind is not Kind.PAUSED and number not in counted:
+            if kind.counts and number not in counted:
                 continue
-            before = known.get((number, kind.value))
-            holds = bool(pauses.get(number)) if kind is Kind.PAUSED else _reached(tx, stands, kind)
+            place = (number, kind.value)
+            before = known.get(place)
+            holds = _reached(tx, stands, kind) if kind.counts else place in reasons
             step = alarms.step(kind, before, holds=holds, now=tx.now)
             if step is alarms.Step.FORGET:
-                past[number, kind.value] = before or Alarm(0, 0)
+                past[place] = before or Alarm(0, 0)
             elif step is not alarms.Step.NOTHING and not silent:
-                facts.append(_alarm(tx, stands, kind, step, before, pauses.get(number, ""), outage))
+                facts.append(_alarm(tx, stands, kind, step, before, reasons.get(place, ""), outage))
     return facts, past
 
 
@@ -213,7 +217,7 @@ def _turn(standing: Mapping[int, Standing], known: Mapping[tuple[int, str], Alar
     wanted = {
         number for number, one in standing.items() if one.domain.settings.alert_hour or one.domain.settings.alert_day
     }
-    wanted |= {domain for domain, kind in known if kind != Kind.PAUSED}
+    wanted |= {domain for domain, kind in known if kind in (Kind.HOUR, Kind.DAY)}
     return sorted(wanted, key=lambda number: (number <= after, number))[:COUNTS]
 
 
@@ -243,6 +247,10 @@ def _alarm(
         if step is alarms.Step.BEGIN:
             return wording.paused(standing, thread, reason, begin)
         return wording.resumed(standing, thread, over)
+    if kind is Kind.USERS_OUT:
+        if step is alarms.Step.BEGIN:
+            return wording.users_out(standing, thread, reason, begin)
+        return wording.users_back(standing, thread, over)
     threshold = _threshold(standing, kind)
     if step is alarms.Step.BEGIN:
         examples = errors.examples(tx, number, tx.now - kind.window, wording.EXAMPLES)

@@ -154,6 +154,35 @@ def resumed(standing: Standing, outage: int, mark: Mark) -> Fact:
     return _made(standing, outage, f"{name}: redelivery goes on", lines, mark, link=False)
 
 
+def users_out(standing: Standing, outage: int, reason: str, mark: Mark) -> Fact:
+    """Says that the users of a home server cannot use it, though it may take mail."""
+    name = standing.domain.name
+    lines = [
+        f"The users of {name} cannot use their home server ({_homes(standing)}): it may take mail that nobody sees.",
+        _said("The reason", reason),
+        "",
+        "Nothing is redirected for that: mail goes home as before.",
+        "",
+        "What to do:",
+        "- Give all users a copy of their mail here, where they can read it and send:",
+        f"    mpcontinuity user continuity --domain {name} --all on",
+        "- If that was a mistake, or is over:",
+        f"    mpcontinuity domain users-out {name} off",
+    ]
+    return _made(standing, outage, f"{name}: users cannot use the home server", lines, mark)
+
+
+def users_back(standing: Standing, outage: int, mark: Mark) -> Fact:
+    """Says that the users of a home server can use it again."""
+    name = standing.domain.name
+    lines = [
+        f"The users of {name} can use their home server ({_homes(standing)}) again.",
+        "If all of them were given copies here, that can end:",
+        f"    mpcontinuity user continuity --domain {name} --all off",
+    ]
+    return _made(standing, outage, f"{name}: users can use the home server again", lines, mark, link=False)
+
+
 def recovered(standing: Standing, outage: Outage, balance: Balance, mark: Mark) -> Fact:
     """Reports what became of the mail of an outage."""
     name, total = standing.domain.name, balance.total

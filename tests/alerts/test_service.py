@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import home_state
+from mpcontinuity.accounts import home_state, home_users
 from mpcontinuity.alerts import mailing, outages, subscribers
 from mpcontinuity.alerts.mailing import MOST_A_DAY
 from mpcontinuity.alerts.service import COUNTS, EVERY, Watcher
@@ -262,6 +262,20 @@ def test_a_paused_flush_is_told_with_homes_reply_and_not_each_time(room: PostRoo
     room.run(home_state.pause, domain=room.domain.id, reason="550 c")
     room.look(HOUR)
     assert told(room) == ["redelivery is paused"]
+
+
+def test_users_who_cannot_use_home_are_told_of_with_what_to_do_and_again_when_they_can(room: PostRoom) -> None:
+    room.run(home_users.note, domain=room.domain.id, reason="imaps://home: no login")
+    room.look(5)
+    room.look(5)
+    ((_, message),) = room.queued()
+    assert message["Subject"] == "example.org: users cannot use the home server"
+    assert "imaps://home: no login" in message.get_content()
+    assert "mpcontinuity user continuity --domain example.org --all on" in message.get_content()
+    room.forget_mail()
+    room.run(home_users.note, domain=room.domain.id, reason="")
+    room.look(5)
+    assert told(room) == ["users can use the home server again"]
 
 
 # Reminders

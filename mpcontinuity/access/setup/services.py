@@ -8,7 +8,6 @@ from typing import Any
 from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model.rations import Rations
-from mpcontinuity.model.settings import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,5 +21,4 @@ class SetupServices:
     control: Control
     judge: Judge
     rations: Rations
-    limits: Limits
     timer: Any

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mpcontinuity.access.setup.html import STYLE, STYLE_PATH
 from mpcontinuity.access.setup.invitation import LONGEST_FORM, InvitationPage
 from mpcontinuity.access.setup.services import SetupServices
 from mpcontinuity.accounts.links import INVITATION
 from mpcontinuity.web.answers import Answer
 from mpcontinuity.web.routes import Asked, Route, RoutedSite
+
+# Connections are bounded by the gatekeeper, whose limit may change while the server runs: never here first, since the
+# TLS around a connection cannot be told that there is none.
+_MOST: Final = 1 << 30
 
 
 class SetupSite(RoutedSite):
@@ -19,8 +25,7 @@ class SetupSite(RoutedSite):
             INVITATION.path.encode(): Route(invitation.show, invitation.take, LONGEST_FORM),
             STYLE_PATH: Route(_style),
         }
-        # The gatekeeper lets no more in.
-        super().__init__(routes, services.timer, services.rations, most=services.limits.connections)
+        super().__init__(routes, services.timer, services.rations, most=_MOST)
 
 
 async def _style(asked: Asked) -> Answer:

@@ -95,7 +95,6 @@ class Doors:
                 control=control,
                 judge=accounts.judge,
                 rations=gatekeeper.rations,
-                limits=settings.limits,
                 timer=reactor,
             )
         )

@@ -44,12 +44,10 @@ class Browser:
         self.court = Court(clock)
         settings = Settings(hostname="mx.example.net", public=Public(host="mail.example.net", ports={"web": 443}))
         self.control = replace(control, settings=settings, note=self.noted.append)
-        limits = Limits()
         services = SetupServices(
             control=self.control,
             judge=self.court.judge,
-            rations=Rations(limits, clock.seconds),
-            limits=limits,
+            rations=Rations(Limits(), clock.seconds),
             timer=clock,
         )
         self.site = SetupSite(services)

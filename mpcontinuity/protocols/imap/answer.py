@@ -16,7 +16,6 @@ _DEPTH = 100
 
 _STATUS = re.compile(rb"(OK|NO|BAD|BYE|PREAUTH)(?: ++(.*))?", re.IGNORECASE | re.DOTALL)
 _CODE = re.compile(rb"\[([^\] ]++)(?: ++([^\]]*+))?\] *+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _WORD = re.compile(rb"[A-Za-z0-9.-]+")
 _SECTION = re.compile(rb"\[[^\]\r\n]*\](?:<[0-9]+>)?")
 _NIL = re.compile(rb"nil", re.IGNORECASE)
@@ -107,8 +106,10 @@ Data = Capabilities | Listed | Found | Flags | Fetched | Namespace
 
 
 def printable(octets: bytes) -> str:
-    """Returns what a server said as one line of text without control characters, cut after MAX_TEXT characters."""
-    return _CONTROL.sub(" ", octets[: MAX_TEXT * 4].decode("utf-8", "replace"))[:MAX_TEXT]
+    """Returns what a server said as one line of printable text, cut after MAX_TEXT characters: neither control
+    characters nor such as turn the direction of writing reach a terminal."""
+    text = octets[: MAX_TEXT * 4].decode("utf-8", "replace")[:MAX_TEXT]
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)
 
 
 def status(text: bytes, shown: bytes) -> Status | None:

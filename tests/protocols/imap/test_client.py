@@ -438,6 +438,8 @@ def test_control_characters_of_the_server_are_not_shown() -> None:
     engine = opened()
     engine.noop()
     assert completed(engine, b"a1 NO a\x1b[31mb\rc\xff\r\n").status.line == "a1 NO a [31mb c\ufffd"
+    engine.noop()
+    assert completed(engine, "a2 NO a\u202eb\u2028c\r\n".encode()).status.line == "a2 NO a b c"
 
 
 def test_bye_after_logout_is_no_fault() -> None:

@@ -22,6 +22,7 @@ from mpcontinuity.archive.document import (
     SENDER,
     SIZE,
     SUBJECT,
+    Source,
     encoded,
     id_group,
     size_class,
@@ -100,6 +101,22 @@ def _groups(condition: Condition) -> list[bytes]:
             return [HAS]
         case IsDirection():
             return [DIRECTION]
+
+
+def is_told_by_row(query: Query) -> bool:
+    """Returns whether the row of a message in `archive` tells whether the query finds it."""
+    return all(isinstance(one, IsDirection | HasMessageId) for one in _conditions(query))
+
+
+def holds_by_row(query: Query, source: Source) -> bool:
+    """Returns whether the conditions of such a query hold for a message; time, size and owners are not looked at."""
+
+    def holds(condition: Condition) -> bool:
+        if isinstance(condition, IsDirection):
+            return condition.direction == source.direction
+        return isinstance(condition, HasMessageId) and condition.message_id == source.message_id.strip("<>")
+
+    return all(map(holds, query.all_of)) and not any(map(holds, query.none_of))
 
 
 def matching(query: Query, whose: Whose, messages: int, look: Look) -> int:

@@ -113,3 +113,14 @@ def test_a_search_begins_anew_where_segments_are_joined_meanwhile(
 
 def test_who_has_no_address_finds_nothing(some: Store) -> None:
     assert subjects(some, "", Whose(0, frozenset())) == []
+
+
+@pytest.mark.parametrize(("query", "fresh", "indexed"), [("", 10, 10), ("direction:outbound", 1, 1), ("report", 0, 8)])
+def test_what_asks_for_no_words_is_answered_from_rows_however_far_the_index_is(
+    some: Store, monkeypatch: pytest.MonkeyPatch, query: str, fresh: int, indexed: int, stage: str
+) -> None:
+    monkeypatch.setattr("mpcontinuity.archive.search.MOST_READ", 2)
+    answer = find(some, query)
+    behind = stage == "fresh" and query == "report"
+    assert bool(answer.unsearched) is behind
+    assert len(answer.rows) == (fresh if stage == "fresh" else indexed)

@@ -52,7 +52,7 @@ def test_a_removed_user_is_known_by_the_address(call: Call, three: Store) -> Non
 def test_what_could_not_be_searched_is_told(control: Control, three: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mpcontinuity.archive.search.MOST_READ", 1)
     said: list[Any] = []
-    rows = result(OPERATIONS["archive search"](replace(control, progress=said.append), {}))
+    rows = result(OPERATIONS["archive search"](replace(control, progress=said.append), {"query": "day"}))
     assert len(rows) == 1
     assert said == [{"unsearched": 2}]
 
@@ -60,7 +60,7 @@ def test_what_could_not_be_searched_is_told(control: Control, three: Store, monk
 def test_without_a_child_process_it_can_be_tried_again(control: Control, three: Store) -> None:
     dead = replace(control, jobs=Here(dying=100))
     with pytest.raises(Temporary, match="killed"):
-        result(OPERATIONS["archive search"](dead, {}))
+        result(OPERATIONS["archive search"](dead, {"query": "day"}))
 
 
 def test_searches_wait_for_each_other_beyond_some(control: Control, three: Store) -> None:

@@ -18,7 +18,7 @@ from mpcontinuity.archive.document import Source
 from mpcontinuity.archive.segment import Block
 
 KIND: Final = __name__
-_PIECE: Final = 512 * 1024  # octets of an answer, or one block more
+_PIECE: Final = 64 * 1024  # octets of an answer, or one block more: a tenth of a second's work
 
 Place = tuple[int, int]  # a message of a segment: its time in µs, and its id in `archive`
 

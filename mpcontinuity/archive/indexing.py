@@ -36,7 +36,7 @@ _MOST_OCTETS: Final = 32 << 20
 _STEP: Final = 128  # blocks of one transaction, of 1.5 KiB or so each
 _LOOKED_FOR: Final = 1_000  # ids that are looked for in `archive` at once
 _JOINED: Final = 8  # segments of about one size that become one
-_JOINED_OCTETS: Final = 8 << 20  # of their blocks, so that the child can do it within its time
+_JOINED_OCTETS: Final = 6 << 20  # of their blocks, so that the child can do it in a third of its time
 _REMEMBERED: Final = 64  # segments whose ids are kept in memory: those of the last minutes are asked for again
 
 Rest = Callable[[], Awaitable[object]]
@@ -60,6 +60,7 @@ class Indexing:
         self._jobs = jobs
         self._rest = rest
         self._known = KnownIds(store)
+        self._apart: set[int] = set()
 
     async def bring_up(self, after: int, said: Said | None = None) -> int:
         """Indexes what is in no segment among the messages with an id above ``after``, and returns how many they were.
@@ -86,12 +87,20 @@ class Indexing:
             after = window[-1]
 
     async def join(self) -> bool:
-        """Makes one segment of several that are small, if there are such, and returns whether there were."""
+        """Makes one segment of several that are small, if there are such, and returns whether there were.
+
+        Those over which the child dies stay as they are, as long as this process runs.
+        """
         today = self._store.clock.now() // DAY
-        chosen = to_join(await self._store.read(index.all_segments), today)
+        segments = [one for one in await self._store.read(index.all_segments) if one.id not in self._apart]
+        chosen = to_join(segments, today)
         if not chosen:
             return False
-        await self._join(chosen, ())
+        try:
+            await self._join(chosen, ())
+        except Died as error:
+            _log.warn("{count} parts of the archive's index stay apart: {error}", count=len(chosen), error=error)
+            self._apart.update(one.id for one in chosen)
         await self._rest()
         return True
 

@@ -205,3 +205,14 @@ def test_blocks_of_a_segment_that_came_into_no_index_are_dropped(store: Store) -
     result(Indexing(store, Here()).drop_gone())
     assert result(store.read(lambda tx: tx.value(_BLOCKS))) == sum(one.blocks for one in segments(store))
     assert subjects(store, "stays") == ["stays"]
+
+
+def test_segments_over_which_the_child_dies_stay_apart_and_hold_up_no_others(store: Store) -> None:
+    for number in range(8):
+        archive(store, text(f"one {number}"))
+        bring_up(store)
+    dying = Indexing(store, Here(dying=1))
+    assert (result(dying.join()), result(dying.join())) == (True, False)
+    assert len(segments(store)) == 8
+    assert join(store)
+    assert len(segments(store)) == 1

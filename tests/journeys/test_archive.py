@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imaplib
 import mailbox
 import zipfile
 
@@ -184,3 +185,41 @@ def test_a_purge_drops_what_retention_allows_and_a_hold_keeps_what_it_is_about(w
     assert "no such hold" in again.stderr
     assert world.server.run("archive", "hold").returncode == 2
     world.cli("domain", "set", world.domain, "retention-days=90")
+
+
+def test_what_went_out_is_released_to_its_sender_and_shown_in_their_archive(world: World, ids: Ids) -> None:
+    world.cli("domain", "set", world.domain, "sent-to-home=off")
+    with world.smtp() as client:
+        client.login(world.anna, "secret")
+        sent = message("went out", sender=world.anna)
+        client.sendmail(world.anna, ["somebody@nowhere.invalid"], sent)
+    assert release(world, ids.of("went out")) == ("home", world.anna, "")
+    (copy,) = world.home.received("went out")
+    assert (copy.recipients, copy.sender) == ([world.anna], "")
+    with imaplib.IMAP4("127.0.0.1", world.server.ports["imap"], timeout=60) as session:
+        session.login(world.anna, "secret")
+        session.select('"Email Archive"', readonly=True)
+        assert session.search(None, "SUBJECT", '"went out"')[1] == [b"1"]
+
+
+def test_nothing_is_released_to_a_home_that_is_cut_off(world: World, ids: Ids) -> None:
+    assert world.send("before").code == 250
+    world.cli("contain", world.domain, "on")
+    assert release(world, ids.of("before"))[0] == "inbox"
+    assert world.subjects() == ["before"]
+    assert len(world.home.received("before")) == 1
+    world.cli("contain", world.domain, "off")
+    world.cli("contain", world.domain, "release", "--all")
+    assert len(world.home.received("before")) == 1
+
+
+def test_to_an_address_without_a_mailbox_nothing_is_lost_in_an_outage(world: World, ids: Ids) -> None:
+    """Home had it once: it is not owed, and there is no mailbox, so nobody takes it now."""
+    assert world.send("for nobody", f"nobody@{world.domain}").code == 250
+    world.home.stop()
+    refused = world.server.run("archive", "release", "--json", ids.of("for nobody"))
+    assert refused.returncode == 1
+    assert '"deferred"' in refused.stdout
+    world.home.start()
+    world.wait_for(lambda: world.state() == "up")
+    assert release(world, ids.of("for nobody")) == ("home", f"nobody@{world.domain}", "")

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mpcontinuity.accounts import domains
+from mpcontinuity.mailbox.names import EMAIL_ARCHIVE
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.model.identifier import parse, show
@@ -289,8 +290,9 @@ class Audit:
 
     def _look_at_owed(self, owed: list[Any], mailboxes: dict[int, Any], entries: list[Any]) -> None:
         play = self._play
-        has = {(mailboxes[entry >> 32][0], body) for entry, body, *_ in entries}
-        has |= {(mailboxes[entry >> 32][0], origin) for entry, *_, origin in entries}
+        own = [entry for entry in entries if mailboxes[entry[0] >> 32][1] != EMAIL_ARCHIVE]
+        has = {(mailboxes[entry >> 32][0], body) for entry, body, *_ in own}
+        has |= {(mailboxes[entry >> 32][0], origin) for entry, *_, origin in own}
         states: dict[tuple[int, str], set[str]] = {}
         for owed_id, _, account, address, status, recipient, state, shown, body, outcome, code, parameters in owed:
             number = _letter(shown)

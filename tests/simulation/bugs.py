@@ -22,6 +22,7 @@ from mpcontinuity.delivery.release import release
 from mpcontinuity.delivery.replies import STORED
 from mpcontinuity.inbound.receipt import Receipt
 from mpcontinuity.mailbox import append, change, mailboxes, redelivered
+from mpcontinuity.mailbox import archived as email_archive
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import SECOND, SteadyClock
 from mpcontinuity.model.reply import Outcome
@@ -413,3 +414,21 @@ def _forgets_releases() -> Patches:
 
     forgotten = patch(archived, "set_released", lambda tx, archived, known, new: True)
     return [forgotten, mock.patch("mpcontinuity.control.archived.hand_in", anew)]
+
+
+@bug("an-archive-folder-is-a-mailbox")
+def _an_archive_folder_is_a_mailbox() -> Patches:
+    """What Email Archive lists is what the user has: nothing that they delete is deleted."""
+    return [_without(lineage, "_HAS", ", 'email archive'")]
+
+
+@bug("lists-twice")
+def _lists_twice() -> Patches:
+    """What is new in Email Archive is looked for again, and not compared with what is listed."""
+    return [patch(email_archive, "missing", lambda tx, folder, bodies: list(bodies))]
+
+
+@bug("keeps-listing")
+def _keeps_listing() -> Patches:
+    """What the archive drops stays in Email Archive."""
+    return [patch(email_archive, "let_go", lambda tx, bodies: None)]

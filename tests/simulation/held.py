@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from mpcontinuity.mailbox.names import ARCHIVED_USE
 from mpcontinuity.model.address import parse
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 _ROWS = Statement(
     """SELECT archive.id, archive.recipients, archive.message_id FROM archive
     JOIN domain ON domain.id = archive.domain"""
+)
+
+
+_SHOWN = Statement(
+    f"""SELECT mailbox.account, entry.body, COUNT(*), EXISTS (SELECT 1 FROM archive WHERE archive.body = entry.body)
+    FROM entry JOIN mailbox ON mailbox.id = entry.id >> 32 WHERE mailbox.use = '{ARCHIVED_USE}' GROUP BY 1, 2"""
 )
 
 
@@ -75,6 +82,11 @@ class Held:
         for id_ in self._rows.keys() - rows.keys():
             self._judge(self._rows[id_])
         self._rows = {id_: recipients for id_, (recipients, _) in rows.items()}
+        for account, body, count, archived in tx.all(_SHOWN):
+            if count > 1:
+                self._play.fault(f"message {body} is {count} times in Email Archive of {account}")
+            if not archived:
+                self._play.fault(f"message {body} is in Email Archive of {account}, and not in the archive")
         self._purging -= self._answered
         self._answered.clear()
 

@@ -21,6 +21,7 @@ from mpcontinuity.alerts.telling import EVERY as TELLING_EVERY
 from mpcontinuity.alerts.telling import tell_left
 from mpcontinuity.app.server.housekeeping import Housekeeping
 from mpcontinuity.archive import retention as archive_retention
+from mpcontinuity.archive.folder import EmailArchives
 from mpcontinuity.archive.indexer import Indexer
 from mpcontinuity.control.merging import finish_merges
 from mpcontinuity.control.operation import Control
@@ -134,6 +135,7 @@ class Process:
             views=self.views,
             rations=Rations(self.settings.limits, self.time.seconds),
             quotas=Quotas(self.store, self.directory, self.settings.limits),
+            archives=EmailArchives(self.store, Here(), self.time),
             timer=self.time,
             tls=None,
             hostname=HOSTNAME,

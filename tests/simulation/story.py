@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mpcontinuity.mailbox.names import EMAIL_ARCHIVE
 from tests.simulation.home import HEALTHY, LIKELY, MOODS, NOBODY
 from tests.simulation.network import Weather
 from tests.simulation.reader import Deed
@@ -227,6 +228,7 @@ class _Author:
         if not self._gentle and chance.random() < 0.15:
             self._merge(chance.choice(domains))
         self._archive(domains)
+        self._readers_of_the_archive(domains)
 
     def _refused_return(self, domain: DomainPlan) -> None:
         """An outage, and a home server that is back and refuses what it is given: the flush has to pause."""
@@ -287,6 +289,16 @@ class _Author:
                 arguments = (("query", "letter"), *of)
                 self._add(begin, "admin", domain.name, "archive release found", arguments)
                 begin += chance.uniform(0.1, 30)
+
+    def _readers_of_the_archive(self, domains: tuple[DomainPlan, ...]) -> None:
+        """Users look into Email Archive, copy out of it, and try to change it."""
+        chance = random.Random(f"{self._seed} email archive")
+        if chance.random() < 0.4:
+            for _ in range(chance.randint(1, 4)):
+                verbs = chance.choices(("read", "wait", "copy", "see", "append"), k=chance.randint(1, 3))
+                deeds = tuple((verb, EMAIL_ARCHIVE, chance.randrange(10), "INBOX") for verb in verbs)
+                at = chance.uniform(self._length / 8, self._length * 1.1)
+                self._add(at, "reads", chance.choice(chance.choice(domains).users), deeds)
 
     def _operation(self, at: float, domain: DomainPlan, operation: str, **arguments: Any) -> None:
         self._add(at, "admin", domain.name, operation, (("name", domain.name), *arguments.items()))

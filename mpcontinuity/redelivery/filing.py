@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.model import address, imapurl
 from mpcontinuity.model.body import Body
+from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.identifier import show
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.outbound.imap.mailboxes import Appended, Interrupted, Message, Unsearched, UserMailboxes
@@ -70,7 +71,10 @@ class Filing:
         if row.account is None:
             return None
         environment = self.task.environment
-        placed = await environment.store.read(partial(placements.placed, account=row.account, body=row.body.id))
+        try:
+            placed = await environment.store.read(partial(placements.placed, account=row.account, body=row.body.id))
+        except (Temporary, Stopping) as error:  # nothing was sent
+            return Result(Outcome(Verdict.FAILED, Stage.CONNECT, None, str(error)), "", None)
         if not placed.address or (not placed.places and not _in_doubt_here(row)):
             return None
         if self._without.get(row.account, 0.0) > environment.timer.seconds() and not _in_doubt_here(row):
@@ -78,7 +82,7 @@ class Filing:
         settings, user = self.task.domain.settings, address.parse(placed.address)
         mailboxes = await self.sessions.take(settings, user)
         if isinstance(mailboxes, NoSession):
-            return self._not_let_in(row, row.account, mailboxes)
+            return self._not_let_in(row, row.account, imapurl.parse(settings.home_imap).shown, mailboxes)
         self._let_in = True
         self._refused.clear()
         trip = _Trip(self.task, row, placed, mailboxes, may_finish)
@@ -88,8 +92,7 @@ class Filing:
             if not trip.waiting:
                 self.sessions.put(settings, user, mailboxes)
 
-    def _not_let_in(self, row: Owed, account: int, failure: NoSession) -> Result | None:
-        host = imapurl.parse(self.task.domain.settings.home_imap).shown
+    def _not_let_in(self, row: Owed, account: int, host: str, failure: NoSession) -> Result | None:
         if failure.fault is not Fault.REFUSED:
             stage = Stage.TLS if failure.fault is Fault.INSECURE else Stage.CONNECT
             reply = Reply(454, "4.7.0", failure.reason) if failure.fault is Fault.NOT_NOW else None

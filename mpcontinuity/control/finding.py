@@ -22,10 +22,13 @@ async def found(control: Control, query: Query, whose: Whose) -> array[int]:
     ids = array("q")
     after = 0
     while True:
+        await control.searches.acquire()
         try:
             page = await search(control.store, control.jobs, query, whose, MOST, after)
         except Died as error:
             raise Temporary(str(error)) from None
+        finally:
+            control.searches.release()
         if page.unsearched:
             raise Refused(
                 f"the archive is still being indexed: {page.unsearched} messages cannot be searched yet; try later",

@@ -144,3 +144,17 @@ def test_what_was_done_stays_done_where_its_end_cannot_be_noted(
 def test_the_trail_outlives_its_domain(control: Control, call: Call, books: Books) -> None:
     call("domain remove", name="example.org", force=True)
     assert [row["operation"] for row in rows(control, domain="example.org")] == ["domain remove"]
+
+
+def test_administrators_of_a_domain_see_who_took_the_mail_of_a_user_of_theirs(
+    control: Control, call: Call, books: Books
+) -> None:
+    call("archive export", user="anna@example.org")
+    call("archive hold", user="anna@example.org")
+    with pytest.raises(Refused, match="only a running server"):
+        call("archive release found", user="anna@example.org")
+    assert [(row["operation"], row["domain"]) for row in rows(control, OLGA)] == [
+        ("archive release found", "example.org"),
+        ("archive hold", "example.org"),
+        ("archive export", "example.org"),
+    ]

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from mpcontinuity.accounts import home_state
 from mpcontinuity.accounts.taken import Standing
 from mpcontinuity.model.clock import MINUTE, SECOND
-from mpcontinuity.model.reply import Outcome
+from mpcontinuity.model.reply import Outcome, Verdict
 from mpcontinuity.outbound.capacity import says_limit
 from mpcontinuity.queue import refusals
 from mpcontinuity.redelivery.environment import Task
@@ -139,5 +139,7 @@ class Run:
         user in a row, with this one."""
         if in_vain > 1 and closes(outcome) and concerns_recipient(outcome):
             return  # of the same user again: others need not wait for that
-        throttled = throttles(outcome) or (outcome.reply is not None and says_limit(outcome.reply))
+        said = throttles(outcome) or (outcome.reply is not None and says_limit(outcome.reply))
+        # Who is silent to a message has taken its time already: one mailbox that is slow is no throttle.
+        throttled = said and outcome.verdict is not Verdict.DOUBTFUL
         self._task.pace.slow(began, outcome.text if throttled else "")

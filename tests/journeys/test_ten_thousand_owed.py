@@ -88,6 +88,11 @@ class Office(World):
         """Whether administrators are told that, and why."""
         return str(self.cli("status", self.domain)[0]["reason"]).startswith("redelivery is paused: 550 5.1.1")
 
+    def alerted(self) -> bool:
+        """Whether a mail to those who hear of the domain is on its way."""
+        rows = self.cli("track", "--recipient", "oncall@elsewhere.example")
+        return any(row["direction"] == "alert" and "paused" in row["subject"] for row in rows)
+
 
 @pytest.fixture
 def office(tmp_path: Path, home: ScriptedHome) -> Iterator[Office]:
@@ -98,9 +103,11 @@ def office(tmp_path: Path, home: ScriptedHome) -> Iterator[Office]:
 
 def test_a_home_that_knows_nobody_makes_ten_thousand_messages_wait_and_then_gets_each_once(office: Office) -> None:
     rule = office.home.on("rcpt", say("550 5.1.1 user unknown"))
+    office.cli("alert", "add", office.domain, "oncall@elsewhere.example")
     office.owe()
     office.server.start()
     office.wait_for(office.paused)
+    office.wait_for(office.alerted)
     tried = rule.hits
     office.wait_for(lambda: rule.hits > tried + 2)  # it goes on trying, with one at a time
     assert office.ledger(taken_in=USERS * EACH, owed=USERS * EACH), office.report()

@@ -519,6 +519,26 @@ def test_a_home_that_greylists_is_not_given_less(world: World) -> None:
     assert world.books.states(*rows) == [DELIVERED] * 30
 
 
+def test_a_mailbox_that_is_slow_to_answer_does_not_make_the_flush_wait_for_half_a_minute(world: World) -> None:
+    rows = outage(world, *["anna"] * 8, "bert")
+    late: list[Deferred[Outcome]] = []
+
+    def answer(delivery: Delivery) -> Outcome:
+        if delivery.recipient.startswith("bert"):
+            return OK
+        late.append(Deferred())
+        world.home.late["anna@example.org"] = late[-1]
+        return NO_REPLY
+
+    world.home.answers[""] = answer
+    world.flows()
+    world.home.comes_back()
+    world.wait(5, 0.1)
+    for reply in late:
+        reply.callback(OK)
+    assert world.books.states(*rows) == [DELIVERED] * 9
+
+
 def waiting_for(world: World) -> Progress | None:
     return world.books.read(progress.load, domains=[world.books.domain.id]).get(world.books.domain.id)
 

@@ -31,6 +31,7 @@ REMEMBERED = 365 * DAY  # as long as the audit: what an auditor asks about an ou
 MOST_A_DAY = 100  # of one domain: a home that fails every minute would write 500,000 rows in a year
 FRESH = DAY  # after its end an outage is still looked at, for what is to be told of the end
 STEP = 200  # rows of one transaction
+_STEPS = 50  # of one look: what is left is noted by the next
 _LOOKED_AT = 2_000  # outages at a time: more than that wait for their recovery only where nobody cares for it
 _LONGEST_REASON = 1_000  # characters
 _CHANGES = 1_000  # of home servers that are looked at in one transaction
@@ -217,11 +218,12 @@ def _agree(tx: Transaction, standing: Standing, outage: Outage | None) -> None:
 
 
 def _begin(tx: Transaction, domain: int, began: int, ended: int, causes: Mapping[str, int], reason: str) -> None:
-    """Where there were MOST_A_DAY within 24 h, the newest of them goes on instead."""
+    """Where there were MOST_A_DAY within 24 h, the newest of them goes on instead; one that is over has no row then."""
     count, newest = tx.one(_COUNT, domain=domain, since=first_at(tx.now - DAY)) or (0, 0)
     values = {"ended": ended, "causes": _text(causes), "reason": reason}
     if count >= MOST_A_DAY:
-        tx.run(_BEGIN_AGAIN, id=newest, **values)
+        if not ended:
+            tx.run(_BEGIN_AGAIN, id=newest, **values)
     else:
         tx.run(_BEGIN, id=tx.identifier(), domain=domain, began=began, **values)
 
@@ -359,8 +361,9 @@ async def survey(store: Store) -> tuple[list[Outage], list[Standing]]:
     """
     found, standing, agrees = await store.read(_look)
     if not agrees:
-        while await store.run(observe) >= STEP:
-            pass
+        for _ in range(_STEPS):
+            if await store.run(observe) < STEP:
+                break
         found = await store.read(open_or_fresh)
     return found, standing
 

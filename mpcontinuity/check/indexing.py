@@ -33,6 +33,7 @@ from mpcontinuity.model.clock import DAY, HOUR, iso
 from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.flags import DRAFT, SEEN
+from mpcontinuity.model.outgoing import ALERT, DSN
 from mpcontinuity.model.owed import DELIVERED, IN_DOUBT, OWED
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.settings import DomainSettings
@@ -326,8 +327,9 @@ def _kind(decisions: Mapping[str, str]) -> str:
 
 
 def _kept(packed: Packed) -> dict[str, str]:
-    """What was moved to a pack of its own was in a mailbox or owed, though its head was written before that."""
-    if packed.kind is not Kind.KEPT:
+    """What was moved to a pack of its own was in a mailbox or owed, though its head was written before that; but for
+    what the server wrote to strangers, which stays for `queue retry` alone."""
+    if packed.kind is not Kind.KEPT or packed.head.direction in (ALERT, DSN):
         return {}
     decision = APPEND if packed.head.direction == APPEND else Decision.REDIRECT.value
     return dict.fromkeys(packed.head.recipients, decision)

@@ -83,7 +83,9 @@ class Hearing:
         spans = [(domain, began, ended) for _, domain, began, ended, *_ in outages]
         first = min((began for _, began, _ in spans), default=0)
         for fallen, time in tx.all(_FALLS):
-            if time > first and not any(fallen == domain and began <= time <= ended for domain, began, ended in spans):
+            if time > first and not any(
+                fallen == domain and began <= time and (not ended or time <= ended) for domain, began, ended in spans
+            ):
                 self._play.fault(f"home of domain {fallen} fell at {time}, and no outage was noted")
 
     def _judge_end(self, outage: int, domain: int, began: int, ended: int, told: str, *rest: Any) -> None:

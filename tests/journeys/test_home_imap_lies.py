@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -296,3 +298,19 @@ def test_a_message_that_home_has_in_another_folder_is_another_copy(world: Filed)
     world.outage("to myself")
     world.goes_home(taken_in=1, delivered=1)
     assert sorted(one.folder for one in world.mailboxes.kept(world.anna)) == ["INBOX", "Sent"]
+
+
+def test_a_server_that_dies_while_home_takes_a_message_finds_it_there(configured: str, tmp_path: Path) -> None:
+    with Server(tmp_path, configured) as server, ScriptedHome() as home, ScriptedImap() as imap:
+        world = Filed(server, home)
+        world.mailboxes = imap
+        world.cli("domain", "set", world.domain, f"home-imap={imap.url}")
+        imap.on("MESSAGE", TAKEN_THEN_SILENCE, times=1)
+        world.outage("in flight")
+        world.home.start()
+        world.wait_for(lambda: bool(imap.kept(world.anna)))
+        server.stop(signal.SIGKILL)
+        server.start()
+        world.wait_for_ledger(taken_in=1, delivered=1)
+        world.one("in flight")
+        assert world.home.messages == []

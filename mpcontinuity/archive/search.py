@@ -189,33 +189,55 @@ class _Search:
             found = await self._store.read(
                 partial(_matched, query=self._query, whose=self._whose, groups=self._groups, segments=some)
             )
-            for one, numbers in zip(some, found, strict=True):
-                if numbers and not self._is_done(one.newest):
-                    await self._take_of(one, numbers)
+            await self._take_of(list(zip(some, found, strict=True)))
 
     def _is_done(self, newest: int) -> bool:
         """Whether the page is full, and what is not looked at yet is older."""
         return len(self._hits) > self._limit and next(reversed(self._hits)) > (newest, identifier.LAST)
 
-    async def _take_of(self, one: Segment, numbers: list[int]) -> None:
-        """Takes the newest of them, as many as are wanted."""
-        if (one.newest, identifier.LAST) >= self._before or one.oldest < self._query.since:
-            places = await self._store.read(partial(_places, of=one.id))
-            first, stop = bisect_left(places, (self._query.since, 0)), bisect_left(places, self._before)
-            numbers = [number for number in numbers if first <= number < stop]
-        while numbers:
-            numbers, some = numbers[:-_ROWS], numbers[-_ROWS:]
-            places = await self._store.read(partial(_places_of, of=one.id, numbers=some))
-            await self._take([id_ for _, id_ in places])
-            if self._is_done(places[0][0]):
-                return
+    async def _take_of(self, found: Sequence[tuple[Segment, list[int]]]) -> None:
+        """Takes the newest of what was found, as many as are wanted: rows of several segments in one transaction."""
+        gathered: list[tuple[int, list[int]]] = []
+        room = _ROWS
+        for one, numbers in found:
+            if self._is_done(one.newest):
+                break
+            left = await self._within(one, numbers)
+            while left:
+                left, some = left[:-room], left[-room:]
+                gathered.append((one.id, some))
+                room -= len(some)
+                if not room:
+                    oldest = await self._take_rows(gathered)
+                    gathered, room = [], _ROWS
+                    if self._is_done(oldest):
+                        break
+        if gathered:
+            await self._take_rows(gathered)
+
+    async def _within(self, one: Segment, numbers: list[int]) -> list[int]:
+        """Those within the wanted time; where all of the segment is, nothing is read for it."""
+        if not numbers or ((one.newest, identifier.LAST) < self._before and one.oldest >= self._query.since):
+            return numbers
+        places = await self._store.read(partial(_places, of=one.id))
+        first, stop = bisect_left(places, (self._query.since, 0)), bisect_left(places, self._before)
+        return [number for number in numbers if first <= number < stop]
+
+    async def _take_rows(self, gathered: Sequence[tuple[int, list[int]]]) -> int:
+        """Takes messages, given by segments and their numbers, and returns the time of the oldest of the last one."""
+        work = partial(_rows_of, gathered=gathered, query=self._query, whose=self._whose, before=self._before)
+        oldest, rows = await self._store.read(work)
+        self._add(rows)
+        return oldest
 
     async def _take(self, ids: Sequence[int]) -> None:
-        if not ids:
-            return
-        work = partial(_rows, ids=ids, query=self._query, whose=self._whose, before=self._before)
-        hits = {**self._hits, **await self._store.read(work)}
-        self._hits = dict(sorted(hits.items(), key=itemgetter(0), reverse=True)[: self._limit + 1])
+        if ids:
+            work = partial(_rows, ids=ids, query=self._query, whose=self._whose, before=self._before)
+            self._add(await self._store.read(work))
+
+    def _add(self, rows: dict[Place, ArchivedRow]) -> None:
+        hits = sorted({**self._hits, **rows}.items(), key=itemgetter(0), reverse=True)
+        self._hits = dict(hits[: self._limit + 1])
 
 
 def _begin(tx: Transaction, after: int) -> tuple[int, Place]:
@@ -254,10 +276,20 @@ def _places(tx: Transaction, of: int) -> list[Place]:
     return index.places(tx, of)
 
 
-def _places_of(tx: Transaction, of: int, numbers: Sequence[int]) -> list[Place]:
-    if not index.there(tx, [of]):
+def _rows_of(
+    tx: Transaction, gathered: Sequence[tuple[int, list[int]]], query: Query, whose: Whose, before: Place
+) -> tuple[int, dict[Place, ArchivedRow]]:
+    """The time of the oldest of the last segment, and rows as `_rows` returns them."""
+    segments = {of for of, _ in gathered}
+    if len(index.there(tx, segments)) < len(segments):
         raise _Changed
-    return index.places_of(tx, of, numbers)
+    ids: list[int] = []
+    oldest = 0
+    for of, numbers in gathered:
+        places = index.places_of(tx, of, numbers)
+        oldest = places[0][0]
+        ids += [id_ for _, id_ in places]
+    return oldest, _rows(tx, ids, query, whose, before)
 
 
 def _rows(tx: Transaction, ids: Sequence[int], query: Query, whose: Whose, before: Place) -> dict[Place, ArchivedRow]:

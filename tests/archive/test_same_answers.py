@@ -196,7 +196,13 @@ def seed(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
-def test_what_is_found_is_what_a_look_at_each_message_finds(store: Store, seed: int) -> None:
+def test_what_is_found_is_what_a_look_at_each_message_finds(
+    store: Store, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As small as some thousand messages would make them.
+    monkeypatch.setattr("mpcontinuity.archive.search._ROWS", 2 + seed)
+    monkeypatch.setattr("mpcontinuity.archive.search._BEGIN_WITH", 1 + seed)
+    monkeypatch.setattr("mpcontinuity.archive.index.PLACES", 3)
     chance = random.Random(seed)
     messages: list[Message] = []
     for _ in range(40):

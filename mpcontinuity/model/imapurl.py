@@ -16,6 +16,9 @@ FORM = '"imaps://[NAME:PASSWORD@]HOST[:PORT]", where NAME may have {user} or {lo
 _LONGEST = 2000
 _PLACES = ("{user}", "{local}", "{domain}")
 _PLACE = re.compile(r"\{[^}]*\}?|\}")
+# Servers divide the name of a login at these, into a user and a master, a domain or a folder. (No address of ours has
+# @ or % before its @.)
+_DIVIDES = re.compile(r'[*/\\"\s]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,14 @@ class ImapUrl:
             return f"{local}@{domain}"
         values = {"{user}": f"{local}@{domain}", "{local}": local, "{domain}": domain}
         return _PLACE.sub(lambda match: values[match.group()], self.name)
+
+
+def is_one_name(local: str) -> bool:
+    """Returns whether a login with this local part of an address names one user to every server.
+
+    One with ``*``, or with what has to be quoted, could be taken for somebody else's name.
+    """
+    return _DIVIDES.search(local) is None
 
 
 def parse(text: str) -> ImapUrl:

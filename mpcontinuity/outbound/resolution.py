@@ -6,7 +6,7 @@ DNS is asked each time that no answer is remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Protocol
 
 import msgspec
@@ -29,8 +29,14 @@ _REMEMBERED_FOR = 300.0  # seconds at most; DNS servers behind us keep what may 
 _TIMEOUTS: tuple[int, ...] = (2, 4, 8)  # seconds, of each question
 
 _TRANSLATED = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1: a router on the way makes it the IPv4 address at its end
-# RFC 4291 §2.5.5.1, which nobody uses, and RFC 8215, which is for one's own network.
-_NOT_GLOBAL = (IPv6Network("::/96"), IPv6Network("64:ff9b:1::/48"))
+# RFC 4291 §2.5.5.1, which nobody uses, and RFC 8215, which is for one's own network; and what IANA's registries of
+# special addresses say is not for everybody, where this Python takes it for global: IPv4 at the end of a translator
+# (SIIT), documentation, segment identifiers; protocols of one link, and the relays of 6to4, which are gone.
+_NOT_GLOBAL = (
+    *(IPv6Network("::/96"), IPv6Network("64:ff9b:1::/48")),
+    *(IPv6Network("0:0:0:0:ffff::/96"), IPv6Network("3fff::/20"), IPv6Network("5f00::/16")),
+    *(IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24")),
+)
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -228,6 +234,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     An IPv4 address inside an IPv6 one counts, whoever takes it out on the way: otherwise any DNS could send us to hosts
     behind our own translator or tunnel.
     """
+    if any(address in network for network in _NOT_GLOBAL):
+        return False
     if isinstance(address, IPv4Address):
         return address.is_global and not address.is_multicast
     inner = address.ipv4_mapped or address.sixtofour
@@ -235,8 +243,6 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
         inner = IPv4Address(int(address) & 0xFFFFFFFF)
     if inner is not None:
         return is_public(inner)
-    if any(address in network for network in _NOT_GLOBAL):
-        return False
     return address.is_global and not (address.is_multicast or address.is_site_local)
 
 

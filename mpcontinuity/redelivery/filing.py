@@ -80,6 +80,8 @@ class Filing:
         if self._without.get(row.account, 0.0) > environment.timer.seconds() and not _in_doubt_here(row):
             return None
         settings, user = self.task.domain.settings, address.parse(placed.address)
+        if not imapurl.is_one_name(user.local) and not _in_doubt_here(row):
+            return None
         mailboxes = await self.sessions.take(settings, user)
         if isinstance(mailboxes, NoSession):
             return self._not_let_in(row, row.account, imapurl.parse(settings.home_imap).shown, mailboxes)

@@ -5,7 +5,7 @@ What a 5xx is about, and so whether the message fails, is judged by routing/refu
 
 from __future__ import annotations
 
-from mpcontinuity.model.reply import Outcome, Stage, Verdict
+from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.routing.refusal import bans_us
 
 # So far a failure is that of the server, whoever the mail is for.
@@ -22,7 +22,7 @@ def throttles(outcome: Outcome) -> bool:
     reply = outcome.reply
     if reply is None or reply.code == 421:
         return True
-    if any(word in reply.text.lower() for word in _GREYLISTS):
+    if _greylists(reply):
         return False
     if outcome.stage is not Stage.RCPT:
         return True
@@ -33,13 +33,19 @@ def puts_off_all(outcome: Outcome) -> bool:
     """Returns whether a reply to a message, or to its recipient, says that the server takes none, or none of ours.
 
     That are 4xx of the classes for mail systems and networks (RFC 3463 §3.4, §3.5), but congestion, which is a limit;
-    and a 5xx that bans us.
+    and a 5xx that bans us. Greylisting is about one sender and recipient, whatever class it comes in: else three
+    strangers who write in a quiet hour would bring the server down.
     """
     reply = outcome.reply
-    if reply is None:
+    if reply is None or _greylists(reply):
         return False
     system = reply.enhanced.startswith(("4.3.", "4.4.")) and reply.enhanced != "4.4.5"
     return (reply.temporary and system) or bans_us(reply)
+
+
+def _greylists(reply: Reply) -> bool:
+    text = reply.text.lower()
+    return reply.temporary and any(word in text for word in _GREYLISTS)
 
 
 def closes(outcome: Outcome) -> bool:

@@ -284,6 +284,18 @@ def test_a_message_in_doubt_by_smtp_waits_for_imap_where_that_is_not_back(world:
     assert world.home.messages == []
 
 
+@pytest.mark.parametrize("local", ["anna*root", '"ben root"', "../ben"])
+def test_an_address_that_reads_as_somebody_elses_login_goes_by_smtp(world: Filed, local: str) -> None:
+    address = f"{local}@{world.domain}"
+    world.cli("user", "add", address)
+    world.cli("user", "activate", address)
+    world.home.stop()
+    world.send("trick", address)
+    world.goes_home(taken_in=1, delivered=1)
+    assert [one.subject for one in world.home.messages] == ["trick"]
+    assert world.mailboxes.logins == []
+
+
 def test_the_same_message_to_two_addresses_of_a_user_is_in_home_s_folder_once(world: Filed) -> None:
     alias = f"a@{world.domain}"
     world.cli("user", "alias", "add", world.anna, alias)

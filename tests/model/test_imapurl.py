@@ -84,3 +84,20 @@ def test_no_password_is_shown() -> None:
     assert "geheim" not in repr(imapurl.parse("imaps://m:geheim@h"))
     with pytest.raises(ValueError, match="no password"):
         imapurl.parse(hosts.without_password("imaps://m:geheim@h"))
+
+
+@pytest.mark.parametrize(
+    ("local", "one"),
+    [
+        ("anna", True),
+        ("anna.b+c-d_e=f'g", True),
+        ("änna", True),
+        ("anna*root", False),
+        ("user/boss", False),
+        ("example\\boss", False),
+        ('boss"', False),
+        ("anna boss", False),
+    ],
+)
+def test_a_local_part_that_a_server_could_take_for_another_users_name_is_known(local: str, one: bool) -> None:
+    assert imapurl.is_one_name(local) is one

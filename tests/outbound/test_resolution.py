@@ -147,6 +147,11 @@ def test_addresses_that_no_stranger_can_mean_are_not_used_unless_allowed() -> No
         ("fec0::1", False),
         ("fd00::1", False),
         ("ff02::1", False),
+        ("::ffff:0:127.0.0.1", False),  # SIIT
+        ("3fff::1", False),
+        ("5f00::1", False),
+        ("192.0.0.8", False),
+        ("192.88.99.1", False),
     ],
 )
 def test_an_inner_address_in_any_dress_is_none_that_a_stranger_can_mean(address: str, public: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
-from mpcontinuity.routing.fault import closes, concerns_recipient, throttles
+from mpcontinuity.routing.fault import closes, concerns_recipient, puts_off_all, throttles
 
 FULL = Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(452, "4.2.2", "mailbox full"))
 CLOSING = Outcome(Verdict.TEMPORARY, Stage.RCPT, Reply(421, "4.3.0", "what a mailbox"))
@@ -28,3 +28,17 @@ def test_silence_after_the_final_dot_ends_no_session(outcome: Outcome, closed: b
 @pytest.mark.parametrize(("outcome", "concerns"), [(FULL, True), (LOST, True), (NO_GREETING, False)])
 def test_what_fails_before_a_recipient_is_named_concerns_none(outcome: Outcome, concerns: bool) -> None:
     assert concerns_recipient(outcome) is concerns
+
+
+@pytest.mark.parametrize(
+    ("reply", "all_"),
+    [
+        (Reply(451, "4.3.2", "busy"), True),
+        (Reply(451, "4.3.2", "Greylisted, please come back later"), False),
+        (Reply(450, "4.3.0", "<a@x.example>: recipient address rejected: grey listed"), False),
+        (Reply(451, "4.4.5", "congested"), False),
+    ],
+)
+@pytest.mark.parametrize("stage", [Stage.RCPT, Stage.MESSAGE])
+def test_a_server_that_greylists_a_stranger_does_not_put_off_all_mail(reply: Reply, all_: bool, stage: Stage) -> None:
+    assert puts_off_all(Outcome(Verdict.TEMPORARY, stage, reply)) is all_

@@ -17,6 +17,8 @@ from mpcontinuity.protocols.imap.client import Broken, ClientEngine, Completed, 
 
 Heard = Greeting | Completed | GoAhead | Lost
 
+# Octets that are read in one turn of the reactor: 64 KiB of short lines take some 40 ms.
+_TURN = 8192
 _CLOSE = 10.0  # seconds that a server has to answer LOGOUT and to agree to the end of TLS
 
 
@@ -149,6 +151,7 @@ class ImapSession(Protocol):
     # Twisted's calls
 
     def connectionMade(self) -> None:  # noqa: N802
+        self._transport().bufferSize = _TURN
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)

@@ -13,6 +13,9 @@ from mpcontinuity.protocols.imap.cursor import BadSyntax, Cursor
 MAX_TEXT = 500
 # Parentheses inside each other of what is passed over: ENVELOPE and BODYSTRUCTURE of a server that tells them unasked.
 _DEPTH = 100
+# Values of one list, or of what is passed over: a mailbox has some dozens of flags, and a response with more would hold
+# the reactor for as long as it takes to read it.
+MAX_VALUES = 5_000
 
 _STATUS = re.compile(rb"(OK|NO|BAD|BYE|PREAUTH)(?: ++(.*))?", re.IGNORECASE | re.DOTALL)
 _CODE = re.compile(rb"\[([^\] ]++)(?: ++([^\]]*+))?\] *+")
@@ -199,13 +202,19 @@ def _names(cursor: Cursor) -> tuple[str, ...]:
         if found:
             cursor.space()
         found.append(cursor.take(_FLAG, "a flag").decode("ascii"))
+        if len(found) > MAX_VALUES:
+            raise BadSyntax("too many flags")
     return tuple(found)
 
 
 def _fetched(cursor: Cursor) -> Fetched:
     cursor.open()
     uid = size = header = text = flags = None
+    left = MAX_VALUES
     while not cursor.closes():
+        left -= 1
+        if left < 0:
+            raise BadSyntax("too many items")
         cursor.more()
         item = cursor.take(_WORD, "an item of FETCH").upper()
         section = cursor.match(_SECTION)
@@ -219,7 +228,7 @@ def _fetched(cursor: Cursor) -> Fetched:
             octets = None if cursor.match(_NIL) else cursor.string()
             header, text = (octets, text) if section.group().upper().startswith(b"[H") else (header, octets)
         else:
-            _pass_over(cursor)
+            left -= _pass_over(cursor, left)
     return Fetched(uid, size, header, text, flags)
 
 
@@ -234,10 +243,13 @@ def _namespace(cursor: Cursor) -> Namespace | None:
     return Namespace(prefix, _delimiter(cursor))
 
 
-def _pass_over(cursor: Cursor) -> None:
-    """Passes over a value of any kind: an atom, a string, or a list of values."""
-    depth = 0
+def _pass_over(cursor: Cursor, most: int) -> int:
+    """Passes over a value of any kind: an atom, a string, or a list of values. Returns how many that were."""
+    depth = passed = 0
     while True:
+        passed += 1
+        if passed > most:
+            raise BadSyntax("too many values")
         if cursor.opens():
             depth += 1
             if depth > _DEPTH:
@@ -250,7 +262,7 @@ def _pass_over(cursor: Cursor) -> None:
         while depth and cursor.closes():
             depth -= 1
         if not depth:
-            return
+            return passed
         cursor.more()
 
 

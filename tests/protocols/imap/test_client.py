@@ -411,6 +411,33 @@ def test_more_octets_than_any_answer_has_end_the_session() -> None:
 @pytest.mark.parametrize(
     "said",
     [
+        b"* FLAGS (" + b"a " * 10_000 + b"a)\r\n",
+        b"* LIST (" + rb"\a " * 10_000 + rb'\a) "/" x' + b"\r\n",
+        b"* 1 FETCH (" + b"UID 1 " * 10_000 + b"UID 1)\r\n",
+        b"* 1 FETCH (ENVELOPE (" + b"a " * 10_000 + b"a))\r\n",
+        b"* 1 FETCH (" + b"X ((a) (a)) " * 2_000 + b"UID 1)\r\n",
+    ],
+)
+def test_one_response_of_more_values_than_any_has_ends_the_session(said: bytes) -> None:
+    engine = opened()
+    engine.noop()
+    assert "too many" in broken(engine, said).reason
+
+
+def test_a_thousand_flags_and_an_envelope_that_nobody_asked_for_are_read() -> None:
+    engine = opened()
+    engine.noop()
+    said = (
+        b"* FLAGS (" + b"a " * 1000 + b"a)\r\n* 1 FETCH (ENVELOPE (" + b'(NIL NIL "a" "b") ' * 800 + b"NIL) UID 7)\r\n"
+    )
+    flags, fetched = completed(engine, said + b"a1 OK done\r\n").data
+    assert isinstance(flags, Flags)
+    assert (len(flags.names), fetched) == (1001, Fetched(uid=7))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
         b"a9 OK done\r\n",
         b"a1 MAYBE\r\n",
         b"* LIST nonsense\r\n",

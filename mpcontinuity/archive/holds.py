@@ -22,15 +22,15 @@ STEP = 500  # rows of one transaction
 MOST = 1_000  # holds of one store: all of them are read whenever something is dropped
 
 _ADD = Statement(
-    """INSERT INTO archive_hold (id, domain, query, "user", keys, note, name, created, complete)
-    VALUES (:id, :domain, :query, :user, :keys, :note, :name, :created, :complete)"""
+    """INSERT INTO archive_hold (id, domain, query, whose, keys, note, name, created, complete)
+    VALUES (:id, :domain, :query, :whose, :keys, :note, :name, :created, :complete)"""
 )
 _ALL = Statement(
-    """SELECT id, domain, query, "user", keys, note, name, created, complete, messages
+    """SELECT id, domain, query, whose, keys, note, name, created, complete, messages
     FROM archive_hold WHERE id > :after ORDER BY id LIMIT :limit"""
 )
 _COUNT = Statement("SELECT COUNT(*) FROM archive_hold")
-_OF_USERS = Statement("""SELECT id, "user", keys FROM archive_hold WHERE "user" <> '' ORDER BY id""")
+_OF_USERS = Statement("""SELECT id, whose, keys FROM archive_hold WHERE whose <> '' ORDER BY id""")
 _SET_KEYS = Statement("UPDATE archive_hold SET keys = :keys WHERE id = :id")
 _HOLD = Statement(
     """INSERT INTO archive_held (message, hold)
@@ -87,7 +87,7 @@ def add(
         id=hold,
         domain=domain,
         query=query,
-        user=user,
+        whose=user,
         keys=_encode(keys),
         note=note,
         name=name,

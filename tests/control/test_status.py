@@ -37,6 +37,7 @@ def test_status_has_a_row_per_domain(call: Call, books: Books) -> None:
         "contained": None,
         "kept": 0,
         "drill": None,
+        "users_out": None,
     }
     assert another["recovery"] is None
     assert call("status", domain="EXAMPLE.org") == [example]

@@ -60,7 +60,7 @@ archive_hold = Table(
     key(),
     number("domain", None),  # whose administrators see it; 0: those of all domains alone
     string("query"),  # as it was given; empty: of a user
-    string("user"),  # as it was given; empty: of a query
+    string("whose"),  # as it was given; empty: of a query
     string("keys", "[]"),  # JSON array of the user's addresses, as they are compared: those they ever had since
     string("note"),
     string("name", None),  # of who made it

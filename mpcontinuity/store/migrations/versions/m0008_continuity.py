@@ -244,7 +244,7 @@ def _archive() -> None:
         key(),
         number("domain", None),
         string("query"),
-        string("user"),
+        string("whose"),
         string("keys", "[]"),
         string("note"),
         string("name", None),

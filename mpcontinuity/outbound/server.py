@@ -32,7 +32,7 @@ LATELY = (
     120.0  # seconds after a message that home took in which it may mean a limit when it puts off everything: limits
 )
 # are per minute at the longest, and what lasts longer is an outage for whoever waits
-TRY_AGAIN = 30.0  # seconds between two messages that try whether it takes any again
+TRY_AGAIN = 2  # intervals of probes between two messages that try whether it takes any again
 _WITH_MAIL = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.MESSAGE})
 _NAMED = 3  # domains of one home server, in a line of the log
 
@@ -127,7 +127,10 @@ class Server:
 
     def _tried_of_late(self) -> bool:
         """While it is down and only a message shows that it is back."""
-        return self.health.state is State.DOWN and self.timer.seconds() - self._tried < TRY_AGAIN
+        return (
+            self.health.state is State.DOWN
+            and self.timer.seconds() - self._tried < TRY_AGAIN * self.settings.probe_interval
+        )
 
     def transaction(
         self, reverse_path: Address | None, parameters: MailParameters, *, client: str = ""
@@ -199,6 +202,7 @@ class Server:
         if observed is Observation.SERVED:
             self._served = self.timer.seconds()
             self._put_off.clear()
+            self._tried = float("-inf")  # the next may follow at once, where more than one is needed
             self.pool.capacity.served()
         now = self._clock.now()
         after = health.observe(self.health, observed, now, self._recovery_probes, reason)

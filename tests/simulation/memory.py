@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.machine import ROOM
+from tests.simulation.network import End
 
 if TYPE_CHECKING:
     from tests.simulation.play import Play
@@ -46,5 +47,5 @@ def left_over(play: Play) -> str:
     for what, count in held.items():
         if count:
             return f"left over: {count} {what}"
-    waiting = play.world.waiting(process.life)
+    waiting = play.world.waiting(process.life, besides=End.end)  # the network's, of what was closed and cut
     return f"left over: {waiting} alarms" if waiting > ALARMS else ""

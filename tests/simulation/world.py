@@ -104,9 +104,12 @@ class World:
         self.now = max(self.now, until)
         return False
 
-    def waiting(self, life: Life) -> int:
-        """How many calls are due for somebody."""
-        return sum(alarm._waits and alarm._life is life for _, _, alarm in self._calls)
+    def waiting(self, life: Life, *, besides: Callable[..., object]) -> int:
+        """How many calls are due for somebody, but those of this method."""
+        return sum(
+            alarm._waits and alarm._life is life and getattr(alarm._call, "__func__", None) is not besides
+            for _, _, alarm in self._calls
+        )
 
     def note(self, *what: object) -> None:
         """Into the trace, where one is kept."""

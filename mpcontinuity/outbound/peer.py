@@ -50,10 +50,13 @@ class Peer(Protocol):
         """Is told that it took or refused a message for these mailboxes."""
         ...
 
-    def slow(self, mailboxes: frozenset[str], began: float, asked: float, reason: str) -> None:
+    def slow(
+        self, mailboxes: frozenset[str], began: float, asked: float, reason: str, *, answers: bool = False
+    ) -> None:
         """Is told that it did not answer a message for these mailboxes.
 
         Its transaction got its session at ``began``, and its final dot went at ``asked``, in seconds of the timer.
+        ``answers``: it has answered before, and the message has waited for long enough.
         """
         ...
 

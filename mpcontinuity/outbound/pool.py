@@ -133,7 +133,7 @@ class Pool:
         self._waiting.add(waiter)
         self._look(waiter, patience)
         self.serve()
-        waiter.crowded = self._opening < len(self._waiting)
+        waiter.crowded = self._opening < len(self._waiting) or mailbox in self._full()
         try:
             return await waiter.wanted
         finally:
@@ -335,6 +335,7 @@ class Pool:
         if waiter is not None:
             self._give(session, waiter)
         else:
+            self._waiting.passed_over()
             self._idle.append((session, self._timer.callLater(IDLE, self._expire, session)))
 
     def _next_waiter(self, *, used: bool) -> Waiter[Deferred[Taken]] | None:
@@ -407,13 +408,13 @@ class Pool:
             left = min(left, max(self.heard(), waiter.since, self.capacity.rests_until) + self._stall - now)
         if self._opening and left <= 0:  # which has timeouts of its own
             left = _AGAIN
-        if self._opening >= len(self._waiting):  # one for each: nobody who is served stands in the way
+        if self._opening >= len(self._waiting) and not waiter.crowded:  # nobody who is served stands in the way
             left = min(left, waiter.since + self._patience_of_opening(waiter.opening) - now)
         if left > 0:
             waiter.alarm = self._timer.callLater(left, self._look, waiter, patience)
         elif self._waiting.remove(waiter):
             reason = f"no free connection within {now - waiter.since:g} s"
-            if self._opening:  # whoever opens it may still find it well: it is slow
+            if self._opening and not waiter.crowded:  # whoever opens it may still find it well: it is slow
                 self._observe(Observation.SLOW, reason)
             waiter.wanted.callback(Outcome(Verdict.FAILED, Stage.CONNECT, None, reason))
 

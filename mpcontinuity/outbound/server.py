@@ -284,11 +284,13 @@ class Server:
         self._mailboxes.answered(mailboxes, self.timer.seconds())
         self.observe(Observation.SERVED)
 
-    def slow(self, mailboxes: frozenset[str], began: float, asked: float, reason: str) -> None:
+    def slow(
+        self, mailboxes: frozenset[str], began: float, asked: float, reason: str, *, answers: bool = False
+    ) -> None:
         """Is told of a slow reply, which is no failure of the server unless nothing else is served meanwhile (design
         12)."""
         if self._mailboxes.silence_counts(mailboxes, began=began, asked=asked, now=self.timer.seconds()):
-            self.observe(Observation.SILENT, reason)
+            self.observe(Observation.SLOW if answers else Observation.SILENT, reason)
 
     def sender_failed(self, session: Session, reverse_path: Address | None, result: Outcome) -> None:
         """Asks for another sender on the session, or concludes that home is in trouble.

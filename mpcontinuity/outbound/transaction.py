@@ -214,7 +214,7 @@ class PeerTransaction:
         again = not silent and self._repeating.closed(session, result)
         self._discard(session)
         if silent and self._cut_short:
-            self._peer.observe(Observation.SLOW, result.text)
+            self._slow(frozenset({recipient[0].key}), result.text)
             return self._end(result)
         if again:
             return self._end(result)
@@ -409,10 +409,8 @@ class PeerTransaction:
         else:
             self._discard(session)
         if not self._abandoned:
-            if lost.silent and self._cut_short:
-                self._peer.observe(Observation.SLOW, lost.reason)
-            elif lost.silent:
-                self._peer.slow(self._mailboxes, self._began, asked, lost.reason)
+            if lost.silent:
+                self._slow(self._mailboxes, lost.reason, asked)
             else:
                 self._peer.observe(Observation.SILENT, lost.reason)
         return self._end(Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, lost.reason))
@@ -471,9 +469,13 @@ class PeerTransaction:
         self._peer.put_off((sender, *sorted(mailboxes)), result.text, redelivered=not self._client)
         return True
 
+    def _slow(self, mailboxes: frozenset[str], reason: str, asked: float | None = None) -> None:
+        asked = self._peer.timer.seconds() if asked is None else asked
+        self._peer.slow(mailboxes, self._began, asked, reason, answers=self._cut_short)
+
     def _judge(self, session: Session, result: Outcome) -> None:
         if result.reply is None and self._cut_short and self._holding.over:
-            self._peer.observe(Observation.SLOW, result.text)
+            self._slow(self._mailboxes, result.text)
             return
         says_421 = result.reply is not None and result.reply.code == 421
         if says_421 and self._peer.balked(result):

@@ -34,7 +34,7 @@ class Waiter(Generic[T]):
     fresh: bool = False
     gone: Callable[[], bool] = lambda: False
     opening: float = inf
-    crowded: bool = False  # no session could be opened for it when it came
+    crowded: bool = False  # it waits because others are served, and not for a session to be opened
     alarm: Alarm | None = None
 
 
@@ -114,6 +114,11 @@ class Waiting(Generic[T]):
 
     def _share(self, held: Mapping[str, int], limit: int) -> int:
         return max(1, limit // (len(self._turns) + sum(each not in self._turns for each in held)))
+
+    def passed_over(self) -> None:
+        """Notes that there was a session, and nobody who waits might have it."""
+        for waiter in chain(self._again, *chain.from_iterable(queues.values() for queues in self._turns.values())):
+            waiter.crowded = True
 
     def wants_fresh(self) -> bool:
         """Returns whether anybody waits who had a session already."""

@@ -309,7 +309,9 @@ class Host:
     def answered(self, mailboxes: frozenset[str]) -> None:
         self.observe(Observation.SERVED)
 
-    def slow(self, mailboxes: frozenset[str], began: float, asked: float, reason: str) -> None:
+    def slow(
+        self, mailboxes: frozenset[str], began: float, asked: float, reason: str, *, answers: bool = False
+    ) -> None:
         self.observe(Observation.SILENT, reason)
 
     def recipient_taken(self, address: Address) -> None:

@@ -20,6 +20,7 @@ from mpcontinuity.store.transaction import Transaction
 
 STEP = 500  # rows of one transaction
 MOST = 1_000  # holds of one store: all of them are read whenever something is dropped
+MOST_OF_DOMAIN = 100  # so that the administrators of one domain leave room for the others
 
 _ADD = Statement(
     """INSERT INTO archive_hold (id, domain, query, whose, keys, note, name, created, complete)
@@ -29,7 +30,7 @@ _ALL = Statement(
     """SELECT id, domain, query, whose, keys, note, name, created, complete, messages
     FROM archive_hold WHERE id > :after ORDER BY id LIMIT :limit"""
 )
-_COUNT = Statement("SELECT COUNT(*) FROM archive_hold")
+_COUNT = Statement("SELECT COUNT(*) FROM archive_hold WHERE :domain = 0 OR domain = :domain")
 _OF_USERS = Statement("""SELECT id, whose, keys FROM archive_hold WHERE whose <> '' ORDER BY id""")
 _SET_KEYS = Statement("UPDATE archive_hold SET keys = :keys WHERE id = :id")
 _HOLD = Statement(
@@ -75,11 +76,11 @@ class Hold:
 def add(
     tx: Transaction, *, domain: int, query: str, user: str, keys: Collection[str], note: str, name: str
 ) -> int | None:
-    """Makes a hold and returns its id, or None where there are MOST already.
+    """Makes a hold and returns its id, or None where there are MOST already, or MOST_OF_DOMAIN of that domain.
 
     That of a user holds from here on, and that of a query what `keep` is given.
     """
-    if tx.value(_COUNT) >= MOST:
+    if tx.value(_COUNT, domain=0) >= MOST or (domain and tx.value(_COUNT, domain=domain) >= MOST_OF_DOMAIN):
         return None
     hold = tx.identifier()
     tx.run(

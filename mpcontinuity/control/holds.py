@@ -119,7 +119,11 @@ def _id(domain: domains.Domain | None) -> int:
 def _made(hold: int | None) -> int:
     if hold is None:
         hint = Hint("archive hold", "lifts one", {"lift": "ID"})
-        raise Refused(f"there are {holds.MOST} holds already, as many as there may be", "conflict", hint)
+        raise Refused(
+            f"there are as many holds as there may be: {holds.MOST_OF_DOMAIN} of a domain, {holds.MOST} in all",
+            "conflict",
+            hint,
+        )
     return hold
 
 

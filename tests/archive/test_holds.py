@@ -260,3 +260,15 @@ def test_many_are_held_without_a_step_that_does_not_end(house: House) -> None:
     house.hold_user()
     house.pass_days(92)
     assert len(house.left) == retention.STEP + 5
+
+
+def test_the_holds_of_one_domain_leave_room_for_the_others(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holds, "MOST_OF_DOMAIN", 2)
+    monkeypatch.setattr(holds, "MOST", 4)
+
+    def hold(domain: int) -> bool:
+        more = {"query": "", "user": "x@example.org", "keys": (), "note": "", "name": "root"}
+        return house.run(holds.add, domain=domain, **more) is not None
+
+    assert [hold(7) for _ in range(3)] == [True, True, False]
+    assert [hold(8), hold(0), hold(0)] == [True, True, False]

@@ -7,7 +7,7 @@ as soon as it is archived, and by the same rules.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Final
@@ -100,18 +100,6 @@ async def search(store: Store, jobs: Jobs, query: Query, whose: Whose, limit: in
             hint = Hint("check", "makes it anew", {"repair": True})
             raise Refused(f"the index of the archive is damaged: {error}", "conflict", hint) from None
     raise Temporary("the index of the archive changes all the time")
-
-
-async def every(store: Store, jobs: Jobs, query: Query, whose: Whose) -> AsyncIterator[int]:
-    """Yields the id of each message that the query finds, the newest first, however many they are."""
-    after = 0
-    while True:
-        page = await search(store, jobs, query, whose, MOST, after)
-        for row in page.rows:
-            after = identifier.parse(row.id)
-            yield after
-        if not page.more:
-            return
 
 
 class _Search:

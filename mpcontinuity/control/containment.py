@@ -13,13 +13,12 @@ from mpcontinuity.archive import archived
 from mpcontinuity.archive.matching import Whose
 from mpcontinuity.archive.query import Query
 from mpcontinuity.archive.query import parse as parse_query
-from mpcontinuity.archive.search import every
-from mpcontinuity.children.pool import Died
 from mpcontinuity.control.arguments import PAGE, row_id, rows_of_page
+from mpcontinuity.control.finding import found
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model import identifier
 from mpcontinuity.model.clock import SECOND, iso
-from mpcontinuity.model.errors import Hint, Refused, Temporary
+from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.queue import contained, listing
 from mpcontinuity.queue.listing import QueueRow
 from mpcontinuity.store.transaction import Transaction
@@ -104,8 +103,8 @@ async def release(control: Control, name: str, ids: list[str] | None = None, que
     """Lets messages go home that were kept: those with these ids, those that a ``query`` finds in the archive of the
     domain (archive/query.py), or all. It says how many as it goes on.
 
-    Raises Refused for a domain that is not here, while its home server is cut off, for a query that cannot be read,
-    and, changing nothing, for an id that is none of a kept message of the domain.
+    Raises Refused for a domain that is not here, while its home server is cut off, for a query that cannot be read
+    or that the index is not ready for, and, changing nothing, for an id that is none of a kept message of the domain.
     """
     domain = await control.store.read(partial(_lifted, name=name))
     if ids is not None and query is not None:
@@ -132,16 +131,10 @@ async def _of_ids(control: Control, domain: Domain, shown: list[str]) -> AsyncIt
 
 
 async def _of_query(control: Control, domain: Domain, query: Query) -> AsyncIterator[list[int]]:
-    found: list[int] = []
-    try:
-        async for archived_id in every(control.store, control.jobs, query, Whose(domain.id)):
-            found.append(archived_id)
-            if len(found) == contained.STEP:
-                yield await control.store.read(partial(_kept_of, domain=domain.id, archived_ids=found))
-                found = []
-    except Died as error:
-        raise Temporary(str(error)) from None
-    yield await control.store.read(partial(_kept_of, domain=domain.id, archived_ids=found))
+    ids = await found(control, query, Whose(domain.id))
+    for first in range(0, len(ids), contained.STEP):
+        some = ids[first : first + contained.STEP].tolist()
+        yield await control.store.read(partial(_kept_of, domain=domain.id, archived_ids=some))
 
 
 def _kept_of(tx: Transaction, domain: int, archived_ids: list[int]) -> list[int]:

@@ -217,6 +217,22 @@ def test_what_a_query_finds_is_released(call: Call, books: Books, monkeypatch: p
         call("contain release", **NAME, query="invoice", ids=[])
 
 
+def test_while_the_index_is_behind_nothing_is_released_by_a_query(
+    call: Call, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would leave messages out, and nobody would hear of it."""
+    monkeypatch.setattr("mpcontinuity.archive.search.MOST_READ", 1)
+    call("contain on", **NAME)
+    for number in range(3):
+        row = books.redirect("anna")
+        body = archive(books.store, text(f"invoice {number}"), domain=books.domain.id)
+        books.run(lambda tx, row=row, body=body: tx.run(_BODY, id=row, body=body.id))
+    call("contain off", **NAME)
+    with pytest.raises(Refused, match="still being indexed"):
+        call("contain release", **NAME, query="invoice")
+    assert call("status")[0]["kept"] == 3
+
+
 def test_lifting_goes_on_where_a_crash_ended_it(call: Call, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [books.redirect("anna") for _ in range(5)]
     call("contain on", **NAME)

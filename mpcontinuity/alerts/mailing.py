@@ -32,11 +32,11 @@ MOST_A_DAY = 50
 FACTS = 200  # of one batch: its marks are rows of the same transaction
 _FORGET = 500  # rows of one step
 
-_COUNTS = Statement("SELECT key, mails FROM alerted WHERE since > :since AND key IN [:keys]")
+_COUNTS = Statement("SELECT key, mails FROM alerted WHERE since > :since AND since <= :now AND key IN [:keys]")
 _COUNT = Statement(
     """INSERT INTO alerted (key, since, mails) VALUES (:key, :now, 1) ON CONFLICT (key) DO UPDATE SET
-        mails = CASE WHEN alerted.since > :day THEN alerted.mails + 1 ELSE 1 END,
-        since = CASE WHEN alerted.since > :day THEN alerted.since ELSE excluded.since END"""
+        mails = CASE WHEN alerted.since > :day AND alerted.since <= :now THEN alerted.mails + 1 ELSE 1 END,
+        since = CASE WHEN alerted.since > :day AND alerted.since <= :now THEN alerted.since ELSE excluded.since END"""
 )
 _SWEEP = Statement("DELETE FROM alerted WHERE key IN (SELECT key FROM alerted WHERE since <= :before LIMIT :step)")
 
@@ -153,7 +153,7 @@ def _batches(facts: Sequence[Fact], hearing: Mapping[int, Sequence[Subscriber]])
 
 
 def _counted(tx: Transaction, keys: list[str]) -> dict[str, int]:
-    return dict(tx.all(_COUNTS, keys=keys, since=tx.now - DAY))
+    return dict(tx.all(_COUNTS, keys=keys, since=tx.now - DAY, now=tx.now))
 
 
 def _mark(tx: Transaction, marks: Sequence[Mark], keys: Sequence[str], made: Sequence[_Links]) -> None:

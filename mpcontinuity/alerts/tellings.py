@@ -56,7 +56,7 @@ _ADD = Statement(
 _FIND = Statement(f"SELECT {_COLUMNS} FROM telling WHERE id = :id")
 # The oldest of each domain alone: what is told of the end of an outage comes after what was told of its beginning.
 _OPEN = Statement(
-    f"""SELECT {_COLUMNS} FROM telling WHERE ended = 0 AND stepped < :before AND NOT EXISTS (
+    f"""SELECT {_COLUMNS} FROM telling WHERE ended = 0 AND (stepped < :before OR stepped > :now) AND NOT EXISTS (
         SELECT 1 FROM telling AS older
         WHERE older.domain = telling.domain AND older.ended = 0 AND older.id < telling.id)
     ORDER BY id LIMIT :limit"""
@@ -93,8 +93,11 @@ def find(tx: Transaction, telling: int) -> Telling | None:
 
 
 def left(tx: Transaction) -> list[Telling]:
-    """Returns tellings that have not ended and at which nobody was within `LEFT_ALONE`: of each domain the oldest."""
-    return tx.records(Telling, _OPEN, before=tx.now - LEFT_ALONE, limit=_OPEN_AT_ONCE)
+    """Returns tellings that have not ended and at which nobody was within `LEFT_ALONE`: of each domain the oldest.
+
+    A step of a time that is to come was noted by a clock that was ahead.
+    """
+    return tx.records(Telling, _OPEN, before=tx.now - LEFT_ALONE, now=tx.now + LEFT_ALONE, limit=_OPEN_AT_ONCE)
 
 
 def listing(tx: Transaction, *, domain: int, before: int, limit: int) -> list[Telling]:

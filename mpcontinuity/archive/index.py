@@ -204,8 +204,12 @@ def watermark(tx: Transaction) -> int:
 
 def raise_watermark(tx: Transaction, looked_from: int, to: int) -> None:
     """Notes that all is indexed that is above ``looked_from`` and not above ``to``: the index goes further, if it went
-    as far as the former."""
-    if looked_from <= meta.number(tx, _WATERMARK) < to:
+    as far as the former.
+
+    Where the clock was set back it goes as far as ``to`` again: ids that are made from now on are above that.
+    """
+    known = meta.number(tx, _WATERMARK)
+    if looked_from <= known < to or known > first_at(tx.now):
         meta.put(tx, _WATERMARK, str(to))
 
 

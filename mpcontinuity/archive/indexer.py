@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from mpcontinuity.archive import index
 from mpcontinuity.archive.indexing import Indexing
 from mpcontinuity.children.pool import Died, Jobs
-from mpcontinuity.model.clock import HOUR, MINUTE, SECOND
+from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.identifier import first_at
 from mpcontinuity.model.timer import Alarm, Timer
@@ -24,6 +24,8 @@ from mpcontinuity.store.store import Store
 
 EVERY: Final = 5.0  # s; what came since then is read by the search itself
 _AGAIN: Final = 30.0  # s, where another process does it, or after the database was away
+_NEW_EVERY: Final = 60.0  # s between two looks at all above the watermark
+_ALL_EVERY: Final = 3600.0  # s between two looks at everything
 _LATELY: Final = 20 * SECOND  # µs that the quick look goes back
 # While mail comes in, indexing rests nineteen times as long as it works: a batch takes a quarter of a second, so that
 # this is 50 messages per second in a fortieth of two cores. Else it rests as long as it works.
@@ -49,7 +51,8 @@ class Indexer:
         self._round: Deferred[None] | None = None
         self._stopping = False
         self._worked_until = 0.0  # when the last rest ended
-        self._looked_at_new = self._looked_at_all = 0  # µs
+        # s, by a clock that nobody sets: after a jump back the next look at all would be days away.
+        self._looked_at_new = self._looked_at_all = float("-inf")
 
     def start(self) -> None:
         """Begins to index."""
@@ -83,19 +86,20 @@ class Indexer:
             self._alarm = self._timer.callLater(wait, self._begin)
 
     async def _look(self) -> None:
-        now = self._store.clock.now()
-        self._worked_until = self._timer.seconds()
-        if now - self._looked_at_all >= HOUR:
+        now = self._worked_until = self._timer.seconds()
+        look_at_all = now - self._looked_at_all >= _ALL_EVERY
+        look_at_new = now - self._looked_at_new >= _NEW_EVERY
+        if look_at_all:
             await self._indexing.drop_gone()
             after = 0
-        elif now - self._looked_at_new >= MINUTE:
+        elif look_at_new:
             after = await self._store.read(index.watermark)
         else:
-            after = max(first_at(now - _LATELY), await self._store.read(index.watermark))
+            after = max(first_at(self._store.clock.now() - _LATELY), await self._store.read(index.watermark))
         self.indexed += await self._indexing.bring_up(after)
-        if now - self._looked_at_all >= HOUR:
+        if look_at_all:
             self._looked_at_all = now
-        if now - self._looked_at_new >= MINUTE:
+        if look_at_all or look_at_new:
             self._looked_at_new = now
         while await self._indexing.join():
             pass

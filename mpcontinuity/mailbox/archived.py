@@ -22,7 +22,9 @@ from mpcontinuity.store.transaction import Transaction
 
 STEP: Final = 500  # entries of one transaction that are let go
 
-_LAST = Statement("SELECT internaldate FROM entry WHERE id BETWEEN :first AND :last ORDER BY id DESC LIMIT 1")
+_LAST = Statement(
+    "SELECT internaldate FROM entry WHERE id BETWEEN :first AND :last AND internaldate <= :now ORDER BY id DESC LIMIT 1"
+)
 _THERE = Statement("SELECT body FROM entry WHERE body IN [:bodies] AND id BETWEEN :first AND :last")
 _STORED = Statement("SELECT id FROM body WHERE id IN [:bodies]")
 _OLDEST = Statement("SELECT id & 4294967295 FROM entry WHERE id BETWEEN :first AND :last ORDER BY id LIMIT :count")
@@ -34,7 +36,10 @@ _LISTING = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How far the folder goes: how many messages are in it, and when the last of them came, in µs; 0 for none."""
+    """How far the folder goes: how many messages are in it, and when the last of them came, in µs; 0 for none.
+
+    What came while a clock was ahead does not count as the last, or all that comes until then would be left out.
+    """
 
     messages: int
     last: int
@@ -58,7 +63,7 @@ def make(tx: Transaction, account: int) -> MailboxInfo | None:
 
 def extent(tx: Transaction, folder: MailboxInfo) -> Extent:
     """Returns how far the folder goes."""
-    last = tx.value(_LAST, **_span(folder.id))
+    last = tx.value(_LAST, now=tx.now, **_span(folder.id))
     now = mailboxes.by_id(tx, folder.id)
     return Extent(now.messages if now is not None else 0, int(last or 0))
 

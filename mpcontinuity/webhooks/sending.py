@@ -14,7 +14,7 @@ from mpcontinuity.webhooks.hooks import Due, encoded
 
 WITHIN = 10.0  # seconds for a request, with all that belongs to it: an acknowledgement needs no work
 MOST_ANSWERED = 64 << 10  # octets of an answer, which nobody reads
-_FIRST, _LONGEST = 15 * SECOND, HOUR  # µs until the next attempt: longer than WITHIN, twice as long each time
+_FIRST, LONGEST = 15 * SECOND, HOUR  # µs until the next attempt: longer than WITHIN, twice as long each time
 _MOST_DOUBLINGS = 20
 
 TIMESTAMP, SIGNATURE, DELIVERY = "X-MPContinuity-Timestamp", "X-MPContinuity-Signature", "X-MPContinuity-Delivery"
@@ -39,7 +39,7 @@ class Client(Protocol):
 
 def wait(attempts: int) -> int:
     """Returns the µs after which an event is tried again, of which ``attempts`` were made before this one."""
-    return min(_FIRST << min(attempts, _MOST_DOUBLINGS), _LONGEST)
+    return min(_FIRST << min(attempts, _MOST_DOUBLINGS), LONGEST)
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

@@ -440,6 +440,22 @@ def test_a_home_that_flaps_fills_no_mailbox(room: PostRoom) -> None:
     assert told(room)
 
 
+def test_mails_of_a_clock_that_was_ahead_silence_nobody_when_it_is_set_right(
+    room: PostRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailing, "MOST_A_DAY", 1)
+    room.clock.jump(10 * DAY)
+    down(room)
+    assert told(room)
+    room.home_becomes(State.UP)
+    room.look()
+    room.forget_mail()
+    room.clock.jump(-10 * DAY)
+    room.look(1)
+    down(room)
+    assert told(room)
+
+
 def test_a_step_that_fails_stops_neither_the_mails_nor_the_next(room: PostRoom) -> None:
     seen: list[list[str]] = []
 

@@ -144,6 +144,22 @@ def test_after_a_crash_another_process_goes_on_and_each_is_told_once(house: Hous
     assert {count for _, count in house.in_inboxes()} == {1}
 
 
+def test_a_clock_that_was_ahead_leaves_no_telling_alone(house: House) -> None:
+    house.add(telling.USERS + 1)
+    number = house.begin()
+    house.room.clock.jump(864_000)
+
+    def crash(now: Telling) -> None:
+        if now.reached:
+            raise Crash
+
+    with pytest.raises(Crash):
+        house.tell(number, crash)
+    house.room.clock.jump(-864_000)
+    house.tell_left()
+    assert {count for _, count in house.in_inboxes()} == {1}
+
+
 def test_two_who_do_the_same_step_tell_each_user_once(house: House) -> None:
     house.add(telling.USERS)
     number = house.begin()

@@ -15,7 +15,7 @@ from mpcontinuity.archive.record import OUTBOUND
 from mpcontinuity.mailbox import archived, change, mailboxes, quota
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.model.address import parse
-from mpcontinuity.model.clock import HOUR, SECOND
+from mpcontinuity.model.clock import DAY, HOUR, SECOND
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.queue import lineage, unreported
 from mpcontinuity.store.statement import Statement
@@ -194,3 +194,14 @@ def test_a_large_folder_is_filled_step_by_step_with_rests_and_few_at_a_time(hous
         sizes.append(house.run(archived.extent, folder=info).messages)
         house.clock.advance(folder.REST)
     assert sizes == [50, 100, 120]
+
+
+def test_what_came_while_the_clock_was_ahead_hides_nothing_that_comes_after(house: House, anna: Reader) -> None:
+    house.archive("before")
+    house.clock.jump(10 * DAY / SECOND)
+    house.archive("ahead")
+    assert anna.look() == ["before", "ahead"]
+    house.clock.jump(-10 * DAY / SECOND)
+    house.clock.advance(HOUR / SECOND)
+    house.archive("after")
+    assert anna.look() == ["before", "ahead", "after"]

@@ -7,6 +7,7 @@ import pytest
 from mpcontinuity.archive import index, indexing
 from mpcontinuity.archive.indexer import EVERY, Indexer
 from mpcontinuity.model.identifier import first_at
+from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from tests.archive.archived import archive, subjects, text
@@ -98,3 +99,20 @@ def test_stopped_it_does_nothing_more(store: Store, clock: ManualClock, indexer:
     pass_(clock, 100)
     assert indexer.indexed == 0
     assert clock.getDelayedCalls() == []
+
+
+def test_after_a_jump_back_it_goes_on_looking_at_all_and_its_watermark_follows(
+    store: Store, clock: ManualClock, indexer: Indexer
+) -> None:
+    """The index of a clock that was ten days ahead does not reach over what is made ten days earlier."""
+    clock.jump(864_000)
+    archive(store, text("ahead"))
+    indexer.start()
+    pass_(clock, 100)
+    clock.jump(-864_000)
+    pass_(clock, 70)
+    assert int(result(store.read(lambda tx: meta.number(tx, "archive index")))) < first_at(clock.now())
+    result(store.run(lambda tx: tx.run(_LATE, id=first_at(clock.now() - 3_000_000_000))))
+    pass_(clock, 3600)
+    assert indexer.indexed == 2
+    indexer.stop()

@@ -251,3 +251,25 @@ def test_two_processes_send_an_event_once(world: World, store: Store) -> None:
     for webhooks in (world.webhooks, other, world.webhooks, other):
         result(Deferred.fromCoroutine(webhooks.round()))
     assert world.events() == ["down"]
+
+
+def test_a_clock_that_jumps_ahead_drops_nothing_until_that_has_lasted(world: World) -> None:
+    world.ear.answers = [Unanswered("away")]
+    world.books.home_becomes(State.DOWN)
+    world.wait(3)
+    world.books.clock.jump(10 * 86400)
+    world.books.clock.jumped = world.books.clock.seconds()
+    world.wait(20)
+    assert world.events() == ["down", "down"]
+    assert (world.row().waiting, world.row().missed) == (0, 0)
+
+
+def test_what_a_clock_that_was_ahead_has_put_off_is_told_when_it_is_set_right(world: World) -> None:
+    world.books.clock.jump(10 * 86400)
+    world.ear.answers = [Unanswered("away")]
+    world.books.home_becomes(State.DOWN)
+    world.wait(3)
+    world.books.clock.jump(-10 * 86400)
+    world.wait(3)
+    assert world.events() == ["down", "down"]
+    assert world.row().waiting == 0

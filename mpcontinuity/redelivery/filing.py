@@ -95,11 +95,14 @@ class Filing:
                 self.sessions.put(settings, user, mailboxes)
 
     def _not_let_in(self, row: Owed, account: int, host: str, failure: NoSession) -> Result | None:
+        if failure.fault is Fault.IN_USE:  # as 450 to RCPT: others need not go slower for it
+            reply = Reply(450, "4.2.1", failure.reason)
+            return Result(Outcome(Verdict.TEMPORARY, Stage.RCPT, reply, failure.reason), host, None)
         if failure.fault is not Fault.REFUSED:
             stage = Stage.TLS if failure.fault is Fault.INSECURE else Stage.CONNECT
-            reply = Reply(454, "4.7.0", failure.reason) if failure.fault is Fault.NOT_NOW else None
-            verdict = Verdict.TEMPORARY if reply else Verdict.FAILED
-            return Result(Outcome(verdict, Stage.AUTH if reply else stage, reply, failure.reason), host, None)
+            later = Reply(454, "4.7.0", failure.reason) if failure.fault is Fault.NOT_NOW else None
+            verdict = Verdict.TEMPORARY if later else Verdict.FAILED
+            return Result(Outcome(verdict, Stage.AUTH if later else stage, later, failure.reason), host, None)
         self._refused.add(account)
         if len(self._refused) >= _PATIENCE:
             self._let_in = False  # it is the master's login, then

@@ -107,6 +107,7 @@ class ScriptedImap:
         self.delimiter = delimiter
         self.uses = uses or {}
         self.users: set[str] | None = None  # those who have a mailbox; None: everybody
+        self.locked: dict[str, str] = {}  # users who are not let in, with the answer
         self.commands: list[str] = []  # what was asked, of all sessions
         self.logins: list[str] = []
         self.sessions = 0
@@ -356,6 +357,9 @@ class _Dialogue:
             self._logged_in(user, token)
 
     def _logged_in(self, user: str, password: str) -> None:
+        if user in self._home.locked:
+            self._answer(self._home.locked[user])
+            return
         known = self._home.users is None or user in self._home.users
         if not known or password != self._home.password:
             self._answer("NO [AUTHENTICATIONFAILED] no")

@@ -284,6 +284,32 @@ def test_a_message_in_doubt_by_smtp_waits_for_imap_where_that_is_not_back(world:
     assert world.home.messages == []
 
 
+@pytest.mark.parametrize(
+    ("said", "by_smtp"),
+    [
+        ("NO [INUSE] mailbox is locked", False),
+        ("NO [CONTACTADMIN] account is locked", True),
+        ("NO [EXPIRED] the password has expired", True),
+    ],
+)
+def test_a_user_whose_mailbox_is_locked_slows_down_nobody_else(world: Filed, said: str, by_smtp: bool) -> None:
+    world.mailboxes.locked[world.anna] = said
+    world.home.stop()
+    for number in range(6):
+        world.send(f"anna {number}")
+        world.send(f"ben {number}", world.ben)
+    if by_smtp:
+        world.goes_home(taken_in=12, delivered=12)
+        assert len(world.home.messages) == 6
+        return
+    world.goes_home(taken_in=12, delivered=6, owed=6)
+    assert "mailbox is locked" in world.said()
+    assert world.cli("status", world.domain)[0]["recovery"]["waiting"] == ""
+    world.mailboxes.locked.clear()
+    world.wait_for_ledger(taken_in=12, delivered=12)
+    assert world.home.messages == []
+
+
 @pytest.mark.parametrize("local", ["anna*root", '"ben root"', "../ben"])
 def test_an_address_that_reads_as_somebody_elses_login_goes_by_smtp(world: Filed, local: str) -> None:
     address = f"{local}@{world.domain}"

@@ -17,8 +17,10 @@ from mpcontinuity.outbound.opening import ClientEnvironment, leads_to_us
 from mpcontinuity.outbound.session import Lost, why
 from mpcontinuity.protocols.imap.client import Greeting, Unsendable
 
-# RFC 5530 §3: the server cannot tell now, which is not about this user.
-_NOT_NOW = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN", "EXPIRED"}
+# RFC 5530 §3: the server cannot tell now, which is not about this user; and this user's mailbox is locked. An account
+# that is locked for good (CONTACTADMIN, EXPIRED) is refused.
+_NOT_NOW = {"UNAVAILABLE", "LIMIT", "SERVERBUG"}
+_IN_USE = {"INUSE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Fault(enum.Enum):
     INSECURE = "insecure"  # TLS is not what is demanded
     REFUSED = "refused"  # the login was refused: this user, or the master's password
     NOT_NOW = "not now"  # the server has no session to give at present
+    IN_USE = "in use"  # this user's mailbox is locked at present
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +186,18 @@ class _Opening:
         reason = f"{host} refuses the login as {login.authorization or login.name}: {status.line}"
         if answer.challenge:
             reason += f" ({answer.challenge})"
-        return NoSession(Fault.NOT_NOW if status.code in _NOT_NOW else Fault.REFUSED, reason, status.line)
+        return NoSession(_fault(status.code), reason, status.line)
 
     def _lost(self, answer: object) -> NoSession:
         reason = answer.reason if isinstance(answer, Lost) else f"{self._session.host} is out of step"
         return NoSession(Fault.UNREACHABLE, reason)
+
+
+def _fault(code: str) -> Fault:
+    """Of a login that was refused with that response code."""
+    if code in _IN_USE:
+        return Fault.IN_USE
+    return Fault.NOT_NOW if code in _NOT_NOW else Fault.REFUSED
 
 
 def _asked(capabilities: frozenset[str], engine: Any, login: ImapLogin) -> Callable[[], None]:

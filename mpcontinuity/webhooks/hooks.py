@@ -34,7 +34,6 @@ _LIST = Statement(
     FROM webhook JOIN domain ON domain.id = webhook.domain
     WHERE webhook.id > :after AND (:domain = 0 OR webhook.domain = :domain) ORDER BY webhook.id LIMIT :limit"""
 )
-_ANY = Statement("SELECT 1 FROM webhook LIMIT 1")
 _OF_DOMAIN = Statement("SELECT id FROM webhook WHERE domain = :domain ORDER BY id")
 _DOMAIN_OF = Statement(
     "SELECT domain.name FROM webhook JOIN domain ON domain.id = webhook.domain WHERE webhook.id = :id"
@@ -144,11 +143,6 @@ def domain_of(tx: Transaction, hook: int) -> str:
 
 def _unknown(hook: int) -> Refused:
     return Refused(f"{show(hook)}: no such webhook", "unknown", Hint("webhook list", "shows them"))
-
-
-def any_hook(tx: Transaction) -> bool:
-    """Returns whether there is any hook."""
-    return tx.one(_ANY) is not None
 
 
 def listing(tx: Transaction, *, domain: int, after: int, limit: int) -> list[Hook]:

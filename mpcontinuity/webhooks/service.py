@@ -29,9 +29,12 @@ class Webhooks:
 
     async def round(self) -> None:
         """Notes what has changed, and begins to send what is due. Raises Temporary and Stopping."""
-        if not await self._store.read(hooks.any_hook):
+        hooked = await self._store.read(changes.hooked)
+        if not hooked:
             return
-        await self._store.run(changes.look, bulk=True)
+        for start in range(0, len(hooked), changes.AT_ONCE):
+            some = hooked[start : start + changes.AT_ONCE]
+            await self._store.run(partial(changes.look, names=some), bulk=True)
         if self._store.trusts_time(LASTED):  # a clock that is wrong makes nothing old
             await self._store.run(hooks.drop_old, bulk=True)
         room = _AT_ONCE - self._under_way

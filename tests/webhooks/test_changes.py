@@ -273,3 +273,27 @@ def test_what_a_clock_that_was_ahead_has_put_off_is_told_when_it_is_set_right(wo
     world.wait(3)
     assert world.events() == ["down", "down"]
     assert world.row().waiting == 0
+
+
+def test_many_domains_are_looked_at_in_transactions_of_bounded_length(
+    world: World, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "AT_ONCE", 2)
+    looked: list[list[str]] = []
+    look = changes.look
+
+    def noted(tx: Any, names: list[str]) -> None:
+        looked.append(names)
+        look(tx, names)
+
+    monkeypatch.setattr(changes, "look", noted)
+
+    def more(tx: Any) -> None:
+        for number in range(4):
+            domain = domains.add(tx, f"x{number}.example", books.domain.settings)
+            hooks.add(tx, domain.id, URL, "the secret", "")
+
+    books.run(more)
+    result(Deferred.fromCoroutine(world.webhooks.round()))
+    assert [len(names) for names in looked] == [2, 2, 1]
+    assert len({name for names in looked for name in names}) == 5

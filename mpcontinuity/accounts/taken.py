@@ -1,18 +1,21 @@
 """Rows of the table ``taken``: addresses that home took lately, and what says that home knows an address.
 
-All functions are work for one transaction. ``key`` is an ``Address.key``.
+All functions but `sweep` are work for one transaction. ``key`` is an ``Address.key``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.store.statement import Rows, Statement
+from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 REMEMBERED_DAYS = 30
+STEP = 500  # rows of one transaction
 _RENEW = DAY
 _A_FEW = 3  # users of a domain are counted so far
 
@@ -32,6 +35,12 @@ _EVER_TAKEN = Statement(
         WHERE address.key = :key AND (folded_delivered > 0 OR source = 'relay-check')
     LIMIT 1"""
 )
+# Whoever sends to a home that takes any address brings as many rows as they have messages.
+_OLD = Statement(
+    """SELECT key FROM taken WHERE time < :before
+        AND NOT EXISTS (SELECT 1 FROM address WHERE address.key = taken.key) ORDER BY time LIMIT :step"""
+)
+_FORGET = Statement("DELETE FROM taken WHERE key IN [:keys] AND time < :before")
 _USERS = Statement(
     """SELECT COUNT(*) FROM (SELECT 1 AS one FROM account
         WHERE domain = :domain AND status IN ('active', 'pending') LIMIT :most) AS counted"""
@@ -71,6 +80,22 @@ class KnownUser:
 def note_taken(tx: Transaction, keys: Collection[str]) -> None:
     """Notes that home took these addresses now. A row is renewed once a day at the most."""
     tx.run_rows(_TAKEN, [(key, tx.now) for key in sorted(set(keys))])
+
+
+async def sweep(store: Store) -> None:
+    """Forgets addresses that nobody has here and that home took longer than `REMEMBERED_DAYS` ago, in steps of the bulk
+    lane. Raises Temporary."""
+    before = store.clock.now() - REMEMBERED_DAYS * DAY
+    while old := await store.read(partial(_old, before=before)):
+        await store.run(partial(_forget, keys=old, before=before), bulk=True)
+
+
+def _old(tx: Transaction, before: int) -> list[str]:
+    return [key for (key,) in tx.all(_OLD, before=before, step=STEP)]
+
+
+def _forget(tx: Transaction, keys: list[str], before: int) -> None:
+    tx.run(_FORGET, keys=keys, before=before)
 
 
 def was_taken(tx: Transaction, key: str) -> bool:

@@ -7,14 +7,16 @@ from functools import partial
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import relay_check, users
+from mpcontinuity.accounts import relay_check, taken, users
 from mpcontinuity.accounts.taken import note_taken
 from mpcontinuity.control.newcomers import forget_unused
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.model.events import DELIVERED
+from mpcontinuity.store.statement import Statement
 from mpcontinuity.tracking.record import NewRow, record_all
 from tests.conftest import DATABASES
 from tests.control.conftest import Call
@@ -119,3 +121,13 @@ def test_many_are_forgotten_in_steps(
     learned.clock.advance(101 * DAY / SECOND)
     result(forget_unused(control))
     assert there(call) == ["anna", "bert"]
+
+
+def test_an_address_that_nobody_has_is_forgotten_after_a_month_and_a_users_own_is_not(learned: Books) -> None:
+    learned.run(note_taken, keys=[f"nobody{number}@example.org" for number in range(taken.STEP + 1)])
+    learned.clock.advance(taken.REMEMBERED_DAYS * DAY // SECOND - 10)
+    learned.run(note_taken, keys=["late@example.org"])
+    learned.clock.advance(20)
+    result(Deferred.fromCoroutine(taken.sweep(learned.store)))
+    rows = learned.run(lambda tx: tx.all(Statement("SELECT key FROM taken ORDER BY key")))
+    assert rows == [("carl@example.org",), ("dora@example.org",), ("late@example.org",)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from mpcontinuity.accounts import audit, home_history, links, plans
+from mpcontinuity.accounts import audit, home_history, links, plans, taken
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import FailureExchange
 from mpcontinuity.accounts.logins import EVERY as LOGINS_EVERY
@@ -107,6 +107,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
     sweeps = [
         ("archive", archive_retention.sweep),
         ("answered", answered.sweep),
+        ("taken", taken.sweep),
         ("tracking", tracking_retention.sweep),
         ("sent", sent.sweep),
         ("history", home_history.sweep),

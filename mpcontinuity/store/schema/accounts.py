@@ -89,8 +89,10 @@ address = Table(
     **BY_KEY,
 )
 
-# Unregistered addresses that home took lately (`unregistered = hold`), renewed once a day at the most.
-taken = Table("taken", metadata, Column("key", Text, primary_key=True), number("time"), **BY_KEY)
+# Addresses that home took lately, renewed once a day at the most: users' own, and for a month unregistered ones.
+taken = Table(
+    "taken", metadata, Column("key", Text, primary_key=True), number("time"), Index("taken_old", "time"), **BY_KEY
+)
 
 # Addresses of users and aliases that an administrator has removed: `relay-check` does not bring them back.
 removed_address = Table(

@@ -140,6 +140,7 @@ def _links() -> None:
 
 
 def _people() -> None:
+    op.create_index("taken_old", "taken", ["time"])
     op.add_column("account", number("last_login"))
     op.add_column("account", string("last_login_by"))
     op.add_column("account", string("alternate"))

@@ -23,13 +23,13 @@ domain = Table(
     string("paused"),  # why the flush is paused; empty when it is not
     number("last_failure"),  # of a home that is suspect for it; 0: none
     number("recovered"),  # when it last left `down`
-    number("nobody_asked"),  # when home last said whether it takes mail for an address that nobody has; 0: never
-    flag("takes_nobody"),  # it does
     number("mode_since"),  # when an administrator last changed the mode
     string("mode_by"),  # and who that was
     number("contained"),  # since when home is cut off: nothing goes there; 0: it is not
     string("contained_by"),  # the administrator who did that
     string("contained_note"),
+    number("nobody_asked"),  # when home last said whether it takes mail for an address that nobody has; 0: never
+    flag("takes_nobody"),  # it does
     string("proof", "probes"),  # what ends `down`: routing/health.py
 )
 
@@ -68,8 +68,8 @@ account = Table(
     number("password_changes"),  # how many: sessions of an earlier password end
     number("last_login"),  # to a minute or so; 0: never, as far as is known
     string("last_login_by"),  # IMAP | POP3 | SMTP
-    number("absorbed_by"),  # the account that takes over the mail of this one, which is removed then; 0: none
     string("alternate"),  # where the user reads mail that needs neither home nor us; empty: not known
+    number("absorbed_by"),  # the account that takes over the mail of this one, which is removed then; 0: none
     Index(
         "account_found",
         "domain",

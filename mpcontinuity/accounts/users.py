@@ -44,7 +44,8 @@ _ADD = Statement(
     "VALUES (:id, :domain, :address, :name, :password, :scram, :status, :source, :now, :alternate)"
 )
 _ADD_ADDRESS = Statement(
-    "INSERT INTO address (key, account, alias) VALUES (:key, :account, :alias) ON CONFLICT (key) DO NOTHING"
+    "INSERT INTO address (key, account, alias, since) VALUES (:key, :account, :alias, "
+    "COALESCE((SELECT time FROM removed_address WHERE key = :key), 0)) ON CONFLICT (key) DO NOTHING"
 )
 _HOLDER = Statement(
     "SELECT account.address, address.alias "
@@ -72,10 +73,13 @@ _KEEP_KEYS = Statement("UPDATE account SET scram = :scram WHERE id = :id AND pas
 _PASSWORD = Statement("SELECT password FROM account WHERE id = :id")
 _CREDENTIALS = Statement("SELECT password, scram, password_changes FROM account WHERE id = :id")
 _MARK_REMOVED = Statement(
-    "INSERT INTO removed_address (key, domain) SELECT key, :domain FROM address WHERE account = :account "
-    "ON CONFLICT (key) DO NOTHING"
+    "INSERT INTO removed_address (key, domain, time) SELECT key, :domain, :now FROM address WHERE account = :account "
+    "ON CONFLICT (key) DO UPDATE SET time = excluded.time"
 )
-_MARK_ALIAS = Statement("INSERT INTO removed_address (key, domain) VALUES (:key, :domain) ON CONFLICT (key) DO NOTHING")
+_MARK_ALIAS = Statement(
+    "INSERT INTO removed_address (key, domain, time) VALUES (:key, :domain, :now) "
+    "ON CONFLICT (key) DO UPDATE SET time = excluded.time"
+)
 _UNMARK = Statement("DELETE FROM removed_address WHERE key = :key")
 _FORGET_ADDRESSES = Statement("DELETE FROM address WHERE account = :account")
 _OF_DOMAIN = Statement("SELECT id FROM account WHERE domain = :domain LIMIT 500")
@@ -119,6 +123,7 @@ _LISTING = Statement(
 )
 _LISTED = Statement(f"SELECT {_COLUMNS}, {_LISTED_COLUMNS} FROM account WHERE account.id = :id")
 _KEYS = Statement("SELECT key FROM address WHERE account = :account ORDER BY key LIMIT :most")
+_KEYS_SINCE = Statement("SELECT key, since FROM address WHERE account = :account ORDER BY key LIMIT :most")
 _ALIASES_OF = Statement("SELECT account, key FROM address WHERE alias = 1 AND account IN [:accounts] ORDER BY key")
 
 
@@ -201,6 +206,11 @@ def listing(tx: Transaction, domain: int = 0, after: str = "", step: int = 500, 
 def keys(tx: Transaction, account: int) -> list[str]:
     """Returns all addresses of a user, their own and their aliases, as they are compared (`Address.key`)."""
     return [key for (key,) in tx.all(_KEYS, account=account, most=MOST_ALIASES + 1)]
+
+
+def keys_since(tx: Transaction, account: int) -> dict[str, int]:
+    """Returns what `keys` does, each with the time (µs) from which mail to it is theirs; 0: nobody had it before."""
+    return dict(tx.all(_KEYS_SINCE, account=account, most=MOST_ALIASES + 1))
 
 
 def listed(tx: Transaction, user: User) -> Listed:
@@ -297,7 +307,7 @@ def remove_alias(tx: Transaction, user: User, alias: Address) -> None:
             "unknown",
             Hint("user show", "lists them", {"address": user.address}),
         )
-    tx.run(_MARK_ALIAS, key=alias.key, domain=user.domain)
+    tx.run(_MARK_ALIAS, key=alias.key, domain=user.domain, now=tx.now)
     _changed(tx, user)
 
 
@@ -420,7 +430,7 @@ def forget(tx: Transaction, account: int, domain: int, *, for_good: bool = True)
     ``for_good``: `relay-check` makes no user of their addresses again.
     """
     if for_good:
-        tx.run(_MARK_REMOVED, domain=domain, account=account)
+        tx.run(_MARK_REMOVED, domain=domain, account=account, now=tx.now)
     tx.run(_FORGET_ADDRESSES, account=account)
     tx.run(_SET_PASSWORD, id=account, password="", scram="")
     tx.run(_SET_STATUS, id=account, status=REMOVED)

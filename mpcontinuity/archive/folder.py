@@ -118,12 +118,13 @@ class EmailArchives:
 
     async def _new(self, user: User, since: int) -> list[int]:
         """The ids of up to MOST messages of the user's that came since then, the oldest first."""
-        keys = frozenset(await self._store.read(partial(users.keys, account=user.id)))
+        theirs = await self._store.read(partial(users.keys_since, account=user.id))
+        whose = Whose(0, frozenset(theirs), theirs)
         query = Query().between(since, LATEST)
         ids: list[int] = []
         after = 0
         while len(ids) < MOST:
-            page = await search(self._store, self._jobs, query, Whose(0, keys), PAGE, after)
+            page = await search(self._store, self._jobs, query, whose, PAGE, after)
             if page.unsearched:  # something would be left out for ever
                 raise Temporary(f"the archive is still being indexed: {page.unsearched} messages")
             ids += [identifier.parse(row.id) for row in page.rows]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import and_, or_
 
@@ -61,11 +61,13 @@ class Whose:
 
     ``keys`` are the user's addresses as they are compared (`Address.key`). They find what came to one of these and what
     was sent from one; who has none finds nothing. Of the recipients of a message that came, they see and find
-    themselves only.
+    themselves only. ``since`` has, for addresses that somebody else had before, the time (µs) from which they are
+    theirs: what is older is not found.
     """
 
     domain: int = 0
     keys: frozenset[str] | None = None
+    since: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 def groups(query: Query, whose: Whose) -> list[bytes]:

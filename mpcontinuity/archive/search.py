@@ -7,7 +7,7 @@ as soon as it is archived, and by the same rules.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Final
@@ -291,10 +291,10 @@ def _rows(tx: Transaction, ids: Sequence[int], query: Query, whose: Whose, befor
         named = _decode(recipients)
         if whose.keys is not None:
             if direction == OUTBOUND:
-                if not _is_own(tx, sender, whose.keys):
+                if not _is_own(tx, sender, time, whose.keys, whose.since):
                     continue
             else:
-                named = [one for one in named if _is_own(tx, one, whose.keys)]
+                named = [one for one in named if _is_own(tx, one, time, whose.keys, whose.since)]
                 if not named:
                     continue
         shown = identifier.show(id_), iso(time), direction, sender, named, subject, message_id, size
@@ -302,12 +302,13 @@ def _rows(tx: Transaction, ids: Sequence[int], query: Query, whose: Whose, befor
     return found
 
 
-def _is_own(tx: Transaction, text: str, keys: frozenset[str]) -> bool:
-    """Whether an address of the envelope is one of these: itself, or without a tag that makes it nobody else's."""
+def _is_own(tx: Transaction, text: str, time: int, keys: frozenset[str], since: Mapping[str, int]) -> bool:
+    """Whether an address of the envelope was one of these then: itself, or without a tag that is nobody else's."""
     try:
         address = parse(text)
     except BadAddress:
         return text.lower() in keys
     if address.key in keys:
-        return True
-    return address.untagged_key in keys and users.find_exactly(tx, address) is None
+        return time >= since.get(address.key, 0)
+    own = address.untagged_key in keys and time >= since.get(address.untagged_key, 0)
+    return own and users.find_exactly(tx, address) is None

@@ -61,16 +61,18 @@ def narrowed(query: Query, since: str | None, until: str | None, now: int) -> Qu
 async def whose_mail(control: Control, user: str, domain: str | None) -> Whose:
     """Returns whose mail an operation is about, given its arguments. Raises Refused.
 
-    A ``user`` who was removed is known by the one address that is given.
+    A ``user`` who was removed is known by the one address that is given. Users themselves are not shown what came to an
+    address while it was somebody else's; administrators are.
     """
     address = mail_address(user) if user else None
     own = control.caller.user is not None  # whose addresses may be of several domains
-    return await control.store.read(partial(_whose, address=address, domain=None if own else domain))
+    return await control.store.read(partial(_whose, address=address, domain=None if own else domain, own=own))
 
 
-def _whose(tx: Transaction, address: Address | None, domain: str | None) -> Whose:
+def _whose(tx: Transaction, address: Address | None, domain: str | None, *, own: bool) -> Whose:
     within = domains.known(tx, domain).id if domain is not None else 0
     if address is None:
         return Whose(within)
     known = users.find_exactly(tx, address)
-    return Whose(within, frozenset(users.keys(tx, known.id) if known is not None else [address.key]))
+    since = users.keys_since(tx, known.id) if known is not None else {address.key: 0}
+    return Whose(within, frozenset(since), since if own else {})

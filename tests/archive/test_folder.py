@@ -205,3 +205,21 @@ def test_what_came_while_the_clock_was_ahead_hides_nothing_that_comes_after(hous
     house.clock.advance(HOUR / SECOND)
     house.archive("after")
     assert anna.look() == ["before", "ahead", "after"]
+
+
+def test_whoever_gets_an_address_anew_is_not_shown_the_mail_of_who_had_it_before(house: House, anna: Reader) -> None:
+    """Nor to an alias; what was archived before anybody had it is theirs."""
+    house.archive("before bert came", "carl@example.org")
+    house.run(users.add_alias, user=house.bert, alias=parse("sales@example.org"))
+    house.archive("to bert", "bert@example.org")
+    house.archive("to bert as sales", "sales@example.org")
+    house.archive("from bert", "x@world.example", sender="bert@example.org", direction=OUTBOUND)
+    house.clock.advance(1)
+    house.run(users.remove_alias, user=house.bert, alias=parse("sales@example.org"))
+    house.run(users.forget, account=house.bert.id, domain=house.domain.id)
+    house.run(users.add_alias, user=house.anna, alias=parse("bert@example.org"))
+    for alias in ("sales", "carl"):
+        house.run(users.add_alias, user=house.anna, alias=parse(f"{alias}@example.org"))
+    house.archive("to the new sales", "sales@example.org")
+    house.archive("to the new bert", "Bert+tag@example.org")
+    assert anna.look() == ["before bert came", "to the new sales", "to the new bert"]

@@ -86,6 +86,7 @@ address = Table(
     Column("key", Text, primary_key=True),  # Address.key
     Column("account", BigInteger, ForeignKey("account.id"), nullable=False, index=True),
     flag("alias"),
+    number("since"),  # µs, when it was taken from whoever had it before: what the archive has from before is theirs
     **BY_KEY,
 )
 
@@ -100,6 +101,7 @@ removed_address = Table(
     metadata,
     Column("key", Text, primary_key=True),  # Address.key
     Column("domain", BigInteger, ForeignKey("domain.id", ondelete="CASCADE"), nullable=False, index=True),
+    number("time"),
     **BY_KEY,
 )
 

@@ -145,12 +145,14 @@ def _people() -> None:
     op.add_column("account", string("last_login_by"))
     op.add_column("account", string("alternate"))
     op.add_column("account", number("absorbed_by"))
+    op.add_column("address", number("since"))
     op.add_column("domain", number("nobody_asked"))
     op.add_column("domain", flag("takes_nobody"))
     op.create_table(
         "removed_address",
         Column("key", Text, primary_key=True),
         Column("domain", BigInteger, sqlalchemy.ForeignKey("domain.id", ondelete="CASCADE"), nullable=False),
+        number("time"),
         **BY_KEY,
     )
     op.create_index("ix_removed_address_domain", "removed_address", ["domain"])

@@ -16,6 +16,7 @@ from mpcontinuity.alerts.announcing import Mark
 from mpcontinuity.alerts.outages import Cause, Outage, Standing
 from mpcontinuity.message.report import one_line
 from mpcontinuity.model.clock import DAY, HOUR, MINUTE, SECOND
+from mpcontinuity.model.identifier import show
 from mpcontinuity.queue.balance import Balance
 from mpcontinuity.tracking.errors import Error
 
@@ -197,7 +198,7 @@ def recovered(standing: Standing, outage: Outage, balance: Balance, mark: Mark) 
         f"  deleted by users:        {total.deleted}",
         f"  refused by home:         {total.failed}",
         f"  given up:                {total.expired}",
-        f"  closed by administrators:{total.released:>2}",
+        f"  closed by hand:          {total.released}",
         f"  in doubt:                {total.in_doubt}",
         f"  still owed, and tried:   {total.owed}",
         f"Longest wait:              {_span(balance.longest_wait)}",
@@ -208,7 +209,7 @@ def recovered(standing: Standing, outage: Outage, balance: Balance, mark: Mark) 
         lines += ["What is still open is tried further:", f"    mpcontinuity queue list --domain {name}"]
     if total.failed or total.expired:
         lines += ["What failed can be sent again:", f"    mpcontinuity queue retry --domain {name}"]
-    lines += ["It is shown again by:", f"    mpcontinuity outage list {name}"]
+    lines += ["It is shown again by:", f"    mpcontinuity outage show {show(outage.id)}"]
     subject = f"{name}: report of the outage: {total.taken_in} kept, {total.delivered} delivered home, {open_} open"
     return _fact(standing, outage, subject, lines, mark, link=False)
 

@@ -277,6 +277,8 @@ def delete(tx: Transaction, account: int, name: str) -> None:
 def deletable(tx: Transaction, account: int, name: str) -> MailboxInfo:
     """Returns the mailbox if ``delete`` would take it. Raises MailboxRefused."""
     info = get(tx, account, name)
+    if info.use == ARCHIVED_USE:
+        raise MailboxRefused("CANNOT", f"{info.name} shows what is archived, and cannot be deleted")
     if info.name == INBOX or info.use:
         raise MailboxRefused("CANNOT", "a standard folder cannot be deleted; delete the messages in it instead")
     return info

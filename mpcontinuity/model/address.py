@@ -96,6 +96,8 @@ def parse(text: str) -> Address:
         local = re.sub(r"\\(.)", r"\1", raw[1:-1])
     else:
         raw, at, host = text.rpartition("@")
+        if not at:
+            raise BadAddress("no @ and domain")
         local, rest = raw, at + host
         if not _DOT_STRING.fullmatch(local):
             raise BadAddress("the part before the @ is not a valid local part")

@@ -10,9 +10,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any, Protocol
 
 import msgspec
+from twisted.internet import defer
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.names import client, dns
-from twisted.names.error import DNSNameError, DNSServerError, DomainError
+from twisted.names.error import DNSNameError, DNSQueryTimeoutError, DNSServerError, DomainError
 
 from mpcontinuity.model import hosts
 from mpcontinuity.model.timer import Timer
@@ -280,4 +281,8 @@ def _first(item: tuple[int, str]) -> int:
 
 
 def _why(error: BaseException) -> str:
+    if isinstance(
+        error, (defer.TimeoutError, DNSQueryTimeoutError)
+    ):  # its text is the questions, as Python writes objects
+        return "no answer in time"
     return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -20,6 +20,7 @@ AT_ONCE = 100  # domains of one transaction: each takes some 60 µs with SQLite,
 _STEP = 100  # changes of one domain in one transaction; the rest is told by the next
 
 _HOOKED = Statement("SELECT DISTINCT domain.name FROM webhook JOIN domain ON domain.id = webhook.domain ORDER BY name")
+_CONTAINED = Statement("SELECT contained_note FROM domain WHERE id = :domain")
 _TOLD = Statement("SELECT change, state, paused, declared, contained, behind FROM webhook_told WHERE domain = :domain")
 _NOTE = Statement(
     """INSERT INTO webhook_told (domain, change, state, paused, declared, contained, behind)
@@ -93,9 +94,10 @@ def _compare(tx: Transaction, domain: Domain) -> None:
     if now.paused != before.paused:
         tell("paused" if now.paused else "resumed", now.paused)
     if now.declared != before.declared:
-        tell("declared" if now.declared else "declaration over")
+        plan = domain.plan(tx.now)
+        tell("declared" if now.declared else "declaration over", plan.note if plan is not None else "")
     if now.contained != before.contained:
-        tell("contained" if now.contained else "containment over")
+        tell("contained" if now.contained else "containment over", str(tx.value(_CONTAINED, domain=domain.id)))
     if before.behind and not now.behind:
         tell("recovered", "all that was owed has gone home")
     if now != before:

@@ -107,8 +107,8 @@ class Due(NamedTuple):
 
 
 def host(url: str) -> str:
-    """Returns the URL without its path and query, which may be as good as a password."""
-    return f"https://{urlsplit(url).netloc}/…"
+    """Returns the URL without its path, query, name and password: each may be a secret."""
+    return f"https://{urlsplit(url).netloc.rpartition('@')[2]}/…"
 
 
 def add(tx: Transaction, domain: int, url: str, secret: str, authorities: str) -> int:

@@ -76,6 +76,7 @@ def test_no_secret_is_told(told: Told) -> None:
     for route in ("smtp://u:s3cret@relay.example", "smtp://u:s3cret@relay.example?tls=maybe"):
         told.ask("domain set", name="a.org", settings={"outbound-route": route})
     told.ask("admin add", name="root", password="s3cret")
+    told.ask("webhook add", domain="a.org", url="https://u:s3cret@hooks.example/s3cret")
     assert "s3cret" not in str(list(told))
     assert "bert@a.org" in told[3].object
     assert "outbound-route=smtp://u:…@relay.example" in told[4].object

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -283,6 +284,7 @@ class TestReport:
         assert "&lt;script&gt;alert(1)" in text
         assert "default-src 'none'" in text
         assert text.count("<h2>") == 4
+        assert not re.search(r"\d-\d\dT\d", text)  # times are as people read them
 
 
 def drill_id(made: Any) -> int:

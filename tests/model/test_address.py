@@ -94,3 +94,8 @@ def test_any_text_is_an_address_or_bad_address(text: str) -> None:
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=20))
 def test_a_quoted_local_part_reads_back_as_itself(local: str) -> None:
     assert parse(f"{quote(local)}@example.org").local == local
+
+
+def test_a_text_without_an_at_is_told_so() -> None:
+    with pytest.raises(BadAddress, match="no @ and domain"):
+        parse("nonsense")

@@ -107,6 +107,7 @@ def test_what_is_final_is_told_from_what_may_pass() -> None:
         "garbage.example",
         "unknown.example",
     ]
+    assert found["silent.example"]["reason"] == "DNS did not answer about silent.example: no answer in time"
     assert hosts(found["half.example"]) == ["one.mail.example"]
     assert hosts(found["backup.example"]) == ["one.mail.example"]
 

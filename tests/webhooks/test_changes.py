@@ -150,11 +150,12 @@ def test_containment_and_its_end_are_told_also_beside_a_declared_outage(world: W
     settings = msgspec.structs.replace(world.books.domain.settings, mode="enabled")
     world.books.run(domains.change, domain=world.books.domain, settings=settings)
     world.wait()
-    world.books.run(containment.begin, domain=world.books.domain.id, by="root", note="")
+    world.books.run(containment.begin, domain=world.books.domain.id, by="root", note="ransomware")
     world.wait()
     world.books.run(containment.end, domain=world.books.domain.id)
     world.wait()
     assert world.events() == ["declared", "contained", "containment over"]
+    assert [told["reason"] for told in world.ear.heard()] == ["", "ransomware", ""]
 
 
 def test_what_was_before_the_first_hook_is_not_told(books: Books) -> None:

@@ -194,9 +194,9 @@ def export(
 ) -> None:
     """Write messages of the archive into a file, in the order of time.
 
-    The last argument is the FILE, an mbox (mboxrd), unless --maildir or --zip names one; QUERY is as in `archive
-    search`. A zip has the messages octet by octet; in the others lines end with LF. Until it is complete the file has
-    the ending .part. Exit status 1 if a message is damaged, which is left out.
+    The last argument is the FILE, an mbox (mboxrd) with the ending .mbox, unless --maildir or --zip names one; QUERY is
+    as in `archive search`. A zip has the messages octet by octet; in the others lines end with LF. Until it is complete
+    the file has the ending .part. Exit status 1 if a message is damaged, which is left out.
     """
     if maildir is not None and zip_ is not None:
         raise click.UsageError("--maildir and --zip: one of them")
@@ -205,6 +205,8 @@ def export(
         raise click.UsageError("name the FILE.mbox to write")
     words = arguments if named else arguments[:-1]
     path = named or Path(arguments[-1])
+    if named is None and path.suffix != ".mbox":  # a query without a file would be one, and all mail be written to it
+        raise click.UsageError(f"{path}: name the file to write behind the query, with the ending .mbox")
     format_ = FORMATS["maildir" if maildir else "zip" if zip_ else "mbox"](path)
     taking = Export(format_)
     try:

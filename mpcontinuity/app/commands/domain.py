@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import cleandoc
 from typing import Any, TypeVar
 
 import click
@@ -123,7 +124,7 @@ def domain_set(
             output.say(f"An outage is planned until {plan['until']}: mpcontinuity domain plan {name} --end ends it")
 
 
-domain_set.help = f"{domain_set.help}\n\n\b\n" + "\n".join(
+domain_set.help = f"{cleandoc(domain_set.help or '')}\n\n\b\n" + "\n".join(
     f"  {key:<20} {setting.allowed}" for key, setting in SETTINGS.items()
 )
 

@@ -11,12 +11,13 @@ from mpcontinuity.model.visible import visible
 _STYLE = """
 body { font: 11pt/1.4 sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; color: #111; }
 h1 { font-size: 1.4em; } h2 { font-size: 1.1em; margin-top: 2em; }
-table { border-collapse: collapse; width: 100%; font-size: 0.85em; }
-th, td { border: 1px solid #999; padding: 0.25em 0.5em; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere; }
-th { background: #eee; } thead { display: table-header-group; } tr { break-inside: avoid; }
-@media print { body { margin: 0; max-width: none; } }
+div { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 0.85em; }
+th, td { border: 1px solid #999; padding: 0.25em 0.5em; text-align: left; vertical-align: top; }
+td { min-width: 5em; overflow-wrap: anywhere; } td.whole { min-width: 0; white-space: nowrap; }
+th { background: #eee; } @page { size: landscape; } thead { display: table-header-group; } tr { break-inside: avoid; }
+@media print { body { margin: 0; max-width: none; } div { overflow-x: visible; } }
 """
+_WHOLE = 12  # characters: no line is broken in a number, a status or a door
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -52,29 +53,32 @@ def page(report: dict[str, Any]) -> str:
     title = _text(f"Drill of {report['domain']}, {report['from'][:10]}")
     parts = [_HEAD.format(title=title, style=_STYLE), _facts(report)]
     parts.append("<h2>Sums</h2>")
-    parts.append(_table(("", ""), ((words, report["sums"][name]) for name, words in _SUMS)))
+    parts.append(_table((), ((words, report["sums"][name]) for name, words in _SUMS)))
     parts.append("<h2>Who logged in</h2>")
     parts.append(_table(("User", "By", "First", "Last", "Times", "Received", "Sent"), _logins(report["users"])))
     parts.append("<h2>Messages received</h2>")
-    columns = ("time", "user", "sender", "subject", "message_id", "size", "readable", "home", "outcome")
+    columns = ("user", "sender", "subject", "message_id", "size", "readable", "home", "outcome")
     heads = ("Time", "User", "From", "Subject", "Message-ID", "Octets", "Readable after s", "Home after s", "Outcome")
-    parts.append(_table(heads, ([row[name] for name in columns] for row in report["received"])))
+    parts.append(_table(heads, ([_time(row["time"]), *(row[name] for name in columns)] for row in report["received"])))
     parts.append("<h2>Messages sent</h2>")
-    sent = ("time", "user", "recipient", "subject", "message_id", "size", "delivered", "status")
+    sent = ("user", "recipient", "subject", "message_id", "size", "delivered", "status")
     sent_heads = ("Time", "User", "To", "Subject", "Message-ID", "Octets", "Delivered after s", "Status")
-    parts.append(_table(sent_heads, ([row[name] for name in sent] for row in report["sent"])))
+    parts.append(_table(sent_heads, ([_time(row["time"]), *(row[name] for name in sent)] for row in report["sent"])))
     if report["outages"]:
         parts.append("<h2>Real outages that began meanwhile</h2>")
-        rows = ((one["began"], one["ended"], ", ".join(one["causes"]), one["reason"]) for one in report["outages"])
-        parts.append(_table(("Began", "Ended", "Causes", "Reason"), rows))
+        outages = (
+            (_time(one["began"]), _time(one["ended"]), ", ".join(one["causes"]), one["reason"])
+            for one in report["outages"]
+        )
+        parts.append(_table(("Began", "Ended", "Causes", "Reason"), outages))
     parts.append("</body>\n</html>\n")
     return "\n".join(parts)
 
 
 def _facts(report: dict[str, Any]) -> str:
     words = (
-        f"From {report['from']} until {report['until']}, by {report['by']}. State: {report['state']}."
-        f" This report was made {report['made']}. Drill {report['id']}."
+        f"From {_time(report['from'])} until {_time(report['until'])}, by {report['by']}. State: {report['state']}."
+        f" This report was made {_time(report['made'])}. All times are UTC. Drill {report['id']}."
     )
     return f"<p>{_text(words)}</p>"
 
@@ -85,13 +89,31 @@ def _logins(users: Iterable[dict[str, Any]]) -> Iterable[Sequence[Any]]:
         if not user["logins"]:
             yield (user["address"], "not at all", "", "", 0, *counted)
         for login in user["logins"]:
-            yield (user["address"], login["door"], login["first"], login["last"], login["times"], *counted)
+            yield (
+                user["address"],
+                login["door"],
+                _time(login["first"]),
+                _time(login["last"]),
+                login["times"],
+                *counted,
+            )
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     head = "".join(f"<th>{_text(name)}</th>" for name in heads)
-    body = "\n".join(f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    head = f"<thead><tr>{head}</tr></thead>\n" if heads else ""
+    body = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f"<div><table>\n{head}<tbody>\n{body}\n</tbody>\n</table></div>"
+
+
+def _cell(value: Any) -> str:
+    text = _text(value)
+    return f'<td class="whole">{text}</td>' if len(text) <= _WHOLE else f"<td>{text}</td>"
+
+
+def _time(text: str | None) -> str | None:
+    """As people read it, to the second; all times of a report are UTC."""
+    return text[:19].replace("T", " ") if text is not None else None
 
 
 def _text(value: Any) -> str:

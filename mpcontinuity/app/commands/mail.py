@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -38,23 +38,30 @@ def status(configuration: Configuration, domain: str | None, history: bool, sinc
     columns = (*facts, "users", "redelivery_backlog", "outbound_backlog", "errors_hour")
     output.table([rows], columns, "No domain yet: mpcontinuity domain add --help")
     for row in rows:
-        if row["reason"]:
-            output.say(f"{row['domain']}: {row['reason']}")
-        if row["recovery"]:
-            output.say(f"{row['domain']}: {_progress(row['recovery'])}")
-        if row["drill"] is not None:
-            names = ", ".join(row["drill"]["users"])
-            output.say(f"{row['domain']}: a drill is under way until {row['drill']['until']} for {names}")
-        if row["contained"]:
-            output.say(f"{row['domain']}: its home server is cut off since {row['contained']}: nothing goes there")
-        elif row["kept"]:
-            output.say(f"{row['domain']}: {row['kept']} messages wait for `contain {row['domain']} release`")
-        if row["plan"] is not None:
-            output.say(f"{row['domain']}: {_planned(row['plan'])}")
-        if row["never_logged_in"]:
-            output.say(f"{row['domain']}: {row['never_logged_in']} of {row['users']} users have never logged in")
+        for line in _facts(row):
+            output.say(f"{row['domain']}: {line}")
     if not running:
         output.say("The server does not run: mpcontinuity serve", err=True)
+
+
+def _facts(row: Mapping[str, Any]) -> Iterator[str]:
+    """What the table has no room for, a line each."""
+    if row["reason"]:
+        yield row["reason"]
+    if row["users_out"]:
+        yield f"home's users cannot use it: {row['users_out']}"
+    if row["recovery"]:
+        yield _progress(row["recovery"])
+    if row["drill"] is not None:
+        yield f"a drill is under way until {row['drill']['until']} for {', '.join(row['drill']['users'])}"
+    if row["contained"]:
+        yield f"its home server is cut off since {row['contained']}: nothing goes there"
+    elif row["kept"]:
+        yield f"{row['kept']} messages wait for `contain {row['domain']} release`"
+    if row["plan"] is not None:
+        yield _planned(row["plan"])
+    if row["never_logged_in"]:
+        yield f"{row['never_logged_in']} of {row['users']} users have never logged in"
 
 
 def _progress(recovery: Mapping[str, Any]) -> str:

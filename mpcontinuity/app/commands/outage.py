@@ -91,7 +91,13 @@ def outage_redeem(
         row: dict[str, Any]
         if act is None:
             row = control.call("outage link", token=token, domain=domain)
-            output.result(row, as_json)
+            shown = row if as_json or row["outage"] is None else {**row, "outage": _named(row["outage"])}
+            output.result(shown, as_json)
             return
         row = control.call("outage redeem", token=token, act=act, lasts=lasts, domain=domain)
     output.result(row, as_json, row["done"])
+
+
+def _named(outage: dict[str, Any]) -> str:
+    ended = f"ended {outage['ended']}" if outage["ended"] else "under way"
+    return f"{outage['id']}, began {outage['began']}, {ended}: {', '.join(outage['causes'])}"

@@ -9,7 +9,7 @@ import click
 from mpcontinuity.app.commands import output
 from mpcontinuity.app.commands.configuration import Configuration, json_option, pass_configuration
 
-_COLUMNS = ("id", "from", "until", "state", "by", "note")
+_COLUMNS = ("id", "from", "until", "state", "ended", "by", "note")
 
 
 @click.command("plan")

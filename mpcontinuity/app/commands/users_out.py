@@ -31,6 +31,8 @@ def domain_users_out(configuration: Configuration, name: str, switch: str, note:
     with configuration.connect() as control:
         row = control.call("domain users-out", name=name, on=switch == "on", note=note)
     output.result(row, as_json, _said(row))
+    if row["out"] and not as_json:
+        output.say(f"Copies for everybody: {row['hint']}")
 
 
 def _said(row: dict[str, Any]) -> str:
@@ -38,4 +40,4 @@ def _said(row: dict[str, Any]) -> str:
         return f"{row['domain']}: home's users can use it, as far as is known"
     why = [row["reason"]] if row["found"] else []
     why += [f"said by {row['by']}" + (f": {row['note']}" if row["note"] else "")] if row["said"] else []
-    return f"{row['domain']}: home's users are out: {'; '.join(why)}\nCopies for everybody: {row['hint']}"
+    return f"{row['domain']}: home's users are out: {'; '.join(why)}"

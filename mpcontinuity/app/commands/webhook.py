@@ -21,7 +21,11 @@ def webhook() -> None:
 @click.argument("domain")
 @click.argument("url")
 @click.option(
-    "--ca", "authorities", metavar="FILE", default="", help="Believe the authorities in this PEM file instead."
+    "--ca",
+    "authorities",
+    metavar="FILE",
+    default="",
+    help="Believe the authorities in this PEM file instead; give its whole path.",
 )
 @json_option
 @pass_configuration

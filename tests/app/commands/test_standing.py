@@ -53,3 +53,29 @@ def test_a_home_server_is_tested_by_a_running_server_only(cli: Cli) -> None:
     done = cli("domain", "test", "example.org")
     assert done.exit_code == 1
     assert "only a running server can test a home server" in done.output
+
+
+def test_a_query_without_a_file_is_not_taken_for_the_file(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    done = cli("archive", "export", "walrus")
+    assert done.exit_code == 2
+    assert "walrus: name the file to write behind the query, with the ending .mbox" in done.output
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_status_says_that_users_cannot_use_home(cli: Cli) -> None:
+    said = cli("domain", "users-out", "example.org", "on", "--note", "no login").output.splitlines()
+    assert said == [
+        "example.org: home's users are out: said by root: no login",
+        "Copies for everybody: mpcontinuity user continuity --domain example.org --all on",
+    ]
+    assert "example.org: home's users cannot use it: said by root: no login\n" in cli("status").output
+
+
+def test_the_list_of_plans_says_when_one_ended_early(cli: Cli) -> None:
+    assert cli("domain", "plan", "example.org", "--from", "1s", "--until", "1h").exit_code == 0
+    heads = cli("domain", "plan", "example.org", "--list").output.split()[:7]
+    assert heads == ["id", "from", "until", "state", "ended", "by", "note"]

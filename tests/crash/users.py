@@ -26,6 +26,8 @@ _FLAGS = (r"\Seen", r"\Flagged", r"\Answered", "$Label1")
 _APPENDED = 1_000_000_000  # numbers of letters that users append, and above
 _PER_USER = 1_000_000
 
+# Flags that the server sets by itself: the latter when home has got the message after all.
+_SERVERS_OWN = (r"\Recent", "$Redelivered")
 _UID = re.compile(rb"UID (\d+)")
 _FLAGGED = re.compile(rb"FLAGS \(([^)]*)\)")
 
@@ -190,7 +192,7 @@ class User:
             uid, flags = _UID.search(item[0]), _FLAGGED.search(item[0])
             assert uid, item
             assert flags, item
-            words = frozenset(word for word in flags[1].decode().split() if word != r"\Recent")
+            words = frozenset(word for word in flags[1].decode().split() if word not in _SERVERS_OWN)
             found[int(uid[1])] = Entry(*letters.name(item[1]), words)
         return found
 

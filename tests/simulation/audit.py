@@ -24,13 +24,13 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from tests.simulation.course import Course
 from tests.simulation.declared import Declared
+from tests.simulation.filed import Filing
 from tests.simulation.hearing import Hearing
 from tests.simulation.held import Held
 from tests.simulation.home import Taken
 from tests.simulation.memory import left_over, unbounded
-from tests.simulation.process import HOSTNAME
 from tests.simulation.reader import Owner
-from tests.simulation.sender import Attempt, Letter
+from tests.simulation.sender import Attempt, Letter, letter_of
 from tests.simulation.story import TOLD
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Audit:
         self._read_story()
         self.declared = Declared(play, self)
         self.held = Held(play, self)
+        self.filing = Filing(play, self)
 
     def _read_story(self) -> None:
         for plan in self._play.story.domains:
@@ -228,7 +229,7 @@ class Audit:
             for line in ledger.report(tx, domain.id):
                 if not line.adds_up:
                     self._play.fault(f"the ledger of {domain.name} does not add up: {line}")
-        self._numbers.update({body: _letter(shown) for body, shown in tx.all(_NAMED)})
+        self._numbers.update({body: letter_of(shown) for body, shown in tx.all(_NAMED)})
         entries = tx.all(_ENTRIES)
         mailboxes = {row[0]: row[1:] for row in tx.all(_MAILBOXES)}
         self._look_at_mailboxes(mailboxes, entries)
@@ -295,7 +296,7 @@ class Audit:
         has |= {(mailboxes[entry >> 32][0], origin) for entry, *_, origin in own}
         states: dict[tuple[int, str], set[str]] = {}
         for owed_id, _, account, address, status, recipient, state, shown, body, outcome, code, parameters in owed:
-            number = _letter(shown)
+            number = letter_of(shown)
             at_home = (decode_parameters(parameters).shown or show(owed_id)).encode()
             if state in (OWED, CLAIMED) and not code and self._may_have(recipient, at_home):
                 play.fault(f"letter {number} to {recipient} is {state} as if home could not have it")
@@ -326,8 +327,11 @@ class Audit:
         play = self._play
         where = f"letter {number} to {recipient} ended as {state}, although"
         home = play.homes[recipient.partition("@")[2]]
-        if state == "delivered" and not any(
-            at_home in each.ids and recipient in each.recipients for each in home.taken
+        at = self.filing.has(owner.address, number) if owner is not None and self.filing.watched else False
+        if (
+            state == "delivered"
+            and not at  # by another address of theirs
+            and not any(at_home in each.ids and recipient in each.recipients for each in home.taken)
         ):
             play.fault(f"{where} home does not have it")
         elif state == DELETED and (owner is None or number not in owner.deleting):
@@ -404,6 +408,7 @@ class Audit:
             play.fault(fault)
         play.machine.look(self._look_at_records)
         play.machine.look(self._hearing.end)
+        self.filing.end()
 
     def _count_copies(self, tx: Transaction) -> None:
         """The same octets that were answered 250 twice are two messages, where nobody was cut off in between."""
@@ -412,7 +417,7 @@ class Audit:
             return
         shown: dict[int, set[str]] = {}
         for row in tx.all(_ROWS):
-            shown.setdefault(_letter(row[7]), set()).add(decode_parameters(row[11]).shown or show(row[0]))
+            shown.setdefault(letter_of(row[7]), set()).add(decode_parameters(row[11]).shown or show(row[0]))
         for letter in play.letters.values():
             recipient = letter.recipients[0]
             if letter.times == 1 or recipient.startswith("postmaster@"):
@@ -428,11 +433,11 @@ class Audit:
         play = self._play
         archived: dict[int, set[str]] = {}
         for _, shown, recipients in tx.all(_ARCHIVE):
-            archived.setdefault(_letter(shown), set()).update(json.loads(recipients))
+            archived.setdefault(letter_of(shown), set()).update(json.loads(recipients))
         tracked: dict[tuple[int, str], list[str]] = {}
         for shown, recipient, status, *_ in tx.all(_TRACKING):
             if shown:
-                tracked.setdefault((_letter(shown), recipient), []).append(status)
+                tracked.setdefault((letter_of(shown), recipient), []).append(status)
         for letter in play.letters.values():
             for recipient in letter.answered:
                 self._judge_records(letter, recipient, archived, tracked)
@@ -460,12 +465,6 @@ def _any_open(tx: Transaction) -> bool:
 def _untagged(address: str) -> str:
     local, _, domain = address.partition("@")
     return f"{local.partition('+')[0]}@{domain}"
-
-
-def _letter(message_id: str) -> int:
-    """Its number, from the Message-ID that its mail server gave it; 0 for what the service wrote itself."""
-    name, _, domain = message_id.strip("<>").partition("@")
-    return int(name or 0) if domain != HOSTNAME else 0
 
 
 def _unrelated(takes: list[Taken]) -> int:

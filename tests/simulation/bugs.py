@@ -31,6 +31,7 @@ from mpcontinuity.outbound.repeating import Repeating
 from mpcontinuity.outbound.server import Server
 from mpcontinuity.protocols.smtp import client, data
 from mpcontinuity.queue import kept, lineage, owed, refusals
+from mpcontinuity.redelivery import filing
 from mpcontinuity.redelivery.environment import Task
 from mpcontinuity.redelivery.sending import Sending
 from mpcontinuity.routing.health import Gate, Observation, State
@@ -432,3 +433,20 @@ def _lists_twice() -> Patches:
 def _keeps_listing() -> Patches:
     """What the archive drops stays in Email Archive."""
     return [patch(email_archive, "let_go", lambda tx, bodies: None)]
+
+
+@bug("filed-unread")
+def _filed_unread() -> Patches:
+    """Home gets messages without their flags."""
+    return [mock.patch.object(filing._Trip, "_flags", return_value=())]
+
+
+@bug("doubt-by-imap-goes-by-smtp")
+def _doubt_by_imap_goes_by_smtp() -> Patches:
+    """What IMAP may have taken is brought by SMTP, as if nothing of it had been sent."""
+    bring = filing.Filing.bring
+
+    async def forgetful(self: filing.Filing, row: Any, may_finish: Any) -> Any:
+        return None if row.doubted else await bring(self, row, may_finish)
+
+    return [mock.patch.object(filing.Filing, "bring", forgetful)]

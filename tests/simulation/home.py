@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from tests.simulation.world import Life, World
+
+if TYPE_CHECKING:
+    from tests.simulation.mailboxes import Mailboxes
 
 _PATH = re.compile(rb"<([^>]*)>")
 _IDS = re.compile(rb"(?:X-MPContinuity-Id: \S+\r\n)+")
@@ -164,6 +167,13 @@ class Home:
         self.chunks = world.chance("chunking", domain).random() < 0.5  # it offers CHUNKING
         self.failures = 0  # replies but 2xx, silences and hang-ups: 0 while it never gave reason for a redirect
         self.on_taken: Callable[[Taken], None] = lambda taken: None
+        self.on_sent: Callable[[Home, Taken], None] = lambda home, taken: None  # by SMTP
+        self.mailboxes: Mailboxes
+
+    def took(self, taken: Taken) -> None:
+        """It has a message."""
+        self.taken.append(taken)
+        self.on_taken(taken)
 
 
 class Host:
@@ -361,9 +371,10 @@ class HomeSession(Protocol):
                 self._life.number,
             )
             self._world.note(f"{self._host.name} takes letter {letter} for {', '.join(self._recipients)}", *sorted(ids))
-            self._home.taken.append(taken)
             self._taken += 1
-            self._home.on_taken(taken)
+            self._home.on_sent(self._home, taken)
+            self._home.mailboxes.came(taken.recipients, ids, content, letter)
+            self._home.took(taken)
             if act is None or act.reply == _TAKEN.encode():
                 self._unconfirmed = taken
         if act is None:

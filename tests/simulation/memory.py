@@ -41,6 +41,7 @@ def left_over(play: Play) -> str:
         "home sessions reserved": len(process.delivery.reservations._held),
         "refusals to be written": len(process.delivery.refusals._rows),
         "redeliveries": sum(len(flush.active) for flush in process.redelivery._flushes.values()),
+        "sessions with home's IMAP server": len(process.home_imap._idle),
         "home sessions in use": sum(len(home.pool._busy) for home in process.homes._homes.values()),
         "waiting for home sessions": sum(len(home.pool._waiting) for home in process.homes._homes.values()),
     }

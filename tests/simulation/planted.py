@@ -15,7 +15,8 @@ from unittest import mock
 from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.queue import contained, leases, lineage
-from mpcontinuity.redelivery import attempt
+from mpcontinuity.redelivery import attempt, filing
+from mpcontinuity.redelivery.folders import Folders, Target
 from mpcontinuity.routing.decision import policy_of
 from mpcontinuity.store.bodies.packs import Packs
 from mpcontinuity.store.statement import Statement
@@ -121,3 +122,19 @@ def _lifted_is_released() -> Patches:
             contained, "_KEEP", Statement(contained._KEEP.sqlite.replace("WHERE id IN", "WHERE 0 = 1 AND id IN"))
         )
     ]
+
+
+@bug("home-imap-is-not-searched")
+def _home_imap_is_not_searched() -> Patches:
+    """What home may have already, since its reply to APPEND was lost, is appended again."""
+
+    async def nothing(*_: Any, **__: Any) -> None:
+        return None
+
+    return [mock.patch.object(filing._Trip, "_hit", nothing)]
+
+
+@bug("filed-in-inbox")
+def _filed_in_inbox() -> Patches:
+    """Whatever folder a user has put a message into, home gets it into INBOX."""
+    return [mock.patch.object(Folders, "target", return_value=Target(b"INBOX"))]

@@ -20,6 +20,7 @@ from tests.simulation.finding import look_for_all
 from tests.simulation.hearing import subscribers
 from tests.simulation.home import Home, Host
 from tests.simulation.machine import Machine
+from tests.simulation.mailboxes import Mailboxes
 from tests.simulation.network import Network, Weather
 from tests.simulation.process import Process
 from tests.simulation.reader import Deed, Owner, ReaderSession
@@ -68,7 +69,12 @@ class Play:
         self.machine = Machine(self.world)
         self.network = Network(self.world)
         self.homes = {domain.name: Home(self.world, domain.name) for domain in story.domains}
-        self.hosts = {host: Host(self.homes[plan.name], host) for plan in story.domains for host in plan.hosts}
+        self.hosts: dict[str, Host | Mailboxes] = {
+            host: Host(self.homes[plan.name], host) for plan in story.domains for host in plan.hosts
+        }
+        for plan in story.domains:
+            boxes = Mailboxes(self.world, plan.name, {alias: user for user, alias in plan.aliases})
+            self.homes[plan.name].mailboxes = self.hosts[boxes.name] = boxes
         self.letters: dict[int, Letter] = {}
         self.owners = {user: Owner(user) for plan in story.domains for user in plan.users}
         self.senders = [Sender(self.world, number, habits, self._dial) for number, habits in enumerate(story.senders)]
@@ -90,6 +96,7 @@ class Play:
             self.network.listen(host.name, host.accept)
         for home in self.homes.values():
             home.on_taken = self._audit.taken
+            home.on_sent = self._audit.filing.sent
         for plan in story.domains:
             self.network.listen(plan.name, lambda life: None)
 
@@ -153,8 +160,11 @@ class Play:
                 self._died()
             elif not world.step(until):
                 break
-            elif self._crash[0]:
-                self._maybe_crash()
+            else:
+                if machine.on and self.process is not None and not self.process.stops:
+                    self._audit.filing.look()
+                if self._crash[0]:
+                    self._maybe_crash()
         if self.process is not None and machine.on and not self.process.stops:  # its database may be closed by now
             self._audit.look()
 

@@ -38,6 +38,7 @@ from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers
+from mpcontinuity.outbound.imap.sessions import ImapSessions
 from mpcontinuity.outbound.opening import ClientEnvironment
 from mpcontinuity.queue import folding, kept
 from mpcontinuity.redelivery.environment import FlushEnvironment
@@ -157,9 +158,10 @@ class Process:
             randomness=self._randomness,
             give_up=settings.retry.give_up,
         )
-        flushing = FlushEnvironment(
-            self.store, time, self._randomness, settings.retry, Paces(settings.home.connections, time)
-        )
+        no_tokens: Any = None
+        self.home_imap = ImapSessions(means, no_tokens)
+        paces = Paces(settings.home.connections, time)
+        flushing = FlushEnvironment(self.store, time, self._randomness, settings.retry, paces, self.home_imap)
         self.redelivery = Redelivery(flushing, self.directory, self.homes)
         self.delivery = Delivery(
             self.store,
@@ -216,6 +218,7 @@ class Process:
         await self.delivery.stop()
         await self.watch.stop()
         self.homes.close()
+        self.home_imap.close()
         await self.store.close()
 
     async def _at_once(self, work: Callable[[], Any], host: str = "") -> Any:

@@ -219,14 +219,15 @@ class ReaderSession(Protocol):
         self._messages = {}
         if b"* 0 EXISTS" in text:
             return
-        last = 0
+        told: list[int] = []
         for line, _ in await self._command(b"UID FETCH 1:* (FLAGS)"):
             uid, flags = _UID.search(line), _FLAGS.search(line)
             if uid and flags and b" FETCH " in line:
-                if int(uid[1]) <= last and int(uid[1]) not in self._messages:  # else it is news of another client's
-                    self._fault(f"{folder} of {self._owner.address} shows UID {int(uid[1])} behind {last}")
                 self._messages[int(uid[1])] = flags[1]
-                last = max(last, int(uid[1]))
+                told.append(int(uid[1]))
+        once = [uid for uid in told if told.count(uid) == 1]  # the others are news of another client's, too
+        if once != sorted(once):
+            self._fault(f"{folder} of {self._owner.address} shows its messages in the order {told}")
         fresh = [uid for uid in self._messages if uid not in self._seen]
         if fresh:
             await self._look(fresh, highest.get(self._folder, 0))

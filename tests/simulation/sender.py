@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from tests.simulation.process import HOSTNAME
 from tests.simulation.world import World
 
 PATIENCE = 420.0  # seconds that a mail server waits for a reply
@@ -313,3 +314,9 @@ class SenderSession(Protocol):
     def _drop_settled(letter: Letter) -> None:
         """A refused recipient is not asked for again; one that was answered 250 even less."""
         letter.waiting = [each for each in letter.waiting if each not in letter.answered and each not in letter.refused]
+
+
+def letter_of(message_id: str) -> int:
+    """Its number, from the Message-ID that its mail server gave it; 0 for what the service wrote itself."""
+    name, _, domain = message_id.strip("<>").partition("@")
+    return int(name or 0) if domain != HOSTNAME else 0

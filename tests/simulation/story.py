@@ -11,6 +11,7 @@ from typing import Any
 
 from mpcontinuity.mailbox.names import EMAIL_ARCHIVE
 from tests.simulation.home import HEALTHY, LIKELY, MOODS, NOBODY
+from tests.simulation.mailboxes import IMAP_MOODS, PASSWORD
 from tests.simulation.network import Weather
 from tests.simulation.reader import Deed
 from tests.simulation.sender import Habits
@@ -146,6 +147,8 @@ class _Author:
         settings.update({key: value for key, value, chances in rare if chance.random() < chances})
         if random.Random(f"{self._seed} {name} kept").random() < 0.4:  # so that all else is as without it
             settings["kept-days"] = "0"
+        if random.Random(f"{self._seed} {name} home-imap").random() < 0.35:
+            settings["home-imap"] = f"imap://{{user}}:{PASSWORD}@imap.{name}?tls=off"
         users = tuple(f"{each}@{name}" for each in _NAMES[: chance.randint(1, 4)])
         aliases = tuple((user, f"{user[:3]}.alias@{name}") for user in users if chance.random() < 0.3)
         strangers = (f"new@{name}", f"lee@{name}")
@@ -229,6 +232,9 @@ class _Author:
             self._merge(chance.choice(domains))
         self._archive(domains)
         self._readers_of_the_archive(domains)
+        for domain in domains:
+            if "home-imap" in dict(domain.settings):
+                self._imap(domain)
 
     def _refused_return(self, domain: DomainPlan) -> None:
         """An outage, and a home server that is back and refuses what it is given: the flush has to pause."""
@@ -299,6 +305,19 @@ class _Author:
                 deeds = tuple((verb, EMAIL_ARCHIVE, chance.randrange(10), "INBOX") for verb in verbs)
                 at = chance.uniform(self._length / 8, self._length * 1.1)
                 self._add(at, "reads", chance.choice(chance.choice(domains).users), deeds)
+
+    def _imap(self, domain: DomainPlan) -> None:
+        """Home's IMAP door has moods of its own, and its users file and flag what they have."""
+        chance = random.Random(f"{self._seed} {domain.name} mailboxes")  # so that all else is as without it
+        moods = chance.sample(list(IMAP_MOODS), k=chance.randint(1, 4))
+        at = 0.0 if chance.random() < 0.5 else chance.uniform(0, self._length)
+        while at < self._length and not self._gentle:
+            self._add(at, "mood", f"imap.{domain.name}", chance.choice(moods) if chance.random() < 0.7 else "well")
+            at += chance.expovariate(1 / (self._length / 4))
+        for _ in range(chance.randint(0, 8) if self._likes["users"] else 0):
+            verbs = chance.choices(("move", "see", "unsee", "copy", "file", "refile", "mark"), k=chance.randint(1, 3))
+            deeds = tuple((verb, "INBOX", chance.randrange(10), chance.choice(("Archive", "Junk"))) for verb in verbs)
+            self._add(chance.uniform(0, self._length * 1.1), "reads", chance.choice(domain.users), deeds)
 
     def _operation(self, at: float, domain: DomainPlan, operation: str, **arguments: Any) -> None:
         self._add(at, "admin", domain.name, operation, (("name", domain.name), *arguments.items()))

@@ -232,8 +232,10 @@ def digest(facts: Sequence[Fact]) -> tuple[str, str]:
 def link_lines(url: str) -> str:
     """Returns the lines that show a link by which the reader can act."""
     return (
-        "\nTo declare the outage, extend or end it, or to silence mails about it, without logging in:\n"
+        "\nThis link declares an outage, extends or ends it, or silences mails about it:\n"
         f"{url}\n"
+        "Give it to the command:\n"
+        "mpcontinuity outage redeem start|extend|stop|snooze --stdin\n"
         "The link is good for 24 hours. Whoever has it can use it, so do not pass it on.\n"
     )
 

@@ -132,8 +132,8 @@ class Filing:
 
     def _judge_once(self, home: Home, filed: Filed, history: list[tuple[float, frozenset[Place]]], where: str) -> None:
         boxes = home.mailboxes
-        if boxes.unsearched or filed.kept.ids & home.denied:
-            return  # nobody could know
+        if boxes.unsearched or filed.kept.ids & home.denied or filed.moved:
+            return  # nobody could know; or SMTP has brought it, perhaps twice
         several = any(len({folder for folder, *_ in places}) > 1 for _, places in history)
         for folder, other in boxes.of(filed.user):
             if other is not filed.kept and other.ids & filed.kept.ids and (folder == filed.folder or not several):

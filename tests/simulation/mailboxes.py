@@ -77,6 +77,7 @@ class Filed:
     kept: Kept
     begun: float
     flagless: bool
+    moved: bool = False
 
 
 @dataclass
@@ -134,8 +135,8 @@ class Mailboxes:
 
     def came(self, recipients: tuple[str, ...], ids: frozenset[bytes], data: bytes, number: int) -> None:
         """A message came by SMTP."""
-        for recipient in recipients:
-            self.keep(self.owner(recipient), "INBOX", Kept(0, frozenset(), "", data, ids, number))
+        for user in dict.fromkeys(map(self.owner, recipients)):
+            self.keep(user, "INBOX", Kept(0, frozenset(), "", data, ids, number))
 
     def owner(self, recipient: str) -> str:
         """Whose mailbox an address is at home."""
@@ -236,12 +237,16 @@ class ImapHomeSession(Protocol):
     # What is said
 
     def _greet(self) -> None:
+        self._say(f"* OK [CAPABILITY {self._capabilities}] home")
+
+    @property
+    def _capabilities(self) -> str:
         home = self._home
         extensions = ["IMAP4rev1", "UIDPLUS", "NAMESPACE"]
         extensions += ["SPECIAL-USE", "LIST-EXTENDED"] if home.special else []
         extensions += ["MOVE"] if home.moves else []
         extensions += ["LITERAL+"] if home.literal_plus else []
-        self._say(f"* OK [CAPABILITY {' '.join(extensions)}] home")
+        return " ".join(extensions)
 
     def _say(self, text: str) -> None:
         self.transport.write(text.encode() + b"\r\n")
@@ -287,7 +292,7 @@ class ImapHomeSession(Protocol):
         self._usual("login", self._answer)
 
     def _do_capability(self, _: bytes) -> None:
-        self._greet()
+        self._say(f"* CAPABILITY {self._capabilities}")
         self._answer()
 
     def _do_namespace(self, _: bytes) -> None:
@@ -391,7 +396,7 @@ class ImapHomeSession(Protocol):
         for kept in [each for each in here if each.uid == int(uid)]:
             here.remove(kept)
             self._home.keep(self._user, name, kept)
-            self._home.on_filed(Filed(self._user, name, kept, self._begun, flagless=True))
+            self._home.on_filed(Filed(self._user, name, kept, self._begun, flagless=True, moved=True))
         self._answered()
 
     def _do_logout(self, _: bytes) -> None:

@@ -13,6 +13,16 @@ from tests.fakes.clock import SeededRandomness
 _KEYS = make_keys("secret", b"a salt of sixteen", 4096)
 
 
+class Noted:
+    """Remembers who has logged in, instead of writing it down."""
+
+    def __init__(self) -> None:
+        self.of: list[tuple[str, str]] = []
+
+    def note(self, user: User, door: str, peer: str) -> None:
+        self.of.append((user.address, door))
+
+
 class KnownPassword:
     """Takes the password 'secret'."""
 
@@ -20,6 +30,7 @@ class KnownPassword:
         self._directory = directory
         self.error: Exception | None = None
         self.randomness = SeededRandomness()
+        self.logins = Noted()
 
     async def check(self, name: str, password: str, peer: str) -> User | None:
         if self.error is not None:

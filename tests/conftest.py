@@ -43,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes long beside what it adds to the others; scripts/long runs it")
     config.addinivalue_line("markers", "sqlite: what is tried holds on SQLite, or for a single process, only")
 
 

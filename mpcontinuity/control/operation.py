@@ -102,9 +102,10 @@ class Operation:
     is about, ``address_in`` the one that names the user; callers who do not reach further may name no others there. An
     argument of these that may be left out is filled in with the caller's own, so that a list shows them their own rows
     alone. ``looks`` says that it changes nothing; all others are noted in the log and in the audit trail, before they
-    begin and when they end. ``audited`` operations only look, but into the mail of others: they are noted as well,
-    unless users look for themselves. ``about`` gives the domain of what an operation is about, and more words for the
-    note, where the arguments name neither: of a message by its id.
+    begin and when they end. ``unnoted`` operations go on where the audit trail cannot be told. ``audited`` operations
+    only look, but into the mail of others: they are noted as well, unless users look for themselves. ``about`` gives
+    the domain of what an operation is about, and more words for the note, where the arguments name neither: of a
+    message by its id.
     ``cursor`` names the fields of a row that, with a blank between, are the argument ``after`` of the next page.
     ``arguments`` is the Struct of its arguments, ``result`` the type of what it returns: JSON Schema comes from both.
     """
@@ -119,6 +120,7 @@ class Operation:
         address_in: str = "",
         looks: bool = False,
         audited: bool = False,
+        unnoted: bool = False,
         about: About | None = None,
         cursor: str = "",
     ) -> None:
@@ -129,6 +131,7 @@ class Operation:
         self.address_in = address_in
         self.looks = looks
         self.audited = audited
+        self.unnoted = unnoted
         self.about = about
         self.cursor = cursor.split()
         self.result = get_type_hints(function)["return"]
@@ -159,7 +162,7 @@ class Operation:
             given = await self._granted(control, arguments)
             if not self.looks or (self.audited and caller.user is None):
                 act = await self._act(control, arguments, given)
-                row = await control.store.run(partial(audit.begin, act=act))
+                row = await self._begun(control, act)
             result = await self.function(control, **given)
         except Exception as error:
             if row is not None or not self.looks or (isinstance(error, Refused) and error.kind == "forbidden"):
@@ -168,6 +171,17 @@ class Operation:
         if row is not None:
             await self._note(control, arguments, row, "done")
         return result
+
+    async def _begun(self, control: Control, act: audit.Act) -> int | None:
+        """Notes that the operation begins. One that is not to wait for the trail goes on where the trail cannot be
+        told, which is what a backup is for: it is in the log then."""
+        try:
+            return await control.store.run(partial(audit.begin, act=act))
+        except Temporary as error:
+            if not self.unnoted:
+                raise
+            _log.warn("the audit trail cannot be told of {operation}: {error}", operation=self.name, error=error)
+            return None
 
     async def _act(self, control: Control, arguments: Mapping[str, Any], given: Mapping[str, Any]) -> audit.Act:
         """What the audit trail is told of a call that was granted, or, without what was ``given``, was not."""

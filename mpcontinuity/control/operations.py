@@ -153,7 +153,7 @@ OPERATIONS = {
         Operation("audit", audit.audit, Scope.DOMAIN, domain_in="domain", looks=True, cursor="id"),
         Operation("clock", clock.clock, Scope.ALL, looks=True),
         Operation("check", check.check, Scope.ALL),
-        Operation("backup", backup.backup, Scope.ALL),
+        Operation("backup", backup.backup, Scope.ALL, unnoted=True),
         Operation("admin add", administrators.add, Scope.ALL),
         Operation("admin first", administrators.first, Scope.ALL),
         Operation("admin list", administrators.list_, Scope.ALL, looks=True, cursor="name"),

@@ -13,9 +13,10 @@ Range = tuple[int, int]
 
 
 def parse(text: bytes) -> tuple[Range, ...]:
-    """Returns the ranges as they were written: `*` is STAR, and order and overlaps are kept. Raises ValueError."""
+    """Returns the ranges as they were written: `*` is STAR, and order and overlaps are kept, but none comes twice.
+    Raises ValueError."""
     ranges = []
-    for part in text.split(b","):
+    for part in dict.fromkeys(text.split(b",")):
         first, colon, last = part.partition(b":")
         ranges.append((_number(first), _number(last) if colon else _number(first)))
     return tuple(ranges)

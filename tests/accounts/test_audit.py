@@ -73,6 +73,7 @@ def test_refusals_of_a_name_fill_a_day_and_no_more_while_what_is_done_is_noted_a
     assert rows(books)[0] == MOST_REFUSED + 3
 
 
+@pytest.mark.long
 def test_who_does_not_administer_all_domains_does_no_more_than_so_much_a_day(books: Books) -> None:
     def fill(tx: Transaction) -> None:
         for _ in range(MOST_A_DAY // 20):

@@ -35,7 +35,7 @@ def test_each_line_says_what_became_of_it_and_a_bad_one_stops_nothing(call: Call
     )
     assert take(call, text) == [
         (2, "added", "active"),
-        (4, "refused", "nobody: not a mail address: the part before the @ is not a valid local part"),
+        (4, "refused", "nobody: not a mail address: no @ and domain"),
         (5, "refused", "other.org: no such domain here"),
         (6, "added", "pending"),
         (7, "refused", "the same address as in line 2"),

@@ -128,6 +128,7 @@ def test_a_folder_that_is_gone_again_is_made(world: Filed) -> None:
     assert 'CREATE "INBOX"' in world.mailboxes.commands
 
 
+@pytest.mark.long
 def test_a_folder_that_home_refuses_to_make_is_inbox(world: Filed) -> None:
     world.mailboxes.on("CREATE", answer("NO [CANNOT] no folders here"))
     world.outage("homeless")
@@ -149,6 +150,7 @@ def test_a_full_mailbox_is_waited_for(world: Filed) -> None:
 
 
 @pytest.mark.parametrize("refusal", ["NO [TOOBIG] too large", "BAD what is this", "NO computer says no"])
+@pytest.mark.long
 def test_what_imap_does_not_take_goes_by_smtp(world: Filed, refusal: str) -> None:
     world.mailboxes.on("APPEND", answer(refusal))
     world.outage("refused")
@@ -158,6 +160,7 @@ def test_what_imap_does_not_take_goes_by_smtp(world: Filed, refusal: str) -> Non
 
 
 @pytest.mark.parametrize("command", ["MESSAGE", "APPEND"])
+@pytest.mark.long
 def test_what_imap_refused_goes_by_smtp_though_it_was_in_flight(world: Filed, command: str) -> None:
     world.mailboxes.on(command, answer("NO [TOOBIG] too large after all"))
     world.outage("in flight")
@@ -208,6 +211,7 @@ def test_what_one_of_two_folders_has_never_goes_by_smtp(world: Filed) -> None:
         ("LOGIN", Behaviour(raw=b"TAG NO geheim is not the password\r\n", hang_up=True), "*** is not the password"),
     ],
 )
+@pytest.mark.long
 def test_a_home_that_lies_is_told_in_one_line_and_gets_the_message_when_it_relents(
     world: Filed, command: str, behaviour: Behaviour, words: str
 ) -> None:
@@ -226,6 +230,7 @@ def test_a_home_that_lies_is_told_in_one_line_and_gets_the_message_when_it_relen
 
 
 @pytest.mark.parametrize("command", ["NAMESPACE", "SEARCH", "SUBSCRIBE", "FETCH", "NOOP"])
+@pytest.mark.long
 def test_what_home_says_it_can_and_cannot_is_done_without(world: Filed, command: str) -> None:
     world.mailboxes.on(command, answer("BAD unknown command"))
     world.outage("without", "without too")
@@ -233,6 +238,7 @@ def test_what_home_says_it_can_and_cannot_is_done_without(world: Filed, command:
     assert sorted(one.subject for one in world.mailboxes.kept(world.anna)) == ["without", "without too"]
 
 
+@pytest.mark.long
 def test_special_uses_are_asked_for_twice_where_home_does_not_know_the_question(
     server: Server, home: ScriptedHome
 ) -> None:
@@ -247,6 +253,7 @@ def test_special_uses_are_asked_for_twice_where_home_does_not_know_the_question(
         world.one("plain list")
 
 
+@pytest.mark.long
 def test_flags_that_home_does_not_know_do_not_keep_a_message_here(world: Filed) -> None:
     world.mailboxes.on("APPEND", answer("NO [CANNOT] no keywords"), times=1)
     world.outage("keyword")
@@ -292,6 +299,7 @@ def test_a_message_in_doubt_by_smtp_waits_for_imap_where_that_is_not_back(world:
         ("NO [EXPIRED] the password has expired", True),
     ],
 )
+@pytest.mark.long
 def test_a_user_whose_mailbox_is_locked_slows_down_nobody_else(world: Filed, said: str, by_smtp: bool) -> None:
     world.mailboxes.locked[world.anna] = said
     world.home.stop()
@@ -311,6 +319,7 @@ def test_a_user_whose_mailbox_is_locked_slows_down_nobody_else(world: Filed, sai
 
 
 @pytest.mark.parametrize("local", ["anna*root", '"ben root"', "../ben"])
+@pytest.mark.long
 def test_an_address_that_reads_as_somebody_elses_login_goes_by_smtp(world: Filed, local: str) -> None:
     address = f"{local}@{world.domain}"
     world.cli("user", "add", address)
@@ -331,6 +340,7 @@ def test_the_same_message_to_two_addresses_of_a_user_is_in_home_s_folder_once(wo
     world.one("both addresses")
 
 
+@pytest.mark.long
 def test_a_message_that_home_has_in_another_folder_is_another_copy(world: Filed) -> None:
     world.mailboxes.put(world.anna, "Sent", message("to myself"))
     world.outage("to myself")

@@ -247,6 +247,7 @@ def test_it_greylists(site: Home) -> None:
         site.both_have("new", "new too", "known by now")
 
 
+@pytest.mark.long
 def test_it_throttles_while_it_is_given_what_it_is_owed(site: Home) -> None:
     site.home.set(
         smtpd_client_message_rate_limit="30",  # probes count, too

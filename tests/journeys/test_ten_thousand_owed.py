@@ -101,6 +101,7 @@ def office(tmp_path: Path, home: ScriptedHome) -> Iterator[Office]:
         assert "Traceback" not in server.log.read_text(), server.log.read_text()[-6000:]
 
 
+@pytest.mark.long
 def test_a_home_that_knows_nobody_makes_ten_thousand_messages_wait_and_then_gets_each_once(office: Office) -> None:
     rule = office.home.on("rcpt", say("550 5.1.1 user unknown"))
     office.cli("alert", "add", office.domain, "oncall@elsewhere.example")

@@ -5,6 +5,8 @@ import pickle
 import msgspec
 import pytest
 
+from mpcontinuity.alerts.outages import Told
+from mpcontinuity.alerts.tellings import Moved
 from mpcontinuity.mailbox.keywords import KeywordsFull
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.errors import (
@@ -37,6 +39,8 @@ EXAMPLES: list[Reported] = [
     Stopping(),
     Changed(),
     NoInbox(),
+    Told(),
+    Moved(),
     Unexpected("KeyError", "'x'"),
 ]
 

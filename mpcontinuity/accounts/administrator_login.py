@@ -1,4 +1,5 @@
-"""Logs administrators in, by password or by a bearer token; how passwords are judged is in accounts/judging.py.
+"""Logs administrators in, by password and second factor or by a bearer token; how passwords are judged is in
+accounts/judging.py.
 
 Nothing about them is remembered here but right passwords: every request asks the store, so that an administrator or a
 token that was removed, or a password that was changed, ends with the next request in whatever process that comes.
@@ -14,11 +15,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mpcontinuity.accounts import administrators, tokens
+from mpcontinuity.accounts import administrators, second_factor, tokens
 from mpcontinuity.accounts.judging import Judge, renew_later
 from mpcontinuity.accounts.throttle import digest_of
 from mpcontinuity.accounts.tokens import USE_NOTED_EVERY, Bearer
+from mpcontinuity.accounts.web_sessions import Session
 from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
 
 _NOBODY = ""  # no administrator has this name: a name that none can have costs the same look into the store
 
@@ -28,14 +31,14 @@ _log = Logger()
 class Administrator(msgspec.Struct, frozen=True):
     """An administrator who has logged in, with what they may do.
 
-    ``domain`` is the name of the only domain that they administer, in lower case; empty: all. ``read_only``: they may
-    look, and change nothing. ``password`` is the id of the password that they proved, or 0; ``token`` is the id of the
-    token that they came by, or 0.
+    ``domain`` is the name of the only domain that they administer, in lower case; empty: all. ``scopes`` are what the
+    token that they came by grants (control/grants.py); None: all that they may. ``password`` is the id of the password
+    that they proved, or 0; ``token`` is the id of the token that they came by, or 0.
     """
 
     name: str
     domain: str
-    read_only: bool = False
+    scopes: frozenset[str] | None = None
     password: int = 0
     token: int = 0
 
@@ -46,8 +49,8 @@ class AdministratorLogin:
 
     Failures are counted by name (or by what was sent as a token) and client host, as those of users are, and for a
     host they add up with those of users; names of administrators and addresses of users never mix.
-    ``outcomes`` counts attempts with a password, ``token_outcomes`` those with a token, by what became of them:
-    ``succeeded``, ``failed`` or ``throttled``.
+    ``outcomes`` counts attempts with a password, ``code_outcomes`` those with a code of the second factor,
+    ``token_outcomes`` those with a token, by what became of them: ``succeeded``, ``failed`` or ``throttled``.
     """
 
     def __init__(self, store: Store, judge: Judge) -> None:
@@ -55,6 +58,7 @@ class AdministratorLogin:
         self._judge = judge
         self._noting: set[int] = set()  # tokens whose use is being written down
         self.outcomes: Counter[str] = Counter(succeeded=0, failed=0, throttled=0)
+        self.code_outcomes: Counter[str] = Counter(self.outcomes)
         self.token_outcomes: Counter[str] = Counter(self.outcomes)
 
     async def by_password(self, name: str, password: str, peer: str) -> Administrator | None:
@@ -65,6 +69,21 @@ class AdministratorLogin:
         name = name.strip()
         who = digest_of(f"administrator {name}")
         return await self._judge.judge(who, password, peer, partial(self._right, name, password, peer), self.outcomes)
+
+    async def has_second_factor(self, administrator: Administrator) -> bool:
+        """Says whether a password alone does not let the administrator in. Raises Temporary when it cannot be told."""
+        return await self._store.read(partial(second_factor.is_on, name=administrator.name))
+
+    async def by_code(self, administrator: Administrator, code: str, peer: str) -> bool:
+        """Uses a code of the second factor up, or a recovery code, and says whether it was good.
+
+        False as well where codes were guessed too often: from ``peer`` (an IP address), or at all since the password
+        was changed. Raises Temporary when it cannot be told now, or when others guess from there.
+        """
+        name = administrator.name
+        who = digest_of(f"code {name}")
+        look = partial(self._code, name, code)
+        return bool(await self._judge.judge(who, code, peer, look, self.code_outcomes))
 
     async def by_token(self, token: str, peer: str) -> Administrator | None:
         """Returns the administrator whose ``token`` it is, no further than that reaches; else None: unknown, expired,
@@ -87,6 +106,9 @@ class AdministratorLogin:
         if kept is None or kept.password_id != administrator.password:
             return None
         return Administrator(name, kept.domain, password=kept.password_id)
+
+    async def _code(self, name: str, code: str) -> bool | None:
+        return await self._store.run(partial(second_factor.use, name=name, code=code)) or None
 
     async def _right(self, name: str, password: str, peer: str) -> Administrator | None:
         looked_for = name if administrators.NAME.fullmatch(name) else _NOBODY
@@ -120,7 +142,7 @@ class AdministratorLogin:
         domain = bearer.domain or bearer.own_domain
         if bearer.own_domain not in ("", domain):
             return None
-        return Administrator(bearer.administrator, domain, bearer.read_only, token=bearer.id)
+        return Administrator(bearer.administrator, domain, bearer.scopes, token=bearer.id)
 
     def _note_use(self, bearer: Bearer) -> None:
         now = self._store.clock.now()
@@ -137,3 +159,14 @@ class AdministratorLogin:
 
     async def _write_use(self, token: int, now: int) -> None:
         await self._store.run(partial(tokens.note_use, token=token, now=now))
+
+
+def signed_in(tx: Transaction, session: Session) -> Administrator | None:
+    """Returns the administrator of a session of a browser (accounts/web_sessions.py), as they are now.
+
+    None where they are gone, or have another password than the one by which the session was begun.
+    """
+    kept = administrators.credentials(tx, session.whose)
+    if kept is None or kept.password_id != session.password:
+        return None
+    return Administrator(session.whose, kept.domain, password=kept.password_id)

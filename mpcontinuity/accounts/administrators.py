@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from mpcontinuity.accounts import second_factor, web_sessions
+from mpcontinuity.accounts.web_sessions import ADMINISTRATOR
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -67,11 +69,13 @@ def credentials(tx: Transaction, name: str) -> Credentials | None:
 
 
 def remove(tx: Transaction, name: str) -> None:
-    """Removes an administrator and their tokens. Raises Refused for the last one of all domains, and if unknown."""
+    """Removes an administrator, their tokens, sessions and second factor. Raises Refused for the last one of all
+    domains, and if unknown."""
     refuse_unknown(tx, name)
     if not tx.value(_OTHERS, name=name):
         raise Refused(f"{name}: is the only administrator of all domains; add another one first", "conflict")
     tx.run(_REMOVE_TOKENS, name=name)
+    web_sessions.end_all(tx, ADMINISTRATOR, name)
     tx.run(_REMOVE, name=name)
 
 
@@ -85,6 +89,8 @@ def set_password(tx: Transaction, name: str, password_hash: str) -> None:
     """Gives an administrator another password; what was begun by the one before ends. Raises Refused if unknown."""
     refuse_unknown(tx, name)
     tx.run(_SET_PASSWORD, name=name, password=password_hash, password_id=tx.identifier())
+    web_sessions.end_all(tx, ADMINISTRATOR, name)
+    second_factor.forgive(tx, name)
 
 
 def replace_hash(tx: Transaction, name: str, old: str, new: str) -> None:

@@ -17,6 +17,7 @@ from mpcontinuity.accounts.logins import Logins
 from mpcontinuity.accounts.passwords import prepare
 from mpcontinuity.accounts.throttle import digest_of
 from mpcontinuity.accounts.users import Credentials, User
+from mpcontinuity.accounts.web_sessions import Session
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.protocols.sasl.scram import SALT_OCTETS, Keys, make_keys, read_keys, unknown_keys
 from mpcontinuity.store import meta
@@ -133,6 +134,16 @@ class UserLogin:
         new = await self._judge.renewed(password, kept.hash, peer)
         if new is not None:
             await self._store.run(partial(users.replace_hash, account=user.id, old=kept.hash, new=new))
+
+
+def signed_in(tx: Transaction, session: Session) -> User | None:
+    """Returns the user of a session of a browser (accounts/web_sessions.py), as they are now.
+
+    None where they are gone or not active, or have another password than the one by which the session was begun.
+    """
+    user = users.by_id(tx, int(session.whose))
+    active = user is not None and user.status == "active" and user.password_changes == session.password
+    return user if active else None
 
 
 def _who(user: User | None, name: str) -> bytes:

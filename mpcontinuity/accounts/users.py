@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from mpcontinuity.accounts import links
+from mpcontinuity.accounts import links, web_sessions
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.names import ARCHIVED_USE
 from mpcontinuity.model.address import Address, parse
@@ -318,6 +318,7 @@ def set_password(tx: Transaction, user: User, password_hash: str, scram: str = "
     ``scram`` has keys of the same password (protocols/sasl/scram.py); empty: they are made when it is next heard.
     """
     tx.run(_SET_PASSWORD, id=user.id, password=password_hash, scram=scram)
+    web_sessions.end_all(tx, web_sessions.USER, str(user.id))
     _end_invitation(tx, user.id)
     _changed(tx, user)
 

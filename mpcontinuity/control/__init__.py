@@ -12,7 +12,8 @@
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
   ``invitations.py``: links by which users set a password. ``telling.py``: what all users of a domain are told.
   ``newcomers.py``: forgets users of `relay-check` who are not needed. ``merging.py``: makes one user of two.
-- ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name.
+- ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name. ``grants.py``:
+  what a token grants. ``signing_in.py``: sessions of administrators, and their second factor.
 - ``alerts.py``: who hears of the availability of a domain. ``outages.py``: outages, and what is done about them.
   ``webhooks.py``: which URLs are told how domains are.
 - ``archive.py``: searches what passed through. ``archived.py``: its messages, shown and released. ``finding.py``: all

@@ -7,9 +7,11 @@ from functools import partial
 
 import msgspec
 
-from mpcontinuity.accounts import administrators, domains
+from mpcontinuity.accounts import administrators, domains, second_factor
 from mpcontinuity.control.arguments import PAGE, rows_of_page
 from mpcontinuity.control.operation import Control
+from mpcontinuity.control.signing_in import prove
+from mpcontinuity.control.users import SHORTEST_CHOSEN
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.transaction import Transaction
@@ -25,11 +27,13 @@ class AdministratorAdded(msgspec.Struct, frozen=True):
 
 
 class AdministratorRow(msgspec.Struct, frozen=True):
-    """A row of `admin list`; ``domain`` as in AdministratorAdded, ``created`` as ISO 8601."""
+    """A row of `admin list`; ``domain`` as in AdministratorAdded, ``created`` as ISO 8601, ``totp``: they have a second
+    factor."""
 
     name: str
     domain: str | None
     created: str
+    totp: bool
 
 
 class AdministratorChanged(msgspec.Struct, frozen=True):
@@ -74,19 +78,31 @@ async def list_(control: Control, after: str = "", limit: int = PAGE) -> list[Ad
     bounds, and for what is no name."""
     if after and not administrators.NAME.fullmatch(after):
         raise Refused(f'after: "{after}": not a name of an administrator')
-    page = partial(administrators.listing, after=after, limit=rows_of_page(limit))
-    rows = await control.store.read(page)
-    return [AdministratorRow(name, domain or None, iso(created)) for name, domain, created in rows]
+    return await control.store.read(partial(_list, after=after, limit=rows_of_page(limit)))
+
+
+def _list(tx: Transaction, after: str, limit: int) -> list[AdministratorRow]:
+    second = second_factor.holders(tx)
+    rows = administrators.listing(tx, after, limit)
+    return [AdministratorRow(name, domain or None, iso(created), name in second) for name, domain, created in rows]
 
 
 async def remove(control: Control, name: str) -> AdministratorRemoved:
-    """Removes an administrator with their tokens. Raises Refused for the last one of all domains, and if unknown."""
+    """Removes an administrator with their tokens and sessions. Raises Refused for the last one of all domains, and if
+    unknown."""
     await control.store.run(partial(administrators.remove, name=name))
     return AdministratorRemoved(name)
 
 
-async def password(control: Control, name: str, password: str) -> AdministratorChanged:
-    """Sets an administrator's password. Raises Refused if they are unknown, or if the password will not do."""
+async def password(control: Control, name: str, password: str, old: str | None = None) -> AdministratorChanged:
+    """Sets an administrator's password; all their sessions end.
+
+    ``old`` is the present one, which is asked of those who change their own by the web, and so is a length of
+    `SHORTEST_CHOSEN`. Raises Refused if they are unknown, if the password will not do, or if the old one is wrong.
+    """
+    await prove(control, name, old)
+    if control.caller.unproven and control.caller.name == name and len(password) < SHORTEST_CHOSEN:
+        raise Refused(f"the password is too short; take at least {SHORTEST_CHOSEN} characters")
     hashed = await control.compute(partial(control.passwords.hash, password))
     await control.store.run(partial(administrators.set_password, name=name, password_hash=hashed))
     return AdministratorChanged(name)

@@ -7,6 +7,7 @@ from enum import IntEnum
 import msgspec
 
 from mpcontinuity.accounts.administrator_login import Administrator
+from mpcontinuity.control import grants
 from mpcontinuity.model.address import BadAddress, parse
 
 
@@ -24,7 +25,10 @@ class Caller(msgspec.Struct, frozen=True):
     ``name`` is how tracking and the log call them. ``domain`` is the only domain that they administer, in lower case;
     None means all domains. ``user`` is the address of a user who acts for themselves, in their domain ``domain``; None
     means an administrator. ``origin`` is how they came and what the system itself knows of them, as
-    "control socket, uid 0 (root)". ``read_only`` callers may call what changes nothing.
+    "control socket, uid 0 (root)". ``grants`` are the scopes of the token that they came by (control/grants.py).
+    ``unproven`` is the IP address of an administrator who came by a session or a token: who changes by what they
+    themselves log in has to prove the password again, and wrong ones are counted for that address. It is empty for who
+    has just done so, and for who is on this machine.
 
     Raises ValueError for a user outside of their domain and for an empty domain, so that no caller reaches further than
     its maker meant.
@@ -34,7 +38,8 @@ class Caller(msgspec.Struct, frozen=True):
     domain: str | None
     user: str | None
     origin: str
-    read_only: bool = False
+    grants: frozenset[str] = grants.ALL
+    unproven: str = ""
 
     def __post_init__(self) -> None:
         if self.domain is not None and (not self.domain or self.domain != self.domain.lower()):
@@ -57,9 +62,10 @@ def _domain_of(user: str) -> str | None:
         return ""
 
 
-def of_administrator(administrator: Administrator, origin: str) -> Caller:
-    """Returns the caller for an administrator who has logged in. ``origin`` is as in Caller."""
-    return Caller(administrator.name, administrator.domain or None, None, origin, administrator.read_only)
+def of_administrator(administrator: Administrator, origin: str, unproven: str = "") -> Caller:
+    """Returns the caller for an administrator who has logged in. ``origin`` and ``unproven`` are as in Caller."""
+    granted = grants.ALL if administrator.scopes is None else administrator.scopes
+    return Caller(administrator.name, administrator.domain or None, None, origin, granted, unproven)
 
 
 THE_SERVER = Caller("an administrator", None, None, "inside the server")

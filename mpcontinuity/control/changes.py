@@ -24,7 +24,7 @@ from mpcontinuity.webhooks import hooks
 _LONGEST_VALUE = 200  # characters
 _MOST_LISTED = 50
 LONGEST = 1000  # altogether: a line of an import has many users
-_SECRET = frozenset({"password", "token"})
+_SECRET = frozenset({"password", "old", "token", "code"})
 NOT_TOLD = "…"
 
 _log = Logger()

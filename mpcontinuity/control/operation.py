@@ -14,12 +14,14 @@ from twisted.internet.defer import DeferredSemaphore
 from twisted.logger import Logger
 
 from mpcontinuity.accounts import audit, users
+from mpcontinuity.accounts.administrator_login import AdministratorLogin
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.children.blocking import Blocking
 from mpcontinuity.children.pool import Jobs
 from mpcontinuity.control.arguments import mail_address
 from mpcontinuity.control.caller import THE_SERVER, Caller, Scope
 from mpcontinuity.control.changes import LONGEST, NOT_TOLD, Change, change, cut, to_log
+from mpcontinuity.control.grants import grant_of
 from mpcontinuity.delivery.service import Delivery
 from mpcontinuity.model.address import BadAddress, domain_key, parse
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
@@ -67,7 +69,8 @@ class Control:
     gives the home servers of a running server, ``imap`` sessions with their mailboxes, ``delivery`` the way of mail to
     them, and all give None elsewhere.
     ``jobs`` begins what child processes do, who read hostile mail.
-    ``searches`` lets so many searches in the archive work at once.
+    ``searches`` lets so many searches in the archive work at once. ``administrator_login`` judges the passwords of
+    administrators who come by the web.
     """
 
     store: Store
@@ -86,6 +89,7 @@ class Control:
     searches: DeferredSemaphore = field(default_factory=partial(DeferredSemaphore, SEARCHES))
     delivery: Callable[[], Delivery | None] = _none
     drained: Callable[[], Awaitable[None]] = _at_once
+    administrator_login: Callable[[], AdministratorLogin | None] = _none
 
 
 class About(Protocol):
@@ -99,15 +103,17 @@ class Operation:
     """A coroutine function of (control, **arguments) that callers call by name, with arguments as values of JSON.
 
     ``scope`` is how far a caller has to reach to call it at all. ``domain_in`` is the argument that names the domain it
-    is about, ``address_in`` the one that names the user; callers who do not reach further may name no others there. An
-    argument of these that may be left out is filled in with the caller's own, so that a list shows them their own rows
-    alone. ``looks`` says that it changes nothing; all others are noted in the log and in the audit trail, before they
-    begin and when they end. ``unnoted`` operations go on where the audit trail cannot be told. ``audited`` operations
-    only look, but into the mail of others: they are noted as well, unless users look for themselves. ``about`` gives
-    the domain of what an operation is about, and more words for the note, where the arguments name neither: of a
-    message by its id.
-    ``cursor`` names the fields of a row that, with a blank between, are the argument ``after`` of the next page.
-    ``arguments`` is the Struct of its arguments, ``result`` the type of what it returns: JSON Schema comes from both.
+    is about, ``address_in`` the one that names the user; callers who do not reach further may name no others there.
+    ``administrator_in`` is the argument that names an administrator, who has to be the caller where that one does not
+    administer all domains. An argument of these that may be left out is filled in with the caller's own, so that a list
+    shows them their own rows alone. ``looks`` says that it changes nothing; all others are noted in the log and in the
+    audit trail, before they begin and when they end. ``unnoted`` operations go on where the audit trail cannot be told.
+    ``audited`` operations only look, but into the mail of others: they are noted as well, unless users look for
+    themselves. ``about`` gives the domain of what an operation is about, and more words for the note, where the
+    arguments name neither: of a message by its id. ``grant`` is the scope that a token needs for it, unless it looks
+    and the token may read (control/grants.py). ``cursor`` names the fields of a row that, with a blank between, are the
+    argument ``after`` of the next page. ``arguments`` is the Struct of its arguments, ``result`` the type of what it
+    returns: JSON Schema comes from both.
     """
 
     def __init__(
@@ -118,6 +124,7 @@ class Operation:
         *,
         domain_in: str = "",
         address_in: str = "",
+        administrator_in: str = "",
         looks: bool = False,
         audited: bool = False,
         unnoted: bool = False,
@@ -129,6 +136,8 @@ class Operation:
         self.scope = scope
         self.domain_in = domain_in
         self.address_in = address_in
+        self.administrator_in = administrator_in
+        self.grant = grant_of(name)
         self.looks = looks
         self.audited = audited
         self.unnoted = unnoted
@@ -144,7 +153,7 @@ class Operation:
         self.arguments = msgspec.defstruct(f"{title}Arguments", fields, forbid_unknown_fields=True, kw_only=True)
         if ("after" in self.arguments.__struct_fields__) is not bool(cursor):
             raise TypeError(f"{name}: pages and cursor go together")
-        declared = {domain_in, address_in} - {""}
+        declared = {domain_in, address_in, administrator_in} - {""}
         if not declared.issubset(self.arguments.__struct_fields__):
             raise TypeError(f"{name}: has no argument {', '.join(sorted(declared))}")
         if (scope is Scope.DOMAIN and not declared) or (scope is Scope.SELF and not address_in):
@@ -236,13 +245,19 @@ class Operation:
         if caller.scope < self.scope:
             who = "administrators of all domains" if self.scope is Scope.ALL else "administrators"
             raise Refused(f"{self.name}: is for {who} only", "forbidden")
-        if caller.read_only and not self.looks:
-            raise Refused(f"{self.name}: {caller.name} may look only", "forbidden")
+        if self.grant not in caller.grants and not (self.looks and "read" in caller.grants):
+            raise Refused(f"{self.name}: needs a token with the scope {self.grant}", "forbidden")
         try:
             given = msgspec.structs.asdict(msgspec.convert(arguments, self.arguments))
         except msgspec.ValidationError as error:
             raise Refused(str(error)) from None
         if caller.domain is None:
+            return given
+        if self.administrator_in:
+            named = given[self.administrator_in] or caller.name
+            if named != caller.name:
+                raise Refused(f"{named}: {caller.name} may ask about themselves only", "forbidden")
+            given[self.administrator_in] = named
             return given
         if self.domain_in:
             named = given[self.domain_in] or caller.domain

@@ -26,6 +26,7 @@ from mpcontinuity.control import (
     plans,
     queue,
     releasing,
+    signing_in,
     status,
     telling,
     tokens,
@@ -158,7 +159,16 @@ OPERATIONS = {
         Operation("admin first", administrators.first, Scope.ALL),
         Operation("admin list", administrators.list_, Scope.ALL, looks=True, cursor="name"),
         Operation("admin remove", administrators.remove, Scope.ALL),
-        Operation("admin password", administrators.password, Scope.ALL),
+        # What concerns oneself alone is for administrators of one domain as well.
+        Operation("admin password", administrators.password, Scope.DOMAIN, administrator_in="name"),
+        Operation(
+            "admin session list", signing_in.sessions, Scope.DOMAIN, administrator_in="name", looks=True, cursor="id"
+        ),
+        Operation("admin session revoke", signing_in.revoke, Scope.DOMAIN, administrator_in="name"),
+        Operation("admin totp show", signing_in.totp_show, Scope.DOMAIN, administrator_in="name", looks=True),
+        Operation("admin totp begin", signing_in.totp_begin, Scope.DOMAIN, administrator_in="name"),
+        Operation("admin totp confirm", signing_in.totp_confirm, Scope.DOMAIN, administrator_in="name"),
+        Operation("admin totp remove", signing_in.totp_remove, Scope.DOMAIN, administrator_in="name"),
         # Of one with a scope and an end, its holder could make one without.
         Operation("admin token", tokens.make, Scope.ALL),
         Operation("admin token list", tokens.list_, Scope.ALL, looks=True),

@@ -43,9 +43,11 @@ class Desk(Court):
     def token(self, token: str, peer: str = HERE) -> Administrator | None:
         return result(self.login.by_token(token, peer))
 
-    def give(self, token: str, name: str = "root", *, expires: int = 0, domain: str = "", look: bool = False) -> int:
+    def give(
+        self, token: str, name: str = "root", *, expires: int = 0, domain: str = "", scopes: tuple[str, ...] = ()
+    ) -> int:
         return result(
-            self.store.run(lambda tx: tokens.add(tx, name, token, expires=expires, domain=domain, read_only=look))
+            self.store.run(lambda tx: tokens.add(tx, name, token, expires=expires, domain=domain, scopes=scopes))
         )
 
     def last_used(self, token: int) -> int:
@@ -61,8 +63,8 @@ def test_a_right_password_lets_an_administrator_in_for_what_they_administer(desk
     root, eve = desk.password("root", "right"), desk.password(" eve ", "right")
     assert root is not None
     assert eve is not None
-    assert (root.name, root.domain, root.read_only) == ("root", "", False)
-    assert (eve.name, eve.domain, eve.read_only) == ("eve", "x.org", False)
+    assert (root.name, root.domain, root.scopes) == ("root", "", None)
+    assert (eve.name, eve.domain, eve.scopes) == ("eve", "x.org", None)
     assert desk.password("root", "wrong") is None
     assert desk.login.outcomes == {"succeeded": 2, "failed": 1, "throttled": 0}
 
@@ -139,21 +141,21 @@ def test_a_check_that_could_not_be_made_is_no_failure(desk: Desk) -> None:
 
 def test_a_token_reaches_as_far_as_its_administrator_or_less(desk: Desk) -> None:
     desk.give("all")
-    desk.give("look", look=True)
+    desk.give("look", scopes=("read",))
     desk.give("one", domain="x.org")
     desk.give("eve's", "eve")
     desk.give("eve's one", "eve", domain="x.org")
     reach = {
-        token: (found.name, found.domain, found.read_only)
+        token: (found.name, found.domain, found.scopes)
         for token in ("all", "look", "one", "eve's", "eve's one")
         if (found := desk.token(token))
     }
     assert reach == {
-        "all": ("root", "", False),
-        "look": ("root", "", True),
-        "one": ("root", "x.org", False),
-        "eve's": ("eve", "x.org", False),
-        "eve's one": ("eve", "x.org", False),
+        "all": ("root", "", None),
+        "look": ("root", "", {"read"}),
+        "one": ("root", "x.org", None),
+        "eve's": ("eve", "x.org", None),
+        "eve's one": ("eve", "x.org", None),
     }
     with pytest.raises(Refused, match=r"administrator of x\.org only"):
         desk.give("further", "eve", domain="y.org")

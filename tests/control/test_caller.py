@@ -22,8 +22,9 @@ def test_how_far_a_caller_reaches(domain: str | None, user: str | None, scope: S
 
 def test_an_administrator_who_logged_in_reaches_as_far_as_their_login() -> None:
     assert of_administrator(Administrator("root", ""), "here").scope is Scope.ALL
-    olga = of_administrator(Administrator("olga", "a.org", read_only=True), "here")
-    assert (olga.scope, olga.domain, olga.read_only) == (Scope.DOMAIN, "a.org", True)
+    olga = of_administrator(Administrator("olga", "a.org", frozenset({"read"})), "here", "192.0.2.1")
+    assert (olga.scope, olga.domain, olga.grants) == (Scope.DOMAIN, "a.org", frozenset({"read"}))
+    assert olga.unproven == "192.0.2.1"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from twisted.internet.defer import succeed
 from mpcontinuity.control import domain_settings
 from mpcontinuity.control.caller import Caller, Scope
 from mpcontinuity.control.changes import Change
+from mpcontinuity.control.grants import EVERY
 from mpcontinuity.control.operation import Control, Operation
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused
@@ -37,7 +38,8 @@ OF_DOMAIN = Caller("olga", "example.org", None, "here")
 OF_ANOTHER = Caller("oscar", "other.org", None, "here")
 ANNA = Caller("anna@example.org", "example.org", "anna@example.org", "here")
 BERT = Caller("bert@example.org", "example.org", "bert@example.org", "here")
-READER = Caller("rita", None, None, "here", read_only=True)
+READER = Caller("rita", None, None, "here", frozenset({"read"}))
+BEARERS = {grant: Caller("rita", None, None, "here", frozenset({grant})) for grant in EVERY}
 CALLERS = (OF_ALL, OF_DOMAIN, OF_ANOTHER, ANNA, BERT, READER)
 MAY = {
     Scope.ALL: (OF_ALL,),
@@ -180,7 +182,13 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "admin first": lambda house: {},
     "admin list": lambda house: {},
     "admin remove": lambda house: {"name": "eve"},
-    "admin password": lambda house: {"name": "eve", "password": "another one"},
+    "admin password": lambda house: {"name": "olga", "password": "another one"},
+    "admin session list": lambda house: {"name": "olga"},
+    "admin session revoke": lambda house: {"name": "olga", "all": True},
+    "admin totp show": lambda house: {"name": "olga"},
+    "admin totp begin": lambda house: {"name": "olga"},
+    "admin totp confirm": lambda house: {"name": "olga", "code": "123456"},
+    "admin totp remove": lambda house: {"name": "olga"},
     "admin token": lambda house: {"name": "eve"},
     "admin token list": lambda house: {"name": "eve"},
     "admin token remove": lambda house: {"name": "eve", "id": show(1)},
@@ -220,6 +228,48 @@ def test_who_may_is_not_called_forbidden(house: House, operation: str) -> None:
         except Refused as refused:  # done already by the one before, or nothing there to do it to
             kinds.add(refused.kind)
     assert kinds <= {"unknown", "taken", "conflict"}
+
+
+# By what a token's bearer may do: `read` grants whatever looks, and each other scope what the names of operations say.
+GRANTED: dict[str, tuple[str, ...]] = {
+    "users": ("user ",),
+    "mail": ("track", "archive ", "queue "),
+    "domains": ("domain ", "contain ", "drill", "alert ", "webhook ", "outage ", "status", "report"),
+    "admin": ("admin ", "audit", "clock", "check", "backup"),
+}
+
+
+def test_a_token_grants_what_its_scopes_say_and_no_more(house: House) -> None:
+    before = house.content()
+    none = msgspec.structs.replace(OF_ALL, grants=frozenset())
+    for name, operation in OPERATIONS.items():
+        granted = {grant for grant, names in GRANTED.items() if name.startswith(names)}
+        assert len(granted) == 1, name
+        granted |= {"read"} if operation.looks else set()
+        for grant, bearer in [*BEARERS.items(), ("", none)]:
+            with pytest.raises(Refused) as refused:
+                house.call(bearer, name, **{"no argument": 1})
+            assert refused.value.kind == ("invalid" if grant in granted else "forbidden"), (name, grant)
+    assert house.content() == before
+
+
+def test_administrators_of_a_domain_ask_about_themselves_alone(house: House) -> None:
+    for name in ("olga", "oscar"):
+        house.call(
+            OF_ALL,
+            "admin add",
+            name=name,
+            password="a good one",
+            domain=f"{'example' if name == 'olga' else 'other'}.org",
+        )
+    assert house.call(OF_DOMAIN, "admin totp show", name="olga")["on"] is False
+    assert house.call(OF_DOMAIN, "admin session list") == []
+    said = []
+    for name in ("oscar", "nobody"):
+        with pytest.raises(Refused) as refused:
+            house.call(OF_DOMAIN, "admin totp remove", name=name)
+        said.append(str(refused.value).replace(name, "NAME"))
+    assert said[0] == said[1]
 
 
 # The rows of the others are named by ids, and by lines.

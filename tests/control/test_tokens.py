@@ -64,9 +64,26 @@ def test_a_token_is_removed_by_its_id_and_only_as_its_owners(control: Control, c
     assert digests(control) == []
 
 
+def test_a_token_has_the_scopes_that_it_was_given(control: Control, call: Call, admin: None) -> None:
+    made = [
+        call("admin token", name="admin", **more)
+        for more in ({}, {"read_only": True}, {"scopes": ["mail", "users"]}, {"scopes": ["users"], "read_only": True})
+    ]
+    scopes = [["read", "users", "mail", "domains", "admin"], ["read"], ["users", "mail"], ["read", "users"]]
+    assert [row["scopes"] for row in made] == scopes
+    rows = call("admin token list", name="admin")
+    assert [(row["scopes"], row["read_only"]) for row in rows] == [(each, each == ["read"]) for each in scopes]
+    older = Statement("UPDATE token SET scopes = ''")  # as a server of an earlier version sees them: never more
+    result(control.store.run(lambda tx: tx.run(older)))
+    rows = call("admin token list", name="admin")
+    assert [row["scopes"] for row in rows] == [scopes[0], ["read"], ["read"], ["read"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
+        ({"name": "admin", "scopes": []}, "scopes: a token without any"),
+        ({"name": "admin", "scopes": ["everything"]}, "everything"),
         ({"name": "nobody"}, "no such administrator"),
         ({"name": "admin", "expires": "soon"}, "not a time"),
         ({"name": "admin", "expires": "2020-01-01"}, "is in the past"),

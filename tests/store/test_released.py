@@ -98,7 +98,7 @@ def test_what_was_in_it_is_there(upgraded: Store) -> None:
         "states": {"claimed": 1, "delivered": 1, "owed": 5},
         "taken in": 7,
         "alias": True,
-        "tokens": [Token(id=1, created=5, expires=9, domain="", read_only=False, last_used=0)],
+        "tokens": [Token(id=1, created=5, expires=9, domain="", scopes=None, last_used=0)],
     }
 
 

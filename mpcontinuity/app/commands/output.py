@@ -58,14 +58,14 @@ def fields(row: Mapping[str, Any]) -> None:
         say(f"{key + ':':<{width}} {text(value)}")
 
 
-def result(row: Mapping[str, Any], json_wanted: bool, line: str | None = None) -> None:
-    """Shows one object as JSON, in one ``line`` that says what was done, or in full."""
+def result(row: Mapping[str, Any], json_wanted: bool, *lines: str) -> None:
+    """Shows one object as JSON, in ``lines`` that say what was done, or in full."""
     if json_wanted:
         as_json(row)
-    elif line is not None:
-        say(line)
-    else:
+    elif not lines:
         fields(row)
+    for line in () if json_wanted else lines:
+        say(line)
 
 
 def listing(

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
+from mpcontinuity.accounts import administrator_login
 from mpcontinuity.accounts.administrator_login import AdministratorLogin
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.drill_logins import DrillLogins
@@ -15,6 +16,7 @@ from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.user_login import UserLogin
+from mpcontinuity.accounts.web_sessions import ADMINISTRATOR, WebSessions
 from mpcontinuity.app.server.workers import Workers
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import Clock
@@ -27,7 +29,8 @@ class Accounts:
     """Joins what knows users and domains, judges passwords and counts what a user keeps.
 
     ``directory`` finds users and domains, and ``origins`` the home server that a client may be. ``login`` and
-    ``administrator_login`` log users and administrators in, by the answers of ``judge``. ``quotas`` bounds mailboxes.
+    ``administrator_login`` log users and administrators in, by the answers of ``judge``. ``administrator_sessions``
+    knows the browsers where administrators are signed in. ``quotas`` bounds mailboxes.
     ``passwords`` hashes, in ``control_workers`` where an administrator asks for it.
     """
 
@@ -51,6 +54,7 @@ class Accounts:
         self.login = UserLogin(store, self.directory, self.judge)
         self._drill_logins = DrillLogins(store, self.directory, self.login.logins)
         self.administrator_login = AdministratorLogin(store, self.judge)
+        self.administrator_sessions = WebSessions(store, ADMINISTRATOR, randomness, administrator_login.signed_in)
 
     def start(self) -> None:
         """Starts the threads that hash passwords."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from mpcontinuity.accounts import audit, home_history, links, plans, taken
+from mpcontinuity.accounts import audit, home_history, links, plans, taken, web_sessions
 from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import FailureExchange
 from mpcontinuity.accounts.logins import EVERY as LOGINS_EVERY
@@ -115,6 +115,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("alerts of a day", mailing.sweep),
         ("plans", plans.sweep),
         ("links", links.sweep),
+        ("sessions", web_sessions.sweep),
         ("tellings", tellings.sweep),
         ("audit", audit.sweep),
         ("kept", kept.sweep),

@@ -19,11 +19,12 @@ from mpcontinuity.store.schema import (
     passages,
     queues,
     trail,
+    web,
     webhooks,
 )
 
 # Tables stand in the modules of their subjects, which have to be imported before the metadata are complete.
-SUBJECTS = (accounts, alerts, events, indexes, machine, mailboxes, messages, passages, queues, trail, webhooks)
+SUBJECTS = (accounts, alerts, events, indexes, machine, mailboxes, messages, passages, queues, trail, web, webhooks)
 metadata: Final[MetaData] = columns.metadata
 
 # The packages whose SQL names each table: the first writes it, the others only read it, in joins that its owner could
@@ -55,6 +56,9 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "answered": ("delivery",),
     "administrator": ("accounts",),
     "token": ("accounts",),
+    "web_session": ("accounts",),
+    "totp": ("accounts",),
+    "recovery_code": ("accounts",),
     "node": ("store",),
     "content": ("store",),
     "outgoing": ("queue", "check", "control", "store"),

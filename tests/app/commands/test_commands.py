@@ -16,6 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from mpcontinuity.accounts import totp
 from mpcontinuity.app.commands import output
 from mpcontinuity.app.commands.main import main
 from tests.app.running import command
@@ -207,6 +208,10 @@ def test_what_is_refused_is_exit_1_and_one_line_on_standard_error(run: Run, argu
         ("admin", "token", "x", "--list", "--remove", "y"),
         ("admin", "token", "x", "--list", "--expires", "1d"),
         ("admin", "token", "x", "--remove", "y", "--read-only"),
+        ("admin", "token", "x", "--list", "--scope", "mail"),
+        ("admin", "token", "x", "--scope", "everything"),
+        ("admin", "session", "revoke", "x"),
+        ("admin", "session", "revoke", "x", "y", "--all"),
     ],
 )
 def test_wrong_usage_is_exit_2(run: Run, arguments: tuple[str, ...]) -> None:
@@ -225,6 +230,21 @@ def test_a_token_is_printed_once_then_listed_and_removed(run: Run) -> None:
     again = run("admin", "token", "anna", "--remove", row["id"])
     assert "is no token of anna; `mpcontinuity admin token anna --list` shows theirs" in again.stderr
     assert rows(run, "admin", "token", "anna", "--list") == []
+
+
+def test_a_second_factor_and_sessions_are_managed_by_commands(run: Run) -> None:
+    run("admin", "add", "anna", "--password-stdin", stdin="a good one\n")
+    secret = json.loads(run("admin", "totp", "begin", "anna", "--json").stdout)["secret"]
+    assert run("admin", "totp", "show", "anna").stdout == "anna: off; a new secret waits to be confirmed\n"
+    code = totp.code(secret, totp.step_of(time.time_ns() // 1000))
+    assert len(run("admin", "totp", "confirm", "anna", code).stdout.split()) == 10
+    assert "10 recovery codes left" in run("admin", "totp", "show", "anna").stdout
+    assert run("admin", "totp", "remove", "anna").stdout == "anna: removed\n"
+    assert rows(run, "admin", "session", "list") == []
+    assert run("admin", "session", "list", "anna").stdout == "Nobody is signed in.\n"
+    assert run("admin", "session", "revoke", "anna", "--all").stdout == "anna: 0 sessions ended\n"
+    (row,) = [json.loads(run("admin", "token", "anna", "--scope", "mail", "--scope", "users", "--json").stdout)]
+    assert row["scopes"] == ["users", "mail"]
 
 
 def test_an_import_accounts_for_every_line_and_a_bad_one_makes_exit_1(run: Run, tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""Who is signed in by a browser, and by what besides a password administrators sign in."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table
+
+from mpcontinuity.store.schema.columns import BY_KEY, Text, metadata, number, string
+
+# Sessions of browsers (accounts/web_sessions.py), of administrators and of users.
+web_session = Table(
+    "web_session",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the secret in the cookie, which is nowhere
+    number("id", None),  # shown where sessions are listed
+    string("kind", None),  # administrator | user
+    string("whose", None),  # the administrator's name, or the id of the user's account
+    number("password", None),  # which of their passwords was proved: with a later one it ends
+    string("step"),  # what is still asked before anybody is signed in: code | enrol; empty: nothing
+    number("created", None),
+    number("seen", None),  # to a minute or so
+    number("idle_end", None),  # when it ends unless it is used before; never after `ends`
+    number("ends", None),  # in any case
+    string("peer"),  # the client's IP address at its beginning
+    string("agent"),  # what the browser calls itself, cut
+    string("flash"),  # what the next page says of what was just done
+    Index("web_session_of", "kind", "whose", "created"),
+    Index("web_session_by_id", "id"),
+    Index("web_session_by_end", "idle_end"),
+    **BY_KEY,
+)
+
+# The second factor of an administrator (accounts/second_factor.py). A server of an earlier version, which does not
+# know the table, can remove an administrator.
+totp = Table(
+    "totp",
+    metadata,
+    Column("administrator", Text, ForeignKey("administrator.name", ondelete="CASCADE"), primary_key=True),
+    string("secret"),  # base32, as authenticators take it; empty: none yet
+    number("since"),  # when it was confirmed
+    number("step"),  # the last 30 seconds, counted since 1970, whose code was used: none is taken twice
+    number("wrong"),  # codes in a row
+    string("next_secret"),  # that waits to be confirmed; empty: none
+    number("begun"),  # when that was made
+    **BY_KEY,
+)
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("administrator", Text, ForeignKey("administrator.name", ondelete="CASCADE"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    **BY_KEY,
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from tests.store.messages import MEGABYTE, bodies, head, keep
 from tests.store.upkeep.test_reconcile import reconciled, taken_by_home
 
 PACKS = Statement("SELECT id, sealed FROM pack WHERE id > 0 ORDER BY id")
+
+BACKEND = Statement("SELECT COUNT(*) FROM pg_stat_activity WHERE pid = :pid")
 
 Open = Callable[..., Store]
 
@@ -46,10 +49,16 @@ def start(tmp_path: Path, clock: ManualClock) -> Iterator[Open]:
 
 
 def killed(store: Store) -> None:
-    """What others see when its process is gone."""
+    """What others see when its process is gone, once PostgreSQL has seen it too: it frees locks a moment later."""
     listener: Any = store.election
+    backend = listener._connection.info.backend_pid
     listener._connection.close()
     listener._connection = None
+    for _ in range(1000):
+        if not result(store.read(lambda tx: tx.value(BACKEND, pid=backend))):
+            return
+        sleep(0.01)
+    raise AssertionError("PostgreSQL has not seen the end of the connection within 10 s")
 
 
 def packs(store: Store) -> dict[int, int]:

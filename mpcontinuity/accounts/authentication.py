@@ -47,7 +47,7 @@ class Authentication:
         self._login = login
         self._peer = peer
         self._exchange = _exchange(login, mechanism, binding)
-        self._keys: Keys | None = None  # those that were shown to the client
+        self._keys: list[Keys] = []  # of which the client was shown what they have in common
         self._proven: User | None = None
 
     async def receive(self, message: bytes | None) -> Challenge | User | Failed:
@@ -58,32 +58,32 @@ class Authentication:
         """
         if self._proven is not None:  # a protocol without room for data in its success has them acknowledged first
             return await self._login.still(self._proven) or WRONG if not message else _NOT_EMPTY
-        if self._keys is not None:
+        if self._keys:
             return await self._final(self._keys, message or b"")
         step = self._exchange.receive(message)
         match step:
             case Password(name, password):
                 self.name = name
-                return await self._login.check(name, password, self._peer) or WRONG
+                return await self._login.check(name, password, self._peer, by_device=True) or WRONG
             case Lookup(name):
                 self.name = name
                 assert isinstance(self._exchange, Scram)
                 self._keys = await self._login.keys(name)
-                return self._exchange.found(self._keys)
+                return self._exchange.found(*self._keys)
             case Challenge() | Failed():
                 return step
         raise AssertionError(step)
 
-    async def _final(self, keys: Keys, message: bytes) -> Challenge | Failed:
+    async def _final(self, keys: list[Keys], message: bytes) -> Challenge | Failed:
         """The proof is looked at when the throttle lets it be, and not before."""
         step: Step | None = None
 
-        def proves() -> bool:
+        def proves() -> Keys | None:
             nonlocal step
             step = self._exchange.receive(message)
-            return isinstance(step, Proven)
+            return keys[step.which] if isinstance(step, Proven) else None
 
-        user = await self._login.prove(self.name, keys, message, self._peer, proves)
+        user = await self._login.prove(self.name, message, self._peer, proves)
         if user is None or not isinstance(step, Proven):
             return step if isinstance(step, Failed) and step.malformed else WRONG
         self._proven = user

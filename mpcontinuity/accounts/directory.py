@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
 
-from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts import app_passwords, domains, users
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.accounts.users import User
 from mpcontinuity.model.address import Address
@@ -79,3 +79,14 @@ class Directory:
         if len(self._users) > _CACHED_USERS:
             self._users.popitem(last=False)
         return user
+
+    async def app_password_stands(self, user: User) -> bool:
+        """Says whether the app password that the user has logged in by is one of theirs still; True where it was their
+        own."""
+        while user.app_password:
+            generation = self._generation
+            work = partial(app_passwords.stands, account=user.id, app_password=user.app_password)
+            stands = await self._store.read(work)
+            if generation == self._generation:
+                return stands
+        return True

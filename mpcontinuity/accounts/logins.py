@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from twisted.logger import Logger
 
+from mpcontinuity.accounts import app_passwords
 from mpcontinuity.accounts.users import User
 from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.errors import Temporary
@@ -25,6 +26,8 @@ EXACT_TO: Final = MINUTE  # mail programs log in every few minutes, on several c
 _STEP: Final = 200  # rows of a transaction: they are locked against what is counted of owed mail
 _WAITING: Final = 50_000  # logins that wait for a database that is away; the oldest are dropped above it
 
+_Batch = Mapping[tuple[int, int], "Login"]  # by account and app password
+
 _NOTE = Statement(
     "UPDATE account SET last_login = :time, last_login_by = :door "
     "WHERE id = :account AND (last_login < :before OR last_login > :time)"
@@ -35,12 +38,13 @@ _log = Logger()
 
 class Login(NamedTuple):
     """A login of the user with the account of that id, by a door ("IMAP", "POP3" or "SMTP"), from a client's IP address
-    at a time in µs."""
+    at a time in µs; by the app password of that id, 0 where it was their own."""
 
     account: int
     door: str
     peer: str
     time: int
+    app_password: int = 0
 
 
 Heard = Callable[[Login], None]
@@ -51,7 +55,7 @@ class Logins:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: OrderedDict[int, Login] = OrderedDict()  # by account
+        self._waiting: OrderedDict[tuple[int, int], Login] = OrderedDict()  # by account and app password
         self._listeners: list[Heard] = []
 
     def listen(self, heard: Heard) -> None:
@@ -60,8 +64,8 @@ class Logins:
 
     def note(self, user: User, door: str, peer: str) -> None:
         """Notes that a user has logged in by a door from ``peer`` (an IP address) now."""
-        login = Login(user.id, door, peer, self._store.clock.now())
-        self._waiting[user.id] = login
+        login = Login(user.id, door, peer, self._store.clock.now(), user.app_password)
+        self._waiting[user.id, user.app_password] = login
         if len(self._waiting) > _WAITING:
             self._waiting.popitem(last=False)
         for heard in self._listeners:
@@ -72,23 +76,26 @@ class Logins:
         what could not be written is written the next time."""
         while self._waiting:
             batch = dict(sorted(self._waiting.items())[:_STEP])
-            for account in batch:
-                del self._waiting[account]
+            for key in batch:
+                del self._waiting[key]
             try:
                 await self._store.run(partial(_write, batch=batch), bulk=True)
             except Temporary as error:
-                for account, login in batch.items():
-                    self._waiting.setdefault(account, login)
+                for key, login in batch.items():
+                    self._waiting.setdefault(key, login)
                 _log.warn("last logins are not noted: {error}", error=error, often=True)
                 return
 
 
-def _write(tx: Transaction, batch: Mapping[int, Login]) -> None:
+def _write(tx: Transaction, batch: _Batch) -> None:
     """In ascending order of accounts, as all rows are locked that several transactions may want."""
     tx.many(
         _NOTE,
         [
             {"account": account, "time": login.time, "door": login.door, "before": login.time - EXACT_TO}
-            for account, login in batch.items()
+            for (account, _), login in batch.items()
         ],
     )
+    for (account, app_password), login in batch.items():
+        if app_password:
+            app_passwords.note_use(tx, account, app_password, login.time, login.door, login.peer)

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
-from mpcontinuity.accounts import users
+from mpcontinuity.accounts import app_passwords, users
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge, renew_later
 from mpcontinuity.accounts.logins import Logins
@@ -31,6 +32,14 @@ _SECRET = "unknown names"  # its key in `meta`
 _SECRET_OCTETS = 32
 
 
+class Proof(NamedTuple):
+    """Which password somebody has proved: how many the user had before it, and the id of the app password; 0 where it
+    is the user's own."""
+
+    changes: int
+    app_password: int = 0
+
+
 class UserLogin:
     """Logs users in, in the reactor thread. Unknown names are told the same as wrong passwords, in about the same time.
 
@@ -47,58 +56,75 @@ class UserLogin:
         self.outcomes: Counter[str] = Counter(succeeded=0, failed=0, throttled=0)
         self._secret = b""
 
-    async def check(self, name: str, password: str, peer: str) -> User | None:
+    async def check(self, name: str, password: str, peer: str, *, by_device: bool = False) -> User | None:
         """Returns the user, or None: unknown, wrong, not active, or guessed too often from ``peer`` (an IP address).
 
-        Raises Temporary when it cannot be told now, or when others guess from there.
+        ``by_device``: the app password of a device is as good as their own. Raises Temporary when it cannot be told
+        now, or when others guess from there.
         """
         user = await self._find(name)
-        look = partial(self._password, user, password, peer)
-        changes = await self._judge.judge(_who(user, name), password, peer, look, self.outcomes)
-        return await self._let_in(user, changes)
+        look = partial(self._password, user, password, peer, by_device)
+        proof = await self._judge.judge(_who(user, name), password, peer, look, self.outcomes)
+        return await self._let_in(user, proof)
 
-    async def keys(self, name: str) -> Keys:
-        """Returns what SCRAM shows of a user; of one who cannot log in by it, keys that no proof fits.
+    async def keys(self, name: str) -> list[Keys]:
+        """Returns keys of the passwords of a user, of which SCRAM shows what they have in common, their salt and number
+        of iterations; for one who cannot log in by it, keys that no proof fits. It is one at least.
 
         Raises Temporary when it cannot be told now.
         """
         user = await self._find(name)
-        found, _ = await self._keys_of(user)
-        return found or unknown_keys(_compared(name), await self._secret_of_unknown())
+        found = list(await self._keys_of(user))
+        return found or [unknown_keys(_compared(name), await self._secret_of_unknown())]
 
-    async def prove(self, name: str, shown: Keys, message: bytes, peer: str, proves: Callable[[], bool]) -> User | None:
-        """Returns the user, if the client's ``message`` ``proves`` the password that ``shown`` was made of, and that
-        is theirs still; else None, as `check` does. Raises Temporary when it cannot be told now.
+    async def prove(self, name: str, message: bytes, peer: str, proves: Callable[[], Keys | None]) -> User | None:
+        """Returns the user, if the client's ``message`` proves a password that is theirs still; else None, as `check`
+        does. ``proves`` returns the keys of that password, among those of `keys`, or None for a wrong one.
+
+        Raises Temporary when it cannot be told now.
         """
         user = await self._find(name)
 
-        async def proved() -> int | None:
-            current, changes = await self._keys_of(user)
-            return changes if proves() and current == shown else None
+        async def proved() -> Proof | None:
+            current = await self._keys_of(user)
+            keys = proves()
+            return current.get(keys) if keys is not None else None
 
-        changes = await self._judge.judge(_who(user, name), message, peer, proved, self.outcomes)
-        return await self._let_in(user, changes)
+        proof = await self._judge.judge(_who(user, name), message, peer, proved, self.outcomes)
+        return await self._let_in(user, proof)
 
     async def still(self, user: User) -> User | None:
-        """Returns the user, or None if they were closed or got another password since they proved who they are."""
-        return await self._let_in(user, user.password_changes)
+        """Returns the user, or None if they were closed or lost their password since they proved who they are."""
+        return await self._let_in(user, Proof(user.password_changes, user.app_password))
 
-    async def _let_in(self, user: User | None, changes: int | None) -> User | None:
-        """As they are now, with which of their passwords they proved: a later change of it ends the session."""
-        if user is None or changes is None:
+    async def _let_in(self, user: User | None, proof: Proof | None) -> User | None:
+        """As they are now, with which of their passwords they proved: when that ends, the session does."""
+        if user is None or proof is None:
             return None
         now = await self._directory.user(parse(user.address))
-        if now is None or now.id != user.id or now.status != "active" or now.password_changes > changes:
+        if now is None or now.id != user.id or now.status != "active":
             return None
-        return replace(now, password_changes=changes)
+        entered = replace(now, password_changes=proof.changes, app_password=proof.app_password)
+        if now.password_changes > proof.changes and not proof.app_password:
+            return None
+        return entered if await self._directory.app_password_stands(entered) else None
 
-    async def _keys_of(self, user: User | None) -> tuple[Keys | None, int]:
-        """And which of their passwords they are of."""
-        kept = await self._credentials(user)
-        return read_keys(kept.scram) if user is not None and user.status == "active" else None, kept.changes
-
-    async def _credentials(self, user: User | None) -> Credentials:
-        return await self._store.read(partial(users.credentials, account=user.id if user else _NOBODY))
+    async def _keys_of(self, user: User | None) -> dict[Keys, Proof]:
+        """And of which password each is. Those of one salt, which are all unless a server of an earlier version has
+        changed the user's own password: it knows of no other."""
+        kept, others = await self._store.read(partial(_keys, account=user.id if user else _NOBODY))
+        if user is None or user.status != "active":
+            return {}
+        texts = {kept.scram: Proof(kept.changes)} | {
+            text: Proof(kept.changes, app_password) for app_password, text in others.items()
+        }
+        found = {keys: proof for text, proof in texts.items() if (keys := read_keys(text)) is not None}
+        shown = next(iter(found), None)
+        return {
+            keys: proof
+            for keys, proof in found.items()
+            if shown is not None and (keys.salt, keys.iterations) == (shown.salt, shown.iterations)
+        }
 
     async def _secret_of_unknown(self) -> bytes:
         if not self._secret:
@@ -113,27 +139,44 @@ class UserLogin:
             return None
         return await self._directory.user(address)
 
-    async def _password(self, user: User | None, password: str, peer: str) -> int | None:
-        """Which of the user's passwords it is, where it is the present one."""
+    async def _password(self, user: User | None, password: str, peer: str, by_device: bool) -> Proof | None:
+        """Which of the user's passwords it is, where it is a present one. That of a device is looked up by its digest,
+        in the same transaction; whatever is wrong takes as long as a wrong password of their own."""
         active = user is not None and user.status == "active"
         if user and active and self._judge.remembers(_which(user, user.password_changes), password):
-            return user.password_changes
-        kept = await self._credentials(user)
+            return Proof(user.password_changes)
+        account = user.id if user else _NOBODY
+        kept, app_password = await self._store.read(
+            partial(_credentials, account=account, password=password if by_device else "")
+        )
+        if active and app_password:
+            return Proof(kept.changes, app_password)
         right = await self._judge.is_right(_which(user, kept.changes), password, kept.hash, peer)
         if user is None or not active or not right:
             return None
         renew_later(self._renew(user, password, kept, peer))
-        return kept.changes
+        return Proof(kept.changes)
 
     async def _renew(self, user: User, password: str, kept: Credentials, peer: str) -> None:
         """Here alone the password is known: what is derived of it is made as the configuration wants it now."""
         if not kept.scram:
-            salt = self.randomness.bytes(SALT_OCTETS)
+            salt = await self._store.read(partial(app_passwords.salt, account=user.id))
+            salt = salt or self.randomness.bytes(SALT_OCTETS)
             made = str(await self._judge.compute(partial(make_keys, prepare(password), salt), peer))
             await self._store.run(partial(users.keep_keys, account=user.id, password_hash=kept.hash, scram=made))
         new = await self._judge.renewed(password, kept.hash, peer)
         if new is not None:
             await self._store.run(partial(users.replace_hash, account=user.id, old=kept.hash, new=new))
+
+
+def _credentials(tx: Transaction, account: int, password: str) -> tuple[Credentials, int]:
+    """And the id of the app password that it is, 0 for none."""
+    found = app_passwords.find(tx, account, app_passwords.digest_of(account, password))
+    return users.credentials(tx, account), found
+
+
+def _keys(tx: Transaction, account: int) -> tuple[Credentials, dict[int, str]]:
+    return users.credentials(tx, account), app_passwords.scram(tx, account)
 
 
 def signed_in(tx: Transaction, session: Session) -> User | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from mpcontinuity.accounts import links, web_sessions
+from mpcontinuity.accounts import app_passwords, links, web_sessions
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.names import ARCHIVED_USE
 from mpcontinuity.model.address import Address, parse
@@ -150,6 +150,7 @@ class User:
     """A user: ``domain`` and ``id`` are ids of rows, ``address`` is as it was given when the user was added.
 
     ``opt_in`` is their wish in mode `optional`; ``password_changes`` counts their passwords before the present one.
+    ``app_password`` is the id of the app password that they have logged in by, 0 where it was their own.
     """
 
     id: int
@@ -160,6 +161,7 @@ class User:
     opt_in: bool
     relay: bool = False  # stands for the home server
     password_changes: int = 0  # before this was read
+    app_password: int = 0
 
     @property
     def registered(self) -> bool:
@@ -419,8 +421,9 @@ def activate(tx: Transaction, user: User) -> Status:
 
 def deactivate(tx: Transaction, user: User) -> None:
     """Makes a user inactive: they cannot log in, and continuity takes no new mail. What is owed and stored stays; an
-    open invitation ends."""
+    open invitation ends, and so do their app passwords."""
     tx.run(_SET_STATUS, id=user.id, status="inactive")
+    app_passwords.remove_all(tx, user.id, user.domain)
     _end_invitation(tx, user.id)
     _changed(tx, user)
 
@@ -436,6 +439,7 @@ def forget(tx: Transaction, account: int, domain: int, *, for_good: bool = True)
     tx.run(_SET_PASSWORD, id=account, password="", scram="")
     tx.run(_SET_STATUS, id=account, status=REMOVED)
     tx.run(_SET_ALTERNATE, id=account, alternate="")
+    app_passwords.remove_all(tx, account, domain)
     _end_invitation(tx, account)
     tx.announce(AccountsChanged(domain, account))
 

@@ -10,7 +10,8 @@
   ``home_users.py``: users whom home does not serve, though it may take mail.
 - ``drills.py``: outages that are played for some users. ``drill_report.py``: what came of them.
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
-  ``invitations.py``: links by which users set a password. ``telling.py``: what all users of a domain are told.
+  ``app_passwords.py``: passwords of single devices. ``invitations.py``: links by which users set a password.
+  ``telling.py``: what all users of a domain are told.
   ``newcomers.py``: forgets users of `relay-check` who are not needed. ``merging.py``: makes one user of two.
 - ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name. ``grants.py``:
   what a token grants. ``signing_in.py``: sessions of administrators, and their second factor.

@@ -134,7 +134,7 @@ async def _register(control: Control, line: ImportLine, only: str | None) -> Imp
         raise Refused(f"{address}: is not in {only}", "forbidden")
     aliases = [own_address(alias) for alias in line.aliases]
     refuse_foreign(address.domain, aliases)
-    kept = await kept_of(control, line.password) if line.password else NO_PASSWORD
+    kept = await kept_of(control, address, line.password) if line.password else NO_PASSWORD
 
     return await control.store.run(partial(_bring_up_to_date, line=line, address=address, aliases=aliases, kept=kept))
 

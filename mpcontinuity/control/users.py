@@ -9,7 +9,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from mpcontinuity.accounts import domains, invitations, users
+from mpcontinuity.accounts import app_passwords, domains, invitations, users
 from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
 from mpcontinuity.accounts.users import Listed, Source, Status, User
 from mpcontinuity.control.adoption import adopt
@@ -79,7 +79,7 @@ async def add(
     """
     theirs = own_address(address)
     others = [own_address(alias) for alias in aliases or ()]
-    kept = await kept_of(control, password) if password is not None else NO_PASSWORD
+    kept = await kept_of(control, theirs, password) if password is not None else NO_PASSWORD
     elsewhere = alternate_address(alternate)
     add_ = partial(_add, address=theirs, name=name, aliases=others, kept=kept, inactive=inactive, alternate=elsewhere)
     added = await control.store.run(add_)
@@ -220,7 +220,7 @@ async def password(control: Control, address: str, password: str, token: str | N
     """
     if token is not None and len(password) < SHORTEST_CHOSEN:
         raise Refused(f"the password is too short; take at least {SHORTEST_CHOSEN} characters")
-    kept = await kept_of(control, password)
+    kept = await kept_of(control, own_address(address), password)
     await control.store.run(partial(_set_password, address=address, kept=kept, token=token))
     return await show(control, address)
 
@@ -323,6 +323,13 @@ async def adopt_all(control: Control, domain: str, addresses: Sequence[Address])
     await adopt(control.store, known.id, {address.key for address in addresses})
 
 
-async def kept_of(control: Control, password: str) -> Kept:
-    """Returns what is kept of a password: its hash, and keys for SCRAM. Raises Refused for one that will not do."""
-    return await control.compute(partial(control.passwords.keep, password, control.randomness.bytes(SALT_OCTETS)))
+async def kept_of(control: Control, address: Address, password: str) -> Kept:
+    """Returns what is kept of a password of the user with that address: its hash, and keys for SCRAM, with the salt of
+    their app passwords. Raises Refused for one that will not do."""
+    salt = await control.store.read(partial(_salt, address=address)) or control.randomness.bytes(SALT_OCTETS)
+    return await control.compute(partial(control.passwords.keep, password, salt))
+
+
+def _salt(tx: Transaction, address: Address) -> bytes:
+    user = users.find_exactly(tx, address)
+    return app_passwords.salt(tx, user.id) if user is not None else b""

@@ -48,7 +48,8 @@ class Authenticating:
 
     async def check(self, name: str, password: str) -> User | Failed:
         """Judges a name and a password that were given in plain words. Returns the user, or why there is none."""
-        return self._judged(name, await self._login.check(name, password, self._peer) or WRONG)
+        user = await self._login.check(name, password, self._peer, by_device=True)
+        return self._judged(name, user or WRONG)
 
     async def begin(self, mechanism: str, initial: bytes | None) -> Challenge | User | Failed:
         """Begins a SASL exchange (RFC 4422). ``initial`` is the client's initial response, None where it sent none.

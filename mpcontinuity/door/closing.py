@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.users import User
-from mpcontinuity.door.lastword import ACCOUNT_CLOSED, PASSWORD_CHANGED, LastWord
+from mpcontinuity.door.lastword import ACCOUNT_CLOSED, APP_PASSWORD_REMOVED, PASSWORD_CHANGED, LastWord
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import AccountsChanged, Everything, Notice
@@ -59,6 +59,7 @@ class Closing:
         while connection in self._connections:
             try:
                 now = await self._directory.user(parse(user.address))
+                stands = await self._directory.app_password_stands(user)
             except Stopping:
                 return
             except Temporary as error:
@@ -69,6 +70,8 @@ class Closing:
                 continue
             if now is None or now.id != user.id or now.status != "active":
                 connection.stop(ACCOUNT_CLOSED)
-            elif now.password_changes != user.password_changes:
+            elif not stands:
+                connection.stop(APP_PASSWORD_REMOVED)
+            elif now.password_changes != user.password_changes and not user.app_password:
                 connection.stop(PASSWORD_CHANGED)
             return

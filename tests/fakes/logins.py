@@ -32,7 +32,7 @@ class KnownPassword:
         self.randomness = SeededRandomness()
         self.logins = Noted()
 
-    async def check(self, name: str, password: str, peer: str) -> User | None:
+    async def check(self, name: str, password: str, peer: str, *, by_device: bool = False) -> User | None:
         if self.error is not None:
             raise self.error
         return await self._directory.user(parse(name)) if password == "secret" else None
@@ -40,8 +40,8 @@ class KnownPassword:
     async def still(self, user: User) -> User | None:
         return user
 
-    async def keys(self, name: str) -> Keys:
-        return _KEYS
+    async def keys(self, name: str) -> list[Keys]:
+        return [_KEYS]
 
-    async def prove(self, name: str, shown: Keys, message: bytes, peer: str, proves: Callable[[], bool]) -> User | None:
-        return await self._directory.user(parse(name)) if proves() else None
+    async def prove(self, name: str, message: bytes, peer: str, proves: Callable[[], Keys | None]) -> User | None:
+        return await self._directory.user(parse(name)) if proves() is not None else None

@@ -96,6 +96,32 @@ def test_sessions_of_before_end(server: Server, home: ScriptedHome, door: str, h
             assert again
 
 
+def test_an_app_password_opens_every_mail_door_and_its_sessions_end_with_it_alone(
+    server: Server, home: ScriptedHome
+) -> None:
+    world = World(server, home)
+    phone, tablet = (world.cli("user", "app-password", "add", world.anna, name) for name in ("phone", "tablet"))
+    with contextlib.ExitStack() as stack:
+        one = [stack.enter_context(session(server, door, world.anna, phone["password"])) for door in LAST]
+        other, own = (
+            stack.enter_context(session(server, "imap", world.anna, password))
+            for password in (tablet["password"], "secret")
+        )
+        world.cli("user", "app-password", "remove", world.anna, phone["id"])
+        begin = time.monotonic()
+        for door, each in zip(LAST, one, strict=True):
+            last = _end(each)
+            assert LAST[door] in last
+            assert b"app password was removed" in last
+        assert time.monotonic() - begin < WITHIN
+        assert server.run("user", "password", world.anna, "--stdin", stdin="another\n").returncode == 0
+        assert LAST["imap"] in _end(own)
+        other.write(b"DONE\r\n")
+        other.flush()
+        assert other.readline().startswith(b"c OK")
+    assert [row["name"] for row in world.cli("user", "app-password", "list", world.anna)] == ["tablet"]
+
+
 def test_sessions_at_another_node_end_too(tmp_path_factory: pytest.TempPathFactory) -> None:
     with (
         Nodes(tmp_path_factory.mktemp("nodes"), cluster(), configuration=CONFIGURED) as nodes,

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from mpcontinuity.app.commands import output
+from mpcontinuity.app.commands.app_password import app_password
 from mpcontinuity.app.commands.configuration import (
     Configuration,
     json_option,
@@ -31,6 +32,9 @@ _COLUMNS = ("address", "name", "status", "aliases", "source", "messages")
 @click.group()
 def user() -> None:
     """Users: whose mail is kept while the home server is away, and who may log in."""
+
+
+user.add_command(app_password)
 
 
 @user.command("add")

@@ -34,13 +34,15 @@ class Lookup(msgspec.Struct, frozen=True):
 
 
 class Proven(msgspec.Struct, frozen=True):
-    """The client knows the password of ``name``.
+    """The client knows a password of ``name``.
 
-    ``data`` is the last challenge, which the client answers by nothing.
+    ``data`` is the last challenge, which the client answers by nothing. ``which`` is the place of the keys that were
+    proved, among those that ``Scram.found`` was given.
     """
 
     name: str
     data: bytes
+    which: int = 0
 
 
 class Failed(msgspec.Struct, frozen=True):

@@ -95,7 +95,7 @@ class Scram:
         self._server_first = ""
         self._client_nonce = ""
         self._nonce = ""
-        self._keys: Keys | None = None
+        self._keys: tuple[Keys, ...] = ()
 
     def receive(self, message: bytes | None) -> Step:
         if message is None:
@@ -106,11 +106,15 @@ class Scram:
             text = message.decode("utf-8")
         except UnicodeDecodeError:
             return Failed("no UTF-8")
-        return self._final(text) if self._keys is not None else self._first(text)
+        return self._final(text) if self._keys else self._first(text)
 
-    def found(self, keys: Keys) -> Challenge:
-        """Answers Lookup with the keys of the user, or with ``unknown_keys`` for a name that nobody has."""
-        self._keys = keys
+    def found(self, keys: Keys, *more: Keys) -> Challenge:
+        """Answers Lookup with the keys of the user, or with ``unknown_keys`` for a name that nobody has.
+
+        ``more`` are those of other passwords of the same user, made with the same salt and as many iterations: the
+        client may prove any.
+        """
+        self._keys = (keys, *more)
         self._nonce = self._client_nonce + base64.b64encode(self._random(_NONCE_OCTETS)).decode("ascii")
         salt = base64.b64encode(keys.salt).decode("ascii")
         self._server_first = f"r={self._nonce},s={salt},i={keys.iterations}"
@@ -149,7 +153,6 @@ class Scram:
         return ""
 
     def _final(self, text: str) -> Step:
-        assert self._keys is not None
         match = re.fullmatch(r"((c=([A-Za-z0-9+/=]+)),r=([^,]+)(?:,.*)?),p=([A-Za-z0-9+/=]+)", text)
         if match is None:
             return Failed("no final message of SCRAM")
@@ -164,15 +167,20 @@ class Scram:
             return Failed("another nonce")
         if not hmac.compare_digest(given, expected):
             return Failed("another channel binding", malformed=False)
-        signed = f"{self._client_first},{self._server_first},{without_proof}".encode()
-        signature = hmac.digest(self._keys.stored_key, signed, "sha256")
-        if len(proof) != len(signature):
+        if len(proof) != _SHA256_OCTETS:
             return Failed("a proof of another length")
-        client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
-        if not hmac.compare_digest(hashlib.sha256(client_key).digest(), self._keys.stored_key):
+        signed = f"{self._client_first},{self._server_first},{without_proof}".encode()
+        fits = [place for place, keys in enumerate(self._keys) if _is_proof(proof, signed, keys)]
+        if not fits:
             return Failed("a wrong password", malformed=False)
-        verifier = base64.b64encode(hmac.digest(self._keys.server_key, signed, "sha256"))
-        return Proven(self._name, b"v=" + verifier)
+        verifier = base64.b64encode(hmac.digest(self._keys[fits[0]].server_key, signed, "sha256"))
+        return Proven(self._name, b"v=" + verifier, fits[0])
+
+
+def _is_proof(proof: bytes, signed: bytes, keys: Keys) -> bool:
+    signature = hmac.digest(keys.stored_key, signed, "sha256")
+    client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
+    return hmac.compare_digest(hashlib.sha256(client_key).digest(), keys.stored_key)
 
 
 def _unescape(text: str) -> str:

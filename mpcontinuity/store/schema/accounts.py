@@ -79,6 +79,22 @@ account = Table(
     ),
 )
 
+# Passwords that one device of a user logs in by (accounts/app_passwords.py). A server of an earlier version, which does
+# not know the table, can remove a user.
+app_password = Table(
+    "app_password",
+    metadata,
+    key(),
+    Column("account", BigInteger, ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("digest", LargeBinary, nullable=False),
+    string("scram"),  # protocols/sasl/scram.Keys, of the salt that all passwords of the user share
+    string("name"),  # of the device
+    number("created"),
+    number("last_used"),  # to a minute or so; 0: never
+    string("last_used_by"),  # IMAP | POP3 | SMTP
+    string("last_used_from"),  # IP address
+)
+
 # Every address of every user, their own first: what a recipient, a sender and a login are looked up in.
 address = Table(
     "address",

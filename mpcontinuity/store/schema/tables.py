@@ -35,6 +35,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "home_users": ("accounts",),
     "account": ("accounts", "check", "control", "mailbox", "queue"),
     "address": ("accounts", "check"),
+    "app_password": ("accounts",),
     "taken": ("accounts",),
     "mailbox": ("mailbox", "accounts", "check", "queue"),
     "subscription": ("mailbox",),

@@ -380,7 +380,7 @@ def test_what_a_stranger_sends_ahead_is_bounded(world: World) -> None:
     client = world.connect()
     never: Deferred[None] = Deferred()
 
-    async def check(name: str, password: str, peer: str) -> None:
+    async def check(name: str, password: str, peer: str, *, by_device: bool = False) -> None:
         await never
 
     world.login.check = check  # type: ignore[method-assign]

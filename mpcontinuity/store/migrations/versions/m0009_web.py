@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary
 revision = "0009"
 down_revision = "0008"
 
+Id = BigInteger().with_variant(sqlalchemy.Integer(), "sqlite")
 Text = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresql")
 BY_KEY: Any = {"sqlite_with_rowid": False}
 
@@ -26,6 +27,7 @@ def string(name: str, default: str | None = "") -> Column[str]:
 def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
     _signing_in()
+    _setting_up()
 
 
 def _signing_in() -> None:
@@ -69,3 +71,19 @@ def _signing_in() -> None:
         **BY_KEY,
     )
     op.add_column("token", string("scopes"))
+
+
+def _setting_up() -> None:
+    op.create_table(
+        "app_password",
+        Column("id", Id, primary_key=True, autoincrement=False),
+        Column("account", BigInteger, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+        Column("digest", LargeBinary, nullable=False),
+        string("scram"),
+        string("name"),
+        number("created"),
+        number("last_used"),
+        string("last_used_by"),
+        string("last_used_from"),
+    )
+    op.create_index("ix_app_password_account", "app_password", ["account"])

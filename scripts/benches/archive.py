@@ -5,6 +5,9 @@ contents are not stored: they are made when the index asks for them, from a seed
 disk. Words are as frequent as those of a language are (Zipf's law over 300,000 words, 80 to 400 of them in a message),
 and each message has three that no other has, as numbers of orders are. The index is the same octets on both databases;
 it is made on SQLite, and copied to PostgreSQL, whose own time to make it is not measured.
+
+A million messages take an hour to make. With --keep they stay, and the next run on that folder only searches.
+PostgreSQL has a server of its own there, which each run starts and stops.
 """
 
 from __future__ import annotations
@@ -12,11 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import sys
 import tempfile
 import time
 from bisect import bisect
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -29,6 +34,7 @@ from mpcontinuity.archive.indexing import Indexing
 from mpcontinuity.archive.matching import Whose
 from mpcontinuity.archive.query import parse
 from mpcontinuity.archive.search import search
+from mpcontinuity.children import blocking
 from mpcontinuity.children.blocking import Blocking
 from mpcontinuity.model import settings
 from mpcontinuity.model.body import Body
@@ -48,6 +54,7 @@ STRANGERS = 20_000
 DOMAINS = 5
 _NAMES = ("invoice", "report", "minutes", "offer", "scan", "photo", "contract", "plan")
 _STEP = 1_000
+_PATIENCE = 600.0  # s for an answer of the child, where the archive is made beside others that need the machine
 
 _PACK = Statement("INSERT INTO pack (id, kind) VALUES (1, 'mail')")
 _DOMAIN = Rows("INSERT INTO domain (id, name) VALUES [2]")
@@ -270,55 +277,127 @@ def shown(database: str, took: dict[str, list[float]]) -> None:
         print(f"| {kind} | {p50:.1f} | {p95:.1f} | {some[-1]:.1f} |")
 
 
+class Made:
+    """What is in the folder, written down there as each database is complete."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file = folder / "made.json"
+        self._facts: dict[str, Any] = json.loads(self._file.read_text()) if self._file.exists() else {}
+
+    def until(self, messages: int, now: int) -> int:
+        """Returns the time up to which the messages go, in µs, which is now where nothing is made yet.
+
+        Raises SystemExit when the folder has another number of messages.
+        """
+        known = self._facts.setdefault("messages", messages)
+        if known != messages:
+            raise SystemExit(f"{self.folder} has {known} messages: give --messages {known}, or another folder")
+        return int(self._facts.setdefault("until", now))
+
+    def said(self, database: str) -> str:
+        """Returns what was said of the database when it was complete, and nothing when it is not."""
+        return str(self._facts.get(database, ""))
+
+    def note(self, database: str, said: str) -> None:
+        self._facts[database] = said
+        self._file.write_text(json.dumps(self._facts, indent=1))
+
+    def begin(self, database: str) -> Path:
+        """Returns an empty folder for the database, of which an earlier run may have made a part."""
+        shutil.rmtree(self.folder / database, ignore_errors=True)
+        return self.folder / database
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench archive", description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000, help="in the archive (1000000)")
-    parser.add_argument("--searches", type=int, default=40, help="of each kind (40)")
+    parser.add_argument("--searches", type=int, default=40, help="of each kind (40); 0: the archive is only made")
     parser.add_argument("--without-postgresql", action="store_true", help="on SQLite alone")
     parser.add_argument("--folder", help="where the databases are made (the system's for such)")
+    parser.add_argument("--keep", metavar="FOLDER", help="the databases are made there, stay, and are used again")
     options = parser.parse_args()
+    blocking.WITHIN = _PATIENCE  # type: ignore[attr-defined]
     jobs = Blocking()
-    with tempfile.TemporaryDirectory(prefix="mpcontinuity-archive-", dir=options.folder) as name:
-        folder = Path(name)
-        store = opened(folder / "sqlite", "sqlite")
-        mail = Mail(options.messages, store.clock.now())
+    with ExitStack() as held:
+        held.callback(jobs.stop)
+        if options.keep:
+            folder = Path(options.keep).absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            prefix = "mpcontinuity-archive-"
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=options.folder)))
+        made = Made(folder)
+        mail = Mail(options.messages, made.until(options.messages, SystemClock().now()))
+        asked = queries(mail, options.searches)
+        store = on_sqlite(made, mail, jobs)
+        held.callback(lambda: result(store.close()))
+        searched("SQLite", store, jobs, asked)
+        if not options.without_postgresql:
+            other, stop = on_postgresql(made, store, mail)
+            held.callback(stop)
+            held.callback(lambda: result(other.close()))
+            searched("PostgreSQL", other, jobs, asked)
+    return 0
+
+
+def on_sqlite(made: Made, mail: Mail, jobs: Blocking) -> Store:
+    """The archive and its index on SQLite, made here or by an earlier run."""
+    if not made.said("sqlite"):
+        store = opened(made.begin("sqlite"), "sqlite")
         fill(store, mail)
         before = result(store.read(lambda tx: tx.value(_PAGES)))
-        print(f"{options.messages} messages are archived: their rows take {before / 1e6:.0f} MB", flush=True)
+        print(f"{mail.messages} messages are archived: their rows take {before / 1e6:.0f} MB", flush=True)
         took = make(store, jobs, mail, partial(print, flush=True))
         octets = result(store.read(lambda tx: tx.value(_PAGES))) - before
         segments = result(store.read(index.all_segments))
         data = sum(one.octets for one in segments)
-        print(
-            f"indexed in {took:.0f} s ({options.messages / took:.0f} messages/s): {len(segments)} segments,"
+        made.note(
+            "sqlite",
+            f"indexed in {took:.0f} s ({mail.messages / took:.0f} messages/s): {len(segments)} segments,"
             f" {octets / 1e6:.0f} MB of SQLite ({data / 1e6:.0f} MB of blocks),"
-            f" {octets / options.messages:.0f} octets a message",
-            flush=True,
+            f" {octets / mail.messages:.0f} octets a message",
         )
-        asked = queries(mail, options.searches)
-        measure(store, jobs, {kind: some[:2] for kind, some in asked.items()})
-        shown("SQLite", measure(store, jobs, asked))
-        if not options.without_postgresql:
-            on_postgresql(folder, store, mail, jobs, asked)
         result(store.close())
-    jobs.stop()
-    return 0
+    print(made.said("sqlite"), flush=True)
+    return opened(made.folder / "sqlite", "sqlite")
 
 
-def on_postgresql(
-    folder: Path, source: Store, mail: Mail, jobs: Blocking, asked: dict[str, list[tuple[str, Whose]]]
-) -> None:
-    """The same on PostgreSQL, which the tests' own cluster is of."""
+def on_postgresql(made: Made, source: Store, mail: Mail) -> tuple[Store, Callable[[], None]]:
+    """The same on PostgreSQL, of a server of its own in the folder, and what stops that."""
     from tests.fakes import postgresql
 
-    store = opened(folder / "postgresql", postgresql.fresh_database())
-    fill(store, mail)
-    copy(source, store)
-    octets = result(store.read(lambda tx: tx.value(_SIZES)))
-    print(f"\nPostgreSQL: the index takes {octets / 1e6:.0f} MB, {octets / mail.messages:.0f} octets a message")
-    measure(store, jobs, {kind: some[:2] for kind, some in asked.items()})
-    shown("PostgreSQL", measure(store, jobs, asked))
-    result(store.close())
+    if not made.said("postgresql"):
+        made.begin("postgresql")
+        made.begin("cluster")
+    cluster = postgresql.Cluster(durable=True, folder=made.folder / "cluster")
+    if not made.said("postgresql"):
+        made.note("database", postgresql.name(cluster.fresh_database()))
+        store = opened(made.folder / "postgresql", cluster.url(made.said("database")))
+        fill(store, mail)
+        copy(source, store)
+        octets = result(store.read(lambda tx: tx.value(_SIZES)))
+        result(store.close())
+        with cluster.connect(made.said("database")) as connection:
+            connection.execute("VACUUM ANALYZE")  # else autovacuum does so during the searches
+        made.note(
+            "postgresql",
+            f"\nPostgreSQL: the index takes {octets / 1e6:.0f} MB, {octets / mail.messages:.0f} octets a message",
+        )
+    print(made.said("postgresql"), flush=True)
+
+    def stop() -> None:
+        cluster.shut_down()
+        cluster.stop()
+
+    return opened(made.folder / "postgresql", cluster.url(made.said("database"))), stop
+
+
+def searched(database: str, store: Store, jobs: Blocking, asked: dict[str, list[tuple[str, Whose]]]) -> None:
+    """Prints how long the searches take, once a few of each kind were done."""
+    if any(asked.values()):
+        measure(store, jobs, {kind: some[:2] for kind, some in asked.items()})
+        shown(database, measure(store, jobs, asked))
 
 
 if __name__ == "__main__":

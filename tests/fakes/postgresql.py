@@ -41,14 +41,20 @@ _SETTINGS = (
 
 # Waits for the end of its standard input, that is of the process that holds the other end, then stops the server.
 _WATCHER = """
-import os, shutil, signal, sys
+import os, shutil, signal, sys, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 sys.stdin.read()
+folder, kept = sys.argv[1:]
 try:
-    os.kill(int(open(os.path.join(sys.argv[1], "data", "postmaster.pid")).readline()), signal.SIGQUIT)
+    postmaster = int(open(os.path.join(folder, "data", "postmaster.pid")).readline())
+    os.kill(postmaster, signal.SIGINT if kept else signal.SIGQUIT)
+    while kept:
+        os.kill(postmaster, 0)
+        time.sleep(0.05)
 except (OSError, ValueError):
     pass
-shutil.rmtree(sys.argv[1], ignore_errors=True)
+if not kept:
+    shutil.rmtree(folder, ignore_errors=True)
 """
 
 
@@ -62,9 +68,9 @@ def binaries() -> Path | None:
 
 
 class Cluster:
-    """One server. ``durable``: with fsync, as in production."""
+    """One server. ``durable``: with fsync, as in production. A ``folder`` that is given stays, with what is in it."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, folder: Path | None = None) -> None:
         bin_ = binaries()
         if bin_ is None:
             pytest.skip("no PostgreSQL: its server binaries (Debian: postgresql) are not installed")
@@ -72,20 +78,30 @@ class Cluster:
         self._names = count(1)
         self._template = ""
         self._free: list[str] = []
-        self.folder = Path(tempfile.mkdtemp(prefix="mpcontinuity-pg-", dir=None if durable else _memory()))
+        if folder is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="mpcontinuity-pg-", dir=None if durable else _memory()))
+        else:
+            self.folder = folder
+            folder.mkdir(parents=True, exist_ok=True)
         self._settings = (*_SETTINGS, *(() if durable else _NOT_DURABLE))
         self._user = _unprivileged()
         if self._user:
             os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, pwd.getpwnam(self._user).pw_gid)
         self.folder.chmod(0o755)
         self._watcher = subprocess.Popen(
-            [sys.executable, "-c", _WATCHER, str(self.folder)], stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-c", _WATCHER, str(self.folder), "kept" if folder else ""],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
         atexit.register(self.stop)
+        if not (self.folder / "data" / "PG_VERSION").exists():
+            self._initialise()
+        self.start()
+
+    def _initialise(self) -> None:
         self._run(
             "initdb", "-D", "data", "-U", "mpcontinuity", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"
         )
-        self.start()
 
     def start(self) -> None:
         options = " ".join(f"-c {setting}" for setting in (*self._settings, f"unix_socket_directories={self.folder}"))

@@ -19,6 +19,8 @@ _LONGEST_REASON = 1000  # characters: several URLs, each with the words of a ser
 _COLUMNS = "domain, found, found_reason, said, said_by, said_note"
 _LOAD = Statement(f"SELECT {_COLUMNS} FROM home_users WHERE domain IN [:domains]")
 _OUT = Statement(f"SELECT {_COLUMNS} FROM home_users WHERE found > 0 OR said > 0")
+_UNWATCHED = Statement("SELECT domain FROM home_users WHERE found = 0 AND said = 0 AND found_reason <> ''")
+_UNWATCH = Statement("UPDATE home_users SET found = 0 WHERE domain = :domain")
 _NOTE = Statement(
     """INSERT INTO home_users (domain, found, found_reason) VALUES (:domain, :found, :reason)
     ON CONFLICT (domain) DO UPDATE SET found = excluded.found, found_reason = excluded.found_reason"""
@@ -26,7 +28,8 @@ _NOTE = Statement(
 _SAY = Statement(
     """INSERT INTO home_users (domain, said, said_by, said_note) VALUES (:domain, :said, :by, :note)
     ON CONFLICT (domain) DO UPDATE SET said = excluded.said, said_by = excluded.said_by,
-        said_note = excluded.said_note"""
+        said_note = excluded.said_note,
+        found_reason = CASE WHEN home_users.found = 0 THEN '' ELSE home_users.found_reason END"""
 )
 
 
@@ -77,6 +80,16 @@ def note(tx: Transaction, domain: int, reason: str) -> bool:
         return False
     tx.run(_NOTE, domain=domain, found=tx.now if reason else 0, reason=reason[:_LONGEST_REASON])
     return True
+
+
+def unwatch(tx: Transaction, domain: int) -> None:
+    """Notes that a probe that found users out looks no more. That says nothing of whether they are."""
+    tx.run(_UNWATCH, domain=domain)
+
+
+def unwatched(tx: Transaction) -> set[int]:
+    """Returns the ids of the domains whose users do not count as out any more only because nobody looks (`unwatch`)."""
+    return {domain for (domain,) in tx.all(_UNWATCHED)}
 
 
 def say(tx: Transaction, domain: int, on: bool, by: str, note: str = "") -> HomeUsers:

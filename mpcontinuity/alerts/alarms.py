@@ -57,7 +57,7 @@ _BEGIN = Statement(
     ON CONFLICT (domain, kind) DO UPDATE SET told = excluded.told, over = 0 WHERE alarm.over > 0"""
 )
 _END = Statement("UPDATE alarm SET over = :now WHERE domain = :domain AND kind = :kind AND told = :told AND over = 0")
-_FORGET = Statement("DELETE FROM alarm WHERE domain = :domain AND kind = :kind AND over > 0")
+_FORGET = Statement("DELETE FROM alarm WHERE domain = :domain AND kind = :kind AND told = :told")
 
 
 def listing(tx: Transaction) -> dict[tuple[int, str], Alarm]:
@@ -88,7 +88,7 @@ def end(tx: Transaction, domain: int, kind: str, told: int) -> None:
         raise Told
 
 
-def forget(tx: Transaction, past: Mapping[tuple[int, str], object]) -> None:
-    """Forgets alarms that are over, by domain and kind."""
-    for domain, kind in past:
-        tx.run(_FORGET, domain=domain, kind=kind)
+def forget(tx: Transaction, past: Mapping[tuple[int, str], Alarm]) -> None:
+    """Forgets these alarms, by domain and kind, unless they have begun again since."""
+    for (domain, kind), alarm in past.items():
+        tx.run(_FORGET, domain=domain, kind=kind, told=alarm.told)

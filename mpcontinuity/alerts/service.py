@@ -97,12 +97,14 @@ class Watcher:
 
     async def _of_alarms(self, found: Sequence[Outage], standing: Mapping[int, Standing]) -> list[Fact]:
         going_on = {outage.domain: outage for outage in found if not outage.ended}
-        known, reasons = await self._store.read(_known)
+        known, reasons, unwatched = await self._store.read(_known)
         counted = _turn(standing, known, self._counted)
         self._counted = counted[-1] if counted else 0
         numbers = sorted({*counted, *(domain for domain, _ in [*known, *reasons])} & standing.keys())
         facts: list[Fact] = []
-        past: dict[tuple[int, str], Alarm] = {}
+        # Where nobody looks any more, that is no news of home's users.
+        silent = [place for place in known if place[1] == Kind.USERS_OUT and place[0] in unwatched]
+        past = {place: known.pop(place) for place in silent}
         for start in range(0, len(numbers), COUNTED_AT_ONCE):
             some = [standing[number] for number in numbers[start : start + COUNTED_AT_ONCE]]
             work = partial(_alarms, some=some, known=known, reasons=reasons, counted=set(counted), going_on=going_on)
@@ -123,9 +125,10 @@ class Watcher:
             if report is None:
                 continue
             mark = partial(outages.recover, outage=outage.id, report=msgspec.json.encode(report).decode())
-            if report.total.taken_in or outage.told:
+            # Who heard of `down` hears of `up`, and need not hear that nothing was kept; who was reminded does.
+            if report.total.taken_in or (outage.told and DOWN not in outage.told):
                 facts.append(wording.recovered(standing[outage.domain], outage, report, mark))
-            else:  # nobody noticed it
+            else:
                 await self._store.run(partial(_quietly, mark=mark))
         return facts
 
@@ -175,12 +178,12 @@ def _reminder_due(standing: Standing, outage: Outage, now: int) -> bool:
     return now >= (last + REMIND_EVERY if last >= since else since + REMIND_AFTER)
 
 
-def _known(tx: Transaction) -> tuple[dict[tuple[int, str], Alarm], dict[tuple[int, str], str]]:
+def _known(tx: Transaction) -> tuple[dict[tuple[int, str], Alarm], dict[tuple[int, str], str], set[int]]:
     """Alarms that were told of late, and the reasons of those that hold and are not about numbers; by domain and
-    kind."""
+    kind. Then the domains whose users' side nobody looks at any more."""
     holding = {Kind.PAUSED: home_state.pauses(tx), Kind.USERS_OUT: home_users.out(tx)}
     reasons = {(domain, kind.value): why for kind, found in holding.items() for domain, why in found.items()}
-    return alarms.listing(tx), reasons
+    return alarms.listing(tx), reasons, home_users.unwatched(tx)
 
 
 def _alarms(

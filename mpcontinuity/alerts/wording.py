@@ -71,10 +71,11 @@ def up(standing: Standing, outage: Outage, now: int, mark: Mark) -> Fact:
         f"The home server of {name} ({_homes(standing)}) takes mail again since {_time(standing.health.since)}.",
         f"It was away since {_time(outage.causes.get(Cause.DOWN, outage.began))}.",
         "",
-        "What was kept here meanwhile goes home now, oldest first; a report comes when that is done.",
+        "What was kept here meanwhile goes home now, oldest first. A report comes when that is done,",
+        "if anything was kept.",
     ]
     if Cause.DECLARED in standing.causes or Cause.CONTAINED in standing.causes:
-        lines[-1] = "Nothing goes home yet: an outage is declared, or the home server is cut off."
+        lines[-2:] = ["Nothing goes home yet: an outage is declared, or the home server is cut off."]
     return _fact(standing, outage, f"{name}: the home server is up again", lines, mark, link=False)
 
 
@@ -180,6 +181,7 @@ def users_back(standing: Standing, outage: int, mark: Mark) -> Fact:
         f"The users of {name} can use their home server ({_homes(standing)}) again.",
         "If all of them were given copies here, that can end:",
         f"    mpcontinuity user continuity --domain {name} --all off",
+        f"    mpcontinuity domain set {name} mode=disabled",
     ]
     return _made(standing, outage, f"{name}: users can use the home server again", lines, mark, link=False)
 
@@ -193,6 +195,26 @@ def recovered(standing: Standing, outage: Outage, balance: Balance, mark: Mark) 
         f"({_span(outage.ended - outage.began)}) is dealt with. It was one because {_because(outage)}.",
         *([_said("The reason", outage.reason)] if outage.reason else []),
         "",
+        *_became(balance),
+        "",
+    ]
+    if open_:
+        lines += ["What is still open is tried further:", f"    mpcontinuity queue list --domain {name}"]
+    if total.failed or total.expired:
+        lines += ["What failed can be sent again:", f"    mpcontinuity queue retry --domain {name}"]
+    lines += ["It is shown again by:", f"    mpcontinuity outage show {show(outage.id)}"]
+    subject = f"{name}: report of the outage: {total.taken_in} kept, {total.delivered} delivered home, {open_} open"
+    if not total.taken_in:
+        subject = f"{name}: the outage is over, and nothing was kept"
+    return _fact(standing, outage, subject, lines, mark, link=False)
+
+
+def _became(balance: Balance) -> list[str]:
+    """What became of it."""
+    total = balance.total
+    if not total.taken_in:
+        return ["No mail came for it meanwhile, so nothing was kept here."]
+    return [
         f"Messages kept here:        {total.taken_in}",
         f"  delivered home:          {total.delivered}",
         f"  deleted by users:        {total.deleted}",
@@ -203,15 +225,7 @@ def recovered(standing: Standing, outage: Outage, balance: Balance, mark: Mark) 
         f"  still owed, and tried:   {total.owed}",
         f"Longest wait:              {_span(balance.longest_wait)}",
         *_users(balance),
-        "",
     ]
-    if open_:
-        lines += ["What is still open is tried further:", f"    mpcontinuity queue list --domain {name}"]
-    if total.failed or total.expired:
-        lines += ["What failed can be sent again:", f"    mpcontinuity queue retry --domain {name}"]
-    lines += ["It is shown again by:", f"    mpcontinuity outage show {show(outage.id)}"]
-    subject = f"{name}: report of the outage: {total.taken_in} kept, {total.delivered} delivered home, {open_} open"
-    return _fact(standing, outage, subject, lines, mark, link=False)
 
 
 def digest(facts: Sequence[Fact]) -> tuple[str, str]:

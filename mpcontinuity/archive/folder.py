@@ -119,7 +119,7 @@ class EmailArchives:
     async def _new(self, user: User, since: int) -> list[int]:
         """The ids of up to MOST messages of the user's that came since then, the oldest first."""
         theirs = await self._store.read(partial(users.keys_since, account=user.id))
-        whose = Whose(0, frozenset(theirs), theirs)
+        whose = Whose(user.domain, frozenset(theirs), theirs)  # of no domain that was removed and had the same name
         query = Query().between(since, LATEST)
         ids: list[int] = []
         after = 0

@@ -65,7 +65,7 @@ async def whose_mail(control: Control, user: str, domain: str | None) -> Whose:
     address while it was somebody else's; administrators are.
     """
     address = mail_address(user) if user else None
-    own = control.caller.user is not None  # whose addresses may be of several domains
+    own = control.caller.user is not None
     return await control.store.read(partial(_whose, address=address, domain=None if own else domain, own=own))
 
 
@@ -75,4 +75,6 @@ def _whose(tx: Transaction, address: Address | None, domain: str | None, *, own:
         return Whose(within)
     known = users.find_exactly(tx, address)
     since = users.keys_since(tx, known.id) if known is not None else {address.key: 0}
+    if own and known is not None:  # not of a domain that was removed and had the same name
+        within = known.domain
     return Whose(within, frozenset(since), since if own else {})

@@ -94,7 +94,11 @@ def _user(tx: Transaction, domain: Domain, text: str) -> tuple[int, str]:
     address = mail_address(text)
     user = users.find_exactly(tx, address) if address.domain == domain.name else None
     if user is None:
-        raise Refused(f"{text}: no such user of {domain.name}", "unknown", Hint("user list", "shows them"))
+        raise Refused(
+            f"{text}: no such user of {domain.name}",
+            "unknown",
+            Hint("user list", "shows them", {"domain": domain.name}),
+        )
     if not user.registered:
         raise Refused(f"{text}: is {user.status}, so that no mail is kept for them", "conflict")
     return user.id, user.address

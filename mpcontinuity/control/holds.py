@@ -23,9 +23,10 @@ _LONGEST_NOTE = 500  # characters
 
 
 class HoldRow(msgspec.Struct, frozen=True):
-    """A hold: of the mail of a ``user``, or of the ``messages`` that a ``query`` found when it was made.
+    """A hold: of all mail of a ``user``, or of so many ``messages`` that a ``query`` found when it was made.
 
-    It is not ``complete`` while that is gathered, or where that was cut off. ``domain`` is empty for one that
+    ``messages`` is None for that of a user, which also holds what comes. One of a query is not ``complete`` while its
+    messages are gathered, or where that was cut off. ``domain`` is empty for one that
     administrators of all domains alone see and lift.
     """
 
@@ -36,7 +37,7 @@ class HoldRow(msgspec.Struct, frozen=True):
     user: str
     query: str
     note: str
-    messages: int
+    messages: int | None
     complete: bool
 
 
@@ -152,7 +153,7 @@ def _row(hold: Hold, names: dict[int, str]) -> HoldRow:
         user=hold.user,
         query=hold.query,
         note=hold.note,
-        messages=hold.messages,
+        messages=None if hold.user else hold.messages,
         complete=hold.complete,
     )
 

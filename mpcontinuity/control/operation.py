@@ -146,9 +146,12 @@ class Operation:
         self.result = get_type_hints(function)["return"]
         hints = self._types = get_type_hints(function)
         fields: list[Any] = []
+        self._defaults: dict[str, Any] = {}
         for argument, parameter in list(inspect.signature(function).parameters.items())[1:]:
             required = parameter.default is inspect.Parameter.empty
             fields.append((argument, hints[argument]) if required else (argument, hints[argument], parameter.default))
+            if not required:
+                self._defaults[argument] = parameter.default
         title = "".join(word.capitalize() for word in name.split())  # of its own, for the schemas
         self.arguments = msgspec.defstruct(f"{title}Arguments", fields, forbid_unknown_fields=True, kw_only=True)
         if ("after" in self.arguments.__struct_fields__) is not bool(cursor):
@@ -167,6 +170,7 @@ class Operation:
         """
         caller = control.caller
         row: int | None = None
+        given: Mapping[str, Any] = {}
         try:
             given = await self._granted(control, arguments)
             if not self.looks or (self.audited and caller.user is None):
@@ -176,6 +180,9 @@ class Operation:
         except Exception as error:
             if row is not None or not self.looks or (isinstance(error, Refused) and error.kind == "forbidden"):
                 await self._note(control, arguments, row, f"refused: {reason(error)}")
+            if isinstance(error, Refused) and error.hint is not None:
+                about = _domain_of(given.get(self.domain_in), given.get(self.address_in))
+                error.hint = msgspec.structs.replace(error.hint, domain=about)
             raise
         if row is not None:
             await self._note(control, arguments, row, "done")
@@ -223,10 +230,11 @@ class Operation:
 
     def _told(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments for a note: what is none of the operation's own, or is not of its type, by its name alone. It
-        may be a password whose argument was spelt wrong, or so deep that nobody could tell it. Of more arguments than
-        the operation has, some."""
+        may be a password whose argument was spelt wrong, or so deep that nobody could tell it. What is as it is where
+        nothing is said is not told. Of more arguments than the operation has, some."""
         some = islice(arguments.items(), len(self._types))
-        return {name: value if self._is_of_type(name, value) else NOT_TOLD for name, value in some}
+        told = [(name, value) for name, value in some if name not in self._defaults or value != self._defaults[name]]
+        return {name: value if self._is_of_type(name, value) else NOT_TOLD for name, value in told}
 
     def _is_of_type(self, name: str, value: Any) -> bool:
         try:

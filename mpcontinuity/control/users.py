@@ -32,7 +32,8 @@ SHORTEST_CHOSEN: Final = 8
 
 
 class UserRow(msgspec.Struct, frozen=True):
-    """A row of `user list`; ``messages`` counts those in all their mailboxes."""
+    """A row of `user list`; ``messages`` counts those in all their mailboxes. ``alternate`` is where they read mail
+    while their own domain is away; empty where that is not known."""
 
     address: str
     name: str
@@ -40,15 +41,14 @@ class UserRow(msgspec.Struct, frozen=True):
     aliases: list[str]
     source: Source
     messages: int
+    alternate: str
 
 
 class UserShown(UserRow, frozen=True):
     """A user as `user show` gives them: ``continuity`` is their opt-in of mode `optional`, and ``relay`` says that the
-    home server logs in as them; it is left out for all others, unless it was just changed. ``alternate`` is where they
-    read mail while their own domain is away; empty where that is not known. ``last_login`` is ISO 8601, to a minute or
-    so, by the protocol ``last_login_by``; None where they have never logged in."""
+    home server logs in as them; it is left out for all others, unless it was just changed. ``last_login`` is ISO 8601,
+    to a minute or so, by the protocol ``last_login_by``; None where they have never logged in."""
 
-    alternate: str
     last_login: str | None
     last_login_by: str
     continuity: Switch
@@ -141,7 +141,6 @@ def _show(tx: Transaction, address: str) -> UserShown:
     listed = users.listed(tx, user)
     return UserShown(
         **msgspec.structs.asdict(_row(listed)),
-        alternate=listed.alternate,
         last_login=iso(listed.last_login) if listed.last_login else None,
         last_login_by=listed.last_login_by,
         continuity="on" if user.opt_in else "off",
@@ -301,7 +300,9 @@ def known(tx: Transaction, address: str) -> User:
 
 def _row(listed: Listed) -> UserRow:
     user = listed.user
-    return UserRow(user.address, user.name, user.status, listed.aliases, listed.source, listed.messages)
+    return UserRow(
+        user.address, user.name, user.status, listed.aliases, listed.source, listed.messages, listed.alternate
+    )
 
 
 def alternate_address(text: str) -> str:

@@ -123,10 +123,10 @@ class UserSide:
         return known
 
     async def _forget(self, wanted: Collection[int]) -> None:
-        """Nobody watches any more where the setting is empty, so nothing is found there."""
+        """Nobody watches any more where the setting is empty, so that what was found counts no more."""
         found = await self._store.read(home_users.found)
         for domain in [each for each in found if each not in wanted]:
-            await self._store.run(partial(home_users.note, domain=domain, reason=""))
+            await self._store.run(partial(home_users.unwatch, domain=domain))
         self._watched = {id_: state for id_, state in self._watched.items() if id_ in wanted}
 
     async def _look_at(self, domain: Domain) -> None:

@@ -31,11 +31,16 @@ class Reported(Exception):
 
 class Hint(msgspec.Struct, frozen=True):
     """An operation that would help: its name as in `mpcontinuity NAME`, its arguments, and what it does then, as
-    "shows them". Each door puts it into its own words; no layer below knows how an operation is called there."""
+    "shows them". Each door puts it into its own words; no layer below knows how an operation is called there.
+
+    ``domain`` is the one that the refused call was about, for a door that needs a domain there and finds none among the
+    arguments. The operation that was called fills it in (control/operation.py).
+    """
 
     operation: str
     does: str
     arguments: dict[str, str | bool] = {}
+    domain: str = ""
 
 
 class Refused(Reported):

@@ -44,11 +44,11 @@ def parse(text: str) -> Route:
 def past_home(settings: DomainSettings, general: str, attempts: int) -> Route:
     """Returns the way for an alert about the domain with those settings after so many attempts.
 
-    It is `outbound-route`, else the ``general`` one of `[outbound]`, but never a host that is a home server of the
-    domain: that may be what the alert is about. A smarthost may be the home server by another name, or be away with it,
-    so every second attempt goes to the MX hosts.
+    It is `outbound-route`, else the ``general`` one of `[outbound]`, but never host and port of a home server of the
+    domain: that may be what the alert is about. A smarthost may be the home server by another name or port, or be away
+    with it, so every second attempt goes to the MX hosts.
     """
-    homes = {hosts.split(home, SMTP_PORT)[0].lower() for home in settings.home}
+    homes = {hosts.split(home.lower(), SMTP_PORT) for home in settings.home}
     ways = [parse(text) for text in (settings.outbound_route, general) if text]
-    usable = [way for way in ways if way.host.lower() not in homes]
+    usable = [way for way in ways if (way.host.lower(), way.port) not in homes]
     return usable[0] if usable and attempts % 2 == 0 else parse("mx")

@@ -82,6 +82,7 @@ def listing(
 
 
 _FIND = Statement(f"SELECT id, domain, body, state, next_attempt >= {NEVER} FROM owed WHERE id IN [:ids]")
+_NAME = Statement("SELECT name FROM domain WHERE id = :id")
 # What was given up without a reply to its last attempt may be at home: it is in doubt, as it may have been before.
 _REOPEN = Statement(
     """UPDATE owed SET state = CASE WHEN state = 'expired' AND last_code = 0 THEN 'in_doubt' ELSE 'owed' END,
@@ -100,13 +101,13 @@ def retry(tx: Transaction, ids: Sequence[int], by: str, *, domain: int = 0) -> i
     any), and for one that has come to another end.
     """
     rows = _find(tx, ids, domain)
-    for owed_id, _domain, body, state, kept in rows:
+    for owed_id, of, body, state, kept in rows:
         if state in (FAILED, EXPIRED):
             tx.run(_REOPEN, id=owed_id)
             hold(tx, body)
             reopen_owed(tx, owed_id, TrackingEvent(tx.now, "", 0, f"Reopened by {by}"))
         elif kept and state in OPEN:
-            hint = Hint("contain release", "lets it go home")
+            hint = Hint("contain release", "lets it go home", {"name": str(tx.value(_NAME, id=of))})
             raise Refused(f"{show(owed_id)}: is kept since its home server was cut off", "conflict", hint)
         elif state in OPEN:
             tx.run(_NOW, id=owed_id)

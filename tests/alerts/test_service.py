@@ -278,6 +278,21 @@ def test_users_who_cannot_use_home_are_told_of_with_what_to_do_and_again_when_th
     assert told(room) == ["users can use the home server again"]
 
 
+def test_who_watches_home_s_users_no_more_is_not_told_that_they_can_use_it(room: PostRoom) -> None:
+    room.run(home_users.note, domain=room.domain.id, reason="imaps://home: no login")
+    room.look(5)
+    assert told(room) == ["users cannot use the home server"]
+    room.run(home_users.unwatch, domain=room.domain.id)
+    room.look(5)
+    room.look(2 * HOUR)
+    assert not told(room)
+    room.run(home_users.say, domain=room.domain.id, on=True, by="root")
+    room.look(5)
+    room.run(home_users.say, domain=room.domain.id, on=False, by="root")
+    room.look(5)
+    assert told(room) == ["users cannot use the home server", "users can use the home server again"]
+
+
 # Reminders
 
 
@@ -358,14 +373,16 @@ def test_a_recovery_is_reported_when_all_was_tried(room: PostRoom) -> None:
 
 
 def test_a_pause_holds_the_report_back(room: PostRoom) -> None:
+    row = room.books.redirect("anna")
     down(room)
     room.home_becomes(State.UP)
+    room.run(ended, ids=[row], state="delivered")
     room.run(home_state.pause, domain=room.domain.id, reason="550 x")
     room.look(5)
     assert not [subject for subject in told(room) if "kept" in subject]
     room.run(home_state.pause, domain=room.domain.id, reason="")
     room.look(5)
-    assert "report of the outage: 0 kept" in str(told(room))
+    assert "report of the outage: 1 kept" in str(told(room))
     assert room.rows("SELECT COUNT(*) FROM outage WHERE recovered > 0") == [(1,)]
 
 
@@ -377,6 +394,24 @@ def test_a_short_outage_in_which_nothing_was_kept_is_not_reported(room: PostRoom
     room.look(5)
     assert not told(room)
     assert room.rows("SELECT COUNT(*) FROM outage WHERE recovered > 0") == [(1,)]
+
+
+def test_that_nothing_was_kept_is_said_only_to_who_heard_nothing_of_the_end(room: PostRoom) -> None:
+    down(room)
+    room.home_becomes(State.UP)
+    room.look(5)
+    room.look(5)
+    assert told(room) == ["the home server is down for 5 min", "the home server is up again"]
+    room.set(mode="enabled")
+    room.look(5)
+    room.look(5 * HOUR)
+    room.forget_mail()
+    room.set(mode="disabled")
+    room.look(5)
+    room.look(5)
+    (message,) = [message for _, message in room.queued()]
+    assert message["Subject"] == "example.org: the outage is over, and nothing was kept"
+    assert "delivered home" not in message.get_content()
 
 
 def test_of_outages_that_follow_closely_each_message_is_in_one_report(room: PostRoom) -> None:

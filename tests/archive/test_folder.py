@@ -223,3 +223,9 @@ def test_whoever_gets_an_address_anew_is_not_shown_the_mail_of_who_had_it_before
     house.archive("to the new sales", "sales@example.org")
     house.archive("to the new bert", "Bert+tag@example.org")
     assert anna.look() == ["before bert came", "to the new sales", "to the new bert"]
+
+
+def test_mail_of_a_domain_that_was_removed_is_not_found_in_one_that_has_its_name(house: House, anna: Reader) -> None:
+    house.archive("of the new one")
+    archive(house.store, text("of the old one"), recipients=["anna@example.org"], domain=house.domain.id + 1_000)
+    assert anna.look() == ["of the new one"]

@@ -158,3 +158,9 @@ def test_administrators_of_a_domain_see_who_took_the_mail_of_a_user_of_theirs(
         ("archive hold", "example.org"),
         ("archive export", "example.org"),
     ]
+
+
+def test_what_is_as_it_is_when_nothing_is_said_is_not_told(call: Call, books: Books) -> None:
+    call("user add", address="zoe@example.org", inactive=False, aliases=[], name="Zoe")
+    (row,) = [row for row in call("audit") if row["operation"] == "user add"]
+    assert row["object"] == "address=zoe@example.org name=Zoe"

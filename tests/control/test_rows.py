@@ -19,7 +19,7 @@ PLAN = "id domain from until note by state ended"
 ARCHIVED = "id time direction sender recipients subject message_id size"
 TRACK = "id received direction sender recipient message_id subject size status continuity outcome code text events"  #
 AUDIT = "id time by from operation object domain result"
-USER = "address name status aliases source messages"
+USER = "address name status aliases source messages alternate"
 
 
 def test_all_arguments_and_results_have_a_json_schema() -> None:

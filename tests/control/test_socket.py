@@ -31,7 +31,7 @@ def test_a_result_or_a_refusal(control: Control) -> None:
     assert refused == {
         "refused": "x.org: no such domain here",
         "kind": "unknown",
-        "hint": {"operation": "domain list", "does": "shows them", "arguments": {}},
+        "hint": {"operation": "domain list", "does": "shows them", "arguments": {}, "domain": "x.org"},
     }
 
 

@@ -35,6 +35,7 @@ def test_a_user_is_shown_as_the_contract_says(call: Call) -> None:
         "aliases": ["a@example.org"],
         "source": "manual",
         "messages": 0,
+        "alternate": "",
     }
     assert call("user list") == [row]
     assert call("user list", domain="example.org") == [row]

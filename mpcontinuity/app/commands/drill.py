@@ -85,7 +85,8 @@ def _report(configuration: Configuration, drill_id: str, html: Path | None, as_j
         output.as_json(row)
         return
     output.say(f"{row['domain']}: drill {row['id']}, {row['from']} until {row['until']}: {row['state']}")
-    output.fields(row["sums"])
+    longest = {name: output.span(value) for name, value in row["sums"].items() if name.startswith("longest_")}
+    output.fields({**row["sums"], **longest})
     for user in row["users"]:
         doors = ", ".join(f"{login['door']} ({login['times']})" for login in user["logins"]) or "has not logged in"
         output.say(f"{user['address']}: {doors}; {user['received']} received, {user['sent']} sent")

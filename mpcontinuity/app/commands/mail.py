@@ -155,7 +155,7 @@ def track(
     if not rows:
         output.say("Nothing found.")
     for row in rows:
-        outcome = f", {row['outcome']}" if row["outcome"] else ""
+        outcome = f", {row['outcome']}" if row["outcome"] not in (None, row["status"]) else ""
         output.say(
             f"{row['received'][:19]} {row['direction']} {row['sender'] or '<>'} -> {row['recipient']}: "
             f"{row['status']}{outcome}  {output.text(row['subject'])}  [{row['id']}]"

@@ -48,6 +48,7 @@ def outage_show(configuration: Configuration, id_: str, as_json: bool) -> None:
         output.as_json(row)
         return
     users = row.pop("users")
+    row["longest_wait"] = output.span(row["longest_wait"])
     row["told"] = [f"{step} {time}" for step, time in row["told"].items()]
     output.fields(row)
     if users:

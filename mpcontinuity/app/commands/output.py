@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,29 @@ import click
 from mpcontinuity.model.visible import json_visible, visible
 
 _WIDEST = 60
+_TIME = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{6})?\+00:00(?!\d)")  # as clock.iso makes it
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Prints one line, with whatever came from outside into it made harmless; ``err`` prints it on standard error."""
-    click.echo(visible(line), err=err)
+    """Prints one line, with whatever came from outside into it made harmless and times to the second; ``err`` prints it
+    on standard error."""
+    click.echo(visible(_seconds(line)), err=err)
+
+
+def _seconds(text: str) -> str:
+    """Times as people read them, which every argument that takes a time reads too."""
+    return _TIME.sub(r"\1Z", text)
+
+
+def span(seconds: float | None) -> str:
+    """Returns a time span as people read it, with its units."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def text(value: Any) -> str:
@@ -26,7 +45,7 @@ def text(value: Any) -> str:
         return "on" if value else "off"
     if isinstance(value, list):
         return ", ".join(map(text, value)) or "-"
-    return visible(" ".join(str(value).split())) if value != "" else "-"
+    return visible(_seconds(" ".join(str(value).split()))) if value != "" else "-"
 
 
 def as_json(value: Any) -> None:

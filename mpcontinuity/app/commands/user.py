@@ -26,7 +26,7 @@ from mpcontinuity.model.errors import Refused
 
 _ADOPTED_AT_ONCE = 1000  # addresses of a request
 _BATCH = 20  # lines of an import per request: its account appears while it goes on
-_COLUMNS = ("address", "name", "status", "aliases", "source", "messages")
+_COLUMNS = ("address", "name", "status", "aliases", "alternate", "source", "messages")
 
 
 @click.group()
@@ -385,6 +385,8 @@ def user_continuity(
         if everybody:
             row = control.call("user continuity all", name=of, on=on)
             said = f"{row['domain']}: {row['changed']} users opted {'in' if on else 'out'}, mode {row['mode']}"
+            if not on and row["mode"] == "optional":
+                said += f", so users may opt in: `mpcontinuity domain set {row['domain']} mode=disabled` ends that"
         else:
             row = control.call("user continuity", address=words[0], on=on)
             said = f"{row['address']}: continuity {row['continuity']}"

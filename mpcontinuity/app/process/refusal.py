@@ -13,8 +13,9 @@ def why(error: Exception) -> str:
     return f"{error}; `{command(hint)}` {hint.does}" if hint is not None else str(error)
 
 
-# Operations whose command has the domain in the middle.
+# Operations whose command cannot do without the domain, and how it is typed.
 _AROUND = {
+    "alert list": "alert list {}",
     "contain list": "contain {} list",
     "contain off": "contain {} off",
     "contain release": "contain {} release",
@@ -27,7 +28,8 @@ _AROUND = {
 def command(hint: Hint) -> str:
     """The command of a hint as a person would type it: names and addresses are arguments, all else are options."""
     if hint.operation in _AROUND:
-        return f"mpcontinuity {_AROUND[hint.operation].format(hint.arguments.get('name', 'D'))}"
+        domain = hint.arguments.get("name") or hint.domain or "DOMAIN"
+        return f"mpcontinuity {_AROUND[hint.operation].format(domain)}"
     words = [f"mpcontinuity {hint.operation}"]
     for name, value in hint.arguments.items():
         if name not in ("name", "address"):

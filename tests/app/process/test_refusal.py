@@ -17,6 +17,10 @@ from mpcontinuity.model.errors import Hint, Refused
             Hint("domain remove", "releases them", {"name": "a.org", "force": True}),
             "`mpcontinuity domain remove a.org --force` releases them",
         ),
+        (Hint("drill end", "ends it", domain="a.org"), "`mpcontinuity drill a.org --end` ends it"),
+        (Hint("alert list", "shows who does", domain="a.org"), "`mpcontinuity alert list a.org` shows who does"),
+        (Hint("contain off", "lifts that", {"name": "a.org"}), "`mpcontinuity contain a.org off` lifts that"),
+        (Hint("drill list", "shows them"), "`mpcontinuity drill DOMAIN --list` shows them"),
     ],
 )
 def test_a_hint_is_the_command_that_a_person_would_type(hint: Hint, command: str) -> None:

@@ -63,11 +63,11 @@ def test_what_is_done_and_what_is_seen_of_others_is_noted_before(control: Contro
 
     for looks in (False, True):
         during.clear()
-        operation = Operation("touch", touch, Scope.DOMAIN, domain_in="domain", looks=looks, audited=looks)
+        operation = Operation("domain touch", touch, Scope.DOMAIN, domain_in="domain", looks=looks, audited=looks)
         result(operation(control, {"domain": "example.org"}))
         assert during[0] == "begun"
         assert rows(control)[0]["result"] == "done"
-    result(Operation("touch", touch, Scope.DOMAIN, domain_in="domain", looks=True)(control, {}))
+    result(Operation("domain touch", touch, Scope.DOMAIN, domain_in="domain", looks=True)(control, {}))
     assert len(rows(control)) == 2
 
 
@@ -75,7 +75,7 @@ def test_users_who_look_for_themselves_are_not_noted(control: Control, books: Bo
     async def look(control: Control, address: str = "") -> Seen:
         return Seen(1)
 
-    operation = Operation("look", look, Scope.SELF, address_in="address", looks=True, audited=True)
+    operation = Operation("user look", look, Scope.SELF, address_in="address", looks=True, audited=True)
     result(operation(replace(control, caller=ANNA), {"address": "anna@example.org"}))
     assert rows(control) == []
     result(operation(replace(control, caller=OLGA), {"address": "anna@example.org"}))
@@ -90,7 +90,7 @@ def test_an_operation_can_say_what_it_is_about_where_its_arguments_do_not(contro
         return Seen(1)
 
     kinds: dict[str, Any] = {"domain_in": "domain", "looks": True, "audited": True, "about": about}
-    result(Operation("look", look, Scope.DOMAIN, **kinds)(control, {"ids": ["x"]}))
+    result(Operation("user look", look, Scope.DOMAIN, **kinds)(control, {"ids": ["x"]}))
     (row,) = rows(control, OLGA)
     assert (row["domain"], row["object"]) == ("example.org", "x to=anna@example.org")
 

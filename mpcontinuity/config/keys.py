@@ -37,6 +37,7 @@ SECTIONS: dict[str, str] = {
     "retry": "When mail to the world and mail that is owed to home servers is tried again.",
     "limits": "What one client, user or message may take.",
     "password": "How passwords are kept.",
+    "web": "The pages and the API, which are served at [listen] web.",
     "log": "What is written to standard error.",
 }
 
@@ -214,6 +215,15 @@ KEYS: dict[str, Key] = {
     ),
     "password.allow_weak": Key(
         Flag(), "Whether scheme may be fast. Then whoever gets hold of the database guesses most passwords in a day."
+    ),
+    "web.require_totp": Key(
+        Flag(),
+        "Whether administrators of the portal need a second factor. Who has none is led to set one up at the login.",
+    ),
+    "web.trusted_proxies": Key(
+        _NETWORKS,
+        "The networks of reverse proxies, whose X-Forwarded-For says who the client is. By default there are none.",
+        '["127.0.0.1/32"]',
     ),
     "log.format": Key(
         Text('"text" or "json"', lambda text: text in ("text", "json")),

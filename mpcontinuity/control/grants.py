@@ -9,14 +9,22 @@ from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
 Grant = Literal[
-    "read",  # whatever changes nothing, mail in the archive included
-    "users",  # users, their addresses, passwords and invitations
-    "mail",  # tracking, the archive and the queue
-    "domains",  # domains, their outages, drills and alerts, and how they are
-    "admin",  # administrators and tokens, the audit trail and the server: in the end that is everything
+    "read",
+    "users",
+    "mail",
+    "domains",
+    "admin",
 ]
 EVERY: Final[tuple[Grant, ...]] = get_args(Grant)
 ALL: Final[frozenset[str]] = frozenset(EVERY)
+
+ABOUT: Final[Mapping[Grant, str]] = {
+    "read": "whatever changes nothing, mail in the archive included",
+    "users": "users, their addresses, passwords and invitations",
+    "mail": "tracking, the archive and the queue",
+    "domains": "domains, their outages, drills and alerts",
+    "admin": "administrators, tokens, the audit trail and the server: in the end, everything",
+}
 
 # By the first word of an operation's name, which is its subject.
 SUBJECTS: Final[Mapping[str, Grant]] = {

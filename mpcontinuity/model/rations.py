@@ -141,6 +141,10 @@ class Share:
         commands, self._commands = self._commands, 0
         return self._rations.spend(self._row, Kind.COMMANDS, commands)
 
+    def request(self) -> bool:
+        """Counts one command by itself, of a host whose requests come by connections that others share."""
+        return self._free or self._rations.spend(self._row, Kind.COMMANDS, 1)
+
     def message(self) -> bool:
         """Says whether one more message of the host may begin, and counts it."""
         if self._free:

@@ -121,6 +121,13 @@ class Password(Section, frozen=True):
     allow_weak: bool = False
 
 
+class Web(Section, frozen=True):
+    """The table ``[web]``: pages and API."""
+
+    require_totp: bool = True
+    trusted_proxies: tuple[str, ...] = ()
+
+
 class Log(Section, frozen=True):
     """The table ``[log]``: how the log is written."""
 
@@ -141,6 +148,7 @@ class Settings(Section, frozen=True):
     retry: Retry = Retry()
     limits: Limits = Limits()
     password: Password = Password()
+    web: Web = Web()
     log: Log = Log()
 
 

@@ -1,7 +1,9 @@
-"""HTTP, with bounds on what a request may cost.
+"""HTTP for pages and programs, which knows neither accounts nor operations.
 
-- ``channel.py``: connections and their bounds. ``answers.py``: what is answered, and how it is sent.
-- ``pages.py``: a site of a few fixed pages for machines. ``routes.py``: a site for people, with forms, and what
-  browsers may do with it. ``form.py``: reads a form.
-- ``charts.py``: charts as SVG. ``look/``: what pages look like.
+- ``channel.py``: HTTP/1.1 of twisted.web with bounds. ``answers.py``: what a page answers, and how it is sent.
+- ``routes.py``: a site of pages by method and path. ``asked.py``: a request as pages see it. ``form.py``: reads forms.
+  ``cookies.py``, ``csrf.py``, ``headers.py``: what keeps other sites away from a browser that is signed in.
+- ``templates.py``, ``static.py``: HTML, and the files beside it. ``look/``: what all pages look like.
+  ``charts.py``: charts as SVG.
+- ``pages.py``: a site of a few fixed pages for machines.
 """

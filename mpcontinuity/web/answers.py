@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import http
+from zope.interface import implementer
 
+from mpcontinuity.model.errors import Kind, Refused, Stopping, Temporary
 from mpcontinuity.web.channel import BoundedRequest
 
 TEXT: Final = "text/plain; charset=utf-8"
+HTML: Final = "text/html; charset=utf-8"
+
+PIECE: Final = 64 * 1024  # octets that are written in one turn of the reactor: TLS takes 0.2 ms for them
+_TAKEN_WITHIN: Final = 60.0  # s that a client has to take what was written, before the next piece
+_AGAIN_AFTER: Final = b"30"  # s, where it cannot be done now
+
+# RFC 9110 §15; the kinds are those of model/errors.py.
+CODES: Final[Mapping[Kind, int]] = {
+    "invalid": http.BAD_REQUEST,
+    "unknown": http.NOT_FOUND,
+    "taken": http.CONFLICT,
+    "conflict": http.CONFLICT,
+    "forbidden": http.FORBIDDEN,
+}
 
 _log = Logger()
 
@@ -28,20 +45,59 @@ class Answer:
     fields: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
-class AnsweredRequest(BoundedRequest):
-    """A request that is answered by an `Answer`, of which the client may be gone when it is there."""
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer whose length nobody knows when it begins: ``pieces`` are its octets, in pieces of `PIECE` at most.
 
-    def answer_with(self, coming: Awaitable[Answer]) -> None:
+    Each is made when the client has taken the ones before.
+    """
+
+    pieces: AsyncIterator[bytes]
+    content_type: str = TEXT
+    fields: Mapping[bytes, bytes] = field(default_factory=dict)
+    code: int = 200
+
+
+def redirect(path: str, code: int = http.SEE_OTHER) -> Answer:
+    """Returns an answer that sends the browser to a path of this server, by GET."""
+    return Answer(b"", code, fields={b"location": path.encode("ascii")})
+
+
+def explained(error: BaseException) -> tuple[int, str]:
+    """Returns the status code for an error, and what a client is told of it: nothing of what nobody expected."""
+    if isinstance(error, Refused):
+        return CODES[error.kind], f"{error.text[:1].upper()}{error.text[1:]}."
+    if isinstance(error, Temporary | Stopping):
+        return http.SERVICE_UNAVAILABLE, "This cannot be done now. Please try again in a minute."
+    return http.INTERNAL_SERVER_ERROR, "An error of the server, which its log tells of."
+
+
+class AnsweredRequest(BoundedRequest):
+    """A request that is answered by an `Answer` or a `Stream`, of which the client may be gone when it is there."""
+
+    def answer_with(self, coming: Awaitable[Answer | Stream]) -> None:
         """Sends the answer once it is there; where it fails, an error that tells nothing, beside a line in the log."""
         Deferred.fromCoroutine(self._answer(coming)).addErrback(self._failed)
 
-    async def _answer(self, coming: Awaitable[Answer]) -> None:
-        self.send(await coming)
+    async def _answer(self, coming: Awaitable[Answer | Stream]) -> None:
+        answer = await coming
+        if isinstance(answer, Stream):
+            await self._stream(answer)
+        else:
+            self.send(answer)
 
     def _failed(self, failure: Failure) -> None:
-        _log.failure("page {page} failed", failure, page=self.shown)
-        if not self.startedWriting:
-            self.send(Answer(b"an error of the server, which its log tells of\n", http.INTERNAL_SERVER_ERROR))
+        if failure.check(Refused, Temporary, Stopping) is None:
+            _log.failure("page {page} failed", failure, page=self.shown)
+        if self.startedWriting:  # half an answer is not to look like a whole one
+            self.channel.cut()
+            return
+        code, sentence = explained(failure.value or RuntimeError())
+        self.send(self.explain(code, sentence))
+
+    def explain(self, code: int, sentence: str) -> Answer:
+        """Returns the answer that says what is wrong."""
+        return Answer(f"{sentence}\n".encode(), code)
 
     @property
     def shown(self) -> str:
@@ -50,20 +106,98 @@ class AnsweredRequest(BoundedRequest):
 
     def not_allowed(self, *methods: bytes) -> None:
         """Says which methods the page has."""
-        said = b" or ".join(methods) + b"\n"
-        self.send(Answer(said, http.NOT_ALLOWED, fields={b"allow": b", ".join(methods)}))
+        said = f"There is {' or '.join(method.decode() for method in methods)} here."
+        answer = self.explain(http.NOT_ALLOWED, said)
+        fields = {**answer.fields, b"allow": b", ".join(methods)}
+        self.send(Answer(answer.body, answer.code, answer.content_type, fields))
 
     def send(self, answer: Answer) -> None:
         """Sends the answer, and ends the request."""
         if self._disconnected:  # the client has gone meanwhile
             return
-        self.setResponseCode(answer.code)
-        self.setHeader(b"content-type", answer.content_type.encode())
+        if len(answer.body) > PIECE and self.method != b"HEAD":
+            fields = {**answer.fields, b"content-length": b"%d" % len(answer.body)}
+            stream = Stream(_in_pieces(answer.body), answer.content_type, fields, answer.code)
+            Deferred.fromCoroutine(self._stream(stream)).addErrback(self._failed)
+            return
+        self._begin(answer)
         self.setHeader(b"content-length", b"%d" % len(answer.body))
-        self.setHeader(b"cache-control", b"no-store")
-        self.setHeader(b"x-content-type-options", b"nosniff")
-        for name, value in answer.fields.items():
-            self.setHeader(name, value)
         if self.method != b"HEAD":
             self.write(answer.body)
         self.finish()
+
+    def _begin(self, answer: Answer | Stream) -> None:
+        self.setResponseCode(answer.code)
+        self.setHeader(b"content-type", answer.content_type.encode())
+        self.setHeader(b"cache-control", b"no-store")
+        self.setHeader(b"x-content-type-options", b"nosniff")
+        if answer.code == http.SERVICE_UNAVAILABLE:
+            self.setHeader(b"retry-after", _AGAIN_AFTER)
+        for name, value in answer.fields.items():
+            self.setHeader(name, value)
+
+    async def _stream(self, answer: Stream) -> None:
+        if self._disconnected:
+            return
+        self._begin(answer)
+        if self.method == b"HEAD":
+            self.finish()
+            return
+        outflow = _Outflow(self.channel)
+        self.notifyFinish().addErrback(outflow.gone)
+        self.registerProducer(outflow, True)
+        try:
+            async for piece in answer.pieces:
+                await outflow.room()
+                if outflow.ended:
+                    return
+                self.write(piece)
+        finally:
+            outflow.resumeProducing()
+            if not outflow.ended:
+                self.unregisterProducer()
+        self.finish()
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), PIECE):
+        yield body[start : start + PIECE]
+
+
+@implementer(IPushProducer)
+class _Outflow:
+    """Says when a client has taken what was written, and cuts who takes nothing."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._waiting: Deferred[None] | None = None
+        self._full = False
+        self._deadline: Any = None
+        self.ended = False  # the client is gone
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        if not self._full:
+            self._full = True
+            self._deadline = self._channel.factory.reactor.callLater(_TAKEN_WITHIN, self._channel.cut)
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._full = False
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def stopProducing(self) -> None:  # noqa: N802
+        self.ended = True
+        self.resumeProducing()
+
+    def gone(self, failure: Failure) -> None:
+        """Lets who waits go on, to find that the client has gone."""
+        self.stopProducing()
+
+    async def room(self) -> None:
+        """Waits until the client has taken what was written."""
+        if self._full:
+            self._waiting = Deferred()
+            await self._waiting

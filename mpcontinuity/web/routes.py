@@ -1,121 +1,184 @@
-"""A site of pages for people, by path and method, with forms: what a browser is told to do with each, and not to do.
+"""A site of pages by method and path: what each is asked, how large a body may be, and what every answer says.
 
-Each route says how large a form may be. Nothing here keeps or logs what stands behind a route in the path, since that
-may be a secret.
+Each route says how large a body may be, which is known before anything of it is kept. Nothing here keeps or logs what
+stands in a path beyond the rule of its route, since that may be a secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, Final
+from urllib.parse import unquote
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web import http
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.routing import Map, Rule
 
+from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.rations import Rations
-from mpcontinuity.web.answers import Answer, AnsweredRequest
+from mpcontinuity.model.settings import Network
+from mpcontinuity.web import static
+from mpcontinuity.web.answers import Answer, AnsweredRequest, Stream
+from mpcontinuity.web.asked import Asked, Fields
 from mpcontinuity.web.channel import REQUEST_WITHIN, Channel, Site
+from mpcontinuity.web.cookies import read_cookies
 from mpcontinuity.web.form import BadForm, read_form
-
-HTML: Final = "text/html; charset=utf-8"
+from mpcontinuity.web.headers import DATA, PAGES, Guards
 
 _TOO_MANY: Final = 429  # RFC 6585 §4
+_FORM: Final = "application/x-www-form-urlencoded"
+_CHANGING: Final = ("POST", "PUT", "PATCH")
 
-_FORM: Final = b"application/x-www-form-urlencoded"
-
-# No script, no frame, nothing from elsewhere (Content Security Policy 3), and no other site hears where one came from:
-# a path may be a secret.
-_GUARDS: Final = {
-    b"content-security-policy": b"default-src 'none'; style-src 'self'; form-action 'self'; "
-    b"frame-ancestors 'none'; base-uri 'none'",
-    b"referrer-policy": b"no-referrer",
-    b"x-frame-options": b"DENY",
-    b"cross-origin-opener-policy": b"same-origin",
-    b"cross-origin-resource-policy": b"same-origin",
-    b"x-robots-tag": b"noindex",
-}
+Handler = Callable[[Asked], Awaitable[Answer | Stream]]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a client asks of a page: ``rest`` is what the path has behind the route, ``form`` the fields of a POST, and
-    ``peer`` the client's IP address."""
-
-    rest: str
-    peer: str
-    form: Mapping[str, str] = field(default_factory=dict)
-
-
-Page = Callable[[Asked], Awaitable[Answer]]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """A page by GET, and what takes its form by POST, of ``longest`` octets; None where it has none."""
+    """What answers one method of the paths of a rule, as werkzeug.routing has it: ``/admin/domain/<domain>/``.
 
-    get: Page
-    post: Page | None = None
+    ``method`` GET answers HEAD as well. ``handler`` is a coroutine function of an `Asked`. A body has up to ``longest``
+    octets. ``guards`` are the header fields of its answers; where they are `PAGES`, a body has to be a form.
+    """
+
+    method: str
+    path: str
+    handler: Handler
     longest: int = 0
+    guards: Guards = PAGES
 
-    @property
-    def methods(self) -> tuple[bytes, ...]:
-        """The methods that it knows."""
-        return (b"GET", b"HEAD") if self.post is None else (b"GET", b"HEAD", b"POST")
+
+class Routes:
+    """Finds the route of a request."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        rules = [Rule(route.path, methods=[route.method], endpoint=route) for route in routes]
+        self._map = Map(rules, strict_slashes=False, merge_slashes=False, redirect_defaults=False)
+        self._bound = self._map.bind("")
+
+    def find(self, method: str, path: bytes) -> tuple[Route, dict[str, Any]]:
+        """Returns the route, with the parts of the path that its rule names. Raises NotFound and MethodNotAllowed."""
+        try:
+            text = unquote(path.decode("ascii"), errors="strict")
+        except UnicodeDecodeError:
+            raise NotFound from None
+        if not text.startswith("/") or text.startswith("//") or "\0" in text:
+            raise NotFound
+        route, parts = self._bound.match(text, method)
+        return route, dict(parts)
 
 
 class _RoutedRequest(AnsweredRequest):
     channel: Any
 
     _route: Route | None = None
-    _base = b""  # of the path: the part that names the route
+    _parts: Mapping[str, str] = {}
+    _allowed: Sequence[str] = ()
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """Finds the route, which says how long the body may be."""
         self._parsePOSTFormSubmission = False  # twisted.web has a reader of its own, which bounds nothing
-        path: bytes = self.channel._path.partition(b"?")[0]
-        self._base, self._route = self.channel.factory.route(path)
-        posts = self._route is not None and self.channel._command == b"POST"
-        self.longest = self._route.longest if self._route is not None and posts else 0
+        method: str = self.channel._command.decode("ascii", "replace")
+        try:
+            self._route, self._parts = self.channel.factory.routes.find(method, self.channel._path.partition(b"?")[0])
+        except MethodNotAllowed as error:
+            self._allowed = sorted(error.valid_methods or ())
+        except NotFound:
+            pass
+        self.longest = self._route.longest if self._route is not None and method in _CHANGING else 0
         super().gotLength(length)
 
     def process(self) -> None:
-        if not self.channel.share.commands():
-            self.send(Answer(b"too many requests; come again in a minute\n", _TOO_MANY))
-        elif self._route is None:
-            self.send(Answer(b"there is no such page\n", http.NOT_FOUND))
-        elif self.method == b"POST" and self._route.post is not None:
-            self._post(self._route.post)
-        elif self.method in (b"GET", b"HEAD"):
-            self.answer_with(self._route.get(self._asked({})))
+        route = self._route
+        if not self._within_rations():
+            self.send(self.explain(_TOO_MANY, "Too many requests. Please come again in a minute."))
+        elif self._allowed:
+            self.not_allowed(*(method.encode() for method in self._allowed))
+        elif route is None:
+            self.send(self.explain(http.NOT_FOUND, "There is no such page."))
         else:
-            self.not_allowed(*self._route.methods)
+            self._hand_over(route)
 
-    def _post(self, page: Page) -> None:
-        kind = (self.requestHeaders.getRawHeaders(b"content-type") or [b""])[0].partition(b";")[0].strip().lower()
-        if kind != _FORM:
-            self.send(Answer(b"a form is expected\n", http.UNSUPPORTED_MEDIA_TYPE))
-            return
+    def _within_rations(self) -> bool:
+        peer = self._peer()
+        if peer == self.channel.peer:
+            return bool(self.channel.share.commands())
+        return bool(self.channel.factory.rations.share_of(peer).request())
+
+    def _hand_over(self, route: Route) -> None:
         content: Any = self.content
-        try:
-            form = read_form(content.getvalue())
-        except BadForm:
-            self.send(Answer(b"not a form\n", http.BAD_REQUEST))
+        body, form = content.getvalue(), Fields()
+        kind = self._header("content-type").partition(";")[0].strip().lower()
+        if body and kind != _FORM and route.guards is PAGES:
+            self.send(self.explain(http.UNSUPPORTED_MEDIA_TYPE, "A form is expected."))
             return
-        self.answer_with(page(self._asked(form)))
+        try:
+            query = read_form(self.uri.partition(b"?")[2])
+            if kind == _FORM:
+                form = read_form(body)
+        except BadForm:
+            self.send(self.explain(http.BAD_REQUEST, "This cannot be read as a form."))
+            return
+        asked = Asked(
+            method=self.method.decode(),
+            path=self.path.decode("ascii"),
+            target=self.uri.decode("ascii", "replace"),
+            parts=self._parts,
+            query=query,
+            form=form,
+            body=body,
+            cookies=read_cookies(self._header("cookie")),
+            peer=self._peer(),
+            host=self._header("host"),
+            headers=self._headers(),
+        )
+        self.answer_with(route.handler(asked))
 
-    def _asked(self, form: Mapping[str, str]) -> Asked:
-        rest = self.path[len(self._base) :].decode("ascii", "replace")
-        return Asked(rest, self.channel.peer, form)
+    def _headers(self) -> dict[str, str]:
+        every: Iterable[tuple[bytes, Sequence[bytes]]] = self.requestHeaders.getAllRawHeaders()
+        return {name.decode("latin-1").lower(): values[-1].decode("latin-1") for name, values in every}
+
+    def _header(self, name: str) -> str:
+        values = self.requestHeaders.getRawHeaders(name.encode()) or [b""]
+        return values[-1].decode("latin-1")
+
+    def _peer(self) -> str:
+        """Who asks: the client of this connection or, where that is a proxy of ours, whom the proxy names last."""
+        peer: str = self.channel.peer
+        proxies = self.channel.factory.proxies
+        named = [each.strip() for each in self._header("x-forwarded-for").split(",")]
+        while named and contains(proxies, peer):
+            client = named.pop()
+            if not _is_address(client):
+                break
+            peer = client
+        return peer
+
+    def explain(self, code: int, sentence: str) -> Answer:
+        return self._guards.explain(code, sentence)
+
+    @property
+    def _guards(self) -> Guards:
+        return self._route.guards if self._route is not None else PAGES
 
     @property
     def shown(self) -> str:
-        return repr(self._base)
+        return repr(self._route.path) if self._route is not None else "no page"
 
-    def send(self, answer: Answer) -> None:
-        for name, value in _GUARDS.items():
+    def _begin(self, answer: Answer | Stream) -> None:
+        for name, value in self._guards.fields.items():
             self.setHeader(name, value)
-        super().send(answer)
+        super()._begin(answer)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class _RoutedChannel(Channel):
@@ -130,15 +193,25 @@ class _RoutedChannel(Channel):
 
 
 class RoutedSite(Site):
-    """Serves ``routes`` by path. A path that ends in ``/`` stands for all that have one more part behind it."""
+    """Serves ``routes``, and the files of web/look/."""
 
-    def __init__(self, routes: Mapping[bytes, Route], reactor: IReactorTime, rations: Rations, *, most: int) -> None:
-        """``most`` is the number of connections at a time; ``rations`` bounds what a host may ask."""
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        reactor: IReactorTime,
+        rations: Rations,
+        *,
+        most: int,
+        proxies: Sequence[Network] = (),
+    ) -> None:
+        """``most`` is the number of connections at a time; ``rations`` bounds what a host may ask. ``proxies`` are
+        networks whose X-Forwarded-For is believed."""
         super().__init__(_RoutedChannel, reactor, within=REQUEST_WITHIN, most=most)
-        self._routes = routes
+        self.routes = Routes([*routes, Route("GET", "/static/<name>", _file, guards=DATA)])
         self.rations = rations
+        self.proxies = proxies
 
-    def route(self, path: bytes) -> tuple[bytes, Route | None]:
-        """Returns the route of a path and the part of the path that names it; None where there is none."""
-        base = path if path in self._routes else path[: path.rfind(b"/") + 1]
-        return base, self._routes.get(base) if base != b"/" or path == b"/" else None
+
+async def _file(asked: Asked) -> Answer:
+    found = static.answers().get(asked.path)
+    return found or Answer(b"There is no such file.\n", http.NOT_FOUND)

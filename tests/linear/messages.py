@@ -7,6 +7,8 @@ from collections.abc import Callable
 from encodings.aliases import aliases
 from typing import get_args
 
+from werkzeug.exceptions import HTTPException
+
 from mpcontinuity.message import (
     addresses,
     charset,
@@ -30,7 +32,8 @@ from mpcontinuity.message.render import render_whole
 from mpcontinuity.message.text import folded, of_addresses
 from mpcontinuity.model.visible import json_visible, visible
 from mpcontinuity.verdicts import examination
-from mpcontinuity.web import form
+from mpcontinuity.web import cookies, form, routes
+from mpcontinuity.web.answers import Answer
 from tests.linear.reader import KIB, Reader
 
 _HEADER = b"From: a@b.example\r\nTo: c@d.example\r\n"
@@ -174,7 +177,25 @@ def _form(data: bytes) -> None:
         form.read_form(data)
 
 
+async def _no_page(asked: object) -> Answer:
+    raise NotImplementedError
+
+
+_ROUTES = routes.Routes([routes.Route("GET", path, _no_page) for path in ("/a/<one>/b", "/a/<path:all>/c", "/a/")])
+
+
+def _path(data: bytes) -> None:
+    with contextlib.suppress(HTTPException):
+        _ROUTES.find("GET", data)
+
+
+def _cookies(data: bytes) -> None:
+    cookies.read_cookies(data.decode("latin-1"))
+
+
 MESSAGES = {
+    "path": Reader(_path, (b"/", b"/a/", b"/a/x/"), (b"/", b"a/", b"%2F", b"c/", b"%", b"b"), (b"", b"/c", b"/b")),
+    "cookies": Reader(_cookies, (b"", b"__Host-a="), (b";", b"__Host-a=b;", b"=", b" ", b"a")),
     "form": Reader(_form, (b"", b"password=", b"&" * 10), (b"&", b"a=b&", b"%41", b"%", b"+", b"=", b"%C3%A4=")),
     "dkim body": Reader(_body_hash, (b"", b"a"), (b" \r\n", b"a\r\n", b"\t \r\n"), (b"", b"x")),
     "dkim header": Reader(

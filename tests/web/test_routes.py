@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
+from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.rations import BATCH, Rations
 from mpcontinuity.model.settings import Limits
-from mpcontinuity.web.answers import Answer
-from mpcontinuity.web.routes import Asked, Route, RoutedSite
+from mpcontinuity.web.answers import PIECE, Answer
+from mpcontinuity.web.asked import Asked
+from mpcontinuity.web.routes import Route, RoutedSite
 from tests.web.test_pages import Transport
 
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
@@ -32,8 +35,27 @@ class Web:
 
         clock: Any = Clock()
         self.rations = Rations(limits, clock.seconds)
-        routes = {b"/door/": Route(page, page, 100), b"/plain": Route(page), b"/broken/": Route(broken)}
-        self.site = RoutedSite(routes, clock, self.rations, most=4)
+
+        async def large(asked: Asked) -> Answer:
+            return Answer(b"x" * (3 * PIECE + 1))
+
+        async def away(asked: Asked) -> Answer:
+            raise Temporary("the disk is full")
+
+        async def refused(asked: Asked) -> Answer:
+            raise Refused("x.org: no such domain", "unknown")
+
+        routes = [
+            Route("GET", "/door/<secret>", page),
+            Route("POST", "/door/<secret>", page, 100),
+            Route("GET", "/plain", page),
+            Route("GET", "/broken/<token>", broken),
+            Route("GET", "/large", large),
+            Route("GET", "/away", away),
+            Route("GET", "/refused", refused),
+        ]
+        proxies = [ip_network("192.168.1.0/24")]
+        self.site = RoutedSite(routes, clock, self.rations, most=4, proxies=proxies)
 
     def ask(self, request: bytes) -> Any:
         channel = self.site.buildProtocol(None)
@@ -53,10 +75,13 @@ def test_a_path_leads_to_its_page_with_what_is_behind_it() -> None:
     web = Web()
     assert web.answer(b"GET /door/secret?x=1").startswith(b"HTTP/1.1 200 ")
     assert web.answer(b"GET /plain").endswith(b"\r\n\r\npage\n")
-    assert [asked.rest for asked in web.asked] == ["secret", ""]
+    assert [dict(asked.parts) for asked in web.asked] == [{"secret": "secret"}, {}]
+    assert web.asked[0].query.get("x") == "1"
 
 
-@pytest.mark.parametrize("path", [b"/", b"/door", b"/door/a/b", b"/plain/", b"/plain/x", b"//door/x", b"door/x", b"*"])
+@pytest.mark.parametrize(
+    "path", [b"/", b"/door", b"/door/a/b", b"/plain/x", b"/door/%FF", b"/door/%00", b"//door/x", b"door/x", b"*"]
+)
 def test_any_other_path_is_404(path: bytes) -> None:
     web = Web()
     assert web.answer(b"GET " + path).startswith(b"HTTP/1.1 404 ")
@@ -71,7 +96,7 @@ def test_every_answer_forbids_scripts_frames_sniffing_keeping_and_telling_where_
         assert b"frame-ancestors 'none'" in answer
         assert b"unsafe" not in answer
         for field in (
-            b"referrer-policy: no-referrer",
+            b"referrer-policy: same-origin",
             b"x-content-type-options: nosniff",
             b"x-frame-options: deny",
             b"cache-control: no-store",
@@ -82,7 +107,8 @@ def test_every_answer_forbids_scripts_frames_sniffing_keeping_and_telling_where_
 def test_a_form_is_read_and_its_fields_are_given() -> None:
     web = Web()
     assert web.answer(b"POST /door/secret", FORM, b"password=s%20x&again=").startswith(b"HTTP/1.1 200 ")
-    assert web.asked[0].form == {"password": "s x", "again": ""}
+    form = web.asked[0].form
+    assert {name: form.get(name) for name in form} == {"password": "s x", "again": ""}
 
 
 @pytest.mark.parametrize(
@@ -135,7 +161,7 @@ def test_what_is_behind_a_path_is_not_logged_where_a_page_fails() -> None:
     with capturedLogs() as logged:
         assert Web().answer(b"GET /broken/secret").startswith(b"HTTP/1.1 500 ")
     (event,) = logged
-    assert event["page"] == repr(b"/broken/")
+    assert event["page"] == repr("/broken/<token>")
     assert "secret" not in str({name: value for name, value in event.items() if name != "log_failure"})
 
 
@@ -144,3 +170,45 @@ def test_a_host_that_asks_too_much_is_told_to_come_again() -> None:
     answers = web.ask(b"GET /plain HTTP/1.1\r\nHost: a\r\n\r\n" * (3 * BATCH + 1)).value()
     assert b"HTTP/1.1 429 " in answers
     assert len(web.asked) <= 3 * BATCH
+
+
+def test_a_large_answer_is_written_in_pieces_and_is_whole() -> None:
+    head, _, body = Web().answer(b"GET /large").partition(b"\r\n\r\n")
+    assert b"Content-Length: %d" % (3 * PIECE + 1) in head
+    assert b"chunked" not in head.lower()
+    assert body == b"x" * (3 * PIECE + 1)
+
+
+def test_what_cannot_be_done_now_and_what_is_refused_are_told_and_no_more() -> None:
+    answer = Web().answer(b"GET /away")
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 30\r\n" in answer
+    assert b"disk" not in answer
+    answer = Web().answer(b"GET /refused")
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"X.org: no such domain." in answer
+
+
+def test_only_cookies_that_no_other_host_can_have_set_are_read() -> None:
+    web = Web()
+    web.answer(b"GET /plain", b"Cookie: a=1; __Host-b=2; __Secure-c=3; __Host-b=4; d; =e\r\n")
+    assert web.asked[0].cookies == {"b": "2", "c": "3"}
+
+
+@pytest.mark.parametrize(
+    ("peer", "said", "believed"),
+    [
+        ("192.168.1.1", b"203.0.113.7", "203.0.113.7"),
+        ("192.168.1.1", b"198.51.100.1, 203.0.113.7, 192.168.1.2", "203.0.113.7"),
+        ("192.168.1.1", b"203.0.113.7, nonsense", "192.168.1.1"),
+        ("192.168.1.1", b"", "192.168.1.1"),
+        ("192.0.2.1", b"203.0.113.7", "192.0.2.1"),
+    ],
+)
+def test_who_asks_is_said_by_proxies_of_ours_alone(peer: str, said: bytes, believed: str) -> None:
+    web = Web()
+    channel: Any = web.site.buildProtocol(None)
+    channel.makeConnection(Transport())
+    channel.peer = peer
+    channel.dataReceived(b"GET /plain HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " + said + b"\r\n\r\n")
+    assert web.asked[0].peer == believed

@@ -5,8 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from mpcontinuity.web.answers import Answer
-from mpcontinuity.web.routes import HTML
+from mpcontinuity.web.answers import HTML, Answer
 
 STYLE_PATH: Final = b"/setup/style.css"
 

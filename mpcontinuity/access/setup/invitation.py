@@ -1,7 +1,7 @@
 """The page of an invitation, ``/invite/SECRET``: it shows a form, which sets the user's password by using the link up.
 
 To open it changes nothing, since programs that check mail for bad links open each. Whoever has the link acts as its
-user, for this one operation; the secret is in no log, and a browser tells it to nobody (web/routes.py).
+user, for this one operation; the secret is in no log, and a browser tells it to nobody (web/headers.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mpcontinuity.model import public
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.web.answers import Answer
-from mpcontinuity.web.routes import Asked
+from mpcontinuity.web.asked import Asked
 
 # A form has the password twice; four octets of UTF-8 are twelve of a form; and there is room for the user's address.
 LONGEST_FORM: Final = 2 * 12 * MAX_LENGTH + 2048
@@ -58,8 +58,8 @@ class InvitationPage:
         found = await self._holder(asked)
         if isinstance(found, Answer):
             return found
-        password = asked.form.get("password", "")
-        if password != asked.form.get("again", ""):
+        password = asked.form.get("password")
+        if password != asked.form.get("again"):
             return self._form(found, "The two passwords are not the same.")
         try:
             await self._set(found, password, asked)
@@ -71,9 +71,9 @@ class InvitationPage:
 
     async def _holder(self, asked: Asked) -> User | Answer:
         services = self._services
-        look = partial(services.control.store.read, partial(invitations.opened, token=asked.rest))
+        look = partial(services.control.store.read, partial(invitations.opened, token=asked.parts["token"]))
         try:
-            user = await services.judge.judge(_WHO, asked.rest, asked.peer, look, self.outcomes)
+            user = await services.judge.judge(_WHO, asked.parts["token"], asked.peer, look, self.outcomes)
         except Refused as refused:
             return _gone(refused)
         except Temporary:
@@ -84,7 +84,7 @@ class InvitationPage:
         domain = parse(user.address).domain
         holder = Caller(user.address, domain, user.address, f"invitation, {asked.peer}")
         control = replace(self._services.control, caller=holder)
-        arguments = {"address": user.address, "password": password, "token": asked.rest}
+        arguments = {"address": user.address, "password": password, "token": asked.parts["token"]}
         await OPERATIONS["user password"](control, arguments)
 
     def _form(self, user: User, error: str = "") -> Answer:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.control.operation import Control
-from mpcontinuity.model.rations import Rations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,10 +13,8 @@ class SetupServices:
     """The parts of the server that the pages use.
 
     ``control`` is what operations work with; each page says who calls them. ``judge`` makes guessing slow, as for
-    passwords. ``timer`` is the reactor.
+    passwords.
     """
 
     control: Control
     judge: Judge
-    rations: Rations
-    timer: Any

@@ -15,10 +15,11 @@ from mpcontinuity.access.imap.services import ImapServices
 from mpcontinuity.access.pop3.factory import Pop3Factory
 from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Pop3Services
+from mpcontinuity.access.setup import site as setup
 from mpcontinuity.access.setup.services import SetupServices
-from mpcontinuity.access.setup.site import SetupSite
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.user_login import UserLogin
+from mpcontinuity.admin.portal import site as portal
 from mpcontinuity.app.listening.certificate import AskingClients, Certificate
 from mpcontinuity.app.listening.gatekeeper import Gatekeeper
 from mpcontinuity.app.server.accounts import Accounts
@@ -39,8 +40,13 @@ from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Limits, Network, Settings
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
+from mpcontinuity.web.routes import RoutedSite
 
 _IMPLICIT_TLS = ("submissions", "imaps", "pop3s", "web")
+
+# Connections are bounded by the gatekeeper, whose limit may change while the server runs: never here first, since the
+# TLS around a connection cannot be told that there is none.
+_MOST_BY_WEB = 1 << 30
 
 
 class _GivenToEach(TypedDict):
@@ -90,14 +96,7 @@ class Doors:
         }
         self._home_calls = HomeCalls(store, accounts.directory, accounts.origins, mail.homes, timer=reactor)
         self._access = self._make_access()
-        self._web = SetupSite(
-            SetupServices(
-                control=control,
-                judge=accounts.judge,
-                rations=gatekeeper.rations,
-                timer=reactor,
-            )
-        )
+        self._web = self._make_web(control)
         self._smtp = {
             "smtp": self._make_smtp(Role.INBOUND),
             "submission": self._make_smtp(Role.SUBMISSION),
@@ -139,6 +138,22 @@ class Doors:
             **self._every,
         )
         return SmtpFactory(services, implicit_tls=implicit_tls)
+
+    def _make_web(self, control: Control) -> RoutedSite:
+        """One site for all who come by HTTPS; its parts know nothing of each other."""
+        accounts = self._accounts
+        return RoutedSite(
+            [
+                *setup.routes(SetupServices(control=control, judge=accounts.judge)),
+                *portal.routes(
+                    control=control, login=accounts.administrator_login, sessions=accounts.administrator_sessions
+                ),
+            ],
+            self._reactor,
+            self._gatekeeper.rations,
+            most=_MOST_BY_WEB,
+            proxies=hosts.networks(self._settings.web.trusted_proxies),
+        )
 
     @property
     def connections(self) -> Mapping[str, Callable[[], int]]:

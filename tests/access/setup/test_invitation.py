@@ -11,7 +11,7 @@ import pytest
 
 from mpcontinuity.access.setup.invitation import LONGEST_FORM
 from mpcontinuity.access.setup.services import SetupServices
-from mpcontinuity.access.setup.site import SetupSite
+from mpcontinuity.access.setup.site import routes
 from mpcontinuity.accounts.passwords import MAX_LENGTH
 from mpcontinuity.control.changes import Change
 from mpcontinuity.control.operation import Control
@@ -22,6 +22,7 @@ from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Limits, Public, Settings
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
+from mpcontinuity.web.routes import RoutedSite
 from tests.conftest import DATABASES
 from tests.control.conftest import Call
 from tests.fakes.clock import ManualClock
@@ -44,13 +45,9 @@ class Browser:
         self.court = Court(clock)
         settings = Settings(hostname="mx.example.net", public=Public(host="mail.example.net", ports={"web": 443}))
         self.control = replace(control, settings=settings, note=self.noted.append)
-        services = SetupServices(
-            control=self.control,
-            judge=self.court.judge,
-            rations=Rations(Limits(), clock.seconds),
-            timer=clock,
-        )
-        self.site = SetupSite(services)
+        pages = routes(SetupServices(control=self.control, judge=self.court.judge))
+        timer: Any = clock
+        self.site = RoutedSite(pages, timer, Rations(Limits(), clock.seconds), most=1 << 30)
 
     def _ask(self, request: bytes) -> tuple[int, str]:
         channel = self.site.buildProtocol(None)

@@ -1,0 +1,208 @@
+"""What every page behind the login has: whoever is signed in, the operations in their name, and guarded forms.
+
+A page is a coroutine function of a `Visit`. `Portal` makes a route of it, which answers only those who are signed in:
+others are sent to the login and come back. A form counts only with the token of its own session, and from our own
+pages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from mpcontinuity.accounts import administrators
+from mpcontinuity.accounts.administrator_login import Administrator, AdministratorLogin
+from mpcontinuity.accounts.web_sessions import Session, WebSessions
+from mpcontinuity.control.caller import Caller, Scope, of_administrator
+from mpcontinuity.control.operation import Control
+from mpcontinuity.control.operations import OPERATIONS
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.web import csrf
+from mpcontinuity.web.answers import HTML, Answer, explained, redirect
+from mpcontinuity.web.asked import Asked
+from mpcontinuity.web.cookies import clear_cookie, set_cookie
+from mpcontinuity.web.routes import Route
+from mpcontinuity.web.templates import Templates
+
+COOKIE: Final = "mpc_admin"
+LOGIN: Final = "/admin/login"
+HOME: Final = "/admin/"
+LONGEST_FORM: Final = 64 * 1024  # octets: two passwords of 1,024 characters, each of twelve octets, and some fields
+
+# The parts of the portal, and those of them that are for administrators of all domains alone.
+NAVIGATION: Final = (
+    (HOME, "Home"),
+    ("/admin/administrators", "Administrators"),
+    ("/admin/tokens", "Tokens"),
+)
+OF_ALL: Final = frozenset({"/admin/administrators", "/admin/tokens"})
+
+STALE: Final = "This form was not sent from this page, or is out of date. Please try again."
+
+_OWN_PATH: Final = re.compile(r"/admin/[A-Za-z0-9._~%?&=+@/:,-]{0,1000}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalServices:
+    """The parts of the server that the pages use.
+
+    ``control`` is what operations work with; each page says who calls them. ``login`` judges passwords and codes,
+    ``sessions`` knows who is signed in, and ``templates`` has the HTML.
+    """
+
+    control: Control
+    login: AdministratorLogin
+    sessions: WebSessions[Administrator]
+    templates: Templates
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of somebody who is signed in.
+
+    ``control`` has the administrator as its caller. ``session`` is theirs, and ``secret`` that of the session, of which
+    the token of its forms is made.
+    """
+
+    asked: Asked
+    control: Control
+    session: Session
+    administrator: Administrator
+    secret: str
+    services: PortalServices
+
+    @property
+    def name(self) -> str:
+        """The administrator's name."""
+        return self.administrator.name
+
+    @property
+    def of_all(self) -> bool:
+        """Whether they administer all domains, and the server."""
+        return self.control.caller.scope is Scope.ALL
+
+    @property
+    def navigation(self) -> tuple[tuple[str, str], ...]:
+        """The path and the name of each part of the portal that they may see."""
+        return NAVIGATION if self.of_all else tuple(each for each in NAVIGATION if each[0] not in OF_ALL)
+
+    async def call(self, operation: str, /, **arguments: Any) -> Any:
+        """Calls an operation by its name for the administrator, and returns what it returns: a Struct, or a list of
+        them. Raises Refused, and Temporary when it cannot be done now."""
+        return await OPERATIONS[operation](self.control, arguments)
+
+    def render(self, template: str, /, code: int = 200, **values: Any) -> Answer:
+        """Returns a page: a template with ``values``.
+
+        Each template is given ``visit``, ``csrf`` (the token that each form has to have) and ``flash`` as well.
+        """
+        given = {"visit": self, "csrf": csrf.token_of(self.secret.encode()), "flash": self.session.flash, **values}
+        return Answer(self.services.templates.render(template, **given), code, HTML)
+
+    async def begin_again(self) -> Visit:
+        """Begins another session for this browser in place of this one, and returns the visit as one of it.
+
+        What changes how an administrator logs in ends all their sessions; the browser where they did so goes on by the
+        new one, whose secret the answer has to bring (`with_secret`).
+        """
+        kept = await self.control.store.read(partial(administrators.credentials, name=self.name))
+        password = kept.password_id if kept is not None else 0
+        secret = await self.services.sessions.begin(
+            self.name, password, peer=self.asked.peer, agent=self.asked.header("user-agent"), replaces=self.secret
+        )
+        return replace(self, secret=secret)
+
+    async def done(self, message: str, path: str) -> Answer:
+        """Sends the browser to a page of ours, which says ``message`` at its top, once."""
+        await self.services.sessions.flash(self.secret, message)
+        return redirect(path)
+
+
+Page = Callable[[Visit], Awaitable[Answer]]
+
+
+class Portal:
+    """Makes routes of pages."""
+
+    def __init__(self, services: PortalServices) -> None:
+        self.services = services
+
+    async def call(self, caller: Caller, operation: str, /, **arguments: Any) -> Any:
+        """Calls an operation by its name for somebody who is not signed in yet. Raises Refused and Temporary."""
+        return await OPERATIONS[operation](replace(self.services.control, caller=caller), arguments)
+
+    def render(self, template: str, secret: str, /, code: int = 200, **values: Any) -> Answer:
+        """Returns a page for somebody who is not signed in yet, and has that secret in the cookie."""
+        given = {"visit": None, "csrf": csrf.token_of(secret.encode()), "flash": "", **values}
+        return Answer(self.services.templates.render(template, **given), code, HTML)
+
+    def get(self, path: str, page: Page) -> Route:
+        """Returns the route of a page that shows something. Its handler answers HEAD as well."""
+        return Route("GET", path, partial(self._show, page))
+
+    def post(self, path: str, page: Page, longest: int = LONGEST_FORM) -> Route:
+        """Returns the route of a page that takes a form of up to ``longest`` octets.
+
+        The page is called only where the form has the session's token and was sent from a page of ours.
+        """
+        return Route("POST", path, partial(self._take, page), longest)
+
+    async def _show(self, page: Page, asked: Asked) -> Answer:
+        visit = await self._visit(asked)
+        if visit is None:
+            return redirect(f"{LOGIN}?{urlencode({'next': _asked_for(asked)})}")
+        if visit.session.flash:  # the next page says it no more
+            await self.services.sessions.flash(visit.secret, "")
+        return await page(visit)
+
+    async def _take(self, page: Page, asked: Asked) -> Answer:
+        visit = await self._visit(asked)
+        if visit is None:
+            return redirect(LOGIN)
+        if not is_ours(asked, visit.secret):
+            raise Refused(STALE, "forbidden")
+        return await page(visit)
+
+    async def _visit(self, asked: Asked) -> Visit | None:
+        secret = asked.cookies.get(COOKIE, "")
+        found = await self.services.sessions.find(secret)
+        if found is None or found.session.step:
+            return None
+        caller = of_administrator(found.who, f"portal, {asked.peer}", asked.peer)
+        control = replace(self.services.control, caller=caller)
+        return Visit(asked, control, found.session, found.who, secret, self.services)
+
+
+def is_ours(asked: Asked, secret: str) -> bool:
+    """Says whether a form was sent from a page of ours, and was made for whoever has that secret in the cookie."""
+    return bool(secret) and csrf.same_origin(asked) and csrf.is_right(secret.encode(), asked.form.get("csrf"))
+
+
+def own_path(text: str) -> str:
+    """Returns a path of the portal that a client has named, for it to go on to; the first page where it is none.
+
+    No other site may be reached by it, however a browser reads it.
+    """
+    return text if _OWN_PATH.fullmatch(text) and "//" not in text and ".." not in text else HOME
+
+
+def with_secret(answer: Answer, secret: str, services: PortalServices) -> Answer:
+    """Returns the answer with a cookie that keeps the secret of a session; an empty one is taken away."""
+    lasts = services.sessions.kind.lasts // SECOND
+    name, value = set_cookie(COOKIE, secret, max_age=lasts) if secret else clear_cookie(COOKIE)
+    return replace(answer, fields={**answer.fields, name: value})
+
+
+def refused_at(refused: Refused) -> str:
+    """Returns why something was refused as a sentence, which stands at the field that is wrong."""
+    return explained(refused)[1]
+
+
+def _asked_for(asked: Asked) -> str:
+    """The path that was asked for with its query, to come back to it."""
+    return own_path(asked.target)

@@ -1,0 +1,21 @@
+"""Which pages the portal has."""
+
+from __future__ import annotations
+
+from mpcontinuity.accounts.administrator_login import Administrator, AdministratorLogin
+from mpcontinuity.accounts.web_sessions import WebSessions
+from mpcontinuity.admin.portal import account, administrators, home, tokens
+from mpcontinuity.admin.portal.signed_in import Portal, PortalServices
+from mpcontinuity.admin.portal.signing_in import SigningIn
+from mpcontinuity.control.operation import Control
+from mpcontinuity.web.routes import Route
+from mpcontinuity.web.templates import Templates
+
+_PAGES = (home, account, administrators, tokens)
+
+
+def routes(*, control: Control, login: AdministratorLogin, sessions: WebSessions[Administrator]) -> list[Route]:
+    """Returns the routes of all pages. The arguments are those of `PortalServices`."""
+    templates = Templates("mpcontinuity.admin.portal")
+    portal = Portal(PortalServices(control=control, login=login, sessions=sessions, templates=templates))
+    return [*SigningIn(portal).routes(), *(route for pages in _PAGES for route in pages.routes(portal))]

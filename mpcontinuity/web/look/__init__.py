@@ -1,0 +1,1 @@
+"""What all pages look like: ``templates/`` has the frame of a page and the macros of its parts, ``static/`` styles."""

@@ -1,0 +1,43 @@
+"""HTML from templates (Jinja2): everything is escaped, and a name that is not there is an error."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from mpcontinuity.web import static
+
+_LOOK: Final = "mpcontinuity.web.look"
+
+
+class Templates:
+    """The templates of some packages, each of which has a folder ``templates``, and those of web/look/.
+
+    All are compiled here, once. Each is given ``static``, which returns the URL of a file of web/look/static/.
+    """
+
+    def __init__(self, *packages: str) -> None:
+        self._environment = Environment(
+            autoescape=True,
+            undefined=StrictUndefined,
+            loader=ChoiceLoader([PackageLoader(package) for package in (*packages, _LOOK)]),
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+            cache_size=-1,
+        )
+        self._environment.globals["static"] = static.url
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
+
+    def render(self, name: str, /, **values: Any) -> bytes:
+        """Returns a page of the template with that name."""
+        return self._environment.get_template(name).render(**values).encode()
+
+
+@cache
+def look() -> Templates:
+    """Returns the templates of web/look/ alone."""
+    return Templates()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -15,12 +15,13 @@ from zope.interface import implementer
 
 from mpcontinuity.model.errors import Kind, Refused, Stopping, Temporary
 from mpcontinuity.web.channel import BoundedRequest
+from mpcontinuity.web.inflow import ClientGone
 
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
 
 PIECE: Final = 64 * 1024  # octets that are written in one turn of the reactor: TLS takes 0.2 ms for them
-_TAKEN_WITHIN: Final = 60.0  # s that a client has to take what was written, before the next piece
+TAKEN_WITHIN: Final = 60.0  # s that a client has to take what was written, before the next piece
 _AGAIN_AFTER: Final = b"30"  # s, where it cannot be done now
 
 # RFC 9110 §15; the kinds are those of model/errors.py.
@@ -49,10 +50,12 @@ class Answer:
 class Stream:
     """An answer whose length nobody knows when it begins: ``pieces`` are its octets, in pieces of `PIECE` at most.
 
-    Each is made when the client has taken the ones before.
+    Each is made when the client has taken the ones before, so that a client that does not read costs no memory; it is
+    cut after `TAKEN_WITHIN`. Where the client goes, the generator is closed, also while it waits for news: it ends by
+    CancelledError or GeneratorExit, for which it needs no more than ``finally``.
     """
 
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncGenerator[bytes, None]
     content_type: str = TEXT
     fields: Mapping[bytes, bytes] = field(default_factory=dict)
     code: int = 200
@@ -80,13 +83,11 @@ class AnsweredRequest(BoundedRequest):
         Deferred.fromCoroutine(self._answer(coming)).addErrback(self._failed)
 
     async def _answer(self, coming: Awaitable[Answer | Stream]) -> None:
-        answer = await coming
-        if isinstance(answer, Stream):
-            await self._stream(answer)
-        else:
-            self.send(answer)
+        self.send(await coming)
 
     def _failed(self, failure: Failure) -> None:
+        if failure.check(ClientGone) is not None:
+            return
         if failure.check(Refused, Temporary, Stopping) is None:
             _log.failure("page {page} failed", failure, page=self.shown)
         if self.startedWriting:  # half an answer is not to look like a whole one
@@ -111,23 +112,28 @@ class AnsweredRequest(BoundedRequest):
         fields = {**answer.fields, b"allow": b", ".join(methods)}
         self.send(Answer(answer.body, answer.code, answer.content_type, fields))
 
-    def send(self, answer: Answer) -> None:
+    def send(self, answer: Answer | Stream) -> None:
         """Sends the answer, and ends the request."""
-        if self._disconnected:  # the client has gone meanwhile
+        if self._disconnected or self._refused:
+            if isinstance(answer, Stream):
+                Deferred.fromCoroutine(answer.pieces.aclose()).addErrback(self._failed)
             return
-        if len(answer.body) > PIECE and self.method != b"HEAD":
+        if isinstance(answer, Stream):
+            self._send_stream(answer)
+        elif len(answer.body) > PIECE and self.method != b"HEAD":
             fields = {**answer.fields, b"content-length": b"%d" % len(answer.body)}
-            stream = Stream(_in_pieces(answer.body), answer.content_type, fields, answer.code)
-            Deferred.fromCoroutine(self._stream(stream)).addErrback(self._failed)
-            return
-        self._begin(answer)
-        self.setHeader(b"content-length", b"%d" % len(answer.body))
-        if self.method != b"HEAD":
-            self.write(answer.body)
-        self.finish()
+            self._send_stream(Stream(_in_pieces(answer.body), answer.content_type, fields, answer.code))
+        else:
+            self._begin(answer)
+            self.setHeader(b"content-length", b"%d" % len(answer.body))
+            if self.method != b"HEAD":
+                self.write(answer.body)
+            self.finish()
 
     def _begin(self, answer: Answer | Stream) -> None:
         self.setResponseCode(answer.code)
+        if self.leaves_a_body:
+            self.part()
         self.setHeader(b"content-type", answer.content_type.encode())
         self.setHeader(b"cache-control", b"no-store")
         self.setHeader(b"x-content-type-options", b"nosniff")
@@ -136,30 +142,29 @@ class AnsweredRequest(BoundedRequest):
         for name, value in answer.fields.items():
             self.setHeader(name, value)
 
-    async def _stream(self, answer: Stream) -> None:
-        if self._disconnected:
-            return
+    def _send_stream(self, answer: Stream) -> None:
         self._begin(answer)
-        if self.method == b"HEAD":
-            self.finish()
-            return
         outflow = _Outflow(self.channel)
-        self.notifyFinish().addErrback(outflow.gone)
+        sending = Deferred.fromCoroutine(self._stream(answer, outflow))
+        self.notifyFinish().addErrback(lambda gone: sending.cancel())
+        sending.addErrback(lambda failure: failure.trap(CancelledError)).addErrback(self._failed)
+
+    async def _stream(self, answer: Stream, outflow: _Outflow) -> None:
         self.registerProducer(outflow, True)
         try:
-            async for piece in answer.pieces:
-                await outflow.room()
-                if outflow.ended:
-                    return
-                self.write(piece)
+            if self.method != b"HEAD":
+                async for piece in answer.pieces:
+                    self.write(piece)
+                    await outflow.room()
         finally:
-            outflow.resumeProducing()
-            if not outflow.ended:
+            outflow.stopProducing()
+            if not self._disconnected:
                 self.unregisterProducer()
+            await answer.pieces.aclose()
         self.finish()
 
 
-async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+async def _in_pieces(body: bytes) -> AsyncGenerator[bytes, None]:
     for start in range(0, len(body), PIECE):
         yield body[start : start + PIECE]
 
@@ -173,12 +178,11 @@ class _Outflow:
         self._waiting: Deferred[None] | None = None
         self._full = False
         self._deadline: Any = None
-        self.ended = False  # the client is gone
 
     def pauseProducing(self) -> None:  # noqa: N802
         if not self._full:
             self._full = True
-            self._deadline = self._channel.factory.reactor.callLater(_TAKEN_WITHIN, self._channel.cut)
+            self._deadline = self._channel.factory.reactor.callLater(TAKEN_WITHIN, self._channel.cut)
 
     def resumeProducing(self) -> None:  # noqa: N802
         self._full = False
@@ -189,12 +193,7 @@ class _Outflow:
             waiting.callback(None)
 
     def stopProducing(self) -> None:  # noqa: N802
-        self.ended = True
         self.resumeProducing()
-
-    def gone(self, failure: Failure) -> None:
-        """Lets who waits go on, to find that the client has gone."""
-        self.stopProducing()
 
     async def room(self) -> None:
         """Waits until the client has taken what was written."""

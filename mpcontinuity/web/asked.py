@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from mpcontinuity.web.inflow import Inflow
+
 _NONE: Final[tuple[str, ...]] = ()
 
 
@@ -42,9 +44,11 @@ class Asked:
     """A request. ``target`` is the path as it was sent, with its query. ``parts`` are the parts of the path that the
     route names, ``query`` the fields of the query.
 
-    ``form`` has the fields of a form, and ``body`` what was sent in full. ``cookies`` are those that this server set,
-    by their names without the prefix (web/cookies.py). ``peer`` is the client's IP address. ``host`` is the Host
-    header, which anybody may have made up: no link that leaves this page is made of it. ``headers`` are in lower case.
+    ``form`` has the fields of a form, and ``body`` what was sent in full. ``pieces`` gives it as it comes instead, by
+    ``async for``, where the route says so, and raises ClientGone (web/inflow.py) where its end does not come.
+    ``cookies`` are those that this server set, by their names without the prefix (web/cookies.py). ``peer`` is the
+    client's IP address. ``host`` is the Host header, which anybody may have made up: no link that leaves this page is
+    made of it. ``headers`` are in lower case.
     """
 
     method: str
@@ -54,6 +58,7 @@ class Asked:
     query: Fields = field(default_factory=Fields)
     form: Fields = field(default_factory=Fields)
     body: bytes = b""
+    pieces: Inflow | None = None
     cookies: Mapping[str, str] = field(default_factory=dict)
     peer: str = ""
     host: str = ""

@@ -15,8 +15,18 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from mpcontinuity.door.deadline import LINGER, Deadline
+from mpcontinuity.web.inflow import Inflow
 
 REQUEST_WITHIN: Final = 30.0  # s, from the connection or the last answer until a request is complete
+
+# Octets a second that a body comes by at least: a bad mobile network has more. A body that may be large has that time
+# on top of `REQUEST_WITHIN`.
+SLOWEST_BODY: Final = 16 * 1024
+
+HEADER_FIELDS: Final = 50  # browsers send about 20, a proxy adds some
+HEADER_OCTETS: Final = 8192  # of all fields together, as in nginx and Apache; the path is among them
+
+_NO_METHOD: Final = b"(no method yet)"  # of twisted.web, for a request that has not been processed
 
 _TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -27,8 +37,8 @@ class Channel(http.HTTPChannel):
 
     factory: Site
     timeOut: Any  # noqa: N815  seconds, or None
-    totalHeadersSize = 8192  # noqa: N815  twisted.web's names
-    maxHeaders = 50  # noqa: N815
+    totalHeadersSize = HEADER_OCTETS  # noqa: N815  twisted.web's names
+    maxHeaders = HEADER_FIELDS  # noqa: N815
 
     _parting = False
 
@@ -52,15 +62,44 @@ class Channel(http.HTTPChannel):
     def resetTimeout(self) -> None:  # noqa: N802
         """Prolongs nothing: else a client could hold a connection with an octet a minute."""
 
+    def allow(self, octets: int) -> None:
+        """Lets the request that is coming have time for a body of so many octets."""
+        if self.timeOut is not None and not self._parting:
+            self._deadline.set(self.timeOut + octets / SLOWEST_BODY, self.timeoutConnection)
+
+    def hold(self) -> None:
+        """Reads nothing more from the client, until `flow`."""
+        producer: Any = self._networkProducer
+        producer.pauseProducing()
+
+    def flow(self) -> None:
+        """Goes on reading."""
+        producer: Any = self._networkProducer
+        producer.resumeProducing()
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802
+        """Takes what the client sends; behind its last answer nothing: it may be the rest of a body."""
+        if not self._parting:
+            super().dataReceived(data)
+
+    def allContentReceived(self) -> None:  # noqa: N802
+        """Ends the body of a request, unless that was answered before its body had come."""
+        if self.requests:
+            super().allContentReceived()
+
     def timeoutConnection(self) -> None:  # noqa: N802
         """Hangs up, without the line in the log that twisted.web has for each."""
         self.loseConnection()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
+        if not self._parting:  # else the client has had its last answer
+            super()._respondToBadRequestAndDisconnect()
 
     def loseConnection(self) -> None:  # noqa: N802
         if not self._parting:
             self._parting = True
             self._deadline.set(LINGER, self.cut)
-        super().loseConnection()
+            super().loseConnection()
 
     def cut(self) -> None:
         """Ends the connection at once."""
@@ -106,34 +145,76 @@ class Site(http.HTTPFactory):
 
 
 class BoundedRequest(http.Request):
-    """A request whose body is held in memory, ``longest`` octets at most; what announces or sends more is cut off."""
+    """A request with a body of ``longest`` octets at most; what announces or sends more is cut off.
+
+    The body is held in memory. Where ``in_pieces`` is set it is not: then the request is processed as soon as its
+    header is there, and ``inflow`` gives the body as it comes.
+    """
 
     channel: Any
     longest = 0  # octets of a body
+    in_pieces = False
+    inflow: Inflow | None = None
 
     _refused = False
+    _come = 0  # octets of the body
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """Refuses a body that is announced too large. ``length`` is None where the body comes in chunks."""
         self.content = BytesIO()
         if not self.longest if length is None else length > self.longest:
             self._refuse()
+            return
+        if length != 0:
+            self.channel.allow(self.longest if length is None else length)
+        if self.in_pieces:
+            self.inflow = Inflow(self.channel.hold, self.channel.flow)
+            if length != 0:
+                channel = self.channel
+                super().requestReceived(channel._command, channel._path, channel._version)
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        if self._refused:
+        if self._refused or self.finished:
             return
-        assert self.content is not None
-        if self.content.tell() + len(data) > self.longest:
+        self._come += len(data)
+        if self._come > self.longest:
             self._refuse()
+        elif self.inflow is not None:
+            self.inflow.add(data)
         else:
+            assert self.content is not None
             self.content.write(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:  # noqa: N802
-        if not self._refused:
+        if self._refused:
+            return
+        begun = self.inflow is not None and self.method != _NO_METHOD
+        if self.inflow is not None:
+            self.inflow.end()
+        if not begun:
             super().requestReceived(command, path, version)
+
+    def connectionLost(self, reason: Failure) -> None:  # noqa: N802
+        super().connectionLost(reason)
+        if self.inflow is not None:
+            self.inflow.fail()
+
+    @property
+    def leaves_a_body(self) -> bool:
+        """Whether the body has not come in full, so that the connection cannot go on behind the answer."""
+        return self.inflow is not None and not self.inflow.complete
+
+    def part(self) -> None:
+        """Says in the answer, which is yet to be written, that the connection ends behind it."""
+        self.requestHeaders.removeHeader(b"expect")  # no 100 after this
+        self.channel.persistent = False
+        self.setHeader(b"connection", b"close")
 
     def _refuse(self) -> None:
         self._refused = True
-        self.requestHeaders.removeHeader(b"expect")  # no 100 after this
-        self.channel.transport.write(_TOO_LARGE)
+        self.requestHeaders.removeHeader(b"expect")
+        if not self.startedWriting:
+            self.channel.transport.write(_TOO_LARGE)
         self.channel.loseConnection()
+        if self.inflow is not None:
+            self.inflow.fail()

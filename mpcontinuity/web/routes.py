@@ -40,7 +40,8 @@ class Route:
     """What answers one method of the paths of a rule, as werkzeug.routing has it: ``/admin/domain/<domain>/``.
 
     ``method`` GET answers HEAD as well. ``handler`` is a coroutine function of an `Asked`. A body has up to ``longest``
-    octets. ``guards`` are the header fields of its answers; where they are `PAGES`, a body has to be a form.
+    octets. Where ``pieces`` is set it is not held in memory, and ``Asked.pieces`` gives it as it comes.
+    ``guards`` are the header fields of its answers; where they are `PAGES`, a body that is held has to be a form.
     """
 
     method: str
@@ -48,6 +49,7 @@ class Route:
     handler: Handler
     longest: int = 0
     guards: Guards = PAGES
+    pieces: bool = False
 
 
 class Routes:
@@ -87,7 +89,8 @@ class _RoutedRequest(AnsweredRequest):
             self._allowed = sorted(error.valid_methods or ())
         except NotFound:
             pass
-        self.longest = self._route.longest if self._route is not None and method in _CHANGING else 0
+        if self._route is not None and method in _CHANGING:
+            self.longest, self.in_pieces = self._route.longest, self._route.pieces
         super().gotLength(length)
 
     def process(self) -> None:
@@ -111,12 +114,12 @@ class _RoutedRequest(AnsweredRequest):
         content: Any = self.content
         body, form = content.getvalue(), Fields()
         kind = self._header("content-type").partition(";")[0].strip().lower()
-        if body and kind != _FORM and route.guards is PAGES:
+        if body and kind != _FORM and route.guards is PAGES:  # a body in pieces is not among these
             self.send(self.explain(http.UNSUPPORTED_MEDIA_TYPE, "A form is expected."))
             return
         try:
             query = read_form(self.uri.partition(b"?")[2])
-            if kind == _FORM:
+            if kind == _FORM and body:
                 form = read_form(body)
         except BadForm:
             self.send(self.explain(http.BAD_REQUEST, "This cannot be read as a form."))
@@ -129,6 +132,7 @@ class _RoutedRequest(AnsweredRequest):
             query=query,
             form=form,
             body=body,
+            pieces=self.inflow,
             cookies=read_cookies(self._header("cookie")),
             peer=self._peer(),
             host=self._header("host"),

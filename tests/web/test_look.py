@@ -1,0 +1,117 @@
+"""What all pages look like: parts that escape what they are given, and nothing inline."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import Any
+
+import pytest
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mpcontinuity.web import static
+from mpcontinuity.web.charts import bars
+from mpcontinuity.web.templates import look
+
+_STATIC = resources.files("mpcontinuity.web.look") / "static"
+
+
+def shown(call: str, **values: Any) -> str:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=PackageLoader("mpcontinuity.web.look"))
+    environment.globals["static"] = static.url
+    return environment.from_string("{% import 'macros.html' as m %}" + call).render(**values)
+
+
+def test_each_colour_has_a_light_and_a_dark_form_and_each_that_is_used_is_one_of_them() -> None:
+    css = (_STATIC / "base.css").read_text()
+    given = dict(re.findall(r"(--[\w-]+): (light-dark\([^)]*\)|[^;]+);", css))
+    assert given
+    assert all(value.startswith("light-dark(") for value in given.values())
+    assert set(re.findall(r"var\((--[\w-]+)\)", css)) <= set(given)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour.removeprefix("#")
+    digits = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+    parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("text", "ground"),
+    [
+        ("text", "ground"), ("text", "raised"), ("quiet", "ground"), ("quiet", "raised"), ("accent", "ground"),
+        ("accent", "raised"), ("on-accent", "accent"), ("good", "good-ground"), ("bad", "bad-ground"),
+        ("bad", "ground"), ("warning", "warning-ground"), ("text", "plain-ground"),
+    ],
+)  # fmt: skip
+def test_text_stands_out_from_its_ground(theme: int, text: str, ground: str) -> None:
+    """By 4.5 to 1 (WCAG 2.2, 1.4.3)."""
+    css = (_STATIC / "base.css").read_text()
+    pairs = {name: (one, two) for name, one, two in re.findall(r"--([\w-]+): light-dark\((#\w+), (#\w+)\)", css)}
+    bright, dim = sorted((_luminance(pairs[text][theme]), _luminance(pairs[ground][theme])), reverse=True)
+    assert (bright + 0.05) / (dim + 0.05) >= 4.5
+
+
+def test_no_template_has_an_inline_script_style_or_handler() -> None:
+    page = look().render("error.html", code=404, sentence="<b>").decode()
+    assert "<b>" not in page
+    for template in (resources.files("mpcontinuity.web.look") / "templates").iterdir():
+        text = template.read_text()
+        assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", text), template.name
+        assert not re.search(r"https?://", text), template.name
+
+
+@pytest.mark.parametrize("name", [file.name for file in _STATIC.iterdir() if file.name.endswith(".js")])
+def test_no_module_has_text_become_html_or_code(name: str) -> None:
+    text = (_STATIC / name).read_text()
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|Function\(|parseFromString", text
+    )
+
+
+def test_a_field_that_is_wrong_is_marked_described_and_escaped() -> None:
+    field = shown(
+        '{{ m.field("name", "Name", value, error=error, hint="letters") }}', value='"><script>', error="<i>no"
+    )
+    assert 'aria-invalid="true"' in field
+    assert 'aria-describedby="name-error name-hint"' in field
+    assert "&lt;i&gt;no" in field
+    assert "<script>" not in field
+
+
+def test_a_password_is_never_written_back() -> None:
+    assert "secret" not in shown('{{ m.field("password", "Password", "secret", type="password") }}')
+
+
+def test_a_chart_has_its_figures_in_a_table_behind_it() -> None:
+    drawn = bars("mail", [3], ["08:00"])
+    chart = shown(
+        '{{ m.chart("Mail", drawn, ["Hour", "Messages"], rows) }}', drawn=drawn, rows=[("08:00", 3), ("<i>", 4)]
+    )
+    assert "<svg" in chart
+    assert '<td data-label="Messages">3</td>' in chart
+    assert "&lt;i&gt;" in chart
+    assert isinstance(drawn, Markup)
+
+
+def test_a_table_names_the_column_of_each_cell_for_phones() -> None:
+    table = shown(
+        '{% call m.table("Users", ["Address", ("Mails", "number")]) %}<tr><th scope="row">a</th></tr>{% endcall %}'
+    )
+    assert '<th scope="col" class="number">Mails</th>' in table
+    assert '<tr><th scope="row">a</th></tr>' in table
+
+
+def test_files_have_names_that_change_with_their_content_and_are_kept() -> None:
+    path = static.url("base.css")
+    assert re.fullmatch(r"/static/base\.[0-9a-f]{16}\.css", path)
+    answer = static.answers()[path]
+    assert answer.content_type.startswith("text/css")
+    assert b"immutable" in answer.fields[b"cache-control"]
+    kinds = {name: static.answers()[static.url(name)].content_type for name in ("icons.svg", "live.js")}
+    assert kinds["icons.svg"] == "image/svg+xml"
+    assert kinds["live.js"].startswith("text/javascript")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mpcontinuity.accounts import web_sessions
 from mpcontinuity.alerts.outages import observe
 from mpcontinuity.control.client import ControlClient
 from mpcontinuity.control.operation import Control
@@ -33,6 +34,7 @@ def full(call: Call, books: Books) -> None:
         call("alert add", domain=name, email=f"IT@{name}")
         call("webhook add", domain=name, url=f"https://{name}/hook")
         call("admin add", name=name, password="a good one")
+        books.run(web_sessions.begin, kind=web_sessions.ADMINISTRATOR, secret=name, whose=name, password=1)
         call("domain plan", name=name, begin="1h", until="2h")
         call("domain tell", name=name, subject="News", text="There is some.")
     for name in ("anna", "bert", "anna", "nobody", "other", "third+tag"):

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from twisted.web import http
 
-from mpcontinuity.admin.portal.signed_in import Portal, Visit, refused_at
+from mpcontinuity.admin.portal.signed_in import Portal, Visit, at_field, refused_at
 from mpcontinuity.control.arguments import PAGE
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer
@@ -52,14 +52,9 @@ async def add(visit: Visit) -> Answer:
     try:
         await visit.call("admin add", name=name, password=password, domain=form.get("domain") or None)
     except Refused as refused:
-        return await show(visit, {_field(refused, name): refused_at(refused)})
+        fields = ("password",) if refused.text.startswith("the password") else ("name", "domain")
+        return await show(visit, at_field(refused, form, *fields))
     return await visit.done(f"{name} is an administrator now.", PATH)
-
-
-def _field(refused: Refused, name: str) -> str:
-    if "password" in refused.text:
-        return "password"
-    return "name" if name in refused.text else "domain"
 
 
 async def show_one(visit: Visit, errors: dict[str, str] | None = None) -> Answer:

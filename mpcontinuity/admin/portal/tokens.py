@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from twisted.web import http
 
-from mpcontinuity.admin.portal.signed_in import Portal, Visit, refused_at
+from mpcontinuity.admin.portal.signed_in import Portal, Visit, at_field
 from mpcontinuity.control.grants import ABOUT
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer
@@ -57,8 +57,7 @@ async def make(visit: Visit) -> Answer:
             scopes=scopes,
         )
     except Refused as refused:
-        field = next((field for field in ("expires", "domain") if field in refused.text), "administrator")
-        return await show(visit, {field: refused_at(refused)})
+        return await show(visit, at_field(refused, form, "administrator", "expires", "domain"))
     return await show(visit, made=made)
 
 

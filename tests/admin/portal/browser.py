@@ -52,9 +52,9 @@ class Portal:
         self.sessions = WebSessions(control.store, ADMINISTRATOR, SeededRandomness(7), administrator_login.signed_in)
         settings = Settings(hostname="mx.example.net", public=Public(host=HOST), web=Web(require_totp=require_totp))
         self.control = replace(control, settings=settings, administrator_login=lambda: self.login)
-        pages = site.routes(control=self.control, login=self.login, sessions=self.sessions)
+        self.pages = site.routes(control=self.control, login=self.login, sessions=self.sessions)
         timer: Any = clock
-        self.site = RoutedSite(pages, timer, Rations(Limits(), clock.seconds), most=1 << 30)
+        self.site = RoutedSite(self.pages, timer, Rations(Limits(), clock.seconds), most=1 << 30)
 
 
 class Browser:
@@ -72,7 +72,7 @@ class Browser:
         given = {"Origin": f"https://{HOST}", "Sec-Fetch-Site": "same-origin", **_named(headers)}
         return self._ask("POST", path, given, urlencode(form, doseq=True).encode())
 
-    def send(self, path: str, on: str = "", **form: Any) -> Shown:
+    def send(self, path: str, on: str = "", /, **form: Any) -> Shown:
         """Fills in the form with that action on the page ``on`` (its own path, where none is named) and sends it."""
         shown = self.get(on or path)
         assert shown.code == 200, shown.page

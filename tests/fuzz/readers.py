@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import get_args
+from xml.etree import ElementTree
 
 import pytest
 
@@ -37,7 +38,9 @@ from mpcontinuity.message.text import folded
 from mpcontinuity.model import address, durations, uidset
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.public import Place
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
+from mpcontinuity.protocols.discovery import autodiscover
 from mpcontinuity.protocols.pop3.message import on_the_wire
 from mpcontinuity.routing import refusal
 from mpcontinuity.verdicts import dmarc, spf
@@ -243,7 +246,22 @@ def query(data: bytes) -> None:
     assert groups(parsed, everything)
 
 
+def autodiscovery(data: bytes) -> None:
+    with contextlib.suppress(autodiscover.BadRequest):
+        wanted = autodiscover.read(data)
+        assert wanted.address
+        ElementTree.fromstring(autodiscover.answer(wanted.address, [Place("IMAP", "mx.example", 993, "SSL/TLS")]))
+
+
 READERS = {
+    "autodiscover": Target(
+        autodiscovery,
+        (
+            b'<?xml version="1.0" encoding="utf-8"?><Autodiscover xmlns="a"><Request><EMailAddress>a@b</EMailAddress>'
+            b"<AcceptableResponseSchema>b</AcceptableResponseSchema></Request></Autodiscover>",
+            b'<!DOCTYPE a [<!ENTITY x "y">]><a:EMailAddress>&#x41;<![CDATA[b]]>&x;</a:EMailAddress>',
+        ),
+    ),
     "form": Target(sent_form, (b"address=a%40example.org&password=s%C3%A4cret+1&again=&x", b"a=1&a=2&&=%")),
     "archive": Target(archived, tuple(_named())),
     "archive-query": Target(

@@ -31,6 +31,7 @@ from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render_whole
 from mpcontinuity.message.text import folded, of_addresses
 from mpcontinuity.model.visible import json_visible, visible
+from mpcontinuity.protocols.discovery import autodiscover
 from mpcontinuity.verdicts import examination
 from mpcontinuity.web import cookies, form, routes
 from mpcontinuity.web.answers import Answer
@@ -193,7 +194,19 @@ def _cookies(data: bytes) -> None:
     cookies.read_cookies(data.decode("latin-1"))
 
 
+def _autodiscover(data: bytes) -> None:
+    with contextlib.suppress(autodiscover.BadRequest):
+        autodiscover.read(data)
+
+
 MESSAGES = {
+    "autodiscover": Reader(
+        _autodiscover,
+        (b"", b"<a>", b"<EMailAddress>", b"<a b='", b"<!DOCTYPE a [", b"<![CDATA["),
+        (b"<a>", b"<a/>", b"&amp;", b"&#x41;", b"<!--", b"<?a ", b"]]>", b" a='b'", b"<!ENTITY a 'b'>", b"<![CDATA["),
+        (b"", b"</EMailAddress>", b"'/>"),
+        autodiscover.LONGEST,
+    ),
     "path": Reader(_path, (b"/", b"/a/", b"/a/x/"), (b"/", b"a/", b"%2F", b"c/", b"%", b"b"), (b"", b"/c", b"/b")),
     "cookies": Reader(_cookies, (b"", b"__Host-a="), (b";", b"__Host-a=b;", b"=", b" ", b"a")),
     "form": Reader(_form, (b"", b"password=", b"&" * 10), (b"&", b"a=b&", b"%41", b"%", b"+", b"=", b"%C3%A4=")),

@@ -23,7 +23,7 @@ _WITHIN = 2.0  # s for an answer
 _ALTOGETHER = 15.0  # s
 _NAMESERVER = re.compile(r"^\s*nameserver\s+(\S+)", re.MULTILINE)
 _NO_SUCH_NAME = 3  # RCODE of RFC 1035 §4.1.1
-_LOCAL = ("localhost", "localhost.localdomain")
+LOCAL = ("localhost", "localhost.localdomain")
 
 
 class NoAnswer(Exception):
@@ -117,7 +117,7 @@ def _same(published: str, ours: str) -> bool:
 
 def _ours(settings: Settings, domains: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Finding]:
     name = settings.public.host or settings.hostname
-    if name in _LOCAL or name.startswith("["):
+    if name in LOCAL or name.startswith("["):
         if domains:
             text = f"hostname is {name}: nobody in the world can find this server"
             yield Finding("DNS", "warning", text, "set hostname to the name that your MX record points to")

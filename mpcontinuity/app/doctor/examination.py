@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mpcontinuity.app.doctor import client_certificates, database, dns, home_imap, home_networks, machine, outbound, tls
+from mpcontinuity.app.doctor import (
+    client_certificates,
+    client_setup,
+    database,
+    dns,
+    home_imap,
+    home_networks,
+    machine,
+    outbound,
+    tls,
+)
 from mpcontinuity.app.doctor.finding import Finding
 from mpcontinuity.app.doctor.smtp import SmtpClient
 from mpcontinuity.app.process.refusal import why
@@ -55,6 +65,7 @@ def examine(path: Path, connect: Callable[[Settings], ControlClient]) -> Iterato
         return
     yield from outbound.examine(settings, {domain: text for domain, text in routes.items() if text})
     yield from dns.examine(settings, [(row["domain"], row["home"].split(",")) for row in rows], keys)
+    yield from client_setup.examine(settings, [row["domain"] for row in rows])
 
 
 def _running(control: ControlClient) -> Finding:

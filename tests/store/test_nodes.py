@@ -144,7 +144,7 @@ def test_who_was_not_seen_for_a_moment_appends_to_new_packs(start: Open) -> None
 def test_a_pack_that_another_node_unlinked_is_not_kept_open(start: Open, clock: ManualClock) -> None:
     first = start()
     gone = result(keep(first, b"x", keep_until=1))
-    result(first.close())
+    killed(first)
     first, second = start(), start()
     assert result(first.bodies.read(gone)) == b"x"
     clock.advance(92 * DAY / SECOND)

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from mpcontinuity.app.commands.main import main
 from mpcontinuity.store.sqlite.driver import DATABASE
+from tests.app.warm import Forked
 from tests.fakes.stores import empty_database
 
 BIN = Path(sys.executable).parent
@@ -67,7 +68,9 @@ class Server:
         command: tuple[str, ...] = (),
         makes_database: bool = False,
     ) -> None:
-        """``makes_database``: it begins in an empty folder; else with an empty database."""
+        """``makes_database``: it begins in an empty folder; else with an empty database. ``command``: other than what
+        a process that has imported it already can do (tests/app/warm.py).
+        """
         self.folder = folder
         self.config = folder / "mpcontinuity.toml"
         self.config.write_text(configuration)
@@ -75,15 +78,8 @@ class Server:
         self.ports: dict[str, int] = {}
         self.environment: dict[str, str] = {}  # of the process, beside ours
         self._makes_database = makes_database
-        self._command = command or (
-            str(BIN / "twistd"),
-            "--nodaemon",
-            "--pidfile=",
-            "mpcontinuity",
-            "--config",
-            str(self.config),
-        )
-        self._process: subprocess.Popen[bytes] | None = None
+        self._command = command
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     def start(self, within: float = 60) -> None:
         begin = self.launch()
@@ -97,9 +93,13 @@ class Server:
             self._make_database()
         with self.log.open("ab") as log:
             begin = log.tell()
-            self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, cwd=self.folder, env=os.environ | self.environment
-            )
+            arguments = ["--nodaemon", "--pidfile=", "mpcontinuity", "--config", str(self.config)]
+            if self._command or self.environment:
+                command = self._command or [str(BIN / "twistd"), *arguments]
+                environment = os.environ | self.environment
+                self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=environment)
+            else:
+                self._process = Forked(arguments, output=log, folder=self.folder)
         return begin
 
     def _make_database(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -97,6 +97,24 @@ class Version:
     def within(self, first: int, last: int, visible: int) -> range:
         """Returns the places of the UIDs from ``first`` to ``last`` among the ``visible`` ones."""
         return range(bisect_left(self.uids, first, 0, visible), bisect_right(self.uids, last, 0, visible))
+
+    def places(self, ranges: Iterable[Range], visible: int) -> Iterator[Range]:
+        """Yields the message numbers, first and last, of the UIDs in each of these ranges, which are sorted and
+        disjoint, among the ``visible`` ones. Ranges without a message are left out, at no more than a comparison."""
+        uids = self.uids
+        place = 0
+        for first, last in ranges:
+            if last < uids[place]:
+                continue
+            place = bisect_left(uids, first, place, visible)
+            if place == visible:
+                return
+            end = bisect_right(uids, last, place, visible)
+            if end > place:
+                yield place + 1, end
+            if end == visible:
+                return
+            place = end
 
     def without(self, places: Sequence[int]) -> Version:
         """Returns a version without the messages at these places, of which there is at least one, in rising order."""

@@ -192,8 +192,7 @@ class View:
         if not self.exists:
             return ()
         largest = self._version.uids[self.exists - 1]
-        places = (self._version.within(*pair, self.exists) for pair in uidset.resolve(ranges, largest))
-        return uidset.resolve(((place.start + 1, place.stop) for place in places if place), 0)
+        return uidset.merge(self._version.places(uidset.resolve(ranges, largest), self.exists))
 
     def flags(self, sequence: int) -> int:
         """Returns the flags of a message."""

@@ -5,29 +5,31 @@ A set is a tuple of ranges; a range is its first and its last number, both inclu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 STAR = 0  # `*` as parsed: the largest number in use, known only when the set is applied
 
 Range = tuple[int, int]
 
+_LARGEST = 0xFFFFFFFF
+_NUMBER = rb"(?:\*|[1-9][0-9]{0,9}+)"
+_SET = re.compile(rb"%b(?::%b)?+(?:,%b(?::%b)?+)*+" % ((_NUMBER,) * 4))
+
 
 def parse(text: bytes) -> tuple[Range, ...]:
     """Returns the ranges as they were written: `*` is STAR, and order and overlaps are kept, but none comes twice.
     Raises ValueError."""
-    ranges = []
-    for part in dict.fromkeys(text.split(b",")):
-        first, colon, last = part.partition(b":")
-        ranges.append((_number(first), _number(last) if colon else _number(first)))
-    return tuple(ranges)
-
-
-def _number(text: bytes) -> int:
-    if text == b"*":
-        return STAR
-    if not text.isdigit() or text.startswith(b"0") or len(text) > 10 or int(text) > 0xFFFFFFFF:
+    if _SET.fullmatch(text) is None:
+        raise ValueError("not a set of numbers")
+    ranges: list[Range] = []
+    for part in dict.fromkeys(text.replace(b"*", b"%d" % STAR).decode("ascii").split(",")):
+        first, colon, last = part.partition(":")
+        number = int(first)
+        ranges.append((number, int(last) if colon else number))
+    if max(map(max, ranges)) > _LARGEST:
         raise ValueError("not a message number")
-    return int(text)
+    return tuple(ranges)
 
 
 def resolve(ranges: Iterable[Range], largest: int) -> tuple[Range, ...]:
@@ -35,14 +37,21 @@ def resolve(ranges: Iterable[Range], largest: int) -> tuple[Range, ...]:
 
     ``559:*`` with a largest number of 12 means 12 to 559, and so contains 12 (RFC 9051 §6.4.9).
     """
-    turned = sorted((min(a, b), max(a, b)) for a, b in ((first or largest, last or largest) for first, last in ranges))
+    known = [(first or largest, last or largest) for first, last in ranges]
+    return merge(sorted([(first, last) if first <= last else (last, first) for first, last in known]))
+
+
+def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """Returns ranges that are sorted already with those joined that overlap or follow each other."""
     merged: list[Range] = []
-    for first, last in turned:
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
-        else:
-            merged.append((first, last))
-    return tuple(merged)
+    begin = end = -1  # of the range that may still grow
+    for first, last in ranges:
+        if first > end + 1 or end < 0:
+            merged.append((begin, end))
+            begin, end = first, last
+        elif last > end:
+            end = last
+    return (*merged[1:], (begin, end)) if merged else ()
 
 
 def of(numbers: Iterable[int]) -> tuple[Range, ...]:

@@ -125,6 +125,7 @@ COMMANDS = {
     "names of fields": b"c FETCH * BODY.PEEK[HEADER.FIELDS (" + b" ".join(b"x%d" % n for n in range(7000)) + b")]\r\n",
     "keys": b"c SEARCH " + b" ".join([b"NOT SUBJECT a"] * 20) + b"\r\n",
     "numbers": b"c FETCH " + b",".join([b"1:*"] * 15_000) + b" UID\r\n",
+    "ranges": b"c UID FETCH " + b",".join(b"%d" % (2 * number) for number in range(1, 12_000)) + b" UID\r\n",
 }
 
 

@@ -14,7 +14,25 @@ def test_a_range_behind_the_last_message_contains_the_last_message() -> None:
     assert uidset.resolve(uidset.parse(b"559:*"), 12) == ((12, 559),)
 
 
-@pytest.mark.parametrize("text", [b"", b"0", b"1:", b":1", b"1,,2", b"a", b"01", b"4294967296", b"1:2:3", b"-1", b"1 "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"0",
+        b"1:",
+        b":1",
+        b"1,,2",
+        b"a",
+        b"01",
+        b"4294967296",
+        b"1:2:3",
+        b"-1",
+        b"1 ",
+        b"9:4294967296",
+        b"1\n",
+        b"*1",
+    ],
+)
 def test_what_is_no_set_is_a_value_error(text: bytes) -> None:
     with pytest.raises(ValueError):
         uidset.parse(text)

@@ -15,7 +15,7 @@ from mpcontinuity.model.clock import Clock
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Outcome, Reply, Stage, Verdict
 from mpcontinuity.model.settings import Home
-from mpcontinuity.model.timer import Timer
+from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.outbound.capacity import Capacity, may_be_limit, says_limit
 from mpcontinuity.outbound.mailboxes import MOST_RECENT, Mailboxes
 from mpcontinuity.outbound.opening import ClientEnvironment, NotOpened, Opener, Security, targets
@@ -32,6 +32,10 @@ LATELY = (
     120.0  # seconds after a message that home took in which it may mean a limit when it puts off everything: limits
 )
 # are per minute at the longest, and what lasts longer is an outage for whoever waits
+# Seconds, or one interval of probes where that is less, that others' messages have to show that home takes some, when
+# it puts off several: without them whoever finds what it puts off for its content would bring it down by three at once.
+# Nobody waits meanwhile, as each is redirected at once; a home that takes none has to be known within a minute.
+OTHERS_SHOW = 15.0
 TRY_AGAIN = 2  # intervals of probes between two messages that try whether it takes any again
 _WITH_MAIL = frozenset({Stage.MAIL, Stage.RCPT, Stage.DATA, Stage.MESSAGE})
 _NAMED = 3  # domains of one home server, in a line of the log
@@ -100,6 +104,9 @@ class Server:
         self._trying: PeerTransaction | None = None  # the one that tries a suspect, or one that only a message proves
         self._tried = float("-inf")  # when one did last
         self._put_off: set[tuple[str, ...]] = set()  # messages since it took one
+        self._put_off_since = 0.0  # when the first of them was
+        self._withheld: list[str] = []  # what was said to the first of them, while others may show that it takes some
+        self._showing: Alarm | None = None
         self._served = float("-inf")  # when it answered a message last
         self._mailboxes = Mailboxes()
         self._examining = False
@@ -201,7 +208,7 @@ class Server:
         """Changes the health by what was observed, and tells the domains."""
         if observed is Observation.SERVED:
             self._served = self.timer.seconds()
-            self._put_off.clear()
+            self._forget_put_off()
             self._tried = float("-inf")  # the next may follow at once, where more than one is needed
             self.pool.capacity.served()
         now = self._clock.now()
@@ -227,7 +234,7 @@ class Server:
         before, self.health = self.health, after
         if self.health.state is State.DOWN and before.state is not State.DOWN:
             because = f"the home server is down: {after.reason}"
-            self._put_off.clear()
+            self._forget_put_off()
             self.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, because))
         if self.health.state is not before.state:
             _log.info(
@@ -241,11 +248,13 @@ class Server:
 
     def close(self) -> None:
         """Closes idle sessions by QUIT; those in use end with their transactions."""
+        self._forget_put_off()
         self.pool.close_idle()
 
     def retire(self) -> None:
         """Ends all waiting, as no domain names it any more; what is owed goes to the home server that is named now."""
         self.pool.refuse(Outcome(Verdict.FAILED, Stage.CONNECT, None, "the domain has another home server now"))
+        self._forget_put_off()
         self.pool.retire()
 
     # For transactions
@@ -274,11 +283,38 @@ class Server:
         return True
 
     def put_off(self, message: tuple[str, ...], reason: str, *, redelivered: bool) -> None:
-        """Counts each message once: one that home never takes is no evidence about the others."""
-        if (redelivered or message in self._put_off) and self.health.state is not State.DOWN:
+        """Counts each message once: one that home never takes is no evidence about the others. The first ones count
+        when others had time to show that home takes messages."""
+        if self.health.state is State.DOWN:
+            self.observe(Observation.PUT_OFF, reason)
             return
+        if redelivered or message in self._put_off or len(self._withheld) == health.PUT_OFFS:
+            return
+        now = self.timer.seconds()
+        if not self._put_off:
+            self._put_off_since = now
         self._put_off.add(message)
-        self.observe(Observation.PUT_OFF, reason)
+        wait = self._put_off_since + min(self.settings.probe_interval, OTHERS_SHOW) - now
+        if wait <= 0:
+            self.observe(Observation.PUT_OFF, reason)
+            return
+        self._withheld.append(reason)
+        if self._showing is None:
+            self._showing = self.timer.callLater(wait, self._nothing_shown)
+
+    def _nothing_shown(self) -> None:
+        self._showing = None
+        withheld, self._withheld = self._withheld, []
+        for reason in withheld:
+            if self.health.state is not State.DOWN:
+                self.observe(Observation.PUT_OFF, reason)
+
+    def _forget_put_off(self) -> None:
+        self._put_off.clear()
+        self._withheld.clear()
+        if self._showing is not None:
+            self._showing.cancel()
+            self._showing = None
 
     def answered(self, mailboxes: frozenset[str]) -> None:
         self._mailboxes.answered(mailboxes, self.timer.seconds())

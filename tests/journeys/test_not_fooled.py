@@ -30,7 +30,7 @@ def test_a_home_that_takes_no_message_is_down_though_it_answers_probes(world: Wo
     assert world.send("before").code == 250
     world.home.on("message", behaviour)
     subjects = send_from_several(world, "during")
-    assert world.state() == "down"
+    world.wait_for(lambda: world.state() == "down")
     assert sorted(world.subjects()) == subjects
     # Probes are good all the time, and home bans us beside: nothing is returned to anybody, nor is the flush paused.
     world.home.clear()

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from twisted.web import http
 
-from mpcontinuity.accounts import administrators, second_factor, totp, web_sessions
+from mpcontinuity.accounts import administrators, audit, second_factor, totp, web_sessions
 from mpcontinuity.accounts.administrator_login import Administrator
 from mpcontinuity.accounts.web_sessions import SignedIn
 from mpcontinuity.admin.portal.qr import drawn
@@ -35,6 +35,7 @@ from mpcontinuity.admin.portal.signed_in import (
 from mpcontinuity.control.caller import of_administrator
 from mpcontinuity.model import public
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.web.answers import Answer, redirect
 from mpcontinuity.web.asked import Asked
 from mpcontinuity.web.routes import Route
@@ -51,6 +52,8 @@ _WRONG_CODE: Final = (
     "The code is wrong, or was used already: take the one that the authenticator shows now, or a recovery code. After "
     "too many wrong ones none is taken for a quarter of an hour."
 )
+_DONE: Final = "done"
+_REFUSED: Final = "refused: the code of the second factor is wrong"
 _AGAIN: Final = "That took too long, or was ended. Please log in again."
 
 
@@ -107,6 +110,7 @@ class SigningIn:
         if isinstance(found, Answer):
             return found
         if not await self._services.login.by_code(found.who, asked.form.get("code"), asked.peer):
+            await self._note(asked, found.who, _REFUSED)  # whoever that is knows the password
             return await self._ask(asked, found, _WRONG_CODE)
         return await self._go_on(asked, found.who, "")
 
@@ -123,6 +127,7 @@ class SigningIn:
         except Refused as refused:
             return await self._ask(asked, found, refused_at(refused))
         secret = await self._begin(asked, found.who, "")
+        await self._note(asked, found.who, _DONE)
         onward = own_path(asked.form.get("next"))
         page = self._portal.render("recovery_codes.html", secret, codes=done.recovery_codes, onward=onward)
         return with_secret(page, secret, self._services)
@@ -157,6 +162,8 @@ class SigningIn:
 
     async def _go_on(self, asked: Asked, administrator: Administrator, step: str) -> Answer:
         secret = await self._begin(asked, administrator, step)
+        if not step:
+            await self._note(asked, administrator, _DONE)
         onward = own_path(asked.form.get("next"))
         path = f"{LOGIN}?{urlencode({'next': onward})}" if step else onward
         return with_secret(redirect(path), secret, self._services)
@@ -170,6 +177,11 @@ class SigningIn:
             agent=asked.header("user-agent"),
             replaces=_secret_of(asked),
         )
+
+    async def _note(self, asked: Asked, who: Administrator, result: str) -> None:
+        """Has the audit trail say who signed in, or could not."""
+        act = audit.Act(who.name, f"login, {asked.peer}", "admin login", "", who.domain, bounded=who.domain != "")
+        await self._services.control.store.run(partial(_noted, act=act, result=result))
 
     async def _ask_password(self, asked: Asked, error: str = "") -> Answer:
         secret = _secret_of(asked) or web_sessions.secret(self._services.control.randomness)
@@ -199,6 +211,13 @@ class SigningIn:
             return await self._ask_password(asked, _AGAIN)
         uri = totp.uri(begun, who.name, public.host(control.settings))
         return self._portal.render("login_enrol.html", _secret_of(asked), code, key=begun, qr=drawn(uri), **values)
+
+
+def _noted(tx: Transaction, act: audit.Act, result: str) -> None:
+    if result == _DONE:
+        audit.end(tx, audit.begin(tx, act), result)
+    else:
+        audit.refused(tx, act, result)
 
 
 def _secret_of(asked: Asked) -> str:

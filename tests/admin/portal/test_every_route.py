@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mpcontinuity.admin.portal.signed_in import LOGIN
-from mpcontinuity.store.statement import Statement
+from mpcontinuity.model.errors import Stopping, Temporary
 from tests.admin.portal.browser import Browser, Portal
 from tests.control.conftest import Call
 from tests.control.test_scope import _content
@@ -91,14 +91,38 @@ def test_an_administrator_of_a_domain_changes_nothing_of_another(portal: Portal,
     assert {table: rows for table, rows in after.items() if rows != before[table]} == {}
 
 
-def test_a_page_that_fails_says_nothing_of_it(portal: Portal, rita: Browser) -> None:
+def test_a_page_that_fails_says_nothing_of_it(portal: Portal, rita: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = Browser(portal)
     for path in ("/admin/nothing", "/admin/%00", "/admin/account/../../etc/passwd", "/static/../../etc/passwd"):
         shown = browser.get(path)
         assert shown.code == 404, path
         assert "Traceback" not in shown.page
-    drop = Statement("ALTER TABLE web_session RENAME TO elsewhere")
-    result(portal.control.store.run(lambda tx: tx.run(drop)))
+
+    async def broken(secret: str) -> None:
+        raise RuntimeError("no such table: web_session")
+
+    monkeypatch.setattr(portal.sessions, "find", broken)
     shown = rita.get("/admin/")
     assert shown.code == 500
     assert "web_session" not in shown.page
+
+
+@pytest.mark.parametrize("error", [Temporary("the disk is full"), Stopping("the server shuts down")])
+def test_a_store_that_is_away_is_told_with_when_to_come_again(
+    portal: Portal, rita: Browser, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise error
+
+    form = rita.get("/admin/account").hidden("/admin/account/password")
+    login = Browser(portal)
+    hidden = login.get("/admin/login").hidden("/admin/login")
+    monkeypatch.setattr(portal.control.store, "read", away)
+    for shown in (
+        rita.get("/admin/"),
+        rita.post("/admin/account/password", form),
+        login.post("/admin/login", {**hidden, "name": "rita", "password": "rita's own"}),
+    ):
+        assert shown.code == 503
+        assert b"Retry-After" in shown.head
+        assert "disk" not in shown.page

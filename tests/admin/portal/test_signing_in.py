@@ -10,6 +10,7 @@ from mpcontinuity.accounts import totp
 from mpcontinuity.control.operation import Control
 from mpcontinuity.store.statement import Statement
 from tests.admin.portal.browser import HOST, Browser, Portal
+from tests.control.conftest import Call
 from tests.fakes.clock import ManualClock
 from tests.fakes.judging import LIMIT
 from tests.fakes.stores import result
@@ -120,6 +121,22 @@ def test_the_first_login_sets_a_second_factor_up_and_the_next_asks_for_it(strict
     assert browser.post("/admin/login/code", {**form, "code": "000000"}).code == 403
     assert browser.post("/admin/login/code", {**form, "code": code(key, clock)}).location == "/admin/account"
     assert browser.get("/admin/").code == 200
+
+
+def test_the_audit_trail_says_who_signed_in_and_who_knew_the_password_alone(
+    strict: Portal, clock: ManualClock, call: Call
+) -> None:
+    key = enrolled(strict, clock)
+    browser = Browser(strict)
+    browser.log_in("rita", "rita's own")
+    for given in ("000000", code(key, clock)):
+        browser.send("/admin/login/code", "/admin/login", code=given)
+    rows = [(row["by"], row["operation"], row["result"]) for row in call("audit") if row["operation"] == "admin login"]
+    assert rows == [
+        ("rita", "admin login", "done"),
+        ("rita", "admin login", "refused: the code of the second factor is wrong"),
+        ("rita", "admin login", "done"),
+    ]
 
 
 def test_nothing_but_the_login_is_reached_before_the_second_factor_is_set_up(strict: Portal) -> None:

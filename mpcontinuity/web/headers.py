@@ -21,7 +21,6 @@ _ALWAYS: Final[Mapping[bytes, bytes]] = {
     b"cross-origin-opener-policy": b"same-origin",
     b"cross-origin-resource-policy": b"same-origin",
     b"x-robots-tag": b"noindex",
-    b"strict-transport-security": b"max-age=31536000",
 }
 
 

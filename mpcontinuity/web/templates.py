@@ -15,10 +15,11 @@ _LOOK: Final = "mpcontinuity.web.look"
 class Templates:
     """The templates of some packages, each of which has a folder ``templates``, and those of web/look/.
 
-    All are compiled here, once. Each is given ``static``, which returns the URL of a file of web/look/static/.
+    All are compiled here, once. Each is given ``static``, which returns the URL of a file of web/look/static/, and what
+    stands in ``more``.
     """
 
-    def __init__(self, *packages: str) -> None:
+    def __init__(self, *packages: str, **more: Any) -> None:
         self._environment = Environment(
             autoescape=True,
             undefined=StrictUndefined,
@@ -29,6 +30,7 @@ class Templates:
             cache_size=-1,
         )
         self._environment.globals["static"] = static.url
+        self._environment.globals.update(more)
         for name in self._environment.list_templates():
             self._environment.get_template(name)
 

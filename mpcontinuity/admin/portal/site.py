@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpcontinuity.accounts.administrator_login import Administrator, AdministratorLogin
 from mpcontinuity.accounts.web_sessions import WebSessions
 from mpcontinuity.admin.portal import account, administrators, home, tokens
+from mpcontinuity.admin.portal.browsers import browser
 from mpcontinuity.admin.portal.signed_in import Portal, PortalServices
 from mpcontinuity.admin.portal.signing_in import SigningIn
 from mpcontinuity.control.operation import Control
@@ -16,6 +17,6 @@ _PAGES = (home, account, administrators, tokens)
 
 def routes(*, control: Control, login: AdministratorLogin, sessions: WebSessions[Administrator]) -> list[Route]:
     """Returns the routes of all pages. The arguments are those of `PortalServices`."""
-    templates = Templates("mpcontinuity.admin.portal")
+    templates = Templates("mpcontinuity.admin.portal", browser=browser)
     portal = Portal(PortalServices(control=control, login=login, sessions=sessions, templates=templates))
     return [*SigningIn(portal).routes(), *(route for pages in _PAGES for route in pages.routes(portal))]

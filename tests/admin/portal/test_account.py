@@ -82,7 +82,7 @@ def test_browsers_are_listed_and_signed_out(portal: Portal, rita: Browser) -> No
     other = Browser(portal)
     other.log_in("rita", "rita's own")
     page = rita.get(ACCOUNT).page
-    assert page.count("Browser/1") == 2
+    assert page.count(">Browser/1<") == 2
     assert page.count("this one") == 1
     form = rita.get(ACCOUNT).hidden(f"{ACCOUNT}/sessions")
     assert rita.post(f"{ACCOUNT}/sessions", form).location == ACCOUNT
@@ -130,7 +130,7 @@ def test_a_token_is_shown_once_and_good_for_what_was_chosen(portal: Portal, rita
     shown = rita.send(TOKENS, **{**form, "expires": "soon"})
     assert (shown.code, 'id="expires-error"' in shown.page, 'value="soon"' in shown.page) == (400, True, True)
     shown = rita.send(TOKENS, **form)
-    found = re.search(r"<code>([a-z2-7]{48})</code>", shown.page)
+    found = re.search(r'<code id="made">([a-z2-7]{48})</code>', shown.page)
     assert found is not None
     administrator = result(portal.login.by_token(found[1], "192.0.2.1"))
     assert administrator is not None

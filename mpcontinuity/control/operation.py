@@ -29,6 +29,7 @@ from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers
 from mpcontinuity.outbound.imap.sessions import ImapSessions
+from mpcontinuity.outbound.lookup import Lookup
 from mpcontinuity.store.store import Store
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class Control:
     of JSON; whoever says much of it awaits ``drained`` after each piece, which ends when there is room for the next,
     and raises Refused where nobody listens any more. ``serving`` says whether mail comes and goes meanwhile. ``homes``
     gives the home servers of a running server, ``imap`` sessions with their mailboxes, ``delivery`` the way of mail to
-    them, and all give None elsewhere.
+    them, ``lookup`` asks DNS, and all give None elsewhere.
     ``jobs`` begins what child processes do, who read hostile mail.
     ``searches`` lets so many searches in the archive work at once. ``administrator_login`` judges the passwords of
     administrators who come by the web.
@@ -88,6 +89,7 @@ class Control:
     jobs: Jobs = field(default_factory=Blocking)
     searches: DeferredSemaphore = field(default_factory=partial(DeferredSemaphore, SEARCHES))
     delivery: Callable[[], Delivery | None] = _none
+    lookup: Callable[[], Lookup | None] = _none
     drained: Callable[[], Awaitable[None]] = _at_once
     administrator_login: Callable[[], AdministratorLogin | None] = _none
 

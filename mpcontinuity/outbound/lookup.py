@@ -20,6 +20,7 @@ _TIMEOUTS: Sequence[int] = (1, 3)  # seconds, of each question: what is asked he
 # and none needs one of more than some 2,000 characters.
 _MOST_RECORDS = 250
 _LONGEST_TEXT = 8192
+_TLSA = 52  # RFC 6698 §7.1; Twisted has no name for it
 
 
 class NoAnswer(Exception):
@@ -54,6 +55,15 @@ class Lookup:
         """Returns the names of MX records, by preference."""
         records = sorted(await self._records(name, dns.MX), key=_preference)
         return [as_text(record.name.name) for record in records]
+
+    async def services(self, name: str) -> list[tuple[str, int]]:
+        """Returns host and port of SRV records (RFC 2782), the preferred ones first."""
+        records = sorted(await self._records(name, dns.SRV), key=lambda record: int(record.priority))
+        return [(as_text(record.target.name), int(record.port)) for record in records]
+
+    async def associations(self, name: str) -> list[bytes]:
+        """Returns TLSA records, each as its octets: three numbers of one octet, and the data (RFC 6698 §2.1)."""
+        return [bytes(record.data) for record in await self._records(name, _TLSA)]
 
     async def names(self, address: IPv4Address | IPv6Address) -> list[str]:
         """Returns the names of PTR records."""

@@ -111,6 +111,8 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "domain remove": lambda house: {"name": "example.org", "force": True},
     "domain dkim show": lambda house: {"name": "example.org"},
     "domain dkim": lambda house: {"name": "example.org"},
+    "domain dns": lambda house: {"name": "example.org"},
+    "domain microsoft-365": lambda house: {"name": "example.org"},
     "domain plan": lambda house: {"name": "example.org", "begin": "1h", "until": "2h"},
     "domain plan list": lambda house: {"domain": "example.org"},
     "domain plan extend": lambda house: {"name": "example.org", "until": "3h"},

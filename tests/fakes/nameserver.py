@@ -36,6 +36,16 @@ def txt(*strings: str) -> Any:
     return dns.Record_TXT(*(string.encode() for string in strings), ttl=60)
 
 
+def srv(priority: int, port: int, name: str) -> Any:
+    return dns.Record_SRV(priority, 1, port, name, ttl=60)
+
+
+def tlsa(data: bytes) -> Any:
+    record: Any = dns.UnknownRecord(data, ttl=60)
+    record.TYPE = 52
+    return record
+
+
 class Nameserver:
     """Over UDP. ``zone``: what is answered by name: records, of which those of the type that was asked for and the
     aliases are given, or one of the words above. A name that is not in it does not exist."""

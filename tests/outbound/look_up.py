@@ -29,6 +29,10 @@ async def look_up(server: str, wanted: list[str]) -> None:
                 found: Any = await dns.texts(name)
             elif kind == "MX":
                 found = await dns.exchanges(name)
+            elif kind == "SRV":
+                found = await dns.services(name)
+            elif kind == "TLSA":
+                found = [association.hex() for association in await dns.associations(name)]
             elif kind == "PTR":
                 found = await dns.names(ip_address(name))
             else:

@@ -12,7 +12,7 @@ from twisted.internet.defer import succeed
 from twisted.names import dns
 
 from mpcontinuity.outbound.lookup import Lookup, NoAnswer
-from tests.fakes.nameserver import GARBAGE, REFUSED, SERVFAIL, SILENT, Nameserver, a, aaaa, cname, mx, txt
+from tests.fakes.nameserver import GARBAGE, REFUSED, SERVFAIL, SILENT, Nameserver, a, aaaa, cname, mx, srv, tlsa, txt
 from tests.fakes.stores import result
 
 
@@ -104,3 +104,16 @@ def test_names_beyond_ascii_are_told_as_they_can_be() -> None:
         ["b\\252cher.example"],
         ["books"],
     ]
+
+
+def test_services_come_by_priority_and_tlsa_records_as_their_octets() -> None:
+    zone = {
+        "_imaps._tcp.a.example": [srv(20, 1993, "two.example"), srv(0, 993, "One.example")],
+        "_25._tcp.a.example": [tlsa(bytes([3, 1, 1]) + b"x" * 32)],
+    }
+    services, associations, none = look_up(
+        zone, "SRV:_imaps._tcp.a.example", "TLSA:_25._tcp.a.example", "TLSA:b.example"
+    )
+    assert services == [["one.example", 993], ["two.example", 1993]]
+    assert associations == ["030101" + "78" * 32]
+    assert none == []

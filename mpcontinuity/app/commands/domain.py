@@ -18,6 +18,7 @@ from mpcontinuity.app.commands.configuration import (
     warn_of_password,
 )
 from mpcontinuity.app.commands.plan import domain_plan
+from mpcontinuity.app.commands.publishing import domain_dns, domain_microsoft
 from mpcontinuity.app.commands.users_out import domain_users_out
 from mpcontinuity.control.domain_settings import SETTINGS, WITH_SECRETS
 from mpcontinuity.message.announcement import LONGEST_TEXT
@@ -35,6 +36,8 @@ def domain() -> None:
 
 domain.add_command(domain_plan)
 domain.add_command(domain_users_out)
+domain.add_command(domain_dns)
+domain.add_command(domain_microsoft)
 
 
 def _warn_of_passwords(given: Mapping[str, str], when: str = "") -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from twisted.names import dns
 
-from mpcontinuity.app.doctor.dns import LOCAL, NoAnswer, Resolver, system_servers
+from mpcontinuity.app.doctor.dns import NoAnswer, Resolver, system_servers
 from mpcontinuity.app.doctor.finding import Finding
+from mpcontinuity.control.published import public_host
 from mpcontinuity.model import public
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.names import as_text
@@ -19,7 +20,7 @@ def examine(settings: Settings, domains: Sequence[str]) -> Iterator[Finding]:
     server, and those who use this one are told of it. What leads here and to a wrong place is one.
     """
     host = public.host(settings)
-    if host in LOCAL or host.startswith("["):
+    if not public_host(settings):
         return
     resolver = Resolver(settings.outbound.resolvers or system_servers())
     try:

@@ -13,8 +13,8 @@ from typing import Any
 from twisted.names import dns
 
 from mpcontinuity.app.doctor.finding import Finding
-from mpcontinuity.message import dkim
-from mpcontinuity.model import hosts
+from mpcontinuity.control.published import has_key, judge_mx, public_host
+from mpcontinuity.model import hosts, public
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.names import as_text, can_exist, server_name
 
@@ -23,7 +23,6 @@ _WITHIN = 2.0  # s for an answer
 _ALTOGETHER = 15.0  # s
 _NAMESERVER = re.compile(r"^\s*nameserver\s+(\S+)", re.MULTILINE)
 _NO_SUCH_NAME = 3  # RCODE of RFC 1035 §4.1.1
-LOCAL = ("localhost", "localhost.localdomain")
 
 
 class NoAnswer(Exception):
@@ -99,7 +98,7 @@ def _keys(settings: Settings, keys: Sequence[Mapping[str, str]]) -> Iterator[Fin
         except NoAnswer:
             yield Finding("DNS", "warning", f"no name server answers about {name}", "check outbound.resolvers")
             return
-        if any(_same(text, record["value"]) for text in published):
+        if has_key(published, record["value"]):
             yield Finding("DNS", "good", f"{name} has our key")
         elif published:
             yield Finding("DNS", "warning", f"{name} has another key than ours", advice)
@@ -107,19 +106,11 @@ def _keys(settings: Settings, keys: Sequence[Mapping[str, str]]) -> Iterator[Fin
             yield Finding("DNS", "warning", f"{name} has no key: what we sign cannot be verified", advice)
 
 
-def _same(published: str, ours: str) -> bool:
-    """By the key itself: other tags are the administrator's business."""
-    try:
-        return "".join(dkim.tags(published).get("p", "").split()) == dkim.tags(ours)["p"]
-    except dkim.BadSignature:
-        return False
-
-
 def _ours(settings: Settings, domains: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Finding]:
-    name = settings.public.host or settings.hostname
-    if name in LOCAL or name.startswith("["):
+    name = public_host(settings)
+    if not name:
         if domains:
-            text = f"hostname is {name}: nobody in the world can find this server"
+            text = f"hostname is {public.host(settings)}: nobody in the world can find this server"
             yield Finding("DNS", "warning", text, "set hostname to the name that your MX record points to")
         return
     resolver = Resolver(settings.outbound.resolvers or system_servers())
@@ -165,17 +156,13 @@ def _reverse(resolver: Resolver, name: str, ours: set[str]) -> Iterator[Finding]
 def _mx(resolver: Resolver, domain: str, homes: Sequence[str], name: str, ours: set[str]) -> Iterator[Finding]:
     records = sorted(resolver.ask(domain, dns.MX), key=lambda payload: payload.preference)
     targets = [as_text(payload.name.name) for payload in records]
-    if not targets:
-        yield Finding(domain, "warning", "has no MX record", f"add one that points to {name}")
-        return
-    home_hosts = {hosts.split(home, 25)[0].lower() for home in homes}
     us = [target for target in targets if target == name.lower() or ours & resolver.addresses(target)]
-    past = [target for target in targets if target in home_hosts]
-    if not us:
-        text = f"its MX is {', '.join(targets)}, not {name}"
-        yield Finding(domain, "warning", text, "mail does not come here until an MX record points here")
-    elif past:
-        text = f"its MX names the home server {', '.join(past)} too: what is sent there is not kept in an outage"
-        yield Finding(domain, "warning", text, f"leave {name} alone in the MX")
-    else:
+    state, note = judge_mx(targets, us, homes, name)
+    if state == "right":
         yield Finding(domain, "good", f"its MX is {', '.join(targets)}")
+    elif state == "missing":
+        yield Finding(domain, "warning", "has no MX record", f"add one that points to {name}: {note}")
+    elif us:
+        yield Finding(domain, "warning", f"its MX {note}", f"leave {name} alone in the MX")
+    else:
+        yield Finding(domain, "warning", f"its MX is {', '.join(targets)}, not {name}", note)

@@ -71,6 +71,7 @@ class Parts:
             imap=lambda: self._mail.imap,
             jobs=self._mail.children,
             delivery=lambda: self._mail.delivery,
+            lookup=lambda: self._mail.lookup,
             administrator_login=lambda: self._accounts.administrator_login,
         )
         self._doors = Doors(

@@ -101,7 +101,8 @@ def test_a_host_with_many_idle_connections_holds_up_nobody_else(world: World) ->
             client.bind(("127.0.0.2", 0))
             client.connect(("127.0.0.1", world.server.ports["smtp"]))
             client.sendall(b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<%s>\r\n" % world.anna.encode())
-        world.wait_for(lambda: sum("RCPT" in line for _, line in world.home.commands) >= CONNECTIONS)
+        # all that one mailbox may have at once: a quarter is left to others
+        world.wait_for(lambda: sum("RCPT" in line for _, line in world.home.commands) >= CONNECTIONS - 1)
         answers = [world.send(f"message {number}") for number in range(3)]
     assert [answer.code for answer in answers] == [250] * 3
     assert [message.subject for message in world.home.messages] == ["message 0", "message 1", "message 2"]

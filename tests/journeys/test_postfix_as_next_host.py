@@ -23,7 +23,7 @@ from tests.fakes.dnsserver import DnsServer
 from tests.fakes.home import ScriptedHome
 from tests.fakes.postfix import Delivered, Postfix
 from tests.fakes.test_dnsserver import ask
-from tests.journeys.world import World, configuration
+from tests.journeys.world import World, configuration, literal
 
 SECONDS = 60  # of patience with a busy machine
 
@@ -104,7 +104,7 @@ class Shop(World):
         self.wait_for(lambda: any(each.startswith(subject) for each in self.subjects(user, folder)), SECONDS)
         with self.imap(user, folder) as session:
             data = session.uid("FETCH", self.uids(session, subject), "(BODY.PEEK[])")[1]
-            return email.message_from_bytes(data[0][1], policy=default)
+            return email.message_from_bytes(literal(data), policy=default)
 
 
 @pytest.fixture

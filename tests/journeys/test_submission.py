@@ -22,7 +22,7 @@ from OpenSSL import SSL
 from tests.app.running import Server
 from tests.fakes.home import Received, ScriptedHome, say
 from tests.fakes.scram import ScramClient
-from tests.journeys.world import World, configuration
+from tests.journeys.world import World, configuration, literal
 
 WORLD = "eve@world.example"
 SECONDS = 60.0  # of patience with a busy machine
@@ -96,7 +96,7 @@ class Office(World):
         """The copies of that subject."""
         with self.imap(folder=folder) as session:
             found = session.uid("SEARCH", "SUBJECT", f'"{subject}"')[1][0].split()
-            return [session.uid("FETCH", uid.decode(), "BODY.PEEK[]")[1][0][1] for uid in found]
+            return [literal(session.uid("FETCH", uid.decode(), "BODY.PEEK[]")[1]) for uid in found]
 
 
 @pytest.fixture

@@ -196,6 +196,14 @@ def message(subject: str, *, body: str = "Hello.", sender: str = SENDER) -> byte
     ).encode()
 
 
+def literal(fetched: Any) -> bytes:
+    """The octets of the one message, or part of it, in what imaplib gives for a FETCH: flags that changed meanwhile may
+    stand beside it.
+    """
+    (octets,) = (part[1] for part in fetched if isinstance(part, tuple))
+    return bytes(octets)
+
+
 def same_message(copies: list[Received]) -> bool:
     """Whether copies that home has more than once are one message by our id."""
     return len({copy.id for copy in copies}) == 1 and copies[0].id != ""

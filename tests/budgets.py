@@ -33,7 +33,7 @@ FOLDERS = {
     "simulation": "simulation",
     "browser": "browser",
 }
-STATIC = 60
+STATIC = 120
 SLOWEST = 10  # are named
 
 _seconds: dict[str, float] = defaultdict(float)

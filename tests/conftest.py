@@ -23,7 +23,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 # Beside it, a few examples of a seed that is new each time and printed: what `scripts/test` runs first.
-settings.register_profile("fresh", parent=settings.get_profile("suite"), derandomize=False, max_examples=20)
+settings.register_profile("fresh", parent=settings.get_profile("suite"), derandomize=False, max_examples=10)
 # For hunting: new examples each time, as many as one has patience for.
 settings.register_profile("hunt", parent=settings.get_profile("suite"), derandomize=False, max_examples=5000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))

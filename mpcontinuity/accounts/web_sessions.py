@@ -56,6 +56,8 @@ class Kind:
 ADMINISTRATOR: Final = Kind("administrator", idle=HOUR, lasts=12 * HOUR, most=10)
 # People leave their mail open all day, and come back to it on the next.
 USER: Final = Kind("user", idle=DAY, lasts=14 * DAY, most=20)
+# Setting up a telephone takes minutes; whoever finds the browser open later is not to make passwords in it.
+SETUP: Final = Kind("setup", idle=15 * MINUTE, lasts=HOUR, most=10)
 
 
 class Session(NamedTuple):

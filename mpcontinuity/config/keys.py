@@ -24,6 +24,16 @@ class Key:
 
 
 _NETWORKS = Texts('networks, as ["192.0.2.0/24"]', hosts.network)
+
+
+def _is_contact(text: str) -> bool:
+    if not text:
+        return True
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        return False
+    return text.startswith("https://") or text.count("@") == 1
+
+
 _PATH = Text("a path", lambda text: bool(text) and "\0" not in text)
 
 SECTIONS: dict[str, str] = {
@@ -224,6 +234,11 @@ KEYS: dict[str, Key] = {
         _NETWORKS,
         "The networks of reverse proxies, whose X-Forwarded-For says who the client is. By default there are none.",
         '["127.0.0.1/32"]',
+    ),
+    "web.security_contact": Key(
+        Text("a mail address, a URL that begins with https://, or empty", _is_contact),
+        "Whom to tell of a hole in this server (/.well-known/security.txt). By default postmaster of the first domain.",
+        '"security@example.org"',
     ),
     "log.format": Key(
         Text('"text" or "json"', lambda text: text in ("text", "json")),

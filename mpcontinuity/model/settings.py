@@ -126,6 +126,7 @@ class Web(Section, frozen=True):
 
     require_totp: bool = True
     trusted_proxies: tuple[str, ...] = ()
+    security_contact: str = ""
 
 
 class Log(Section, frozen=True):

@@ -5,6 +5,6 @@
 - ``routes.py``: a site of pages by method and path. ``asked.py``: a request as pages see it. ``form.py``: reads forms.
   ``cookies.py``, ``csrf.py``, ``headers.py``: what keeps other sites away from a browser that is signed in.
 - ``templates.py``, ``static.py``: HTML, and the files beside it. ``look/``: what all pages look like.
-  ``charts.py``: charts as SVG.
+  ``charts.py``: charts as SVG. ``qr.py``: QR codes.
 - ``pages.py``: a site of a few fixed pages for machines.
 """

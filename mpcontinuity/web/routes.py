@@ -6,6 +6,7 @@ stands in a path beyond the rule of its route, since that may be a secret.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -15,7 +16,7 @@ from urllib.parse import unquote
 from twisted.internet.interfaces import IReactorTime
 from twisted.web import http
 from werkzeug.exceptions import MethodNotAllowed, NotFound
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import BaseConverter, Map, Rule
 
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.rations import Rations
@@ -52,12 +53,21 @@ class Route:
     pieces: bool = False
 
 
+class _AnyCase(BaseConverter):
+    """One word in a rule that is known in any case: ``<anycase("autodiscover"):folder>``."""
+
+    def __init__(self, rules: Map, word: str) -> None:
+        super().__init__(rules)
+        self.regex = f"(?i:{re.escape(word)})"
+
+
 class Routes:
     """Finds the route of a request."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
         rules = [Rule(route.path, methods=[route.method], endpoint=route) for route in routes]
-        self._map = Map(rules, strict_slashes=False, merge_slashes=False, redirect_defaults=False)
+        kinds = {"anycase": _AnyCase}
+        self._map = Map(rules, converters=kinds, strict_slashes=False, merge_slashes=False, redirect_defaults=False)
         self._bound = self._map.bind("")
 
     def find(self, method: str, path: bytes) -> tuple[Route, dict[str, Any]]:

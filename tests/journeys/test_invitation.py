@@ -48,6 +48,9 @@ def test_from_an_invitation_to_a_login_and_the_secret_is_in_no_log(tmp_path: Pat
         assert (status, "Your password is set" in text) == (200, True)
         with imaplib.IMAP4("127.0.0.1", server.ports["imap"], timeout=60) as imap:
             imap.login("anna@example.org", PASSWORD)
+        status, text, _ = ask(server, "GET", "/mail/config-v1.1.xml?emailaddress=anna@example.org")
+        assert (status, '<incomingServer type="imap">' in text) == (200, True)
+        assert ask(server, "GET", "/setup")[0] == ask(server, "GET", "/setup/phone")[0] == 200
         server.wait_for(lambda: len(server.json("user", "list", "--never")) == 2)
         assert server.json("user", "show", "anna@example.org")["last_login_by"] == "IMAP"
         assert server.json("status", "example.org")[0]["never_logged_in"] == 2
@@ -64,7 +67,7 @@ def test_from_an_invitation_to_a_login_and_the_secret_is_in_no_log(tmp_path: Pat
         with Server(_folder(tmp_path / "other"), CONFIGURATION):
             for name in ("server.key", "server.pem"):
                 shutil.copyfile(tmp_path / "other" / "certs" / name, tmp_path / "certs" / name)
-        server.wait_for(lambda: ask(server, "GET", "/setup/style.css")[2] != first, 60)
+        server.wait_for(lambda: ask(server, "GET", "/healthz")[2] != first, 60)
 
 
 def _folder(path: Path) -> Path:

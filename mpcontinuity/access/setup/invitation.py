@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from functools import partial
-from html import escape
 from typing import Final
 
 from twisted.web import http
 
-from mpcontinuity.access.setup.html import page, paragraph
-from mpcontinuity.access.setup.services import SetupServices
+from mpcontinuity.access.setup.guide import values
+from mpcontinuity.access.setup.services import SetupServices, render
 from mpcontinuity.accounts import invitations
 from mpcontinuity.accounts.passwords import MAX_LENGTH
 from mpcontinuity.accounts.throttle import digest_of
@@ -26,14 +25,13 @@ from mpcontinuity.control.users import SHORTEST_CHOSEN
 from mpcontinuity.model import public
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.errors import Refused, Temporary
-from mpcontinuity.web.answers import Answer
+from mpcontinuity.web.answers import Answer, explained
 from mpcontinuity.web.asked import Asked
 
 # A form has the password twice; four octets of UTF-8 are twelve of a form; and there is room for the user's address.
 LONGEST_FORM: Final = 2 * 12 * MAX_LENGTH + 2048
 
 _WHO: Final = digest_of("an invitation")  # what wrong links are counted by: whose it would be, nobody can tell
-_TITLE: Final = "Set your password"
 _NONE: Final = (
     "There is no such invitation. Open the whole link from the mail, or ask for a new one. If too many wrong links "
     "were opened from your network, wait a quarter of an hour."
@@ -64,7 +62,7 @@ class InvitationPage:
         try:
             await self._set(found, password, asked)
         except Refused as refused:
-            return self._form(found, _sentence(refused)) if refused.kind == "invalid" else _gone(refused)
+            return self._form(found, explained(refused)[1]) if refused.kind == "invalid" else _gone(refused)
         except Temporary:
             return _later()
         return self._done(found)
@@ -78,7 +76,7 @@ class InvitationPage:
             return _gone(refused)
         except Temporary:
             return _later()
-        return user or page(_TITLE, paragraph(_NONE, "error"), http.NOT_FOUND)
+        return user or _said(_NONE, http.NOT_FOUND)
 
     async def _set(self, user: User, password: str, asked: Asked) -> None:
         domain = parse(user.address).domain
@@ -88,52 +86,28 @@ class InvitationPage:
         await OPERATIONS["user password"](control, arguments)
 
     def _form(self, user: User, error: str = "") -> Answer:
-        host = public.host(self._services.control.settings)
-        domain = parse(user.address).domain
-        about = (
-            f"It is for your mail at {host}, where you read and send mail while the mail server of {domain} is away."
-        )
-        shown = f'value="{escape(user.address)}" autocomplete="username" readonly'
-        field = 'type="password" autocomplete="new-password" required'
-        field += f' minlength="{SHORTEST_CHOSEN}" maxlength="{MAX_LENGTH}"'
-        return page(
-            _TITLE,
-            "\n".join(
-                [
-                    *([paragraph(error, "error")] if error else []),
-                    paragraph(about),
-                    '<form method="post">',
-                    '<label for="address">Address</label>',
-                    f'<input id="address" name="address" {shown}>',
-                    f'<label for="password">Password, at least {SHORTEST_CHOSEN} characters</label>',
-                    f'<input id="password" name="password" {field}>',
-                    '<label for="again">The same again</label>',
-                    f'<input id="again" name="again" {field}>',
-                    '<button type="submit">Set password</button>',
-                    "</form>",
-                ]
-            ),
+        return render(
+            "invitation.html",
             http.BAD_REQUEST if error else http.OK,
+            error=error,
+            address=user.address,
+            domain=parse(user.address).domain,
+            host=public.host(self._services.control.settings),
+            shortest=SHORTEST_CHOSEN,
+            longest=MAX_LENGTH,
         )
 
     def _done(self, user: User) -> Answer:
-        places = public.places(self._services.control.settings)
-        rows = [("User name", user.address)]
-        rows += [(each.protocol, f"{each.host}, port {each.port}, {each.security}") for each in places]
-        table = "".join(f"<tr><th scope=row>{escape(name)}</th><td>{escape(value)}</td></tr>\n" for name, value in rows)
-        text = "From now on you can log in with it. A mail program needs these settings:"
-        return page("Your password is set", f"{paragraph(text)}\n<table>\n{table}</table>")
-
-
-def _sentence(refused: Refused) -> str:
-    text = str(refused)
-    return f"{text[0].upper()}{text[1:]}."
+        return render("invitation_done.html", values=values(self._services.control.settings, user.address))
 
 
 def _gone(refused: Refused) -> Answer:
-    return page(_TITLE, paragraph(_sentence(refused), "error"), http.GONE)
+    return _said(explained(refused)[1], http.GONE)
 
 
 def _later() -> Answer:
-    text = "This cannot be done now. Please try again in some minutes."
-    return page(_TITLE, paragraph(text, "error"), http.SERVICE_UNAVAILABLE)
+    return _said("This cannot be done now. Please try again in some minutes.", http.SERVICE_UNAVAILABLE)
+
+
+def _said(sentence: str, code: int) -> Answer:
+    return render("said.html", code, title="Set your password", sentence=sentence)

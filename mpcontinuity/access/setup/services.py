@@ -1,11 +1,21 @@
-"""What the pages for people are given."""
+"""What the pages for people who begin, and for their mail programs, are given."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
+from twisted.web import http
+
+from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge
+from mpcontinuity.accounts.user_login import UserLogin
+from mpcontinuity.accounts.users import User
+from mpcontinuity.accounts.web_sessions import WebSessions
 from mpcontinuity.control.operation import Control
+from mpcontinuity.web.answers import HTML, Answer
+from mpcontinuity.web.templates import Templates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,8 +23,22 @@ class SetupServices:
     """The parts of the server that the pages use.
 
     ``control`` is what operations work with; each page says who calls them. ``judge`` makes guessing slow, as for
-    passwords.
+    passwords. ``login`` logs users in, ``sessions`` knows in which browsers they set up a device, and ``directory``
+    which domains are here.
     """
 
     control: Control
     judge: Judge
+    login: UserLogin
+    directory: Directory
+    sessions: WebSessions[User]
+
+
+def render(template: str, code: int = http.OK, **values: Any) -> Answer:
+    """Returns a page: a template of this package with ``values``."""
+    return Answer(_templates().render(template, **values), code, HTML)
+
+
+@cache
+def _templates() -> Templates:
+    return Templates("mpcontinuity.access.setup")

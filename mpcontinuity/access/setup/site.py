@@ -1,13 +1,14 @@
-"""Which pages there are for people who begin."""
+"""Which pages there are for people who begin, and for their mail programs."""
 
 from __future__ import annotations
 
-from mpcontinuity.access.setup.html import STYLE, STYLE_PATH
+from mpcontinuity.access.setup import well_known
+from mpcontinuity.access.setup.device import DevicePages
+from mpcontinuity.access.setup.discovery import Discovery
+from mpcontinuity.access.setup.guide import Guide
 from mpcontinuity.access.setup.invitation import LONGEST_FORM, InvitationPage
 from mpcontinuity.access.setup.services import SetupServices
 from mpcontinuity.accounts.links import INVITATION
-from mpcontinuity.web.answers import Answer
-from mpcontinuity.web.asked import Asked
 from mpcontinuity.web.routes import Route
 
 
@@ -18,9 +19,8 @@ def routes(services: SetupServices) -> list[Route]:
     return [
         Route("GET", path, invitation.show),
         Route("POST", path, invitation.take, LONGEST_FORM),
-        Route("GET", STYLE_PATH.decode(), _style),
+        *Guide(services).routes(),
+        *DevicePages(services).routes(),
+        *Discovery(services).routes(),
+        *well_known.routes(services.control),
     ]
-
-
-async def _style(asked: Asked) -> Answer:
-    return Answer(STYLE, content_type="text/css; charset=utf-8")

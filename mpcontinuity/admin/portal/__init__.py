@@ -4,7 +4,6 @@
 - ``signed_in.py``: what every page behind the login has: `Portal` makes routes of pages, a `Visit` is one request.
 - ``signing_in.py``: the login in its steps, and logging out. ``account.py``: one's own password, second factor and
   sessions. ``administrators.py``: who else administers. ``tokens.py``: tokens for programs.
-- ``qr.py``: QR codes.
   ``browsers.py``: names of browsers.
 - ``templates/``: the HTML of these pages.
 """

@@ -12,11 +12,11 @@ from typing import Final
 from twisted.web import http
 
 from mpcontinuity.accounts import second_factor, totp
-from mpcontinuity.admin.portal.qr import drawn
 from mpcontinuity.admin.portal.signed_in import LOGIN, Portal, Visit, refused_at, with_secret
 from mpcontinuity.model import identifier, public
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer, redirect
+from mpcontinuity.web.qr import drawn
 from mpcontinuity.web.routes import Route
 
 PATH: Final = "/admin/account"

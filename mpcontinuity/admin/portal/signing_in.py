@@ -19,7 +19,6 @@ from twisted.web import http
 from mpcontinuity.accounts import administrators, audit, second_factor, totp, web_sessions
 from mpcontinuity.accounts.administrator_login import Administrator
 from mpcontinuity.accounts.web_sessions import SignedIn
-from mpcontinuity.admin.portal.qr import drawn
 from mpcontinuity.admin.portal.signed_in import (
     COOKIE,
     HOME,
@@ -38,6 +37,7 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.web.answers import Answer, redirect
 from mpcontinuity.web.asked import Asked
+from mpcontinuity.web.qr import drawn
 from mpcontinuity.web.routes import Route
 
 _LONGEST: Final = 32 * 1024  # octets of a form: a name, a password of 1,024 characters, a path

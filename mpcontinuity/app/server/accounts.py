@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.task import deferLater
 
-from mpcontinuity.accounts import administrator_login
+from mpcontinuity.accounts import administrator_login, user_login
 from mpcontinuity.accounts.administrator_login import AdministratorLogin
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.drill_logins import DrillLogins
@@ -16,7 +16,7 @@ from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.user_login import UserLogin
-from mpcontinuity.accounts.web_sessions import ADMINISTRATOR, WebSessions
+from mpcontinuity.accounts.web_sessions import ADMINISTRATOR, SETUP, WebSessions
 from mpcontinuity.app.server.workers import Workers
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import Clock
@@ -30,8 +30,8 @@ class Accounts:
 
     ``directory`` finds users and domains, and ``origins`` the home server that a client may be. ``login`` and
     ``administrator_login`` log users and administrators in, by the answers of ``judge``. ``administrator_sessions``
-    knows the browsers where administrators are signed in. ``quotas`` bounds mailboxes.
-    ``passwords`` hashes, in ``control_workers`` where an administrator asks for it.
+    knows the browsers where administrators are signed in, ``setup_sessions`` those where users set up a device.
+    ``quotas`` bounds mailboxes. ``passwords`` hashes, in ``control_workers`` where an administrator asks for it.
     """
 
     def __init__(self, settings: Settings, store: Store, *, reactor: Any, clock: Clock, randomness: Randomness) -> None:
@@ -54,6 +54,7 @@ class Accounts:
         self.login = UserLogin(store, self.directory, self.judge)
         self._drill_logins = DrillLogins(store, self.directory, self.login.logins)
         self.administrator_login = AdministratorLogin(store, self.judge)
+        self.setup_sessions = WebSessions(store, SETUP, randomness, user_login.signed_in)
         self.administrator_sessions = WebSessions(store, ADMINISTRATOR, randomness, administrator_login.signed_in)
 
     def start(self) -> None:

@@ -144,7 +144,15 @@ class Doors:
         accounts = self._accounts
         return RoutedSite(
             [
-                *setup.routes(SetupServices(control=control, judge=accounts.judge)),
+                *setup.routes(
+                    SetupServices(
+                        control=control,
+                        judge=accounts.judge,
+                        login=accounts.login,
+                        directory=accounts.directory,
+                        sessions=accounts.setup_sessions,
+                    )
+                ),
                 *portal.routes(
                     control=control, login=accounts.administrator_login, sessions=accounts.administrator_sessions
                 ),

@@ -12,7 +12,7 @@ web_session = Table(
     metadata,
     Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the secret in the cookie, which is nowhere
     number("id", None),  # shown where sessions are listed
-    string("kind", None),  # administrator | user
+    string("kind", None),  # administrator | user | setup
     string("whose", None),  # the administrator's name, or the id of the user's account
     number("password", None),  # which of their passwords was proved: with a later one it ends
     string("step"),  # what is still asked before anybody is signed in: code | enrol; empty: nothing

@@ -1,0 +1,80 @@
+"""The page ``/setup``: how each mail program is set up, with the very values to type or copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from mpcontinuity.access.setup.services import SetupServices, render
+from mpcontinuity.model import public
+from mpcontinuity.model.address import BadAddress, parse
+from mpcontinuity.model.settings import Settings
+from mpcontinuity.protocols.discovery import mobileconfig, useragent
+from mpcontinuity.web.answers import Answer
+from mpcontinuity.web.asked import Asked
+from mpcontinuity.web.qr import drawn
+from mpcontinuity.web.routes import Route
+
+PHONE: Final = f"{useragent.SETUP}/phone"
+_YOURS: Final = "your address"
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One thing to type into a mail program: an ``id`` that is the page's own, what it is, and the text itself."""
+
+    id: str
+    name: str
+    text: str
+
+
+class Guide:
+    """The page, for everybody: it looks no address up."""
+
+    def __init__(self, services: SetupServices) -> None:
+        self._settings = services.control.settings
+
+    def routes(self) -> list[Route]:
+        """Returns the route of this page."""
+        return [Route("GET", useragent.SETUP, self.show)]
+
+    async def show(self, asked: Asked) -> Answer:
+        """Shows all values, with the address of whoever has typed it."""
+        given = asked.query.get("email").strip()
+        address, error = "", ""
+        if given:
+            try:
+                address = parse(given).text
+            except BadAddress as bad:
+                error = f"This is not a mail address: {bad}."
+        phone = public.url(self._settings, PHONE)
+        return render(
+            "setup.html",
+            host=public.host(self._settings),
+            given=given,
+            error=error,
+            address=address,
+            values=values(self._settings, address or _YOURS),
+            profile=profile_path(address) if address else "",
+            phone=PHONE,
+            qr=drawn(phone) if phone is not None else "",
+        )
+
+
+def values(settings: Settings, address: str) -> list[Value]:
+    """Returns what a mail program has to know, in the order in which most ask for it."""
+    found = [Value("user", "User name", address)]
+    for place in public.places(settings):
+        key, use = place.protocol.lower(), "Outgoing mail" if place.protocol == "SMTP" else "Incoming mail"
+        found += [
+            Value(f"{key}-host", f"{use}, {place.protocol}: server", place.host),
+            Value(f"{key}-port", f"{use}, {place.protocol}: port", str(place.port)),
+            Value(f"{key}-security", f"{use}, {place.protocol}: security", place.security),
+        ]
+    return found
+
+
+def profile_path(address: str) -> str:
+    """Returns the path of the profile for Apple's devices."""
+    return f"{mobileconfig.PATH}?{urlencode({'email': address})}"

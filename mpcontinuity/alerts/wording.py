@@ -246,9 +246,9 @@ def digest(facts: Sequence[Fact]) -> tuple[str, str]:
 def link_lines(url: str) -> str:
     """Returns the lines that show a link by which the reader can act."""
     return (
-        "\nThis link declares an outage, extends or ends it, or silences mails about it:\n"
+        "\nThis page declares an outage, extends or ends it, or silences mails about it:\n"
         f"{url}\n"
-        "Give it to the command:\n"
+        "On the server itself the link is taken by\n"
         "mpcontinuity outage redeem start|extend|stop|snooze --stdin\n"
         "The link is good for 24 hours. Whoever has it can use it, so do not pass it on.\n"
     )

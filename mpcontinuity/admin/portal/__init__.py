@@ -5,5 +5,6 @@
 - ``signing_in.py``: the login in its steps, and logging out. ``account.py``: one's own password, second factor and
   sessions. ``administrators.py``: who else administers. ``tokens.py``: tokens for programs.
   ``browsers.py``: names of browsers.
+- ``alert_link.py``: the page of an alert's link, ``/outage/…``, which works without a login.
 - ``templates/``: the HTML of these pages.
 """

@@ -35,6 +35,7 @@ class Names:
         self.zone = zone
         self.asked: list[tuple[str, str]] = []
         self.silent = False
+        self.running = True
 
     async def _of(self, kind: str, name: str) -> list[Any]:
         self.asked.append((kind, name))

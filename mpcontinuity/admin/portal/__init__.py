@@ -6,5 +6,6 @@
   sessions. ``administrators.py``: who else administers. ``tokens.py``: tokens for programs.
   ``browsers.py``: names of browsers.
 - ``alert_link.py``: the page of an alert's link, ``/outage/…``, which works without a login.
+- ``publishing.py``: what is to be set elsewhere for a domain, in DNS and in Microsoft 365.
 - ``templates/``: the HTML of these pages.
 """

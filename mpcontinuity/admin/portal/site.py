@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mpcontinuity.accounts.administrator_login import Administrator, AdministratorLogin
 from mpcontinuity.accounts.web_sessions import WebSessions
-from mpcontinuity.admin.portal import account, administrators, alert_link, home, tokens
+from mpcontinuity.admin.portal import account, administrators, alert_link, home, publishing, tokens
 from mpcontinuity.admin.portal.browsers import browser
 from mpcontinuity.admin.portal.signed_in import Portal, PortalServices
 from mpcontinuity.admin.portal.signing_in import SigningIn
@@ -12,7 +12,7 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.web.routes import Route
 from mpcontinuity.web.templates import Templates
 
-_PAGES = (home, account, administrators, tokens, alert_link)
+_PAGES = (home, account, administrators, tokens, alert_link, publishing)
 
 
 def routes(*, control: Control, login: AdministratorLogin, sessions: WebSessions[Administrator]) -> list[Route]:

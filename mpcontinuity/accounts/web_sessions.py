@@ -250,17 +250,17 @@ class WebSessions(Generic[T]):
         await self._store.run(partial(who, step=step, peer=peer, agent=agent, replaces=replaces))
         return fresh
 
-    async def find(self, secret: str) -> SignedIn[T] | None:
+    async def find(self, secret: str, *, used: bool = True) -> SignedIn[T] | None:
         """Returns the session with that secret, which may be unfinished (`Session.step`), and whose it is.
 
-        None: there is none, or it has ended. Its use is noted beside the request. Raises Temporary when it cannot be
-        told now.
+        None: there is none, or it has ended. That it is ``used`` is noted beside the request. Raises Temporary when it
+        cannot be told now.
         """
         if not 0 < len(secret) <= _LONGEST_SECRET:
             return None
         digest = digest_of(secret)
         found = await self._store.read(partial(_held, kind=self.kind, digest=digest, holder=self._holder))
-        if found is not None and not found.session.step:
+        if used and found is not None and not found.session.step:
             self._note_seen(digest, found.session)
         return found
 

@@ -5,6 +5,8 @@
 - ``signing_in.py``: the login in its steps, and logging out. ``account.py``: one's own password, second factor and
   sessions. ``administrators.py``: who else administers. ``tokens.py``: tokens for programs.
   ``browsers.py``: names of browsers.
+- ``queue.py``: what waits. ``recovery.py``: how far it has gone home. ``report.py``: the ledger. ``audit.py``: who did
+  what.
 - ``alert_link.py``: the page of an alert's link, ``/outage/…``, which works without a login.
 - ``publishing.py``: what is to be set elsewhere for a domain, in DNS and in Microsoft 365.
 - ``templates/``: the HTML of these pages.

@@ -36,8 +36,8 @@ async def show(visit: Visit, errors: dict[str, str] | None = None) -> Answer:
         "administrators.html",
         http.BAD_REQUEST if errors else http.OK,
         rows=rows,
-        next_page=f"{PATH}?after={quote(rows[-1].name)}" if len(rows) == PAGE else "",
-        domains=[(row.domain, row.domain) for row in await visit.call("domain list")],
+        next_page=visit.next_page("admin list", rows, PAGE),
+        domains=await visit.domains(),
         typed=visit.asked.form,
         errors=errors or {},
     )

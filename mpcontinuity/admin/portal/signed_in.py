@@ -8,22 +8,25 @@ pages.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import msgspec
+
 from mpcontinuity.accounts import administrators
 from mpcontinuity.accounts.administrator_login import Administrator, AdministratorLogin
 from mpcontinuity.accounts.web_sessions import Session, WebSessions
+from mpcontinuity.control.arguments import MOST
 from mpcontinuity.control.caller import Caller, Scope, of_administrator
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web import csrf
-from mpcontinuity.web.answers import HTML, Answer, explained, redirect
+from mpcontinuity.web.answers import HTML, Answer, Stream, explained, redirect
 from mpcontinuity.web.asked import Asked, Fields
 from mpcontinuity.web.cookies import clear_cookie, set_cookie
 from mpcontinuity.web.routes import Route
@@ -37,6 +40,10 @@ LONGEST_FORM: Final = 64 * 1024  # octets: two passwords of 1,024 characters, ea
 # The parts of the portal, and those of them that are for administrators of all domains alone.
 NAVIGATION: Final = (
     (HOME, "Home"),
+    ("/admin/queue", "Queue"),
+    ("/admin/recovery", "Recovery"),
+    ("/admin/report", "Report"),
+    ("/admin/audit", "Audit"),
     ("/admin/administrators", "Administrators"),
     ("/admin/tokens", "Tokens"),
 )
@@ -96,6 +103,23 @@ class Visit:
         them. Raises Refused, and Temporary when it cannot be done now."""
         return await OPERATIONS[operation](self.control, arguments)
 
+    def asked_by(self, *names: str) -> dict[str, str]:
+        """Returns those fields of the query that are filled in: the arguments by which a list is asked for."""
+        given = {name: self.asked.query.get(name).strip() for name in names}
+        return {name: value for name, value in given.items() if value}
+
+    def next_page(self, operation: str, rows: Sequence[msgspec.Struct], limit: int) -> str:
+        """Returns the path of the page behind these rows of a list; empty where they were all."""
+        if len(rows) < limit:
+            return ""
+        cursor = OPERATIONS[operation].after(msgspec.to_builtins(rows[-1]))
+        query = {name: self.asked.query.get(name) for name in self.asked.query}
+        return f"{self.asked.path}?{urlencode({**query, 'after': cursor})}"
+
+    async def domains(self) -> list[tuple[str, str]]:
+        """Returns the names of all domains that they administer, as a choice shows them."""
+        return [(row.domain, row.domain) for row in await self.call("domain list", limit=MOST)]
+
     def render(self, template: str, /, code: int = 200, **values: Any) -> Answer:
         """Returns a page: a template with ``values``.
 
@@ -123,7 +147,7 @@ class Visit:
         return redirect(path)
 
 
-Page = Callable[[Visit], Awaitable[Answer]]
+Page = Callable[[Visit], Awaitable[Answer | Stream]]
 
 
 class Portal:
@@ -152,7 +176,7 @@ class Portal:
         """
         return Route("POST", path, partial(self._take, page), longest)
 
-    async def _show(self, page: Page, asked: Asked) -> Answer:
+    async def _show(self, page: Page, asked: Asked) -> Answer | Stream:
         visit = await self._visit(asked)
         if visit is None:
             return redirect(f"{LOGIN}?{urlencode({'next': _asked_for(asked)})}")
@@ -160,7 +184,7 @@ class Portal:
             await self.services.sessions.flash(visit.secret, "")
         return await page(visit)
 
-    async def _take(self, page: Page, asked: Asked) -> Answer:
+    async def _take(self, page: Page, asked: Asked) -> Answer | Stream:
         visit = await self._visit(asked)
         if visit is None:
             return redirect(LOGIN)
@@ -170,7 +194,8 @@ class Portal:
 
     async def _visit(self, asked: Asked) -> Visit | None:
         secret = asked.cookies.get(COOKIE, "")
-        found = await self.services.sessions.find(secret)
+        by_script = asked.header("sec-fetch-dest") == "empty"  # a page that is shown anew by itself is no use of it
+        found = await self.services.sessions.find(secret, used=not by_script)
         if found is None or found.session.step:
             return None
         caller = of_administrator(found.who, f"portal, {asked.peer}", asked.peer)

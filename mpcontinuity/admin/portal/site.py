@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from mpcontinuity.accounts.administrator_login import Administrator, AdministratorLogin
 from mpcontinuity.accounts.web_sessions import WebSessions
-from mpcontinuity.admin.portal import account, administrators, alert_link, home, publishing, tokens
+from mpcontinuity.admin.portal import (
+    account,
+    administrators,
+    alert_link,
+    audit,
+    home,
+    publishing,
+    queue,
+    recovery,
+    report,
+    tokens,
+)
 from mpcontinuity.admin.portal.browsers import browser
 from mpcontinuity.admin.portal.signed_in import Portal, PortalServices
 from mpcontinuity.admin.portal.signing_in import SigningIn
@@ -12,7 +23,18 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.web.routes import Route
 from mpcontinuity.web.templates import Templates
 
-_PAGES = (home, account, administrators, tokens, alert_link, publishing)
+_PAGES = (
+    home,
+    publishing,
+    queue,
+    recovery,
+    report,
+    audit,
+    administrators,
+    tokens,
+    account,
+    alert_link,
+)
 
 
 def routes(*, control: Control, login: AdministratorLogin, sessions: WebSessions[Administrator]) -> list[Route]:

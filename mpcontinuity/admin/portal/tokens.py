@@ -34,7 +34,7 @@ async def show(visit: Visit, errors: dict[str, str] | None = None, made: object 
         administrator=name,
         administrators=[(row.name, row.name) for row in await visit.call("admin list")],
         rows=await visit.call("admin token list", name=name),
-        domains=[(row.domain, row.domain) for row in await visit.call("domain list")],
+        domains=await visit.domains(),
         scopes=ABOUT.items(),
         made=made,
         typed=form,

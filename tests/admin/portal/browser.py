@@ -38,7 +38,7 @@ class Shown:
 
     def hidden(self, form: str = "") -> dict[str, str]:
         """The hidden fields of the form whose action is that path; of the first one, where none is named."""
-        page = self.page[self.page.index(f'action="{form}"') :] if form else self.page
+        page = self.page[self.page.index(f'method="post" action="{form}"') :] if form else self.page
         page = page[: page.index("</form>")]
         return {name: unescape(value) for name, value in _HIDDEN.findall(page)}
 

@@ -249,6 +249,14 @@ def test_a_name_that_is_typed_is_shown_as_text(portal: Portal) -> None:
     assert "&lt;script&gt;" in shown.page
 
 
+def test_a_page_that_shows_itself_anew_does_not_keep_the_session(rita: Browser, clock: ManualClock) -> None:
+    for _ in range(11):
+        clock.advance(300)
+        assert rita.get("/admin/recovery", Sec_Fetch_Dest="empty").code == 200
+    clock.advance(300)
+    assert rita.get("/admin/recovery", Sec_Fetch_Dest="empty").code == 303
+
+
 def test_a_session_ends_when_it_is_not_used(rita: Browser, clock: ManualClock) -> None:
     clock.advance(3599)
     assert rita.get("/admin/").code == 200

@@ -1,0 +1,115 @@
+"""What waits, the way back, the ledger and the audit trail, as pages: what they show, to whom, and what they do."""
+
+from __future__ import annotations
+
+import csv
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from mpcontinuity.store.store import Store
+from tests.admin.portal.browser import Browser, Portal
+from tests.control.conftest import Call
+from tests.fakes.clock import ManualClock
+from tests.queue.ledgers import Books
+from tests.queue.test_outbound import send
+
+QUEUE, RECOVERY, REPORT, AUDIT = "/admin/queue", "/admin/recovery", "/admin/report", "/admin/audit"
+
+
+@pytest.fixture
+def books(portal: Portal, store: Store, clock: ManualClock, call: Call) -> Books:
+    """example.org, which none of the others administer, with mail that is owed and mail to the world."""
+    books = Books(store, clock)
+    books.redirect("anna")
+    books.redirect("anna")
+    send(books)
+    return books
+
+
+@pytest.mark.usefixtures("books")
+def test_what_waits_is_listed_and_tried_again(rita: Browser, olga: Browser, call: Call) -> None:
+    page = rita.get(QUEUE).page
+    rows = call("queue list")
+    assert len(rows) == 3
+    assert all(f'value="{row["id"]}"' in page for row in rows)
+    assert "Where mail to the world waits" in page
+    shown = rita.send(QUEUE, act="retry")
+    assert (shown.code, "Choose messages first." in shown.page) == (400, True)
+    form = {"act": "retry", "id": [rows[0]["id"], rows[1]["id"]]}
+    assert rita.post(QUEUE, {**rita.get("/admin/account").hidden("/admin/account/password"), **form}).location == QUEUE
+    assert "2 messages are tried again now." in rita.get(QUEUE).page
+    assert "Nothing waits." in olga.get(QUEUE).page
+
+
+@pytest.mark.usefixtures("books")
+def test_what_is_of_another_domain_is_neither_tried_nor_taken_out(olga: Browser, call: Call) -> None:
+    rows = call("queue list")
+    token = olga.get("/admin/account").hidden("/admin/account/password")
+    for act in ("retry", "remove"):
+        assert olga.post(QUEUE, {**token, "act": act, "id": rows[0]["id"]}).code == 403
+        assert olga.post(QUEUE, {**token, "act": act, "id": rows[0]["id"], "domain": "example.org"}).code == 403
+    assert call("queue list") == rows
+
+
+@pytest.mark.usefixtures("books")
+def test_messages_are_taken_out_and_a_wrong_id_is_told(rita: Browser, call: Call) -> None:
+    (first, *_) = call("queue list")
+    token = rita.get("/admin/account").hidden("/admin/account/password")
+    shown = rita.post(QUEUE, {**token, "act": "remove", "id": "no id"})
+    assert (shown.code, "an id has 13 characters" in shown.page.lower()) == (400, True)
+    assert rita.post(QUEUE, {**token, "act": "remove", "id": first["id"], "domain": "example.org"}).code == 303
+    assert first["id"] not in rita.get(QUEUE).page
+
+
+@pytest.mark.usefixtures("books")
+def test_the_way_back_shows_what_is_left_and_is_tried_again(rita: Browser, olga: Browser) -> None:
+    assert "example.org" in rita.get(RECOVERY).page
+    assert rita.send(RECOVERY).location == RECOVERY
+    assert "messages of example.org are tried again now." in rita.get(RECOVERY).page
+    assert "Nothing is owed to any home server." in olga.get(RECOVERY).page
+
+
+@pytest.mark.usefixtures("books")
+def test_the_ledger_is_shown_and_downloaded(rita: Browser, olga: Browser, call: Call) -> None:
+    page = rita.get(f"{REPORT}?domain=example.org").page
+    assert "adds up" in page
+    assert "Of 2 messages that continuity took in" in page
+    rows = call("report", domain="example.org")["rows"]
+    shown = rita.get(f"{REPORT}.csv?domain=example.org&since=")
+    assert b'filename="report.csv"' in shown.head
+    read = list(csv.DictReader(_unchunked(shown.page).splitlines()))
+    assert [{name: str(value) for name, value in row.items()} for row in rows] == read
+    bad = rita.get(f"{REPORT}?domain=example.org&since=soon")
+    assert (bad.code, 'id="since-error"' in bad.page) == (400, True)
+    assert olga.get(f"{REPORT}?domain=example.org").code == 403
+    assert olga.get(f"{REPORT}.csv?domain=example.org").code == 403
+    assert "Report of x.org" in olga.get(REPORT).page
+
+
+def _unchunked(text: str) -> str:
+    if not text[:1].isalnum() or "\r\n" not in text[:8]:
+        return text
+    found, rest = "", text
+    while rest:
+        size, _, rest = rest.partition("\r\n")
+        length = int(size or "0", 16)
+        found, rest = found + rest[:length], rest[length + 2 :]
+    return found
+
+
+def test_the_audit_trail_is_paged_and_filtered(rita: Browser, olga: Browser, call: Call) -> None:
+    for number in range(101):
+        call("user add", address=f"user{number}@x.org")
+    first = rita.get(f"{AUDIT}?by=root")
+    older = first.page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
+    assert parse_qs(urlsplit(older).query)["by"] == ["root"]
+    assert "user100@x.org" in first.page
+    assert "user0@x.org" not in first.page
+    assert "user0@x.org" in rita.get(older).page
+    bad = rita.get(f"{AUDIT}?since=soon")
+    assert (bad.code, 'id="since-error"' in bad.page) == (400, True)
+    mine = olga.get(AUDIT).page
+    assert "user100@x.org" in mine
+    assert "y.org" not in mine
+    assert olga.get(f"{AUDIT}?domain=y.org").code == 403

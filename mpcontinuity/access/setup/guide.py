@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from mpcontinuity.access.setup.services import SetupServices, render
 from mpcontinuity.model import public
 from mpcontinuity.model.address import BadAddress, parse
+from mpcontinuity.model.public import Place
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.protocols.discovery import mobileconfig, useragent
 from mpcontinuity.web.answers import Answer
@@ -20,13 +20,11 @@ PHONE: Final = f"{useragent.SETUP}/phone"
 _YOURS: Final = "your address"
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """One thing to type into a mail program: an ``id`` that is the page's own, what it is, and the text itself."""
+class Values(NamedTuple):
+    """What a mail program has to know: the ``user`` name, and the ``places`` where mail is read and sent."""
 
-    id: str
-    name: str
-    text: str
+    user: str
+    places: list[Place]
 
 
 class Guide:
@@ -62,17 +60,9 @@ class Guide:
         )
 
 
-def values(settings: Settings, address: str) -> list[Value]:
-    """Returns what a mail program has to know, in the order in which most ask for it."""
-    found = [Value("user", "User name", address)]
-    for place in public.places(settings):
-        key, use = place.protocol.lower(), "Outgoing mail" if place.protocol == "SMTP" else "Incoming mail"
-        found += [
-            Value(f"{key}-host", f"{use}, {place.protocol}: server", place.host),
-            Value(f"{key}-port", f"{use}, {place.protocol}: port", str(place.port)),
-            Value(f"{key}-security", f"{use}, {place.protocol}: security", place.security),
-        ]
-    return found
+def values(settings: Settings, address: str) -> Values:
+    """Returns what a mail program of the user with that address has to know."""
+    return Values(address, public.places(settings))
 
 
 def profile_path(address: str) -> str:

@@ -131,7 +131,8 @@ class DevicePages:
     # Parts
 
     async def _signed_in(self, asked: Asked) -> User | None:
-        found = await self._services.sessions.find(asked.cookies.get(COOKIE, ""))
+        by_script = asked.header("sec-fetch-dest") == "empty"  # a page that looks again by itself is no use of it
+        found = await self._services.sessions.find(asked.cookies.get(COOKIE, ""), used=not by_script)
         return found.who if found is not None else None
 
     async def _refused(self, asked: Asked, user: User | None) -> Answer:

@@ -216,6 +216,14 @@ def test_the_session_ends_by_logging_out_by_a_quarter_of_an_hour_and_by_a_change
         assert not is_in(browser)
 
 
+def test_a_page_that_looks_again_by_itself_does_not_keep_the_session(anna: Browser, clock: ManualClock) -> None:
+    make(anna)
+    for _ in range(3):
+        clock.advance(5 * 60 + 1)
+        anna.get(f"{PHONE}/made", Sec_Fetch_Dest="empty")
+    assert anna.get(f"{PHONE}/made").location == PHONE
+
+
 def test_what_is_wrong_with_a_name_stands_on_the_page_with_what_was_typed(anna: Browser, call: Call) -> None:
     shown, _ = make(anna, "x" * 101)
     assert shown.code == 400

@@ -139,7 +139,7 @@ class Server(Service):
             self._refuse_root()
             if make_if_missing(self._settings):
                 _log.info("made a self-signed certificate: {path}", path=self._settings.tls.certificate)
-            self._parts = Parts(self._settings, reactor, self._early)
+            self._parts = Parts(self._settings, reactor, self._path, self._early)
             self._parts.bind()
             self._reloading = Reload(
                 self._path,

@@ -22,5 +22,6 @@
   that a search finds. ``releasing.py``, ``exporting.py``: what is done with that. ``holds.py``: what may be dropped.
 - ``status.py``, ``tracking.py``, ``queue.py``: how home servers are and the ledger; what became of messages; what
   waits.
-- ``check.py``, ``backup.py``, ``clock.py``: the store and the clock. ``removal.py``: removes much in small steps.
+- ``check.py``, ``backup.py``, ``clock.py``: the store and the clock. ``health.py``: what `doctor` says.
+  ``removal.py``: removes much in small steps.
 """

@@ -42,6 +42,7 @@ SUBJECTS: Final[Mapping[str, Grant]] = {
     "report": "domains",
     "audit": "admin",
     "clock": "admin",
+    "doctor": "admin",
     "check": "admin",
     "backup": "admin",
     "admin": "admin",

@@ -111,6 +111,7 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "domain remove": lambda house: {"name": "example.org", "force": True},
     "domain dkim show": lambda house: {"name": "example.org"},
     "domain dkim": lambda house: {"name": "example.org"},
+    "doctor": lambda house: {},
     "domain dns": lambda house: {"name": "example.org"},
     "domain microsoft-365": lambda house: {"name": "example.org"},
     "domain plan": lambda house: {"name": "example.org", "begin": "1h", "until": "2h"},
@@ -240,7 +241,7 @@ GRANTED: dict[str, tuple[str, ...]] = {
     "users": ("user ",),
     "mail": ("track", "archive ", "queue "),
     "domains": ("domain ", "contain ", "drill", "alert ", "webhook ", "outage ", "status", "report"),
-    "admin": ("admin ", "audit", "clock", "check", "backup"),
+    "admin": ("admin ", "audit", "clock", "check", "backup", "doctor"),
 }
 
 

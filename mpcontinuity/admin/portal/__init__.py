@@ -9,5 +9,6 @@
   what.
 - ``alert_link.py``: the page of an alert's link, ``/outage/…``, which works without a login.
 - ``publishing.py``: what is to be set elsewhere for a domain, in DNS and in Microsoft 365.
+- ``health.py``: what `doctor` says of the server.
 - ``templates/``: the HTML of these pages.
 """

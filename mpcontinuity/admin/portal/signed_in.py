@@ -46,8 +46,9 @@ NAVIGATION: Final = (
     ("/admin/audit", "Audit"),
     ("/admin/administrators", "Administrators"),
     ("/admin/tokens", "Tokens"),
+    ("/admin/health", "Health"),
 )
-OF_ALL: Final = frozenset({"/admin/administrators", "/admin/tokens"})
+OF_ALL: Final = frozenset({"/admin/administrators", "/admin/tokens", "/admin/health"})
 
 STALE: Final = "This form was not sent from this page, or is out of date. Please try again."
 

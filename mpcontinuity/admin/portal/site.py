@@ -9,6 +9,7 @@ from mpcontinuity.admin.portal import (
     administrators,
     alert_link,
     audit,
+    health,
     home,
     publishing,
     queue,
@@ -23,18 +24,7 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.web.routes import Route
 from mpcontinuity.web.templates import Templates
 
-_PAGES = (
-    home,
-    publishing,
-    queue,
-    recovery,
-    report,
-    audit,
-    administrators,
-    tokens,
-    account,
-    alert_link,
-)
+_PAGES = (home, publishing, queue, recovery, report, audit, administrators, tokens, account, alert_link, health)
 
 
 def routes(*, control: Control, login: AdministratorLogin, sessions: WebSessions[Administrator]) -> list[Route]:

@@ -17,6 +17,7 @@ from mpcontinuity.app.server.chores import Chores
 from mpcontinuity.app.server.doors import Doors
 from mpcontinuity.app.server.mail import Mail
 from mpcontinuity.app.server.watched import sources
+from mpcontinuity.app.watch.examiner import Examiner
 from mpcontinuity.app.watch.monitoring import Monitoring
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.socket import place
@@ -37,8 +38,8 @@ _PATIENCE = 3.0  # s for a command that has the store
 class Parts:
     """Joins all that a server is made of, before the reactor runs."""
 
-    def __init__(self, settings: Settings, reactor: Any, early: EarlyPorts | None = None) -> None:
-        """``early`` are ports that are bound already.
+    def __init__(self, settings: Settings, reactor: Any, path: Path, early: EarlyPorts | None = None) -> None:
+        """``path`` is that of the configuration; ``early`` are ports that are bound already.
 
         Raises BadConfiguration, Refused or OSError where something cannot be had.
         """
@@ -59,6 +60,7 @@ class Parts:
             rations=self._gatekeeper.rations,
             listening=self._listening,
         )
+        self._examiner = Examiner(path, reactor)
         control = Control(
             self._store,
             settings,
@@ -72,6 +74,7 @@ class Parts:
             jobs=self._mail.children,
             delivery=lambda: self._mail.delivery,
             lookup=lambda: self._mail.lookup,
+            examine=self._examiner,
             administrator_login=lambda: self._accounts.administrator_login,
         )
         self._doors = Doors(
@@ -123,6 +126,7 @@ class Parts:
     async def stop_sessions(self) -> None:
         """Accepts no new connections; ends when nothing is under way any more."""
         self._monitoring.end()
+        self._examiner.stop()
         self._chores.stop()
         self.certificate.stop()
         await self._doors.close()

@@ -1,0 +1,41 @@
+"""The paths of all pages, from the tables of routes: a page that is new is walked with the others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from mpcontinuity.access.setup import site as setup
+from mpcontinuity.access.setup.services import SetupServices
+from mpcontinuity.admin.portal import site as portal
+from mpcontinuity.model.settings import Settings
+from mpcontinuity.web.routes import Route
+
+_PART = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+# What mail programs ask for: no pages.
+_FOR_PROGRAMS = re.compile(
+    r"/(?:\.well-known|mail|autodiscover|mobileconfig|healthz|api|<anycase|.*\.csv)|/setup/phone/made", re.IGNORECASE
+)
+
+
+def rules() -> list[str]:
+    """Of all pages; the handlers of these routes are not called."""
+    control: Any = SimpleNamespace(settings=Settings())
+    nothing: Any = None
+    for_people = SetupServices(control=control, judge=nothing, login=nothing, directory=nothing, sessions=nothing)
+    routes: list[Route] = [
+        *portal.routes(control=control, login=nothing, sessions=nothing),
+        *setup.routes(for_people),
+    ]
+    return sorted({each.path for each in routes if each.method == "GET" and not _FOR_PROGRAMS.match(each.path)})
+
+
+def path(rule: str, parts: Mapping[str, str]) -> str:
+    """The path of a page: ``parts`` has whole paths by their rules, and by its name what stands for ``<name>`` in
+    others. Raises LookupError for a rule with another part.
+    """
+    return parts.get(rule) or _PART.sub(lambda part: parts[part[1]], rule)

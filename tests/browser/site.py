@@ -1,0 +1,108 @@
+"""A server with something to show on each page: a domain in an outage, mail of all kinds, users of all kinds."""
+
+from __future__ import annotations
+
+import quopri
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.app.running import Server
+from tests.fakes.home import ScriptedHome, say
+from tests.journeys.world import World, configuration
+
+ONCALL = "oncall@quiet.example"  # hears of alerts, here, since home is away
+NAME, PASSWORD = "rita", "correct horse battery staple"
+
+
+@contextmanager
+def serving(folder: Path, *, require_totp: bool = True) -> Iterator[Server]:
+    """A server whose pages are at `origin`."""
+    text = configuration().replace("web = []", 'web = ["tcp:0:interface=127.0.0.1"]')
+    with Server(folder, f"{text}\n[web]\nrequire_totp = {str(require_totp).lower()}\n") as server:
+        yield server
+        log = server.log.read_text()
+        assert "Traceback" not in log, log[-6000:]
+
+
+def origin(server: Server) -> str:
+    return f"https://127.0.0.1:{server.ports['web']}"
+
+
+class Shop(World):
+    """A domain that has met everything that a page shows: mail that passed, mail of an outage, a refusal."""
+
+    def __init__(self, server: Server, home: ScriptedHome) -> None:
+        super().__init__(server, home, "shop.example")
+
+    def live(self) -> None:
+        """It ends in an outage."""
+        commands: tuple[tuple[str, ...], ...] = (
+            ("domain", "add", "quiet.example", "--home", self.home.address),
+            ("user", "add", ONCALL),
+            ("alert", "add", self.domain, ONCALL),
+            ("domain", "set", self.domain, "alert-hour=1"),
+        )
+        for command in commands:
+            self.cli(*command)
+        assert self.server.run("user", "password", ONCALL, "--stdin", stdin="secret").returncode == 0
+        assert self.send("A message that passed").code == 250
+        self.home.on("rcpt", say("550 5.1.1 we have closed"), recipient=self.ben)
+        assert self.send("A message that is refused", self.ben).code == 550
+        self.home.stop()
+        assert self.send("A message of the outage").code == 250
+        assert self.send("Another one", self.anna).code == 250
+        self.wait_for(lambda: self.state() == "down")
+        commands = (
+            ("user", "add", f"pat@{self.domain}", "--name", "Pat", "--alternate", "pat@elsewhere.example"),
+            ("user", "add", f"ina@{self.domain}", "--name", "Ina", "--inactive"),
+            ("alert", "add", self.domain, "postmaster@elsewhere.example"),
+            ("archive", "hold", "outage", "--note", "until the dispute is over"),
+            ("admin", "token", NAME),
+        )
+        for command in commands:
+            self.cli(*command)
+
+    def parts(self) -> dict[str, str]:
+        """What stands for ``<name>`` in the path of a page, and whole paths of pages that have a secret in it."""
+        tracked = self.cli("track")
+        return {
+            "domain": self.domain,
+            "address": self.anna,
+            "user": self.anna,
+            "name": NAME,
+            "/outage/<token>": self._alert_link(),
+            "/invite/<token>": self._invitation(),
+            "id": next(row["id"] for row in tracked if row["status"] == "deferred"),
+        }
+
+    def _alert_link(self) -> str:
+        """As it came by mail to whoever hears of alerts."""
+        links: list[str] = []
+
+        def came() -> bool:
+            with self.imap(ONCALL) as session:
+                _, fetched = session.uid("FETCH", "1:*", "(BODY.PEEK[TEXT])")
+                text = b"".join(part[1] for part in fetched if isinstance(part, tuple))
+                links[:] = re.findall(r"https://[^/]+(/outage/\w+)", quopri.decodestring(text).decode())
+            return bool(links)
+
+        self.wait_for(came)
+        return links[0]
+
+    def _invitation(self) -> str:
+        said = self.server.run("user", "invite", f"pat@{self.domain}", "--print").stdout
+        found = re.search(r"https://[^/]+(/invite/\S+)", said)
+        assert found is not None, said
+        return found[1]
+
+
+def add_administrator(server: Server) -> None:
+    done = server.run("admin", "add", NAME, "--password-stdin", stdin=PASSWORD)
+    assert done.returncode == 0, done.stderr
+
+
+def file_name(rule: str) -> str:
+    """Of the picture of a page."""
+    return re.sub(r"[^a-z0-9]+", "-", rule.lower()).strip("-") or "root"

@@ -9,6 +9,7 @@
   what.
 - ``alert_link.py``: the page of an alert's link, ``/outage/…``, which works without a login.
 - ``publishing.py``: what is to be set elsewhere for a domain, in DNS and in Microsoft 365.
+- ``webhooks.py``: who is told of a domain's state by HTTPS.
 - ``health.py``: what `doctor` says of the server.
 - ``templates/``: the HTML of these pages.
 """

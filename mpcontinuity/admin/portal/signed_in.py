@@ -44,11 +44,12 @@ NAVIGATION: Final = (
     ("/admin/recovery", "Recovery"),
     ("/admin/report", "Report"),
     ("/admin/audit", "Audit"),
+    ("/admin/webhooks", "Webhooks"),
     ("/admin/administrators", "Administrators"),
     ("/admin/tokens", "Tokens"),
     ("/admin/health", "Health"),
 )
-OF_ALL: Final = frozenset({"/admin/administrators", "/admin/tokens", "/admin/health"})
+OF_ALL: Final = frozenset({"/admin/administrators", "/admin/tokens", "/admin/health", "/admin/webhooks"})
 
 STALE: Final = "This form was not sent from this page, or is out of date. Please try again."
 

@@ -16,6 +16,7 @@ from mpcontinuity.admin.portal import (
     recovery,
     report,
     tokens,
+    webhooks,
 )
 from mpcontinuity.admin.portal.browsers import browser
 from mpcontinuity.admin.portal.signed_in import Portal, PortalServices
@@ -24,7 +25,20 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.web.routes import Route
 from mpcontinuity.web.templates import Templates
 
-_PAGES = (home, publishing, queue, recovery, report, audit, administrators, tokens, account, alert_link, health)
+_PAGES = (
+    home,
+    publishing,
+    queue,
+    recovery,
+    report,
+    audit,
+    administrators,
+    tokens,
+    account,
+    alert_link,
+    health,
+    webhooks,
+)
 
 
 def routes(*, control: Control, login: AdministratorLogin, sessions: WebSessions[Administrator]) -> list[Route]:

@@ -20,6 +20,7 @@
   ``webhooks.py``: which URLs are told how domains are.
 - ``archive.py``: searches what passed through. ``archived.py``: its messages, shown and released. ``finding.py``: all
   that a search finds. ``releasing.py``, ``exporting.py``: what is done with that. ``holds.py``: what may be dropped.
+- ``flow.py``: how much mail came and went in each hour.
 - ``status.py``, ``tracking.py``, ``queue.py``: how home servers are and the ledger; what became of messages; what
   waits.
 - ``check.py``, ``backup.py``, ``clock.py``: the store and the clock. ``health.py``: what `doctor` says.

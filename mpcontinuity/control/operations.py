@@ -18,6 +18,7 @@ from mpcontinuity.control import (
     domains,
     drills,
     exporting,
+    flow,
     health,
     holds,
     home_users,
@@ -107,6 +108,7 @@ OPERATIONS = {
         Operation("outage redeem", outages.redeem, Scope.DOMAIN, domain_in="domain"),
         Operation("status", status.status, Scope.DOMAIN, domain_in="domain", looks=True, cursor="domain"),
         Operation("status history", status.history, Scope.DOMAIN, domain_in="domain", looks=True, cursor="id"),
+        Operation("status flow", flow.flow, Scope.DOMAIN, domain_in="domain", looks=True),
         Operation("report", status.report, Scope.DOMAIN, domain_in="domain", looks=True),
         # Users see what came to them; what was sent in their name may be a stranger's doing, and to others.
         Operation(

@@ -36,6 +36,7 @@ LISTS = [name for name, operation in OPERATIONS.items() if operation.cursor]
 TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
     ("track", "since", {}, TIMES),
     ("status history", "since", {}, TIMES),
+    ("status flow", "hours", {}, [-1, 0, 169, 2**63]),
     ("outage list", "since", {}, TIMES),
     *(("outage act", "lasts", {"domain": "example.org", "act": act}, TIMES) for act in ACTS),
     ("outage redeem", "lasts", {"token": "x", "act": "start"}, TIMES),

@@ -165,6 +165,7 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "outage redeem": lambda house: {"token": "a" * 40, "act": "stop", "domain": "example.org"},
     "status": lambda house: {"domain": "example.org"},
     "status history": lambda house: {"domain": "example.org"},
+    "status flow": lambda house: {"domain": "example.org"},
     "report": lambda house: {"domain": "example.org"},
     "track": lambda house: {"domain": "example.org", "recipient": "anna@example.org"},
     "archive search": lambda house: {"domain": "example.org", "user": "anna@example.org"},

@@ -18,12 +18,21 @@ _SINCE_HELP = "From then on: an ISO 8601 time, or a duration before now as 24h."
 @click.argument("domain", required=False)
 @click.option("--history", is_flag=True, help="How they were in the last 90 days: each change of state, newest first.")
 @click.option("--since", metavar="T", help=f"{_SINCE_HELP} With --history.")
+@click.option("--flow", is_flag=True, help="How much mail came and went in each of the last 24 hours.")
 @json_option
 @pass_configuration
-def status(configuration: Configuration, domain: str | None, history: bool, since: str | None, as_json: bool) -> None:
+def status(
+    configuration: Configuration, domain: str | None, history: bool, since: str | None, flow: bool, as_json: bool
+) -> None:
     """Show the state of all home servers, or of that of DOMAIN."""
     if since is not None and not history:
         raise click.UsageError("--since: goes with --history")
+    if flow:
+        if history:
+            raise click.UsageError("--flow: does not go with --history")
+        with configuration.connect() as control:
+            _flow(control.rows("status flow", domain=domain), as_json)
+        return
     if history:
         with configuration.connect() as control:
             _history(control.pages("status history", domain=domain, since=since), as_json)
@@ -42,6 +51,13 @@ def status(configuration: Configuration, domain: str | None, history: bool, sinc
             output.say(f"{row['domain']}: {line}")
     if not running:
         output.say("The server does not run: mpcontinuity serve", err=True)
+
+
+def _flow(rows: list[Any], as_json: bool) -> None:
+    if as_json:
+        output.as_json(rows)
+    else:
+        output.table([rows], ("hour", "taken_in", "redirected", "redelivered", "sent"), "")
 
 
 def _facts(row: Mapping[str, Any]) -> Iterator[str]:

@@ -1,0 +1,59 @@
+"""The first page: how the domains are."""
+
+from __future__ import annotations
+
+import pytest
+
+from mpcontinuity.admin.portal.figures import health_band
+from mpcontinuity.control.status import StateChange
+from mpcontinuity.model.clock import DAY, HOUR, iso
+from tests.admin.portal.browser import Browser
+from tests.conftest import DATABASES
+from tests.control.conftest import Call
+
+pytestmark = pytest.mark.parametrize("database", DATABASES[:1], indirect=True)
+
+
+def test_each_domain_has_a_line_with_its_state_and_what_waits(rita: Browser) -> None:
+    page = rita.get("/admin/").page
+    for name in ("x.org", "y.org"):
+        assert f'<a href="/admin/domain/{name}/">{name}</a>' in page
+    assert page.count('<svg class="band"') == 2
+    assert page.count('<svg class="bars"') == 4
+    assert "0 of 0 users" in page
+    assert "style=" not in page
+
+
+def test_errors_stand_beside_their_threshold(rita: Browser, call: Call) -> None:
+    call("domain set", name="x.org", settings={"alert-hour": "20"})
+    assert "of 20</span>" in rita.get("/admin/").page
+
+
+def test_an_administrator_of_one_domain_sees_no_other(olga: Browser) -> None:
+    page = olga.get("/admin/").page
+    assert "x.org" in page
+    assert "y.org" not in page
+
+
+def test_what_an_outage_is_about_is_said_and_escaped(rita: Browser, call: Call) -> None:
+    call("contain on", name="x.org", note="<b>")
+    page = rita.get("/admin/").page
+    assert "cut off" in page
+    assert "<b>" not in page
+
+
+def change(state: str, time: int, reason: str = "") -> StateChange:
+    return StateChange("id", "x.org", iso(time), state, reason, "", 0)
+
+
+def test_the_chart_of_health_begins_with_what_the_first_change_ended() -> None:
+    now = 100 * DAY
+    drawn = health_band(
+        [change("recovering", now - HOUR), change("down", now - DAY, "<x>")], "recovering", now - 7 * DAY, now
+    )
+    assert [each.split('"')[0] for each in drawn.split('class="state-')[1:]] == ["recovering", "down", "up"]
+    assert "<x>" not in drawn
+
+
+def test_the_chart_of_a_home_that_never_changed_is_of_its_state() -> None:
+    assert 'class="state-up"' in health_band([], "up", 0, DAY)

@@ -9,6 +9,8 @@ from mpcontinuity.admin.portal import (
     administrators,
     alert_link,
     audit,
+    continuity,
+    domain,
     health,
     home,
     publishing,
@@ -27,6 +29,8 @@ from mpcontinuity.web.templates import Templates
 
 _PAGES = (
     home,
+    continuity,
+    domain,
     publishing,
     queue,
     recovery,

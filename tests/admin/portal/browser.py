@@ -22,7 +22,7 @@ from tests.fakes.judging import Court
 from tests.web.test_pages import Transport
 
 HOST = "mail.example.net"
-_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+_HIDDEN = re.compile(r'<input type="hidden" name="([\w-]+)" value="([^"]*)">')
 _COOKIE = re.compile(rb"(?i)\r\nset-cookie: ([^=]+)=([^;]*);([^\r]*)")
 _LOCATION = re.compile(rb"(?i)\r\nlocation: ([^\r]*)\r\n")
 

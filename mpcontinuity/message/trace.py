@@ -16,6 +16,7 @@ MAX_COUNTED: Final = 100  # Received fields that are looked at; a message with m
 
 PREFIX: Final = b"X-Untrusted-"
 
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f.:IPv]{2,60}\]")
 _FIELD_END = re.compile(rb"\n(?=[^ \t])|\r(?=[^ \t\n])")
 _RECEIVED = re.compile(rb"received[ \t]*:", re.IGNORECASE)
@@ -60,9 +61,22 @@ def _ours(hostname: bytes) -> re.Pattern[bytes]:
     )
 
 
+@lru_cache(maxsize=8)
+def _named_by_us(hostname: bytes) -> re.Pattern[bytes]:
+    return re.compile(
+        rb"^message-id:[ \t]*<([0-9a-hjkmnp-tv-z]{13})@%b>" % re.escape(hostname), re.IGNORECASE | re.MULTILINE
+    )
+
+
 def origin(message: bytes | mmap, hostname: str) -> str | None:
-    """Returns the id in our topmost Received field, which tells which message of ours a client has here, or None."""
-    found = _ours(hostname.lower().encode()).search(message[:_SEARCHED])
+    """Returns the id that tells which message of ours a client has here, or None.
+
+    It is the one in our topmost Received field. What the server itself writes into INBOX (reports, announcements) has
+    no such field, and its id in Message-ID.
+    """
+    header = _HEADER_END.split(message[:_SEARCHED], 1)[0]  # a report has another message in its body
+    ours = hostname.lower().encode()
+    found = _ours(ours).search(header) or _named_by_us(ours).search(header)
     return found[1].decode().lower() if found is not None else None
 
 

@@ -200,6 +200,14 @@ def test_a_message_that_was_ours_is_known_again_below_what_a_client_put_above_it
     assert origin(b"Subject: x\r\n\r\nby mx.example\r\n", "mx.example") is None
 
 
+def test_a_report_of_ours_is_known_by_its_message_id_and_not_by_the_message_that_it_returns() -> None:
+    returned = b"Received: by mx.example (mpcontinuity) with ESMTP id 0rq6wj2by456p; x\r\nSubject: x\r\n"
+    report = b"X-TUID: 1\r\nMessage-ID: <0r3v1kycm6j6d@mx.example>\r\n\r\n" + returned
+    assert origin(report, "mx.example") == "0r3v1kycm6j6d"
+    assert origin(report, "other.example") is None
+    assert origin(b"Message-ID: <1@mx.example>\r\n\r\n" + returned, "mx.example") is None
+
+
 @pytest.mark.parametrize(
     "header",
     [

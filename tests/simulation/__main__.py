@@ -15,7 +15,8 @@ from functools import partial
 import click
 from twisted.logger import globalLogBeginner
 
-import tests.simulation.bugs  # noqa: F401  registers them
+import tests.simulation.bugs
+import tests.simulation.sending_bugs  # noqa: F401  registers them
 from tests.simulation import replays
 from tests.simulation.keeping import Keeping
 from tests.simulation.planted import BUGS, planted

@@ -31,6 +31,7 @@ from tests.simulation.home import Taken
 from tests.simulation.memory import left_over, unbounded
 from tests.simulation.reader import Owner
 from tests.simulation.sender import Attempt, Letter, letter_of
+from tests.simulation.sent import Sent
 from tests.simulation.story import TOLD
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ _ARCHIVE = Statement("SELECT body, message_id, recipients FROM archive")
 _NAMED = Statement("SELECT body, message_id FROM archive UNION SELECT body, message_id FROM owed")
 _BODIES = Statement('SELECT id, pack, "offset", length, prefix, crc FROM body')
 _TOLD = Statement("SELECT subject, recipient, COUNT(*) FROM tracking WHERE subject LIKE 'News %' GROUP BY 1, 2")
+_UNSENT = Statement("SELECT 1 FROM outgoing WHERE kind = 'outbound' AND state IN ('queued', 'claimed') LIMIT 1")
 _UNTOLD = Statement("SELECT 1 FROM telling WHERE ended = 0 LIMIT 1")
 _TRACKING = Statement(
     "SELECT message_id, recipient, status, outcome, code, owed FROM tracking WHERE direction <> 'alert'"
@@ -84,6 +86,7 @@ class Audit:
         self.declared = Declared(play, self)
         self.held = Held(play, self)
         self.filing = Filing(play, self)
+        self.sent = Sent(play, self)
 
     def _read_story(self) -> None:
         for plan in self._play.story.domains:
@@ -114,6 +117,9 @@ class Audit:
     def taken(self, taken: Taken) -> None:
         """A home server has a message."""
         play = self._play
+        if taken.number in play.sent or (not taken.number and play.sent):
+            self.sent.taken(taken)
+            return
         letter = play.letters.get(taken.number)
         if letter is None:
             play.fault(f"home got letter {taken.number}, which nobody sent")
@@ -161,6 +167,9 @@ class Audit:
     def shown(self, owner: Owner, number: int, content: bytes) -> None:
         """A user's client fetched a message."""
         play = self._play
+        if number in play.sent or (not number and b"multipart/report" in content.partition(b"\r\n\r\n")[0]):
+            self.sent.shown(owner, number, content)
+            return
         if number == 0 and b"\r\nFrom: Mail System <postmaster@" in content:
             if not content.endswith(TOLD.encode().replace(b"\n", b"\r\n")):
                 self._hearing.shown(owner.address)
@@ -229,7 +238,8 @@ class Audit:
             for line in ledger.report(tx, domain.id):
                 if not line.adds_up:
                     self._play.fault(f"the ledger of {domain.name} does not add up: {line}")
-        self._numbers.update({body: letter_of(shown) for body, shown in tx.all(_NAMED)})
+        named = {body: letter_of(shown) for body, shown in tx.all(_NAMED)}
+        self._numbers.update({body: number for body, number in named.items() if number in self._play.letters})
         entries = tx.all(_ENTRIES)
         mailboxes = {row[0]: row[1:] for row in tx.all(_MAILBOXES)}
         self._look_at_mailboxes(mailboxes, entries)
@@ -238,6 +248,7 @@ class Audit:
         self._course.look(tx)
         self._hearing.look(tx)
         self.held.look(tx)
+        self.sent.look(tx)
 
     def _look_at_mailboxes(self, mailboxes: dict[int, Any], entries: list[Any]) -> None:
         fault = self._play.fault
@@ -391,7 +402,7 @@ class Audit:
     def settled(self) -> bool:
         """Whether nothing waits any more."""
         play = self._play
-        if any(letter.waiting for letter in play.letters.values()):
+        if any(letter.waiting for letter in (*play.letters.values(), *play.sent.values())):
             return False
         return not play.machine.look(partial(_any_open))
 
@@ -409,6 +420,7 @@ class Audit:
         play.machine.look(self._look_at_records)
         play.machine.look(self._hearing.end)
         self.filing.end()
+        play.machine.look(self.sent.end)
 
     def _count_copies(self, tx: Transaction) -> None:
         """The same octets that were answered 250 twice are two messages, where nobody was cut off in between."""
@@ -459,7 +471,7 @@ class Audit:
 
 
 def _any_open(tx: Transaction) -> bool:
-    return any(row[6] in OPEN for row in tx.all(_ROWS)) or tx.one(_UNTOLD) is not None
+    return any(row[6] in OPEN for row in tx.all(_ROWS)) or any(tx.one(each) is not None for each in (_UNTOLD, _UNSENT))
 
 
 def _untagged(address: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.simulation.play import Play
 
 _ROWS = Statement(
-    """SELECT archive.id, archive.recipients, archive.message_id FROM archive
+    """SELECT archive.id, domain.name, archive.direction, archive.recipients FROM archive
     JOIN domain ON domain.id = archive.domain"""
 )
 
@@ -42,7 +42,7 @@ class Held:
         self._purging: set[str] = set()  # purges without an answer, or answered since the last look
         self._answered: set[str] = set()
         self._held: set[str] = set()  # users, as the last look knew them
-        self._rows: dict[int, tuple[str, ...]] = {}  # recipients
+        self._rows: dict[int, tuple[str, str, tuple[str, ...]]] = {}  # domain, direction, recipients
         self._users = {user for plan in play.story.domains for user in plan.users}
         self._released: set[str] = set()  # domains of which a release was asked for
 
@@ -73,15 +73,18 @@ class Held:
         """How often a letter may have arrived because it was released: searches release once what came, however often
         that was."""
         letter = self._play.letters[number]
-        released = any(each.rpartition("@")[2] in self._released for each in letter.recipients)
-        return letter.times + self._audit.excusable(letter) if released else 0
+        return letter.times + self._audit.excusable(letter) if self.released(letter.recipients) else 0
+
+    def released(self, recipients: tuple[str, ...]) -> bool:
+        """Whether an administrator wanted that released which is archived of one of their domains."""
+        return any(each.rpartition("@")[2] in self._released for each in recipients)
 
     def look(self, tx: Transaction) -> None:
         """Compares the archive with what it was at the last look."""
-        rows = {id_: (tuple(json.loads(to)), shown) for id_, to, shown in tx.all(_ROWS)}
+        rows = {id_: (domain, direction, tuple(json.loads(to))) for id_, domain, direction, to in tx.all(_ROWS)}
         for id_ in self._rows.keys() - rows.keys():
-            self._judge(self._rows[id_])
-        self._rows = {id_: recipients for id_, (recipients, _) in rows.items()}
+            self._judge(*self._rows[id_])
+        self._rows = rows
         for account, body, count, archived in tx.all(_SHOWN):
             if count > 1:
                 self._play.fault(f"message {body} is {count} times in Email Archive of {account}")
@@ -90,9 +93,8 @@ class Held:
         self._purging -= self._answered
         self._answered.clear()
 
-    def _judge(self, recipients: tuple[str, ...]) -> None:
-        domain = recipients[0].rpartition("@")[2]
-        users = {parse(each).untagged_key for each in recipients}
+    def _judge(self, domain: str, direction: str, recipients: tuple[str, ...]) -> None:
+        users = {parse(each).untagged_key for each in recipients} if direction == "inbound" else set()
         if users & self._held:
             self._play.fault(f"a message to {recipients} was dropped, although it is held")
         elif domain not in self._purging or domain not in self._lowered_now:

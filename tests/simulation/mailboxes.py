@@ -436,7 +436,7 @@ class ImapHomeSession(Protocol):
         assert end == b"\r\n", end
         self._buffer = self._buffer[message.octets + 2 :]
         self._message = None
-        number = NUMBER.search(data)
+        number = NUMBER.search(data.partition(b"\r\n\r\n")[0])
         self._about(int(number[1]) if number else 0)
         act = self._home.act("message")
         if act is None or act.take:

@@ -36,6 +36,7 @@ def left_over(play: Play) -> str:
     held = {
         "octets of messages being received": process.store.bodies.spooled,
         "SMTP sessions": len(process.smtp.connections),
+        "sessions of users who send": len(process.submission.connections) if process.sends else 0,
         "IMAP sessions": len(process.imap.connections),
         "answers remembered": len(process.delivery.answered._held),
         "home sessions reserved": len(process.delivery.reservations._held),

@@ -22,9 +22,9 @@ from tests.simulation.home import Home, Host
 from tests.simulation.machine import Machine
 from tests.simulation.mailboxes import Mailboxes
 from tests.simulation.network import Network, Weather
-from tests.simulation.process import Process
+from tests.simulation.process import EXCHANGER, Process
 from tests.simulation.reader import Deed, Owner, ReaderSession
-from tests.simulation.sender import Letter, Sender, SenderSession
+from tests.simulation.sender import Habits, Letter, Sender, SenderSession
 from tests.simulation.story import Event, Story
 from tests.simulation.world import World
 
@@ -75,7 +75,12 @@ class Play:
         for plan in story.domains:
             boxes = Mailboxes(self.world, plan.name, {alias: user for user, alias in plan.aliases})
             self.homes[plan.name].mailboxes = self.hosts[boxes.name] = boxes
+        self.exchanger = Home(self.world, "world.example", ours=False)  # all mail servers of the world
+        self.hosts[EXCHANGER] = Host(self.exchanger, EXCHANGER)
         self.letters: dict[int, Letter] = {}
+        self.sent: dict[int, Letter] = {}  # by users
+        self._sends = any(event.what == "sends" for event in story.events)
+        self._clients: dict[str, Sender] = {}  # by user
         self.owners = {user: Owner(user) for plan in story.domains for user in plan.users}
         self.senders = [Sender(self.world, number, habits, self._dial) for number, habits in enumerate(story.senders)]
         self.deaths = Deaths()
@@ -96,6 +101,8 @@ class Play:
             self.network.listen(host.name, host.accept)
         for home in self.homes.values():
             home.on_taken = self._audit.taken
+        self.exchanger.on_taken = self._audit.sent.taken
+        for home in self.homes.values():
             home.on_sent = self._audit.filing.sent
         for plan in story.domains:
             self.network.listen(plan.name, lambda life: None)
@@ -197,7 +204,7 @@ class Play:
             return
         self.world.note(f"process {self.machine.life.number} starts")
         try:
-            process = Process(self.machine, self.network, self._settings)
+            process = Process(self.machine, self.network, self._settings, sends=self._sends)
         except Exception as error:
             self._not_started(error)
             return
@@ -256,13 +263,29 @@ class Play:
         self.letters[number] = letter
         self.senders[int(sender.split()[1])].post(letter)
 
+    def happens_sends(self, user: str, number: int, recipients: tuple[str, ...], octets: int) -> None:
+        chance = self.world.chance("sent", number)
+        if user not in self._clients:
+            habits = Habits(chance.random() < 0.5, chance.choice((0, 0.1, 0.3)), keeps=chance.random())
+            self._clients[user] = Sender(self.world, 100 + len(self._clients), habits, self._dial, login=user)
+        head = (
+            b"Date: Mon, 21 Sep 2026 13:33:20 +0000\r\nFrom: <%s>\r\nTo: %s\r\n"
+            b"Subject: sent letter %d\r\nMessage-ID: <%d@client.example>\r\n\r\n"
+        )
+        content = head % (user.encode(), ", ".join(recipients).encode(), number, number)
+        content += b"".join(chance.choices((b".\r\n", b"text\r\n", b"x" * 900 + b"\r\n"), k=octets // 300))
+        letter = Letter(number, user, recipients, content, list(recipients), chunked=chance.random() < 0.3)
+        self.sent[number] = letter
+        self._clients[user].post(letter)
+
     def _dial(self, session: SenderSession) -> bool:
         process = self.process
         if process is None or not process.serves or not self.machine.on:
             return False
         session.life = process.life.number
         name, peer = session._sender.name, session._sender.address
-        self.network.join(name, session, self.world.nobody, process.smtp.buildProtocol(None), process.life, peer)
+        door = process.submission if session._sender.login else process.smtp
+        self.network.join(name, session, self.world.nobody, door.buildProtocol(None), process.life, peer)
         return True
 
     def happens_mood(self, host: str, mood: str) -> None:

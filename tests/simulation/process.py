@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_network
 from typing import Any
@@ -15,6 +16,7 @@ from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
+from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.alerts.service import Watcher
 from mpcontinuity.alerts.telling import EVERY as TELLING_EVERY
@@ -28,22 +30,32 @@ from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import finish_removals
 from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.incoming import Incoming
+from mpcontinuity.delivery.internal import Internal
+from mpcontinuity.delivery.outward import Submissions
 from mpcontinuity.delivery.relay import repair
 from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.delivery.submission import submission_of
+from mpcontinuity.dispatch.lane import LaneEnvironment
+from mpcontinuity.dispatch.service import Dispatch
+from mpcontinuity.dispatch.turnover import Turnover
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.inbound.factory import SmtpFactory
-from mpcontinuity.inbound.services import SmtpServices
+from mpcontinuity.inbound.services import Role, SmtpServices
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.rations import Rations
+from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers
 from mpcontinuity.outbound.imap.sessions import ImapSessions
 from mpcontinuity.outbound.opening import ClientEnvironment
+from mpcontinuity.outbound.resolution import Exchange, Exchanges
+from mpcontinuity.outbound.world import World
 from mpcontinuity.queue import folding, kept
 from mpcontinuity.redelivery.environment import FlushEnvironment
 from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
+from mpcontinuity.reports.service import Reports
 from mpcontinuity.store.timekeeping import LOOK_EVERY, Timekeeping, guarded
 from mpcontinuity.store.upkeep import generation, retention
 from mpcontinuity.store.upkeep.reconcile import reconcile
@@ -54,6 +66,7 @@ from tests.simulation.machine import Machine
 from tests.simulation.network import Network
 
 HOSTNAME = "mx.example"
+EXCHANGER = "mx.world.example"  # that takes all mail to the world
 ALERTS_EVERY = 10.0  # s: less often than in a server, since hours are played
 TOLD_AFTER = 20 * SECOND  # that a home server is down
 
@@ -61,7 +74,8 @@ TOLD_AFTER = 20 * SECOND  # that a home server is down
 class Process:
     """Of one life of the machine."""
 
-    def __init__(self, machine: Machine, network: Network, settings: Settings) -> None:
+    def __init__(self, machine: Machine, network: Network, settings: Settings, *, sends: bool) -> None:
+        """``sends``: users send, too, so that what takes their mail on its way is at work."""
         self.settings = settings
         self.time = machine.time
         self.clock = machine.clock
@@ -74,6 +88,9 @@ class Process:
         self.directory = Directory(self.store)
         self._make_access()
         self._make_delivery(network)
+        self.sends = sends
+        if sends:
+            self._make_leaving(network)
         self.indexer = Indexer(self.store, self.control.jobs, self.time)
         self.housekeeping = Housekeeping(
             self.time,
@@ -129,13 +146,14 @@ class Process:
         )
         self.login = UserLogin(self.store, self.directory, judge)
         self.views = Views(self.store)
+        self._quotas = Quotas(self.store, self.directory, self.settings.limits)
         services = ImapServices(
             store=self.store,
             directory=self.directory,
             login=self.login,
             views=self.views,
             rations=Rations(self.settings.limits, self.time.seconds),
-            quotas=Quotas(self.store, self.directory, self.settings.limits),
+            quotas=self._quotas,
             archives=EmailArchives(self.store, Here(), self.time),
             timer=self.time,
             tls=None,
@@ -188,12 +206,53 @@ class Process:
         )
         self.smtp = SmtpFactory(self.services)
 
+    def _make_leaving(self, network: Network) -> None:
+        """As `app.server.outbound` and the doors 587 and 465 do."""
+        settings, time, store = self.settings, self.time, self.store
+        names: Any = _OneExchanger()
+        connect = network.connector(self.life)
+        world = World(
+            settings.outbound, settings.retry, names, hostname=HOSTNAME, timer=time, connect=connect, secure=_no_tls
+        )
+        environment = LaneEnvironment(
+            store,
+            self.directory,
+            world,
+            Internal(self.delivery),
+            time,
+            self._randomness,
+            settings.retry,
+            settings.outbound.route,
+            Signer(store, HOSTNAME),
+        )
+        self.exchangers = world
+        self.dispatch = Dispatch(environment)
+        self.turnover = Turnover(store, self.directory, timer=time)
+        self.reports = Reports(store, self.directory, hostname=HOSTNAME, retry=settings.retry, timer=time)
+        submissions = Submissions(
+            self.delivery,
+            Recipients(settings.limits.user_recipients_per_hour, self.clock),
+            self._quotas,
+            give_up=int(settings.retry.give_up * SECOND),
+        )
+        services = replace(
+            self.services,
+            role=Role.SUBMISSION,
+            submit=partial(submission_of, submissions),
+            plaintext_login_networks=(ip_network("0.0.0.0/0"),),
+        )
+        self.submission = SmtpFactory(services)
+
     async def start(self) -> None:
         """As `app.server.parts` does."""
         await generation.begin(self.store)
         await self.timekeeping.begin()
         await self.watch.start()
         await self.redelivery.start()
+        if self.sends:
+            await self.dispatch.start()
+            await self.turnover.start()
+            self.reports.start()
         self.serves = True
         self.housekeeping.start()
         self.indexer.start()
@@ -213,12 +272,20 @@ class Process:
         self.leaving.stop()
         self.imap.stop()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())
+        dispatch = Deferred.fromCoroutine(self.dispatch.stop()) if self.sends else None
+        if self.sends:
+            await self.submission.stop()
         await self.smtp.stop()
         await redelivery
+        if dispatch is not None:
+            await dispatch
+            await self.reports.stop()
         await self.delivery.stop()
         await self.watch.stop()
         self.homes.close()
         self.home_imap.close()
+        if self.sends:
+            self.exchangers.close()
         await self.store.close()
 
     async def _at_once(self, work: Callable[[], Any], host: str = "") -> Any:
@@ -229,6 +296,19 @@ class Process:
         slept: Deferred[None] = Deferred()
         self.time.callLater(seconds, slept.callback, None)
         return slept
+
+
+class _OneExchanger:
+    """Instead of `outbound.resolution`: all domains of the world have the same MX host."""
+
+    async def exchanges(self, domain: str) -> Exchanges:
+        return Exchanges((Exchange(EXCHANGER, (EXCHANGER,)),))
+
+    def forget(self, domain: str) -> None:
+        """Nothing is remembered."""
+
+    def forget_all(self) -> None:
+        """Nothing is remembered."""
 
 
 def _nobody_submits(*_: object) -> Any:

@@ -243,7 +243,7 @@ class ReaderSession(Protocol):
             if not named or not literals:
                 continue
             uid = int(named[1])
-            number = _NUMBER.search(literals[0])
+            number = _NUMBER.search(literals[0].partition(b"\r\n\r\n")[0])
             letter = int(number[1]) if number else 0
             self._check(self._owner, letter, literals[0])
             if self._seen.setdefault(uid, letter) != letter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from twisted.python.failure import Failure
 from tests.simulation.process import HOSTNAME
 from tests.simulation.world import World
 
+SECRET = b"secret"  # of every user
 PATIENCE = 420.0  # seconds that a mail server waits for a reply
 
 
@@ -61,10 +63,14 @@ class Habits:
 class Sender:
     """One mail server: one session at a time, the oldest letter first."""
 
-    def __init__(self, world: World, number: int, habits: Habits, dial: Callable[[SenderSession], bool]) -> None:
-        """``dial`` connects a session to port 25; False: nobody answers there."""
+    def __init__(
+        self, world: World, number: int, habits: Habits, dial: Callable[[SenderSession], bool], *, login: str = ""
+    ) -> None:
+        """``dial`` connects a session to port 25, or, for the client of the user ``login``, to port 587; False: nobody
+        answers there."""
         self.world = world
-        self.name = f"sender {number}"
+        self.login = login
+        self.name = f"client of {login}" if login else f"sender {number}"
         self.habits = habits
         self.address = f"198.51.100.{number + 1}"
         self.chance = world.chance("sender", number)
@@ -173,9 +179,24 @@ class SenderSession(Protocol):
 
     def _greeted(self, code: int) -> None:
         if code == 220:
-            self._ask(b"EHLO %s.example" % self._sender.name.replace(" ", "").encode(), lambda _: self._next())
+            name = self._sender.name.partition("@")[0].replace(" ", "")
+            then = self._log_in if self._sender.login else self._next
+            self._ask(b"EHLO %s.example" % name.encode(), lambda _: then())
         else:
             self._leave()
+
+    def _log_in(self) -> None:
+        self._ask(b"AUTH PLAIN " + b64encode(b"\0%s\0%s" % (self._sender.login.encode(), SECRET)), self._after_login)
+
+    def _after_login(self, code: int) -> None:
+        if code == 235:
+            self._next()
+            return
+        if code == 535:  # the user was removed, or is not active
+            for letter in self._sender.letters:
+                letter.refused.update(dict.fromkeys(letter.waiting, (self._world.now, code)))
+                letter.waiting.clear()
+        self._leave()
 
     def _next(self) -> None:
         letter = self._letter = self._sender.next()
@@ -319,4 +340,4 @@ class SenderSession(Protocol):
 def letter_of(message_id: str) -> int:
     """Its number, from the Message-ID that its mail server gave it; 0 for what the service wrote itself."""
     name, _, domain = message_id.strip("<>").partition("@")
-    return int(name or 0) if domain != HOSTNAME else 0
+    return int(name) if name.isdigit() and domain != HOSTNAME else 0

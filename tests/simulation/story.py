@@ -13,6 +13,7 @@ from mpcontinuity.mailbox.names import EMAIL_ARCHIVE
 from tests.simulation.home import HEALTHY, LIKELY, MOODS, NOBODY
 from tests.simulation.mailboxes import IMAP_MOODS, PASSWORD
 from tests.simulation.network import Weather
+from tests.simulation.process import EXCHANGER
 from tests.simulation.reader import Deed
 from tests.simulation.sender import Habits
 
@@ -71,6 +72,7 @@ def story_of(seed: int) -> Story:
     return _Author(seed).write()
 
 
+FIRST_SENT = 1_000_000  # numbers of letters that users send
 TOLD = "There is some news.\n"  # to all users, by an administrator
 
 
@@ -230,6 +232,7 @@ class _Author:
             self._declared(chance.choice(domains))
         if not self._gentle and chance.random() < 0.15:
             self._merge(chance.choice(domains))
+        self._sending(domains)
         self._archive(domains)
         self._readers_of_the_archive(domains)
         for domain in domains:
@@ -273,6 +276,24 @@ class _Author:
             self._operation(begin + lasts * chance.random(), domain, early)
         if chance.random() < 0.5:
             self._add(begin + lasts * chance.random(), "admin", domain.name, "queue retry", ())
+
+    def _sending(self, domains: tuple[DomainPlan, ...]) -> None:
+        """Users send, to each other, to the world and to addresses that nobody has; the world has moods, too."""
+        chance = random.Random(f"{self._seed} sending")  # so that all else is as without it
+        if self._gentle or chance.random() >= 0.25:
+            return
+        users = [user for domain in domains for user in domain.users]
+        away = [f"{local}@world.example" for local in ("zoe", "yan", NOBODY)]
+        for number in range(FIRST_SENT, FIRST_SENT + chance.randint(2, 10)):
+            author = chance.choice(users)
+            to = chance.choices([*users, *away, f"{NOBODY}@{domains[0].name}"], k=chance.choice((1, 1, 2, 3)))
+            octets = chance.choice((0, 300, 300, 5000))
+            self._add(chance.uniform(0, self._length), "sends", author, number, tuple(dict.fromkeys(to)), octets)
+        moods = chance.sample(list(MOODS), k=chance.randint(1, 4))
+        at = 0.0
+        while at < self._length:
+            self._add(at, "mood", EXCHANGER, chance.choice(moods) if chance.random() < 0.6 else "well")
+            at += chance.expovariate(1 / (self._length / 3))
 
     def _archive(self, domains: tuple[DomainPlan, ...]) -> None:
         """A hold, a purge while the domain keeps nothing, another one when it does again; or a release, twice."""

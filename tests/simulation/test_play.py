@@ -17,7 +17,8 @@ from tests.simulation.story import story_of
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("seed", range(20))
+# Users send in 25; in 65 one moves a report by APPEND and EXPUNGE, which was taken for a deletion.
+@pytest.mark.parametrize("seed", [*range(18), 25, 65])
 def test_nothing_is_lost_or_doubled_or_shown_to_others(seed: int) -> None:
     assert Play(story_of(seed)).run().faults == []
 

@@ -24,7 +24,7 @@ _FALLS = Statement("SELECT domain, time FROM home_change WHERE state = 'down'")
 
 # What stands in the subject of a mail that tells of a step, and the step's name in the row of the outage.
 _STEPS = {"down": "the home server is down for", "up": "the home server is up again"}
-_REPORT = "report of the outage"
+_REPORTS = ("report of the outage", "the outage is over, and nothing was kept")
 
 
 SETTLED = 30 * SECOND  # since home is up, the end of an outage was looked at
@@ -54,14 +54,16 @@ class Hearing:
         unclear: Counter[tuple[int, str]] = Counter()
         for domain, recipient, subject in tx.all(_MAILS):
             of[domain, recipient] += 1
-            for step, said in (*_STEPS.items(), ("report", _REPORT)):
+            for step, said in (*_STEPS.items(), *(("report", said) for said in _REPORTS)):
                 mails[domain, recipient, step] += subject.count(said)
             unclear[domain, recipient] += " more" in subject  # of many facts the subject has one
         steps: Counter[tuple[int, str]] = Counter()
         for _, domain, _, _, told, _, report in tx.all(_OUTAGES):
             for step in _STEPS:
                 steps[domain, step] += f'"{step}"' in told
-            steps[domain, "report"] += bool(report) and ('"taken_in":0' not in report.partition("}")[0] or told != "{}")
+            kept = '"taken_in":0' not in report.partition("}")[0]
+            told_otherwise = told != "{}" and '"down"' not in told  # else they have heard of its end by `up`
+            steps[domain, "report"] += bool(report) and (kept or told_otherwise)
         hearing = {plan.name: subscribers(plan) for plan in self._play.story.domains}
         for domain, recipient in [(domain, one) for domain, name in tx.all(_DOMAINS) for one in hearing.get(name, ())]:
             if of[domain, recipient] >= MOST_A_DAY:

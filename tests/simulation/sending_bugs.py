@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 from unittest import mock
 
-from mpcontinuity.delivery import departure, internal
-from mpcontinuity.dispatch import letters
-from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.delivery import departure
+from mpcontinuity.mailbox import mailboxes, sent
 from mpcontinuity.message import trace
-from mpcontinuity.queue import outgoing
+from mpcontinuity.queue import outgoing, owed
 from mpcontinuity.redelivery import attempt
 from mpcontinuity.reports import policy
 from mpcontinuity.reports.policy import ReportDecision
@@ -27,7 +25,7 @@ def _sent_copy_in_inbox() -> Patches:
     def inbox(tx: Transaction, account: int) -> int:
         return mailboxes.inboxes(tx, {account})[account]
 
-    return [patch(departure.sent, "folder", inbox)]
+    return [patch(sent, "folder", inbox)]
 
 
 @bug("no-sent-copy")
@@ -40,24 +38,24 @@ def _no_sent_copy() -> Patches:
 def _sent_copy_is_new_mail() -> Patches:
     """Nothing tells home's rule that it is a copy."""
     head = attempt.head
-    return [patch(attempt, "head", lambda owed: head(owed).partition(b"X-MPContinuity-Copy")[0])]
+    return [patch(attempt, "head", lambda row: head(row).partition(b"X-MPContinuity-Copy")[0])]
 
 
 @bug("sent-copy-not-owed")
 def _sent_copy_not_owed() -> Patches:
     """Home does not hear of what users send through us."""
-    return [patch(departure.owed, "take_in", lambda tx, rows: None)]
+    return [patch(departure, "owed", mock.Mock(wraps=owed, SENT=owed.SENT, take_in=lambda tx, rows: None))]
 
 
 @bug("sent-and-sent-again")
 def _sent_and_sent_again() -> Patches:
     """A message that the world has is put off, as if it had been refused for now."""
 
-    def put_off(tx: Transaction, sent: Any, status: str) -> None:
-        for row, event in sent:
+    def put_off(tx: Transaction, arrived: Any, status: str) -> None:
+        for row, event in arrived:
             outgoing.later(tx, row, event, tx.now)
 
-    return [patch(letters.outgoing, "all_delivered", put_off)]
+    return [patch(outgoing, "all_delivered", put_off)]
 
 
 @bug("refused-for-good-is-gone")
@@ -68,24 +66,13 @@ def _refused_for_good_is_gone() -> Patches:
         outgoing.all_delivered(tx, [(row, event)], "delivered")
         return True
 
-    return [patch(letters.outgoing, "end", forget)]
+    return [patch(outgoing, "end", forget)]
 
 
 @bug("no-bounce")
 def _no_bounce() -> Patches:
     """Nobody hears of a message that was refused."""
     return [patch(policy, "decide", lambda row, facts: ReportDecision.NOTHING)]
-
-
-@bug("internal-mail-comes-twice")
-def _internal_mail_comes_twice() -> Patches:
-    """What was handed to our own domain, and is claimed again after a crash, is not known any more."""
-    count = itertools.count()
-
-    def fingerprint(sender: str, key: str, digest: bytes) -> bytes:
-        return b"%032d" % next(count)
-
-    return [patch(internal.answered, "fingerprint", fingerprint)]
 
 
 @bug("report-refiled-is-deleted")

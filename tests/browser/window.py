@@ -93,8 +93,11 @@ class Window:
         self.page.evaluate(_axe())
         found = [f"axe: {each}" for each in self.page.evaluate(_JUDGE)]
         found += [f"wider than the window: {each}" for each in self.page.evaluate(_TOO_WIDE)]
-        found += self._complaints
-        self._complaints.clear()
+        return found + self.complaints()
+
+    def complaints(self) -> list[str]:
+        """What was complained of since the last question."""
+        found, self._complaints[:] = self._complaints.copy(), []
         return found
 
     def sound(self) -> None:

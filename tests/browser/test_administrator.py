@@ -1,0 +1,125 @@
+"""The life of an administrator in a browser, from the first login to the audit, wide, and narrow without JavaScript.
+
+Each test goes on where the one before it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.site import NAME, PASSWORD, add_administrator, origin, serving
+from tests.browser.totp import code
+from tests.browser.window import NARROW, WIDE, Window, window
+from tests.fakes.home import ScriptedHome
+from tests.journeys.world import World
+
+
+@dataclass
+class Life:
+    """The administrator's browser, and the world beside it."""
+
+    window: Window
+    world: World
+    scripts: bool
+    recovery_codes: list[str] = field(default_factory=list)
+
+    def until(self, path: str, text: str) -> None:
+        """Opens the page again and again until it says that."""
+
+        def said() -> bool:
+            self.window.go(path)
+            return text in self.window.text
+
+        self.world.wait_for(said, why=lambda: f"{path} never said {text!r}: {self.window.text}")
+
+
+@pytest.fixture(scope="module", params=["wide", "narrow without JavaScript"])
+def life(request: pytest.FixtureRequest, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    wide = request.param == "wide"
+    with ScriptedHome() as home, serving(tmp_path_factory.mktemp("server")) as server:
+        add_administrator(server)
+        with window(browser, origin(server), scripts=wide) as opened:
+            opened.size(WIDE if wide else NARROW, "light")
+            yield Life(opened, World(server, home), wide)
+            assert not opened.complaints()
+
+
+def test_the_first_login_leads_to_a_second_factor(life: Life) -> None:
+    window = life.window
+    window.go("/admin/")
+    window.fill(name=NAME, password="guessed")
+    window.press("Log in")
+    assert "The name or the password is wrong" in window.text
+    window.fill(name=NAME, password=PASSWORD)
+    window.press("Log in")
+    assert window.heading == "Set up a second factor"
+    key = window.page.locator("p:has-text('Key:') code").inner_text()
+    window.fill(code="000000")
+    window.press("Go on")
+    assert window.heading == "Set up a second factor"
+    assert key == window.page.locator("p:has-text('Key:') code").inner_text()
+    window.fill(code=code(key))
+    window.press("Go on")
+    assert window.heading == "Recovery codes"
+    life.recovery_codes = window.page.locator("ul.codes li").all_inner_texts()
+    assert len(set(life.recovery_codes)) >= 8
+    window.follow("I have kept them")
+    assert window.path == "/admin/"
+
+
+def test_who_logs_out_is_asked_for_both_again_and_a_recovery_code_counts_once(life: Life) -> None:
+    window = life.window
+    spent = life.recovery_codes[0]
+    for given, lets_in in ((spent, True), (spent, False), (life.recovery_codes[1], True)):
+        if window.path == "/admin/":
+            window.press("Log out")
+        if window.path.startswith("/admin/login") and window.heading == "Log in":
+            window.fill(name=NAME, password=PASSWORD)
+            window.press("Log in")
+        window.fill(code=given)
+        window.press("Log in" if window.page.get_by_role("button", name="Log in", exact=True).count() else "Go on")
+        assert (window.path == "/admin/") is lets_in, window.text
+
+
+def test_dns_says_what_is_to_be_published_for_the_domain(life: Life) -> None:
+    life.window.go(f"/admin/domain/{life.world.domain}/dns")
+    assert f"{life.world.domain}. IN MX 10 mx.continuity.example" in life.window.text
+
+
+def test_an_outage_is_seen_at_home_and_in_the_queue(life: Life) -> None:
+    world = life.world
+    world.home.stop()
+    for number in range(3):
+        assert world.send(f"message {number} of the outage").code == 250
+    life.until("/admin/", "down")
+    life.until("/admin/queue", "message 2 of the outage")
+
+
+def test_what_is_taken_out_of_the_queue_is_released(life: Life) -> None:
+    window = life.window
+    window.page.get_by_label("message 0 of the outage").check()
+    if life.scripts:
+        window.page.on("dialog", lambda dialog: dialog.accept())
+    window.press("Take these out")
+    life.until("/admin/queue", "message 1 of the outage")
+    assert "message 0 of the outage" not in window.text
+
+
+def test_after_the_outage_the_report_adds_up(life: Life) -> None:
+    world = life.world
+    world.home.start()
+    world.wait_for_ledger(taken_in=3, delivered=2, released=1)
+    life.window.go(f"/admin/report?domain={world.domain}")
+    assert "adds up Of 3 messages that continuity took in, 2 went home" in " ".join(life.window.text.split())
+
+
+def test_the_audit_has_who_did_it_and_from_where(life: Life) -> None:
+    life.window.go("/admin/audit")
+    text = " ".join(life.window.text.split())
+    assert "queue remove" in text
+    assert "admin totp confirm" in text
+    assert f"{NAME} login, 127.0.0.1" in text

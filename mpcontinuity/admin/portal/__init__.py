@@ -6,6 +6,7 @@
 - ``signing_in.py``: the login in its steps, and logging out. ``account.py``: one's own password, second factor and
   sessions. ``administrators.py``: who else administers. ``tokens.py``: tokens for programs.
   ``browsers.py``: names of browsers.
+- ``tracking.py``: what became of each message. ``csv_lines.py``: lists for spreadsheets.
 - ``queue.py``: what waits. ``recovery.py``: how far it has gone home. ``report.py``: the ledger. ``audit.py``: who did
   what.
 - ``alert_link.py``: the page of an alert's link, ``/outage/…``, which works without a login.

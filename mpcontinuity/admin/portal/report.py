@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import AsyncGenerator
-from io import StringIO
 from typing import Final
 
 import msgspec
 from twisted.web import http
 
+from mpcontinuity.admin.portal.csv_lines import CSV, attachment, line
 from mpcontinuity.admin.portal.signed_in import Portal, Visit, at_field
 from mpcontinuity.control.status import Report
 from mpcontinuity.model.errors import Refused
@@ -44,7 +43,7 @@ async def show(visit: Visit) -> Answer:
         errors = at_field(refused, visit.asked.query, "since", "domain")
     *lines, total = report.rows or [LedgerLine("total")]
     after = visit.asked.query.get("after")
-    begin = next((place + 1 for place, line in enumerate(lines) if line.user == after), 0)
+    begin = next((place + 1 for place, each in enumerate(lines) if each.user == after), 0)
     shown = lines[begin : begin + _ROWS]
     rest = {**wanted, "after": shown[-1].user} if begin + _ROWS < len(lines) else {}
     return visit.render(
@@ -65,19 +64,11 @@ async def show(visit: Visit) -> Answer:
 async def download(visit: Visit) -> Stream:
     """Gives the whole ledger of a domain as CSV."""
     report = await visit.call("report", **visit.asked_by("domain", "since"))
-    disposition = b'attachment; filename="report.csv"'
-    return Stream(_written(report), "text/csv; charset=utf-8", {b"content-disposition": disposition})
+    return Stream(_written(report), CSV, attachment("report.csv"))
 
 
 async def _written(report: Report) -> AsyncGenerator[bytes, None]:
-    yield _line(_COLUMNS)
+    yield line(_COLUMNS)
     for begin in range(0, len(report.rows), _ROWS):
         some = report.rows[begin : begin + _ROWS]
-        yield b"".join(_line([str(value) for value in msgspec.structs.astuple(line)]) for line in some)
-
-
-def _line(cells: list[str] | tuple[str, ...]) -> bytes:
-    """A line of RFC 4180. What a spreadsheet would take for a formula is text by an apostrophe before it."""
-    written = StringIO()
-    csv.writer(written).writerow([f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell for cell in cells])
-    return written.getvalue().encode()
+        yield b"".join(line(msgspec.structs.astuple(each)) for each in some)

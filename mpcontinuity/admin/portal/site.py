@@ -18,6 +18,7 @@ from mpcontinuity.admin.portal import (
     recovery,
     report,
     tokens,
+    tracking,
     webhooks,
 )
 from mpcontinuity.admin.portal.browsers import browser
@@ -32,6 +33,7 @@ _PAGES = (
     continuity,
     domain,
     publishing,
+    tracking,
     queue,
     recovery,
     report,

@@ -7,7 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from mpcontinuity.model.events import DELIVERED
 from mpcontinuity.store.store import Store
+from mpcontinuity.tracking.record import NewRow, record_all
 from tests.admin.portal.browser import Browser, Portal
 from tests.control.conftest import Call
 from tests.fakes.clock import ManualClock
@@ -15,6 +17,7 @@ from tests.queue.ledgers import Books
 from tests.queue.test_outbound import send
 
 QUEUE, RECOVERY, REPORT, AUDIT = "/admin/queue", "/admin/recovery", "/admin/report", "/admin/audit"
+TRACKING = "/admin/tracking"
 
 
 @pytest.fixture
@@ -113,3 +116,58 @@ def test_the_audit_trail_is_paged_and_filtered(rita: Browser, olga: Browser, cal
     assert "user100@x.org" in mine
     assert "y.org" not in mine
     assert olga.get(f"{AUDIT}?domain=y.org").code == 403
+
+
+@pytest.fixture
+def tracked(books: Books) -> None:
+    """A message that home took, and one whose subject is a formula, to another domain."""
+    rows = [
+        NewRow(
+            books.domain.id, 5, "inbound", DELIVERED, recipient="Anna@example.org", recipient_key="anna@example.org"
+        ),
+        NewRow(books.domain.id, 6, "inbound", DELIVERED, subject="=HYPERLINK(1)", recipient_key="bert@example.org"),
+    ]
+    books.run(record_all, rows=rows)
+
+
+@pytest.mark.usefixtures("tracked")
+def test_messages_are_found_by_filters_in_the_address(rita: Browser, olga: Browser) -> None:
+    page = rita.get(TRACKING).page
+    assert page.count('<tr><th scope="row"><a href="/admin/tracking/') == 4
+    assert 'data-live="5"' in page
+    page = rita.get(f"{TRACKING}?recipient=ANNA@example.org&status=delivered&column=recipient&column=message_id").page
+    assert page.count('<tr><th scope="row"><a href="/admin/tracking/') == 1
+    assert 'scope="col">Message-ID' in page
+    assert 'scope="col">Sender' not in page
+    for field, value in (("since", "soon"), ("status", "lost")):
+        shown = rita.get(f"{TRACKING}?{field}={value}")
+        assert (shown.code, f'id="{field}-error"' in shown.page) == (400, True)
+    assert "No message fits." in olga.get(TRACKING).page
+    assert olga.get(f"{TRACKING}?domain=example.org").code == 403
+
+
+@pytest.mark.usefixtures("tracked")
+def test_a_message_has_its_story_and_is_tried_again_or_taken_out(rita: Browser, olga: Browser, call: Call) -> None:
+    row = next(row for row in call("track", domain="example.org") if row["outcome"] == "owed")
+    one = f"{TRACKING}/{row['id']}"
+    shown = rita.get(one)
+    assert row["id"] in shown.page
+    assert olga.get(one).code == 404
+    token = olga.get("/admin/account").hidden("/admin/account/password")
+    assert olga.post(one, {**token, "act": "remove"}).code == 404
+    token = rita.get("/admin/account").hidden("/admin/account/password")
+    assert rita.post(one, {**token, "act": "retry"}).location == one
+    assert "The message is tried again now." in rita.get(one).page
+    assert rita.post(one, {**token, "act": "remove"}).location == one
+    assert "released" in rita.get(one).page
+    assert rita.post(one, {**token, "act": "remove"}).code == 409
+    for wrong in ("x", "0" * 13, "z" * 13):
+        assert rita.get(f"{TRACKING}/{wrong}").code in (400, 404)
+
+
+@pytest.mark.usefixtures("tracked")
+def test_what_is_found_is_downloaded_and_no_spreadsheet_computes_it(rita: Browser, call: Call) -> None:
+    shown = rita.get(f"{TRACKING}.csv?status=delivered")
+    read = list(csv.DictReader(_unchunked(shown.page).splitlines()))
+    assert [row["id"] for row in read] == [row["id"] for row in call("track", status="delivered")]
+    assert sorted(row["subject"] for row in read) == ["", "'=HYPERLINK(1)"]

@@ -1,7 +1,8 @@
 """The portal, ``/admin/``: pages for administrators, each of which calls the operations of control/.
 
 - ``site.py``: all of its routes. ``home.py``: the first page. ``figures.py``: charts of mail and health.
-- ``domain.py``: how a domain is, and its planned outages. ``continuity.py``: its Continuity Service.
+- ``domains.py``: which domains there are. ``domain.py``: how a domain is, and its planned outages. ``continuity.py``:
+  its Continuity Service. ``drills.py``: outages that are played for some of its users.
 - ``signed_in.py``: what every page behind the login has: `Portal` makes routes of pages, a `Visit` is one request.
 - ``signing_in.py``: the login in its steps, and logging out. ``account.py``: one's own password, second factor and
   sessions. ``administrators.py``: who else administers. ``tokens.py``: tokens for programs.

@@ -40,6 +40,7 @@ LONGEST_FORM: Final = 64 * 1024  # octets: two passwords of 1,024 characters, ea
 # The parts of the portal, and those of them that are for administrators of all domains alone.
 NAVIGATION: Final = (
     (HOME, "Home"),
+    ("/admin/domains", "Domains"),
     ("/admin/tracking", "Email Live Tracking"),
     ("/admin/queue", "Queue"),
     ("/admin/recovery", "Recovery"),

@@ -11,6 +11,8 @@ from mpcontinuity.admin.portal import (
     audit,
     continuity,
     domain,
+    domains,
+    drills,
     health,
     home,
     publishing,
@@ -30,8 +32,10 @@ from mpcontinuity.web.templates import Templates
 
 _PAGES = (
     home,
-    continuity,
+    domains,
     domain,
+    continuity,
+    drills,
     publishing,
     tracking,
     queue,

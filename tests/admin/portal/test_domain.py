@@ -105,3 +105,40 @@ def test_a_test_without_a_server_and_an_adoption_of_nobody_say_so(rita: Browser)
     assert "only a running server can test" in rita.send(f"{SETTINGS}/test", SETTINGS, recipient="").page.lower()
     form = rita.get(SETTINGS).hidden(SETTINGS)
     assert "Choose at least one address." in rita.post(f"{SETTINGS}/adopt", form).page
+
+
+def test_a_domain_is_added_and_removed_by_its_name(rita: Browser, call: Call) -> None:
+    wrong = rita.send("/admin/domains", name="no domain", home="home.example")
+    assert wrong.code == 400
+    assert 'aria-describedby="name-error"' in wrong.page
+    sent = rita.send("/admin/domains", name="new.example", home="home.new.example")
+    assert sent.location == "/admin/domain/new.example/dns"
+    assert call("domain show", name="new.example")["home"] == "home.new.example:25"
+    remove = "/admin/domain/new.example/remove"
+    assert rita.send(remove, name="x.org").code == 400
+    assert call("domain list", domain="new.example")
+    assert rita.send(remove, name="new.example").location == "/admin/domains"
+    assert "new.example is removed." in rita.get("/admin/domains").page
+
+
+def test_an_administrator_of_one_domain_adds_and_removes_none(olga: Browser) -> None:
+    page = olga.get("/admin/domains").page
+    assert "y.org" not in page
+    assert 'name="home"' not in page
+    csrf = olga.get("/admin/account").hidden()
+    assert olga.post("/admin/domains", {**csrf, "name": "new.example", "home": "h.example"}).code == 403
+    assert olga.post("/admin/domain/x.org/remove", {**csrf, "name": "x.org"}).code == 403
+
+
+def test_a_drill_is_begun_reported_and_ended(rita: Browser, call: Call) -> None:
+    call("user add", address="anna@x.org", password="anna's own")
+    page = f"{PAGE}drills"
+    assert "no such user" in rita.send(page, user="none@x.org", **{"for": "1h"}).page
+    assert rita.send(page, user="anna@x.org", **{"for": "nonsense"}).code == 400
+    assert rita.send(page, user="anna@x.org", **{"for": "1h"}).location == page
+    [drill] = call("drill list", domain="x.org")
+    shown = rita.get(f"{page}?report={drill['id']}").page
+    assert "0 of 1 have logged in" in shown
+    assert rita.send(f"{page}/end", page).location == page
+    assert call("drill list", domain="x.org")[0]["state"] == "ended"
+    assert rita.get(f"{page}?report=nonsense").code == 400

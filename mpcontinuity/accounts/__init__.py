@@ -1,12 +1,12 @@
 """Domains, users and administrators: their addresses, passwords and keys, and who may log in.
 
 - ``directory.py``: domains and users in memory, for everything that asks with each message or login.
-- ``domains.py``: rows of domains. ``users.py``: rows of users and their addresses. ``counters.py``: what the ledger
-  counts in them. ``taken.py``: addresses that home took. ``home_state.py``: what is remembered of a home server.
-  ``home_history.py``: how it was in the last 90 days. ``plans.py``: outages that are declared for a set time.
-  ``drills.py``: outages that are played for some users. ``drill_logins.py``: who logs in meanwhile.
-  ``home_users.py``: whether home's users can use it.
-  ``containment.py``: whether home is cut off. ``declarations.py``: what administrators have declared and is in force.
+- ``domains.py``: rows of domains. ``users.py``: rows of users and their addresses. ``leaving_users.py``: of those
+  whose mail is to follow. ``counters.py``: what the ledger counts in them. ``taken.py``: addresses that home took.
+  ``home_state.py``: what is remembered of a home server. ``home_history.py``: how it was in the last 90 days.
+  ``plans.py``: outages that are declared for a set time. ``drills.py``: outages that are played for some users.
+  ``drill_logins.py``: who logs in meanwhile. ``home_users.py``: whether home's users can use it. ``containment.py``:
+  whether home is cut off. ``declarations.py``: what administrators have declared and is in force.
 - ``relay_check.py``: which addresses become users by `relay-check`.
 - ``user_login.py``: logs users in, at every door. ``administrator_login.py``: logs administrators in, by password or
   token. A session of the portal asks the latter, one of webmail the former.

@@ -96,18 +96,10 @@ _ABSORB = Statement(
     "WHERE id = :account"
 )
 _ABSORB_OTHERS = Statement("UPDATE account SET absorbed_by = :into WHERE absorbed_by = :account AND status = 'removed'")
-_ABSORBED_BY = Statement("SELECT absorbed_by FROM account WHERE id = :account")
-_NOT_ABSORBED = Statement("UPDATE account SET absorbed_by = 0 WHERE id = :account")
-_BEING_ABSORBED = Statement("SELECT id FROM account WHERE absorbed_by > 0 AND status = 'removed' ORDER BY id")
 _REACHABLE = Statement(
     "SELECT id, address, alternate FROM account WHERE domain = :domain AND status IN ('active', 'pending') "
     "AND id > :after AND (:last = 0 OR id <= :last) ORDER BY id LIMIT :step"
 )
-_BEING_REMOVED = Statement(
-    "SELECT id, domain FROM account WHERE status = 'removed' AND absorbed_by = 0 "
-    "AND EXISTS (SELECT 1 FROM mailbox WHERE mailbox.account = account.id)"
-)
-_DELETE = Statement("DELETE FROM account WHERE id = :account")
 
 
 _LISTED_COLUMNS = (
@@ -454,33 +446,6 @@ def absorb(tx: Transaction, user: User, pending: User) -> None:
     tx.run(_ABSORB_OTHERS, account=pending.id, into=user.id)
     _end_invitation(tx, pending.id)
     _changed(tx, user)
-
-
-def absorbed_by(tx: Transaction, account: int) -> int | None:
-    """Returns the account that takes over the mail of this one; None where there is none, or it is gone.
-
-    Where it is gone, this one is being removed as any other.
-    """
-    into = int(tx.value(_ABSORBED_BY, account=account) or 0)
-    if into and by_id(tx, into) is None:
-        tx.run(_NOT_ABSORBED, account=account)
-        return None
-    return into or None
-
-
-def being_absorbed(tx: Transaction) -> list[int]:
-    """Returns accounts whose mail is to follow their addresses to another user."""
-    return [account for (account,) in tx.all(_BEING_ABSORBED)]
-
-
-def being_removed(tx: Transaction) -> list[tuple[int, int]]:
-    """Returns account and domain of the users whose removal began (`forget`) and who have mailboxes still."""
-    return [(account, domain) for account, domain in tx.all(_BEING_REMOVED)]
-
-
-def delete(tx: Transaction, account: int) -> None:
-    """Drops the row of a user whom no address leads to, and who has no mailbox, any more."""
-    tx.run(_DELETE, account=account)
 
 
 def of_domain(tx: Transaction, domain: int) -> list[int]:

@@ -10,7 +10,7 @@ from functools import partial
 
 import msgspec
 
-from mpcontinuity.accounts import counters, users
+from mpcontinuity.accounts import counters, leaving_users
 from mpcontinuity.control.operation import Control
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.queue import merging, removal
@@ -43,7 +43,7 @@ async def merge(control: Control, account: int) -> None:
 
 
 def _move_some(tx: Transaction, account: int) -> int:
-    into = users.absorbed_by(tx, account)
+    into = leaving_users.absorbed_by(tx, account)
     if into is None:
         return 0
     for info in mailboxes.listing(tx, account):
@@ -53,25 +53,25 @@ def _move_some(tx: Transaction, account: int) -> int:
 
 
 def _hand_over_rows(tx: Transaction, account: int) -> bool:
-    into = users.absorbed_by(tx, account)
+    into = leaving_users.absorbed_by(tx, account)
     return into is not None and merging.hand_over_rows(tx, account, into)
 
 
 def _end(tx: Transaction, account: int) -> bool:
     """Drops the row, whose sums are the other user's then. False: something has come meanwhile. Where the other user is
     being removed, so is this one (control/removal.py)."""
-    into = users.absorbed_by(tx, account)
+    into = leaving_users.absorbed_by(tx, account)
     if into is None:
         return True
     if any(info.messages for info in mailboxes.listing(tx, account)) or removal.has_rows(tx, account):
         return False
     counters.hand_over_sums(tx, account, into)
     mailboxes.delete_all(tx, account)
-    users.delete(tx, account)
+    leaving_users.delete(tx, account)
     return True
 
 
 async def finish_merges(control: Control) -> None:
     """Goes on with merges that a crash interrupted: a chore, before that of removals. Raises Temporary."""
-    for account in await control.store.read(users.being_absorbed):
+    for account in await control.store.read(leaving_users.being_absorbed):
         await merge(control, account)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from mpcontinuity.accounts import users
+from mpcontinuity.accounts import leaving_users
 from mpcontinuity.control.operation import Control
 from mpcontinuity.mailbox import change, mailboxes
 from mpcontinuity.model.errors import Hint, Refused
@@ -50,12 +50,12 @@ async def erase(control: Control, account: int, *, rows_too: bool = False) -> No
 
 def _forget(tx: Transaction, account: int, rows_too: bool) -> None:
     if rows_too or not removal.has_ledger(tx, account):
-        users.delete(tx, account)
+        leaving_users.delete(tx, account)
 
 
 async def finish_removals(control: Control) -> None:
     """Goes on with removals of users that a crash interrupted: what is owed first, or it would count as deleted by
     its user."""
-    for account, domain in await control.store.read(users.being_removed):
+    for account, domain in await control.store.read(leaving_users.being_removed):
         await release(control, domain, account=account)
         await erase(control, account)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.accounts import domains, users
+from mpcontinuity.accounts import domains, leaving_users, users
 from mpcontinuity.archive import holds, retention
 from mpcontinuity.archive.record import OUTBOUND
 from mpcontinuity.mailbox import mailboxes
@@ -152,7 +152,7 @@ def test_a_hold_outlives_its_domain(house: House) -> None:
     for user in (house.anna, house.bert):
         house.run(users.forget, account=user.id, domain=house.domain.id)
         house.run(mailboxes.delete_all, account=user.id)
-        house.run(users.delete, account=user.id)
+        house.run(leaving_users.delete, account=user.id)
     house.run(domains.remove, domain=house.domain)
     house.pass_days(200)
     assert house.left == ["evidence"]

@@ -161,7 +161,7 @@ def _mx(resolver: Resolver, domain: str, homes: Sequence[str], name: str, ours: 
     if state == "right":
         yield Finding(domain, "good", f"its MX is {', '.join(targets)}")
     elif state == "missing":
-        yield Finding(domain, "warning", "has no MX record", f"add one that points to {name}: {note}")
+        yield Finding(domain, "warning", "has no MX record", f"add one that points to {name}")
     elif us:
         yield Finding(domain, "warning", f"its MX {note}", f"leave {name} alone in the MX")
     else:

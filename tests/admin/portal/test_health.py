@@ -41,7 +41,7 @@ def test_what_is_wrong_stands_first_with_what_to_do(rita: Browser) -> None:
     shown = rita.get("/admin/health")
     assert shown.code == 200
     assert "1 wrong, 0 warnings, 1 good" in shown.page
-    assert shown.page.index("example.org") < shown.page.index("has room")
+    assert shown.page.index("example.org") < shown.page.index("Has room.")
     assert "Start it." in shown.page
     assert "<b>" not in shown.page
 

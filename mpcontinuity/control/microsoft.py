@@ -25,6 +25,7 @@ _ONLINE = (".mail.protection.outlook.com", ".mx.microsoft")  # home servers of E
 # What PowerShell takes for a single quote: these four besides the one of ASCII (about_Quoting_Rules).
 _QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
 _NAME = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_LONGEST_NAME = 64  # characters of the name of a connector or a rule
 _MOST_NAMES = 20  # of a certificate, that are shown
 # Where Exchange Online sends from, as Microsoft lists it ("Exchange Online", port 25). It changes: see the note there.
 _NETWORKS = "40.92.0.0/15,40.107.0.0/16,52.100.0.0/14,104.47.0.0/17,2a01:111:f400::/48,2a01:111:f403::/48"
@@ -114,11 +115,11 @@ def _expected(domain: Domain) -> str:
 
 
 def _inbound_name(domain: Domain) -> str:
-    return f"mpcontinuity: mail for {domain.name}"
+    return f"mpcontinuity in {domain.name}"[:_LONGEST_NAME]
 
 
 def _outbound_name(domain: Domain) -> str:
-    return f"mpcontinuity: mail of {domain.name}"
+    return f"mpcontinuity out {domain.name}"[:_LONGEST_NAME]
 
 
 def _home(domain: Domain, online: bool) -> MicrosoftStep:

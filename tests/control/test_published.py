@@ -274,3 +274,12 @@ def test_every_value_in_a_line_is_a_literal_of_powershell(ask: Ask) -> None:
 def test_each_kind_of_single_quote_is_doubled(quote: str) -> None:
     assert quoted(f"a{quote}; Remove-Mailbox x #") == f"'a{quote}{quote}; Remove-Mailbox x #'"
     assert quoted("$(x) `n \u201d") == "'$(x) `n \u201d'"
+
+
+def test_the_name_of_a_connector_is_never_longer_than_exchange_takes(ask: Ask, call: Call) -> None:
+    name = f"{'x' * 60}.{'y' * 60}.example"
+    call("domain add", name=name, home="home.example")
+    lines = [line for step in ask("domain microsoft-365", name=name)["steps"] for line in step["powershell"]]
+    names = re.findall(r"(?:-Name|-Identity) '(mpcontinuity [^']*)'", " ".join(lines))
+    assert len(names) >= 4
+    assert {len(each) for each in names} == {64}

@@ -57,7 +57,7 @@ def test_dns_that_cannot_be_asked_is_said_on_the_page_and_an_unknown_domain_is_n
 
 def test_the_steps_of_microsoft_365_are_lines_to_copy(rita: Browser) -> None:
     page = unescape(rita.get("/admin/domain/x.org/microsoft-365").page)
-    assert "New-InboundConnector -Name 'mpcontinuity: mail for x.org'" in page
+    assert "New-InboundConnector -Name 'mpcontinuity in x.org'" in page
     assert "Set-OrganizationConfig -RejectDirectSend $true" in page
     assert 'data-copy="step-2-powershell-1"' in page
 

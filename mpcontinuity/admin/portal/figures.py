@@ -13,8 +13,8 @@ from mpcontinuity.control.status import StateChange
 from mpcontinuity.model.clock import from_iso
 from mpcontinuity.web.charts import MOST_SPANS, Span, band, bars
 
-# What a home server was before it came into a state (routing/health.py).
-_BEFORE: Final = {"down": "up", "recovering": "down", "up": "recovering"}
+# What a home server was before it came into a state (routing/health.py). Before it was up it may not have been known.
+_BEFORE: Final = {"down": "up", "recovering": "down"}
 
 _FLOWS: Final = (("In", "taken_in"), ("Redirected", "redirected"), ("Redelivered", "redelivered"), ("Out", "sent"))
 
@@ -53,7 +53,7 @@ def health_band(changes: Sequence[StateChange], state: str, begins: int, now: in
         words = f"{change.state} since {change.time[:16].replace('T', ' ')}"
         spans.append(Span(change.state, began, ends, f"{words}: {change.reason}" if change.reason else words))
         ends = began
-    first = _BEFORE.get(changes[-1].state, "up") if changes else state
+    first = _BEFORE.get(changes[-1].state, "unknown") if changes else state
     spans.append(Span(first, begins, ends, first))
     down = sum(change.state == "down" for change in changes)
     about = f"The home server is {state}; it went down {down} times" if down else f"The home server is {state}"

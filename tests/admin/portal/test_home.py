@@ -55,5 +55,10 @@ def test_the_chart_of_health_begins_with_what_the_first_change_ended() -> None:
     assert "<x>" not in drawn
 
 
+def test_what_was_before_a_home_server_was_first_up_is_not_made_up() -> None:
+    drawn = health_band([change("up", 100 * DAY - HOUR)], "up", 93 * DAY, 100 * DAY)
+    assert drawn.count('class="state-') == 1
+
+
 def test_the_chart_of_a_home_that_never_changed_is_of_its_state() -> None:
     assert 'class="state-up"' in health_band([], "up", 0, DAY)

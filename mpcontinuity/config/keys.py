@@ -228,7 +228,8 @@ KEYS: dict[str, Key] = {
     ),
     "web.require_totp": Key(
         Flag(),
-        "Whether administrators of the portal need a second factor. Who has none is led to set one up at the login.",
+        "Whether nobody gets into the portal without a second factor. Who has none has to set one up at the login "
+        "then; by default they are asked to, and may do so later.",
     ),
     "web.trusted_proxies": Key(
         _NETWORKS,

@@ -124,7 +124,7 @@ class Password(Section, frozen=True):
 class Web(Section, frozen=True):
     """The table ``[web]``: pages and API."""
 
-    require_totp: bool = True
+    require_totp: bool = False
     trusted_proxies: tuple[str, ...] = ()
     security_contact: str = ""
 

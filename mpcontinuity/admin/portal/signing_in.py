@@ -1,8 +1,8 @@
 """The login of the portal, in its steps, and logging out.
 
-A password is asked first, then a code of the second factor. Who has none is led to set one up, where the server demands
-it (`[web] require_totp`). What was proved so far is a row of ``web_session`` that lets nobody in until the last step is
-done, and each step has a new secret: one that somebody else had put into the browser is worth nothing.
+A password is asked first, then a code of the second factor. Who has none is asked to set one up, and has to where the
+server demands it (`[web] require_totp`). What was proved so far is a row of ``web_session`` that lets nobody in until
+the last step is done, and each step has a new secret: one that somebody else had put into the browser is worth nothing.
 
 Before anybody is known, the token of the form is made of a secret that the browser alone has, so that no other site can
 log a browser in to an account of its choice.
@@ -54,6 +54,9 @@ _WRONG_CODE: Final = (
 )
 _DONE: Final = "done"
 _REFUSED: Final = "refused: the code of the second factor is wrong"
+_NO_FACTOR: Final = (
+    "Your password alone protects this account. Set up an authenticator: your name, at the top, leads there."
+)
 _AGAIN: Final = "That took too long, or was ended. Please log in again."
 
 
@@ -102,7 +105,7 @@ class SigningIn:
             await self._portal.call(_proven(administrator, asked), "admin totp begin", name=administrator.name)
         else:
             step = ""
-        return await self._go_on(asked, administrator, step)
+        return await self._go_on(asked, administrator, step, "" if step else _NO_FACTOR)
 
     async def take_code(self, asked: Asked) -> Answer:
         """Takes the code of the second factor, and signs the administrator in."""
@@ -160,8 +163,10 @@ class SigningIn:
             return await self._ask(asked, found, STALE)
         return found
 
-    async def _go_on(self, asked: Asked, administrator: Administrator, step: str) -> Answer:
+    async def _go_on(self, asked: Asked, administrator: Administrator, step: str, flash: str = "") -> Answer:
         secret = await self._begin(asked, administrator, step)
+        if flash:
+            await self._services.sessions.flash(secret, flash)
         if not step:
             await self._note(asked, administrator, _DONE)
         onward = own_path(asked.form.get("next"))

@@ -262,3 +262,11 @@ def test_a_session_ends_when_it_is_not_used(rita: Browser, clock: ManualClock) -
     assert rita.get("/admin/").code == 200
     clock.advance(3600)
     assert rita.get("/admin/").location == "/admin/login?next=%2Fadmin%2F"
+
+
+def test_who_has_no_second_factor_is_asked_to_set_one_up_at_each_login(portal: Portal) -> None:
+    for _ in range(2):
+        browser = Browser(portal)
+        browser.log_in("rita", "rita's own")
+        assert "Set up an authenticator" in browser.get("/admin/").page
+        assert "Set up an authenticator" not in browser.get("/admin/").page

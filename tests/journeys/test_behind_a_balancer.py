@@ -25,7 +25,8 @@ LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    text = configuration().replace('"tcp:0:', '"haproxy:tcp:0:')
+    text = configuration().replace("web = []", 'web = ["tcp:0:interface=127.0.0.1"]')
+    text = text.replace('"tcp:0:', '"haproxy:tcp:0:')
     text += "\n[limits]\nconnections_per_host = 3\n"
     with Server(tmp_path_factory.mktemp("server"), text) as running:
         yield running
@@ -81,6 +82,17 @@ def test_tls_from_the_first_octet_begins_behind_the_header(world: World) -> None
         client.sendall(V2)
         with context.wrap_socket(client) as secured:
             assert secured.recv(1000).startswith(b"+OK")
+
+
+def test_a_page_is_asked_for_behind_the_header(world: World) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", world.server.ports["web"]), timeout=30) as client:
+        client.sendall(V1)
+        with context.wrap_socket(client) as secured:
+            secured.sendall(b"GET /admin/login HTTP/1.1\r\nHost: mx.example\r\nConnection: close\r\n\r\n")
+            assert secured.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
 def test_starttls_works_behind_the_header(world: World) -> None:

@@ -13,6 +13,11 @@ from tests.fakes.home import ScriptedHome, say
 from tests.journeys.world import World, configuration
 
 ONCALL = "oncall@quiet.example"  # hears of alerts, here, since home is away
+# What people are told, whatever ports the test has.
+_PUBLIC = """
+[public]
+ports = { imap = 143, pop3 = 110, pop3s = 995, smtp = 25, web = 443 }
+"""
 NAME, PASSWORD = "rita", "correct horse battery staple"
 
 
@@ -20,7 +25,8 @@ NAME, PASSWORD = "rita", "correct horse battery staple"
 def serving(folder: Path, *, require_totp: bool = True) -> Iterator[Server]:
     """A server whose pages are at `origin`."""
     text = configuration().replace("web = []", 'web = ["tcp:0:interface=127.0.0.1"]')
-    with Server(folder, f"{text}\n[web]\nrequire_totp = {str(require_totp).lower()}\n") as server:
+    text += f"\n[web]\nrequire_totp = {str(require_totp).lower()}\n{_PUBLIC}"
+    with Server(folder, text) as server:
         yield server
         log = server.log.read_text()
         assert "Traceback" not in log, log[-6000:]

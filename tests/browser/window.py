@@ -43,8 +43,9 @@ class Window:
     until `sound` asks.
     """
 
-    def __init__(self, page: Page, origin: str) -> None:
+    def __init__(self, page: Page, origin: str, *, scripts: bool) -> None:
         self.page = page
+        self.scripts = scripts
         self.origin = origin
         self._complaints: list[str] = []
         page.set_default_timeout(PATIENCE)
@@ -76,9 +77,16 @@ class Window:
             self.page.locator(f'[name="{name.replace("_", "-")}"], [name="{name}"]').first.fill(value)
 
     def press(self, name: str) -> None:
-        """The button of that name, after which a page comes."""
+        """The button of that name, and that one is sure where the page asks; after which a page comes."""
+        button = self.page.get_by_role("button", name=name, exact=True).first
+        if self.scripts and button.locator("xpath=self::*[@data-confirm] | ancestor::form[@data-confirm]").count():
+            button.click()
+            button = self.page.get_by_role("dialog").get_by_role("button", name=name, exact=True)
+            button.wait_for()
+            found = self.faults()
+            assert not found, "\n".join(found)
         with self.page.expect_navigation():
-            self.page.get_by_role("button", name=name, exact=True).first.click()
+            button.click()
 
     def follow(self, name: str) -> None:
         with self.page.expect_navigation():
@@ -139,7 +147,7 @@ def window(browser: Browser, origin: str, *, scripts: bool = True, state: Any = 
         storage_state=state,
     )
     try:
-        yield Window(context.new_page(), origin)
+        yield Window(context.new_page(), origin, scripts=scripts)
     finally:
         context.close()
 

@@ -1,7 +1,8 @@
 """Every operation of administrators as one function. The command line, and later the API and the portal, call these.
 
 - ``operations.py``: the table of all operations, with their names and scopes. Begin here.
-- ``operation.py``: how an operation is called by name. ``caller.py``: who calls, and what they may do.
+- ``operation.py``: how an operation is called by name. ``heard.py``: what it says before its end. ``caller.py``: who
+  calls, and what they may do.
   ``arguments.py``: how arguments are read. ``changes.py``: words for who changed what. ``audit.py``: shows it.
 - ``socket.py``: the control socket of a server. ``client.py``: its other end.
 - ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``, ``imap_trial.py``: domains, their settings and

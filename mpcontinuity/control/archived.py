@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -27,7 +28,10 @@ from mpcontinuity.queue.taken import never_taken
 from mpcontinuity.store.transaction import Transaction
 
 PIECE = 48 * 1024  # octets of a message in one line of an answer
+LONGEST_HEADER = 64 * 1024  # octets of a header alone, which may have 1 MiB: more is read with the message
 MOST_IDS = 500  # of one call: a command line has no more, and a search takes the place of a longer list
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 
 REPEATED = "it was released before: Exchange and some others drop a message whose Message-ID they have had lately"
 CUT_OFF = "an earlier release was cut off, so that the message may have arrived already"
@@ -77,14 +81,15 @@ def _names(tx: Transaction, of: Sequence[int]) -> set[tuple[int, str]]:
     return {(one.id, one.name) for one in domains.listing(tx) if one.id in of}
 
 
-async def show(control: Control, id: str, domain: str | None = None) -> ArchivedRow:
+async def show(control: Control, id: str, domain: str | None = None, header: bool = False) -> ArchivedRow:
     """Says the octets of a message as its progress, ``{"data": base64}`` for each piece, and returns its row.
 
-    With a ``domain`` only of its own. Raises Refused for an id that the archive does not have.
+    With ``header`` those of its header alone, LONGEST_HEADER at most. With a ``domain`` only of its own. Raises Refused
+    for an id that the archive does not have.
     """
     (message,) = await _find(control, [id], domain)
     try:
-        await tell(control, message)
+        await (_tell_header if header else tell)(control, message)
     except Corrupt as error:
         raise Refused(f"{id}: {error}", "conflict") from None
     return row(message)
@@ -101,6 +106,13 @@ async def tell(control: Control, message: Archived) -> None:
         piece = await content.read(start, min(PIECE, content.length - start))
         control.progress({"data": b64encode(piece).decode()})
         await control.drained()
+
+
+async def _tell_header(control: Control, message: Archived) -> None:
+    content = control.store.bodies.content(message.body)
+    begun = await content.read(0, min(LONGEST_HEADER, content.length))
+    end = _BLANK_LINE.search(begun)
+    control.progress({"data": b64encode(begun[: end.start() + 1] if end else begun).decode()})
 
 
 async def release(

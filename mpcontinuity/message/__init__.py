@@ -5,7 +5,8 @@
 - ``charset.py``: text in any charset. ``encodedwords.py``: text in header fields. ``text.py``: the text of a message as
   people read it, ``markup.py``: that of HTML. ``matching.py``: searches it. ``summary.py``: subject and Message-ID.
 - ``render.py``: computes what IMAP shows of a message, from ``envelope.py`` and ``bodystructure.py``; ``rendered.py``
-  reads it. ``imap_string.py``: strings as IMAP sends them. ``lineends.py``: what POP3 adds.
+  reads it. ``imap_string.py``: strings as IMAP sends them. ``lineends.py``: what POP3 adds. ``mbox.py``: files of
+  messages.
 - ``trace.py``: Received, Return-Path, and fields that only claim to be ours. ``submitted.py``: the header of a message
   that a user sends. ``dkim.py``: signatures. ``report.py``: delivery status notifications.
   ``announcement.py``: what the server itself has to say to people.

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+from mpcontinuity.model.visible import visible
 from mpcontinuity.web import static
 
 _LOOK: Final = "mpcontinuity.web.look"
@@ -16,7 +17,7 @@ class Templates:
     """The templates of some packages, each of which has a folder ``templates``, and those of web/look/.
 
     All are compiled here, once. Each is given ``static``, which returns the URL of a file of web/look/static/, and what
-    stands in ``more``.
+    stands in ``more``. What strangers write is shown through the filter ``visible``.
     """
 
     def __init__(self, *packages: str, **more: Any) -> None:
@@ -31,6 +32,7 @@ class Templates:
         )
         self._environment.globals["static"] = static.url
         self._environment.globals.update(more)
+        self._environment.filters["visible"] = visible
         for name in self._environment.list_templates():
             self._environment.get_template(name)
 

@@ -18,7 +18,8 @@ _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 # What mail programs ask for: no pages.
 _FOR_PROGRAMS = re.compile(
-    r"/(?:\.well-known|mail|autodiscover|mobileconfig|healthz|api|<anycase|.*\.csv)|/setup/phone/made", re.IGNORECASE
+    r"/(?:\.well-known|mail|autodiscover|mobileconfig|healthz|api|<anycase|.*\.(?:csv|mbox|eml))|/setup/phone/made",
+    re.IGNORECASE,
 )
 
 

@@ -80,6 +80,7 @@ class Shop(World):
             "name": NAME,
             "/outage/<token>": self._alert_link(),
             "/invite/<token>": self._invitation(),
+            "archived": self.cli("archive", "search")[0]["id"],
             "id": next(row["id"] for row in tracked if row["status"] == "deferred"),
         }
 

@@ -8,6 +8,7 @@
   sessions. ``administrators.py``: who else administers. ``tokens.py``: tokens for programs.
   ``browsers.py``: names of browsers.
 - ``tracking.py``: what became of each message. ``csv_lines.py``: lists for spreadsheets.
+- ``archive.py``: what passed through, found and released. ``archive_holds.py``: what of it is kept.
 - ``queue.py``: what waits. ``recovery.py``: how far it has gone home. ``report.py``: the ledger. ``audit.py``: who did
   what.
 - ``alert_link.py``: the page of an alert's link, ``/outage/…``, which works without a login.

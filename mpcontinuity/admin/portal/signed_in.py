@@ -42,6 +42,7 @@ NAVIGATION: Final = (
     (HOME, "Home"),
     ("/admin/domains", "Domains"),
     ("/admin/tracking", "Email Live Tracking"),
+    ("/admin/archive", "Archive"),
     ("/admin/queue", "Queue"),
     ("/admin/recovery", "Recovery"),
     ("/admin/report", "Report"),

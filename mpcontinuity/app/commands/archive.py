@@ -83,15 +83,16 @@ def _left_out(said: Any) -> None:
 
 @archive.command()
 @click.argument("id_", metavar="ID")
+@click.option("--header", is_flag=True, help="Its header alone.")
 @json_option
 @pass_configuration
-def show(configuration: Configuration, id_: str, as_json: bool) -> None:
+def show(configuration: Configuration, id_: str, header: bool, as_json: bool) -> None:
     """Print the message ID as it is stored, octet by octet; with --json what is known of it instead.
 
     It is noted who looked (`audit`).
     """
     with configuration.connect() as control:
-        row = control.call("archive show", id=id_, progress=unheard if as_json else _print)
+        row = control.call("archive show", id=id_, header=header, progress=unheard if as_json else _print)
     if as_json:
         output.as_json(row)
     sys.stdout.buffer.flush()

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import zipfile
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Protocol
 
 from mpcontinuity.app.commands import output
+from mpcontinuity.message import mbox
 from mpcontinuity.model.errors import Refused
 
 PART = ".part"  # behind the name of what is being written
-_PIECE = 64 * 1024
 _IN_MEMORY = 1 << 20  # octets of one message; a larger one is spooled to the disk
-_LONG = 1 << 20  # octets of a line that is looked at as a whole
-_FROM = re.compile(rb"^(>*From )", re.MULTILINE)
 _EVERY = 500  # messages
 
 
@@ -83,18 +80,8 @@ class Mbox:
         self._file = _create(self._part)
 
     def add(self, row: Mapping[str, Any], content: IO[bytes]) -> None:
-        """Lines end with LF, as everywhere on the systems that read this format, and separators are in ASCII."""
-        sender = "_".join(row["sender"].split()) or "MAILER-DAEMON"
-        time = datetime.fromisoformat(row["time"]).astimezone(UTC)
-        self._file.write(f"From {sender} {time:%a %b} {time.day:2} {time:%H:%M:%S %Y}\n".encode("ascii", "replace"))
-        begun = True  # at the beginning of a line
-        for lines in unix_lines(content):
-            quoted = _FROM.sub(rb">\1", lines)
-            if not begun and _FROM.match(lines):
-                quoted = quoted[1:]
-            self._file.write(quoted)
-            begun = lines.endswith(b"\n")
-        self._file.write(b"\n" if begun else b"\n\n")
+        """Lines end with LF, as everywhere on the systems that read this format."""
+        self._file.writelines(mbox.separated(row["sender"], row["time"], content))
 
     def close(self) -> None:
         _finish(self._file)
@@ -118,7 +105,7 @@ class Maildir:
         seconds = int(datetime.fromisoformat(row["time"]).timestamp())
         name = f"{seconds}.{row['id']}.mpcontinuity"
         file = _create(self._part / "tmp" / name)
-        for lines in unix_lines(content):
+        for lines in mbox.unix_lines(content):
             file.write(lines)
         _finish(file)
         os.utime(self._part / "tmp" / name, (seconds, seconds))
@@ -148,7 +135,7 @@ class Zip:
         info.compress_type = zipfile.ZIP_DEFLATED
         info.external_attr = 0o600 << 16
         with self._zip.open(info, "w", force_zip64=True) as entry:
-            shutil.copyfileobj(content, entry, _PIECE)
+            shutil.copyfileobj(content, entry)
 
     def close(self) -> None:
         self._zip.close()
@@ -162,22 +149,6 @@ class Zip:
 
 
 FORMATS: Mapping[str, Callable[[Path], Format]] = {"mbox": Mbox, "maildir": Maildir, "zip": Zip}
-
-
-def unix_lines(content: IO[bytes]) -> Iterator[bytes]:
-    """Yields whole lines, many at a time and with LF at their ends; a line of more than 1 MiB comes in pieces."""
-    held = b""
-    while piece := content.read(_PIECE):
-        held += piece
-        cut = held.rfind(b"\n") + 1
-        if not cut:
-            if len(held) < _LONG:
-                continue
-            cut = len(held) - held.endswith(b"\r")
-        yield held[:cut].replace(b"\r\n", b"\n")
-        held = held[cut:]
-    if held:
-        yield held
 
 
 def _new(path: Path) -> tuple[Path, Path]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 # Units of the drawing, which the page stretches: a bar is WIDE with a gap of GAP, and the highest is HIGH.
 _WIDE: Final = 8
@@ -24,16 +24,7 @@ _BAND: Final = 1000.0  # the width of a band, which its whole time takes up
 MOST_BARS: Final = 24 * 31  # a month of hours: what can be told apart, and 60 KiB of SVG
 MOST_SPANS: Final = 1000
 
-_SVG: Final = Markup(
-    '<svg class="{kind}" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" aria-label="{about}">'
-    "{drawn}</svg>"
-)
-_BAR: Final = Markup('<rect x="{x}" y="{y:g}" width="{width}" height="{height:g}"><title>{title}</title></rect>')
-_SPAN: Final = Markup(
-    '<rect class="state-{state}" x="{x:.2f}" y="{y:g}" width="{width:.2f}" height="{height:g}">'
-    "<title>{title}</title></rect>"
-)
-_LINE: Final = Markup('<path class="ground" d="M0 {y}H{width}"/>')
+_LINE: Final = f'<path class="ground" d="M0 {_HIGH}H{{width:g}}"/>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +47,21 @@ def bars(about: str, values: Sequence[int], labels: Sequence[str], *, highest: i
         raise ValueError(f"{len(values)} bars: at most {MOST_BARS}")
     full = max(highest, *values, 1) if values else 1
     width = max(len(values) * (_WIDE + _GAP), 1)
-    drawn = [_LINE.format(y=_HIGH, width=width)]
+    drawn = [_LINE.format(width=width)]
     for place, (value, label) in enumerate(zip(values, labels, strict=True)):
         if value:
             height = max(round(value / full * _HIGH, 1), _LEAST)
+            title = f"<title>{escape(label)}: {value}</title>"
             x = place * (_WIDE + _GAP) + _GAP // 2
-            title = f"{label}: {value}"
-            drawn.append(_BAR.format(x=x, y=_HIGH - height, width=_WIDE, height=height, title=title))
-    return _SVG.format(kind="bars", width=width, height=_HIGH, about=about, drawn=Markup("").join(drawn))
+            drawn.append(f'<rect x="{x}" y="{_HIGH - height:g}" width="{_WIDE}" height="{height:g}">{title}</rect>')
+    return _svg("bars", width, about, drawn)
+
+
+def _svg(kind: str, width: float, about: str, drawn: Sequence[str]) -> Markup:
+    """What is ``drawn`` is SVG, in which all text is escaped: Markup.format would do it in six times as long."""
+    size = f'viewBox="0 0 {width:g} {_HIGH}" preserveAspectRatio="none"'
+    label = f'role="img" aria-label="{escape(about)}"'
+    return Markup(f'<svg class="{kind}" {size} {label}>{"".join(drawn)}</svg>')
 
 
 # How high a state stands in its band, so that it is told from others without its colour.
@@ -80,22 +78,14 @@ def band(about: str, spans: Sequence[Span], begins: float, ends: float) -> Marku
         raise ValueError(f"{len(spans)} spans: at most {MOST_SPANS}")
     if ends <= begins:
         raise ValueError("the time of a band is empty")
-    drawn = [_LINE.format(y=_HIGH, width=_BAND)]
+    drawn = [_LINE.format(width=_BAND)]
     for span in spans:
         first, last = max(span.begins, begins), min(span.ends, ends)
         height = _HEIGHTS.get(span.state)
         if height is None or last <= first:
             continue
-        x = (first - begins) / (ends - begins) * _BAND
         width = max((last - first) / (ends - begins) * _BAND, 1.0)  # a short outage is seen
-        drawn.append(
-            _SPAN.format(
-                state=span.state,
-                x=min(x, _BAND - width),
-                y=_HIGH - height,
-                width=width,
-                height=height,
-                title=span.title,
-            )
-        )
-    return _SVG.format(kind="band", width=_BAND, height=_HIGH, about=about, drawn=Markup("").join(drawn))
+        x = min((first - begins) / (ends - begins) * _BAND, _BAND - width)
+        place = f'x="{x:.2f}" y="{_HIGH - height:g}" width="{width:.2f}" height="{height:g}"'
+        drawn.append(f'<rect class="state-{span.state}" {place}><title>{escape(span.title)}</title></rect>')
+    return _svg("band", _BAND, about, drawn)

@@ -42,7 +42,7 @@ submissions = []
 imaps = []
 pop3 = [{pop3}]
 pop3s = []
-web = []
+web = [{web}]
 metrics = [{metrics}]
 [limits]
 connections_per_host = 20000
@@ -64,6 +64,7 @@ class Server:
         metrics: int = 0,
         pop3: int = 0,
         submission: int = 0,
+        web: int = 0,
         more: str = "",
         environment: dict[str, str] | None = None,
     ) -> None:
@@ -71,7 +72,7 @@ class Server:
         self.folder = folder
         self._config = folder / "mpcontinuity.toml"
         self._environment = environment
-        ports = {"metrics": metrics, "pop3": pop3, "submission": submission}
+        ports = {"metrics": metrics, "pop3": pop3, "submission": submission, "web": web}
         listeners = {name: f'"tcp:{port}:interface=127.0.0.1"' if port else "" for name, port in ports.items()}
         self._config.write_text(CONFIG.format(smtp=smtp, imap=imap, **listeners) + more)
         if not (folder / "data").exists():
@@ -91,10 +92,11 @@ class Server:
         ports = f"smtp={self.smtp},imap={self.imap}" + (f",pop3={self.pop3}" if self.pop3 else "")
         return f"mpcontinuity:{ports},pid={self.process.pid}"
 
-    def command(self, *arguments: str) -> str:
+    def command(self, *arguments: str, stdin: str = "") -> str:
         """What `mpcontinuity` says, beside the running server."""
         mpcontinuity = [str(ROOT / ".venv/bin/mpcontinuity"), "--config", str(self._config), *arguments]
-        return subprocess.run(mpcontinuity, check=True, stdout=subprocess.PIPE, text=True).stdout
+        done = subprocess.run(mpcontinuity, check=True, stdout=subprocess.PIPE, input=stdin, text=True)
+        return done.stdout
 
     def stop(self) -> None:
         if self.process.poll() is None:

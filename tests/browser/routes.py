@@ -16,9 +16,9 @@ from mpcontinuity.web.routes import Route
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
-# What mail programs ask for: no pages.
+# What mail programs ask for, and files: no pages.
 _FOR_PROGRAMS = re.compile(
-    r"/(?:\.well-known|mail|autodiscover|mobileconfig|healthz|api|<anycase|.*\.(?:csv|mbox|eml))|/setup/phone/made",
+    r"/(?:\.well-known|mail|autodiscover|mobileconfig|healthz|api|<anycase|.*\.(?:csv|eml|mbox)$)|/setup/phone/made",
     re.IGNORECASE,
 )
 

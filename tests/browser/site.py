@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.app.running import Server
 from tests.fakes.home import ScriptedHome, say
@@ -73,14 +74,21 @@ class Shop(World):
     def parts(self) -> dict[str, str]:
         """What stands for ``<name>`` in the path of a page, and whole paths of pages that have a secret in it."""
         tracked = self.cli("track")
+        archived: list[dict[str, Any]] = []
+
+        def found() -> bool:  # it is indexed soon after
+            archived[:] = self.cli("archive", "search", "passed")
+            return bool(archived)
+
+        self.wait_for(found)
         return {
             "domain": self.domain,
             "address": self.anna,
             "user": self.anna,
             "name": NAME,
+            "archived": archived[0]["id"],
             "/outage/<token>": self._alert_link(),
             "/invite/<token>": self._invitation(),
-            "archived": self.cli("archive", "search")[0]["id"],
             "id": next(row["id"] for row in tracked if row["status"] == "deferred"),
         }
 

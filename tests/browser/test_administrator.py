@@ -85,6 +85,21 @@ def test_who_logs_out_is_asked_for_both_again_and_a_recovery_code_counts_once(li
         assert (window.path == "/admin/") is lets_in, window.text
 
 
+def test_a_domain_is_added_and_a_wrong_one_is_said_at_its_field(life: Life) -> None:
+    window = life.window
+    window.go("/admin/domains")
+    window.fill(name="branch.example", home="not a host!")
+    window.press("Add")
+    assert window.page.locator("[name=home]").get_attribute("aria-invalid") == "true"
+    assert window.page.locator("[name=name]").input_value() == "branch.example"
+    window.fill(home="home.branch.example")
+    window.press("Add")
+    assert life.world.cli("domain", "show", "branch.example")["home"] == "home.branch.example:25"
+    window.go("/admin/domains")
+    window.follow("branch.example")
+    assert window.heading == "branch.example"
+
+
 def test_dns_says_what_is_to_be_published_for_the_domain(life: Life) -> None:
     life.window.go(f"/admin/domain/{life.world.domain}/dns")
     assert f"{life.world.domain}. IN MX 10 mx.continuity.example" in life.window.text

@@ -111,6 +111,8 @@ _LISTING = Statement(
     f"SELECT {_COLUMNS}, {_LISTED_COLUMNS} "
     "FROM account WHERE account.status <> 'removed' AND (:domain = 0 OR account.domain = :domain) "
     "AND (:never = 0 OR account.last_login = 0 AND account.status <> 'inactive') "
+    "AND (:search = '' OR lower(account.address) LIKE :search ESCAPE '!' "
+    "OR lower(account.name) LIKE :search ESCAPE '!') "
     "AND account.address > :after ORDER BY account.address LIMIT :step"
 )
 _LISTED = Statement(f"SELECT {_COLUMNS}, {_LISTED_COLUMNS} FROM account WHERE account.id = :id")
@@ -189,12 +191,17 @@ def find_exactly(tx: Transaction, address: Address) -> User | None:
     return None
 
 
-def listing(tx: Transaction, domain: int = 0, after: str = "", step: int = 500, *, never: bool = False) -> list[Listed]:
+def listing(
+    tx: Transaction, domain: int = 0, after: str = "", step: int = 500, *, never: bool = False, search: str = ""
+) -> list[Listed]:
     """Returns the next ``step`` users by address, above ``after``, of the domain with that id; 0: of all domains.
 
-    ``never``: only those who could have logged in, since they are not inactive, and never have.
+    ``never``: only those who could have logged in, since they are not inactive, and never have. ``search`` has to be a
+    part of their address or their name.
     """
-    return _listed(tx, tx.all(_LISTING, domain=domain, after=after, step=step, never=int(never)))
+    pattern = "".join(f"!{letter}" if letter in "!%_" else letter for letter in search.strip().lower())
+    like = f"%{pattern}%" if pattern else ""
+    return _listed(tx, tx.all(_LISTING, domain=domain, after=after, step=step, never=int(never), search=like))
 
 
 def keys(tx: Transaction, account: int) -> list[str]:

@@ -16,9 +16,10 @@ from mpcontinuity.control.arguments import own_address
 from mpcontinuity.control.operation import Control, reason
 from mpcontinuity.control.users import adopt_all, alternate_address, kept_of, refuse_foreign
 from mpcontinuity.model.address import Address, domain_key
-from mpcontinuity.model.errors import Refused, Temporary
+from mpcontinuity.model.errors import Refused, Reported, Temporary
 from mpcontinuity.store.transaction import Transaction
 
+_ANY_PASSWORD = Kept("tried", "")  # of a preview, which hashes none
 COLUMNS = ("address", "name", "aliases", "password", "alternate")
 
 
@@ -101,13 +102,24 @@ def _line(number: int, columns: Sequence[str], cells: Sequence[str], seen: dict[
     )
 
 
-async def take(control: Control, lines: list[ImportLine], domain: str | None = None) -> list[ImportDone]:
+class _Previewed(Reported):
+    """Undoes the transaction in which a line was tried. It is made of what came of it: see `ImportDone`."""
+
+    ARGUMENTS = tuple[int, str, str, str]
+
+
+async def take(
+    control: Control, lines: list[ImportLine], domain: str | None = None, preview: bool = False
+) -> list[ImportDone]:
     """Registers who is new and brings those who are known up to date: name, aliases, password and alternate address
     that are given.
 
-    With a ``domain`` a line with an address of another one is refused.
+    With a ``domain`` a line with an address of another one is refused. With ``preview`` nothing is changed: each line
+    is tried by itself, and says what it would do.
     """
-    done = [await _take(control, line, domain) for line in lines]
+    done = [await _take(control, line, domain, preview) for line in lines]
+    if preview:
+        return done
     new: dict[str, list[Address]] = {}
     for line, outcome in zip(lines, done, strict=True):
         if outcome.result in ("added", "updated"):
@@ -119,24 +131,34 @@ async def take(control: Control, lines: list[ImportLine], domain: str | None = N
     return done
 
 
-async def _take(control: Control, line: ImportLine, domain: str | None) -> ImportDone:
+async def _take(control: Control, line: ImportLine, domain: str | None, preview: bool) -> ImportDone:
     try:
         if line.error:
             raise Refused(line.error)
-        return await _register(control, line, domain)
+        return await _register(control, line, domain, preview)
+    except _Previewed as tried:
+        return msgspec.convert(dict(zip(ImportDone.__struct_fields__, tried.args, strict=True)), ImportDone)
     except (Refused, Temporary) as error:  # those before are told, and their mail is put into INBOX, in any case
         return ImportDone(line.number, line.address, "refused", reason(error))
 
 
-async def _register(control: Control, line: ImportLine, only: str | None) -> ImportDone:
+async def _register(control: Control, line: ImportLine, only: str | None, preview: bool) -> ImportDone:
     address = own_address(line.address)
     if only is not None and address.domain != domain_key(only):
         raise Refused(f"{address}: is not in {only}", "forbidden")
     aliases = [own_address(alias) for alias in line.aliases]
     refuse_foreign(address.domain, aliases)
-    kept = await kept_of(control, address, line.password) if line.password else NO_PASSWORD
+    if preview:
+        kept = _ANY_PASSWORD if line.password else NO_PASSWORD
+    else:
+        kept = await kept_of(control, address, line.password) if line.password else NO_PASSWORD
+    work = _tried if preview else _bring_up_to_date
+    return await control.store.run(partial(work, line=line, address=address, aliases=aliases, kept=kept))
 
-    return await control.store.run(partial(_bring_up_to_date, line=line, address=address, aliases=aliases, kept=kept))
+
+def _tried(tx: Transaction, line: ImportLine, address: Address, aliases: list[Address], kept: Kept) -> ImportDone:
+    done = _bring_up_to_date(tx, line, address, aliases, kept)
+    raise _Previewed(*msgspec.structs.astuple(done))
 
 
 def _bring_up_to_date(

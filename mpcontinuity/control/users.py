@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from mpcontinuity.accounts import app_passwords, domains, invitations, users
 from mpcontinuity.accounts.passwords import NO_PASSWORD, Kept
-from mpcontinuity.accounts.users import Listed, Source, Status, User
+from mpcontinuity.accounts.users import LONGEST_NAME, Listed, Source, Status, User
 from mpcontinuity.control.adoption import adopt
 from mpcontinuity.control.arguments import PAGE, mail_address, own_address, rows_of_page
 from mpcontinuity.control.merging import merge
@@ -113,22 +113,31 @@ def _add(
 
 
 async def list_(
-    control: Control, domain: str | None = None, never: bool = False, after: str = "", limit: int = PAGE
+    control: Control,
+    domain: str | None = None,
+    never: bool = False,
+    after: str = "",
+    limit: int = PAGE,
+    search: str = "",
 ) -> list[UserRow]:
     """Lists up to ``limit`` users by address, those after the address ``after``, of all domains or of one.
 
-    ``never``: only those who have never logged in, without those who are inactive and could not. Raises Refused for a
+    ``never``: only those who have never logged in, without those who are inactive and could not. ``search`` has to be a
+    part of their address or name. Raises Refused for a
     domain that is not here, for a limit out of bounds, and for an ``after`` that is no address.
     """
     if after:
         mail_address(after)
-    page = partial(_list, domain=domain, never=never, after=after, limit=rows_of_page(limit))
+    if "\0" in search or len(search) > LONGEST_NAME:
+        raise Refused(f"search: must have up to {LONGEST_NAME} characters, and no NUL")
+    page = partial(_list, domain=domain, never=never, after=after, limit=rows_of_page(limit), search=search)
     return await control.store.read(page)
 
 
-def _list(tx: Transaction, domain: str | None, never: bool, after: str, limit: int) -> list[UserRow]:
+def _list(tx: Transaction, domain: str | None, never: bool, after: str, limit: int, search: str) -> list[UserRow]:
     wanted = domains.known(tx, domain).id if domain is not None else 0
-    return [_row(listed) for listed in users.listing(tx, domain=wanted, after=after, step=limit, never=never)]
+    found = users.listing(tx, domain=wanted, after=after, step=limit, never=never, search=search)
+    return [_row(listed) for listed in found]
 
 
 async def show(control: Control, address: str) -> UserShown:

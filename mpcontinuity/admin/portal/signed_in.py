@@ -41,6 +41,7 @@ LONGEST_FORM: Final = 64 * 1024  # octets: two passwords of 1,024 characters, ea
 NAVIGATION: Final = (
     (HOME, "Home"),
     ("/admin/domains", "Domains"),
+    ("/admin/users", "Users"),
     ("/admin/tracking", "Email Live Tracking"),
     ("/admin/archive", "Archive"),
     ("/admin/queue", "Queue"),

@@ -23,6 +23,7 @@ from mpcontinuity.admin.portal import (
     report,
     tokens,
     tracking,
+    users,
     webhooks,
 )
 from mpcontinuity.admin.portal.browsers import browser
@@ -39,6 +40,7 @@ _PAGES = (
     continuity,
     drills,
     publishing,
+    users,
     tracking,
     archive,
     archive_holds,

@@ -84,10 +84,11 @@ def user_add(
 
 @user.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--preview", is_flag=True, help="Change nothing; say what each line would do by itself.")
 @json_option
 @pass_configuration
 @click.pass_context
-def user_import(context: click.Context, configuration: Configuration, file: Path, as_json: bool) -> None:
+def user_import(context: click.Context, configuration: Configuration, file: Path, preview: bool, as_json: bool) -> None:
     """Register users from a CSV file with the columns address, name, aliases (separated by ;), password and alternate.
 
     Says per line what it did. Users who are there already are brought up to date. A line that will not do stops
@@ -99,7 +100,7 @@ def user_import(context: click.Context, configuration: Configuration, file: Path
         raise Refused(f"{file}: is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from None
     rows = []
     with configuration.connect() as control:
-        for row in _import(control, text):
+        for row in _import(control, text, preview):
             rows.append(row)
             if not as_json:
                 why = f": {row['text']}" if row["text"] else ""
@@ -110,22 +111,27 @@ def user_import(context: click.Context, configuration: Configuration, file: Path
         context.exit(1)
 
 
-def _import(control: ControlClient, text: str) -> Iterator[Any]:
+def _import(control: ControlClient, text: str, preview: bool) -> Iterator[Any]:
     waiting = lines(text)
     while batch := list(islice(waiting, _BATCH)):
-        yield from control.call("user import", lines=msgspec.to_builtins(batch))
+        yield from control.call("user import", lines=msgspec.to_builtins(batch), preview=preview)
 
 
 @user.command("list")
 @click.option("--domain", "domain_", metavar="D", help="Only users of this domain.")
 @click.option("--never", is_flag=True, help="Only users who have never logged in; inactive ones could not.")
+@click.option("--search", default="", metavar="TEXT", help="Only users with that in their address or name.")
 @json_option
 @pass_configuration
-def user_list(configuration: Configuration, domain_: str | None, never: bool, as_json: bool) -> None:
+def user_list(configuration: Configuration, domain_: str | None, never: bool, search: str, as_json: bool) -> None:
     """List users."""
-    nobody = "Everybody has logged in" if never else "No user yet: mpcontinuity user add --help"
+    nobody = (
+        "Nobody fits" if search else "Everybody has logged in" if never else "No user yet: mpcontinuity user add --help"
+    )
     with configuration.connect() as control:
-        output.listing(control.pages("user list", domain=domain_, never=never), _COLUMNS, as_json, nobody)
+        output.listing(
+            control.pages("user list", domain=domain_, never=never, search=search), _COLUMNS, as_json, nobody
+        )
 
 
 @user.command("show")

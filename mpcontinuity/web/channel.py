@@ -1,7 +1,8 @@
 """HTTP/1.1 of twisted.web with bounds: on time, on octets, on connections, and on what a request body may be.
 
 twisted.web itself opens a file for any announced length before our code runs, prolongs its timeout with every octet
-that comes, and waits for ever for a client that does not read the last answer (design 'Libraries').
+that comes, waits for ever for a client that does not read the last answer (design 'Libraries'), and answers all
+requests that came in one piece in one turn of the reactor, whether the client takes the answers or not.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ _TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Le
 
 class Channel(http.HTTPChannel):
     """One connection of a client. A request has to be complete within the site's ``within`` seconds, counted from the
-    answer to the one before; a client that does not read its last answer is cut after `LINGER`, as at every door."""
+    answer to the one before; a client that does not read its last answer is cut after `LINGER`, as at every door.
+
+    Of requests that a client sends behind each other (RFC 9112 §9.3.2) one is begun in a turn of the reactor, and none
+    while the client does not take the answers to those before.
+    """
 
     factory: Site
     timeOut: Any  # noqa: N815  seconds, or None
@@ -41,6 +46,8 @@ class Channel(http.HTTPChannel):
     maxHeaders = HEADER_FIELDS  # noqa: N815
 
     _parting = False
+    _behind = False  # whether octets of the next requests wait in _dataBuffer
+    _turn: Any = None  # the call that begins the next one of them
 
     def connectionMade(self) -> None:  # noqa: N802
         reactor: Any = self.factory.reactor
@@ -82,6 +89,34 @@ class Channel(http.HTTPChannel):
         if not self._parting:
             super().dataReceived(data)
 
+    def setLineMode(self, extra: bytes = b"") -> None:  # noqa: N802
+        """Begins the next request: in a turn of the reactor of its own where octets of it have come, which are in
+        ``extra`` or still in the buffer of LineReceiver."""
+        if not (extra or self._buffer):
+            super().setLineMode(extra)
+        elif not self._parting:
+            self._behind, self._handlingRequest, self._dataBuffer = True, True, [extra]  # as while one is answered
+            self._begin_later()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        super().resumeProducing()
+        self._begin_later()
+
+    def _begin_later(self) -> None:
+        if self._behind and self._turn is None and not self._waitingForTransport and not self._parting:
+            reactor: Any = self.factory.reactor
+            self._turn = reactor.callLater(0, self._begin_next)
+
+    def _begin_next(self) -> None:
+        self._turn = None
+        if self._waitingForTransport or self._parting:
+            return
+        self._behind, self._handlingRequest = False, False
+        come, self._dataBuffer = b"".join(self._dataBuffer), []
+        producer: Any = self._networkProducer
+        producer.resumeProducing()  # it was stopped where too much came meanwhile
+        super().setLineMode(come)
+
     def allContentReceived(self) -> None:  # noqa: N802
         """Ends the body of a request, unless that was answered before its body had come."""
         if self.requests:
@@ -109,6 +144,9 @@ class Channel(http.HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         self._parting = True
         self._deadline.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
         self.factory.connections.discard(self)
         super().connectionLost(reason)
 

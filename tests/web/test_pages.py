@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 
 from mpcontinuity.web.answers import Answer
 from mpcontinuity.web.pages import PageSite
@@ -81,8 +83,10 @@ def test_an_unknown_path_is_404_and_a_failing_page_500() -> None:
 
 
 def test_two_requests_of_a_connection_are_both_answered() -> None:
-    answer = Web().ask(2 * b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").value()
-    assert answer.count(b"content\n") == 2
+    web = Web()
+    transport = web.ask(2 * b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+    web.clock.advance(0)
+    assert transport.value().count(b"content\n") == 2
 
 
 @pytest.mark.parametrize(
@@ -152,3 +156,32 @@ def test_a_site_that_stops_cuts_its_connections() -> None:
     _, transport = web.connect()
     web.site.stop()
     assert transport.aborted
+
+
+def test_requests_behind_each_other_are_answered_in_turns_and_none_that_the_client_does_not_take() -> None:
+    web = Web()
+    channel, transport = web.connect()
+    channel.dataReceived(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n" * 5)
+    assert transport.value().count(b"content") == 1
+    channel.pauseProducing()  # the client takes nothing
+    channel.dataReceived(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+    web.clock.advance(0)
+    assert transport.value().count(b"content") == 1
+    channel.resumeProducing()
+    assert transport.value().count(b"content") == 1
+    web.clock.advance(0)
+    assert transport.value().count(b"content") == 6
+    channel.dataReceived(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert transport.value().count(b"content") == 7
+
+
+def test_who_never_takes_the_answers_is_cut_with_the_requests_behind_them() -> None:
+    web = Web()
+    channel, transport = web.connect()
+    channel.dataReceived(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n" * 5)
+    channel.pauseProducing()
+    web.clock.pump([10] * 10)
+    assert transport.value().count(b"content") == 1
+    assert transport.aborted
+    channel.connectionLost(Failure(ConnectionDone()))
+    assert not web.clock.getDelayedCalls()

@@ -129,6 +129,7 @@ def test_an_upload_is_handed_over_as_it_comes_and_the_connection_goes_on_behind_
     channel.dataReceived(put(b"/upload", 6) + b"abc")
     assert web.came == [b"abc"]
     channel.dataReceived(b"def" + NEXT)
+    web.clock.advance(0)
     assert web.came == [b"abc", b"def"]
     assert b"\r\n\r\n6 octets\n" in transport.value()
     assert transport.value().count(b"HTTP/1.1 404 ") == 1
@@ -139,6 +140,7 @@ def test_chunks_and_an_empty_body_are_uploads_too() -> None:
     web = Web()
     channel, transport = web.connect()
     channel.dataReceived(put(b"/upload", None) + b"3\r\nabc\r\n0\r\n\r\n" + put(b"/upload", 0))
+    web.clock.advance(0)
     assert b"3 octets" in transport.value()
     assert web.ends == ["complete", "complete"]
 

@@ -6,11 +6,13 @@ without TLS, and ``__Host-`` those that another host of the same domain set. A c
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _HOST: Final = "__Host-"
 _SECURE: Final = "__Secure-"
 _MOST: Final = 50  # of a request; the header is bounded as well
+_VALUE: Final = re.compile(r"[A-Za-z0-9._-]*")  # of a cookie that we set
 
 
 def set_cookie(name: str, value: str, *, path: str = "/", max_age: int) -> tuple[bytes, bytes]:
@@ -30,11 +32,12 @@ def clear_cookie(name: str, *, path: str = "/") -> tuple[bytes, bytes]:
 
 
 def read_cookies(header: str) -> dict[str, str]:
-    """Returns the cookies of a Cookie header that have one of the prefixes, by their names without it."""
+    """Returns the cookies of a Cookie header that this server can have set, by their names without the prefix: those
+    that have one, and a value as `set_cookie` takes it."""
     found: dict[str, str] = {}
     for pair in header.split(";", _MOST)[:_MOST]:
         name, _, value = pair.strip().partition("=")
         for prefix in (_HOST, _SECURE):
-            if name.startswith(prefix):
+            if name.startswith(prefix) and _VALUE.fullmatch(value):
                 found.setdefault(name.removeprefix(prefix), value)
     return found

@@ -67,7 +67,7 @@ class Discovery:
                 return _refused("emailaddress: not a mail address")
             domain = address.domain
         else:
-            domain = domain_key(split(asked.host, 0)[0]).removeprefix(_AUTOCONFIG_HOST)
+            domain = _domain_of(asked.host)
         if not await self._ours(domain):
             return _nothing()
         page = public.url(self._settings, useragent.SETUP)
@@ -126,6 +126,14 @@ def _address(text: str) -> Address | None:
     except BadAddress:
         return None
     return address if address.text.isprintable() else None
+
+
+def _domain_of(host: str) -> str:
+    """The domain that a Host header is about; empty where it is no host at all."""
+    try:
+        return domain_key(split(host, 0)[0]).removeprefix(_AUTOCONFIG_HOST)
+    except ValueError:
+        return ""
 
 
 def _signed(body: bytes, tls: Tls) -> bytes:

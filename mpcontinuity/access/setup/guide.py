@@ -32,6 +32,8 @@ class Guide:
 
     def __init__(self, services: SetupServices) -> None:
         self._settings = services.control.settings
+        phone = public.url(self._settings, PHONE)
+        self._qr = drawn(phone) if phone is not None else ""  # it is the same for all, and takes milliseconds
 
     def routes(self) -> list[Route]:
         """Returns the route of this page."""
@@ -46,7 +48,6 @@ class Guide:
                 address = parse(given).text
             except BadAddress as bad:
                 error = f"This is not a mail address: {bad}."
-        phone = public.url(self._settings, PHONE)
         return render(
             "setup.html",
             host=public.host(self._settings),
@@ -56,7 +57,7 @@ class Guide:
             values=values(self._settings, address or _YOURS),
             profile=profile_path(address) if address else "",
             phone=PHONE,
-            qr=drawn(phone) if phone is not None else "",
+            qr=self._qr,
         )
 
 

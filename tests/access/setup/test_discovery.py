@@ -167,3 +167,11 @@ def test_health_and_whom_to_tell_of_a_hole(server: Server, control: Control, clo
     assert lines["Expires"] < later[later.index("Expires: ") + 9 :][:20]
     other = Server(control, clock, Web(security_contact="https://example.org/security"))
     assert b"Contact: https://example.org/security\n" in other.ask("/.well-known/security.txt")[2]
+
+
+@pytest.mark.parametrize(
+    "host", ["", "[", "[::1", "a:b:c", "example.org:99999999", "exa mple.org", "\xe9\xff", ".", "a" * 300]
+)
+def test_a_host_header_that_names_no_host_is_no_domain_of_ours(server: Server, host: str) -> None:
+    code, _, body = server.ask(AUTOCONFIG[0], host=host)
+    assert (code, body) == (404, b"no domain of this server\n")

@@ -108,7 +108,11 @@ class Due(NamedTuple):
 
 def host(url: str) -> str:
     """Returns the URL without its path, query, name and password: each may be a secret."""
-    return f"https://{urlsplit(url).netloc.rpartition('@')[2]}/…"
+    try:
+        named = urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:  # no URL, which is refused; the log says so as well
+        named = ""
+    return f"https://{named}/…"
 
 
 def add(tx: Transaction, domain: int, url: str, secret: str, authorities: str) -> int:

@@ -25,7 +25,7 @@ def test_a_webhook_is_added_with_a_secret_that_is_shown_once_and_its_path_never(
 
 
 def test_what_will_not_do_is_said_at_its_field_and_nothing_is_added(rita: Browser, call: Call) -> None:
-    for url in ("http://hooks.example/", "nonsense", "https://hooks.example/" + "x" * 1_000):
+    for url in ("http://hooks.example/", "nonsense", "https://[::1", "https://hooks.example/" + "x" * 1_000):
         shown = rita.send("/admin/webhooks", domain="x.org", url=url)
         assert shown.code == 400, url
         assert 'id="url-error"' in shown.page

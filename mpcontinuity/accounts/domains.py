@@ -5,7 +5,7 @@ All functions are work for one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +31,7 @@ Mode = Literal["disabled", "optional", "enabled"]
 _COLUMNS = "id, name, settings, contained"
 _LIST = Statement(f"SELECT {_COLUMNS} FROM domain ORDER BY name")
 _PAGE = Statement(f"SELECT {_COLUMNS} FROM domain WHERE name > :after ORDER BY name LIMIT :limit")
+_NAMES = Statement("SELECT id, name FROM domain WHERE id IN [:ids]")
 _FIND = Statement(f"SELECT {_COLUMNS} FROM domain WHERE name = :name")
 _ADD = Statement("INSERT INTO domain (id, name, settings, created, since) VALUES (:id, :name, :settings, :now, :now)")
 _SET = Statement("UPDATE domain SET settings = :settings WHERE id = :id")
@@ -124,6 +125,11 @@ def page(tx: Transaction, only: str | None, after: str, limit: int) -> list[Doma
         domain = known(tx, only)
         return [domain] if domain.name > after else []
     return _domains(tx, tx.all(_PAGE, after=after, limit=limit))
+
+
+def names(tx: Transaction, ids: Collection[int]) -> dict[int, str]:
+    """Returns the names of domains by their ids, of those that are here."""
+    return dict(tx.all(_NAMES, ids=list(ids)))
 
 
 def find(tx: Transaction, name: str) -> Domain | None:

@@ -4,6 +4,7 @@
 - ``operation.py``: how an operation is called by name. ``heard.py``: what it says before its end. ``caller.py``: who
   calls, and what they may do.
   ``arguments.py``: how arguments are read. ``changes.py``: words for who changed what. ``audit.py``: shows it.
+  ``live.py``: what happens, as it happens. ``versions.py``: keeps two who edit the same from undoing each other's work.
 - ``socket.py``: the control socket of a server. ``client.py``: its other end.
 - ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``, ``imap_trial.py``: domains, their settings and
   keys, and tests of what home does with mail from us. ``published.py``: what DNS is to say of them, and what it says.
@@ -12,7 +13,8 @@
   ``home_users.py``: users whom home does not serve, though it may take mail.
 - ``drills.py``: outages that are played for some users. ``drill_report.py``: what came of them.
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
-  ``app_passwords.py``: passwords of single devices. ``invitations.py``: links by which users set a password.
+  ``app_passwords.py``: passwords of single devices. ``continuity.py``: whether continuity is at work for one.
+  ``invitations.py``: links by which users set a password.
   ``telling.py``: what all users of a domain are told.
   ``newcomers.py``: forgets users of `relay-check` who are not needed. ``merging.py``: makes one user of two.
 - ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name. ``grants.py``:

@@ -12,6 +12,7 @@ import msgspec
 
 from mpcontinuity.control.arguments import moment
 from mpcontinuity.control.caller import Caller, Scope
+from mpcontinuity.control.versions import version_of
 from mpcontinuity.homes import user_side
 from mpcontinuity.homes.user_side import MOST_URLS
 from mpcontinuity.model import hosts, imapurl, oauth
@@ -29,7 +30,8 @@ _ON = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no"
 class DomainRow(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     """A domain with its settings. ``home`` and ``home_networks`` have commas between several;
     passwords in ``outbound_route``, ``home_imap`` and ``home_imap_oauth`` are not shown; ``mode_until`` is ISO 8601.
-    ``users`` counts all that are registered or inactive."""
+    ``users`` counts all that are registered or inactive. ``version`` is another text whenever a setting that is shown
+    is another: who gives it with a change is refused where somebody else has changed one meanwhile."""
 
     domain: str
     home: str
@@ -62,6 +64,7 @@ class DomainRow(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
     home_tenant: str
     mode_until: str | None
     users: int
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,5 +332,5 @@ def row(name: str, settings: DomainSettings, users: int) -> DomainRow:
     secret = {field: shown[field] for field in WITH_SECRETS if field != "home_users"}
     shown |= {field: hosts.without_password(text) for field, text in secret.items()}
     shown["home_users"] = ",".join(user_side.shown(url) for url in settings.home_users)
-    until = iso(settings.mode_until) if settings.mode_until else None
-    return DomainRow(domain=name, mode_until=until, users=users, **shown)
+    shown["mode_until"] = iso(settings.mode_until) if settings.mode_until else None
+    return DomainRow(domain=name, users=users, version=version_of(shown), **shown)

@@ -18,6 +18,7 @@ from mpcontinuity.control.domain_settings import DomainRow
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.plans import PlanRow
 from mpcontinuity.control.removal import erase, refuse_owed, release
+from mpcontinuity.control.versions import refuse_changed
 from mpcontinuity.model import hosts, imapurl
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Hint, Refused
@@ -61,11 +62,14 @@ async def add(
     return domain_settings.row(domain.name, domain.settings, 0)
 
 
-async def set_(control: Control, name: str, settings: dict[str, str], until: str | None = None) -> DomainRow:
+async def set_(
+    control: Control, name: str, settings: dict[str, str], until: str | None = None, version: str = ""
+) -> DomainRow:
     """Changes all settings that are given, or nothing, and shows the domain.
 
-    ``settings`` has values as they are written after ``KEY=``; ``until`` is the end of the mode. Raises Refused for a
-    domain that is not here, for a setting that will not do, and for one that is not for this caller.
+    ``settings`` has values as they are written after ``KEY=``; ``until`` is the end of the mode. ``version`` is the one
+    that was shown to whoever changes it; empty: whatever it is. Raises Refused for a domain that is not here, for a
+    setting that will not do, for one that is not for this caller, and where the version is another by now.
     """
     domain_settings.refuse_beyond(control.caller, settings)
     if not settings and until is None:
@@ -75,11 +79,15 @@ async def set_(control: Control, name: str, settings: dict[str, str], until: str
         domain = await control.store.read(partial(domains.known, name=name))
         await _refuse_own(control, domain_settings.change(domain.settings, settings, until, now))
     by = control.caller.name
-    return await control.store.run(partial(_change, name=name, given=settings, until=until, now=now, by=by))
+    work = partial(_change, name=name, given=settings, until=until, version=version, now=now, by=by)
+    return await control.store.run(work)
 
 
-def _change(tx: Transaction, name: str, given: dict[str, str], until: str | None, now: int, by: str) -> DomainRow:
+def _change(
+    tx: Transaction, name: str, given: dict[str, str], until: str | None, version: str, now: int, by: str
+) -> DomainRow:
     domain = domains.known(tx, name)
+    refuse_changed(domain.name, version, domain_settings.row(domain.name, domain.settings, 0).version)
     chosen = domain_settings.change(domain.settings, given, until, now)
     domains.change(tx, domain, chosen)
     if chosen.mode != domain.settings.mode:

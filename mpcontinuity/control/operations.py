@@ -14,6 +14,7 @@ from mpcontinuity.control import (
     check,
     clock,
     containment,
+    continuity,
     dkim,
     domains,
     drills,
@@ -89,6 +90,7 @@ OPERATIONS = {
         Operation("user adopt", adoption.register, Scope.DOMAIN, domain_in="domain"),
         Operation("user alias add", users.alias_add, Scope.DOMAIN, address_in="address"),
         Operation("user alias remove", users.alias_remove, Scope.DOMAIN, address_in="address"),
+        Operation("user continuity show", continuity.show, Scope.SELF, address_in="address", looks=True),
         Operation("user continuity", users.continuity, Scope.SELF, address_in="address"),
         Operation("user continuity all", home_users.continuity_of_all, Scope.DOMAIN, domain_in="name"),
         # Sends in the name of anybody of the domain, as home-networks may, which is a setting for all as well.

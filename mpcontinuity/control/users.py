@@ -17,6 +17,7 @@ from mpcontinuity.control.arguments import PAGE, mail_address, own_address, rows
 from mpcontinuity.control.merging import merge
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.removal import erase, refuse_owed, release
+from mpcontinuity.control.versions import refuse_changed, version_of
 from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Hint, Refused
@@ -47,11 +48,14 @@ class UserRow(msgspec.Struct, frozen=True):
 class UserShown(UserRow, frozen=True):
     """A user as `user show` gives them: ``continuity`` is their opt-in of mode `optional`, and ``relay`` says that the
     home server logs in as them; it is left out for all others, unless it was just changed. ``last_login`` is ISO 8601,
-    to a minute or so, by the protocol ``last_login_by``; None where they have never logged in."""
+    to a minute or so, by the protocol ``last_login_by``; None where they have never logged in. ``version`` is another
+    text whenever something of them was changed: who gives it with a change is refused where somebody else has done so
+    meanwhile."""
 
     last_login: str | None
     last_login_by: str
     continuity: Switch
+    version: str
     relay: Switch | UnsetType = UNSET
 
 
@@ -153,25 +157,35 @@ def _show(tx: Transaction, address: str) -> UserShown:
         last_login=iso(listed.last_login) if listed.last_login else None,
         last_login_by=listed.last_login_by,
         continuity="on" if user.opt_in else "off",
+        version=_version(listed),
         relay="on" if user.relay else UNSET,
     )
 
 
-async def set_(control: Control, address: str, name: str | None = None, alternate: str | None = None) -> UserShown:
+def _version(listed: Listed) -> str:
+    user = listed.user
+    return version_of([user.address, user.name, user.status, listed.aliases, listed.alternate, user.opt_in, user.relay])
+
+
+async def set_(
+    control: Control, address: str, name: str | None = None, alternate: str | None = None, version: str = ""
+) -> UserShown:
     """Changes a user's name, and the alternate address where they read mail while their domain is away: what is None
     stays, and empty text takes away what there is. An open invitation ends with another alternate address.
 
-    Raises Refused if there is no such user, if nothing is to be changed, and for values that will not do.
+    ``version`` is the one that was shown to whoever changes it; empty: whatever it is. Raises Refused if there is no
+    such user, if nothing is to be changed, for values that will not do, and where the version is another by now.
     """
     if name is None and alternate is None:
         raise Refused("nothing is to be changed; give a name, or an alternate address")
     elsewhere = alternate_address(alternate) if alternate is not None else None
-    await control.store.run(partial(_set, address=address, name=name, alternate=elsewhere))
+    await control.store.run(partial(_set, address=address, name=name, alternate=elsewhere, version=version))
     return await show(control, address)
 
 
-def _set(tx: Transaction, address: str, name: str | None, alternate: str | None) -> None:
+def _set(tx: Transaction, address: str, name: str | None, alternate: str | None, version: str) -> None:
     user = known(tx, address)
+    refuse_changed(user.address, version, _version(users.listed(tx, user)))
     if name is not None:
         users.set_name(tx, user, name)
     if alternate is not None:

@@ -23,6 +23,10 @@ _NOTE = Statement(
 )
 _OVER = Statement("DELETE FROM progress WHERE domain = :domain")
 _LOAD = Statement("SELECT domain, began, done, per_minute, throttled, noted FROM progress WHERE domain IN [:domains]")
+_SINCE = Statement(
+    """SELECT domain.name, began, done, per_minute, throttled, noted
+    FROM progress JOIN domain ON domain.id = progress.domain WHERE noted > :since ORDER BY noted LIMIT :limit"""
+)
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -70,3 +74,8 @@ def over(tx: Transaction, domain: int) -> None:
 def load(tx: Transaction, domains: Sequence[int]) -> dict[int, Progress]:
     """Returns the progress of the flushes of these domains, by the domain's id, where there is any."""
     return {id_: Progress(*columns) for id_, *columns in tx.all(_LOAD, domains=list(domains))}
+
+
+def noted(tx: Transaction, *, since: int, limit: int) -> list[tuple[str, Progress]]:
+    """Returns up to ``limit`` flushes of which something was noted after ``since`` (µs), with their domains' names."""
+    return [(name, Progress(*columns)) for name, *columns in tx.all(_SINCE, since=since, limit=limit)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -83,6 +84,8 @@ _LAST_ALERT = Statement(
     """SELECT status, text FROM tracking WHERE recipient_key = :recipient AND direction = 'alert'
     ORDER BY received DESC LIMIT 1"""
 )
+_NOTED = Statement("SELECT id FROM tracking WHERE id >= :since ORDER BY id LIMIT :limit")
+_BY_IDS = Statement(f"SELECT COALESCE(domain, 0), {_COLUMNS} FROM tracking WHERE id IN [:ids] ORDER BY id")
 _RECEIVED = Statement("SELECT received FROM tracking WHERE id = :id")
 _FIRST = 1 << 62  # above every id and every time
 
@@ -178,3 +181,14 @@ def _shown(
 def last_alert(tx: Transaction, recipient_key: str) -> tuple[str, str] | None:
     """Returns status and text of the last alert to an address, given as it is compared; None where there was none."""
     return tx.one(_LAST_ALERT, recipient=recipient_key)
+
+
+def noted(tx: Transaction, *, since: int, limit: int) -> list[int]:
+    """Returns the ids of up to ``limit`` rows of all domains that were noted at ``since`` (µs) or later, oldest
+    first."""
+    return [id_ for (id_,) in tx.all(_NOTED, since=identifier.first_at(since), limit=limit)]
+
+
+def by_ids(tx: Transaction, ids: Sequence[int]) -> list[tuple[int, int, TrackRow]]:
+    """Returns rows by their ids, in the order of these: each with its id and that of its domain, 0 for none."""
+    return [(columns[0], domain, _shown(*columns)) for domain, *columns in tx.all(_BY_IDS, ids=list(ids))]

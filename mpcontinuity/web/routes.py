@@ -69,6 +69,7 @@ class Routes:
         kinds = {"anycase": _AnyCase}
         self._map = Map(rules, converters=kinds, strict_slashes=False, merge_slashes=False, redirect_defaults=False)
         self._bound = self._map.bind("")
+        self._guards = {_first_part(route.path): route.guards for route in routes}
 
     def find(self, method: str, path: bytes) -> tuple[Route, dict[str, Any]]:
         """Returns the route, with the parts of the path that its rule names. Raises NotFound and MethodNotAllowed."""
@@ -81,6 +82,14 @@ class Routes:
         route, parts = self._bound.match(text, method)
         return route, dict(parts)
 
+    def guards(self, path: bytes) -> Guards:
+        """Returns the guards of a path that may have no route: those of its neighbours, whose paths begin alike."""
+        return self._guards.get(_first_part(path.decode("ascii", "replace")), PAGES)
+
+
+def _first_part(path: str) -> str:
+    return path[1:].partition("/")[0]
+
 
 class _RoutedRequest(AnsweredRequest):
     channel: Any
@@ -88,13 +97,17 @@ class _RoutedRequest(AnsweredRequest):
     _route: Route | None = None
     _parts: Mapping[str, str] = {}
     _allowed: Sequence[str] = ()
+    _guards = PAGES
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """Finds the route, which says how long the body may be."""
         self._parsePOSTFormSubmission = False  # twisted.web has a reader of its own, which bounds nothing
         method: str = self.channel._command.decode("ascii", "replace")
+        path, routes = self.channel._path.partition(b"?")[0], self.channel.factory.routes
+        self._guards = routes.guards(path)
         try:
-            self._route, self._parts = self.channel.factory.routes.find(method, self.channel._path.partition(b"?")[0])
+            self._route, self._parts = routes.find(method, path)
+            self._guards = self._route.guards
         except MethodNotAllowed as error:
             self._allowed = sorted(error.valid_methods or ())
         except NotFound:
@@ -107,6 +120,9 @@ class _RoutedRequest(AnsweredRequest):
         route = self._route
         if not self._within_rations():
             self.send(self.explain(_TOO_MANY, "Too many requests. Please come again in a minute."))
+        elif self._allowed and self.method == b"OPTIONS":
+            allowed = ", ".join(sorted({*self._allowed, "OPTIONS"}))
+            self.send(Answer(b"", fields={b"allow": allowed.encode()}))
         elif self._allowed:
             self.not_allowed(*(method.encode() for method in self._allowed))
         elif route is None:
@@ -172,10 +188,6 @@ class _RoutedRequest(AnsweredRequest):
 
     def explain(self, code: int, sentence: str) -> Answer:
         return self._guards.explain(code, sentence)
-
-    @property
-    def _guards(self) -> Guards:
-        return self._route.guards if self._route is not None else PAGES
 
     @property
     def shown(self) -> str:

@@ -71,5 +71,5 @@ def test_a_row_of_the_ledger_is_as_the_contract_says() -> None:
 
 
 def test_a_domain_is_shown_with_all_its_settings_in_their_order() -> None:
-    expected = ("domain", *domain_settings.SETTINGS, "mode-until", "users")
+    expected = ("domain", *domain_settings.SETTINGS, "mode-until", "users", "version")
     assert domain_settings.DomainRow.__struct_encode_fields__ == expected

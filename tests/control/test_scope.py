@@ -149,6 +149,7 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "user alias remove": lambda house: {"address": "anna@example.org", "alias": "a@example.org"},
     "user continuity all": lambda house: {"name": "example.org", "on": True},
     "domain users-out": lambda house: {"name": "example.org", "on": True},
+    "user continuity show": lambda house: {"address": "anna@example.org"},
     "user continuity": lambda house: {"address": "anna@example.org", "on": True},
     "user relay": lambda house: {"address": "anna@example.org", "on": True},
     "alert add": lambda house: {"domain": "example.org", "email": "it@far.example"},

@@ -9,6 +9,7 @@ from typing import get_args
 
 from werkzeug.exceptions import HTTPException
 
+from mpcontinuity.admin.api import reading
 from mpcontinuity.message import (
     addresses,
     charset,
@@ -30,6 +31,7 @@ from mpcontinuity.message.lineends import octets_added
 from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render_whole
 from mpcontinuity.message.text import folded, of_addresses
+from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.visible import json_visible, visible
 from mpcontinuity.protocols.discovery import autodiscover
 from mpcontinuity.verdicts import examination
@@ -194,6 +196,11 @@ def _cookies(data: bytes) -> None:
     cookies.read_cookies(data.decode("latin-1"))
 
 
+def _request(data: bytes) -> None:
+    with contextlib.suppress(Refused):
+        reading.read_object(data)
+
+
 def _autodiscover(data: bytes) -> None:
     with contextlib.suppress(autodiscover.BadRequest):
         autodiscover.read(data)
@@ -208,6 +215,13 @@ MESSAGES = {
         autodiscover.LONGEST,
     ),
     "path": Reader(_path, (b"/", b"/a/", b"/a/x/"), (b"/", b"a/", b"%2F", b"c/", b"%", b"b"), (b"", b"/c", b"/b")),
+    "request": Reader(
+        _request,
+        (b"", b'{"a":', b'{"', b"["),
+        (b"[", b'"a":1,', b"1", b'"', b"\\u0000", b"{", b'{"a":', b"[],", b" ", b'\\"', b"\xc3\xa4"),
+        (b"", b"}", b'"}', b"]"),
+        reading.LONGEST,
+    ),
     "cookies": Reader(_cookies, (b"", b"__Host-a="), (b";", b"__Host-a=b;", b"=", b" ", b"a")),
     "form": Reader(_form, (b"", b"password=", b"&" * 10), (b"&", b"a=b&", b"%41", b"%", b"+", b"=", b"%C3%A4=")),
     "dkim body": Reader(_body_hash, (b"", b"a"), (b" \r\n", b"a\r\n", b"\t \r\n"), (b"", b"x")),

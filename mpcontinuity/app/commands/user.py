@@ -368,7 +368,7 @@ def user_alias_remove(configuration: Configuration, address: str, alias: str, as
 
 
 @user.command("continuity")
-@click.argument("words", nargs=-1, required=True, metavar="[ADDRESS] on|off")
+@click.argument("words", nargs=-1, required=True, metavar="[ADDRESS] [on|off]")
 @click.option("--domain", "of", metavar="D", help="All users of that domain, with --all.")
 @click.option("--all", "everybody", is_flag=True, help="All users of --domain.")
 @json_option
@@ -378,12 +378,17 @@ def user_continuity(
 ) -> None:
     """Opt a user in to continuity, or out, where the domain's mode is `optional`: home gets all mail as before, and the
     user finds a copy here. For all users of a domain at once, when home takes mail and they cannot log in there; the
-    mode `disabled` becomes `optional` then.
+    mode `disabled` becomes `optional` then. With ADDRESS alone: whether their mail is here now.
 
     \b
       mpcontinuity user continuity anna@example.org on
+      mpcontinuity user continuity anna@example.org
       mpcontinuity user continuity --domain example.org --all on
     """
+    if of is None and not everybody and len(words) == 1 and "@" in words[0]:
+        with configuration.connect() as control:
+            output.result(control.call("user continuity show", address=words[0]), as_json)
+        return
     if everybody is not (of is not None) or words[-1] not in ("on", "off") or len(words) != 2 - everybody:
         raise click.UsageError("give ADDRESS and on or off, or --domain D --all and on or off")
     on = words[-1] == "on"

@@ -19,6 +19,8 @@ from mpcontinuity.access.setup import site as setup
 from mpcontinuity.access.setup.services import SetupServices
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.user_login import UserLogin
+from mpcontinuity.admin.api import site as api
+from mpcontinuity.admin.api.services import ApiServices
 from mpcontinuity.admin.portal import site as portal
 from mpcontinuity.app.listening.certificate import AskingClients, Certificate
 from mpcontinuity.app.listening.gatekeeper import Gatekeeper
@@ -26,6 +28,7 @@ from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.control_port import ControlPort
 from mpcontinuity.app.server.mail import Mail
 from mpcontinuity.archive.folder import EmailArchives
+from mpcontinuity.control.live import Live
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.socket import ControlFactory
 from mpcontinuity.delivery.calling import HomeCalls
@@ -155,6 +158,15 @@ class Doors:
                 ),
                 *portal.routes(
                     control=control, login=accounts.administrator_login, sessions=accounts.administrator_sessions
+                ),
+                *api.routes(
+                    ApiServices(
+                        control=control,
+                        administrators=accounts.administrator_login,
+                        users=accounts.login,
+                        live=Live(self._store, self._reactor),
+                        timer=self._reactor,
+                    )
                 ),
             ],
             self._reactor,

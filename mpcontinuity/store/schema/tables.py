@@ -60,6 +60,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "web_session": ("accounts",),
     "totp": ("accounts",),
     "recovery_code": ("accounts",),
+    "answered_request": ("admin",),
     "node": ("store",),
     "content": ("store",),
     "outgoing": ("queue", "check", "control", "store"),

@@ -1,4 +1,4 @@
-"""Who is signed in by a browser, and by what besides a password administrators sign in."""
+"""Who is signed in by a browser, by what besides a password administrators sign in, and what the API has answered."""
 
 from __future__ import annotations
 
@@ -49,5 +49,20 @@ recovery_code = Table(
     metadata,
     Column("administrator", Text, ForeignKey("administrator.name", ondelete="CASCADE"), primary_key=True),
     Column("digest", LargeBinary, primary_key=True),
+    **BY_KEY,
+)
+
+# What was answered to requests that have an Idempotency-Key (admin/api/repetition.py).
+answered_request = Table(
+    "answered_request",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # of the administrator's name and the key
+    string("administrator", None),
+    number("created", None),
+    Column("fingerprint", LargeBinary, nullable=False),  # of the request: the same key is for the same request alone
+    number("code"),  # of HTTP; 0: it is under way, or its process ended before its answer
+    string("body"),  # JSON; empty where it is not kept: it has a secret, or is long
+    Index("answered_request_of", "administrator", "created"),
+    Index("answered_request_by_time", "created"),
     **BY_KEY,
 )

@@ -28,6 +28,7 @@ def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
     _signing_in()
     _setting_up()
+    _programs()
 
 
 def _signing_in() -> None:
@@ -87,3 +88,18 @@ def _setting_up() -> None:
         string("last_used_from"),
     )
     op.create_index("ix_app_password_account", "app_password", ["account"])
+
+
+def _programs() -> None:
+    op.create_table(
+        "answered_request",
+        Column("digest", LargeBinary, primary_key=True),
+        string("administrator", None),
+        number("created", None),
+        Column("fingerprint", LargeBinary, nullable=False),
+        number("code"),
+        string("body"),
+        **BY_KEY,
+    )
+    op.create_index("answered_request_of", "answered_request", ["administrator", "created"])
+    op.create_index("answered_request_by_time", "answered_request", ["created"])

@@ -17,6 +17,7 @@ ELSEWHERE = {
     "message/announcement.py": "writes; its text and subject are cut first",
     "message/bodystructure.py": "of what structure.py has found: render is in the table",
     "message/envelope.py": "of what fields.py has found: render is in the table",
+    "message/mbox.py": "writes; its pattern begins at the beginning of a line, and lines are cut at 1 MiB",
     "message/structure.py": "in the table, by render",
     "protocols/imap/answer.py": "in the table, by the client's engine",
     "protocols/imap/cursor.py": "in the table, by the engine",

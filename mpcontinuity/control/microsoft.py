@@ -94,7 +94,7 @@ async def show(control: Control, name: str) -> Microsoft365:
 def _notes(domain: Domain, certificate: str, authority: bool) -> list[str]:
     notes = [
         "The lines are for Exchange Online PowerShell, by an administrator of the tenant: Connect-ExchangeOnline. They "
-        "were written from Microsoft's documentation and not run against a tenant: try them on a quiet day."
+        "were not run against a tenant by those who wrote them: try them on a quiet day."
     ]
     if not certificate:
         notes.append(

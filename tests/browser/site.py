@@ -89,6 +89,7 @@ class Shop(World):
             "archived": archived[0]["id"],
             "/outage/<token>": self._alert_link(),
             "/invite/<token>": self._invitation(),
+            "/admin/archive": "/admin/archive?query=",
             "id": next(row["id"] for row in tracked if row["status"] == "deferred"),
         }
 

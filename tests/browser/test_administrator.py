@@ -100,6 +100,21 @@ def test_a_domain_is_added_and_a_wrong_one_is_said_at_its_field(life: Life) -> N
     assert window.heading == "branch.example"
 
 
+def test_users_are_imported_after_a_look_at_what_each_line_would_do(life: Life) -> None:
+    window = life.window
+    window.go("/admin/users/import")
+    window.fill(text="eva@branch.example,Eva,,a good password of hers\nnobody@elsewhere.example,Nobody")
+    window.press("Show what would be done")
+    assert "Nothing is changed yet" in window.text
+    assert life.world.cli("user", "list", "--domain", "branch.example") == []
+    window.press("Import these lines")
+    assert "elsewhere.example" in window.text
+    (eva,) = life.world.cli("user", "list", "--domain", "branch.example")
+    assert (eva["address"], eva["status"]) == ("eva@branch.example", "active")
+    window.go("/admin/users")
+    assert "eva@branch.example" in window.text
+
+
 def test_dns_says_what_is_to_be_published_for_the_domain(life: Life) -> None:
     life.window.go(f"/admin/domain/{life.world.domain}/dns")
     assert f"{life.world.domain}. IN MX 10 mx.continuity.example" in life.window.text

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import get_args
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 
+from mpcontinuity.admin.api import reading
 from mpcontinuity.archive import document, segment
 from mpcontinuity.archive import query as language
 from mpcontinuity.archive.document import Source, terms
@@ -202,6 +204,14 @@ def given(data: bytes) -> None:
         configuration.parse(data.decode("utf-8", "replace"), Path("/nowhere"))
 
 
+def sent_json(data: bytes) -> None:
+    """What is read has no name twice, no deep nesting and nothing that no store could keep."""
+    with contextlib.suppress(Refused):
+        given = reading.read_object(data)
+        again = msgspec.json.decode(msgspec.json.encode(given), strict=False)
+        assert set(again) == set(given)
+
+
 def sent_form(data: bytes) -> None:
     """What a browser sends from a page of ours."""
     with contextlib.suppress(form.BadForm):
@@ -261,6 +271,9 @@ READERS = {
             b"<AcceptableResponseSchema>b</AcceptableResponseSchema></Request></Autodiscover>",
             b'<!DOCTYPE a [<!ENTITY x "y">]><a:EMailAddress>&#x41;<![CDATA[b]]>&x;</a:EMailAddress>',
         ),
+    ),
+    "request": Target(
+        sent_json, (b'{"address":"b@example.org","aliases":[],"inactive":false}', b'{"a":{"b":[1,null]}}')
     ),
     "form": Target(sent_form, (b"address=a%40example.org&password=s%C3%A4cret+1&again=&x", b"a=1&a=2&&=%")),
     "archive": Target(archived, tuple(_named())),

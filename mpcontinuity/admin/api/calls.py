@@ -16,11 +16,12 @@ from mpcontinuity.admin.api import files, repetition
 from mpcontinuity.admin.api.callers import Callers
 from mpcontinuity.admin.api.importing import imported
 from mpcontinuity.admin.api.problems import PRECONDITION_FAILED, Problem, problem_of
-from mpcontinuity.admin.api.progress import JSON_LINES, Running
+from mpcontinuity.admin.api.progress import JSON_LINES, lines
 from mpcontinuity.admin.api.reading import is_csv, read
 from mpcontinuity.admin.api.repetition import LONGEST_KEPT, Repetition
 from mpcontinuity.admin.api.services import ApiServices
 from mpcontinuity.admin.api.table import BASE, EDITED, Way
+from mpcontinuity.control.heard import Heard
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused
@@ -129,13 +130,13 @@ class Calls:
         if way.long:
             content_type, file = FILES.get(way.operation, ("", None))
             if file is not None and content_type in accepted:
-                running = Running(control, coming)
+                running = Heard(control, coming)
                 await running.first()
                 return Stream(file(running), content_type)
             if JSON_LINES in accepted:
-                running = Running(control, coming)
+                running = Heard(control, coming)
                 await running.first()
-                return Stream(running.lines(), JSON_LINES)
+                return Stream(lines(running), JSON_LINES)
         try:
             result = await coming(control)
         except Refused as refused:

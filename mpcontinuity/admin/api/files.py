@@ -9,7 +9,7 @@ from typing import IO, Final
 
 from twisted.logger import Logger
 
-from mpcontinuity.admin.api.progress import Running
+from mpcontinuity.control.heard import Heard
 from mpcontinuity.message.mbox import separated
 
 MESSAGE: Final = "message/rfc822"
@@ -20,7 +20,7 @@ _IN_MEMORY: Final = 1 << 20  # octets of one message; a larger one is spooled to
 _log = Logger()
 
 
-async def message(running: Running) -> AsyncGenerator[bytes, None]:
+async def message(running: Heard) -> AsyncGenerator[bytes, None]:
     """Gives the octets of the one message that ``archive show`` says. Raises what that raises: a message that is
     damaged does not end as if it were whole."""
     pieces = running.pieces()
@@ -32,7 +32,7 @@ async def message(running: Running) -> AsyncGenerator[bytes, None]:
         await pieces.aclose()
 
 
-async def mbox(running: Running) -> AsyncGenerator[bytes, None]:
+async def mbox(running: Heard) -> AsyncGenerator[bytes, None]:
     """Gives what ``archive export`` says as an mbox, without messages that are damaged, which the log names."""
     pieces = running.pieces()
     spool: IO[bytes] = _spool()

@@ -9,8 +9,9 @@ import pytest
 
 from mpcontinuity.accounts import domains, home_history
 from mpcontinuity.admin.api.events import HEARTBEAT
-from mpcontinuity.admin.api.progress import Running
+from mpcontinuity.admin.api.progress import lines as json_lines
 from mpcontinuity.control import live
+from mpcontinuity.control.heard import Heard
 from mpcontinuity.control.operation import Control
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.identifier import show
@@ -93,12 +94,12 @@ def test_a_refusal_that_comes_late_is_the_last_line(control: Control) -> None:
         control.progress({"step": 1})
         raise Refused("no", "conflict")
 
-    running = Running(control, work)
+    running = Heard(control, work)
     result(running.first())
     found: list[bytes] = []
 
     async def collect() -> None:
-        found.extend([line async for line in running.lines()])
+        found.extend([line async for line in json_lines(running)])
 
     result(collect())
     assert [json.loads(line) for line in found][1]["problem"]["kind"] == "conflict"
@@ -110,7 +111,7 @@ def test_an_operation_whose_client_is_gone_is_told(control: Control) -> None:
             control.progress(step)
             await control.drained()
 
-    running = Running(control, work)
+    running = Heard(control, work)
     result(running.first())
     pieces = running.pieces()
 

@@ -132,8 +132,9 @@ def test_a_limit_of_recipients_that_is_told_is_kept(post: Post) -> None:
         ("", "mx", "192.0.2.1:25"),
         ("", "smtp://192.0.2.7", "192.0.2.7:25"),
         ("smtp://192.0.2.8", "smtp://192.0.2.7", "192.0.2.8:25"),
-        ("smtp://127.0.0.1:587", "smtp://192.0.2.7", "192.0.2.7:25"),
-        ("smtp://127.0.0.1", "smtp://127.0.0.1:26", "192.0.2.1:25"),
+        ("smtp://127.0.0.1", "smtp://192.0.2.7", "192.0.2.7:25"),
+        ("smtp://127.0.0.1:25", "smtp://127.0.0.1", "192.0.2.1:25"),
+        ("smtp://127.0.0.1:587", "smtp://192.0.2.7", "127.0.0.1:587"),
     ],
 )
 def test_an_alert_never_goes_by_the_home_server_that_it_is_about(post: Post, own: str, general: str, host: str) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import combinations, islice, product
-from re import _constants as sre  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
 from typing import Any
+
+sre: Any = import_module("re._constants")  # not in typeshed
+_parser: Any = import_module("re._parser")
 
 _BOUNDED = 64  # repetitions that make no difference
 _MOST = 5000  # ways through a pattern that are looked at

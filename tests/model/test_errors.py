@@ -7,6 +7,7 @@ import pytest
 
 from mpcontinuity.alerts.outages import Told
 from mpcontinuity.alerts.tellings import Moved
+from mpcontinuity.control.imports import _Previewed
 from mpcontinuity.mailbox.keywords import KeywordsFull
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.errors import (
@@ -37,6 +38,7 @@ EXAMPLES: list[Reported] = [
     Corrupt("message 0 fails its checksum: ü"),
     Conflict("UNIQUE constraint failed"),
     Stopping(),
+    _Previewed(1, "anna@x.org", "added", ""),
     Changed(),
     NoInbox(),
     Told(),

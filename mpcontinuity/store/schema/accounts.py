@@ -155,8 +155,8 @@ token = Table(
     number("id"),  # shown where tokens are listed; 0: made by a node of an earlier version
     string("domain"),  # the only one that it is good for; empty: as its administrator
     flag("read_only"),  # also of one with scopes, which servers of an earlier version do not know
-    string("scopes"),  # what it grants, with blanks between (control/grants.py); empty: see read_only
     number("last_used"),  # to a minute or so
+    string("scopes"),  # what it grants, with blanks between (control/grants.py); empty: see read_only
     Index("token_by_id", "id"),
     **BY_KEY,
 )

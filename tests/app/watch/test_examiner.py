@@ -103,6 +103,10 @@ def test_a_running_server_says_what_the_command_says(tmp_path: Path) -> None:
         with connect(read(server.config), "root") as control:
             found = control.call("doctor")
         said = json.loads(server.run("doctor", "--json").stdout)
-    assert [(row["check"], row["verdict"]) for row in found] == [(row["check"], row["verdict"]) for row in said]
+    # What is said of the domain depends on whether its home was probed by then.
+    first, second = (
+        [(row["check"], row["verdict"]) for row in rows if row["check"] != "example.org"] for rows in (found, said)
+    )
+    assert first == second
     assert ("server", "good") in [(row["check"], row["verdict"]) for row in found]
     assert any(row["check"] == "example.org" and row["verdict"] == "wrong" for row in found)

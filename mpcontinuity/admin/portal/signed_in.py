@@ -195,7 +195,7 @@ class Portal:
         if visit is None:
             return redirect(LOGIN)
         if not is_ours(asked, visit.secret):
-            raise Refused(STALE, "forbidden")
+            raise Refused(STALE.rstrip("."), "forbidden")  # the answer ends it
         return await page(visit)
 
     async def _visit(self, asked: Asked) -> Visit | None:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from mpcontinuity.web.answers import HTML, Answer
 from mpcontinuity.web.templates import look
 
-# Only our own scripts and styles, which are files: nothing inline, no frame, nothing from elsewhere, and no text that
-# becomes a script (Content Security Policy 3, Trusted Types).
-_POLICY: Final = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    b"form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; "
-    b"trusted-types 'none'"
-)
-_ALWAYS: Final[Mapping[bytes, bytes]] = {
+_NOBODY: Final[Mapping[bytes, bytes]] = {
     b"x-frame-options": b"DENY",
     b"cross-origin-opener-policy": b"same-origin",
     b"cross-origin-resource-policy": b"same-origin",
@@ -27,10 +20,25 @@ _ALWAYS: Final[Mapping[bytes, bytes]] = {
 @dataclass(frozen=True, slots=True, eq=False)
 class Guards:
     """The header fields of every answer of a route, and how it says that something is wrong: by a status code and a
-    sentence."""
+    sentence.
 
+    ``policy`` is the Content Security Policy, by its directives. ``forms`` says that a body that is held in memory has
+    to be a form. ``sent`` are all the fields, the policy's among them.
+    """
+
+    policy: Mapping[str, str]
     fields: Mapping[bytes, bytes]
     explain: Callable[[int, str], Answer]
+    forms: bool = False
+    sent: Mapping[bytes, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        policy = "; ".join(f"{name} {value}" for name, value in self.policy.items())
+        object.__setattr__(self, "sent", {**self.fields, b"content-security-policy": policy.encode("ascii")})
+
+    def but(self, policy: Mapping[str, str], fields: Mapping[bytes, bytes] | None = None) -> Guards:
+        """Returns guards with these directives of the policy, and these fields, instead of those of that name."""
+        return Guards({**self.policy, **policy}, {**self.fields, **(fields or {})}, self.explain, self.forms)
 
 
 def _page(code: int, sentence: str) -> Answer:
@@ -41,17 +49,61 @@ def _plain(code: int, sentence: str) -> Answer:
     return Answer(f"{sentence}\n".encode(), code)
 
 
+# Only our own scripts and styles, which are files: nothing inline, no frame, nothing from elsewhere, and no text that
+# becomes a script (Content Security Policy 3, Trusted Types).
+#
 # Other sites do not hear where one came from, since a path may be a secret. Our own do: without it browsers call the
 # origin of a form null (Fetch, "append a request Origin header").
 PAGES: Final = Guards(
-    {**_ALWAYS, b"content-security-policy": _POLICY, b"referrer-policy": b"same-origin"},
+    {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "connect-src": "'self'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+        "base-uri": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    },
+    {**_NOBODY, b"referrer-policy": b"same-origin"},
     _page,
+    forms=True,
 )
 DATA: Final = Guards(
+    {"default-src": "'none'", "frame-ancestors": "'none'"},
+    {**_NOBODY, b"referrer-policy": b"no-referrer"},
+    _plain,
+)
+
+# What a stranger wrote as HTML is a document of its own, in a frame of a page of ours. The sandbox makes its origin
+# an opaque one: it has no script, no form, no cookie of ours, and cannot lead the page around it elsewhere. A link in
+# it opens a window that is free of the sandbox. It may have styles of its own, which no stylesheet of ours can know.
+#
+# A document of a sandbox that is opened by itself is refused by browsers if it asks for an opener policy (HTML,
+# "navigation params"): so this has none.
+DOCUMENT: Final = Guards(
     {
-        **_ALWAYS,
-        b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+        "default-src": "'none'",
+        "img-src": "'self'",
+        "style-src": "'unsafe-inline'",
+        "form-action": "'none'",
+        "frame-ancestors": "'self'",
+        "base-uri": "'none'",
+        "sandbox": "allow-popups allow-popups-to-escape-sandbox",
+    },
+    {
+        b"x-frame-options": b"SAMEORIGIN",
+        b"cross-origin-opener-policy": b"unsafe-none",
+        b"cross-origin-resource-policy": b"same-origin",
+        b"x-robots-tag": b"noindex",
         b"referrer-policy": b"no-referrer",
     },
     _plain,
 )
+PAGES_WITH_DOCUMENT: Final = PAGES.but({"frame-src": "'self'"})  # of a page that has the frame
+
+# To an opaque origin every other one is foreign, this server's too: a picture of a DOCUMENT has to be for anybody who
+# knows its path, which therefore is a secret.
+PICTURES_OF_DOCUMENT: Final = DATA.but({}, {b"cross-origin-resource-policy": b"cross-origin"})

@@ -21,13 +21,13 @@ from werkzeug.routing import BaseConverter, Map, Rule
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Network
-from mpcontinuity.web import static
 from mpcontinuity.web.answers import Answer, AnsweredRequest, Stream
 from mpcontinuity.web.asked import Asked, Fields
 from mpcontinuity.web.channel import REQUEST_WITHIN, Channel, Site
 from mpcontinuity.web.cookies import read_cookies
 from mpcontinuity.web.form import BadForm, read_form
 from mpcontinuity.web.headers import DATA, PAGES, Guards
+from mpcontinuity.web.static import answers
 
 _TOO_MANY: Final = 429  # RFC 6585 §4
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -42,7 +42,7 @@ class Route:
 
     ``method`` GET answers HEAD as well. ``handler`` is a coroutine function of an `Asked`. A body has up to ``longest``
     octets. Where ``pieces`` is set it is not held in memory, and ``Asked.pieces`` gives it as it comes.
-    ``guards`` are the header fields of its answers; where they are `PAGES`, a body that is held has to be a form.
+    ``guards`` are the header fields of its answers, and say whether a body that is held has to be a form.
     """
 
     method: str
@@ -69,7 +69,9 @@ class Routes:
         kinds = {"anycase": _AnyCase}
         self._map = Map(rules, converters=kinds, strict_slashes=False, merge_slashes=False, redirect_defaults=False)
         self._bound = self._map.bind("")
-        self._guards = {_first_part(route.path): route.guards for route in routes}
+        self._guards: dict[str, Guards] = {}
+        for route in routes:
+            self._guards.setdefault(_first_part(route.path), route.guards)
 
     def find(self, method: str, path: bytes) -> tuple[Route, dict[str, Any]]:
         """Returns the route, with the parts of the path that its rule names. Raises NotFound and MethodNotAllowed."""
@@ -83,7 +85,7 @@ class Routes:
         return route, dict(parts)
 
     def guards(self, path: bytes) -> Guards:
-        """Returns the guards of a path that may have no route: those of its neighbours, whose paths begin alike."""
+        """Returns the guards of a path that may have no route: those of the first route whose path begins alike."""
         return self._guards.get(_first_part(path.decode("ascii", "replace")), PAGES)
 
 
@@ -140,7 +142,7 @@ class _RoutedRequest(AnsweredRequest):
         content: Any = self.content
         body, form = content.getvalue(), Fields()
         kind = self._header("content-type").partition(";")[0].strip().lower()
-        if body and kind != _FORM and route.guards is PAGES:  # a body in pieces is not among these
+        if body and kind != _FORM and route.guards.forms:  # a body in pieces is not among these
             self.send(self.explain(http.UNSUPPORTED_MEDIA_TYPE, "A form is expected."))
             return
         try:
@@ -194,7 +196,7 @@ class _RoutedRequest(AnsweredRequest):
         return repr(self._route.path) if self._route is not None else "no page"
 
     def _begin(self, answer: Answer | Stream) -> None:
-        for name, value in self._guards.fields.items():
+        for name, value in self._guards.sent.items():
             self.setHeader(name, value)
         super()._begin(answer)
 
@@ -219,7 +221,7 @@ class _RoutedChannel(Channel):
 
 
 class RoutedSite(Site):
-    """Serves ``routes``, and the files of web/look/."""
+    """Serves ``routes``, and the files of web/look/ and of ``static``: packages with such a folder (web/static.py)."""
 
     def __init__(
         self,
@@ -229,15 +231,16 @@ class RoutedSite(Site):
         *,
         most: int,
         proxies: Sequence[Network] = (),
+        static: Iterable[str] = (),
     ) -> None:
         """``most`` is the number of connections at a time; ``rations`` bounds what a host may ask. ``proxies`` are
         networks whose X-Forwarded-For is believed."""
         super().__init__(_RoutedChannel, reactor, within=REQUEST_WITHIN, most=most)
-        self.routes = Routes([*routes, Route("GET", "/static/<name>", _file, guards=DATA)])
+        kept = answers(static)
+
+        async def file(asked: Asked) -> Answer:
+            return kept.get(asked.path) or Answer(b"There is no such file.\n", http.NOT_FOUND)
+
+        self.routes = Routes([*routes, Route("GET", "/static/<name>", file, guards=DATA)])
         self.rations = rations
         self.proxies = proxies
-
-
-async def _file(asked: Asked) -> Answer:
-    found = static.answers().get(asked.path)
-    return found or Answer(b"There is no such file.\n", http.NOT_FOUND)

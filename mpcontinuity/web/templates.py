@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from mpcontinuity.model.visible import visible
 from mpcontinuity.web import static
-
-_LOOK: Final = "mpcontinuity.web.look"
+from mpcontinuity.web.static import LOOK
 
 
 class Templates:
-    """The templates of some packages, each of which has a folder ``templates``, and those of web/look/.
+    """The templates of a package, in its folder ``templates``, and those of web/look/.
 
-    All are compiled here, once. Each is given ``static``, which returns the URL of a file of web/look/static/, and what
-    stands in ``more``. What strangers write is shown through the filter ``visible``.
+    All are compiled here, once. Each is given ``static``, which returns the URL of a file of the package's folder
+    ``static`` or of web/look/static/, and what stands in ``more``. What strangers write is shown through the filter
+    ``visible``.
     """
 
-    def __init__(self, *packages: str, **more: Any) -> None:
+    def __init__(self, package: str = LOOK, /, **more: Any) -> None:
         self._environment = Environment(
             autoescape=True,
             undefined=StrictUndefined,
-            loader=ChoiceLoader([PackageLoader(package) for package in (*packages, _LOOK)]),
+            loader=ChoiceLoader([PackageLoader(each) for each in (package, LOOK)]),
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
             cache_size=-1,
         )
-        self._environment.globals["static"] = static.url
+        self._environment.globals["static"] = static.files(package).url
         self._environment.globals.update(more)
         self._environment.filters["visible"] = visible
         for name in self._environment.list_templates():

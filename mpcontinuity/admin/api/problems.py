@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +12,7 @@ from twisted.web import http
 from mpcontinuity.control.operation import reason
 from mpcontinuity.model.errors import Hint, Kind, Refused, Stopping, Temporary
 from mpcontinuity.web.answers import CODES, Answer
-from mpcontinuity.web.headers import DATA, Guards
+from mpcontinuity.web.headers import DATA
 
 CONTENT_TYPE: Final = "application/problem+json"
 AGAIN_AFTER: Final = 30  # s, where something cannot be done now
@@ -82,4 +83,4 @@ def _explain(code: int, sentence: str) -> Answer:
     return Problem(code, sentence).answer()
 
 
-GUARDS: Final = Guards(DATA.fields, _explain)
+GUARDS: Final = replace(DATA, explain=_explain)

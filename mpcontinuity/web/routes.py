@@ -61,11 +61,22 @@ class _AnyCase(BaseConverter):
         self.regex = f"(?i:{re.escape(word)})"
 
 
+class _Rule(Rule):
+    """A rule by which a path is read, and none is ever built: to compile what builds takes ten times as long."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        return _build_nothing
+
+
+def _build_nothing(*_: object, **__: object) -> tuple[str, str]:
+    raise NotImplementedError
+
+
 class Routes:
     """Finds the route of a request."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        rules = [Rule(route.path, methods=[route.method], endpoint=route) for route in routes]
+        rules = [_Rule(route.path, methods=[route.method], endpoint=route) for route in routes]
         kinds = {"anycase": _AnyCase}
         self._map = Map(rules, converters=kinds, strict_slashes=False, merge_slashes=False, redirect_defaults=False)
         self._bound = self._map.bind("")

@@ -23,6 +23,8 @@ from typing import IO
 
 from twisted.scripts import twistd
 
+from mpcontinuity.admin.portal.site import templates
+
 _LONGEST = 262_144  # octets of a request: an environment and a command line
 _NUMBER = struct.Struct("i")  # of a process, when it has begun, and its exit status, when it has ended
 
@@ -130,6 +132,7 @@ def main() -> None:
     imported = ("mpcontinuity.app.service", "psycopg", "twisted.application.reactors", "twisted.scripts._twistd_unix")
     for module in imported:  # whatever a start would, except for the reactor, which has descriptors of its own
         importlib.import_module(module)
+    templates()
     gc.freeze()  # no server need look through all of that when it ends
     if _fork_when_asked(socket.socket(fileno=int(sys.argv[1]))):
         twistd.run()

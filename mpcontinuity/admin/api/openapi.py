@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from functools import cache
 from typing import Any, Final, get_origin
 
 import msgspec
@@ -60,8 +61,9 @@ _HINT: Final[dict[str, Any]] = {
 }
 
 
+@cache
 def document() -> bytes:
-    """Returns the description as JSON."""
+    """Returns the description as JSON. It is made when it is first asked for, by few servers ever."""
     every = [each for one in OPERATIONS.values() for each in (one.arguments, one.result)]
     schemas, components = msgspec.json.schema_components(
         [*every, ContinuityShown, Happening], ref_template=_REFERENCE + "{name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 from mpcontinuity.admin.api.callers import Callers
@@ -36,7 +35,7 @@ def routes(services: ApiServices) -> list[Route]:
         Route("GET", f"{BASE}continuity/<address>", told(continuity.show), guards=GUARDS),
         Route("PUT", f"{BASE}continuity/<address>", told(continuity.choose), LONGEST, guards=GUARDS),
         Route("GET", f"{BASE}events", told(events.listen), guards=GUARDS),
-        Route("GET", f"{BASE}openapi.json", partial(_described, document()), guards=GUARDS),
+        Route("GET", f"{BASE}openapi.json", _described, guards=GUARDS),
     ]
 
 
@@ -48,6 +47,6 @@ def _longest(way: Way) -> int:
     return _LONGEST.get(way.operation, LONGEST) if way.writes else 0
 
 
-async def _described(described: bytes, asked: Asked) -> Answer:
+async def _described(asked: Asked) -> Answer:
     """What the API is, for whoever asks: there is no secret in it."""
-    return Answer(described, content_type=JSON)
+    return Answer(document(), content_type=JSON)

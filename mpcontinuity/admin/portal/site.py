@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from mpcontinuity.accounts.administrator_login import Administrator, AdministratorLogin
 from mpcontinuity.accounts.web_sessions import WebSessions
 from mpcontinuity.admin.portal import (
@@ -59,6 +61,11 @@ _PAGES = (
 
 def routes(*, control: Control, login: AdministratorLogin, sessions: WebSessions[Administrator]) -> list[Route]:
     """Returns the routes of all pages. The arguments are those of `PortalServices`."""
-    templates = Templates("mpcontinuity.admin.portal", browser=browser)
-    portal = Portal(PortalServices(control=control, login=login, sessions=sessions, templates=templates))
+    portal = Portal(PortalServices(control=control, login=login, sessions=sessions, templates=templates()))
     return [*SigningIn(portal).routes(), *(route for pages in _PAGES for route in pages.routes(portal))]
+
+
+@cache
+def templates() -> Templates:
+    """Returns those of this package. To compile them takes as long as all else of a server's start."""
+    return Templates("mpcontinuity.admin.portal", browser=browser)

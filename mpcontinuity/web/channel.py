@@ -2,7 +2,8 @@
 
 twisted.web itself opens a file for any announced length before our code runs, prolongs its timeout with every octet
 that comes, waits for ever for a client that does not read the last answer (design 'Libraries'), and answers all
-requests that came in one piece in one turn of the reactor, whether the client takes the answers or not.
+requests that came in one piece in one turn of the reactor, whether the client takes the answers or not. It also takes
+heads that another server would read in another way (``framing.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from mpcontinuity.door.deadline import LINGER, Deadline
+from mpcontinuity.web.framing import is_faulty, origin_form
 from mpcontinuity.web.inflow import Inflow
 
 REQUEST_WITHIN: Final = 30.0  # s, from the connection or the last answer until a request is complete
@@ -29,7 +31,8 @@ HEADER_OCTETS: Final = 8192  # of all fields together, as in nginx and Apache; t
 
 _NO_METHOD: Final = b"(no method yet)"  # of twisted.web, for a request that has not been processed
 
-_TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TOO_LARGE: Final = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_BAD: Final = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class Channel(http.HTTPChannel):
@@ -42,6 +45,7 @@ class Channel(http.HTTPChannel):
 
     factory: Site
     timeOut: Any  # noqa: N815  seconds, or None
+    _path: Any  # octets
     totalHeadersSize = HEADER_OCTETS  # noqa: N815  twisted.web's names
     maxHeaders = HEADER_FIELDS  # noqa: N815
 
@@ -89,6 +93,37 @@ class Channel(http.HTTPChannel):
         if not self._parting:
             super().dataReceived(data)
 
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        """Takes a line of the head. One that goes on with the line before it is refused (RFC 9112 §5.2)."""
+        if line[:1] in (b" ", b"\t"):
+            self._respondToBadRequestAndDisconnect()
+        elif not self._parting:
+            super().lineReceived(line)
+
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802
+        """Takes a header field; says whether it was one."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:  # a length of more digits than int() takes
+            self._respondToBadRequestAndDisconnect()
+            return False
+
+    def allHeadersReceived(self) -> None:  # noqa: N802
+        """Goes on with a request whose head is sound."""
+        request = self.requests[-1]
+        self._path, host = origin_form(self._path)
+        if is_faulty(self._version, request.requestHeaders):
+            self._respondToBadRequestAndDisconnect()
+            return
+        if host is not None:  # RFC 9112 §3.2.2: in place of the field
+            request.requestHeaders.setRawHeaders(b"host", [host])
+        super().allHeadersReceived()
+
+    def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
+        """Takes octets of a body, or of the requests behind one that is being answered."""
+        if not self._parting:
+            super().rawDataReceived(data)
+
     def setLineMode(self, extra: bytes = b"") -> None:  # noqa: N802
         """Begins the next request: in a turn of the reactor of its own where octets of it have come, which are in
         ``extra`` or still in the buffer of LineReceiver."""
@@ -118,8 +153,8 @@ class Channel(http.HTTPChannel):
         super().setLineMode(come)
 
     def allContentReceived(self) -> None:  # noqa: N802
-        """Ends the body of a request, unless that was answered before its body had come."""
-        if self.requests:
+        """Ends the body of a request, unless that was answered before its body had come, or refused."""
+        if self.requests and not self._parting:
             super().allContentReceived()
 
     def timeoutConnection(self) -> None:  # noqa: N802
@@ -127,8 +162,14 @@ class Channel(http.HTTPChannel):
         self.loseConnection()
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
-        if not self._parting:  # else the client has had its last answer
-            super()._respondToBadRequestAndDisconnect()
+        if self._parting:  # the client has had its last answer
+            return
+        if self.requests and self.requests[-1].startedWriting:  # in the midst of an answer nothing can be said
+            self.cut()
+            return
+        transport: Any = self.transport
+        transport.write(_BAD)
+        self.loseConnection()
 
     def loseConnection(self) -> None:  # noqa: N802
         if not self._parting:

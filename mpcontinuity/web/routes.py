@@ -32,6 +32,7 @@ from mpcontinuity.web.static import answers
 _TOO_MANY: Final = 429  # RFC 6585 §4
 _FORM: Final = "application/x-www-form-urlencoded"
 _CHANGING: Final = ("POST", "PUT", "PATCH")
+_NO_METHOD: Final = "(NONE)"  # that no route has
 
 Handler = Callable[[Asked], Awaitable[Answer | Stream]]
 
@@ -92,7 +93,8 @@ class Routes:
             raise NotFound from None
         if not text.startswith("/") or text.startswith("//") or "\0" in text:
             raise NotFound
-        route, parts = self._bound.match(text, method)
+        # werkzeug compares methods in capitals; they are as they are (RFC 9110 §9.1).
+        route, parts = self._bound.match(text, method if method == method.upper() else _NO_METHOD)
         return route, dict(parts)
 
     def guards(self, path: bytes) -> Guards:

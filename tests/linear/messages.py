@@ -13,6 +13,7 @@ from mpcontinuity.admin.api import reading
 from mpcontinuity.message import (
     addresses,
     charset,
+    composing,
     contenttype,
     dates,
     dkim,
@@ -24,6 +25,7 @@ from mpcontinuity.message import (
     summary,
     text,
     trace,
+    typed_addresses,
 )
 from mpcontinuity.message.fields import HeaderNames
 from mpcontinuity.message.header_limits import HeaderMeasure
@@ -31,6 +33,7 @@ from mpcontinuity.message.lineends import octets_added
 from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render_whole
 from mpcontinuity.message.text import folded, of_addresses
+from mpcontinuity.model import address
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.visible import json_visible, visible
 from mpcontinuity.protocols.discovery import autodiscover
@@ -161,6 +164,31 @@ def _report(data: bytes) -> None:
     made = report.Report("mx.example", "x", 0, "a@b.example", 0, [about], envelope=said, full=True)
     report.compose(made, data)
     report.status_of(550, said)
+
+
+def _composed(data: bytes) -> None:
+    typed = data.decode("utf-8", "replace")
+    ann = composing.Correspondent(typed, address.parse("ann@b.example"))
+    for kind in ("message/rfc822", typed):
+        letter = composing.Letter(
+            sender=ann,
+            to=[ann],
+            subject=typed,
+            text=typed,
+            time=0,
+            message_id="<a@b>",
+            references=composing.thread(typed, typed.split()),
+            enclosures=(composing.Enclosure(typed, kind),),
+            boundary="b",
+        )
+        list(composing.compose(letter))
+        for step in (65_536, 100):
+            small(composing.encoder(kind).feed, data, step)
+
+
+def _typed(data: bytes) -> None:
+    typed = typed_addresses.read(data.decode("utf-8", "replace"))
+    composing.listed(typed.people)
 
 
 def _wire(data: bytes) -> None:
@@ -346,6 +374,13 @@ MESSAGES = {
         ),
     ),
     "report": Reader(_report),
+    "composed": Reader(_composed, units=(b"<a@b> ", b"> ", b"\xe2\x80\xae", b"=?a?q?b?="), most=16 * KIB),
+    "typed addresses": Reader(
+        _typed,
+        (b"", b'"', b"<", b"(", b"a; b"),
+        (b"a@b,", b"a <b@c>,", b'"a', b"<a", b"(a", b"a;", b"a, b;"),
+        most=16 * KIB,
+    ),
     "shown to administrators": Reader(_shown, units=(b"\xe2\x80\xae", b"\x1b[31m", b"\xed\xa0\x80")),
     "strings of imap": Reader(_wire),
 }

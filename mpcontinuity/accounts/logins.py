@@ -37,8 +37,8 @@ _log = Logger()
 
 
 class Login(NamedTuple):
-    """A login of the user with the account of that id, by a door ("IMAP", "POP3" or "SMTP"), from a client's IP address
-    at a time in µs; by the app password of that id, 0 where it was their own."""
+    """A login of the user with the account of that id, by a door ("IMAP", "POP3", "SMTP" or "web"), from a client's IP
+    address at a time in µs; by the app password of that id, 0 where it was their own."""
 
     account: int
     door: str

@@ -3,8 +3,8 @@
 - ``mailboxes.py``: a user's mailboxes: list, create, rename, delete. ``names.py``: what they may be called.
 - ``append.py``: new messages. ``change.py``: flags, COPY, MOVE, EXPUNGE. ``keywords.py``: flags with a name of their
   own. ``portions.py``: a long change in short transactions.
-- ``read.py``: rows of messages. ``rendering.py``: what IMAP shows of a message, computed without making others wait.
-  ``search.py``: answers SEARCH.
+- ``read.py``: rows of messages. ``pages.py``: the newest first, a page at a time. ``rendering.py``: what IMAP shows of
+  a message, computed without making others wait. ``search.py``: answers SEARCH.
 - ``view.py``: what one session knows of its mailbox. ``selected.py``: what all its sessions share;
   ``picture.py``: its messages as arrays.
 - ``maildrop.py``: INBOX as POP3 sees it. ``recent.py``: the flag Recent. ``sent.py``: one copy in Sent.

@@ -4,8 +4,7 @@
   of a request in pieces, as it comes. ``answers.py``: what a page answers, and how it is sent.
 - ``routes.py``: a site of pages by method and path. ``asked.py``: a request as pages see it. ``form.py``: reads forms.
   ``cookies.py``, ``csrf.py``, ``headers.py``: what keeps other sites away from a browser that is signed in.
-- ``templates.py``, ``static.py``: HTML, and the files beside it, of each package of pages. ``look/``: what all pages
-  look like.
-  ``charts.py``: charts as SVG. ``qr.py``: QR codes.
+- ``templates.py``, ``static.py``: HTML, and the files beside it, of each package of pages. ``languages.py``: texts in
+  the language of the reader. ``look/``: what all pages look like. ``charts.py``: charts as SVG. ``qr.py``: QR codes.
 - ``pages.py``: a site of a few fixed pages for machines.
 """

@@ -38,3 +38,13 @@ def same_origin(asked: Asked) -> bool:
         return urlsplit(origin).netloc.lower() == asked.host.lower() != ""
     except ValueError:
         return False
+
+
+def is_ours(asked: Asked, secret: str) -> bool:
+    """Says whether a request that changes something was sent from a page of ours, and made for whoever has that secret
+    in a cookie.
+
+    A form has the token in its field ``csrf``, a script sends it as X-CSRF-Token.
+    """
+    sent = asked.form.get("csrf") or asked.header("x-csrf-token")
+    return bool(secret) and same_origin(asked) and is_right(secret.encode(), sent)

@@ -9,6 +9,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from mpcontinuity.model.visible import visible
 from mpcontinuity.web import static
+from mpcontinuity.web.languages import ENGLISH, Language
 from mpcontinuity.web.static import LOOK
 
 
@@ -17,7 +18,7 @@ class Templates:
 
     All are compiled here, once. Each is given ``static``, which returns the URL of a file of the package's folder
     ``static`` or of web/look/static/, and what stands in ``more``. What strangers write is shown through the filter
-    ``visible``.
+    ``visible``. Texts between ``{% trans %}`` and in ``_()`` are in the language of the page.
     """
 
     def __init__(self, package: str = LOOK, /, **more: Any) -> None:
@@ -29,6 +30,15 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
             cache_size=-1,
+            extensions=["jinja2.ext.i18n"],
+        )
+        self._language = ENGLISH  # of the page that is being made: that is done in one go
+        # What imported macros say is in that language too, which is why it is no value of a page.
+        texts: Any = self._environment
+        texts.install_gettext_callables(
+            lambda text: self._language.catalogue.gettext(text),
+            lambda one, many, number: self._language.catalogue.ngettext(one, many, number),
+            newstyle=True,
         )
         self._environment.globals["static"] = static.files(package).url
         self._environment.globals.update(more)
@@ -36,9 +46,10 @@ class Templates:
         for name in self._environment.list_templates():
             self._environment.get_template(name)
 
-    def render(self, name: str, /, **values: Any) -> bytes:
+    def render(self, name: str, /, language: Language = ENGLISH, **values: Any) -> bytes:
         """Returns a page of the template with that name."""
-        return self._environment.get_template(name).render(**values).encode()
+        self._language = language
+        return self._environment.get_template(name).render(language=language.code, **values).encode()
 
 
 @cache

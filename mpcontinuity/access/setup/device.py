@@ -194,5 +194,4 @@ class DevicePages:
 
 
 def _is_ours(asked: Asked) -> bool:
-    secret = asked.cookies.get(COOKIE, "")
-    return bool(secret) and csrf.same_origin(asked) and csrf.is_right(secret.encode(), asked.form.get("csrf"))
+    return csrf.is_ours(asked, asked.cookies.get(COOKIE, ""))

@@ -194,7 +194,7 @@ class Portal:
         visit = await self._visit(asked)
         if visit is None:
             return redirect(LOGIN)
-        if not is_ours(asked, visit.secret):
+        if not csrf.is_ours(asked, visit.secret):
             raise Refused(STALE.rstrip("."), "forbidden")  # the answer ends it
         return await page(visit)
 
@@ -207,11 +207,6 @@ class Portal:
         caller = of_administrator(found.who, f"portal, {asked.peer}", asked.peer)
         control = replace(self.services.control, caller=caller)
         return Visit(asked, control, found.session, found.who, secret, self.services)
-
-
-def is_ours(asked: Asked, secret: str) -> bool:
-    """Says whether a form was sent from a page of ours, and was made for whoever has that secret in the cookie."""
-    return bool(secret) and csrf.same_origin(asked) and csrf.is_right(secret.encode(), asked.form.get("csrf"))
 
 
 def own_path(text: str) -> str:

@@ -26,7 +26,6 @@ from mpcontinuity.admin.portal.signed_in import (
     STALE,
     Portal,
     Visit,
-    is_ours,
     own_path,
     refused_at,
     with_secret,
@@ -35,6 +34,7 @@ from mpcontinuity.control.caller import of_administrator
 from mpcontinuity.model import public
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import Answer, redirect
 from mpcontinuity.web.asked import Asked
 from mpcontinuity.web.qr import drawn
@@ -92,7 +92,7 @@ class SigningIn:
     async def take_password(self, asked: Asked) -> Answer:
         """Takes name and password, and begins the next step, or says that one of them is wrong."""
         before = _secret_of(asked)
-        if not is_ours(asked, before):
+        if not csrf.is_ours(asked, before):
             return await self._ask_password(asked, STALE)
         login, name = self._services.login, asked.form.get("name")
         administrator = await login.by_password(name, asked.form.get("password"), asked.peer)
@@ -138,7 +138,7 @@ class SigningIn:
     async def begin_anew(self, asked: Asked) -> Answer:
         """Ends a login that is under way, for another name."""
         secret = _secret_of(asked)
-        if is_ours(asked, secret):
+        if csrf.is_ours(asked, secret):
             await self._services.sessions.end(secret)
         return redirect(LOGIN)
 
@@ -159,7 +159,7 @@ class SigningIn:
         found = await self._services.sessions.find(secret)
         if found is None or found.session.step != step:
             return await self._ask_password(asked, _AGAIN)
-        if not is_ours(asked, secret):
+        if not csrf.is_ours(asked, secret):
             return await self._ask(asked, found, STALE)
         return found
 

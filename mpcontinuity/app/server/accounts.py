@@ -16,7 +16,7 @@ from mpcontinuity.accounts.origins import Origins
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.user_login import UserLogin
-from mpcontinuity.accounts.web_sessions import ADMINISTRATOR, SETUP, WebSessions
+from mpcontinuity.accounts.web_sessions import ADMINISTRATOR, SETUP, USER, WebSessions
 from mpcontinuity.app.server.workers import Workers
 from mpcontinuity.model import hosts
 from mpcontinuity.model.clock import Clock
@@ -30,7 +30,8 @@ class Accounts:
 
     ``directory`` finds users and domains, and ``origins`` the home server that a client may be. ``login`` and
     ``administrator_login`` log users and administrators in, by the answers of ``judge``. ``administrator_sessions``
-    knows the browsers where administrators are signed in, ``setup_sessions`` those where users set up a device.
+    knows the browsers where administrators are signed in, ``webmail_sessions`` those where users read their mail, and
+    ``setup_sessions`` those where they set up a device.
     ``quotas`` bounds mailboxes. ``passwords`` hashes, in ``control_workers`` where an administrator asks for it.
     """
 
@@ -55,6 +56,7 @@ class Accounts:
         self._drill_logins = DrillLogins(store, self.directory, self.login.logins)
         self.administrator_login = AdministratorLogin(store, self.judge)
         self.setup_sessions = WebSessions(store, SETUP, randomness, user_login.signed_in)
+        self.webmail_sessions = WebSessions(store, USER, randomness, user_login.signed_in)
         self.administrator_sessions = WebSessions(store, ADMINISTRATOR, randomness, administrator_login.signed_in)
 
     def start(self) -> None:

@@ -17,6 +17,8 @@ from mpcontinuity.access.pop3.lock import Locks
 from mpcontinuity.access.pop3.services import Pop3Services
 from mpcontinuity.access.setup import site as setup
 from mpcontinuity.access.setup.services import SetupServices
+from mpcontinuity.access.webmail import site as webmail
+from mpcontinuity.access.webmail.services import WebmailServices
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.admin.api import site as api
@@ -98,6 +100,8 @@ class Doors:
             "plaintext_login_networks": hosts.networks(settings.tls.plaintext_login_networks),
         }
         self._home_calls = HomeCalls(store, accounts.directory, accounts.origins, mail.homes, timer=reactor)
+        self._views = Views(store)
+        self._archives = EmailArchives(store, mail.children, reactor)
         self._access = self._make_access()
         self._web = self._make_web(control)
         self._smtp = {
@@ -114,10 +118,8 @@ class Doors:
 
     def _make_access(self) -> dict[str, ImapFactory | Pop3Factory]:
         certificate = self._certificate
-        views = Views(self._store)
-        archives = EmailArchives(self._store, self._mail.children, self._reactor)
         quotas = self._accounts.quotas
-        imap = ImapServices(views=views, quotas=quotas, archives=archives, tls=certificate, **self._every)
+        imap = ImapServices(views=self._views, quotas=quotas, archives=self._archives, tls=certificate, **self._every)
         pop3 = Pop3Services(locks=Locks(self._reactor), tls=certificate, **self._every)
         return {
             "imap": ImapFactory(imap),
@@ -147,6 +149,7 @@ class Doors:
         accounts = self._accounts
         return RoutedSite(
             [
+                *webmail.routes(self._webmail_services(control)),
                 *setup.routes(
                     SetupServices(
                         control=control,
@@ -173,6 +176,21 @@ class Doors:
             self._gatekeeper.rations,
             most=_MOST_BY_WEB,
             proxies=hosts.networks(self._settings.web.trusted_proxies),
+            static=[webmail.PACKAGE],
+        )
+
+    def _webmail_services(self, control: Control) -> WebmailServices:
+        """Webmail has the views of IMAP: what the one changes, the other tells of."""
+        accounts = self._accounts
+        return WebmailServices(
+            control=control,
+            directory=accounts.directory,
+            login=accounts.login,
+            sessions=accounts.webmail_sessions,
+            views=self._views,
+            quotas=accounts.quotas,
+            archives=self._archives,
+            timer=self._reactor,
         )
 
     @property

@@ -67,7 +67,7 @@ account = Table(
     flag("relay"),  # stands for the home server: sends in the name of anybody of the domain
     number("password_changes"),  # how many: sessions of an earlier password end
     number("last_login"),  # to a minute or so; 0: never, as far as is known
-    string("last_login_by"),  # IMAP | POP3 | SMTP
+    string("last_login_by"),  # IMAP | POP3 | SMTP | web
     string("alternate"),  # where the user reads mail that needs neither home nor us; empty: not known
     number("absorbed_by"),  # the account that takes over the mail of this one, which is removed then; 0: none
     Index(
@@ -91,7 +91,7 @@ app_password = Table(
     string("name"),  # of the device
     number("created"),
     number("last_used"),  # to a minute or so; 0: never
-    string("last_used_by"),  # IMAP | POP3 | SMTP
+    string("last_used_by"),  # IMAP | POP3 | SMTP | web
     string("last_used_from"),  # IP address
 )
 

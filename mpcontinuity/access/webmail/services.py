@@ -1,0 +1,35 @@
+"""What webmail is given of the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mpcontinuity.accounts.directory import Directory
+from mpcontinuity.accounts.quotas import Quotas
+from mpcontinuity.accounts.user_login import UserLogin
+from mpcontinuity.accounts.users import User
+from mpcontinuity.accounts.web_sessions import WebSessions
+from mpcontinuity.archive.folder import EmailArchives
+from mpcontinuity.control.operation import Control
+from mpcontinuity.mailbox.view import Views
+from mpcontinuity.model.timer import Timer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebmailServices:
+    """The parts of the server that the pages use.
+
+    ``control`` is what operations work with, each page calling them in the name of its user; store, settings and
+    randomness are its own. ``directory`` finds users, ``login`` judges passwords, and ``sessions`` knows who is signed
+    in. ``views`` are those of IMAP, ``quotas`` bounds what a user stores, and ``archives`` fills `Email Archive`.
+    ``timer`` is the reactor.
+    """
+
+    control: Control
+    directory: Directory
+    login: UserLogin
+    sessions: WebSessions[User]
+    views: Views
+    quotas: Quotas
+    archives: EmailArchives
+    timer: Timer

@@ -1,0 +1,19 @@
+"""Which pages webmail has."""
+
+from __future__ import annotations
+
+from mpcontinuity.access.webmail import folder, message
+from mpcontinuity.access.webmail.services import WebmailServices
+from mpcontinuity.access.webmail.signed_in import PACKAGE, Webmail
+from mpcontinuity.access.webmail.signing_in import SigningIn
+from mpcontinuity.web.routes import Route
+
+__all__ = ["PACKAGE", "routes"]
+
+_PAGES = (folder, message)
+
+
+def routes(services: WebmailServices) -> list[Route]:
+    """Returns the routes of all pages."""
+    webmail = Webmail(services)
+    return [*SigningIn(webmail).routes(), *(route for pages in _PAGES for route in pages.routes(webmail))]

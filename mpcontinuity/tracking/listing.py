@@ -10,12 +10,13 @@ import msgspec
 
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import BadAddress, parse
-from mpcontinuity.model.clock import iso
+from mpcontinuity.model.clock import DAY, LATEST, iso
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 SCAN = 5_000  # rows that one transaction looks at
+_WRITTEN = DAY  # after it was received a row has its id at the latest: a session lasts minutes, a queue of commits less
 MOST = 1_000  # rows of one page
 
 
@@ -49,21 +50,27 @@ class TrackRow(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What is None or empty does not filter. Addresses are compared without case, Message-IDs without brackets."""
+    """What is None or empty does not filter. Addresses are compared without case, Message-IDs without brackets.
+
+    A message was received at ``since`` or later, and before ``until``; both are in µs.
+    """
 
     domain: int | None = None
     recipient: str = ""
     sender: str = ""
     message_id: str = ""
     status: str = ""
-    since: int = 0  # µs
+    direction: str = ""
+    since: int = 0
+    until: int = LATEST
 
 
 _CONDITIONS = """(:domain < 0 OR domain = :domain)
     AND (:sender = '' OR lower(sender) = :sender)
     AND (:bare = '' OR message_id IN (:bare, :bracketed))
     AND (:status = '' OR status = :status)
-    AND received >= :since"""
+    AND (:direction = '' OR direction = :direction)
+    AND received >= :since AND received < :until"""
 _COLUMNS = (
     "id, received, direction, sender, recipient, message_id, subject, size, status, continuity, outcome, code, text,"
     " events"
@@ -117,12 +124,15 @@ def rows(
         "bare": bare,
         "bracketed": f"<{bare}>",
         "status": filters.status,
+        "direction": filters.direction,
         "since": filters.since,
+        "until": filters.until,
     }
     if filters.recipient:
         recipient, received = _key(filters.recipient), _received(tx, before)
         found = tx.all(_OF_RECIPIENT, recipient=recipient, received=received, before=before, limit=limit, **conditions)
         return [_shown(*row) for row in found], None
+    before = min(before, identifier.first_at(filters.until + _WRITTEN))
     end = tx.value(_PAGE_ENDS, before=before, oldest=identifier.first_at(filters.since), scan=SCAN)
     if end is None:
         return [], None

@@ -23,6 +23,7 @@ INBOUND, OUTBOUND, REDELIVERY, RELEASE, ALERT, DSN = (
     "alert",
     "dsn",
 )
+DIRECTIONS = (INBOUND, OUTBOUND, REDELIVERY, RELEASE, ALERT, DSN)
 
 
 class NewRow(msgspec.Struct, frozen=True):

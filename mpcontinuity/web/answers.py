@@ -116,7 +116,7 @@ class AnsweredRequest(BoundedRequest):
         """Sends the answer, and ends the request."""
         if self._disconnected or self._refused:
             if isinstance(answer, Stream):
-                Deferred.fromCoroutine(answer.pieces.aclose()).addErrback(self._failed)
+                Deferred.fromCoroutine(_dropped(answer.pieces)).addErrback(self._failed)
             return
         if isinstance(answer, Stream):
             self._send_stream(answer)
@@ -167,6 +167,15 @@ class AnsweredRequest(BoundedRequest):
 async def _in_pieces(body: bytes) -> AsyncGenerator[bytes, None]:
     for start in range(0, len(body), PIECE):
         yield body[start : start + PIECE]
+
+
+async def _dropped(pieces: AsyncGenerator[bytes, None]) -> None:
+    """Ends a generator of which nothing was taken: it is begun, since one that has not begun would not see its end, nor
+    tell whoever makes its pieces that nobody listens."""
+    try:
+        await anext(pieces, None)
+    finally:
+        await pieces.aclose()
 
 
 @implementer(IPushProducer)

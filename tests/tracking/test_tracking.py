@@ -87,6 +87,11 @@ def test_what_was_not_owed_has_no_outcome(store: Store) -> None:
         ({"message_id": "<m2@x>"}, ["two"]),
         ({"status": REJECTED}, ["three"]),
         ({"since": START + 20_000_000}, ["three"]),
+        ({"until": START + 20_000_000}, ["two", "one"]),
+        ({"since": START + 10_000_000, "until": START + 20_000_000}, ["two"]),
+        ({"recipient": "b@example.org", "until": START + 10_000_000}, ["one"]),
+        ({"direction": "outbound"}, ["three"]),
+        ({"direction": "outbound", "domain": 1}, []),
         ({"domain": 1}, ["two", "one"]),
         ({"recipient": "b@example.org", "domain": 2}, []),
     ],
@@ -98,7 +103,7 @@ def test_filters_leave_what_they_name(
     clock.advance(10)
     put(store, subject="two", recipient_key="b@example.org", message_id="<m2@x>")
     clock.advance(10)
-    put(store, subject="three", status=REJECTED, domain=2)
+    put(store, subject="three", status=REJECTED, domain=2, direction="outbound")
     assert [row.subject for row in listed(store, **filters)] == subjects
 
 
@@ -109,6 +114,24 @@ def test_newest_first_holds_across_the_steps_of_a_long_scan(store: Store, monkey
     assert [row.subject for row in listed(store, status=REJECTED)] == ["8", "4", "0"]
     assert [row.subject for row in listed(store, limit=5)] == ["9", "8", "7", "6", "5"]
     assert [row.subject for row in listed(store, limit=2, status=REJECTED)] == ["8", "4"]
+
+
+def test_an_end_of_time_is_found_without_a_look_at_what_came_later(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SCAN", 3)
+    put(store, subject="old")
+    until = clock.now() + 1
+    clock.advance(60)
+    put(store, subject="written late", received=until - 1)  # it came before, and was noted later
+    clock.advance(2 * 86_400)
+    for number in range(10):
+        put(store, subject=str(number))
+    steps = []
+    read = store.read
+    monkeypatch.setattr(store, "read", lambda work: (steps.append(work), read(work))[1])
+    assert [row.subject for row in listed(store, until=until)] == ["written late", "old"]
+    assert len(steps) == 2  # one finds both, and one that there is nothing before
 
 
 def test_old_rows_expire_and_those_still_owed_stay(store: Store, clock: ManualClock) -> None:

@@ -16,6 +16,7 @@ from mpcontinuity.control.tracking import STATUSES
 from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.tracking.listing import TrackRow
+from mpcontinuity.tracking.record import DIRECTIONS
 from mpcontinuity.web.answers import Answer, Stream
 from mpcontinuity.web.routes import Route
 
@@ -23,7 +24,7 @@ PATH: Final = "/admin/tracking"
 _ROWS: Final = 50  # of a page: some milliseconds to write
 _AT_ONCE: Final = 200  # rows of CSV that are read and written in one turn
 _MOST: Final = 100_000  # rows of a CSV: 30 MB, more than a spreadsheet likes
-_FILTERS: Final = ("recipient", "sender", "message_id", "status", "since", "domain")
+_FILTERS: Final = ("recipient", "sender", "message_id", "status", "direction", "since", "until", "domain")
 
 COLUMNS: Final = {
     "received": "Received",
@@ -58,7 +59,7 @@ async def show(visit: Visit) -> Answer:
     except Refused as refused:
         if refused.kind == "forbidden":
             raise
-        rows, errors = [], at_field(refused, query, "since", "status", "domain")
+        rows, errors = [], at_field(refused, query, "since", "until", "status", "direction", "domain")
     chosen = [name for name in COLUMNS if name in query.all("column")] or list(_USUAL)
     return visit.render(
         "tracking.html",
@@ -70,6 +71,7 @@ async def show(visit: Visit) -> Answer:
         chosen=chosen,
         heads=[COLUMNS[name] for name in chosen],
         statuses=[("", "any"), *((status, status) for status in STATUSES)],
+        directions=[("", "any"), *((direction, direction) for direction in DIRECTIONS)],
         domains=await visit.domains(),
         typed=query,
         filtered=visit.asked_by(*_FILTERS),

@@ -10,6 +10,7 @@ import click
 from mpcontinuity.app.commands import output
 from mpcontinuity.app.commands.configuration import Configuration, json_option, pass_configuration
 from mpcontinuity.control.tracking import STATUSES
+from mpcontinuity.tracking.record import DIRECTIONS
 
 _SINCE_HELP = "From then on: an ISO 8601 time, or a duration before now as 24h."
 
@@ -140,7 +141,9 @@ def report(context: click.Context, configuration: Configuration, domain: str, si
 @click.option("--sender", metavar="ADDRESS", help="Only messages from them.")
 @click.option("--message-id", metavar="M", help="Only the message with this Message-ID.")
 @click.option("--status", "status_", type=click.Choice(STATUSES), help="Only messages that came to this.")
+@click.option("--direction", type=click.Choice(DIRECTIONS), help="Only messages that went this way.")
 @click.option("--since", metavar="T", help=_SINCE_HELP)
+@click.option("--until", metavar="T", help="Before then: a time or a duration as in --since.")
 @click.option("--limit", metavar="N", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most.")
 @json_option
 @pass_configuration
@@ -150,7 +153,9 @@ def track(
     sender: str | None,
     message_id: str | None,
     status_: str | None,
+    direction: str | None,
     since: str | None,
+    until: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -162,7 +167,9 @@ def track(
             sender=sender,
             message_id=message_id,
             status=status_,
+            direction=direction,
             since=since,
+            until=until,
             limit=limit,
         )
     if as_json:

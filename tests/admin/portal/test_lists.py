@@ -139,7 +139,10 @@ def test_messages_are_found_by_filters_in_the_address(rita: Browser, olga: Brows
     assert page.count('<tr><th scope="row"><a href="/admin/tracking/') == 1
     assert 'scope="col">Message-ID' in page
     assert 'scope="col">Sender' not in page
-    for field, value in (("since", "soon"), ("status", "lost")):
+    assert rita.get(f"{TRACKING}?direction=inbound").page.count("/admin/tracking/") == 4
+    assert "No message fits." in rita.get(f"{TRACKING}?direction=dsn").page
+    assert "No message fits." in rita.get(f"{TRACKING}?until=2020-01-01").page
+    for field, value in (("since", "soon"), ("until", "later"), ("status", "lost"), ("direction", "up")):
         shown = rita.get(f"{TRACKING}?{field}={value}")
         assert (shown.code, f'id="{field}-error"' in shown.page) == (400, True)
     assert "No message fits." in olga.get(TRACKING).page

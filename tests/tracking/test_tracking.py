@@ -127,9 +127,14 @@ def test_an_end_of_time_is_found_without_a_look_at_what_came_later(
     clock.advance(2 * 86_400)
     for number in range(10):
         put(store, subject=str(number))
-    steps = []
+    steps: list[Any] = []
     read = store.read
-    monkeypatch.setattr(store, "read", lambda work: (steps.append(work), read(work))[1])
+
+    def counted(work: Any) -> Any:
+        steps.append(work)
+        return read(work)
+
+    monkeypatch.setattr(store, "read", counted)
     assert [row.subject for row in listed(store, until=until)] == ["written late", "old"]
     assert len(steps) == 2  # one finds both, and one that there is nothing before
 

@@ -95,6 +95,8 @@ class Browser:
         channel.dataReceived(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
         answer, _, page = transport.value().partition(b"\r\n\r\n")
         answer += b"\r\n"
+        if b"\r\ntransfer-encoding: chunked\r\n" in answer.lower():
+            page = _whole(page)
         for name, value, rest in _COOKIE.findall(answer):
             assert name.startswith(b"__Host-")
             assert rest.split(b"; ")[0:1] == [b" Path=/"] or b"Path=/" in rest
@@ -104,6 +106,15 @@ class Browser:
                 del self.cookies[name.decode()]
         location = _LOCATION.search(answer)
         return Shown(int(answer.split()[1]), answer, page.decode(), location[1].decode() if location else "")
+
+
+def _whole(chunks: bytes) -> bytes:
+    """A body that came in chunks (RFC 9112 §7.1)."""
+    found = b""
+    while chunks:
+        size, _, chunks = chunks.partition(b"\r\n")
+        found, chunks = found + chunks[: int(size, 16)], chunks[int(size, 16) + 2 :]
+    return found
 
 
 def _named(headers: Mapping[str, str]) -> dict[str, str]:

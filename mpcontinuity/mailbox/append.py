@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mpcontinuity.mailbox import keywords
+from mpcontinuity.mailbox import conversations, keywords
+from mpcontinuity.mailbox.conversations import Newcomer
 from mpcontinuity.mailbox.names import MailboxRefused
-from mpcontinuity.message.rendered import octets_added
+from mpcontinuity.message.rendered import octets_added, references
 from mpcontinuity.model.events import MailboxChanged
 from mpcontinuity.model.flags import DELETED, SEEN
 from mpcontinuity.store.statement import Rows, Statement
@@ -107,13 +108,17 @@ def append_all(tx: Transaction, entries: Mapping[int, Sequence[NewEntry]]) -> di
     """Does `append` with several mailboxes."""
     grown = grow(tx, {mailbox: [(one.size, one.flags) for one in new] for mailbox, new in entries.items()})
     rows = []
+    newcomers = []
     for mailbox, appended in grown.items():
         entry_id = mailbox << UID_BITS | appended.first_uid
         for one in entries[mailbox]:
             flags = one.flags | keywords.offer(tx, mailbox, one.keywords)
             shown = (one.rendered, octets_added(one.rendered))
             rows.append((entry_id, one.body, flags, appended.modseq, one.internaldate, one.size, *shown))
+            newcomers.append(Newcomer(appended.account, entry_id, one.body, references(one.rendered)))
             entry_id += 1
         tx.announce(MailboxChanged(mailbox, appended.account, appended.modseq))
     tx.run_rows(_INSERT, rows)
+    if newcomers:
+        conversations.join(tx, newcomers)
     return grown

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mpcontinuity.mailbox import conversations
 from mpcontinuity.mailbox import keywords as keyword
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS, grow
 from mpcontinuity.mailbox.names import MailboxRefused
@@ -230,6 +231,7 @@ def _copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> t
         )
     else:
         tx.run(_COPY_PLAIN, ids=ids, before=before, modseq=appended.modseq)
+    conversations.copy(tx, ids, before)
     tx.announce(MailboxChanged(target, appended.account, appended.modseq))
     sources = uidset.of(_uids(entries))
     return Copied(appended.uidvalidity, sources, ((appended.first_uid, appended.last_uid),)), entries
@@ -248,7 +250,9 @@ def _remove(tx: Transaction, mailbox: int, entries: Sequence[_Entry]) -> None:
         raise MailboxRefused("NONEXISTENT", "no such mailbox")
     modseq, account, floor = row
     uids = _uids(entries)
-    tx.run(_DELETE, ids=_ids(mailbox, uids))
+    ids = _ids(mailbox, uids)
+    tx.run(_DELETE, ids=ids)
+    conversations.leave(tx, ids)
     ranges = uidset.of(uids)
     tx.many(
         _EXPUNGED,

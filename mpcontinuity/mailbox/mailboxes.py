@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from mpcontinuity.mailbox import change
+from mpcontinuity.mailbox import change, conversations
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.mailbox.names import (
     ARCHIVED_USE,
@@ -305,6 +305,7 @@ def _drop(tx: Transaction, info: MailboxInfo) -> None:
     first, last = info.id << UID_BITS, info.id << UID_BITS | MAX_UID
     bodies = [row[0] for row in tx.all(_BODIES, first=first, last=last)]
     tx.run(_DELETE_ENTRIES, first=first, last=last)
+    conversations.leave_all(tx, first, last)
     release(tx, bodies)
     for statement in (_DELETE_EXPUNGED, _DELETE_KEYWORDS, _DELETE):
         tx.run(statement, mailbox=info.id)

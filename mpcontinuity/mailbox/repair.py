@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mpcontinuity.mailbox import conversations
 from mpcontinuity.model.events import MailboxChanged
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -42,3 +43,4 @@ def set_counters(
 def remove_entry(tx: Transaction, entry: int) -> None:
     """Removes an entry of a mailbox that is not there, with no trace of its UID."""
     tx.run(_REMOVE, id=entry)
+    conversations.leave(tx, [entry])

@@ -33,7 +33,7 @@ _FIELD_BEGINS = re.compile(rb"\n[^ \t]")
 # literal first byte lets the search skip along with memchr, and most lines are none of them by their first letter.
 _SHOWN = re.compile(
     rb"\n(?=[bcdfimrst])(bcc|cc|content-(?:type|transfer-encoding|disposition|id|description|language|location|md5)"
-    rb"|date|from|in-reply-to|message-id|reply-to|sender|subject|to)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)",
+    rb"|date|from|in-reply-to|message-id|references|reply-to|sender|subject|to)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)",
     re.IGNORECASE,
 )
 

@@ -14,6 +14,7 @@ from mpcontinuity.message.bodystructure import structure
 from mpcontinuity.message.envelope import envelope
 from mpcontinuity.message.fields import Content
 from mpcontinuity.message.lineends import octets_added
+from mpcontinuity.message.references import digests
 from mpcontinuity.message.structure import Part, scan
 
 # Raised when what is rendered of a message changes: what an older version stored is rendered again when it is read, and
@@ -22,12 +23,14 @@ VERSION: Final = 2
 
 # Version, which segments are left out, day of the Date field (proleptic Gregorian ordinal, 0: none), octets of the
 # header block; then the lengths of the segments ENVELOPE, BODY, BODYSTRUCTURE, header with a line end before it (0: it
-# is not stored), parts. Behind the segments, since version 2: ADDED.
+# is not stored), parts. At the end, since version 2: ADDED. Between the segments and it are the digests of
+# message/references.py, of DIGEST octets each, but for what was rendered when there were none yet.
 HEAD: Final = struct.Struct("<HHIIIIIII")
 # A part, breadth first, so that siblings stand together: begin of its header, of its body, of the text of the message
 # that it holds (0: it holds none), its end; index of its first child, and their number.
 PART: Final = struct.Struct("<IIIIII")
 ADDED: Final = struct.Struct("<I")  # lineends.octets_added
+DIGEST: Final = 8
 MAX_STORED_HEADER: Final = 16 * 1024
 
 # What is stored takes so much at most: all there is of an ordinary message. Of parts and addresses of some octets each
@@ -72,7 +75,8 @@ def _blob(content: Content, root: Part, room: int | None) -> bytes:
     segments = (shown, body, extended, header, parts)
     day = dates.day(root.fields.get(b"date", b""))
     head = HEAD.pack(VERSION, left_out, day.toordinal() if day else 0, length, *map(len, segments))
-    return head + b"".join(segments) + ADDED.pack(octets_added(content))
+    answered = b"".join([one.to_bytes(DIGEST, "little") for one in digests(root.fields)])
+    return head + b"".join(segments) + answered + ADDED.pack(octets_added(content))
 
 
 def _fitting(

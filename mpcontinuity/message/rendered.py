@@ -6,8 +6,10 @@ import struct
 from datetime import date
 from typing import Final
 
+from mpcontinuity.message import fields as header_fields
 from mpcontinuity.message.fields import HeaderNames
-from mpcontinuity.message.render import ADDED, HEAD, PART, VERSION, Segment
+from mpcontinuity.message.references import digests
+from mpcontinuity.message.render import ADDED, DIGEST, HEAD, PART, VERSION, Segment
 
 __all__ = [
     "ANYTHING",
@@ -21,6 +23,7 @@ __all__ = [
     "lacks",
     "octets_added",
     "outdated",
+    "references",
     "section",
     "sent_date",
 ]
@@ -51,6 +54,21 @@ def lacks(blob: bytes, needed: int) -> bool:
 def octets_added(blob: bytes) -> int:
     """Returns what `lineends.octets_added` found, or 0 where an older version did not store it."""
     return 0 if outdated(blob) else int(ADDED.unpack_from(blob, len(blob) - ADDED.size)[0])
+
+
+def references(blob: bytes) -> tuple[int, ...]:
+    """Returns what references.digests says of the message: its own digest, 0 for none, then those that it answers.
+
+    Where an older version rendered it, they are read from its header, if that is here, else there are none.
+    """
+    if not outdated(blob):
+        start = _START + sum(HEAD.unpack_from(blob)[4:])
+        count = (len(blob) - start - ADDED.size) // DIGEST
+        if count > 0:
+            return struct.unpack_from(f"<{count}Q", blob, start)
+    elif len(blob) < _START:
+        return (0,)
+    return digests(header_fields.index(header(blob) or b""))
 
 
 def envelope(blob: bytes) -> bytes:

@@ -6,7 +6,7 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
-HEAD = "0009"  # the newest revision in migrations/versions
+HEAD = "0010"  # the newest revision in migrations/versions
 
 _RECORDED = Statement("SELECT version_num FROM alembic_version")
 

@@ -55,6 +55,25 @@ entry = Table(
     number("pop3_added"),  # octets that POP3 sends beyond size
 )
 
+# In which conversation an entry is: beside the entries, whose rows are wide, so that a folder's conversations are read
+# in few pages and an older store is filled without writing its entries anew.
+conversation_entry = Table(
+    "conversation_entry",
+    metadata,
+    key(),  # entry.id
+    number("conversation", None),
+    Index("conversation_entries", "conversation", "id"),
+)
+
+# Of which conversation a message is, by a digest of its Message-ID and of whose mail it is in
+# (mailbox/conversations.py).
+conversation_key = Table(
+    "conversation_key",
+    metadata,
+    key(),
+    number("conversation", None),
+)
+
 expunged = Table(
     "expunged",
     metadata,

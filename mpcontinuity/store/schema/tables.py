@@ -41,6 +41,8 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "subscription": ("mailbox",),
     "keyword": ("mailbox",),
     "entry": ("mailbox", "check", "queue", "store"),
+    "conversation_entry": ("mailbox",),
+    "conversation_key": ("mailbox",),
     "expunged": ("mailbox", "check"),
     "pack": ("store", "check"),
     "body": ("store", "archive", "check", "mailbox", "queue", "verdicts"),

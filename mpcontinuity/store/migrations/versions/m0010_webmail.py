@@ -1,0 +1,36 @@
+"""Webmail: conversations, and what else is needed for it; a function for each subject."""
+
+from __future__ import annotations
+
+import sqlalchemy
+from alembic import op
+from sqlalchemy import BigInteger, Column
+
+revision = "0010"
+down_revision = "0009"
+
+Id = BigInteger().with_variant(sqlalchemy.Integer(), "sqlite")
+
+
+def number(name: str, default: str | None = "0") -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=default)
+
+
+def upgrade() -> None:
+    """Adds what each subject needs, and takes nothing away."""
+    _conversations()
+
+
+def _conversations() -> None:
+    """Empty tables: mail that is there already is filled in while the server runs."""
+    op.create_table(
+        "conversation_entry",
+        Column("id", Id, primary_key=True, autoincrement=False),
+        number("conversation", None),
+    )
+    op.create_index("conversation_entries", "conversation_entry", ["conversation", "id"])
+    op.create_table(
+        "conversation_key",
+        Column("id", Id, primary_key=True, autoincrement=False),
+        number("conversation", None),
+    )

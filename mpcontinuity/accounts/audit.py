@@ -6,6 +6,7 @@ ever added to. What a crash cuts off is in it as begun, so that nothing is done,
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -52,6 +53,13 @@ def _listing(of_domain: bool, by_name: bool) -> Statement:
     )
 
 
+_OF_DOMAIN = Statement(
+    f"""SELECT audit.id, audit.time, name, origin, operation, object, domain,
+    COALESCE(audit_end.result, CASE audit.result WHEN '' THEN '{BEGUN}' ELSE audit.result END)
+    FROM audit LEFT JOIN audit_end ON audit_end.id = audit.id
+    WHERE domain = :domain AND audit.id >= :since AND audit.id < :before AND operation IN [:operations]
+    ORDER BY audit.id DESC LIMIT :limit"""
+)
 _LISTINGS = {(domain, name): _listing(domain, name) for domain, name in product((False, True), repeat=2)}
 
 
@@ -115,6 +123,17 @@ def listing(tx: Transaction, *, domain: str, name: str, since: int, before: int,
     statement = _LISTINGS[bool(domain), bool(name)]
     given = ({"domain": domain} if domain else {}) | ({"name": name} if name else {})
     return tx.records(Audited, statement, since=first_at(since), before=before, limit=limit, **given)
+
+
+def of_domain(
+    tx: Transaction, domain: str, operations: Collection[str], *, since: int, until: int, limit: int
+) -> list[Audited]:
+    """Returns up to ``limit`` rows about a domain, newest first: those of ``operations`` that were begun at ``since``
+    (µs) or later, and before ``until``."""
+    first, before = first_at(since), first_at(until)
+    return tx.records(
+        Audited, _OF_DOMAIN, domain=domain, operations=list(operations), since=first, before=before, limit=limit
+    )
 
 
 def forget(tx: Transaction, before: int) -> int:

@@ -12,11 +12,9 @@ from typing import Final
 
 from mpcontinuity.accounts import domains
 from mpcontinuity.accounts.domains import Domain
-from mpcontinuity.alerts import outages, tellings
+from mpcontinuity.alerts import outages, tellings, user_texts
 from mpcontinuity.alerts.outages import Cause, Outage, Told
 from mpcontinuity.alerts.service import DOWN_FOR
-from mpcontinuity.model import public
-from mpcontinuity.model.clock import iso
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -59,9 +57,8 @@ class Notices:
         if tellings.made_of_late(tx, domain.id, by_server=True) >= MOST_A_DAY:
             return
         outages.tell(tx, outage.id, BEGAN)
-        host = public.host(self._settings)
-        subject = f"Your mail of {domain.name} goes on at {host}"
-        text = _of_beginning(self._settings, domain.name, outage)
+        subject = user_texts.beginning_subject(self._settings, domain.name)
+        text = user_texts.beginning(self._settings, domain.name, outage.began)
         tellings.add(tx, domain.id, subject, text, outage=outage.id)
 
     def _tell_of_end(self, tx: Transaction, outage: Outage, domain: Domain) -> None:
@@ -69,8 +66,8 @@ class Notices:
         outages.tell(tx, outage.id, OVER)
         last = tellings.cut(tx, outage.id)
         if last:
-            subject = f"The mail server of {domain.name} is back"
-            tellings.add(tx, domain.id, subject, _of_end(domain.name, outage), outage=outage.id, last=last)
+            subject, text = user_texts.end_subject(domain.name), user_texts.end(domain.name, outage.ended)
+            tellings.add(tx, domain.id, subject, text, outage=outage.id, last=last)
 
 
 def _wants(domain: Domain) -> bool:
@@ -86,32 +83,3 @@ def _begins(outage: Outage, now: int) -> bool:
 
 def _ends(outage: Outage) -> bool:
     return bool(outage.ended) and BEGAN in outage.told and OVER not in outage.told
-
-
-def _moment(time: int) -> str:
-    return f"{iso(time)[:16].replace('T', ' ')} UTC"
-
-
-def _of_beginning(settings: Settings, name: str, outage: Outage) -> str:
-    host = public.host(settings)
-    places = "".join(
-        f"  {place.protocol}: {place.host}, port {place.port}, {place.security}\n" for place in public.places(settings)
-    )
-    return (
-        f"The mail server of {name} does not serve since {_moment(outage.began)}.\n"
-        f"Your mail goes on: what is sent to you arrives at {host}, where you can read\n"
-        "and answer it, and write to others. Your mail program needs these settings:\n\n"
-        f"{places}\n"
-        "Your user name is your mail address. The password is the one that you have\n"
-        f"chosen for {host}; if you have none, ask your administrators for an\n"
-        "invitation.\n\n"
-        "When the mail server is back, you are told so, and all mail will be there, too.\n"
-    )
-
-
-def _of_end(name: str, outage: Outage) -> str:
-    return (
-        f"The mail server of {name} serves again since {_moment(outage.ended)}.\n"
-        "Please go on there, as you are used to. What arrived meanwhile, and what you\n"
-        "sent, is brought there now; that may take a while.\n"
-    )

@@ -293,6 +293,11 @@ def span(tx: Transaction, outage: Outage) -> tuple[int, int]:
     return since, min(until, max(after - SUSPICION, outage.ended)) if after else until
 
 
+def next_began(tx: Transaction, outage: Outage) -> int:
+    """Returns when the next outage of the same domain began (µs), 0 where none has."""
+    return int(tx.value(_BEGAN_AFTER, domain=outage.domain, began=outage.began) or 0)
+
+
 def listing(tx: Transaction, *, domain: int, since: int, before: int, limit: int) -> list[Outage]:
     """Returns up to ``limit`` outages that began at ``since`` (µs) or later, newest first.
 
@@ -311,8 +316,8 @@ def going_on(tx: Transaction, domain: int) -> Outage | None:
     return tx.record(_outage, _OF_DOMAIN, domain=domain)
 
 
-def tell(tx: Transaction, outage: int, step: str, known: int = 0) -> None:
-    """Marks a step of an outage as done now, in the transaction that does it.
+def tell(tx: Transaction, outage: int, step: str, known: int = 0, time: int = 0) -> None:
+    """Marks a step of an outage as done now, in the transaction that does it, or at ``time`` (µs) where that is known.
 
     ``known`` is when the step was done last as far as the caller knows, 0 for never. Raises Told where that does not
     hold any more, so that of two who would do the step one does.
@@ -322,7 +327,7 @@ def tell(tx: Transaction, outage: int, step: str, known: int = 0) -> None:
     told = _times(text) if text is not None else {}
     if text is None or told.get(step, 0) != known:
         raise Told
-    tx.run(_TELL, id=outage, told=_text({**told, step: tx.now}))
+    tx.run(_TELL, id=outage, told=_text({**told, step: time or tx.now}))
 
 
 def snooze(tx: Transaction, outage: int, until: int) -> bool:

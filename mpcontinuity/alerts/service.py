@@ -40,6 +40,7 @@ COUNTED_AT_ONCE = 20  # of them in one transaction: each may take some milliseco
 RECOVERIES = 100  # outages whose mail is looked at in one look
 
 DOWN, UP, REMINDER = "down", "up", "reminder"  # steps that are marked in `Outage.told`
+FIRST_LOGIN = "first login"  # a step of the users', of which nobody is told (first_logins.py)
 
 _log = Logger()
 
@@ -126,7 +127,8 @@ class Watcher:
                 continue
             mark = partial(outages.recover, outage=outage.id, report=msgspec.json.encode(report).decode())
             # Who heard of `down` hears of `up`, and need not hear that nothing was kept; who was reminded does.
-            if report.total.taken_in or (outage.told and DOWN not in outage.told):
+            told = outage.told.keys() - {FIRST_LOGIN}
+            if report.total.taken_in or (told and DOWN not in told):
                 facts.append(wording.recovered(standing[outage.domain], outage, report, mark))
             else:
                 await self._store.run(partial(_quietly, mark=mark))

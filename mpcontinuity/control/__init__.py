@@ -20,6 +20,7 @@
 - ``administrators.py``, ``tokens.py``: administrators, and the tokens that programs use in their name. ``grants.py``:
   what a token grants. ``signing_in.py``: sessions of administrators, and their second factor.
 - ``alerts.py``: who hears of the availability of a domain. ``outages.py``: outages, and what is done about them.
+  ``outage_room.py``, ``outage_timeline.py``: what happened in one, what users notice, and what to tell them.
   ``webhooks.py``: which URLs are told how domains are.
 - ``archive.py``: searches what passed through. ``archived.py``: its messages, shown and released. ``finding.py``: all
   that a search finds. ``releasing.py``, ``exporting.py``: what is done with that. ``holds.py``: what may be dropped.

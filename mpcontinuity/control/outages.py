@@ -102,7 +102,7 @@ async def list_(
 
 def _listing(tx: Transaction, name: str | None, since: int, before: int, limit: int) -> list[OutageRow]:
     wanted = domains.known(tx, name).id if name is not None else 0
-    return [_row(one) for one in rows.listing(tx, domain=wanted, since=since, before=before, limit=limit)]
+    return [row(one) for one in rows.listing(tx, domain=wanted, since=since, before=before, limit=limit)]
 
 
 async def show(control: Control, id: str, domain: str | None = None) -> OutageShown:
@@ -110,20 +110,22 @@ async def show(control: Control, id: str, domain: str | None = None) -> OutageSh
 
     Raises Refused for text that is no id, and where there is no such outage.
     """
+    return await control.store.read(partial(_show, number=number_of(id), name=domain))
+
+
+def number_of(id: str) -> int:
+    """Returns the number of an outage by its id. Raises Refused for text that is none."""
     try:
-        number = identifier.parse(id)
+        return identifier.parse(id)
     except ValueError as error:
         raise Refused(f"id: {error}") from None
-    return await control.store.read(partial(_show, number=number, name=domain))
 
 
 def _show(tx: Transaction, number: int, name: str | None) -> OutageShown:
-    found = rows.find(tx, number)
-    if found is None or (name is not None and found.name != domain_name(name)):
-        raise Refused(f"{identifier.show(number)}: no such outage", "unknown", Hint("outage list", "shows them"))
+    found = _find(tx, number, domain_name(name) if name is not None else None)
     report = _balance(found.report) if found.report else None
     return OutageShown(
-        **msgspec.structs.asdict(_row(found)),
+        **msgspec.structs.asdict(row(found)),
         told={step: iso(time) for step, time in found.told.items()},
         users=report.users if report else [],
         more_users=report.more_users if report else 0,
@@ -131,7 +133,20 @@ def _show(tx: Transaction, number: int, name: str | None) -> OutageShown:
     )
 
 
-def _row(outage: Outage) -> OutageRow:
+def of_domain(tx: Transaction, number: int, domain: Domain) -> Outage:
+    """Returns the outage with that number. Raises Refused where the domain has no such outage."""
+    return _find(tx, number, domain.name)
+
+
+def _find(tx: Transaction, number: int, name: str | None) -> Outage:
+    found = rows.find(tx, number)
+    if found is None or (name is not None and found.name != name):
+        raise Refused(f"{identifier.show(number)}: no such outage", "unknown", Hint("outage list", "shows them"))
+    return found
+
+
+def row(outage: Outage) -> OutageRow:
+    """Returns the row of an outage."""
     sums = _balance(outage.report).total if outage.report else None
     return OutageRow(
         id=identifier.show(outage.id),
@@ -195,7 +210,7 @@ def _link(tx: Transaction, token: str, name: str | None) -> LinkShown:
         expires=iso(found.expires),
         acts=list(ACTS),
         declared=found.domain.mode(tx.now) == "enabled",
-        outage=_row(found.outage) if found.outage is not None else None,
+        outage=row(found.outage) if found.outage is not None else None,
     )
 
 

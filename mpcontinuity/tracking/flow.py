@@ -19,6 +19,10 @@ _COUNTS = "SELECT direction, status, outcome, COUNT(*) FROM (SELECT * FROM track
 _GROUPED = "LIMIT :most) AS looked_at GROUP BY direction, status, outcome"
 _OF_DOMAIN = Statement(f"{_COUNTS} WHERE domain = :domain AND received >= :begins AND received < :ends {_GROUPED}")
 _OF_ALL = Statement(f"{_COUNTS} WHERE id >= :first AND id < :last {_GROUPED}")
+_FIRST_KEPT = Statement(
+    """SELECT received, text FROM tracking WHERE domain = :domain AND direction = 'inbound' AND status = 'deferred'
+    AND received >= :since AND received < :until ORDER BY received LIMIT 1"""
+)
 
 
 class Flow(NamedTuple):
@@ -53,3 +57,10 @@ def of_hour(tx: Transaction, domain: int | None, begins: int) -> Flow:
             redirected += count if status == DEFERRED else 0
             redelivered += count if status == DEFERRED and outcome == DELIVERED else 0
     return Flow(taken_in, redirected, redelivered, sent, looked_at < MOST_LOOKED_AT)
+
+
+def first_kept(tx: Transaction, domain: int, since: int, until: int) -> tuple[int, str] | None:
+    """Returns when the first message of a domain was put into a mailbox here instead of going home, from ``since`` to
+    ``until`` (µs), and why, as tracking says it; None where none was."""
+    found = tx.one(_FIRST_KEPT, domain=domain, since=since, until=until)
+    return (int(found[0]), str(found[1])) if found is not None else None

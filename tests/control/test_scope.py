@@ -161,6 +161,7 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "webhook test": lambda house: {"id": show(1)},
     "outage list": lambda house: {"domain": "example.org"},
     "outage show": lambda house: {"id": show(1), "domain": "example.org"},
+    "outage room": lambda house: {"domain": "example.org"},
     "outage act": lambda house: {"domain": "example.org", "act": "start"},
     "outage link": lambda house: {"token": "a" * 40, "domain": "example.org"},
     "outage redeem": lambda house: {"token": "a" * 40, "act": "stop", "domain": "example.org"},

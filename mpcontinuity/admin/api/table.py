@@ -97,6 +97,7 @@ WAYS: Final[tuple[Way, ...]] = (
     Way("webhook test", "POST", "webhooks/{id}/test"),
     Way("outage list", "GET", "outages"),
     Way("outage show", "GET", "outages/{id}"),
+    Way("outage room", "GET", "domains/{domain}/outage"),
     Way("outage act", "POST", "domains/{domain}/outage"),
     Way("outage link", "GET", "outage-links/{token}"),
     Way("outage redeem", "POST", "outage-links/{token}"),

@@ -55,6 +55,61 @@ def outage_show(configuration: Configuration, id_: str, as_json: bool) -> None:
         output.table([users], tuple(users[0]), "")
 
 
+@outage.command("room")
+@click.argument("domain")
+@click.option("--id", "id_", metavar="ID", help="An earlier outage; without it the present or the last one.")
+@click.option("--text", "text", type=click.Choice(("mail", "sms", "intranet")), help="Print this text for users alone.")
+@json_option
+@pass_configuration
+def outage_room(configuration: Configuration, domain: str, id_: str | None, text: str | None, as_json: bool) -> None:
+    """Show what happened in the present or last outage of DOMAIN, what users and senders notice now, and texts by which
+    users can be told.
+
+    \b
+      mpcontinuity outage room example.org
+      mpcontinuity outage room example.org --text sms
+    """
+    with configuration.connect() as control:
+        row = control.call("outage room", domain=domain, id=id_)
+    if as_json:
+        output.as_json(row)
+    elif text is not None:
+        _print_text(next(each for each in row["texts"] if each["kind"] == text))
+    else:
+        _print_room(row)
+
+
+def _print_text(text: dict[str, str]) -> None:
+    for line in [*([f"Subject: {text['subject']}", ""] if text["subject"] else []), *text["text"].splitlines()]:
+        output.say(line)
+
+
+def _print_room(row: dict[str, Any]) -> None:
+    outage, access, state = row["outage"], row["access"], row["status"]
+    reason = f": {state['reason']}" if state["reason"] else ""
+    output.say(f"{row['domain']}: its home server is {state['state']} since {state['since']}{reason}")
+    output.say(f"Outage {_named(outage)}" if outage is not None else "There was no outage.")
+    for one in row["declared"]:
+        until = f" until {one['until']}" if one["until"] else ""
+        output.say(f"Declared ({one['what']}) by {one['by'] or 'an administrator'}{until}")
+    if row["timeline"]:
+        output.say("")
+        output.table([row["timeline"]], ("time", "text", "by"), "")
+        if not row["whole"]:
+            output.say("There was more: audit and status --history have it.")
+    output.say("")
+    if access["webmail"] is not None:
+        output.say(f"Users: in a browser at {access['webmail']}")
+    for place in access["places"]:
+        output.say(f"Users: {place['protocol']} at {place['host']}, port {place['port']}, {place['security']}")
+    came = sum(each["users"] for each in access["came"])
+    output.say(f"Users: {came} of {access['users']} came since {access['since']}; {access['never']} never have")
+    for line in row["senders"]:
+        output.say(f"Senders: {line}")
+    output.say("")
+    output.say(f"To tell users: outage room {row['domain']} --text mail|sms|intranet")
+
+
 @outage.command("act")
 @click.argument("domain")
 @click.argument("act", type=click.Choice(ACTS))

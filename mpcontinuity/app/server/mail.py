@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mpcontinuity.alerts.first_logins import FirstLogins
 from mpcontinuity.alerts.notices import Notices
 from mpcontinuity.alerts.service import Watcher
 from mpcontinuity.app.server.accounts import Accounts
@@ -96,7 +97,7 @@ class Mail:
         self.redeliveries = flushing.outcomes
         self.refusals = flushing.refusals
         self._redelivery = Redelivery(flushing, self._directory, self.homes)
-        self.alerts = Watcher(store, settings, randomness, steps=[Notices(store, settings)])
+        self.alerts = Watcher(store, settings, randomness, steps=[Notices(store, settings), FirstLogins(store)])
         self.reports = Reports(store, self._directory, hostname=settings.hostname, retry=settings.retry, timer=reactor)
         self.delivery = Delivery(
             store,

@@ -7,14 +7,14 @@ from html import unescape
 from typing import Final
 
 # Elements within a line: a word goes on across their tags. At all others it ends.
-_INLINE: Final = frozenset(
+INLINE: Final = frozenset(
     re.findall(
         r"\w+",
         "a abbr b bdi bdo big cite code del dfn em font i ins kbd mark q s samp small span strike strong sub sup tt u"
         " var wbr",
     )
 )
-_HIDDEN: Final = ("script", "style")
+HIDDEN: Final = ("script", "style")
 _NAME = re.compile(r"[/!?]?([A-Za-z][A-Za-z0-9]{0,15})?")
 
 
@@ -37,11 +37,11 @@ def readable(html: str) -> str:
             at = _behind(html, "-->", start + 4)
         else:
             at = _behind(html, ">", start + 1)
-            if name in _HIDDEN and named[0][0] != "/":
+            if name in HIDDEN and named[0][0] != "/":
                 lower = lower or html.lower()
                 # Where lower case has another length, the end is found a little later or earlier than it is.
                 at = _behind(html, ">", _behind(lower, f"</{name}", at))
-        shown.append("" if name in _INLINE else " ")
+        shown.append("" if name in INLINE else " ")
     shown.append(html[at:])
     return unescape("".join(shown))
 

@@ -72,7 +72,7 @@ def is_text(part: Part) -> bool:
 
 def of_part(content: Content, part: Part) -> Iterator[str]:
     """Yields the text of a part, in pieces."""
-    return decoded(partial(_octets, content, part), part.type.parameter(b"charset").decode("latin-1"))
+    return decoded(partial(octets, content, part), part.type.parameter(b"charset").decode("latin-1"))
 
 
 def of_message(content: Content, root: Part, *, headers: bool, encoded: int = MAX_ENCODED) -> Iterator[Iterable[str]]:
@@ -93,7 +93,7 @@ def of_message(content: Content, root: Part, *, headers: bool, encoded: int = MA
     elif is_text(root):
         yield of_part(content, root)
     elif encoded and _encloses(root):  # encoded against RFC 2046 §5.2.1, and yet read by the user
-        inner = b"".join(_octets(content, root))
+        inner = b"".join(octets(content, root))
         yield from of_message(inner, scan(inner), headers=True, encoded=encoded - 1)
 
 
@@ -102,8 +102,8 @@ def _encloses(part: Part) -> bool:
     return given is not None and given.kind == (b"message", b"rfc822")
 
 
-def _octets(content: Content, part: Part) -> Iterator[bytes]:
-    """Of a body, the transfer encoding undone."""
+def octets(content: Content, part: Part) -> Iterator[bytes]:
+    """Returns the octets of a part's body in pieces, its transfer encoding undone."""
     encoding = part.fields.get(b"content-transfer-encoding", b"").strip().lower()
     pieces = (content[at : min(at + PIECE, part.end)] for at in range(part.body, part.end, PIECE))
     if encoding == b"base64":

@@ -33,6 +33,8 @@ from mpcontinuity.message import (
     summary,
     trace,
 )
+from mpcontinuity.message.display import show
+from mpcontinuity.message.display.shown import Wanted
 from mpcontinuity.message.lineends import octets_added
 from mpcontinuity.message.matching import Needle
 from mpcontinuity.message.render import render, render_whole
@@ -71,6 +73,16 @@ def structure(data: bytes) -> None:
     rendered.header_length(blob)
     rendered.sent_date(blob)
     summary.summarise(data)
+
+
+def display(data: bytes) -> None:
+    found = show.show(data, Wanted(len(data), "/images/x", domains=("example.org",)))
+    assert "<script" not in found.html
+    assert "<" not in found.css
+    for each in found.attachments:
+        assert 0 <= each.start <= each.end <= len(data)
+        assert each.name
+    show.header(data)
 
 
 def undotted(wire: bytes) -> bytes:
@@ -263,7 +275,16 @@ def autodiscovery(data: bytes) -> None:
         ElementTree.fromstring(autodiscover.answer(wanted.address, [Place("IMAP", "mx.example", 993, "SSL/TLS")]))
 
 
+_SHOWN = (
+    b"From: a@b\r\nContent-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n"
+    b"<style>a{color:red}</style><p style='margin:1px'><img src=cid:c><a href=https://x>x</a>\r\n"
+    b"--b\r\nContent-Type: image/png; name=a\r\nContent-ID: <c>\r\nContent-Transfer-Encoding: base64\r\n\r\niVBO\r\n"
+    b"--b\r\nContent-Type: text/calendar\r\n\r\nBEGIN:VEVENT\r\nDTSTART:20261130T120000Z\r\nEND:VEVENT\r\n--b--\r\n",
+    b"Content-Type: text/plain; format=flowed\r\n\r\n> a \r\n> b\r\nwww.a.example\r\n",
+    b"Content-Type: application/ms-tnef\r\n\r\n\x78\x9f\x3e\x22\0\0\2\x10\x80\1\0\2\0\0\0a\0\0\0",
+)
 READERS = {
+    "message shown": Target(display, _SHOWN),
     "autodiscover": Target(
         autodiscovery,
         (

@@ -1,0 +1,128 @@
+"""Readers of what is shown of messages. Those of HTML and CSS run in processes that may die all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+
+from mpcontinuity.message.display import htmltext, invitation, links, names, plain, spoofs, winmail, work
+from mpcontinuity.message.display.css import Sheet
+from mpcontinuity.message.display.sanitised import TooMuch, sanitise
+from mpcontinuity.message.display.show import header, show
+from mpcontinuity.message.display.shown import Person, Wanted
+from tests.linear.reader import KIB, Reader
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _show(data: bytes) -> None:
+    show(data, Wanted(len(data), "/images/x", domains=("example.org",)))
+    header(data)
+
+
+def _work(data: bytes) -> None:
+    each = work.Work(work.argument(Wanted(len(data))))
+    for at in range(0, len(data), 500):
+        each.feed(data[at : at + 500])
+    each.ask(work.SHOW)
+
+
+def _sanitise(data: bytes) -> None:
+    with contextlib.suppress(TooMuch):
+        sanitise(_text(data), images={})
+
+
+def _css(data: bytes) -> None:
+    Sheet().add(_text(data))
+
+
+def _plain(data: bytes) -> None:
+    for flowed in (False, True):
+        plain.as_html(plain.lines(_text(data), flowed=flowed))
+    plain.quoted(_text(data))
+
+
+def _links(data: bytes) -> None:
+    list(links.find(_text(data)))
+
+
+def _html_text(data: bytes) -> None:
+    htmltext.text_of(_text(data))
+
+
+def _invitation(data: bytes) -> None:
+    invitation.read(_text(data))
+
+
+def _names(data: bytes) -> None:
+    text = _text(data)
+    names.disposition(names.file_name(text, "a/b", 1))
+    names.unique([text[at : at + 20] for at in range(0, len(text), 20)])
+
+
+def _spoofs(data: bytes) -> None:
+    text = _text(data)
+    person = Person(text, f"a@{text}")
+    spoofs.warnings([person], [person], [("Subject", text)], ["example.org"], "")
+
+
+_HTML = b"Content-Type: text/html\r\n\r\n"
+
+DISPLAY = {
+    "message shown": Reader(
+        _show,
+        (b"", _HTML, b"Content-Type: multipart/alternative; boundary=b\r\n\r\n", b"From: ", b"References: "),
+        (b"--b\r\n\r\na\r\n", b"--b\r\nContent-Type: image/png\r\nContent-ID: <a>\r\n\r\n", b"<p>", b"> ", b"a@b, "),
+        most=16 * KIB,
+    ),
+    "reader's work": Reader(_work, (_HTML,), (b"<p>a", b"<b>"), most=32 * KIB),
+    "html": Reader(
+        _sanitise,
+        (b"", b"<", b"<style>", b"<p ", b"<table>", b"<svg>", b"<math>"),
+        (
+            b"<p>",
+            b"<b>",
+            b"</b>",
+            b"<a href=x>",
+            b"<td>",
+            b"<!--",
+            b"<style>",
+            b"</style",
+            b"&amp",
+            b"<i><p>",
+            b"a='b' ",
+        ),
+        most=32 * KIB,
+    ),
+    "css": Reader(
+        _css,
+        (b"", b"a{", b"@media ", b"a{color:"),
+        (b"a{color:red}", b"a{}", b"@media a{", b"/*", b"*/", b"a,", b"\\a", b"url(", b"'", b"9", b"#", b"!"),
+        most=6 * KIB,
+    ),
+    "plain text": Reader(
+        _plain, (b"", b"> "), (b"> ", b">", b"a \r\n", b">a\r\na\r\n", b"http://a ", b"a@b.example "), most=24 * KIB
+    ),
+    "links": Reader(
+        _links,
+        (b"", b"http://", b"a@"),
+        (b"http://", b"www.", b"a@b.", b"a.b", b"@", b"http://a)", b"(", b")", b"...", b"a+"),
+    ),
+    "text of html": Reader(
+        _html_text, (b"", b"<", b"<style>"), (b"<p>", b"<blockquote>", b"<li>", b"<style>", b"&amp", b"<br>")
+    ),
+    "invitation": Reader(
+        _invitation,
+        (b"", b"BEGIN:VEVENT\r\n"),
+        (b"BEGIN:VEVENT\r\n", b"ATTENDEE:a\r\n", b"SUMMARY:a\r\n b\r\n", b";A=b", b';A="', b"\r\n ", b"\\n"),
+    ),
+    "winmail.dat": Reader(
+        winmail.names,
+        (b"\x78\x9f\x3e\x22\x01\x00",),
+        (struct.pack("<BII", 2, 0x00018010, 2) + b"a\0\0\0", struct.pack("<BII", 1, 0, 0) + b"\0\0"),
+    ),
+    "names of files": Reader(_names, (b"",), (b"a.", b"/", b"\xe2\x80\xae", b"a\xcc\x81", b"con.")),
+    "spoofs": Reader(_spoofs, (b"", b"a@"), (b"a@b.", b"a.", b"\xe2\x80\x8d", b"rn", b"xn--")),
+}

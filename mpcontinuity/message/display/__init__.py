@@ -1,6 +1,6 @@
 """What people see of a message that a stranger wrote: text and HTML that can do nothing, attachments, and what is odd.
 
-All of it is pure and runs in a reader process that may die (children/readers.py). Nothing here raises for any octets
+All of it is pure and runs in a reader process that may die (children/). Nothing here raises for any octets
 unless it says so.
 
 - ``shown.py``: what comes out of it. ``show.py``: makes it of a message. ``work.py``: the work of a reader process.

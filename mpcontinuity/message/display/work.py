@@ -1,4 +1,4 @@
-"""The work of a reader process (children/reader.py): it is fed with a message, and says what is shown of it."""
+"""The work of a reader process (children/): it is fed with a message, and says what is shown of it."""
 
 from __future__ import annotations
 

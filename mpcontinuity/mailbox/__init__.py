@@ -1,7 +1,8 @@
 """Mailboxes and the messages in them.
 
 - ``mailboxes.py``: a user's mailboxes: list, create, rename, delete. ``names.py``: what they may be called.
-- ``conversations.py``: which messages belong together.
+- ``conversations.py``: which messages belong together. ``conversation_list.py``: a folder by conversations.
+  ``conversation_upkeep.py``: finds those of older mail, and forgets what is gone.
 - ``append.py``: new messages. ``change.py``: flags, COPY, MOVE, EXPUNGE. ``keywords.py``: flags with a name of their
   own. ``portions.py``: a long change in short transactions.
 - ``read.py``: rows of messages. ``pages.py``: the newest first, a page at a time. ``rendering.py``: what IMAP shows of

@@ -27,7 +27,7 @@ from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.relay import repair
 from mpcontinuity.door.spending import SpendingExchange
 from mpcontinuity.homes.user_side import EVERY as USER_SIDE_EVERY
-from mpcontinuity.mailbox import sent
+from mpcontinuity.mailbox import conversation_upkeep, sent
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.queue import folding, kept, outbound
 from mpcontinuity.queue.holders import LOOK_EVERY, Holders
@@ -110,6 +110,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("taken", taken.sweep),
         ("tracking", tracking_retention.sweep),
         ("sent", sent.sweep),
+        ("conversations", conversation_upkeep.sweep),
         ("history", home_history.sweep),
         ("outages of long ago", outages.sweep),
         ("alerts of a day", mailing.sweep),
@@ -129,6 +130,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("dkim", partial(take_over, store, mail.lookup)),
         # last of those that drop something: it drops what nothing refers to any more
         ("packs", guarded(store, partial(retention.sweep, store))),
+        ("older conversations", partial(conversation_upkeep.fill, store)),
         ("drills", partial(drill_report.keep, store)),
         ("merges", partial(finish_merges, control)),
         ("removals", partial(finish_removals, control)),

@@ -1,0 +1,264 @@
+"""A folder by conversations, the one with the newest message first, and the messages of one conversation.
+
+What is read is bounded: a page looks through its folder from the newest message down, as far as it needs, and of a
+conversation no more than its newest messages are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from mpcontinuity.mailbox import mailboxes, pages
+from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
+from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.mailbox.names import ARCHIVED_USE
+from mpcontinuity.mailbox.pages import Listed
+from mpcontinuity.message.overview import Correspondent
+from mpcontinuity.model.flags import DELETED, FLAGGED, SEEN
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+ROWS: Final = 50  # conversations of a page
+MOST_COUNTED: Final = 100  # messages of a conversation that a list counts; of more it says that there are more
+MOST_SHOWN: Final = 1_000  # messages of a conversation that can be opened in it, the newest; the folders have the rest
+
+_WALK: Final = 500  # messages of a folder that one transaction looks at
+MOST_WALKED: Final = 20_000  # that one page looks at: a conversation may have any number of them
+_ROOM: Final = 1_000  # rows that one transaction reads of conversations
+_PEOPLE: Final = 8  # messages whose senders are named
+
+# What is thrown away is in no conversation, unless its own folder is looked at; `Email Archive` has all once more.
+_APART: Final = frozenset({"\\Trash", "\\Junk", ARCHIVED_USE})
+
+_BELOW = Statement(
+    """SELECT entry.id, COALESCE(conversation, 0) FROM entry
+        LEFT JOIN conversation_entry ON conversation_entry.id = entry.id
+    WHERE entry.id >= :first AND entry.id < :before ORDER BY entry.id DESC LIMIT :walk"""
+)
+_ABOVE = Statement(
+    "SELECT 1 FROM conversation_entry WHERE conversation = :conversation AND id > :above AND id <= :last LIMIT 1"
+)
+_WITHIN = Statement(
+    """SELECT id FROM conversation_entry WHERE conversation = :conversation AND id >= :first AND id <= :last
+    ORDER BY id DESC LIMIT :most"""
+)
+_NEWEST = Statement(
+    """SELECT id FROM conversation_entry WHERE conversation = :conversation AND id >> 32 IN [:mailboxes]
+    ORDER BY id DESC LIMIT :most"""
+)
+_STATE = Statement("SELECT id, flags, internaldate, body FROM entry WHERE id IN [:ids]")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a conversation: where it is, and what its row says. ``date`` is in µs."""
+
+    mailbox: int
+    uid: int
+    flags: int
+    date: int
+    body: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation as a folder lists it.
+
+    ``id`` is 0 where none is known yet, as in mail of an older version for a while after the upgrade: it is a message
+    on its own. ``newest`` is its newest message in the folder, ``uids`` are those in the folder, the newest first.
+    ``count`` and ``unread`` are of all folders but Trash and Junk, and of MOST_COUNTED messages at most: where there
+    are ``more``, they say "at least". ``people`` are those who wrote the newest messages, each once, the first first.
+    """
+
+    id: int
+    newest: Listed
+    uids: tuple[int, ...]
+    count: int
+    unread: int
+    flagged: bool
+    more: bool
+    people: tuple[Correspondent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Conversations of a folder. ``before`` is where the next page goes on; 0 where there is none."""
+
+    rows: tuple[Conversation, ...]
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    conversation: int
+    entry: int
+
+
+async def page(store: Store, folder: MailboxInfo, before: int = MAX_UID + 1, limit: int = ROWS) -> Page:
+    """Returns up to ``limit`` conversations of a folder whose newest message there has a UID below ``before``.
+
+    Fewer come back where MOST_WALKED messages were looked at; the next page goes on behind those. Raises Temporary.
+    """
+    heads: list[_Head] = []
+    seen: set[int] = set()
+    walked, upto = 0, before
+    following = 0
+    while walked < MOST_WALKED:
+        found, upto, done = await store.read(
+            partial(_heads, mailbox=folder.id, before=upto, above=before, seen=frozenset(seen), room=limit - len(heads))
+        )
+        heads += found
+        seen.update(head.conversation for head in found)
+        walked += _WALK
+        following = 0 if done else upto
+        if done or len(heads) >= limit:
+            break
+    return Page(await _rows(store, folder, heads), following)
+
+
+def _heads(
+    tx: Transaction, mailbox: int, before: int, above: int, seen: frozenset[int], room: int
+) -> tuple[list[_Head], int, bool]:
+    """Conversations whose newest message in the folder is among the next; the UID above which all is looked at; and
+    whether nothing is left below it.
+
+    One with a message above the page's beginning was on a page before.
+    """
+    base = mailbox << UID_BITS
+    there = tx.all(_BELOW, first=base, before=base + before, walk=_WALK)
+    known = set(seen)
+    heads: list[_Head] = []
+    for entry, conversation in there:
+        if conversation in known:
+            continue
+        if len(heads) == room:
+            return heads, (entry & MAX_UID) + 1, False
+        if conversation:
+            known.add(conversation)
+            if above <= MAX_UID and _is_above(tx, conversation, base, above):
+                continue
+        heads.append(_Head(conversation, entry))
+    if len(there) < _WALK:
+        return heads, 1, True
+    return heads, there[-1][0] & MAX_UID, False
+
+
+def _is_above(tx: Transaction, conversation: int, base: int, above: int) -> bool:
+    found = tx.one(_ABOVE, conversation=conversation, above=base + above - 1, last=base | MAX_UID)
+    return found is not None
+
+
+async def _rows(store: Store, folder: MailboxInfo, heads: Sequence[_Head]) -> tuple[Conversation, ...]:
+    listed = await pages.listed(store, folder.id, [head.entry & MAX_UID for head in heads])
+    newest = {one.uid: one for one in listed}
+    members: list[tuple[list[Message], bool]] = []
+    while len(members) < len(heads):
+        members += await store.read(partial(_members, folder=folder, heads=heads[len(members) :]))
+    senders = await _senders(store, [one for some, _ in members for one in some[:_PEOPLE]])
+    rows = []
+    for head, (messages, more) in zip(heads, members, strict=True):
+        uid = head.entry & MAX_UID
+        if uid not in newest:  # it went meanwhile
+            continue
+        own = newest[uid]
+        here = tuple(sorted((one.uid for one in messages if one.mailbox == folder.id), reverse=True)) or (uid,)
+        people = dict.fromkeys(
+            senders[one.mailbox, one.uid] for one in messages[_PEOPLE - 1 :: -1] if (one.mailbox, one.uid) in senders
+        )
+        rows.append(
+            Conversation(
+                head.conversation,
+                own,
+                here,
+                len({one.body for one in messages}) or 1,
+                len({one.body for one in messages if not one.flags & SEEN}) if messages else int(not own.flags & SEEN),
+                any(one.flags & FLAGGED for one in messages) or bool(own.flags & FLAGGED),
+                more,
+                tuple(people) or (own.overview.sender,),
+            )
+        )
+    return tuple(rows)
+
+
+def _members(tx: Transaction, folder: MailboxInfo, heads: Sequence[_Head]) -> list[tuple[list[Message], bool]]:
+    """The messages of the first conversations, the newest first, and whether there are more; as many conversations as
+    one transaction may read, at least one."""
+    counted = sorted(_counted(tx, folder.account) | {folder.id})
+    found: list[tuple[list[Message], bool]] = []
+    room = _ROOM
+    for head in heads:
+        if not head.conversation:
+            found.append(([], False))
+            continue
+        if room < MOST_COUNTED and found:
+            break
+        there = tx.all(_NEWEST, conversation=head.conversation, mailboxes=counted, most=MOST_COUNTED + 1)
+        ids = [id_ for (id_,) in there[:MOST_COUNTED]]
+        more = len(there) > MOST_COUNTED
+        room -= len(ids)
+        found.append((_messages(tx, ids), more))
+    return found
+
+
+def _counted(tx: Transaction, account: int) -> set[int]:
+    return {info.id for info in mailboxes.listing(tx, account) if info.use not in _APART}
+
+
+def _messages(tx: Transaction, ids: Sequence[int]) -> list[Message]:
+    """The newest first."""
+    found = [
+        Message(id_ >> UID_BITS, id_ & MAX_UID, flags, date, body)
+        for id_, flags, date, body in tx.all(_STATE, ids=ids)
+        if not flags & DELETED
+    ]
+    return sorted(found, key=lambda one: (one.date, one.mailbox, one.uid), reverse=True)
+
+
+async def _senders(store: Store, messages: Sequence[Message]) -> dict[tuple[int, int], Correspondent]:
+    found = await listed(store, [(one.mailbox, one.uid) for one in messages])
+    return {place: one.overview.sender for place, one in found.items()}
+
+
+async def listed(store: Store, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Listed]:
+    """Returns messages of any mailboxes, given by these and their UIDs, as lists show them; those that are there.
+
+    Raises Temporary.
+    """
+    uids: dict[int, list[int]] = {}
+    for mailbox, uid in places:
+        uids.setdefault(mailbox, []).append(uid)
+    found: dict[tuple[int, int], Listed] = {}
+    for mailbox, some in uids.items():
+        for begin in range(0, len(some), ROWS):
+            for one in await pages.listed(store, mailbox, some[begin : begin + ROWS]):
+                found[mailbox, one.uid] = one
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The messages of a conversation, the oldest first; ``more`` says that there are older ones in the folders."""
+
+    messages: tuple[Message, ...]
+    more: bool
+
+
+def opened(tx: Transaction, account: int, conversation: int) -> Opened:
+    """Returns the messages of a conversation in all folders of an account but Trash and Junk, each once.
+
+    Nothing comes back where the account has none. The newest MOST_SHOWN are looked at, as many of each folder.
+    """
+    ids: list[int] = []
+    more = False
+    for mailbox in sorted(_counted(tx, account)):
+        base = mailbox << UID_BITS
+        left = MOST_SHOWN - len(ids)
+        some = tx.all(_WITHIN, conversation=conversation, first=base, last=base | MAX_UID, most=left + 1)
+        more |= len(some) > left
+        ids += [row[0] for row in some[:left]]
+    once = {one.body: one for one in _messages(tx, ids)}
+    return Opened(tuple(sorted(once.values(), key=lambda one: (one.date, one.mailbox, one.uid))), more)

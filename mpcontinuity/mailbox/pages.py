@@ -16,6 +16,7 @@ from mpcontinuity.message import rendered
 from mpcontinuity.message.overview import Overview, has_attachment, overview
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Corrupt
+from mpcontinuity.model.flags import ANSWERED, FLAGGED, SEEN
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -38,6 +39,21 @@ class Listed:
     size: int
     attachment: bool
     overview: Overview
+
+    @property
+    def seen(self) -> bool:
+        """Whether it was read."""
+        return bool(self.flags & SEEN)
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the user has marked it."""
+        return bool(self.flags & FLAGGED)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the user has answered it."""
+        return bool(self.flags & ANSWERED)
 
 
 def older(tx: Transaction, mailbox: int, before: int = MAX_UID + 1, limit: int = 50) -> list[int]:

@@ -19,6 +19,10 @@ _STATES = Statement(
     FROM owed LEFT JOIN account ON account.id = owed.account
     WHERE owed.id >= :first AND owed.id < :last AND owed.domain = :domain GROUP BY 1, 2"""
 )
+_OF_ACCOUNT = Statement("SELECT state, COUNT(*) FROM owed WHERE account = :account AND id >= :first GROUP BY state")
+_WAITING = Statement(
+    "SELECT COUNT(*) FROM owed WHERE account = :account AND state IN ('owed', 'claimed', 'in_flight', 'in_doubt')"
+)
 # Who has a token is sending it, or waits for home's late reply.
 _UNTRIED = Statement(
     """SELECT 1 FROM owed WHERE domain = :domain AND state IN ('owed', 'claimed', 'in_flight', 'in_doubt')
@@ -67,6 +71,19 @@ def balance(tx: Transaction, domain: int, since: int, until: int) -> Balance:
     )
     total = _sums("total", sum(counts.values(), Counter()))
     return Balance(total, users[:MOST_USERS], max(len(users) - MOST_USERS, 0), longest)
+
+
+def of_account(tx: Transaction, account: int, since: int) -> Sums:
+    """Returns what became of all that was taken in for one user at ``since`` (µs) or later."""
+    counted: Counter[str] = Counter()
+    for state, messages in tx.all(_OF_ACCOUNT, account=account, first=first_at(since)):
+        counted[state if state in (*OUTCOMES, IN_DOUBT) else OWED] += messages
+    return _sums("", counted)
+
+
+def waiting(tx: Transaction, account: int) -> int:
+    """Returns how many messages of a user home is still owed."""
+    return int(tx.value(_WAITING, account=account))
 
 
 def _sums(user: str, counted: Counter[str]) -> Sums:

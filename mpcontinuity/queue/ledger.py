@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from mpcontinuity.accounts import counters
 from mpcontinuity.model.owed import OUTCOMES, OWED
 from mpcontinuity.queue.owed import unregistered_counter
 from mpcontinuity.store import meta
@@ -48,6 +49,7 @@ _ROWS = Statement(
     """SELECT account, CASE WHEN account IS NULL THEN lower(recipient) ELSE '' END AS unregistered, state, COUNT(*)
     FROM owed WHERE domain = :domain AND received >= :since GROUP BY 1, 2, 3 ORDER BY 2"""
 )
+_COUNT = Statement("SELECT COUNT(*) FROM owed WHERE account = :account")
 
 
 def report(tx: Transaction, domain: int, since: int = 0) -> list[LedgerLine]:
@@ -80,6 +82,12 @@ def report(tx: Transaction, domain: int, since: int = 0) -> list[LedgerLine]:
         taken_in += meta.number(tx, unregistered_counter(domain))
         total = msgspec.structs.replace(total, taken_in=taken_in)
     return [*lines, total]
+
+
+def missing(tx: Transaction, account: int) -> int:
+    """Returns how many messages were taken in for a user of which no row tells what became of them: 0 where the user's
+    line of `report` adds up."""
+    return counters.unfolded(tx, account) - int(tx.value(_COUNT, account=account))
 
 
 def _names(accounts: Sequence[tuple[str, bool]]) -> list[str]:

@@ -152,7 +152,7 @@ class DevicePages:
             csrf=csrf.token_of(secret.encode()),
             error=error,
             host=public.host(self._services.control.settings),
-            address=asked.form.get("address"),
+            address=asked.form.get("address") or asked.query.get("address"),
         )
         return self._with_secret(page, secret)
 

@@ -3,5 +3,8 @@
 - ``site.py``: which pages there are. ``services.py``: what they are given.
 - ``signed_in.py``: what every page behind the login has; each is a coroutine function of a `Visit`.
   ``signing_in.py``: the login and its steps, and logging out.
-- ``folder.py``: the list of a folder. ``message.py``: one message.
+- ``sentence.py``: the line about continuity that every page has. ``continuity.py``: opting in and out, and the way to
+  set up a telephone. ``dates.py``: times in words.
+- ``folder.py``: the list of a folder. ``folders.py``: folders are made, renamed and deleted. ``message.py``: one
+  message.
 """

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Final
+from urllib.parse import urlencode
 
 from mpcontinuity.access.webmail.signed_in import HOME, Visit, Webmail
 from mpcontinuity.access.webmail.signing_in import SigningIn
-from mpcontinuity.mailbox import pages
+from mpcontinuity.mailbox import archived, pages
 from mpcontinuity.mailbox.append import MAX_UID
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.model.flags import FLAGGED, SEEN
 from mpcontinuity.web.answers import Answer, Stream
 from mpcontinuity.web.asked import Asked
+from mpcontinuity.web.languages import marked
 from mpcontinuity.web.routes import Route
 
 ROWS: Final = 50  # of a page
+
+# Which messages a list may be narrowed to: the flag, and whether they have it.
+ONLY: Final = {"unread": (SEEN, False), "flagged": (FLAGGED, True)}
+
+_NOTHING: Final = {
+    "": marked("There is nothing here."),
+    "unread": marked("Everything here is read."),
+    "flagged": marked("Nothing here is flagged. Flag what you want to come back to."),
+}
+_NO_OLDER: Final = marked("There is nothing older here.")
 
 
 def routes(webmail: Webmail) -> list[Route]:
@@ -46,19 +59,55 @@ async def show(visit: Visit) -> Answer:
     return await _listing(visit, await visit.folder())
 
 
+async def matching(visit: Visit, folder: MailboxInfo, only: str) -> list[int]:
+    """Returns the UIDs, rising, of the messages to which ``only``, a key of `ONLY`, narrows a folder.
+
+    They are found in the picture that sessions of IMAP share. Raises Temporary.
+    """
+    view = await visit.services.views.open(folder)
+    try:
+        mask, present = ONLY[only]
+        return view.flagged(mask, present=present)
+    finally:
+        view.close()
+
+
 async def _listing(visit: Visit, folder: MailboxInfo) -> Answer:
-    store = visit.services.control.store
-    before = _number(visit.asked.query.get("before"), MAX_UID + 1)
-    uids = await store.read(partial(pages.older, mailbox=folder.id, before=before, limit=ROWS + 1))
-    rows = await pages.listed(store, folder.id, uids[:ROWS])
+    if archived.is_folder(folder):
+        await visit.services.archives.look(visit.user)  # it is filled while somebody looks
+    before = number(visit.asked.query.get("before"), MAX_UID + 1)
+    only = visit.asked.query.get("only")
+    only = only if only in ONLY else ""
+    uids = await _uids(visit, folder, only, before)
+    rows = await pages.listed(visit.services.control.store, folder.id, uids[:ROWS])
+    path = f"/mail/{folder.id}/"
     return await visit.render(
         "folder.html",
         here=folder.id,
         folder=folder,
+        only=only,
         rows=rows,
-        older=f"/mail/{folder.id}/?before={uids[ROWS - 1]}" if len(uids) > ROWS else "",
+        nothing=visit.said(_NO_OLDER if before <= MAX_UID else _NOTHING[only]),
+        newest=_with(path, only=only) if before <= MAX_UID else "",
+        older=_with(path, only=only, before=str(uids[ROWS - 1])) if len(uids) > ROWS else "",
     )
 
 
-def _number(text: str, otherwise: int) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_UID)) else otherwise
+async def _uids(visit: Visit, folder: MailboxInfo, only: str, before: int) -> list[int]:
+    """Of a page, the newest first, and of one message more where there are more."""
+    if not only:
+        work = partial(pages.older, mailbox=folder.id, before=before, limit=ROWS + 1)
+        return await visit.services.control.store.read(work)
+    found = [uid for uid in await matching(visit, folder, only) if uid < before]
+    return found[: -ROWS - 2 : -1]
+
+
+def _with(path: str, **query: str) -> str:
+    given = {name: value for name, value in query.items() if value}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def number(text: str, otherwise: int) -> int:
+    """Returns the UID that a client has written, or ``otherwise`` where it is none."""
+    found = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_UID)) else 0
+    return found if 0 < found <= MAX_UID else otherwise

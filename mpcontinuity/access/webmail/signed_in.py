@@ -16,17 +16,21 @@ from urllib.parse import urlencode
 
 from twisted.web import http
 
+from mpcontinuity.access.webmail import dates
+from mpcontinuity.access.webmail.sentence import sentence
 from mpcontinuity.access.webmail.services import WebmailServices
 from mpcontinuity.accounts.users import User
 from mpcontinuity.accounts.web_sessions import Session
+from mpcontinuity.control.bulletin import Bulletin, bulletin
 from mpcontinuity.control.caller import Caller
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import INBOX
 from mpcontinuity.model.address import parse
-from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.clock import SECOND, iso
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import HTML, Answer, Stream, redirect
 from mpcontinuity.web.asked import Asked
@@ -95,6 +99,23 @@ class Visit:
         found = await self.services.control.store.read(partial(mailboxes.listing, account=self.user.id))
         return sorted(found, key=_place)
 
+    @property
+    def now(self) -> int:
+        """The time in µs."""
+        return self.services.control.store.clock.now()
+
+    def short(self, time: int) -> str:
+        """Returns a time in µs as a list shows it."""
+        return dates.short(self.language, time, self.now)
+
+    def iso(self, time: int) -> str:
+        """Returns a time in µs as machines write it."""
+        return iso(time)
+
+    def full(self, time: int) -> str:
+        """Returns a time in µs with its day and year."""
+        return dates.full(self.language, time)
+
     async def folder(self, id_: int | None = None) -> MailboxInfo:
         """Returns a mailbox of the user by its id, that of the path where none is given. Raises Refused where it is
         not theirs."""
@@ -109,13 +130,21 @@ class Visit:
         return await self.services.control.store.read(partial(mailboxes.get, account=self.user.id, name=INBOX))
 
     async def render(self, template: str, /, code: int = http.OK, **values: Any) -> Answer:
-        """Returns a page: a template with ``values``, beside the folders of the user.
+        """Returns a page: a template with ``values``, beside the folders of the user and what is to be said of
+        continuity.
 
-        Each is given ``visit``, ``csrf``, ``flash``, ``folders`` and ``here`` (the id of the folder that is open, 0 for
-        none) as well. Raises Temporary.
+        Each is given ``visit``, ``csrf``, ``flash``, ``folders``, ``bulletin``, ``sentence`` and ``here`` (the id of
+        the folder that is open, 0 for none) as well. Raises Temporary.
         """
-        given = {"here": 0, "folders": await self.folders(), "flash": self.session.flash, **values}
-        return self.part(template, code, **given)
+        folders, told = await self.services.control.store.read(partial(_frame, user=self.user))
+        given = {
+            "here": 0,
+            "folders": folders,
+            "bulletin": told,
+            "sentence": sentence(self.language, told),
+            "flash": self.session.flash,
+        }
+        return self.part(template, code, **{**given, **values})
 
     def part(self, template: str, /, code: int = http.OK, **values: Any) -> Answer:
         """Returns a part of a page, for a script: a template that is given ``visit`` and ``csrf`` beside ``values``."""
@@ -222,6 +251,11 @@ def with_secret(answer: Answer, secret: str, services: WebmailServices) -> Answe
 
 
 _STANDARD: Final = {use: place for place, use in enumerate(("\\Drafts", "\\Sent", "\\Archive", "\\Junk", "\\Trash"), 1)}
+
+
+def _frame(tx: Transaction, user: User) -> tuple[list[MailboxInfo], Bulletin]:
+    """What stands on every page, by one read."""
+    return sorted(mailboxes.listing(tx, user.id), key=_place), bulletin(tx, user)
 
 
 def _place(info: MailboxInfo) -> tuple[int, str]:

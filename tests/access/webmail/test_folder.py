@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mpcontinuity.model.flags import ANSWERED, FLAGGED, SEEN
 from tests.access.webmail.office import BERT, Office
 from tests.admin.portal.browser import Browser
 
@@ -66,3 +67,31 @@ def test_a_message_that_is_gone_is_said_in_words(office: Office, anna: Browser) 
 def test_a_header_of_any_length_is_listed(office: Office, anna: Browser) -> None:
     office.put(b"X-Long: " + b"x" * 20_000 + b"\r\nSubject: behind much\r\n\r\n")
     assert "behind much" in anna.get("/").page
+
+
+def test_a_list_is_narrowed_to_what_is_unread_or_flagged(office: Office, anna: Browser) -> None:
+    for subject, flags in ((b"read", SEEN), (b"fresh", 0), (b"marked", SEEN | FLAGGED)):
+        office.put(b"Subject: %b\r\n\r\n" % subject, flags=flags)
+    folder = office.folder().id
+    unread, flagged = (anna.get(f"/mail/{folder}/?only={only}").page for only in ("unread", "flagged"))
+    assert (len(links(unread)), len(links(flagged))) == (1, 1)
+    assert "fresh</a>" in unread
+    assert "marked</a>" in flagged
+    assert "Everything here is read." in anna.get(f"/mail/{office.folder('Sent').id}/?only=unread").page
+
+
+def test_marks_are_words_for_who_cannot_see_them(office: Office, anna: Browser) -> None:
+    attached = (
+        b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n"
+        b'--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename="a"\r\n\r\nx\r\n--b--\r\n'
+    )
+    office.put(attached, flags=FLAGGED | ANSWERED)
+    page = anna.get("/").page
+    for word in ("Unread:", "Flagged", "Answered", "Has attachments"):
+        assert f'class="hidden">{word}' in page
+
+
+def test_in_sent_a_message_is_shown_by_its_recipients(office: Office, anna: Browser) -> None:
+    office.put(b"From: anna@example.org\r\nTo: Carl <carl@x.example>, d@x.example\r\nSubject: x\r\n\r\n", "Sent")
+    page = anna.get(f"/mail/{office.folder('Sent').id}/").page
+    assert "To: Carl, d@x.example" in page

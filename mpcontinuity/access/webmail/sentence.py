@@ -1,0 +1,135 @@
+"""The line in words that stands on every page: whether continuity is at work, and what becomes of the user's mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from mpcontinuity.access.webmail import dates
+from mpcontinuity.control.bulletin import Bulletin
+from mpcontinuity.model.clock import HOUR, MINUTE
+from mpcontinuity.web.languages import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What is said, and how it looks: ``warning`` while continuity is at work, ``done`` when all is over."""
+
+    text: str
+    kind: Literal["warning", "hint", "done", "error"]
+
+
+def sentence(language: Language, told: Bulletin) -> Sentence | None:
+    """Returns what the user is told; None where there is nothing to say."""
+    if told.phase == "active":
+        return Sentence(" ".join(_active(language, told)), "hint" if told.cause == "opted in" else "warning")
+    if told.phase == "returning":
+        return Sentence(" ".join(_returning(language, told)), "error" if told.missing else "hint")
+    if told.phase == "returned":
+        return Sentence(" ".join(_returned(language, told)), "error" if told.missing else "done")
+    return None
+
+
+def _active(language: Language, told: Bulletin) -> Iterator[str]:
+    say = language.said
+    if told.cause == "opted in":
+        yield say("Your mail comes to your usual mailbox and is copied here as well, because you chose so.")
+        return
+    if told.cause == "drill":
+        yield say("This is an exercise: for a few users an outage is played, on purpose and on live mail.")
+    elif told.cause == "contained":
+        yield say("Your usual mail server was cut off on purpose, to keep harm away.")
+    elif told.cause == "declared":
+        yield say("Your usual mail server is out of use for planned work or by decision of your administrators.")
+    else:
+        yield say("Your usual mail server does not answer.")
+    if told.since:
+        yield say("Since %(time)s your mail comes here.", time=dates.full(language, told.since))
+    else:
+        yield say("Your mail comes here.")
+    if told.until:
+        yield say("This is to end on %(time)s.", time=dates.full(language, told.until))
+    yield say("Read and write as always: senders notice nothing.")
+    if told.waiting:
+        yield language.counted(
+            "%(number)d message will go back to your usual mailbox.",
+            "%(number)d messages will go back to your usual mailbox.",
+            told.waiting,
+        )
+    else:
+        yield say("All that comes will go back to your usual mailbox.")
+
+
+def _returning(language: Language, told: Bulletin) -> Iterator[str]:
+    yield language.said("Your usual mail server takes mail again.")
+    yield language.counted(
+        "%(number)d message is still on its way there.",
+        "%(number)d messages are still on their way there.",
+        told.waiting,
+    )
+    if told.lasts is not None:
+        yield _span(language, told.lasts)
+    yield from _missing(language, told)
+
+
+def _returned(language: Language, told: Bulletin) -> Iterator[str]:
+    yield language.said(
+        "The outage is over: it lasted from %(began)s until %(ended)s.",
+        began=dates.full(language, told.since),
+        ended=dates.full(language, told.ended),
+    )
+    sums = told.sums
+    if not sums.taken_in:
+        yield language.said("No mail came for you meanwhile.")
+    elif sums.delivered == sums.taken_in:
+        yield language.counted(
+            "The one message that came meanwhile went back to your usual mailbox.",
+            "All %(number)d messages that came meanwhile went back to your usual mailbox.",
+            sums.delivered,
+        )
+    else:
+        yield language.counted(
+            "%(number)d message went back to your usual mailbox.",
+            "%(number)d messages went back to your usual mailbox.",
+            sums.delivered,
+        )
+    if sums.deleted:
+        yield language.counted(
+            "%(number)d that you deleted stays deleted.", "%(number)d that you deleted stay deleted.", sums.deleted
+        )
+    refused = sums.failed + sums.expired + sums.released
+    if refused:
+        yield language.counted(
+            "%(number)d was not taken by your usual mail server, and is kept here.",
+            "%(number)d were not taken by your usual mail server, and are kept here.",
+            refused,
+        )
+    if sums.taken_in or told.missing:
+        yield from _missing(language, told)
+
+
+def _missing(language: Language, told: Bulletin) -> Iterator[str]:
+    if told.missing > 0:
+        yield language.counted(
+            "%(number)d message is missing in the books: tell your administrators.",
+            "%(number)d messages are missing in the books: tell your administrators.",
+            told.missing,
+        )
+    else:
+        yield language.said("0 are missing.")
+
+
+def _span(language: Language, lasts: int) -> str:
+    if lasts < 90 * MINUTE:
+        minutes = max(round(lasts / MINUTE), 1)
+        return language.counted(
+            "At the present pace that takes %(number)d minute more.",
+            "At the present pace that takes %(number)d minutes more.",
+            minutes,
+        )
+    return language.counted(
+        "At the present pace that takes %(number)d hour more.",
+        "At the present pace that takes %(number)d hours more.",
+        round(lasts / HOUR),
+    )

@@ -41,6 +41,11 @@ class Heard:
         spoken = replace(control, progress=self._say, drained=self._drained)
         Deferred.fromCoroutine(self._run(begin(spoken)))
 
+    @property
+    def ended(self) -> bool:
+        """Whether the operation has ended, by a result or a failure."""
+        return self._ended
+
     async def first(self) -> None:
         """Ends when something was said, or the operation has ended. Raises what it raised, if it said nothing
         before."""

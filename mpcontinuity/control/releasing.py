@@ -72,6 +72,7 @@ async def release_found(
     only = mail_address(to) if to else None
     run = _Run(control, running(control), only, again=again)
     ids = await found(control, wanted, whose)
+    control.progress({"released": 0, "found": len(ids)})
     for start in range(0, len(ids), _AT_ONCE):
         await run.some(ids[start : start + _AT_ONCE].tolist())
         control.progress({"released": min(start + _AT_ONCE, len(ids)), "found": len(ids)})

@@ -10,6 +10,7 @@
 - ``users.py``: who may log in here. ``cards.py``: paper for them, with what they have to know.
 - ``tracking.py``: what became of each message. ``csv_lines.py``: lists for spreadsheets.
 - ``archive.py``: what passed through, found and released. ``archive_holds.py``: what of it is kept.
+- ``runs.py``: what takes long, and goes on without the page that began it.
 - ``queue.py``: what waits. ``recovery.py``: how far it has gone home. ``report.py``: the ledger. ``audit.py``: who did
   what.
 - ``alert_link.py``: the page of an alert's link, ``/outage/…``, which works without a login.

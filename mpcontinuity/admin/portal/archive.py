@@ -1,6 +1,7 @@
 """The archive, ``/admin/archive``: found by a query, looked at, released and taken away as files.
 
-To look for something is noted in the audit trail, so that nothing is looked for until a query was sent.
+To look for something is noted in the audit trail, so that nothing is looked for until a query was sent. A release goes
+on where the browser goes away, and its page (``/admin/archive/released/…``) may be loaded again (runs.py).
 """
 
 from __future__ import annotations
@@ -8,22 +9,27 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import Any, Final
 
 from twisted.web import http
 
+from mpcontinuity.admin.portal import runs
 from mpcontinuity.admin.portal.csv_lines import attachment
 from mpcontinuity.admin.portal.signed_in import Portal, Visit, at_field, refused_at
 from mpcontinuity.archive.search import ArchivedRow
 from mpcontinuity.control.heard import heard
+from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.message import mbox
 from mpcontinuity.model.errors import Refused
-from mpcontinuity.web.answers import Answer, Stream
+from mpcontinuity.web.answers import Answer, Stream, redirect
 from mpcontinuity.web.asked import Fields
 from mpcontinuity.web.routes import Route
 
 PATH: Final = "/admin/archive"
+RELEASED: Final = f"{PATH}/released"
+_RUN: Final = "archive release"
 _ROWS: Final = 50  # of a page: some milliseconds to write
 _IN_MEMORY: Final = 1 << 20  # octets of one message; a larger one is spooled to the disk
 _QUERY: Final = ("query", "user", "since", "until", "domain")
@@ -48,6 +54,7 @@ def routes(portal: Portal) -> list[Route]:
         portal.post(PATH, release),
         portal.post(f"{PATH}/found", release_found),
         portal.get(f"{PATH}.mbox", export),
+        portal.get(f"{RELEASED}/<run>", show_released),
         portal.get(f"{PATH}/<archived>", show_one),
         portal.post(f"{PATH}/<archived>", release_one),
         portal.get(f"{PATH}/<archived>/message.eml", download),
@@ -90,32 +97,45 @@ async def _searched(visit: Visit, typed: Fields, refused: dict[str, str] | None 
 
 
 async def release(visit: Visit) -> Answer:
-    """Releases the messages that were chosen of a list, and shows what each recipient's server answered."""
+    """Releases the messages that were chosen of a list, and leads to what each recipient's server answered."""
     form = visit.asked.form
     if not form.all("id"):
         return await _searched(visit, form, {"chosen": "Choose messages first."})
     try:
-        lines = await visit.call("archive release", ids=form.all("id"), **_to(form))
+        return await _released(visit, "archive release", {}, {"ids": form.all("id"), **_to(form)})
     except Refused as error:
         if error.kind == "forbidden":
             raise
         return await _searched(visit, form, at_field(error, form, "chosen", "to"))
-    return visit.render("archive_released.html", lines=lines, many=None)
 
 
 async def release_found(visit: Visit) -> Answer:
-    """Releases all that a query finds; it goes on where the browser goes away meanwhile."""
+    """Releases all that a query finds, and leads to the page that tells how far it is."""
     form = visit.asked.form
     given = {name: form.get(name).strip() for name in _QUERY if form.get(name).strip()}
     again = form.get("again") == "yes"
     try:
-        many = await visit.call("archive release found", again=again, **given, **_to(form))
+        return await _released(visit, "archive release found", given, {"again": again, **given, **_to(form)})
     except Refused as error:
         if error.kind == "forbidden":
             raise
         errors = at_field(error, form, "all", "to")
         return await _searched(visit, form, {"all_to": errors["to"]} if "to" in errors else errors)
-    return visit.render("archive_released.html", lines=many.failed, many=many)
+
+
+async def _released(visit: Visit, operation: str, query: dict[str, str], arguments: dict[str, Any]) -> Answer:
+    """Begins a release, and leads to its page. Raises Refused where nothing is released."""
+    about = {"query": query, "found": operation == "archive release found"}
+    run = await runs.begin(visit, _RUN, about, partial(OPERATIONS[operation], arguments=arguments))
+    return redirect(f"{RELEASED}/{run}")
+
+
+async def show_released(visit: Visit) -> Answer:
+    """Shows how far a release is, and at its end what became of it for each recipient."""
+    run = await runs.find(visit, _RUN, visit.asked.parts["run"])
+    many = run.result if run.about["found"] else None
+    lines = (many["failed"] if many else run.result) or []
+    return visit.render("archive_released.html", run=run, lines=lines, many=many)
 
 
 async def export(visit: Visit) -> Stream:
@@ -161,14 +181,13 @@ async def show_one(visit: Visit, errors: dict[str, str] | None = None) -> Answer
 
 
 async def release_one(visit: Visit) -> Answer:
-    """Releases one message, and shows what each recipient's server answered."""
+    """Releases one message, and leads to what each recipient's server answered."""
     try:
-        lines = await visit.call("archive release", ids=[_id(visit)], **_to(visit.asked.form))
+        return await _released(visit, "archive release", {}, {"ids": [_id(visit)], **_to(visit.asked.form)})
     except Refused as error:
         if error.kind == "forbidden":
             raise
         return await show_one(visit, {"to": refused_at(error)})
-    return visit.render("archive_released.html", lines=lines, many=None)
 
 
 async def download(visit: Visit) -> Stream:

@@ -63,6 +63,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "totp": ("accounts",),
     "recovery_code": ("accounts",),
     "answered_request": ("admin",),
+    "page_run": ("admin",),
     "node": ("store",),
     "content": ("store",),
     "outgoing": ("queue", "check", "control", "store"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table
 
-from mpcontinuity.store.schema.columns import BY_KEY, Text, metadata, number, string
+from mpcontinuity.store.schema.columns import BY_KEY, Text, key, metadata, number, string
 
 # Sessions of browsers (accounts/web_sessions.py), of administrators and of users.
 web_session = Table(
@@ -65,4 +65,23 @@ answered_request = Table(
     Index("answered_request_of", "administrator", "created"),
     Index("answered_request_by_time", "created"),
     **BY_KEY,
+)
+
+# What takes long and was begun by a form of the portal (admin/portal/runs.py): how far it has come, and what came of
+# it.
+page_run = Table(
+    "page_run",
+    metadata,
+    key(),
+    string("administrator", None),
+    string("operation", None),
+    string("about"),  # what it is done for, as JSON
+    number("begun", None),
+    number("seen", None),  # when something was heard of it: a process that ends says nothing
+    number("ended"),  # 0: it is under way
+    string("said"),  # of its progress, the last, as JSON
+    string("result"),  # as JSON; empty where there is none
+    string("failed"),  # why it ended before its end, as a sentence
+    Index("page_run_of", "administrator", "begun"),
+    Index("page_run_by_time", "begun"),
 )

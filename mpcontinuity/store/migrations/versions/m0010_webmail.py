@@ -1,4 +1,4 @@
-"""Webmail: conversations, and what else is needed for it; a function for each subject."""
+"""Webmail: conversations, and what else is needed for it and for other pages; a function for each subject."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ revision = "0010"
 down_revision = "0009"
 
 Id = BigInteger().with_variant(sqlalchemy.Integer(), "sqlite")
+Text = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresql")
 
 
 def number(name: str, default: str | None = "0") -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default=default)
 
 
+def string(name: str, default: str | None = "") -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
 def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
     _conversations()
+    _runs()
 
 
 def _conversations() -> None:
@@ -34,3 +40,21 @@ def _conversations() -> None:
         Column("id", Id, primary_key=True, autoincrement=False),
         number("conversation", None),
     )
+
+
+def _runs() -> None:
+    op.create_table(
+        "page_run",
+        Column("id", Id, primary_key=True, autoincrement=False),
+        string("administrator", None),
+        string("operation", None),
+        string("about"),
+        number("begun", None),
+        number("seen", None),
+        number("ended"),
+        string("said"),
+        string("result"),
+        string("failed"),
+    )
+    op.create_index("page_run_of", "page_run", ["administrator", "begun"])
+    op.create_index("page_run_by_time", "page_run", ["begun"])

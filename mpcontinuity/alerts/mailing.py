@@ -17,7 +17,8 @@ from mpcontinuity.alerts import announcing, subscribers
 from mpcontinuity.alerts.announcing import Announcement, Mark, announce
 from mpcontinuity.alerts.outages import Told
 from mpcontinuity.alerts.subscribers import Subscriber
-from mpcontinuity.alerts.wording import Fact, digest, last_of_the_day, link_lines
+from mpcontinuity.alerts.wording import Fact, digest, last_of_the_day, link_lines, room_lines
+from mpcontinuity.model import public
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
@@ -122,6 +123,8 @@ class Mailing:
         subject, text = (fact.subject, fact.text) if len(facts) == 1 else digest(facts)
         if any(one.link for one in facts) and {one.domain for one in facts} == {fact.domain}:
             text += self._link(to, fact, made)
+            room = public.outage_room(self._settings, fact.name) if fact.outage else None
+            text += room_lines(room) if room is not None else ""
         if last:
             text += last_of_the_day(MOST_A_DAY)
         return Announcement(to=parse(to), domain=fact.domain, subject=subject, text=text, thread=fact.outage)

@@ -31,11 +31,12 @@ _COMMAND = "    "  # what a line of a command begins with
 class Fact(msgspec.Struct, frozen=True):
     """Something that the subscribers of a domain are told once.
 
-    ``mark`` notes that they were. ``outage`` is the id of the one that it is about, or 0. ``link`` says whether the
-    mail has a link by which its reader can act.
+    ``name`` is that of the domain. ``mark`` notes that they were. ``outage`` is the id of the one that it is about, or
+    0. ``link`` says whether the mail has a link by which its reader can act.
     """
 
     domain: int
+    name: str
     outage: int
     subject: str
     text: str
@@ -254,6 +255,11 @@ def link_lines(url: str) -> str:
     )
 
 
+def room_lines(url: str) -> str:
+    """Returns the lines that show where administrators see how an outage goes."""
+    return f"\nWhat happened, what users notice, and texts to tell them, after a login:\n{url}\n"
+
+
 def last_of_the_day(most: int) -> str:
     """Returns the lines that end the last mail to somebody for a day, of which there are so many."""
     return (
@@ -277,7 +283,7 @@ def _made(
             continue
         indent = "  " if line.startswith(("- ", "  ")) else ""
         wrapped += textwrap.wrap(line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False) if line else [""]
-    return Fact(standing.domain.id, outage, subject, "\n".join(wrapped) + "\n", mark, link)
+    return Fact(standing.domain.id, standing.domain.name, outage, subject, "\n".join(wrapped) + "\n", mark, link)
 
 
 def _kept(standing: Standing) -> list[str]:

@@ -123,7 +123,7 @@ async def room(control: Control, domain: str, id: str | None = None) -> OutageRo
 
     Raises Refused for a domain that is not here, for text that is no id, and where the domain has no such outage.
     """
-    wanted = outages.number_of(id) if id is not None else 0
+    wanted = outages.number_of(id) if id is not None else None
     found = await control.store.read(partial(_find, name=domain, wanted=wanted, settings=control.settings))
     [row] = await status.status(control, domain=found.domain.name)
     about, texts = _texts(control.settings, found.domain.name, found.last, control.store.clock.now())
@@ -142,13 +142,13 @@ async def room(control: Control, domain: str, id: str | None = None) -> OutageRo
     )
 
 
-def _find(tx: Transaction, name: str, wanted: int, settings: Settings) -> _Found:
+def _find(tx: Transaction, name: str, wanted: int | None, settings: Settings) -> _Found:
     domain = domains.known(tx, name)
     last = rows.going_on(tx, domain.id)
     if last is None:
         newest = rows.listing(tx, domain=domain.id, since=0, before=identifier.LAST, limit=1)
         last = newest[0] if newest else None
-    shown = outages.of_domain(tx, wanted, domain) if wanted else last
+    shown = outages.of_domain(tx, wanted, domain) if wanted is not None else last
     events, whole = timeline(tx, domain, shown) if shown is not None else ([], True)
     return _Found(domain, shown, last, _declared(tx, domain), events, whole, _access(tx, domain, last, settings))
 

@@ -107,7 +107,7 @@ def timeline(tx: Transaction, domain: Domain, outage: Outage) -> tuple[list[Time
     homes = _homes(tx, domain, since, until)
     acts = _acts(tx, domain, since, until)
     told = _tellings(tx, domain, since, until)
-    events = [*homes, *acts, *told, *_plans(tx, domain, since, until), *_of_outage(outage)]
+    events = [*homes, *acts, *told, *_plans(tx, domain, since, until), *_of_outage(outage, told_of=bool(homes))]
     first = flow.first_kept(tx, domain.id, since, until)
     if first is not None:
         events.append(_Event(first[0], "mail", _said("The first message was kept here", first[1])))
@@ -157,12 +157,15 @@ def _plans(tx: Transaction, domain: Domain, since: int, until: int) -> Iterator[
             yield _Event(ended, "outage", "The planned outage ended")
 
 
-def _of_outage(outage: Outage) -> Iterator[_Event]:
+def _of_outage(outage: Outage, told_of: bool) -> Iterator[_Event]:
+    """``told_of``: why home was not reached is told by the changes of its state, which are kept for 90 days."""
     for cause, time in outage.causes.items():
-        # What holds last began last: home may have come back and gone again meanwhile.
         words = _CAUSES.get(cause, cause)
-        text = f"The outage began: {words}" if time <= outage.began else f"{words[:1].upper()}{words[1:]}"
-        yield _Event(time, "outage", _said(text, outage.reason if time <= outage.began else ""))
+        if time > outage.began:
+            yield _Event(time, "outage", f"{words[:1].upper()}{words[1:]}")
+        else:
+            known = told_of and cause == Cause.DOWN.value
+            yield _Event(time, "outage", _said(f"The outage began: {words}", "" if known else outage.reason))
     if outage.ended:
         yield _Event(outage.ended, "outage", "The outage ended")
     for step, time in outage.told.items():

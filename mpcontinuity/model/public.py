@@ -7,10 +7,12 @@ leads that is mailed to somebody else.
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from mpcontinuity.model import hosts
 from mpcontinuity.model.settings import Settings
 
+OUTAGE_ROOM: Final = "outage"  # the page of a domain, below its path in the portal
 _HTTPS: Final = 443
 
 # For each way into the mailbox, and out of it, the doors that serve it, the better first.
@@ -64,3 +66,8 @@ def places(settings: Settings) -> list[Place]:
                 found.append(Place(protocol, host(settings), number, security))
                 break
     return found
+
+
+def outage_room(settings: Settings, domain: str) -> str | None:
+    """Returns the URL of the page that shows administrators how an outage of a domain goes; None as for `url`."""
+    return url(settings, f"/admin/domain/{quote(domain, safe='')}/{OUTAGE_ROOM}")

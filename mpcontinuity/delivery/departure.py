@@ -13,7 +13,7 @@ import msgspec
 from mpcontinuity.archive.record import OUTBOUND, NewArchived, expiry
 from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.delivery import answered
-from mpcontinuity.mailbox import sent
+from mpcontinuity.mailbox import drafts, sent
 from mpcontinuity.mailbox.append import NewEntry, append_all, lock
 from mpcontinuity.model import events
 from mpcontinuity.model.address import Address, parse
@@ -56,7 +56,10 @@ class Copy(msgspec.Struct, frozen=True):
 
 
 class Departure(msgspec.Struct, frozen=True):
-    """A message that leaves. ``account`` is the user who sends it; None: home's own mail, of which there is no copy."""
+    """A message that leaves. ``account`` is the user who sends it; None: home's own mail, of which there is no copy.
+
+    ``draft`` is the id of their draft that ends with it; 0: none.
+    """
 
     id: int
     domain: int
@@ -70,19 +73,24 @@ class Departure(msgspec.Struct, frozen=True):
     message_id: str
     recipients: tuple[Leaving, ...]
     copy: Copy | None
+    draft: int = 0
 
 
 def commit(tx: Transaction, messages: Sequence[tuple[Body, Departure]]) -> list[bool]:
     """Stores messages, and returns for each whether it was taken.
 
-    One that was not taken had been answered to all its recipients before, and nothing is stored of it.
+    One that was not taken had been answered to all its recipients before, and nothing is stored of it. Raises
+    NotLeaving for a draft that was called back, or has left already.
     """
+    ended = drafts.leave(tx, [(one.account, one.draft) for _, one in messages if one.draft and one.account])
     new = _not_answered(tx, messages)
     stored = [
         (body, departure, recipients) for (body, departure), recipients in zip(messages, new, strict=True) if recipients
     ]
     insert_bodies(tx, [(body, _keep_until(departure)) for body, departure, _ in stored])
     _keep_copies(tx, [(body, departure) for body, departure, _ in stored])
+    for account, entries in ended.items():
+        drafts.forget(tx, account, entries)
     archive(tx, [one for body, departure, recipients in stored for one in _archived(body, departure, recipients)])
     record_all(tx, [_row(departure, body, one, tx.now) for body, departure, ones in stored for one in ones])
     outgoing.take_in(

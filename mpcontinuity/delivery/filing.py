@@ -5,7 +5,7 @@ It goes to the body store as it arrives, and into the mailbox in one transaction
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -29,6 +29,9 @@ from mpcontinuity.store.bodies.draft import Draft
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
+
+# What is done before a message is in its mailbox; it returns what is done once it is there.
+Beside = Callable[[Transaction], Callable[[Appended], None]]
 
 
 async def begin(store: Store, quotas: Quotas, hostname: str, user: User, mailbox: MailboxInfo, size: int) -> Filing:
@@ -70,19 +73,21 @@ class Filing:
         """Gives the message up: nothing of it remains."""
         self.draft.discard()
 
-    async def end(self, *, flags: int, keywords: Sequence[str], date: int | None) -> Appended:
+    async def end(
+        self, *, flags: int, keywords: Sequence[str], date: int | None, beside: Beside | None = None
+    ) -> Appended:
         """Puts the complete message into the mailbox and returns where it is.
 
-        ``flags`` is the mask of model/flags.py, ``date`` the internal date in µs, None for now. Raises MailboxRefused
-        and Temporary; nothing is stored then.
+        ``flags`` is the mask of model/flags.py, ``date`` the internal date in µs, None for now. ``beside`` is done in
+        the same transaction. Raises MailboxRefused, Temporary, and what ``beside`` raises; nothing is stored then.
         """
         try:
-            return await self._put(flags, keywords, date)
+            return await self._put(flags, keywords, date, beside)
         except BaseException:
             self.discard()
             raise
 
-    async def _put(self, flags: int, keywords: Sequence[str], date: int | None) -> Appended:
+    async def _put(self, flags: int, keywords: Sequence[str], date: int | None, beside: Beside | None) -> Appended:
         store, user = self.store, self.user
         content = self.draft.content()
         origin = trace.origin(content, self.hostname)
@@ -110,6 +115,7 @@ class Filing:
             account=user.id,
             origin=identifier.parse(origin) if origin is not None else 0,
             message_id=summarise(content).message_id if sent.takes(self.mailbox) else "",
+            beside=beside,
         )
         await self.quotas.count_for_domain(user, self.draft.size)
         return await store.keep(self.draft, head, work)
@@ -125,10 +131,14 @@ def _index(
     account: int,
     origin: int,
     message_id: str,
+    beside: Beside | None,
 ) -> Appended:
     """``origin`` is the message that this one is another copy of, 0 for none; ``message_id`` that of a message that was
     sent, perhaps by way of us, else empty."""
+    then = beside(tx) if beside is not None else None
     appended = append(tx, mailbox, [msgspec.structs.replace(entry, body=body.id)])
+    if then is not None:
+        then(appended)
     if message_id:
         origin = sent.appended(tx, account, message_id, body.id) or origin
     if origin:

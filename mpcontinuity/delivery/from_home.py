@@ -45,6 +45,7 @@ class HomeSubmitter:
     has_tenants: bool
     account: int | None = None
     traced: bool = True
+    draft: int = 0
 
     async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:
         """Returns the domain whose mail it is, and the reply to MAIL."""

@@ -65,6 +65,11 @@ class Submitter(Protocol):
         """Whether the message says from which address it came (Received)."""
         ...
 
+    @property
+    def draft(self) -> int:
+        """The id of the user's draft that ends with the message; 0: none."""
+        ...
+
     async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:
         """Returns the domain whose mail it is, and the reply to MAIL.
 
@@ -253,6 +258,7 @@ class Outward(Reception):
             message_id=self._message_id,
             recipients=recipients,
             copy=await self._submitter.copy(content, self._domain, [one.address for one in self._recipients.values()]),
+            draft=self._submitter.draft,
         )
         if not await self._store.keep_grouped(self._draft, self._head(recipients, subject), departure.commit, leaving):
             return replies.KNOWN

@@ -31,7 +31,9 @@ class UserSubmitter:
 
     traced = False
 
-    def __init__(self, submissions: Submissions, user: User) -> None:
+    def __init__(self, submissions: Submissions, user: User, draft: int = 0) -> None:
+        """``draft`` is the id of the draft that ends with the message; 0: none."""
+        self.draft = draft
         self.name = user.address
         self.account = user.id
         self._submissions = submissions
@@ -106,8 +108,18 @@ class UserSubmitter:
 
 
 def submission_of(
-    submissions: Submissions, client: Client, user: User, reverse_path: Address | None, parameters: MailParameters
+    submissions: Submissions,
+    client: Client,
+    user: User,
+    reverse_path: Address | None,
+    parameters: MailParameters,
+    *,
+    draft: int = 0,
 ) -> Outward:
-    """Returns the transaction of a user who has logged in. Raises Full where no message can be taken."""
-    submitter = by_login(submissions.delivery.directory, user) if user.relay else UserSubmitter(submissions, user)
+    """Returns the transaction of a user who has logged in. Raises Full where no message can be taken.
+
+    ``draft`` is the user's draft that ends with the message, whose `end` raises NotLeaving where it was called back.
+    """
+    relays = user.relay and not draft  # a home server writes no drafts
+    submitter = by_login(submissions.delivery.directory, user) if relays else UserSubmitter(submissions, user, draft)
     return Outward(submissions, submitter, client, reverse_path, parameters)

@@ -10,7 +10,8 @@
 - ``view.py``: what one session knows of its mailbox. ``selected.py``: what all its sessions share;
   ``picture.py``: its messages as arrays.
 - ``maildrop.py``: INBOX as POP3 sees it. ``recent.py``: the flag Recent. ``sent.py``: one copy in Sent.
-  ``redelivered.py``: what home has got is marked, and leaves.
+  ``redelivered.py``: what home has got is marked, and leaves. ``drafts.py``: what users write by webmail;
+  ``enclosures.py``: what is attached to it.
 - ``archived.py``: the folder `Email Archive`, which shows what the archive has.
 - ``quota.py``: how much a user stores. ``repair.py``: what ``check --repair`` mends in them.
 """

@@ -8,6 +8,7 @@ import pytest
 from mpcontinuity.alerts.outages import Told
 from mpcontinuity.alerts.tellings import Moved
 from mpcontinuity.control.imports import _Previewed
+from mpcontinuity.mailbox.drafts import DraftChanged, NotLeaving
 from mpcontinuity.mailbox.keywords import KeywordsFull
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.errors import (
@@ -31,6 +32,8 @@ EXAMPLES: list[Reported] = [
     Refused("x.org: is owed", "conflict", Hint("domain remove", "releases it", {"name": "x.org", "force": True})),
     MailboxRefused("TRYCREATE", "no such mailbox"),
     KeywordsFull("LIMIT", "full"),
+    DraftChanged("this draft was changed in another window"),
+    NotLeaving("the message was called back"),
     Temporary("a lost commit"),
     Full("below the floor of free space"),
     Again("the database asks to try again"),

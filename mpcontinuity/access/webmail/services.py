@@ -13,6 +13,8 @@ from mpcontinuity.archive.folder import EmailArchives
 from mpcontinuity.control.operation import Control
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.timer import Timer
+from mpcontinuity.writing.desk import Desk
+from mpcontinuity.writing.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,7 @@ class WebmailServices:
     ``control`` is what operations work with, each page calling them in the name of its user; store, settings and
     randomness are its own. ``directory`` finds users, ``login`` judges passwords, and ``sessions`` knows who is signed
     in. ``views`` are those of IMAP, ``quotas`` bounds what a user stores, and ``archives`` fills `Email Archive`.
-    ``timer`` is the reactor.
+    ``timer`` is the reactor. ``desk`` saves what users write, and ``outbox`` sends it.
     """
 
     control: Control
@@ -33,3 +35,5 @@ class WebmailServices:
     quotas: Quotas
     archives: EmailArchives
     timer: Timer
+    desk: Desk
+    outbox: Outbox

@@ -40,6 +40,8 @@ from mpcontinuity.store.upkeep.reconcile import reconcile, repair_unrecorded
 from mpcontinuity.tracking import retention as tracking_retention
 from mpcontinuity.webhooks.service import EVERY as WEBHOOKS_EVERY
 from mpcontinuity.webhooks.service import Webhooks
+from mpcontinuity.writing import desk
+from mpcontinuity.writing.outbox import EVERY as OUTBOX_EVERY
 
 _OWN_EVERY = 30.0  # s between rounds of what every process does for itself
 
@@ -74,6 +76,7 @@ class Chores:
                 reactor, store.election, [("telling", partial(tell_left, store, control.settings))], every=TELLING_EVERY
             ),
             Housekeeping(reactor, store.election, [("users' side", mail.user_side.look)], every=USER_SIDE_EVERY),
+            own([("outbox", mail.outbox.look)], every=OUTBOX_EVERY),
             own([("leases", Holders(store).look)], every=LOOK_EVERY),
             own([("logins", accounts.login.logins.write)], every=LOGINS_EVERY),
             Housekeeping(reactor, store.election, [("webhooks", webhooks.round)], every=WEBHOOKS_EVERY),
@@ -111,6 +114,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("tracking", tracking_retention.sweep),
         ("sent", sent.sweep),
         ("conversations", conversation_upkeep.sweep),
+        ("drafts", desk.sweep),
         ("history", home_history.sweep),
         ("outages of long ago", outages.sweep),
         ("alerts of a day", mailing.sweep),

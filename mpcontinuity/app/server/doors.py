@@ -191,6 +191,8 @@ class Doors:
             quotas=accounts.quotas,
             archives=self._archives,
             timer=self._reactor,
+            desk=self._mail.desk,
+            outbox=self._mail.outbox,
         )
 
     @property

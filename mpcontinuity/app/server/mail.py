@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -19,6 +20,7 @@ from mpcontinuity.children.pool import Children
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
 from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.delivery.submission import submission_of
 from mpcontinuity.dispatch.turnover import Turnover
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.homes.user_side import UserSide
@@ -44,6 +46,8 @@ from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.reports.service import Reports
 from mpcontinuity.store.store import Store
 from mpcontinuity.verdicts.service import Verdicts
+from mpcontinuity.writing.desk import Desk
+from mpcontinuity.writing.outbox import Outbox
 
 _log = Logger()
 
@@ -124,6 +128,9 @@ class Mail:
             self.delivery, self.recipients, accounts.quotas, give_up=int(settings.retry.give_up * SECOND)
         )
 
+        self.desk = Desk(store, accounts.quotas, randomness, settings.hostname, settings.limits)
+        self.outbox = Outbox(self.desk, partial(submission_of, self.submissions), reactor)
+
     async def start(self) -> None:
         """Begins to watch home servers, and to deliver what waits for them and for the world."""
         await self._watch.start()
@@ -159,6 +166,7 @@ class Mail:
     def adopt(self, limits: Limits) -> None:
         """Takes limits that changed while the server runs."""
         self.delivery.limits = limits
+        self.desk.limits = limits
         self.recipients.per_hour = limits.user_recipients_per_hour
 
     def stop_waiting(self) -> None:

@@ -11,6 +11,7 @@ from mpcontinuity.store.schema import (
     accounts,
     alerts,
     columns,
+    drafts,
     events,
     indexes,
     machine,
@@ -24,7 +25,21 @@ from mpcontinuity.store.schema import (
 )
 
 # Tables stand in the modules of their subjects, which have to be imported before the metadata are complete.
-SUBJECTS = (accounts, alerts, events, indexes, machine, mailboxes, messages, passages, queues, trail, web, webhooks)
+SUBJECTS = (
+    accounts,
+    alerts,
+    drafts,
+    events,
+    indexes,
+    machine,
+    mailboxes,
+    messages,
+    passages,
+    queues,
+    trail,
+    web,
+    webhooks,
+)
 metadata: Final[MetaData] = columns.metadata
 
 # The packages whose SQL names each table: the first writes it, the others only read it, in joins that its owner could
@@ -70,6 +85,9 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "dkim": ("accounts",),
     "verdict": ("verdicts", "queue"),
     "sent": ("mailbox",),
+    "draft": ("mailbox",),
+    "enclosure": ("mailbox",),
+    "enclosure_piece": ("mailbox",),
     "login_failure": ("accounts",),
     "spending": ("door",),
     "home_change": ("accounts", "webhooks"),

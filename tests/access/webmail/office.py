@@ -17,14 +17,22 @@ from mpcontinuity.accounts.web_sessions import USER, WebSessions
 from mpcontinuity.archive.folder import EmailArchives
 from mpcontinuity.control.operation import Control
 from mpcontinuity.delivery import filing
+from mpcontinuity.delivery.outward import Submissions
+from mpcontinuity.delivery.service import Delivery
+from mpcontinuity.delivery.submission import submission_of
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.address import parse
+from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.model.rations import Rations
+from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.settings import Limits, Public, Settings
 from mpcontinuity.web.routes import RoutedSite
+from mpcontinuity.writing.desk import Desk
+from mpcontinuity.writing.outbox import Outbox
 from tests.admin.portal.browser import HOST, Browser, Shown
+from tests.delivery.homes import FakeHomes
 from tests.fakes.clock import ManualClock, SeededRandomness
 from tests.fakes.jobs import Here
 from tests.fakes.judging import Court
@@ -46,6 +54,13 @@ class Office:
         self.court = Court(clock, control.passwords)
         directory = Directory(store)
         self.quotas = Quotas(store, directory, Limits())
+        homes: Any = FakeHomes()
+        delivery = Delivery(
+            store, directory, homes, hostname="mx.example.net", limits=Limits(), timer=clock, retry_after=SECOND
+        )
+        submissions = Submissions(delivery, Recipients(300, clock), self.quotas, give_up=DAY)
+        self.desk = Desk(store, self.quotas, SeededRandomness(7), "mx.example.net", Limits())
+        self.outbox = Outbox(self.desk, partial(submission_of, submissions), clock)
         self.services = WebmailServices(
             control=self.control,
             directory=directory,
@@ -55,6 +70,8 @@ class Office:
             quotas=self.quotas,
             archives=EmailArchives(store, Here(), clock),
             timer=clock,
+            desk=self.desk,
+            outbox=self.outbox,
         )
         self.pages = routes(self.services)
         timer: Any = clock

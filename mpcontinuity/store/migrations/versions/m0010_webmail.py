@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy
 from alembic import op
-from sqlalchemy import BigInteger, Column
+from sqlalchemy import BigInteger, Column, LargeBinary, text
 
 revision = "0010"
 down_revision = "0009"
@@ -25,6 +27,7 @@ def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
     _conversations()
     _runs()
+    _drafts()
 
 
 def _conversations() -> None:
@@ -58,3 +61,38 @@ def _runs() -> None:
     )
     op.create_index("page_run_of", "page_run", ["administrator", "begun"])
     op.create_index("page_run_by_time", "page_run", ["begun"])
+
+
+def _drafts() -> None:
+    op.create_table(
+        "draft",
+        Column("id", Id, primary_key=True, autoincrement=False),
+        number("account", None),
+        number("version", None),
+        number("entry"),
+        string("written"),
+        number("due"),
+        number("claimed"),
+        string("message_id"),
+        string("fault"),
+        number("saved"),
+    )
+    op.create_index("draft_of", "draft", ["account", "saved"])
+    waits: Any = text("due > 0")
+    op.create_index("draft_by_due", "draft", ["due"], sqlite_where=waits, postgresql_where=waits)
+    op.create_table(
+        "enclosure",
+        Column("id", Id, primary_key=True, autoincrement=False),
+        number("draft", None),
+        string("name"),
+        string("kind"),
+        number("size"),
+        number("received"),
+    )
+    op.create_index("enclosure_of", "enclosure", ["draft"])
+    op.create_table(
+        "enclosure_piece",
+        Column("enclosure", BigInteger, primary_key=True, autoincrement=False),
+        Column("start", BigInteger, primary_key=True, autoincrement=False),
+        Column("data", LargeBinary, nullable=False),
+    )

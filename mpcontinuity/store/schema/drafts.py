@@ -1,0 +1,47 @@
+"""What users write by webmail, until it is sent."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Table, text
+
+from mpcontinuity.store.schema.columns import key, metadata, number, string
+
+# mailbox/drafts.py. No foreign keys: a draft whose user or message goes is swept.
+draft = Table(
+    "draft",
+    metadata,
+    key(),
+    number("account", None),
+    number("version", None),  # counts what was saved
+    number("entry"),  # of its message in Drafts; 0: none
+    string("written"),  # JSON: what stands in the form
+    number("due"),  # when it leaves; 0: it is being written
+    number("claimed"),  # until when a process has it in hand that leaves
+    string("message_id"),  # by which it leaves
+    string("fault"),  # why it was not sent, in words
+    number("saved"),
+    Index("draft_of", "account", "saved"),
+    Index("draft_by_due", "due", sqlite_where=text("due > 0"), postgresql_where=text("due > 0")),
+)
+
+# mailbox/enclosures.py. What is attached to drafts.
+enclosure = Table(
+    "enclosure",
+    metadata,
+    key(),
+    number("draft", None),
+    string("name"),
+    string("kind"),  # its media type
+    number("size"),  # octets, as they were announced
+    number("received"),  # of them
+    Index("enclosure_of", "draft"),
+)
+
+# Its octets. As with `content`, the key is beside the rows.
+enclosure_piece = Table(
+    "enclosure_piece",
+    metadata,
+    Column("enclosure", BigInteger, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)

@@ -1,0 +1,139 @@
+"""Makes a message of what stands in a draft, and says what is wrong with it by the field of the form."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from mpcontinuity.mailbox import enclosures
+from mpcontinuity.mailbox.drafts import Draft, Written
+from mpcontinuity.mailbox.enclosures import Attached
+from mpcontinuity.message import composing, typed_addresses
+from mpcontinuity.message.composing import Correspondent, Enclosure, Letter
+from mpcontinuity.model.address import Address, BadAddress, parse
+from mpcontinuity.store.store import Store
+
+LONGEST_TEXT: Final = 512 * 1024  # characters: a book; what is longer is a file
+LONGEST_FIELD: Final = 128 * 1024  # characters of a field of addresses: a thousand people with their names
+RECIPIENTS: Final = ("to", "cc", "bcc")
+# Octets of a message beside its text and its enclosures, at most: header, boundaries and the headers of parts.
+_BESIDE: Final = 64 * 1024
+_HEADER: Final = 1024  # of it, without what the user writes
+_PART: Final = 512  # of the header of a part
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What is wrong: a sentence, and the field of the form that it is about; empty: the whole message."""
+
+    field: str
+    text: str
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """Who sends a message, and to whom: each recipient once, with the field in which they were typed first."""
+
+    sender: Correspondent
+    to: Sequence[Correspondent]
+    cc: Sequence[Correspondent]
+    bcc: Sequence[Correspondent]
+
+    @property
+    def recipients(self) -> list[tuple[str, Address]]:
+        """All recipients, each once, with the name of their field."""
+        found: dict[str, tuple[str, Address]] = {}
+        for field in RECIPIENTS:
+            for one in getattr(self, field):
+                found.setdefault(one.address.key, (field, one.address))
+        return list(found.values())
+
+    @property
+    def ascii(self) -> bool:
+        """Whether all addresses can be used without SMTPUTF8 (RFC 6531)."""
+        return all(address.local.isascii() for _, address in self.recipients) and self.sender.address.local.isascii()
+
+
+def bounded(written: Written) -> Written:
+    """Returns what was typed without what no form takes: it is cut where it is longer than anybody types."""
+    fields = {name: getattr(written, name)[:LONGEST_FIELD] for name in RECIPIENTS}
+    return msgspec.structs.replace(
+        written,
+        **fields,
+        sender=written.sender[: composing.LONGEST_NAME],
+        subject=composing.shown(written.subject, composing.LONGEST_SUBJECT),
+        text=written.text[:LONGEST_TEXT],
+    )
+
+
+def envelope(written: Written, name: str, own: str) -> tuple[Envelope, list[Fault]]:
+    """Returns who is written to, and what is wrong with the fields.
+
+    ``name`` is the user's, and ``own`` the address by which they write where the draft names none.
+    """
+    faults: list[Fault] = []
+    people = {}
+    for field in RECIPIENTS:
+        typed = typed_addresses.read(getattr(written, field))
+        people[field] = typed.people
+        faults += [Fault(field, text) for text in typed.faults[:5]]
+    try:
+        sender = parse(written.sender or own)
+    except BadAddress as error:
+        faults.append(Fault("sender", f"This is not a mail address: {error}."))
+        sender = parse(own)
+    return Envelope(Correspondent(name, sender), people["to"], people["cc"], people["bcc"]), faults
+
+
+def letter(
+    draft: Draft, addressed: Envelope, attached: Sequence[Attached], *, message_id: str, time: int, boundary: str
+) -> Letter:
+    """Returns the message of a draft, to be composed."""
+    written = draft.written
+    return Letter(
+        sender=addressed.sender,
+        to=addressed.to,
+        cc=addressed.cc,
+        bcc=addressed.bcc,
+        subject=written.subject,
+        text=written.text,
+        time=time,
+        message_id=message_id,
+        in_reply_to=written.in_reply_to,
+        references=written.references,
+        enclosures=[Enclosure(one.name, one.kind) for one in attached],
+        boundary=boundary,
+    )
+
+
+def size(written: Written, attached: Sequence[Attached]) -> int:
+    """Returns about how many octets a message has, rather more than fewer."""
+    text = len(written.text.encode("utf-8", "replace"))
+    quoted = text if written.text.isascii() else 3 * text
+    names = len(written.subject) + sum(len(getattr(written, field)) for field in RECIPIENTS)
+    header = _HEADER + 4 * names + sum(map(len, written.references))  # as encoded words
+    return header + quoted + sum(_PART + composing.encoded_size(one.kind, one.size) for one in attached)
+
+
+def room(message_size: int) -> int:
+    """Returns how many octets may be attached to a message, of which base64 makes ``message_size``."""
+    return max((message_size - _BESIDE) // 78 * 57, 0)
+
+
+async def octets(store: Store, message: Letter, attached: Sequence[Attached]) -> AsyncIterator[bytes]:
+    """Yields the message in pieces; what it encloses is read as it is needed. Raises Temporary."""
+    for piece in composing.compose(message):
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        one = attached[piece]
+        encoder = composing.encoder(composing.media_type(one.kind))
+        start = 0
+        while start < one.received:
+            data = await store.read(partial(enclosures.read, id_=one.id, start=start))
+            if not data:
+                break
+            start += len(data)
+            yield encoder.feed(data)
+        yield encoder.finish()

@@ -1,0 +1,256 @@
+"""Where users write: what they type is saved as a draft, and what they attach is kept until the draft goes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from mpcontinuity.accounts import users
+from mpcontinuity.accounts.quotas import Quotas
+from mpcontinuity.accounts.users import User
+from mpcontinuity.delivery import filing
+from mpcontinuity.mailbox import drafts, enclosures
+from mpcontinuity.mailbox.append import UID_BITS, Appended
+from mpcontinuity.mailbox.drafts import Draft, DraftChanged, Written
+from mpcontinuity.mailbox.enclosures import PIECE, Attached
+from mpcontinuity.mailbox.quota import Quota
+from mpcontinuity.message import composing
+from mpcontinuity.model import identifier
+from mpcontinuity.model.address import Address, BadAddress, parse
+from mpcontinuity.model.clock import MINUTE
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.flags import DRAFT, SEEN
+from mpcontinuity.model.randomness import Randomness
+from mpcontinuity.model.settings import Limits
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.writing import composition
+
+# A draft whose message is this small is shown anew whenever it is saved; a larger one at most so often, unless the user
+# asks for it: a draft with large files would else be written again every few seconds.
+_SMALL: Final = 256 * 1024
+_SHOWN_EVERY: Final = MINUTE
+
+
+@dataclass(slots=True)
+class Desk:
+    """Saves what users write. ``limits`` may be replaced while the server runs."""
+
+    store: Store
+    quotas: Quotas
+    randomness: Randomness
+    hostname: str
+    limits: Limits
+    _shown: dict[int, int] = field(default_factory=dict)  # when large drafts were shown last, by their ids
+
+    async def addresses(self, user: User) -> list[str]:
+        """Returns by which addresses the user may write: their own first, then their aliases."""
+        listed = await self.store.read(partial(users.listed, user=user))
+        return [user.address, *listed.aliases]
+
+    async def find(self, user: User, id_: int) -> tuple[Draft, list[Attached]] | None:
+        """Returns a draft of the user with what is attached; None where they have none of that id. Raises Temporary."""
+        return await self.store.read(partial(_with_enclosures, account=user.id, id_=id_))
+
+    async def create(self, user: User, written: Written, entry: int = 0) -> Draft:
+        """Begins a draft. Raises Refused and Temporary."""
+        work = partial(drafts.create, account=user.id, written=composition.bounded(written), entry=entry)
+        return await self.store.run(work)
+
+    async def save(self, user: User, id_: int, version: int, written: Written, *, asked: bool = True) -> Draft:
+        """Saves a draft, and shows it in Drafts.
+
+        ``asked`` says that the user asked for it; what a page saves by itself every few seconds may be shown later,
+        where it is large. Raises DraftChanged where another version than that one is there, Refused and Temporary.
+        """
+        written = composition.bounded(written)
+        found = await self.find(user, id_)
+        if found is None:
+            raise DraftChanged("this draft was sent or discarded in another window")
+        draft, attached = found
+        if draft.due or draft.version != version:
+            raise DraftChanged("this draft was changed in another window, or is being sent")
+        attached = [one for one in attached if one.complete]
+        if not asked and not self._is_to_be_shown(draft, written, attached):
+            return await self.store.run(
+                partial(drafts.save, account=user.id, id_=id_, version=version, written=written)
+            )
+        return await self._show(user, draft, written, attached)
+
+    def _is_to_be_shown(self, draft: Draft, written: Written, attached: Sequence[Attached]) -> bool:
+        if composition.size(written, attached) <= _SMALL or not draft.entry:
+            return True
+        now = self.store.clock.now()
+        return not 0 <= now - self._shown.get(draft.id, 0) < _SHOWN_EVERY
+
+    async def _show(self, user: User, draft: Draft, written: Written, attached: Sequence[Attached]) -> Draft:
+        store = self.store
+        addressed, _ = composition.envelope(written, user.name, user.address)
+        made = composition.letter(
+            _with(draft, written),
+            addressed,
+            attached,
+            message_id=f"<draft-{identifier.show(draft.id)}@{self.hostname}>",
+            time=store.clock.now(),
+            boundary=boundary(self.randomness),
+        )
+        announced = composition.size(written, attached)
+        folder = await store.run(partial(drafts.folder, account=user.id))
+        filed = await filing.begin(store, self.quotas, self.hostname, user, folder, announced)
+        try:
+            async for piece in composition.octets(store, made, attached):
+                filed.write(piece)
+        except BaseException:
+            filed.discard()
+            raise
+        replacing = Replacing(draft, written, folder.id)
+        await filed.end(flags=SEEN | DRAFT, keywords=(), date=None, beside=replacing)
+        assert replacing.saved is not None
+        if announced > _SMALL:
+            if len(self._shown) >= _MOST_SHOWN:
+                self._shown.clear()
+            self._shown[draft.id] = store.clock.now()
+        return replacing.saved
+
+    async def discard(self, user: User, id_: int) -> None:
+        """Discards a draft with its message. Raises DraftChanged and Temporary."""
+        await self.store.run(partial(drafts.discard, account=user.id, id_=id_))
+
+    # What is attached
+
+    async def attach(self, user: User, draft: int, name: str, kind: str, size: int) -> Attached:
+        """Begins an attachment of ``size`` octets. Raises Refused where there is no room for it, and Temporary."""
+        self.store.bodies.check_room(size)
+        await self.quotas.check_domain(user, octets=size)
+        work = partial(
+            _begin,
+            account=user.id,
+            draft=draft,
+            name=composing.shown(name.rpartition("\\")[2], composing.LONGEST_NAME) or "attachment",
+            kind=composing.media_type(kind),
+            size=size,
+            quota=await self.quotas.of(user),
+            longest=composition.room(self.limits.message_size),
+        )
+        return await self.store.run(work)
+
+    async def take(self, user: User, attached: Attached, start: int, pieces: AsyncIterable[bytes]) -> int:
+        """Takes octets of an attachment from ``start`` on, and returns how many of all are there.
+
+        What has come is kept where the client goes. Raises Refused where these are not the next octets, or too many.
+        """
+        held = bytearray()
+        try:
+            async for piece in pieces:
+                held += piece
+                while len(held) >= PIECE:
+                    start = await self._add(user, attached, start, bytes(held[:PIECE]))
+                    del held[:PIECE]
+        finally:
+            if held:
+                start = await self._add(user, attached, start, bytes(held))
+        return start
+
+    async def _add(self, user: User, attached: Attached, start: int, data: bytes) -> int:
+        self.store.bodies.check_room(len(data))
+        work = partial(_add, account=user.id, draft=attached.draft, id_=attached.id, start=start, data=data)
+        await self.store.run(work)
+        return start + len(data)
+
+    async def end(self, attached: Attached, size: int) -> None:
+        """Notes that an attachment has no more than the ``size`` octets that have come."""
+        await self.store.run(partial(enclosures.end, id_=attached.id, size=size))
+
+    async def detach(self, user: User, draft: int, id_: int) -> bool:
+        """Removes an attachment, and returns whether there was one. Raises Temporary."""
+        return await self.store.run(partial(_drop, account=user.id, draft=draft, id_=id_))
+
+
+@dataclass(slots=True)
+class Replacing:
+    """Saves a draft in the transaction by which another message shows it (`delivery.filing.Beside`)."""
+
+    draft: Draft
+    written: Written
+    folder: int  # the mailbox
+    saved: Draft | None = None  # once that is committed
+
+    def __call__(self, tx: Transaction) -> Callable[[Appended], None]:
+        """Raises DraftChanged."""
+        draft = self.draft
+        saved = drafts.save(tx, draft.account, draft.id, draft.version, self.written)
+        drafts.hide(tx, saved)
+
+        def shown(appended: Appended) -> None:
+            entry = self.folder << UID_BITS | appended.first_uid
+            drafts.show(tx, saved, entry)
+            self.saved = msgspec.structs.replace(saved, entry=entry)
+
+        return shown
+
+
+_MOST_SHOWN: Final = 10_000  # large drafts of which this process knows when it showed them
+
+
+async def sweep(store: Store) -> None:
+    """Removes drafts whose message was deleted, and what was attached to drafts that are gone. Raises Temporary."""
+    while await store.run(drafts.sweep, bulk=True) == drafts.STEP:
+        pass
+    while await store.run(enclosures.sweep, bulk=True):
+        pass
+
+
+def boundary(randomness: Randomness) -> str:
+    """Returns a MIME boundary that nobody can guess; base64 and quoted-printable have no such line."""
+    return f"=_{randomness.bytes(18).hex()}"
+
+
+def is_own(addresses: Sequence[str], address: Address) -> bool:
+    """Says whether an address is one of these, with a tag or without."""
+    keys = set()
+    for one in addresses:
+        try:
+            keys.add(parse(one).key)
+        except BadAddress:
+            continue
+    return address.key in keys or address.untagged_key in keys
+
+
+def _with(draft: Draft, written: Written) -> Draft:
+    return Draft(
+        draft.id, draft.account, draft.version, draft.entry, written, draft.due, draft.message_id, "", draft.saved
+    )
+
+
+def _with_enclosures(tx: Transaction, account: int, id_: int) -> tuple[Draft, list[Attached]] | None:
+    draft = drafts.find(tx, account, id_)
+    return None if draft is None else (draft, enclosures.of(tx, draft.id))
+
+
+def _open(tx: Transaction, account: int, draft: int) -> None:
+    """Raises Refused where the user is not writing it any more."""
+    found = drafts.find(tx, account, draft)
+    if found is None or found.due:
+        raise Refused("this draft was sent or discarded meanwhile", "conflict")
+
+
+def _begin(
+    tx: Transaction, account: int, draft: int, name: str, kind: str, size: int, quota: Quota, longest: int
+) -> Attached:
+    _open(tx, account, draft)
+    return enclosures.begin(tx, account, draft, name, kind, size, quota=quota, longest=longest)
+
+
+def _add(tx: Transaction, account: int, draft: int, id_: int, start: int, data: bytes) -> None:
+    _open(tx, account, draft)
+    if not enclosures.add(tx, id_, start, data):
+        raise Refused("this part of the file was not expected", "conflict")
+
+
+def _drop(tx: Transaction, account: int, draft: int, id_: int) -> bool:
+    _open(tx, account, draft)
+    return enclosures.drop(tx, draft, id_)

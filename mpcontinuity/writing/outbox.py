@@ -1,0 +1,261 @@
+"""Sends what users have written, by the submission that SMTP uses, once the time to undo it is over.
+
+Sending is a promise of a row: the draft has a time from which on it leaves, so that it leaves after a restart too, and
+from whichever process comes first. The draft ends in the transaction in which its message departs, which refuses a
+draft that was called back or has left: so it is sent once, whoever tries how often. What cannot be sent becomes a draft
+again, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mpcontinuity.accounts import users
+from mpcontinuity.accounts.users import User
+from mpcontinuity.delivery import replies
+from mpcontinuity.delivery.envelope import Client
+from mpcontinuity.delivery.transaction import UserTransaction
+from mpcontinuity.mailbox import change, drafts, enclosures, mailboxes
+from mpcontinuity.mailbox.append import UID_BITS
+from mpcontinuity.mailbox.drafts import UNDO, Draft, NotLeaving
+from mpcontinuity.mailbox.enclosures import Attached
+from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.message.composing import MESSAGE
+from mpcontinuity.model import identifier
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.clock import MINUTE, SECOND
+from mpcontinuity.model.errors import Reported, Stopping, Temporary
+from mpcontinuity.model.flags import ANSWERED
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.reply import Reply
+from mpcontinuity.model.timer import Timer
+from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.writing import composition
+from mpcontinuity.writing.composition import Envelope, Fault
+from mpcontinuity.writing.desk import Desk, boundary
+
+EVERY: Final = 2.0  # s between looks for what leaves: what another process promised leaves by this one, if that is gone
+_PATIENCE: Final = 5 * MINUTE  # for which what cannot be sent now is tried again, before it becomes a draft
+_AGAIN: Final = 5 * SECOND  # from one try to the next
+_FORWARDED: Final = "$Forwarded"  # as IANA has it among keywords of IMAP
+
+_log = Logger()
+
+
+class Submit(Protocol):
+    """What begins a transaction of a user (delivery/submission.py)."""
+
+    def __call__(
+        self,
+        client: Client,
+        user: User,
+        reverse_path: Address | None,
+        parameters: MailParameters,
+        /,
+        *,
+        draft: int = 0,
+    ) -> UserTransaction: ...
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Sends drafts of users. ``submit`` begins the transaction of each."""
+
+    desk: Desk
+    submit: Submit
+    timer: Timer
+    _looking: bool = field(default=False)
+
+    async def check(self, user: User, draft: Draft, attached: Sequence[Attached]) -> list[Fault]:
+        """Returns what the submission would refuse of a draft, of which nothing is sent. Raises Temporary."""
+        addressed, faults = composition.envelope(draft.written, user.name, user.address)
+        if not addressed.recipients and not faults:
+            faults.append(Fault("to", "Say to whom this message goes."))
+        incomplete = [one.name for one in attached if not one.complete]
+        faults += [Fault("attachments", f"“{name}” has not arrived whole: attach it again.") for name in incomplete]
+        longest = self.desk.limits.message_size
+        if composition.size(draft.written, attached) > longest:
+            faults.append(
+                Fault("attachments", f"The message is too large: {longest // 1_000_000} MB with all its attachments.")
+            )
+        if faults:
+            return faults
+        transaction = self._begin(user, addressed, draft, attached)
+        try:
+            return await _refusals(transaction, addressed)
+        finally:
+            transaction.abandon()
+
+    async def send(self, user: User, draft: Draft) -> int:
+        """Has a draft leave once the time to undo is over, and returns when, in µs. Raises DraftChanged, Temporary."""
+        message_id = f"<{identifier.show(self.desk.store.identifiers.next())}@{self.desk.hostname}>"
+        work = partial(drafts.send, account=user.id, id_=draft.id, version=draft.version, message_id=message_id)
+        due = await self.desk.store.run(work)
+        self.timer.callLater(UNDO / SECOND + 0.05, self.wake)
+        return due
+
+    async def undo(self, user: User, id_: int) -> bool:
+        """Makes a draft again of what has not left, and returns whether it had not. Raises Temporary."""
+        return await self.desk.store.run(partial(drafts.undo, account=user.id, id_=id_))
+
+    def wake(self) -> None:
+        """Looks for what is to leave now."""
+        Deferred.fromCoroutine(self.look()).addErrback(_failed)
+
+    async def look(self) -> None:
+        """Sends what is to leave now. Raises Temporary."""
+        if self._looking:
+            return
+        self._looking = True
+        try:
+            store = self.desk.store
+            while await store.read(drafts.waits) and (claimed := await store.run(drafts.claim)):
+                for draft in claimed:
+                    await self._leave(draft)
+        finally:
+            self._looking = False
+
+    async def _leave(self, draft: Draft) -> None:
+        store = self.desk.store
+        user = await store.read(partial(users.by_id, account=draft.account))
+        attached = await store.read(partial(enclosures.of, draft=draft.id))
+        try:
+            faults = await self._depart(user, draft, attached) if user is not None else [_GONE]
+        except NotLeaving:
+            return
+        except Temporary as error:
+            _log.warn("a message of a user cannot leave now: {error}", error=error, often=True)
+            faults = [_NOT_NOW]
+        if not faults:
+            await self._mark(draft)
+        elif any(fault in _PASSING for fault in faults) and store.clock.now() - draft.due < _PATIENCE:
+            await store.run(partial(drafts.later, id_=draft.id, wait=_AGAIN))
+        else:
+            text = " ".join([fault.text for fault in faults[:5]])
+            await store.run(partial(drafts.undo, account=draft.account, id_=draft.id, fault=text))
+
+    async def _depart(self, user: User, draft: Draft, attached: Sequence[Attached]) -> list[Fault]:
+        """Why it was refused; nothing: it has departed. Raises NotLeaving and Temporary."""
+        addressed, faults = composition.envelope(draft.written, user.name, user.address)
+        if faults:
+            return faults
+        transaction = self._begin(user, addressed, draft, attached)
+        try:
+            faults = await _refusals(transaction, addressed)
+            if not faults:
+                faults = _said("", transaction.begin())
+            if faults:
+                transaction.abandon()
+                return faults
+            letter = composition.letter(
+                draft,
+                addressed,
+                attached,
+                message_id=draft.message_id,
+                time=draft.due - UNDO,
+                boundary=boundary(self.desk.randomness),
+            )
+            async for piece in composition.octets(self.desk.store, letter, attached):
+                transaction.write(piece)
+        except BaseException:
+            transaction.abandon()
+            raise
+        reply = await transaction.end(None)
+        if reply.positive:
+            transaction.went_on()
+        return _said("", reply)
+
+    def _begin(self, user: User, addressed: Envelope, draft: Draft, attached: Sequence[Attached]) -> UserTransaction:
+        utf8 = not addressed.ascii
+        enclosed = any(one.kind == MESSAGE for one in attached)
+        parameters = MailParameters(
+            size=composition.size(draft.written, attached),
+            body="8BITMIME" if enclosed or utf8 else "",
+            smtputf8=utf8,
+        )
+        client = Client(peer="", helo=self.desk.hostname, protocol="HTTP", session="webmail")
+        return self.submit(client, user, addressed.sender.address, parameters, draft=draft.id)
+
+    async def _mark(self, draft: Draft) -> None:
+        """Says of the message that was answered or forwarded that it was; it may be gone by now."""
+        if draft.written.about:
+            try:
+                await self.desk.store.run(partial(_mark, draft=draft))
+            except (MailboxRefused, Temporary) as error:
+                _log.info("a message is not marked as answered: {error}", error=error)
+
+
+_GONE: Final = Fault("", "Your account is not active any more.")
+_NOT_NOW: Final = Fault("", "The server could not take the message.")
+_NO_ROOM: Final = Fault("", "There is no room on the server at the moment. Please try again later.")
+_TOO_MANY_NOW: Final = Fault(
+    "to", "You have written to as many people as you may within an hour. Please try again later."
+)
+_PASSING: Final = frozenset({_NOT_NOW, _NO_ROOM, _TOO_MANY_NOW})
+_WORDS: Final = {
+    replies.NOT_YOUR_ADDRESS: Fault("sender", "You may not write by this address."),
+    replies.NOT_YOUR_FROM: Fault("sender", "You may not write by this address."),
+    replies.NOT_ACTIVE: _GONE,
+    replies.MAILBOX_FULL: Fault("", "Your mailbox is full, and keeps what you send. Delete some messages first."),
+    replies.DOMAIN_FULL: Fault("", "The mailboxes of your organisation are full together. Its administrator can help."),
+    replies.TOO_MANY_RECIPIENTS: Fault("to", "These are more people than one message may have. Send it in parts."),
+    replies.TOO_MANY_THIS_HOUR: _TOO_MANY_NOW,
+    replies.NO_ROOM: _NO_ROOM,
+    replies.IN_HAND: _NOT_NOW,
+    replies.LOOP: Fault("", "The message that you forward has gone round in a circle."),
+}
+_OF_RECIPIENT: Final = {
+    replies.SOURCE_ROUTED: "this server does not take addresses with %, ! or a second @.",
+    replies.BAD_DOMAIN: "there can be no such domain.",
+    replies.NO_SUCH_MAILBOX: "there is no such mailbox here.",
+}
+
+
+async def _refusals(transaction: UserTransaction, addressed: Envelope) -> list[Fault]:
+    """What is refused of the envelope, by its fields."""
+    faults = _said("sender", await transaction.sender())
+    if faults:
+        return faults
+    for field_, address in addressed.recipients:
+        reply = await transaction.recipient(address, RcptParameters())
+        known = _OF_RECIPIENT.get(reply)
+        faults += [Fault(field_, f"“{address.text}”: {known}")] if known else _said(field_, reply)
+        if len(faults) >= _MOST_SAID:
+            break
+    return list(dict.fromkeys(faults))
+
+
+_MOST_SAID: Final = 20
+
+
+def _said(field_: str, reply: Reply) -> list[Fault]:
+    """A refusal in words; nothing, where it is none."""
+    if reply.positive:
+        return []
+    return [_WORDS.get(reply) or Fault(field_, f"The server refuses this: {reply.line}.")]
+
+
+def _mark(tx: Transaction, draft: Draft) -> None:
+    mailbox, uid = draft.written.about >> UID_BITS, draft.written.about & (1 << UID_BITS) - 1
+    info = mailboxes.by_id(tx, mailbox)
+    if info is None or info.account != draft.account:
+        return
+    forwarded = draft.written.how == "forward"
+    flags, keywords = (0, (_FORWARDED,)) if forwarded else (ANSWERED, ())
+    change.store_flags(tx, mailbox, ((uid, uid),), "add", flags, keywords)
+
+
+def _failed(failure: Failure) -> None:
+    if isinstance(failure.value, Stopping):
+        return
+    if isinstance(failure.value, Reported):
+        _log.warn("messages of users cannot leave now: {error}", error=failure.value, often=True)
+    else:
+        _log.failure("messages of users cannot leave", failure)

@@ -1,0 +1,1 @@
+"""Drafts of users, and how they leave."""

@@ -1,0 +1,190 @@
+"""Drafts: one message in Drafts, whatever is saved how often, and nobody's words overwrite another's."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import msgspec
+import pytest
+
+from mpcontinuity.mailbox import change, drafts, enclosures, mailboxes
+from mpcontinuity.mailbox.append import UID_BITS
+from mpcontinuity.mailbox.drafts import DraftChanged, Written
+from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.settings import Limits
+from tests.delivery.conftest import Post
+from tests.fakes.stores import result
+from tests.writing.conftest import BOB, LETTER, Study, pieces
+
+
+def test_what_is_saved_twenty_times_is_one_message_in_drafts(study: Study) -> None:
+    draft = study.save()
+    for number in range(20):
+        draft = study.save(msgspec.structs.replace(LETTER, text=f"Version {number}"), draft)
+    (message,) = study.messages("Drafts")
+    assert message.get_content() == "Version 19\r\n"
+    assert message["To"] == "Eve <eve@far.example>"
+    (flags,) = study.post.rows("SELECT flags FROM entry")
+    assert flags == (17,)  # \Seen \Draft
+
+
+def test_half_an_address_is_kept_and_the_others_are_shown(study: Study) -> None:
+    draft = study.save(Written(to="eve@far.example, bo", bcc="carl@far.example", subject="x"))
+    found = study.found(draft)
+    assert found is not None
+    assert found[0].written.to == "eve@far.example, bo"
+    (message,) = study.messages("Drafts")
+    assert (message["To"], message["Bcc"]) == ("eve@far.example", "carl@far.example")
+
+
+def test_another_window_does_not_overwrite_what_this_one_saved(study: Study) -> None:
+    first = study.save()
+    study.save(msgspec.structs.replace(LETTER, text="mine"), first)
+    with pytest.raises(DraftChanged):
+        study.save(msgspec.structs.replace(LETTER, text="theirs"), first)
+    (message,) = study.messages("Drafts")
+    assert message.get_content() == "mine\r\n"
+
+
+def test_a_draft_is_there_after_a_restart(study: Study) -> None:
+    draft = study.save()
+    attached = study.attach(draft, b"x" * 700_000)
+    study.open()
+    found = study.found(draft)
+    assert found is not None
+    assert found[0].written == LETTER
+    assert [(one.id, one.complete) for one in found[1]] == [(attached.id, True)]
+
+
+def test_a_large_draft_is_shown_when_asked_for_and_else_once_a_minute(study: Study) -> None:
+    draft = study.save()
+    study.attach(draft, b"x" * 700_000)
+    draft = study.save(draft=draft)
+    entry = draft.entry
+    draft = study.save(msgspec.structs.replace(LETTER, text="typed"), draft, asked=False)
+    assert draft.entry == entry
+    found = study.found(draft)
+    assert found is not None
+    assert found[0].written.text == "typed"
+    study.post.clock.advance(61)
+    draft = study.save(msgspec.structs.replace(LETTER, text="more"), draft, asked=False)
+    assert draft.entry != entry
+    (message,) = study.messages("Drafts")
+    text, attachment = message.iter_parts()
+    assert (text.get_content(), attachment.get_content()) == ("more\r\n", "x" * 700_000)
+
+
+def test_an_attachment_goes_on_where_it_was_cut_off(study: Study) -> None:
+    draft, data = study.save(), bytes(range(256)) * 3000
+    attached = result(study.desk.attach(study.ann, draft.id, "a.bin", "application/x-b", len(data)))
+    assert result(study.desk.take(study.ann, attached, 0, pieces(data[:300_000]))) == 300_000
+    study.open()
+    there = result(study.store.read(partial(enclosures.find, draft=draft.id, id_=attached.id)))
+    assert there is not None
+    assert there.received == 300_000
+    result(study.desk.take(study.ann, there, 300_000, pieces(data[300_000:])))
+    study.save(draft=draft)
+    (message,) = study.messages("Drafts")
+    assert next(iter(message.iter_attachments())).get_content() == data
+
+
+@pytest.mark.parametrize("start", [0, 1, 299_999, 300_001])
+def test_octets_that_are_not_the_next_ones_are_refused(study: Study, start: int) -> None:
+    draft = study.save()
+    attached = result(study.desk.attach(study.ann, draft.id, "a", "a/b", 400_000))
+    result(study.desk.take(study.ann, attached, 0, pieces(b"x" * 300_000)))
+    with pytest.raises(Refused):
+        result(study.desk.take(study.ann, attached, start, pieces(b"y")))
+
+
+def test_more_octets_than_were_announced_are_refused(study: Study) -> None:
+    draft = study.save()
+    attached = result(study.desk.attach(study.ann, draft.id, "a", "a/b", 10))
+    with pytest.raises(Refused):
+        result(study.desk.take(study.ann, attached, 0, pieces(b"x" * 11)))
+
+
+def test_what_is_too_large_for_a_message_is_refused_before_it_is_uploaded(post: Post) -> None:
+    study = Study(post, limits=Limits(message_size=1_000_000))
+    draft = study.save()
+    study.attach(draft, b"x" * 400_000)
+    with pytest.raises(Refused, match="too large"):
+        result(study.desk.attach(study.ann, draft.id, "b", "a/b", 400_000))
+
+
+def test_what_is_beyond_the_quota_is_refused_before_it_is_uploaded(post: Post) -> None:
+    study = Study(post, limits=Limits(user_storage=1_000_000))
+    draft = study.save()
+    study.attach(draft, b"x" * 600_000)
+    with pytest.raises(MailboxRefused, match="full"):
+        result(study.desk.attach(study.ann, draft.id, "b", "a/b", 600_000))
+
+
+def test_what_is_attached_goes_with_the_draft(study: Study) -> None:
+    draft = study.save()
+    study.attach(draft, b"x" * 700_000)
+    result(study.desk.discard(study.ann, draft.id))
+    assert study.messages("Drafts") == []
+    while result(study.store.run(enclosures.sweep)):
+        pass
+    assert [study.post.count(table) for table in ("draft", "enclosure", "enclosure_piece", "entry")] == [0, 0, 0, 0]
+
+
+def test_a_draft_whose_message_was_deleted_elsewhere_is_swept_a_day_later(study: Study) -> None:
+    draft = study.save()
+    mailbox, uid = draft.entry >> UID_BITS, draft.entry & (1 << UID_BITS) - 1
+    result(study.store.run(partial(change.remove, mailbox=mailbox, uids=((uid, uid),))))
+    assert result(study.store.run(drafts.sweep)) == 0
+    study.post.clock.advance(drafts.KEPT / SECOND + 1)
+    assert result(study.store.run(drafts.sweep)) == 1
+
+
+def test_another_users_draft_and_attachment_are_not_there(study: Study) -> None:
+    draft = study.save()
+    attached = study.attach(draft, b"secret")
+    bob = study.user(BOB)
+    assert result(study.desk.find(bob, draft.id)) is None
+    with pytest.raises(DraftChanged):
+        result(study.desk.save(bob, draft.id, draft.version, Written(text="mine")))
+    with pytest.raises(DraftChanged):
+        result(study.desk.discard(bob, draft.id))
+    with pytest.raises(Refused):
+        result(study.desk.attach(bob, draft.id, "a", "a/b", 1))
+    with pytest.raises(Refused):
+        result(study.desk.detach(bob, draft.id, attached.id))
+    with pytest.raises(Refused):
+        result(study.desk.take(bob, attached, 6, pieces(b"x")))
+
+
+def test_a_user_writes_by_their_aliases_too(study: Study) -> None:
+    study.post.user("carl@example.org", aliases=("c@example.org",))
+    carl = study.user("carl@example.org")
+    assert result(study.desk.addresses(carl)) == ["carl@example.org", "c@example.org"]
+
+
+def test_drafts_of_a_user_are_bounded(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "MOST", 2)
+    study.save()
+    study.save()
+    with pytest.raises(Refused, match="2 drafts"):
+        study.save()
+
+
+def test_drafts_are_found_by_whatever_name_the_user_gave_their_folder(study: Study) -> None:
+    result(study.store.run(partial(mailboxes.rename, account=study.ann.id, old="Drafts", new="Entwürfe")))
+    study.save()
+    assert len(study.messages("Entwürfe")) == 1
+
+
+def test_a_quota_that_is_reached_is_said_and_the_last_version_stays(post: Post) -> None:
+    study = Study(post, limits=Limits(user_storage=9_000))
+    draft = study.save()
+    with pytest.raises(MailboxRefused):
+        study.save(msgspec.structs.replace(LETTER, text="x" * 9_000), draft)
+    (message,) = study.messages("Drafts")
+    assert message.get_content() == "How are you?\r\n"
+    found = study.found(draft)
+    assert found is not None
+    assert found[0].version == draft.version

@@ -1,0 +1,275 @@
+"""What users send by webmail leaves once, by the submission that SMTP uses, and can be called back for ten seconds."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import msgspec
+import pytest
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.accounts import users
+from mpcontinuity.delivery.outward import Submissions
+from mpcontinuity.delivery.submission import submission_of
+from mpcontinuity.mailbox import drafts
+from mpcontinuity.mailbox.append import UID_BITS
+from mpcontinuity.mailbox.drafts import DraftChanged, Written
+from mpcontinuity.mailbox.enclosures import Attached
+from mpcontinuity.model.address import parse
+from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import DAY
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.flags import ANSWERED
+from mpcontinuity.model.parameters import MailParameters, RcptParameters
+from mpcontinuity.model.settings import Limits
+from tests.delivery.conftest import CLIENT, Post
+from tests.fakes.stores import result
+from tests.writing.conftest import ANN, LETTER, Study, pieces
+
+ROWS = (
+    "SELECT domain, account, recipient, destination, reverse_path, subject FROM outgoing ORDER BY id",
+    "SELECT direction, status, sender, recipient, subject, code, text, outcome FROM tracking ORDER BY id",
+    "SELECT domain, direction, sender, subject FROM archive ORDER BY id",
+    "SELECT domain, account, recipient, reverse_path, subject, kind, state FROM owed ORDER BY id",
+)
+
+
+def rows(study: Study) -> list[list[tuple[Any, ...]]]:
+    return [study.post.rows(text) for text in ROWS]
+
+
+def test_what_is_sent_has_the_same_rows_as_what_smtp_sends(study: Study) -> None:
+    assert study.send(study.save()) == []
+    study.wait()
+    ours = rows(study)
+    assert [len(each) for each in ours] == [1, 2, 1, 1]  # and a copy for home
+    submissions = Submissions(study.post.delivery, study.recipients, study.quotas, DAY)
+    client = submission_of(submissions, CLIENT, study.ann, parse(ANN), MailParameters())
+    assert result(client.sender()).code == 250
+    assert result(client.recipient(parse("eve@far.example"), RcptParameters())).code == 250
+    client.begin()
+    client.write(b"From: ann@example.org\r\nTo: eve@far.example\r\nSubject: Hello\r\n\r\nHow are you?\r\n")
+    assert result(Deferred.fromCoroutine(client.end(None))).code == 250
+    assert [each[: len(each) // 2] for each in rows(study)] == ours
+    assert [each[len(each) // 2 :] for each in rows(study)] == ours
+
+
+def test_it_is_in_sent_and_no_longer_in_drafts(study: Study) -> None:
+    draft = study.save(msgspec.structs.replace(LETTER, bcc="carl@far.example"))
+    study.attach(draft, b"data", "a.bin", "application/x-b")
+    study.send(study.save(msgspec.structs.replace(LETTER, bcc="carl@far.example"), draft))
+    study.wait()
+    (sent,) = study.messages("Sent")
+    assert (sent["Subject"], sent["From"], sent["Bcc"]) == ("Hello", "ann@example.org", "carl@far.example")
+    assert next(iter(sent.iter_attachments())).get_content() == b"data"
+    assert study.messages("Drafts") == []
+    assert study.post.count("draft") == 0
+
+
+def test_bcc_is_for_nobody_else(study: Study) -> None:
+    study.send(study.save(msgspec.structs.replace(LETTER, bcc="carl@far.example")))
+    study.wait()
+    leaving = study.post.rows(
+        'SELECT body.id, pack, "offset", length, prefix, crc FROM outgoing JOIN body ON body.id = outgoing.body'
+    )
+    assert len(leaving) == 2
+    for row in leaving:
+        body = Body(*row)
+        content = study.store.bodies.content(body, skip_prefix=True)
+        data = result(Deferred.fromCoroutine(content.read(0, content.length)))
+        assert b"carl" not in data
+        assert b"Subject: Hello" in data
+
+
+def test_it_does_not_leave_before_its_time_nor_when_it_was_called_back(study: Study) -> None:
+    draft = study.save()
+    study.send(draft)
+    study.wait(9)
+    assert study.post.count("outgoing") == 0
+    assert result(study.outbox.undo(study.ann, draft.id))
+    study.wait()
+    assert study.post.count("outgoing") == 0
+    found = study.found(draft)
+    assert found is not None
+    assert (found[0].due, found[0].written) == (0, LETTER)
+    assert len(study.messages("Drafts")) == 1
+
+
+def test_what_has_left_cannot_be_called_back(study: Study) -> None:
+    draft = study.save()
+    study.send(draft)
+    study.wait()
+    assert not result(study.outbox.undo(study.ann, draft.id))
+    assert study.post.count("outgoing") == 1
+
+
+def test_a_second_click_sends_no_second_message(study: Study) -> None:
+    draft = study.save()
+    study.send(draft)
+    with pytest.raises(DraftChanged):
+        study.send(draft)
+    study.wait()
+    study.wait()
+    assert study.post.count("outgoing") == 1
+
+
+def test_it_leaves_after_a_restart(study: Study) -> None:
+    study.send(study.save())
+    study.open()
+    study.wait()
+    assert study.post.count("outgoing") == 1
+
+
+def promise(study: Study) -> None:
+    """As another process has promised to send it, which is gone when the time has come."""
+    draft = study.save()
+    result(
+        study.store.run(
+            partial(drafts.send, account=study.ann.id, id_=draft.id, version=draft.version, message_id="<1@x>")
+        )
+    )
+    study.post.clock.advance(11)
+
+
+def test_two_processes_that_have_it_in_hand_send_it_once(study: Study) -> None:
+    promise(study)
+    other = Study(study.post)
+    claimed = result(study.store.run(drafts.claim))
+    for outbox in (study.outbox, other.outbox):
+        result(outbox._leave(claimed[0]))
+    assert study.post.count("outgoing") == 1
+    assert len(study.messages("Sent")) == 1
+
+
+def test_who_crashed_with_it_in_hand_does_not_keep_it(study: Study) -> None:
+    promise(study)
+    assert len(result(study.store.run(drafts.claim))) == 1
+    study.open()
+    study.wait(1)
+    assert study.post.count("outgoing") == 0
+    study.wait(61)
+    assert study.post.count("outgoing") == 1
+
+
+def test_the_message_id_is_that_of_the_click(study: Study) -> None:
+    draft = study.save()
+    study.send(draft)
+    found = study.found(draft)
+    assert found is not None
+    study.wait()
+    (sent,) = study.messages("Sent")
+    assert sent["Message-ID"] == found[0].message_id
+
+
+@pytest.mark.parametrize(
+    ("written", "field", "words"),
+    [
+        (Written(), "to", "to whom"),
+        (Written(to="eve"), "to", "“eve” is not a mail address"),
+        (Written(cc="eve@far.example, x y"), "cc", "x y"),
+        (Written(to="eve@far.example", sender="bob@example.org"), "sender", "may not write by this"),
+        (Written(to="eve@far.example", sender="boss@far.example"), "sender", "may not write by this"),
+        (Written(to="eve@far.example", sender="x"), "sender", "not a mail address"),
+        (Written(to="e%vil@example.org"), "to", "e%vil@example.org"),
+        (Written(bcc="nobody@mx.example.org"), "bcc", "no such mailbox"),
+    ],
+)
+def test_what_the_server_refuses_is_said_at_the_field(study: Study, written: Written, field: str, words: str) -> None:
+    draft = study.save(written)
+    (fault,) = study.send(draft)
+    assert fault.field == field
+    assert words in fault.text
+    assert study.found(draft) is not None
+    study.wait()
+    assert study.post.count("outgoing") == 0
+
+
+def test_too_many_recipients_are_said(post: Post) -> None:
+    study = Study(post, limits=Limits(user_recipients_per_hour=2))
+    three = Written(to="a@far.example, b@far.example, c@far.example")
+    (fault,) = study.send(study.save(three))
+    assert "within an hour" in fault.text
+    assert study.send(study.save(LETTER)) == []  # those of the refused one do not count
+
+
+def test_a_message_that_became_too_large_is_said_at_the_attachments(post: Post) -> None:
+    study = Study(post)
+    draft = study.save()
+    study.attach(draft, b"x" * 400_000)
+    study.desk.limits = Limits(message_size=300_000)
+    (fault,) = study.send(draft)
+    assert fault.field == "attachments"
+
+
+def test_half_an_attachment_is_not_sent(study: Study) -> None:
+    draft = study.save()
+    attached: Attached = result(study.desk.attach(study.ann, draft.id, "a.txt", "a/b", 10))
+    result(study.desk.take(study.ann, attached, 0, pieces(b"12345")))
+    (fault,) = study.send(draft)
+    assert (fault.field, "a.txt" in fault.text) == ("attachments", True)
+
+
+def test_what_cannot_be_sent_when_its_time_has_come_is_a_draft_again_with_the_reason(study: Study) -> None:
+    draft = study.save()
+    study.send(draft)
+    result(study.store.run(partial(users.deactivate, user=study.ann)))
+    study.wait()
+    found = study.found(draft)
+    assert found is not None
+    assert (found[0].due, found[0].fault) == (0, "Your account is not active any more.")
+    assert len(study.messages("Drafts")) == 1
+
+
+def test_what_cannot_be_taken_now_is_tried_again_and_then_a_draft(study: Study) -> None:
+    draft = study.save()
+    study.send(draft)
+
+    def full(*_: object, **__: object) -> Any:
+        raise Temporary("no room")
+
+    submit, study.outbox.submit = study.outbox.submit, full
+    study.wait()
+    study.wait(6)
+    found = study.found(draft)
+    assert found is not None
+    assert found[0].due
+    study.outbox.submit = submit
+    study.wait(6)
+    assert study.post.count("outgoing") == 1
+    draft = study.save()
+    study.send(draft)
+    study.outbox.submit = full
+    study.wait()
+    study.wait(301)
+    found = study.found(draft)
+    assert found is not None
+    assert (found[0].due, "could not take" in found[0].fault) == (0, True)
+
+
+def test_a_message_to_a_colleague_reaches_their_mailbox_as_smtps_does(study: Study) -> None:
+    study.send(study.save(msgspec.structs.replace(LETTER, to="bob@example.org")))
+    study.wait()
+    assert study.post.rows("SELECT recipient, destination FROM outgoing") == [("bob@example.org", "example.org")]
+
+
+def test_what_was_answered_is_flagged(study: Study) -> None:
+    about = study.save().entry  # any message of hers
+    study.send(study.save(msgspec.structs.replace(LETTER, about=about, how="reply")))
+    study.wait()
+    assert study.post.rows("SELECT flags FROM entry WHERE id = :id", id=about) == [(17 | ANSWERED,)]
+    study.send(study.save(msgspec.structs.replace(LETTER, about=about, how="forward")))
+    study.wait()
+    names = study.post.rows("SELECT name FROM keyword WHERE mailbox = :mailbox", mailbox=about >> UID_BITS)
+    assert names == [("$Forwarded",)]
+
+
+def test_header_injection_ends_in_the_field(study: Study) -> None:
+    evil = "x\r\nBcc: evil@far.example\r\n\r\n\0body\u202e"
+    draft = study.save(Written(to="eve@far.example", subject=evil, in_reply_to=evil, references=(evil,), text="hi"))
+    study.send(draft)
+    study.wait()
+    (sent,) = study.messages("Sent")
+    assert sent["Bcc"] is None
+    assert sent["Subject"] == "x Bcc: evil@far.example body"
+    assert [row for (row,) in study.post.rows("SELECT recipient FROM outgoing")] == ["eve@far.example"]

@@ -33,7 +33,7 @@ STEP: Final = 500  # rows of one transaction
 _OCTETS: Final = 32  # of randomness in a secret
 _LONGEST_SECRET: Final = 64  # characters of what is looked up; a secret of ours has 43
 _LONGEST_AGENT: Final = 200  # characters; browsers say some 120
-_LONGEST_FLASH: Final = 500  # characters: a sentence or two
+_LONGEST_FLASH: Final = 4_000  # characters: a sentence or two, and what webmail is to undo
 
 _log = Logger()
 

@@ -5,6 +5,7 @@
   ``signing_in.py``: the login and its steps, and logging out.
 - ``sentence.py``: the line about continuity that every page has. ``continuity.py``: opting in and out, and the way to
   set up a telephone. ``dates.py``: times in words.
+- ``acting.py``: what is done with messages. ``actions.py``: the forms for it. ``tasks.py``: what takes long.
 - ``folder.py``: the list of a folder. ``folders.py``: folders are made, renamed and deleted. ``message.py``: one
   message.
 """

@@ -60,12 +60,15 @@ async def show(visit: Visit) -> Answer:
 
 
 async def matching(visit: Visit, folder: MailboxInfo, only: str) -> list[int]:
-    """Returns the UIDs, rising, of the messages to which ``only``, a key of `ONLY`, narrows a folder.
+    """Returns the UIDs, rising, of the messages to which ``only``, a key of `ONLY`, narrows a folder; of all for an
+    empty one.
 
     They are found in the picture that sessions of IMAP share. Raises Temporary.
     """
     view = await visit.services.views.open(folder)
     try:
+        if not only:
+            return list(view.uids())
         mask, present = ONLY[only]
         return view.flagged(mask, present=present)
     finally:
@@ -87,6 +90,7 @@ async def _listing(visit: Visit, folder: MailboxInfo) -> Answer:
         folder=folder,
         only=only,
         rows=rows,
+        changes=not archived.is_folder(folder),
         nothing=visit.said(_NO_OLDER if before <= MAX_UID else _NOTHING[only]),
         newest=_with(path, only=only) if before <= MAX_UID else "",
         older=_with(path, only=only, before=str(uids[ROWS - 1])) if len(uids) > ROWS else "",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mpcontinuity.access.webmail.tasks import Tasks
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.user_login import UserLogin
@@ -24,7 +25,8 @@ class WebmailServices:
     ``control`` is what operations work with, each page calling them in the name of its user; store, settings and
     randomness are its own. ``directory`` finds users, ``login`` judges passwords, and ``sessions`` knows who is signed
     in. ``views`` are those of IMAP, ``quotas`` bounds what a user stores, and ``archives`` fills `Email Archive`.
-    ``timer`` is the reactor. ``desk`` saves what users write, and ``outbox`` sends it.
+    ``timer`` is the reactor. ``desk`` saves what users write, and ``outbox`` sends it. ``tasks`` are what takes longer
+    than a page.
     """
 
     control: Control
@@ -37,3 +39,4 @@ class WebmailServices:
     timer: Timer
     desk: Desk
     outbox: Outbox
+    tasks: Tasks = field(default_factory=Tasks)

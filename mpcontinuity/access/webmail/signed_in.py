@@ -48,6 +48,7 @@ LONGEST_FORM: Final = 64 * 1024  # octets: a thousand checked boxes and some fie
 
 STALE: Final = marked("This form was not sent from this page, or is out of date. Please try again.")
 
+_UNDO: Final = "\n"  # stands between what a page says once and what takes it back
 _OWN_PATH: Final = re.compile(r"/[A-Za-z0-9._~%?&=+@/:,-]{0,1000}")
 
 
@@ -133,16 +134,18 @@ class Visit:
         """Returns a page: a template with ``values``, beside the folders of the user and what is to be said of
         continuity.
 
-        Each is given ``visit``, ``csrf``, ``flash``, ``folders``, ``bulletin``, ``sentence`` and ``here`` (the id of
-        the folder that is open, 0 for none) as well. Raises Temporary.
+        Each is given ``visit``, ``csrf``, ``flash`` and what takes it back (``undo``), ``folders``, ``bulletin``,
+        ``sentence`` and ``here`` (the id of the folder that is open, 0 for none) as well. Raises Temporary.
         """
         folders, told = await self.services.control.store.read(partial(_frame, user=self.user))
+        flash, _, undo = self.session.flash.partition(_UNDO)
         given = {
             "here": 0,
             "folders": folders,
             "bulletin": told,
             "sentence": sentence(self.language, told),
-            "flash": self.session.flash,
+            "flash": flash,
+            "undo": undo,
         }
         return self.part(template, code, **{**given, **values})
 
@@ -151,9 +154,10 @@ class Visit:
         given = {"visit": self, "csrf": self.csrf, **values}
         return Answer(self.templates.render(template, self.language, **given), code, HTML)
 
-    async def done(self, message: str, path: str) -> Answer:
-        """Sends the browser to a page of ours, which says ``message`` at its top, once."""
-        await self.services.sessions.flash(self.secret, message)
+    async def done(self, message: str, path: str, undo: str = "") -> Answer:
+        """Sends the browser to a page of ours, which says ``message`` at its top, once, and offers to take it back by
+        what ``undo`` says, where that is not empty (acting.py)."""
+        await self.services.sessions.flash(self.secret, f"{message}{_UNDO}{undo}" if undo else message)
         return redirect(path)
 
 
@@ -169,7 +173,7 @@ class Webmail:
 
     def render(self, template: str, secret: str, /, code: int = http.OK, **values: Any) -> Answer:
         """Returns a page for somebody who is not signed in yet, and has that secret in the cookie."""
-        given = {"visit": None, "csrf": csrf.token_of(secret.encode()), "flash": "", **values}
+        given = {"visit": None, "csrf": csrf.token_of(secret.encode()), "flash": "", "undo": "", **values}
         return Answer(self.templates.render(template, ENGLISH, **given), code, HTML)
 
     def get(self, path: str, page: Page, guards: Guards = PAGES) -> Route:

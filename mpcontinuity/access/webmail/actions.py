@@ -1,0 +1,239 @@
+"""The forms by which messages are marked, moved and deleted: some of them, or all of a folder or filter; and undo.
+
+What concerns few messages is done before the answer; the rest is a task (tasks.py), whose page says how far it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from twisted.web import http
+
+from mpcontinuity.access.webmail import acting
+from mpcontinuity.access.webmail.acting import FLAGS, Counted, Done, Undo, undo_of
+from mpcontinuity.access.webmail.folder import ONLY, matching, number
+from mpcontinuity.access.webmail.signed_in import HOME, Visit, Webmail, own_path
+from mpcontinuity.access.webmail.tasks import Task
+from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox.append import MAX_UID
+from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.mailbox.portions import ROWS
+from mpcontinuity.model import uidset
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.web.answers import Answer, redirect
+from mpcontinuity.web.languages import marked
+from mpcontinuity.web.routes import Route
+
+DOING: Final = "/doing"
+MOST_CHOSEN: Final = 1_000  # messages that a form names one by one
+
+# Where an action moves messages to, by the special use of the folder; INBOX has none.
+_MOVES: Final = {"delete": "\\Trash", "junk": "\\Junk", "notjunk": "", "restore": "", "archive": "\\Archive"}
+
+_SAID: Final = {
+    "read": (marked("%(number)d message is marked as read."), marked("%(number)d messages are marked as read.")),
+    "unread": (marked("%(number)d message is marked as unread."), marked("%(number)d messages are marked as unread.")),
+    "flag": (marked("%(number)d message is flagged."), marked("%(number)d messages are flagged.")),
+    "unflag": (marked("%(number)d message is not flagged any more."),
+               marked("%(number)d messages are not flagged any more.")),
+    "delete": (marked("%(number)d message is in the trash."), marked("%(number)d messages are in the trash.")),
+    "purge": (marked("%(number)d message is deleted for good."), marked("%(number)d messages are deleted for good.")),
+    "junk": (marked("%(number)d message is in Junk."), marked("%(number)d messages are in Junk.")),
+    "notjunk": (marked("%(number)d message is no junk, and in the inbox."),
+                marked("%(number)d messages are no junk, and in the inbox.")),
+    "restore": (marked("%(number)d message is back in the inbox."),
+                marked("%(number)d messages are back in the inbox.")),
+    "archive": (marked("%(number)d message is in Archive."), marked("%(number)d messages are in Archive.")),
+    "move": (marked("%(number)d message is moved."), marked("%(number)d messages are moved.")),
+    "undo": (marked("Undone: %(number)d message is as it was."),
+             marked("Undone: %(number)d messages are as they were.")),
+}  # fmt: skip
+_NONE_CHOSEN: Final = marked("Choose messages first: check the boxes before them.")
+_NO_FOLDER: Final = marked("Choose the folder to move to.")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Messages of one folder, by their UIDs, which rise."""
+
+    folder: MailboxInfo
+    uids: Sequence[int]
+
+
+def routes(webmail: Webmail) -> list[Route]:
+    """Returns the routes of these forms."""
+    return [
+        webmail.post("/mail/<int:folder>/do", do),
+        webmail.post("/undo", undo),
+        webmail.get(DOING, show),
+    ]
+
+
+async def do(visit: Visit) -> Answer:
+    """Does with the chosen messages of a folder what the button says."""
+    folder = await visit.folder()
+    onward = own_path(visit.asked.form.get("next") or f"/mail/{folder.id}/")
+    uids = await _uids(visit, folder)
+    if not uids:
+        return await visit.done(visit.said(_NONE_CHOSEN), onward)
+    return await carry_out(visit, visit.asked.form.get("action"), [Chosen(folder, uids)], onward)
+
+
+async def carry_out(visit: Visit, action: str, chosen: Sequence[Chosen], onward: str) -> Answer:
+    """Does with messages of some folders what ``action`` says, and sends the browser to ``onward``, where it is said.
+
+    The action is one of `FLAGS`, delete, junk, notjunk, restore, archive, move (to the folder in the form's field
+    ``to``) or purge, which is asked for once more. Raises Refused and Temporary.
+    """
+    if action not in _SAID or action == "undo":
+        raise Refused(visit.said("There is no such action"))
+    if action == "purge" and (visit.asked.form.get("sure") != "1" or len(chosen) > 1):
+        return await _ask(visit, chosen[0], onward)
+    to: MailboxInfo | None = None
+    if action == "move":
+        given = number(visit.asked.form.get("to"), 0)
+        if not given:
+            return await visit.done(visit.said(_NO_FOLDER), onward)
+        to = await visit.folder(given)
+    elif action in _MOVES:
+        to = await _place(visit, _MOVES[action])
+    work = partial(_all, visit, action, chosen, to)
+    total = sum(len(each.uids) for each in chosen)
+    if total <= ROWS:
+        text, back = await work(lambda _: None)
+        return await visit.done(text, onward, back)
+    return _begin(visit, total, onward, work)
+
+
+async def undo(visit: Visit) -> Answer:
+    """Takes back what was done last, as far as the messages are still where it put them."""
+    onward = own_path(visit.asked.form.get("next") or HOME)
+    try:
+        back = undo_of(visit.asked.form.get("undo"))
+        ranges = back.ranges()
+    except ValueError:
+        raise Refused(visit.said("This cannot be undone")) from None
+    there = await visit.folder(back.there)
+    if sum(last - first + 1 for first, last in ranges) > there.uidnext:
+        raise Refused(visit.said("This cannot be undone"))
+    to = await visit.folder(back.back) if back.how == "move" else None
+    uids = list(uidset.numbers(ranges))
+    work = partial(_take_back, visit, back, there, uids, to)
+    if len(uids) <= ROWS:
+        text, _ = await work(lambda _: None)
+        return await visit.done(text, onward)
+    return _begin(visit, len(uids), onward, work)
+
+
+async def show(visit: Visit) -> Answer:
+    """Shows how far the user's long task has come, and what came of it."""
+    return await visit.render("doing.html", task=visit.services.tasks.find(visit.user.id))
+
+
+def _begin(visit: Visit, total: int, onward: str, work: Callable[[Counted], Awaitable[tuple[str, str]]]) -> Answer:
+    task = Task(total, onward)
+    visit.services.tasks.begin(
+        visit.user.id, task, lambda running: work(running.counted), lambda error: _failed(visit, task, error)
+    )
+    return redirect(DOING)
+
+
+def _failed(visit: Visit, task: Task, error: BaseException) -> str:
+    why = f"{error.text[:1].upper()}{error.text[1:]}." if isinstance(error, Refused) else ""
+    return " ".join(
+        (
+            why or visit.said("This could not be ended now."),
+            visit.said("%(done)d of %(total)d messages are done; do it again for the rest.", done=task.done,
+                       total=task.total),
+        )
+    )  # fmt: skip
+
+
+async def _uids(visit: Visit, folder: MailboxInfo) -> list[int]:
+    """The messages that the form means, by rising UID: those that are named, or all that its page could have shown,
+    and none that came since."""
+    form = visit.asked.form
+    if form.get("all") == "1":
+        upto = number(form.get("upto"), MAX_UID)
+        found = await matching(visit, folder, form.get("only") if form.get("only") in ONLY else "")
+        return [uid for uid in found if uid <= upto]
+    named = {number(text, 0) for text in form.all("uid")[:MOST_CHOSEN]}
+    return sorted(named - {0})
+
+
+async def _place(visit: Visit, use: str) -> MailboxInfo:
+    """The user's folder of a special use; INBOX for none. Who has deleted theirs by another way gets a new one."""
+    if not use:
+        return await visit.inbox()
+    store = visit.services.control.store
+    found = await store.read(partial(mailboxes.by_use, account=visit.user.id, use=use))
+    if found is not None:
+        return found
+    name = next(name for name, standard in mailboxes.STANDARD.items() if standard == use)
+    return await store.run(partial(mailboxes.create, account=visit.user.id, name=name, use=use))
+
+
+async def _all(
+    visit: Visit, action: str, chosen: Sequence[Chosen], to: MailboxInfo | None, counted: Counted
+) -> tuple[str, str]:
+    """What came of it, and what takes it back, where that is one thing."""
+    results = [await _one(visit, action, each, to, counted) for each in chosen]
+    done, gone = sum(each.count for each in results), sum(each.gone for each in results)
+    undone = [each.undo for each in results if each.undo is not None]
+    return _text(visit, action, done, gone), undone[0].encoded() if len(undone) == 1 else ""
+
+
+async def _one(visit: Visit, action: str, chosen: Chosen, to: MailboxInfo | None, counted: Counted) -> Done:
+    store, folder, uids = visit.services.control.store, chosen.folder, chosen.uids
+    if action in FLAGS:
+        how, flags = FLAGS[action]
+        return await acting.set_flags(store, folder, uids, how, flags, counted)
+    if to is not None:
+        return await acting.move(store, folder, uids, to, counted)
+    return await acting.remove(store, folder, uids, counted)
+
+
+async def _take_back(
+    visit: Visit, back: Undo, there: MailboxInfo, uids: Sequence[int], to: MailboxInfo | None, counted: Counted
+) -> tuple[str, str]:
+    store = visit.services.control.store
+    if back.how == "move":
+        assert to is not None
+        done = await acting.move(store, there, uids, to, counted)
+    else:
+        done = await acting.set_flags(store, there, uids, back.how, back.flags & _UNDOABLE, counted)
+    return _text(visit, "undo", done.count, done.gone), ""
+
+
+def _text(visit: Visit, action: str, count: int, gone: int) -> str:
+    text = visit.counted(*_SAID[action], count)
+    if not gone:
+        return text
+    lost = visit.counted(
+        "%(number)d was gone already: moved or deleted meanwhile.",
+        "%(number)d were gone already: moved or deleted meanwhile.",
+        gone,
+    )
+    return f"{text} {lost}"
+
+
+async def _ask(visit: Visit, one: Chosen, onward: str) -> Answer:
+    """Asks once more before messages of a folder are deleted for good."""
+    form = visit.asked.form
+    kept = {name: form.get(name) for name in ("all", "only", "upto") if form.get(name)}
+    return await visit.render(
+        "purge.html",
+        http.OK,
+        here=one.folder.id,
+        folder=one.folder,
+        count=len(one.uids),
+        uids=() if form.get("all") == "1" else one.uids,
+        kept=kept,
+        onward=onward,
+    )
+
+
+_UNDOABLE: Final = sum({flags for _, flags in FLAGS.values()})

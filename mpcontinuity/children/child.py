@@ -40,16 +40,26 @@ class Work(Protocol):
 
 def main() -> None:
     """Works until the parent closes the pipe."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    limit(MEMORY)
+    serve(SECONDS)
+
+
+def limit(memory: int) -> None:
+    """Gives this process so many octets of memory, and lets mail that passes go first."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(_NICE)
+
+
+def serve(seconds: int) -> None:
+    """Works on what comes, with so many seconds of processor time for each thing, until the parent closes the pipe."""
     work: Work | None = None
     for kind, payload in _received():
         try:
             answer = b""
             if kind is FrameKind.BEGIN:
                 work = None
-                _allow(SECONDS)
+                _allow(seconds)
                 module, _, argument = payload.partition(b"\n")
                 work = _made(module.decode("ascii"), argument)
             elif work is None:
@@ -58,12 +68,12 @@ def main() -> None:
                 answer = b"" if work.feed(payload) else ENOUGH
             else:
                 answer = work.ask(payload)
-            _say(frame(FrameKind.ANSWER if kind is FrameKind.ASK else FrameKind.DONE, answer))
+            say(frame(FrameKind.ANSWER if kind is FrameKind.ASK else FrameKind.DONE, answer))
         except MemoryError:
             os._exit(1)  # what is left of us is in no good state
         except Exception as error:
             work = None
-            _say(frame(FrameKind.FAILED, f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace")))
+            say(frame(FrameKind.FAILED, f"{type(error).__name__}: {error}"[:500].encode("utf-8", "replace")))
 
 
 def _made(module: str, argument: bytes) -> Work:
@@ -84,7 +94,8 @@ def _received() -> Iterator[tuple[FrameKind, bytes]]:
         yield from frames.feed(data)
 
 
-def _say(data: bytes) -> None:
+def say(data: bytes) -> None:
+    """Tells the parent a frame."""
     try:
         while data:
             data = data[os.write(1, data) :]

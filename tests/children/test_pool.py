@@ -80,7 +80,7 @@ def test_what_is_no_frame_is_not_waited_for(head: bytes) -> None:
 
 def test_an_answer_that_was_on_its_way_when_nobody_waited_any_more_is_no_error() -> None:
     clock = Clock()
-    child = _Child(Children(clock), clock, within=1, keep=1)
+    child = _Child(Children(clock), clock, within=1, idle=1)
     ended: list[Failure] = []
     answer = child.say(FrameKind.ASK, b"")
     answer.addErrback(ended.append)

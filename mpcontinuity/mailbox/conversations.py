@@ -26,6 +26,9 @@ _COPY = Statement(
 )
 _LEAVE = Statement("DELETE FROM conversation_entry WHERE id IN [:ids]")
 _LEAVE_ALL = Statement("DELETE FROM conversation_entry WHERE id BETWEEN :first AND :last")
+_ENTRIES = Statement(
+    "SELECT id FROM conversation_entry WHERE conversation = :conversation AND id BETWEEN :first AND :last"
+)
 _OF = Statement("SELECT id, conversation FROM conversation_entry WHERE id IN [:ids]")
 _OF_SPAN = Statement("SELECT id, conversation FROM conversation_entry WHERE id BETWEEN :first AND :last")
 
@@ -102,3 +105,8 @@ def of(tx: Transaction, ids: Sequence[int]) -> dict[int, int]:
     if ids and ids[-1] - ids[0] < 2 * len(ids):
         return dict(tx.all(_OF_SPAN, first=ids[0], last=ids[-1]))
     return dict(tx.all(_OF, ids=ids))
+
+
+def entries(tx: Transaction, conversation: int, first: int, last: int) -> list[int]:
+    """Returns the entries of a conversation from the id ``first`` to the id ``last``."""
+    return [id_ for (id_,) in tx.all(_ENTRIES, conversation=conversation, first=first, last=last)]

@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 
+from mpcontinuity.mailbox import conversations
+from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.mailbox.read import BODY, INTERNALDATE, RENDERED, SIZE, UID, Row, rows
 from mpcontinuity.mailbox.rendering import examined
 from mpcontinuity.mailbox.view import View
 from mpcontinuity.message.matching import Needle
-from mpcontinuity.message.rendered import header, sent_date
+from mpcontinuity.message.overview import has_attachment
+from mpcontinuity.message.rendered import bodystructure, header, outdated, sent_date
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Corrupt
@@ -19,8 +22,11 @@ from mpcontinuity.model.search import (
     All,
     And,
     BodyContains,
+    HasAttachment,
+    HasBody,
     HasFlag,
     HeaderContains,
+    InConversation,
     InternalDate,
     Key,
     Not,
@@ -32,6 +38,7 @@ from mpcontinuity.model.search import (
     When,
 )
 from mpcontinuity.model.uidset import Range
+from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
@@ -48,9 +55,12 @@ _COST = {
     Numbers: 0,
     HasFlag: 0,
     Recent: 0,
+    HasBody: 1,
+    InConversation: 1,
     Size: 2,
     InternalDate: 2,
     SentDate: 5,
+    HasAttachment: 5,
     HeaderContains: 20,
     BodyContains: 500,
 }
@@ -63,6 +73,8 @@ _READ = 500
 _BODIES_READ = 500
 _SCANNED = 20
 
+_OF_BODY = Statement("SELECT id FROM entry WHERE body = :body AND id BETWEEN :first AND :last")
+
 _Test = Callable[[Row], bool | None]
 
 
@@ -74,13 +86,15 @@ async def _freely(work: int) -> None:
     """Where nobody else waits."""
 
 
-async def search(store: Store, view: View, key: Key, spend: Spend = _freely) -> list[int]:
+async def search(store: Store, view: View, key: Key, spend: Spend = _freely, within: Range = (1, MAX_UID)) -> list[int]:
     """Returns the UIDs of the messages that match, in rising order. Raises Temporary when the store cannot be read.
 
-    Messages that the session's client does not know yet are left out.
+    Messages that the session's client does not know yet are left out, and those with a UID that is not ``within``.
     """
     running = _Search(store, view, spend)
-    return [running.uids[place] for place in await running.matching(key, range(len(running.uids)))]
+    first, last = within
+    places = range(bisect_left(running.uids, first), bisect_right(running.uids, last))
+    return [running.uids[place] for place in await running.matching(key, places)]
 
 
 class _Search:
@@ -126,8 +140,11 @@ class _Search:
                 found, unknown = await self._in_rows(places, _header_test(needle, key.field), rendered=True)
                 long = await self._in_bodies(unknown, partial(needle.in_header, field=key.field))
                 return sorted([*found, *long])
-            case SentDate():
-                return (await self._in_rows(places, _sent_test(key), rendered=True))[0]
+            case SentDate() | HasAttachment():
+                test = _sent_test(key) if isinstance(key, SentDate) else _has_attachment
+                return (await self._in_rows(places, test, rendered=True))[0]
+            case HasBody() | InConversation():
+                return await self._in_entries(key, places)
             case Size() | InternalDate():
                 return (await self._in_rows(places, _row_test(key), rendered=False))[0]
 
@@ -173,6 +190,15 @@ class _Search:
             found.extend(map(self._place, passed))
             unknown.extend(map(self._place, doubtful))
         return found, unknown
+
+    async def _in_entries(self, key: HasBody | InConversation, places: Sequence[int]) -> list[int]:
+        """By an index of the database, however many messages there are. What is given out is bounded by what
+        matches."""
+        base = self._view.mailbox << UID_BITS
+        work = partial(_entries_of, key=key, first=base, last=base | MAX_UID)
+        found = {self._place(uid) for uid in await self._store.read(work)}
+        await self._spend(_READ)
+        return await self._filtered(places, found.__contains__)
 
     async def _in_bodies(self, places: Sequence[int], test: Callable[[bytes], bool]) -> list[int]:
         """Bodies are read and matched in steps, so that memory and the reactor's pause stay bounded."""
@@ -238,6 +264,18 @@ def _tested(
         elif answer is None:
             doubtful.append(row[UID])
     return passed, doubtful
+
+
+def _entries_of(tx: Transaction, key: HasBody | InConversation, first: int, last: int) -> list[int]:
+    if isinstance(key, HasBody):
+        found = tx.all(_OF_BODY, body=key.body, first=first, last=last)
+        return [id_ & MAX_UID for (id_,) in found]
+    return [id_ & MAX_UID for id_ in conversations.entries(tx, key.conversation, first, last)]
+
+
+def _has_attachment(row: Row) -> bool:
+    blob = row[RENDERED] or b""
+    return not outdated(blob) and has_attachment(bodystructure(blob))
 
 
 def _row_test(key: Size | InternalDate) -> _Test:

@@ -79,6 +79,25 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class HasAttachment:
+    """Messages with a part that is offered as a file. IMAP cannot ask for it; webmail does."""
+
+
+@dataclass(frozen=True, slots=True)
+class HasBody:
+    """Messages with this id in the table ``body``: the same content (EMAILID of RFC 8474 §5.1)."""
+
+    body: int
+
+
+@dataclass(frozen=True, slots=True)
+class InConversation:
+    """Messages of a conversation, by its id (THREADID of RFC 8474 §5.2)."""
+
+    conversation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Numbers:
     """Messages with these message numbers, or with these UIDs where ``uid``. STAR is not resolved yet."""
 
@@ -108,4 +127,20 @@ class And:
     keys: tuple[Key, ...]
 
 
-Key = All | HasFlag | Recent | HeaderContains | BodyContains | InternalDate | SentDate | Size | Numbers | Not | Or | And
+Key = (
+    All
+    | HasFlag
+    | Recent
+    | HeaderContains
+    | BodyContains
+    | InternalDate
+    | SentDate
+    | Size
+    | HasAttachment
+    | HasBody
+    | InConversation
+    | Numbers
+    | Not
+    | Or
+    | And
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
 from typing import get_args
@@ -12,6 +13,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from mpcontinuity.access.webmail import question
 from mpcontinuity.admin.api import reading
 from mpcontinuity.archive import document, segment
 from mpcontinuity.archive import query as language
@@ -268,6 +270,14 @@ def query(data: bytes) -> None:
     assert groups(parsed, everything)
 
 
+def asked_of_webmail(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    with contextlib.suppress(question.NotUnderstood):
+        asked = question.parse(text, date(2026, 11, 30))
+        assert asked.key()
+        assert groups(asked.query(), Whose(1, frozenset(["a@b.example"])))
+
+
 def autodiscovery(data: bytes) -> None:
     with contextlib.suppress(autodiscover.BadRequest):
         wanted = autodiscover.read(data)
@@ -304,6 +314,9 @@ READERS = {
             b'from:a@b.example -"x y" since:7d larger:10M has:attachment',
             b"id:0000000000001 on:2026-11-22 message-id:<a@b>",
         ),
+    ),
+    "question": Target(
+        asked_of_webmail, (b'from:ann -"x y" after:7d larger:10M has:attachment', b"is:unread on:2026-11-22 to:a@b.c")
     ),
     "structure": Target(structure, tuple(_named())),
     "search": Target(search, tuple(b"agenda\n" + message for message in _named())),

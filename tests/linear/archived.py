@@ -1,9 +1,11 @@
-"""Readers of the archive's index: what is read of a message, and what people ask."""
+"""Readers of the archive's index: what is read of a message, and what people ask, of it and of webmail."""
 
 from __future__ import annotations
 
 import contextlib
+from datetime import date
 
+from mpcontinuity.access.webmail import question
 from mpcontinuity.archive import document, query, words
 from mpcontinuity.archive.document import Source
 from mpcontinuity.message import markup
@@ -28,6 +30,11 @@ def _markup(data: bytes) -> None:
 def _query(data: bytes) -> None:
     with contextlib.suppress(Refused):
         query.parse(data.decode("utf-8", "replace"), 1)
+
+
+def _question(data: bytes) -> None:
+    with contextlib.suppress(question.NotUnderstood):
+        question.parse(data.decode("utf-8", "replace"), date(2026, 11, 30)).query()
 
 
 _MULTIPART = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
@@ -56,5 +63,6 @@ ARCHIVE = {
         (b"", b"<", b"<style>"),
         (b"<", b"<a", b"<!--", b"<style>", b"</style", b"<script ", b"&", b"&amp", b">"),
     ),
+    "question": Reader(_question, (b"", b'"'), (b'"', b"a:", b"-", b'-from:"', b"after:1d ", b"a ", b'x" ')),
     "query": Reader(_query, (b"", b'"'), (b'"', b"a:", b"-", b'-a:"', b"since:1d ", b"a ", b'x" ')),
 }

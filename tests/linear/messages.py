@@ -20,6 +20,8 @@ from mpcontinuity.message import (
     encodedwords,
     fields,
     imap_string,
+    overview,
+    references,
     report,
     submitted,
     summary,
@@ -116,6 +118,8 @@ def _fields(data: bytes) -> None:
     few.pick(block)
     many.pick(block)
     summary.summarise(data)
+    overview.overview(block)
+    references.digests(dict.fromkeys((b"message-id", b"references", b"in-reply-to"), data))
 
 
 def _names(data: bytes) -> None:

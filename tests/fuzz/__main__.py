@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,28 +39,48 @@ class Result:
     failed: bool
 
 
-def fuzz(target: str, seconds: int, found: Path) -> Result:
-    """Runs it for so long, or until it fails."""
-    with tempfile.TemporaryDirectory() as corpus:
-        for number, seed in enumerate([*TARGETS[target].seeds, *kept(target)]):
-            (Path(corpus) / f"seed{number}").write_bytes(seed)
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "tests.fuzz.guided", target, corpus),
+def fuzz(targets: Sequence[str], seconds: int, jobs: int, found: Path) -> Iterator[Result]:
+    """Runs each for so long, or until it fails; so many at once. Gives them as they end."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked = []
+        for target in targets:
+            corpus, output = Path(folder) / target, Path(folder) / f"{target}.log"
+            corpus.mkdir()
+            for number, seed in enumerate([*TARGETS[target].seeds, *kept(target)]):
+                (corpus / f"seed{number}").write_bytes(seed)
+            options = (
                 *(f"-max_total_time={seconds}", f"-timeout={SLOWEST}", f"-max_len={LONGEST_INPUT}", "-len_control=20"),
                 *(f"-rss_limit_mb={MOST_MEMORY}", f"-artifact_prefix={found}/{target}-", "-print_final_stats=0"),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            env=os.environ | {"PYTHONHASHSEED": "0"},
-        )
-    runs = max((int(a or b) for a, b in _RUNS.findall(done.stdout)), default=0)
-    coverage = max(map(int, _COVERAGE.findall(done.stdout)), default=0)
-    files = tuple(sorted(found.glob(f"{target}-*")))
-    return Result(target, runs, coverage, files, done.stdout, done.returncode != 0)
+            )
+            asked.append(json.dumps([target, str(output), str(corpus), *options]))
+        instrumenting = Path(folder) / "instrumenting.log"
+        with (
+            instrumenting.open("wb") as log,
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.fuzz.guided", str(jobs)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | {"PYTHONHASHSEED": "0"},
+            ) as fuzzing,
+        ):
+            assert fuzzing.stdin is not None
+            assert fuzzing.stdout is not None
+            fuzzing.stdin.write("\n".join(asked))
+            fuzzing.stdin.close()
+            for line in fuzzing.stdout:
+                target, status = line.split()
+                said = (Path(folder) / f"{target}.log").read_text(errors="replace")
+                yield _result(target, said, found, failed=status != "0")
+        if fuzzing.returncode != 0:
+            print(instrumenting.read_text(errors="replace"), file=sys.stderr)
+
+
+def _result(target: str, said: str, found: Path, *, failed: bool) -> Result:
+    runs = max((int(a or b) for a, b in _RUNS.findall(said)), default=0)
+    coverage = max(map(int, _COVERAGE.findall(said)), default=0)
+    return Result(target, runs, coverage, tuple(sorted(found.glob(f"{target}-*"))), said, failed)
 
 
 def main() -> int:
@@ -77,22 +98,22 @@ def main() -> int:
         return 0
     found = given.found or Path(tempfile.mkdtemp(prefix="fuzz-"))
     found.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    with ThreadPoolExecutor(given.jobs) as pool:
-        for result in pool.map(lambda name: fuzz(name, given.seconds, found), given.targets or TARGETS):
-            failed += result.failed
-            print(
-                f"{result.target:14} {result.runs:9,} inputs, {result.coverage:6,} branches"
-                + (": FAILED" if result.failed else ""),
-                flush=True,
-            )
-            if result.failed:
-                told = [line for line in result.output.splitlines() if not line.startswith("#")]
-                print("\n".join(told[-30:]))
-                for file in result.found:
-                    print(f"the input: {file}; keep it in tests/fuzz/corpus/{result.target}/ once that is mended")
-    print(f"{len(given.targets or TARGETS) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    targets = given.targets or list(TARGETS)
+    passed = 0
+    for result in fuzz(targets, given.seconds, given.jobs, found):
+        passed += not result.failed
+        print(
+            f"{result.target:14} {result.runs:9,} inputs, {result.coverage:6,} branches"
+            + (": FAILED" if result.failed else ""),
+            flush=True,
+        )
+        if result.failed:
+            told = [line for line in result.output.splitlines() if not line.startswith("#")]
+            print("\n".join(told[-30:]))
+            for file in result.found:
+                print(f"the input: {file}; keep it in tests/fuzz/corpus/{result.target}/ once that is mended")
+    print(f"{passed} passed, {len(targets) - passed} failed")
+    return 1 if passed < len(targets) else 0
 
 
 if __name__ == "__main__":

@@ -60,9 +60,10 @@ class Passwords:
     def hash(self, password: str) -> str:
         """Returns a hash of the password. Raises Refused for one that is empty, too long, has a NUL, or is no UTF-8."""
         if not password:
-            raise Refused("the password is empty; give one with at least one character")
+            raise Refused("the password is empty; give one with at least one character", field="password")
         if not _can_be_one(password):
-            raise Refused(f"the password is longer than {MAX_LENGTH} characters, has a NUL in it, or is not UTF-8 text")
+            why = f"the password is longer than {MAX_LENGTH} characters, has a NUL in it, or is not UTF-8 text"
+            raise Refused(why, field="password")
         return str(self._context.hash(prepare(password)))
 
     def keep(self, password: str, salt: bytes) -> Kept:

@@ -207,4 +207,5 @@ def _refuse_overlap(plan: Plan, others: list[Plan]) -> None:
                 f"an outage is planned already from {iso(other.starts)} until {iso(other.ends)} ({show(other.id)})",
                 "conflict",
                 Hint("domain plan list", "shows them"),
+                "begin",
             )

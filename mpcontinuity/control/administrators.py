@@ -100,9 +100,9 @@ async def password(control: Control, name: str, password: str, old: str | None =
     ``old`` is the present one, which is asked of those who change their own by the web, and so is a length of
     `SHORTEST_CHOSEN`. Raises Refused if they are unknown, if the password will not do, or if the old one is wrong.
     """
-    await prove(control, name, old)
+    await prove(control, name, old, "old")
     if control.caller.unproven and control.caller.name == name and len(password) < SHORTEST_CHOSEN:
-        raise Refused(f"the password is too short; take at least {SHORTEST_CHOSEN} characters")
+        raise Refused(f"the password is too short; take at least {SHORTEST_CHOSEN} characters", field="password")
     hashed = await control.compute(partial(control.passwords.hash, password))
     await control.store.run(partial(administrators.set_password, name=name, password_hash=hashed))
     return AdministratorChanged(name)

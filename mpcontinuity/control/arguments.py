@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
 from mpcontinuity.model import address, hosts, identifier
@@ -16,6 +17,49 @@ MOST = 1_000  # rows of a page: about 1 MiB
 
 # A domain name has a dot, or is a single label for a test; no address literal, no trailing dot.
 _NAME = re.compile(r"[^\s@\[\]/\\:]+")
+
+_CALLED = {"begin": "from", "lasts": "for"}  # arguments whose own word is one of Python's
+
+_OF_THE_TYPES = re.compile(r"`\$\.(\w+)|field `(\w+)`")  # where msgspec names an argument
+
+
+def argument_of(refusal: str, given: Mapping[str, object]) -> str:
+    """Returns the name of the argument that a refusal begins with, or whose value it begins with, in any case; empty
+    where it begins with neither. ``given`` are the arguments.
+
+    One of several values of an argument counts as the argument; a setting in one is ``settings.home``.
+    """
+    for name in given:
+        if _begins(refusal, _CALLED.get(name, name)):
+            return name
+    for name, value in given.items():
+        match value:
+            case str():
+                if _begins(refusal, value):
+                    return name
+            case dict():
+                for key in value:
+                    if isinstance(key, str) and _begins(refusal, key):
+                        return f"{name}.{key}"
+            case list() | tuple():
+                if any(_begins(refusal, each) for each in value if isinstance(each, str)):
+                    return name
+    return ""
+
+
+def _begins(refusal: str, subject: str) -> bool:
+    subject = subject.strip()
+    if len(subject) > len(refusal):
+        return False
+    begun = refusal[: len(subject) + len('"":')].casefold()
+    return begun.startswith((f"{subject.casefold()}:", f'"{subject.casefold()}":'))
+
+
+def argument_of_wrong_type(error: str, names: Iterable[str]) -> str:
+    """Returns which one of these arguments is not of its type, as msgspec says; empty where it is none of them."""
+    found = _OF_THE_TYPES.search(error)
+    named = (found[1] or found[2]) if found is not None else ""
+    return named if named in names else ""
 
 
 def rows_of_page(limit: int) -> int:

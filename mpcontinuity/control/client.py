@@ -95,7 +95,7 @@ def _result(reply: bytes) -> Any:
         text = answer.get("refused") if isinstance(answer, dict) else None
         unread = "the server's answer cannot be read; is its version another one?"
         raise Refused(text if isinstance(text, str) else unread, "conflict") from None
-    raise Refused(refusal.refused, refusal.kind, refusal.hint)
+    raise Refused(refusal.refused, refusal.kind, refusal.hint, refusal.field)
 
 
 class ServerChannel:

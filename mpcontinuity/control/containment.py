@@ -108,7 +108,7 @@ async def release(control: Control, name: str, ids: list[str] | None = None, que
     """
     domain = await control.store.read(partial(_lifted, name=name))
     if ids is not None and query is not None:
-        raise Refused("give ids or a query, not both")
+        raise Refused("give ids or a query, not both", field="query")
     if ids is not None:
         portions = _of_ids(control, domain, ids)
     elif query is not None:

@@ -81,7 +81,7 @@ async def add(control: Control, query: str = "", user: str = "", note: str = "",
     index is not ready for.
     """
     if bool(query.strip()) is bool(user):
-        raise Refused("a query or a user must be given, and not both")
+        raise Refused("a query or a user must be given, and not both", field="query")
     if len(note) > _LONGEST_NOTE:
         raise Refused(f"note: has {len(note)} characters; at most {_LONGEST_NOTE} are allowed")
     if user:

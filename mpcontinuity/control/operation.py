@@ -18,7 +18,7 @@ from mpcontinuity.accounts.administrator_login import AdministratorLogin
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.children.blocking import Blocking
 from mpcontinuity.children.pool import Jobs
-from mpcontinuity.control.arguments import mail_address
+from mpcontinuity.control.arguments import argument_of, argument_of_wrong_type, mail_address
 from mpcontinuity.control.caller import THE_SERVER, Caller, Scope
 from mpcontinuity.control.changes import LONGEST, NOT_TOLD, Change, change, cut, to_log
 from mpcontinuity.control.grants import grant_of
@@ -168,8 +168,8 @@ class Operation:
     async def __call__(self, control: Control, arguments: Mapping[str, Any]) -> Any:
         """Calls the operation for the caller of ``control`` and notes what it changed.
 
-        Raises Refused, also for arguments that are none of its own, and, as forbidden, for a caller who may not. Raises
-        Temporary where what is to be noted cannot be: nothing was done then.
+        Raises Refused, which names the argument that is wrong, also for arguments that are none of its own, and, as
+        forbidden, for a caller who may not. Raises Temporary where what is to be noted cannot be: nothing was done.
         """
         caller = control.caller
         row: int | None = None
@@ -183,13 +183,20 @@ class Operation:
         except Exception as error:
             if row is not None or not self.looks or (isinstance(error, Refused) and error.kind == "forbidden"):
                 await self._note(control, arguments, row, f"refused: {reason(error)}")
-            if isinstance(error, Refused) and error.hint is not None:
-                about = _domain_of(given.get(self.domain_in), given.get(self.address_in))
-                error.hint = msgspec.structs.replace(error.hint, domain=about)
+            if isinstance(error, Refused):
+                self._point(error, given)
             raise
         if row is not None:
             await self._note(control, arguments, row, "done")
         return result
+
+    def _point(self, error: Refused, given: Mapping[str, Any]) -> None:
+        """Says in a refusal which argument is wrong, and for which domain a hint holds."""
+        if not error.field:
+            error.field = argument_of(error.text, given)
+        if error.hint is not None:
+            about = _domain_of(given.get(self.domain_in), given.get(self.address_in))
+            error.hint = msgspec.structs.replace(error.hint, domain=about)
 
     async def _begun(self, control: Control, act: audit.Act) -> int | None:
         """Notes that the operation begins. One that is not to wait for the trail goes on where the trail cannot be
@@ -261,7 +268,8 @@ class Operation:
         try:
             given = msgspec.structs.asdict(msgspec.convert(arguments, self.arguments))
         except msgspec.ValidationError as error:
-            raise Refused(str(error)) from None
+            field = argument_of_wrong_type(str(error), self.arguments.__struct_fields__)
+            raise Refused(str(error), field=field) from None
         if caller.domain is None:
             return given
         if self.administrator_in:

@@ -65,7 +65,9 @@ async def release_found(
     Raises Refused for a query that is empty, where a search would, and where no server runs.
     """
     if not (query.strip() or user or since or until):
-        raise Refused("a query, a user or a time must be given: all of the archive is released to nobody")
+        raise Refused(
+            "a query, a user or a time must be given: all of the archive is released to nobody", field="query"
+        )
     now = control.store.clock.now()
     wanted = narrowed(language.parse(query, now), since, until, now)
     whose = await whose_mail(control, user, domain)

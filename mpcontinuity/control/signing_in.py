@@ -81,15 +81,16 @@ class TotpRemoved(msgspec.Struct, frozen=True):
     removed: bool
 
 
-async def prove(control: Control, name: str, password: str | None) -> None:
+async def prove(control: Control, name: str, password: str | None, field: str = "password") -> None:
     """Raises Refused, as forbidden, where the caller is the administrator ``name``, came by a session or a token, and
-    ``password`` is not theirs: whoever finds a browser signed in is not to keep the house."""
+    ``password``, the argument called ``field``, is not theirs: whoever finds a browser signed in is not to keep the
+    house."""
     caller = control.caller
     if not caller.unproven or caller.name != name:
         return
     login = control.administrator_login()
     if login is None or password is None or await login.by_password(name, password, caller.unproven) is None:
-        raise Refused("the present password is wrong, or was given wrongly too often", "forbidden")
+        raise Refused("the present password is wrong, or was given wrongly too often", "forbidden", field=field)
 
 
 async def sessions(control: Control, name: str | None = None, after: str = "", limit: int = PAGE) -> list[SessionRow]:
@@ -186,7 +187,8 @@ async def totp_confirm(control: Control, name: str, code: str) -> TotpConfirmed:
     """
     recovery = second_factor.recovery_codes(control.randomness)
     if not await control.store.run(partial(_confirm, name=name, code=code, recovery=recovery)):
-        raise Refused("the code is wrong: take the present one of the authenticator, and see that its clock is right")
+        why = "the code is wrong: take the present one of the authenticator, and see that its clock is right"
+        raise Refused(why, field="code")
     return TotpConfirmed(name, recovery)
 
 

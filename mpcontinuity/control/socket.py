@@ -1,9 +1,9 @@
 """The control socket: ``data_dir/control.sock``, a JSON object per line and request, one per answer, in order.
 
 Request: ``{"operation": "domain show", "arguments": {"name": "example.org"}, "by": "root"}``.
-Answer: ``{"result": …}``, or ``{"refused": "one line", "kind": …, "hint": …}`` as in model/errors.py; a long operation
-says ``{"progress": …}`` before, any number of lines. Whoever can open the socket is an administrator of all domains:
-its folder is 0700, the socket 0600.
+Answer: ``{"result": …}``, or ``{"refused": "one line", "kind": …, "hint": …, "field": …}`` as in model/errors.py; a
+long operation says ``{"progress": …}`` before, any number of lines. Whoever can open the socket is an administrator of
+all domains: its folder is 0700, the socket 0600.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Refusal(msgspec.Struct, frozen=True):
     refused: str
     kind: Kind
     hint: Hint | None = None
+    field: str = ""
 
 
 _request = msgspec.json.Decoder(Request)
@@ -91,7 +92,7 @@ async def answer(control: Control, line: bytes, progress: Progress = unheard) ->
         result = await operation(replace(control, caller=caller, progress=progress), request.arguments)
         return msgspec.json.encode({"result": result})
     except Refused as error:
-        return msgspec.json.encode(Refusal(reason(error), error.kind, error.hint))
+        return msgspec.json.encode(Refusal(reason(error), error.kind, error.hint, error.field))
     except (Temporary, Stopping) as error:
         return msgspec.json.encode(Refusal(reason(error), "conflict"))
     except Exception as error:

@@ -241,7 +241,7 @@ async def password(control: Control, address: str, password: str, token: str | N
     nothing is changed then.
     """
     if token is not None and len(password) < SHORTEST_CHOSEN:
-        raise Refused(f"the password is too short; take at least {SHORTEST_CHOSEN} characters")
+        raise Refused(f"the password is too short; take at least {SHORTEST_CHOSEN} characters", field="password")
     kept = await kept_of(control, own_address(address), password)
     await control.store.run(partial(_set_password, address=address, kept=kept, token=token))
     return await show(control, address)

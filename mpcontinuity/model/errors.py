@@ -46,17 +46,20 @@ class Hint(msgspec.Struct, frozen=True):
 class Refused(Reported):
     """A request that cannot be done as asked; nothing was changed.
 
-    ``text`` is one line that says why, and what would work as far as that is no operation. ``hint`` is the operation
-    that would help.
+    ``text`` is one line that says why, and what would work as far as that is no operation. It begins with what is
+    wrong, before a colon: the name of an argument, or what was given. ``hint`` is the operation that would help.
+    ``field`` is the argument that is wrong. The operation fills it in, where ``text`` begins so (control/arguments.py,
+    `argument_of`); where not, it is said here.
     """
 
-    ARGUMENTS = tuple[str, Kind, Hint | None]
+    ARGUMENTS = tuple[str, Kind, Hint | None, str]
 
-    def __init__(self, text: str, kind: Kind = "invalid", hint: Hint | None = None) -> None:
-        super().__init__(text, kind, hint)
+    def __init__(self, text: str, kind: Kind = "invalid", hint: Hint | None = None, field: str = "") -> None:
+        super().__init__(text, kind, hint, field)
         self.text = text
         self.kind = kind
         self.hint = hint
+        self.field = field
 
     def __str__(self) -> str:
         return self.text

@@ -121,7 +121,7 @@ def add(tx: Transaction, domain: int, url: str, secret: str, authorities: str) -
         raise Refused(f"a domain has at most {MOST} webhooks", "conflict", Hint("webhook list", "shows them"))
     id_ = tx.identifier()
     if not tx.run(_ADD, id=id_, domain=domain, url=url, secret=secret, authorities=authorities, now=tx.now):
-        raise Refused(f"{host(url)}: is told already", "taken", Hint("webhook list", "shows it"))
+        raise Refused(f"{host(url)}: is told already", "taken", Hint("webhook list", "shows it"), "url")
     return id_
 
 

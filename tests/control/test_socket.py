@@ -32,22 +32,25 @@ def test_a_result_or_a_refusal(control: Control) -> None:
         "refused": "x.org: no such domain here",
         "kind": "unknown",
         "hint": {"operation": "domain list", "does": "shows them", "arguments": {}, "domain": "x.org"},
+        "field": "name",
     }
 
 
 @pytest.mark.parametrize(
-    ("request_", "why"),
+    ("request_", "why", "field"),
     [
-        ({"operation": "domain fly"}, "domain fly: this server has no such operation; is its version older?"),
-        ({"operation": "domain show"}, "Object missing required field `name`"),
-        ({"operation": "domain show", "arguments": {"name": 1}}, "Expected `str`, got `int` - at `$.name`"),
-        ({"operation": "domain list", "arguments": {"x": 1}}, "Object contains unknown field `x`"),
-        ({"operation": 7}, "Expected `str`, got `int` - at `$.operation`"),
+        ({"operation": "domain fly"}, "domain fly: this server has no such operation; is its version older?", ""),
+        ({"operation": "domain show"}, "Object missing required field `name`", "name"),
+        ({"operation": "domain show", "arguments": {"name": 1}}, "Expected `str`, got `int` - at `$.name`", "name"),
+        ({"operation": "domain list", "arguments": {"x": 1}}, "Object contains unknown field `x`", ""),
+        ({"operation": 7}, "Expected `str`, got `int` - at `$.operation`", ""),
     ],
 )
-def test_a_request_that_is_none_is_refused_in_one_line(control: Control, request_: dict[str, Any], why: str) -> None:
+def test_a_request_that_is_none_is_refused_in_one_line(
+    control: Control, request_: dict[str, Any], why: str, field: str
+) -> None:
     kind = "unknown" if "no such operation" in why else "invalid"
-    assert ask(control, **request_) == {"refused": why, "kind": kind, "hint": None}
+    assert ask(control, **request_) == {"refused": why, "kind": kind, "hint": None, "field": field}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_a_hostile_line_is_refused_as_invalid_and_the_connection_goes_on(control
 
 @given(line=st.binary(max_size=60))
 def test_any_line_is_answered(control: Control, line: bytes) -> None:
-    assert set(json.loads(result(answer(control, line)))) in ({"result"}, {"refused", "kind", "hint"})
+    assert set(json.loads(result(answer(control, line)))) in ({"result"}, {"refused", "kind", "hint", "field"})
 
 
 def test_requests_on_one_connection_are_answered_in_order(control: Control) -> None:

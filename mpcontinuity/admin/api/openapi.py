@@ -44,6 +44,7 @@ _PROBLEM: Final[dict[str, Any]] = {
                 *("unauthorized", "limited", "unavailable", "failed"),
             ]
         },
+        "field": {"type": "string", "description": "The argument that is wrong, where it is one."},
         "hint": {"$ref": f"{_REFERENCE}Hint"},
     },
     "required": ["type", "title", "status", "detail", "kind"],

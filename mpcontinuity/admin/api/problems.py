@@ -45,6 +45,7 @@ class Problem(Exception):
         self.kind = kind or _KINDS.get(code, "invalid")
         self.fields = fields or {}
         self.hint: Hint | None = None
+        self.field = ""  # the argument that is wrong
 
     def told(self) -> dict[str, Any]:
         """Returns the members of the problem, as values of JSON."""
@@ -55,6 +56,8 @@ class Problem(Exception):
             "detail": self.detail,
             "kind": self.kind,
         }
+        if self.field:
+            told["field"] = self.field
         if self.hint is not None:
             told["hint"] = msgspec.to_builtins(self.hint)
         return told
@@ -71,7 +74,7 @@ def problem_of(error: Exception) -> Problem | None:
             return error
         case Refused():
             problem = Problem(CODES[error.kind], reason(error), kind=error.kind)
-            problem.hint = error.hint
+            problem.hint, problem.field = error.hint, error.field
             return problem
         case Temporary() | Stopping():
             again = {b"retry-after": b"%d" % AGAIN_AFTER}

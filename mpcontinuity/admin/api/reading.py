@@ -33,9 +33,9 @@ def read(way: Way, operation: Operation, asked: Asked) -> dict[str, Any]:
     inner = read_body(asked) if way.writes else _read_query(operation, asked.query)
     twice = sorted(set(inner) & set(asked.parts))
     if twice:
-        raise Refused(f"{twice[0]}: is in the path already")
+        raise Refused(f"{twice[0]}: is in the path already", field=twice[0])
     for name, text in asked.parts.items():
-        _refuse_control(name, text)
+        _refuse_control(name, text, name)
     return {**inner, **asked.parts}
 
 
@@ -106,11 +106,11 @@ def _refuse_unusual(value: Any) -> None:
     raise Refused(f"JSON: is nested deeper than {DEEPEST} levels")
 
 
-def _refuse_control(what: str, text: str) -> None:
+def _refuse_control(what: str, text: str, field: str = "") -> None:
     if "\0" in text:
-        raise Refused(f"{what}: has a NUL in it")
+        raise Refused(f"{what}: has a NUL in it", field=field)
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise Refused(f"{what}: has half of a pair of surrogates in it, which is no character")
+        raise Refused(f"{what}: has half of a pair of surrogates in it, which is no character", field=field)
 
 
 def _read_query(operation: Operation, query: Fields) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _read_query(operation: Operation, query: Fields) -> dict[str, Any]:
             known = ", ".join(hints)
             raise Refused(f"{name[:40]}: no such argument; there are {known}")
         for text in query.all(name):
-            _refuse_control(name, text)
+            _refuse_control(name, text, name)
         found[name] = _value(name, hints[name], query.all(name))
     return found
 
@@ -131,14 +131,14 @@ def _value(name: str, hint: Any, texts: list[str]) -> Any:
     if any(get_origin(kind) is list for kind in kinds):
         return texts
     if len(texts) > 1:
-        raise Refused(f"{name}: is there {len(texts)} times")
+        raise Refused(f"{name}: is there {len(texts)} times", field=name)
     for kind in (bool, int):
         if kind in kinds:
             try:
                 return msgspec.convert(texts[0], kind, strict=False)
             except msgspec.ValidationError:
                 expected = "true or false" if kind is bool else "a whole number"
-                raise Refused(f'{name}: "{texts[0][:40]}": must be {expected}') from None
+                raise Refused(f'{name}: "{texts[0][:40]}": must be {expected}', field=name) from None
     return texts[0]
 
 

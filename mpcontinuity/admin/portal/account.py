@@ -12,7 +12,7 @@ from typing import Final
 from twisted.web import http
 
 from mpcontinuity.accounts import second_factor, totp
-from mpcontinuity.admin.portal.signed_in import LOGIN, Portal, Visit, refused_at, with_secret
+from mpcontinuity.admin.portal.signed_in import LOGIN, Portal, Visit, at_field, refused_at, with_secret
 from mpcontinuity.model import identifier, public
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer, redirect
@@ -56,7 +56,7 @@ async def change_password(visit: Visit) -> Answer:
     try:
         await visit.call("admin password", **arguments)
     except Refused as refused:
-        return await show(visit, {"old" if refused.kind == "forbidden" else "password": refused_at(refused)})
+        return await show(visit, at_field(refused, "password", "old"))
     message = "The password is changed. All other browsers are signed out."
     return await _go_on(visit, message)
 

@@ -52,8 +52,7 @@ async def add(visit: Visit) -> Answer:
     try:
         await visit.call("admin add", name=name, password=password, domain=form.get("domain") or None)
     except Refused as refused:
-        fields = ("password",) if refused.text.startswith("the password") else ("name", "domain")
-        return await show(visit, at_field(refused, form, *fields))
+        return await show(visit, at_field(refused, "name", "password", "domain"))
     return await visit.done(f"{name} is an administrator now.", PATH)
 
 

@@ -78,7 +78,7 @@ async def _searched(visit: Visit, typed: Fields, refused: dict[str, str] | None 
         except Refused as error:
             if error.kind == "forbidden":
                 raise
-            errors = {**at_field(error, typed, *_QUERY), **errors}
+            errors = {**at_field(error, *_QUERY), **errors}
     return visit.render(
         "archive.html",
         http.BAD_REQUEST if errors else http.OK,
@@ -106,7 +106,7 @@ async def release(visit: Visit) -> Answer:
     except Refused as error:
         if error.kind == "forbidden":
             raise
-        return await _searched(visit, form, at_field(error, form, "chosen", "to"))
+        return await _searched(visit, form, at_field(error, "to", ids="chosen"))
 
 
 async def release_found(visit: Visit) -> Answer:
@@ -119,7 +119,7 @@ async def release_found(visit: Visit) -> Answer:
     except Refused as error:
         if error.kind == "forbidden":
             raise
-        errors = at_field(error, form, "all", "to")
+        errors = at_field(error, "all", "to")
         return await _searched(visit, form, {"all_to": errors["to"]} if "to" in errors else errors)
 
 

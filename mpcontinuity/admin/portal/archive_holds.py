@@ -44,7 +44,7 @@ async def add(visit: Visit) -> Answer:
     except Refused as refused:
         if refused.kind == "forbidden":
             raise
-        return await show(visit, at_field(refused, form, *_FIELDS))
+        return await show(visit, at_field(refused, *_FIELDS))
     what = f"All mail of {row.user} is" if row.user else f"{row.messages} messages are"
     return await visit.done(f"{what} held until you lift the hold.", PATH)
 

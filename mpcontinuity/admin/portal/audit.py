@@ -28,7 +28,7 @@ async def show(visit: Visit) -> Answer:
     except Refused as refused:
         if refused.kind != "invalid":
             raise
-        rows, errors = [], at_field(refused, visit.asked.query, "since", "domain")
+        rows, errors = [], at_field(refused, "since", "domain")
     return visit.render(
         "audit.html",
         http.BAD_REQUEST if errors else http.OK,

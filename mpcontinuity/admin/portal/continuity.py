@@ -168,7 +168,7 @@ async def change(visit: Visit) -> Answer:
     try:
         await visit.call("domain set", name=name, settings=given, until=until)
     except Refused as refused:
-        return await show(visit, at_field(refused, form, *given, "until"))
+        return await show(visit, at_field(refused, *given, "until"))
     return await visit.done("The settings are changed, and hold from now on.", path_of(name, "continuity"))
 
 

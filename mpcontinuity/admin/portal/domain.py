@@ -64,7 +64,7 @@ async def plan(visit: Visit) -> Answer:
     try:
         await visit.call("domain plan", name=name, begin=_local(begin), until=_local(until), note=note)
     except Refused as refused:
-        return await show(visit, at_field(refused, form, "from", "until", "note"))
+        return await show(visit, at_field(refused, "until", "note", begin="from"))
     return await visit.done("The outage is planned.", path_of(name))
 
 
@@ -101,5 +101,5 @@ async def contain(visit: Visit) -> Answer:
     try:
         await visit.call("contain on", name=name, note=form.get("why"))
     except Refused as refused:
-        return await show(visit, at_field(refused, form, "why"))
+        return await show(visit, at_field(refused, note="why"))
     return await visit.done("The home server is cut off: nothing goes there.", path_of(name))

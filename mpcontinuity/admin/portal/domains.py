@@ -48,7 +48,7 @@ async def add(visit: Visit) -> Answer:
     except Refused as refused:
         if refused.kind == "forbidden":
             raise
-        return await show(visit, at_field(refused, form, "name", "home"))
+        return await show(visit, at_field(refused, "name", "home"))
     said = f"{row.domain} is subscribed. See what DNS has to say, and try its home server."
     return await visit.done(said, path_of(row.domain, "dns"))
 

@@ -45,7 +45,7 @@ async def begin(visit: Visit) -> Answer:
     try:
         await visit.call("drill", name=name, user=named, lasts=form.get("for").strip())
     except Refused as refused:
-        return await show(visit, at_field(refused, form, "user", "for"))
+        return await show(visit, at_field(refused, user="user", lasts="for"))
     return await visit.done(f"The drill has begun for {len(named)} users.", path_of(name, "drills"))
 
 

@@ -40,7 +40,7 @@ async def show(visit: Visit) -> Answer:
     except Refused as refused:
         if refused.kind != "invalid":
             raise
-        errors = at_field(refused, visit.asked.query, "since", "domain")
+        errors = at_field(refused, "since", "domain")
     *lines, total = report.rows or [LedgerLine("total")]
     after = visit.asked.query.get("after")
     begin = next((place + 1 for place, each in enumerate(lines) if each.user == after), 0)

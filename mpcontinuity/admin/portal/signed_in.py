@@ -27,7 +27,7 @@ from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import HTML, Answer, Stream, explained, redirect
-from mpcontinuity.web.asked import Asked, Fields
+from mpcontinuity.web.asked import Asked
 from mpcontinuity.web.cookies import clear_cookie, set_cookie
 from mpcontinuity.web.routes import Route
 from mpcontinuity.web.templates import Templates
@@ -229,16 +229,16 @@ def refused_at(refused: Refused) -> str:
     return explained(refused)[1]
 
 
-def at_field(refused: Refused, form: Fields, *fields: str) -> dict[str, str]:
+def at_field(refused: Refused, *fields: str, **called: str) -> dict[str, str]:
     """Returns why a form was refused, as a sentence by the field of it that is wrong.
 
-    That is the one that the refusal begins with, or else whose value it repeats; the first of ``fields``, where it says
-    neither.
+    ``called`` says how arguments are called in the form, and ``fields`` are called alike there. The first of all is it
+    where the refusal is about none of them.
     """
-    text = refused.text
-    named = [field for field in fields if text.startswith((f"{field}:", f"{field} "))]
-    quoted = [field for field in fields if form.get(field).strip() and form.get(field).strip() in text]
-    return {(*named, *quoted, *fields)[0]: refused_at(refused)}
+    every = (*called.values(), *fields)
+    setting = refused.field.removeprefix("settings.")
+    field = called.get(setting, setting)
+    return {field if field in every else every[0]: refused_at(refused)}
 
 
 def _asked_for(asked: Asked) -> str:

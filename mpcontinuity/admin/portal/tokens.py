@@ -57,7 +57,7 @@ async def make(visit: Visit) -> Answer:
             scopes=scopes,
         )
     except Refused as refused:
-        return await show(visit, at_field(refused, form, "administrator", "expires", "domain"))
+        return await show(visit, at_field(refused, "expires", "domain", name="administrator"))
     return await show(visit, made=made)
 
 

@@ -59,7 +59,7 @@ async def show(visit: Visit) -> Answer:
     except Refused as refused:
         if refused.kind == "forbidden":
             raise
-        rows, errors = [], at_field(refused, query, "since", "until", "status", "direction", "domain")
+        rows, errors = [], at_field(refused, "since", "until", "status", "direction", "domain")
     chosen = [name for name in COLUMNS if name in query.all("column")] or list(_USUAL)
     return visit.render(
         "tracking.html",

@@ -69,8 +69,7 @@ async def add(visit: Visit) -> Answer:
     try:
         await visit.call("user add", address=address, password=password or None, **given)
     except Refused as refused:
-        fields = ("password",) if "password" in refused.text else ("address", "name", "alternate")
-        return await show(visit, at_field(refused, form, *fields))
+        return await show(visit, at_field(refused, "address", "password", "name", "alternate"))
     return await visit.done(f"{address} is a user now.", _path(address))
 
 

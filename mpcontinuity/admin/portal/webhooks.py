@@ -53,7 +53,7 @@ async def add(visit: Visit) -> Answer:
     try:
         made = await visit.call("webhook add", domain=form.get("domain"), url=form.get("url").strip())
     except Refused as refused:
-        return await show(visit, at_field(refused, form, "url", "domain"))
+        return await show(visit, at_field(refused, "url", "domain"))
     return await show(visit, made=made)
 
 

@@ -169,9 +169,12 @@ def test_health_and_whom_to_tell_of_a_hole(server: Server, control: Control, clo
     assert b"Contact: https://example.org/security\n" in other.ask("/.well-known/security.txt")[2]
 
 
-@pytest.mark.parametrize(
-    "host", ["", "[", "[::1", "a:b:c", "example.org:99999999", "exa mple.org", "\xe9\xff", ".", "a" * 300]
-)
+@pytest.mark.parametrize("host", ["", "example.org:99999999", "example.org:", "[::1]", "[1:2]", ".", "%", "a" * 300])
 def test_a_host_header_that_names_no_host_is_no_domain_of_ours(server: Server, host: str) -> None:
     code, _, body = server.ask(AUTOCONFIG[0], host=host)
     assert (code, body) == (404, b"no domain of this server\n")
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a:b:c", "exa mple.org", "\xe9\xff"])
+def test_a_host_header_that_is_no_host_is_400(server: Server, host: str) -> None:
+    assert server.ask(AUTOCONFIG[0], host=host)[0] == 400

@@ -8,7 +8,7 @@ from typing import Final
 
 from twisted.web.http_headers import Headers
 
-_ABSOLUTE: Final = re.compile(rb"https?://([^/?#@]+)([/?]?.*)", re.IGNORECASE)
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#@]+)((?:[/?].*)?)", re.IGNORECASE)
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-fv.:]+\])(?::[0-9]*)?")  # RFC 9110 §7.2
 
 

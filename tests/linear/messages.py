@@ -7,6 +7,7 @@ from collections.abc import Callable
 from encodings.aliases import aliases
 from typing import get_args
 
+from twisted.web.http_headers import Headers
 from werkzeug.exceptions import HTTPException
 
 from mpcontinuity.admin.api import reading
@@ -40,7 +41,7 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.visible import json_visible, visible
 from mpcontinuity.protocols.discovery import autodiscover
 from mpcontinuity.verdicts import examination
-from mpcontinuity.web import cookies, form, routes
+from mpcontinuity.web import cookies, form, framing, routes
 from mpcontinuity.web.answers import Answer
 from tests.linear.reader import KIB, Reader
 
@@ -228,6 +229,11 @@ def _cookies(data: bytes) -> None:
     cookies.read_cookies(data.decode("latin-1"))
 
 
+def _head(data: bytes) -> None:
+    framing.origin_form(data)
+    framing.is_faulty(b"HTTP/1.1", Headers({b"host": [data], b"transfer-encoding": [data]}))
+
+
 def _request(data: bytes) -> None:
     with contextlib.suppress(Refused):
         reading.read_object(data)
@@ -254,6 +260,7 @@ MESSAGES = {
         (b"", b"}", b'"}', b"]"),
         reading.LONGEST,
     ),
+    "head of a request": Reader(_head, (b"", b"http://", b"["), (b"http://", b"a:", b"/", b"?", b"]", b"%")),
     "cookies": Reader(_cookies, (b"", b"__Host-a="), (b";", b"__Host-a=b;", b"=", b" ", b"a")),
     "form": Reader(_form, (b"", b"password=", b"&" * 10), (b"&", b"a=b&", b"%41", b"%", b"+", b"=", b"%C3%A4=")),
     "dkim body": Reader(_body_hash, (b"", b"a"), (b" \r\n", b"a\r\n", b"\t \r\n"), (b"", b"x")),

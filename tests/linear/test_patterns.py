@@ -27,6 +27,8 @@ _OURS = "what this program writes itself, or an administrator"
 HARMLESS: dict[tuple[str, str], str] = {
     ("mpcontinuity.app.demo.home", "_FIELD"): "the demo's own messages",
     ("mpcontinuity.app.demo.service", r"(\w+) listens at 127\.0\.0\.1:(\d+)"): _OURS,
+    ("mpcontinuity.control.arguments", "_OF_THE_TYPES"): "what is run over has no blank in it",
+    ("mpcontinuity.web.static", "_IMPORT"): _OURS,
     ("mpcontinuity.control.dkim", "_NUMBERED"): _OURS,
     ("mpcontinuity.store.statement", "_GATHERED"): _OURS,
     ("mpcontinuity.store.statement", "_LIST"): _OURS,

@@ -75,6 +75,6 @@ async def tell(visit: Visit) -> Answer:
     except Refused as refused:
         if refused.kind in ("forbidden", "unknown"):
             raise
-        return await show(visit, at_field(refused, form, "subject", "text"))
+        return await show(visit, at_field(refused, "subject", "text"))
     said = f"It is in the INBOX of {told.users} users, and on its way to {told.mails} other addresses of theirs."
     return await visit.done(said, path_of(name, public.OUTAGE_ROOM))

@@ -1,10 +1,8 @@
-"""The operation ``user import``: users from a CSV file, with an account of what became of each line."""
+"""The operation ``user import``: users by lines of a file (user_file.py), with an account of what became of each."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -42,64 +40,6 @@ class ImportDone(msgspec.Struct, frozen=True):
     address: str
     result: Literal["added", "updated", "unchanged", "refused"]
     text: str = ""
-
-
-def lines(text: str) -> Iterator[ImportLine]:
-    """Reads the lines of the file. The columns are those of its first line, or ``COLUMNS`` where that is no heading."""
-    columns: Sequence[str] = COLUMNS
-    seen: dict[str, int] = {}
-    for number, cells in _records(text.removeprefix("\ufeff")):
-        if isinstance(cells, csv.Error):
-            yield ImportLine(number, error=f"not CSV: {cells}")
-            continue
-        names = tuple(cell.strip().lower() for cell in cells)
-        if number == 1 and "address" in names:
-            columns = names
-        elif any(names):
-            yield _line(number, columns, cells, seen)
-
-
-def _records(text: str) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Each record with the number of its first line. What is not CSV ends with its first line: a quote that is left
-    open there swallows nothing."""
-    rows = list(io.StringIO(text, newline=""))
-    delimiter = _delimiter(text)
-    begin = 0
-    while begin < len(rows):
-        reader = csv.reader(map(rows.__getitem__, range(begin, len(rows))), delimiter=delimiter, strict=True)
-        record = begin
-        try:
-            for cells in reader:
-                yield record + 1, cells
-                record = begin + reader.line_num
-            return
-        except csv.Error as error:
-            yield record + 1, error
-        begin = record + 1
-
-
-def _delimiter(text: str) -> str:
-    """A comma, or the semicolon that spreadsheets write in some countries: only a heading tells it."""
-    heading = text.split("\n", 1)[0].lower()
-    return ";" if "address" in heading and ";" in heading and "," not in heading else ","
-
-
-def _line(number: int, columns: Sequence[str], cells: Sequence[str], seen: dict[str, int]) -> ImportLine:
-    if len(cells) > len(columns):
-        return ImportLine(number, cells[0].strip(), error=f"{len(cells)} columns, at most {len(columns)} are expected")
-    fields = dict(zip(columns, cells, strict=False))
-    address = fields.get("address", "").strip()
-    before = seen.setdefault(address.lower(), number)
-    if before != number:
-        return ImportLine(number, address, error=f"the same address as in line {before}")
-    return ImportLine(
-        number,
-        address,
-        fields.get("name", "").strip(),
-        tuple(alias.strip() for alias in fields.get("aliases", "").split(";") if alias.strip()),
-        fields.get("password", ""),
-        fields.get("alternate", "").strip(),
-    )
 
 
 class _Previewed(Reported):

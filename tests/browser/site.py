@@ -93,12 +93,12 @@ class Shop(World):
             "/outage/<token>": self._alert_link(),
             "/invite/<token>": self._invitation(),
             "/admin/archive": "/admin/archive?query=",
-            "run": self._release(archived[0]["id"]),
+            **self._runs(archived[0]["id"]),
             "id": next(row["id"] for row in tracked if row["status"] == "deferred"),
         }
 
-    def _release(self, archived: str) -> str:
-        """The run of a release that an administrator began in the portal, which this is without a browser."""
+    def _runs(self, archived: str) -> dict[str, str]:
+        """The pages of what takes long, begun in the portal, which this is without a browser."""
         trusting = ssl.create_default_context()
         trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
         web = build_opener(HTTPSHandler(context=trusting), HTTPCookieProcessor())
@@ -108,10 +108,14 @@ class Shop(World):
             token = re.search(r'name="csrf" value="([^"]+)"', page[page.index(f'action="{form}"') :])
             assert token is not None
             answer = web.open(f"{origin(self.server)}{form}", urlencode({"csrf": token[1], **fields}).encode())
-            return str(answer.geturl())
+            return str(answer.geturl()).removeprefix(origin(self.server))
 
         post("/admin/login", "/admin/login", name=NAME, password=PASSWORD)
-        return post("/admin/archive", "/admin/archive?query=", id=archived).rpartition("/")[2]
+        lines = f"address,name\nuli@{self.domain},Uli\nnobody@elsewhere.example,Nobody"
+        return {
+            "/admin/archive/released/<run>": post("/admin/archive", "/admin/archive?query=", id=archived),
+            "/admin/users/import/<run>": post("/admin/users/import", "/admin/users/import", text=lines, act="import"),
+        }
 
     def _alert_link(self) -> str:
         """As it came by mail to whoever hears of alerts."""

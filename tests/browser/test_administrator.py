@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, FilePayload
 
 from tests.browser.site import NAME, PASSWORD, add_administrator, origin, serving
 from tests.browser.totp import code
@@ -108,11 +108,36 @@ def test_users_are_imported_after_a_look_at_what_each_line_would_do(life: Life) 
     assert "Nothing is changed yet" in window.text
     assert life.world.cli("user", "list", "--domain", "branch.example") == []
     window.press("Import these lines")
-    assert "elsewhere.example" in window.text
+    life.until(window.path, "1 were added")
+    assert "nobody@elsewhere.example" in window.text
     (eva,) = life.world.cli("user", "list", "--domain", "branch.example")
     assert (eva["address"], eva["status"]) == ("eva@branch.example", "active")
     window.go("/admin/users")
     assert "eva@branch.example" in window.text
+
+
+def test_a_file_of_users_is_looked_at_and_imported(life: Life) -> None:
+    window = life.window
+    if not window.scripts:
+        window.go("/admin/users/import")
+        assert not window.page.get_by_label("CSV file").is_visible()
+        return
+    lines = "".join(f"user{number}@branch.example,User {number}\n" for number in range(60))
+    text = f"address,name\n{lines}user0@branch.example\n"
+    file = FilePayload(name="users.csv", mimeType="text/csv", buffer=text.encode())
+    window.go("/admin/users/import")
+    window.page.get_by_role("button", name="Look at the file").click()
+    assert "Choose a file first." in window.text
+    window.page.get_by_label("CSV file").set_input_files(file)
+    window.page.get_by_role("button", name="Look at the file").click()
+    window.page.get_by_text("60 would be added").wait_for()
+    assert "the same address as in line 2" in window.text
+    assert not window.faults()
+    assert len(life.world.cli("user", "list", "--domain", "branch.example")) == 1
+    with window.page.expect_navigation():
+        window.page.get_by_role("button", name="Import this file").click()
+    window.page.get_by_text("60 were added").wait_for()  # comes by itself
+    assert len(life.world.cli("user", "list", "--domain", "branch.example")) == 61
 
 
 def test_dns_says_what_is_to_be_published_for_the_domain(life: Life) -> None:

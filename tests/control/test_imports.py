@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcontinuity.control.imports import ImportLine, lines
+from mpcontinuity.control.imports import ImportLine
+from mpcontinuity.control.user_file import lines
 from tests.control.conftest import Call
 
 
@@ -39,11 +40,7 @@ def test_each_line_says_what_became_of_it_and_a_bad_one_stops_nothing(call: Call
         (5, "refused", "other.org: no such domain here"),
         (6, "added", "pending"),
         (7, "refused", "the same address as in line 2"),
-        (
-            8,
-            "refused",
-            "a@example.org: is an alias of anna@example.org already; choose another address or remove that first",
-        ),
+        (8, "refused", "a@example.org: is in line 2"),
         (9, "refused", "6 columns, at most 4 are expected"),
     ]
     anna = call("user show", address="anna@example.org")
@@ -87,6 +84,13 @@ def test_the_same_file_again_changes_nothing(call: Call) -> None:
     assert take(call, text) == [(1, "unchanged", "")]
     assert take(call, "anna@example.org,Anna B.,b@example.org,secret\n") == [
         (1, "updated", "name, alias b@example.org, password")
+    ]
+    assert take(call, "carl@example.org,,a@example.org,\n") == [
+        (
+            1,
+            "refused",
+            "a@example.org: is an alias of anna@example.org already; choose another address or remove that first",
+        )
     ]
 
 

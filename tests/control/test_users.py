@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from mpcontinuity.accounts.users import LONGEST_NAME, MOST_ALIASES
-from mpcontinuity.control.imports import lines
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
+from mpcontinuity.control.user_file import lines
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator
 from datetime import date
 from ipaddress import ip_address
@@ -20,7 +21,7 @@ from mpcontinuity.archive import query as language
 from mpcontinuity.archive.document import Source, terms
 from mpcontinuity.archive.matching import Whose, groups, matching
 from mpcontinuity.config import read as configuration
-from mpcontinuity.control import imports
+from mpcontinuity.control import user_file
 from mpcontinuity.message import (
     addresses,
     charset,
@@ -212,8 +213,9 @@ def given(data: bytes) -> None:
         uidset.parse(data)
     with contextlib.suppress(ValueError):
         durations.parse(text)
-    for _ in imports.lines(data.decode("utf-8", "replace")):
-        pass
+    with contextlib.suppress(Refused):
+        for _ in user_file.read(io.BytesIO(data)):
+            pass
     with contextlib.suppress(configuration.BadConfiguration):
         configuration.parse(data.decode("utf-8", "replace"), Path("/nowhere"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Callable
 from encodings.aliases import aliases
 from typing import get_args
@@ -11,6 +12,7 @@ from twisted.web.http_headers import Headers
 from werkzeug.exceptions import HTTPException
 
 from mpcontinuity.admin.api import reading
+from mpcontinuity.control import user_file
 from mpcontinuity.message import (
     addresses,
     charset,
@@ -244,7 +246,19 @@ def _autodiscover(data: bytes) -> None:
         autodiscover.read(data)
 
 
+def _users(data: bytes) -> None:
+    with contextlib.suppress(Refused):
+        for _ in user_file.read(io.BytesIO(data)):
+            pass
+
+
 MESSAGES = {
+    "users": Reader(
+        _users,
+        (b"", b"address,name\n", b"address;name\n", b'"'),
+        (b'a","\n', b'"a""b\n', b"a@b\n", b"a@b,,c@b;", b"a@b;", b'"\n', b"\xff\n", b'","', b"\n\n"),
+        (b"", b'"', b'\n"'),
+    ),
     "autodiscover": Reader(
         _autodiscover,
         (b"", b"<a>", b"<EMailAddress>", b"<a b='", b"<!DOCTYPE a [", b"<![CDATA["),

@@ -17,7 +17,7 @@ from mpcontinuity.admin.api.callers import Callers
 from mpcontinuity.admin.api.importing import imported
 from mpcontinuity.admin.api.problems import PRECONDITION_FAILED, Problem, problem_of
 from mpcontinuity.admin.api.progress import JSON_LINES, lines
-from mpcontinuity.admin.api.reading import is_csv, read
+from mpcontinuity.admin.api.reading import LONGEST, is_csv, read, too_long
 from mpcontinuity.admin.api.repetition import LONGEST_KEPT, Repetition
 from mpcontinuity.admin.api.services import ApiServices
 from mpcontinuity.admin.api.table import BASE, EDITED, Way
@@ -27,6 +27,8 @@ from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer, Stream
 from mpcontinuity.web.asked import Asked
+from mpcontinuity.web.inflow import ClientGone
+from mpcontinuity.web.uploads import Upload, held, uploaded
 
 JSON: Final = "application/json"
 
@@ -48,6 +50,8 @@ def told(handler: Handler) -> Handler:
     async def safe(asked: Asked) -> Answer | Stream:
         try:
             return await handler(asked)
+        except ClientGone:
+            raise
         except Exception as error:
             problem = problem_of(error)
             if problem is None:
@@ -81,7 +85,23 @@ class Calls:
         return replace(answer, fields={**bearer.fields, **answer.fields})
 
     async def _called(self, way: Way, asked: Asked, control: Control) -> Answer | Stream:
-        coming = self._coming(way, asked)
+        if asked.pieces is None:
+            return await self._once(way, asked, control)
+        if not is_csv(asked):
+            body = await held(asked.pieces, LONGEST)
+            if body is None:
+                raise too_long()
+            return await self._once(way, replace(asked, body=body), control)
+        upload = await uploaded(asked.pieces)
+        try:  # the digest stands for it where a request is told from another
+            return await self._once(way, replace(asked, body=upload.digest), control, upload)
+        except BaseException:
+            upload.close()
+            raise
+
+    async def _once(self, way: Way, asked: Asked, control: Control, upload: Upload | None = None) -> Answer | Stream:
+        """Answers a request that is there in full, and is not done again where it has a key and was answered."""
+        coming = self._coming(way, asked, upload)
         key = asked.header("idempotency-key")
         if way.method != "POST" or not key:
             return await self._done(way, asked, control, coming)
@@ -91,6 +111,8 @@ class Calls:
         )
         kept = await control.store.run(partial(repetition.begin, request=request))
         if kept is not None:
+            if upload is not None:
+                upload.close()
             return _again(kept)
         return await self._done_once(request, way, asked, control, coming)
 
@@ -113,11 +135,11 @@ class Calls:
         await control.store.run(partial(repetition.keep, request=request, code=answer.code, body=body))
         return answer
 
-    def _coming(self, way: Way, asked: Asked) -> Callable[[Control], Awaitable[Any]]:
+    def _coming(self, way: Way, asked: Asked, upload: Upload | None) -> Callable[[Control], Awaitable[Any]]:
         """What begins the operation. Raises Problem and Refused for arguments that nobody can read."""
         operation = OPERATIONS[way.operation]
-        if way.operation == "user import" and is_csv(asked):
-            return imported(asked)
+        if upload is not None:
+            return imported(asked, upload)
         arguments = read(way, operation, asked)
         if way.operation in _CHANGING and asked.header("if-match"):
             arguments["version"] = _version(asked.header("if-match"))

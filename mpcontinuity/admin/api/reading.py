@@ -56,8 +56,13 @@ def read_body(asked: Asked) -> dict[str, Any]:
     if media_type(asked) != _JSON:
         raise Problem(http.UNSUPPORTED_MEDIA_TYPE, f"the body must be {_JSON}")
     if len(asked.body) > LONGEST:
-        raise Problem(http.REQUEST_ENTITY_TOO_LARGE, f"a body of {_JSON} has up to {LONGEST} octets")
+        raise too_long()
     return read_object(asked.body)
+
+
+def too_long() -> Problem:
+    """Returns what is said of a body of JSON that is longer than `LONGEST`."""
+    return Problem(http.REQUEST_ENTITY_TOO_LARGE, f"a body of {_JSON} has up to {LONGEST} octets")
 
 
 def read_object(octets: bytes) -> dict[str, Any]:

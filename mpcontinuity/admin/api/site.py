@@ -8,18 +8,18 @@ from mpcontinuity.admin.api.callers import Callers
 from mpcontinuity.admin.api.calls import JSON, Calls, told
 from mpcontinuity.admin.api.continuity import ContinuityCalls
 from mpcontinuity.admin.api.events import EventCalls
-from mpcontinuity.admin.api.importing import LONGEST as LONGEST_FILE
 from mpcontinuity.admin.api.openapi import document
 from mpcontinuity.admin.api.problems import GUARDS
 from mpcontinuity.admin.api.rations import TokenRations
 from mpcontinuity.admin.api.reading import LONGEST
 from mpcontinuity.admin.api.services import ApiServices
 from mpcontinuity.admin.api.table import BASE, WAYS, Way
+from mpcontinuity.control import user_file
 from mpcontinuity.web.answers import Answer
 from mpcontinuity.web.asked import Asked
 from mpcontinuity.web.routes import Route
 
-_LONGEST: Final = {"user import": LONGEST_FILE}
+_LONGEST: Final = {"user import": user_file.LONGEST}
 
 
 def routes(services: ApiServices) -> list[Route]:
@@ -29,7 +29,14 @@ def routes(services: ApiServices) -> list[Route]:
     continuity, events = ContinuityCalls(services.control, callers), EventCalls(services, callers)
     return [
         *(
-            Route(way.method, BASE + _rule(way), calls.handler(way), _longest(way), guards=GUARDS)  #
+            Route(
+                way.method,
+                BASE + _rule(way),
+                calls.handler(way),
+                _longest(way),
+                guards=GUARDS,
+                pieces=way.operation in _LONGEST,
+            )
             for way in WAYS
         ),
         Route("GET", f"{BASE}continuity/<address>", told(continuity.show), guards=GUARDS),

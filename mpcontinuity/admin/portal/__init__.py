@@ -8,7 +8,8 @@
 - ``signing_in.py``: the login in its steps, and logging out. ``account.py``: one's own password, second factor and
   sessions. ``administrators.py``: who else administers. ``tokens.py``: tokens for programs.
   ``browsers.py``: names of browsers.
-- ``users.py``: who may log in here. ``cards.py``: paper for them, with what they have to know.
+- ``users.py``: who may log in here. ``importing.py``: from a file. ``cards.py``: paper for
+  them, with what they have to know.
 - ``tracking.py``: what became of each message. ``csv_lines.py``: lists for spreadsheets.
 - ``archive.py``: what passed through, found and released. ``archive_holds.py``: what of it is kept.
 - ``runs.py``: what takes long, and goes on without the page that began it.

@@ -29,6 +29,7 @@ from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import HTML, Answer, Stream, explained, redirect
 from mpcontinuity.web.asked import Asked
 from mpcontinuity.web.cookies import clear_cookie, set_cookie
+from mpcontinuity.web.headers import DATA
 from mpcontinuity.web.routes import Route
 from mpcontinuity.web.templates import Templates
 
@@ -182,6 +183,14 @@ class Portal:
         """
         return Route("POST", path, partial(self._take, page), longest)
 
+    def put(self, path: str, page: Page, longest: int) -> Route:
+        """Returns the route of what takes an upload of up to ``longest`` octets from a script, in pieces as it comes.
+
+        The page is called only where the script sent the session's token and runs in a page of ours. Errors are told as
+        text.
+        """
+        return Route("PUT", path, partial(self._take, page), longest, guards=DATA, pieces=True)
+
     async def _show(self, page: Page, asked: Asked) -> Answer | Stream:
         visit = await self._visit(asked)
         if visit is None:
@@ -192,6 +201,8 @@ class Portal:
 
     async def _take(self, page: Page, asked: Asked) -> Answer | Stream:
         visit = await self._visit(asked)
+        if visit is None and asked.pieces is not None:
+            raise Refused("you are signed out; log in again in another window, and then try again", "forbidden")
         if visit is None:
             return redirect(LOGIN)
         if not csrf.is_ours(asked, visit.secret):

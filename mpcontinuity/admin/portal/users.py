@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import quote, urlencode
 
-import msgspec
 from twisted.web import http
 
 from mpcontinuity.admin.portal.signed_in import Portal, Visit, at_field, refused_at
-from mpcontinuity.control import imports
-from mpcontinuity.control.imports import ImportDone
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer
 from mpcontinuity.web.routes import Route
@@ -18,8 +15,6 @@ from mpcontinuity.web.routes import Route
 PATH: Final = "/admin/users"
 ONE: Final = "/admin/user"
 _ROWS: Final = 100  # of a page: some milliseconds to write
-_MOST_LINES: Final = 500  # of an import: a password takes 26 ms, and a browser waits
-_LONGEST_IMPORT: Final = 512 * 1024  # octets of the form: 500 lines of 300 characters, each up to three octets
 
 
 def routes(portal: Portal) -> list[Route]:
@@ -38,8 +33,6 @@ def routes(portal: Portal) -> list[Route]:
     return [
         portal.get(PATH, show),
         portal.post(PATH, add),
-        portal.get(f"{PATH}/import", show_import),
-        portal.post(f"{PATH}/import", take_import, _LONGEST_IMPORT),
         portal.get(f"{ONE}/<address>/", show_one),
         *(portal.post(f"{ONE}/<address>/{name}", act) for name, act in acts.items()),
     ]
@@ -71,22 +64,6 @@ async def add(visit: Visit) -> Answer:
     except Refused as refused:
         return await show(visit, at_field(refused, "address", "password", "name", "alternate"))
     return await visit.done(f"{address} is a user now.", _path(address))
-
-
-async def show_import(visit: Visit) -> Answer:
-    """Shows the form that takes lines of CSV."""
-    return visit.render("users_import.html", text="", done=[], tried=False, error="")
-
-
-async def take_import(visit: Visit) -> Answer:
-    """Takes lines of CSV: shows what each would do, or does it where that was seen."""
-    text, tried = visit.asked.form.get("text"), visit.asked.form.get("act") != "import"
-    lines = list(imports.lines(text))
-    if not lines or len(lines) > _MOST_LINES:
-        error = f"Give 1 to {_MOST_LINES} lines; for more there is: mpcontinuity user import FILE.csv"
-        return visit.render("users_import.html", http.BAD_REQUEST, text=text, done=[], tried=tried, error=error)
-    done: list[ImportDone] = await visit.call("user import", lines=msgspec.to_builtins(lines), preview=tried)
-    return visit.render("users_import.html", text=text, done=done, tried=tried, error="")
 
 
 async def show_one(visit: Visit, errors: dict[str, str] | None = None, link: str = "") -> Answer:

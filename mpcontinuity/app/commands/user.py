@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 import msgspec
@@ -21,11 +21,10 @@ from mpcontinuity.app.commands.configuration import (
 )
 from mpcontinuity.app.process.refusal import why
 from mpcontinuity.control.client import ControlClient
-from mpcontinuity.control.imports import lines
+from mpcontinuity.control.user_file import BATCH, read
 from mpcontinuity.model.errors import Refused
 
 _ADOPTED_AT_ONCE = 1000  # addresses of a request
-_BATCH = 20  # lines of an import per request: its account appears while it goes on
 _COLUMNS = ("address", "name", "status", "aliases", "alternate", "source", "messages")
 
 
@@ -84,7 +83,7 @@ def user_add(
 
 @user.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--preview", is_flag=True, help="Change nothing; say what each line would do by itself.")
+@click.option("--preview", is_flag=True, help="Change nothing; say what each line would do.")
 @json_option
 @pass_configuration
 @click.pass_context
@@ -94,13 +93,9 @@ def user_import(context: click.Context, configuration: Configuration, file: Path
     Says per line what it did. Users who are there already are brought up to date. A line that will not do stops
     nothing, and makes the exit status 1.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise Refused(f"{file}: is not UTF-8 text (byte {error.start}); save it as CSV UTF-8") from None
     rows = []
-    with configuration.connect() as control:
-        for row in _import(control, text, preview):
+    with file.open("rb") as octets, configuration.connect() as control:
+        for row in _import(control, octets, preview):
             rows.append(row)
             if not as_json:
                 why = f": {row['text']}" if row["text"] else ""
@@ -111,9 +106,9 @@ def user_import(context: click.Context, configuration: Configuration, file: Path
         context.exit(1)
 
 
-def _import(control: ControlClient, text: str, preview: bool) -> Iterator[Any]:
-    waiting = lines(text)
-    while batch := list(islice(waiting, _BATCH)):
+def _import(control: ControlClient, file: BinaryIO, preview: bool) -> Iterator[Any]:
+    waiting = read(file)
+    while batch := list(islice(waiting, BATCH)):
         yield from control.call("user import", lines=msgspec.to_builtins(batch), preview=preview)
 
 

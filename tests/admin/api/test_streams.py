@@ -10,6 +10,7 @@ import pytest
 from mpcontinuity.accounts import domains, home_history
 from mpcontinuity.admin.api.events import HEARTBEAT
 from mpcontinuity.admin.api.progress import lines as json_lines
+from mpcontinuity.admin.api.reading import LONGEST
 from mpcontinuity.control import live
 from mpcontinuity.control.heard import Heard
 from mpcontinuity.control.operation import Control
@@ -47,7 +48,38 @@ def test_a_file_of_users_is_taken_line_by_line(api: Api) -> None:
     assert [one["result"] for one in plain.json] == ["unchanged", "refused", "added"]
     ours = api.ask("POST", "users/import", body=CSV, by="oscar", headers={"Content-Type": "text/csv"})
     assert [one["result"] for one in ours.json] == ["refused", "refused", "unchanged"]
-    assert api.ask("POST", "users/import", body=b"\xff", headers={"Content-Type": "text/csv"}).code == 400
+    latin = api.ask("POST", "users/import", body=b"J\xf6rg@example.org", headers={"Content-Type": "text/csv"})
+    assert (latin.json[0]["result"], latin.json[0]["text"]) == (
+        "refused",
+        "is not in UTF-8; save the file as CSV UTF-8",
+    )
+    assert api.ask("POST", "users/import", body=b"\xff\xfea\0", headers={"Content-Type": "text/csv"}).code == 400
+
+
+def test_a_file_of_users_is_looked_at_first(api: Api, call: Call) -> None:
+    headers = {"Content-Type": "text/csv"}
+    looked = api.ask("POST", "users/import?preview=true", body=CSV, headers=headers)
+    assert [one["result"] for one in looked.json] == ["added", "refused", "added"]
+    assert [row["address"] for row in call("user list")] == ["anna@example.org", "anna@other.org"]
+    for wrong in ("preview=perhaps", "lines=1"):
+        assert api.ask("POST", f"users/import?{wrong}", body=CSV, headers=headers).code == 400
+
+
+def test_a_file_that_is_sent_again_with_its_key_is_not_imported_again(api: Api) -> None:
+    headers = {"Content-Type": "text/csv", "Idempotency-Key": "a file"}
+    first = api.ask("POST", "users/import", body=CSV, headers=headers)
+    again = api.ask("POST", "users/import", body=CSV, headers=headers)
+    assert (again.json, again.fields["idempotency-replayed"]) == (first.json, "true")
+    assert api.ask("POST", "users/import", body=CSV.replace(b"bert", b"berta"), headers=headers).code == 422
+
+
+def test_json_beside_files_has_its_own_bound(api: Api) -> None:
+    body = b'{"lines": [' + b" " * LONGEST + b"]}"
+    said = api.ask("POST", "users/import", body=body, headers={"Content-Type": "application/json"})
+    assert (said.code, said.kind) == (413, "invalid")
+    lines = json.dumps({"lines": [{"number": 1, "address": "dora@example.org"}]}).encode()
+    said = api.ask("POST", "users/import", body=lines, headers={"Content-Type": "application/json"})
+    assert said.json[0]["result"] == "added"
 
 
 def test_a_message_of_the_archive_is_answered_octet_by_octet(api: Api, store: Store, call: Call) -> None:

@@ -60,8 +60,8 @@ def test_an_import_shows_what_each_line_would_do_and_changes_nothing_until_it_is
         assert said in shown.page
     after = {table: rows for table, rows in result(control.store.read(_content)).items() if table != "web_session"}
     assert after == before
-    shown = olga.post(f"{USERS}/import", {**shown.hidden(f"{USERS}/import"), "text": text, "act": "import"})
-    assert "This is what each line did." in shown.page
+    sent = olga.post(f"{USERS}/import", {**shown.hidden(f"{USERS}/import"), "text": text, "act": "import"})
+    assert "This is what each line did." in olga.get(sent.location).page
     assert [row["address"] for row in call("user list", domain="x.org")] == ["anna@x.org", "bert@x.org", "emil@x.org"]
     assert call("user list", domain="y.org")[0]["address"] == "carla@y.org"
     for nothing in ("", "\n", "address\n", "a@x.org\n" * 501):

@@ -105,6 +105,7 @@ async def page(store: Store, folder: MailboxInfo, before: int = MAX_UID + 1, lim
     """
     heads: list[_Head] = []
     seen: set[int] = set()
+    before = min(before, MAX_UID + 1)  # what a browser says may be anything: behind it is another mailbox
     walked, upto = 0, before
     following = 0
     while walked < MOST_WALKED:

@@ -86,7 +86,8 @@ async def search_all(
     ``position`` is that of the page before, None at the beginning. Raises Temporary.
     """
     at = {info.id: MAX_UID + 1 for info in folders} if position is None else position
-    wanted = [_Folder(info, at[info.id]) for info in folders if at.get(info.id, 0) > 1]
+    # What a browser says may be anything: behind the highest UID is another mailbox.
+    wanted = [_Folder(info, min(at[info.id], MAX_UID + 1)) for info in folders if at.get(info.id, 0) > 1]
     running = _SearchAll(store, views, timer, wanted[:MOST_FOLDERS], key)
     try:
         rows, since = await running.page(limit)

@@ -8,4 +8,6 @@
 - ``acting.py``: what is done with messages. ``actions.py``: the forms for it. ``tasks.py``: what takes long.
 - ``folder.py``: the list of a folder. ``folders.py``: folders are made, renamed and deleted. ``message.py``: one
   message.
+- ``searching.py``: what a question finds. ``question.py``: what people type. ``conversation.py``: a conversation.
+- ``archive.py``: the archive as a place of its own. ``archive_search.py``: a user's own mail in it.
 """

@@ -28,6 +28,7 @@ from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.outbound.home import HomeServers
+from mpcontinuity.outbound.https import HttpsClient
 from mpcontinuity.outbound.imap.sessions import ImapSessions
 from mpcontinuity.outbound.lookup import Lookup
 from mpcontinuity.store.store import Store
@@ -68,7 +69,8 @@ class Control:
     of JSON; whoever says much of it awaits ``drained`` after each piece, which ends when there is room for the next,
     and raises Refused where nobody listens any more. ``serving`` says whether mail comes and goes meanwhile. ``homes``
     gives the home servers of a running server, ``imap`` sessions with their mailboxes, ``delivery`` the way of mail to
-    them, ``lookup`` asks DNS, and ``examine`` says what `doctor --json` does; all give None elsewhere.
+    them, ``lookup`` asks DNS, ``https`` asks by HTTPS, and ``examine`` says what `doctor --json` does; all give None
+    elsewhere.
     ``jobs`` begins what child processes do, who read hostile mail.
     ``searches`` lets so many searches in the archive work at once. ``administrator_login`` judges the passwords of
     administrators who come by the web.
@@ -90,6 +92,7 @@ class Control:
     searches: DeferredSemaphore = field(default_factory=partial(DeferredSemaphore, SEARCHES))
     delivery: Callable[[], Delivery | None] = _none
     lookup: Callable[[], Lookup | None] = _none
+    https: Callable[[], HttpsClient | None] = _none
     examine: Callable[[], Awaitable[bytes] | None] = _none
     drained: Callable[[], Awaitable[None]] = _at_once
     administrator_login: Callable[[], AdministratorLogin | None] = _none

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from ipaddress import ip_address
 
 import pytest
 
 from mpcontinuity.outbound.names import as_text, can_exist
+from mpcontinuity.protocols import mta_sts
 from mpcontinuity.verdicts import dmarc, record, spf
 from mpcontinuity.verdicts.dns import Ip
 from mpcontinuity.verdicts.record import SenderVerdict
@@ -58,7 +60,15 @@ def _name(data: bytes) -> None:
 
 _DNS = 64 * KIB  # the longest answer
 
+
+def _mta_sts(data: bytes) -> None:
+    mta_sts.identifies(data.decode("latin-1"))
+    with suppress(mta_sts.BadPolicy):
+        mta_sts.read(data)
+
+
 POLICIES = {
+    "MTA-STS": Reader(_mta_sts, (b"", b"v=STSv1;", b"version: STSv1\nmode: enforce\n"), (b"mx: a\n", b";id=", b":")),
     "spf": Reader(
         _spf,
         (

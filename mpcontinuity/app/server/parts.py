@@ -74,6 +74,7 @@ class Parts:
             jobs=self._mail.children,
             delivery=lambda: self._mail.delivery,
             lookup=lambda: self._mail.lookup,
+            https=lambda: self._mail.https,
             examine=self._examiner,
             administrator_login=lambda: self._accounts.administrator_login,
         )

@@ -84,13 +84,28 @@ def _row(tx: Transaction, domain: Domain) -> ContainRow:
     )
 
 
-async def list_(control: Control, domain: str | None = None, after: str = "", limit: int = PAGE) -> list[QueueRow]:
+async def list_(
+    control: Control, domain: str | None = None, after: str = "", limit: int = PAGE, query: str | None = None
+) -> list[QueueRow]:
     """Lists up to ``limit`` messages that are kept since home servers were cut off, of one domain or of all, oldest
-    first, those after the id ``after``. Raises Refused for a domain that is not here, for a limit out of bounds, and
-    for an ``after`` that is no id."""
+    first, those after the id ``after``.
+
+    With a ``query`` they are those that it finds in the archive of the domain, which has to be given then: what
+    `contain release` takes with the same. Raises Refused for a domain that is not here, for a limit out of bounds, for
+    an ``after`` that is no id, and as `contain release` does for a query.
+    """
     give_up = round(control.settings.retry.give_up * SECOND)
-    page = partial(_list, name=domain, after=row_id(after), limit=rows_of_page(limit), give_up=give_up)
-    return await control.store.read(page)
+    start, most = row_id(after), rows_of_page(limit)
+    if query is None:
+        return await control.store.read(partial(_list, name=domain, after=start, limit=most, give_up=give_up))
+    if domain is None:
+        raise Refused("query: needs a domain in whose archive it looks")
+    known = await control.store.read(partial(domains.known, name=domain))
+    ids: list[int] = []
+    async for some in _of_query(control, known, parse_query(query, control.store.clock.now())):
+        ids += some
+    page = sorted(row for row in ids if row > start)[:most]
+    return await control.store.read(partial(listing.of_ids, ids=page, give_up=give_up))
 
 
 def _list(tx: Transaction, name: str | None, after: int, limit: int, give_up: int) -> list[QueueRow]:

@@ -34,6 +34,10 @@ _COUNT_OWED = Statement(
 _SOME = Statement(f"SELECT id FROM owed WHERE {_KEPT} LIMIT :step")  # as the index has them: sorting takes all of them
 _FIND = Statement(f"SELECT id, domain, state, next_attempt >= {NEVER} FROM owed WHERE id IN [:ids]")
 _OF_BODIES = Statement(f"SELECT id FROM owed WHERE {_KEPT} AND body IN [:bodies]")
+_OWED_OF_BODIES = Statement(
+    """SELECT id FROM owed WHERE domain = :domain AND state IN ('owed', 'claimed', 'in_flight', 'in_doubt')
+    AND body IN [:bodies]"""
+)
 # The time in which it was kept is not counted by `give_up`.
 _RELEASE = Statement(
     f"""UPDATE owed SET next_attempt = 0, uptime_at = (SELECT uptime FROM domain WHERE domain.id = owed.domain)
@@ -63,8 +67,10 @@ def some(tx: Transaction, domain: int) -> list[int]:
 
 
 def of_bodies(tx: Transaction, domain: int, bodies: Sequence[int]) -> list[int]:
-    """Returns the ids of the kept rows of a domain whose messages are among ``bodies``."""
-    return [row[0] for row in tx.all(_OF_BODIES, domain=domain, bodies=bodies)]
+    """Returns the ids of the kept rows of a domain whose messages are among ``bodies``: of those that will be, while
+    home is cut off."""
+    statement = _OWED_OF_BODIES if containment.find(tx, domain).since else _OF_BODIES
+    return [row[0] for row in tx.all(statement, domain=domain, bodies=bodies)]
 
 
 def refuse_unless_kept(tx: Transaction, domain: int, ids: Sequence[int]) -> None:

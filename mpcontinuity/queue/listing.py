@@ -38,15 +38,16 @@ class QueueRow(msgspec.Struct, frozen=True):
     last_text: str
 
 
-_LIST = Statement(
-    f"""SELECT owed.id, reverse_path, recipient, subject, message_id, attempts, next_attempt, uptime - uptime_at,
+_SHOWN = """SELECT owed.id, reverse_path, recipient, subject, message_id, attempts, next_attempt, uptime - uptime_at,
         last_code, last_text
     FROM owed JOIN domain ON domain.id = owed.domain
-    WHERE owed.id > :after AND owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt')
-        AND (:domain = 0 OR domain = :domain)
+    WHERE owed.state IN ('owed', 'claimed', 'in_flight', 'in_doubt')"""
+_LIST = Statement(
+    f"""{_SHOWN} AND owed.id > :after AND (:domain = 0 OR domain = :domain)
         AND (:kept = 0 OR contained > 0 OR next_attempt >= {NEVER})
     ORDER BY owed.id LIMIT :step"""
 )
+_LIST_SOME = Statement(f"{_SHOWN} AND owed.id IN [:ids] ORDER BY owed.id")
 
 
 def listing(
@@ -58,27 +59,43 @@ def listing(
     was cut off. ``give_up`` is in µs. What waits for home to come up is shown
     as due now.
     """
-    return [
-        (
-            id_,
-            QueueRow(
-                id=show(id_),
-                kind="redelivery",
-                sender=sender,
-                recipient=recipient,
-                subject=subject,
-                message_id=message_id,
-                attempts=attempts,
-                next_attempt=iso(max(next_attempt, tx.now)) if next_attempt < NEVER else "",
-                expires=iso(tx.now + max(give_up - uptime, 0)),
-                last_code=code,
-                last_text=text,
-            ),
-        )
-        for id_, sender, recipient, subject, message_id, attempts, next_attempt, uptime, code, text in tx.all(
-            _LIST, domain=domain, after=after, step=limit, kept=int(kept)
-        )
-    ]
+    found = tx.all(_LIST, domain=domain, after=after, step=limit, kept=int(kept))
+    return [(row[0], _row(*row, now=tx.now, give_up=give_up)) for row in found]
+
+
+def of_ids(tx: Transaction, ids: Sequence[int], *, give_up: int) -> list[QueueRow]:
+    """Returns the open rows with these ids, in their order. ``give_up`` is in µs."""
+    return [_row(*row, now=tx.now, give_up=give_up) for row in tx.all(_LIST_SOME, ids=ids)]
+
+
+def _row(
+    id_: int,
+    sender: str,
+    recipient: str,
+    subject: str,
+    message_id: str,
+    attempts: int,
+    next_attempt: int,
+    uptime: int,
+    code: int,
+    text: str,
+    *,
+    now: int,
+    give_up: int,
+) -> QueueRow:
+    return QueueRow(
+        id=show(id_),
+        kind="redelivery",
+        sender=sender,
+        recipient=recipient,
+        subject=subject,
+        message_id=message_id,
+        attempts=attempts,
+        next_attempt=iso(max(next_attempt, now)) if next_attempt < NEVER else "",
+        expires=iso(now + max(give_up - uptime, 0)),
+        last_code=code,
+        last_text=text,
+    )
 
 
 _FIND = Statement(f"SELECT id, domain, body, state, next_attempt >= {NEVER} FROM owed WHERE id IN [:ids]")

@@ -207,8 +207,17 @@ def test_what_a_query_finds_is_released(call: Call, books: Books, monkeypatch: p
     body = archive(books.store, text("advertisement"), domain=books.domain.id)
     books.run(lambda tx: tx.run(_BODY, id=other, body=body.id))
     archive(books.store, text("invoice that home has"), domain=books.domain.id)
+    shown = call("contain list", domain="example.org", query="invoice")  # the same before and after
+    assert [row["recipient"] for row in shown] == ["anna@example.org"] * 3
     call("contain off", **NAME)
+    listed = [row["id"] for row in call("contain list", domain="example.org", query="invoice")]
+    assert listed == [row["id"] for row in shown]
+    paged = [call("contain list", domain="example.org", query="invoice", limit=1, after=id_) for id_ in ("", *listed)]
+    assert [row["id"] for page in paged for row in page] == listed
+    with pytest.raises(Refused, match="needs a domain"):
+        call("contain list", query="invoice")
     assert call("contain release", **NAME, query="invoice") == {"domain": "example.org", "released": 3, "kept": 1}
+    assert call("contain list", domain="example.org", query="invoice") == []
     assert call("contain release", **NAME, query="invoice")["released"] == 0
     for query in ("from:", "before:nonsense", "x " * 10_000):
         with pytest.raises(Refused):

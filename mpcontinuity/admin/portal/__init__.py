@@ -3,7 +3,7 @@
 - ``site.py``: all of its routes. ``home.py``: the first page. ``figures.py``: charts of mail and health.
 - ``domains.py``: which domains there are. ``domain.py``: how a domain is, and its planned outages. ``continuity.py``:
   its Continuity Service. ``drills.py``: outages that are played for some of its users. ``outage_room.py``: how an
-  outage goes, and what to tell users.
+  outage goes, and what to tell users. ``kept.py``: what waits since home was cut off.
 - ``signed_in.py``: what every page behind the login has: `Portal` makes routes of pages, a `Visit` is one request.
 - ``signing_in.py``: the login in its steps, and logging out. ``account.py``: one's own password, second factor and
   sessions. ``administrators.py``: who else administers. ``tokens.py``: tokens for programs.

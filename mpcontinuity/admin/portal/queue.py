@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from mpcontinuity.admin.portal.signed_in import Portal, Visit
+from mpcontinuity.model.clock import MINUTE, iso
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer
 from mpcontinuity.web.routes import Route
@@ -28,6 +29,7 @@ async def show(visit: Visit, error: str = "") -> Answer:
         "queue.html",
         400 if error else 200,
         rows=rows,
+        soon=iso(visit.control.store.clock.now() + MINUTE),  # what is due waits for home alone
         next_page=visit.next_page("queue list", rows, _ROWS),
         destinations=await visit.call("queue destinations", limit=_DESTINATIONS, **of),
         domains=await visit.domains(),

@@ -17,7 +17,7 @@ _COLUMNS = ("id", "kind", "sender", "recipient", "subject", "attempts", "last_co
 @click.argument("action", metavar="on|off|list|release", type=click.Choice(("on", "off", "list", "release")))
 @click.argument("ids", nargs=-1, metavar="[ID…]")
 @click.option("--note", metavar="TEXT", help="Why, in one line. With on.")
-@click.option("--query", metavar="Q", help="What `archive search Q` finds of it. With release.")
+@click.option("--query", metavar="Q", help="What `archive search Q` finds of it. With list or release.")
 @click.option("--all", "everything", is_flag=True, help="All that is kept. With release.")
 @json_option
 @pass_configuration
@@ -39,19 +39,22 @@ def contain(
     \b
       mpcontinuity contain example.org on --note "ransomware at the office"
       mpcontinuity contain example.org off
+      mpcontinuity contain example.org list --query "from:customer.example"
       mpcontinuity contain example.org release --query "from:customer.example"
       mpcontinuity contain example.org release --all
     """
     ways = bool(ids) + everything + (query is not None)
-    if action != "release" and ways:
-        raise click.UsageError("IDs, --query and --all: go with release")
+    if (action != "release" and (ids or everything)) or (action in ("on", "off") and query is not None):
+        raise click.UsageError("IDs and --all: go with release, --query with list or release")
     if action == "release" and ways != 1:
         raise click.UsageError("release: give IDs, or --query, or --all")
     if note is not None and action != "on":
         raise click.UsageError("--note: goes with on")
     with configuration.connect() as control:
         if action == "list":
-            output.listing(control.pages("contain list", domain=domain), _COLUMNS, as_json, "Nothing is kept.")
+            output.listing(
+                control.pages("contain list", domain=domain, query=query), _COLUMNS, as_json, "Nothing is kept."
+            )
         elif action == "release":
             wanted = list(ids) if ids else None
             progress = _nothing if as_json else _progress

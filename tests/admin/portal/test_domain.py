@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.admin.portal.browser import Browser
+from mpcontinuity.store.statement import Statement
+from tests.admin.portal.browser import Browser, Portal
+from tests.archive.archived import archive, text
 from tests.conftest import DATABASES
 from tests.control.conftest import Call
+from tests.fakes.clock import ManualClock
+from tests.queue.ledgers import Books
 
 pytestmark = pytest.mark.parametrize("database", DATABASES[:1], indirect=True)
 
 PAGE = "/admin/domain/x.org/"
 SETTINGS = f"{PAGE}continuity"
+_BODY = Statement("UPDATE owed SET body = :body WHERE id = :id")
 
 
 def test_the_overview_has_state_charts_and_what_to_do_next(rita: Browser) -> None:
@@ -142,3 +147,69 @@ def test_a_drill_is_begun_reported_and_ended(rita: Browser, call: Call) -> None:
     assert rita.send(f"{page}/end", page).location == page
     assert call("drill list", domain="x.org")[0]["state"] == "ended"
     assert rita.get(f"{page}?report=nonsense").code == 400
+
+
+class TestKept:
+    KEPT = f"{PAGE}kept"
+
+    @pytest.fixture
+    def kept(self, call: Call, portal: Portal, clock: ManualClock) -> Books:
+        """Three messages, of which one mentions an invoice; the home server is not cut off any more."""
+        books = Books(portal.control.store, clock, "kept.example")
+        call("contain on", name="kept.example")
+        for number, words in enumerate(("invoice 7", "advertisement", "news")):
+            row = books.redirect("anna" if number else "bert")
+            body = archive(books.store, text(words), domain=books.domain.id)
+            books.run(lambda tx, row=row, body=body: tx.run(_BODY, id=row, body=body.id))
+        call("contain off", name="kept.example")
+        return books
+
+    @property
+    def page(self) -> str:
+        return self.KEPT.replace("x.org", "kept.example")
+
+    def test_a_domain_where_nothing_is_kept_says_so(self, rita: Browser) -> None:
+        assert "Nothing is kept." in rita.get(self.KEPT).page
+
+    @pytest.mark.usefixtures("kept")
+    def test_it_is_listed_and_released_one_by_one(self, rita: Browser, call: Call) -> None:
+        assert "3 messages are kept" in rita.get(self.page).page
+        wrong = rita.send(self.page, act="chosen")
+        assert wrong.code == 400
+        assert "Choose messages first." in wrong.page
+        [first, *_] = call("contain list", domain="kept.example")
+        assert rita.send(self.page, act="chosen", id=first["id"]).location == self.page
+        assert "1 messages go to the home server now; 2 are still kept." in rita.get(self.page).page
+        assert call("status", domain="kept.example")[0]["kept"] == 2
+        [note] = [row for row in call("audit", domain="kept.example") if row["operation"] == "contain release"]
+        assert (note["by"], note["result"]) == ("rita", "done")
+
+    @pytest.mark.usefixtures("kept")
+    def test_what_a_query_shows_is_what_its_release_takes(self, rita: Browser, call: Call) -> None:
+        found = f"{self.page}?query=invoice"
+        page = rita.get(found).page
+        assert "bert@kept.example" in page
+        assert "anna@kept.example" not in page
+        form = rita.get(found).hidden(self.page)
+        unsure = rita.post(self.page, {**form, "act": "all"})
+        assert unsure.code == 400
+        assert "cannot be taken back" in unsure.page
+        assert call("status", domain="kept.example")[0]["kept"] == 3
+        assert rita.post(self.page, {**form, "act": "all", "sure": "yes"}).location == found
+        assert call("status", domain="kept.example")[0]["kept"] == 2
+        assert "Nothing of what is kept is found." in rita.get(found).page
+        wrong = rita.get(f"{self.page}?query=before:nonsense")
+        assert wrong.code == 400
+        assert 'aria-describedby="query-error' in wrong.page
+
+    @pytest.mark.usefixtures("kept")
+    def test_while_home_is_cut_off_it_is_shown_and_nothing_can_be_released(self, rita: Browser, call: Call) -> None:
+        form = rita.get(self.page).hidden(self.page)
+        call("contain on", name="kept.example")
+        page = rita.get(self.page).page
+        assert "is cut off since" in page
+        assert 'name="sure"' not in page
+        late = rita.post(self.page, {**form, "act": "all", "sure": "yes"})
+        assert late.code == 400
+        assert "is cut off, so that nothing may go there" in late.page
+        assert call("status", domain="kept.example")[0]["kept"] == 3

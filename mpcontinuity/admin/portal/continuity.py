@@ -57,6 +57,11 @@ _SERVICE: Final = {
     "alert-hour": ("Alert at errors per hour", "0: no alert."),
     "alert-day": ("Alert at errors per 24 hours", "0: no alert."),
 }
+_STORAGE: Final = {
+    "quota": ("Space of each user", "Octets, as 1073741824 for 1 GiB; 0: as the server has it."),
+    "mailboxes": ("Folders of each user", "At most 10000; 0: as the server has it."),
+    "total-quota": ("Space of all users together", "Octets; 0: no limit. Mail above it is refused for a while."),
+}
 _HOME: Final = {
     "home": ("Home servers", "HOST or HOST:PORT, with commas between several, in order of preference."),
     "home-tls": ("TLS to the home server", "Verify: its certificate has to be of an authority and of its name."),
@@ -70,6 +75,11 @@ _HOME: Final = {
     "home-networks": ("Networks that may send", "Who may send the domain's mail through port 25 without a login."),
     "home-tenant": ("Tenant", "As in X-OriginatorOrg, where the networks are shared by many (Microsoft 365)."),
     "home-imap": ("Mailboxes of home", "An IMAP URL through which mail goes back into its folders."),
+    "home-imap-oauth": (
+        "Access tokens for them",
+        "Where home takes no passwords (Microsoft 365, Google): https://CLIENT-ID:SECRET@HOST/PATH?scope=SCOPE, or the "
+        "whole path of a service account's key.",
+    ),
     "outbound-route": ("Route of outgoing mail", "As [outbound] route; empty: that of the server."),
 }
 
@@ -125,7 +135,10 @@ async def show(visit: Visit, errors: dict[str, str] | None = None, code: int = h
         "name": row.domain,
         "row": row,
         "service": _fields(visit, row, _SERVICE),
+        "storage": _fields(visit, row, _STORAGE),
         "home": _fields(visit, row, _HOME),
+        "again": False,
+        "limits": visit.control.settings.limits,
         "codes": CODES,
         "alerts": await visit.call("alert list", domain=name),
         "held": await visit.call("user adopt list", domain=name, limit=_HELD),
@@ -155,21 +168,36 @@ def _written(row: DomainRow, key: str) -> str:
 async def change(visit: Visit) -> Answer:
     """Takes the settings of one of the forms, and changes those that were changed in it.
 
-    What somebody else has changed since the form was shown is left as it is, since the form has what was shown.
+    What somebody else has changed since the form was shown is left as it is, since the form has what was shown. Where
+    both have changed the same, nothing is: the form says so, and takes it when it is sent again.
     """
     name, form = visit.asked.parts["domain"], visit.asked.form
-    keys = [key for key in (*_SERVICE, *_HOME) if key in form]
+    keys = [key for key in (*_SERVICE, *_STORAGE, *_HOME) if key in form]
     given = {key: form.get(key).strip() for key in keys if form.get(key).strip() != form.get(f"was-{key}")}
     until = form.get("until").strip() or None
     if until is not None and "mode" in keys:
         given["mode"] = form.get("mode")
     if not given:
         return await visit.done("Nothing was changed.", path_of(name, "continuity"))
+    row = await visit.call("domain show", name=name)
+    if row.version != form.get("version"):
+        theirs = {key: _written(row, key) for key in given if _written(row, key) != form.get(f"was-{key}")}
+        if theirs:
+            return await _show_theirs(visit, theirs)
     try:
-        await visit.call("domain set", name=name, settings=given, until=until)
+        await visit.call("domain set", name=name, settings=given, until=until, version=row.version)
     except Refused as refused:
+        now = await visit.call("domain show", name=name)
+        if now.version != row.version:  # within these milliseconds
+            return await _show_theirs(visit, {key: _written(now, key) for key in given})
         return await show(visit, at_field(refused, *given, "until"))
     return await visit.done("The settings are changed, and hold from now on.", path_of(name, "continuity"))
+
+
+async def _show_theirs(visit: Visit, theirs: dict[str, str]) -> Answer:
+    """Shows what was typed, with what somebody else has set meanwhile by each of these settings."""
+    errors = {key: f"Somebody else has set this to {value or 'nothing'} meanwhile." for key, value in theirs.items()}
+    return await show(visit, errors, http.CONFLICT, again=True)
 
 
 async def all_users(visit: Visit) -> Answer:

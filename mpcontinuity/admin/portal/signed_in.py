@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
+from twisted.web import http
 
 from mpcontinuity.accounts import administrators
 from mpcontinuity.accounts.administrator_login import Administrator, AdministratorLogin
@@ -195,9 +196,10 @@ class Portal:
         visit = await self._visit(asked)
         if visit is None:
             return redirect(f"{LOGIN}?{urlencode({'next': _asked_for(asked)})}")
-        if visit.session.flash:  # the next page says it no more
-            await self.services.sessions.flash(visit.secret, "")
-        return await page(visit)
+        answer = await page(visit)
+        if visit.session.flash and asked.method == "GET" and not _by_script(asked) and _is_page(answer):
+            await self.services.sessions.flash(visit.secret, "")  # it was said, and the next page says it no more
+        return answer
 
     async def _take(self, page: Page, asked: Asked) -> Answer | Stream:
         visit = await self._visit(asked)
@@ -211,13 +213,22 @@ class Portal:
 
     async def _visit(self, asked: Asked) -> Visit | None:
         secret = asked.cookies.get(COOKIE, "")
-        by_script = asked.header("sec-fetch-dest") == "empty"  # a page that is shown anew by itself is no use of it
-        found = await self.services.sessions.find(secret, used=not by_script)
+        found = await self.services.sessions.find(secret, used=not _by_script(asked))
         if found is None or found.session.step:
             return None
         caller = of_administrator(found.who, f"portal, {asked.peer}", asked.peer)
         control = replace(self.services.control, caller=caller)
         return Visit(asked, control, found.session, found.who, secret, self.services)
+
+
+def _by_script(asked: Asked) -> bool:
+    """Whether a page is shown anew by itself, which is no use of it, and which nobody may have looked at."""
+    return asked.header("sec-fetch-dest") == "empty"
+
+
+def _is_page(answer: Answer | Stream) -> bool:
+    """Whether somebody reads it: no file, and not the way to another page."""
+    return isinstance(answer, Answer) and answer.code < http.MULTIPLE_CHOICE and answer.content_type == HTML
 
 
 def own_path(text: str) -> str:

@@ -15,6 +15,10 @@ from mpcontinuity.web.routes import Route
 PATH: Final = "/admin/users"
 ONE: Final = "/admin/user"
 _ROWS: Final = 100  # of a page: some milliseconds to write
+_CHANGED: Final = (
+    "Somebody else has changed this user meanwhile, so nothing was saved. What you typed is still here; what they have "
+    "set stands beside it. Press Change again if yours is to hold."
+)
 
 
 def routes(portal: Portal) -> list[Route]:
@@ -90,8 +94,12 @@ async def set_password(visit: Visit) -> Answer:
 
 
 async def change(visit: Visit) -> Answer:
-    """Takes another name and alternate address."""
-    return await _act(visit, "alternate", "That is changed.", "user set", "name", "alternate")
+    """Takes another name and alternate address, unless somebody else has changed the user since the form was shown."""
+    form, address = visit.asked.form, visit.asked.parts["address"]
+    user = await visit.call("user show", address=address)
+    if form.get("version") not in ("", user.version):
+        return await show_one(visit, {"changed": _CHANGED})
+    return await _act(visit, "alternate", "That is changed.", "user set", "name", "alternate", "version")
 
 
 async def add_alias(visit: Visit) -> Answer:

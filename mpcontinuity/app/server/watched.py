@@ -54,6 +54,11 @@ def sources(
         died=lambda: mail.children.died,
         indexed=lambda: mail.indexer.indexed,
         logins=accounts.login.outcomes,
+        administrator_logins={
+            "password": accounts.administrator_login.outcomes,
+            "code": accounts.administrator_login.code_outcomes,
+            "token": accounts.administrator_login.token_outcomes,
+        },
         homes=mail.homes.all,
         trusts_time=partial(store.trusts_time, LASTED),
         certificate_expires=lambda: certificate.expires,

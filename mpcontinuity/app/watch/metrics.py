@@ -72,6 +72,7 @@ class Sources:
     died: Callable[[], int]  # children
     indexed: Callable[[], int]  # messages of the archive
     logins: Mapping[str, int]  # by outcome
+    administrator_logins: Mapping[str, Mapping[str, int]]  # by outcome, and before by what was to be proved
     homes: Callable[[], Iterable[HomeServer]]
     trusts_time: Callable[[], bool]  # whether the clock has not jumped for a day
     certificate_expires: Callable[[], float]  # seconds since 1970
@@ -149,6 +150,12 @@ class Metrics:
             "rations_used_up", "How often a host or network was over a ration of [limits].", "of", sources.over
         )
         yield _counter("logins", "Log-ins that were tried, by outcome.", "outcome", sources.logins)
+        about = "Log-ins of administrators that were tried, by what was proved and by outcome."
+        metric = CounterMetricFamily(f"{_PREFIX}administrator_logins", about, labels=["by", "outcome"])
+        for by, outcomes in sources.administrator_logins.items():
+            for outcome, number in outcomes.items():
+                metric.add_metric([by, outcome], number)
+        yield metric
 
     def _of_mail(self) -> Iterator[Metric]:
         sources = self._sources

@@ -67,6 +67,9 @@ class Browser:
     def get(self, path: str, **headers: str) -> Shown:
         return self._ask("GET", path, headers, b"")
 
+    def head(self, path: str) -> Shown:
+        return self._ask("HEAD", path, {}, b"")
+
     def post(self, path: str, form: Mapping[str, Any], **headers: str) -> Shown:
         """Sends a form as a browser does from a page of ours, unless ``headers`` say something else."""
         given = {"Origin": f"https://{HOST}", "Sec-Fetch-Site": "same-origin", **_named(headers)}

@@ -74,6 +74,50 @@ def test_a_value_that_will_not_do_is_said_at_its_field_and_changes_nothing(rita:
     assert call("domain show", name="x.org") == before
 
 
+def test_what_both_have_changed_is_said_and_changed_only_when_it_is_sent_again(rita: Browser, call: Call) -> None:
+    form = rita.get(SETTINGS).hidden(SETTINGS)
+    call("domain set", name="x.org", settings={"alert-day": "77", "kept-days": "3"})  # by somebody else, meanwhile
+    shown = rita.post(SETTINGS, {**form, "alert-day": "20", "alert-hour": "5", "kept-days": "0"})
+    assert shown.code == 409
+    assert "Somebody else has changed this meanwhile, so nothing was saved." in shown.page
+    assert "Somebody else has set this to 77 meanwhile." in shown.page
+    assert 'name="alert-day" type="text" value="20"' in shown.page
+    assert 'name="alert-hour" type="text" value="5"' in shown.page
+    row = call("domain show", name="x.org")
+    assert (row["alert-day"], row["alert-hour"], row["kept-days"]) == (77, 0, 3)
+    again = {**shown.hidden(SETTINGS), "alert-day": "20", "alert-hour": "5", "kept-days": "3"}
+    assert rita.post(SETTINGS, again).location == SETTINGS
+    row = call("domain show", name="x.org")
+    assert (row["alert-day"], row["alert-hour"], row["kept-days"]) == (20, 5, 3)
+
+
+def test_storage_is_set_and_a_number_that_will_not_do_is_said_at_its_field(rita: Browser, call: Call) -> None:
+    shown = rita.get(SETTINGS)
+    assert "Save storage" in shown.page
+    form = shown.hidden(SETTINGS)
+    for key in ("quota", "mailboxes", "total-quota"):
+        wrong = rita.post(SETTINGS, {**form, key: "much"})
+        assert wrong.code == 400
+        assert f'aria-describedby="{key}-error {key}-hint"' in wrong.page
+        assert f'name="{key}" type="text" value="much"' in wrong.page
+    given = {"quota": "1073741824", "mailboxes": "50", "total-quota": "9073741824"}
+    assert rita.post(SETTINGS, {**form, **given}).location == SETTINGS
+    row = call("domain show", name="x.org")
+    assert (row["quota"], row["mailboxes"], row["total-quota"]) == (1 << 30, 50, 9073741824)
+
+
+def test_access_tokens_of_home_are_set_and_their_secret_is_shown_to_nobody(rita: Browser, call: Call) -> None:
+    form = rita.get(SETTINGS).hidden(SETTINGS)
+    wrong = rita.post(SETTINGS, {**form, "home-imap-oauth": "nonsense"})
+    assert wrong.code == 400
+    assert 'aria-describedby="home-imap-oauth-error home-imap-oauth-hint"' in wrong.page
+    url = "https://client:hushhush@login.example/token?scope=x"
+    assert rita.post(SETTINGS, {**form, "home-imap-oauth": url}).location == SETTINGS
+    page = rita.get(SETTINGS).page
+    assert "login.example/token" in page
+    assert "hushhush" not in page
+
+
 def test_a_mode_can_have_an_end(rita: Browser, call: Call) -> None:
     form = rita.get(SETTINGS).hidden(SETTINGS)
     assert rita.post(SETTINGS, {**form, "mode": "enabled", "until": "8h"}).location == SETTINGS

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from mpcontinuity.accounts import home_state
 from mpcontinuity.admin.portal.figures import health_band
 from mpcontinuity.control.status import StateChange
 from mpcontinuity.model.clock import DAY, HOUR, iso
-from tests.admin.portal.browser import Browser
+from tests.admin.portal.browser import Browser, Portal
 from tests.conftest import DATABASES
 from tests.control.conftest import Call
+from tests.fakes.clock import ManualClock
+from tests.queue.ledgers import Books
 
 pytestmark = pytest.mark.parametrize("database", DATABASES[:1], indirect=True)
 
@@ -62,3 +65,26 @@ def test_what_was_before_a_home_server_was_first_up_is_not_made_up() -> None:
 
 def test_the_chart_of_a_home_that_never_changed_is_of_its_state() -> None:
     assert 'class="state-up"' in health_band([], "up", 0, DAY)
+
+
+def test_what_was_done_is_said_to_a_reader_and_swallowed_by_nobody_else(rita: Browser) -> None:
+    said = "x.org is a user now"
+    assert rita.send("/admin/users", address="carl@x.org").location == "/admin/user/carl@x.org/"
+    page = "/admin/users"
+    live = rita.get(page, Sec_Fetch_Dest="empty", Sec_Fetch_Mode="cors")  # a list of another tab renews itself
+    assert live.code == 200
+    assert rita.head(page).code == 200
+    assert rita.get("/admin/tracking.csv").code == 200
+    assert said in rita.get(page).page
+    assert said not in rita.get(page).page
+
+
+def test_the_reason_is_said_once_where_redelivery_is_paused_as_well(
+    rita: Browser, portal: Portal, clock: ManualClock
+) -> None:
+    books = Books(portal.control.store, clock, "paused.example")
+    books.redirect("anna")
+    books.run(home_state.pause, domain=books.domain.id, reason="550 who are you")
+    page = rita.get("/admin/").page
+    assert page.count("550 who are you") == 1
+    assert rita.get("/admin/domain/paused.example/").page.count("550 who are you") == 1

@@ -46,6 +46,14 @@ def test_what_waits_is_listed_and_tried_again(rita: Browser, olga: Browser, call
 
 
 @pytest.mark.usefixtures("books")
+def test_what_is_due_waits_for_home_and_for_no_time_that_is_past(rita: Browser, clock: ManualClock) -> None:
+    clock.advance(600)
+    page = rita.get(QUEUE).page
+    assert page.count("as soon as home takes mail") == 2
+    assert page.count('<td data-label="Next attempt">now') == 2  # to the world, and its destination
+
+
+@pytest.mark.usefixtures("books")
 def test_what_is_of_another_domain_is_neither_tried_nor_taken_out(olga: Browser, call: Call) -> None:
     rows = call("queue list")
     token = olga.get("/admin/account").hidden("/admin/account/password")

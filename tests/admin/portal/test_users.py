@@ -69,6 +69,24 @@ def test_an_import_shows_what_each_line_would_do_and_changes_nothing_until_it_is
 
 
 @pytest.mark.usefixtures("anna")
+def test_what_somebody_else_has_changed_meanwhile_is_not_undone(olga: Browser, call: Call) -> None:
+    form = olga.get(ANNA).hidden(f"{ANNA}set")
+    call("user set", address="anna@x.org", name="Anna of theirs", alternate="a@far.example")
+    shown = olga.post(f"{ANNA}set", {**form, "name": "Anna of mine", "alternate": ""})
+    assert shown.code == 400
+    assert "Somebody else has changed this user meanwhile, so nothing was saved." in shown.page
+    assert 'value="Anna of mine"' in shown.page
+    assert "Now: Anna of theirs" in shown.page
+    assert "Now: a@far.example" in shown.page
+    user = call("user show", address="anna@x.org")
+    assert (user["name"], user["alternate"]) == ("Anna of theirs", "a@far.example")
+    again = {**shown.hidden(f"{ANNA}set"), "name": "Anna of mine", "alternate": ""}
+    assert olga.post(f"{ANNA}set", again).location == ANNA
+    user = call("user show", address="anna@x.org")
+    assert (user["name"], user["alternate"]) == ("Anna of mine", "")
+
+
+@pytest.mark.usefixtures("anna")
 def test_a_user_is_helped(olga: Browser, call: Call) -> None:
     def user() -> dict[str, object]:
         return dict(call("user show", address="anna@x.org"))

@@ -42,6 +42,7 @@ def metrics(store: Store, homes: list[Any]) -> Metrics:
             died=lambda: 2,
             indexed=lambda: 5,
             logins=Counter(failed=5),
+            administrator_logins={"password": Counter(failed=2), "code": Counter(throttled=1)},
             homes=lambda: homes,
             trusts_time=lambda: True,
             certificate_expires=lambda: 8.0,
@@ -62,6 +63,14 @@ def home(number: int, state: State = State.UP) -> Any:
 def samples(page: Metrics) -> list[Any]:
     text = result(page.page()).body.decode()
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+def test_what_became_of_logins_of_administrators_is_told_by_what_they_proved(store: Store) -> None:
+    found = [each for each in samples(metrics(store, [])) if each.name == "mpcontinuity_administrator_logins_total"]
+    assert [(each.labels, each.value) for each in found] == [
+        ({"by": "password", "outcome": "failed"}, 2),
+        ({"by": "code", "outcome": "throttled"}, 1),
+    ]
 
 
 def test_of_many_domains_those_in_trouble_are_named_and_all_are_counted(store: Store) -> None:

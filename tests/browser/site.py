@@ -16,6 +16,7 @@ from tests.app.running import Server
 from tests.fakes.home import ScriptedHome, say
 from tests.journeys.world import World, configuration
 
+_CUT = "cut.example"  # whose home server was cut off, and is not any more
 ONCALL = "oncall@quiet.example"  # hears of alerts, here, since home is away
 # What people are told, whatever ports the test has.
 _PUBLIC = """
@@ -50,6 +51,9 @@ class Shop(World):
         """It ends in an outage."""
         commands: tuple[tuple[str, ...], ...] = (
             ("domain", "add", "quiet.example", "--home", self.home.address),
+            ("domain", "add", _CUT, "--home", self.home.address),
+            ("user", "add", f"carla@{_CUT}"),
+            ("contain", _CUT, "on", "--note", "broken into"),
             ("user", "add", ONCALL),
             ("alert", "add", self.domain, ONCALL),
             ("domain", "set", self.domain, "alert-hour=1"),
@@ -57,6 +61,9 @@ class Shop(World):
         for command in commands:
             self.cli(*command)
         assert self.server.run("user", "password", ONCALL, "--stdin", stdin="secret").returncode == 0
+        assert self.send("A message that is kept", f"carla@{_CUT}").code == 250
+        assert self.send("Another one that is kept", f"carla@{_CUT}").code == 250
+        self.cli("contain", _CUT, "off")
         assert self.send("A message that passed").code == 250
         self.home.on("rcpt", say("550 5.1.1 we have closed"), recipient=self.ben)
         assert self.send("A message that is refused", self.ben).code == 550
@@ -93,6 +100,7 @@ class Shop(World):
             "/outage/<token>": self._alert_link(),
             "/invite/<token>": self._invitation(),
             "/admin/archive": "/admin/archive?query=",
+            "/admin/domain/<domain>/kept": f"/admin/domain/{_CUT}/kept",
             **self._runs(archived[0]["id"]),
             "id": next(row["id"] for row in tracked if row["status"] == "deferred"),
         }

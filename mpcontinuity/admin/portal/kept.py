@@ -66,6 +66,6 @@ async def release(visit: Visit) -> Answer:
         if refused.kind == "forbidden":
             raise
         return await show(visit, {"chosen" if form.get("act") == "chosen" else "sure": refused_at(refused)})
-    said = f"{done.released} messages go to the home server now; {done.kept} are still kept."
+    said = f"To the home server go now: {done.released}. Still kept: {done.kept}."
     of = f"?{urlencode({'query': query})}" if query else ""
     return await visit.done(said, path_of(name, "kept") + of)

@@ -223,7 +223,7 @@ class TestKept:
         assert "Choose messages first." in wrong.page
         [first, *_] = call("contain list", domain="kept.example")
         assert rita.send(self.page, act="chosen", id=first["id"]).location == self.page
-        assert "1 messages go to the home server now; 2 are still kept." in rita.get(self.page).page
+        assert "To the home server go now: 1. Still kept: 2." in rita.get(self.page).page
         assert call("status", domain="kept.example")[0]["kept"] == 2
         [note] = [row for row in call("audit", domain="kept.example") if row["operation"] == "contain release"]
         assert (note["by"], note["result"]) == ("rita", "done")

@@ -7,7 +7,7 @@ time, and who waits is served in turn.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ MOST_WAITING: Final = 64  # messages in all: with 20 ms for an ordinary one they
 MOST_WAITING_EACH: Final = 4  # of one user: a page, its frame and another window of the same
 PATIENCE: Final = 3.0  # s that somebody waits for their turn
 
-Pieces = Callable[[], AsyncIterator[bytes]]
+Pieces = Callable[[], AsyncGenerator[bytes, None]]
 
 
 class Busy(Exception):
@@ -69,7 +69,7 @@ class Readers:
         try:
             job = await self._jobs.begin(KIND, argument)
             try:
-                async with aclosing(content()) as pieces:  # type: ignore[type-var]
+                async with aclosing(content()) as pieces:
                     async for piece in pieces:
                         if not await job.feed(piece):
                             break

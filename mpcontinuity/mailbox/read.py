@@ -45,9 +45,12 @@ _BY_NEED = {  # (rendered, body)
 def rows(
     tx: Transaction, mailbox: int, uids: Sequence[int], *, rendered: bool = False, body: bool = False
 ) -> list[Row]:
-    """Returns the rows of those UIDs (rising, at most MOST) that exist, in order."""
+    """Returns the rows of those UIDs (rising, at most MOST) that exist, in order. Raises ValueError for what cannot be
+    a UID."""
     if not uids:
         return []
+    if uids[0] < 0 or uids[-1] >> UID_BITS:  # it would name a message of another mailbox
+        raise ValueError("no UID")
     span, listed = _BY_NEED[rendered, body]
     base = mailbox << UID_BITS
     found: list[Any]

@@ -6,7 +6,6 @@ time for which the interpreter is held grows with the message.
 
 from __future__ import annotations
 
-import binascii
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from mpcontinuity.message import addresses, contenttype, encodedwords, fields
 from mpcontinuity.message.charset import decode, decoded
 from mpcontinuity.message.fields import Content
 from mpcontinuity.message.structure import Part, scan
+from mpcontinuity.message.transfer import decoder
 
 # Octets of a body that are decoded at once.
 PIECE: Final = 192 * 1024
@@ -27,7 +27,6 @@ MAX_ENCODED: Final = 4
 _ADDRESS_FIELDS: Final = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
 # What makes an address look different from how it is used: comments, quotes, blanks at its signs.
 _ODD_ADDRESS = re.compile(rb'[("]|\s[@.]|[@.]\s')
-_BEHIND_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 
 # Characters that are normalised together: composing marks are sorted by insertion, in the square of their number.
 _NORMALISED: Final = 128
@@ -105,34 +104,10 @@ def _encloses(part: Part) -> bool:
 def octets(content: Content, part: Part) -> Iterator[bytes]:
     """Returns the octets of a part's body in pieces, its transfer encoding undone."""
     encoding = part.fields.get(b"content-transfer-encoding", b"").strip().lower()
-    pieces = (content[at : min(at + PIECE, part.end)] for at in range(part.body, part.end, PIECE))
-    if encoding == b"base64":
-        return _from_base64(pieces)
-    return _from_quoted_printable(pieces) if encoding == b"quoted-printable" else pieces
-
-
-def _from_base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        piece = rest + encodedwords.without_foreign(piece)
-        left = len(piece.rpartition(b"=")[2]) % 4  # what makes no whole octets yet
-        whole = len(piece) - left
-        yield encodedwords.base64(piece[:whole])
-        rest = piece[whole:]
-    yield encodedwords.base64(rest)
-
-
-def _from_quoted_printable(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        piece = rest + piece
-        # Up to a line's end, so that no escape is cut; a line that is longer than a piece is cut before one.
-        cut = piece.rfind(b"\n") + 1 or (len(piece) - 2 if len(piece) >= PIECE else 0)
-        if cut and piece[cut - 1] != 10:
-            cut = piece.find(b"=", cut - 2, cut) if b"=" in piece[cut - 2 : cut] else cut
-        yield binascii.a2b_qp(_BEHIND_SOFT_BREAK.sub(b"=", piece[:cut]))
-        rest = piece[cut:]
-    yield binascii.a2b_qp(_BEHIND_SOFT_BREAK.sub(b"=", rest))
+    undone = decoder(encoding.decode("latin-1"))
+    for at in range(part.body, part.end, PIECE):
+        yield undone.feed(content[at : min(at + PIECE, part.end)])
+    yield undone.finish()
 
 
 def folded(text: str) -> str:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from twisted.internet import reactor as real
@@ -86,7 +86,7 @@ async def kept() -> None:
 
 
 async def shown(readers: Readers, whom: object, content: bytes) -> str:
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
         for at in range(0, len(content), 65_536):
             yield content[at : at + 65_536]
 

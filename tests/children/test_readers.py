@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -58,7 +58,7 @@ def readers(jobs: _Jobs, clock: Clock) -> Readers:
     return Readers(jobs, timer)
 
 
-async def _pieces() -> AsyncIterator[bytes]:
+async def _pieces() -> AsyncGenerator[bytes, None]:
     yield b"abc"
     yield b"de"
 
@@ -122,7 +122,7 @@ def test_a_reader_that_dies_gives_the_next_its_turn(readers: Readers, jobs: _Job
 
 
 def test_content_that_cannot_be_read_frees_the_reader(readers: Readers, jobs: _Jobs) -> None:
-    async def broken() -> AsyncIterator[bytes]:
+    async def broken() -> AsyncGenerator[bytes, None]:
         yield b"a"
         raise ValueError("damaged")
 

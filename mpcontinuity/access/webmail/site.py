@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from mpcontinuity.access.webmail import actions, archive, continuity, conversation, folder, folders, message, searching
+from mpcontinuity.access.webmail import (
+    actions,
+    archive,
+    attachments,
+    contents,
+    continuity,
+    conversation,
+    folder,
+    folders,
+    message,
+    searching,
+)
 from mpcontinuity.access.webmail.services import WebmailServices
 from mpcontinuity.access.webmail.signed_in import PACKAGE, Webmail
 from mpcontinuity.access.webmail.signing_in import SigningIn
@@ -10,7 +21,7 @@ from mpcontinuity.web.routes import Route
 
 __all__ = ["PACKAGE", "routes"]
 
-_PAGES = (folder, message, actions, folders, continuity, searching, archive, conversation)
+_PAGES = (folder, message, contents, attachments, actions, folders, continuity, searching, archive, conversation)
 
 
 def routes(services: WebmailServices) -> list[Route]:

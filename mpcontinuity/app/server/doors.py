@@ -18,6 +18,7 @@ from mpcontinuity.access.pop3.services import Pop3Services
 from mpcontinuity.access.setup import site as setup
 from mpcontinuity.access.setup.services import SetupServices
 from mpcontinuity.access.webmail import site as webmail
+from mpcontinuity.access.webmail.reading import Reading
 from mpcontinuity.access.webmail.services import WebmailServices
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.user_login import UserLogin
@@ -30,6 +31,8 @@ from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.control_port import ControlPort
 from mpcontinuity.app.server.mail import Mail
 from mpcontinuity.archive.folder import EmailArchives
+from mpcontinuity.children import readers
+from mpcontinuity.children.readers import Readers
 from mpcontinuity.control.live import Live
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.socket import ControlFactory
@@ -101,6 +104,7 @@ class Doors:
         }
         self._home_calls = HomeCalls(store, accounts.directory, accounts.origins, mail.homes, timer=reactor)
         self._views = Views(store)
+        self._reader_pool = readers.pool(reactor)
         self._archives = EmailArchives(store, mail.children, reactor)
         self._access = self._make_access()
         self._web = self._make_web(control)
@@ -190,6 +194,7 @@ class Doors:
             views=self._views,
             quotas=accounts.quotas,
             archives=self._archives,
+            reading=Reading(self._store, Readers(self._reader_pool, self._reactor), control.randomness),
             timer=self._reactor,
             desk=self._mail.desk,
             outbox=self._mail.outbox,
@@ -217,11 +222,14 @@ class Doors:
         """Accepts administrators and clients."""
         self._control_port.open()
         self._gatekeeper.open()
+        if self._settings.listen.web:
+            self._reader_pool.keep()
 
     async def close(self) -> None:
         """Accepts nobody any more, and ends the sessions of IMAP, POP3, the web and the control socket."""
         await self._gatekeeper.close()
         self._web.stop()
+        self._reader_pool.stop()
         for door in self._access.values():
             door.stop()
         await self._control_port.close()

@@ -33,6 +33,16 @@ subscription = Table(
     **BY_KEY,
 )
 
+# Of whose mail a user wants to see pictures that their browser loads from elsewhere.
+trusted_sender = Table(
+    "trusted_sender",
+    metadata,
+    Column("account", BigInteger, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("address", Text, primary_key=True),  # in lower case
+    number("added", None),
+    **BY_KEY,
+)
+
 keyword = Table(
     "keyword",
     metadata,

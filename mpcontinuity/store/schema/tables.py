@@ -85,6 +85,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "dkim": ("accounts",),
     "verdict": ("verdicts", "queue"),
     "sent": ("mailbox",),
+    "trusted_sender": ("mailbox",),
     "draft": ("mailbox",),
     "enclosure": ("mailbox",),
     "enclosure_piece": ("mailbox",),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from mpcontinuity.access.webmail.reading import Reading
 from mpcontinuity.access.webmail.services import WebmailServices
 from mpcontinuity.access.webmail.site import PACKAGE, routes
 from mpcontinuity.accounts import user_login, users
@@ -15,6 +16,7 @@ from mpcontinuity.accounts.user_login import UserLogin
 from mpcontinuity.accounts.users import User
 from mpcontinuity.accounts.web_sessions import USER, WebSessions
 from mpcontinuity.archive.folder import EmailArchives
+from mpcontinuity.children.readers import Readers
 from mpcontinuity.control.operation import Control
 from mpcontinuity.delivery import filing
 from mpcontinuity.delivery.outward import Submissions
@@ -61,6 +63,7 @@ class Office:
         submissions = Submissions(delivery, Recipients(300, clock), self.quotas, give_up=DAY)
         self.desk = Desk(store, self.quotas, SeededRandomness(7), "mx.example.net", Limits())
         self.outbox = Outbox(self.desk, partial(submission_of, submissions), clock)
+        self.jobs = Here()  # reader processes, here and at once
         self.services = WebmailServices(
             control=self.control,
             directory=directory,
@@ -70,6 +73,7 @@ class Office:
             quotas=self.quotas,
             archives=EmailArchives(store, Here(), clock),
             timer=clock,
+            reading=Reading(store, Readers(self.jobs, clock), SeededRandomness(3)),
             desk=self.desk,
             outbox=self.outbox,
         )

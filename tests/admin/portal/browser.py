@@ -115,7 +115,12 @@ class Browser:
             if not value:
                 del self.cookies[name.decode()]
         location = _LOCATION.search(answer)
-        return Shown(int(answer.split()[1]), answer, page.decode(), location[1].decode() if location else "")
+        return Shown(
+            int(answer.split()[1]),
+            answer,
+            page.decode("utf-8", "surrogateescape"),
+            location[1].decode() if location else "",
+        )
 
 
 def _whole(chunks: bytes) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy
 from alembic import op
-from sqlalchemy import BigInteger, Column, LargeBinary, text
+from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, text
 
 revision = "0010"
 down_revision = "0009"
@@ -28,6 +28,7 @@ def upgrade() -> None:
     _conversations()
     _runs()
     _drafts()
+    _pictures()
 
 
 def _conversations() -> None:
@@ -95,4 +96,20 @@ def _drafts() -> None:
         Column("enclosure", BigInteger, primary_key=True, autoincrement=False),
         Column("start", BigInteger, primary_key=True, autoincrement=False),
         Column("data", LargeBinary, nullable=False),
+    )
+
+
+def _pictures() -> None:
+    op.create_table(
+        "trusted_sender",
+        Column(
+            "account",
+            BigInteger,
+            ForeignKey("account.id", ondelete="CASCADE"),
+            primary_key=True,
+            autoincrement=False,
+        ),
+        Column("address", Text, primary_key=True),
+        number("added", None),
+        sqlite_with_rowid=False,
     )

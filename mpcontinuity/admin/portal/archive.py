@@ -125,9 +125,17 @@ async def release_found(visit: Visit) -> Answer:
 
 async def _released(visit: Visit, operation: str, query: dict[str, str], arguments: dict[str, Any]) -> Answer:
     """Begins a release, and leads to its page. Raises Refused where nothing is released."""
-    about = {"query": query, "found": operation == "archive release found"}
-    run = await runs.begin(visit, _RUN, about, partial(OPERATIONS[operation], arguments=arguments))
-    return redirect(f"{RELEASED}/{run}")
+    found = operation == "archive release found"
+    return await begin_release(visit, partial(OPERATIONS[operation], arguments=arguments), query, found=found)
+
+
+async def begin_release(visit: Visit, work: runs.Work, query: dict[str, str], *, found: bool = False) -> Answer:
+    """Begins what releases messages, and leads to the page of that run.
+
+    ``work`` returns a list of `ReleasedTo`, or, where it releases all that a ``query`` has ``found``, a `ReleasedMany`.
+    Raises Refused where it does so before it has said anything.
+    """
+    return redirect(f"{RELEASED}/{await runs.begin(visit, _RUN, {'query': query, 'found': found}, work)}")
 
 
 async def show_released(visit: Visit) -> Answer:

@@ -7,14 +7,21 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from mpcontinuity.accounts import domains
+from mpcontinuity.model.clock import from_iso, iso
 from mpcontinuity.model.events import DELIVERED
 from mpcontinuity.store.store import Store
 from mpcontinuity.tracking.record import NewRow, record_all
 from tests.admin.portal.browser import Browser, Portal
+from tests.admin.portal.test_archive import home
+from tests.archive.archived import archive, text
 from tests.control.conftest import Call
 from tests.fakes.clock import ManualClock
+from tests.fakes.stores import result
 from tests.queue.ledgers import Books
 from tests.queue.test_outbound import send
+
+__all__ = ["home"]
 
 QUEUE, RECOVERY, REPORT, AUDIT = "/admin/queue", "/admin/recovery", "/admin/report", "/admin/audit"
 TRACKING = "/admin/tracking"
@@ -130,13 +137,13 @@ def tracked(books: Books) -> None:
 @pytest.mark.usefixtures("tracked")
 def test_messages_are_found_by_filters_in_the_address(rita: Browser, olga: Browser) -> None:
     page = rita.get(TRACKING).page
-    assert page.count('<tr><th scope="row"><a href="/admin/tracking/') == 4
+    assert page.count('<a href="/admin/tracking/') == 4
     assert 'data-live="5"' in page
     page = rita.get(f"{TRACKING}?recipient=ANNA@example.org&status=delivered&column=recipient&column=message_id").page
-    assert page.count('<tr><th scope="row"><a href="/admin/tracking/') == 1
+    assert page.count('<a href="/admin/tracking/') == 1
     assert 'scope="col">Message-ID' in page
     assert 'scope="col">Sender' not in page
-    assert rita.get(f"{TRACKING}?direction=inbound").page.count("/admin/tracking/") == 4
+    assert rita.get(f"{TRACKING}?direction=inbound").page.count('<a href="/admin/tracking/') == 4
     assert "No message fits." in rita.get(f"{TRACKING}?direction=dsn").page
     assert "No message fits." in rita.get(f"{TRACKING}?until=2020-01-01").page
     for field, value in (("since", "soon"), ("until", "later"), ("status", "lost"), ("direction", "up")):
@@ -163,6 +170,66 @@ def test_a_message_has_its_story_and_is_tried_again_or_taken_out(rita: Browser, 
     assert rita.post(one, {**token, "act": "remove"}).code == 409
     for wrong in ("x", "0" * 13, "z" * 13):
         assert rita.get(f"{TRACKING}/{wrong}").code in (400, 404)
+
+
+@pytest.mark.usefixtures("tracked")
+def test_what_is_chosen_of_tracking_is_tried_again_and_taken_out(rita: Browser, olga: Browser, call: Call) -> None:
+    ids = [row["id"] for row in call("track", domain="example.org") if row["outcome"] == "owed"]
+    assert len(ids) == 2
+    filters = {"domain": "example.org", "column": ["received", "subject"]}
+    form = {**rita.get(TRACKING).hidden(TRACKING), **filters, "id": ids}
+    back = f"{TRACKING}?domain=example.org&column=received&column=subject"
+    assert rita.post(TRACKING, {**form, "act": "retry"}).location == back
+    assert "2 messages are tried again now." in rita.get(back).page
+    theirs = {**olga.get("/admin/account").hidden("/admin/account/password"), "id": ids, "act": "remove"}
+    assert olga.post(TRACKING, theirs).code == 403
+    assert rita.post(TRACKING, {**form, "act": "remove"}).location == back
+    assert {row["outcome"] for row in call("track") if row["id"] in ids} == {"released"}
+    for wrong, said in (({"id": []}, "Choose messages first."), ({"act": "remove"}, "has ended")):
+        shown = rita.post(TRACKING, {**form, **wrong})
+        assert shown.code == 400, said
+        assert "notice error" in shown.page
+        assert "data-live" not in shown.page  # it would take away what is said and chosen
+    assert f'value="{ids[0]}" checked' in shown.page
+
+
+@pytest.fixture
+def passed(portal: Portal, store: Store, call: Call, clock: ManualClock) -> list[str]:
+    """Tracking's ids of a message to anna and bert of x.org, and of one that the archive does not have."""
+    ids = []
+    domain = int(result(store.read(lambda tx: domains.known(tx, "x.org"))).id)
+    for name in ("anna", "bert"):
+        call("user add", address=f"{name}@x.org")
+    archive(store, text("two"), recipients=["anna@x.org", "bert@x.org"], domain=domain)
+    (message,) = call("archive search")
+    for recipient, received in (("anna", message["time"]), ("bert", message["time"]), ("anna", iso(clock.now() + 5))):
+        row = NewRow(
+            domain,
+            from_iso(received),
+            "inbound",
+            DELIVERED,
+            recipient=f"{recipient}@x.org",
+            recipient_key=f"{recipient}@x.org",
+            message_id=message["message_id"],
+        )
+        result(store.run(lambda tx, row=row: record_all(tx, [row])))  # type: ignore[misc]
+        ids.append(call("track", limit=1)[0]["id"])
+    return ids
+
+
+def test_what_is_chosen_of_tracking_is_released_to_the_recipient_of_its_row(
+    olga: Browser, passed: list[str], home: list[str], call: Call
+) -> None:
+    token = olga.get(TRACKING).hidden(TRACKING)
+    sent = olga.post(TRACKING, {**token, "act": "release", "id": [passed[1], passed[2]]})
+    shown = olga.get(sent.location)
+    assert home == ["bert@x.org"]
+    assert "no &lt;b&gt;such&lt;/b&gt; user" in shown.page
+    assert "this message is not in the archive" in shown.page
+    one = f"{TRACKING}/{passed[0]}"
+    assert "queued as 4711" in olga.get(olga.send(one, act="release").location).page
+    assert home == ["bert@x.org", "anna@x.org"]
+    assert [row["by"] for row in call("audit") if row["operation"] == "archive release"] == ["olga", "olga"]
 
 
 @pytest.mark.usefixtures("tracked")

@@ -1,6 +1,7 @@
 // Keeps a part of a page as the server has it now: <div id="rows" data-live="5"> is asked for again every 5 seconds, by
 // the address of the page, while the page is seen. A button, which this module adds, stops and resumes that. Nothing
-// is exchanged under a reader's hands: not while the part has the focus, or text in it is selected.
+// is exchanged under a reader's hands: not while the part has the focus, something in it is chosen, or
+// text in it is selected.
 
 const LEAST = 2; // s: below that a page would be asked for faster than the server has news
 const PATIENCE = 8; // failures in a row; then it stops
@@ -22,7 +23,7 @@ function busy(part) {
   const selected = getSelection();
   const open = part.querySelector("details[open]");
   return (
-    document.hidden || open || part.contains(document.activeElement) ||
+    document.hidden || open || part.querySelector("input:checked") || part.contains(document.activeElement) ||
     (!selected.isCollapsed && part.contains(selected.anchorNode))
   );
 }

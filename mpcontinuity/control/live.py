@@ -8,9 +8,9 @@ ids, so each look goes back for some seconds, and knows what it has told.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -75,6 +75,13 @@ class MessageNoticed(Noticed, frozen=True, kw_only=True, tag="message"):
     data: TrackRow
 
 
+class OutcomeNoticed(Noticed, frozen=True, kw_only=True, tag="outcome"):
+    """What became of a message has changed since it was told: the same row of `track`, as it is now. It has no ``id``:
+    that of its row is older than what was told before."""
+
+    data: TrackRow
+
+
 class StateNoticed(Noticed, frozen=True, kw_only=True, tag="state"):
     """A change of the state of a home server, as `status history` shows it."""
 
@@ -93,7 +100,7 @@ class Missed(Noticed, frozen=True, kw_only=True, tag="missed"):
     data: Unseen
 
 
-Happening = MessageNoticed | StateNoticed | RecoveryNoticed | Missed
+Happening = MessageNoticed | OutcomeNoticed | StateNoticed | RecoveryNoticed | Missed
 
 
 class Listener:
@@ -144,7 +151,7 @@ class Listener:
         caller = self.caller
         if isinstance(happening, Missed):
             return True
-        needed = "mail" if isinstance(happening, MessageNoticed) else "domains"
+        needed = "mail" if isinstance(happening, MessageNoticed | OutcomeNoticed) else "domains"
         granted = "read" in caller.grants or needed in caller.grants
         return granted and caller.user is None and (caller.domain is None or caller.domain == happening.domain)
 
@@ -164,6 +171,7 @@ class Live:
         self._store = store
         self._listeners: set[Listener] = set()
         self._told: set[int] = set()  # ids of the last seconds
+        self._outcomes: set[tuple[int, int]] = set()  # changes of the last seconds: time, and id of the row
         self._since = 0  # µs: what was noted before nobody here wanted to hear
         self._noted = 0  # µs, of the last progress
         self._looking = False
@@ -190,6 +198,7 @@ class Live:
             self._looking = True
             self._since = self._noted = self._store.clock.now()
             self._told.clear()
+            self._outcomes.clear()
             self._look_later()
         return listener
 
@@ -214,26 +223,38 @@ class Live:
 
     async def _look(self) -> None:
         since = max(self._since, self._store.clock.now() - _BACK)
-        look = partial(_look, since=since, told=frozenset(self._told), noted=self._noted)
-        found, ids, noted = await self._store.read(look)
+        told = _Told(frozenset(self._told), frozenset(self._outcomes), self._noted)
+        found, news = await self._store.read(partial(_look, since=since, told=told))
         first = identifier.first_at(since)
-        self._told = {id_ for id_ in self._told if id_ >= first} | ids
-        self._noted = noted
+        self._told = {id_ for id_ in self._told if id_ >= first} | news.ids
+        self._outcomes = {change for change in self._outcomes if change[0] >= since} | news.outcomes
+        self._noted = news.noted
         for listener in list(self._listeners):
             listener.tell(found)
 
 
-def _look(tx: Transaction, *, since: int, told: frozenset[int], noted: int) -> tuple[list[Happening], set[int], int]:
-    """What is new, the ids of its rows, and when the last progress was noted."""
-    fresh = [id_ for id_ in listing.noted(tx, since=since, limit=_LOOK) if id_ not in told]
-    changes = [one for one in home_history.noted(tx, since=since, limit=_LOOK) if one.id not in told]
+class _Told(NamedTuple):
+    """What was told: ids of rows, changes of outcomes (the time, and the id of the row), and the last progress (µs)."""
+
+    ids: frozenset[int]
+    outcomes: frozenset[tuple[int, int]]
+    noted: int
+
+
+def _look(tx: Transaction, *, since: int, told: _Told) -> tuple[list[Happening], _Told]:
+    """What is new, and what is told by that."""
+    fresh = [id_ for id_ in listing.noted(tx, since=since, limit=_LOOK) if id_ not in told.ids]
+    changes = [one for one in home_history.noted(tx, since=since, limit=_LOOK) if one.id not in told.ids]
+    outcomes = [one for one in listing.changed(tx, since=since, limit=_LOOK) if one not in told.outcomes]
     found = _messages(tx, fresh) + [_state(change) for change in changes]
     found.sort(key=lambda happening: happening.id)
+    found += _changed(tx, outcomes, but=fresh)
+    noted = told.noted
     for domain, flush in progress.noted(tx, since=noted, limit=_LOOK):
         pace = RecoveryPace(iso(flush.began), flush.done, flush.per_minute, flush.throttled)
         found.append(RecoveryNoticed(domain=domain, data=pace))
         noted = max(noted, flush.noted)
-    return found, {*fresh, *(change.id for change in changes)}, noted
+    return found, _Told(frozenset({*fresh, *(change.id for change in changes)}), frozenset(outcomes), noted)
 
 
 def _since(tx: Transaction, *, last: int) -> list[Happening]:
@@ -244,16 +265,27 @@ def _since(tx: Transaction, *, last: int) -> list[Happening]:
     changes = [one for one in home_history.noted(tx, since=since, limit=_ROWS) if one.id != last]
     found = _messages(tx, fresh) + [_state(change) for change in changes]
     found.sort(key=lambda happening: happening.id)
+    found += _changed(tx, listing.changed(tx, since=since, limit=_LOOK), but=fresh)
     return found if since == cut_off else [Missed(data=Unseen(0)), *found]
 
 
 def _messages(tx: Transaction, ids: list[int]) -> list[Happening]:
+    told: list[Happening] = [MessageNoticed(id=row.id, domain=name, data=row) for name, row in _rows(tx, ids)]
+    return [Missed(data=Unseen(0)), *told] if len(told) < len(ids) else told
+
+
+def _changed(tx: Transaction, outcomes: list[tuple[int, int]], but: Collection[int]) -> list[Happening]:
+    """Rows whose outcome has changed, each once, as they are now; not those that are told for the first time."""
+    ids = list(dict.fromkeys(id_ for _, id_ in outcomes if id_ not in but))
+    told: list[Happening] = [OutcomeNoticed(domain=name, data=row) for name, row in _rows(tx, ids)]
+    return [Missed(data=Unseen(0)), *told] if len(ids) > _ROWS else told  # a row may be gone by retention
+
+
+def _rows(tx: Transaction, ids: list[int]) -> list[tuple[str, TrackRow]]:
+    """The last of these rows, each with the name of its domain."""
     rows = listing.by_ids(tx, ids[-_ROWS:])
     names = domains.names(tx, {domain for _, domain, _ in rows})
-    told: list[Happening] = [
-        MessageNoticed(id=row.id, domain=names.get(domain, ""), data=row) for _, domain, row in rows
-    ]
-    return [Missed(data=Unseen(0)), *told] if len(rows) < len(ids) else told
+    return [(names.get(domain, ""), row) for _, domain, row in rows]
 
 
 def _state(change: home_history.HomeChange) -> Happening:

@@ -92,6 +92,7 @@ _LAST_ALERT = Statement(
     ORDER BY received DESC LIMIT 1"""
 )
 _NOTED = Statement("SELECT id FROM tracking WHERE id >= :since ORDER BY id LIMIT :limit")
+_CHANGED = Statement("SELECT time, id FROM tracking_change WHERE time >= :since ORDER BY time, id LIMIT :limit")
 _BY_IDS = Statement(f"SELECT COALESCE(domain, 0), {_COLUMNS} FROM tracking WHERE id IN [:ids] ORDER BY id")
 _RECEIVED = Statement("SELECT received FROM tracking WHERE id = :id")
 _FIRST = 1 << 62  # above every id and every time
@@ -197,6 +198,12 @@ def noted(tx: Transaction, *, since: int, limit: int) -> list[int]:
     """Returns the ids of up to ``limit`` rows of all domains that were noted at ``since`` (µs) or later, oldest
     first."""
     return [id_ for (id_,) in tx.all(_NOTED, since=identifier.first_at(since), limit=limit)]
+
+
+def changed(tx: Transaction, *, since: int, limit: int) -> list[tuple[int, int]]:
+    """Returns up to ``limit`` changes of outcomes at ``since`` (µs) or later, oldest first: the time of each in µs, and
+    the id of its row."""
+    return tx.all(_CHANGED, since=since, limit=limit)
 
 
 def by_ids(tx: Transaction, ids: Sequence[int]) -> list[tuple[int, int, TrackRow]]:

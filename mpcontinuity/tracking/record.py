@@ -1,7 +1,8 @@
 """Rows of `tracking`: one per message and recipient. All functions are work for one transaction.
 
 ``status`` is what the sender's server was told, for good; ``outcome`` is what became of what home was owed, and
-redelivery adds its events to the same row.
+redelivery adds its events to the same row. That it has changed is noted beside it for an hour or two, for those who
+listen.
 """
 
 from __future__ import annotations
@@ -78,6 +79,12 @@ _STATUS_ALL = Rows(
         events = {_WITH_EVENT.replace(":event", "new.event")}
     FROM new WHERE tracking.owed = new.owed"""
 )
+_CHANGED = Statement("INSERT INTO tracking_change (time, id) VALUES (:now, :id) ON CONFLICT DO NOTHING")
+_CHANGED_ALL = Rows("INSERT INTO tracking_change (time, id) VALUES [2] ON CONFLICT DO NOTHING")
+_FORGET = Statement(
+    "DELETE FROM tracking_change WHERE (time, id) IN"
+    " (SELECT time, id FROM tracking_change WHERE time < :before ORDER BY time LIMIT :step)"
+)
 _EXPIRE = Statement(
     "DELETE FROM tracking WHERE id IN (SELECT id FROM tracking WHERE id < :before AND outcome <> 'owed'"
     " ORDER BY id LIMIT :step)"
@@ -140,11 +147,13 @@ def end_of_outgoing(tx: Transaction, outgoing_id: int, status: str, event: Track
     The row of tracking has the id of the outgoing one in its column ``owed``.
     """
     tx.run(_STATUS, owed=outgoing_id, status=status, code=event.code, text=event.text, event=_encode(event).decode())
+    tx.run(_CHANGED, now=tx.now, id=outgoing_id)
 
 
 def end_of_all_outgoing(tx: Transaction, status: str, ended: Sequence[tuple[int, TrackingEvent]]) -> None:
     """Shows many rows of `outgoing` as ended, as `end_of_outgoing` does one; ``ended`` has the id and event of each."""
     tx.run_rows(_STATUS_ALL, [(each, status, event.code, event.text, _encode(event).decode()) for each, event in ended])
+    tx.run_rows(_CHANGED_ALL, [(tx.now, each) for each, _ in ended])
 
 
 def reopen_owed(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:
@@ -155,6 +164,13 @@ def reopen_owed(tx: Transaction, owed_id: int, event: TrackingEvent) -> None:
 def _set_outcome(tx: Transaction, owed_id: int, outcome: str, event: TrackingEvent) -> None:
     shown = _encode(event).decode()
     tx.run(_OUTCOME, owed=owed_id, outcome=outcome, code=event.code, text=event.text, event=shown)
+    tx.run(_CHANGED, now=tx.now, id=owed_id)  # the row of what is owed has its id
+
+
+def forget_changes(tx: Transaction, before: int) -> int:
+    """Forgets up to STEP changes that were noted before that time (µs). Returns how many: call it again while that is
+    STEP."""
+    return tx.run(_FORGET, before=before, step=STEP)
 
 
 def expire(tx: Transaction, before: int) -> int:

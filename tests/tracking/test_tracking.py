@@ -5,7 +5,7 @@ import pytest
 from mpcontinuity.model import identifier
 from mpcontinuity.model.events import DEFERRED, DELIVERED, REJECTED, TrackingEvent
 from mpcontinuity.store.store import Store
-from mpcontinuity.tracking import listing, record
+from mpcontinuity.tracking import listing, record, retention
 from mpcontinuity.tracking.listing import Filters, TrackRow
 from mpcontinuity.tracking.record import NewRow
 from tests.fakes.clock import START, ManualClock
@@ -137,6 +137,29 @@ def test_an_end_of_time_is_found_without_a_look_at_what_came_later(
     monkeypatch.setattr(store, "read", counted)
     assert [row.subject for row in listed(store, until=until)] == ["written late", "old"]
     assert len(steps) == 2  # one finds both, and one that there is nothing before
+
+
+def test_changes_of_outcomes_are_noted_and_forgotten(store: Store, clock: ManualClock) -> None:
+    end = TrackingEvent(START, "home:25", 250, "ok")
+    for number in (5, 6, 7):
+        put(store, status=DEFERRED, outcome="owed", owed=number)
+    result(store.run(lambda tx: record.add_event(tx, 5, end)))
+    result(store.run(lambda tx: record.end_of_owed(tx, 5, "delivered", end)))
+    clock.advance(60)
+    result(store.run(lambda tx: record.end_of_outgoing(tx, 6, DELIVERED, end)))
+    result(store.run(lambda tx: record.end_of_all_outgoing(tx, DELIVERED, [(6, end), (7, end)])))
+
+    def noted(since: int = START) -> list[int]:
+        return [row for _, row in result(store.read(lambda tx: listing.changed(tx, since=since, limit=10)))]
+
+    assert noted() == [5, 6, 7]
+    assert noted(START + 1) == [6, 7]
+    clock.advance(3_600)
+    result(retention.sweep(store))
+    assert noted() == [6, 7]
+    clock.advance(1)
+    result(retention.sweep(store))
+    assert noted() == []
 
 
 def test_old_rows_expire_and_those_still_owed_stay(store: Store, clock: ManualClock) -> None:

@@ -34,6 +34,15 @@ tracking = Table(
     Index("tracking_errors", "domain", "received", sqlite_where=text(_ERROR), postgresql_where=text(_ERROR)),
 )
 
+# Rows of `tracking` whose outcome has changed of late, for those who listen to what happens (control/live.py).
+tracking_change = Table(
+    "tracking_change",
+    metadata,
+    Column("time", BigInteger, primary_key=True),  # µs
+    Column("id", BigInteger, primary_key=True),  # of the row
+    **BY_KEY,
+)
+
 archive = Table(
     "archive",
     metadata,

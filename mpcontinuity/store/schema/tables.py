@@ -67,6 +67,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "webhook_event": ("webhooks",),
     "webhook_told": ("webhooks",),
     "tracking": ("tracking", "accounts", "check", "control", "queue"),
+    "tracking_change": ("tracking",),
     "archive": ("archive", "check", "store"),
     "archive_segment": ("archive",),
     "archive_block": ("archive",),

@@ -14,12 +14,14 @@ from mpcontinuity.admin.api.reading import LONGEST
 from mpcontinuity.control import live
 from mpcontinuity.control.heard import Heard
 from mpcontinuity.control.operation import Control
+from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.identifier import show
 from mpcontinuity.queue import progress
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
-from mpcontinuity.tracking.record import NewRow, record_all
+from mpcontinuity.tracking.record import NewRow, end_of_owed, record_all, reopen_owed
 from tests.admin.api.program import Api, read
 from tests.archive.archived import archive, text
 from tests.conftest import DATABASES
@@ -224,6 +226,66 @@ def test_who_was_cut_off_hears_what_they_missed(api: Api, store: Store, clock: M
     assert [event for event, _ in late.heard()] == ["missed"]
     wrong = read(Stream(api, "olga", **{"Last-Event-ID": "x"}).transport.value())
     assert (wrong.code, wrong.kind) == (400, "invalid")
+
+
+def owe(store: Store, name: str, number: int) -> None:
+    """A message to anna of a domain, which home is owed by the row with that id."""
+    domain, now = _domain(store, name), store.clock.now()
+    row = NewRow(domain, now, "inbound", "deferred", recipient=f"anna@{name}", outcome="owed", owed=number)
+    result(store.run(lambda tx: record_all(tx, [row])))
+
+
+def end(store: Store, number: int, outcome: str) -> None:
+    event = TrackingEvent(store.clock.now(), "home", 250, "2.0.0 Ok")
+    result(store.run(lambda tx: end_of_owed(tx, number, outcome, event)))
+
+
+def test_what_becomes_of_a_message_later_is_told(api: Api, store: Store, clock: ManualClock) -> None:
+    first, second = (identifier.first_at(clock.now()) + number for number in (1, 2))
+    owe(store, "example.org", first)
+    owe(store, "other.org", second)
+    clock.advance(60)
+    rita, olga = Stream(api, "rita"), Stream(api, "olga")
+    clock.advance(live.EVERY)
+    end(store, first, "delivered")
+    end(store, second, "deleted")
+    for _ in range(3):
+        clock.advance(live.EVERY)
+
+    def told(stream: Stream) -> list[tuple[str, str, str]]:
+        return [(event, data["data"]["id"], data["data"]["outcome"]) for event, data in stream.heard()]
+
+    assert told(olga) == [("outcome", show(first), "delivered")]  # once
+    assert sorted(told(rita)) == [("outcome", show(first), "delivered"), ("outcome", show(second), "deleted")]
+    assert b"id: " not in rita.transport.value()  # it would have who comes again begin at an older row
+    result(store.run(lambda tx: reopen_owed(tx, first, TrackingEvent(clock.now(), "", 0, "Reopened"))))
+    clock.advance(live.EVERY)
+    assert told(olga)[1:] == [("outcome", show(first), "owed")]
+
+
+def test_who_was_cut_off_hears_what_became_of_messages(api: Api, store: Store, clock: ManualClock) -> None:
+    row = identifier.first_at(clock.now()) + 1
+    owe(store, "example.org", row)
+    clock.advance(60)
+    happen(store, "example.org", "a later one")
+    last = api.ask("GET", "track?limit=1").json[0]["id"]
+    clock.advance(60)
+    end(store, row, "delivered")
+    clock.advance(60)
+    stream = Stream(api, "olga", **{"Last-Event-ID": last})
+    clock.advance(live.EVERY)
+    assert [(event, data["data"]["outcome"]) for event, data in stream.heard()] == [("outcome", "delivered")]
+
+
+def test_a_message_that_ends_before_it_was_told_is_told_once(api: Api, store: Store, clock: ManualClock) -> None:
+    stream = Stream(api, "olga")
+    clock.advance(live.EVERY)
+    row = identifier.first_at(clock.now()) + 1
+    owe(store, "example.org", row)
+    end(store, row, "delivered")
+    for _ in range(3):
+        clock.advance(live.EVERY)
+    assert [(event, data["data"]["outcome"]) for event, data in stream.heard()] == [("message", "delivered")]
 
 
 def test_one_reader_looks_for_all_and_stops_with_the_last(

@@ -15,6 +15,9 @@ Id = BigInteger().with_variant(sqlalchemy.Integer(), "sqlite")
 Text = sqlalchemy.Text().with_variant(sqlalchemy.Text(collation="C"), "postgresql")
 
 
+BY_KEY: Any = {"sqlite_with_rowid": False}
+
+
 def number(name: str, default: str | None = "0") -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default=default)
 
@@ -27,6 +30,7 @@ def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
     _conversations()
     _runs()
+    _outcomes()
     _drafts()
     _pictures()
 
@@ -112,4 +116,13 @@ def _pictures() -> None:
         Column("address", Text, primary_key=True),
         number("added", None),
         sqlite_with_rowid=False,
+    )
+
+
+def _outcomes() -> None:
+    op.create_table(
+        "tracking_change",
+        Column("time", BigInteger, primary_key=True),
+        Column("id", BigInteger, primary_key=True),
+        **BY_KEY,
     )

@@ -29,6 +29,10 @@ _LEAVE_ALL = Statement("DELETE FROM conversation_entry WHERE id BETWEEN :first A
 _ENTRIES = Statement(
     "SELECT id FROM conversation_entry WHERE conversation = :conversation AND id BETWEEN :first AND :last"
 )
+_WITH_OTHERS = Statement(
+    """SELECT conversation FROM conversation_entry AS own WHERE id = :entry AND EXISTS (SELECT 1
+        FROM conversation_entry AS other WHERE other.conversation = own.conversation AND other.id <> own.id)"""
+)
 _OF = Statement("SELECT id, conversation FROM conversation_entry WHERE id IN [:ids]")
 _OF_SPAN = Statement("SELECT id, conversation FROM conversation_entry WHERE id BETWEEN :first AND :last")
 
@@ -110,3 +114,8 @@ def of(tx: Transaction, ids: Sequence[int]) -> dict[int, int]:
 def entries(tx: Transaction, conversation: int, first: int, last: int) -> list[int]:
     """Returns the entries of a conversation from the id ``first`` to the id ``last``."""
     return [id_ for (id_,) in tx.all(_ENTRIES, conversation=conversation, first=first, last=last)]
+
+
+def with_others(tx: Transaction, entry: int) -> int:
+    """Returns the conversation of an entry where others are in it too; 0 where there are none."""
+    return int(tx.value(_WITH_OTHERS, entry=entry) or 0)

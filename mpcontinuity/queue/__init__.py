@@ -7,6 +7,7 @@
   when rows are dropped. ``refusals.py``: what refusals come to at the end of a run.
   ``balance.py``: what became of what an outage left owed.
 - ``contained.py``: what is kept since home was cut off, until it is released.
+- ``fates.py``: what a user is told of a message.
 - ``lineage.py``: whether the user still has a message. ``placements.py``: where it lies. ``drafts.py``: those that go
   home, too. ``merging.py``: hands what is owed over to another user. ``adoption.py``: mail whose address is registered
   afterwards.

@@ -10,4 +10,5 @@
   message.
 - ``searching.py``: what a question finds. ``question.py``: what people type. ``conversation.py``: a conversation.
 - ``archive.py``: the archive as a place of its own. ``archive_search.py``: a user's own mail in it.
+- ``fate.py``: what becomes of a message on its way home, in words.
 """

@@ -15,6 +15,7 @@ from mpcontinuity.mailbox.pages import Listed
 from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer
+from mpcontinuity.web.headers import PAGES_WITH_DOCUMENT
 from mpcontinuity.web.routes import Route
 
 MESSAGES: Final = 30  # of a page: each has its text in a frame of its own once it is opened
@@ -36,7 +37,7 @@ class Member:
 
 def routes(webmail: Webmail) -> list[Route]:
     """Returns the routes of these pages."""
-    return [webmail.get("/conversation/<id>", show)]
+    return [webmail.get("/conversation/<id>", show, PAGES_WITH_DOCUMENT)]
 
 
 async def show(visit: Visit) -> Answer:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from twisted.web import http
 
-from mpcontinuity.access.webmail import acting, attachments, contents
+from mpcontinuity.access.webmail import acting, attachments, contents, fate
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
-from mpcontinuity.mailbox import archived, pages
+from mpcontinuity.mailbox import archived, conversations, pages
+from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.pages import Listed
+from mpcontinuity.model import identifier
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.flags import SEEN
 from mpcontinuity.web.answers import Answer
@@ -32,6 +35,8 @@ async def show(visit: Visit) -> Answer:
         return await visit.render("message_gone.html", http.NOT_FOUND, here=folder.id, folder=folder)
     opened = await contents.opened(visit)
     await note_read(visit, folder, listed[0])
+    entry = folder.id << UID_BITS | uid
+    conversation = await visit.services.control.store.read(partial(conversations.with_others, entry=entry))
     return await visit.render(
         "message.html",
         here=folder.id,
@@ -40,6 +45,8 @@ async def show(visit: Visit) -> Answer:
         opened=opened,
         viewed=attachments.VIEWED,
         changes=not archived.is_folder(folder),
+        fate=await fate.of_entry(visit, opened.message.body.id),
+        conversation=identifier.show(conversation) if conversation else "",
     )
 
 

@@ -58,3 +58,11 @@ def test_another_users_conversation_is_not_there(office: Office, anna: Browser) 
     for where in (path(office, uid, address=BERT), "/conversation/0000000000001", "/conversation/x"):
         shown = anna.get(where)
         assert (shown.code, "s0" in shown.page) == (404, False)
+
+
+def test_a_message_leads_to_its_conversation_where_it_is_not_alone(office: Office, anna: Browser) -> None:
+    uid = office.put(message(0))
+    page = f"/mail/{office.folder().id}/{uid}"
+    assert "/conversation/" not in anna.get(page).page
+    office.put(message(1), "Sent")
+    assert path(office, uid) in anna.get(page).page

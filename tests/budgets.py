@@ -4,7 +4,7 @@ which files and tests took longest, so that one that waits for nothing is seen.
 
 from __future__ import annotations
 
-import os
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -33,7 +33,7 @@ FOLDERS = {
     "simulation": "simulation",
     "browser": "browser",
 }
-STATIC = 120
+BESIDE = 240  # seconds of processor time for what runs beside the tests
 SLOWEST = 10  # are named
 
 _seconds: dict[str, float] = defaultdict(float)
@@ -61,19 +61,20 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     write = terminalreporter.write_line
     write("")
-    several = ", summed over the processes" if terminalreporter.config.getoption("numprocesses", None) else ""
-    write(f"{'kind':<18} {'tests':>6} {'took':>8} {'budget':>8}{several}")
-    static = os.environ.get("STATIC_SECONDS")
-    if static and int(static):
-        write(_line("static", "-", float(static), STATIC))
+    processes = terminalreporter.config.getoption("numprocesses", None) or 1
+    write(f"{'kind':<18} {'tests':>6} {'took':>8} {'budget':>8}{', over all processes' if processes > 1 else ''}")
     for what, budget in KINDS.items():
         if _count[what]:
-            write(_line(what, str(_count[what]), _seconds[what], budget))
+            write(_line(what, str(_count[what]), _seconds[what] / processes, budget))
     for title, took in (("slowest files", _of_file), ("slowest tests", _of_test)):
-        write(f"\n{title}{several}")
+        write(f"\n{title}")
         for name in sorted(took, key=took.__getitem__, reverse=True)[:SLOWEST]:
             write(f"{took[name]:>8.1f} s  {name}")
 
 
 def _line(what: str, tests: str, seconds: float, budget: int) -> str:
     return f"{what:<18} {tests:>6} {seconds:>6.1f} s {budget:>6} s{'  OVER BUDGET' if seconds > budget else ''}"
+
+
+if __name__ == "__main__":
+    print(_line("beside the tests", "-", float(sys.argv[1]), BESIDE))

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from mpcontinuity.mailbox import change, mailboxes
+from mpcontinuity.mailbox import change, mailboxes, sent
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.model.clock import DAY, MINUTE, SECOND
@@ -38,7 +38,7 @@ _FAILED = Statement(
 _COUNT = Statement("SELECT COUNT(*) FROM draft WHERE account = :account")
 _INSERT = Statement(
     """INSERT INTO draft (id, account, version, entry, written, saved)
-    VALUES (:id, :account, 1, :entry, :written, :now)"""
+    VALUES (:id, :account, 1, :entry, :written, :now) ON CONFLICT (id) DO NOTHING"""
 )
 _SAVE = Statement(
     """UPDATE draft SET version = version + 1, written = :written, fault = '', saved = :now
@@ -162,12 +162,18 @@ def failed(tx: Transaction, account: int) -> list[Draft]:
     return tx.records(_draft, _FAILED, account=account)
 
 
-def create(tx: Transaction, account: int, written: Written, entry: int = 0) -> Draft:
-    """Adds a draft. ``entry`` is its message, where a mail program has put it there. Raises Refused."""
+def create(tx: Transaction, account: int, written: Written, id_: int, message_id: str, entry: int = 0) -> Draft:
+    """Adds a draft. ``entry`` is its message, where a mail program has put it there.
+
+    ``id_`` was given to the page where it is written, so that a form that is sent twice makes one draft; it leaves by
+    ``message_id``. Raises DraftChanged where it was made or sent already, and Refused.
+    """
+    if sent.find(tx, account, message_id) is not None:
+        raise DraftChanged("this message was sent already")
     if tx.value(_COUNT, account=account) >= MOST:
         raise Refused(f"there are {MOST} drafts already: send or discard some of them first", "conflict")
-    id_ = tx.identifier()
-    tx.run(_INSERT, id=id_, account=account, entry=entry, written=_text(written), now=tx.now)
+    if not tx.run(_INSERT, id=id_, account=account, entry=entry, written=_text(written), now=tx.now):
+        raise DraftChanged("this draft was saved in another window")
     return Draft(id_, account, 1, entry, written, 0, "", "", tx.now)
 
 

@@ -129,11 +129,17 @@ async def octets(store: Store, message: Letter, attached: Sequence[Attached]) ->
             continue
         one = attached[piece]
         encoder = composing.encoder(composing.media_type(one.kind))
-        start = 0
-        while start < one.received:
-            data = await store.read(partial(enclosures.read, id_=one.id, start=start))
-            if not data:
-                break
-            start += len(data)
+        async for data in pieces(store, one):
             yield encoder.feed(data)
         yield encoder.finish()
+
+
+async def pieces(store: Store, attached: Attached) -> AsyncIterator[bytes]:
+    """Yields the octets of an enclosure, as far as they have come. Raises Temporary."""
+    start = 0
+    while start < attached.received:
+        data = await store.read(partial(enclosures.read, id_=attached.id, start=start))
+        if not data:
+            break
+        start += len(data)
+        yield data

@@ -56,10 +56,33 @@ class Desk:
         """Returns a draft of the user with what is attached; None where they have none of that id. Raises Temporary."""
         return await self.store.read(partial(_with_enclosures, account=user.id, id_=id_))
 
-    async def create(self, user: User, written: Written, entry: int = 0) -> Draft:
-        """Begins a draft. Raises Refused and Temporary."""
-        work = partial(drafts.create, account=user.id, written=composition.bounded(written), entry=entry)
+    def new_id(self) -> int:
+        """Returns an id for a draft that may be begun."""
+        return self.store.identifiers.next()
+
+    def message_id(self, draft: int) -> str:
+        """Returns the id by which the message of a draft leaves, however often that is tried."""
+        return f"<{identifier.show(draft)}@{self.hostname}>"
+
+    async def create(self, user: User, written: Written, id_: int = 0, entry: int = 0) -> Draft:
+        """Begins a draft, by an id of `new_id` that a page was given. Raises DraftChanged, Refused and Temporary."""
+        id_ = id_ or self.new_id()
+        work = partial(
+            drafts.create,
+            account=user.id,
+            written=composition.bounded(written),
+            id_=id_,
+            message_id=self.message_id(id_),
+            entry=entry,
+        )
         return await self.store.run(work)
+
+    async def copy(self, user: User, attached: Sequence[Attached], draft: int) -> None:
+        """Attaches the same files to another draft. Raises Refused and Temporary."""
+        for one in attached:
+            if one.complete:
+                new = await self.attach(user, draft, one.name, one.kind, one.size)
+                await self.take(user, new, 0, composition.pieces(self.store, one))
 
     async def save(self, user: User, id_: int, version: int, written: Written, *, asked: bool = True) -> Draft:
         """Saves a draft, and shows it in Drafts.

@@ -28,7 +28,6 @@ from mpcontinuity.mailbox.drafts import UNDO, Draft, NotLeaving
 from mpcontinuity.mailbox.enclosures import Attached
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.message.composing import MESSAGE
-from mpcontinuity.model import identifier
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.clock import MINUTE, SECOND
 from mpcontinuity.model.errors import Reported, Stopping, Temporary
@@ -95,7 +94,7 @@ class Outbox:
 
     async def send(self, user: User, draft: Draft) -> int:
         """Has a draft leave once the time to undo is over, and returns when, in µs. Raises DraftChanged, Temporary."""
-        message_id = f"<{identifier.show(self.desk.store.identifiers.next())}@{self.desk.hostname}>"
+        message_id = self.desk.message_id(draft.id)
         work = partial(drafts.send, account=user.id, id_=draft.id, version=draft.version, message_id=message_id)
         due = await self.desk.store.run(work)
         self.timer.callLater(UNDO / SECOND + 0.05, self.wake)

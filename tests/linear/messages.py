@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from encodings.aliases import aliases
 from typing import get_args
 
+from twisted.internet.defer import Deferred
 from twisted.web.http_headers import Headers
 from werkzeug.exceptions import HTTPException
 
@@ -43,7 +44,7 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.visible import json_visible, visible
 from mpcontinuity.protocols.discovery import autodiscover
 from mpcontinuity.verdicts import examination
-from mpcontinuity.web import cookies, form, framing, routes
+from mpcontinuity.web import cookies, form, framing, multipart, routes
 from mpcontinuity.web.answers import Answer
 from tests.linear.reader import KIB, Reader
 
@@ -222,6 +223,23 @@ async def _no_page(asked: object) -> Answer:
 _ROUTES = routes.Routes([routes.Route("GET", path, _no_page) for path in ("/a/<one>/b", "/a/<path:all>/c", "/a/")])
 
 
+async def _pieces(data: bytes, step: int) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), step):
+        yield data[at : at + step]
+
+
+async def _read_parts(data: bytes, step: int) -> None:
+    with contextlib.suppress(form.BadForm):
+        async for _ in multipart.read_parts(_pieces(data, step), b"b", len(data)):
+            pass
+
+
+def _multipart(data: bytes) -> None:
+    multipart.boundary_of(data[:1000].decode("latin-1"))
+    for step in (65_536, 500):
+        Deferred.fromCoroutine(_read_parts(data, step))
+
+
 def _path(data: bytes) -> None:
     with contextlib.suppress(HTTPException):
         _ROUTES.find("GET", data)
@@ -275,6 +293,17 @@ MESSAGES = {
         reading.LONGEST,
     ),
     "head of a request": Reader(_head, (b"", b"http://", b"["), (b"http://", b"a:", b"/", b"?", b"]", b"%")),
+    "form with files": Reader(
+        _multipart,
+        (
+            b"",
+            b"--b\r\n",
+            b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n',
+            b'--b\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n',
+        ),
+        (b"--b", b"\r\n--b", b"\r\n--b ", b"--b\r\n\r\n", b"A: b\r\n", b"\r\n ", b"\r\n--bx", b"; a=b"),
+        (b"", b"\r\n--b--\r\n"),
+    ),
     "cookies": Reader(_cookies, (b"", b"__Host-a="), (b";", b"__Host-a=b;", b"=", b" ", b"a")),
     "form": Reader(_form, (b"", b"password=", b"&" * 10), (b"&", b"a=b&", b"%41", b"%", b"+", b"=", b"%C3%A4=")),
     "dkim body": Reader(_body_hash, (b"", b"a"), (b" \r\n", b"a\r\n", b"\t \r\n"), (b"", b"x")),

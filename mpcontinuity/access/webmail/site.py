@@ -5,6 +5,7 @@ from __future__ import annotations
 from mpcontinuity.access.webmail import (
     actions,
     archive,
+    attaching,
     attachments,
     contents,
     continuity,
@@ -12,7 +13,9 @@ from mpcontinuity.access.webmail import (
     folder,
     folders,
     message,
+    outbox,
     searching,
+    write,
 )
 from mpcontinuity.access.webmail.services import WebmailServices
 from mpcontinuity.access.webmail.signed_in import PACKAGE, Webmail
@@ -21,7 +24,21 @@ from mpcontinuity.web.routes import Route
 
 __all__ = ["PACKAGE", "routes"]
 
-_PAGES = (folder, message, contents, attachments, actions, folders, continuity, searching, archive, conversation)
+_PAGES = (
+    folder,
+    message,
+    contents,
+    attachments,
+    actions,
+    folders,
+    continuity,
+    searching,
+    archive,
+    conversation,
+    write,
+    attaching,
+    outbox,
+)
 
 
 def routes(services: WebmailServices) -> list[Route]:

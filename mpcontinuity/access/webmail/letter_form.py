@@ -1,0 +1,122 @@
+"""The form in which a user writes: read as it comes, with its files, and never lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from mpcontinuity.mailbox.drafts import Written
+from mpcontinuity.model import identifier
+from mpcontinuity.web.asked import Asked, Fields
+from mpcontinuity.web.form import BadForm, read_form
+from mpcontinuity.web.multipart import FileBegins, FileData, boundary_of, read_parts
+from mpcontinuity.writing import composition
+
+# Octets of all fields: what a letter may have, each character of it in twelve (a percent-encoded sign beyond ASCII).
+LONGEST_FIELDS: Final = 12 * composition.LONGEST_TEXT + 1024 * 1024
+_MOST_REFERENCES: Final = 60
+_LONGEST_REFERENCES: Final = 32 * 1024
+_LINE_ENDS: Final = ("\r\n", "\n")
+
+TakeFile = Callable[[FileBegins, AsyncIterator[bytes]], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class LetterForm:
+    """What stands in the form.
+
+    ``draft`` is the id of the draft, given to the page before the draft was saved for the first time; ``version`` is 0
+    until then. ``action`` is the button that was pressed. ``enclose`` says what a new draft takes of another message:
+    ``message 1.2`` or ``files 1.2`` (folder and UID).
+    """
+
+    draft: int = 0
+    version: int = 0
+    action: str = ""
+    enclose: str = ""
+    written: Written = field(default_factory=Written)
+
+
+def read_fields(fields: Fields) -> LetterForm:
+    """Returns what the fields of a form say. What cannot be read is left out, since no field is typed by hand."""
+    references = fields.get("references")[:_LONGEST_REFERENCES].split()[:_MOST_REFERENCES]
+    how = fields.get("how")
+    written = Written(
+        sender=fields.get("sender").strip(),
+        to=fields.get("to"),
+        cc=fields.get("cc"),
+        bcc=fields.get("bcc"),
+        subject=fields.get("subject"),
+        text=fields.get("text").replace(*_LINE_ENDS),
+        in_reply_to=fields.get("in_reply_to")[:1000].strip(),
+        references=tuple(references),
+        about=_number(fields.get("about")),
+        how="reply" if how == "reply" else "forward" if how == "forward" else "",
+    )
+    return LetterForm(
+        draft=id_of(fields.get("draft")),
+        version=_number(fields.get("version")),
+        action=fields.get("action")[:40],
+        enclose=fields.get("enclose")[:60],
+        written=composition.bounded(written),
+    )
+
+
+def id_of(text: str) -> int:
+    """Returns an id as it stands in a path or a form; 0 where it is none."""
+    try:
+        return identifier.parse(text)
+    except ValueError:
+        return 0
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
+async def read_form_with_files(asked: Asked, begin: Callable[[Fields], Awaitable[TakeFile | None]]) -> Fields:
+    """Returns the fields of the form that a browser sends, in either of its two types.
+
+    ``begin`` is called with the fields before the first file, and returns what takes each file; None: they are passed
+    over. Raises BadForm, and what ``begin`` and the files raise.
+    """
+    assert asked.pieces is not None
+    boundary = boundary_of(asked.header("content-type"))
+    if not boundary:
+        return await _plain(asked)
+    pairs: list[tuple[str, str]] = []
+    parts = read_parts(asked.pieces, boundary, LONGEST_FIELDS)
+    take: TakeFile | None = None
+    begun = False
+    async for part in parts:
+        if isinstance(part, tuple):
+            pairs.append(part)
+        elif isinstance(part, FileBegins):
+            if not part.name:  # no file was chosen
+                continue
+            if not begun:
+                take, begun = await begin(Fields(pairs)), True
+            if take is not None:
+                await take(part, _octets(parts))
+    return Fields(pairs)
+
+
+async def _octets(parts: AsyncIterator[object]) -> AsyncIterator[bytes]:
+    """Of one file."""
+    async for part in parts:
+        assert isinstance(part, FileData)
+        if part.data:
+            yield part.data
+        if part.last:
+            return
+
+
+async def _plain(asked: Asked) -> Fields:
+    assert asked.pieces is not None
+    body = bytearray()
+    async for piece in asked.pieces:
+        body += piece
+        if len(body) > LONGEST_FIELDS:
+            raise BadForm("the form is too long")
+    return read_form(bytes(body))

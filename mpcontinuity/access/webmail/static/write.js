@@ -1,0 +1,260 @@
+// The page where a letter is written: a copy in this browser each second, the draft on the server every few seconds,
+// files in pieces with progress, by drag and drop too, and completion of addresses. Without it the form works as well.
+
+import { all, drop, keep, kept } from "./letters.js";
+import { Failed, upload } from "./uploads.js";
+
+const SAVED_AFTER = 4000; // ms without a key
+const AGAIN_AFTER = 5000; // ms, where it could not be saved
+const FIELDS = ["sender", "to", "cc", "bcc", "subject", "text"];
+
+const form = document.querySelector("form[data-letter]");
+if (form) begin(form);
+
+function begin(form) {
+  const user = form.dataset.user;
+  const words = form.querySelector("[data-words]").dataset;
+  const state = form.querySelector("[data-state]");
+  const field = (name) => form.elements.namedItem(name);
+  const read = () => Object.fromEntries(FIELDS.map((name) => [name, field(name)?.value ?? ""]));
+  const same = (one, other) => FIELDS.every((name) => one[name] === other[name]);
+  let saved = read(); // as the server has it
+  let copied = saved;
+  let timer = 0;
+  let saving = null;
+  let uploads = 0;
+  let foreign = false; // somebody else has signed in in this browser
+
+  const say = (text, link = "") => {
+    state.textContent = text;
+    if (!link) return;
+    const a = document.createElement("a");
+    a.href = link;
+    a.target = "_blank";
+    a.rel = "noopener";
+    a.textContent = words.signIn;
+    state.append(" ", a);
+  };
+  const draft = () => field("draft").value;
+  const ask = (path, options) =>
+    fetch(path, { ...options, headers: { "X-CSRF-Token": field("csrf").value, ...options.headers } });
+
+  // The copy in this browser.
+  const copy = () => {
+    const now = read();
+    if (!same(now, copied)) {
+      keep(user, draft(), { fields: now, version: Number(field("version").value) });
+      copied = now;
+      schedule(SAVED_AFTER);
+    }
+  };
+  setInterval(copy, 1000);
+  addEventListener("pagehide", copy);
+
+  const take = (letter) => {
+    for (const name of FIELDS) if (field(name) && name in letter) field(name).value = letter[name];
+  };
+  const own = kept(user, draft());
+  if (own && own.version >= Number(field("version").value) && !same(own.fields, saved)) {
+    take(own.fields);
+    say(words.back);
+    schedule(SAVED_AFTER);
+  } else if (own && own.version < Number(field("version").value)) {
+    drop(user, draft());
+  } else if (field("version").value === "0" && !field("to").value && !field("text").value.trim()) {
+    offer();
+  }
+
+  // A letter that no server ever got.
+  function offer() {
+    const [found] = all(user).filter(([, letter]) => letter.version === 0 && letter.fields?.text?.trim());
+    if (!found) return;
+    const [id, letter] = found;
+    const box = document.createElement("p");
+    box.className = "notice hint";
+    box.append(words.found.replace("{}", letter.fields.subject || words.noSubject), " ");
+    for (const [text, does] of [[words.takeUp, () => take(letter.fields)], [words.throwAway, () => {}]]) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "plain";
+      button.textContent = text;
+      button.addEventListener("click", () => {
+        does();
+        drop(user, id);
+        box.remove();
+      });
+      box.append(button, " ");
+    }
+    form.before(box);
+  }
+
+  // The draft on the server.
+  function schedule(after) {
+    clearTimeout(timer);
+    timer = setTimeout(save, after);
+  }
+
+  function save() {
+    saving ??= send().finally(() => (saving = null));
+    return saving;
+  }
+
+  async function send() {
+    const now = read();
+    if (foreign) return false;
+    if (same(now, saved) && field("version").value !== "0") return true;
+    const body = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) if (typeof value === "string") body.append(name, value);
+    body.set("action", "autosave");
+    try {
+      const answer = await fetch("/write", { method: "POST", body });
+      if (answer.status === 401) {
+        say(words.signedOut, "/login");
+      } else if (answer.status === 403) {
+        const given = await answer.json();
+        if (given.user !== user) {
+          foreign = true;
+          say(words.foreign);
+          return false;
+        }
+        for (const each of document.querySelectorAll("input[name=csrf]")) each.value = given.csrf;
+        schedule(0);
+        return false;
+      } else if (answer.ok) {
+        const given = await answer.json();
+        if (given.draft !== draft()) drop(user, draft());
+        field("draft").value = given.draft;
+        field("version").value = given.version;
+        field("enclose")?.remove();
+        saved = now;
+        drop(user, given.draft);
+        list(given.attachments);
+        history.replaceState(null, "", `/write?draft=${given.draft}`);
+        say(given.said || words.saved.replace("{}", new Date().toLocaleTimeString()));
+        return true;
+      } else {
+        const kind = answer.headers.get("content-type") ?? "";
+        say(kind.startsWith("application/json") ? (await answer.json()).message : words.notNow);
+      }
+    } catch {
+      say(words.offline);
+    }
+    schedule(AGAIN_AFTER);
+    return false;
+  }
+
+  // What is attached.
+  const attached = form.querySelector("[data-attached]");
+  const input = field("files");
+
+  function list(all) {
+    if (uploads) return;
+    attached.replaceChildren(...all.map(line));
+  }
+
+  function line(each) {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    Object.assign(button, { type: "submit", name: "action", value: `detach ${each.id}`, className: "plain" });
+    button.textContent = words.remove;
+    button.setAttribute("aria-label", `${words.remove} ${each.name}`);
+    item.append(each.name, " ", size(each.size), " ", button);
+    return item;
+  }
+
+  function size(octets) {
+    const shown = document.createElement("span");
+    shown.className = "quiet";
+    shown.textContent = octets < 1e6 ? `${Math.ceil(octets / 1e3)} kB` : `${(octets / 1e6).toFixed(1)} MB`;
+    return shown;
+  }
+
+  async function attach(files) {
+    uploads += files.length;
+    for (const file of files) {
+      const item = document.createElement("li");
+      const bar = document.createElement("progress");
+      bar.max = 1;
+      bar.setAttribute("aria-label", file.name);
+      item.append(file.name, " ", bar);
+      attached.append(item);
+      try {
+        if (file.size > Number(form.dataset.room)) throw new Failed(words.tooLarge);
+        while (field("version").value === "0" && !(await save())) await new Promise((go) => setTimeout(go, 1000));
+        item.replaceWith(line(await upload(ask, draft(), file, (part) => (bar.value = part))));
+      } catch (error) {
+        bar.remove();
+        item.classList.add("error");
+        item.setAttribute("role", "alert");
+        item.append(error instanceof Failed && error.message ? error.message : words.notSent);
+      }
+      uploads -= 1;
+    }
+  }
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = "";
+    attach(files);
+  });
+  form.addEventListener("dragover", (event) => {
+    if (event.dataTransfer.types.includes("Files")) {
+      event.preventDefault();
+      form.classList.add("dropping");
+    }
+  });
+  form.addEventListener("dragleave", () => form.classList.remove("dropping"));
+  form.addEventListener("drop", (event) => {
+    form.classList.remove("dropping");
+    if (!event.dataTransfer.files.length) return;
+    event.preventDefault();
+    attach([...event.dataTransfer.files]);
+  });
+
+  // A button waits for what is on its way, so that two answers do not cross.
+  form.addEventListener("submit", async (event) => {
+    if (event.defaultPrevented) return;
+    const button = event.submitter;
+    if (uploads && button?.value === "send") {
+      event.preventDefault();
+      say(words.filesComing);
+      return;
+    }
+    clearTimeout(timer);
+    copy();
+    clearTimeout(timer);
+    if (button?.value === "discard") drop(user, draft());
+    if (!saving) return;
+    event.preventDefault();
+    await saving;
+    clearTimeout(timer);
+    form.requestSubmit(button);
+  });
+
+  // People, by what was typed of them.
+  const people = document.getElementById("people");
+  let asked = "";
+  for (const name of ["to", "cc", "bcc"]) {
+    field(name).addEventListener("input", async (event) => {
+      const typed = event.target.value;
+      const at = Math.max(typed.lastIndexOf(","), typed.lastIndexOf(";")) + 1;
+      const last = typed.slice(at).trim();
+      if (last.length < 2 || last === asked || last.includes(">")) return;
+      asked = last;
+      try {
+        const answer = await fetch(`/write/people?${new URLSearchParams({ q: last })}`);
+        if (!answer.ok || asked !== last) return;
+        const before = at ? `${typed.slice(0, at)} ` : "";
+        people.replaceChildren(
+          ...(await answer.json()).map((each) => {
+            const option = document.createElement("option");
+            option.value = `${before}${each}`;
+            option.label = each;
+            return option;
+          }),
+        );
+      } catch {
+        // then it is typed
+      }
+    });
+  }
+}

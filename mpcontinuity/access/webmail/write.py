@@ -1,0 +1,407 @@
+"""Where a user writes: ``/write``, which saves, attaches and sends. It works without JavaScript.
+
+What was typed is never lost: where something is wrong, the form comes back with it, also where nobody is signed in any
+more. A script saves by the same path every few seconds, and is answered in JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from twisted.web import http
+
+from mpcontinuity.access.webmail import dates
+from mpcontinuity.access.webmail.letter_form import (
+    LONGEST_FIELDS,
+    LetterForm,
+    TakeFile,
+    id_of,
+    read_fields,
+    read_form_with_files,
+)
+from mpcontinuity.access.webmail.signed_in import LOGIN, STALE, Visit, Webmail, by_script
+from mpcontinuity.mailbox import drafts
+from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
+from mpcontinuity.mailbox.drafts import Draft, DraftChanged, Written
+from mpcontinuity.mailbox.enclosures import Attached
+from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.model import identifier
+from mpcontinuity.model.address import Address
+from mpcontinuity.model.errors import Refused, Temporary
+from mpcontinuity.web import csrf
+from mpcontinuity.web.answers import Answer, Stream, explained, redirect
+from mpcontinuity.web.asked import Asked, Fields
+from mpcontinuity.web.form import BadForm
+from mpcontinuity.web.languages import marked
+from mpcontinuity.web.multipart import FileBegins
+from mpcontinuity.web.routes import Route
+from mpcontinuity.writing import answering, composition, originals
+from mpcontinuity.writing.composition import Fault
+from mpcontinuity.writing.desk import is_own
+
+WRITE: Final = "/write"
+OUTBOX: Final = "/outbox"
+JSON: Final = "application/json"
+
+_KEPT: Final = marked("Nothing you typed is lost: it stands below.")
+_SIGNED_OUT: Final = marked(
+    "You are signed out. What you typed stands below: sign in again in another window, then press the button once more."
+)
+_CHANGED: Final = marked(
+    "This draft was changed, sent or discarded in another window. What stands here is kept as a draft of its own."
+)
+_NOT_NOW: Final = marked("The server cannot take this now. What you typed stands below: please try again in a minute.")
+_FILES_AGAIN: Final = marked("Please choose your files again.")
+
+
+def routes(webmail: Webmail) -> list[Route]:
+    """Returns the routes of this page."""
+    pages = WritePages(webmail)
+    longest = webmail.services.desk.limits.message_size + LONGEST_FIELDS
+    return [webmail.get(WRITE, show), Route("POST", WRITE, pages.take, longest, pieces=True)]
+
+
+async def show(visit: Visit) -> Answer:
+    """Shows the form: empty, with a draft, or with what an answer begins with."""
+    query, desk = visit.asked.query, visit.services.desk
+    if query.get("draft"):
+        return await _open_draft(visit, query.get("draft"))
+    form = LetterForm(
+        draft=desk.new_id(), written=Written(to=query.get("to")[:1000], subject=query.get("subject")[:1000])
+    )
+    for name in ("reply", "replyall", "forward"):
+        if query.get(name):
+            form = await _about(visit, form, name, query.get(name), enclosed=query.get("as") == "attachment")
+    return await page(visit, form)
+
+
+async def _about(visit: Visit, form: LetterForm, name: str, place: str, *, enclosed: bool) -> LetterForm:
+    folder, uid = await placed(visit, place)
+    store = visit.services.control.store
+    own = await _own(visit)
+    original = await originals.original(store, folder, uid, partial(dates.full, visit.language))
+    if name != "forward":
+        return replace(form, written=answering.reply(original, own, everybody=name == "replyall"))
+    written = answering.forward(original, own, enclosed=enclosed)
+    return replace(form, written=written, enclose=f"{'message' if enclosed else 'files'} {folder}.{uid}")
+
+
+async def _own(visit: Visit) -> answering.Own:
+    addresses = await visit.services.desk.addresses(visit.user)
+
+    def own(address: Address) -> bool:
+        return is_own(addresses, address)
+
+    return own
+
+
+async def placed(visit: Visit, place: str) -> tuple[int, int]:
+    """Returns folder and UID of a message of the user that is named as ``folder.uid``. Raises Refused."""
+    folder, _, uid = place.partition(".")
+    numbers = folder.isascii() and folder.isdecimal() and uid.isascii() and uid.isdecimal() and len(place) < 30
+    if not numbers or not 0 < int(uid) <= MAX_UID:  # a higher one would name a message of another mailbox
+        raise Refused(visit.said("There is no such message"), "unknown")
+    found = await visit.folder(int(folder))
+    return found.id, int(uid)
+
+
+async def _open_draft(visit: Visit, named: str) -> Answer:
+    desk, store = visit.services.desk, visit.services.control.store
+    if "." in named:
+        folder, uid = await placed(visit, named)
+        entry = folder << UID_BITS | uid
+        draft = await store.read(partial(drafts.of_entry, account=visit.user.id, entry=entry))
+        if draft is None:  # a mail program has written it
+            written = await originals.draft_of(store, folder, uid)
+            draft = await desk.create(visit.user, written, entry=entry)
+            await originals.take_files(desk, visit.user, draft, folder, uid)
+        return redirect(f"{WRITE}?draft={identifier.show(draft.id)}")
+    found = await desk.find(visit.user, id_of(named))
+    if found is None:
+        raise Refused(visit.said("There is no such draft any more: it was sent or discarded"), "unknown")
+    draft, attached = found
+    if draft.due:
+        return redirect(OUTBOX)
+    faults = [Fault("", visit.said("This was not sent: %(why)s", why=visit.said(draft.fault)))] if draft.fault else []
+    return await page(visit, form_of(draft), attached=attached, faults=faults)
+
+
+def form_of(draft: Draft) -> LetterForm:
+    """Returns the form of a draft as it was saved."""
+    return LetterForm(draft=draft.id, version=draft.version, written=draft.written)
+
+
+async def page(
+    visit: Visit,
+    form: LetterForm,
+    code: int = http.OK,
+    *,
+    attached: Sequence[Attached] = (),
+    faults: Sequence[Fault] = (),
+    said: str = "",
+) -> Answer:
+    """Returns the page with the form."""
+    addresses = await visit.services.desk.addresses(visit.user)
+    sender = form.written.sender or visit.user.address
+    if sender not in addresses:
+        addresses = [sender, *addresses] if sender else addresses
+    limits = visit.services.desk.limits
+    return await visit.render(
+        "write.html",
+        code,
+        form=form,
+        draft=identifier.show(form.draft),
+        addresses=addresses,
+        sender=sender,
+        attached=[_Listed(identifier.show(one.id), one.name, one.size, one.complete) for one in attached],
+        choices=[(each, each) for each in addresses],
+        errors=_by_field(faults),
+        said=said,
+        room=composition.room(limits.message_size),
+        written=form.written,
+    )
+
+
+class _Listed(NamedTuple):
+    """An attachment as the page shows it."""
+
+    shown_id: str
+    name: str
+    size: int
+    complete: bool
+
+
+def _by_field(faults: Sequence[Fault]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for fault in faults:
+        found[fault.field] = f"{found[fault.field]} {fault.text}" if fault.field in found else fault.text
+    return found
+
+
+class WritePages:
+    """Takes the form, whoever is signed in by now."""
+
+    def __init__(self, webmail: Webmail) -> None:
+        self._webmail = webmail
+
+    async def take(self, asked: Asked) -> Answer | Stream:
+        """Saves what was written, and does what the button says."""
+        visit = await self._webmail.visit(asked)
+        taking = _Taking(visit)
+        try:
+            fields = await read_form_with_files(asked, taking.begin)
+        except BadForm as error:
+            raise Refused("this cannot be read as a form") from error
+        if not csrf.same_origin(asked):
+            raise Refused(STALE.rstrip("."), "forbidden")
+        form = read_fields(fields)
+        if visit is None:
+            return self._signed_out(asked, form)
+        if not csrf.is_ours(replace(asked, form=fields), visit.secret):  # the form is of a session that ended
+            if by_script(asked):
+                said = {"message": visit.said(STALE), "csrf": visit.csrf, "user": str(visit.user.id)}
+                return _json(said, http.FORBIDDEN)
+            words = (STALE, _KEPT, *([_FILES_AGAIN] if taking.passed_over else []))
+            return await page(visit, form, http.CONFLICT, said=" ".join(map(visit.said, words)))
+        return await taking.done(form)
+
+    def _signed_out(self, asked: Asked, form: LetterForm) -> Answer:
+        if by_script(asked):
+            return Answer(b"Nobody is signed in here.\n", http.UNAUTHORIZED)
+        return self._webmail.render(
+            "write_signed_out.html",
+            "",
+            http.UNAUTHORIZED,
+            form=form,
+            written=form.written,
+            draft=identifier.show(form.draft),
+            said=_SIGNED_OUT,
+            login=LOGIN,
+        )
+
+
+class _Taking:
+    """One form that is being taken."""
+
+    def __init__(self, visit: Visit | None) -> None:
+        self._visit = visit
+        self._draft: Draft | None = None
+        self._faults: list[Fault] = []
+        self._said = ""
+        self._taken = 0  # octets of files
+        self.passed_over = False  # files, which came to nobody
+
+    async def begin(self, fields: Fields) -> TakeFile | None:
+        """Saves what stands before the first file, so that there is a draft that it can be attached to."""
+        visit = self._visit
+        self.passed_over = True
+        if visit is None or not csrf.is_ours(replace(visit.asked, form=fields), visit.secret):
+            return None
+        form = read_fields(fields)
+        try:
+            self._draft = await self._saved(visit, form, show=False)
+        except (Refused, Temporary):
+            return None  # it is said when all has come
+        self.passed_over = False
+        return self._take_file
+
+    async def _take_file(self, file: FileBegins, octets: AsyncIterator[bytes]) -> None:
+        """Its size is not known until it has come: as much is set aside as the request announces."""
+        visit, draft = self._visit, self._draft
+        assert visit is not None
+        assert draft is not None
+        desk, announced = visit.services.desk, max(_announced(visit.asked) - self._taken, 0)
+        try:
+            attached = await desk.attach(visit.user, draft.id, file.name, file.kind, announced)
+            try:
+                size = await desk.take(visit.user, attached, 0, octets)
+                await desk.end(attached, size)
+                self._taken += size
+            except BaseException:
+                await desk.detach(visit.user, draft.id, attached.id)
+                raise
+        except (Refused, Temporary) as error:
+            self._faults.append(Fault("attachments", f"“{file.name[:100]}”: {_why(visit, error)}"))
+        async for _ in octets:  # the rest of one that was refused
+            pass
+
+    async def done(self, form: LetterForm) -> Answer:
+        """Answers the form."""
+        visit = self._visit
+        assert visit is not None
+        if form.action == "discard":
+            return await self._discard(visit, form)
+        try:
+            draft = await self._saved(visit, form, show=True)
+        except Temporary:
+            return await self._again(visit, form, http.SERVICE_UNAVAILABLE, visit.said(_NOT_NOW))
+        except Refused as refused:
+            return await self._again(visit, form, http.CONFLICT, _why(visit, refused))
+        if draft.due:  # a second click
+            return self._answer(visit, draft, (), redirect(OUTBOX))
+        _, attached = await self._there(visit, draft)
+        action, _, what = form.action.partition(" ")
+        if action == "detach":
+            await visit.services.desk.detach(visit.user, draft.id, id_of(what))
+            return await self._go_on(visit, draft)
+        if self._faults:
+            return await page(visit, form_of(draft), http.BAD_REQUEST, attached=attached, faults=self._faults)
+        if action == "send":
+            return await self._send(visit, draft, attached)
+        return await self._go_on(visit, draft)
+
+    async def _go_on(self, visit: Visit, draft: Draft) -> Answer:
+        _, attached = await self._there(visit, draft)
+        onward = f"{WRITE}?draft={identifier.show(draft.id)}"
+        if visit.by_script:
+            return self._answer(visit, draft, attached, redirect(onward))
+        return await visit.done(self._said or visit.said("Saved in Drafts."), onward)
+
+    async def _there(self, visit: Visit, draft: Draft) -> tuple[Draft, Sequence[Attached]]:
+        return await visit.services.desk.find(visit.user, draft.id) or (draft, ())
+
+    async def _send(self, visit: Visit, draft: Draft, attached: Sequence[Attached]) -> Answer:
+        outbox = visit.services.outbox
+        try:
+            faults = await outbox.check(visit.user, draft, attached)
+            if not faults:
+                await outbox.send(visit.user, draft)
+                return self._answer(visit, draft, attached, redirect(OUTBOX))
+        except DraftChanged:
+            return redirect(OUTBOX)
+        except Temporary:
+            faults = [Fault("", visit.said("The server cannot take this now. Your draft is kept: please try again."))]
+        faults = [Fault(fault.field, visit.said(fault.text)) for fault in faults]
+        return await page(visit, form_of(draft), http.BAD_REQUEST, attached=attached, faults=faults)
+
+    def _answer(self, visit: Visit, draft: Draft, attached: Sequence[Attached], otherwise: Answer) -> Answer:
+        if not visit.by_script:
+            return otherwise
+        return _json(
+            {
+                "draft": identifier.show(draft.id),
+                "version": draft.version,
+                "said": self._said,
+                "attachments": [shown(one) for one in attached],
+            }
+        )
+
+    async def _again(self, visit: Visit, form: LetterForm, code: int, why: str) -> Answer:
+        """The form comes back as it was sent."""
+        if visit.by_script:
+            return _json({"message": why}, code)
+        found = await visit.services.desk.find(visit.user, form.draft) if code == http.CONFLICT else None
+        return await page(visit, form, code, attached=found[1] if found else (), said=why)
+
+    async def _discard(self, visit: Visit, form: LetterForm) -> Answer:
+        try:
+            if form.version:
+                await visit.services.desk.discard(visit.user, form.draft)
+        except DraftChanged as refused:
+            return await self._again(visit, form, http.CONFLICT, _why(visit, refused))
+        return await visit.done(visit.said("The draft is discarded."), "/")
+
+    # Saving
+
+    async def _saved(self, visit: Visit, form: LetterForm, *, show: bool) -> Draft:
+        """The draft with what stands in the form, which is another one where this one has changed meanwhile."""
+        desk, user, before = visit.services.desk, visit.user, self._draft
+        if before is not None:  # saved before its first file came
+            form = replace(form, draft=before.id, version=before.version)
+        found = await desk.find(user, form.draft) if form.draft else None
+        if found is not None and found[0].due and found[0].written == form.written:
+            return found[0]
+        try:
+            if found is None and form.version:
+                raise DraftChanged("this draft is gone")
+            if found is None:
+                draft = await desk.create(user, form.written, form.draft)
+                await self._enclose(visit, draft, form.enclose)
+            else:
+                draft = found[0]
+                if draft.version != form.version and draft.written == form.written:
+                    return draft  # the very same was saved by another window, or by the click before
+                if draft.due or draft.version != form.version:
+                    raise DraftChanged("this draft is another one")
+        except DraftChanged:
+            draft = await desk.create(user, form.written)
+            if found is not None:
+                await desk.copy(user, found[1], draft.id)
+            self._said = visit.said(_CHANGED)
+        asked = form.action != "autosave"
+        return await desk.save(user, draft.id, draft.version, form.written, asked=asked) if show else draft
+
+    async def _enclose(self, visit: Visit, draft: Draft, what: str) -> None:
+        kind, _, place = what.partition(" ")
+        if kind not in ("message", "files"):
+            return
+        take = originals.enclose if kind == "message" else originals.take_files
+        try:
+            folder, uid = await placed(visit, place)
+            await take(visit.services.desk, visit.user, draft, folder, uid)
+        except Refused as refused:
+            self._faults.append(Fault("attachments", _why(visit, refused)))
+
+
+def shown(one: Attached) -> dict[str, Any]:
+    """Returns an attachment as a script is told of it."""
+    return {"id": identifier.show(one.id), "name": one.name, "size": one.size, "received": one.received}
+
+
+def _announced(asked: Asked) -> int:
+    length = asked.header("content-length")
+    return int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
+
+
+def _why(visit: Visit, error: Refused | Temporary) -> str:
+    if isinstance(error, MailboxRefused) and error.code == "OVERQUOTA":
+        return visit.said("Your mailbox is full. Delete some messages first.")
+    return visit.said(explained(error)[1])
+
+
+def _json(value: Any, code: int = http.OK) -> Answer:
+    return Answer(msgspec.json.encode(value), code, JSON)

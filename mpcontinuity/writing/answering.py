@@ -1,0 +1,117 @@
+"""What an answer, and a message that is forwarded, begin with: to whom, by which address, and what is quoted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from mpcontinuity.mailbox.drafts import Written
+from mpcontinuity.message import composing
+from mpcontinuity.message.composing import Correspondent
+from mpcontinuity.message.display import plain
+from mpcontinuity.model.address import Address
+
+LONGEST_QUOTED: Final = 200_000  # characters: more is read where it was written
+
+_ANSWER = re.compile(r"(?:re|aw|antw|sv|rif|odp|vs)(?:\[\d{1,3}\])?:\s*+", re.IGNORECASE)
+_FORWARDED = re.compile(r"(?:fwd?|wg|tr|rv|i)(?:\[\d{1,3}\])?:\s*+", re.IGNORECASE)
+
+Own = Callable[[Address], bool]
+
+
+class Original(msgspec.Struct, frozen=True):
+    """A message that is answered or forwarded.
+
+    ``entry`` is mailbox << 32 | uid. ``sent`` is its date as people read it. ``references`` are ids of messages, and
+    ``message_id`` is its own, with angle brackets.
+    """
+
+    entry: int
+    subject: str
+    sender: Sequence[Correspondent]
+    reply_to: Sequence[Correspondent]
+    to: Sequence[Correspondent]
+    cc: Sequence[Correspondent]
+    message_id: str
+    references: Sequence[str]
+    sent: str
+    text: str
+
+
+def reply(original: Original, own: Own, *, everybody: bool) -> Written:
+    """Returns an answer to whoever sent a message, or to ``everybody`` it was for.
+
+    Who answers a message of their own writes to those whom it was for. ``own`` tells the user's addresses.
+    """
+    by_user = any(own(one.address) for one in original.sender)
+    if by_user:
+        to, cc = list(original.to), list(original.cc) if everybody else []
+    else:
+        to, cc = list(original.reply_to or original.sender), []
+        if everybody:
+            cc = [*original.to, *original.cc]
+    known = {one.address.key for one in to}
+    cc = [one for one in _each_once(cc) if one.address.key not in known and not own(one.address)]
+    who = next((one.name or one.address.text for one in original.sender), "")
+    begins = f"On {original.sent}, {who} wrote:" if original.sent else f"{who} wrote:"
+    return Written(
+        sender=written_to(original, own),
+        to=composing.listed(to),
+        cc=composing.listed(cc),
+        subject=answered(original.subject),
+        text=f"\n\n{begins}\n{plain.quoted(original.text[:LONGEST_QUOTED])}\n",
+        in_reply_to=original.message_id,
+        references=composing.thread(original.message_id, original.references),
+        about=original.entry,
+        how="reply",
+    )
+
+
+def forward(original: Original, own: Own, *, enclosed: bool) -> Written:
+    """Returns a message that forwards another one, whose text is quoted unless it is ``enclosed`` as a file."""
+    return Written(
+        sender=written_to(original, own),
+        subject=forwarded(original.subject),
+        text="" if enclosed else f"\n\n{_forwarded_text(original)}\n",
+        references=composing.thread(original.message_id, original.references),
+        about=original.entry,
+        how="forward",
+    )
+
+
+def _forwarded_text(original: Original) -> str:
+    fields = (
+        ("From", composing.listed(original.sender)),
+        ("Date", original.sent),
+        ("Subject", original.subject),
+        ("To", composing.listed(original.to)),
+        ("Cc", composing.listed(original.cc)),
+    )
+    header = "\n".join([f"{name}: {value}" for name, value in fields if value])
+    return f"---------- Forwarded message ----------\n{header}\n\n{original.text[:LONGEST_QUOTED]}"
+
+
+def written_to(original: Original, own: Own) -> str:
+    """Returns the address of the user that a message was written to, or by which they wrote it; empty: none of them."""
+    people = (*original.sender, *original.to, *original.cc)
+    return next((one.address.text for one in people if own(one.address)), "")
+
+
+def answered(subject: str) -> str:
+    """Returns the subject of an answer, which says once that it is one."""
+    while (match := _ANSWER.match(subject)) is not None:
+        subject = subject[match.end() :]
+    return f"Re: {subject}"
+
+
+def forwarded(subject: str) -> str:
+    """Returns the subject of a message that is forwarded, which says once that it is."""
+    match = _FORWARDED.match(subject)
+    return f"Fwd: {subject[match.end() :] if match else subject}"
+
+
+def _each_once(people: Sequence[Correspondent]) -> list[Correspondent]:
+    return list({one.address.key: one for one in reversed(people)}.values())[::-1]

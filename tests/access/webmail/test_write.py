@@ -1,0 +1,288 @@
+"""Writing without JavaScript: what is typed is saved, sent and called back, and never lost."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from html import unescape
+from typing import Any
+
+import pytest
+
+from mpcontinuity.mailbox import mailboxes, read
+from mpcontinuity.model.errors import Full
+from mpcontinuity.model.flags import DRAFT, SEEN
+from mpcontinuity.store.statement import Statement
+from tests.access.webmail.office import ANNA, BERT, Office, log_in
+from tests.admin.portal.browser import Browser, Shown
+from tests.fakes.stores import result
+
+LETTER = {"to": "Eve <eve@far.example>", "subject": "Hello", "text": "How are you?", "action": "save"}
+
+
+def write(browser: Browser, on: str = "/write", /, **form: Any) -> Shown:
+    return browser.send("/write", on, **{**LETTER, **form})
+
+
+def follow(browser: Browser, shown: Shown) -> Shown:
+    assert shown.code == 303, shown.page
+    return browser.get(shown.location)
+
+
+def count(office: Office, table: str) -> int:
+    return int(result(office.store.read(lambda tx: tx.value(Statement(f"SELECT COUNT(*) FROM {table}")))))
+
+
+def contents(office: Office, name: str, address: str = ANNA) -> list[bytes]:
+    account = office.user(address).id
+    info = result(office.store.read(partial(mailboxes.get, account=account, name=name)))
+    rows = result(office.store.read(partial(read.rows, mailbox=info.id, uids=list(range(1, info.uidnext)), body=True)))
+    bodies = [body for row in rows if (body := row[read.BODY]) is not None]
+    return [content for content in result(office.store.bodies.read_many(bodies)) if isinstance(content, bytes)]
+
+
+def value(page: str, name: str) -> str:
+    match = re.search(rf'<input[^>]* name="{name}"[^>]* value="([^"]*)"', page)
+    assert match is not None, page
+    return unescape(match[1])
+
+
+def typed(page: str) -> str:
+    match = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.DOTALL)
+    assert match is not None
+    return unescape(match[1])
+
+
+def multipart(browser: Browser, fields: dict[str, str], *files: tuple[str, str, bytes]) -> Shown:
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n'.encode() for n, v in fields.items()]
+    for name, kind, data in files:
+        head = f'--b\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'
+        parts.append(head.encode() + data + b"\r\n")
+    body = b"".join([*parts, b"--b--\r\n"])
+    return browser.upload("POST", "/write", body, "multipart/form-data; boundary=b")
+
+
+def test_a_message_is_written_sent_after_ten_seconds_and_in_sent(office: Office, anna: Browser) -> None:
+    page = follow(anna, write(anna, action="send")).page
+    assert "“Hello” is sent in a moment" in page
+    assert "<span data-seconds>10</span>" in page
+    assert count(office, "outgoing") == 0
+    office.clock.advance(11)
+    assert count(office, "outgoing") == 1
+    (sent,) = contents(office, "Sent")
+    assert b"Subject: Hello" in sent
+    assert contents(office, "Drafts") == []
+    assert "Nothing waits to be sent" in anna.get("/outbox").page
+
+
+def test_it_is_called_back_and_a_draft_again(office: Office, anna: Browser) -> None:
+    follow(anna, write(anna, action="send"))
+    shown = follow(anna, anna.send("/outbox/undo", "/outbox"))
+    assert "Not sent" in shown.page
+    assert typed(shown.page) == "How are you?"
+    office.clock.advance(11)
+    assert count(office, "outgoing") == 0
+    follow(anna, anna.post("/write", {**shown.hidden("/write"), **LETTER, "action": "send"}))
+    office.clock.advance(11)
+    assert count(office, "outgoing") == 1
+
+
+def test_a_draft_is_one_message_for_mail_programs_and_goes_on_after_a_restart(office: Office, anna: Browser) -> None:
+    path = write(anna).location
+    for number in range(5):
+        path = write(anna, path, text=f"Version {number}").location
+    (draft,) = contents(office, "Drafts")
+    assert b"Version 4" in draft
+    browser = office.browser(ANNA)  # another browser, after a restart
+    assert typed(browser.get(path).page) == "Version 4"
+    folder = office.folder("Drafts")
+    shown = follow(browser, browser.get(f"/write?draft={folder.id}.{folder.uidnext - 1}"))
+    assert typed(shown.page) == "Version 4"
+
+
+def test_a_draft_of_a_mail_program_is_opened_and_goes_on_as_one_message(office: Office, anna: Browser) -> None:
+    uid = office.put(
+        b"From: anna@example.org\r\nTo: eve@far.example\r\nSubject: Begun\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nBegun elsewhere\r\n--b\r\n"
+        b"Content-Type: text/x-a; name=a.txt\r\nContent-Disposition: attachment; filename=a.txt\r\n"
+        b"Content-Transfer-Encoding: base64\r\n\r\neHl6\r\n--b--\r\n",
+        "Drafts",
+        flags=DRAFT | SEEN,
+    )
+    path = f"/write?draft={office.folder('Drafts').id}.{uid}"
+    shown = follow(anna, anna.get(path))
+    assert (value(shown.page, "to"), value(shown.page, "subject")) == ("eve@far.example", "Begun")
+    assert typed(shown.page).strip() == "Begun elsewhere"
+    assert "a.txt" in shown.page
+    anna.post("/write", {**shown.hidden("/write"), **LETTER})
+    (draft,) = contents(office, "Drafts")
+    assert b"How are you?" in draft
+    assert b"eHl6" in draft
+
+
+def test_the_server_says_at_the_field_what_it_refuses_and_keeps_what_was_typed(office: Office, anna: Browser) -> None:
+    shown = write(anna, action="send", to="eve", cc="x@y@z", text="Dear all")
+    assert shown.code == 400
+    assert re.search(r'id="to-error" role="alert">“eve” is not a mail address', shown.page)
+    assert 'id="cc-error"' in shown.page
+    assert value(shown.page, "to") == "eve"
+    assert typed(shown.page) == "Dear all"
+    assert len(contents(office, "Drafts")) == 1
+
+
+def test_nobody_sends_by_an_address_of_another(office: Office, anna: Browser) -> None:
+    shown = write(anna, action="send", sender=BERT)
+    assert shown.code == 400
+    assert "You may not write by this address." in shown.page
+    office.clock.advance(11)
+    assert count(office, "outgoing") == 0
+
+
+def test_a_second_click_on_send_sends_once_also_where_the_draft_was_never_saved(office: Office, anna: Browser) -> None:
+    form = {**anna.get("/write").hidden("/write"), **LETTER, "action": "send"}
+    assert [anna.post("/write", form).location for _ in range(3)] == ["/outbox"] * 3
+    office.clock.advance(11)
+    assert count(office, "outgoing") == 1
+    assert count(office, "draft") == 0
+
+
+def test_what_another_window_saved_is_not_overwritten_and_both_are_kept(office: Office, anna: Browser) -> None:
+    path = write(anna).location
+    first, second = (anna.get(path).hidden("/write") for _ in range(2))
+    anna.post("/write", {**first, **LETTER, "text": "from one window"})
+    shown = follow(anna, anna.post("/write", {**second, **LETTER, "text": "from the other"}))
+    assert "changed, sent or discarded in another window" in shown.page
+    assert typed(shown.page) == "from the other"
+    drafts = contents(office, "Drafts")
+    assert len(drafts) == 2
+    assert any(b"from one window" in draft for draft in drafts)
+
+
+def test_what_was_typed_is_there_when_the_session_has_ended(office: Office, anna: Browser) -> None:
+    form = {**anna.get("/write").hidden("/write"), **LETTER, "text": "A long letter", "action": "send"}
+    anna.send("/logout", "/")
+    shown = anna.post("/write", form)
+    assert shown.code == 401
+    assert "You are signed out" in shown.page
+    assert typed(shown.page) == "A long letter"
+    log_in(anna)  # in another window
+    shown = anna.post("/write", {**form, **shown.hidden("/write")})
+    assert shown.code == 409
+    assert typed(shown.page) == "A long letter"
+    assert "Nothing you typed is lost" in shown.page
+    assert anna.post("/write", {**form, **shown.hidden("/write")}).location == "/outbox"
+
+
+def test_another_site_sends_nothing_and_is_shown_nothing(office: Office, anna: Browser) -> None:
+    form = {**anna.get("/write").hidden("/write"), **LETTER, "action": "send"}
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "", "Origin": "https://evil.example"}):
+        shown = anna.post("/write", form, **headers)
+        assert shown.code == 403
+        assert "How are you" not in shown.page
+    assert count(office, "draft") == 0
+
+
+def test_files_come_with_the_form_and_leave_with_the_message(office: Office, anna: Browser) -> None:
+    fields = {**anna.get("/write").hidden("/write"), **LETTER}
+    shown = follow(anna, multipart(anna, fields, ("a.txt", "text/plain", b"x" * 700_000), ("b.bin", "a/b", b"data")))
+    assert "a.txt" in shown.page
+    assert "b.bin" in shown.page
+    match = re.search(r'value="(detach \w+)" aria-label="Remove b.bin"', shown.page)
+    assert match is not None
+    shown = follow(anna, anna.post("/write", {**shown.hidden("/write"), **LETTER, "action": match[1]}))
+    assert "b.bin" not in shown.page
+    anna.post("/write", {**shown.hidden("/write"), **LETTER, "action": "send"})
+    office.clock.advance(11)
+    (sent,) = contents(office, "Sent")
+    assert sent.count(b"Content-Disposition: attachment") == 1
+    assert b"eHh4eHh4" in sent
+
+
+def test_another_users_draft_and_attachment_are_not_there(office: Office, anna: Browser) -> None:
+    fields = {**anna.get("/write").hidden("/write"), **LETTER}
+    path = multipart(anna, fields, ("a.txt", "text/plain", b"secret")).location
+    bert = office.browser(BERT)
+    assert bert.get(path).code == 404
+    draft = path.partition("=")[2]
+    assert bert.get(f"/write/{draft}/attachments").code == 404
+    folder = office.folder("Drafts")
+    assert bert.get(f"/write?draft={folder.id}.1").code == 404
+    uid = office.put()
+    for name in ("reply", "replyall", "forward"):
+        assert bert.get(f"/write?{name}={office.folder().id}.{uid}").code == 404
+    form = {**bert.get("/write").hidden("/write"), **LETTER, "draft": draft, "version": "2", "text": "evil"}
+    bert.post("/write", form)
+    assert all(b"evil" not in each for each in contents(office, "Drafts"))
+    assert typed(anna.get(path).page) == "How are you?"
+
+
+ORIGINAL = (
+    b"From: Bob <bob@x.example>\r\nTo: Anna <anna@example.org>, Carl <carl@x.example>\r\nCc: dora@x.example\r\n"
+    b"Subject: Re: Plan\r\nMessage-ID: <2@x.example>\r\nReferences: <1@x.example>\r\n\r\nShall we?\r\n> Perhaps\r\n"
+)
+
+
+def test_an_answer_quotes_its_message_and_is_of_its_thread(office: Office, anna: Browser) -> None:
+    uid = office.put(ORIGINAL)
+    path = f"/write?reply={office.folder().id}.{uid}"
+    page = anna.get(path).page
+    assert (value(page, "to"), value(page, "cc"), value(page, "subject")) == ("Bob <bob@x.example>", "", "Re: Plan")
+    assert "> Shall we?\n>> Perhaps" in typed(page)
+    write(anna, path, to=value(page, "to"), text=typed(page), action="send")
+    office.clock.advance(11)
+    (sent,) = contents(office, "Sent")
+    assert b"In-Reply-To: <2@x.example>\r\n" in sent
+    assert b"References: <1@x.example> <2@x.example>\r\n" in sent
+    rows = result(office.store.read(partial(read.rows, mailbox=office.folder().id, uids=[uid])))
+    assert rows[0][read.FLAGS] & 2
+
+
+def test_an_answer_to_all_leaves_out_who_answers(office: Office, anna: Browser) -> None:
+    page = anna.get(f"/write?replyall={office.folder().id}.{office.put(ORIGINAL)}").page
+    assert value(page, "to") == "Bob <bob@x.example>"
+    assert value(page, "cc") == "Carl <carl@x.example>, dora@x.example"
+
+
+def test_a_forwarded_message_is_quoted_or_enclosed(office: Office, anna: Browser) -> None:
+    place = f"{office.folder().id}.{office.put(ORIGINAL)}"
+    page = anna.get(f"/write?forward={place}").page
+    assert value(page, "subject") == "Fwd: Re: Plan"
+    assert "From: Bob <bob@x.example>" in typed(page)
+    write(anna, f"/write?forward={place}&as=attachment", action="send")
+    office.clock.advance(11)
+    (sent,) = contents(office, "Sent")
+    assert b"Content-Type: message/rfc822\r\n" in sent
+    assert ORIGINAL in sent
+
+
+@pytest.mark.parametrize(
+    "field", ["to", "cc", "bcc", "subject", "sender", "in_reply_to", "references", "draft", "about"]
+)
+def test_no_field_makes_another_header(office: Office, anna: Browser, field: str) -> None:
+    evil = "x\r\nX-Evil: yes\r\n\r\n\0\u202e"
+    form = {**anna.get("/write").hidden("/write"), **LETTER, "text": "Dear", field: evil}
+    anna.post("/write", form)
+    anna.post("/write", {**form, "action": "send"})
+    office.clock.advance(11)
+    for content in (*contents(office, "Sent"), *contents(office, "Drafts")):
+        assert b"\nX-Evil" not in content
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(office: Office, anna: Browser, monkeypatch: Any) -> None:
+    form = {**anna.get("/write").hidden("/write"), **LETTER, "text": "A long letter"}
+
+    def full(*_: object, **__: object) -> None:
+        raise Full("no room")
+
+    monkeypatch.setattr(office.store.bodies, "draft", full)
+    shown = anna.post("/write", form)
+    assert shown.code == 503
+    assert typed(shown.page) == "A long letter"
+    assert "please try again" in shown.page
+
+
+def test_a_uid_names_no_message_of_another_folder(office: Office, anna: Browser) -> None:
+    office.put(address=BERT)
+    hers, his = office.folder().id, office.folder(address=BERT).id
+    for name in ("reply", "forward", "draft"):
+        assert anna.get(f"/write?{name}={hers}.{(his - hers << 32) + 1}").code == 404

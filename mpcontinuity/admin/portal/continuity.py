@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, get_args, get_type_hints
 
 from twisted.web import http
@@ -152,9 +153,15 @@ def _fields(visit: Visit, row: DomainRow, words: dict[str, tuple[str, str]]) -> 
     return [_field(visit, row, key, label, hint) for key, (label, hint) in words.items()]
 
 
+@cache
+def _kinds() -> dict[str, Any]:
+    """The types of a row, which take 0.2 ms to be found out."""
+    return get_type_hints(DomainRow)
+
+
 def _field(visit: Visit, row: DomainRow, key: str, label: str, hint: str) -> Field:
     setting = SETTINGS[key]
-    kind = get_type_hints(DomainRow)[setting.field]
+    kind = _kinds()[setting.field]
     choices = ("on", "off") if kind is bool else get_args(kind)
     fixed = visit.control.caller.scope < setting.scope
     return Field(key, label, hint, _written(row, key), [(each, each) for each in choices], fixed)

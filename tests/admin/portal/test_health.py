@@ -46,6 +46,21 @@ def test_what_is_wrong_stands_first_with_what_to_do(rita: Browser) -> None:
     assert "<b>" not in shown.page
 
 
+def test_what_was_found_comes_some_at_a_time(rita: Browser, said: list[Any]) -> None:
+    many = [{"check": f"d{n}.example", "verdict": "good", "text": "is well", "advice": ""} for n in range(150)]
+    said[:] = [succeed(msgspec.json.encode([*many, *FOUND[1:]])) for _ in range(3)]
+    shown = rita.get("/admin/health")
+    assert shown.page.index("example.org") < shown.page.index("d0.example")
+    assert "d98.example" in shown.page
+    assert "d99.example" not in shown.page
+    assert "150 good" in shown.page
+    assert 'href="/admin/health?after=100"' in shown.page
+    rest = rita.get("/admin/health?after=100").page
+    assert "d99.example" in rest
+    assert "?after=" not in rest
+    assert rita.get("/admin/health?after=x").code == 200
+
+
 def test_an_examination_that_is_not_there_yet_is_to_be_looked_at_again(rita: Browser, said: list[Any]) -> None:
     said[:] = [fail(Temporary("the examination takes long, and goes on; ask again in a minute"))]
     shown = rita.get("/admin/health")

@@ -20,12 +20,13 @@ from mpcontinuity.control.outages import OutageRow
 from mpcontinuity.control.status import StatusRow
 from mpcontinuity.model import identifier, public
 from mpcontinuity.model.clock import DAY, HOUR, iso
+from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.protocols.discovery.useragent import SETUP
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking import flow
 
-MOST_HOURS: Final = 72  # of an outage whose mail is shown: a page that renews itself asks for each
+MOST_HOURS: Final = 72  # of an outage whose mail is shown: each costs a look at up to 20,000 rows
 NEVER: Final = 20  # users who are named that have never logged in
 
 
@@ -86,10 +87,10 @@ class OutageRoom(msgspec.Struct, frozen=True):
     """All that is known of an outage of a domain, and of what users and senders notice now.
 
     ``outage`` is the one that was asked for, else the present one, else the last; None: there was none. ``timeline`` is
-    what happened in it, newest first; ``whole`` is false where that is not all. ``hours`` have its mail, oldest first,
-    of its last 72 hours at most. ``declared`` is what administrators have declared now. ``senders`` are sentences about
-    what senders notice now. ``texts`` tell users of the present outage, of the end of one in the last day (``end``), or
-    are ready for the next (``prepared``), as ``texts_about`` says.
+    what happened in it, newest first; ``whole`` is false where that is not all. ``hours`` have its mail, oldest first.
+    ``declared`` is what administrators have declared now. ``senders`` are sentences about what senders notice now.
+    ``texts`` tell users of the present outage, of the end of one in the last day (``end``), or are ready for the next
+    (``prepared``), as ``texts_about`` says.
     """
 
     domain: str
@@ -118,11 +119,15 @@ class _Found(msgspec.Struct, frozen=True):
     access: UserAccess
 
 
-async def room(control: Control, domain: str, id: str | None = None) -> OutageRoom:
+async def room(control: Control, domain: str, id: str | None = None, hours: int = MOST_HOURS) -> OutageRoom:
     """Shows the outage room of the domain. ``id`` is the outage that is shown; without it the present or last one is.
+    ``hours`` are how many of its last hours are shown with their mail.
 
-    Raises Refused for a domain that is not here, for text that is no id, and where the domain has no such outage.
+    Raises Refused for a domain that is not here, for text that is no id, where the domain has no such outage, and for
+    a number of hours that is not 0 to 72.
     """
+    if not 0 <= hours <= MOST_HOURS:
+        raise Refused(f"hours: {hours}: must be 0 to {MOST_HOURS}")
     wanted = outages.number_of(id) if id is not None else None
     found = await control.store.read(partial(_find, name=domain, wanted=wanted, settings=control.settings))
     [row] = await status.status(control, domain=found.domain.name)
@@ -134,7 +139,7 @@ async def room(control: Control, domain: str, id: str | None = None) -> OutageRo
         declared=found.declared,
         timeline=found.timeline,
         whole=found.whole,
-        hours=await _hours(control, found),
+        hours=await _hours(control, found, hours),
         access=msgspec.structs.replace(found.access, users=row.users, never=row.never_logged_in),
         senders=_senders(found.domain, row, found.last),
         texts_about=about,
@@ -182,16 +187,16 @@ def _access(tx: Transaction, domain: Domain, last: Outage | None, settings: Sett
     )
 
 
-async def _hours(control: Control, found: _Found) -> list[FlowHour]:
-    if found.shown is None:
+async def _hours(control: Control, found: _Found, most: int) -> list[FlowHour]:
+    if found.shown is None or not most:
         return []
     since, until = await control.store.read(partial(span, outage=found.shown))
-    first = max(since, until - MOST_HOURS * HOUR)
+    first = max(since, until - most * HOUR)
     hours = []
     for begins in range(first - first % HOUR, until, HOUR):
         figures = await control.store.read(partial(flow.of_hour, domain=found.domain.id, begins=begins))
         hours.append(FlowHour(iso(begins), *figures))
-    return hours[-MOST_HOURS:]
+    return hours[-most:]
 
 
 def _senders(domain: Domain, row: StatusRow, last: Outage | None) -> list[str]:

@@ -148,7 +148,7 @@ def _tellings(tx: Transaction, domain: Domain, since: int, until: int) -> list[_
 
 def _plans(tx: Transaction, domain: Domain, since: int, until: int) -> Iterator[_Event]:
     """Those that begin and end by themselves are in no audit trail."""
-    for plan in plans.page(tx, domain.id, 0, plans.MOST_ENDED):
+    for plan in plans.page(tx, domain.id, 0, plans.MOST + plans.MOST_ENDED):
         if since <= plan.starts < until:
             note = f": {plan.note}" if plan.note else ""
             yield _Event(plan.starts, "outage", f"The planned outage began{note}", plan.planner)

@@ -35,9 +35,11 @@ LISTS = [name for name, operation in OPERATIONS.items() if operation.cursor]
 # What takes a time or a number, with all that it needs besides.
 TAKES: list[tuple[str, str, dict[str, Any], list[Any]]] = [
     ("track", "since", {}, TIMES),
+    ("track", "until", {}, TIMES),
     ("status history", "since", {}, TIMES),
     ("status flow", "hours", {}, [-1, 0, 169, 2**63]),
     ("outage list", "since", {}, TIMES),
+    ("outage room", "hours", {"domain": "example.org"}, [-1, 0, 73, 2**63]),
     *(("outage act", "lasts", {"domain": "example.org", "act": act}, TIMES) for act in ACTS),
     ("outage redeem", "lasts", {"token": "x", "act": "start"}, TIMES),
     ("audit", "since", {}, TIMES),

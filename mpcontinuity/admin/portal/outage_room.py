@@ -35,7 +35,9 @@ def routes(portal: Portal) -> list[Route]:
 async def show(visit: Visit, errors: dict[str, str] | None = None, code: int = http.BAD_REQUEST) -> Answer:
     """Shows the present or last outage, or the one that the query names; ``errors`` are sentences by the field."""
     name = visit.asked.parts["domain"]
-    room = await visit.call("outage room", domain=name, id=visit.asked.query.get("id") or None)
+    # The part that renews itself has no chart, of which each hour costs a look.
+    given = {"hours": 0} if visit.by_script else {}
+    room = await visit.call("outage room", domain=name, id=visit.asked.query.get("id") or None, **given)
     rows = await visit.call("outage list", domain=name, limit=_EARLIER)
     going_on = any(row.ended is None for row in rows)
     acts = ["extend", "stop"] if room.status.mode == "enabled" else ["start"]

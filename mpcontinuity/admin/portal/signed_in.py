@@ -97,6 +97,11 @@ class Visit:
         return self.administrator.name
 
     @property
+    def by_script(self) -> bool:
+        """Whether the page is shown anew by itself, which is no use of it, and which nobody may have looked at."""
+        return by_script(self.asked)
+
+    @property
     def of_all(self) -> bool:
         """Whether they administer all domains, and the server."""
         return self.control.caller.scope is Scope.ALL
@@ -197,7 +202,7 @@ class Portal:
         if visit is None:
             return redirect(f"{LOGIN}?{urlencode({'next': _asked_for(asked)})}")
         answer = await page(visit)
-        if visit.session.flash and asked.method == "GET" and not _by_script(asked) and _is_page(answer):
+        if visit.session.flash and asked.method == "GET" and not by_script(asked) and _is_page(answer):
             await self.services.sessions.flash(visit.secret, "")  # it was said, and the next page says it no more
         return answer
 
@@ -213,7 +218,7 @@ class Portal:
 
     async def _visit(self, asked: Asked) -> Visit | None:
         secret = asked.cookies.get(COOKIE, "")
-        found = await self.services.sessions.find(secret, used=not _by_script(asked))
+        found = await self.services.sessions.find(secret, used=not by_script(asked))
         if found is None or found.session.step:
             return None
         caller = of_administrator(found.who, f"portal, {asked.peer}", asked.peer)
@@ -221,8 +226,8 @@ class Portal:
         return Visit(asked, control, found.session, found.who, secret, self.services)
 
 
-def _by_script(asked: Asked) -> bool:
-    """Whether a page is shown anew by itself, which is no use of it, and which nobody may have looked at."""
+def by_script(asked: Asked) -> bool:
+    """Says whether it is a script of a page that asks: nobody may have looked at the page."""
     return asked.header("sec-fetch-dest") == "empty"
 
 

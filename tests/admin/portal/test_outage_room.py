@@ -62,6 +62,21 @@ def test_without_an_outage_the_room_says_so_and_has_a_text_ready(rita: Browser) 
     assert "No more mails about it" not in shown.page
 
 
+def test_a_planned_outage_stands_in_the_room_before_it_begins(rita: Browser, call: Call) -> None:
+    call("domain plan", name="x.org", begin="1h", until="2h", note="<new disks>")
+    page = rita.get(PAGE).page
+    assert "by root: &lt;new disks&gt;" in page
+    assert "There was no outage of x.org yet." in page
+
+
+def test_the_part_that_renews_itself_asks_for_no_chart(rita: Browser, home: Home) -> None:
+    home.becomes(State.DOWN, "no connection")
+    assert '<svg class="bars"' in rita.get(PAGE).page
+    renewed = rita.get(PAGE, Sec_Fetch_Dest="empty").page
+    assert '<svg class="bars"' not in renewed
+    assert "The home server was not reached" in renewed
+
+
 def test_an_outage_is_told_with_what_users_and_senders_notice(rita: Browser, home: Home, call: Call) -> None:
     call("user add", address="anna@x.org")
     home.becomes(State.DOWN, "<b>no connection</b>")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Final, Literal
 
 import msgspec
@@ -12,7 +12,7 @@ from mpcontinuity.accounts import audit, home_history, plans
 from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.alerts import outages, service, tellings
 from mpcontinuity.alerts.outages import Cause, Outage
-from mpcontinuity.model.clock import MINUTE, iso
+from mpcontinuity.model.clock import MINUTE, SECOND, iso
 from mpcontinuity.model.identifier import first_at, moment_of
 from mpcontinuity.queue.balance import Balance
 from mpcontinuity.routing.health import SUSPICION
@@ -55,7 +55,7 @@ _CAUSES: Final = {
 }
 _STATES: Final = {
     "down": "The home server was not reached",
-    "recovering": "The home server is back: what it is owed goes there, slowly at first",
+    "recovering": "The home server answers again",
     "up": "The home server serves again",
 }
 _STEPS: Final = {
@@ -107,7 +107,8 @@ def timeline(tx: Transaction, domain: Domain, outage: Outage) -> tuple[list[Time
     homes = _homes(tx, domain, since, until)
     acts = _acts(tx, domain, since, until)
     told = _tellings(tx, domain, since, until)
-    events = [*homes, *acts, *told, *_plans(tx, domain, since, until), *_of_outage(outage, told_of=bool(homes))]
+    done = [*acts, *_plans(tx, domain, since, until)]
+    events = [*homes, *told, *done, *_of_outage(outage, told_of=bool(homes), done={one.time // MINUTE for one in done})]
     first = flow.first_kept(tx, domain.id, since, until)
     if first is not None:
         events.append(_Event(first[0], "mail", _said("The first message was kept here", first[1])))
@@ -118,7 +119,12 @@ def timeline(tx: Transaction, domain: Domain, outage: Outage) -> tuple[list[Time
 
 def _homes(tx: Transaction, domain: Domain, since: int, until: int) -> list[_Event]:
     changes = home_history.listing(tx, domain=domain.id, since=since, before=first_at(until), limit=_CHANGES)
-    return [_Event(one.time, "home", _said(_STATES.get(one.state, one.state), one.reason)) for one in changes]
+    return [_Event(one.time, "home", _of_home(one)) for one in changes]
+
+
+def _of_home(change: home_history.HomeChange) -> str:
+    """Why it is better than before is what the state says."""
+    return _said(_STATES.get(change.state, change.state), "" if change.state == "recovering" else change.reason)
 
 
 def _acts(tx: Transaction, domain: Domain, since: int, until: int) -> list[_Event]:
@@ -147,22 +153,23 @@ def _tellings(tx: Transaction, domain: Domain, since: int, until: int) -> list[_
 
 
 def _plans(tx: Transaction, domain: Domain, since: int, until: int) -> Iterator[_Event]:
-    """Those that begin and end by themselves are in no audit trail."""
+    """Those that begin and end by themselves are in no audit trail; one that began as it was made is there."""
     for plan in plans.page(tx, domain.id, 0, plans.MOST + plans.MOST_ENDED):
-        if since <= plan.starts < until:
+        if since <= plan.starts < until and plan.starts > moment_of(plan.id) + SECOND:
             note = f": {plan.note}" if plan.note else ""
             yield _Event(plan.starts, "outage", f"The planned outage began{note}", plan.planner)
-        ended = plan.ended or plan.ends
-        if since <= ended < until and plan.starts < until:
-            yield _Event(ended, "outage", "The planned outage ended")
+        if plan.ended in (0, plan.ends) and since <= plan.ends < until:
+            yield _Event(plan.ends, "outage", "The planned outage ended")
 
 
-def _of_outage(outage: Outage, told_of: bool) -> Iterator[_Event]:
-    """``told_of``: why home was not reached is told by the changes of its state, which are kept for 90 days."""
+def _of_outage(outage: Outage, told_of: bool, done: Set[int]) -> Iterator[_Event]:
+    """``told_of``: why home was not reached is told by the changes of its state, which are kept for 90 days. ``done``
+    are the minutes in which somebody did something, which tells more than that it had an effect."""
     for cause, time in outage.causes.items():
         words = _CAUSES.get(cause, cause)
         if time > outage.began:
-            yield _Event(time, "outage", f"{words[:1].upper()}{words[1:]}")
+            if cause == Cause.DOWN.value or not {time // MINUTE, time // MINUTE - 1} & done:
+                yield _Event(time, "outage", f"{words[:1].upper()}{words[1:]}")
         else:
             known = told_of and cause == Cause.DOWN.value
             yield _Event(time, "outage", _said(f"The outage began: {words}", "" if known else outage.reason))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
@@ -12,13 +13,16 @@ from mpcontinuity.web import static
 from mpcontinuity.web.languages import ENGLISH, Language
 from mpcontinuity.web.static import LOOK
 
+_TIME: Final = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d{6})?\+00:00(?!\d)")  # as clock.iso makes it
+
 
 class Templates:
     """The templates of a package, in its folder ``templates``, and those of web/look/.
 
     All are compiled here, once. Each is given ``static``, which returns the URL of a file of the package's folder
     ``static`` or of web/look/static/, and what stands in ``more``. What strangers write is shown through the filter
-    ``visible``. Texts between ``{% trans %}`` and in ``_()`` are in the language of the page.
+    ``visible``, and times in what operations say through ``times``. Texts between ``{% trans %}`` and in ``_()`` are
+    in the language of the page.
     """
 
     def __init__(self, package: str = LOOK, /, **more: Any) -> None:
@@ -43,6 +47,7 @@ class Templates:
         self._environment.globals["static"] = static.files(package).url
         self._environment.globals.update(more)
         self._environment.filters["visible"] = visible
+        self._environment.filters["times"] = _times
         for name in self._environment.list_templates():
             self._environment.get_template(name)
 
@@ -56,3 +61,8 @@ class Templates:
 def look() -> Templates:
     """Returns the templates of web/look/ alone."""
     return Templates()
+
+
+def _times(text: str) -> str:
+    """As people read them: the page says that they are in UTC."""
+    return _TIME.sub(r"\1 \2", text)

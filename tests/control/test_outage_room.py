@@ -78,7 +78,7 @@ def test_an_outage_is_told_from_the_first_failure_to_the_last_message(call: Call
         r"Extended the declared outage \(lasts=1h\)",
         r"Silenced the mails about the outage \(lasts=1h\)",
         "Ended the declared outage",
-        "The home server is back: what it is owed goes there, slowly at first: it answers probes again",
+        "The home server answers again",
         "Those who hear of the domain were told by mail that its home server is up again",
         "The home server serves again: all that was owed has been tried",
         "All that was kept is dealt with: of 1 messages 1 are home",

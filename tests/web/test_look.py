@@ -7,10 +7,8 @@ from importlib import resources
 from typing import Any
 
 import pytest
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mpcontinuity.web import static
 from mpcontinuity.web.charts import bars
 from mpcontinuity.web.templates import look
 
@@ -18,9 +16,7 @@ _STATIC = resources.files("mpcontinuity.web.look") / "static"
 
 
 def shown(call: str, **values: Any) -> str:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, loader=PackageLoader("mpcontinuity.web.look"))
-    environment.globals["static"] = static.files().url
-    return environment.from_string("{% import 'macros.html' as m %}" + call).render(**values)
+    return look()._environment.from_string("{% import 'macros.html' as m %}" + call).render(**values)
 
 
 def test_each_colour_has_a_light_and_a_dark_form_and_each_that_is_used_is_one_of_them() -> None:
@@ -81,6 +77,14 @@ def test_a_field_that_is_wrong_is_marked_described_and_escaped() -> None:
     assert 'aria-describedby="name-error name-hint"' in field
     assert "&lt;i&gt;no" in field
     assert "<script>" not in field
+
+
+def test_what_is_to_be_typed_and_when_something_is_are_made_plain_in_a_sentence() -> None:
+    text = "<b>: until 2026-11-30T14:07:12.951803+00:00; `contain off` lifts that, it's a `"
+    assert shown('{{ m.notice(text, "error") }}', text=text) == (
+        '<p class="notice error" role="alert">'
+        "&lt;b&gt;: until 2026-11-30 14:07; <code>contain off</code> lifts that, it&#39;s a `</p>"
+    )
 
 
 def test_a_password_is_never_written_back() -> None:

@@ -47,6 +47,7 @@ async def show(visit: Visit, errors: dict[str, str] | None = None, code: int = h
         name=room.domain,
         room=room,
         newest=_NEWEST,
+        host=public.host(visit.control.settings),
         going_on=going_on,
         acts=[*acts, *(["snooze"] if going_on else [])],
         durations=DURATIONS,

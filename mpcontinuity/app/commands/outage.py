@@ -94,7 +94,9 @@ def _print_room(row: dict[str, Any]) -> None:
         output.say(f"Declared ({one['what']}) by {one['by'] or 'an administrator'}{until}")
     if row["timeline"]:
         output.say("")
-        output.table([row["timeline"]], ("time", "text", "by"), "")
+        for one in row["timeline"]:
+            by = f" ({one['by']})" if one["by"] else ""
+            output.say(f"{one['time']}  {one['text']}{by}")
         if not row["whole"]:
             output.say("There was more: audit and status --history have it.")
     output.say("")

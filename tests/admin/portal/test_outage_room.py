@@ -100,7 +100,9 @@ def test_an_outage_is_declared_extended_silenced_and_ended_from_the_room(rita: B
     assert sent.location == PAGE
     home.look()
     page = rita.get(PAGE).page
-    assert "An outage of x.org is declared until" in page
+    assert re.search(r"An outage of x.org is declared until \d{4}-\d\d-\d\d \d\d:\d\d\.", page)
+    assert page.count("eclared an outage") == 1  # by whom, and not again as what it came to
+    assert "An outage was declared" not in page
     assert "Declared an outage (lasts=1h)" in page
     form = rita.get(PAGE).hidden(act)
     for what in ("extend", "snooze", "stop"):

@@ -13,5 +13,6 @@
   ``redelivered.py``: what home has got is marked, and leaves. ``drafts.py``: what users write by webmail;
   ``enclosures.py``: what is attached to it.
 - ``archived.py``: the folder `Email Archive`, which shows what the archive has.
+- ``trusted_senders.py``: of whose mail a user wants pictures from elsewhere.
 - ``quota.py``: how much a user stores. ``repair.py``: what ``check --repair`` mends in them.
 """

@@ -5,7 +5,17 @@ from __future__ import annotations
 import contextlib
 import struct
 
-from mpcontinuity.message.display import htmltext, invitation, links, names, plain, spoofs, winmail, work
+from mpcontinuity.message.display import (
+    htmltext,
+    invitation,
+    links,
+    marks,
+    names,
+    plain,
+    spoofs,
+    winmail,
+    work,
+)
 from mpcontinuity.message.display.css import Sheet
 from mpcontinuity.message.display.sanitised import TooMuch, sanitise
 from mpcontinuity.message.display.show import header, show
@@ -42,6 +52,10 @@ def _plain(data: bytes) -> None:
     for flowed in (False, True):
         plain.as_html(plain.lines(_text(data), flowed=flowed))
     plain.quoted(_text(data))
+
+
+def _marks(data: bytes) -> None:
+    marks.thinned(marks.resolved(_text(data)))
 
 
 def _links(data: bytes) -> None:
@@ -105,6 +119,7 @@ DISPLAY = {
     "plain text": Reader(
         _plain, (b"", b"> "), (b"> ", b">", b"a \r\n", b">a\r\na\r\n", b"http://a ", b"a@b.example "), most=24 * KIB
     ),
+    "marks": Reader(_marks, (b"", b"a"), (b"\xcc\x81", b"a\xcc\x81", b"&#769;", b"&#", b"&#x3")),
     "links": Reader(
         _links,
         (b"", b"http://", b"a@"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from html import escape
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Final, NamedTuple
 
 from mpcontinuity.message.display import links
@@ -63,15 +63,21 @@ def as_html(text: Iterable[Line]) -> str:
     """
     written: list[str] = []
     level = 0
-    for blocks, (next_level, group) in enumerate(groupby(text, key=lambda line: min(line.level, DEEPEST)), 1):
-        wanted = next_level if blocks <= MOST_BLOCKS else level
+    rest = iter(text)
+    for blocks, (wanted, group) in enumerate(groupby(rest, key=lambda line: min(line.level, DEEPEST)), 1):
+        if blocks > MOST_BLOCKS:
+            marked = [f"{'>' * line.level} {line.text}" for line in chain(group, rest)]
+            written.append(_block("\n".join(marked)))
+            break
         written.append("</blockquote>" * (level - wanted) + "<blockquote>" * (wanted - level))
         level = wanted
-        marks = "&gt; " * max(next_level - wanted, 0)
-        content = "\n".join([marks + line.text if marks else line.text for line in group])
-        written.append(f'<div class="mpc-text">{linked(content)}</div>')
+        written.append(_block("\n".join([line.text for line in group])))
     written.append("</blockquote>" * level)
     return "".join(written)
+
+
+def _block(text: str) -> str:
+    return f'<div class="mpc-text">{linked(text)}</div>'
 
 
 def linked(text: str) -> str:

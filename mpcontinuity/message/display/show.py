@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from mpcontinuity.message import addresses, contenttype, fields, markup, text
 from mpcontinuity.message.charset import decode
-from mpcontinuity.message.display import htmltext, invitation, names, plain, spoofs, winmail
+from mpcontinuity.message.display import htmltext, invitation, marks, names, plain, spoofs, winmail
 from mpcontinuity.message.display.choosing import Choice, File, Text, choose
 from mpcontinuity.message.display.sanitised import LONGEST as LONGEST_HTML
 from mpcontinuity.message.display.sanitised import TooMuch, sanitise
@@ -180,7 +180,7 @@ class _Written:
 
     def _rich(self, html: str) -> bool:
         try:
-            found = sanitise(html, images=self._images, remote=self._wanted.remote)
+            found = sanitise(marks.thinned(marks.resolved(html)), images=self._images, remote=self._wanted.remote)
         except TooMuch:
             self.shortfalls.append("too-much")
             return False
@@ -196,6 +196,7 @@ class _Written:
     def _plain(self, part: Part) -> str:
         found, cut = _first(text.of_part(self._content, part), self._room)
         self._cut(cut)
+        found = marks.thinned(found)
         return found.replace("\0", "\ufffd").replace("\r\n", "\n")
 
     def _show(self, shown: str, part: Part | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpcontinuity.message.display import htmltext, links, plain
+from mpcontinuity.message.display import htmltext, links, marks, plain
 from mpcontinuity.message.display.plain import Line
 
 
@@ -88,3 +88,16 @@ def test_the_text_of_html_has_its_lines() -> None:
 def test_html_that_is_never_closed_has_its_text() -> None:
     assert htmltext.text_of("a<b>c<!-- d") == "ac"
     assert htmltext.text_of("1 < 2 <p>x") == "1 < 2\n\nx"
+
+
+def test_a_letter_has_so_many_marks_at_most() -> None:
+    assert (
+        marks.thinned("a" + "\u0301" * 50 + "b\u0301" + "\u0302" * 7) == "a" + "\u0301" * 8 + "b\u0301" + "\u0302" * 7
+    )
+    assert marks.thinned("plain") == "plain"
+
+
+def test_marks_by_their_numbers_are_marks() -> None:
+    assert marks.resolved("a&#769;&#x301;&#60;&#x3c;&amp;&#99999999;&#xffffff;") == (
+        "a\u0301\u0301&#60;&#x3c;&amp;&#99999999;&#xffffff;"
+    )

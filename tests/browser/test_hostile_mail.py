@@ -1,0 +1,170 @@
+"""Every message of the hostile corpus, opened in a browser by its user, with the sanitiser and without it."""
+
+from __future__ import annotations
+
+import imaplib
+import re
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, Request
+
+from tests.app.running import Server
+from tests.browser.site import origin
+from tests.browser.window import WIDE
+from tests.corpus.hostile_mail import ELSEWHERE, READABLE, Hostile, hostile
+from tests.journeys.world import configuration
+
+USER, PASSWORD = "anna@example.org", "secret"
+READABLE_WITHIN = 3_000  # ms
+_HIDDEN = "structure: html and nothing"  # its text is within SVG, which a browser does not show
+_NOOP_WITHIN = 0.05  # s
+
+
+class Hunt:
+    """A window that notes whatever a message managed to do."""
+
+    def __init__(self, page: Page, where: str) -> None:
+        self.page = page
+        self.where = where
+        self.done: list[str] = []
+        self.page.on("dialog", self._dialog)
+        self.page.context.on("page", lambda other: self.done.append(f"a window opened: {other.url}"))
+        self.page.context.on("requestfailed", self._asked)
+        self.page.context.on("requestfinished", self._asked)
+
+    def _dialog(self, dialog: object) -> None:
+        self.done.append("a dialog")
+        dialog.dismiss()  # type: ignore[attr-defined]
+
+    def _asked(self, request: Request) -> None:
+        """What the browser itself refused, by the policy or since it is of another origin, was not asked for."""
+        ours = request.url.startswith((f"{self.where}/", "data:", "blob:", "about:"))
+        if not ours and request.failure not in ("csp", "origin"):
+            self.done.append(f"a request to {request.url[:100]}: {request.failure}")
+
+
+@contextmanager
+def serving(folder: Path, *, sanitises: bool) -> Iterator[Server]:
+    text = configuration().replace("web = []", 'web = ["tcp:0:interface=127.0.0.1"]')
+    text += "\n[public]\nports = { imap = 143, smtp = 25, web = 443 }\n"
+    server = Server(folder, text)
+    if not sanitises:
+        arguments = ("--nodaemon", "--pidfile=", "mpcontinuity", "--config", str(server.config))
+        server = Server(folder, text, command=(sys.executable, "-m", "tests.browser.unsanitised", *arguments))
+        server.environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    with server:
+        yield server
+
+
+def _deliver(server: Server, messages: list[Hostile]) -> None:
+    for command in (("domain", "add", "example.org", "--home", "127.0.0.1:9"), ("user", "add", USER)):
+        assert server.run(*command).returncode == 0
+    assert server.run("user", "password", USER, "--stdin", stdin=PASSWORD).returncode == 0
+    with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as session:
+        session.login(USER, PASSWORD)
+        for each in messages:
+            said, why = session.append("INBOX", "", "", each.content)
+            assert said == "OK", (each.kind, each.name, why)
+
+
+class Noops(threading.Thread):
+    """A mail program beside it, which hears from the server all the time."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(daemon=True)
+        self.took: list[float] = []
+        self._ends = threading.Event()
+        self._session = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
+        self._session.login(USER, PASSWORD)
+
+    def run(self) -> None:
+        while not self._ends.wait(0.02):
+            begun = time.monotonic()
+            self._session.noop()
+            self.took.append(time.monotonic() - begun)
+
+    def end(self) -> None:
+        self._ends.set()
+        self.join()
+        self._session.logout()
+
+
+def _log_in(page: Page, where: str) -> str:
+    """The path of the inbox."""
+    page.goto(f"{where}/login")
+    page.locator('[name="address"]').fill(USER)
+    page.locator('[name="password"]').fill(PASSWORD)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Log in", exact=True).first.click()
+    found = re.search(r'href="(/mail/\d+)/1"', page.content()) or re.search(r'href="(/mail/\d+)/"', page.content())
+    assert found is not None
+    return found[1]
+
+
+def _faults(hunt: Hunt, inbox: str, uid: int) -> list[str]:
+    page = hunt.page
+    path = f"{hunt.where}{inbox}/{uid}"
+    begun = time.monotonic()
+    page.goto(path, wait_until="commit")
+    found = []
+    try:
+        text = page.frame_locator("iframe.message").locator("body").inner_text(timeout=READABLE_WITHIN)
+        if READABLE not in text and not text.strip():
+            found.append("nothing to read")
+    except Error as error:
+        found.append(f"nothing to read: {str(error)[:100]}")
+    took = time.monotonic() - begun
+    if took > READABLE_WITHIN / 1000:
+        found.append(f"readable after {took:.1f} s")
+    page.wait_for_timeout(20)  # what begins by itself has begun
+    if page.url != path:
+        found.append(f"the address is {page.url}")
+    if page.title() == "owned":
+        found.append("the title is another")
+    if len(page.context.pages) != 1:
+        found.append("there are other windows")
+    return found + hunt.done
+
+
+@pytest.mark.parametrize("sanitises", [True, False], ids=["sanitised", "unsanitised"])
+def test_hostile_mail_does_nothing_in_a_browser_and_can_be_read(
+    browser: Browser, tmp_path: Path, sanitises: bool
+) -> None:
+    messages = hostile()
+    with serving(tmp_path, sanitises=sanitises) as server:
+        _deliver(server, messages)
+        context = browser.new_context(ignore_https_errors=True, viewport={"width": WIDE, "height": 800})
+        try:
+            hunt = Hunt(context.new_page(), origin(server))
+            inbox = _log_in(hunt.page, hunt.where)
+            noops = Noops(server)
+            noops.start()
+            faults = {}
+            for uid, each in enumerate(messages, 1):
+                hunt.done.clear()
+                if found := _faults(hunt, inbox, uid):
+                    faults[f"{each.kind}: {each.name}"] = found
+            noops.end()
+        finally:
+            context.close()
+        log = server.log.read_text()
+    if not sanitises:
+        faults.pop(_HIDDEN, None)
+    assert not faults
+    assert READABLE not in log  # nor anything else of what is in messages
+    assert ELSEWHERE not in log
+    assert statistics.quantiles(noops.took, n=20)[-1] < _NOOP_WITHIN
+
+
+def test_the_corpus_is_of_so_many_messages_in_so_many_classes() -> None:
+    messages = hostile()
+    assert len(messages) >= 60
+    assert len({each.kind for each in messages}) >= 30
+    assert len({(each.kind, each.name) for each in messages}) == len(messages)

@@ -147,6 +147,9 @@ class Desk:
 
     async def attach(self, user: User, draft: int, name: str, kind: str, size: int) -> Attached:
         """Begins an attachment of ``size`` octets. Raises Refused where there is no room for it, and Temporary."""
+        longest = composition.room(self.limits.message_size)
+        if size > longest:
+            raise Refused("together with this file the message would be too large", "conflict")
         self.store.bodies.check_room(size)
         await self.quotas.check_domain(user, octets=size)
         work = partial(
@@ -157,7 +160,7 @@ class Desk:
             kind=composing.media_type(kind),
             size=size,
             quota=await self.quotas.of(user),
-            longest=composition.room(self.limits.message_size),
+            longest=longest,
         )
         return await self.store.run(work)
 

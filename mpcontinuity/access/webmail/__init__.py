@@ -14,5 +14,6 @@
 - ``archive.py``: the archive as a place of its own. ``archive_search.py``: a user's own mail in it.
 - ``fate.py``: what becomes of a message on its way home, in words.
 - ``write.py``: the form in which a user writes, ``letter_form.py``: how it is read. ``attaching.py``: files that a
-  script sends. ``outbox.py``: what leaves in a moment, and can be called back.
+  script sends. ``outbox.py``: what leaves in a moment, and can be called back. ``originals.py``: what an answer needs
+  of a message. ``people.py``: who is meant by what was typed of an address.
 """

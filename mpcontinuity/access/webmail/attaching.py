@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ def routes(webmail: Webmail) -> list[Route]:
     longest = webmail.services.desk.limits.message_size
     return [
         webmail.get(_PATH, listing, DATA),
-        webmail.post(_PATH, begin),
+        replace(webmail.post(_PATH, begin), guards=DATA),  # what is refused is for a script
         webmail.put(f"{_PATH}/<attachment>", take, longest, DATA),
     ]
 

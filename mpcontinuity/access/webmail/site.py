@@ -14,6 +14,7 @@ from mpcontinuity.access.webmail import (
     folders,
     message,
     outbox,
+    people,
     searching,
     write,
 )
@@ -37,6 +38,7 @@ _PAGES = (
     conversation,
     write,
     attaching,
+    people,
     outbox,
 )
 

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from twisted.web import http
 
-from mpcontinuity.access.webmail import dates
+from mpcontinuity.access.webmail import originals
 from mpcontinuity.access.webmail.letter_form import (
     LONGEST_FIELDS,
     LetterForm,
@@ -25,7 +25,6 @@ from mpcontinuity.access.webmail.letter_form import (
 )
 from mpcontinuity.access.webmail.signed_in import LOGIN, STALE, Visit, Webmail, by_script
 from mpcontinuity.mailbox import drafts
-from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.mailbox.drafts import Draft, DraftChanged, Written
 from mpcontinuity.mailbox.enclosures import Attached
 from mpcontinuity.mailbox.names import MailboxRefused
@@ -39,7 +38,7 @@ from mpcontinuity.web.form import BadForm
 from mpcontinuity.web.languages import marked
 from mpcontinuity.web.multipart import FileBegins
 from mpcontinuity.web.routes import Route
-from mpcontinuity.writing import answering, composition, originals
+from mpcontinuity.writing import answering, composition
 from mpcontinuity.writing.composition import Fault
 from mpcontinuity.writing.desk import is_own
 
@@ -80,14 +79,12 @@ async def show(visit: Visit) -> Answer:
 
 
 async def _about(visit: Visit, form: LetterForm, name: str, place: str, *, enclosed: bool) -> LetterForm:
-    folder, uid = await placed(visit, place)
-    store = visit.services.control.store
     own = await _own(visit)
-    original = await originals.original(store, folder, uid, partial(dates.full, visit.language))
+    original = await originals.original(visit, await originals.find(visit, place))
     if name != "forward":
         return replace(form, written=answering.reply(original, own, everybody=name == "replyall"))
     written = answering.forward(original, own, enclosed=enclosed)
-    return replace(form, written=written, enclose=f"{'message' if enclosed else 'files'} {folder}.{uid}")
+    return replace(form, written=written, enclose=f"{'message' if enclosed else 'files'} {place}")
 
 
 async def _own(visit: Visit) -> answering.Own:
@@ -99,26 +96,14 @@ async def _own(visit: Visit) -> answering.Own:
     return own
 
 
-async def placed(visit: Visit, place: str) -> tuple[int, int]:
-    """Returns folder and UID of a message of the user that is named as ``folder.uid``. Raises Refused."""
-    folder, _, uid = place.partition(".")
-    numbers = folder.isascii() and folder.isdecimal() and uid.isascii() and uid.isdecimal() and len(place) < 30
-    if not numbers or not 0 < int(uid) <= MAX_UID:  # a higher one would name a message of another mailbox
-        raise Refused(visit.said("There is no such message"), "unknown")
-    found = await visit.folder(int(folder))
-    return found.id, int(uid)
-
-
 async def _open_draft(visit: Visit, named: str) -> Answer:
     desk, store = visit.services.desk, visit.services.control.store
     if "." in named:
-        folder, uid = await placed(visit, named)
-        entry = folder << UID_BITS | uid
-        draft = await store.read(partial(drafts.of_entry, account=visit.user.id, entry=entry))
+        place = await originals.find(visit, named)
+        draft = await store.read(partial(drafts.of_entry, account=visit.user.id, entry=place.entry))
         if draft is None:  # a mail program has written it
-            written = await originals.draft_of(store, folder, uid)
-            draft = await desk.create(visit.user, written, entry=entry)
-            await originals.take_files(desk, visit.user, draft, folder, uid)
+            draft = await desk.create(visit.user, await originals.draft(visit, place), entry=place.entry)
+            await originals.take_files(visit, draft, place)
         return redirect(f"{WRITE}?draft={identifier.show(draft.id)}")
     found = await desk.find(visit.user, id_of(named))
     if found is None:
@@ -381,8 +366,7 @@ class _Taking:
             return
         take = originals.enclose if kind == "message" else originals.take_files
         try:
-            folder, uid = await placed(visit, place)
-            await take(visit.services.desk, visit.user, draft, folder, uid)
+            await take(visit, draft, await originals.find(visit, place))
         except Refused as refused:
             self._faults.append(Fault("attachments", _why(visit, refused)))
 

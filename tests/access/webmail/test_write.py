@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from html import unescape
@@ -286,3 +287,61 @@ def test_a_uid_names_no_message_of_another_folder(office: Office, anna: Browser)
     hers, his = office.folder().id, office.folder(address=BERT).id
     for name in ("reply", "forward", "draft"):
         assert anna.get(f"/write?{name}={hers}.{(his - hers << 32) + 1}").code == 404
+
+
+def test_who_may_be_meant_is_offered_from_past_mail_and_the_own_domain(office: Office, anna: Browser) -> None:
+    office.put(b"From: Bertha <bertha@x.example>\r\nSubject: x\r\n\r\n")
+    office.put(b"From: Anna <anna@example.org>\r\nTo: Gilbert <g@x.example>\r\nSubject: x\r\n\r\n", "Sent")
+
+    def offered(typed: str) -> list[str]:
+        found: list[str] = json.loads(anna.get(f"/write/people?q={typed}").page)
+        return found
+
+    assert offered("ber") == ["Gilbert <g@x.example>", "Bertha <bertha@x.example>", BERT]
+    assert offered("b") == []
+    assert offered("%25%25") == []
+    assert office.browser().get("/write/people?q=ber", Sec_Fetch_Dest="empty").code == 401
+
+
+def script(browser: Browser, path: str = "/write", /, **form: Any) -> Any:
+    shown = browser.post(path, form, Sec_Fetch_Dest="empty", X_CSRF_Token=form.get("csrf", ""))
+    return shown.code, json.loads(shown.page) if shown.page.startswith(("{", "[")) else shown.page
+
+
+def test_a_script_saves_and_hears_of_its_version_and_of_a_session_that_ended(office: Office, anna: Browser) -> None:
+    form = {**anna.get("/write").hidden("/write"), **LETTER, "action": "autosave"}
+    code, given = script(anna, **form)
+    assert code == 200
+    code, again = script(anna, **{**form, **{name: given[name] for name in ("draft", "version")}, "text": "More"})
+    assert (code, again["draft"]) == (200, given["draft"])
+    assert again["version"] > given["version"]
+    anna.send("/logout", "/")
+    assert script(anna, **form)[0] == 401
+    log_in(anna)
+    code, told = script(anna, **form)
+    assert (code, told["user"]) == (403, str(office.user().id))
+    assert script(anna, **{**form, "csrf": told["csrf"], "text": "x"})[0] == 200
+    assert len(contents(office, "Drafts")) == 2  # what another window had saved, and this
+
+
+def test_a_script_attaches_in_pieces_and_goes_on_where_it_was_cut_off(office: Office, anna: Browser) -> None:
+    form = {**anna.get("/write").hidden("/write"), **LETTER, "action": "autosave"}
+    _, given = script(anna, **form)
+    path, token = f"/write/{given['draft']}/attachments", form["csrf"]
+    code, begun = script(anna, path, csrf=token, name="a.bin", kind="a/b", size="700000")
+    assert (code, begun["received"]) == (200, 0)
+
+    def put(start: int, data: bytes, browser: Browser = anna, csrf: str = token) -> Shown:
+        return browser.put(f"{path}/{begun['id']}?start={start}", data, X_CSRF_Token=csrf)
+
+    assert put(0, b"x" * 300_000).code == 200
+    assert put(0, b"y" * 10).code == 409  # what an answer that was lost makes a script do
+    (there,) = json.loads(anna.get(path).page)
+    assert there["received"] == 300_000
+    assert put(300_000, b"x" * 400_001).code in (409, 413)
+    assert put(json.loads(anna.get(path).page)[0]["received"], b"", csrf="").code == 403
+    bert = office.browser(BERT)
+    assert put(300_000, b"z", bert, bert.get("/write").hidden("/write")["csrf"]).code == 404
+    code, said = script(anna, path, csrf=token, name="b", kind="a/b", size=str(10**12))
+    assert (code, "too large" in str(said)) == (409, True)
+    assert script(anna, path, csrf=token, name="b", kind="a/b", size="-1")[0] == 400

@@ -1,0 +1,127 @@
+"""A message that is answered, forwarded or written on: what an answer needs of it, and its files for a draft.
+
+What it says is read by the reader processes, as for its own page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from mpcontinuity.access.webmail import archive_search, dates
+from mpcontinuity.access.webmail.reading import MOST_UID, Message
+from mpcontinuity.access.webmail.signed_in import Visit
+from mpcontinuity.mailbox import read
+from mpcontinuity.mailbox.append import UID_BITS
+from mpcontinuity.mailbox.drafts import Draft, Written
+from mpcontinuity.message import composing
+from mpcontinuity.message.composing import Correspondent
+from mpcontinuity.message.display.shown import Person, Shown
+from mpcontinuity.model.address import BadAddress, parse
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.writing.answering import Original
+
+_IN_PART = frozenset({"too-much", "cut", "busy", "died", "encrypted"})
+_ARCHIVE = "archive:"  # before the id of a message of the archive
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message of the user is. ``entry`` is mailbox << 32 | uid, 0 for one of the archive. ``date`` is in µs."""
+
+    message: Message
+    entry: int
+    date: int
+
+
+async def find(visit: Visit, named: str) -> Place:
+    """Returns a message of the user that is named as ``folder.uid``, or ``archive:id``. Raises Refused."""
+    if named.startswith(_ARCHIVE):
+        archived, _ = await archive_search.own(visit, named.removeprefix(_ARCHIVE))
+        return Place(Message(visit.user.id, 0, 0, archived.body), 0, archived.time)
+    folder, uid = place(visit, named)
+    found = await visit.folder(folder)
+    work = partial(read.rows, mailbox=found.id, uids=[uid], body=True)
+    rows = await visit.services.control.store.read(work)
+    body = rows[0][read.BODY] if rows else None
+    if body is None:
+        raise Refused(visit.said("This message is not there any more"), "unknown")
+    entry = found.id << UID_BITS | uid
+    return Place(Message(visit.user.id, found.id, uid, body), entry, rows[0][read.INTERNALDATE])
+
+
+def place(visit: Visit, named: str) -> tuple[int, int]:
+    """Returns folder and UID of what is named as ``folder.uid``. Raises Refused where it is nothing of that kind."""
+    folder, _, uid = named.partition(".")
+    numbers = folder.isascii() and folder.isdecimal() and uid.isascii() and uid.isdecimal() and len(named) < 30
+    if not numbers or not 0 < int(uid) <= MOST_UID:
+        raise Refused(visit.said("There is no such message"), "unknown")
+    return int(folder), int(uid)
+
+
+async def original(visit: Visit, found: Place) -> Original:
+    """Returns what an answer needs of a message. Raises Corrupt and Temporary."""
+    shown = await _shown(visit, found)
+    return Original(
+        entry=found.entry,
+        subject=shown.subject,
+        sender=_people(shown.sender),
+        reply_to=_people(shown.reply_to),
+        to=_people(shown.to),
+        cc=_people(shown.cc),
+        message_id=shown.message_id,
+        references=shown.references.split() or shown.in_reply_to.split()[:1],
+        sent=dates.full(visit.language, found.date),
+        text=shown.text,
+    )
+
+
+async def draft(visit: Visit, found: Place) -> Written:
+    """Returns what stands in a draft that a mail program has put into a mailbox. Raises Corrupt and Temporary."""
+    shown = await _shown(visit, found)
+    if _IN_PART & set(shown.shortfalls):  # to go on with a part of it would lose the rest
+        raise Refused(visit.said("This draft can only be written on in the mail program that it is of"), "conflict")
+    sender = _people(shown.sender)
+    return Written(
+        sender=sender[0].address.text if sender else "",
+        to=composing.listed(_people(shown.to)),
+        cc=composing.listed(_people(shown.cc)),
+        bcc=composing.listed(_people(shown.bcc)),
+        subject=shown.subject,
+        text=shown.text,
+        in_reply_to=shown.in_reply_to,
+        references=tuple(shown.references.split()[: composing.MOST_REFERENCES]),
+    )
+
+
+async def enclose(visit: Visit, to: Draft, found: Place) -> None:
+    """Attaches a whole message to a draft, as a file by its subject. Raises Refused, Corrupt and Temporary."""
+    desk, shown = visit.services.desk, await _shown(visit, found)
+    name = f"{composing.shown(shown.subject, 100) or 'message'}.eml"
+    attached = await desk.attach(visit.user, to.id, name, composing.MESSAGE, found.message.body.length)
+    await desk.take(visit.user, attached, 0, visit.services.reading.source(found.message))
+
+
+async def take_files(visit: Visit, to: Draft, found: Place) -> None:
+    """Attaches the files of a message to a draft. Raises Refused, Corrupt and Temporary."""
+    desk, shown = visit.services.desk, await _shown(visit, found)
+    for each in shown.attachments:
+        attached = await desk.attach(visit.user, to.id, each.name, each.kind, each.size)
+        size = await desk.take(visit.user, attached, 0, visit.services.reading.decoded(found.message, each))
+        await desk.end(attached, size)
+
+
+async def _shown(visit: Visit, found: Place) -> Shown:
+    return await visit.services.reading.shown(found.message, parse(visit.user.address).domain)
+
+
+def _people(people: Iterable[Person]) -> list[Correspondent]:
+    """Those who have an address."""
+    found = []
+    for one in people:
+        try:
+            found.append(Correspondent(composing.shown(one.name, composing.LONGEST_NAME), parse(one.address)))
+        except BadAddress:
+            continue
+    return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from mpcontinuity.access.setup import site as setup
 from mpcontinuity.access.setup.services import SetupServices
+from mpcontinuity.access.webmail import site as webmail
 from mpcontinuity.admin.portal import site as portal
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.web.routes import Route
@@ -33,6 +34,25 @@ def rules() -> list[str]:
         *setup.routes(for_people),
     ]
     return sorted({each.path for each in routes if each.method == "GET" and not _FOR_PROGRAMS.match(each.path)})
+
+
+class _Anything:
+    """Stands for each part of the server: routes are made, and never called."""
+
+    def __getattr__(self, name: str) -> _Anything:
+        return self
+
+
+# Of webmail: streams, parts of pages, and what a message consists of.
+_NO_PAGES = re.compile(r"/(?:events|images/|manifest)|.*/(?:document|part|original|headers|all\.zip|rows)(?:/|$)")
+
+
+def mail_rules() -> list[str]:
+    """Of the pages of webmail that are behind the login."""
+    services: Any = _Anything()
+    routes = webmail.routes(services)
+    found = {each.path for each in routes if each.method == "GET" and not _NO_PAGES.match(each.path)}
+    return sorted(found - {"/login"})
 
 
 def path(rule: str, parts: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 # As root there is no sandbox; and it asks nobody in the world for anything.
@@ -51,7 +51,7 @@ class Window:
         page.set_default_timeout(PATIENCE)
         page.on("console", self._said)
         page.on("pageerror", lambda error: self._complaints.append(f"a script failed: {error}"))
-        page.on("requestfailed", lambda request: self._complaints.append(f"{request.url}: {request.failure}"))
+        page.on("requestfailed", self._failed)
 
     def go(self, path: str, code: int = 200) -> None:
         """To a page of the server, which answers with that code."""
@@ -115,6 +115,12 @@ class Window:
             faults = self.faults()
             assert not faults, f"{self.path} at {width}, {theme}:\n" + "\n".join(faults)
         self.size(WIDE, "light")
+
+    def _failed(self, request: Request) -> None:
+        """What a script waits for ends with its page."""
+        by_script = request.resource_type in ("eventsource", "fetch", "xhr")
+        if not (by_script and request.failure == "net::ERR_ABORTED"):
+            self._complaints.append(f"{request.url}: {request.failure}")
 
     def _said(self, message: ConsoleMessage) -> None:
         refused = "the server responded with a status of 4" in message.text  # of the page itself: `go` looks at it

@@ -6,6 +6,7 @@
 - ``sentence.py``: the line about continuity that every page has. ``continuity.py``: opting in and out, and the way to
   set up a telephone. ``dates.py``: times in words.
 - ``acting.py``: what is done with messages. ``actions.py``: the forms for it. ``tasks.py``: what takes long.
+- ``events.py``: what is new, as it happens. ``news.py``: who listens to that.
 - ``folder.py``: the list of a folder. ``folders.py``: folders are made, renamed and deleted. ``message.py``: one
   message.
 - ``contents.py``: what a message contains, in a frame of its own. ``attachments.py``: its files and pictures.

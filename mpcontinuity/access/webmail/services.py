@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mpcontinuity.access.webmail.news import News
 from mpcontinuity.access.webmail.reading import Reading
 from mpcontinuity.access.webmail.tasks import Tasks
 from mpcontinuity.accounts.directory import Directory
@@ -26,8 +27,8 @@ class WebmailServices:
     ``control`` is what operations work with, each page calling them in the name of its user; store, settings and
     randomness are its own. ``directory`` finds users, ``login`` judges passwords, and ``sessions`` knows who is signed
     in. ``views`` are those of IMAP, ``quotas`` bounds what a user stores, and ``archives`` fills `Email Archive`.
-    ``timer`` is the reactor. ``desk`` saves what users write, and ``outbox`` sends it. ``reading`` has messages
-    read for display. ``tasks`` are what takes longer than a page.
+    ``timer`` is the reactor. ``desk`` saves what users write, and ``outbox`` sends it. ``reading`` has messages read for
+    display, ``news`` tells pages that are open, and ``tasks`` are what takes longer than a page.
     """
 
     control: Control
@@ -40,5 +41,6 @@ class WebmailServices:
     timer: Timer
     desk: Desk
     outbox: Outbox
+    news: News
     reading: Reading
     tasks: Tasks = field(default_factory=Tasks)

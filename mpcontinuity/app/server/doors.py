@@ -18,6 +18,7 @@ from mpcontinuity.access.pop3.services import Pop3Services
 from mpcontinuity.access.setup import site as setup
 from mpcontinuity.access.setup.services import SetupServices
 from mpcontinuity.access.webmail import site as webmail
+from mpcontinuity.access.webmail.news import News
 from mpcontinuity.access.webmail.reading import Reading
 from mpcontinuity.access.webmail.services import WebmailServices
 from mpcontinuity.accounts.directory import Directory
@@ -198,6 +199,7 @@ class Doors:
             timer=self._reactor,
             desk=self._mail.desk,
             outbox=self._mail.outbox,
+            news=News(self._store, self._reactor),
         )
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from mpcontinuity.access.webmail.news import News
 from mpcontinuity.access.webmail.reading import Reading
 from mpcontinuity.access.webmail.services import WebmailServices
 from mpcontinuity.access.webmail.site import PACKAGE, routes
@@ -76,6 +77,7 @@ class Office:
             reading=Reading(store, Readers(self.jobs, clock), SeededRandomness(3)),
             desk=self.desk,
             outbox=self.outbox,
+            news=News(store, clock),
         )
         self.pages = routes(self.services)
         timer: Any = clock

@@ -1,11 +1,71 @@
 // What every page of webmail does in a browser with JavaScript, beyond what it does without.
 
+import { listen } from "./events.js";
+import { merge, renew } from "./list.js";
 import { forgetAll } from "./letters.js";
 import { localise } from "./times.js";
+import "./keys.js";
+
+const list = document.getElementById("messages");
+const title = document.title;
+
+function replace(part, fresh) {
+  part.replaceChildren(...[...fresh.childNodes].map((node) => document.adoptNode(node)));
+}
+
+// The title says how many messages are unread in the folder that is open, else in the inbox.
+function entitle() {
+  const links = document.querySelectorAll("#folders a[data-folder]");
+  const shown = document.querySelector("#folders a[data-folder][aria-current]") ?? links[0];
+  const unread = Number(shown?.querySelector(".count")?.dataset.unread ?? 0);
+  document.title = unread ? `(${unread}) ${title}` : title;
+}
+
+function count({ mailbox, unseen }) {
+  const link = document.querySelector(`#folders a[data-folder="${mailbox}"]`);
+  const shown = link?.querySelector(".count");
+  if (!shown) return;
+  shown.dataset.unread = unseen;
+  shown.hidden = !unseen;
+  shown.lastChild.textContent = unseen;
+}
+
+function say({ text, kind }) {
+  const aside = document.getElementById("sentence");
+  if (!aside) return;
+  let line = aside.querySelector("p");
+  if (!line && text) {
+    line = document.createElement("p");
+    line.setAttribute("role", "status");
+    aside.prepend(line);
+  }
+  if (line && line.textContent !== text) line.textContent = text;
+  aside.className = `sentence ${kind || "quiet"}`;
+  aside.hidden = !text && !aside.querySelector("form");
+}
+
+function ended() {
+  const notice = document.getElementById("signed-out");
+  if (notice) notice.hidden = false;
+}
+
+function hear(name, data) {
+  if (name === "continuity") say(data);
+  else if (name === "ended") ended();
+  else if (name === "folders") renew([["folders", replace]]).then(entitle);
+  else {
+    count(data);
+    entitle();
+    const shows = list && Number(list.dataset.folder) === data.mailbox && !list.dataset.window;
+    if (shows && Number(list.dataset.modseq) < data.modseq) renew([["messages", merge]]);
+    else if (!list && document.querySelector(`[data-empty="${data.mailbox}"]`) && data.messages) location.reload();
+  }
+}
 
 localise(document);
-const zone = document.querySelector("footer [data-zone]");
-if (zone) zone.hidden = true; // times are by the reader's own clock now
+document.querySelector("footer [data-zone]")?.setAttribute("hidden", ""); // times are by the reader's own clock now
+entitle();
+if (document.getElementById("folders") && typeof EventSource === "function") listen(hear);
 
 // Who logs out leaves no letter behind in this browser.
 document.querySelector('form[action="/logout"]')?.addEventListener("submit", forgetAll);

@@ -1,0 +1,192 @@
+"""What is new for users whose pages are open: their folders' counts, and what is to be said of continuity.
+
+Nothing is queued: whoever listens is woken by the store's notices, which come from every node, reads how things are,
+and tells what differs from what it told last. So nothing is missed, and who does not read costs no memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import msgspec
+from twisted.internet.defer import Deferred
+
+from mpcontinuity.accounts.users import User
+from mpcontinuity.control.bulletin import Bulletin, bulletin
+from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.events import (
+    AccountsChanged,
+    DomainsChanged,
+    Everything,
+    HomeChanged,
+    MailboxChanged,
+    MailboxListChanged,
+    Notice,
+    OwedChanged,
+)
+from mpcontinuity.model.timer import Alarm, Timer
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+HEARTBEAT: Final = 15.0  # s: proxies close what is silent for a minute, and a session that was ended ends as soon
+GATHER: Final = 0.25  # s from a change until it is told: what a program does message by message is told together
+MOST: Final = 2_000  # who listen to a process: each has a connection
+MOST_EACH: Final = 10  # of one user: a few browsers; the tabs of one share a connection
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How a folder is: the highest modseq, and how many messages there are, in all and unread."""
+
+    mailbox: int
+    modseq: int
+    messages: int
+    unseen: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How things are for a user, as far as pages show it."""
+
+    folders: tuple[MailboxInfo, ...]
+    bulletin: Bulletin
+
+    @property
+    def id(self) -> str:
+        """What tells this state of the folders from others: who comes back with it has missed nothing."""
+        text = ",".join(f"{each.id}:{each.modseq}:{each.name}" for each in self.folders)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class Listener:
+    """One open page, or the tabs of one browser."""
+
+    def __init__(self, news: News, user: User) -> None:
+        self.user = user
+        self._news = news
+        self._heard: Deferred[None] | None = None
+        self._alarm: Alarm | None = None
+        self._woken = False
+
+    async def wait(self, within: float) -> bool:
+        """Waits until something may have changed, and a moment longer for what changes with it; up to ``within``
+        seconds. Returns whether anything may have."""
+        if not self._woken:
+            await self._pause(within)
+        woken = self._woken
+        if woken:
+            self._woken = False
+            await self._pause(GATHER)
+            self._woken = False  # what was heard meanwhile is read now
+        return woken
+
+    async def look(self) -> State:
+        """Returns how things are. Raises Temporary."""
+        return await self._news.store.read(partial(_state, user=self.user))
+
+    def close(self) -> None:
+        """Listens no more."""
+        self._news.leave(self)
+        self._wake()
+
+    def hear(self) -> None:
+        """Is called when something may have changed."""
+        self._woken = True
+        self._wake()
+
+    async def _pause(self, seconds: float) -> None:
+        self._heard = heard = Deferred[None]()
+        self._alarm = self._news.timer.callLater(seconds, self._wake)
+        try:
+            await heard
+        finally:  # also where whoever waits is cancelled, which fires it
+            self._heard = None
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._alarm is not None and self._alarm.active():
+            self._alarm.cancel()
+        heard, self._heard = self._heard, None
+        if heard is not None and not heard.called:
+            heard.callback(None)
+
+
+class News:
+    """All who listen to one process, in the reactor thread."""
+
+    def __init__(self, store: Store, timer: Timer) -> None:
+        self.store = store
+        self.timer = timer
+        self._of_account: dict[int, set[Listener]] = {}
+        self._each: Counter[int] = Counter()
+        store.listen(self._heard)
+
+    def listen(self, user: User) -> Listener:
+        """Returns somebody who hears what is new for the user. Raises Temporary where too many listen."""
+        listeners = self._of_account.setdefault(user.id, set())
+        if len(listeners) >= MOST_EACH or self._each.total() >= MOST:
+            if not listeners:
+                del self._of_account[user.id]
+            raise Temporary("too many listen to what is new")
+        listener = Listener(self, user)
+        listeners.add(listener)
+        self._each[user.id] += 1
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Tells a listener nothing more."""
+        listeners = self._of_account.get(listener.user.id, set())
+        if listener in listeners:
+            listeners.discard(listener)
+            self._each[listener.user.id] -= 1
+        if not listeners:
+            self._of_account.pop(listener.user.id, None)
+            self._each.pop(listener.user.id, None)
+
+    @property
+    def count(self) -> int:
+        """How many listen."""
+        return self._each.total()
+
+    def _heard(self, notices: Sequence[Notice]) -> None:
+        if not self._of_account:
+            return
+        accounts: set[int] = set()
+        domains: set[int] = set()
+        for notice in notices:
+            match notice:
+                case MailboxChanged() | MailboxListChanged():
+                    accounts.add(notice.account)
+                case AccountsChanged():
+                    accounts.add(notice.account)
+                    if not notice.account:
+                        domains.add(notice.domain)
+                case HomeChanged() | OwedChanged():
+                    domains.add(notice.domain)
+                case DomainsChanged() | Everything():
+                    accounts.update(self._of_account)
+        for account in accounts & self._of_account.keys():
+            self._hear(account)
+        if domains:
+            for account, listeners in list(self._of_account.items()):
+                if any(each.user.domain in domains for each in listeners):
+                    self._hear(account)
+
+    def _hear(self, account: int) -> None:
+        for listener in list(self._of_account.get(account, ())):
+            listener.hear()
+
+
+def counts(info: MailboxInfo) -> Counts:
+    """Returns what is told of a folder."""
+    return Counts(info.id, info.modseq, info.messages, info.unseen)
+
+
+def _state(tx: Transaction, user: User) -> State:
+    return State(tuple(mailboxes.listing(tx, user.id)), bulletin(tx, user))

@@ -1,0 +1,66 @@
+// The list of a folder as the server has it now, put in where it differs: what is checked stays checked, and what has
+// the focus keeps it.
+
+import { localise } from "./times.js";
+
+// The browser parses the page itself: a string of HTML is what Trusted Types forbid.
+export function fetched(address) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", address);
+    request.responseType = "document";
+    request.timeout = 20000;
+    request.onload = () => (request.status === 200 && request.response ? resolve(request.response) : reject());
+    request.onerror = request.ontimeout = reject;
+    request.send();
+  });
+}
+
+export function merge(list, fresh) {
+  const known = new Map([...list.children].map((row) => [row.dataset.uid, row]));
+  let place = list.firstElementChild;
+  for (const row of [...fresh.children]) {
+    const old = known.get(row.dataset.uid);
+    known.delete(row.dataset.uid);
+    let now = old;
+    if (!old || old.dataset.modseq !== row.dataset.modseq) {
+      now = document.adoptNode(row);
+      localise(now);
+      const box = old?.querySelector("input[type=checkbox]");
+      if (box?.checked) now.querySelector("input[type=checkbox]").checked = true;
+      if (old?.contains(document.activeElement)) {
+        old.replaceWith(now);
+        now.querySelector(document.activeElement?.matches?.("input") ? "input" : "a")?.focus();
+        place = now.nextElementSibling;
+        continue;
+      }
+      if (old) {
+        if (old === place) place = old.nextElementSibling;
+        old.remove();
+      }
+    }
+    if (now === place) place = place.nextElementSibling;
+    else list.insertBefore(now, place);
+  }
+  for (const gone of known.values()) gone.remove();
+  list.dataset.modseq = fresh.dataset.modseq;
+}
+
+let coming = null;
+
+// Asks for the page anew, once for all who ask meanwhile.
+export function renew(parts) {
+  coming ??= fetched(location.href).then(
+    (page) => {
+      coming = null;
+      for (const [id, put] of parts) {
+        const part = document.getElementById(id);
+        const fresh = page.getElementById(id);
+        if (part && fresh) put(part, fresh);
+        else if (part || fresh) return location.reload(); // it became empty, or is so no longer
+      }
+    },
+    () => (coming = null),
+  );
+  return coming;
+}

@@ -1,0 +1,189 @@
+"""Each page of webmail, by its table of routes, in a real browser; and what its scripts do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Request, expect
+
+from tests.browser.routes import mail_rules, path
+from tests.browser.site import origin, serving
+from tests.browser.window import NARROW, Window, window
+from tests.fakes.home import ScriptedHome
+from tests.journeys.world import World
+
+# HTML, styles and scripts of the first page that is of use, in octets: a second on a slow telephone line.
+BUDGET = 60_000
+
+
+class Office(World):
+    """A domain whose home is away, and some mail for Anna."""
+
+    def live(self) -> None:
+        for subject in (
+            "The first one",
+            "An offer with a subject that is longer than a line on any telephone has room",
+        ):
+            self.home.stop()
+            assert self.send(subject).code == 250
+        self.wait_for(lambda: self.state() == "down")
+
+    def parts(self) -> dict[str, str]:
+        with self.imap(self.anna) as session:
+            session.select("INBOX")
+            _, found = session.uid("SEARCH", "ALL")
+        return {"uid": found[0].split()[0].decode()}
+
+
+def signed_in_at(opened: Window, address: str) -> None:
+    opened.go("/")
+    opened.fill(address=address, password="secret")
+    opened.press("Log in")
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    with ScriptedHome() as home, serving(tmp_path_factory.mktemp("server"), require_totp=False) as server:
+        office = Office(server, home)
+        office.live()
+        yield office
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, office: Office) -> Any:
+    """The cookies of Anna."""
+    with window(browser, origin(office.server)) as login:
+        login.go("/")
+        login.sound()
+        signed_in_at(login, office.anna)
+        assert login.heading == "Inbox"
+        return login.page.context.storage_state()
+
+
+@pytest.fixture(scope="module")
+def with_scripts(browser: Browser, office: Office, signed_in: Any) -> Iterator[Window]:
+    with window(browser, origin(office.server), state=signed_in) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def without_scripts(browser: Browser, office: Office, signed_in: Any) -> Iterator[Window]:
+    with window(browser, origin(office.server), state=signed_in, scripts=False) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def parts(office: Office, with_scripts: Window) -> dict[str, str]:
+    with_scripts.go("/")
+    href = with_scripts.page.locator("#folders a[data-folder]").first.get_attribute("href") or ""
+    return {**office.parts(), "folder": href.split("/")[2]}
+
+
+@pytest.mark.parametrize("rule", mail_rules())
+def test_a_page_is_sound_at_both_widths_in_both_themes(rule: str, parts: dict[str, str], with_scripts: Window) -> None:
+    with_scripts.go(path(rule, parts))
+    assert with_scripts.heading
+    with_scripts.sound()
+
+
+@pytest.mark.parametrize("rule", mail_rules())
+def test_a_page_says_without_javascript_what_it_says_with_it(
+    rule: str, parts: dict[str, str], with_scripts: Window, without_scripts: Window
+) -> None:
+    seen = []
+    for each in (with_scripts, without_scripts):
+        each.go(path(rule, parts))
+        seen.append((each.heading, each.page.locator("main a").count(), each.page.locator("main form").count()))
+    assert seen[0] == seen[1]
+
+
+def test_the_first_useful_page_is_small(browser: Browser, office: Office, signed_in: Any) -> None:
+    """HTML with a full page of messages, styles and scripts, as they come; pictures there are none."""
+    for number in range(50):
+        office.send(f"Offer number {number} about something that takes a line")
+    came: dict[str, int] = {}
+
+    def finished(request: Request) -> None:
+        answer = request.response()
+        if answer is not None and not request.url.startswith("data:") and not request.url.endswith("/events"):
+            came[request.url] = len(answer.body())
+
+    with window(browser, origin(office.server), state=signed_in) as opened:
+        opened.page.on("requestfinished", finished)
+        opened.go("/")
+        opened.page.wait_for_load_state("load")
+        assert opened.page.locator("#messages > .message").count() >= 50
+        assert sum(came.values()) < BUDGET, came
+
+
+def test_what_comes_is_shown_by_itself_and_counted_in_the_title(office: Office, with_scripts: Window) -> None:
+    with_scripts.go("/")
+    before = with_scripts.page.locator("#messages > .message").first
+    before.locator("input").check()
+    assert office.send("Just in").code == 250
+    expect(with_scripts.page.get_by_role("link", name="Just in")).to_be_visible()
+    assert re.match(r"\(\d+\) Inbox", with_scripts.page.title())
+    assert with_scripts.page.locator("#messages input:checked").count() == 1
+    assert not with_scripts.complaints()
+
+
+def test_tabs_of_a_browser_share_one_stream(browser: Browser, office: Office, signed_in: Any) -> None:
+    with window(browser, origin(office.server), state=signed_in) as first:
+        asked: list[str] = []
+        context = first.page.context
+        context.on("request", lambda request: asked.append(request.url) if request.url.endswith("/events") else None)
+        first.go("/")
+        second = Window(context.new_page(), origin(office.server), scripts=True)
+        second.go("/")
+        office.send("For both tabs")
+        for each in (first, second):
+            expect(each.page.get_by_role("link", name="For both tabs")).to_be_visible()
+        assert len(asked) == 1
+        first.page.close()
+        office.send("For who is left")
+        expect(second.page.get_by_role("link", name="For who is left")).to_be_visible()
+        assert len(asked) == 2
+
+
+def test_a_session_that_ends_is_said_where_the_page_is_open(browser: Browser, office: Office) -> None:
+    with window(browser, origin(office.server)) as opened:
+        signed_in_at(opened, office.ben)
+        expect(opened.page.locator("#signed-out")).to_be_hidden()
+        assert office.server.run("user", "password", office.ben, "--stdin", stdin="secret2").returncode == 0
+        expect(opened.page.locator("#signed-out")).to_be_visible()
+    assert office.server.run("user", "password", office.ben, "--stdin", stdin="secret").returncode == 0
+
+
+def test_keys_alone_read_flag_delete_and_undo(office: Office, with_scripts: Window) -> None:
+    office.send("By keys alone")
+    with_scripts.go("/")
+    page = with_scripts.page
+    page.keyboard.press("j")
+    with page.expect_navigation():
+        page.keyboard.press("o")
+    assert with_scripts.heading == "By keys alone"
+    with page.expect_navigation():
+        page.keyboard.press("#")
+    assert with_scripts.heading == "Inbox"
+    assert page.get_by_role("link", name="By keys alone").count() == 0
+    with page.expect_navigation():
+        page.keyboard.press("z")
+    expect(page.get_by_role("link", name="By keys alone")).to_be_visible()
+    page.keyboard.press("?")
+    assert page.get_by_role("dialog").is_visible()
+    assert not with_scripts.faults()
+    page.keyboard.press("Escape")
+    assert not page.get_by_role("dialog").is_visible()
+
+
+def test_on_a_telephone_folders_are_behind_a_button_also_without_javascript(without_scripts: Window) -> None:
+    without_scripts.go("/")
+    without_scripts.size(NARROW, "light")
+    folders = without_scripts.page.locator("#folders")
+    assert not folders.is_visible()
+    without_scripts.page.get_by_role("button", name="Folders").click()
+    assert folders.is_visible()
+    without_scripts.size(1280, "light")

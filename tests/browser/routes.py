@@ -14,7 +14,7 @@ from mpcontinuity.admin.portal import site as portal
 from mpcontinuity.model.settings import Settings
 from mpcontinuity.web.routes import Route
 
-_PART = re.compile(r"<(?:\w+:)?(\w+)>")
+_PART = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
 
 
 # What mail programs ask for, and files: no pages.
@@ -44,7 +44,7 @@ class _Anything:
 
 
 # Of webmail: streams, parts of pages, and what a message consists of.
-_NO_PAGES = re.compile(r"/(?:events|images/|manifest)|.*/(?:document|part|original|headers|all\.zip|rows)(?:/|$)")
+_NO_PAGES = re.compile(r"/(?:events|images/|manifest)|.*/(?:document|part|view|print|original|headers|all\.zip|rows)(?:/|$)")
 
 
 def mail_rules() -> list[str]:

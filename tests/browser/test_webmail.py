@@ -23,11 +23,14 @@ class Office(World):
     """A domain whose home is away, and some mail for Anna."""
 
     def live(self) -> None:
-        for subject in (
-            "The first one",
-            "An offer with a subject that is longer than a line on any telephone has room",
-        ):
-            self.home.stop()
+        self.home.stop()
+        long = "An offer with a subject that is longer than a line on any telephone has room"
+        known = re.sub("[^a-z0-9]", "-", long.lower())  # as the world names it
+        reply = f"Re: {long}\r\nReferences: <{known}@sender.example>"
+        attached = "The first one\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b"
+        parts = "--b\r\n\r\nHello.\r\n--b\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nHi.\r\n--b--"
+        assert self.send(attached, body=parts).code == 250
+        for subject in (long, reply):
             assert self.send(subject).code == 250
         self.wait_for(lambda: self.state() == "down")
 
@@ -79,7 +82,20 @@ def without_scripts(browser: Browser, office: Office, signed_in: Any) -> Iterato
 def parts(office: Office, with_scripts: Window) -> dict[str, str]:
     with_scripts.go("/")
     href = with_scripts.page.locator("#folders a[data-folder]").first.get_attribute("href") or ""
-    return {**office.parts(), "folder": href.split("/")[2]}
+    found = {**office.parts(), "folder": href.split("/")[2]}
+    archived: list[str] = []
+
+    def indexed() -> bool:  # it is soon after
+        with_scripts.go("/archive/")
+        links = with_scripts.page.locator('main a[href^="/archive/"]').all()
+        archived[:] = [link.get_attribute("href") or "" for link in links]
+        archived[:] = [each for each in archived if re.fullmatch(r"/archive/\w{13}", each)]
+        return bool(archived)
+
+    office.wait_for(indexed)
+    with_scripts.go(f"/mail/{found['folder']}/?view=conversations")
+    conversation = with_scripts.page.locator('main a[href^="/conversation/"]').first.get_attribute("href") or ""
+    return {**found, "/archive/<id>": archived[0], "/conversation/<id>": conversation}
 
 
 @pytest.mark.parametrize("rule", mail_rules())

@@ -160,8 +160,8 @@ async def _uids(visit: Visit, folder: MailboxInfo) -> list[int]:
         upto = number(form.get("upto"), MAX_UID)
         found = await matching(visit, folder, form.get("only") if form.get("only") in ONLY else "")
         return [uid for uid in found if uid <= upto]
-    named = {number(text, 0) for text in form.all("uid")[:MOST_CHOSEN]}
-    return sorted(named - {0})
+    named = [text for row in form.all("uid") for text in row.split(",", MOST_CHOSEN)]  # a conversation is some
+    return sorted({number(text, 0) for text in named[:MOST_CHOSEN]} - {0})
 
 
 async def _place(visit: Visit, use: str) -> MailboxInfo:

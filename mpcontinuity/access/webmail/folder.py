@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
 from mpcontinuity.access.webmail.signed_in import HOME, Visit, Webmail
 from mpcontinuity.access.webmail.signing_in import SigningIn
-from mpcontinuity.mailbox import archived, pages
+from mpcontinuity.mailbox import archived, conversation_list, pages
 from mpcontinuity.mailbox.append import MAX_UID
+from mpcontinuity.mailbox.conversation_list import Conversation
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
+from mpcontinuity.mailbox.pages import Listed
+from mpcontinuity.model import identifier
 from mpcontinuity.model.flags import FLAGGED, SEEN
 from mpcontinuity.web.answers import Answer, Stream
 from mpcontinuity.web.asked import Asked
@@ -18,6 +22,8 @@ from mpcontinuity.web.languages import marked
 from mpcontinuity.web.routes import Route
 
 ROWS: Final = 50  # of a page
+
+CONVERSATIONS: Final = "conversations"  # as `view`: messages that belong together are one row
 
 # Which messages a list may be narrowed to: the flag, and whether they have it.
 ONLY: Final = {"unread": (SEEN, False), "flagged": (FLAGGED, True)}
@@ -81,19 +87,29 @@ async def _listing(visit: Visit, folder: MailboxInfo) -> Answer:
     before = number(visit.asked.query.get("before"), MAX_UID + 1)
     only = visit.asked.query.get("only")
     only = only if only in ONLY else ""
-    uids = await _uids(visit, folder, only, before)
-    rows = await pages.listed(visit.services.control.store, folder.id, uids[:ROWS])
-    path = f"/mail/{folder.id}/"
+    store = visit.services.control.store
+    together = visit.asked.query.get("view") == CONVERSATIONS and not only
+    rows: Sequence[Listed | Conversation]
+    if together:
+        page = await conversation_list.page(store, folder, before, ROWS)
+        rows, following = page.rows, page.before
+    else:
+        uids = await _uids(visit, folder, only, before)
+        rows = await pages.listed(store, folder.id, uids[:ROWS])
+        following = uids[ROWS - 1] if len(uids) > ROWS else 0
+    path, view = f"/mail/{folder.id}/", CONVERSATIONS if together else ""
     return await visit.render(
         "folder.html",
         here=folder.id,
         folder=folder,
         only=only,
+        together=together,
         rows=rows,
+        shown=identifier.show,
         changes=not archived.is_folder(folder),
         nothing=visit.said(_NO_OLDER if before <= MAX_UID else _NOTHING[only]),
-        newest=_with(path, only=only) if before <= MAX_UID else "",
-        older=_with(path, only=only, before=str(uids[ROWS - 1])) if len(uids) > ROWS else "",
+        newest=_with(path, only=only, view=view) if before <= MAX_UID else "",
+        older=_with(path, only=only, view=view, before=str(following)) if following else "",
     )
 
 

@@ -27,8 +27,8 @@ class WebmailServices:
     ``control`` is what operations work with, each page calling them in the name of its user; store, settings and
     randomness are its own. ``directory`` finds users, ``login`` judges passwords, and ``sessions`` knows who is signed
     in. ``views`` are those of IMAP, ``quotas`` bounds what a user stores, and ``archives`` fills `Email Archive`.
-    ``timer`` is the reactor. ``desk`` saves what users write, and ``outbox`` sends it. ``reading`` has messages read for
-    display, ``news`` tells pages that are open, and ``tasks`` are what takes longer than a page.
+    ``timer`` is the reactor. ``desk`` saves what users write, and ``outbox`` sends it. ``reading`` has messages read
+    for display, ``news`` tells pages that are open, and ``tasks`` are what takes longer than a page.
     """
 
     control: Control

@@ -95,3 +95,19 @@ def test_in_sent_a_message_is_shown_by_its_recipients(office: Office, anna: Brow
     office.put(b"From: anna@example.org\r\nTo: Carl <carl@x.example>, d@x.example\r\nSubject: x\r\n\r\n", "Sent")
     page = anna.get(f"/mail/{office.folder('Sent').id}/").page
     assert "To: Carl, d@x.example" in page
+
+
+def test_messages_that_belong_together_are_one_row_and_chosen_together(office: Office, anna: Browser) -> None:
+    first = office.put(b"From: Bob <bob@x.example>\r\nMessage-ID: <1@x>\r\nSubject: Plans\r\n\r\n")
+    office.put(b"Subject: Other\r\n\r\n")
+    second = office.put(b"From: Eve <eve@x.example>\r\nIn-Reply-To: <1@x>\r\nSubject: Re: Plans\r\n\r\n")
+    folder = office.folder().id
+    path = f"/mail/{folder}/?view=conversations"
+    page = anna.get(path).page
+    assert page.count('class="message unread"') == 2
+    assert "Bob, Eve" in page
+    assert f'value="{second},{first}"' in page
+    assert re.search(r'href="/conversation/\w{13}"', page)
+    form = {**anna.get(path).hidden(f"/mail/{folder}/do"), "action": "delete", "uid": f"{second},{first}"}
+    assert anna.post(f"/mail/{folder}/do", form).location == path
+    assert office.folder("Trash").messages == 2

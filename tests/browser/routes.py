@@ -11,7 +11,7 @@ from mpcontinuity.access.setup import site as setup
 from mpcontinuity.access.setup.services import SetupServices
 from mpcontinuity.access.webmail import site as webmail
 from mpcontinuity.admin.portal import site as portal
-from mpcontinuity.model.settings import Settings
+from mpcontinuity.model.settings import Limits, Settings
 from mpcontinuity.web.routes import Route
 
 _PART = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
@@ -44,12 +44,15 @@ class _Anything:
 
 
 # Of webmail: streams, parts of pages, and what a message consists of.
-_NO_PAGES = re.compile(r"/(?:events|images/|manifest)|.*/(?:document|part|view|print|original|headers|all\.zip|rows)(?:/|$)")
+_NO_PAGES = re.compile(
+    r"/(?:events|images/|manifest|write/)|.*/(?:document|part|view|print|original|headers|all\.zip|rows)(?:/|$)"
+)
 
 
 def mail_rules() -> list[str]:
     """Of the pages of webmail that are behind the login."""
     services: Any = _Anything()
+    services.desk = SimpleNamespace(limits=Limits())
     routes = webmail.routes(services)
     found = {each.path for each in routes if each.method == "GET" and not _NO_PAGES.match(each.path)}
     return sorted(found - {"/login"})

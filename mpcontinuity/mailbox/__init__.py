@@ -7,6 +7,7 @@
   own. ``portions.py``: a long change in short transactions.
 - ``read.py``: rows of messages. ``pages.py``: the newest first, a page at a time. ``rendering.py``: what IMAP shows of
   a message, computed without making others wait. ``search.py``: answers SEARCH.
+  ``search_all.py``: searches all folders, the newest messages first. ``threads.py``: answers THREAD.
 - ``view.py``: what one session knows of its mailbox. ``selected.py``: what all its sessions share;
   ``picture.py``: its messages as arrays.
 - ``maildrop.py``: INBOX as POP3 sees it. ``recent.py``: the flag Recent. ``sent.py``: one copy in Sent.

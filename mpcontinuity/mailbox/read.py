@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from mpcontinuity.mailbox.append import UID_BITS
+from mpcontinuity.mailbox import conversations
+from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.model.body import Body
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -27,6 +28,9 @@ _ENTRY = "entry.id & 4294967295, entry.flags, entry.modseq, entry.internaldate, 
 _BODY = 'body.id, body.pack, body."offset", body.length, body.prefix, body.crc'
 _JOIN = "JOIN body ON body.id = entry.body"
 _SPAN, _LISTED = "entry.id BETWEEN :first AND :last ORDER BY entry.id", "entry.id IN [:ids] ORDER BY entry.id"
+
+
+_BODIES = Statement("SELECT id, body FROM entry WHERE id IN [:ids]")
 
 
 def _statements(columns: str, join: str = "") -> tuple[Statement, Statement]:
@@ -64,3 +68,11 @@ def rows(
     if body:
         return [(*row[:BODY], Body(*row[BODY:])) for row in found]
     return found
+
+
+def objects(tx: Transaction, mailbox: int, uids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Returns, by UID, the body and the conversation of each of those messages (rising, at most MOST) that exist; the
+    conversation is 0 where it is not known yet."""
+    ids = [mailbox << UID_BITS | uid for uid in uids]
+    known = conversations.of(tx, ids)
+    return {id_ & MAX_UID: (body, known.get(id_, 0)) for id_, body in tx.all(_BODIES, ids=ids)}

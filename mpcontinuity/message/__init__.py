@@ -5,6 +5,7 @@
 - ``charset.py``: text in any charset. ``encodedwords.py``: text in header fields. ``text.py``: the text of a message as
   people read it, ``markup.py``: that of HTML. ``matching.py``: searches it. ``summary.py``: subject and Message-ID.
   ``overview.py``: what a list shows of a message. ``references.py``: which messages it answers.
+  ``subjects.py``: what a subject says. ``threads.py``: puts messages together.
 - ``transfer.py``: undoes transfer encodings piece by piece.
 - ``display/``: what people are shown of a message that a stranger wrote.
 - ``render.py``: computes what IMAP shows of a message, from ``envelope.py`` and ``bodystructure.py``; ``rendered.py``

@@ -13,6 +13,9 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _NUMBER = {name.lower().encode(): number for number, name in enumerate(_MONTHS, 1)}
 _DAY = re.compile(rb"(?:^|[,\s])([0-9]{1,2})[\s-]+([A-Za-z]{3})[A-Za-z]*[\s-]+([0-9]{2,4})(?![0-9])")
 
+_CLOCK = re.compile(rb"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(?:\s+([+-])([0-9]{4}))?")
+_EPOCH = date(1970, 1, 1).toordinal()
+
 
 def day(value: bytes) -> date | None:
     """Returns the day as the sender wrote it, without regard to time and zone, as SEARCH SENTON wants it.
@@ -29,6 +32,28 @@ def day(value: bytes) -> date | None:
         return date(year, _NUMBER[match[2].lower()], int(match[1]))
     except (KeyError, ValueError):
         return None
+
+
+def moment(value: bytes) -> int | None:
+    """Returns the seconds since 1970 at which the sender wrote it, or None where the value has no date.
+
+    What cannot be read of the time or of the zone is midnight, and UTC (RFC 5256 §2.2).
+    """
+    found = day(value)
+    if found is None:
+        return None
+    seconds = (found.toordinal() - _EPOCH) * 86_400
+    clock = _CLOCK.search(value[:256])
+    if clock is None:
+        return seconds
+    hour, minute, second = int(clock[1]), int(clock[2]), int(clock[3] or 0)
+    if hour > 23 or minute > 59 or second > 60:
+        return seconds
+    seconds += hour * 3600 + minute * 60 + second
+    if clock[4] is None:
+        return seconds
+    zone = int(clock[5][:2]) * 3600 + int(clock[5][2:]) * 60
+    return seconds + zone if clock[4] == b"-" else seconds - zone
 
 
 def show(time: int) -> str:

@@ -27,6 +27,7 @@ from mpcontinuity.message import (
     overview,
     references,
     report,
+    subjects,
     submitted,
     summary,
     text,
@@ -123,6 +124,8 @@ def _fields(data: bytes) -> None:
     many.pick(block)
     summary.summarise(data)
     overview.overview(block)
+    subjects.base(data)
+    dates.moment(data)
     references.digests(dict.fromkeys((b"message-id", b"references", b"in-reply-to"), data))
 
 

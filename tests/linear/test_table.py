@@ -23,6 +23,7 @@ ELSEWHERE = {
     "protocols/imap/cursor.py": "in the table, by the engine",
     "protocols/imap/dates.py": "terms of fixed length, by the engine",
     "protocols/imap/items.py": "in the table, by the engine",
+    "protocols/imap/objectids.py": "of 255 octets, by the engine",
     "protocols/imap/response.py": "writes; what it is given is bounded by limits.py",
     "protocols/imap/searching.py": "in the table, by the engine",
     "protocols/smtp/command.py": "in the table, by the engine",

@@ -12,7 +12,7 @@ The protocol itself is in protocols/imap/, and what is done with mailboxes in ma
 - ``idling.py``: IDLE.
 - ``folders.py``: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS. ``listing.py``: LIST, LSUB. ``quotas.py``:
   GETQUOTA, GETQUOTAROOT, SETQUOTA.
-- ``searching.py``: SEARCH, which mailbox/search.py answers.
+- ``searching.py``: SEARCH, which mailbox/search.py answers. ``threading.py``: THREAD.
 - ``fetch.py``: FETCH. ``sections.py``: the items of a FETCH, prepared once per command.
 - ``flags.py``: STORE. ``keywords.py``: makes room for a new keyword.
 - ``append.py``: APPEND. ``appending.py``: its message while it is received.

@@ -19,6 +19,7 @@ from mpcontinuity.access.imap import (
     quotas,
     searching,
     selecting,
+    threading,
 )
 from mpcontinuity.access.imap.session import ImapSession, Status
 from mpcontinuity.protocols.imap import command
@@ -55,6 +56,7 @@ HANDLERS: dict[type, Handler] = {
     Done: idling.done,
     command.Expunge: expunging.expunge,
     command.Search: searching.search,
+    command.Thread: threading.thread,
     command.Fetch: fetch.fetch,
     command.Store: flags.store,
     command.Copy: copying.copy,
@@ -66,4 +68,4 @@ HANDLERS: dict[type, Handler] = {
 
 def shifts_numbers(event: object) -> bool:
     """Tells whether message numbers may change at the end of a command: not where it uses them (RFC 3501 §7.4.1)."""
-    return not (isinstance(event, command.Fetch | command.Store | command.Search) and not event.uid)
+    return not (isinstance(event, command.Fetch | command.Store | command.Search | command.Thread) and not event.uid)

@@ -14,7 +14,7 @@ from mpcontinuity.access.imap.selection import Selection
 from mpcontinuity.access.imap.session import ImapSession, Status, no, ok
 from mpcontinuity.door.connection import PIECE
 from mpcontinuity.mailbox import change
-from mpcontinuity.mailbox.read import BODY, FLAGS, MODSEQ, RENDERED, SIZE, UID, Row, rows
+from mpcontinuity.mailbox.read import BODY, FLAGS, MODSEQ, RENDERED, SIZE, UID, Row, objects, rows
 from mpcontinuity.mailbox.rendering import portions, renewed
 from mpcontinuity.message.header_limits import LONGEST
 from mpcontinuity.message.rendered import lacks
@@ -82,6 +82,11 @@ class _Fetching:
     async def step(self, numbers: Sequence[int], uids: Sequence[int]) -> None:
         plan = self.plan
         found = await self._rows(uids, rendered=plan.rendered, body=plan.body)
+        if plan.objects is not None:
+            work = partial(objects, mailbox=self._selection.mailbox, uids=[row[UID] for row in found])
+            plan.objects.clear()
+            plan.objects.update(await self._store.read(work))
+            found = [row for row in found if row[UID] in plan.objects]
         if plan.rendered:
             octets = sum(len(row[RENDERED] or b"") for row in found)
             self.rows = max(1, min(_RENDERED_ROWS, _RENDERED_OCTETS * len(found) // max(octets, 1)))

@@ -12,7 +12,7 @@ from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.read import MOST, SIZE, rows
 from mpcontinuity.model.flags import DELETED
-from mpcontinuity.protocols.imap import command, response
+from mpcontinuity.protocols.imap import command, objectids, response
 
 _STATUS: dict[bytes, Callable[[MailboxInfo], int]] = {
     b"MESSAGES": lambda info: info.messages,
@@ -30,8 +30,8 @@ async def create(session: ImapSession, asked: command.Create) -> Status:
     store = session.services.store
     store.bodies.check_room()
     most = (await session.quota()).mailboxes
-    await store.run(partial(mailboxes.create, account=session.account, name=asked.mailbox, most=most))
-    return ok("created")
+    info = await store.run(partial(mailboxes.create, account=session.account, name=asked.mailbox, most=most))
+    return ok("created", b"MAILBOXID (" + objectids.of_mailbox(info.id, info.uidvalidity) + b")")
 
 
 async def delete(session: ImapSession, asked: command.Delete) -> Status:
@@ -78,8 +78,10 @@ async def status_of(session: ImapSession, info: MailboxInfo, items: Iterable[byt
     return response.status_items(info.name, [(item, await _value(session, info, item)) for item in items])
 
 
-async def _value(session: ImapSession, info: MailboxInfo, item: bytes) -> int:
+async def _value(session: ImapSession, info: MailboxInfo, item: bytes) -> int | bytes:
     match item:
+        case b"MAILBOXID":  # RFC 8474 §4.3
+            return b"(" + objectids.of_mailbox(info.id, info.uidvalidity) + b")"
         case b"APPENDLIMIT":  # RFC 7889 §3.1: the same everywhere
             return session.services.limits.message_size
         case b"RECENT":

@@ -11,6 +11,7 @@ from mpcontinuity.mailbox.read import FLAGS, INTERNALDATE, RENDERED, SIZE, UID, 
 from mpcontinuity.message import rendered
 from mpcontinuity.message.render import Segment
 from mpcontinuity.message.rendered import HeaderNames
+from mpcontinuity.protocols.imap import objectids
 from mpcontinuity.protocols.imap.dates import date_time
 from mpcontinuity.protocols.imap.items import Attribute, Item, Section
 from mpcontinuity.protocols.imap.response import literal
@@ -63,7 +64,9 @@ class Plan:
     ``template`` is filled with one of ``values`` after the other, for which the body is never read. ``sections`` are
     parts of the message; where ``body`` is False they are read from what was rendered, and from the body only where a
     header was too long for that. ``rendered`` and ``segments`` say what is needed of what was rendered (a mask of
-    Segment). ``sees`` says that \\Seen is set, and ``flags`` that the flags are asked for."""
+    Segment). ``sees`` says that \\Seen is set, and ``flags`` that the flags are asked for. ``objects`` is None unless
+    object identifiers are; then it is filled with the content and the conversation of each message, by UID, before it
+    is answered."""
 
     template: bytes
     values: Sequence[Value]
@@ -73,6 +76,7 @@ class Plan:
     body: bool
     sees: bool
     flags: bool
+    objects: dict[int, tuple[int, int]] | None
 
     def attributes(self, row: Row) -> bytes:
         return self.template % tuple([value(row) for value in self.values])
@@ -90,6 +94,7 @@ def compile_items(items: Sequence[Item], flags_text: Callable[[int, int], bytes]
 
     ``flags_text`` returns the flags of a message, given its UID and mask.
     """
+    objects: dict[int, tuple[int, int]] = {}
     attributes: dict[Attribute, tuple[bytes, Value]] = {
         Attribute.UID: (b"UID %d", itemgetter(UID)),
         Attribute.FLAGS: (b"%b", lambda row: flags_text(row[UID], row[FLAGS])),
@@ -98,6 +103,8 @@ def compile_items(items: Sequence[Item], flags_text: Callable[[int, int], bytes]
         Attribute.ENVELOPE: (b"ENVELOPE %b", lambda row: rendered.envelope(row[RENDERED] or b"")),
         Attribute.BODY: (b"BODY %b", lambda row: rendered.body(row[RENDERED] or b"")),
         Attribute.BODYSTRUCTURE: (b"BODYSTRUCTURE %b", lambda row: rendered.bodystructure(row[RENDERED] or b"")),
+        Attribute.EMAILID: (b"EMAILID (%b)", lambda row: objectids.of_email(objects[row[UID]][0])),
+        Attribute.THREADID: (b"THREADID %b", lambda row: _thread(objects[row[UID]][1])),
     }
     asked = [item for item in items if isinstance(item, Attribute)]
     sections = [item for item in items if isinstance(item, Section)]
@@ -114,7 +121,13 @@ def compile_items(items: Sequence[Item], flags_text: Callable[[int, int], bytes]
         body=sees or any(section.path or not section.text.startswith("HEADER") for section in sections),
         sees=sees,
         flags=Attribute.FLAGS in asked,
+        objects=objects if {Attribute.EMAILID, Attribute.THREADID}.intersection(asked) else None,
     )
+
+
+def _thread(conversation: int) -> bytes:
+    """NIL until its conversation is known, which for mail of an older version takes a while (RFC 8474 §5.2)."""
+    return b"(" + objectids.of_thread(conversation) + b")" if conversation else b"NIL"
 
 
 def _compile_section(section: Section) -> Callable[[Row], Part]:

@@ -8,7 +8,7 @@ from mpcontinuity.access.imap.session import ImapSession, Status, no, ok
 from mpcontinuity.mailbox.archived import is_folder
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
-from mpcontinuity.protocols.imap import command, response
+from mpcontinuity.protocols.imap import command, objectids, response
 
 
 async def report(session: ImapSession, *, expunges: bool) -> None:
@@ -50,6 +50,7 @@ async def select(session: ImapSession, asked: command.Select) -> Status:
     lines.append(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % view.uidvalidity)
     last = view.uid(view.exists) if view.exists else 0
     lines.append(b"* OK [UIDNEXT %d] at the least\r\n" % max(info.uidnext, last + 1))
+    lines.append(b"* OK [MAILBOXID (%s)] its id\r\n" % objectids.of_mailbox(info.id, view.uidvalidity))
     session.send(b"".join(lines))
     return ok("selected", b"READ-ONLY" if read_only else b"READ-WRITE")
 

@@ -187,6 +187,15 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Thread:
+    """THREAD (RFC 5256), or UID THREAD where ``uid``. ``algorithm`` is one of searching.ALGORITHMS."""
+
+    algorithm: bytes
+    key: Key
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """FETCH, or UID FETCH where ``uid``."""
 
@@ -265,6 +274,7 @@ Command = (
     | Close
     | Expunge
     | Search
+    | Thread
     | Fetch
     | Store
     | Copy

@@ -21,6 +21,8 @@ class Attribute(enum.Enum):
     ENVELOPE = b"ENVELOPE"
     BODY = b"BODY"
     BODYSTRUCTURE = b"BODYSTRUCTURE"
+    EMAILID = b"EMAILID"  # RFC 8474 §5
+    THREADID = b"THREADID"
 
 
 @dataclass(frozen=True, slots=True)

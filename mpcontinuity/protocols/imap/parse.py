@@ -12,11 +12,12 @@ from mpcontinuity.protocols.imap.command import Command, How
 from mpcontinuity.protocols.imap.cursor import BadSyntax, Cursor
 from mpcontinuity.protocols.imap.items import parse_items
 from mpcontinuity.protocols.imap.limits import LIST_PATTERN, LIST_PATTERNS
-from mpcontinuity.protocols.imap.searching import parse_returns, parse_search
+from mpcontinuity.protocols.imap.searching import parse_returns, parse_search, parse_thread
 
 STATUS_ITEMS = frozenset(
     (
         b"MESSAGES",
+        b"MAILBOXID",
         b"RECENT",
         b"UIDNEXT",
         b"UIDVALIDITY",
@@ -284,6 +285,14 @@ def _search(*, uid: bool) -> Callable[[Cursor], Command]:
     return parse
 
 
+def _thread(*, uid: bool) -> Callable[[Cursor], Command]:
+    def parse(cursor: Cursor) -> Command:
+        cursor.space()
+        return command.Thread(*parse_thread(cursor), uid)
+
+    return parse
+
+
 def _fetch(*, uid: bool) -> Callable[[Cursor], Command]:
     def parse(cursor: Cursor) -> Command:
         cursor.space()
@@ -360,6 +369,7 @@ _COMMANDS: dict[bytes, _Entry] = {
     b"UNSELECT": (*_MAILBOX, lambda cursor: command.Close(expunge=False)),
     b"EXPUNGE": (*_MAILBOX, lambda cursor: command.Expunge(None)),
     b"SEARCH": (*_MAILBOX, _search(uid=False)),
+    b"THREAD": (*_MAILBOX, _thread(uid=False)),
     b"FETCH": (*_MAILBOX, _fetch(uid=False)),
     b"STORE": (*_MAILBOX, _store(uid=False)),
     b"COPY": (*_MAILBOX, _copy(uid=False, move=False)),
@@ -368,6 +378,7 @@ _COMMANDS: dict[bytes, _Entry] = {
 _UID_COMMANDS: dict[bytes, _Entry] = {
     b"EXPUNGE": (*_MAILBOX, _uid_expunge),
     b"SEARCH": (*_MAILBOX, _search(uid=True)),
+    b"THREAD": (*_MAILBOX, _thread(uid=True)),
     b"FETCH": (*_MAILBOX, _fetch(uid=True)),
     b"STORE": (*_MAILBOX, _store(uid=True)),
     b"COPY": (*_MAILBOX, _copy(uid=True, move=False)),

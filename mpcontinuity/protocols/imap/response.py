@@ -83,9 +83,10 @@ def listed(kind: bytes, attributes: Iterable[bytes], name: str, extended: bytes 
     )
 
 
-def status_items(name: str, items: Iterable[tuple[bytes, int]]) -> bytes:
-    """Returns a STATUS response."""
-    return b"* STATUS %s (%s)\r\n" % (mailbox(name), b" ".join(b"%s %d" % item for item in items))
+def status_items(name: str, items: Iterable[tuple[bytes, int | bytes]]) -> bytes:
+    """Returns a STATUS response. A value is a number, or octets as they are."""
+    shown = [b"%s %d" % (item, value) if isinstance(value, int) else item + b" " + value for item, value in items]
+    return b"* STATUS %s (%s)\r\n" % (mailbox(name), b" ".join(shown))
 
 
 def quota(root: str, resources: Iterable[tuple[bytes, int, int]]) -> bytes:

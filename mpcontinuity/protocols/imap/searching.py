@@ -10,8 +10,10 @@ from mpcontinuity.model.search import (
     All,
     And,
     BodyContains,
+    HasBody,
     HasFlag,
     HeaderContains,
+    InConversation,
     InternalDate,
     Key,
     Not,
@@ -22,10 +24,12 @@ from mpcontinuity.model.search import (
     Size,
     When,
 )
+from mpcontinuity.protocols.imap import objectids
 from mpcontinuity.protocols.imap.cursor import BadSyntax, Cursor
 from mpcontinuity.protocols.imap.limits import SEARCH_DEPTH, SEARCH_KEYS
 
 CHARSETS = (b"US-ASCII", b"UTF-8")
+ALGORITHMS = frozenset((b"ORDEREDSUBJECT", b"REFERENCES"))  # of THREAD
 RETURNS = frozenset((b"MIN", b"MAX", b"ALL", b"COUNT"))
 
 _SET = re.compile(rb"(?=[0-9*])")
@@ -61,6 +65,21 @@ def parse_returns(cursor: Cursor) -> frozenset[bytes] | None:
         raise BadSyntax(f"{min(unknown).decode('ascii')[:40]} is no RETURN option of SEARCH")
     cursor.space()
     return options or frozenset((b"ALL",))
+
+
+def parse_thread(cursor: Cursor) -> tuple[bytes, Key]:
+    """Reads everything behind ``THREAD `` (RFC 5256 §5): the algorithm, the character set and the keys.
+
+    Raises BadCharset and BadSyntax.
+    """
+    algorithm = cursor.word("an algorithm of THREAD")
+    if algorithm not in ALGORITHMS:
+        raise BadSyntax(f"{algorithm.decode('ascii')[:40]} is no algorithm of THREAD")
+    cursor.space()
+    if cursor.astring("a character set").upper() not in CHARSETS:
+        raise BadCharset
+    cursor.space()
+    return algorithm, _keys(cursor, 0)
 
 
 def parse_search(cursor: Cursor) -> Key:
@@ -143,6 +162,14 @@ def _sent(when: When) -> Callable[[Cursor, int], Key]:
     return lambda cursor, depth: SentDate(when, cursor.date())
 
 
+def _email(cursor: Cursor, depth: int) -> Key:
+    return HasBody(objectids.email(cursor.take(objectids.PATTERN, "an object identifier")))
+
+
+def _thread(cursor: Cursor, depth: int) -> Key:
+    return InConversation(objectids.thread(cursor.take(objectids.PATTERN, "an object identifier")))
+
+
 def _size(*, larger: bool) -> Callable[[Cursor, int], Key]:
     return lambda cursor, depth: Size(larger, cursor.number())
 
@@ -169,4 +196,6 @@ _PARAMETRISED: dict[bytes, Callable[[Cursor, int], Key]] = {
     b"SENTSINCE": _sent(When.SINCE),
     b"LARGER": _size(larger=True),
     b"SMALLER": _size(larger=False),
+    b"EMAILID": _email,  # RFC 8474 §6
+    b"THREADID": _thread,
 }

@@ -20,7 +20,7 @@ def test_a_name_that_no_mailbox_can_have_is_one_that_is_not_there(world: World) 
         C: e CREATE Entwürfe
         S: e BAD …
         C: f CREATE "Entwürfe"
-        S: f OK created
+        S: f OK [MAILBOXID (F…)] created
         C: g LIST "" "Entwürfe"
         S: * LIST (\HasNoChildren) "/" "Entw&APw-rfe"
         S: g OK …
@@ -28,7 +28,7 @@ def test_a_name_that_no_mailbox_can_have_is_one_that_is_not_there(world: World) 
         S: * STATUS "Entw&APw-rfe" (MESSAGES 0 APPENDLIMIT 4000000)
         S: h OK …
         C: i CREATE "Ma~rz"
-        S: i OK created
+        S: i OK [MAILBOXID (F…)] created
         C: j LIST "" "Ma~rz"
         S: * LIST (\HasNoChildren) "/" "M&AOQ-rz"
         S: j OK …

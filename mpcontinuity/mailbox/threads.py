@@ -1,0 +1,57 @@
+"""Answers THREAD (RFC 5256) from the messages of a view, in steps: what threads are made of, then the threads."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from typing import Final
+
+from mpcontinuity.mailbox.read import INTERNALDATE, RENDERED, UID, Row, rows
+from mpcontinuity.mailbox.search import Spend
+from mpcontinuity.message import dates, fields, subjects
+from mpcontinuity.message.rendered import header, outdated, references
+from mpcontinuity.message.threads import Forest, Threaded
+from mpcontinuity.model.clock import SECOND
+from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
+
+MOST: Final = 100_000  # messages that are put into threads: some 25 MB, and as many µs times 50
+_STEP: Final = 250  # rows of one read, with what is rendered of them
+_READ: Final = 500  # µs or so that one costs this thread
+
+Way = Callable[[Sequence[Threaded]], Generator[int, None, Forest]]
+
+
+async def threads(store: Store, mailbox: int, uids: Sequence[int], way: Way, spend: Spend) -> tuple[list[int], Forest]:
+    """Returns the UIDs of those messages, of at most MOST, that are still there, and their threads, whose numbers are
+    places in it. Raises Temporary."""
+    there: list[int] = []
+    messages: list[Threaded] = []
+    for begin in range(0, len(uids), _STEP):
+        found = await store.read(partial(_threaded, mailbox=mailbox, uids=uids[begin : begin + _STEP]))
+        there += [uid for uid, _ in found]
+        messages += [message for _, message in found]
+        await spend(_READ)
+    running = way(messages)
+    while True:
+        try:
+            work = next(running)
+        except StopIteration as end:
+            forest: Forest = end.value
+            return there, forest
+        await spend(work)
+
+
+def _threaded(tx: Transaction, mailbox: int, uids: Sequence[int]) -> list[tuple[int, Threaded]]:
+    return [(row[UID], _of(row)) for row in rows(tx, mailbox, uids, rendered=True)]
+
+
+def _of(row: Row) -> Threaded:
+    blob = row[RENDERED] or b""
+    head = b"" if outdated(blob) else header(blob) or b""
+    found = fields.index(head)
+    sent = dates.moment(found.get(b"date", b""))
+    subject, reply = subjects.base(found.get(b"subject", b""))
+    came = row[INTERNALDATE] // SECOND
+    return Threaded(came if sent is None else sent, array("Q", references(blob)), subject, reply)

@@ -15,6 +15,7 @@ import enum
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from ipaddress import ip_network
+from math import ceil
 from typing import Final, NamedTuple
 
 from mpcontinuity.model import hosts
@@ -64,6 +65,15 @@ class Taken(NamedTuple):
     whose: str
     kind: int
     amount: int
+
+
+class Left(NamedTuple):
+    """Of a ration of ``quota`` in ``window`` seconds: what is ``left`` now, and in how many s it is ``whole`` again."""
+
+    quota: int
+    window: int
+    left: int
+    whole: int
 
 
 class _Row:
@@ -144,6 +154,10 @@ class Share:
     def request(self) -> bool:
         """Counts one command by itself, of a host whose requests come by connections that others share."""
         return self._free or self._rations.spend(self._row, Kind.COMMANDS, 1)
+
+    def left(self) -> Left | None:
+        """Returns what is left of the host's commands, to within a `BATCH`; None where they are not rationed."""
+        return None if self._free else self._rations.left(self._row, Kind.COMMANDS, self._commands)
 
     def message(self) -> bool:
         """Says whether one more message of the host may begin, and counts it."""
@@ -327,6 +341,15 @@ class Rations:
             return True
         self.over[kind.name.lower()] += 1
         return False
+
+    def left(self, row: _Row, kind: Kind, taken: int = 0) -> Left:
+        """Returns what is left of ``kind`` for a host: as much as its own row and its network's both have, less what is
+        ``taken`` and not counted yet."""
+        now, period, price = self._seconds(), _PERIODS[kind], self._prices[kind]
+        assert row.network is not None
+        owed = [(max(each.full[kind] - now, 0.0), price / each.rations) for each in (row, row.network)]
+        left = min(int((period - seconds) / each) for seconds, each in owed) - taken
+        return Left(self._amounts[kind], int(period), max(left, 0), ceil(max(seconds for seconds, _ in owed)))
 
     def spend(self, row: _Row, kind: Kind, amount: int) -> bool:
         """Says whether a host's row and its network's have anything left; if so ``amount`` is taken from both."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from mpcontinuity.model.rations import Left
 from mpcontinuity.web.inflow import Inflow
 
 _NONE: Final[tuple[str, ...]] = ()
@@ -48,7 +49,8 @@ class Asked:
     ``async for``, where the route says so, and raises ClientGone (web/inflow.py) where its end does not come.
     ``cookies`` are those that this server set, by their names without the prefix (web/cookies.py). ``peer`` is the
     client's IP address. ``host`` is the Host header, which anybody may have made up: no link that leaves this page is
-    made of it. ``headers`` are in lower case.
+    made of it. ``headers`` are in lower case. ``left`` is what the client's host may still ask, None for as much as it
+    likes.
     """
 
     method: str
@@ -63,6 +65,7 @@ class Asked:
     peer: str = ""
     host: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    left: Left | None = None
 
     def header(self, name: str) -> str:
         """Returns a header field, the last of that name; empty where there is none."""

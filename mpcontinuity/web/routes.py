@@ -19,7 +19,7 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, Map, Rule
 
 from mpcontinuity.model.hosts import contains
-from mpcontinuity.model.rations import Rations
+from mpcontinuity.model.rations import Rations, Share
 from mpcontinuity.model.settings import Network
 from mpcontinuity.web.answers import Answer, AnsweredRequest, Stream
 from mpcontinuity.web.asked import Asked, Fields
@@ -149,7 +149,11 @@ class _RoutedRequest(AnsweredRequest):
         peer = self._peer()
         if peer == self.channel.peer:
             return bool(self.channel.share.commands())
-        return bool(self.channel.factory.rations.share_of(peer).request())
+        return bool(self._share(peer).request())
+
+    def _share(self, peer: str) -> Share:
+        share: Share = self.channel.share if peer == self.channel.peer else self.channel.factory.rations.share_of(peer)
+        return share
 
     def _hand_over(self, route: Route) -> None:
         content: Any = self.content
@@ -178,6 +182,7 @@ class _RoutedRequest(AnsweredRequest):
             peer=self._peer(),
             host=self._header("host"),
             headers=self._headers(),
+            left=self._share(self._peer()).left(),
         )
         self.answer_with(route.handler(asked))
 

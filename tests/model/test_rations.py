@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpcontinuity.model import rations as module
-from mpcontinuity.model.rations import HOSTS_OF_NETWORK, HOSTS_OF_WORLD, Kind, Rations, Taken
+from mpcontinuity.model.rations import HOSTS_OF_NETWORK, HOSTS_OF_WORLD, Kind, Left, Rations, Taken
 from mpcontinuity.model.settings import Limits
 
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.1"
@@ -300,3 +300,21 @@ def test_new_limits_hold_from_then_on(time: Time) -> None:
     time.now += 600
     each.adopt(Limits(messages_per_minute=20))
     assert spent(each.share_of(HERE), 40) == 21
+
+
+def test_what_is_left_is_that_of_the_host_and_of_its_network() -> None:
+    time = Time()
+    kept = rations(time, commands_per_minute=60)
+    share = kept.share_of("192.0.2.1")
+    assert share.left() == Left(quota=60, window=60, left=60, whole=0)
+    for _ in range(20):
+        assert share.request()
+    assert share.left() == Left(60, 60, 40, 20)
+    share.commands(3)  # of a batch that is not counted yet
+    assert share.left() == Left(60, 60, 37, 20)
+    for number in range(2, 6):
+        for _ in range(55):
+            kept.share_of(f"192.0.2.{number}").request()
+    assert share.left() == Left(60, 60, 0, 60)  # the network has four times as much, and that is gone
+    share.logged_in()
+    assert share.left() is None

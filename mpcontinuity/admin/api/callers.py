@@ -64,7 +64,7 @@ class Callers:
         administrator = await self._administrators.by_token(token, asked.peer)
         if administrator is None:
             raise _unauthorized("the token is wrong, or good no more", _BEARER + b', error="invalid_token"')
-        taken, fields = self._rations.spend(administrator.token)
+        taken, fields = self._rations.spend(administrator.token, asked.left)
         if not taken:
             raise Problem(TOO_MANY, f"a token has {QUOTA} requests in {WINDOW} s", fields=fields)
         caller = of_administrator(administrator, f"API, {asked.peer}", asked.peer)

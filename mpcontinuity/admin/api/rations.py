@@ -1,7 +1,7 @@
 """What each token may ask in a time, and how its bearer is told (draft-ietf-httpapi-ratelimit-headers).
 
 It keeps a program that has gone wild from the time of all others. Each process counts for itself: what a host may ask
-of all of them is bounded beneath (model/rations.py).
+of all of them is bounded beneath (model/rations.py), and told beside it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Final
+
+from mpcontinuity.model.rations import Left
 
 QUOTA: Final = 600  # requests of a token in WINDOW: ten a second
 WINDOW: Final = 60  # s
@@ -25,8 +27,9 @@ class TokenRations:
         self._seconds = seconds
         self._full: OrderedDict[int, float] = OrderedDict()  # when the quota of a token is whole again
 
-    def spend(self, token: int) -> tuple[bool, Mapping[bytes, bytes]]:
-        """Counts a request. Returns whether it may be done, and header fields that say what is left."""
+    def spend(self, token: int, host: Left | None = None) -> tuple[bool, Mapping[bytes, bytes]]:
+        """Counts a request. Returns whether it may be done, and header fields that say what is left, to the token and
+        to the ``host`` that it came from, where that is rationed."""
         now = self._seconds()
         full = max(self._full.pop(token, now), now)
         taken = full - now <= WINDOW - _EACH + _ROUNDING
@@ -41,6 +44,9 @@ class TokenRations:
             b"ratelimit-policy": b'"token";q=%d;w=%d' % (QUOTA, WINDOW),
             b"ratelimit": b'"token";r=%d;t=%d' % (left, ceil(owed - _ROUNDING)),
         }
+        if host is not None:
+            fields[b"ratelimit-policy"] += b', "host";q=%d;w=%d' % (host.quota, host.window)
+            fields[b"ratelimit"] += b', "host";r=%d;t=%d' % (host.left, host.whole)
         if not taken:
             fields[b"retry-after"] = b"1"
         return taken, fields

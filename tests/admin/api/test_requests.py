@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from typing import Any
 
@@ -147,7 +148,10 @@ def test_a_token_has_a_ration(api: Api, clock: ManualClock) -> None:
         said = api.ask("HEAD", "clock")
         codes.append(said.code)
     assert set(codes) == {200}
-    assert said.fields["ratelimit"] == f'"token";r=0;t={WINDOW}'
+    token, host = said.fields["ratelimit"].split(", ")
+    assert token == f'"token";r=0;t={WINDOW}'
+    assert re.fullmatch(r'"host";r=\d+;t=\d+', host)
+    assert re.fullmatch(r'"token";q=600;w=60, "host";q=\d+;w=60', said.fields["ratelimit-policy"])
     said = api.ask("GET", "clock")
     assert (said.code, said.kind) == (429, "limited")
     assert said.fields["retry-after"] == "1"

@@ -6,4 +6,5 @@
   ``pattern.py``: patterns of LIST. ``dates.py``: dates. ``utf7.py``: names of mailboxes.
 - ``response.py``: what the server says.
 - ``client.py``: the client's engine. ``answer.py``: what a server answers to it.
+- ``objectids.py``: object identifiers.
 """

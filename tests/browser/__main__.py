@@ -17,7 +17,7 @@ from tests.fakes.home import ScriptedHome
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
 BEFORE = "/admin/login"
 # In dark colours too: those on which states are seen.
-DARK = ("/admin/", "/admin/tracking", "/setup/phone")
+DARK = ("/admin/", "/admin/tracking", "/admin/domain/<domain>/outage", "/setup/phone")
 _HIGHEST = 2400  # CSS pixels of a page that is long
 
 

@@ -185,6 +185,19 @@ def test_an_outage_is_seen_at_home_and_in_the_queue(life: Life) -> None:
     life.until("/admin/queue", "message 2 of the outage")
 
 
+def test_the_outage_room_tells_what_happened_and_what_to_tell_users(life: Life) -> None:
+    window, page = life.window, f"/admin/domain/{life.world.domain}/outage"
+    life.until(page, "The first message was kept here")
+    assert "The home server was not reached" in window.text
+    assert "https://mx.continuity.example/setup" in window.text
+    assert window.page.get_by_role("button", name="Copy").count() == (5 if window.scripts else 0)
+    window.press("Declare an outage")
+    life.until(page, "Declared an outage")
+    window.press("Stop")
+    assert "No outage of" in window.text
+    life.until(page, "Ended the declared outage")
+
+
 def test_tracking_tells_each_message_s_story_live(life: Life) -> None:
     world, window = life.world, life.window
     window.go(f"/admin/tracking?recipient={world.anna}")

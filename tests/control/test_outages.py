@@ -72,6 +72,11 @@ def alerts(control: Control, books: Books) -> Alerts:
     return Alerts(control, books)
 
 
+def test_a_mail_about_an_outage_leads_to_its_room(alerts: Alerts) -> None:
+    alerts.down()
+    assert "https://localhost:8443/admin/domain/example.org/outage\r\n" in alerts.mails()[-1]
+
+
 def test_an_outage_is_listed_while_it_lasts_and_shown_with_its_report(call: Call, books: Books, alerts: Alerts) -> None:
     row = books.redirect("anna")
     alerts.down()

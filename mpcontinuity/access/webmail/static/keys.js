@@ -1,7 +1,6 @@
-// Keys, as mail programs on the web have them: those of buttons stand in the page (data-key), and ? shows them all.
+// Keys, as mail programs on the web have them: those of links and buttons stand in the page (data-key), and ? shows them all.
 // None works while somebody types, nor together with Ctrl, Alt or Meta.
 
-const list = document.getElementById("messages");
 const sheet = document.getElementById("keys");
 
 function rows() {
@@ -25,17 +24,12 @@ function follow(selector) {
 }
 
 const KEYS = {
-  j: () => (list ? step(1) : follow("a[data-older]")),
-  k: () => (list ? step(-1) : follow("a[data-newer]")),
+  j: () => step(1),
+  k: () => step(-1),
   x: () => at()?.querySelector("input[type=checkbox]")?.click(),
   o: () => at()?.querySelector("a")?.click(),
   u: () => follow("a[data-back]"),
-  c: () => follow("a[data-write]"),
-  r: () => follow("a[data-reply]"),
-  a: () => follow("a[data-reply-all]"),
-  f: () => follow("a[data-forward]"),
   g: () => follow("#folders a[data-folder]"),
-  "/": () => document.querySelector("input[type=search]")?.focus() ?? follow("a[data-search]"),
   "?": () => sheet?.showModal?.(),
 };
 
@@ -46,13 +40,13 @@ function typing(element) {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented || typing(event.target)) return;
   if (document.querySelector("dialog[open]")) return;
-  const button = document.querySelector(`button[data-key="${CSS.escape(event.key)}"]`);
-  if (button) {
-    const row = at();
-    const box = row?.querySelector("input[type=checkbox]");
-    if (box && !document.querySelector("#messages input:checked")) box.checked = true;
+  const key = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (key) {
     event.preventDefault();
-    button.click();
+    const box = key.closest("#chosen") && at()?.querySelector("input[type=checkbox]");
+    if (box && !document.querySelector("#messages input:checked")) box.checked = true;
+    if (key.matches("input")) key.focus();
+    else key.click();
   } else if (Object.hasOwn(KEYS, event.key)) {
     event.preventDefault();
     KEYS[event.key]();

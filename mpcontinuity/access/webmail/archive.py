@@ -3,36 +3,29 @@ mailbox."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
 from twisted.web import http
 
-from mpcontinuity.access.webmail import archive_search
+from mpcontinuity.access.webmail import archive_search, attachments, contents
 from mpcontinuity.access.webmail.question import LONGEST, NotUnderstood
 from mpcontinuity.access.webmail.searching import read_question
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
-from mpcontinuity.archive.archived import Archived
 from mpcontinuity.archive.query import Query
 from mpcontinuity.control import archived as operations
 from mpcontinuity.control.archived import ReleasedTo
 from mpcontinuity.control.caller import Caller
-from mpcontinuity.message import fields, text
-from mpcontinuity.message.overview import overview
-from mpcontinuity.message.structure import Part, scan
 from mpcontinuity.model.address import BadAddress, parse
-from mpcontinuity.model.errors import Corrupt, Refused
+from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer
+from mpcontinuity.web.headers import PAGES_WITH_DOCUMENT
 from mpcontinuity.web.languages import marked
 from mpcontinuity.web.routes import Route
 
 PATH: Final = "/archive/"
 ROWS: Final = 50
-_LONGEST: Final = 100_000  # characters of the text that are shown
-_LARGEST: Final = 4 << 20  # octets of a message whose text is shown here
 
 _SAID: Final = {
     "home": marked("Your mail server has taken the message: it is in your usual mailbox."),
@@ -46,7 +39,7 @@ def routes(webmail: Webmail) -> list[Route]:
     """Returns the routes of these pages."""
     return [
         webmail.get(PATH, show),
-        webmail.get(f"{PATH}<id>", show_message),
+        webmail.get(f"{PATH}<id>", show_message, PAGES_WITH_DOCUMENT),
         webmail.post(f"{PATH}<id>/keep", keep),
     ]
 
@@ -78,9 +71,9 @@ async def show(visit: Visit) -> Answer:
 
 async def show_message(visit: Visit) -> Answer:
     """Shows a message of the archive."""
-    message, row = await archive_search.own(visit, visit.asked.parts["id"])
-    head, shown = await _read(visit, message)
-    return await visit.render("archived.html", row=row, message=overview(head), text=shown)
+    _, row = await archive_search.own(visit, visit.asked.parts["id"])
+    opened = await contents.opened(visit)
+    return await visit.render("archived.html", row=row, opened=opened, viewed=attachments.VIEWED)
 
 
 async def keep(visit: Visit) -> Answer:
@@ -106,27 +99,6 @@ def _said(visit: Visit, done: ReleasedTo) -> str:
     if done.way not in _SAID:
         return visit.said(_NOT_NOW)
     return visit.said(_SAID[done.way])
-
-
-async def _read(visit: Visit, message: Archived) -> tuple[bytes, str]:
-    """The header and the text, as far as they are shown."""
-    store = visit.services.control.store
-    content = b""
-    with suppress(Corrupt):
-        content = await store.bodies.read(message.body, 0, min(message.body.length, _LARGEST))
-    end = fields.end(content, 0, len(content))
-    return content[: end if end >= 0 else len(content)], await store.bodies.background(partial(_text, content))
-
-
-def _text(content: bytes) -> str:
-    part = _plain(scan(content))
-    return "".join(text.of_part(content, part))[:_LONGEST] if part is not None else ""
-
-
-def _plain(part: Part) -> Part | None:
-    if part.parts:
-        return next((found for child in part.parts if (found := _plain(child)) is not None), None)
-    return part if part.type.kind == (b"text", b"plain") else None
 
 
 def _key(given: str) -> str:

@@ -13,7 +13,7 @@ from typing import IO, Any, Final, cast
 
 from twisted.web import http
 
-from mpcontinuity.access.webmail.contents import BELOW, message
+from mpcontinuity.access.webmail.contents import PLACES, message
 from mpcontinuity.access.webmail.reading import Message, Reading
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
 from mpcontinuity.message.display import names
@@ -47,10 +47,16 @@ VIEWED: Final = frozenset(_BEGINNINGS) | TEXTS  # kinds that a browser shows
 def routes(webmail: Webmail) -> list[Route]:
     """Returns the routes of these pages."""
     return [
-        webmail.get(f"{BELOW}/part/<part>", download, _FILES),
-        webmail.get(f"{BELOW}/view/<part>", view, _VIEWED),
-        webmail.get(f"{BELOW}/all.zip", download_all, _FILES),
+        *(route for below in PLACES for route in _below(webmail, below)),
         Route("GET", "/images/<capability>/<part>", partial(show_picture, webmail), guards=PICTURES_OF_DOCUMENT),
+    ]
+
+
+def _below(webmail: Webmail, below: str) -> list[Route]:
+    return [
+        webmail.get(f"{below}/part/<part>", download, _FILES),
+        webmail.get(f"{below}/view/<part>", view, _VIEWED),
+        webmail.get(f"{below}/all.zip", download_all, _FILES),
     ]
 
 
@@ -126,7 +132,7 @@ async def download_all(visit: Visit) -> Stream:
     shown = await visit.services.reading.shown(of, parse(visit.user.address).domain)
     if not shown.attachments:
         raise Refused(visit.said(_GONE), "unknown")
-    fields = {b"content-disposition": names.disposition(f"attachments-{of.uid}.zip")}
+    fields = {b"content-disposition": names.disposition(f"attachments-{of.archived or of.uid}.zip")}
     return Stream(_zipped(visit.services.reading, of, shown.attachments), _FILE, fields)
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from twisted.web import http
 
+from mpcontinuity.access.webmail import archive_search
 from mpcontinuity.access.webmail.reading import MOST_UID, Message, Reading, body_of
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
 from mpcontinuity.mailbox import trusted_senders
@@ -30,6 +31,7 @@ from mpcontinuity.web.languages import marked
 from mpcontinuity.web.routes import Route
 
 BELOW: Final = f"/mail/<int:folder>/<int(max={MOST_UID}):uid>"  # of what belongs to one message
+PLACES: Final = (BELOW, "/archive/<id>")  # where messages are
 _SOURCE: Final = DATA.but({"sandbox": "", "frame-ancestors": "'none'"})
 _HOST: Final = re.compile(r"[A-Za-z0-9._:\[\]-]{1,300}")
 _GONE: Final = marked("There is no such message")
@@ -37,12 +39,16 @@ _GONE: Final = marked("There is no such message")
 
 def routes(webmail: Webmail) -> list[Route]:
     """Returns the routes of these pages."""
+    return [route for below in PLACES for route in _below(webmail, below)]
+
+
+def _below(webmail: Webmail, below: str) -> list[Route]:
     return [
-        webmail.get(f"{BELOW}/document", show_document, DOCUMENT),
-        webmail.get(f"{BELOW}/print", show_printed, DOCUMENT),
-        webmail.get(f"{BELOW}/headers", show_header),
-        webmail.get(f"{BELOW}/original", show_source, _SOURCE),
-        webmail.post(f"{BELOW}/pictures", want_pictures),
+        webmail.get(f"{below}/document", show_document, DOCUMENT),
+        webmail.get(f"{below}/print", show_printed, DOCUMENT),
+        webmail.get(f"{below}/headers", show_header),
+        webmail.get(f"{below}/original", show_source, _SOURCE),
+        webmail.post(f"{below}/pictures", want_pictures),
     ]
 
 
@@ -61,6 +67,9 @@ class Opened:
 
 async def message(visit: Visit) -> Message:
     """Returns the message that the path names. Raises Refused where there is none, or it is not the user's."""
+    if "id" in visit.asked.parts:
+        kept, row = await archive_search.own(visit, visit.asked.parts["id"])
+        return Message(visit.user.id, 0, 0, kept.body, row.id)
     folder = await visit.folder()
     uid = int(visit.asked.parts["uid"])
     found = await body_of(visit.services.control.store, folder.id, uid)
@@ -144,7 +153,7 @@ async def show_source(visit: Visit) -> Stream:
     of = await message(visit)
     source = visit.services.reading.source(of)
     if visit.asked.query.get("save"):
-        fields = {b"content-disposition": names.disposition(f"message-{of.uid}.eml")}
+        fields = {b"content-disposition": names.disposition(f"message-{of.archived or of.uid}.eml")}
         return Stream(source, "application/octet-stream", fields)
     return Stream(source, TEXT, {b"content-disposition": b"inline"})
 

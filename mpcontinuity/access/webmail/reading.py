@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from mpcontinuity.archive import archived
 from mpcontinuity.children.pool import PIECE
 from mpcontinuity.children.readers import Busy, Died, Readers
 from mpcontinuity.mailbox import mailboxes, read, trusted_senders
@@ -23,6 +24,7 @@ from mpcontinuity.message.display import work
 from mpcontinuity.message.display.shown import Attachment, Header, Shortfall, Shown, Wanted
 from mpcontinuity.message.display.unread import LONGEST, unread
 from mpcontinuity.message.transfer import decoder
+from mpcontinuity.model import identifier
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.randomness import Randomness
@@ -39,17 +41,26 @@ _MAC: Final = 16  # octets of a path's proof
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of a user: whose it is, where it is, and where its octets are."""
+    """A message of a user: whose it is, where it is, and where its octets are.
+
+    It is in a folder, or it has an id of the archive.
+    """
 
     account: int
     folder: int
     uid: int
     body: Body
+    archived: str = ""
 
     @property
     def path(self) -> str:
         """The path of its page."""
-        return f"/mail/{self.folder}/{self.uid}"
+        return f"/archive/{self.archived}" if self.archived else f"/mail/{self.folder}/{self.uid}"
+
+    @property
+    def name(self) -> str:
+        """What it is called in paths that prove something."""
+        return self.archived or f"{self.folder}.{self.uid}"
 
 
 async def body_of(store: Store, folder: int, uid: int) -> Body | None:
@@ -147,7 +158,7 @@ class Reading:
         """Returns the path of the pictures of this message, which is valid for a while for whoever knows it."""
         lasts = _LASTS * SECOND
         ends = (self._store.clock.now() // lasts + 2) * _LASTS
-        text = f"{of.account}.{of.folder}.{of.uid}.{ends}"
+        text = f"{of.account}.{of.name}.{ends}"
         return f"/images/{text}.{await self._proof('pictures', text)}"
 
     async def of_pictures(self, capability: str) -> Message | None:
@@ -155,9 +166,16 @@ class Reading:
         text, _, proof = capability.rpartition(".")
         if not hmac.compare_digest(proof.encode(), (await self._proof("pictures", text)).encode()):
             return None
-        account, folder, uid, ends = map(int, text.split("."))
-        if ends * SECOND <= self._store.clock.now():
+        account, *name, ends = text.split(".")  # as we wrote it
+        if int(ends) * SECOND <= self._store.clock.now():
             return None
+        if len(name) == 1:
+            archived_ids = [identifier.parse(name[0])]
+            kept = await self._store.read(partial(archived.find, ids=archived_ids))
+            return Message(int(account), 0, 0, kept[0].body, name[0]) if kept else None
+        return await self._in_folder(int(account), *map(int, name))
+
+    async def _in_folder(self, account: int, folder: int, uid: int) -> Message | None:
         info = await self._store.read(partial(mailboxes.by_id, mailbox=folder))
         body = await body_of(self._store, folder, uid) if info is not None and info.account == account else None
         return Message(account, folder, uid, body) if body is not None else None
@@ -165,7 +183,7 @@ class Reading:
     async def token(self, of: Message) -> str:
         """Returns what stands in the path of a message whose pictures from elsewhere are wanted once: no link of a
         stranger can have it."""
-        return await self._proof("remote", f"{of.account}.{of.folder}.{of.uid}")
+        return await self._proof("remote", f"{of.account}.{of.name}")
 
     async def _proof(self, purpose: str, text: str) -> str:
         if not self._key:

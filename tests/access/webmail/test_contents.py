@@ -11,8 +11,10 @@ import pytest
 
 from mpcontinuity.mailbox import trusted_senders
 from mpcontinuity.model.clock import HOUR
-from tests.access.webmail.office import BERT, Office
+from tests.access.webmail.office import ANNA, BERT, Office
+from tests.access.webmail.test_searching import domain
 from tests.admin.portal.browser import Browser, Shown
+from tests.archive.archived import archive
 from tests.fakes.stores import result
 from tests.message.display.messages import html, part, several
 
@@ -229,3 +231,19 @@ def test_a_message_is_read_once_for_its_page_and_its_frame(anna: Browser, office
     begun = office.jobs.begun
     anna.get(f"{path}/document")
     assert office.jobs.begun == begun
+
+
+def test_what_a_message_of_the_archive_contains_is_shown_to_its_user_alone(office: Office, anna: Browser) -> None:
+    archive(office.store, MESSAGE, recipients=[ANNA], domain=domain(office), time=office.clock.now())
+    office.clock.advance(10)
+    listed = re.search(r'href="(/archive/\w+)">Hi<', anna.get("/archive/").page)
+    assert listed is not None
+    where = listed[1]
+    assert f'src="{where}/document"' in anna.get(where).page
+    found = re.search(r'<img src="(/images/[^"]+)">', anna.get(f"{where}/document").page)
+    assert found is not None
+    assert octets(office.browser().get(found[1])) == PICTURE
+    assert octets(anna.get(f"{where}/part/2")) == "café".encode()
+    for below in BELOW:
+        assert anna.get(where + below).code == 200, below
+        assert office.browser(BERT).get(where + below).code == 404, below

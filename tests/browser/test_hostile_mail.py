@@ -8,7 +8,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Error, Page, Request
 from tests.app.running import Server
 from tests.browser.site import origin
 from tests.browser.window import WIDE
-from tests.corpus.hostile_mail import ELSEWHERE, READABLE, Hostile, hostile
+from tests.corpus.hostile_mail import ELSEWHERE, READABLE, hostile
 from tests.journeys.world import configuration
 
 USER, PASSWORD = "anna@example.org", "secret"
@@ -63,15 +63,15 @@ def serving(folder: Path, *, sanitises: bool) -> Iterator[Server]:
         yield server
 
 
-def _deliver(server: Server, messages: list[Hostile]) -> None:
+def deliver(server: Server, messages: Sequence[bytes]) -> None:
     for command in (("domain", "add", "example.org", "--home", "127.0.0.1:9"), ("user", "add", USER)):
         assert server.run(*command).returncode == 0
     assert server.run("user", "password", USER, "--stdin", stdin=PASSWORD).returncode == 0
     with imaplib.IMAP4("127.0.0.1", server.ports["imap"]) as session:
         session.login(USER, PASSWORD)
         for each in messages:
-            said, why = session.append("INBOX", "", "", each.content)
-            assert said == "OK", (each.kind, each.name, why)
+            said, why = session.append("INBOX", "", "", each)
+            assert said == "OK", (each[:200], why)
 
 
 class Noops(threading.Thread):
@@ -96,7 +96,7 @@ class Noops(threading.Thread):
         self._session.logout()
 
 
-def _log_in(page: Page, where: str) -> str:
+def log_in(page: Page, where: str) -> str:
     """The path of the inbox."""
     page.goto(f"{where}/login")
     page.locator('[name="address"]').fill(USER)
@@ -139,11 +139,11 @@ def test_hostile_mail_does_nothing_in_a_browser_and_can_be_read(
 ) -> None:
     messages = hostile()
     with serving(tmp_path, sanitises=sanitises) as server:
-        _deliver(server, messages)
+        deliver(server, [each.content for each in messages])
         context = browser.new_context(ignore_https_errors=True, viewport={"width": WIDE, "height": 800})
         try:
             hunt = Hunt(context.new_page(), origin(server))
-            inbox = _log_in(hunt.page, hunt.where)
+            inbox = log_in(hunt.page, hunt.where)
             noops = Noops(server)
             noops.start()
             faults = {}

@@ -33,6 +33,8 @@ from mpcontinuity.web.routes import Route
 BELOW: Final = f"/mail/<int:folder>/<int(max={MOST_UID}):uid>"  # of what belongs to one message
 PLACES: Final = (BELOW, "/archive/<id>")  # where messages are
 _SOURCE: Final = DATA.but({"sandbox": "", "frame-ancestors": "'none'"})
+_SHORT: Final = 400  # characters of a message whose frame is low
+_SHORT_LINES: Final = 8
 _HOST: Final = re.compile(r"[A-Za-z0-9._:\[\]-]{1,300}")
 _GONE: Final = marked("There is no such message")
 
@@ -63,6 +65,13 @@ class Opened:
     shown: Shown
     remote: bool
     asked: str
+
+    @property
+    def short(self) -> bool:
+        """Whether it fits into a low frame: some lines of text, and nothing whose height nobody knows."""
+        shown = self.shown
+        high = any(each in shown.html for each in ("<img", "<table", "<hr"))
+        return not high and not shown.css and len(shown.text) < _SHORT and shown.text.count("\n") < _SHORT_LINES
 
 
 async def message(visit: Visit) -> Message:

@@ -32,7 +32,6 @@ from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.control_port import ControlPort
 from mpcontinuity.app.server.mail import Mail
 from mpcontinuity.archive.folder import EmailArchives
-from mpcontinuity.children import readers
 from mpcontinuity.children.readers import Readers
 from mpcontinuity.control.live import Live
 from mpcontinuity.control.operation import Control
@@ -105,7 +104,6 @@ class Doors:
         }
         self._home_calls = HomeCalls(store, accounts.directory, accounts.origins, mail.homes, timer=reactor)
         self._views = Views(store)
-        self._reader_pool = readers.pool(reactor)
         self._archives = EmailArchives(store, mail.children, reactor)
         self._access = self._make_access()
         self._web = self._make_web(control)
@@ -195,7 +193,7 @@ class Doors:
             views=self._views,
             quotas=accounts.quotas,
             archives=self._archives,
-            reading=Reading(self._store, Readers(self._reader_pool, self._reactor), control.randomness),
+            reading=Reading(self._store, Readers(self._mail.readers, self._reactor), control.randomness),
             timer=self._reactor,
             desk=self._mail.desk,
             outbox=self._mail.outbox,
@@ -225,13 +223,12 @@ class Doors:
         self._control_port.open()
         self._gatekeeper.open()
         if self._settings.listen.web:
-            self._reader_pool.keep()
+            self._mail.readers.keep()
 
     async def close(self) -> None:
         """Accepts nobody any more, and ends the sessions of IMAP, POP3, the web and the control socket."""
         await self._gatekeeper.close()
         self._web.stop()
-        self._reader_pool.stop()
         for door in self._access.values():
             door.stop()
         await self._control_port.close()

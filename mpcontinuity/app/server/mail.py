@@ -16,6 +16,7 @@ from mpcontinuity.alerts.service import Watcher
 from mpcontinuity.app.server.accounts import Accounts
 from mpcontinuity.app.server.outbound import OutboundMail
 from mpcontinuity.archive.indexer import Indexer
+from mpcontinuity.children import readers
 from mpcontinuity.children.pool import Children
 from mpcontinuity.delivery.internal import Internal
 from mpcontinuity.delivery.outward import Submissions
@@ -117,6 +118,7 @@ class Mail:
         self.lookup = Lookup(asked)
         self.user_side = UserSide(store, self._directory, client, self.https, reactor)
         self.children = Children(reactor)
+        self.readers = readers.pool(reactor)
         trusted = hosts.networks(settings.limits.trusted_networks)
         self.verdicts = Verdicts(store, self.lookup, self.children, reactor, settings.hostname, trusted)
         self.delivery.verdicts = self.verdicts
@@ -154,6 +156,7 @@ class Mail:
         self.verdicts.stop()
         self.indexer.stop()
         self.children.stop()
+        self.readers.stop()
         await self.delivery.stop()
         await self._watch.stop()
 

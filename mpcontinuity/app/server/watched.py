@@ -51,7 +51,7 @@ def sources(
         parked=lambda: mail.outbound.dispatch.parked,
         reports=mail.reports.counts,
         unchecked=lambda: mail.verdicts.skipped,
-        died=lambda: mail.children.died,
+        died=lambda: mail.children.died + mail.readers.died,
         indexed=lambda: mail.indexer.indexed,
         logins=accounts.login.outcomes,
         administrator_logins={

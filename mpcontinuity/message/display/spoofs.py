@@ -117,8 +117,7 @@ def look_alike(domain: str, ours: Sequence[str]) -> str:
         own = _skeleton(each)
         if seen == own or (len(own) >= 8 and _one_apart(seen, own)):
             return each
-        label = own.partition(".")[0]  # our name, under another domain or as a part of one
-        if len(label) >= 6 and label in seen.partition(".")[0]:
+        if len(own) >= 8 and own.replace(".", "") in seen.partition(".")[0]:  # example-org.net
             return each
     return ""
 

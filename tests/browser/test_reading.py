@@ -1,0 +1,143 @@
+"""A message in webmail, in a real browser: the frame, its pictures, its links, and what stands around it."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Request
+
+from tests.app.running import Server
+from tests.browser.site import origin
+from tests.browser.test_hostile_mail import deliver, log_in, serving
+from tests.browser.window import Window, window
+from tests.message.display.messages import part, several
+
+
+def _png() -> bytes:
+    """Three by two pixels, all red."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 3, 2, 8, 2, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + b"\xff\0\0" * 3) * 2)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+_HTML = (
+    b"<style>.note{color:#003366}</style><p class=note>Good morning, <a href='https://far.example/page'>look</a></p>"
+    b"<img src='cid:red@x' alt=red><img src='https://far.example/pixel.png' alt=far>"
+)
+_CALENDAR = (
+    b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nSUMMARY:Lunch\r\nDTSTART:20261201T120000Z\r\n"
+    b"LOCATION:Here\r\nORGANIZER;CN=Bob:mailto:bob@far.example\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+RICH = several(
+    "mixed",
+    several(
+        "related",
+        part("text/html; charset=utf-8", _HTML),
+        part(
+            "image/png; name=red.png",
+            base64.b64encode(_png()),
+            "Content-ID: <red@x>\r\nContent-Transfer-Encoding: base64\r\n",
+        ),
+        header="",
+    ),
+    part("text/plain; name=notes.txt", b"notes", "Content-Disposition: attachment\r\n"),
+    part("text/calendar; method=REQUEST", _CALENDAR),
+    header='From: "anna@example.org" <bob@far.example>\r\nTo: anna@example.org\r\nSubject: Lunch\r\n',
+)
+PLAIN = b"From: Bob <bob@far.example>\r\nSubject: Plain\r\n\r\nHello\r\n> quoted https://far.example/x\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder: Path = tmp_path_factory.mktemp("reading")
+    with serving(folder, sanitises=True) as running:
+        deliver(running, [RICH, PLAIN])
+        yield running
+
+
+@pytest.fixture
+def opened(browser: Browser, server: Server) -> Iterator[tuple[Window, str]]:
+    with window(browser, origin(server)) as each:
+        yield each, log_in(each.page, each.origin)
+
+
+def test_a_message_is_shown_with_its_pictures_and_nothing_is_asked_of_others(opened: tuple[Window, str]) -> None:
+    each, inbox = opened
+    asked: list[Request] = []
+    each.page.on("request", lambda request: asked.append(request))
+    each.go(f"{inbox}/1")
+    frame = each.page.frame_locator("iframe.message")
+    frame.locator("img[alt=red]").wait_for()
+    each.page.wait_for_load_state("networkidle")
+    assert frame.locator("img[alt=red]").evaluate("one => [one.naturalWidth, one.naturalHeight]") == [3, 2]
+    assert frame.locator("p.note").evaluate("one => getComputedStyle(one).color") == "rgb(0, 51, 102)"
+    assert all(request.url.startswith(each.origin) for request in asked)
+    text = each.text
+    for said in (
+        "the address anna@example.org",
+        "One picture from elsewhere",
+        "Lunch",
+        "2026-12-01 12:00 UTC",
+        "notes.txt",
+    ):
+        assert said in text, said
+    each.sound()
+
+
+def test_pictures_from_elsewhere_are_asked_for_by_the_browser_once_they_are_wanted(opened: tuple[Window, str]) -> None:
+    each, inbox = opened
+    asked: list[Request] = []
+    each.page.route("https://far.example/**", lambda route: route.abort())
+    each.page.on("request", lambda request: asked.append(request) if "far.example" in request.url else None)
+    each.go(f"{inbox}/1")
+    each.press("Show pictures")
+    each.page.wait_for_load_state("networkidle")
+    assert [request.url for request in asked] == ["https://far.example/pixel.png"]
+    assert "referer" not in asked[0].all_headers()
+    each.complaints()  # that the picture did not come
+
+
+def test_a_link_opens_outside_and_says_nothing_of_where_it_was(opened: tuple[Window, str]) -> None:
+    each, inbox = opened
+    each.page.context.route(
+        "https://far.example/**", lambda route: route.fulfill(body="<p>far", content_type="text/html")
+    )
+    each.go(f"{inbox}/1")
+    with each.page.context.expect_page() as opening:
+        each.page.frame_locator("iframe.message").get_by_text("look").click()
+    other = opening.value
+    other.wait_for_load_state()
+    assert other.url == "https://far.example/page"
+    assert other.evaluate("[document.referrer, window.opener]") == ["", None]
+    assert each.path == f"{inbox}/1"
+
+
+def test_plain_text_follows_the_readers_colours(opened: tuple[Window, str]) -> None:
+    each, inbox = opened
+    each.size(1280, "dark")
+    each.go(f"{inbox}/2")
+    frame = each.page.frame_locator("iframe.message")
+    frame.locator("blockquote a").wait_for()
+    colours = frame.locator("body").evaluate(
+        "one => [getComputedStyle(one).color, getComputedStyle(document.documentElement).backgroundColor]"
+    )
+    assert colours == ["rgb(230, 230, 234)", "rgb(27, 27, 31)"]
+    each.sound()
+
+
+def test_without_scripts_a_message_is_read_as_well(browser: Browser, server: Server) -> None:
+    with window(browser, origin(server), scripts=False) as each:
+        inbox = log_in(each.page, each.origin)
+        each.go(f"{inbox}/1")
+        assert each.page.frame_locator("iframe.message").locator("p.note").count() == 1
+        each.follow("All header fields")
+        assert "bob@far.example" in each.text

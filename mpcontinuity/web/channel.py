@@ -26,6 +26,8 @@ REQUEST_WITHIN: Final = 30.0  # s, from the connection or the last answer until 
 # on top of `REQUEST_WITHIN`.
 SLOWEST_BODY: Final = 16 * 1024
 
+AHEAD: Final = 16 * 1024  # octets of the requests behind one that is being answered, as twisted.web has it
+
 HEADER_FIELDS: Final = 50  # browsers send about 20, a proxy adds some
 HEADER_OCTETS: Final = 8192  # of all fields together, as in nginx and Apache; the path is among them
 
@@ -100,6 +102,10 @@ class Channel(http.HTTPChannel):
         elif not self._parting:
             super().lineReceived(line)
 
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
+        """Refuses a line that is longer than all lines of a head may be, before its end has come."""
+        self._respondToBadRequestAndDisconnect()
+
     def headerReceived(self, line: bytes) -> bool:  # noqa: N802
         """Takes a header field; says whether it was one."""
         try:
@@ -120,9 +126,13 @@ class Channel(http.HTTPChannel):
         super().allHeadersReceived()
 
     def rawDataReceived(self, data: bytes) -> None:  # noqa: N802
-        """Takes octets of a body, or of the requests behind one that is being answered."""
-        if not self._parting:
-            super().rawDataReceived(data)
+        """Takes octets of a body, or of the requests behind one that is being answered: a few of them, whether the
+        client takes that answer or not. twisted.web goes on reading, and keeps all of it, where it does not."""
+        if self._parting:
+            return
+        super().rawDataReceived(data)
+        if self._handlingRequest and not self._parting and sum(map(len, self._dataBuffer)) > AHEAD:
+            self.hold()
 
     def setLineMode(self, extra: bytes = b"") -> None:  # noqa: N802
         """Begins the next request: in a turn of the reactor of its own where octets of it have come, which are in

@@ -13,6 +13,7 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from mpcontinuity.web.answers import Answer
+from mpcontinuity.web.channel import AHEAD
 from mpcontinuity.web.pages import PageSite
 
 
@@ -100,7 +101,12 @@ def test_a_request_with_a_body_is_cut_off(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "request_", [b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 60 + b"\r\n"]
+    "request_",
+    [
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n",
+        b"GET /" + b"a" * 20_000,  # its end has not come
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 60 + b"\r\n",
+    ],
 )
 def test_a_request_with_huge_or_many_headers_is_cut_off(request_: bytes) -> None:
     transport = Web().ask(request_)
@@ -185,3 +191,20 @@ def test_who_never_takes_the_answers_is_cut_with_the_requests_behind_them() -> N
     assert transport.aborted
     channel.connectionLost(Failure(ConnectionDone()))
     assert not web.clock.getDelayedCalls()
+
+
+def test_of_the_requests_behind_an_answer_that_nobody_takes_a_few_are_read() -> None:
+    web = Web()
+    channel, transport = web.connect()
+    request = b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
+    channel.dataReceived(request * 2)
+    channel.pauseProducing()  # the client takes nothing
+    come = 0
+    while transport.producerState == "producing":
+        channel.dataReceived(request * 30)
+        come += 30
+        assert come * len(request) <= AHEAD + 30 * len(request)
+    channel.resumeProducing()
+    web.clock.pump([0] * (come + 2))
+    assert transport.value().count(b"content") == come + 2
+    assert transport.producerState == "producing"

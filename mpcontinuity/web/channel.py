@@ -28,6 +28,9 @@ SLOWEST_BODY: Final = 16 * 1024
 
 AHEAD: Final = 16 * 1024  # octets of the requests behind one that is being answered, as twisted.web has it
 
+# Octets behind the last answer: what is on its way when a client hears that its body is too large.
+IGNORED: Final = 1 << 20
+
 HEADER_FIELDS: Final = 50  # browsers send about 20, a proxy adds some
 HEADER_OCTETS: Final = 8192  # of all fields together, as in nginx and Apache; the path is among them
 
@@ -52,6 +55,7 @@ class Channel(http.HTTPChannel):
     maxHeaders = HEADER_FIELDS  # noqa: N815
 
     _parting = False
+    _ignored = 0  # octets that came behind the last answer
     _behind = False  # whether octets of the next requests wait in _dataBuffer
     _turn: Any = None  # the call that begins the next one of them
 
@@ -91,9 +95,14 @@ class Channel(http.HTTPChannel):
         producer.resumeProducing()
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
-        """Takes what the client sends; behind its last answer nothing: it may be the rest of a body."""
+        """Takes what the client sends. Behind its last answer that is the rest of a body, and nothing of it counts;
+        of more than `IGNORED` octets none is even read, since to decrypt them costs as much as to serve others."""
         if not self._parting:
             super().dataReceived(data)
+        else:
+            self._ignored += len(data)
+            if self._ignored > IGNORED:
+                self.hold()
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         """Takes a line of the head. One that goes on with the line before it is refused (RFC 9112 §5.2)."""

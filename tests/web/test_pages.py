@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from mpcontinuity.web.answers import Answer
-from mpcontinuity.web.channel import AHEAD
+from mpcontinuity.web.channel import AHEAD, IGNORED
 from mpcontinuity.web.pages import PageSite
 
 
@@ -21,6 +21,10 @@ class Transport(StringTransport):
     def abortConnection(self) -> None:
         self.aborted = True
         super().abortConnection()
+
+    def pauseProducing(self) -> None:
+        """As a real transport takes it, also behind loseConnection."""
+        self.producerState = "paused"
 
     aborted = False
 
@@ -208,3 +212,16 @@ def test_of_the_requests_behind_an_answer_that_nobody_takes_a_few_are_read() -> 
     web.clock.pump([0] * (come + 2))
     assert transport.value().count(b"content") == come + 2
     assert transport.producerState == "producing"
+
+
+def test_of_what_a_client_sends_behind_its_last_answer_some_is_read_and_then_nothing() -> None:
+    web = Web()
+    channel, transport = web.connect()
+    channel.dataReceived(b"GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    channel.dataReceived(b"x" * IGNORED)
+    assert transport.producerState == "producing"
+    channel.dataReceived(b"x")
+    assert transport.producerState == "paused"
+    assert not transport.aborted
+    web.clock.advance(11)
+    assert transport.aborted

@@ -21,15 +21,13 @@ def routes(webmail: Webmail) -> list[Route]:
 
 
 async def show(visit: Visit) -> Answer:
-    """Shows what leaves in the next seconds, and what could not be sent."""
+    """Shows what leaves in the next seconds; what could not be sent stands on every page."""
     store = visit.services.control.store
     leaving = await store.read(partial(drafts.leaving, account=visit.user.id))
-    failed = await store.read(partial(drafts.failed, account=visit.user.id))
     now = store.clock.now()
     return await visit.render(
         "outbox.html",
         leaving=[(identifier.show(each.id), each.written, _seconds(each, now)) for each in leaving],
-        failed=[(identifier.show(each.id), each.written, each.fault) for each in failed],
     )
 
 

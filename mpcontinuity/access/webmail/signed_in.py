@@ -24,9 +24,11 @@ from mpcontinuity.accounts.web_sessions import Session
 from mpcontinuity.control.bulletin import Bulletin, bulletin
 from mpcontinuity.control.caller import Caller
 from mpcontinuity.control.operations import OPERATIONS
-from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.mailbox import drafts, mailboxes
+from mpcontinuity.mailbox.drafts import Draft
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import INBOX
+from mpcontinuity.model import identifier
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import SECOND, iso
 from mpcontinuity.model.errors import Refused
@@ -135,14 +137,16 @@ class Visit:
         continuity.
 
         Each is given ``visit``, ``csrf``, ``flash`` and what takes it back (``undo``), ``folders``, ``bulletin``,
-        ``sentence`` and ``here`` (the id of the folder that is open, 0 for none) as well. Raises Temporary.
+        ``unsent`` (drafts that could not be sent), ``sentence`` and ``here`` (the id of the folder that is open, 0 for
+        none) as well. Raises Temporary.
         """
-        folders, told = await self.services.control.store.read(partial(_frame, user=self.user))
+        folders, told, unsent = await self.services.control.store.read(partial(_frame, user=self.user))
         flash, _, undo = self.session.flash.partition(_UNDO)
         given = {
             "here": 0,
             "folders": folders,
             "bulletin": told,
+            "unsent": [(identifier.show(each.id), each.written.subject, self.said(each.fault)) for each in unsent],
             "sentence": sentence(self.language, told),
             "flash": flash,
             "undo": undo,
@@ -257,9 +261,9 @@ def with_secret(answer: Answer, secret: str, services: WebmailServices) -> Answe
 _STANDARD: Final = {use: place for place, use in enumerate(("\\Drafts", "\\Sent", "\\Archive", "\\Junk", "\\Trash"), 1)}
 
 
-def _frame(tx: Transaction, user: User) -> tuple[list[MailboxInfo], Bulletin]:
+def _frame(tx: Transaction, user: User) -> tuple[list[MailboxInfo], Bulletin, list[Draft]]:
     """What stands on every page, by one read."""
-    return sorted(mailboxes.listing(tx, user.id), key=_place), bulletin(tx, user)
+    return sorted(mailboxes.listing(tx, user.id), key=_place), bulletin(tx, user), drafts.failed(tx, user.id)[:3]
 
 
 def _place(info: MailboxInfo) -> tuple[int, str]:

@@ -14,6 +14,8 @@ from mpcontinuity.mailbox import mailboxes, read
 from mpcontinuity.model.errors import Full
 from mpcontinuity.model.flags import DRAFT, SEEN
 from mpcontinuity.store.statement import Statement
+from mpcontinuity.writing.composition import Fault
+from mpcontinuity.writing.outbox import Outbox
 from tests.access.webmail.office import ANNA, BERT, Office, log_in
 from tests.admin.portal.browser import Browser, Shown
 from tests.fakes.stores import result
@@ -345,3 +347,22 @@ def test_a_script_attaches_in_pieces_and_goes_on_where_it_was_cut_off(office: Of
     code, said = script(anna, path, csrf=token, name="b", kind="a/b", size=str(10**12))
     assert (code, "too large" in str(said)) == (409, True)
     assert script(anna, path, csrf=token, name="b", kind="a/b", size="-1")[0] == 400
+
+
+def test_what_could_not_be_sent_is_said_on_the_next_page_and_in_the_draft(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna.get(write(anna, action="send").location)
+
+    async def refuse(*_: object) -> list[Fault]:
+        return [Fault("", "Your mailbox is full, and keeps what you send.")]
+
+    monkeypatch.setattr(Outbox, "_depart", refuse)
+    office.clock.advance(11)
+    page = anna.get("/").page
+    assert "“Hello” was not sent: Your mailbox is full" in page
+    match = re.search(r'href="(/write\?draft=[^"]+)"', page)
+    assert match is not None
+    shown = anna.get(match[1]).page
+    assert "Your mailbox is full" in shown
+    assert typed(shown) == "How are you?"

@@ -1,0 +1,141 @@
+"""A letter in a real browser: nothing typed is lost, files come in pieces, and a killed server sends it once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.site import origin, serving
+from tests.browser.window import PATIENCE, Window, window
+from tests.fakes.home import ScriptedHome
+from tests.journeys.world import World
+
+
+class Study(World):
+    """Anna and Ben, whose home server is away."""
+
+    def count(self, folder: str) -> int:
+        with self.imap() as session:
+            return int(session.select(folder, readonly=True)[1][0] or b"0")
+
+    def text(self, folder: str) -> bytes:
+        with self.imap() as session:
+            session.select(folder, readonly=True)
+            found: Any = session.fetch("*", "(BODY.PEEK[])")[1]
+            return bytes(found[0][1])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    with ScriptedHome() as home, serving(tmp_path_factory.mktemp("server"), require_totp=False) as server:
+        study = Study(server, home)
+        study.home.stop()
+        yield study
+
+
+@pytest.fixture
+def anna(browser: Browser, study: Study) -> Iterator[Window]:
+    with window(browser, origin(study.server)) as opened:
+        sign_in(opened, study)
+        yield opened
+
+
+def sign_in(opened: Window, study: Study) -> None:
+    opened.go("/")
+    opened.fill(address=study.anna, password="secret")
+    opened.press("Log in")
+
+
+def test_the_pages_are_sound_at_both_widths_in_both_themes(anna: Window) -> None:
+    for path in ("/write", "/outbox"):
+        anna.go(path)
+        anna.sound()
+
+
+def test_what_is_typed_is_a_draft_by_itself_and_there_after_a_reload(anna: Window, study: Study) -> None:
+    anna.go("/write")
+    anna.fill(to="ben@", subject="By itself", text="Typed and not saved by hand")
+    expect(anna.page.locator("[data-state]")).to_contain_text("Saved in Drafts", timeout=PATIENCE)
+    assert study.count("Drafts") == 1
+    anna.page.locator("#text").fill("Typed a moment before")
+    anna.page.wait_for_timeout(1200)  # a copy each second
+    anna.page.reload()
+    assert anna.page.locator("#text").input_value() == "Typed a moment before"
+    assert anna.page.locator("#to").input_value() == "ben@"
+    expect(anna.page.locator("[data-state]")).to_contain_text("Saved in Drafts", timeout=PATIENCE)
+    assert study.count("Drafts") == 1
+    assert b"Typed a moment before" in study.text("Drafts")
+    anna.press("Discard")
+    assert study.count("Drafts") == 0
+
+
+def test_a_session_that_ends_while_typing_loses_nothing(anna: Window, study: Study) -> None:
+    anna.go("/write")
+    anna.page.context.clear_cookies()
+    anna.fill(subject="Signed out", text="A long letter")
+    state = anna.page.locator("[data-state]")
+    expect(state).to_contain_text("You are signed out", timeout=PATIENCE)
+    other = Window(anna.page.context.new_page(), origin(study.server), scripts=True)
+    sign_in(other, study)
+    expect(state).to_contain_text("Saved in Drafts", timeout=PATIENCE)
+    assert b"A long letter" in study.text("Drafts")
+    anna.press("Discard")
+
+
+def test_a_file_comes_in_pieces_with_progress_and_leaves_with_the_letter(
+    anna: Window, study: Study, tmp_path: Path
+) -> None:
+    file = tmp_path / "plan.bin"
+    file.write_bytes(bytes(range(256)) * 10_000)
+    sent: list[str] = []
+    anna.page.on("request", lambda request: sent.append(request.url) if request.method == "PUT" else None)
+    anna.go("/write")
+    anna.fill(to=study.ben, subject="With a file", text="Here it is")
+    anna.page.set_input_files("#files", file)
+    expect(anna.page.get_by_role("button", name="Remove plan.bin")).to_be_visible(timeout=PATIENCE)
+    assert len(sent) == 3  # of 1 MiB at most
+    anna.press("Send")
+    assert anna.path == "/outbox"
+    before = study.count("Sent")
+    study.wait_for(lambda: study.count("Sent") == before + 1)
+    assert b'filename="plan.bin"' in study.text("Sent")
+    assert study.count("Drafts") == 0
+
+
+def test_undo_brings_the_letter_back(anna: Window, study: Study) -> None:
+    anna.go("/write")
+    anna.fill(to=study.ben, subject="Too early", text="Not yet")
+    anna.press("Send")
+    anna.press("Undo")
+    assert anna.path.startswith("/write?draft=")
+    assert anna.page.locator("#text").input_value() == "Not yet"
+    anna.press("Discard")
+
+
+def test_a_server_that_is_killed_before_its_time_has_come_sends_it_once(anna: Window, study: Study) -> None:
+    before = study.count("Sent")
+    anna.go("/write")
+    anna.fill(to=study.ben, subject="Killed", text="Once")
+    anna.press("Send")
+    study.server.stop(signal.SIGKILL)
+    study.server.start()
+    study.wait_for(lambda: study.count("Sent") == before + 1)
+    rows = [row for row in study.server.json("track") if row["subject"] == "Killed"]
+    assert [row["recipient"] for row in rows if row["direction"] == "outbound"] == [study.ben]
+    assert [row["recipient"] for row in rows if row["direction"] == "redelivery"] == [study.anna]  # the copy for home
+    assert study.count("Drafts") == 0
+    assert study.count("Sent") == before + 1
+
+
+def test_who_logs_out_leaves_no_letter_in_the_browser(anna: Window) -> None:
+    anna.go("/write")
+    anna.page.locator("#text").fill("Secret")
+    anna.page.wait_for_timeout(1200)
+    assert "Secret" in anna.page.evaluate("JSON.stringify(localStorage)")
+    anna.press("Log out")
+    assert "Secret" not in anna.page.evaluate("JSON.stringify(localStorage)")

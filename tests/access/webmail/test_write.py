@@ -366,3 +366,12 @@ def test_what_could_not_be_sent_is_said_on_the_next_page_and_in_the_draft(
     shown = anna.get(match[1]).page
     assert "Your mailbox is full" in shown
     assert typed(shown) == "How are you?"
+
+
+def test_a_draft_in_the_list_leads_to_where_it_is_written(office: Office, anna: Browser) -> None:
+    write(anna)
+    folder = office.folder("Drafts")
+    page = anna.get(f"/mail/{folder.id}/").page
+    match = re.search(r'href="(/write\?draft=[\d.]+)"[^>]*>Hello</a>', page)
+    assert match is not None
+    assert typed(follow(anna, anna.get(match[1])).page) == "How are you?"

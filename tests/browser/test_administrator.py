@@ -108,7 +108,7 @@ def test_users_are_imported_after_a_look_at_what_each_line_would_do(life: Life) 
     assert "Nothing is changed yet" in window.text
     assert life.world.cli("user", "list", "--domain", "branch.example") == []
     window.press("Import these lines")
-    life.until(window.path, "1 were added")
+    life.until(window.path, "1 was added")
     assert "nobody@elsewhere.example" in window.text
     (eva,) = life.world.cli("user", "list", "--domain", "branch.example")
     assert (eva["address"], eva["status"]) == ("eva@branch.example", "active")

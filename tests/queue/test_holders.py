@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -49,8 +50,12 @@ class Pair:
         return result(self.other.run(partial(owed.claim, ids=ids, give_up=1)))
 
     def kill(self) -> None:
-        """Nothing of it is tidied up."""
+        """Nothing of it is tidied up. The database notices that its connections are closed a moment later."""
         result(self.other.close())
+        node, until = self.other.nodes.us, time.monotonic() + 20
+        while node in result(self.store.nodes.living({node})):
+            assert time.monotonic() < until
+            time.sleep(0.01)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import re
 from functools import cache
 from typing import Any, Final
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 
 from mpcontinuity.model.visible import visible
 from mpcontinuity.web import static
@@ -16,10 +17,26 @@ from mpcontinuity.web.static import LOOK
 _TIME: Final = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\d(?:\.\d{6})?\+00:00(?!\d)")  # as clock.iso makes it
 
 
+class _Compiled(BytecodeCache):
+    """What templates are compiled to, by name and content: once per process, however often a site is made."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED: Final = _Compiled()
+
+
 class Templates:
     """The templates of a package, in its folder ``templates``, and those of web/look/.
 
-    All are compiled here, once. Each is given ``static``, which returns the URL of a file of the package's folder
+    All are compiled here. Each is given ``static``, which returns the URL of a file of the package's folder
     ``static`` or of web/look/static/, and what stands in ``more``. What strangers write is shown through the filter
     ``visible``, and times in what operations say through ``times``. Texts between ``{% trans %}`` and in ``_()`` are
     in the language of the page.
@@ -34,6 +51,7 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
             cache_size=-1,
+            bytecode_cache=_COMPILED,
             extensions=["jinja2.ext.i18n"],
         )
         self._language = ENGLISH  # of the page that is being made: that is done in one go

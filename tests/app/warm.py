@@ -18,12 +18,14 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import IO
 
 from twisted.scripts import twistd
 
 from mpcontinuity.admin.portal.site import templates
+from mpcontinuity.web.templates import Templates
 
 _LONGEST = 262_144  # octets of a request: an environment and a command line
 _NUMBER = struct.Struct("i")  # of a process, when it has begun, and its exit status, when it has ended
@@ -71,9 +73,15 @@ class Forked:
         return int(_NUMBER.unpack(data)[0])
 
 
-@functools.cache
 def _warm() -> socket.socket:
-    """Begins the process that forks. It ends when nobody has this socket any more."""
+    """The process that forks: one, also where the first servers are started by several threads at once."""
+    with _beginning:
+        return _begin()
+
+
+@functools.cache
+def _begin() -> socket.socket:
+    """It ends when nobody has this socket any more."""
     ours, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with other:
         command = [sys.executable, "-m", __name__, str(other.fileno())]
@@ -81,6 +89,7 @@ def _warm() -> socket.socket:
     return ours
 
 
+_beginning = threading.Lock()
 _processes: list[subprocess.Popen[bytes]] = []
 
 
@@ -133,6 +142,7 @@ def main() -> None:
     for module in imported:  # whatever a start would, except for the reactor, which has descriptors of its own
         importlib.import_module(module)
     templates()
+    Templates("mpcontinuity.access.webmail")  # compiled
     gc.freeze()  # no server need look through all of that when it ends
     if _fork_when_asked(socket.socket(fileno=int(sys.argv[1]))):
         twistd.run()

@@ -40,7 +40,7 @@ class Files:
         self._content = content
         self._paths: dict[str, str] = {}
         self._answers: dict[str, Answer] = {}
-        for name in content:
+        for name in sorted(content):  # what is wrong is told the same on every file system
             self._add(name, ())
 
     def url(self, name: str) -> str:

@@ -59,10 +59,10 @@ async def everything() -> None:
 
 
 async def bounds() -> None:
-    children = forbidding(most=1, within=20.0)
+    children = forbidding(most=1, within=100.0)
     begun = time.monotonic()
     say(await asked(children, "loop"))  # by the limit on processor time
-    say("soon", time.monotonic() - begun < 15)
+    say("soon", time.monotonic() - begun < 90)  # where others compute, what computes for strangers comes last
     say((await asked(children, "memory")).startswith("died"))
     say((await asked(children, "pid")).isdecimal())
     children.stop()

@@ -10,7 +10,7 @@ from tests.children.forbidden import TRIES
 
 def _scene(name: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.children.reading", name], capture_output=True, text=True, timeout=100, check=True
+        [sys.executable, "-m", "tests.children.reading", name], capture_output=True, text=True, timeout=200, check=True
     )
     assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
     return done.stdout.splitlines()

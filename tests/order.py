@@ -17,13 +17,16 @@ _WAITING = ("journeys", "browser")  # kinds of tests/budgets.py
 # Begun first, since what begins last and takes long is waited for by all.
 _LONGEST = (
     "tests/journeys/test_alerts.py",
-    "tests/browser/test_pages.py",
+    "tests/browser/test_webmail.py",
     "tests/linear/test_linear.py",
-    "tests/simulation/test_play.py",
+    "tests/browser/test_pages.py",
     "tests/simulation/test_replays.py",
     "tests/journeys/test_database_away.py",
+    "tests/app/demo/test_demo.py",
+    "tests/check/test_damage.py",
     "tests/journeys/test_full_disk.py",
-    "tests/journeys/test_clients.py",
+    "tests/simulation/test_play.py",
+    "tests/journeys/test_restarts.py",
 )
 
 

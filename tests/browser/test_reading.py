@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
+import signal
 import struct
+import threading
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,12 +60,14 @@ RICH = several(
 )
 PLAIN = b"From: Bob <bob@far.example>\r\nSubject: Plain\r\n\r\nHello\r\n> quoted https://far.example/x\r\n"
 
+UNREAD = b"From: Bob <bob@far.example>\r\nSubject: x\r\nContent-Type: text/html\r\n\r\n<b>Never read before</b>"
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("reading")
     with serving(folder, sanitises=True) as running:
-        deliver(running, [RICH, PLAIN])
+        deliver(running, [RICH, PLAIN, UNREAD])
         yield running
 
 
@@ -134,6 +141,48 @@ def test_plain_text_follows_the_readers_colours(opened: tuple[Window, str]) -> N
     each.sound()
 
 
+def _readers(server: Server) -> list[int]:
+    """The process ids of those that have begun."""
+    found = []
+    for each in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == server.pid and b"mpcontinuity.children.reader" in (each / "cmdline").read_bytes():
+                found.append(int(each.name))
+    return found
+
+
+def _wait_for(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_reader_that_is_killed_at_work_is_said_to_be_gone_and_the_next_reads_on(
+    opened: tuple[Window, str], server: Server
+) -> None:
+    each, inbox = opened
+    _wait_for(lambda: len(_readers(server)) == 2)
+    readers = _readers(server)
+    for pid in readers:
+        os.kill(pid, signal.SIGSTOP)  # at work for as long as it takes to kill it
+
+    def kill() -> None:
+        for pid in readers:
+            os.kill(pid, signal.SIGKILL)
+
+    killing = threading.Timer(0.5, kill)
+    killing.start()
+    each.go(f"{inbox}/3")
+    killing.join()
+    assert "could not be read as it was written" in each.text
+    _wait_for(lambda: len(set(_readers(server)) - set(readers)) == 2)
+    each.go(f"{inbox}/3")
+    assert "could not be read" not in each.text
+    assert each.page.frame_locator("iframe.message").locator("b").inner_text() == "Never read before"
+
+
 def test_without_scripts_a_message_is_read_as_well(browser: Browser, server: Server) -> None:
     with window(browser, origin(server), scripts=False) as each:
         inbox = log_in(each.page, each.origin)
@@ -141,3 +190,10 @@ def test_without_scripts_a_message_is_read_as_well(browser: Browser, server: Ser
         assert each.page.frame_locator("iframe.message").locator("p.note").count() == 1
         each.follow("All header fields")
         assert "bob@far.example" in each.text
+
+
+def test_the_header_of_a_message_can_be_read_by_everybody(opened: tuple[Window, str]) -> None:
+    each, inbox = opened
+    each.go(f"{inbox}/1/headers")
+    assert "bob@far.example" in each.text
+    each.sound()

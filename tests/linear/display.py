@@ -20,6 +20,9 @@ from mpcontinuity.message.display.css import Sheet
 from mpcontinuity.message.display.sanitised import TooMuch, sanitise
 from mpcontinuity.message.display.show import header, show
 from mpcontinuity.message.display.shown import Person, Wanted
+from mpcontinuity.message.display.unread import unread
+from mpcontinuity.message.transfer import decoder
+from tests.linear.messages import small
 from tests.linear.reader import KIB, Reader
 
 
@@ -52,6 +55,18 @@ def _plain(data: bytes) -> None:
     for flowed in (False, True):
         plain.as_html(plain.lines(_text(data), flowed=flowed))
     plain.quoted(_text(data))
+
+
+def _transfer(data: bytes) -> None:
+    for encoding in ("base64", "quoted-printable", ""):
+        for cut in (65_536, 500):
+            undone = decoder(encoding)
+            small(undone.feed, data, cut)
+            undone.finish()
+
+
+def _unread(data: bytes) -> None:
+    unread(data, "busy")
 
 
 def _marks(data: bytes) -> None:
@@ -119,6 +134,8 @@ DISPLAY = {
     "plain text": Reader(
         _plain, (b"", b"> "), (b"> ", b">", b"a \r\n", b">a\r\na\r\n", b"http://a ", b"a@b.example "), most=24 * KIB
     ),
+    "transfer encodings": Reader(_transfer, (b"",), (b"=", b"=41", b"=\r\n", b"= \r\n", b"AAA=", b"AAAA\r\n")),
+    "first octets": Reader(_unread, (b"", b"\r\n\r\n"), (b"\r\n", b"<", b"&")),
     "marks": Reader(_marks, (b"", b"a"), (b"\xcc\x81", b"a\xcc\x81", b"&#769;", b"&#", b"&#x3")),
     "links": Reader(
         _links,

@@ -9,8 +9,11 @@ from functools import partial
 
 import pytest
 
+from mpcontinuity.access.webmail.reading import body_of
 from mpcontinuity.mailbox import trusted_senders
 from mpcontinuity.model.clock import HOUR
+from mpcontinuity.verdicts import record
+from mpcontinuity.verdicts.record import SenderVerdict
 from tests.access.webmail.office import ANNA, BERT, Office
 from tests.access.webmail.test_searching import domain
 from tests.admin.portal.browser import Browser, Shown
@@ -247,3 +250,17 @@ def test_what_a_message_of_the_archive_contains_is_shown_to_its_user_alone(offic
     for below in BELOW:
         assert anna.get(where + below).code == 200, below
         assert office.browser(BERT).get(where + below).code == 404, below
+
+
+def test_a_sender_whose_domain_failed_its_check_is_marked_and_not_trusted(anna: Browser, office: Office) -> None:
+    uid = office.put(MESSAGE)
+    path = f"/mail/{office.folder().id}/{uid}"
+    anna.send(f"{path}/pictures", path, always="1")
+    other = f"/mail/{office.folder().id}/{office.put(MESSAGE + b'x')}"
+    body = result(body_of(office.store, office.folder().id, int(other.rpartition("/")[2])))
+    assert body is not None
+    failed = SenderVerdict("fail", "fail", "fail", "")
+    result(office.store.run(partial(record.add, body=body.id, verdict=failed)))
+    assert "https://far.example/a.png" in anna.get(f"{path}/document").page
+    assert "The check of far.example failed" in anna.get(other).page
+    assert "far.example" not in anna.get(f"{other}/document").page

@@ -76,6 +76,7 @@ _TRUSTED: Final = re.compile(r"cp(?:1256|874|4..|[78]..|1[01]..)|utf_(?:16|32).*
 _TWO_OCTETS: Final = re.compile(r"gb18030|big5.*|cp9(?:32|49|50)|euc_.*|johab|shift_.*")
 _WIDE = re.compile(rb"[\xe0-\xef]")
 
+_HALVES = re.compile("[\ud800-\udfff]")  # of pairs, which UTF-7 can write alone and no other codec can
 _PIECE: Final = 64 * 1024  # octets that are decoded at once
 _JAPANESE: Final = ("iso2022_jp", "euc_jp")
 _ERRORS: Final = "mpcontinuity.japanese"  # the handler below
@@ -148,12 +149,14 @@ def _with(codec: str, octets: Iterable[bytes]) -> Iterator[str]:
         if shifted and (b"\x0e" in piece or b"\x0f" in piece):  # half-width kana, as CP50222 has them
             piece = piece.replace(b"\x0e", b"\x1b(I").replace(b"\x0f", b"\x1b(B")
         try:
-            yield decoder.decode(piece)
+            text = decoder.decode(piece)
+            yield _HALVES.sub("\N{REPLACEMENT CHARACTER}", text) if codec == "utf_7" else text
         except (UnicodeError, ValueError):
             yield piece.decode("latin-1")
             decoder.reset()
     try:
-        yield decoder.decode(b"", True)
+        text = decoder.decode(b"", True)
+        yield _HALVES.sub("\N{REPLACEMENT CHARACTER}", text) if codec == "utf_7" else text
     except (UnicodeError, ValueError):
         yield "\N{REPLACEMENT CHARACTER}"
 

@@ -104,3 +104,7 @@ def test_pieces_read_as_the_whole_does(data: bytes, charset: str) -> None:
 @given(st.binary(max_size=100), st.text(max_size=20))
 def test_any_bytes_decode_with_any_charset(data: bytes, charset: str) -> None:
     decode(data, charset)
+
+
+def test_a_half_of_a_pair_that_utf_7_wrote_alone_is_a_sign_that_stands_for_it() -> None:
+    assert decode(b"a+2AA-b+2D3eAA-", "utf-7") == "a\ufffdb\U0001f600"

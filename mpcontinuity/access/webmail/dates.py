@@ -30,10 +30,10 @@ def short(language: Language, time: int, now: int) -> str:
 
 
 def full(language: Language, time: int) -> str:
-    """Returns a time in µs with its day and year: ``Tue 3 Nov 2026, 14:05``."""
+    """Returns a time in µs with its day and year: ``Tue 3 Nov 2026, 14:05 UTC``."""
     then = _moment(time)
     return language.said(
-        "%(weekday)s %(day)d %(month)s %(year)d, %(clock)s",
+        "%(weekday)s %(day)d %(month)s %(year)d, %(clock)s UTC",
         weekday=language.said(_DAYS[then.weekday()]),
         day=then.day,
         month=_month(language, then),

@@ -35,7 +35,7 @@ def test_every_page_says_since_when_and_that_senders_notice_nothing(office: Offi
     home_is_down(office)
     page = anna.get(given).page
     assert "Your usual mail server does not answer." in page
-    assert "Since Mon 21 Sep 2026, 14:13 your mail comes here." in page
+    assert "Since Mon 21 Sep 2026, 14:13 UTC your mail comes here." in page
     assert "senders notice nothing" in page
 
 

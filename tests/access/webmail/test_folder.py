@@ -111,3 +111,9 @@ def test_messages_that_belong_together_are_one_row_and_chosen_together(office: O
     form = {**anna.get(path).hidden(f"/mail/{folder}/do"), "action": "delete", "uid": f"{second},{first}"}
     assert anna.post(f"/mail/{folder}/do", form).location == path
     assert office.folder("Trash").messages == 2
+
+
+def test_a_draft_leads_to_where_it_is_written(office: Office, anna: Browser) -> None:
+    uid = office.put(b"Subject: half\r\n\r\n", "Drafts")
+    folder = office.folder("Drafts").id
+    assert f'href="/write?draft={folder}.{uid}"' in anna.get(f"/mail/{folder}/").page

@@ -1,6 +1,7 @@
 // Says times by the clock of the reader, in the words that the server uses for UTC: <time datetime="…" data-short>.
 
-const language = document.documentElement.lang;
+const spoken = document.documentElement.lang;
+const language = navigator.language.startsWith(spoken) ? navigator.language : spoken; // en-GB, where the page is in en
 
 function short(then, now) {
   if (then.toDateString() === now.toDateString()) {
@@ -10,7 +11,9 @@ function short(then, now) {
   return then.getFullYear() === now.getFullYear() ? day : `${day} ${then.getFullYear()}`;
 }
 
-const full = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "short" });
+const full = new Intl.DateTimeFormat(language, {
+  weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "numeric", minute: "2-digit",
+});
 
 export function localise(part) {
   const now = new Date();

@@ -6,7 +6,8 @@ conversation until then: clients are told NIL, and webmail lists it message by m
 
 from __future__ import annotations
 
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 from mpcontinuity.mailbox import conversations
 from mpcontinuity.mailbox.conversations import Newcomer
@@ -32,6 +33,7 @@ _NEXT = Statement(
         LEFT JOIN conversation_entry ON conversation_entry.id = entry.id
     ORDER BY entry.id"""
 )
+_THERE = Statement("SELECT id FROM entry WHERE id IN [:ids]")
 _KEYS = Statement("SELECT id FROM conversation_key WHERE id > :after ORDER BY id LIMIT :step")
 _FORGET = Statement(
     """DELETE FROM conversation_key WHERE id > :after AND id <= :last AND NOT EXISTS
@@ -41,29 +43,53 @@ _FORGET = Statement(
 
 async def fill(store: Store) -> None:
     """Finds the conversations of all entries that have none. Once that is done, there is nothing to do any more."""
-    while await store.run(_fill, bulk=True):
+    while await step(store):
         pass
 
 
-def _fill(tx: Transaction) -> bool:
-    """A step. Returns whether there is more to do."""
-    rounds = meta.number(tx, _ROUND)
-    if rounds >= _ROUNDS:
+async def step(store: Store) -> bool:
+    """Finds those of the next entries, and returns whether there are more. They are read beside the writer, which has
+    the least to do with it."""
+    found = await store.read(_lacking)
+    if found is None:
         return False
-    there = tx.all(_NEXT, after=meta.number(tx, _AFTER), step=STEP)
-    if not there:
-        meta.put(tx, _ROUND, str(rounds + 1))
-        meta.put(tx, _AFTER, "0")
-        return rounds + 1 < _ROUNDS
+    return await store.run(partial(_join, found=found), bulk=True)
+
+
+class _Found(NamedTuple):
+    """The entries of a step that have no conversation, and the last of all that were looked at; 0 where none is left.
+    ``rounds`` and ``after`` say where it began."""
+
+    rounds: int
+    after: int
+    lacking: list[Newcomer]
+    last: int
+
+
+def _lacking(tx: Transaction) -> _Found | None:
+    rounds, after = meta.number(tx, _ROUND), meta.number(tx, _AFTER)
+    if rounds >= _ROUNDS:
+        return None
+    there = tx.all(_NEXT, after=after, step=STEP)
     lacking = [
         Newcomer(account, id_, body, references(rendered))
         for id_, body, rendered, account, conversation in there
         if conversation is None and account is not None
     ]
-    if lacking:
-        conversations.join(tx, lacking)
-    meta.put(tx, _AFTER, str(there[-1][0]))
-    return True
+    last = max((id_ for id_, *_ in there), default=0)
+    return _Found(rounds, after, lacking, last)
+
+
+def _join(tx: Transaction, found: _Found) -> bool:
+    ids = [one.entry for one in found.lacking]
+    left = {id_ for (id_,) in tx.all(_THERE, ids=ids)}.difference(conversations.of(tx, ids))
+    if left:
+        conversations.join(tx, [one for one in found.lacking if one.entry in left])
+    if (meta.number(tx, _ROUND), meta.number(tx, _AFTER)) == (found.rounds, found.after):
+        meta.put(tx, _AFTER, str(found.last))
+        if not found.last:
+            meta.put(tx, _ROUND, str(found.rounds + 1))
+    return bool(found.last) or found.rounds + 1 < _ROUNDS
 
 
 async def sweep(store: Store) -> None:

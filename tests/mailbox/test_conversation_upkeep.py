@@ -46,7 +46,7 @@ def test_a_fill_that_was_cut_off_goes_on_and_leaves_what_is_found_as_it_is(
     monkeypatch.setattr(conversation_upkeep, "STEP", 2)
     last = deliver(user, *(message(str(number)) for number in range(5)))
     as_an_older_version_left_it(user)
-    assert user.run(conversation_upkeep._fill)
+    assert result(conversation_upkeep.step(user.store))
     found = of(user, *range(last - 4, last + 1))
     assert [bool(one) for one in found] == [True, True, False, False, False]
     result(fill(user.store))
@@ -59,7 +59,7 @@ def test_a_copy_made_behind_the_fill_is_found_too(user: User, monkeypatch: pytes
     first = deliver(user, message("a"))
     other = deliver(user, message("b"), name="Sent")
     as_an_older_version_left_it(user)
-    assert user.run(conversation_upkeep._fill)
+    assert result(conversation_upkeep.step(user.store))
     user.run(change.move, source=user.mailbox("Sent"), uids=((1, 1),), target=user.mailbox())
     assert of(user, first + 1) == [0]
     result(fill(user.store))
@@ -98,3 +98,12 @@ def test_a_round_looks_at_so_many_keys_and_the_next_goes_on(user: User, monkeypa
         result(sweep(user.store))
         left += user.sql(KEYS)
     assert left == [(4,), (2,), (0,), (0,)]
+
+
+def test_what_goes_while_it_is_read_leaves_nothing_behind(user: User) -> None:
+    entry = deliver(user, message("1"))
+    as_an_older_version_left_it(user)
+    found = user.read(conversation_upkeep._lacking)
+    user.run(change.remove, mailbox=entry >> UID_BITS, uids=((1, 1),))
+    user.run(conversation_upkeep._join, found=found)
+    assert user.sql(ENTRIES) == [(0,)]

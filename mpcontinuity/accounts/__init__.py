@@ -11,6 +11,7 @@
 - ``user_login.py``: logs users in, at every door. ``administrator_login.py``: logs administrators in, by password or
   token. A session of the portal asks the latter, one of webmail the former.
   ``app_passwords.py``: rows of the passwords that single devices log in by. ``logins.py``: when users logged in last.
+  ``last_logins.py``: how many have since a time.
 - ``judging.py``: the one place where a password is compared with its hash. ``passwords.py``: hashes.
   ``authentication.py``: an exchange of SASL, for any door. ``throttle.py``: makes guessing slow; ``failures.py`` shares
   its counts between processes.

@@ -8,7 +8,7 @@
 - ``socket.py``: the control socket of a server. ``client.py``: its other end.
 - ``domains.py``, ``domain_settings.py``, ``dkim.py``, ``trial.py``, ``imap_trial.py``: domains, their settings and
   keys, and tests of what home does with mail from us. ``published.py``: what DNS is to say of them, and what it says.
-  ``microsoft.py``: what is to be set in Microsoft 365.
+  ``mta_sts.py``: what its MTA-STS policy says. ``microsoft.py``: what is to be set in Microsoft 365.
 - ``plans.py``: outages that are declared for a set time. ``containment.py``: home servers that are cut off.
   ``home_users.py``: users whom home does not serve, though it may take mail.
 - ``drills.py``: outages that are played for some users. ``drill_report.py``: what came of them.

@@ -17,6 +17,7 @@ from mpcontinuity.access.webmail import (
     outbox,
     people,
     searching,
+    settings,
     write,
 )
 from mpcontinuity.access.webmail.services import WebmailServices
@@ -42,6 +43,7 @@ _PAGES = (
     attaching,
     people,
     outbox,
+    settings,
 )
 
 

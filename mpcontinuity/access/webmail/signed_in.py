@@ -210,9 +210,10 @@ class Webmail:
         visit = await self.visit(asked)
         if visit is None:
             return signed_out(asked, own_path(asked.target))
-        if visit.session.flash and not visit.by_script:  # the next page says it no more
-            await self.services.sessions.flash(visit.secret, "")
-        return await page(visit)
+        answer = await page(visit)
+        if visit.session.flash and asked.method == "GET" and not visit.by_script and _is_page(answer):
+            await self.services.sessions.flash(visit.secret, "")  # it was said, and the next page says it no more
+        return answer
 
     async def _take(self, page: Page, asked: Asked) -> Answer | Stream:
         visit = await self.visit(asked)
@@ -221,6 +222,11 @@ class Webmail:
         if not csrf.is_ours(asked, visit.secret):
             raise Refused(visit.said(STALE).rstrip("."), "forbidden")  # the answer ends it
         return await page(visit)
+
+
+def _is_page(answer: Answer | Stream) -> bool:
+    """Whether somebody reads it: no file, and not the way to another page."""
+    return isinstance(answer, Answer) and answer.code < http.MULTIPLE_CHOICE and answer.content_type == HTML
 
 
 def by_script(asked: Asked) -> bool:

@@ -258,3 +258,14 @@ def test_one_long_task_of_a_user_at_a_time(office: Office) -> None:
     assert found is not None
     assert found.result == "done"
     tasks.begin(1, Task(5, "/"), work, str)
+
+
+def test_what_was_done_is_said_by_the_next_page_that_somebody_reads(office: Office, anna: Browser) -> None:
+    first, second = fill(office, 2)
+    folder = office.folder().id
+    form = anna.get(f"/mail/{folder}/").hidden(f"/mail/{folder}/do")
+    anna.post(f"/mail/{folder}/do", {**form, "action": "flag", "uid": first})
+    anna.get("/folders", Sec_Fetch_Dest="empty")
+    anna.get(f"/mail/{folder}/{second}/original")
+    assert "1 message is flagged." in anna.get("/folders").page
+    assert "1 message is flagged." not in anna.get("/folders").page

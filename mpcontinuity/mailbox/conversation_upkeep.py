@@ -48,8 +48,8 @@ async def fill(store: Store) -> None:
 
 
 async def step(store: Store) -> bool:
-    """Finds those of the next entries, and returns whether there are more. They are read beside the writer, which has
-    the least to do with it."""
+    """Finds those of the next entries, and returns whether there are more. They are read beside the writer, since
+    they may have to come from the disk; what is joined then is what is still there and still has none."""
     found = await store.read(_lacking)
     if found is None:
         return False

@@ -21,11 +21,18 @@ _STORED = Statement(
     "SELECT COALESCE(SUM(mailbox.octets), 0) FROM account JOIN mailbox ON mailbox.account = account.id "
     f"WHERE account.domain = :domain AND mailbox.use <> '{ARCHIVED_USE}'"
 )
+_ATTACHED = Statement(  # to drafts of webmail (mailbox/enclosures.py)
+    "SELECT COALESCE(SUM(enclosure.size), 0) FROM account JOIN enclosure ON enclosure.account = account.id "
+    "WHERE account.domain = :domain"
+)
 
 
 def stored(tx: Transaction, domain: int) -> int:
-    """Returns the octets in all mailboxes of a domain, by its id. It reads one counter for each mailbox."""
-    return int(tx.all(_STORED, domain=domain)[0][0])
+    """Returns the octets in all mailboxes of a domain, by its id, and of what is attached to its users' drafts.
+
+    It reads one counter for each mailbox, and for each attachment.
+    """
+    return int(tx.value(_STORED, domain=domain)) + int(tx.value(_ATTACHED, domain=domain))
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from mpcontinuity.mailbox import change, mailboxes, sent
+from mpcontinuity.mailbox import change, enclosures, mailboxes, sent
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.model.clock import DAY, MINUTE, SECOND
@@ -27,13 +27,14 @@ UNDO: Final = 10 * SECOND  # from Send until a message leaves
 LEASE: Final = MINUTE  # for which a process has a message in hand that leaves: longer than it takes
 KEPT: Final = DAY  # of a draft whose message was deleted: a window in which it is open may still save it
 STEP: Final = 100  # rows of one transaction
+MOST_FAILED: Final = 3  # that are said: it is read with every page
 
 _COLUMNS = "id, account, version, entry, written, due, message_id, fault, saved"
 _FIND = Statement(f"SELECT {_COLUMNS} FROM draft WHERE id = :id AND account = :account")
 _OF_ENTRY = Statement(f"SELECT {_COLUMNS} FROM draft WHERE account = :account AND entry = :entry")
 _LEAVING = Statement(f"SELECT {_COLUMNS} FROM draft WHERE account = :account AND due > 0 ORDER BY due LIMIT {STEP}")
 _FAILED = Statement(
-    f"SELECT {_COLUMNS} FROM draft WHERE account = :account AND fault <> '' ORDER BY saved LIMIT {STEP}"
+    f"SELECT {_COLUMNS} FROM draft WHERE account = :account AND fault <> '' ORDER BY saved LIMIT {MOST_FAILED}"
 )
 _COUNT = Statement("SELECT COUNT(*) FROM draft WHERE account = :account")
 _INSERT = Statement(
@@ -64,10 +65,9 @@ _CLAIM = Statement(
 _LATER = Statement("UPDATE draft SET claimed = :until WHERE id = :id AND due > 0")
 _LEAVE = Statement("DELETE FROM draft WHERE id = :id AND due > 0 RETURNING entry")
 _DELETE = Statement("DELETE FROM draft WHERE id = :id AND account = :account AND due = 0 RETURNING entry")
-_ORPHANS = Statement(
-    """DELETE FROM draft WHERE id IN (SELECT id FROM draft WHERE due = 0 AND saved < :before
-        AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.id = draft.entry) LIMIT :step)"""
-)
+_ORPHAN = "due = 0 AND saved < :before AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.id = draft.entry)"
+_ORPHANS = Statement(f"SELECT id FROM draft WHERE {_ORPHAN} LIMIT :step")
+_DROP_ORPHANS = Statement(f"DELETE FROM draft WHERE id IN [:ids] AND {_ORPHAN} RETURNING id")
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -158,7 +158,7 @@ def leaving(tx: Transaction, account: int) -> list[Draft]:
 
 
 def failed(tx: Transaction, account: int) -> list[Draft]:
-    """Returns the drafts of the account that could not be sent."""
+    """Returns the first drafts of the account that could not be sent, up to `MOST_FAILED`."""
     return tx.records(_draft, _FAILED, account=account)
 
 
@@ -256,6 +256,7 @@ def leave(tx: Transaction, departing: Sequence[tuple[int, int]]) -> dict[int, li
             raise NotLeaving("the message was called back, or has been sent already")
         if row[0]:
             entries.setdefault(account, []).append(row[0])
+    enclosures.go(tx, [id_ for _, id_ in departing])
     return entries
 
 
@@ -264,15 +265,26 @@ def forget(tx: Transaction, account: int, entries: Collection[int]) -> None:
     _remove(tx, account, entries)
 
 
-def discard(tx: Transaction, account: int, id_: int) -> None:
-    """Removes a draft with its message. Raises DraftChanged where it is being sent, or gone."""
+def discard(tx: Transaction, account: int, id_: int) -> list[int]:
+    """Removes a draft with its message, and returns what was attached to it, for `enclosures.drop_pieces`.
+
+    Raises DraftChanged where it is being sent, or gone.
+    """
     row = tx.one(_DELETE, id=id_, account=account)
     if row is None:
         raise DraftChanged("this draft is being sent, or was discarded already")
     if row[0]:
         _remove(tx, account, [row[0]])
+    return enclosures.go(tx, [id_])
 
 
-def sweep(tx: Transaction) -> int:
-    """Removes up to STEP drafts whose message in Drafts was deleted `KEPT` ago or before. Returns how many."""
-    return tx.run(_ORPHANS, before=tx.now - KEPT, step=STEP)
+def orphans(tx: Transaction) -> list[int]:
+    """Returns up to STEP drafts whose message in Drafts was deleted, and which nobody has saved for `KEPT`."""
+    return [id_ for (id_,) in tx.all(_ORPHANS, before=tx.now - KEPT, step=STEP)]
+
+
+def drop_orphans(tx: Transaction, ids: Sequence[int]) -> int:
+    """Removes those of the drafts that are still as `orphans` says, and returns how many."""
+    gone = [id_ for (id_,) in tx.all(_DROP_ORPHANS, ids=ids, before=tx.now - KEPT)]
+    enclosures.go(tx, gone)
+    return len(gone)

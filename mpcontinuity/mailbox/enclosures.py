@@ -1,7 +1,8 @@
 """What is attached to drafts: files that come in pieces, of which each is durable when it is answered.
 
 They are in tables of their own, so that any process of several can go on with a file, and take it into the message. An
-enclosure goes with its draft, by and by (`sweep`).
+enclosure goes in the transaction in which its draft does, and its octets soon after, in steps. It is found together
+with its draft and its draft's user alone: the id of a draft is no secret, since what was sent says it.
 """
 
 from __future__ import annotations
@@ -22,14 +23,13 @@ MOST: Final = 100  # of one draft
 STEP: Final = 40  # pieces that are removed in one transaction: 10 MiB
 
 _COLUMNS = "enclosure.id, enclosure.draft, enclosure.name, enclosure.kind, enclosure.size, enclosure.received"
-_OF = Statement(f"SELECT {_COLUMNS} FROM enclosure WHERE draft = :draft ORDER BY id LIMIT {MOST}")
-_FIND = Statement(f"SELECT {_COLUMNS} FROM enclosure WHERE id = :id AND draft = :draft")
-_OF_ACCOUNT = Statement(
-    "SELECT COALESCE(SUM(enclosure.size), 0) FROM enclosure JOIN draft ON draft.id = enclosure.draft "
-    "WHERE draft.account = :account"
-)
+_THEIRS = "enclosure JOIN draft ON draft.id = enclosure.draft AND draft.account = enclosure.account"
+_OF = Statement(f"SELECT {_COLUMNS} FROM {_THEIRS} WHERE enclosure.draft = :draft ORDER BY enclosure.id LIMIT {MOST}")
+_FIND = Statement(f"SELECT {_COLUMNS} FROM {_THEIRS} WHERE enclosure.id = :id AND enclosure.draft = :draft")
+_OF_ACCOUNT = Statement("SELECT COALESCE(SUM(size), 0) FROM enclosure WHERE account = :account")
 _INSERT = Statement(
-    "INSERT INTO enclosure (id, draft, name, kind, size, received) VALUES (:id, :draft, :name, :kind, :size, 0)"
+    "INSERT INTO enclosure (id, account, draft, name, kind, size, received) "
+    "VALUES (:id, :account, :draft, :name, :kind, :size, 0)"
 )
 _ADD = Statement("INSERT INTO enclosure_piece (enclosure, start, data) VALUES (:enclosure, :start, :data)")
 _RECEIVED = Statement(
@@ -38,18 +38,19 @@ _RECEIVED = Statement(
 )
 _SIZE = Statement("UPDATE enclosure SET size = :size WHERE id = :id AND received = :size")
 _READ = Statement("SELECT data FROM enclosure_piece WHERE enclosure = :enclosure AND start = :start")
-_DROP = Statement("DELETE FROM enclosure WHERE id = :id AND draft = :draft")
-_COPY = Statement(
-    "INSERT INTO enclosure (id, draft, name, kind, size, received) "
-    "SELECT :new, :draft, name, kind, size, 0 FROM enclosure WHERE id = :id"
+_DROP = Statement("DELETE FROM enclosure WHERE id = :id AND draft = :draft AND account = :account")
+_GO = Statement("DELETE FROM enclosure WHERE draft IN [:drafts] RETURNING id")
+_ORPHAN = "NOT EXISTS (SELECT 1 FROM draft WHERE draft.id = enclosure.draft AND draft.account = enclosure.account)"
+_ORPHANS = Statement(f"SELECT id FROM enclosure WHERE {_ORPHAN} LIMIT :step")
+_DROP_ORPHANS = Statement(f"DELETE FROM enclosure WHERE id IN [:ids] AND {_ORPHAN}")
+_LEFT = Statement(
+    """SELECT DISTINCT enclosure FROM enclosure_piece
+    WHERE NOT EXISTS (SELECT 1 FROM enclosure WHERE enclosure.id = enclosure_piece.enclosure) LIMIT :step"""
 )
-_SWEEP = Statement(
-    """DELETE FROM enclosure WHERE id IN (SELECT id FROM enclosure
-        WHERE NOT EXISTS (SELECT 1 FROM draft WHERE draft.id = enclosure.draft) LIMIT :step)"""
-)
-_SWEEP_PIECES = Statement(
-    """DELETE FROM enclosure_piece WHERE (enclosure, start) IN (SELECT enclosure, start FROM enclosure_piece
-        WHERE NOT EXISTS (SELECT 1 FROM enclosure WHERE enclosure.id = enclosure_piece.enclosure) LIMIT :step)"""
+_DROP_PIECES = Statement(
+    """DELETE FROM enclosure_piece WHERE enclosure = :id
+    AND start IN (SELECT start FROM enclosure_piece WHERE enclosure = :id ORDER BY start LIMIT :step)
+    AND NOT EXISTS (SELECT 1 FROM enclosure WHERE enclosure.id = :id)"""
 )
 
 
@@ -96,7 +97,7 @@ def begin(
         if held + size > quota.octets:
             raise MailboxRefused("OVERQUOTA", "your mailbox is full: delete some messages first")
     id_ = tx.identifier()
-    tx.run(_INSERT, id=id_, draft=draft, name=name, kind=kind, size=size)
+    tx.run(_INSERT, id=id_, account=account, draft=draft, name=name, kind=kind, size=size)
     return Attached(id_, draft, name, kind, size, 0)
 
 
@@ -119,15 +120,34 @@ def read(tx: Transaction, id_: int, start: int) -> bytes:
     return bytes(found) if found is not None else b""
 
 
-def drop(tx: Transaction, draft: int, id_: int) -> bool:
-    """Removes an enclosure, whose pieces go by `sweep`. Returns whether there was one."""
-    return bool(tx.run(_DROP, id=id_, draft=draft))
+def drop(tx: Transaction, account: int, draft: int, id_: int) -> bool:
+    """Removes an enclosure, whose octets go by `drop_pieces`. Returns whether there was one."""
+    return bool(tx.run(_DROP, id=id_, draft=draft, account=account))
 
 
-def sweep(tx: Transaction) -> int:
-    """Removes enclosures of drafts that are gone, and up to STEP of their pieces. Returns how many pieces."""
-    tx.run(_SWEEP, step=STEP)
-    return tx.run(_SWEEP_PIECES, step=STEP)
+def go(tx: Transaction, drafts: Sequence[int]) -> list[int]:
+    """Removes what is attached to drafts that go in this transaction, and returns the ids, for `drop_pieces`."""
+    return [id_ for (id_,) in tx.all(_GO, drafts=drafts)] if drafts else []
+
+
+def drop_pieces(tx: Transaction, id_: int) -> int:
+    """Removes up to STEP pieces of an enclosure that is gone, and returns how many."""
+    return tx.run(_DROP_PIECES, id=id_, step=STEP)
+
+
+def orphans(tx: Transaction) -> list[int]:
+    """Returns up to STEP enclosures whose draft is gone."""
+    return [id_ for (id_,) in tx.all(_ORPHANS, step=STEP)]
+
+
+def drop_orphans(tx: Transaction, ids: Sequence[int]) -> int:
+    """Removes those of the enclosures whose draft is gone, and returns how many."""
+    return tx.run(_DROP_ORPHANS, ids=ids)
+
+
+def left(tx: Transaction) -> list[int]:
+    """Returns up to STEP enclosures that are gone, of which there are octets."""
+    return [id_ for (id_,) in tx.all(_LEFT, step=STEP)]
 
 
 def total(attached: Sequence[Attached]) -> int:

@@ -22,7 +22,7 @@ from mpcontinuity.message import composing
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.clock import MINUTE
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.flags import DRAFT, SEEN
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Limits
@@ -141,7 +141,7 @@ class Desk:
 
     async def discard(self, user: User, id_: int) -> None:
         """Discards a draft with its message. Raises DraftChanged and Temporary."""
-        await self.store.run(partial(drafts.discard, account=user.id, id_=id_))
+        await self.clear(await self.store.run(partial(drafts.discard, account=user.id, id_=id_)))
 
     # What is attached
 
@@ -151,7 +151,7 @@ class Desk:
         if size > longest:
             raise Refused("together with this file the message would be too large", "conflict")
         self.store.bodies.check_room(size)
-        await self.quotas.check_domain(user, octets=size)
+        await self.quotas.count_for_domain(user, size)
         work = partial(
             _begin,
             account=user.id,
@@ -193,7 +193,18 @@ class Desk:
 
     async def detach(self, user: User, draft: int, id_: int) -> bool:
         """Removes an attachment, and returns whether there was one. Raises Temporary."""
-        return await self.store.run(partial(_drop, account=user.id, draft=draft, id_=id_))
+        dropped = await self.store.run(partial(_drop, account=user.id, draft=draft, id_=id_))
+        if dropped:
+            await self.clear([id_])
+        return dropped
+
+    async def clear(self, ids: Sequence[int]) -> None:
+        """Gives back the room of enclosures that are gone, before their user attaches the next ones."""
+        try:
+            for id_ in ids:
+                await _drop_pieces(self.store, id_)
+        except Temporary:
+            pass  # `sweep` does it later
 
 
 @dataclass(slots=True)
@@ -224,10 +235,22 @@ _MOST_SHOWN: Final = 10_000  # large drafts of which this process knows when it 
 
 async def sweep(store: Store) -> None:
     """Removes drafts whose message was deleted, and what was attached to drafts that are gone. Raises Temporary."""
-    while await store.run(drafts.sweep, bulk=True) == drafts.STEP:
-        pass
-    while await store.run(enclosures.sweep, bulk=True):
-        pass
+    while ids := await store.read(drafts.orphans):
+        if not await store.run(partial(drafts.drop_orphans, ids=ids), bulk=True):
+            break
+    while ids := await store.read(enclosures.orphans):
+        if not await store.run(partial(enclosures.drop_orphans, ids=ids), bulk=True):
+            break
+    while ids := await store.read(enclosures.left):
+        if not sum([await _drop_pieces(store, id_) for id_ in ids]):
+            break
+
+
+async def _drop_pieces(store: Store, id_: int) -> int:
+    dropped = 0
+    while some := await store.run(partial(enclosures.drop_pieces, id_=id_), bulk=True):
+        dropped += some
+    return dropped
 
 
 def boundary(randomness: Randomness) -> str:
@@ -279,4 +302,4 @@ def _add(tx: Transaction, account: int, draft: int, id_: int, start: int, data: 
 
 def _drop(tx: Transaction, account: int, draft: int, id_: int) -> bool:
     _open(tx, account, draft)
-    return enclosures.drop(tx, draft, id_)
+    return enclosures.drop(tx, account, draft, id_)

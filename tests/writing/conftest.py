@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mpcontinuity.accounts import users
+from mpcontinuity.accounts import domain_storage, users
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.users import User
@@ -80,6 +80,10 @@ class Study:
         if not faults:
             result(self.outbox.send(self.ann, draft))
         return faults
+
+    def stored(self) -> int:
+        """The octets of all users of Ann's domain."""
+        return result(self.store.read(partial(domain_storage.stored, domain=self.ann.domain)))
 
     def wait(self, seconds: float = 11) -> None:
         self.post.clock.advance(seconds)

@@ -10,10 +10,13 @@ import pytest
 from mpcontinuity.mailbox import change, drafts, enclosures, mailboxes
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.drafts import DraftChanged, Written
+from mpcontinuity.mailbox.enclosures import PIECE
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.settings import Limits
+from mpcontinuity.store.statement import Statement
+from mpcontinuity.writing import desk
 from tests.delivery.conftest import Post
 from tests.fakes.stores import result
 from tests.writing.conftest import BOB, LETTER, Study, pieces
@@ -127,8 +130,6 @@ def test_what_is_attached_goes_with_the_draft(study: Study) -> None:
     study.attach(draft, b"x" * 700_000)
     result(study.desk.discard(study.ann, draft.id))
     assert study.messages("Drafts") == []
-    while result(study.store.run(enclosures.sweep)):
-        pass
     assert [study.post.count(table) for table in ("draft", "enclosure", "enclosure_piece", "entry")] == [0, 0, 0, 0]
 
 
@@ -136,9 +137,69 @@ def test_a_draft_whose_message_was_deleted_elsewhere_is_swept_a_day_later(study:
     draft = study.save()
     mailbox, uid = draft.entry >> UID_BITS, draft.entry & (1 << UID_BITS) - 1
     result(study.store.run(partial(change.remove, mailbox=mailbox, uids=((uid, uid),))))
-    assert result(study.store.run(drafts.sweep)) == 0
+    result(desk.sweep(study.store))
+    assert study.post.count("draft") == 1
     study.post.clock.advance(drafts.KEPT / SECOND + 1)
-    assert result(study.store.run(drafts.sweep)) == 1
+    result(desk.sweep(study.store))
+    assert study.post.count("draft") == 0
+
+
+def test_what_was_attached_to_drafts_that_are_gone_is_swept_whole(study: Study) -> None:
+    other = study.save()
+    kept = study.attach(other, b"y" * 300_000)
+    draft = study.save()
+    for number in range(enclosures.STEP + 1):  # without an octet: they are the first ones, and have no pieces
+        result(study.desk.attach(study.ann, draft.id, str(number), "a/b", 1))
+    study.attach(draft, b"x" * (enclosures.STEP + 1) * PIECE)
+    result(study.store.run(lambda tx: tx.run(Statement("DELETE FROM draft WHERE id = :id"), id=draft.id)))
+    result(desk.sweep(study.store))
+    assert study.post.rows("SELECT id FROM enclosure") == [(kept.id,)]
+    assert study.post.count("enclosure_piece") == 2
+
+
+def test_what_is_detached_gives_its_room_back_at_once(study: Study) -> None:
+    draft = study.save()
+    attached = study.attach(draft, b"x" * 700_000)
+    result(study.desk.detach(study.ann, draft.id, attached.id))
+    assert study.post.count("enclosure_piece") == 0
+
+
+def test_what_is_attached_counts_for_the_domain(study: Study) -> None:
+    before = study.stored()
+    draft = study.save()
+    shown = study.stored() - before
+    study.attach(draft, b"x" * 700_000)
+    assert study.stored() == before + shown + 700_000
+
+
+@pytest.mark.parametrize("how", ["sent", "discarded", "swept"])
+def test_attachments_go_in_the_transaction_in_which_their_draft_goes(study: Study, how: str) -> None:
+    draft = study.save()
+    study.attach(draft, b"secret")
+    if how == "sent":
+        assert study.send(study.save(draft=draft)) == []
+        study.wait()
+    elif how == "discarded":
+        result(study.store.run(partial(drafts.discard, account=study.ann.id, id_=draft.id)))
+    else:
+        study.post.clock.advance(drafts.KEPT / SECOND + 1)
+        assert result(study.store.run(partial(drafts.drop_orphans, ids=[draft.id]))) == 0  # its message is there
+        result(study.store.run(lambda tx: tx.run(Statement("DELETE FROM entry"))))
+        assert result(study.store.run(partial(drafts.drop_orphans, ids=[draft.id]))) == 1
+    assert study.post.count("enclosure") == 0
+
+
+def test_whoever_begins_a_draft_by_the_id_of_anothers_gets_nothing_of_it(study: Study) -> None:
+    draft = study.save()
+    attached = study.attach(draft, b"secret")
+    result(study.store.run(lambda tx: tx.run(Statement("DELETE FROM draft"))))  # and what is attached stays, once
+    bob = study.user(BOB)
+    result(study.desk.create(bob, LETTER, draft.id))
+    found = result(study.desk.find(bob, draft.id))
+    assert found is not None
+    assert found[1] == []
+    assert result(study.store.read(partial(enclosures.find, draft=draft.id, id_=attached.id))) is None
+    assert not result(study.desk.detach(bob, draft.id, attached.id))
 
 
 def test_another_users_draft_and_attachment_are_not_there(study: Study) -> None:
@@ -170,6 +231,15 @@ def test_drafts_of_a_user_are_bounded(study: Study, monkeypatch: pytest.MonkeyPa
     study.save()
     with pytest.raises(Refused, match="2 drafts"):
         study.save()
+
+
+def test_no_more_drafts_are_read_for_each_page_than_it_says(study: Study) -> None:
+    for _ in range(drafts.MOST_FAILED + 1):
+        draft = study.save()
+        result(study.outbox.send(study.ann, draft))
+        undo = partial(drafts.undo, account=study.ann.id, id_=draft.id, fault="Not now.")
+        result(study.store.run(undo))
+    assert len(result(study.store.read(partial(drafts.failed, account=study.ann.id)))) == drafts.MOST_FAILED
 
 
 def test_drafts_are_found_by_whatever_name_the_user_gave_their_folder(study: Study) -> None:

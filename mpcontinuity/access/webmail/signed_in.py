@@ -269,7 +269,7 @@ _STANDARD: Final = {use: place for place, use in enumerate(("\\Drafts", "\\Sent"
 
 def _frame(tx: Transaction, user: User) -> tuple[list[MailboxInfo], Bulletin, list[Draft]]:
     """What stands on every page, by one read."""
-    return sorted(mailboxes.listing(tx, user.id), key=_place), bulletin(tx, user), drafts.failed(tx, user.id)[:3]
+    return sorted(mailboxes.listing(tx, user.id), key=_place), bulletin(tx, user), drafts.failed(tx, user.id)
 
 
 def _place(info: MailboxInfo) -> tuple[int, str]:

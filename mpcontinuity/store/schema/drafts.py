@@ -14,14 +14,15 @@ draft = Table(
     number("account", None),
     number("version", None),  # counts what was saved
     number("entry"),  # of its message in Drafts; 0: none
-    string("written"),  # JSON: what stands in the form
     number("due"),  # when it leaves; 0: it is being written
     number("claimed"),  # until when a process has it in hand that leaves
+    number("saved"),
     string("message_id"),  # by which it leaves
     string("fault"),  # why it was not sent, in words
-    number("saved"),
+    string("written"),  # JSON: what stands in the form; last, since SQLite reads all that stands before a column
     Index("draft_of", "account", "saved"),
     Index("draft_by_due", "due", sqlite_where=text("due > 0"), postgresql_where=text("due > 0")),
+    Index("draft_unsent", "account", "saved", sqlite_where=text("fault <> ''"), postgresql_where=text("fault <> ''")),
 )
 
 # mailbox/enclosures.py. What is attached to drafts.
@@ -29,12 +30,14 @@ enclosure = Table(
     "enclosure",
     metadata,
     key(),
+    number("account", None),  # of its draft: another's draft of the same id has nothing of it
     number("draft", None),
     string("name"),
     string("kind"),  # its media type
     number("size"),  # octets, as they were announced
     number("received"),  # of them
     Index("enclosure_of", "draft"),
+    Index("enclosure_by_account", "account", "size"),
 )
 
 # Its octets. As with `content`, the key is beside the rows.

@@ -88,7 +88,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "sent": ("mailbox",),
     "trusted_sender": ("mailbox",),
     "draft": ("mailbox",),
-    "enclosure": ("mailbox",),
+    "enclosure": ("mailbox", "accounts"),
     "enclosure_piece": ("mailbox",),
     "login_failure": ("accounts",),
     "spending": ("door",),

@@ -75,19 +75,22 @@ def _drafts() -> None:
         number("account", None),
         number("version", None),
         number("entry"),
-        string("written"),
         number("due"),
         number("claimed"),
+        number("saved"),
         string("message_id"),
         string("fault"),
-        number("saved"),
+        string("written"),
     )
     op.create_index("draft_of", "draft", ["account", "saved"])
     waits: Any = text("due > 0")
     op.create_index("draft_by_due", "draft", ["due"], sqlite_where=waits, postgresql_where=waits)
+    unsent: Any = text("fault <> ''")
+    op.create_index("draft_unsent", "draft", ["account", "saved"], sqlite_where=unsent, postgresql_where=unsent)
     op.create_table(
         "enclosure",
         Column("id", Id, primary_key=True, autoincrement=False),
+        number("account", None),
         number("draft", None),
         string("name"),
         string("kind"),
@@ -95,6 +98,7 @@ def _drafts() -> None:
         number("received"),
     )
     op.create_index("enclosure_of", "enclosure", ["draft"])
+    op.create_index("enclosure_by_account", "enclosure", ["account", "size"])
     op.create_table(
         "enclosure_piece",
         Column("enclosure", BigInteger, primary_key=True, autoincrement=False),

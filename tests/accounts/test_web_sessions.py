@@ -240,10 +240,10 @@ def test_what_has_ended_is_swept(hall: Hall) -> None:
 
 def test_what_a_page_has_to_say_waits_for_the_next_one(hall: Hall) -> None:
     secret = hall.begin()
-    result(hall.sessions.flash(secret, "done" * 1000))
+    result(hall.sessions.flash(secret, "done" * 2000))
     found = hall.find(secret)
     assert found is not None
-    assert found.session.flash == ("done" * 1000)[:500]
+    assert found.session.flash == ("done" * 2000)[:4_000]
     result(hall.sessions.flash(secret, ""))
     assert hall.listed()[0].flash == ""
 

@@ -70,7 +70,7 @@ def fuzz(targets: Sequence[str], seconds: int, jobs: int, found: Path) -> Iterat
             fuzzing.stdin.write("\n".join(asked))
             fuzzing.stdin.close()
             for line in fuzzing.stdout:
-                target, status = line.split()
+                target, _, status = line.rstrip().rpartition(" ")
                 said = (Path(folder) / f"{target}.log").read_text(errors="replace")
                 yield _result(target, said, found, failed=status != "0")
         if fuzzing.returncode != 0:

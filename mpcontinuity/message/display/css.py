@@ -30,11 +30,11 @@ _PROPERTIES: Final = frozenset(
         "color direction display empty-cells float font font-family font-size font-style font-variant font-weight "
         "height letter-spacing line-height list-style list-style-position list-style-type margin margin-bottom "
         "margin-left margin-right margin-top max-height max-width min-height min-width opacity orphans overflow "
-        "overflow-wrap overflow-x overflow-y padding padding-bottom padding-left padding-right padding-top page- "
-        "break-after page-break-before page-break-inside table-layout text-align text-align-last text-decoration "
-        "text-decoration-color text-decoration-line text-decoration-style text-indent text-overflow text- "
-        "transform unicode-bidi vertical-align visibility white-space widows width word-break word-spacing word- "
-        "wrap border border-color border-style border-width ",
+        "overflow-wrap overflow-x overflow-y padding padding-bottom padding-left padding-right padding-top "
+        "page-break-after page-break-before page-break-inside table-layout text-align text-align-last text-decoration "
+        "text-decoration-color text-decoration-line text-decoration-style text-indent text-overflow "
+        "text-transform unicode-bidi vertical-align visibility white-space widows width word-break word-spacing "
+        "word-wrap border border-color border-style border-width ",
     )
 ) | {
     f"border-{side}{what}" for side in ("top", "right", "bottom", "left") for what in ("", "-color", "-style", "-width")

@@ -26,6 +26,10 @@ ROWS: Final = 50  # conversations of a page
 MOST_COUNTED: Final = 100  # messages of a conversation that a list counts; of more it says that there are more
 MOST_SHOWN: Final = 1_000  # messages of a conversation that can be opened in it, the newest; the folders have the rest
 
+# What `opened` looks at, of all folders together: MOST_SHOWN of each where it is in ten or fewer of them.
+_MOST_LOOKED_AT: Final = 10 * MOST_SHOWN
+_AT_ONCE: Final = 500  # states of messages that one statement reads
+
 _WALK: Final = 500  # messages of a folder that one transaction looks at
 MOST_WALKED: Final = 20_000  # that one page looks at: a conversation may have any number of them
 _ROOM: Final = 1_000  # rows that one transaction reads of conversations
@@ -216,7 +220,7 @@ def _messages(tx: Transaction, ids: Sequence[int]) -> list[Message]:
         for id_, flags, date, body in tx.all(_STATE, ids=ids)
         if not flags & DELETED
     ]
-    return sorted(found, key=lambda one: (one.date, one.mailbox, one.uid), reverse=True)
+    return sorted(found, key=_age, reverse=True)
 
 
 async def _senders(store: Store, messages: Sequence[Message]) -> dict[tuple[int, int], Correspondent]:
@@ -251,15 +255,25 @@ class Opened:
 def opened(tx: Transaction, account: int, conversation: int) -> Opened:
     """Returns the messages of a conversation in all folders of an account but Trash and Junk, each once.
 
-    Nothing comes back where the account has none. The newest MOST_SHOWN are looked at, as many of each folder.
+    Nothing comes back where the account has none. The newest MOST_SHOWN of all folders are among them.
     """
-    ids: list[int] = []
+    within = partial(tx.all, _WITHIN, conversation=conversation)
+    spans = [(mailbox << UID_BITS, mailbox << UID_BITS | MAX_UID) for mailbox in sorted(_counted(tx, account))]
+    there = [(first, last) for first, last in spans if within(first=first, last=last, most=1)]
+    each = min(MOST_SHOWN, _MOST_LOOKED_AT // max(len(there), 1))
+    newest: list[Message] = []
     more = False
-    for mailbox in sorted(_counted(tx, account)):
-        base = mailbox << UID_BITS
-        left = MOST_SHOWN - len(ids)
-        some = tx.all(_WITHIN, conversation=conversation, first=base, last=base | MAX_UID, most=left + 1)
-        more |= len(some) > left
-        ids += [row[0] for row in some[:left]]
-    once = {one.body: one for one in _messages(tx, ids)}
-    return Opened(tuple(sorted(once.values(), key=lambda one: (one.date, one.mailbox, one.uid))), more)
+    for first, last in there:
+        ids = [row[0] for row in within(first=first, last=last, most=each + 1)]
+        more |= len(ids) > each
+        known = newest
+        for begin in range(0, each, _AT_ONCE):
+            known = known + _messages(tx, ids[:each][begin : begin + _AT_ONCE])
+        once = sorted({one.body: one for one in known}.values(), key=_age)
+        more |= len(once) > MOST_SHOWN
+        newest = once[-MOST_SHOWN:]
+    return Opened(tuple(newest), more)
+
+
+def _age(message: Message) -> tuple[int, int, int]:
+    return message.date, message.mailbox, message.uid

@@ -74,6 +74,17 @@ def test_a_conversation_of_very_many_messages_is_read_in_bounds(user: User, monk
     assert (len(found.messages), found.more) == (1000, True)
 
 
+def test_the_newest_of_a_conversation_are_those_of_all_folders(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation_list, "MOST_SHOWN", 4)
+    entry = deliver(user, message("first"), *(message("", "first") for _ in range(9)))
+    deliver(user, *(message("", "first") for _ in range(2)), name="Sent", minutes=60)
+    (conversation,) = of(user, entry)
+    found = user.read(opened, account=user.account, conversation=conversation)
+    sent, inbox = user.mailbox("Sent"), user.mailbox()
+    assert [(one.mailbox, one.uid) for one in found.messages] == [(inbox, 9), (inbox, 10), (sent, 1), (sent, 2)]
+    assert found.more
+
+
 def test_another_users_conversation_is_empty(user: User) -> None:
     entry = deliver(user, message("1"))
     other = User(user.store, 8)

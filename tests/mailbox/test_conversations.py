@@ -12,6 +12,7 @@ from mpcontinuity.mailbox.append import UID_BITS, Appended, NewEntry, append, ap
 from mpcontinuity.message.references import MOST
 from mpcontinuity.message.render import render
 from mpcontinuity.model.body import Body
+from mpcontinuity.model.clock import SECOND
 from mpcontinuity.store.bodies import references
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -30,8 +31,8 @@ def message(name: str, *answered: str, field: str = "References") -> bytes:
     return "\r\n".join(["Subject: a", *lines, "", "text"]).encode()
 
 
-def deliver(user: User, *contents: bytes, name: str = "INBOX", body: int = 0) -> int:
-    """The id of the last of these messages, which come at once."""
+def deliver(user: User, *contents: bytes, name: str = "INBOX", body: int = 0, minutes: int = 0) -> int:
+    """The id of the last of these messages, which come at once, ``minutes`` from now."""
 
     def work(tx: Transaction) -> Appended:
         entries = []
@@ -39,7 +40,7 @@ def deliver(user: User, *contents: bytes, name: str = "INBOX", body: int = 0) ->
             id_ = body or tx.identifier()
             if not body:
                 references.insert_body(tx, Body(id_, 1, 0, len(content), 0, 0), 0)
-            entries.append(NewEntry(id_, len(content), tx.now, 0, (), render(content)))
+            entries.append(NewEntry(id_, len(content), tx.now + minutes * 60 * SECOND, 0, (), render(content)))
         return append(tx, mailboxes.get(tx, user.account, name).id, entries)
 
     return user.mailbox(name) << UID_BITS | result(user.store.run(work)).last_uid

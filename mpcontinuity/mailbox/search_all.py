@@ -9,8 +9,10 @@ work is done, and says how far it came; the next one goes on there and finds not
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
@@ -31,11 +33,19 @@ MOST_WORK: Final = 1_000_000
 MOST_FOLDERS: Final = 200  # that one page merges; what is in others comes behind them
 _STRETCH: Final = 1_000  # messages of a folder that are searched together
 _STRETCH_OF_TEXT: Final = 100  # where their texts are read
+# Octets of such a stretch, for all parts of the question that read texts: 0.4 s of work. A longer message is a stretch
+# of its own.
+_OCTETS_OF_TEXT: Final = 8 << 20
 
 _HORIZON = Statement(
     "SELECT id, internaldate FROM entry WHERE id >= :first AND id < :before ORDER BY id DESC LIMIT 1 OFFSET :skip"
 )
+_SIZES = Statement("SELECT id, size FROM entry WHERE id >= :first AND id < :before ORDER BY id DESC LIMIT :most")
 _DATES = Statement("SELECT id, internaldate FROM entry WHERE id IN [:ids]")
+
+
+class _Spent(Exception):
+    """Raised where a stretch takes all the work of a page."""
 
 
 class Found(NamedTuple):
@@ -104,7 +114,7 @@ class _SearchAll:
         self._timer = timer
         self._folders = folders
         self._key = key
-        self._stretch = _STRETCH_OF_TEXT if _reads_texts(key) else _STRETCH
+        self._texts = _texts(key)
         self._until = timer.seconds() + PATIENCE
         self._spent = 0
 
@@ -154,41 +164,76 @@ class _SearchAll:
 
     async def _search(self, folder: _Folder) -> None:
         """Searches the next stretch of a folder."""
-        mailbox, last = folder.info.id, folder.before - 1
-        work = partial(_next, mailbox=mailbox, before=folder.before, skip=self._stretch - 1)
-        end = await self._store.read(work)
-        first = end[0] if end is not None else 1
         try:
-            if folder.view is None:
-                folder.view = await self._views.open(folder.info)
-            uids = await search(self._store, folder.view, self._key, self._spend, (first, last))
+            first, uids = await self._searched(folder)
         except MailboxRefused:  # it was deleted meanwhile
             folder.before, folder.horizon = 1, 0
             return
+        mailbox = folder.info.id
         dates = await self._store.read(partial(_dates, mailbox=mailbox, uids=uids)) if uids else {}
         folder.hits = [Found(mailbox, uid, dates[uid]) for uid in reversed(uids) if uid in dates]
         folder.before = first
         await self._look_ahead(folder)
 
-    async def _spend(self, work: int) -> None:
-        """Others have their turn at each read, which is another thread's, and no stretch takes long without one."""
+    async def _searched(self, folder: _Folder) -> tuple[int, list[int]]:
+        """The lowest UID that was looked at, and those that match. Raises MailboxRefused."""
+        if folder.view is None:
+            folder.view = await self._views.open(folder.info)
+        if not self._texts:
+            with suppress(_Spent):  # many messages had to be read whole, such as those with very long headers
+                return await self._search_rows(folder, folder.view)
+        return await self._search_texts(folder, folder.view)
+
+    async def _search_rows(self, folder: _Folder, view: View) -> tuple[int, list[int]]:
+        """Raises _Spent where it would take more work than is left."""
+        work = partial(_next, mailbox=folder.info.id, before=folder.before, skip=_STRETCH - 1)
+        end = await self._store.read(work)
+        first = end[0] if end is not None else 1
+        return first, await search(self._store, view, self._key, self._spend, (first, folder.before - 1))
+
+    async def _search_texts(self, folder: _Folder, view: View) -> tuple[int, list[int]]:
+        """By a stretch that is bounded by what is read, and always comes on by a message."""
+        most = _OCTETS_OF_TEXT // max(self._texts, 1)
+        first = await self._store.read(partial(_first, mailbox=folder.info.id, before=folder.before, most=most))
+        return first, await search(self._store, view, self._key, self._count, (first, folder.before - 1))
+
+    async def _count(self, work: int) -> None:
+        """Others have their turn at each read, which is another thread's."""
         self._spent += work
+
+    async def _spend(self, work: int) -> None:
+        self._spent += work
+        if self._spent >= MOST_WORK:
+            raise _Spent
 
 
 def _horizon(folder: _Folder) -> int:
     return folder.horizon
 
 
-def _reads_texts(key: Key) -> bool:
+def _texts(key: Key) -> int:
+    """How many parts of a question read the texts of messages."""
     match key:
         case Not():
-            return _reads_texts(key.key)
+            return _texts(key.key)
         case And():
-            return any(map(_reads_texts, key.keys))
+            return sum(map(_texts, key.keys))
         case Or():
-            return _reads_texts(key.left) or _reads_texts(key.right)
+            return _texts(key.left) + _texts(key.right)
         case _:
             return isinstance(key, BodyContains)
+
+
+def _first(tx: Transaction, mailbox: int, before: int, most: int) -> int:
+    """The lowest UID of a stretch below ``before`` whose messages have so many octets at most, or which is one message;
+    1 where it is the last."""
+    base = mailbox << UID_BITS
+    rows = tx.all(_SIZES, first=base, before=base + before, most=_STRETCH_OF_TEXT)
+    sizes = accumulate(size for _, size in rows)
+    fit = max(sum(1 for size in sizes if size <= most), 1)
+    if len(rows) < _STRETCH_OF_TEXT and fit >= len(rows):
+        return 1
+    return int(rows[fit - 1][0]) & MAX_UID
 
 
 def _next(tx: Transaction, mailbox: int, before: int, skip: int) -> tuple[int, int] | None:

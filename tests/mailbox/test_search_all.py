@@ -131,6 +131,38 @@ def test_a_page_ends_where_its_work_is_done_and_the_next_goes_on(filled: User, m
     assert [row for part in parts for row in part.rows] == whole
 
 
+@pytest.mark.parametrize("key", [BodyContains("c", headers=False), HeaderContains("subject", "c")], ids=repr)
+def test_a_page_reads_no_more_than_its_work_whatever_the_size_of_messages(
+    user: User, monkeypatch: pytest.MonkeyPatch, key: Key
+) -> None:
+    """A header too long to be kept beside its message is read with it."""
+    for number in range(20):
+        header = b"X-Long: " + b"x" * 900 + b"\r\n"
+        text = b"Subject: %b\r\n" % random.Random(number).choice([b"b", b"c"]) + header * 20 + b"\r\nc"
+        keep(user, "INBOX", text + b"x" * 1_000_000, minutes=number)
+    views, bodies = Views(user.store), user.store.bodies
+    wanted = by_folder(user, views, key)
+    monkeypatch.setattr(search_all, "MOST_WORK", 50_000)
+    octets: list[int] = []
+    read_many = bodies.read_many
+
+    def counted(wanted: Sequence[Body]) -> object:
+        octets.append(sum(body.length for body in wanted))
+        return read_many(wanted)
+
+    monkeypatch.setattr(bodies, "read_many", counted)
+    found: list[Found] = []
+    position = None
+    folders = user.read(mailboxes.listing, account=user.account)
+    while position is None or position:
+        octets.clear()
+        page = result(search_all.search_all(user.store, views, Clock(), folders, key, position))
+        assert sum(octets) < 11 << 20
+        found += page.rows
+        position = page.position
+    assert {(row.mailbox, row.uid) for row in found} == wanted
+
+
 def test_a_folder_that_is_deleted_or_made_between_two_pages_does_not_matter(filled: User) -> None:
     views = Views(filled.store)
     search_page = partial(search_all.search_all, filled.store, views, Clock())

@@ -13,6 +13,7 @@ from mpcontinuity.message import composing
 from mpcontinuity.message.composing import Correspondent
 from mpcontinuity.message.display import plain
 from mpcontinuity.model.address import Address
+from mpcontinuity.model.errors import Refused
 
 LONGEST_QUOTED: Final = 200_000  # characters: more is read where it was written
 
@@ -25,8 +26,8 @@ Own = Callable[[Address], bool]
 class Original(msgspec.Struct, frozen=True):
     """A message that is answered or forwarded.
 
-    ``entry`` is mailbox << 32 | uid. ``sent`` is its date as people read it. ``references`` are ids of messages, and
-    ``message_id`` is its own, with angle brackets.
+    ``entry`` is mailbox << 32 | uid. ``more`` is how many recipients are not among ``to`` and ``cc``. ``sent`` is its
+    date as people read it. ``references`` are ids of messages, and ``message_id`` is its own, with angle brackets.
     """
 
     entry: int
@@ -39,14 +40,23 @@ class Original(msgspec.Struct, frozen=True):
     references: Sequence[str]
     sent: str
     text: str
+    more: int = 0
 
 
 def reply(original: Original, own: Own, *, everybody: bool) -> Written:
     """Returns an answer to whoever sent a message, or to ``everybody`` it was for.
 
-    Who answers a message of their own writes to those whom it was for. ``own`` tells the user's addresses.
+    Who answers a message of their own writes to those whom it was for. ``own`` tells the user's addresses. Raises
+    Refused where some of those it would be for are not known: nobody is to be left out without a word.
     """
     by_user = any(own(one.address) for one in original.sender)
+    if original.more and (by_user or everybody):
+        named = len(original.to) + len(original.cc)
+        raise Refused(
+            f"an answer can be written to {named} of those whom this message was for, and would leave out "
+            f"{original.more}: answer its sender alone, or write to a list that has all of them",
+            "conflict",
+        )
     if by_user:
         to, cc = list(original.to), list(original.cc) if everybody else []
     else:

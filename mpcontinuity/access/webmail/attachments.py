@@ -93,7 +93,9 @@ async def show_picture(webmail: Webmail, asked: Asked) -> Answer | Stream:
     """Streams a picture of a message to whoever has its path: the message's own document has no session."""
     reading = webmail.services.reading
     of = await reading.of_pictures(asked.parts["capability"])
-    what = await reading.attachment(of, "", asked.parts["part"]) if of is not None else None
+    what = None
+    if of is not None:
+        what = await reading.attachment(of, await reading.domain_of(of), asked.parts["part"])
     if of is None or what is None or not what.kind.startswith("image/"):
         return Answer(b"There is no such picture.\n", http.NOT_FOUND)
     pieces = await _begun(reading, of, what)
@@ -129,7 +131,7 @@ async def _with_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncG
 async def download_all(visit: Visit) -> Stream:
     """Streams all attachments as one file."""
     of = await message(visit)
-    shown = await visit.services.reading.shown(of, parse(visit.user.address).domain)
+    shown = await visit.services.reading.taken_apart(of, parse(visit.user.address).domain)
     if not shown.attachments:
         raise Refused(visit.said(_GONE), "unknown")
     fields = {b"content-disposition": names.disposition(f"attachments-{of.archived or of.uid}.zip")}

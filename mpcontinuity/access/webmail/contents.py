@@ -171,7 +171,7 @@ async def want_pictures(visit: Visit) -> Answer:
     """Takes the wish to see pictures from elsewhere: in this message, or in all mail of its sender."""
     reading, of = visit.services.reading, await message(visit)
     if visit.asked.form.get("always"):
-        shown = await reading.shown(of, parse(visit.user.address).domain)
+        shown = await reading.taken_apart(of, parse(visit.user.address).domain)
         if len(shown.sender) == 1:
             store = visit.services.control.store
             address, now = shown.sender[0].address, store.clock.now()

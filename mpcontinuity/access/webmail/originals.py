@@ -23,6 +23,7 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.writing.answering import Original
 
 _IN_PART = frozenset({"too-much", "cut", "busy", "died", "encrypted"})
+_ALL_FILES = "This message has more files than can be taken along: forward it as an attachment, which has all of them"
 _ARCHIVE = "archive:"  # before the id of a message of the archive
 
 
@@ -61,8 +62,8 @@ def place(visit: Visit, named: str) -> tuple[int, int]:
 
 
 async def original(visit: Visit, found: Place) -> Original:
-    """Returns what an answer needs of a message. Raises Corrupt and Temporary."""
-    shown = await _shown(visit, found)
+    """Returns what an answer needs of a message. Raises Corrupt, Temporary, and Refused where no reader can read it."""
+    shown = await _taken_apart(visit, found)
     return Original(
         entry=found.entry,
         subject=shown.subject,
@@ -70,6 +71,7 @@ async def original(visit: Visit, found: Place) -> Original:
         reply_to=_people(shown.reply_to),
         to=_people(shown.to),
         cc=_people(shown.cc),
+        more=shown.more,
         message_id=shown.message_id,
         references=shown.references.split() or shown.in_reply_to.split()[:1],
         sent=dates.full(visit.language, found.date),
@@ -78,9 +80,12 @@ async def original(visit: Visit, found: Place) -> Original:
 
 
 async def draft(visit: Visit, found: Place) -> Written:
-    """Returns what stands in a draft that a mail program has put into a mailbox. Raises Corrupt and Temporary."""
-    shown = await _shown(visit, found)
-    if _IN_PART & set(shown.shortfalls):  # to go on with a part of it would lose the rest
+    """Returns what stands in a draft that a mail program has put into a mailbox.
+
+    Raises Corrupt, Temporary, and Refused where not all of it would stand in it.
+    """
+    shown = await _taken_apart(visit, found)
+    if _IN_PART & set(shown.shortfalls) or shown.more:  # to go on with a part of it would lose the rest
         raise Refused(visit.said("This draft can only be written on in the mail program that it is of"), "conflict")
     sender = _people(shown.sender)
     return Written(
@@ -96,24 +101,33 @@ async def draft(visit: Visit, found: Place) -> Written:
 
 
 async def enclose(visit: Visit, to: Draft, found: Place) -> None:
-    """Attaches a whole message to a draft, as a file by its subject. Raises Refused, Corrupt and Temporary."""
-    desk, shown = visit.services.desk, await _shown(visit, found)
+    """Attaches a whole message to a draft, as a file by its subject, which one that cannot be read is without.
+
+    Raises Refused, Corrupt and Temporary.
+    """
+    desk, shown = visit.services.desk, await visit.services.reading.shown(found.message, _domain(visit))
     name = f"{composing.shown(shown.subject, 100) or 'message'}.eml"
     attached = await desk.attach(visit.user, to.id, name, composing.MESSAGE, found.message.body.length)
     await desk.take(visit.user, attached, 0, visit.services.reading.source(found.message))
 
 
 async def take_files(visit: Visit, to: Draft, found: Place) -> None:
-    """Attaches the files of a message to a draft. Raises Refused, Corrupt and Temporary."""
-    desk, shown = visit.services.desk, await _shown(visit, found)
+    """Attaches all files of a message to a draft. Raises Refused, Corrupt and Temporary."""
+    desk, shown = visit.services.desk, await _taken_apart(visit, found)
+    if "parts" in shown.shortfalls:
+        raise Refused(visit.said(_ALL_FILES), "conflict")
     for each in shown.attachments:
         attached = await desk.attach(visit.user, to.id, each.name, each.kind, each.size)
         size = await desk.take(visit.user, attached, 0, visit.services.reading.decoded(found.message, each))
         await desk.end(attached, size)
 
 
-async def _shown(visit: Visit, found: Place) -> Shown:
-    return await visit.services.reading.shown(found.message, parse(visit.user.address).domain)
+async def _taken_apart(visit: Visit, found: Place) -> Shown:
+    return await visit.services.reading.taken_apart(found.message, _domain(visit))
+
+
+def _domain(visit: Visit) -> str:
+    return parse(visit.user.address).domain
 
 
 def _people(people: Iterable[Person]) -> list[Correspondent]:

@@ -1,7 +1,8 @@
 """Messages as they are shown: asked of the reader processes, and kept for a moment.
 
 A message is read once for its page and its frame. Where a reader dies over it another one is asked for its text alone,
-and where that cannot be had either, its first octets are shown as they are (docs/decisions/0047).
+and where that cannot be had either, its first octets are shown as they are (docs/decisions/0047). They are to be looked
+at only: who does something with a message needs all of it, or hears that it cannot be had.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from mpcontinuity.accounts import users
 from mpcontinuity.archive import archived
 from mpcontinuity.children.pool import PIECE
 from mpcontinuity.children.readers import Busy, Died, Readers
@@ -25,8 +27,10 @@ from mpcontinuity.message.display.shown import Attachment, Header, Shortfall, Sh
 from mpcontinuity.message.display.unread import LONGEST, unread
 from mpcontinuity.message.transfer import decoder
 from mpcontinuity.model import identifier
+from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.store import meta
 from mpcontinuity.store.store import Store
@@ -37,6 +41,7 @@ _KEPT: Final = 16 << 20  # octets of what was read, of all users together: the p
 _LASTS: Final = 15 * 60  # s that a path of pictures is valid, at least; twice that at most
 _KEY: Final = "webmail-pictures"  # in `meta`
 _MAC: Final = 16  # octets of a path's proof
+_DIED: Final = "this message cannot be taken apart here: its original, which has all that is in it, can be saved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,19 @@ class Message:
         return self.archived or f"{self.folder}.{self.uid}"
 
 
+class Unread(Exception):
+    """Raised where no reader has read a message. ``why`` is ``busy`` or ``died``."""
+
+    def __init__(self, why: Shortfall) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+# What was asked of a reader: the body, the path of its pictures, whether those from elsewhere are loaded, and the
+# domain of the user, on which warnings depend.
+_Asked = tuple[int, str, bool, str]
+
+
 async def body_of(store: Store, folder: int, uid: int) -> Body | None:
     """Returns where the octets of a message are; None where there is no such message in the folder."""
     if not 0 < uid <= MOST_UID:
@@ -79,19 +97,39 @@ class Reading:
         self._readers = readers
         self._randomness = randomness
         self._key = b""
-        self._kept: OrderedDict[tuple[int, str, bool], Shown] = OrderedDict()
+        self._kept: OrderedDict[_Asked, Shown] = OrderedDict()
         self._octets = 0
 
     async def shown(self, of: Message, domain: str, *, remote: bool = False) -> Shown:
         """Returns what is shown of a message. ``domain`` is the user's, of which others may look like.
 
         With ``remote`` the browser loads pictures from elsewhere. Raises Corrupt and Temporary; not where a reader
-        cannot read it, which ``shortfalls`` say.
+        cannot read it, which ``shortfalls`` say: then it is the beginning of its source, without any attachment.
         """
+        try:
+            return await self._read(of, domain, remote=remote)
+        except Unread as unread_:
+            beginning = await self._store.bodies.content(of.body).read(0, min(LONGEST, of.body.length))
+            return unread(beginning, unread_.why)
+
+    async def taken_apart(self, of: Message, domain: str) -> Shown:
+        """Returns the same for who does something with it: to list no attachment would be to say that there is none.
+
+        Raises Temporary where too much is to be read at the time, Refused where readers gave up on it, and Corrupt.
+        """
+        try:
+            return await self._read(of, domain, remote=False)
+        except Unread as unread_:
+            if unread_.why == "busy":
+                raise Temporary("too many messages are being read") from unread_
+            raise Refused(_DIED, "conflict") from unread_
+
+    async def _read(self, of: Message, domain: str, *, remote: bool) -> Shown:
         images = await self.pictures(of)
-        kept = self._kept.get((of.body.id, images, remote))
+        key = (of.body.id, images, remote, domain)
+        kept = self._kept.get(key)
         if kept is not None:
-            self._kept.move_to_end((of.body.id, images, remote))
+            self._kept.move_to_end(key)
             return kept
         verdict = await self._store.read(partial(record.find, body=of.body.id))
         wanted = Wanted(
@@ -101,23 +139,24 @@ class Reading:
             domains=(domain,),
             dmarc=verdict.dmarc if verdict is not None else "",
         )
-        why: Shortfall = "died"
         try:
             found = work.as_shown(await self._ask(of, wanted, work.SHOW))
         except Busy:
-            why = "busy"
+            raise Unread("busy") from None
         except (Died, msgspec.MsgspecError):
-            try:
-                plain = msgspec.structs.replace(wanted, plain=True)
-                text = work.as_shown(await self._ask(of, plain, work.SHOW))
-                return msgspec.structs.replace(text, shortfalls=(*text.shortfalls, why))
-            except (Busy, Died, msgspec.MsgspecError):
-                pass
-        else:
-            self._keep((of.body.id, images, remote), found)
-            return found
-        beginning = await self._store.bodies.content(of.body).read(0, min(LONGEST, of.body.length))
-        return unread(beginning, why)
+            return await self._read_text(of, wanted)
+        self._keep(key, found)
+        return found
+
+    async def _read_text(self, of: Message, wanted: Wanted) -> Shown:
+        """What a second reader says, which leaves HTML alone."""
+        try:
+            text = work.as_shown(await self._ask(of, msgspec.structs.replace(wanted, plain=True), work.SHOW))
+        except Busy:
+            raise Unread("busy") from None
+        except (Died, msgspec.MsgspecError):
+            raise Unread("died") from None
+        return msgspec.structs.replace(text, shortfalls=(*text.shortfalls, "died"))
 
     async def header(self, of: Message) -> list[Header] | None:
         """Returns the header of a message field by field; None where no reader could read it."""
@@ -127,8 +166,8 @@ class Reading:
             return None
 
     async def attachment(self, of: Message, domain: str, path: str) -> Attachment | None:
-        """Returns the attachment with that path; None where there is none."""
-        found = await self.shown(of, domain)
+        """Returns the attachment with that path; None where there is none. Raises what `taken_apart` raises."""
+        found = await self.taken_apart(of, domain)
         return next((each for each in found.attachments if each.path == path), None)
 
     async def decoded(self, of: Message, what: Attachment) -> AsyncGenerator[bytes, None]:
@@ -175,6 +214,12 @@ class Reading:
             return Message(int(account), 0, 0, kept[0].body, name[0]) if kept else None
         return await self._in_folder(int(account), *map(int, name))
 
+    async def domain_of(self, of: Message) -> str:
+        """Returns the domain of whose message it is: a path of pictures alone has brought us to it, without a session.
+        It is empty where there is no such user any more."""
+        user = await self._store.read(partial(users.by_id, account=of.account))
+        return parse(user.address).domain if user is not None else ""
+
     async def _in_folder(self, account: int, folder: int, uid: int) -> Message | None:
         info = await self._store.read(partial(mailboxes.by_id, mailbox=folder))
         body = await body_of(self._store, folder, uid) if info is not None and info.account == account else None
@@ -195,7 +240,7 @@ class Reading:
     async def _ask(self, of: Message, wanted: Wanted, question: bytes) -> bytes:
         return await self._readers.ask(of.account, work.argument(wanted), question, partial(self.source, of))
 
-    def _keep(self, key: tuple[int, str, bool], shown: Shown) -> None:
+    def _keep(self, key: _Asked, shown: Shown) -> None:
         if key in self._kept:
             self._octets -= _weight(self._kept.pop(key))
         self._kept[key] = shown

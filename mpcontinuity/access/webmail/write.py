@@ -44,6 +44,8 @@ from mpcontinuity.writing.desk import is_own
 
 WRITE: Final = "/write"
 OUTBOX: Final = "/outbox"
+_LONGEST_LINKED: Final = 1_000  # characters of a field that a link fills in
+_LONGEST_TEXT_LINKED: Final = 4_096  # of the text: those of a whole link in a message
 JSON: Final = "application/json"
 
 _KEPT: Final = marked("Nothing you typed is lost: it stands below.")
@@ -69,13 +71,19 @@ async def show(visit: Visit) -> Answer:
     query, desk = visit.asked.query, visit.services.desk
     if query.get("draft"):
         return await _open_draft(visit, query.get("draft"))
-    form = LetterForm(
-        draft=desk.new_id(), written=Written(to=query.get("to")[:1000], subject=query.get("subject")[:1000])
-    )
+    form = LetterForm(draft=desk.new_id(), written=_linked(query))
     for name in ("reply", "replyall", "forward"):
         if query.get(name):
             form = await _about(visit, form, name, query.get(name), enclosed=query.get("as") == "attachment")
     return await page(visit, form)
+
+
+def _linked(query: Fields) -> Written:
+    """What a link to an address begins a letter with, as message/display/sanitised.py writes it. No blind copy is among
+    it: nobody looks for one in a letter that they did not begin (RFC 6068 §4)."""
+    to, cc, subject = (query.get(name)[:_LONGEST_LINKED] for name in ("to", "cc", "subject"))
+    text = query.get("body")[:_LONGEST_TEXT_LINKED]
+    return Written(to=to, cc=cc, subject=subject, text=text.replace("\r\n", "\n"))
 
 
 async def _about(visit: Visit, form: LetterForm, name: str, place: str, *, enclosed: bool) -> LetterForm:

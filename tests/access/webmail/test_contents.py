@@ -9,7 +9,8 @@ from functools import partial
 
 import pytest
 
-from mpcontinuity.access.webmail.reading import body_of
+from mpcontinuity.access.webmail.reading import Message, body_of
+from mpcontinuity.children.readers import Busy, Readers
 from mpcontinuity.mailbox import trusted_senders
 from mpcontinuity.model.clock import HOUR
 from mpcontinuity.verdicts import record
@@ -227,6 +228,57 @@ def test_where_two_readers_die_the_first_octets_are_shown(anna: Browser, office:
     shown = anna.get(f"/mail/{office.folder().id}/{uid}/document")
     assert "Hello &lt;b&gt;there&lt;/b&gt;" in shown.page
     assert anna.get(f"/mail/{office.folder().id}/{uid}/headers").code == 200
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No reader has time for anything."""
+
+    async def refuse(*_: object) -> bytes:
+        raise Busy
+
+    monkeypatch.setattr(Readers, "ask", refuse)
+
+
+@pytest.mark.usefixtures("busy")
+@pytest.mark.parametrize("below", ["/part/2", "/view/2", "/all.zip"])
+def test_while_readers_are_busy_no_file_is_said_not_to_be_there(anna: Browser, path: str, below: str) -> None:
+    assert anna.get(path).code == 200
+    assert anna.get(path + below).code == 503
+
+
+@pytest.mark.parametrize("below", ["/part/2", "/view/2", "/all.zip"])
+def test_where_readers_die_of_a_message_its_original_is_offered(
+    anna: Browser, office: Office, path: str, below: str
+) -> None:
+    office.jobs.dying = 2
+    shown = anna.get(path + below)
+    assert shown.code == 409
+    assert "its original" in shown.page
+
+
+@pytest.mark.usefixtures("busy")
+def test_while_readers_are_busy_no_wish_for_pictures_is_lost(anna: Browser, path: str) -> None:
+    form = {**anna.get("/").hidden("/logout"), "always": "1"}
+    assert anna.post(f"{path}/pictures", form).code == 503
+
+
+def test_what_is_read_for_a_picture_does_not_take_the_warnings_from_the_page(anna: Browser, office: Office) -> None:
+    uid = office.put(html("<p>Hello</p>", "Subject: x\r\n").replace(b"a@b.example", b"a@examp1e.org"))
+    folder = office.folder().id
+    body = result(body_of(office.store, folder, uid))
+    assert body is not None
+    reading, of = office.services.reading, Message(office.user().id, folder, uid, body)
+    assert not result(reading.shown(of, "")).warnings
+    assert [each.kind for each in result(reading.shown(of, "example.org")).warnings] == ["look-alike"]
+
+
+def test_a_picture_needs_no_reader_once_its_message_is_shown(anna: Browser, office: Office, path: str) -> None:
+    found = re.search(r'<img src="(/images/[^"]+)">', anna.get(f"{path}/document").page)
+    assert found is not None
+    begun = office.jobs.begun
+    assert office.browser().get(found[1]).code == 200
+    assert office.jobs.begun == begun
 
 
 def test_a_message_is_read_once_for_its_page_and_its_frame(anna: Browser, office: Office, path: str) -> None:

@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
+from mpcontinuity.children.readers import Busy, Readers
 from mpcontinuity.mailbox import mailboxes, read
+from mpcontinuity.message.display import sanitised
+from mpcontinuity.message.display.choosing import MOST_ATTACHMENTS
+from mpcontinuity.message.display.shown import MOST_PEOPLE
+from mpcontinuity.model.clock import HOUR, SECOND
 from mpcontinuity.model.errors import Full
 from mpcontinuity.model.flags import DRAFT, SEEN
 from mpcontinuity.store.statement import Statement
@@ -256,6 +261,79 @@ def test_a_forwarded_message_is_quoted_or_enclosed(office: Office, anna: Browser
     (sent,) = contents(office, "Sent")
     assert b"Content-Type: message/rfc822\r\n" in sent
     assert ORIGINAL in sent
+
+
+def with_files(count: int) -> bytes:
+    part = b"--b\r\nContent-Type: a/b\r\nContent-Disposition: attachment; filename=%d.bin\r\n\r\ndata\r\n"
+    return (
+        b"From: bob@x.example\r\nTo: anna@example.org\r\nSubject: Files\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSee there\r\n"
+    ) + b"".join([part % number for number in range(count)] + [b"--b--\r\n"])
+
+
+async def busy(*_: object) -> bytes:
+    raise Busy
+
+
+@pytest.mark.parametrize("query", ["reply", "replyall", "forward"])
+def test_while_readers_are_busy_nothing_is_answered_or_forwarded_in_part(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    path = f"/write?{query}={office.folder().id}.{office.put(with_files(1))}"
+    with monkeypatch.context() as patched:
+        patched.setattr(Readers, "ask", busy)
+        assert anna.get(path).code == 503
+    assert anna.get(path).code == 200
+    office.jobs.dying = 2
+    other = f"/write?{query}={office.folder().id}.{office.put(with_files(2))}"
+    shown = anna.get(other)
+    assert shown.code == 409
+    assert "its original" in shown.page
+
+
+def test_files_that_cannot_be_taken_along_now_hold_a_forwarded_message_up(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/write?forward={office.folder().id}.{office.put(with_files(1))}"
+    form = {**anna.get(path).hidden("/write"), **LETTER, "action": "send"}
+    office.clock.advance(HOUR / SECOND / 2)  # what was read is no longer kept
+    monkeypatch.setattr(Readers, "ask", busy)
+    assert anna.post("/write", form).code != 303
+    office.clock.advance(11)
+    assert count(office, "outgoing") == 0
+
+
+def test_a_message_with_more_files_than_are_taken_along_says_so_when_it_is_forwarded(
+    office: Office, anna: Browser
+) -> None:
+    path = f"/write?forward={office.folder().id}.{office.put(with_files(MOST_ATTACHMENTS + 1))}"
+    shown = write(anna, path, action="send")
+    assert shown.code == 400
+    assert "forward it as an attachment" in shown.page
+    office.clock.advance(11)
+    assert count(office, "outgoing") == 0
+
+
+def test_recipients_beyond_those_that_are_listed_are_not_left_out_without_a_word(office: Office, anna: Browser) -> None:
+    people = b",\r\n ".join([b"p%d@x.example" % number for number in range(MOST_PEOPLE + 50)])
+    message = b"From: bob@x.example\r\nTo: " + people + b"\r\nSubject: All\r\n\r\nDear all\r\n"
+    place = f"{office.folder().id}.{office.put(message)}"
+    shown = anna.get(f"/write?replyall={place}")
+    assert shown.code == 409
+    assert "would leave out 50" in shown.page
+    assert value(anna.get(f"/write?reply={place}").page, "to") == "bob@x.example"
+    uid = office.put(message, "Drafts", flags=DRAFT | SEEN)
+    assert anna.get(f"/write?draft={office.folder('Drafts').id}.{uid}").code == 409
+
+
+def test_a_link_to_an_address_begins_a_letter_with_all_that_it_says_but_a_blind_copy(anna: Browser) -> None:
+    link = sanitised.link("mailto:eve@far.example?cc=carl@x.example&bcc=spy@x.example&subject=Hi&body=One%0D%0ATwo")
+    assert link is not None
+    page = anna.get(link).page
+    assert [value(page, name) for name in ("to", "cc", "subject")] == ["eve@far.example", "carl@x.example", "Hi"]
+    assert typed(page) == "One\nTwo"
+    assert "spy@" not in page
+    assert typed(anna.get(f"/write?body={'x' * 5_000}").page) == "x" * 4_096
 
 
 @pytest.mark.parametrize(

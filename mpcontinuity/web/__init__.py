@@ -6,6 +6,7 @@
 - ``routes.py``: a site of pages by method and path. ``asked.py``: a request as pages see it. ``form.py``: reads forms,
   ``multipart.py`` those with files.
   ``cookies.py``, ``csrf.py``, ``headers.py``: what keeps other sites away from a browser that is signed in.
+  ``before_login.py``: the form of a login, and who comes by a link from elsewhere.
 - ``templates.py``, ``static.py``: HTML, and the files beside it, of each package of pages. ``languages.py``: texts in
   the language of the reader. ``look/``: what all pages look like. ``charts.py``: charts as SVG. ``qr.py``: QR codes.
 - ``pages.py``: a site of a few fixed pages for machines.

@@ -60,6 +60,10 @@ RICH = several(
 )
 PLAIN = b"From: Bob <bob@far.example>\r\nSubject: Plain\r\n\r\nHello\r\n> quoted https://far.example/x\r\n"
 
+WRITE_TO = (
+    b"From: Bob <bob@far.example>\r\nSubject: Write to us\r\nContent-Type: text/html\r\n\r\n"
+    b"<p><a href='mailto:office@far.example?subject=Well...%20yes'>our office</a></p>"
+)
 UNREAD = b"From: Bob <bob@far.example>\r\nSubject: x\r\nContent-Type: text/html\r\n\r\n<b>Never read before</b>"
 
 
@@ -67,7 +71,7 @@ UNREAD = b"From: Bob <bob@far.example>\r\nSubject: x\r\nContent-Type: text/html\
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("reading")
     with serving(folder, sanitises=True) as running:
-        deliver(running, [RICH, PLAIN, UNREAD])
+        deliver(running, [RICH, PLAIN, UNREAD, WRITE_TO])
         yield running
 
 
@@ -126,6 +130,34 @@ def test_a_link_opens_outside_and_says_nothing_of_where_it_was(opened: tuple[Win
     assert other.url == "https://far.example/page"
     assert other.evaluate("[document.referrer, window.opener]") == ["", None]
     assert each.path == f"{inbox}/1"
+
+
+def test_an_address_in_a_message_leads_to_a_letter_and_the_session_lives_on(opened: tuple[Window, str]) -> None:
+    each, inbox = opened
+    each.go(f"{inbox}/4")
+    with each.page.context.expect_page() as opening:
+        each.page.frame_locator("iframe.message").get_by_text("our office").click()
+    letter = opening.value
+    letter.locator("#subject").wait_for()
+    assert letter.url.startswith(f"{each.origin}/write?to=")
+    assert letter.locator("#to").input_value() == "office@far.example"
+    assert letter.locator("#subject").input_value() == "Well... yes"
+    each.go(f"{inbox}/2")
+    assert each.heading == "Plain"
+
+
+def test_a_link_of_another_site_leads_to_a_message_and_the_session_lives_on(opened: tuple[Window, str]) -> None:
+    each, inbox = opened
+    body = f"<a href='{each.origin}{inbox}/2'>your mail</a><a href='{each.origin}/login'>log in</a>"
+    each.page.route("https://far.example/**", lambda route: route.fulfill(body=body, content_type="text/html"))
+    for link in ("your mail", "log in"):
+        each.page.goto("https://far.example/")
+        each.page.get_by_text(link).click()
+        each.page.wait_for_url(f"{each.origin}/**")
+    each.page.goto("https://far.example/")
+    each.page.get_by_text("your mail").click()
+    each.page.wait_for_url(f"{each.origin}{inbox}/2")
+    assert each.heading == "Plain"
 
 
 def test_plain_text_follows_the_readers_colours(opened: tuple[Window, str]) -> None:

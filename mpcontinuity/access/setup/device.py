@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from twisted.web import http
 
 from mpcontinuity.access.setup.guide import PHONE, profile_path, values
 from mpcontinuity.access.setup.services import SetupServices, render
-from mpcontinuity.accounts import web_sessions
 from mpcontinuity.accounts.users import User
 from mpcontinuity.control.caller import Caller
 from mpcontinuity.control.operations import OPERATIONS
@@ -24,11 +24,14 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import Answer, explained, redirect
 from mpcontinuity.web.asked import Asked
+from mpcontinuity.web.before_login import LoginForm, go_on, is_from_elsewhere
 from mpcontinuity.web.cookies import clear_cookie, set_cookie
 from mpcontinuity.web.routes import Route
 
 COOKIE: Final = "mpc_setup"
+FORM: Final = LoginForm("mpc_setup_login")
 MADE: Final = f"{PHONE}/made"
+_ARRIVED: Final = "arrived"  # in the query: that the browser was sent on once, from a page of ours
 _LONGEST: Final = 32 * 1024  # octets of a form: an address, and a password of 1,024 characters
 
 _WRONG: Final = (
@@ -76,12 +79,16 @@ class DevicePages:
     async def show(self, asked: Asked) -> Answer:
         """Asks for address and password; whoever is signed in sees how to set up this device, and their devices."""
         user = await self._signed_in(asked)
-        return self._ask(asked) if user is None else await self._page(asked, user)
+        if user is not None:
+            return await self._page(asked, user)
+        if COOKIE not in asked.cookies and is_from_elsewhere(asked) and _ARRIVED not in asked.query:
+            return go_on(f"{PHONE}?{urlencode({'address': asked.query.get('address'), _ARRIVED: '1'})}")
+        return self._ask(asked)
 
     async def log_in(self, asked: Asked) -> Answer:
         """Takes address and password: the user's own, and no app password."""
         before = asked.cookies.get(COOKIE, "")
-        if not _is_ours(asked):
+        if not FORM.is_ours(asked):
             return self._ask(asked, _STALE)
         user = await self._services.login.check(asked.form.get("address"), asked.form.get("password"), asked.peer)
         if user is None:
@@ -144,8 +151,7 @@ class DevicePages:
         return await OPERATIONS[operation](control, {"address": user.address, **arguments})
 
     def _ask(self, asked: Asked, error: str = "") -> Answer:
-        """The token of this form is made of a secret that the browser alone has: no other site logs anybody in."""
-        secret = asked.cookies.get(COOKIE) or web_sessions.secret(self._services.control.randomness)
+        secret = FORM.secret(asked, self._services.control.randomness)
         page = render(
             "phone_login.html",
             http.FORBIDDEN if error else http.OK,
@@ -154,7 +160,7 @@ class DevicePages:
             host=public.host(self._services.control.settings),
             address=asked.form.get("address") or asked.query.get("address"),
         )
-        return self._with_secret(page, secret)
+        return FORM.kept(page, secret)
 
     async def _page(self, asked: Asked, user: User, error: str = "") -> Answer:
         devices = await self._call(asked, user, "user app-password list")

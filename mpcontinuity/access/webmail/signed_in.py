@@ -36,6 +36,7 @@ from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import HTML, Answer, Stream, redirect
 from mpcontinuity.web.asked import Asked
+from mpcontinuity.web.before_login import LoginForm, go_on, is_from_elsewhere
 from mpcontinuity.web.cookies import clear_cookie, set_cookie
 from mpcontinuity.web.headers import PAGES, Guards
 from mpcontinuity.web.languages import ENGLISH, Language, marked
@@ -44,6 +45,7 @@ from mpcontinuity.web.templates import Templates
 
 PACKAGE: Final = "mpcontinuity.access.webmail"  # which has the folders templates and static
 COOKIE: Final = "mpc_mail"
+FORM: Final = LoginForm("mpc_mail_login")
 HOME: Final = "/"
 LOGIN: Final = "/login"
 LONGEST_FORM: Final = 64 * 1024  # octets: a thousand checked boxes and some fields
@@ -51,7 +53,8 @@ LONGEST_FORM: Final = 64 * 1024  # octets: a thousand checked boxes and some fie
 STALE: Final = marked("This form was not sent from this page, or is out of date. Please try again.")
 
 _UNDO: Final = "\n"  # stands between what a page says once and what takes it back
-_OWN_PATH: Final = re.compile(r"/[A-Za-z0-9._~%?&=+@/:,-]{0,1000}")
+# A path that is gone on to, of 2,000 characters: an address in a message may name a text that is to be written.
+_OWN_PATH: Final = re.compile(r"/[A-Za-z0-9._~%?&=+@/:,-]{0,2000}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,9 @@ class Visit:
         """Returns a mailbox of the user by its id, that of the path where none is given. Raises Refused where it is
         not theirs."""
         wanted = id_ if id_ is not None else int(self.asked.parts["folder"])
-        found = await self.services.control.store.read(partial(mailboxes.by_id, mailbox=wanted))
+        found = None
+        if wanted <= identifier.LAST:  # no larger number is stored
+            found = await self.services.control.store.read(partial(mailboxes.by_id, mailbox=wanted))
         if found is None or found.account != self.user.id:
             raise Refused(self.said("There is no such folder"), "unknown")
         return found
@@ -208,6 +213,8 @@ class Webmail:
 
     async def _show(self, page: Page, asked: Asked) -> Answer | Stream:
         visit = await self.visit(asked)
+        if visit is None and COOKIE not in asked.cookies and is_from_elsewhere(asked):
+            return go_on(login_for(own_path(asked.target)))  # which goes on to it, or asks who it is
         if visit is None:
             return signed_out(asked, own_path(asked.target))
         answer = await page(visit)
@@ -245,7 +252,12 @@ def signed_out(asked: Asked, onward: str) -> Answer:
     and from there to ``onward``."""
     if by_script(asked):
         return Answer(b"Nobody is signed in here.\n", http.UNAUTHORIZED)
-    return redirect(LOGIN if onward == HOME else f"{LOGIN}?{urlencode({'next': onward})}")
+    return redirect(login_for(onward))
+
+
+def login_for(onward: str) -> str:
+    """Returns the path of the login that leads to ``onward``."""
+    return LOGIN if onward == HOME else f"{LOGIN}?{urlencode({'next': onward})}"
 
 
 def own_path(text: str) -> str:
@@ -253,7 +265,8 @@ def own_path(text: str) -> str:
 
     No other site may be reached by it, however a browser reads it.
     """
-    return text if _OWN_PATH.fullmatch(text) and "//" not in text and ".." not in text else HOME
+    path = text.partition("?")[0]
+    return text if _OWN_PATH.fullmatch(text) and "//" not in path and ".." not in path else HOME
 
 
 def with_secret(answer: Answer, secret: str, services: WebmailServices) -> Answer:

@@ -1,8 +1,8 @@
 """The login of webmail, and logging out.
 
 Before anybody is known, the token of the form is made of a secret that the browser alone has, so that no other site can
-log a browser in to an account of its choice. The session that follows has a new secret: one that somebody else had put
-into the browser is worth nothing.
+log a browser in to an account of its choice (web/before_login.py). The session that follows has a new secret: one that
+somebody else had put into the browser is worth nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 from twisted.web import http
 
 from mpcontinuity.access.webmail.signed_in import (
+    FORM,
     HOME,
     LOGIN,
     STALE,
@@ -22,7 +23,6 @@ from mpcontinuity.access.webmail.signed_in import (
     signed_out,
     with_secret,
 )
-from mpcontinuity.accounts import web_sessions
 from mpcontinuity.model import public
 from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import Answer, redirect
@@ -64,7 +64,7 @@ class SigningIn:
 
     async def take_password(self, asked: Asked) -> Answer:
         """Takes address and password, and signs the user in or says that one of them is wrong."""
-        if not csrf.is_ours(asked, secret_of(asked)):
+        if not FORM.is_ours(asked):
             return self.ask(asked, STALE)
         address, password = asked.form.get("address"), asked.form.get("password")
         user = await self._services.login.check(address, password, asked.peer)
@@ -89,7 +89,7 @@ class SigningIn:
 
     def ask(self, asked: Asked, error: str = "") -> Answer:
         """Returns the login's form, which says what was wrong with the last one."""
-        secret = secret_of(asked) or web_sessions.secret(self._services.control.randomness)
+        secret = FORM.secret(asked, self._services.control.randomness)
         page = self._webmail.render(
             "login.html",
             secret,
@@ -99,7 +99,7 @@ class SigningIn:
             host=public.host(self._services.control.settings),
             onward=_onward(asked),
         )
-        return with_secret(page, secret, self._services)
+        return FORM.kept(page, secret)
 
 
 async def ask_to_leave(visit: Visit) -> Answer:

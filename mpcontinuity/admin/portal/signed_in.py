@@ -29,12 +29,14 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import HTML, Answer, Stream, explained, redirect
 from mpcontinuity.web.asked import Asked
+from mpcontinuity.web.before_login import LoginForm, go_on, is_from_elsewhere
 from mpcontinuity.web.cookies import clear_cookie, set_cookie
 from mpcontinuity.web.headers import DATA
 from mpcontinuity.web.routes import Route
 from mpcontinuity.web.templates import Templates
 
 COOKIE: Final = "mpc_admin"
+FORM: Final = LoginForm("mpc_admin_login")
 LOGIN: Final = "/admin/login"
 HOME: Final = "/admin/"
 LONGEST_FORM: Final = 64 * 1024  # octets: two passwords of 1,024 characters, each of twelve octets, and some fields
@@ -200,7 +202,9 @@ class Portal:
     async def _show(self, page: Page, asked: Asked) -> Answer | Stream:
         visit = await self._visit(asked)
         if visit is None:
-            return redirect(f"{LOGIN}?{urlencode({'next': _asked_for(asked)})}")
+            login = f"{LOGIN}?{urlencode({'next': _asked_for(asked)})}"
+            elsewhere = COOKIE not in asked.cookies and is_from_elsewhere(asked)
+            return go_on(login) if elsewhere else redirect(login)  # the login goes on to it, or asks who it is
         answer = await page(visit)
         if visit.session.flash and asked.method == "GET" and not by_script(asked) and _is_page(answer):
             await self.services.sessions.flash(visit.secret, "")  # it was said, and the next page says it no more

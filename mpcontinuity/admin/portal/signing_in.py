@@ -5,7 +5,7 @@ server demands it (`[web] require_totp`). What was proved so far is a row of ``w
 the last step is done, and each step has a new secret: one that somebody else had put into the browser is worth nothing.
 
 Before anybody is known, the token of the form is made of a secret that the browser alone has, so that no other site can
-log a browser in to an account of its choice.
+log a browser in to an account of its choice (web/before_login.py).
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from urllib.parse import urlencode
 
 from twisted.web import http
 
-from mpcontinuity.accounts import administrators, audit, second_factor, totp, web_sessions
+from mpcontinuity.accounts import administrators, audit, second_factor, totp
 from mpcontinuity.accounts.administrator_login import Administrator
 from mpcontinuity.accounts.web_sessions import SignedIn
 from mpcontinuity.admin.portal.signed_in import (
     COOKIE,
+    FORM,
     HOME,
     LOGIN,
     STALE,
@@ -91,8 +92,7 @@ class SigningIn:
 
     async def take_password(self, asked: Asked) -> Answer:
         """Takes name and password, and begins the next step, or says that one of them is wrong."""
-        before = _secret_of(asked)
-        if not csrf.is_ours(asked, before):
+        if not FORM.is_ours(asked):
             return await self._ask_password(asked, STALE)
         login, name = self._services.login, asked.form.get("name")
         administrator = await login.by_password(name, asked.form.get("password"), asked.peer)
@@ -189,7 +189,7 @@ class SigningIn:
         await self._services.control.store.run(partial(_noted, act=act, result=result))
 
     async def _ask_password(self, asked: Asked, error: str = "") -> Answer:
-        secret = _secret_of(asked) or web_sessions.secret(self._services.control.randomness)
+        secret = FORM.secret(asked, self._services.control.randomness)
         nobody = await self._services.control.store.read(administrators.none_yet)
         page = self._portal.render(
             "login.html",
@@ -200,7 +200,7 @@ class SigningIn:
             name=asked.form.get("name"),
             onward=_onward(asked),
         )
-        return with_secret(page, secret, self._services)
+        return FORM.kept(page, secret)
 
     async def _ask(self, asked: Asked, found: SignedIn[Administrator], error: str = "") -> Answer:
         values: dict[str, Any] = {"error": error, "onward": _onward(asked), "name": found.who.name}

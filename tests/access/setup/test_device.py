@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from typing import Any
 
 import pytest
@@ -196,6 +197,19 @@ def test_a_secret_that_was_put_into_the_browser_before_the_login_is_worth_nothin
     thief = browse()
     thief.cookies = before
     assert "Log in with your mail address" in thief.get(PHONE).page
+
+
+def test_who_comes_by_a_link_from_elsewhere_is_signed_in_still(anna: Browser) -> None:
+    kept, anna.cookies = anna.cookies, {}  # cookies of ours stay at home (SameSite=Strict)
+    elsewhere = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+    shown = anna.get(PHONE, **elsewhere)
+    found = re.search(r'<meta http-equiv="refresh" content="0; url=([^"]+)">', shown.page)
+    assert found is not None
+    onward = unescape(found[1])
+    assert "Log in with your mail address" in anna.get(onward, **elsewhere).page  # and no circle
+    anna.cookies = kept | anna.cookies
+    for path in (onward, PHONE):
+        assert "Make a password" in anna.get(path).page
 
 
 def test_the_session_ends_by_logging_out_by_a_quarter_of_an_hour_and_by_a_change_of_the_password(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+
 from mpcontinuity.access.webmail.signed_in import own_path
 from mpcontinuity.model.errors import Temporary
 from tests.access.webmail.office import ANNA, BERT, PASSWORD, Office, log_in
-from tests.admin.portal.browser import Browser
+from tests.admin.portal.browser import Browser, Shown
 from tests.control.conftest import Call
 from tests.fakes.judging import LIMIT
 from tests.fakes.stores import result
 
 COOKIE = "__Host-mpc_mail"
+FORM = "__Host-mpc_mail_login"
+ELSEWHERE = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
 
 
 def test_the_first_page_is_the_login_and_then_inbox(office: Office) -> None:
@@ -52,7 +57,7 @@ def test_an_app_password_does_not_open_webmail(office: Office, call: Call) -> No
 def test_a_session_has_another_secret_than_the_browser_had_before(office: Office) -> None:
     browser = office.browser()
     browser.get("/")
-    before = browser.cookies[COOKIE]
+    before = browser.cookies[FORM]
     log_in(browser)
     assert browser.cookies[COOKIE] != before
     assert result(office.services.sessions.find(before)) is None
@@ -86,6 +91,47 @@ def test_the_login_leads_to_no_other_site() -> None:
     for path in ("https://evil.example/", "//evil.example/", "/\\evil.example", "/a/../..//x", "", "/mail/1/\r\nx"):
         assert own_path(path) == "/"
     assert own_path("/mail/1/?before=7") == "/mail/1/?before=7"
+    letter = "/write?to=a%40b.example&subject=Well..&body=https://c.example//" + "x" * 1500
+    assert own_path(letter) == letter
+
+
+def from_elsewhere(browser: Browser, path: str) -> Shown:
+    """Follows a link of another site: cookies of ours stay at home (SameSite=Strict), those of the answer are kept."""
+    kept, browser.cookies = browser.cookies, {}
+    shown = browser.get(path, **ELSEWHERE)
+    browser.cookies = kept | browser.cookies
+    return shown
+
+
+def refresh(shown: Shown) -> str:
+    """Where a page goes on to by itself."""
+    found = re.search(r'<meta http-equiv="refresh" content="0; url=([^"]+)">', shown.page)
+    assert found is not None, shown.page
+    return unescape(found[1])
+
+
+def test_who_comes_by_a_link_from_elsewhere_arrives_signed_in_and_stays_so(anna: Browser) -> None:
+    letter = "/write?to=bob%40x.example&subject=Hello"
+    shown = from_elsewhere(anna, letter)
+    assert shown.code == 200
+    assert anna.get(refresh(shown)).location == letter  # a page of ours asks now
+    from_elsewhere(anna, "/login")
+    from_elsewhere(anna, "/login?next=/folders")
+    assert anna.get("/folders").code == 200
+
+
+def test_who_comes_from_elsewhere_and_is_not_signed_in_is_asked_for_the_password_once(office: Office) -> None:
+    browser = office.browser()
+    onward = refresh(from_elsewhere(browser, "/folders"))
+    assert "http-equiv" not in from_elsewhere(browser, onward).page  # whatever a browser says of itself: no circle
+    assert browser.send("/login", onward, address=ANNA, password=PASSWORD).location == "/folders"
+
+
+def test_a_frame_and_a_script_from_elsewhere_are_shown_no_way_in(office: Office) -> None:
+    for how in ({"Sec_Fetch_Dest": "iframe"}, {"Sec_Fetch_Mode": "cors", "Sec_Fetch_Dest": "empty"}):
+        shown = office.browser().get("/folders", **{**ELSEWHERE, **how})
+        assert shown.code in (303, 401)
+        assert "http-equiv" not in shown.page
 
 
 def test_logging_out_ends_the_session_where_the_form_is_ours(office: Office, anna: Browser) -> None:

@@ -15,6 +15,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.judging import LIMIT
 from tests.fakes.stores import result
 
+COOKIE = "__Host-mpc_admin"
 SESSIONS = Statement("SELECT whose, step FROM web_session ORDER BY created")
 KEY = re.compile(r"Key: <code>([A-Z2-7 ]+)</code>")
 
@@ -57,8 +58,22 @@ def test_who_is_signed_in_goes_where_they_wanted_and_others_to_the_login(portal:
     assert browser.get("/admin/login").location == "/admin/"
     shown = browser.send("/admin/logout", on="/admin/")
     assert shown.location == "/admin/login"
-    assert browser.cookies == {}
+    assert COOKIE not in browser.cookies
     assert sessions(portal) == []
+
+
+def test_who_comes_by_a_link_from_elsewhere_arrives_signed_in_and_stays_so(portal: Portal) -> None:
+    browser = Browser(portal)
+    browser.log_in("rita", "rita's own")
+    kept, browser.cookies = browser.cookies, {}  # cookies of ours stay at home (SameSite=Strict)
+    elsewhere = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+    shown = browser.get("/admin/account", **elsewhere)
+    found = re.search(r'<meta http-equiv="refresh" content="0; url=([^"]+)">', shown.page)
+    assert found is not None
+    browser.get("/admin/login", **elsewhere)
+    browser.cookies = kept | browser.cookies
+    assert browser.get(found[1]).location == "/admin/account"
+    assert browser.get("/admin/account").code == 200
 
 
 @pytest.mark.parametrize(
@@ -178,8 +193,9 @@ def test_each_step_has_a_secret_of_its_own_and_what_was_put_there_before_is_wort
     key = enrolled(strict, clock)
     browser = Browser(strict)
     browser.get("/admin/login")
-    (name,) = browser.cookies
-    browser.cookies = {name: "planted-by-somebody-else"}  # session fixation
+    (form,) = browser.cookies
+    browser.cookies = dict.fromkeys((form, COOKIE), "planted-by-somebody-else")  # session fixation
+    name = COOKIE
     seen = [browser.cookies[name]]
     browser.log_in("rita", "rita's own")
     seen.append(browser.cookies[name])

@@ -160,7 +160,10 @@ class AnsweredRequest(BoundedRequest):
             outflow.stopProducing()
             if not self._disconnected:
                 self.unregisterProducer()
-            await answer.pieces.aclose()
+            if self.method == b"HEAD":
+                await _dropped(answer.pieces)
+            else:
+                await answer.pieces.aclose()
         self.finish()
 
 

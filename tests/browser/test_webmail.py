@@ -203,3 +203,20 @@ def test_on_a_telephone_folders_are_behind_a_button_also_without_javascript(with
     without_scripts.page.get_by_role("button", name="Folders").click()
     assert folders.is_visible()
     without_scripts.size(1280, "light")
+
+
+def test_who_logs_out_leaves_no_letter_behind_by_whichever_button(browser: Browser, office: Office) -> None:
+    left = "Object.keys(localStorage).filter((key) => key.startsWith('letter:'))"
+    for page, button in (("/logout", "main form[action='/logout'] button"), ("/folders", "header form button")):
+        with window(browser, origin(office.server)) as opened:
+            signed_in_at(opened, office.anna)
+            opened.page.evaluate(
+                """localStorage.setItem("letter:anna@example.org:1", JSON.stringify({time: Date.now()}));
+                localStorage.setItem("letter:else@example.org:2", JSON.stringify({time: Date.now() - 8 * 864e5}))"""
+            )
+            opened.go(page)
+            assert opened.page.evaluate(left) == ["letter:anna@example.org:1"]  # another's went with its time
+            with opened.page.expect_navigation():
+                opened.page.locator(button).last.click()
+            opened.page.locator('input[name="password"]').wait_for()
+            assert opened.page.evaluate(left) == []

@@ -15,7 +15,7 @@ from twisted.web import http
 from mpcontinuity.access.webmail import acting
 from mpcontinuity.access.webmail.acting import FLAGS, Counted, Done, Undo, undo_of
 from mpcontinuity.access.webmail.folder import ONLY, matching, number
-from mpcontinuity.access.webmail.signed_in import HOME, Visit, Webmail, own_path
+from mpcontinuity.access.webmail.signed_in import HOME, LONGEST_FORM, Visit, Webmail, own_path
 from mpcontinuity.access.webmail.tasks import Task
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import MAX_UID
@@ -28,7 +28,7 @@ from mpcontinuity.web.languages import marked
 from mpcontinuity.web.routes import Route
 
 DOING: Final = "/doing"
-MOST_CHOSEN: Final = 1_000  # messages that a form names one by one
+MOST_CHOSEN: Final = LONGEST_FORM // 2  # messages that a form names one by one: all for which it has room
 
 # Where an action moves messages to, by the special use of the folder; INBOX has none.
 _MOVES: Final = {"delete": "\\Trash", "junk": "\\Junk", "notjunk": "", "restore": "", "archive": "\\Archive"}
@@ -230,7 +230,7 @@ async def _ask(visit: Visit, one: Chosen, onward: str) -> Answer:
         here=one.folder.id,
         folder=one.folder,
         count=len(one.uids),
-        uids=() if form.get("all") == "1" else one.uids,
+        uids="" if form.get("all") == "1" else ",".join(map(str, one.uids)),  # one field: a form has few hundred
         kept=kept,
         onward=onward,
     )

@@ -31,12 +31,17 @@ from mpcontinuity.model.events import (
     Notice,
     OwedChanged,
 )
+from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 HEARTBEAT: Final = 15.0  # s: proxies close what is silent for a minute, and a session that was ended ends as soon
 GATHER: Final = 0.25  # s from a change until it is told: what a program does message by message is told together
+# s until what concerns a whole domain is told: in an outage each message of it is such a change, and not all pages of a
+# domain are to look in the same moment.
+SOONEST: Final = 1.0
+LATEST: Final = 5.0
 MOST: Final = 2_000  # who listen to a process: each has a connection
 MOST_EACH: Final = 10  # of one user: a few browsers; the tabs of one share a connection
 
@@ -73,6 +78,7 @@ class Listener:
         self._heard: Deferred[None] | None = None
         self._alarm: Alarm | None = None
         self._woken = False
+        self._later: Alarm | None = None
 
     async def wait(self, within: float) -> bool:
         """Waits until something may have changed, and a moment longer for what changes with it; up to ``within``
@@ -93,12 +99,24 @@ class Listener:
     def close(self) -> None:
         """Listens no more."""
         self._news.leave(self)
+        self._forget_later()
         self._wake()
 
     def hear(self) -> None:
         """Is called when something may have changed."""
+        self._forget_later()  # whoever looks now sees all
         self._woken = True
         self._wake()
+
+    def hear_within(self, seconds: float) -> None:
+        """Is called when something may have changed that is looked at in some seconds, with what changes meanwhile."""
+        if self._later is None and not self._woken:
+            self._later = self._news.timer.callLater(seconds, self.hear)
+
+    def _forget_later(self) -> None:
+        if self._later is not None and self._later.active():
+            self._later.cancel()
+        self._later = None
 
     async def _pause(self, seconds: float) -> None:
         self._heard = heard = Deferred[None]()
@@ -120,9 +138,10 @@ class Listener:
 class News:
     """All who listen to one process, in the reactor thread."""
 
-    def __init__(self, store: Store, timer: Timer) -> None:
+    def __init__(self, store: Store, timer: Timer, randomness: Randomness) -> None:
         self.store = store
         self.timer = timer
+        self._randomness = randomness
         self._of_account: dict[int, set[Listener]] = {}
         self._each: Counter[int] = Counter()
         store.listen(self._heard)
@@ -159,6 +178,7 @@ class News:
             return
         accounts: set[int] = set()
         domains: set[int] = set()
+        everybody = False
         for notice in notices:
             match notice:
                 case MailboxChanged() | MailboxListChanged():
@@ -170,17 +190,17 @@ class News:
                 case HomeChanged() | OwedChanged():
                     domains.add(notice.domain)
                 case DomainsChanged() | Everything():
-                    accounts.update(self._of_account)
+                    everybody = True
         for account in accounts & self._of_account.keys():
-            self._hear(account)
-        if domains:
-            for account, listeners in list(self._of_account.items()):
-                if any(each.user.domain in domains for each in listeners):
-                    self._hear(account)
+            for listener in list(self._of_account[account]):
+                listener.hear()
+        if domains or everybody:
+            for listener in [each for some in self._of_account.values() for each in some]:
+                if everybody or listener.user.domain in domains:
+                    listener.hear_within(self._later())
 
-    def _hear(self, account: int) -> None:
-        for listener in list(self._of_account.get(account, ())):
-            listener.hear()
+    def _later(self) -> float:
+        return SOONEST + self._randomness.below(int((LATEST - SOONEST) * 1000)) / 1000
 
 
 def counts(info: MailboxInfo) -> Counts:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from mpcontinuity.archive.query import Condition, Contains, Field, HasAttachment, IsAddress, Query
 from mpcontinuity.archive.words import words
-from mpcontinuity.model import flags, search
+from mpcontinuity.model import flags, identifier, search
 from mpcontinuity.model.address import BadAddress
 from mpcontinuity.model.address import parse as parse_address
 from mpcontinuity.model.clock import EARLIEST, LATEST, SECOND
@@ -222,7 +222,7 @@ def _larger(*, larger: bool) -> Callable[[str, Term, date], Key]:
         found = _SIZE.fullmatch(value)
         if found is None:
             raise NotUnderstood(_OCTETS, word=term.shown)
-        return Size(larger, int(found[1]) * _UNITS[found[2].lower()])
+        return Size(larger, min(int(found[1]) * _UNITS[found[2].lower()], identifier.LAST))  # as a database has room
 
     return key
 

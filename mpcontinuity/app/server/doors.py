@@ -197,7 +197,7 @@ class Doors:
             timer=self._reactor,
             desk=self._mail.desk,
             outbox=self._mail.outbox,
-            news=News(self._store, self._reactor),
+            news=News(self._store, self._reactor, control.randomness),
         )
 
     @property

@@ -269,3 +269,23 @@ def test_what_was_done_is_said_by_the_next_page_that_somebody_reads(office: Offi
     anna.get(f"/mail/{folder}/{second}/original")
     assert "1 message is flagged." in anna.get("/folders").page
     assert "1 message is flagged." not in anna.get("/folders").page
+
+
+def test_many_messages_are_deleted_for_good_by_one_form(office: Office, anna: Browser) -> None:
+    uids = fill(office, 3, "Trash")
+    many = [*uids, *range(1_000_000, 1_001_500)]  # the others were deleted by somebody else meanwhile
+    shown = act(anna, office, "purge", [",".join(map(str, many))], "Trash")
+    assert f"{len(many)} messages will be deleted" in shown.page
+    path = f"/mail/{office.folder('Trash').id}/do"
+    anna.post(path, shown.hidden(path))
+    assert messages(office, "Trash") == []
+
+
+@pytest.mark.parametrize("digits", [str(1 << 63), "9" * 28, "9" * 5000])
+def test_a_number_that_nothing_can_have_is_unknown(office: Office, anna: Browser, digits: str) -> None:
+    for path in (f"/mail/{digits}/", f"/mail/{digits}/1", f"/write?reply={digits}.1", f"/write?draft={digits}.1"):
+        assert anna.get(path).code in (400, 404), path
+    token = {"csrf": anna.get("/folders").hidden("/folders/create")["csrf"]}
+    back = f'{{"how":"move","there":{digits},"uids":"1","back":{digits}}}'
+    assert anna.post("/undo", {**token, "undo": back}).code in (400, 404)
+    assert anna.get("/search?q=larger:999999999999g").code == 200

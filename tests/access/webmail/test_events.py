@@ -12,8 +12,9 @@ import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from mpcontinuity.access.webmail.news import GATHER, HEARTBEAT, MOST_EACH
+from mpcontinuity.access.webmail.news import GATHER, HEARTBEAT, LATEST, MOST_EACH, SOONEST, Listener, State
 from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.model.events import OwedChanged
 from tests.access.webmail.office import ANNA, BERT, PASSWORD, Office
 from tests.access.webmail.test_continuity import home_is_down
 from tests.admin.portal.browser import HOST, Browser
@@ -119,6 +120,7 @@ def test_who_comes_back_hears_what_was_missed_and_nothing_else(office: Office, a
 def test_an_outage_is_told_in_words(office: Office, stream: Stream) -> None:
     assert ("continuity", {"text": "", "kind": ""}) in stream.heard()
     home_is_down(office)
+    office.clock.advance(LATEST)
     (said,) = [data for name, data in stream.after() if name == "continuity"]
     assert said["kind"] == "warning"
     assert "does not answer" in said["text"]
@@ -168,3 +170,37 @@ def test_a_browser_that_goes_leaves_nothing_behind(office: Office, stream: Strea
     assert office.services.news.count == 1
     stream.gone()
     assert office.services.news.count == 0
+
+
+def test_who_asks_for_the_head_alone_leaves_nobody_who_listens(office: Office, anna: Browser) -> None:
+    for _ in range(MOST_EACH + 1):
+        assert anna.head("/events").code == 200
+        assert office.services.news.count == 0
+
+
+def test_what_concerns_a_domain_wakes_its_pages_once_in_seconds_and_not_all_at_once(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[float] = []
+    look = Listener.look
+
+    async def noted(listener: Listener) -> State:
+        looked.append(office.clock.seconds())
+        return await look(listener)
+
+    monkeypatch.setattr(Listener, "look", noted)
+    streams = [Stream(office, anna) for _ in range(5)]
+    looked.clear()
+    began, domain = office.clock.seconds(), office.user().domain
+    for _ in range(8):  # messages that home does not take, four a second
+        result(office.store.run(lambda tx: tx.announce(OwedChanged(domain))))
+        office.clock.advance(0.25)
+    office.clock.advance(0.25)
+    assert len(looked) < len(streams)
+    for _ in range(40):
+        office.clock.advance(0.25)
+    assert len(looked) in range(len(streams), 2 * len(streams) + 1)
+    assert min(looked) >= began + SOONEST
+    assert len(set(looked)) > 1
+    office.put()
+    assert folders(streams[0].after())  # the user's own is told at once

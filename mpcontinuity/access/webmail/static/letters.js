@@ -14,11 +14,7 @@ export function keep(user, draft, letter) {
 }
 
 export function kept(user, draft) {
-  try {
-    return JSON.parse(localStorage.getItem(`${PREFIX}${user}:${draft}`));
-  } catch {
-    return null;
-  }
+  return read(`${PREFIX}${user}:${draft}`);
 }
 
 export function drop(user, draft) {
@@ -29,16 +25,33 @@ export function drop(user, draft) {
   }
 }
 
-// The drafts of this user of which there are copies, the newest first. Old ones go.
-export function all(user) {
-  const found = [];
+function read(key) {
+  try {
+    return JSON.parse(localStorage.getItem(key));
+  } catch {
+    return null;
+  }
+}
+
+// Old ones go, whose ever they are: who wrote them may never come back to this browser.
+export function expire() {
   try {
     for (const key of Object.keys(localStorage)) {
-      if (!key.startsWith(`${PREFIX}${user}:`)) continue;
-      const draft = key.slice(`${PREFIX}${user}:`.length);
-      const letter = kept(user, draft);
-      if (!letter || Date.now() - letter.time > LASTS) localStorage.removeItem(key);
-      else found.push([draft, letter]);
+      if (key.startsWith(PREFIX) && !(Date.now() - read(key)?.time <= LASTS)) localStorage.removeItem(key);
+    }
+  } catch {
+    // then there are none
+  }
+}
+
+// The drafts of this user of which there are copies, the newest first.
+export function all(user) {
+  const begin = `${PREFIX}${user}:`;
+  const found = [];
+  expire();
+  try {
+    for (const key of Object.keys(localStorage)) {
+      if (key.startsWith(begin)) found.push([key.slice(begin.length), read(key)]);
     }
   } catch {
     return [];

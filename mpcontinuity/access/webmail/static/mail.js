@@ -2,7 +2,7 @@
 
 import { listen } from "./events.js";
 import { merge, renew } from "./list.js";
-import { forgetAll } from "./letters.js";
+import { expire, forgetAll } from "./letters.js";
 import { localise } from "./times.js";
 import "./keys.js";
 
@@ -67,5 +67,7 @@ document.querySelector("footer [data-zone]")?.setAttribute("hidden", ""); // tim
 entitle();
 if (document.getElementById("folders") && typeof EventSource === "function") listen(hear);
 
-// Who logs out leaves no letter behind in this browser.
-document.querySelector('form[action="/logout"]')?.addEventListener("submit", forgetAll);
+expire();
+
+// Who logs out leaves no letter behind in this browser, whichever button it is.
+for (const form of document.querySelectorAll('form[action="/logout"]')) form.addEventListener("submit", forgetAll);

@@ -276,9 +276,10 @@ def _users(data: bytes) -> None:
 MESSAGES = {
     "users": Reader(
         _users,
-        (b"", b"address,name\n", b"address;name\n", b'"'),
+        (b"", b"address;name\n", b'"'),
         (b'a","\n', b'"a""b\n', b"a@b\n", b"a@b,,c@b;", b"a@b;", b'"\n', b"\xff\n", b'","', b"\n\n"),
         (b"", b'"', b'\n"'),
+        most=24 * KIB,  # a record and a half
     ),
     "autodiscover": Reader(
         _autodiscover,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from mpcontinuity.mailbox.drafts import Written
@@ -15,6 +16,9 @@ from mpcontinuity.writing import composition
 
 # Octets of all fields: what a letter may have, each character of it in twelve (a percent-encoded sign beyond ASCII).
 LONGEST_FIELDS: Final = 12 * composition.LONGEST_TEXT + 1024 * 1024
+# The same where nobody is signed in: a long letter, and what anybody may have this server hold. It is read in 20 ms.
+LONGEST_OF_NOBODY: Final = 256 * 1024
+_QUICK: Final = 128 * 1024  # octets of a form that the reactor may read; a larger one is read beside it
 _MOST_REFERENCES: Final = 60
 _LONGEST_REFERENCES: Final = 32 * 1024
 _LINE_ENDS: Final = ("\r\n", "\n")
@@ -75,18 +79,25 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
 
 
-async def read_form_with_files(asked: Asked, begin: Callable[[Fields], Awaitable[TakeFile | None]]) -> Fields:
+async def read_form_with_files(
+    asked: Asked,
+    begin: Callable[[Fields], Awaitable[TakeFile | None]],
+    compute: Callable[[Callable[[], Fields]], Awaitable[Fields]],
+    longest: int = LONGEST_FIELDS,
+) -> Fields:
     """Returns the fields of the form that a browser sends, in either of its two types.
 
     ``begin`` is called with the fields before the first file, and returns what takes each file; None: they are passed
-    over. Raises BadForm, and what ``begin`` and the files raise.
+    over. ``compute`` reads beside the reactor, and ``longest`` bounds the octets of all fields. Raises BadForm, and
+    what ``begin`` and the files raise.
     """
     assert asked.pieces is not None
     boundary = boundary_of(asked.header("content-type"))
     if not boundary:
-        return await _plain(asked)
+        body = await _plain(asked, longest)
+        return read_form(body) if len(body) <= _QUICK else await compute(partial(read_form, body))
     pairs: list[tuple[str, str]] = []
-    parts = read_parts(asked.pieces, boundary, LONGEST_FIELDS)
+    parts = read_parts(asked.pieces, boundary, longest)
     take: TakeFile | None = None
     begun = False
     async for part in parts:
@@ -112,11 +123,11 @@ async def _octets(parts: AsyncIterator[object]) -> AsyncIterator[bytes]:
             return
 
 
-async def _plain(asked: Asked) -> Fields:
+async def _plain(asked: Asked, longest: int) -> bytes:
     assert asked.pieces is not None
     body = bytearray()
     async for piece in asked.pieces:
         body += piece
-        if len(body) > LONGEST_FIELDS:
+        if len(body) > longest:
             raise BadForm("the form is too long")
-    return read_form(bytes(body))
+    return bytes(body)

@@ -6,6 +6,7 @@ more. A script saves by the same path every few seconds, and is answered in JSON
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from twisted.web import http
 from mpcontinuity.access.webmail import originals
 from mpcontinuity.access.webmail.letter_form import (
     LONGEST_FIELDS,
+    LONGEST_OF_NOBODY,
     LetterForm,
     TakeFile,
     id_of,
@@ -48,6 +50,10 @@ _LONGEST_LINKED: Final = 1_000  # characters of a field that a link fills in
 _LONGEST_TEXT_LINKED: Final = 4_096  # of the text: those of a whole link in a message
 JSON: Final = "application/json"
 
+# Forms that are held at a time, of one user in several windows, and of all who are not signed in: 4 MiB together.
+_MOST_EACH: Final = 4
+_MOST_OF_NOBODY: Final = 16
+_TOO_LONG: Final = "you are signed out, and this is too long: sign in in another window, go back here and send it again"
 _KEPT: Final = marked("Nothing you typed is lost: it stands below.")
 _SIGNED_OUT: Final = marked(
     "You are signed out. What you typed stands below: sign in again in another window, then press the button once more."
@@ -180,20 +186,36 @@ class WritePages:
 
     def __init__(self, webmail: Webmail) -> None:
         self._webmail = webmail
+        self._reading: Counter[int] = Counter()  # forms that come, by account; 0: of whoever is not signed in
 
     async def take(self, asked: Asked) -> Answer | Stream:
-        """Saves what was written, and does what the button says."""
-        visit = await self._webmail.visit(asked)
-        taking = _Taking(visit)
-        try:
-            fields = await read_form_with_files(asked, taking.begin)
-        except BadForm as error:
-            raise Refused("this cannot be read as a form") from error
+        """Saves what was written, and does what the button says. Of another site's nothing is read."""
         if not csrf.same_origin(asked):
             raise Refused(STALE.rstrip("."), "forbidden")
+        visit = await self._webmail.visit(asked)
+        if visit is None and by_script(asked):
+            return Answer(b"Nobody is signed in here.\n", http.UNAUTHORIZED)
+        account, most = (visit.user.id, _MOST_EACH) if visit is not None else (0, _MOST_OF_NOBODY)
+        if self._reading[account] >= most:
+            raise Temporary("too many letters are being taken")
+        self._reading[account] += 1
+        try:
+            return await self._take(asked, visit)
+        finally:
+            self._reading[account] -= 1
+            self._reading += Counter()  # without those of whom nothing comes
+
+    async def _take(self, asked: Asked, visit: Visit | None) -> Answer | Stream:
+        taking = _Taking(visit)
+        longest = LONGEST_FIELDS if visit is not None else LONGEST_OF_NOBODY
+        try:
+            compute = self._webmail.services.control.compute
+            fields = await read_form_with_files(asked, taking.begin, compute, longest)
+        except BadForm as error:
+            raise Refused("this cannot be read as a form" if visit is not None else _TOO_LONG) from error
         form = read_fields(fields)
         if visit is None:
-            return self._signed_out(asked, form)
+            return self._signed_out(form)
         if not csrf.is_ours(replace(asked, form=fields), visit.secret):  # the form is of a session that ended
             if by_script(asked):
                 said = {"message": visit.said(STALE), "csrf": visit.csrf, "user": str(visit.user.id)}
@@ -202,9 +224,7 @@ class WritePages:
             return await page(visit, form, http.CONFLICT, said=" ".join(map(visit.said, words)))
         return await taking.done(form)
 
-    def _signed_out(self, asked: Asked, form: LetterForm) -> Answer:
-        if by_script(asked):
-            return Answer(b"Nobody is signed in here.\n", http.UNAUTHORIZED)
+    def _signed_out(self, form: LetterForm) -> Answer:
         return self._webmail.render(
             "write_signed_out.html",
             "",

@@ -9,6 +9,7 @@ from mpcontinuity.check.indexing import Indexing
 from mpcontinuity.check.inspection import Inspection, Progress, Totals
 from mpcontinuity.children.pool import Jobs
 from mpcontinuity.delivery.relay import repair as take_up
+from mpcontinuity.mailbox import drafts
 from mpcontinuity.mailbox.mailboxes import renew_uidvalidity
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.queue import recovery
@@ -89,6 +90,8 @@ async def take_in_newer(inspection: Inspection) -> None:
     await indexing.run()
     if inspection.repair:
         await _doubt(inspection, indexing.delivered)
+        if staying := await store.run(drafts.stay):
+            inspection.note(f"{staying} messages of webmail that were to leave are drafts again: they may have left")
         await generation.advance(store, await store.bodies.background(partial(generation.beside, store.packs)))
 
 

@@ -6,7 +6,7 @@ tracking.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -14,7 +14,7 @@ from mpcontinuity.archive.record import OUTBOUND, NewArchived, expiry
 from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.delivery import answered
 from mpcontinuity.mailbox import drafts, sent
-from mpcontinuity.mailbox.append import NewEntry, append_all, lock
+from mpcontinuity.mailbox.append import UID_BITS, NewEntry, append_all, lock
 from mpcontinuity.model import events
 from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.body import Body
@@ -88,7 +88,9 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Departure]]) -> list[
         (body, departure, recipients) for (body, departure), recipients in zip(messages, new, strict=True) if recipients
     ]
     insert_bodies(tx, [(body, _keep_until(departure)) for body, departure, _ in stored])
-    _keep_copies(tx, [(body, departure) for body, departure, _ in stored])
+    # At once with Sent, in ascending order: IMAP that moves a message from the one to the other locks them so.
+    drafts_in = {entry >> UID_BITS for entries in ended.values() for entry in entries}
+    _keep_copies(tx, [(body, departure) for body, departure, _ in stored], drafts_in)
     for account, entries in ended.items():
         drafts.forget(tx, account, entries)
     archive(tx, [one for body, departure, recipients in stored for one in _archived(body, departure, recipients)])
@@ -114,7 +116,9 @@ def _keep_until(departure: Departure) -> int:
     return 0 if departure.copy is not None else expiry(departure.received, departure.retention_days)
 
 
-def _keep_copies(tx: Transaction, messages: Sequence[tuple[Body, Departure]]) -> None:
+def _keep_copies(
+    tx: Transaction, messages: Sequence[tuple[Body, Departure]], also_locked: Collection[int] = ()
+) -> None:
     """Into Sent, unless the client has put its own copy there; and what home is owed of it."""
     entries: dict[int, list[NewEntry]] = {}
     rows: list[NewOwed] = []
@@ -122,8 +126,10 @@ def _keep_copies(tx: Transaction, messages: Sequence[tuple[Body, Departure]]) ->
     own: list[tuple[int, int, int]] = []  # account, the client's copy, ours
     seen: set[tuple[int, str]] = set()
     folders = {one.account: sent.folder(tx, one.account) for _, one in messages if one.account and one.copy}
-    if folders:
-        lock(tx, folders.values())  # a client that appends its own copy at this moment comes before us, or after
+    if folders or also_locked:
+        lock(
+            tx, {*folders.values(), *also_locked}
+        )  # a client that appends its own copy at this moment comes before us, or after
     for body, departure in messages:
         copy, account = departure.copy, departure.account
         if copy is None or account is None:

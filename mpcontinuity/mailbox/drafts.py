@@ -20,12 +20,15 @@ from mpcontinuity.model.clock import DAY, MINUTE, SECOND
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.store.upkeep import retention
 
 USE: Final = "\\Drafts"
 MOST: Final = 300  # drafts of a user that webmail writes: nobody has so many, and a program that makes them is stopped
 UNDO: Final = 10 * SECOND  # from Send until a message leaves
 LEASE: Final = MINUTE  # for which a process has a message in hand that leaves: longer than it takes
 KEPT: Final = DAY  # of a draft whose message was deleted: a window in which it is open may still save it
+# Why a message is not sent that was to leave when a backup was made that was put back.
+RESTORED: Final = "The server was restored from a backup: look whether this message was sent before you send it"
 STEP: Final = 100  # rows of one transaction
 MOST_FAILED: Final = 3  # that are said: it is read with every page
 
@@ -45,6 +48,7 @@ _SAVE = Statement(
     """UPDATE draft SET version = version + 1, written = :written, fault = '', saved = :now
     WHERE id = :id AND account = :account AND version = :version AND due = 0"""
 )
+_BODY = Statement("SELECT body FROM entry WHERE id = :entry")
 _SHOW = Statement("UPDATE draft SET entry = :entry WHERE id = :id")
 _SEND = Statement(
     """UPDATE draft SET due = :due, claimed = 0, message_id = :message_id, fault = ''
@@ -53,6 +57,10 @@ _SEND = Statement(
 _UNDO = Statement(
     """UPDATE draft SET due = 0, claimed = 0, message_id = '', version = version + 1, fault = :fault, saved = :now
     WHERE id = :id AND account = :account AND due > 0"""
+)
+_STAY = Statement(
+    """UPDATE draft SET due = 0, claimed = 0, message_id = '', version = version + 1, fault = :fault, saved = :now
+    WHERE due > 0"""
 )
 # A time that lies further ahead than any was set says that the clock went back.
 _DUE = "due > 0 AND (due <= :now OR due > :farthest) AND (claimed <= :now OR claimed > :longest)"
@@ -204,12 +212,15 @@ def folder(tx: Transaction, account: int) -> MailboxInfo:
 
 
 def _remove(tx: Transaction, account: int, entries: Collection[int]) -> None:
-    """Messages of drafts, wherever in the user's mailboxes they are."""
+    """Messages of drafts, wherever in the user's mailboxes they are. The room of large ones is given back within an
+    hour or so, and not after the days in which most of a pack of small ones have been replaced."""
     for entry in sorted(entries):
         mailbox, uid = entry >> UID_BITS, entry & (1 << UID_BITS) - 1
         info = mailboxes.by_id(tx, mailbox)
         if info is not None and info.account == account:
+            bodies = [body for (body,) in tx.all(_BODY, entry=entry)]
             change.remove(tx, mailbox, ((uid, uid),))
+            retention.alone_due_now(tx, bodies)
 
 
 def send(tx: Transaction, account: int, id_: int, version: int, message_id: str) -> int:
@@ -223,6 +234,12 @@ def send(tx: Transaction, account: int, id_: int, version: int, message_id: str)
 def undo(tx: Transaction, account: int, id_: int, fault: str = "") -> bool:
     """Makes what was to leave a draft again, and returns whether it had not left yet. ``fault`` says why it cannot."""
     return bool(tx.run(_UNDO, id=id_, account=account, fault=fault, now=tx.now))
+
+
+def stay(tx: Transaction) -> int:
+    """Makes drafts again of all that was to leave, and returns of how many: the database is an older copy of one from
+    which they may have left."""
+    return tx.run(_STAY, fault=RESTORED, now=tx.now)
 
 
 def claim(tx: Transaction, step: int = 10) -> list[Draft]:

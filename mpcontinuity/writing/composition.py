@@ -14,6 +14,7 @@ from mpcontinuity.mailbox.enclosures import Attached
 from mpcontinuity.message import composing, typed_addresses
 from mpcontinuity.message.composing import Correspondent, Enclosure, Letter
 from mpcontinuity.model.address import Address, BadAddress, parse
+from mpcontinuity.model.errors import Temporary
 from mpcontinuity.store.store import Store
 
 LONGEST_TEXT: Final = 512 * 1024  # characters: a book; what is longer is a file
@@ -135,11 +136,14 @@ async def octets(store: Store, message: Letter, attached: Sequence[Attached]) ->
 
 
 async def pieces(store: Store, attached: Attached) -> AsyncIterator[bytes]:
-    """Yields the octets of an enclosure, as far as they have come. Raises Temporary."""
+    """Yields the octets of an enclosure, as far as they have come.
+
+    Raises Temporary, also where octets that had come are not there: no message is made of a part of a file.
+    """
     start = 0
     while start < attached.received:
         data = await store.read(partial(enclosures.read, id_=attached.id, start=start))
         if not data:
-            break
+            raise Temporary("what is attached to a message is gone")
         start += len(data)
         yield data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +22,7 @@ from mpcontinuity.mailbox.quota import Quota
 from mpcontinuity.message import composing
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import Address, BadAddress, parse
-from mpcontinuity.model.clock import MINUTE
+from mpcontinuity.model.clock import HOUR, MINUTE
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.flags import DRAFT, SEEN
 from mpcontinuity.model.randomness import Randomness
@@ -31,9 +32,14 @@ from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.writing import composition
 
 # A draft whose message is this small is shown anew whenever it is saved; a larger one at most so often, unless the user
-# asks for it: a draft with large files would else be written again every few seconds.
+# asks for it: a draft with large files would else be written again every few seconds. Each time the message is written
+# with all its files, and the room of the last one is given back by the hourly sweep: so much is written for a user in
+# an hour by a process. What is beyond that is saved, and shown in the next one.
 _SMALL: Final = 256 * 1024
 _SHOWN_EVERY: Final = MINUTE
+_LARGE: Final = 4 * 1024 * 1024
+_LARGE_SHOWN_EVERY: Final = 10 * MINUTE
+_MOST_REPLACED: Final = 512 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -46,6 +52,8 @@ class Desk:
     hostname: str
     limits: Limits
     _shown: dict[int, int] = field(default_factory=dict)  # when large drafts were shown last, by their ids
+    _hour: int = 0
+    _replaced: Counter[int] = field(default_factory=Counter)  # octets written anew in it, by account
 
     async def addresses(self, user: User) -> list[str]:
         """Returns by which addresses the user may write: their own first, then their aliases."""
@@ -98,17 +106,26 @@ class Desk:
         if draft.due or draft.version != version:
             raise DraftChanged("this draft was changed in another window, or is being sent")
         attached = [one for one in attached if one.complete]
-        if not asked and not self._is_to_be_shown(draft, written, attached):
+        if not self._is_to_be_shown(draft, composition.size(written, attached), asked=asked):
             return await self.store.run(
                 partial(drafts.save, account=user.id, id_=id_, version=version, written=written)
             )
         return await self._show(user, draft, written, attached)
 
-    def _is_to_be_shown(self, draft: Draft, written: Written, attached: Sequence[Attached]) -> bool:
-        if composition.size(written, attached) <= _SMALL or not draft.entry:
+    def _is_to_be_shown(self, draft: Draft, size: int, *, asked: bool) -> bool:
+        if size <= _SMALL or not draft.entry:
             return True
         now = self.store.clock.now()
-        return not 0 <= now - self._shown.get(draft.id, 0) < _SHOWN_EVERY
+        if self._hour != now // HOUR:
+            self._hour = now // HOUR
+            self._replaced.clear()
+        every = _SHOWN_EVERY if size <= _LARGE else _LARGE_SHOWN_EVERY
+        if not asked and 0 <= now - self._shown.get(draft.id, 0) < every:
+            return False
+        if self._replaced[draft.account] + size > _MOST_REPLACED:
+            return False
+        self._replaced[draft.account] += size
+        return True
 
     async def _show(self, user: User, draft: Draft, written: Written, attached: Sequence[Attached]) -> Draft:
         store = self.store

@@ -134,6 +134,7 @@ class Outbox:
             faults = [_NOT_NOW]
         if not faults:
             await self._mark(draft)
+            await self.desk.clear([one.id for one in attached])
         elif any(fault in _PASSING for fault in faults) and store.clock.now() - draft.due < _PATIENCE:
             await store.run(partial(drafts.later, id_=draft.id, wait=_AGAIN))
         else:
@@ -163,10 +164,10 @@ class Outbox:
             )
             async for piece in composition.octets(self.desk.store, letter, attached):
                 transaction.write(piece)
+            reply = await transaction.end(None)
         except BaseException:
             transaction.abandon()
             raise
-        reply = await transaction.end(None)
         if reply.positive:
             transaction.went_on()
         return _said("", reply)

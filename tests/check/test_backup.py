@@ -12,10 +12,13 @@ import msgspec
 import pytest
 from twisted.internet.defer import succeed
 
-from mpcontinuity.accounts import home_history, home_state
+from mpcontinuity.accounts import home_history, home_state, users
 from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.control.backup import backup
 from mpcontinuity.control.operation import Control
+from mpcontinuity.mailbox import drafts
+from mpcontinuity.mailbox.drafts import Written
+from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.identifier import LAST
@@ -103,6 +106,21 @@ def test_a_backup_restored_elsewhere_has_all_that_was_there(served: Damaged) -> 
     assert other.subjects(folder="Drafts") == ["four"]
     assert other.owed() == {"one": "in_doubt", "two": "in_doubt"}
     assert other.ledger()
+    other.stop()
+
+
+def test_what_was_to_leave_from_webmail_when_it_was_made_is_a_draft_with_the_reason(served: Damaged) -> None:
+    account = result(served.store.read(partial(users.find, address=parse("ann@example.org"))))
+    assert account is not None
+    create = partial(drafts.create, account=account.id, written=Written(to="x@y.example"), id_=7, message_id="<7@x>")
+    result(served.store.run(create))
+    result(served.store.run(partial(drafts.send, account=account.id, id_=7, version=1, message_id="<7@x>")))
+    back_up(served)
+    other = restored(served)
+    other.serve()
+    found = result(other.store.read(partial(drafts.find, account=account.id, id_=7)))
+    assert found is not None
+    assert (found.due, found.fault) == (0, drafts.RESTORED)
     other.stop()
 
 

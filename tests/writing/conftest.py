@@ -81,6 +81,10 @@ class Study:
             result(self.outbox.send(self.ann, draft))
         return faults
 
+    def folder(self, name: str) -> int:
+        """The mailbox of Ann's by that name."""
+        return result(self.store.read(partial(mailboxes.get, account=self.ann.id, name=name))).id
+
     def stored(self) -> int:
         """The octets of all users of Ann's domain."""
         return result(self.store.read(partial(domain_storage.stored, domain=self.ann.domain)))

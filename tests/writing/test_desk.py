@@ -13,9 +13,10 @@ from mpcontinuity.mailbox.drafts import DraftChanged, Written
 from mpcontinuity.mailbox.enclosures import PIECE
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.clock import SECOND
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.upkeep import retention
 from mpcontinuity.writing import desk
 from tests.delivery.conftest import Post
 from tests.fakes.stores import result
@@ -77,6 +78,39 @@ def test_a_large_draft_is_shown_when_asked_for_and_else_once_a_minute(study: Stu
     (message,) = study.messages("Drafts")
     text, attachment = message.iter_parts()
     assert (text.get_content(), attachment.get_content()) == ("more\r\n", "x" * 700_000)
+
+
+def test_the_room_of_a_large_draft_that_was_replaced_is_given_back_by_the_next_sweep(study: Study) -> None:
+    draft = study.save()
+    study.attach(draft, b"x" * 2_000_000)
+    for number in range(4):
+        draft = study.save(msgspec.structs.replace(LETTER, text=f"Version {number}"), draft)
+    alone = "SELECT id FROM pack WHERE kind = 'solo' AND gone = 0"
+    if not study.post.rows(alone):
+        pytest.skip("messages are in the database")
+    assert len(study.post.rows(alone)) == 4
+    result(retention.sweep(study.store))
+    assert len(study.post.rows(alone)) == 1
+    (message,) = study.messages("Drafts")
+    assert next(iter(message.iter_attachments())).get_content() == "x" * 2_000_000
+
+
+def test_what_large_drafts_write_anew_in_an_hour_is_bounded_and_nothing_typed_is_lost(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "_MOST_REPLACED", 2_000_000)
+    draft = study.save()
+    study.attach(draft, b"x" * 700_000)
+    shown = set()
+    for number in range(5):
+        draft = study.save(msgspec.structs.replace(LETTER, text=f"Version {number}"), draft)
+        shown.add(draft.entry)
+    assert len(shown) == 2
+    found = study.found(draft)
+    assert found is not None
+    assert found[0].written.text == "Version 4"
+    study.post.clock.advance(3600)
+    assert study.save(draft=draft).entry not in shown
 
 
 def test_an_attachment_goes_on_where_it_was_cut_off(study: Study) -> None:
@@ -200,6 +234,18 @@ def test_whoever_begins_a_draft_by_the_id_of_anothers_gets_nothing_of_it(study: 
     assert found[1] == []
     assert result(study.store.read(partial(enclosures.find, draft=draft.id, id_=attached.id))) is None
     assert not result(study.desk.detach(bob, draft.id, attached.id))
+
+
+def test_no_message_is_made_of_a_part_of_a_file(study: Study) -> None:
+    draft = study.save()
+    study.attach(draft, b"x" * 700_000)
+    last = Statement("DELETE FROM enclosure_piece WHERE start = (SELECT MAX(start) FROM enclosure_piece)")
+    result(study.store.run(lambda tx: tx.run(last)))
+    with pytest.raises(Temporary):
+        study.save(draft=draft)
+    assert study.send(draft) == []
+    study.wait()
+    assert study.post.count("outgoing") == 0
 
 
 def test_another_users_draft_and_attachment_are_not_there(study: Study) -> None:

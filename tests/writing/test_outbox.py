@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.accounts import users
+from mpcontinuity.delivery import departure
 from mpcontinuity.delivery.outward import Submissions
 from mpcontinuity.delivery.submission import submission_of
 from mpcontinuity.mailbox import drafts
-from mpcontinuity.mailbox.append import UID_BITS
-from mpcontinuity.mailbox.drafts import DraftChanged, Written
+from mpcontinuity.mailbox.append import UID_BITS, lock
+from mpcontinuity.mailbox.drafts import DraftChanged, NotLeaving, Written
 from mpcontinuity.mailbox.enclosures import Attached
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
@@ -23,6 +25,7 @@ from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.flags import ANSWERED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.settings import Limits
+from mpcontinuity.store.transaction import Transaction
 from tests.delivery.conftest import CLIENT, Post
 from tests.fakes.stores import result
 from tests.writing.conftest import ANN, LETTER, Study, pieces
@@ -102,6 +105,35 @@ def test_what_has_left_cannot_be_called_back(study: Study) -> None:
     study.wait()
     assert not result(study.outbox.undo(study.ann, draft.id))
     assert study.post.count("outgoing") == 1
+
+
+def test_what_is_called_back_at_the_last_moment_counts_for_nobody(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft = study.save()
+    study.send(draft)
+    monkeypatch.setattr(departure, "commit", called_back)
+    study.wait()
+    assert study.recipients._taken[study.ann.id] == 0
+
+
+def called_back(*_: object) -> list[bool]:
+    raise NotLeaving("it was called back")
+
+
+def test_sent_and_drafts_are_locked_at_once_as_imap_does(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked: list[set[int]] = []
+
+    def locks(tx: Transaction, mailboxes: Collection[int]) -> None:
+        locked.append(set(mailboxes))
+        lock(tx, mailboxes)
+
+    monkeypatch.setattr(departure, "lock", locks)
+    draft = study.save()
+    study.send(draft)
+    study.wait()
+    folders = {study.folder(name) for name in ("Drafts", "Sent")}
+    assert locked == [folders]
 
 
 def test_a_second_click_sends_no_second_message(study: Study) -> None:

@@ -63,6 +63,12 @@ _DUE_NOW = Statement(
     "UPDATE pack SET day = :today WHERE id IN [:packs] AND day > :today AND gone = 0 AND sealed = 1"
     " AND NOT EXISTS (SELECT 1 FROM body JOIN archive ON archive.body = body.id WHERE body.pack = pack.id)"
 )
+# A pack of its own, which one large message has.
+_ALONE_DUE_NOW = Statement(
+    f"UPDATE pack SET day = :today WHERE id IN (SELECT pack FROM body WHERE id IN [:bodies]) AND kind = '{SOLO}'"
+    " AND day > :today AND gone = 0 AND sealed = 1"
+    " AND NOT EXISTS (SELECT 1 FROM body JOIN archive ON archive.body = body.id WHERE body.pack = pack.id)"
+)
 _PACKS = Statement("SELECT DISTINCT pack FROM body WHERE id IN [:bodies]")
 _LEFT_OCTETS = Statement("SELECT COALESCE(SUM(length), 0) FROM body WHERE pack = :pack")
 _POSTPONE = Statement("UPDATE pack SET day = :day WHERE id = :pack")
@@ -102,6 +108,12 @@ def packs_of(tx: Transaction, bodies: Collection[int]) -> set[int]:
 def due_now(tx: Transaction, packs: Collection[int]) -> None:
     """Has those of the packs that hold nothing of the archive any more looked through by the next sweep."""
     tx.run(_DUE_NOW, packs=packs, today=tx.now // DAY)
+
+
+def alone_due_now(tx: Transaction, bodies: Collection[int]) -> None:
+    """Has the packs of those of the messages that are alone in theirs, being large, looked through by the next sweep:
+    they are not needed any more, but for what the sweep finds."""
+    tx.run(_ALONE_DUE_NOW, bodies=bodies, today=tx.now // DAY)
 
 
 async def _sweep_packs(store: Store) -> None:

@@ -54,7 +54,9 @@ class Newcomer(NamedTuple):
 def join(tx: Transaction, newcomers: Sequence[Newcomer]) -> None:
     """Finds the conversation of each, one after the other, and notes it.
 
-    One lookup and two inserts for all of them: it is part of every message's way.
+    One lookup and two inserts for all of them: it is part of every message's way. Where another transaction keeps one
+    of the keys at the same moment (on PostgreSQL, for another folder), the insert waits for its end, and PostgreSQL has
+    this one done again, since it reads a snapshot from before that: so it finds what the other has kept.
     """
     keyed = [(one, _keys(one)) for one in newcomers]
     known: dict[int, int] = dict(tx.all(_KNOWN, keys={key for _, keys in keyed for key in keys}))

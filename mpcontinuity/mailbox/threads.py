@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
+from hashlib import blake2b
 from typing import Final
 
 from mpcontinuity.mailbox.read import INTERNALDATE, RENDERED, UID, Row, rows
@@ -16,7 +17,10 @@ from mpcontinuity.model.clock import SECOND
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
-MOST: Final = 100_000  # messages that are put into threads: some 25 MB, and as many µs times 50
+# Messages that are put into threads: 65 MiB at the most while it is computed, and half a second to a second of the
+# reactor's thread, in steps of 1 to 10 ms.
+MOST: Final = 100_000
+_SUBJECT: Final = 32  # characters of a subject that are kept as they are; of a longer one the digest has as many
 _STEP: Final = 250  # rows of one read, with what is rendered of them
 _READ: Final = 500  # µs or so that one costs this thread
 
@@ -53,5 +57,7 @@ def _of(row: Row) -> Threaded:
     found = fields.index(head)
     sent = dates.moment(found.get(b"date", b""))
     subject, reply = subjects.base(found.get(b"subject", b""))
+    if len(subject) > _SUBJECT:  # it is only compared
+        subject = blake2b(subject.encode("utf-8", "surrogatepass"), digest_size=_SUBJECT // 2).hexdigest()
     came = row[INTERNALDATE] // SECOND
     return Threaded(came if sent is None else sent, array("Q", references(blob)), subject, reply)

@@ -8,8 +8,9 @@ from hashlib import blake2b
 from typing import Final
 
 # Of a long chain the first message counts and the last ones: clients that shorten References leave out the middle
-# (RFC 5322 §3.6.4 does not say how), and a sender may forge any number of them.
-MOST: Final = 20
+# (RFC 5322 §3.6.4 does not say how), and a sender may forge any number of them. Each is a row for each recipient, in
+# the transaction that takes the message in, and a node of THREAD; what is further up is known from what is nearer.
+MOST: Final = 5
 
 _LONGEST = 1000  # octets of a Message-ID, a line's worth (RFC 5322 §2.1.1)
 _AT_END = MOST * _LONGEST  # octets of a field that are looked at for the last ones

@@ -12,7 +12,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mpcontinuity.mailbox import mailboxes
-from mpcontinuity.mailbox.append import NewEntry, append_all
+from mpcontinuity.mailbox.append import NewEntry, append, append_all
+from mpcontinuity.message.render import render
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from mpcontinuity.model.events import Everything, MailboxChanged, MailboxListChanged, Notice
@@ -31,6 +32,8 @@ DOMAIN = Statement("INSERT INTO domain (id, name) VALUES (1, 'example.org')")
 ACCOUNT = Statement("INSERT INTO account (id, domain, address) VALUES (:id, 1, :address)")
 PACK = Statement("INSERT INTO pack (id, kind) VALUES (1, 'mail')")
 INBOXES = Statement("SELECT id FROM mailbox WHERE name = 'INBOX' ORDER BY id")
+FOLDERS = Statement("SELECT id FROM mailbox WHERE account = 1 ORDER BY id")
+CONVERSATIONS = Statement("SELECT conversation FROM conversation_entry")
 ENTRIES = Statement("SELECT id & 4294967295, body FROM entry WHERE id >> 32 = :mailbox ORDER BY id")
 COUNTERS = Statement("SELECT uidnext, messages FROM mailbox WHERE id = :mailbox")
 COUNT = Statement("UPDATE domain SET uptime = uptime + 1 WHERE id = 1")
@@ -102,8 +105,41 @@ def deliver(tx: Transaction, items: Sequence[tuple[int, Sequence[int]]]) -> list
     return [True] * len(items)
 
 
+def answer(tx: Transaction, number: int, folder: int, name: str, *answered: str, named: str = "") -> None:
+    """Puts a message into a folder that answers these; its body is there."""
+    references = " ".join(f"<{one}@x>" for one in answered or (named,))
+    content = f"Message-ID: <{name}@x>\r\nReferences: {references}\r\n\r\ntext".encode()
+    append(tx, folder, [NewEntry(number, 100, tx.now, 0, (), render(content))])
+
+
 def deliver_one(tx: Transaction, item: tuple[int, Sequence[int]]) -> bool:
     return deliver(tx, [item]) == [True]
+
+
+def test_answers_to_one_message_that_come_at_both_at_once_are_one_conversation(nodes: Nodes) -> None:
+    """Into two folders: nothing else makes one wait for the other."""
+    folders = nodes.loop.result(nodes.one.read(lambda tx: tx.all(FOLDERS)))
+    for number in range(1, 5):  # before: it locks the pack
+        nodes.loop.result(nodes.one.run(partial(insert_body, body=Body(number, 1, 0, 100, 0, 0), keep_until=0)))
+    found, begun = threading.Event(), threading.Event()
+
+    def first(tx: Transaction) -> None:
+        answer(tx, 1, folders[0][0], "a", "top")
+        found.set()
+        assert begun.wait(10)
+        time.sleep(0.02)  # until the other waits for a row of this one; after longer it would begin again
+
+    def second(tx: Transaction) -> None:
+        assert found.wait(10)
+        begun.set()
+        answer(tx, 2, folders[1][0], "b", "top", "middle")
+
+    nodes.loop.outcomes([nodes.one.run(first), nodes.other.run(second)])
+    nodes.loop.result(nodes.one.run(partial(answer, number=3, folder=folders[0][0], name="c", named="b")))
+    nodes.loop.result(nodes.one.run(partial(answer, number=4, folder=folders[0][0], name="d", named="middle")))
+    joined = nodes.loop.result(nodes.one.read(lambda tx: tx.all(CONVERSATIONS)))
+    assert len(joined) == 4
+    assert len({conversation for (conversation,) in joined}) == 1
 
 
 def test_groups_of_both_that_cross_in_their_mailboxes_neither_stall_nor_lose_anything(nodes: Nodes) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from mpcontinuity.mailbox import change, conversations, mailboxes
 from mpcontinuity.mailbox.append import UID_BITS, Appended, NewEntry, append, append_all
-from mpcontinuity.message.references import MOST
 from mpcontinuity.message.render import render
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import SECOND
@@ -144,9 +143,15 @@ def _to_both(tx: Transaction, user: User, other: User) -> None:
     append_all(tx, entries)
 
 
-def test_a_thousand_forged_references_are_as_many_rows_as_twenty(user: User) -> None:
+def test_a_thousand_forged_references_are_as_many_rows_as_five(user: User) -> None:
     deliver(user, message("evil", *(str(number) for number in range(1000))))
-    assert user.sql(KEYS)[0][0] == MOST + 1
+    assert user.sql(KEYS) == [(6,)]
+
+
+def test_an_answer_far_down_a_chain_is_in_the_conversation_of_the_first(user: User) -> None:
+    first = deliver(user, message("0"))
+    far = deliver(user, message("100", *(str(number) for number in range(100))))
+    assert together(user, first, far, deliver(user, message("99")))
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpcontinuity.mailbox.threads import Way
+from mpcontinuity.message import threads
 from mpcontinuity.message.dates import moment
 from mpcontinuity.message.subjects import base
 from mpcontinuity.message.threads import Forest, Threaded, by_references, by_subject
@@ -130,6 +134,50 @@ def test_every_message_is_shown_once_whatever_they_claim(messages: list[Threaded
     assert numbers == list(range(1, len(messages) + 1))
     assert text.count("(") == text.count(")")
     assert "()" not in text
+
+
+MAKERS = {
+    "chain": lambda n: [one(k + 1, *range(max(1, k - 4), k + 1)) for k in range(n)],
+    "star": lambda n: [one(k + 1, 1, sent=n - k) for k in range(n)],
+    "forged": lambda n: [one(0, *range(5 * k + 1, 5 * k + 6), sent=n - k) for k in range(n)],
+    "children of one that is not here": lambda n: [one(k + 2, 1, sent=n - k) for k in range(n)],
+    "one subject": lambda n: [one(k + 1, subject="a", reply=k % 2 > 0, sent=n - k) for k in range(n)],
+    "apart": lambda n: [one(k + 1, subject=str(k), sent=n - k) for k in range(n)],
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("way", [by_references, by_subject])
+def test_others_have_their_turn_after_every_few_steps(name: str, way: Way) -> None:
+    """Counted in lines of Python that run between two of them, so that a busy machine changes nothing."""
+    messages = MAKERS[name](10_000)
+    lines = longest = 0
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return trace
+
+    running = way(messages)
+    sys.settrace(trace)
+    try:
+        for _ in running:
+            longest, lines = max(longest, lines), 0
+    finally:
+        sys.settrace(None)
+    assert max(longest, lines) < 25_000
+
+
+def test_of_what_is_not_here_so_much_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "MOST_NOT_HERE", 1)
+    messages = one(11, 1), one(12, 1), one(13, 2), one(14, 2), one(15, 2, 11)
+    assert shown(by_references, *messages) == "((1 5)(2))(3)(4)"
+
+
+def test_a_long_answer_comes_in_pieces() -> None:
+    for name in ("chain", "star", "one subject"):
+        pieces = list(put(by_references, MAKERS[name](10_000)).shown(lambda place: place + 1))
+        assert max(map(len, pieces)) < 20_000, name
 
 
 def _seconds(messages: Sequence[Threaded]) -> float:

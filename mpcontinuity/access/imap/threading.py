@@ -32,6 +32,7 @@ async def thread(session: ImapSession, asked: command.Thread) -> Status:
         if size >= _PIECE:
             session.send(b"".join(pieces))
             await session.flush()  # not `spend`, which may say something else within the line
+            await session.connection.let_others()
             pieces, size = [], 0
     session.send(b"".join([*pieces, response.CRLF]))
     return ok("threaded")

@@ -36,7 +36,7 @@ NOTED_EVERY: Final = SECOND  # of progress: a transaction each
 ALIVE: Final = (
     5 * MINUTE
 )  # a run that has said nothing for so long has met a slow home server, or its process has ended
-_STEP: Final = 50  # rows that are dropped by one beginning
+_STEP: Final = 50  # rows that are dropped by one beginning, or by one step of a sweep
 
 _BEGIN = Statement(
     """INSERT INTO page_run (id, administrator, operation, about, begun, seen)
@@ -126,6 +126,13 @@ async def find(visit: Visit, operation: str, shown: str) -> Run:
     return await visit.control.store.read(partial(_find, administrator=visit.name, operation=operation, run=run))
 
 
+async def sweep(store: Store) -> None:
+    """Forgets runs of long ago, in steps of the bulk lane, also where nobody begins one any more. Raises Temporary."""
+    before = store.clock.now() - LASTS
+    while await store.run(partial(_forget, before=before), bulk=True) == _STEP:
+        pass
+
+
 async def _follow(store: Store, run: int, running: Heard) -> None:
     """Notes what the run says, now and then, and how it ends. What cannot be noted of its progress is left out."""
     failed, noted = "", 0
@@ -157,11 +164,15 @@ def _nothing(tx: Transaction) -> None:
 def _begin(tx: Transaction, administrator: str, operation: str, about: str) -> int:
     if tx.value(_UNDER_WAY, administrator=administrator, since=tx.now - ALIVE) >= MOST_AT_ONCE:
         raise Refused(f"{MOST_AT_ONCE} of what you have begun is still under way; wait for one of it", "conflict")
-    tx.run(_OLD, before=tx.now - LASTS, step=_STEP)
+    _forget(tx, tx.now - LASTS)
     tx.run(_TOO_MANY, administrator=administrator, step=_STEP, most=MOST)
     run = tx.identifier()
     tx.run(_BEGIN, id=run, administrator=administrator, operation=operation, about=about, now=tx.now)
     return run
+
+
+def _forget(tx: Transaction, before: int) -> int:
+    return tx.run(_OLD, before=before, step=_STEP)
 
 
 def _note(tx: Transaction, run: int, said: str) -> None:

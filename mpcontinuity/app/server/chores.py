@@ -10,6 +10,7 @@ from mpcontinuity.accounts.failures import EVERY as SHARED_EVERY
 from mpcontinuity.accounts.failures import FailureExchange
 from mpcontinuity.accounts.logins import EVERY as LOGINS_EVERY
 from mpcontinuity.accounts.rotation import take_over
+from mpcontinuity.admin.portal import runs
 from mpcontinuity.alerts import mailing, outages, tellings
 from mpcontinuity.alerts.service import EVERY as ALERTS_EVERY
 from mpcontinuity.alerts.telling import EVERY as TELLING_EVERY
@@ -71,6 +72,8 @@ class Chores:
                 ],
                 every=_OWN_EVERY,
             ),
+            # The first time it takes long, and nothing waits for it.
+            Housekeeping(reactor, store.election, [("older conversations", partial(conversation_upkeep.fill, store))]),
             Housekeeping(reactor, store.election, [("outages", mail.alerts.look)], every=ALERTS_EVERY),
             Housekeeping(
                 reactor, store.election, [("telling", partial(tell_left, store, control.settings))], every=TELLING_EVERY
@@ -121,6 +124,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("plans", plans.sweep),
         ("links", links.sweep),
         ("sessions", web_sessions.sweep),
+        ("runs", runs.sweep),
         ("tellings", tellings.sweep),
         ("audit", audit.sweep),
         ("kept", kept.sweep),
@@ -134,7 +138,6 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("dkim", partial(take_over, store, mail.lookup)),
         # last of those that drop something: it drops what nothing refers to any more
         ("packs", guarded(store, partial(retention.sweep, store))),
-        ("older conversations", partial(conversation_upkeep.fill, store)),
         ("drills", partial(drill_report.keep, store)),
         ("merges", partial(finish_merges, control)),
         ("removals", partial(finish_removals, control)),

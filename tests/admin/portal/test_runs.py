@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from mpcontinuity.admin.portal import archive, runs
 from mpcontinuity.admin.portal.signed_in import Visit
 from mpcontinuity.control.operation import Control
-from mpcontinuity.model.clock import SECOND
+from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.web.answers import Answer, redirect
@@ -149,6 +149,18 @@ def test_so_many_run_at_once_and_so_many_are_remembered(
     clock.advance(61)
     assert begin(Work()).code == 303
     assert result(olga.portal.control.store.read(lambda tx: tx.value(_COUNT))) == 1
+
+
+def test_runs_of_long_ago_go_also_where_nobody_begins_one(olga: Browser, begin: Begin, clock: ManualClock) -> None:
+    store = olga.portal.control.store
+    for _ in range(runs._STEP + 1):
+        work = Work()
+        work.go.callback(False)
+        begin(work)
+    for days, left in ((29, runs._STEP + 1), (1.1, 0)):
+        clock.advance(days * DAY / SECOND)
+        result(runs.sweep(store))
+        assert result(store.read(lambda tx: tx.value(_COUNT))) == left
 
 
 def test_a_result_that_is_too_long_is_told_to_be(olga: Browser, begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:

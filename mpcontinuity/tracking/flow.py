@@ -19,9 +19,12 @@ _COUNTS = "SELECT direction, status, outcome, COUNT(*) FROM (SELECT * FROM track
 _GROUPED = "LIMIT :most) AS looked_at GROUP BY direction, status, outcome"
 _OF_DOMAIN = Statement(f"{_COUNTS} WHERE domain = :domain AND received >= :begins AND received < :ends {_GROUPED}")
 _OF_ALL = Statement(f"{_COUNTS} WHERE id >= :first AND id < :last {_GROUPED}")
+# As the partial index `tracking_errors` has it: what home took and what it did not want is not even looked at.
 _FIRST_KEPT = Statement(
-    """SELECT received, text FROM tracking WHERE domain = :domain AND direction = 'inbound' AND status = 'deferred'
-    AND received >= :since AND received < :until ORDER BY received LIMIT 1"""
+    """SELECT received, text FROM (SELECT received, status, text FROM tracking
+        WHERE direction = 'inbound' AND (status = 'deferred' OR status = 'rejected' AND code < 500)
+        AND domain = :domain AND received >= :since AND received < :until ORDER BY received LIMIT :most) AS looked_at
+    WHERE status = 'deferred' ORDER BY received LIMIT 1"""
 )
 
 
@@ -61,6 +64,6 @@ def of_hour(tx: Transaction, domain: int | None, begins: int) -> Flow:
 
 def first_kept(tx: Transaction, domain: int, since: int, until: int) -> tuple[int, str] | None:
     """Returns when the first message of a domain was put into a mailbox here instead of going home, from ``since`` to
-    ``until`` (µs), and why, as tracking says it; None where none was."""
-    found = tx.one(_FIRST_KEPT, domain=domain, since=since, until=until)
+    ``until`` (µs), and why, as tracking says it; None where none was, or MOST_LOOKED_AT were put off before it."""
+    found = tx.one(_FIRST_KEPT, domain=domain, since=since, until=until, most=MOST_LOOKED_AT)
     return (int(found[0]), str(found[1])) if found is not None else None

@@ -3,9 +3,11 @@ from typing import Any
 import pytest
 
 from mpcontinuity.model import identifier
+from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.events import DEFERRED, DELIVERED, REJECTED, TrackingEvent
+from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
-from mpcontinuity.tracking import listing, record, retention
+from mpcontinuity.tracking import flow, listing, record, retention
 from mpcontinuity.tracking.listing import Filters, TrackRow
 from mpcontinuity.tracking.record import NewRow
 from tests.fakes.clock import START, ManualClock
@@ -70,6 +72,28 @@ def test_redelivery_adds_its_events_to_the_row_and_the_status_stays(store: Store
 def test_the_id_is_that_of_what_is_owed(store: Store) -> None:
     put(store, status=DEFERRED, outcome="owed", owed=5)
     assert listed(store)[0].id == identifier.show(5)
+
+
+def test_the_first_that_was_kept_is_looked_for_in_bounds(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    for status, text in ((DELIVERED, "home"), (REJECTED, "no"), (DEFERRED, "down"), (DEFERRED, "later")):
+        put(store, status=status, code=450 if status == REJECTED else 250, text=text)
+        clock.advance(1)
+
+    def first() -> tuple[int, str] | None:
+        return result(store.read(lambda tx: flow.first_kept(tx, 1, 0, clock.now())))
+
+    begun = clock.now() - 2 * SECOND
+    assert first() == (begun, "down")
+    monkeypatch.setattr(flow, "MOST_LOOKED_AT", 2)
+    assert first() == (begun, "down")
+    monkeypatch.setattr(flow, "MOST_LOOKED_AT", 1)
+    assert first() is None
+    if database == "sqlite":
+        plan = Statement(f"EXPLAIN QUERY PLAN {flow._FIRST_KEPT.sqlite}")
+        rows = result(store.read(lambda tx: tx.all(plan, domain=1, since=0, until=9, most=9)))
+        assert "tracking_errors" in str(rows)
 
 
 def test_what_was_not_owed_has_no_outcome(store: Store) -> None:

@@ -53,8 +53,8 @@ LONGEST_FORM: Final = 64 * 1024  # octets: a thousand checked boxes and some fie
 STALE: Final = marked("This form was not sent from this page, or is out of date. Please try again.")
 
 _UNDO: Final = "\n"  # stands between what a page says once and what takes it back
-# A path that is gone on to, of 2,000 characters: an address in a message may name a text that is to be written.
-_OWN_PATH: Final = re.compile(r"/[A-Za-z0-9._~%?&=+@/:,-]{0,2000}")
+# A path that is gone on to: an address in a message may name a text that is to be written, in 4,096 characters.
+_OWN_PATH: Final = re.compile(r"/[A-Za-z0-9._~%?&=+@/:,-]{0,4200}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.delivery import answered
 from mpcontinuity.mailbox import drafts, sent
 from mpcontinuity.mailbox.append import UID_BITS, NewEntry, append_all, lock
+from mpcontinuity.mailbox.drafts import DraftVersion
 from mpcontinuity.model import events
 from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.body import Body
@@ -58,7 +59,7 @@ class Copy(msgspec.Struct, frozen=True):
 class Departure(msgspec.Struct, frozen=True):
     """A message that leaves. ``account`` is the user who sends it; None: home's own mail, of which there is no copy.
 
-    ``draft`` is the id of their draft that ends with it; 0: none.
+    ``draft`` is their draft that ends with it, in the version that was composed; None: none.
     """
 
     id: int
@@ -73,7 +74,7 @@ class Departure(msgspec.Struct, frozen=True):
     message_id: str
     recipients: tuple[Leaving, ...]
     copy: Copy | None
-    draft: int = 0
+    draft: DraftVersion | None = None
 
 
 def commit(tx: Transaction, messages: Sequence[tuple[Body, Departure]]) -> list[bool]:

@@ -16,6 +16,7 @@ from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.incoming import Incoming
 from mpcontinuity.delivery.outward import Outward, Submissions
 from mpcontinuity.delivery.transaction import MailTransaction, UserTransaction
+from mpcontinuity.mailbox.drafts import DraftVersion
 from mpcontinuity.message import submitted
 from mpcontinuity.message.fields import Content
 from mpcontinuity.message.submitted import Submitted
@@ -45,7 +46,7 @@ class HomeSubmitter:
     has_tenants: bool
     account: int | None = None
     traced: bool = True
-    draft: int = 0
+    draft: DraftVersion | None = None
 
     async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:
         """Returns the domain whose mail it is, and the reply to MAIL."""

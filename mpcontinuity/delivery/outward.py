@@ -18,6 +18,7 @@ from mpcontinuity.delivery.departure import Copy, Departure, Leaving
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.reception import Reception, looped
 from mpcontinuity.delivery.service import Delivery, refused
+from mpcontinuity.mailbox.drafts import DraftVersion
 from mpcontinuity.message import submitted, trace
 from mpcontinuity.message.fields import Content
 from mpcontinuity.message.submitted import Collector, Submitted
@@ -66,8 +67,8 @@ class Submitter(Protocol):
         ...
 
     @property
-    def draft(self) -> int:
-        """The id of the user's draft that ends with the message; 0: none."""
+    def draft(self) -> DraftVersion | None:
+        """The user's draft that ends with the message; None: none."""
         ...
 
     async def admit(self, reverse_path: Address | None) -> tuple[Domain | None, Reply]:

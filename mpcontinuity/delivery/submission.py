@@ -12,6 +12,7 @@ from mpcontinuity.delivery.departure import Copy
 from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.from_home import by_login
 from mpcontinuity.delivery.outward import Outward, Submissions
+from mpcontinuity.mailbox.drafts import DraftVersion
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.quota import check
 from mpcontinuity.mailbox.rendering import rendered
@@ -31,8 +32,8 @@ class UserSubmitter:
 
     traced = False
 
-    def __init__(self, submissions: Submissions, user: User, draft: int = 0) -> None:
-        """``draft`` is the id of the draft that ends with the message; 0: none."""
+    def __init__(self, submissions: Submissions, user: User, draft: DraftVersion | None = None) -> None:
+        """``draft`` is the draft that ends with the message; None: none."""
         self.draft = draft
         self.name = user.address
         self.account = user.id
@@ -114,12 +115,13 @@ def submission_of(
     reverse_path: Address | None,
     parameters: MailParameters,
     *,
-    draft: int = 0,
+    draft: DraftVersion | None = None,
 ) -> Outward:
     """Returns the transaction of a user who has logged in. Raises Full where no message can be taken.
 
-    ``draft`` is the user's draft that ends with the message, whose `end` raises NotLeaving where it was called back.
+    ``draft`` is the user's draft that ends with the message, whose `end` raises NotLeaving where it was called back or
+    is another version by then.
     """
-    relays = user.relay and not draft  # a home server writes no drafts
+    relays = user.relay and draft is None  # a home server writes no drafts
     submitter = by_login(submissions.delivery.directory, user) if relays else UserSubmitter(submissions, user, draft)
     return Outward(submissions, submitter, client, reverse_path, parameters)

@@ -9,7 +9,7 @@ sent once, whatever happens in between.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -55,24 +55,29 @@ _SEND = Statement(
     WHERE id = :id AND account = :account AND version = :version AND due = 0"""
 )
 _UNDO = Statement(
-    """UPDATE draft SET due = 0, claimed = 0, message_id = '', version = version + 1, fault = :fault, saved = :now
+    """UPDATE draft SET due = 0, claimed = 0, message_id = '', version = version + 1, fault = '', saved = :now
     WHERE id = :id AND account = :account AND due > 0"""
 )
 _STAY = Statement(
     """UPDATE draft SET due = 0, claimed = 0, message_id = '', version = version + 1, fault = :fault, saved = :now
     WHERE due > 0"""
 )
+_CANNOT = Statement(
+    """UPDATE draft SET due = 0, claimed = 0, message_id = '', version = version + 1, fault = :fault, saved = :now
+    WHERE id = :id AND version = :version AND due > 0"""
+)
 # A time that lies further ahead than any was set says that the clock went back.
 _DUE = "due > 0 AND (due <= :now OR due > :farthest) AND (claimed <= :now OR claimed > :longest)"
 _WAITS = Statement(f"SELECT 1 FROM draft WHERE {_DUE} LIMIT 1")
 _CLAIM = Statement(
     f"""UPDATE draft SET claimed = :until
-    WHERE id IN (SELECT id FROM draft WHERE {_DUE} ORDER BY due LIMIT :step) AND {_DUE}
+    WHERE id IN (SELECT id FROM draft WHERE {_DUE} ORDER BY due LIMIT 1) AND {_DUE}
     RETURNING {_COLUMNS}"""
 )
-_LATER = Statement("UPDATE draft SET claimed = :until WHERE id = :id AND due > 0")
-_LEAVE = Statement("DELETE FROM draft WHERE id = :id AND due > 0 RETURNING entry")
+_LATER = Statement("UPDATE draft SET claimed = :until WHERE id = :id AND version = :version AND due > 0")
+_LEAVE = Statement("DELETE FROM draft WHERE id = :id AND version = :version AND due > 0 RETURNING entry")
 _DELETE = Statement("DELETE FROM draft WHERE id = :id AND account = :account AND due = 0 RETURNING entry")
+_STAGED = Statement("DELETE FROM draft WHERE id = :id AND account = :account AND entry = 0 AND due = 0")
 _ORPHAN = "due = 0 AND saved < :before AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.id = draft.entry)"
 _ORPHANS = Statement(f"SELECT id FROM draft WHERE {_ORPHAN} LIMIT :step")
 _DROP_ORPHANS = Statement(f"DELETE FROM draft WHERE id IN [:ids] AND {_ORPHAN} RETURNING id")
@@ -113,6 +118,18 @@ class Draft(msgspec.Struct, frozen=True):
     message_id: str
     fault: str
     saved: int
+
+    @property
+    def seen(self) -> DraftVersion:
+        """This version of it."""
+        return DraftVersion(self.id, self.version)
+
+
+class DraftVersion(NamedTuple):
+    """A draft as somebody has it in hand: whatever is saved, sent or called back meanwhile is another version."""
+
+    id: int
+    version: int
 
 
 class DraftChanged(Refused):
@@ -231,9 +248,9 @@ def send(tx: Transaction, account: int, id_: int, version: int, message_id: str)
     return due
 
 
-def undo(tx: Transaction, account: int, id_: int, fault: str = "") -> bool:
-    """Makes what was to leave a draft again, and returns whether it had not left yet. ``fault`` says why it cannot."""
-    return bool(tx.run(_UNDO, id=id_, account=account, fault=fault, now=tx.now))
+def undo(tx: Transaction, account: int, id_: int) -> bool:
+    """Makes what was to leave a draft again, and returns whether it had not left yet."""
+    return bool(tx.run(_UNDO, id=id_, account=account, now=tx.now))
 
 
 def stay(tx: Transaction) -> int:
@@ -242,14 +259,22 @@ def stay(tx: Transaction) -> int:
     return tx.run(_STAY, fault=RESTORED, now=tx.now)
 
 
-def claim(tx: Transaction, step: int = 10) -> list[Draft]:
-    """Returns drafts whose time to leave has come, which no other process takes within `LEASE`."""
-    return tx.records(_draft, _CLAIM, **_times(tx), until=tx.now + LEASE, step=step)
+def give_up(tx: Transaction, draft: DraftVersion, fault: str) -> bool:
+    """Makes what was to leave a draft again, since it cannot, and returns whether it was still to leave.
+
+    ``fault`` says why. One that was called back meanwhile, and perhaps is to leave again, is another version.
+    """
+    return bool(tx.run(_CANNOT, id=draft.id, version=draft.version, fault=fault, now=tx.now))
 
 
-def later(tx: Transaction, id_: int, wait: int) -> None:
+def claim(tx: Transaction) -> Draft | None:
+    """Returns the next draft whose time to leave has come, which no other process takes within `LEASE`."""
+    return tx.record(_draft, _CLAIM, **_times(tx), until=tx.now + LEASE)
+
+
+def later(tx: Transaction, draft: DraftVersion, wait: int) -> None:
     """Leaves a draft alone for ``wait`` µs, which cannot leave now."""
-    tx.run(_LATER, id=id_, until=tx.now + min(wait, LEASE))
+    tx.run(_LATER, id=draft.id, version=draft.version, until=tx.now + min(wait, LEASE))
 
 
 def waits(tx: Transaction) -> bool:
@@ -261,19 +286,19 @@ def _times(tx: Transaction) -> dict[str, int]:
     return {"now": tx.now, "farthest": tx.now + UNDO + MINUTE, "longest": tx.now + LEASE + MINUTE}
 
 
-def leave(tx: Transaction, departing: Sequence[tuple[int, int]]) -> dict[int, list[int]]:
-    """Ends drafts whose messages depart in this transaction, each given by its account and id.
+def leave(tx: Transaction, departing: Sequence[tuple[int, DraftVersion]]) -> dict[int, list[int]]:
+    """Ends drafts whose messages depart in this transaction, each given with its account.
 
     Returns the entries of their messages, by account, for `forget` once the mailboxes are locked. Raises NotLeaving.
     """
     entries: dict[int, list[int]] = {}
-    for account, id_ in sorted(departing, key=lambda each: each[1]):
-        row = tx.one(_LEAVE, id=id_)
+    for account, (id_, version) in sorted(departing, key=lambda each: each[1]):
+        row = tx.one(_LEAVE, id=id_, version=version)
         if row is None:
             raise NotLeaving("the message was called back, or has been sent already")
         if row[0]:
             entries.setdefault(account, []).append(row[0])
-    enclosures.go(tx, [id_ for _, id_ in departing])
+    enclosures.go(tx, [one.id for _, one in departing])
     return entries
 
 
@@ -293,6 +318,11 @@ def discard(tx: Transaction, account: int, id_: int) -> list[int]:
     if row[0]:
         _remove(tx, account, [row[0]])
     return enclosures.go(tx, [id_])
+
+
+def drop_staged(tx: Transaction, account: int, id_: int) -> list[int]:
+    """Removes a draft that was never shown to anybody. Returns the ids of what was attached, for `drop_pieces`."""
+    return enclosures.go(tx, [id_]) if tx.run(_STAGED, id=id_, account=account) else []
 
 
 def orphans(tx: Transaction) -> list[int]:

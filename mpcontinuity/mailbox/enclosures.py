@@ -40,6 +40,7 @@ _SIZE = Statement("UPDATE enclosure SET size = :size WHERE id = :id AND received
 _READ = Statement("SELECT data FROM enclosure_piece WHERE enclosure = :enclosure AND start = :start")
 _DROP = Statement("DELETE FROM enclosure WHERE id = :id AND draft = :draft AND account = :account")
 _GO = Statement("DELETE FROM enclosure WHERE draft IN [:drafts] RETURNING id")
+_MOVE = Statement("UPDATE enclosure SET draft = :new WHERE draft = :old AND account = :account")
 _ORPHAN = "NOT EXISTS (SELECT 1 FROM draft WHERE draft.id = enclosure.draft AND draft.account = enclosure.account)"
 _ORPHANS = Statement(f"SELECT id FROM enclosure WHERE {_ORPHAN} LIMIT :step")
 _DROP_ORPHANS = Statement(f"DELETE FROM enclosure WHERE id IN [:ids] AND {_ORPHAN}")
@@ -128,6 +129,11 @@ def drop(tx: Transaction, account: int, draft: int, id_: int) -> bool:
 def go(tx: Transaction, drafts: Sequence[int]) -> list[int]:
     """Removes what is attached to drafts that go in this transaction, and returns the ids, for `drop_pieces`."""
     return [id_ for (id_,) in tx.all(_GO, drafts=drafts)] if drafts else []
+
+
+def move(tx: Transaction, account: int, old: int, new: int) -> None:
+    """Attaches to a draft what is attached to another one of the same user."""
+    tx.run(_MOVE, account=account, old=old, new=new)
 
 
 def drop_pieces(tx: Transaction, id_: int) -> int:

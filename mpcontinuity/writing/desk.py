@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -14,7 +14,7 @@ from mpcontinuity.accounts import users
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.users import User
 from mpcontinuity.delivery import filing
-from mpcontinuity.mailbox import drafts, enclosures
+from mpcontinuity.mailbox import drafts, enclosures, sent
 from mpcontinuity.mailbox.append import UID_BITS, Appended
 from mpcontinuity.mailbox.drafts import Draft, DraftChanged, Written
 from mpcontinuity.mailbox.enclosures import PIECE, Attached
@@ -22,11 +22,13 @@ from mpcontinuity.mailbox.quota import Quota
 from mpcontinuity.message import composing
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import Address, BadAddress, parse
+from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import HOUR, MINUTE
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.flags import DRAFT, SEEN
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Limits
+from mpcontinuity.store.bodies import references
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.writing import composition
@@ -85,11 +87,38 @@ class Desk:
         )
         return await self.store.run(work)
 
-    async def copy(self, user: User, attached: Sequence[Attached], draft: int) -> None:
+    async def create_with(
+        self, user: User, written: Written, take: Callable[[Draft], Awaitable[None]], id_: int = 0, entry: int = 0
+    ) -> Draft:
+        """Begins a draft, as `create` does, with all that ``take`` attaches to it, or not at all.
+
+        Nobody sees it before that has come. Where a draft of that entry was begun meanwhile, that one is returned.
+        Raises what `create` and ``take`` raise; nothing of it remains then.
+        """
+        staged = await self.create(user, written)
+        try:
+            await take(staged)
+            id_ = id_ or self.new_id()
+            message_id = self.message_id(id_)
+            work = partial(_unveil, staged=staged, id_=id_, message_id=message_id, entry=entry)
+            return await self.store.run(work)
+        except Exception:
+            await self._drop_staged(user, staged)
+            raise
+
+    async def _drop_staged(self, user: User, staged: Draft) -> None:
+        """Where that fails too, it goes a day later."""
+        await self.clear(await self.store.run(partial(drafts.drop_staged, account=user.id, id_=staged.id)))
+
+    async def sent(self, user: User, id_: int) -> Body | None:
+        """Returns the copy in Sent of what a draft was; None where it has not left, or the user has no copy."""
+        return await self.store.read(partial(_sent, account=user.id, message_id=self.message_id(id_)))
+
+    async def copy(self, user: User, attached: Sequence[Attached], draft: Draft) -> None:
         """Attaches the same files to another draft. Raises Refused and Temporary."""
         for one in attached:
             if one.complete:
-                new = await self.attach(user, draft, one.name, one.kind, one.size)
+                new = await self.attach(user, draft.id, one.name, one.kind, one.size)
                 await self.take(user, new, 0, composition.pieces(self.store, one))
 
     async def save(self, user: User, id_: int, version: int, written: Written, *, asked: bool = True) -> Draft:
@@ -295,6 +324,22 @@ def _with(draft: Draft, written: Written) -> Draft:
 def _with_enclosures(tx: Transaction, account: int, id_: int) -> tuple[Draft, list[Attached]] | None:
     draft = drafts.find(tx, account, id_)
     return None if draft is None else (draft, enclosures.of(tx, draft.id))
+
+
+def _unveil(tx: Transaction, staged: Draft, id_: int, message_id: str, entry: int) -> Draft:
+    """Raises DraftChanged, and Refused."""
+    account = staged.account
+    there = drafts.of_entry(tx, account, entry) if entry else None
+    if there is None:
+        there = drafts.create(tx, account, staged.written, id_, message_id, entry)
+        enclosures.move(tx, account, staged.id, id_)
+    drafts.drop_staged(tx, account, staged.id)
+    return there
+
+
+def _sent(tx: Transaction, account: int, message_id: str) -> Body | None:
+    found = sent.find(tx, account, message_id)
+    return references.find(tx, found[0]) if found is not None else None
 
 
 def _open(tx: Transaction, account: int, draft: int) -> None:

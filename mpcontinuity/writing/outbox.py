@@ -24,7 +24,7 @@ from mpcontinuity.delivery.envelope import Client
 from mpcontinuity.delivery.transaction import UserTransaction
 from mpcontinuity.mailbox import change, drafts, enclosures, mailboxes
 from mpcontinuity.mailbox.append import UID_BITS
-from mpcontinuity.mailbox.drafts import UNDO, Draft, NotLeaving
+from mpcontinuity.mailbox.drafts import UNDO, Draft, DraftVersion, NotLeaving
 from mpcontinuity.mailbox.enclosures import Attached
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.message.composing import MESSAGE
@@ -59,7 +59,7 @@ class Submit(Protocol):
         parameters: MailParameters,
         /,
         *,
-        draft: int = 0,
+        draft: DraftVersion | None = None,
     ) -> UserTransaction: ...
 
 
@@ -77,8 +77,7 @@ class Outbox:
         addressed, faults = composition.envelope(draft.written, user.name, user.address)
         if not addressed.recipients and not faults:
             faults.append(Fault("to", "Say to whom this message goes."))
-        incomplete = [one.name for one in attached if not one.complete]
-        faults += [Fault("attachments", f"“{name}” has not arrived whole: attach it again.") for name in incomplete]
+        faults += _incomplete(attached)
         longest = self.desk.limits.message_size
         if composition.size(draft.written, attached) > longest:
             faults.append(
@@ -115,35 +114,41 @@ class Outbox:
         self._looking = True
         try:
             store = self.desk.store
-            while await store.read(drafts.waits) and (claimed := await store.run(drafts.claim)):
-                for draft in claimed:
-                    await self._leave(draft)
+            while await store.read(drafts.waits) and (draft := await store.run(drafts.claim)) is not None:
+                await self._leave(draft)
         finally:
             self._looking = False
 
     async def _leave(self, draft: Draft) -> None:
         store = self.desk.store
-        user = await store.read(partial(users.by_id, account=draft.account))
-        attached = await store.read(partial(enclosures.of, draft=draft.id))
+        attached: Sequence[Attached] = ()
         try:
+            user = await store.read(partial(users.by_id, account=draft.account))
+            attached = await store.read(partial(enclosures.of, draft=draft.id))
             faults = await self._depart(user, draft, attached) if user is not None else [_GONE]
         except NotLeaving:
             return
+        except Stopping:
+            raise
         except Temporary as error:
             _log.warn("a message of a user cannot leave now: {error}", error=error, often=True)
             faults = [_NOT_NOW]
+        except Exception:  # a mistake of ours over this message must not hold up those of all others
+            _log.failure("a message of a user cannot leave", often=True)
+            faults = [_MISTAKE]
         if not faults:
             await self._mark(draft)
             await self.desk.clear([one.id for one in attached])
         elif any(fault in _PASSING for fault in faults) and store.clock.now() - draft.due < _PATIENCE:
-            await store.run(partial(drafts.later, id_=draft.id, wait=_AGAIN))
+            await store.run(partial(drafts.later, draft=draft.seen, wait=_AGAIN))
         else:
             text = " ".join([fault.text for fault in faults[:5]])
-            await store.run(partial(drafts.undo, account=draft.account, id_=draft.id, fault=text))
+            await store.run(partial(drafts.give_up, draft=draft.seen, fault=text))
 
     async def _depart(self, user: User, draft: Draft, attached: Sequence[Attached]) -> list[Fault]:
         """Why it was refused; nothing: it has departed. Raises NotLeaving and Temporary."""
         addressed, faults = composition.envelope(draft.written, user.name, user.address)
+        faults += _incomplete(attached)  # one that was begun between the check and the click
         if faults:
             return faults
         transaction = self._begin(user, addressed, draft, attached)
@@ -181,7 +186,7 @@ class Outbox:
             smtputf8=utf8,
         )
         client = Client(peer="", helo=self.desk.hostname, protocol="HTTP", session="webmail")
-        return self.submit(client, user, addressed.sender.address, parameters, draft=draft.id)
+        return self.submit(client, user, addressed.sender.address, parameters, draft=draft.seen)
 
     async def _mark(self, draft: Draft) -> None:
         """Says of the message that was answered or forwarded that it was; it may be gone by now."""
@@ -194,6 +199,7 @@ class Outbox:
 
 _GONE: Final = Fault("", "Your account is not active any more.")
 _NOT_NOW: Final = Fault("", "The server could not take the message.")
+_MISTAKE: Final = Fault("", "The server could not make a message of this. Its administrator can help.")
 _NO_ROOM: Final = Fault("", "There is no room on the server at the moment. Please try again later.")
 _TOO_MANY_NOW: Final = Fault(
     "to", "You have written to as many people as you may within an hour. Please try again later."
@@ -216,6 +222,12 @@ _OF_RECIPIENT: Final = {
     replies.BAD_DOMAIN: "there can be no such domain.",
     replies.NO_SUCH_MAILBOX: "there is no such mailbox here.",
 }
+
+
+def _incomplete(attached: Sequence[Attached]) -> list[Fault]:
+    """What has not come whole."""
+    names = [one.name for one in attached if not one.complete]
+    return [Fault("attachments", f"“{name}” has not arrived whole: attach it again.") for name in names]
 
 
 async def _refusals(transaction: UserTransaction, addressed: Envelope) -> list[Fault]:

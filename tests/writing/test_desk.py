@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 
 from mpcontinuity.mailbox import change, drafts, enclosures, mailboxes
 from mpcontinuity.mailbox.append import UID_BITS
-from mpcontinuity.mailbox.drafts import DraftChanged, Written
+from mpcontinuity.mailbox.drafts import Draft, DraftChanged, Written
 from mpcontinuity.mailbox.enclosures import PIECE
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model.clock import SECOND
@@ -283,8 +284,7 @@ def test_no_more_drafts_are_read_for_each_page_than_it_says(study: Study) -> Non
     for _ in range(drafts.MOST_FAILED + 1):
         draft = study.save()
         result(study.outbox.send(study.ann, draft))
-        undo = partial(drafts.undo, account=study.ann.id, id_=draft.id, fault="Not now.")
-        result(study.store.run(undo))
+        assert result(study.store.run(partial(drafts.give_up, draft=draft.seen, fault="Not now.")))
     assert len(result(study.store.read(partial(drafts.failed, account=study.ann.id)))) == drafts.MOST_FAILED
 
 
@@ -304,3 +304,37 @@ def test_a_quota_that_is_reached_is_said_and_the_last_version_stays(post: Post) 
     found = study.found(draft)
     assert found is not None
     assert found[0].version == draft.version
+
+
+def failing(study: Study, error: Exception) -> Callable[[Draft], Awaitable[None]]:
+    """Attaches one file of two."""
+
+    async def take(draft: Draft) -> None:
+        attached = await study.desk.attach(study.ann, draft.id, "a.txt", "a/b", 5)
+        await study.desk.take(study.ann, attached, 0, pieces(b"12345"))
+        raise error
+
+    return take
+
+
+@pytest.mark.parametrize("error", [Temporary("no room"), Refused("too large", "conflict")])
+def test_a_draft_whose_files_cannot_all_be_taken_is_not_begun(study: Study, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        result(study.desk.create_with(study.ann, LETTER, failing(study, error)))
+    assert [study.post.count(table) for table in ("draft", "enclosure", "enclosure_piece")] == [0, 0, 0]
+
+
+def test_two_who_begin_the_same_draft_with_files_make_one(study: Study) -> None:
+    id_ = study.desk.new_id()
+
+    async def take(draft: Draft) -> None:
+        attached = await study.desk.attach(study.ann, draft.id, "a.txt", "a/b", 5)
+        await study.desk.take(study.ann, attached, 0, pieces(b"12345"))
+
+    made = result(study.desk.create_with(study.ann, LETTER, take, id_))
+    with pytest.raises(DraftChanged):
+        result(study.desk.create_with(study.ann, LETTER, take, id_))
+    found = study.found(made)
+    assert found is not None
+    assert [one.complete for one in found[1]] == [True]
+    assert [study.post.count(table) for table in ("draft", "enclosure", "enclosure_piece")] == [1, 1, 1]

@@ -16,7 +16,7 @@ from mpcontinuity.delivery.outward import Submissions
 from mpcontinuity.delivery.submission import submission_of
 from mpcontinuity.mailbox import drafts
 from mpcontinuity.mailbox.append import UID_BITS, lock
-from mpcontinuity.mailbox.drafts import DraftChanged, NotLeaving, Written
+from mpcontinuity.mailbox.drafts import Draft, DraftChanged, DraftVersion, NotLeaving, Written
 from mpcontinuity.mailbox.enclosures import Attached
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
@@ -168,15 +168,16 @@ def test_two_processes_that_have_it_in_hand_send_it_once(study: Study) -> None:
     promise(study)
     other = Study(study.post)
     claimed = result(study.store.run(drafts.claim))
+    assert claimed is not None
     for outbox in (study.outbox, other.outbox):
-        result(outbox._leave(claimed[0]))
+        result(outbox._leave(claimed))
     assert study.post.count("outgoing") == 1
     assert len(study.messages("Sent")) == 1
 
 
 def test_who_crashed_with_it_in_hand_does_not_keep_it(study: Study) -> None:
     promise(study)
-    assert len(result(study.store.run(drafts.claim))) == 1
+    assert result(study.store.run(drafts.claim)) is not None
     study.open()
     study.wait(1)
     assert study.post.count("outgoing") == 0
@@ -305,3 +306,74 @@ def test_header_injection_ends_in_the_field(study: Study) -> None:
     assert sent["Bcc"] is None
     assert sent["Subject"] == "x Bcc: evil@far.example body"
     assert [row for (row,) in study.post.rows("SELECT recipient FROM outgoing")] == ["eve@far.example"]
+
+
+def corrected(study: Study) -> Draft:
+    """A process has a message in hand that its user then calls back, corrects and sends again. Returns that version."""
+    promise(study)
+    held = result(study.store.run(drafts.claim))
+    assert held is not None
+    assert result(study.outbox.undo(study.ann, held.id))
+    found = study.found(held)
+    assert found is not None
+    draft = study.save(msgspec.structs.replace(LETTER, subject="Corrected"), found[0])
+    assert study.send(draft) == []
+    return held
+
+
+def test_what_was_called_back_and_corrected_does_not_leave_as_it_was(study: Study) -> None:
+    held = corrected(study)
+    result(study.outbox._leave(held))
+    assert study.post.count("outgoing") == 0
+    study.wait()
+    assert study.post.rows("SELECT subject FROM outgoing") == [("Corrected",)]
+    assert [sent["Subject"] for sent in study.messages("Sent")] == ["Corrected"]
+
+
+@pytest.mark.parametrize("wait", [0, 400])
+def test_a_failure_over_the_version_before_does_nothing_to_the_next_one(study: Study, wait: float) -> None:
+    held = corrected(study)
+
+    def full(*_: object, **__: object) -> Any:
+        raise Temporary("no room")
+
+    study.post.clock.jump(wait)  # beyond what is tried again
+    submit, study.outbox.submit = study.outbox.submit, full
+    result(study.outbox._leave(held))
+    study.outbox.submit = submit
+    found = study.found(held)
+    assert found is not None
+    assert (found[0].due > 0, found[0].fault) == (True, "")
+    assert study.post.rows("SELECT claimed FROM draft") == [(0,)]
+
+
+def test_a_mistake_over_one_message_holds_up_no_other(study: Study) -> None:
+    first, second = study.save(), study.save(msgspec.structs.replace(LETTER, subject="Second"))
+    study.send(first)
+    study.send(second)
+    submit = study.outbox.submit
+
+    def broken(*args: Any, draft: DraftVersion | None = None) -> Any:
+        if draft is not None and draft.id == first.id:
+            raise ZeroDivisionError
+        return submit(*args, draft=draft)
+
+    study.outbox.submit = broken
+    study.wait()
+    assert study.post.rows("SELECT subject FROM outgoing") == [("Second",)]
+    found = study.found(first)
+    assert found is not None
+    assert (found[0].due, "could not make" in found[0].fault) == (0, True)
+
+
+def test_an_attachment_that_is_begun_while_the_message_is_checked_does_not_leave_cut_off(study: Study) -> None:
+    draft = study.save()
+    assert result(study.outbox.check(study.ann, draft, ())) == []
+    attached = result(study.desk.attach(study.ann, draft.id, "a.txt", "a/b", 10))
+    result(study.desk.take(study.ann, attached, 0, pieces(b"12345")))
+    result(study.outbox.send(study.ann, draft))
+    study.wait()
+    assert study.post.count("outgoing") == 0
+    found = study.found(draft)
+    assert found is not None
+    assert "has not arrived whole" in found[0].fault

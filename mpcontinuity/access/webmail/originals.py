@@ -12,14 +12,16 @@ from functools import partial
 from mpcontinuity.access.webmail import archive_search, dates
 from mpcontinuity.access.webmail.reading import MOST_UID, Message
 from mpcontinuity.access.webmail.signed_in import Visit
-from mpcontinuity.mailbox import read
+from mpcontinuity.mailbox import drafts, read
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.drafts import Draft, Written
-from mpcontinuity.message import composing
+from mpcontinuity.message import composing, typed_addresses
 from mpcontinuity.message.composing import Correspondent
 from mpcontinuity.message.display.shown import Person, Shown
 from mpcontinuity.model.address import BadAddress, parse
+from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.flags import DRAFT
 from mpcontinuity.writing.answering import Original
 
 _IN_PART = frozenset({"too-much", "cut", "busy", "died", "encrypted"})
@@ -34,6 +36,7 @@ class Place:
     message: Message
     entry: int
     date: int
+    is_draft: bool = False  # of a mail program, in the folder of drafts
 
 
 async def find(visit: Visit, named: str) -> Place:
@@ -49,7 +52,9 @@ async def find(visit: Visit, named: str) -> Place:
     if body is None:
         raise Refused(visit.said("This message is not there any more"), "unknown")
     entry = found.id << UID_BITS | uid
-    return Place(Message(visit.user.id, found.id, uid, body), entry, rows[0][read.INTERNALDATE])
+    holds_drafts = found.use == drafts.USE or (not found.use and found.name == "Drafts")
+    is_draft = holds_drafts and bool(rows[0][read.FLAGS] & DRAFT)
+    return Place(Message(visit.user.id, found.id, uid, body), entry, rows[0][read.INTERNALDATE], is_draft)
 
 
 def place(visit: Visit, named: str) -> tuple[int, int]:
@@ -79,8 +84,9 @@ async def original(visit: Visit, found: Place) -> Original:
     )
 
 
-async def draft(visit: Visit, found: Place) -> Written:
-    """Returns what stands in a draft that a mail program has put into a mailbox.
+async def draft(visit: Visit, found: Place) -> tuple[Written, bool]:
+    """Returns what stands in a draft that a mail program has put into a mailbox, and whether that
+    had formatting, which webmail does not keep.
 
     Raises Corrupt, Temporary, and Refused where not all of it would stand in it.
     """
@@ -88,7 +94,7 @@ async def draft(visit: Visit, found: Place) -> Written:
     if _IN_PART & set(shown.shortfalls) or shown.more:  # to go on with a part of it would lose the rest
         raise Refused(visit.said("This draft can only be written on in the mail program that it is of"), "conflict")
     sender = _people(shown.sender)
-    return Written(
+    written = Written(
         sender=sender[0].address.text if sender else "",
         to=composing.listed(_people(shown.to)),
         cc=composing.listed(_people(shown.cc)),
@@ -98,6 +104,7 @@ async def draft(visit: Visit, found: Place) -> Written:
         in_reply_to=shown.in_reply_to,
         references=tuple(shown.references.split()[: composing.MOST_REFERENCES]),
     )
+    return written, shown.rich
 
 
 async def enclose(visit: Visit, to: Draft, found: Place) -> None:
@@ -120,6 +127,19 @@ async def take_files(visit: Visit, to: Draft, found: Place) -> None:
         attached = await desk.attach(visit.user, to.id, each.name, each.kind, each.size)
         size = await desk.take(visit.user, attached, 0, visit.services.reading.decoded(found.message, each))
         await desk.end(attached, size)
+
+
+async def says(visit: Visit, body: Body, written: Written) -> bool:
+    """Returns whether a message of the user says what stands in a form, and to the same people; not how it was broken
+    into lines. Raises Refused, Corrupt and Temporary."""
+    shown = await _taken_apart(visit, Place(Message(visit.user.id, 0, 0, body), 0, 0))
+    people = {one.address.key for field in (shown.to, shown.cc, shown.bcc) for one in _people(field)}
+    typed = [one for text in (written.to, written.cc, written.bcc) for one in typed_addresses.read(text).people]
+    return (
+        "".join(shown.text.split()) == "".join(written.text.split())
+        and shown.subject.split() == written.subject.split()
+        and people == {one.address.key for one in typed}
+    )
 
 
 async def _taken_apart(visit: Visit, found: Place) -> Shown:

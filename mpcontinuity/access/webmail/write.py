@@ -32,7 +32,7 @@ from mpcontinuity.mailbox.enclosures import Attached
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import Address
-from mpcontinuity.model.errors import Refused, Temporary
+from mpcontinuity.model.errors import Corrupt, Refused, Temporary
 from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import Answer, Stream, explained, redirect
 from mpcontinuity.web.asked import Asked, Fields
@@ -62,6 +62,10 @@ _CHANGED: Final = marked(
     "This draft was changed, sent or discarded in another window. What stands here is kept as a draft of its own."
 )
 _NOT_NOW: Final = marked("The server cannot take this now. What you typed stands below: please try again in a minute.")
+_DAMAGED: Final = marked("What you forward is damaged on this server, and cannot be attached.")
+_FORMATTED: Final = marked(
+    "This draft has formatting, which is lost once it is saved or sent here. To keep it, go on in your mail program."
+)
 _FILES_AGAIN: Final = marked("Please choose your files again.")
 
 
@@ -116,8 +120,13 @@ async def _open_draft(visit: Visit, named: str) -> Answer:
         place = await originals.find(visit, named)
         draft = await store.read(partial(drafts.of_entry, account=visit.user.id, entry=place.entry))
         if draft is None:  # a mail program has written it
-            draft = await desk.create(visit.user, await originals.draft(visit, place), entry=place.entry)
-            await originals.take_files(visit, draft, place)
+            if not place.is_draft:  # what is sent or discarded would take the original along
+                raise Refused(visit.said("This message is not a draft"), "conflict")
+            take = partial(originals.take_files, visit, found=place)
+            written, formatted = await originals.draft(visit, place)
+            draft = await desk.create_with(visit.user, written, take, entry=place.entry)
+            if formatted:
+                return await visit.done(visit.said(_FORMATTED), f"{WRITE}?draft={identifier.show(draft.id)}")
         return redirect(f"{WRITE}?draft={identifier.show(draft.id)}")
     found = await desk.find(visit.user, id_of(named))
     if found is None:
@@ -244,7 +253,9 @@ class _Taking:
         self._visit = visit
         self._draft: Draft | None = None
         self._faults: list[Fault] = []
+        self._made: Draft | None = None  # which was begun for this form
         self._said = ""
+        self._copied = False  # what was typed is another draft now, which nobody has said to send
         self._taken = 0  # octets of files
         self.passed_over = False  # files, which came to nobody
 
@@ -289,6 +300,8 @@ class _Taking:
         if form.action == "discard":
             return await self._discard(visit, form)
         try:
+            if form.action == "send" and await self._has_left(visit, form):
+                return redirect(OUTBOX)
             draft = await self._saved(visit, form, show=True)
         except Temporary:
             return await self._again(visit, form, http.SERVICE_UNAVAILABLE, visit.said(_NOT_NOW))
@@ -301,8 +314,12 @@ class _Taking:
         if action == "detach":
             await visit.services.desk.detach(visit.user, draft.id, id_of(what))
             return await self._go_on(visit, draft)
+        if self.passed_over:
+            self._faults.append(Fault("attachments", visit.said(_FILES_AGAIN)))
         if self._faults:
             return await page(visit, form_of(draft), http.BAD_REQUEST, attached=attached, faults=self._faults)
+        if action == "send" and self._copied:
+            return await page(visit, form_of(draft), http.CONFLICT, attached=attached, said=self._said)
         if action == "send":
             return await self._send(visit, draft, attached)
         return await self._go_on(visit, draft)
@@ -344,9 +361,13 @@ class _Taking:
         )
 
     async def _again(self, visit: Visit, form: LetterForm, code: int, why: str) -> Answer:
-        """The form comes back as it was sent."""
+        """The form comes back as it was sent, with the draft that was begun for it: the next try goes on with that."""
+        made = self._made
+        if made is not None:
+            form = replace(form, draft=made.id, version=made.version, enclose="")
         if visit.by_script:
-            return _json({"message": why}, code)
+            there = {"draft": identifier.show(made.id), "version": made.version} if made is not None else {}
+            return _json({"message": why, **there}, code)
         found = await visit.services.desk.find(visit.user, form.draft) if code == http.CONFLICT else None
         return await page(visit, form, code, attached=found[1] if found else (), said=why)
 
@@ -360,43 +381,74 @@ class _Taking:
 
     # Saving
 
+    async def _has_left(self, visit: Visit, form: LetterForm) -> bool:
+        """Whether this very message was sent by a click before, whose answer was lost."""
+        desk = visit.services.desk
+        if self._draft is not None or not form.draft or await desk.find(visit.user, form.draft) is not None:
+            return False
+        body = await desk.sent(visit.user, form.draft)
+        try:
+            return body is not None and await originals.says(visit, body, form.written)
+        except Corrupt:  # then nobody can tell
+            return False
+
     async def _saved(self, visit: Visit, form: LetterForm, *, show: bool) -> Draft:
         """The draft with what stands in the form, which is another one where this one has changed meanwhile."""
         desk, user, before = visit.services.desk, visit.user, self._draft
         if before is not None:  # saved before its first file came
             form = replace(form, draft=before.id, version=before.version)
-        found = await desk.find(user, form.draft) if form.draft else None
-        if found is not None and found[0].due and found[0].written == form.written:
-            return found[0]
+        draft = await self._at_hand(visit, form)
+        if draft.due or not show:
+            return draft
         try:
-            if found is None and form.version:
-                raise DraftChanged("this draft is gone")
-            if found is None:
-                draft = await desk.create(user, form.written, form.draft)
-                await self._enclose(visit, draft, form.enclose)
-            else:
-                draft = found[0]
-                if draft.version != form.version and draft.written == form.written:
-                    return draft  # the very same was saved by another window, or by the click before
-                if draft.due or draft.version != form.version:
-                    raise DraftChanged("this draft is another one")
-        except DraftChanged:
-            draft = await desk.create(user, form.written)
-            if found is not None:
-                await desk.copy(user, found[1], draft.id)
-            self._said = visit.said(_CHANGED)
-        asked = form.action != "autosave"
-        return await desk.save(user, draft.id, draft.version, form.written, asked=asked) if show else draft
+            return await desk.save(user, draft.id, draft.version, form.written, asked=form.action != "autosave")
+        except DraftChanged:  # a second click that came meanwhile has saved the same
+            there = await desk.find(user, draft.id)
+            if there is None or there[0].written != form.written:
+                raise
+            return there[0]
 
-    async def _enclose(self, visit: Visit, draft: Draft, what: str) -> None:
-        kind, _, place = what.partition(" ")
+    async def _at_hand(self, visit: Visit, form: LetterForm) -> Draft:
+        """The draft of the form, a new one, or a copy where it is another one by now than the form was made of.
+
+        One that says the same is no other one, though it is leaving: it was saved by the click before.
+        """
+        desk, user = visit.services.desk, visit.user
+        found = await desk.find(user, form.draft) if form.draft else None
+        if found is None and not form.version:
+            try:
+                self._made = await self._begun(visit, form)
+                return self._made
+            except DraftChanged:  # it was sent already, or a second click has come meanwhile
+                found = await desk.find(user, form.draft)
+        draft, attached = found if found is not None else (None, ())
+        if draft is not None:
+            # One that nobody has been shown was begun by this form, whose answer was lost or said to try again.
+            first = form.version == 0 and draft.version == 1 and not draft.entry
+            same_version = (first or draft.version == form.version) and not draft.due
+            if same_version or draft.written == form.written:
+                return draft
+        self._made = copy = await desk.create_with(user, form.written, partial(desk.copy, user, attached))
+        self._said, self._copied = visit.said(_CHANGED), True
+        return copy
+
+    async def _begun(self, visit: Visit, form: LetterForm) -> Draft:
+        """A new draft, with what it encloses. Raises DraftChanged."""
+        desk = visit.services.desk
+        kind, _, place = form.enclose.partition(" ")
         if kind not in ("message", "files"):
-            return
-        take = originals.enclose if kind == "message" else originals.take_files
-        try:
-            await take(visit, draft, await originals.find(visit, place))
-        except Refused as refused:
-            self._faults.append(Fault("attachments", _why(visit, refused)))
+            return await desk.create(visit.user, form.written, form.draft)
+
+        async def take(draft: Draft) -> None:
+            attach = originals.enclose if kind == "message" else originals.take_files
+            try:
+                await attach(visit, draft, await originals.find(visit, place))
+            except Refused as refused:
+                self._faults.append(Fault("attachments", _why(visit, refused)))
+            except Corrupt:
+                self._faults.append(Fault("attachments", visit.said(_DAMAGED)))
+
+        return await desk.create_with(visit.user, form.written, take, form.draft)
 
 
 def shown(one: Attached) -> dict[str, Any]:

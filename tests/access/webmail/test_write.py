@@ -12,11 +12,13 @@ import pytest
 
 from mpcontinuity.children.readers import Busy, Readers
 from mpcontinuity.mailbox import mailboxes, read
+from mpcontinuity.mailbox.drafts import Draft
+from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.message.display import sanitised
 from mpcontinuity.message.display.choosing import MOST_ATTACHMENTS
 from mpcontinuity.message.display.shown import MOST_PEOPLE
 from mpcontinuity.model.clock import HOUR, SECOND
-from mpcontinuity.model.errors import Full
+from mpcontinuity.model.errors import Full, Refused
 from mpcontinuity.model.flags import DRAFT, SEEN
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.writing.composition import Fault
@@ -453,3 +455,181 @@ def test_a_draft_in_the_list_leads_to_where_it_is_written(office: Office, anna: 
     match = re.search(r'href="(/write\?draft=[\d.]+)"[^>]*>Hello</a>', page)
     assert match is not None
     assert typed(follow(anna, anna.get(match[1])).page) == "How are you?"
+
+
+LONG_AGO = 11  # s: what was sent has left
+# As an answer has it: quoted, with long lines, signs beyond ASCII, spaces at ends of lines and dots.
+ANSWER = f"> Shall we?\n>> Grüße \n\nFrom here\n.\n-- \n{'a long line ' * 100}\n\n"
+
+
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("text", ["How are you?", ANSWER])
+def test_a_click_after_the_message_has_left_sends_it_once(
+    office: Office, anna: Browser, saved: bool, text: str
+) -> None:
+    on = write(anna).location if saved else "/write"
+    form = {**anna.get(on).hidden("/write"), **LETTER, "bcc": "Ö <o@x.example>", "text": text, "action": "send"}
+    anna.post("/write", form)
+    office.clock.advance(LONG_AGO)
+    assert anna.post("/write", form).location == "/outbox"
+    office.clock.advance(LONG_AGO)
+    assert [count(office, table) for table in ("outgoing", "draft")] == [2, 0]  # to two people
+
+
+@pytest.mark.parametrize("changed", [{"text": "Once more"}, {"to": "carl@far.example"}, {"subject": "Hello again"}])
+def test_what_was_changed_after_it_has_left_is_kept_and_not_sent_by_itself(
+    office: Office, anna: Browser, changed: dict[str, str]
+) -> None:
+    form = {**anna.get("/write").hidden("/write"), **LETTER, "action": "send"}
+    anna.post("/write", form)
+    office.clock.advance(LONG_AGO)
+    shown = anna.post("/write", {**form, **changed})
+    assert shown.code == 409
+    assert "kept as a draft of its own" in shown.page
+    assert typed(shown.page) == changed.get("text", LETTER["text"])
+    office.clock.advance(LONG_AGO)
+    assert [count(office, table) for table in ("outgoing", "draft")] == [1, 1]
+    assert len(contents(office, "Drafts")) == 1
+
+
+def test_what_another_window_changed_meanwhile_is_not_sent(office: Office, anna: Browser) -> None:
+    path = write(anna).location
+    first, second = (anna.get(path).hidden("/write") for _ in range(2))
+    anna.post("/write", {**first, **LETTER, "text": "from one window"})
+    shown = anna.post("/write", {**second, **LETTER, "text": "from the other", "action": "send"})
+    assert (shown.code, typed(shown.page)) == (409, "from the other")
+    office.clock.advance(LONG_AGO)
+    assert count(office, "outgoing") == 0
+    assert len(contents(office, "Drafts")) == 2
+
+
+def full(*_: object, **__: object) -> Any:
+    raise Full("no room")
+
+
+def test_what_could_not_be_shown_is_in_drafts_once_it_is_said_to_be(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = {**anna.get("/write").hidden("/write"), **LETTER}
+    with monkeypatch.context() as patched:
+        patched.setattr(office.store.bodies, "draft", full)
+        assert anna.post("/write", form).code == 503
+    shown = follow(anna, anna.post("/write", form))
+    assert "Saved in Drafts." in shown.page
+    assert len(contents(office, "Drafts")) == 1
+
+
+WITH_FILES = (
+    b"From: anna@example.org\r\nTo: eve@far.example\r\nSubject: Files\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nText\r\n"
+    + b"".join(
+        b"--b\r\nContent-Type: text/x-a; name=%b\r\nContent-Disposition: attachment; filename=%b\r\n\r\n%b\r\n"
+        % (name, name, name * 3)
+        for name in (b"a.txt", b"b.txt")
+    )
+    + b"--b--\r\n"
+)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, office: Office, error: Exception) -> None:
+    """The second file is not taken."""
+    take, seen = office.desk.take, []
+
+    async def once(_: object, *args: Any) -> int:
+        seen.append(args)
+        if len(seen) == 2:
+            raise error
+        return await take(*args)
+
+    monkeypatch.setattr(type(office.desk), "take", once)
+
+
+def test_a_forwarded_message_has_all_its_files_after_a_failure(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/write?forward={office.folder().id}.{office.put(WITH_FILES)}"
+    form = {**anna.get(path).hidden("/write"), **LETTER, "action": "send"}
+    with monkeypatch.context() as patched:
+        failing(patched, office, Full("no room"))
+        shown = anna.post("/write", form)
+        assert shown.code == 503
+    assert shown.hidden("/write")["enclose"] == form["enclose"]
+    assert anna.post("/write", {**form, **shown.hidden("/write")}).location == "/outbox"
+    office.clock.advance(LONG_AGO)
+    (sent,) = contents(office, "Sent")
+    assert [sent.count(name) for name in (b'filename="a.txt"', b'filename="b.txt"')] == [1, 1]
+
+
+@pytest.mark.parametrize("error", [Full("no room"), MailboxRefused("OVERQUOTA", "full"), Refused("too large")])
+def test_a_draft_of_a_mail_program_keeps_its_files_after_a_failure(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    path = f"/write?draft={office.folder('Drafts').id}.{office.put(WITH_FILES, 'Drafts', flags=DRAFT | SEEN)}"
+    with monkeypatch.context() as patched:
+        failing(patched, office, error)
+        assert anna.get(path).code >= 400
+    assert contents(office, "Drafts") == [WITH_FILES]
+    shown = follow(anna, anna.get(path))
+    anna.post("/write", {**shown.hidden("/write"), **LETTER})
+    (draft,) = contents(office, "Drafts")
+    assert [draft.count(name) for name in (b'filename="a.txt"', b'filename="b.txt"')] == [1, 1]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_page_that_cannot_save_begins_one_draft_however_often_it_tries(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    form = {**anna.get("/write").hidden("/write"), **LETTER, "action": "autosave"}
+    if known:  # by a window of which another one has discarded the draft
+        form |= {"draft": write(anna).location.partition("=")[2], "version": "7"}
+    with monkeypatch.context() as patched:
+        patched.setattr(office.store.bodies, "draft", full)
+        for number in range(5):
+            code, said = script(anna, **{**form, "text": f"Text {number}"})
+            assert code == 503
+            if known:
+                form |= {name: str(said[name]) for name in ("draft", "version") if name in said}
+    assert count(office, "draft") == 1 + known
+    code, said = script(anna, **{**form, "text": "At last"})
+    assert code == 200
+    assert count(office, "draft") == 1 + known
+    assert any(b"At last" in each for each in contents(office, "Drafts"))
+
+
+def test_files_that_could_not_be_taken_are_said_and_the_message_is_not_sent_without_them(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {**anna.get("/write").hidden("/write"), **LETTER, "action": "send"}
+    create, tries = office.desk.create, []
+
+    async def once(_: object, *args: Any, **kwargs: Any) -> Draft:
+        tries.append(args)
+        if len(tries) == 1:
+            raise Full("no room")
+        return await create(*args, **kwargs)
+
+    monkeypatch.setattr(type(office.desk), "create", once)
+    shown = multipart(anna, fields, ("a.txt", "text/plain", b"octets"))
+    assert shown.code == 400
+    assert "Please choose your files again" in shown.page
+    assert typed(shown.page) == "How are you?"
+    office.clock.advance(LONG_AGO)
+    assert count(office, "outgoing") == 0
+
+
+@pytest.mark.parametrize(("folder", "flags"), [("INBOX", DRAFT), ("Sent", SEEN), ("Drafts", SEEN)])
+def test_a_message_that_is_no_draft_is_not_opened_as_one_and_stays(
+    office: Office, anna: Browser, folder: str, flags: int
+) -> None:
+    uid = office.put(WITH_FILES, folder, flags=flags)
+    assert anna.get(f"/write?draft={office.folder(folder).id}.{uid}").code == 409
+    assert count(office, "draft") == 0
+    assert contents(office, folder) == [WITH_FILES]
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+def test_formatting_that_a_draft_would_lose_is_said(office: Office, anna: Browser, kind: str) -> None:
+    data = f"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/{kind}\r\n\r\n<p>Dear <b>all</b></p>\r\n".encode()
+    uid = office.put(data, "Drafts", flags=DRAFT)
+    page = follow(anna, anna.get(f"/write?draft={office.folder('Drafts').id}.{uid}")).page
+    assert ("has formatting" in page) == (kind == "html")

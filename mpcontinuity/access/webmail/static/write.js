@@ -99,6 +99,14 @@ function begin(form) {
     return saving;
   }
 
+  // It has this id and version on the server, whether it could be shown in Drafts or not: the next try goes on with it.
+  function begun(given) {
+    if (given.draft !== draft()) drop(user, draft());
+    field("draft").value = given.draft;
+    field("version").value = given.version;
+    field("enclose")?.remove();
+  }
+
   async function send() {
     const now = read();
     if (foreign) return false;
@@ -122,10 +130,7 @@ function begin(form) {
         return false;
       } else if (answer.ok) {
         const given = await answer.json();
-        if (given.draft !== draft()) drop(user, draft());
-        field("draft").value = given.draft;
-        field("version").value = given.version;
-        field("enclose")?.remove();
+        begun(given);
         saved = now;
         drop(user, given.draft);
         list(given.attachments);
@@ -134,7 +139,9 @@ function begin(form) {
         return true;
       } else {
         const kind = answer.headers.get("content-type") ?? "";
-        say(kind.startsWith("application/json") ? (await answer.json()).message : words.notNow);
+        const given = kind.startsWith("application/json") ? await answer.json() : {};
+        if (given.draft) begun(given);
+        say(given.message ?? words.notNow);
       }
     } catch {
       say(words.offline);
@@ -222,7 +229,8 @@ function begin(form) {
     clearTimeout(timer);
     copy();
     clearTimeout(timer);
-    if (button?.value === "discard") drop(user, draft());
+    // It is asked before (confirm.js), which stops the first of two submits and marks the second.
+    if (button?.value === "discard" && (form.dataset.confirmed || !button.dataset.confirm)) drop(user, draft());
     if (!saving) return;
     event.preventDefault();
     await saving;

@@ -21,6 +21,7 @@ from mpcontinuity.message.display.css import Sheet
 LONGEST: Final = 1 << 20  # characters of HTML; the longest newsletters have a quarter
 MOST_TAGS: Final = 40_000  # that open or close something: browsers lay out as many in half a second
 DEEPEST: Final = 500  # elements within each other; browsers go no deeper than 512
+MOST_ESCAPES: Final = 20_000  # & and blanks that break no line: nh3 takes time by their square, 12 ms for so many
 MOST_SIGNS: Final = 2_000  # blanks and = in one tag: readers of HTML compare each attribute with each other
 LONGEST_LINK: Final = 4_096  # characters
 _MOST_IMAGES: Final = 1_000  # which a browser may be asked to load
@@ -82,6 +83,7 @@ _EMPTY: Final = frozenset(
         "area base br col embed hr img input link meta param source track wbr ",
     )
 )
+_ESCAPE = re.compile(r"\xa0|&(?:(?![a-zA-Z#])|amp|nbsp|#0*+(?:38|160)|#[xX]0*+(?:26|[aA]0))")
 _BODY = re.compile(r"<(/?)body(?=[\s/>])", re.IGNORECASE)
 _STYLE_BEGINS = re.compile(r"<style(?=[\s/>])", re.IGNORECASE)
 _STYLE_ENDS = re.compile(r"</style", re.IGNORECASE)
@@ -130,7 +132,7 @@ def sanitise(html: str, *, images: Mapping[str, str], remote: bool = False) -> S
 
 def check(html: str) -> None:
     """Raises TooMuch for HTML that is longer, wider or deeper than browsers show quickly."""
-    if len(html) > LONGEST:
+    if len(html) > LONGEST or sum(1 for _ in _ESCAPE.finditer(html)) > MOST_ESCAPES:
         raise TooMuch
     positions = [match.start() for match in _OPENS.finditer(html)]
     if len(positions) > MOST_TAGS:

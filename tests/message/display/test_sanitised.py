@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpcontinuity.message.display.sanitised import LONGEST, MOST_TAGS, TooMuch, link, sanitise
+from mpcontinuity.message.display.sanitised import LONGEST, MOST_ESCAPES, MOST_TAGS, TooMuch, link, sanitise
 
 _ELEMENTS = frozenset(
     re.findall(
@@ -185,7 +185,14 @@ def test_styles_are_found_wherever_they_stand_and_are_no_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "html", ["<b>" * 600, "<i></i>" * MOST_TAGS, "x" * (LONGEST + 1), "<p " + "a=b " * 3_000 + ">"]
+    "html",
+    [
+        "<b>" * 600,
+        "<i></i>" * MOST_TAGS,
+        "x" * (LONGEST + 1),
+        "<p " + "a=b " * 3_000 + ">",
+        *(sign * (MOST_ESCAPES + 1) for sign in ("& ", "&amp;", "&nbsp", "&#0160;", "&#xA0;", "\xa0")),
+    ],
 )
 def test_what_browsers_would_take_too_long_for_is_refused(html: str) -> None:
     with pytest.raises(TooMuch):

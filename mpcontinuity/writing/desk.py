@@ -15,7 +15,7 @@ from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.users import User
 from mpcontinuity.delivery import filing
 from mpcontinuity.mailbox import drafts, enclosures, sent
-from mpcontinuity.mailbox.append import UID_BITS, Appended
+from mpcontinuity.mailbox.append import UID_BITS, Appended, lock
 from mpcontinuity.mailbox.drafts import Draft, DraftChanged, Written
 from mpcontinuity.mailbox.enclosures import PIECE, Attached
 from mpcontinuity.mailbox.quota import Quota
@@ -266,6 +266,8 @@ class Replacing:
         """Raises DraftChanged."""
         draft = self.draft
         saved = drafts.save(tx, draft.account, draft.id, draft.version, self.written)
+        # At once, in ascending order: a mail program may have moved the message elsewhere, or may be moving it.
+        lock(tx, {self.folder, saved.entry >> UID_BITS})
         drafts.hide(tx, saved)
 
         def shown(appended: Appended) -> None:

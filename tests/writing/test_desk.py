@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
 import msgspec
 import pytest
 
 from mpcontinuity.mailbox import change, drafts, enclosures, mailboxes
-from mpcontinuity.mailbox.append import UID_BITS
+from mpcontinuity.mailbox.append import UID_BITS, lock
 from mpcontinuity.mailbox.drafts import Draft, DraftChanged, Written
 from mpcontinuity.mailbox.enclosures import PIECE
 from mpcontinuity.mailbox.names import MailboxRefused
@@ -17,6 +17,7 @@ from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.store.statement import Statement
+from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upkeep import retention
 from mpcontinuity.writing import desk
 from tests.delivery.conftest import Post
@@ -42,6 +43,28 @@ def test_half_an_address_is_kept_and_the_others_are_shown(study: Study) -> None:
     assert found[0].written.to == "eve@far.example, bo"
     (message,) = study.messages("Drafts")
     assert (message["To"], message["Bcc"]) == ("eve@far.example", "carl@far.example")
+
+
+def test_a_draft_that_was_moved_is_replaced_with_both_folders_locked_at_once(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked: list[set[int]] = []
+
+    def locks(tx: Transaction, mailboxes: Collection[int]) -> None:
+        locked.append(set(mailboxes))
+        lock(tx, mailboxes)
+
+    monkeypatch.setattr(desk, "lock", locks)
+    draft = study.save()
+    inbox, folder, uid = study.folder("INBOX"), study.folder("Drafts"), draft.entry & (1 << UID_BITS) - 1
+    result(study.store.run(partial(change.move, source=folder, uids=((uid, uid),), target=inbox)))
+    entry = Statement("UPDATE draft SET entry = :entry")
+    result(study.store.run(lambda tx: tx.run(entry, entry=inbox << UID_BITS | 1)))
+    found = study.found(draft)
+    assert found is not None
+    study.save(msgspec.structs.replace(LETTER, text="more"), found[0])
+    assert locked[-1] == {inbox, folder}
+    assert (len(study.messages("INBOX")), len(study.messages("Drafts"))) == (0, 1)
 
 
 def test_another_window_does_not_overwrite_what_this_one_saved(study: Study) -> None:

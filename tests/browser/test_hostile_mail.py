@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import imaplib
 import re
 import statistics
@@ -13,35 +14,49 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, Request
+from playwright.async_api import Browser, Dialog, Error, Page, Request, async_playwright
 
 from tests.app.running import Server
 from tests.browser.site import origin
-from tests.browser.window import WIDE
-from tests.corpus.hostile_mail import ELSEWHERE, READABLE, hostile
+from tests.browser.window import CHROMIUM, FLAGS, WIDE
+from tests.corpus.hostile_mail import ELSEWHERE, READABLE, Hostile, hostile
 from tests.journeys.world import configuration
 
 USER, PASSWORD = "anna@example.org", "secret"
-READABLE_WITHIN = 3_000  # ms
+READABLE_WITHIN = 3.0  # s of the browser's work, which is the same on a busy machine
+PATIENCE = 15_000  # ms that somebody would wait on a busy one
+WINDOWS = 3  # at once
+# A frame in a sandbox is in the process of its page, whose work is then measured with it. It is less apart by that.
+_FLAGS = (*FLAGS, "--disable-features=IsolateSandboxedIframes")
 _HIDDEN = "structure: html and nothing"  # its text is within SVG, which a browser does not show
 _NOOP_WITHIN = 0.05  # s
 
 
 class Hunt:
-    """A window that notes whatever a message managed to do."""
+    """A window of its own profile that notes whatever a message managed to do."""
 
     def __init__(self, page: Page, where: str) -> None:
         self.page = page
         self.where = where
         self.done: list[str] = []
-        self.page.on("dialog", self._dialog)
-        self.page.context.on("page", lambda other: self.done.append(f"a window opened: {other.url}"))
-        self.page.context.on("requestfailed", self._asked)
-        self.page.context.on("requestfinished", self._asked)
+        self._dismissed: set[asyncio.Future[None]] = set()
+        page.on("dialog", self._dialog)
+        page.context.on("page", lambda other: self.done.append(f"a window opened: {other.url}"))
+        page.context.on("requestfailed", self._asked)
+        page.context.on("requestfinished", self._asked)
 
-    def _dialog(self, dialog: object) -> None:
+    async def measure(self) -> None:
+        self._browser = await self.page.context.new_cdp_session(self.page)
+        await self._browser.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    async def work(self) -> float:
+        """Seconds that the browser has computed for the page and its frames since it was opened."""
+        found = await self._browser.send("Performance.getMetrics")
+        return float(next(each["value"] for each in found["metrics"] if each["name"] == "TaskDuration"))
+
+    def _dialog(self, dialog: Dialog) -> None:
         self.done.append("a dialog")
-        dialog.dismiss()  # type: ignore[attr-defined]
+        self._dismissed.add(asyncio.ensure_future(dialog.dismiss()))
 
     def _asked(self, request: Request) -> None:
         """What the browser itself refused, by the policy or since it is of another origin, was not asked for."""
@@ -96,64 +111,81 @@ class Noops(threading.Thread):
         self._session.logout()
 
 
-def log_in(page: Page, where: str) -> str:
+async def log_in(page: Page, where: str) -> str:
     """The path of the inbox."""
-    page.goto(f"{where}/login")
-    page.locator('[name="address"]').fill(USER)
-    page.locator('[name="password"]').fill(PASSWORD)
-    with page.expect_navigation():
-        page.get_by_role("button", name="Log in", exact=True).first.click()
-    found = re.search(r'href="(/mail/\d+)/1"', page.content()) or re.search(r'href="(/mail/\d+)/"', page.content())
+    await page.goto(f"{where}/login")
+    await page.locator('[name="address"]').fill(USER)
+    await page.locator('[name="password"]').fill(PASSWORD)
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Log in", exact=True).first.click()
+    text = await page.content()
+    found = re.search(r'href="(/mail/\d+)/1"', text) or re.search(r'href="(/mail/\d+)/"', text)
     assert found is not None
     return found[1]
 
 
-def _faults(hunt: Hunt, inbox: str, uid: int) -> list[str]:
+async def _faults(hunt: Hunt, inbox: str, uid: int) -> list[str]:
     page = hunt.page
     path = f"{hunt.where}{inbox}/{uid}"
-    begun = time.monotonic()
-    page.goto(path, wait_until="commit")
+    hunt.done.clear()
     found = []
     try:
-        text = page.frame_locator("iframe.message").locator("body").inner_text(timeout=READABLE_WITHIN)
+        await page.goto(path, wait_until="load", timeout=PATIENCE)  # with its frame
+        text = await page.frame_locator("iframe.message").locator("body").inner_text(timeout=PATIENCE)
         if READABLE not in text and not text.strip():
             found.append("nothing to read")
     except Error as error:
         found.append(f"nothing to read: {str(error)[:100]}")
-    took = time.monotonic() - begun
-    if took > READABLE_WITHIN / 1000:
-        found.append(f"readable after {took:.1f} s")
-    page.wait_for_timeout(20)  # what begins by itself has begun
+    took = await hunt.work()
+    if took > READABLE_WITHIN:
+        found.append(f"readable after {took:.1f} s of work")
+    await page.wait_for_timeout(20)  # what begins by itself has begun
     if page.url != path:
         found.append(f"the address is {page.url}")
-    if page.title() == "owned":
+    if await page.title() == "owned":
         found.append("the title is another")
     if len(page.context.pages) != 1:
         found.append("there are other windows")
     return found + hunt.done
 
 
+async def _open_all(browser: Browser, where: str, messages: Sequence[Hostile]) -> dict[str, list[str]]:
+    """What messages did, by their names; some windows open one after the other each, none of them another's."""
+    left = iter(list(enumerate(messages, 1)))
+    faults: dict[str, list[str]] = {}
+
+    async def open_some() -> None:
+        context = await browser.new_context(ignore_https_errors=True, viewport={"width": WIDE, "height": 800})
+        hunt = Hunt(await context.new_page(), where)
+        await hunt.measure()
+        inbox = await log_in(hunt.page, where)
+        for uid, each in left:
+            if found := await _faults(hunt, inbox, uid):
+                faults[f"{each.kind}: {each.name}"] = found
+        await context.close()
+
+    await asyncio.gather(*[open_some() for _ in range(WINDOWS)])
+    return faults
+
+
+async def _in_a_browser(where: str, messages: Sequence[Hostile]) -> dict[str, list[str]]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+        return await _open_all(browser, where, messages)
+
+
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no browser (Debian: chromium) is installed")
 @pytest.mark.parametrize("sanitises", [True, False], ids=["sanitised", "unsanitised"])
-def test_hostile_mail_does_nothing_in_a_browser_and_can_be_read(
-    browser: Browser, tmp_path: Path, sanitises: bool
-) -> None:
+def test_hostile_mail_does_nothing_in_a_browser_and_can_be_read(tmp_path: Path, sanitises: bool) -> None:
     messages = hostile()
     with serving(tmp_path, sanitises=sanitises) as server:
         deliver(server, [each.content for each in messages])
-        context = browser.new_context(ignore_https_errors=True, viewport={"width": WIDE, "height": 800})
+        noops = Noops(server)
+        noops.start()
         try:
-            hunt = Hunt(context.new_page(), origin(server))
-            inbox = log_in(hunt.page, hunt.where)
-            noops = Noops(server)
-            noops.start()
-            faults = {}
-            for uid, each in enumerate(messages, 1):
-                hunt.done.clear()
-                if found := _faults(hunt, inbox, uid):
-                    faults[f"{each.kind}: {each.name}"] = found
-            noops.end()
+            faults = asyncio.run(_in_a_browser(origin(server), messages))
         finally:
-            context.close()
+            noops.end()
         log = server.log.read_text()
     if not sanitises:
         faults.pop(_HIDDEN, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 import signal
 import struct
 import threading
@@ -14,13 +15,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Request
+from playwright.sync_api import Browser, Page, Request
 
 from tests.app.running import Server
 from tests.browser.site import origin
-from tests.browser.test_hostile_mail import deliver, log_in, serving
+from tests.browser.test_hostile_mail import PASSWORD, USER, deliver, serving
 from tests.browser.window import Window, window
 from tests.message.display.messages import part, several
+
+
+def log_in(page: Page, where: str) -> str:
+    """The path of the inbox."""
+    page.goto(f"{where}/login")
+    page.locator('[name="address"]').fill(USER)
+    page.locator('[name="password"]').fill(PASSWORD)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Log in", exact=True).first.click()
+    found = re.search(r'href="(/mail/\d+)/1"', page.content()) or re.search(r'href="(/mail/\d+)/"', page.content())
+    assert found is not None
+    return found[1]
 
 
 def _png() -> bytes:

@@ -207,8 +207,11 @@ class _Written:
         self._add_text("\n".join([f"{'>' * level} {line}" if level else line for level, line in found]))
 
     def _as_text(self, html: str) -> str:
-        """Text has been escaped; it goes through the same needle's eye all the same."""
-        return sanitise(html, images={}).html
+        """Text has been escaped; it goes through the same needle's eye all the same, where that does not take long."""
+        try:
+            return sanitise(html, images={}).html
+        except TooMuch:
+            return html
 
     def _add_text(self, shown: str) -> None:
         self._room = max(self._room - len(shown), 0)

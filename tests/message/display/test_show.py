@@ -196,3 +196,9 @@ def test_broken_messages_are_shown_somehow(content: bytes) -> None:
 def test_the_header_is_told_field_by_field() -> None:
     found = header(b"A: =?utf-8?q?=C3=A4?=\r\nB: x\r\n y\r\nC: \xe2\x80\xae\r\n\r\nD: no")
     assert [(each.name, each.text) for each in found] == [("A", "ä"), ("B", "x y"), ("C", "\\u202e")]
+
+
+def test_plain_text_may_have_any_number_of_signs_that_html_writes_otherwise() -> None:
+    found = shown(plain("a & b <\r\n" * 30_000))
+    assert found.html.count("&amp; b &lt;") == 30_000
+    assert found.shortfalls == ()

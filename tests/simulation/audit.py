@@ -117,8 +117,11 @@ class Audit:
     def taken(self, taken: Taken) -> None:
         """A home server has a message."""
         play = self._play
-        if taken.number in play.sent or (not taken.number and play.sent):
+        if taken.number in play.sent:
             self.sent.taken(taken)
+            return
+        if not taken.number:
+            self._own(taken.content.partition(b"\r\n\r\n")[0], taken)
             return
         letter = play.letters.get(taken.number)
         if letter is None:
@@ -147,6 +150,16 @@ class Audit:
             groups = _unrelated(takes)
             if groups > letter.times + self.excusable(letter) + self.held.releases(letter.number):
                 play.fault(f"letter {letter.number} reached {recipient} {groups} times with different ids")
+
+    def _own(self, head: bytes, taken: Taken) -> None:
+        """What the server itself wrote: reports to who sent, alerts to who subscribed."""
+        if b"multipart/report" in head:
+            self.sent.taken(taken)
+        elif b"\r\nFrom: Mail System <postmaster@" in head:
+            for recipient in taken.recipients:
+                self._hearing.shown(self.owner(recipient))
+        else:
+            self._play.fault(f"home got what nobody wrote: {head[:400]!r}")
 
     def _judge_repeat(self, letter: Letter, before: Taken, taken: Taken) -> None:
         """Who heard home's 250 sends no more, however the clock jumps."""

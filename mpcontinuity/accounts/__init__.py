@@ -16,9 +16,9 @@
   ``authentication.py``: an exchange of SASL, for any door. ``throttle.py``: makes guessing slow; ``failures.py`` shares
   its counts between processes.
 - ``administrators.py``: rows of administrators. ``tokens.py``: rows of their tokens. ``second_factor.py``: what they
-  log in by besides a password; ``totp.py`` computes its codes. ``web_sessions.py``: browsers in which somebody is
-  signed in. ``links.py``: rows of secrets in links, by which somebody may do one thing without logging in.
-  ``invitations.py``: those by which a user sets a password.
+  log in by besides a password; ``user_factors.py``: what users do. ``totp.py`` computes codes for both.
+  ``web_sessions.py``: browsers in which somebody is signed in. ``links.py``: rows of secrets in links, by which
+  somebody may do one thing without logging in. ``invitations.py``: those by which a user sets a password.
 - ``audit.py``: rows of the audit trail, of who did what.
 - ``signing.py``: signs mail that leaves, by DKIM. ``dkim.py``: rows of the keys. ``rotation.py``: lets a new key take
   over.

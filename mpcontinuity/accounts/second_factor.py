@@ -122,13 +122,13 @@ def confirm(tx: Transaction, name: str, code: str, recovery: list[str]) -> bool:
             "conflict",
             Hint("admin totp begin", "makes one", {"name": name}),
         )
-    step = totp.step_with(row.next_secret, _plain(code), tx.now) if row.wrong < MOST_WRONG else None
+    step = totp.step_with(row.next_secret, plain(code), tx.now) if row.wrong < MOST_WRONG else None
     if step is None:
         tx.run(_WRONG, name=name)
         return False
     tx.run(_CONFIRM, name=name, secret=row.next_secret, step=step, now=tx.now)
     tx.run(_REMOVE_CODES, name=name)
-    tx.many(_ADD_CODE, [{"name": name, "digest": _digest(_plain(each))} for each in recovery])
+    tx.many(_ADD_CODE, [{"name": name, "digest": digest_of(plain(each))} for each in recovery])
     web_sessions.end_all(tx, web_sessions.ADMINISTRATOR, name)
     return True
 
@@ -141,12 +141,12 @@ def use(tx: Transaction, name: str, code: str) -> bool:
     row = tx.record(_Row, _FIND, name=name)
     if row is None or not row.secret or row.wrong >= MOST_WRONG:
         return False
-    plain = _plain(code)
-    if len(plain) == totp.DIGITS:
-        step = totp.step_with(row.secret, plain, tx.now)
+    typed = plain(code)
+    if len(typed) == totp.DIGITS:
+        step = totp.step_with(row.secret, typed, tx.now)
         good = step is not None and tx.run(_USE, name=name, step=step) > 0
     else:
-        good = tx.run(_USE_CODE, name=name, digest=_digest(plain)) > 0
+        good = tx.run(_USE_CODE, name=name, digest=digest_of(typed)) > 0
         if good:
             tx.run(_FORGIVE, name=name)
     if not good:
@@ -173,12 +173,12 @@ def _is_open(tx: Transaction, row: _Row) -> bool:
     return row.next_secret != "" and tx.now < row.begun + BEGUN_LASTS
 
 
-def _plain(code: str) -> str:
-    """A code without what people put between its groups; what is no ASCII is none."""
-    plain = "".join(code[:_LONGEST].lower().replace("-", " ").split())
-    return plain if plain.isascii() else ""
+def plain(code: str) -> str:
+    """Returns a code without what people put between its groups; what is no ASCII is none."""
+    typed = "".join(code[:_LONGEST].lower().replace("-", " ").split())
+    return typed if typed.isascii() else ""
 
 
-def _digest(code: str) -> bytes:
-    """SHA-256; a code has 80 random bits, so that no salt is needed."""
+def digest_of(code: str) -> bytes:
+    """Returns what is kept of a recovery code: SHA-256; it has 80 random bits, so that no salt is needed."""
     return hashlib.sha256(code.encode()).digest()

@@ -1,7 +1,7 @@
 """Codes of six digits that change every 30 seconds: TOTP (RFC 6238), as every authenticator computes them.
 
 The parameters are those that authenticators take where none are said: HMAC-SHA-1, six digits, 30 seconds. What is kept
-of an administrator's second factor is in accounts/second_factor.py.
+of an administrator's second factor is in accounts/second_factor.py, of a user's in accounts/user_factors.py.
 """
 
 from __future__ import annotations

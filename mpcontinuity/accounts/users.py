@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from mpcontinuity.accounts import app_passwords, links, web_sessions
+from mpcontinuity.accounts import app_passwords, links, user_factors, web_sessions
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.names import ARCHIVED_USE
 from mpcontinuity.model.address import Address, parse
@@ -31,7 +31,7 @@ LONGEST_NAME = 250  # characters
 
 _COLUMNS = (
     "account.id, account.domain, account.address, account.name, account.status, account.opt_in, account.relay, "
-    "account.password_changes"
+    f"account.password_changes, {user_factors.CONFIRMED}"
 )
 _USER_COLUMNS = _COLUMNS.count(",") + 1
 _BY_KEYS = Statement(
@@ -144,7 +144,8 @@ class User:
     """A user: ``domain`` and ``id`` are ids of rows, ``address`` is as it was given when the user was added.
 
     ``opt_in`` is their wish in mode `optional`; ``password_changes`` counts their passwords before the present one.
-    ``app_password`` is the id of the app password that they have logged in by, 0 where it was their own.
+    ``second_factor`` says whether that password alone does not let them in. ``app_password`` is the id of the app
+    password that they have logged in by, 0 where it was their own.
     """
 
     id: int
@@ -155,6 +156,7 @@ class User:
     opt_in: bool
     relay: bool = False  # stands for the home server
     password_changes: int = 0  # before this was read
+    second_factor: bool = False
     app_password: int = 0
 
     @property
@@ -164,10 +166,18 @@ class User:
 
 
 def _user(
-    id_: int, domain: int, address: str, name: str, status: Status, opt_in: int, relay: int, password_changes: int
+    id_: int,
+    domain: int,
+    address: str,
+    name: str,
+    status: Status,
+    opt_in: int,
+    relay: int,
+    password_changes: int,
+    factors: int,
 ) -> User:
     """Returns the user of a row of _COLUMNS."""
-    return User(id_, domain, address, name, status, bool(opt_in), bool(relay), password_changes)
+    return User(id_, domain, address, name, status, bool(opt_in), bool(relay), password_changes, factors > 0)
 
 
 def find(tx: Transaction, address: Address) -> User | None:
@@ -320,6 +330,7 @@ def set_password(tx: Transaction, user: User, password_hash: str, scram: str = "
     """
     tx.run(_SET_PASSWORD, id=user.id, password=password_hash, scram=scram)
     web_sessions.end_all(tx, web_sessions.USER, str(user.id))
+    user_factors.forgive(tx, user.id)
     _end_invitation(tx, user.id)
     _changed(tx, user)
 
@@ -439,6 +450,7 @@ def forget(tx: Transaction, account: int, domain: int, *, for_good: bool = True)
     tx.run(_SET_STATUS, id=account, status=REMOVED)
     tx.run(_SET_ALTERNATE, id=account, alternate="")
     app_passwords.remove_all(tx, account, domain)
+    user_factors.remove(tx, account, domain)
     _end_invitation(tx, account)
     tx.announce(AccountsChanged(domain, account))
 

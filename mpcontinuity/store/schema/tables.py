@@ -78,6 +78,8 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "web_session": ("accounts",),
     "totp": ("accounts",),
     "recovery_code": ("accounts",),
+    "user_factor": ("accounts",),
+    "user_recovery_code": ("accounts",),
     "answered_request": ("admin",),
     "page_run": ("admin",),
     "node": ("store",),

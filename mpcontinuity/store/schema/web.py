@@ -1,8 +1,8 @@
-"""Who is signed in by a browser, by what besides a password administrators sign in, and what the API has answered."""
+"""Who is signed in by a browser, by what besides a password they sign in, and what the API has answered."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Table
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, Table
 
 from mpcontinuity.store.schema.columns import BY_KEY, Text, key, metadata, number, string
 
@@ -48,6 +48,36 @@ recovery_code = Table(
     "recovery_code",
     metadata,
     Column("administrator", Text, ForeignKey("administrator.name", ondelete="CASCADE"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    **BY_KEY,
+)
+
+# What users sign in to webmail by besides a password (accounts/user_factors.py): a row for each thing that they have. A
+# passkey will be a row of another kind, whose `handle` is the id of its credential, `secret` its public key, and `used`
+# its counter of signatures (https://www.w3.org/TR/webauthn-3/#sctn-op-sign-count).
+user_factor = Table(
+    "user_factor",
+    metadata,
+    key(),
+    Column("account", BigInteger, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    string("kind", None),  # totp
+    string("name"),  # what its user calls it
+    Column("handle", LargeBinary, nullable=False),  # by which it calls itself; a TOTP has none
+    string("secret"),  # of a TOTP: base32, as authenticators take it
+    number("used"),  # of a TOTP: the last 30 seconds, counted since 1970, whose code was used: none is taken twice
+    number("wrong"),  # codes in a row
+    number("created", None),
+    number("since"),  # when it was confirmed; 0: it waits for that, and is asked for by nobody
+    number("last_used"),
+    string("details"),  # what else its kind needs, as JSON
+    Index("user_factor_of", "account", "kind"),
+)
+
+# For users who have none of these at hand: each is good once.
+user_recovery_code = Table(
+    "user_recovery_code",
+    metadata,
+    Column("account", BigInteger, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("digest", LargeBinary, primary_key=True),
     **BY_KEY,
 )

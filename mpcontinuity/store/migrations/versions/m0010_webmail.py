@@ -33,6 +33,7 @@ def upgrade() -> None:
     _outcomes()
     _drafts()
     _pictures()
+    _factors()
 
 
 def _conversations() -> None:
@@ -128,5 +129,32 @@ def _outcomes() -> None:
         "tracking_change",
         Column("time", BigInteger, primary_key=True),
         Column("id", BigInteger, primary_key=True),
+        **BY_KEY,
+    )
+
+
+def _factors() -> None:
+    account = ForeignKey("account.id", ondelete="CASCADE")
+    op.create_table(
+        "user_factor",
+        Column("id", Id, primary_key=True, autoincrement=False),
+        Column("account", BigInteger, account, nullable=False),
+        string("kind", None),
+        string("name"),
+        Column("handle", LargeBinary, nullable=False),
+        string("secret"),
+        number("used"),
+        number("wrong"),
+        number("created", None),
+        number("since"),
+        number("last_used"),
+        string("details"),
+    )
+    op.create_index("user_factor_of", "user_factor", ["account", "kind"])
+    account = ForeignKey("account.id", ondelete="CASCADE")
+    op.create_table(
+        "user_recovery_code",
+        Column("account", BigInteger, account, primary_key=True, autoincrement=False),
+        Column("digest", LargeBinary, primary_key=True),
         **BY_KEY,
     )

@@ -12,7 +12,7 @@
   ``picture.py``: its messages as arrays.
 - ``maildrop.py``: INBOX as POP3 sees it. ``recent.py``: the flag Recent. ``sent.py``: one copy in Sent.
   ``redelivered.py``: what home has got is marked, and leaves. ``drafts.py``: what users write by webmail;
-  ``enclosures.py``: what is attached to it.
+  ``enclosures.py``: what is attached to it; ``signature.py``: what stands below it.
 - ``archived.py``: the folder `Email Archive`, which shows what the archive has.
 - ``trusted_senders.py``: of whose mail a user wants pictures from elsewhere.
 - ``quota.py``: how much a user stores. ``repair.py``: what ``check --repair`` mends in them.

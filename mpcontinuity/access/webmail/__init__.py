@@ -6,6 +6,7 @@
 - ``sentence.py``: the line about continuity that every page has. ``continuity.py``: opting in and out, and the way to
   set up a telephone. ``dates.py``: times in words.
 - ``settings.py``: a user's password, where they are signed in, and the passwords of their devices.
+  ``signature.py``: the text below what they write.
 - ``acting.py``: what is done with messages. ``actions.py``: the forms for it. ``tasks.py``: what takes long.
 - ``events.py``: what is new, as it happens. ``news.py``: who listens to that.
 - ``folder.py``: the list of a folder. ``folders.py``: folders are made, renamed and deleted. ``message.py``: one

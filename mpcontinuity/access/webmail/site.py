@@ -18,6 +18,7 @@ from mpcontinuity.access.webmail import (
     people,
     searching,
     settings,
+    signature,
     write,
 )
 from mpcontinuity.access.webmail.services import WebmailServices
@@ -44,6 +45,7 @@ _PAGES = (
     people,
     outbox,
     settings,
+    signature,
 )
 
 

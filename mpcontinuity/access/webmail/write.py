@@ -26,7 +26,7 @@ from mpcontinuity.access.webmail.letter_form import (
     read_form_with_files,
 )
 from mpcontinuity.access.webmail.signed_in import LOGIN, STALE, Visit, Webmail, by_script
-from mpcontinuity.mailbox import drafts
+from mpcontinuity.mailbox import drafts, signature
 from mpcontinuity.mailbox.drafts import Draft, DraftChanged, Written
 from mpcontinuity.mailbox.enclosures import Attached
 from mpcontinuity.mailbox.names import MailboxRefused
@@ -43,6 +43,7 @@ from mpcontinuity.web.routes import Route
 from mpcontinuity.writing import answering, composition
 from mpcontinuity.writing.composition import Fault
 from mpcontinuity.writing.desk import is_own
+from mpcontinuity.writing.signature import signed
 
 WRITE: Final = "/write"
 OUTBOX: Final = "/outbox"
@@ -85,7 +86,8 @@ async def show(visit: Visit) -> Answer:
     for name in ("reply", "replyall", "forward"):
         if query.get(name):
             form = await _about(visit, form, name, query.get(name), enclosed=query.get("as") == "attachment")
-    return await page(visit, form)
+    below = await visit.services.control.store.read(partial(signature.find, account=visit.user.id))
+    return await page(visit, replace(form, written=signed(form.written, below)))
 
 
 def _linked(query: Fields) -> Written:

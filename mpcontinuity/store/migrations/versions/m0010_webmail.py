@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy
 from alembic import op
-from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, text
+from sqlalchemy import BigInteger, Column, ForeignKey, LargeBinary, SmallInteger, text
 
 revision = "0010"
 down_revision = "0009"
@@ -26,6 +26,10 @@ def string(name: str, default: str | None = "") -> Column[str]:
     return Column(name, Text, nullable=False, server_default=default)
 
 
+def flag(name: str, default: str = "0") -> Column[int]:
+    return Column(name, SmallInteger, nullable=False, server_default=default)
+
+
 def upgrade() -> None:
     """Adds what each subject needs, and takes nothing away."""
     _conversations()
@@ -34,6 +38,7 @@ def upgrade() -> None:
     _drafts()
     _pictures()
     _factors()
+    _own_texts()
 
 
 def _conversations() -> None:
@@ -156,5 +161,22 @@ def _factors() -> None:
         "user_recovery_code",
         Column("account", BigInteger, account, primary_key=True, autoincrement=False),
         Column("digest", LargeBinary, primary_key=True),
+        **BY_KEY,
+    )
+
+
+def _own_texts() -> None:
+    op.create_table(
+        "signature",
+        Column(
+            "account",
+            BigInteger,
+            ForeignKey("account.id", ondelete="CASCADE"),
+            primary_key=True,
+            autoincrement=False,
+        ),
+        string("text"),
+        flag("new"),
+        flag("answers"),
         **BY_KEY,
     )

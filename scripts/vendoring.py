@@ -29,8 +29,9 @@ LICENCES = {
     "BSD-2-Clause",
     "BSD-3-Clause",
     "Apache-2.0",
-    "MPL-2.0",
-}  # MPL-2.0: unchanged files, for tests
+    "MPL-2.0",  # unchanged files, for tests
+    "(MPL-2.0 OR Apache-2.0)",  # taken under Apache-2.0
+}
 
 _ICON = re.compile(r"<svg[^>]*>(.*)</svg>\s*", re.DOTALL)
 
@@ -45,6 +46,11 @@ def sprite_of(icons: dict[str, str], licence: str) -> bytes:
     comment = licence.strip().replace("--", "- -")
     lines = ['<svg xmlns="http://www.w3.org/2000/svg">', f"<!--\n{comment}\n-->", *symbols, "</svg>"]
     return "\n".join(lines).encode() + b"\n"
+
+
+def notice_of(licence: str) -> bytes:
+    """The licence, as the comment that begins a script which has none."""
+    return f"/*!\n{licence.strip().replace('*/', '* /')}\n*/\n".encode()
 
 
 def _npm(*words: str, folder: Path) -> Any:
@@ -80,8 +86,9 @@ def make(lock: dict[str, Any], *, update: bool) -> dict[Path, bytes]:
     made: dict[Path, bytes] = {}
     for package in lock["packages"]:
         with tempfile.TemporaryDirectory() as folder, _fetch(package, Path(folder), update=update) as archive:
+            notice = notice_of(_read(archive, package["licence_file"]).decode()) if package.get("notice") else b""
             for path, target in package.get("files", {}).items():
-                made[ROOT / target] = _read(archive, path)
+                made[ROOT / target] = notice + _read(archive, path)
             icons = {}
             for name, path in package.get("icons", {}).items():
                 inside = _ICON.fullmatch(_read(archive, path).decode())

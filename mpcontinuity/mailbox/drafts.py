@@ -88,6 +88,10 @@ class Written(msgspec.Struct, frozen=True):
 
     ``about`` is the entry (mailbox << 32 | uid) of the message that is answered or forwarded, 0 for none.
     ``in_reply_to`` and ``references`` are ids of messages with their angle brackets.
+
+    With ``rich`` the letter is ``html``, which has been judged (message/display/composed.py), and ``text`` is its plain
+    text. ``original`` names the message that may be quoted, as ``folder.uid`` or ``archive:id``, and ``quoted`` says
+    that it is, by the enclosure of that role.
     """
 
     sender: str = ""
@@ -100,6 +104,10 @@ class Written(msgspec.Struct, frozen=True):
     references: tuple[str, ...] = ()
     about: int = 0
     how: Literal["", "reply", "forward"] = ""
+    rich: bool = False
+    html: str = ""
+    original: str = ""
+    quoted: bool = False
 
 
 class Draft(msgspec.Struct, frozen=True):

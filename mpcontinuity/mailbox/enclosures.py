@@ -8,7 +8,7 @@ with its draft and its draft's user alone: the id of a draft is no secret, since
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -22,14 +22,19 @@ PIECE: Final = 256 * 1024  # octets of a row: the writer is held for about a mil
 MOST: Final = 100  # of one draft
 STEP: Final = 40  # pieces that are removed in one transaction: 10 MiB
 
-_COLUMNS = "enclosure.id, enclosure.draft, enclosure.name, enclosure.kind, enclosure.size, enclosure.received"
+# What an enclosure is for: a file, a picture that is only sent where the text shows it, or what the letter quotes.
+Role = Literal["", "picture", "quote"]
+
+_COLUMNS = ", ".join(
+    f"enclosure.{name}" for name in ("id", "draft", "name", "kind", "size", "received", "role", "content_id")
+)
 _THEIRS = "enclosure JOIN draft ON draft.id = enclosure.draft AND draft.account = enclosure.account"
 _OF = Statement(f"SELECT {_COLUMNS} FROM {_THEIRS} WHERE enclosure.draft = :draft ORDER BY enclosure.id LIMIT {MOST}")
 _FIND = Statement(f"SELECT {_COLUMNS} FROM {_THEIRS} WHERE enclosure.id = :id AND enclosure.draft = :draft")
 _OF_ACCOUNT = Statement("SELECT COALESCE(SUM(size), 0) FROM enclosure WHERE account = :account")
 _INSERT = Statement(
-    "INSERT INTO enclosure (id, account, draft, name, kind, size, received) "
-    "VALUES (:id, :account, :draft, :name, :kind, :size, 0)"
+    "INSERT INTO enclosure (id, account, draft, name, kind, size, received, role, content_id) "
+    "VALUES (:id, :account, :draft, :name, :kind, :size, 0, :role, :content_id)"
 )
 _ADD = Statement("INSERT INTO enclosure_piece (enclosure, start, data) VALUES (:enclosure, :start, :data)")
 _RECEIVED = Statement(
@@ -55,6 +60,19 @@ _DROP_PIECES = Statement(
 )
 
 
+class File(msgspec.Struct, frozen=True):
+    """What is to be attached: its name, its media type and ``size`` in octets.
+
+    ``content_id``, without angle brackets, is by which the HTML of the letter may name it; empty: it does not.
+    """
+
+    name: str
+    kind: str
+    size: int
+    role: Role = ""
+    content_id: str = ""
+
+
 class Attached(msgspec.Struct, frozen=True):
     """A row of ``enclosure``: ``received`` of its ``size`` octets are there."""
 
@@ -64,6 +82,8 @@ class Attached(msgspec.Struct, frozen=True):
     kind: str
     size: int
     received: int
+    role: Role = ""
+    content_id: str = ""
 
     @property
     def complete(self) -> bool:
@@ -81,25 +101,24 @@ def find(tx: Transaction, draft: int, id_: int) -> Attached | None:
     return tx.record(Attached, _FIND, id=id_, draft=draft)
 
 
-def begin(
-    tx: Transaction, account: int, draft: int, name: str, kind: str, size: int, *, quota: Quota, longest: int
-) -> Attached:
-    """Begins an enclosure of ``size`` octets.
+def begin(tx: Transaction, account: int, draft: int, file: File, *, quota: Quota, longest: int) -> Attached:
+    """Begins an enclosure.
 
     Raises Refused where it would be more than ``longest`` together with the others, or more than the user may store.
     """
     others = of(tx, draft)
     if len(others) >= MOST:
         raise Refused(f"a message has at most {MOST} attachments", "conflict")
-    if sum(one.size for one in others) + size > longest:
+    if sum(one.size for one in others) + file.size > longest:
         raise Refused("together with this file the message would be too large", "conflict")
     if quota.octets:
         held = used(tx, account).octets + int(tx.value(_OF_ACCOUNT, account=account))
-        if held + size > quota.octets:
+        if held + file.size > quota.octets:
             raise MailboxRefused("OVERQUOTA", "your mailbox is full: delete some messages first")
     id_ = tx.identifier()
-    tx.run(_INSERT, id=id_, account=account, draft=draft, name=name, kind=kind, size=size)
-    return Attached(id_, draft, name, kind, size, 0)
+    values = msgspec.structs.asdict(file)
+    tx.run(_INSERT, id=id_, account=account, draft=draft, **values)
+    return Attached(id=id_, draft=draft, received=0, **values)
 
 
 def add(tx: Transaction, id_: int, start: int, data: bytes) -> bool:

@@ -18,8 +18,10 @@ from mpcontinuity.model.errors import Temporary
 from mpcontinuity.store.store import Store
 
 LONGEST_TEXT: Final = 512 * 1024  # characters: a book; what is longer is a file
+LONGEST_PLACE: Final = 60  # characters of the name of a message
 LONGEST_FIELD: Final = 128 * 1024  # characters of a field of addresses: a thousand people with their names
 RECIPIENTS: Final = ("to", "cc", "bcc")
+QUOTE: Final = "quote"  # the role of an enclosure
 # Octets of a message beside its text and its enclosures, at most: header, boundaries and the headers of parts.
 _BESIDE: Final = 64 * 1024
 _HEADER: Final = 1024  # of it, without what the user writes
@@ -31,6 +33,20 @@ class Fault(msgspec.Struct, frozen=True):
 
     field: str
     text: str
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """What a letter quotes below its own text: HTML that can do nothing, and the same as text."""
+
+    html: str
+    text: str
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """What the message of a draft is made of, beside what stands in the form."""
+
+    attached: Sequence[Attached]
+    quote: Quote | None = None
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -65,6 +81,8 @@ def bounded(written: Written) -> Written:
         sender=written.sender[: composing.LONGEST_NAME],
         subject=composing.shown(written.subject, composing.LONGEST_SUBJECT),
         text=written.text[:LONGEST_TEXT],
+        html=written.html[:LONGEST_TEXT] if written.rich else "",
+        original=written.original[:LONGEST_PLACE],
     )
 
 
@@ -87,25 +105,58 @@ def envelope(written: Written, name: str, own: str) -> tuple[Envelope, list[Faul
     return Envelope(Correspondent(name, sender), people["to"], people["cc"], people["bcc"]), faults
 
 
+async def contents(store: Store, written: Written, attached: Sequence[Attached]) -> Contents:
+    """Returns what the message of a draft is made of: pictures that its text does not show are not, nor is what it does
+    not quote. Raises Temporary."""
+    quote = None
+    for one in attached:
+        if one.role == QUOTE and one.complete and written.rich and written.quoted:
+            octets = b"".join([piece async for piece in pieces(store, one)])
+            quote = _as_quote(octets)
+    shown = _html(written, quote)
+    wanted = [one for one in attached if one.role == "" or (one.role == "picture" and _shows(shown, one))]
+    return Contents(wanted, quote)
+
+
 def letter(
-    draft: Draft, addressed: Envelope, attached: Sequence[Attached], *, message_id: str, time: int, boundary: str
+    draft: Draft, addressed: Envelope, contents: Contents, *, message_id: str, time: int, boundary: str
 ) -> Letter:
     """Returns the message of a draft, to be composed."""
-    written = draft.written
+    written, quote = draft.written, contents.quote
+    html = _html(written, quote)
     return Letter(
         sender=addressed.sender,
         to=addressed.to,
         cc=addressed.cc,
         bcc=addressed.bcc,
         subject=written.subject,
-        text=written.text,
+        text=f"{written.text}\n\n{quote.text}" if quote is not None else written.text,
+        also=[("text/html", f"{_BEGINS}{html}{_ENDS}")] if written.rich else (),
         time=time,
         message_id=message_id,
         in_reply_to=written.in_reply_to,
         references=written.references,
-        enclosures=[Enclosure(one.name, one.kind) for one in attached],
+        enclosures=[
+            Enclosure(one.name, one.kind, one.content_id if _shows(html, one) else "") for one in contents.attached
+        ],
         boundary=boundary,
     )
+
+
+_BEGINS: Final = '<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head><body>\n'
+_ENDS: Final = "\n</body></html>\n"
+
+
+def _html(written: Written, quote: Quote | None) -> str:
+    """Each of the two can do nothing, and neither has anything that keeps a reader of HTML from taking what follows for
+    HTML: so both together can do nothing."""
+    if not written.rich:
+        return ""
+    return f"{written.html}\n{quote.html}" if quote is not None else written.html
+
+
+def _shows(html: str, one: Attached) -> bool:
+    return bool(one.content_id) and f'"cid:{one.content_id}"' in html
 
 
 def size(written: Written, attached: Sequence[Attached]) -> int:
@@ -114,7 +165,21 @@ def size(written: Written, attached: Sequence[Attached]) -> int:
     quoted = text if written.text.isascii() else 3 * text
     names = len(written.subject) + sum(len(getattr(written, field)) for field in RECIPIENTS)
     header = _HEADER + 4 * names + sum(map(len, written.references))  # as encoded words
-    return header + quoted + sum(_PART + composing.encoded_size(one.kind, one.size) for one in attached)
+    if written.rich:
+        quoted += _PART + 3 * len(written.html.encode("utf-8", "replace"))
+    return header + quoted + sum(_PART + _encoded_size(one) for one in attached)
+
+
+def _encoded_size(one: Attached) -> int:
+    return 3 * one.size if one.role == QUOTE else composing.encoded_size(one.kind, one.size)
+
+
+def quote_octets(quote: Quote) -> bytes:
+    """Returns a quote as it is kept in an enclosure."""
+    return msgspec.json.encode(quote)
+
+
+_as_quote = msgspec.json.Decoder(Quote).decode
 
 
 def room(message_size: int) -> int:
@@ -122,13 +187,13 @@ def room(message_size: int) -> int:
     return max((message_size - _BESIDE) // 78 * 57, 0)
 
 
-async def octets(store: Store, message: Letter, attached: Sequence[Attached]) -> AsyncIterator[bytes]:
+async def octets(store: Store, message: Letter, contents: Contents) -> AsyncIterator[bytes]:
     """Yields the message in pieces; what it encloses is read as it is needed. Raises Temporary."""
     for piece in composing.compose(message):
         if isinstance(piece, bytes):
             yield piece
             continue
-        one = attached[piece]
+        one = contents.attached[piece]
         encoder = composing.encoder(composing.media_type(one.kind))
         async for data in pieces(store, one):
             yield encoder.feed(data)

@@ -17,7 +17,7 @@ from mpcontinuity.delivery import filing
 from mpcontinuity.mailbox import drafts, enclosures, sent
 from mpcontinuity.mailbox.append import UID_BITS, Appended, lock
 from mpcontinuity.mailbox.drafts import Draft, DraftChanged, Written
-from mpcontinuity.mailbox.enclosures import PIECE, Attached
+from mpcontinuity.mailbox.enclosures import PIECE, Attached, File, Role
 from mpcontinuity.mailbox.quota import Quota
 from mpcontinuity.message import composing
 from mpcontinuity.model import identifier
@@ -70,9 +70,10 @@ class Desk:
         """Returns an id for a draft that may be begun."""
         return self.store.identifiers.next()
 
-    def message_id(self, draft: int) -> str:
-        """Returns the id by which the message of a draft leaves, however often that is tried."""
-        return f"<{identifier.show(draft)}@{self.hostname}>"
+    def message_id(self, user: User, draft: int) -> str:
+        """Returns the id by which the message of a draft leaves, however often that is tried, and whichever address of
+        the user it is from: so it is sent once. It is in the user's domain (RFC 5322 §3.6.4)."""
+        return f"<{identifier.show(draft)}@{parse(user.address).domain}>"
 
     async def create(self, user: User, written: Written, id_: int = 0, entry: int = 0) -> Draft:
         """Begins a draft, by an id of `new_id` that a page was given. Raises DraftChanged, Refused and Temporary."""
@@ -82,7 +83,7 @@ class Desk:
             account=user.id,
             written=composition.bounded(written),
             id_=id_,
-            message_id=self.message_id(id_),
+            message_id=self.message_id(user, id_),
             entry=entry,
         )
         return await self.store.run(work)
@@ -99,7 +100,7 @@ class Desk:
         try:
             await take(staged)
             id_ = id_ or self.new_id()
-            message_id = self.message_id(id_)
+            message_id = self.message_id(user, id_)
             work = partial(_unveil, staged=staged, id_=id_, message_id=message_id, entry=entry)
             return await self.store.run(work)
         except Exception:
@@ -112,13 +113,14 @@ class Desk:
 
     async def sent(self, user: User, id_: int) -> Body | None:
         """Returns the copy in Sent of what a draft was; None where it has not left, or the user has no copy."""
-        return await self.store.read(partial(_sent, account=user.id, message_id=self.message_id(id_)))
+        return await self.store.read(partial(_sent, account=user.id, message_id=self.message_id(user, id_)))
 
     async def copy(self, user: User, attached: Sequence[Attached], draft: Draft) -> None:
         """Attaches the same files to another draft. Raises Refused and Temporary."""
         for one in attached:
             if one.complete:
-                new = await self.attach(user, draft.id, one.name, one.kind, one.size)
+                file = (one.name, one.kind, one.size)
+                new = await self.attach(user, draft.id, *file, role=one.role, content_id=one.content_id)
                 await self.take(user, new, 0, composition.pieces(self.store, one))
 
     async def save(self, user: User, id_: int, version: int, written: Written, *, asked: bool = True) -> Draft:
@@ -159,11 +161,12 @@ class Desk:
     async def _show(self, user: User, draft: Draft, written: Written, attached: Sequence[Attached]) -> Draft:
         store = self.store
         addressed, _ = composition.envelope(written, user.name, user.address)
+        contents = await composition.contents(store, written, attached)
         made = composition.letter(
             _with(draft, written),
             addressed,
-            attached,
-            message_id=f"<draft-{identifier.show(draft.id)}@{self.hostname}>",
+            contents,
+            message_id=f"<draft-{self.message_id(user, draft.id)[1:]}",
             time=store.clock.now(),
             boundary=boundary(self.randomness),
         )
@@ -171,7 +174,7 @@ class Desk:
         folder = await store.run(partial(drafts.folder, account=user.id))
         filed = await filing.begin(store, self.quotas, self.hostname, user, folder, announced)
         try:
-            async for piece in composition.octets(store, made, attached):
+            async for piece in composition.octets(store, made, contents):
                 filed.write(piece)
         except BaseException:
             filed.discard()
@@ -191,20 +194,26 @@ class Desk:
 
     # What is attached
 
-    async def attach(self, user: User, draft: int, name: str, kind: str, size: int) -> Attached:
-        """Begins an attachment of ``size`` octets. Raises Refused where there is no room for it, and Temporary."""
+    async def attach(
+        self, user: User, draft: int, name: str, kind: str, size: int, *, role: Role = "", content_id: str = ""
+    ) -> Attached:
+        """Begins an enclosure of ``size`` octets. A picture is given a Content-ID where it has none.
+
+        Raises Refused where there is no room for it, and Temporary.
+        """
         longest = composition.room(self.limits.message_size)
         if size > longest:
             raise Refused("together with this file the message would be too large", "conflict")
         self.store.bodies.check_room(size)
         await self.quotas.count_for_domain(user, size)
+        if role == "picture" and not content_id:
+            content_id = f"{identifier.show(self.new_id())}@{parse(user.address).domain}"
+        shown = composing.shown(name.rpartition("\\")[2], composing.LONGEST_NAME) or "attachment"
         work = partial(
             _begin,
             account=user.id,
             draft=draft,
-            name=composing.shown(name.rpartition("\\")[2], composing.LONGEST_NAME) or "attachment",
-            kind=composing.media_type(kind),
-            size=size,
+            file=File(shown, composing.media_type(kind), size, role, content_id),
             quota=await self.quotas.of(user),
             longest=longest,
         )
@@ -351,11 +360,9 @@ def _open(tx: Transaction, account: int, draft: int) -> None:
         raise Refused("this draft was sent or discarded meanwhile", "conflict")
 
 
-def _begin(
-    tx: Transaction, account: int, draft: int, name: str, kind: str, size: int, quota: Quota, longest: int
-) -> Attached:
+def _begin(tx: Transaction, account: int, draft: int, file: File, quota: Quota, longest: int) -> Attached:
     _open(tx, account, draft)
-    return enclosures.begin(tx, account, draft, name, kind, size, quota=quota, longest=longest)
+    return enclosures.begin(tx, account, draft, file, quota=quota, longest=longest)
 
 
 def _add(tx: Transaction, account: int, draft: int, id_: int, start: int, data: bytes) -> None:

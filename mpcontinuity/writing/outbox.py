@@ -93,7 +93,7 @@ class Outbox:
 
     async def send(self, user: User, draft: Draft) -> int:
         """Has a draft leave once the time to undo is over, and returns when, in µs. Raises DraftChanged, Temporary."""
-        message_id = self.desk.message_id(draft.id)
+        message_id = self.desk.message_id(user, draft.id)
         work = partial(drafts.send, account=user.id, id_=draft.id, version=draft.version, message_id=message_id)
         due = await self.desk.store.run(work)
         self.timer.callLater(UNDO / SECOND + 0.05, self.wake)
@@ -159,15 +159,16 @@ class Outbox:
             if faults:
                 transaction.abandon()
                 return faults
+            contents = await composition.contents(self.desk.store, draft.written, attached)
             letter = composition.letter(
                 draft,
                 addressed,
-                attached,
+                contents,
                 message_id=draft.message_id,
                 time=draft.due - UNDO,
                 boundary=boundary(self.desk.randomness),
             )
-            async for piece in composition.octets(self.desk.store, letter, attached):
+            async for piece in composition.octets(self.desk.store, letter, contents):
                 transaction.write(piece)
             reply = await transaction.end(None)
         except BaseException:

@@ -6,6 +6,7 @@ import contextlib
 import struct
 
 from mpcontinuity.message.display import (
+    composed,
     htmltext,
     invitation,
     links,
@@ -45,6 +46,11 @@ def _work(data: bytes) -> None:
 def _sanitise(data: bytes) -> None:
     with contextlib.suppress(TooMuch):
         sanitise(_text(data), images={})
+
+
+def _composed(data: bytes) -> None:
+    composed.composed(_text(data))
+    composed.quoted(_HTML + data, Wanted(len(_HTML) + len(data), "a"))
 
 
 def _css(data: bytes) -> None:
@@ -124,6 +130,24 @@ DISPLAY = {
             b"a='b' ",
         ),
         most=32 * KIB,
+    ),
+    "html of letters": Reader(
+        _composed,
+        (b"", b"<", b"<style>", b"<p ", b"<table>", b"<svg>", b"<math>"),
+        (
+            b"<p>",
+            b"<b>",
+            b"</b>",
+            b"<a href=x>",
+            b"<td>",
+            b"<!--",
+            b"<style>",
+            b"</style",
+            b"&amp",
+            b"<i><p>",
+            b"a='b' ",
+        ),
+        most=16 * KIB,
     ),
     "css": Reader(
         _css,

@@ -23,6 +23,7 @@ from mpcontinuity.children.pool import PIECE
 from mpcontinuity.children.readers import Busy, Died, Readers
 from mpcontinuity.mailbox import mailboxes, read, trusted_senders
 from mpcontinuity.message.display import work
+from mpcontinuity.message.display.composed import Composed
 from mpcontinuity.message.display.shown import Attachment, Header, Shortfall, Shown, Wanted
 from mpcontinuity.message.display.unread import LONGEST, unread
 from mpcontinuity.message.transfer import decoder
@@ -157,6 +158,35 @@ class Reading:
         except (Died, msgspec.MsgspecError):
             raise Unread("died") from None
         return msgspec.structs.replace(text, shortfalls=(*text.shortfalls, "died"))
+
+    async def quoted(self, of: Message, ends: str) -> Composed:
+        """Returns what a message says, to be quoted in a letter (`composed.quoted`).
+
+        Raises Temporary where too much is to be read at the time, Refused where readers gave up on it, and Corrupt.
+        """
+        try:
+            return work.as_composed(await self._ask(of, Wanted(of.body.length, ends), work.QUOTE))
+        except Busy:
+            raise Temporary("too many messages are being read") from None
+        except (Died, msgspec.MsgspecError):
+            raise Refused(_DIED, "conflict") from None
+
+    async def composed(self, account: int, html: str) -> Composed | None:
+        """Returns what a user has typed as it may be kept and sent; None where a reader died over it. Raises Temporary
+        where too much is to be read at the time."""
+        octets = html.encode("utf-8", "replace")
+
+        async def pieces() -> AsyncGenerator[bytes, None]:
+            for at in range(0, len(octets), PIECE):
+                yield octets[at : at + PIECE]
+
+        try:
+            argument = work.argument(Wanted(len(octets)))
+            return work.as_composed(await self._readers.ask(account, argument, work.LETTER, pieces))
+        except Busy:
+            raise Temporary("too many messages are being read") from None
+        except (Died, msgspec.MsgspecError):
+            return None
 
     async def header(self, of: Message) -> list[Header] | None:
         """Returns the header of a message field by field; None where no reader could read it."""

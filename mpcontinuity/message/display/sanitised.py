@@ -26,7 +26,7 @@ MOST_SIGNS: Final = 2_000  # blanks and = in one tag: readers of HTML compare ea
 LONGEST_LINK: Final = 4_096  # characters
 _MOST_IMAGES: Final = 1_000  # which a browser may be asked to load
 
-_TAGS: Final = frozenset(
+TAGS: Final = frozenset(
     re.findall(
         r"[\w-]+",
         "a abbr address article aside b bdi bdo big blockquote br caption center cite code col colgroup dd del "
@@ -36,7 +36,7 @@ _TAGS: Final = frozenset(
     )
 )
 # Elements that go with all that is in them. Of others that are not known (form, button, body) the content stays.
-_GONE: Final = frozenset(
+GONE: Final = frozenset(
     re.findall(
         r"[\w-]+",
         "script style title template noscript noembed noframes iframe frame frameset object embed applet svg math "
@@ -49,7 +49,7 @@ _ANYWHERE: Final = frozenset(
         "align bgcolor class color dir face height id lang size style title valign width ",
     )
 )
-_ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
+ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
     "*": _ANYWHERE,
     "a": frozenset({"href"}),
     "img": frozenset({"src", "alt", "border"}),
@@ -62,19 +62,19 @@ _ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
     "colgroup": frozenset({"span"}),
 }
 _COLOURS: Final = frozenset({"bgcolor", "color"})
-_NUMBERS: Final = frozenset(
+NUMBERS: Final = frozenset(
     re.findall(
         r"[\w-]+",
         "height width border cellpadding cellspacing colspan rowspan span start size ",
     )
 )
-_NUMBER = re.compile(r"[+-]?[0-9]{1,4}(?:\.[0-9]{1,3})?(?:px|%)?")
-_WORDS = re.compile(r"[\w .,#:/-]{0,500}")
+NUMBER = re.compile(r"[+-]?[0-9]{1,4}(?:\.[0-9]{1,3})?(?:px|%)?")
+WORDS = re.compile(r"[\w .,#:/-]{0,500}")
 _SCHEMES: Final = frozenset({"http", "https", "mailto", "tel", "cid"})
 
-_IGNORED = dict.fromkeys([*range(0x21), 0x7F])  # browsers skip tabs and line ends within a URL, and controls around it
-_WEB = re.compile(r"https?://[^/\\]", re.IGNORECASE)
-_CALL = re.compile(r"tel:[0-9+().*#;=A-Za-z-]{1,100}", re.IGNORECASE)
+IGNORED = dict.fromkeys([*range(0x21), 0x7F])  # browsers skip tabs and line ends within a URL, and controls around it
+WEB = re.compile(r"https?://[^/\\]", re.IGNORECASE)
+CALL = re.compile(r"tel:[0-9+().*#;=A-Za-z-]{1,100}", re.IGNORECASE)
 _OPENS = re.compile(r"<(?=[a-zA-Z/])")
 _NAME = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,15})")
 _EMPTY: Final = frozenset(
@@ -84,7 +84,7 @@ _EMPTY: Final = frozenset(
     )
 )
 _ESCAPE = re.compile(r"\xa0|&(?:(?![a-zA-Z#])|amp|nbsp|#0*+(?:38|160)|#[xX]0*+(?:26|[aA]0))")
-_BODY = re.compile(r"<(/?)body(?=[\s/>])", re.IGNORECASE)
+BODY = re.compile(r"<(/?)body(?=[\s/>])", re.IGNORECASE)
 _STYLE_BEGINS = re.compile(r"<style(?=[\s/>])", re.IGNORECASE)
 _STYLE_ENDS = re.compile(r"</style", re.IGNORECASE)
 
@@ -117,10 +117,10 @@ def sanitise(html: str, *, images: Mapping[str, str], remote: bool = False) -> S
     html = _without_styles(html, sheet.add)
     filter_ = _Filter(sheet, images, remote)
     cleaned = nh3.clean(
-        _BODY.sub(r"<\1div", html),  # colours and margins of the whole message stand there
-        tags=set(_TAGS),
-        clean_content_tags=set(_GONE),
-        attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
+        BODY.sub(r"<\1div", html),  # colours and margins of the whole message stand there
+        tags=set(TAGS),
+        clean_content_tags=set(GONE),
+        attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
         attribute_filter=filter_,
         strip_comments=True,
         link_rel="noopener noreferrer",
@@ -194,31 +194,31 @@ class _Filter:
             return link(value) if tag == "a" else None
         if name == "src":
             return self._source(value)
-        if name in _NUMBERS:
-            return value.strip() if _NUMBER.fullmatch(value.strip()) else None
+        if name in NUMBERS:
+            return value.strip() if NUMBER.fullmatch(value.strip()) else None
         if name in ("title", "alt"):
             return value[:500]
         if name in _COLOURS:
             self.coloured = True
-        return value if _WORDS.fullmatch(value) else None
+        return value if WORDS.fullmatch(value) else None
 
     def _source(self, value: str) -> str | None:
-        value = value[:LONGEST_LINK].translate(_IGNORED)
+        value = value[:LONGEST_LINK].translate(IGNORED)
         if value[:4].lower() == "cid:":
             return self._images.get(unquote(value[4:]))
         self.remote_images += 1
         if value.startswith("//"):
             value = f"https:{value}"
         self._loaded += 1
-        return value if self._remote and self._loaded <= _MOST_IMAGES and _WEB.match(value) else None
+        return value if self._remote and self._loaded <= _MOST_IMAGES and WEB.match(value) else None
 
 
 def link(value: str) -> str | None:
     """Returns where a link may lead: to the web, a telephone, or our own page for writing to an address; or None."""
     if len(value) > LONGEST_LINK:
         return None
-    value = value.translate(_IGNORED)
-    if _WEB.match(value) or _CALL.fullmatch(value):
+    value = value.translate(IGNORED)
+    if WEB.match(value) or CALL.fullmatch(value):
         return value
     if value[:7].lower() == "mailto:":
         return _written_to(value[7:])

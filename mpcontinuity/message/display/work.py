@@ -10,16 +10,20 @@ from typing import Final
 import msgspec
 
 from mpcontinuity.message import charset
-from mpcontinuity.message.display import show
+from mpcontinuity.message.display import composed, show
+from mpcontinuity.message.display.composed import Composed
 from mpcontinuity.message.display.shown import Header, Shown, Wanted
 
 KIND: Final = "mpcontinuity.message.display.work"
 SHOW: Final = b"show"
 HEADER: Final = b"header"
+QUOTE: Final = b"quote"
+LETTER: Final = b"letter"
 
 _wanted = msgspec.msgpack.Decoder(Wanted)
 _encode = msgspec.msgpack.Encoder().encode
 as_shown = msgspec.msgpack.Decoder(Shown).decode
+as_composed = msgspec.msgpack.Decoder(Composed).decode
 as_header = msgspec.msgpack.Decoder(list[Header]).decode
 
 
@@ -45,12 +49,20 @@ class Work:
         return self._at < self._asked.length
 
     def ask(self, question: bytes) -> bytes:
-        """Answers `SHOW` with a Shown, and `HEADER` with a list of Header. Raises ValueError for another question."""
+        """Answers `SHOW` with a Shown, `HEADER` with a list of Header, and `QUOTE` with a Composed.
+
+        So it answers `LETTER`, for which the content is HTML in UTF-8 and no message. Raises ValueError for another
+        question.
+        """
         content = self._content if self._content is not None else b""
         if question == SHOW:
             return _encode(show.show(content, self._asked))
         if question == HEADER:
             return _encode(show.header(content))
+        if question == QUOTE:
+            return _encode(composed.quoted(content, self._asked))
+        if question == LETTER:
+            return _encode(composed.composed(bytes(content).decode("utf-8", "replace")))
         raise ValueError("no such question")
 
 
@@ -73,3 +85,8 @@ def rehearse() -> None:
     work.feed(message)
     as_shown(work.ask(SHOW))
     as_header(work.ask(HEADER))
+    as_composed(work.ask(QUOTE))
+    html = b"<p style='margin:0'>&auml;<a href='mailto:a@b.example'>a</a><img src='cid:a'>"
+    letter = Work(argument(Wanted(len(html))))
+    letter.feed(html)
+    as_composed(letter.ask(LETTER))

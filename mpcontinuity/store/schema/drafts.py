@@ -36,6 +36,8 @@ enclosure = Table(
     string("kind"),  # its media type
     number("size"),  # octets, as they were announced
     number("received"),  # of them
+    string("role"),  # empty: a file; picture: one that the text shows; quote: what a letter quotes, as JSON
+    string("content_id"),  # by which the text names it
     Index("enclosure_of", "draft"),
     Index("enclosure_by_account", "account", "size"),
 )

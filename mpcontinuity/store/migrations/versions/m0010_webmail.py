@@ -102,6 +102,8 @@ def _drafts() -> None:
         string("kind"),
         number("size"),
         number("received"),
+        string("role"),
+        string("content_id"),
     )
     op.create_index("enclosure_of", "enclosure", ["draft"])
     op.create_index("enclosure_by_account", "enclosure", ["account", "size"])

@@ -31,7 +31,7 @@ LONGEST_NAME = 250  # characters
 
 _COLUMNS = (
     "account.id, account.domain, account.address, account.name, account.status, account.opt_in, account.relay, "
-    f"account.password_changes, {user_factors.CONFIRMED}"
+    f"account.password_changes, account.language, {user_factors.CONFIRMED}"
 )
 _USER_COLUMNS = _COLUMNS.count(",") + 1
 _BY_KEYS = Statement(
@@ -62,6 +62,7 @@ _SET_OPT_IN = Statement("UPDATE account SET opt_in = :opt_in WHERE id = :id")
 _SET_RELAY = Statement("UPDATE account SET relay = :relay WHERE id = :id")
 _SET_ALTERNATE = Statement("UPDATE account SET alternate = :alternate WHERE id = :id")
 _SET_NAME = Statement("UPDATE account SET name = :name WHERE id = :id")
+_SET_LANGUAGE = Statement("UPDATE account SET language = :language WHERE id = :id")
 # A user who waited for a password is active with it; one that was made inactive stays so.
 _SET_PASSWORD = Statement(
     "UPDATE account SET password = :password, scram = :scram, password_changes = password_changes + 1, "
@@ -145,7 +146,8 @@ class User:
 
     ``opt_in`` is their wish in mode `optional`; ``password_changes`` counts their passwords before the present one.
     ``second_factor`` says whether that password alone does not let them in. ``app_password`` is the id of the app
-    password that they have logged in by, 0 where it was their own.
+    password that they have logged in by, 0 where it was their own. ``language`` is the code of the one in which they
+    read pages; empty: as their browser wishes.
     """
 
     id: int
@@ -158,6 +160,7 @@ class User:
     password_changes: int = 0  # before this was read
     second_factor: bool = False
     app_password: int = 0
+    language: str = ""
 
     @property
     def registered(self) -> bool:
@@ -174,10 +177,22 @@ def _user(
     opt_in: int,
     relay: int,
     password_changes: int,
+    language: str,
     factors: int,
 ) -> User:
     """Returns the user of a row of _COLUMNS."""
-    return User(id_, domain, address, name, status, bool(opt_in), bool(relay), password_changes, factors > 0)
+    return User(
+        id_,
+        domain,
+        address,
+        name,
+        status,
+        bool(opt_in),
+        bool(relay),
+        password_changes,
+        second_factor=factors > 0,
+        language=language,
+    )
 
 
 def find(tx: Transaction, address: Address) -> User | None:
@@ -374,6 +389,12 @@ def set_name(tx: Transaction, user: User, name: str) -> None:
     """Gives a user another name to be shown. Raises Refused for one that is too long."""
     _refuse_too_much(name, 0)
     tx.run(_SET_NAME, id=user.id, name=name)
+    _changed(tx, user)
+
+
+def set_language(tx: Transaction, user: User, language: str) -> None:
+    """Sets in which language a user reads pages, by its code; empty: as their browser wishes."""
+    tx.run(_SET_LANGUAGE, id=user.id, language=language)
     _changed(tx, user)
 
 

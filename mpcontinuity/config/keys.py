@@ -241,6 +241,11 @@ KEYS: dict[str, Key] = {
         "Whom to tell of a hole in this server (/.well-known/security.txt). By default postmaster of the first domain.",
         '"security@example.org"',
     ),
+    "web.languages": Key(
+        Text("a path, or empty", lambda text: "\0" not in text),
+        "A folder of catalogues of gettext, one for each language, as fr.po or fr.mo, beside English and German.",
+        '"/etc/mpcontinuity/languages"',
+    ),
     "log.format": Key(
         Text('"text" or "json"', lambda text: text in ("text", "json")),
         "Whether each event is a line for people, or an object in JSON for a collector of logs.",

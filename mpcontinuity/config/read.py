@@ -134,4 +134,7 @@ def _with_absolute_paths(settings: Settings, folder: Path) -> Settings:
         certificate=absolute(settings.tls.certificate),
         private_key=absolute(settings.tls.private_key),
     )
-    return msgspec.structs.replace(settings, data_dir=absolute(settings.data_dir), tls=tls)
+    web = settings.web
+    if web.languages:
+        web = msgspec.structs.replace(web, languages=absolute(web.languages))
+    return msgspec.structs.replace(settings, data_dir=absolute(settings.data_dir), tls=tls, web=web)

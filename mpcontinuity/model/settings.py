@@ -127,6 +127,7 @@ class Web(Section, frozen=True):
     require_totp: bool = False
     trusted_proxies: tuple[str, ...] = ()
     security_contact: str = ""
+    languages: str = ""  # a folder
 
 
 class Log(Section, frozen=True):

@@ -8,6 +8,7 @@
   ``cookies.py``, ``csrf.py``, ``headers.py``: what keeps other sites away from a browser that is signed in.
   ``before_login.py``: the form of a login, and who comes by a link from elsewhere.
 - ``templates.py``, ``static.py``: HTML, and the files beside it, of each package of pages. ``languages.py``: texts in
-  the language of the reader. ``look/``: what all pages look like. ``charts.py``: charts as SVG. ``qr.py``: QR codes.
+  the language of the reader, ``catalogues/``: what they are in each. ``language_choice.py``: a browser keeps which.
+  ``look/``: what all pages look like. ``charts.py``: charts as SVG. ``qr.py``: QR codes.
 - ``pages.py``: a site of a few fixed pages for machines.
 """

@@ -16,6 +16,7 @@ from zope.interface import implementer
 from mpcontinuity.model.errors import Kind, Refused, Stopping, Temporary
 from mpcontinuity.web.channel import BoundedRequest
 from mpcontinuity.web.inflow import ClientGone
+from mpcontinuity.web.languages import ENGLISH, Language, marked
 
 TEXT: Final = "text/plain; charset=utf-8"
 HTML: Final = "text/html; charset=utf-8"
@@ -32,6 +33,9 @@ CODES: Final[Mapping[Kind, int]] = {
     "conflict": http.CONFLICT,
     "forbidden": http.FORBIDDEN,
 }
+
+_NOT_NOW: Final = marked("This cannot be done now. Please try again in a minute.")
+_ERROR: Final = marked("An error of the server, which its log tells of.")
 
 _log = Logger()
 
@@ -66,13 +70,15 @@ def redirect(path: str, code: int = http.SEE_OTHER) -> Answer:
     return Answer(b"", code, fields={b"location": path.encode("ascii")})
 
 
-def explained(error: BaseException) -> tuple[int, str]:
-    """Returns the status code for an error, and what a client is told of it: nothing of what nobody expected."""
+def explained(error: BaseException, language: Language = ENGLISH) -> tuple[int, str]:
+    """Returns the status code for an error, and what a client is told of it in their language: nothing of what nobody
+    expected."""
     if isinstance(error, Refused):
-        return CODES[error.kind], f"{error.text[:1].upper()}{error.text[1:]}."
+        text = language.said(error.text)
+        return CODES[error.kind], f"{text[:1].upper()}{text[1:]}."
     if isinstance(error, Temporary | Stopping):
-        return http.SERVICE_UNAVAILABLE, "This cannot be done now. Please try again in a minute."
-    return http.INTERNAL_SERVER_ERROR, "An error of the server, which its log tells of."
+        return http.SERVICE_UNAVAILABLE, language.said(_NOT_NOW)
+    return http.INTERNAL_SERVER_ERROR, language.said(_ERROR)
 
 
 class AnsweredRequest(BoundedRequest):
@@ -93,12 +99,17 @@ class AnsweredRequest(BoundedRequest):
         if self.startedWriting:  # half an answer is not to look like a whole one
             self.channel.cut()
             return
-        code, sentence = explained(failure.value or RuntimeError())
+        code, sentence = explained(failure.value or RuntimeError(), self.language)
         self.send(self.explain(code, sentence))
 
     def explain(self, code: int, sentence: str) -> Answer:
         """Returns the answer that says what is wrong."""
         return Answer(f"{sentence}\n".encode(), code)
+
+    @property
+    def language(self) -> Language:
+        """That of whoever asks, as far as the request alone says it."""
+        return ENGLISH
 
     @property
     def shown(self) -> str:
@@ -107,7 +118,8 @@ class AnsweredRequest(BoundedRequest):
 
     def not_allowed(self, *methods: bytes) -> None:
         """Says which methods the page has."""
-        said = f"There is {' or '.join(method.decode() for method in methods)} here."
+        words = self.language.said(" or ").join(method.decode() for method in methods)
+        said = self.language.said("There is %(methods)s here.", methods=words)
         answer = self.explain(http.NOT_ALLOWED, said)
         fields = {**answer.fields, b"allow": b", ".join(methods)}
         self.send(Answer(answer.body, answer.code, answer.content_type, fields))

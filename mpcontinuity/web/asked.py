@@ -8,6 +8,7 @@ from typing import Final
 
 from mpcontinuity.model.rations import Left
 from mpcontinuity.web.inflow import Inflow
+from mpcontinuity.web.languages import ENGLISH, Language
 
 _NONE: Final[tuple[str, ...]] = ()
 
@@ -50,7 +51,7 @@ class Asked:
     ``cookies`` are those that this server set, by their names without the prefix (web/cookies.py). ``peer`` is the
     client's IP address. ``host`` is the Host header, which anybody may have made up: no link that leaves this page is
     made of it. ``headers`` are in lower case. ``left`` is what the client's host may still ask, None for as much as it
-    likes.
+    likes. ``language`` is what the browser wishes, or was told before.
     """
 
     method: str
@@ -66,6 +67,7 @@ class Asked:
     host: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     left: Left | None = None
+    language: Language = ENGLISH
 
     def header(self, name: str) -> str:
         """Returns a header field, the last of that name; empty where there is none."""

@@ -7,6 +7,7 @@ another site, or of a stranger's message in its frame, which is an origin of its
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,10 +19,13 @@ from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import HTML, Answer
 from mpcontinuity.web.asked import Asked
 from mpcontinuity.web.cookies import set_cookie
+from mpcontinuity.web.languages import ENGLISH, Language
 from mpcontinuity.web.templates import look
 
 _LASTS: Final = DAY // SECOND  # s: a page with the form stays open over a night
 _OCTETS: Final = 32  # of randomness, as in the secret of a session
+# A path that is gone on to: an address in a message may name a text that is to be written, in 4,096 characters.
+_OWN_PATH: Final = re.compile(r"/[A-Za-z0-9._~%?&=+@/:,-]{0,4200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,15 @@ class LoginForm:
         return replace(page, fields={**page.fields, name: value})
 
 
+def own_path(text: str) -> str:
+    """Returns a path of this server that a client has named, for it to go on to; the first page where it is none.
+
+    No other site may be reached by it, however a browser reads it.
+    """
+    path = text.partition("?")[0]
+    return text if _OWN_PATH.fullmatch(text) and "//" not in path and ".." not in path else "/"
+
+
 def is_from_elsewhere(asked: Asked) -> bool:
     """Says whether somebody comes by a link of another site, or of a message's frame: the browser has then kept to
     itself whose session it has (https://www.w3.org/TR/fetch-metadata/). Older browsers do not say so."""
@@ -61,10 +74,10 @@ def is_from_elsewhere(asked: Asked) -> bool:
     )
 
 
-def go_on(path: str) -> Answer:
+def go_on(path: str, language: Language = ENGLISH) -> Answer:
     """Returns a page of ours that goes on to ``path`` by itself, without a script: since a page of ours asks then, the
     browser says who is signed in.
 
     What ``path`` answers must not be this page again, whatever the browser says of itself.
     """
-    return Answer(look().render("go_on.html", path=path), http.OK, HTML)
+    return Answer(look().render("go_on.html", language, path=path), http.OK, HTML)

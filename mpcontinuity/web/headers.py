@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mpcontinuity.web.answers import HTML, Answer
+from mpcontinuity.web.languages import Language
 from mpcontinuity.web.templates import look
 
 _NOBODY: Final[Mapping[bytes, bytes]] = {
@@ -19,8 +20,8 @@ _NOBODY: Final[Mapping[bytes, bytes]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guards:
-    """The header fields of every answer of a route, and how it says that something is wrong: by a status code and a
-    sentence.
+    """The header fields of every answer of a route, and how it says that something is wrong: by a status code, a
+    sentence, and the language that this is in.
 
     ``policy`` is the Content Security Policy, by its directives. ``forms`` says that a body that is held in memory has
     to be a form. ``sent`` are all the fields, the policy's among them.
@@ -28,7 +29,7 @@ class Guards:
 
     policy: Mapping[str, str]
     fields: Mapping[bytes, bytes]
-    explain: Callable[[int, str], Answer]
+    explain: Callable[[int, str, Language], Answer]
     forms: bool = False
     sent: Mapping[bytes, bytes] = field(init=False)
 
@@ -41,11 +42,11 @@ class Guards:
         return Guards({**self.policy, **policy}, {**self.fields, **(fields or {})}, self.explain, self.forms)
 
 
-def _page(code: int, sentence: str) -> Answer:
-    return Answer(look().render("error.html", code=code, sentence=sentence), code, HTML)
+def _page(code: int, sentence: str, language: Language) -> Answer:
+    return Answer(look().render("error.html", language, code=code, sentence=sentence), code, HTML)
 
 
-def _plain(code: int, sentence: str) -> Answer:
+def _plain(code: int, sentence: str, language: Language) -> Answer:
     return Answer(f"{sentence}\n".encode(), code)
 
 
@@ -67,7 +68,11 @@ PAGES: Final = Guards(
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     },
-    {**_NOBODY, b"referrer-policy": b"same-origin"},
+    {
+        **_NOBODY,
+        b"referrer-policy": b"same-origin",
+        b"vary": b"accept-language, cookie",  # in which language a page is (RFC 9110 §12.5.5)
+    },
     _page,
     forms=True,
 )

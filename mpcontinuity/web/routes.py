@@ -21,12 +21,15 @@ from werkzeug.routing import BaseConverter, Map, Rule
 from mpcontinuity.model.hosts import contains
 from mpcontinuity.model.rations import Rations, Share
 from mpcontinuity.model.settings import Network
+from mpcontinuity.web import language_choice
 from mpcontinuity.web.answers import Answer, AnsweredRequest, Stream
 from mpcontinuity.web.asked import Asked, Fields
 from mpcontinuity.web.channel import REQUEST_WITHIN, Channel, Site
 from mpcontinuity.web.cookies import read_cookies
 from mpcontinuity.web.form import BadForm, read_form
 from mpcontinuity.web.headers import DATA, PAGES, Guards
+from mpcontinuity.web.language_choice import LanguageChoice
+from mpcontinuity.web.languages import COOKIE, ENGLISH, Language, Languages, marked
 from mpcontinuity.web.static import answers
 
 _TOO_MANY: Final = 429  # RFC 6585 §4
@@ -113,13 +116,14 @@ class _RoutedRequest(AnsweredRequest):
     _parts: Mapping[str, str] = {}
     _allowed: Sequence[str] = ()
     _guards = PAGES
+    _place = ""  # the first part of the path
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """Finds the route, which says how long the body may be."""
         self._parsePOSTFormSubmission = False  # twisted.web has a reader of its own, which bounds nothing
         method: str = self.channel._command.decode("ascii", "replace")
         path, routes = self.channel._path.partition(b"?")[0], self.channel.factory.routes
-        self._guards = routes.guards(path)
+        self._place, self._guards = _first_part(path.decode("ascii", "replace")), routes.guards(path)
         try:
             self._route, self._parts = routes.find(method, path)
             self._guards = self._route.guards
@@ -134,14 +138,14 @@ class _RoutedRequest(AnsweredRequest):
     def process(self) -> None:
         route = self._route
         if not self._within_rations():
-            self.send(self.explain(_TOO_MANY, "Too many requests. Please come again in a minute."))
+            self.send(self._explain(_TOO_MANY, marked("Too many requests. Please come again in a minute.")))
         elif self._allowed and self.method == b"OPTIONS":
             allowed = ", ".join(sorted({*self._allowed, "OPTIONS"}))
             self.send(Answer(b"", fields={b"allow": allowed.encode()}))
         elif self._allowed:
             self.not_allowed(*(method.encode() for method in self._allowed))
         elif route is None:
-            self.send(self.explain(http.NOT_FOUND, "There is no such page."))
+            self.send(self._explain(http.NOT_FOUND, marked("There is no such page.")))
         else:
             self._hand_over(route)
 
@@ -160,14 +164,14 @@ class _RoutedRequest(AnsweredRequest):
         body, form = content.getvalue(), Fields()
         kind = self._header("content-type").partition(";")[0].strip().lower()
         if body and kind != _FORM and route.guards.forms:  # a body in pieces is not among these
-            self.send(self.explain(http.UNSUPPORTED_MEDIA_TYPE, "A form is expected."))
+            self.send(self._explain(http.UNSUPPORTED_MEDIA_TYPE, marked("A form is expected.")))
             return
         try:
             query = read_form(self.uri.partition(b"?")[2])
             if kind == _FORM and body:
                 form = read_form(body)
         except BadForm:
-            self.send(self.explain(http.BAD_REQUEST, "This cannot be read as a form."))
+            self.send(self._explain(http.BAD_REQUEST, marked("This cannot be read as a form.")))
             return
         asked = Asked(
             method=self.method.decode(),
@@ -183,6 +187,7 @@ class _RoutedRequest(AnsweredRequest):
             host=self._header("host"),
             headers=self._headers(),
             left=self._share(self._peer()).left(),
+            language=self.language,
         )
         self.answer_with(route.handler(asked))
 
@@ -206,8 +211,19 @@ class _RoutedRequest(AnsweredRequest):
             peer = client
         return peer
 
+    @property
+    def language(self) -> Language:
+        site: RoutedSite = self.channel.factory
+        if self._place in site.in_english:
+            return ENGLISH
+        chosen = read_cookies(self._header("cookie")).get(COOKIE, "")
+        return site.languages.of(chosen, self._header("accept-language"))
+
     def explain(self, code: int, sentence: str) -> Answer:
-        return self._guards.explain(code, sentence)
+        return self._guards.explain(code, sentence, self.language)
+
+    def _explain(self, code: int, text: str) -> Answer:
+        return self.explain(code, self.language.said(text))
 
     @property
     def shown(self) -> str:
@@ -250,15 +266,24 @@ class RoutedSite(Site):
         most: int,
         proxies: Sequence[Network] = (),
         static: Iterable[str] = (),
+        languages: Languages | None = None,
+        in_english: Iterable[str] = (),
     ) -> None:
         """``most`` is the number of connections at a time; ``rations`` bounds what a host may ask. ``proxies`` are
-        networks whose X-Forwarded-For is believed."""
+        networks whose X-Forwarded-For is believed. Pages are in ``languages``, those whose path begins with a part of
+        ``in_english`` in English alone."""
         super().__init__(_RoutedChannel, reactor, within=REQUEST_WITHIN, most=most)
         kept = answers(static)
 
         async def file(asked: Asked) -> Answer:
             return kept.get(asked.path) or Answer(b"There is no such file.\n", http.NOT_FOUND)
 
-        self.routes = Routes([*routes, Route("GET", "/static/<name>", file, guards=DATA)])
+        self.languages = languages or Languages()
+        own = [
+            Route("GET", "/static/<name>", file, guards=DATA),
+            Route("POST", language_choice.PATH, LanguageChoice(self.languages).take, language_choice.LONGEST),
+        ]
+        self.routes = Routes([*routes, *own])
         self.rations = rations
         self.proxies = proxies
+        self.in_english = frozenset(in_english)

@@ -72,7 +72,7 @@ class Templates:
     def render(self, name: str, /, language: Language = ENGLISH, **values: Any) -> bytes:
         """Returns a page of the template with that name."""
         self._language = language
-        return self._environment.get_template(name).render(language=language.code, **values).encode()
+        return self._environment.get_template(name).render(language=language.code, said_in=language, **values).encode()
 
 
 @cache

@@ -45,7 +45,7 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.visible import json_visible, visible
 from mpcontinuity.protocols.discovery import autodiscover
 from mpcontinuity.verdicts import examination
-from mpcontinuity.web import cookies, form, framing, multipart, routes
+from mpcontinuity.web import before_login, cookies, form, framing, languages, multipart, routes
 from mpcontinuity.web.answers import Answer
 from tests.linear.reader import KIB, Reader
 
@@ -252,6 +252,14 @@ def _cookies(data: bytes) -> None:
     cookies.read_cookies(data.decode("latin-1"))
 
 
+def _accept_language(data: bytes) -> None:
+    languages.Languages().of("", data.decode("latin-1"))
+
+
+def _own_path(data: bytes) -> None:
+    before_login.own_path(data.decode("latin-1"))
+
+
 def _head(data: bytes) -> None:
     framing.origin_form(data)
     framing.is_faulty(b"HTTP/1.1", Headers({b"host": [data], b"transfer-encoding": [data]}))
@@ -288,6 +296,7 @@ MESSAGES = {
         (b"", b"</EMailAddress>", b"'/>"),
         autodiscover.LONGEST,
     ),
+    "own path": Reader(_own_path, (b"/", b"/a"), (b"a", b"/", b"//", b"..", b"%41", b"?"), (b"", b"\xff")),
     "path": Reader(_path, (b"/", b"/a/", b"/a/x/"), (b"/", b"a/", b"%2F", b"c/", b"%", b"b"), (b"", b"/c", b"/b")),
     "request": Reader(
         _request,
@@ -309,6 +318,9 @@ MESSAGES = {
         (b"", b"\r\n--b--\r\n"),
     ),
     "cookies": Reader(_cookies, (b"", b"__Host-a="), (b";", b"__Host-a=b;", b"=", b" ", b"a")),
+    "accept-language": Reader(
+        _accept_language, (b"", b"de"), (b",", b"de,", b"de;q=0.5,", b";", b'"', b"\\", b"-", b" ", b"a")
+    ),
     "form": Reader(_form, (b"", b"password=", b"&" * 10), (b"&", b"a=b&", b"%41", b"%", b"+", b"=", b"%C3%A4=")),
     "dkim body": Reader(_body_hash, (b"", b"a"), (b" \r\n", b"a\r\n", b"\t \r\n"), (b"", b"x")),
     "dkim header": Reader(

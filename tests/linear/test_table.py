@@ -28,6 +28,8 @@ ELSEWHERE = {
     "protocols/imap/searching.py": "in the table, by the engine",
     "protocols/smtp/command.py": "in the table, by the engine",
     "web/templates.py": "what operations say; its pattern has parts of fixed length",
+    "web/catalogues/fitting.py": "what an administrator writes, 4 MiB at most, when the server starts",
+    "web/catalogues/po.py": "what an administrator writes, 4 MiB at most, when the server starts",
     "web/static.py": "files of ours, when the server starts",
     "outbound/certificates.py": "what an administrator writes, 1 MiB at most",
     "outbound/imap/tokens.py": "of answers of 64 KiB at most, which msgspec reads",

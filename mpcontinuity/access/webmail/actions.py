@@ -15,7 +15,7 @@ from twisted.web import http
 from mpcontinuity.access.webmail import acting
 from mpcontinuity.access.webmail.acting import FLAGS, Counted, Done, Undo, undo_of
 from mpcontinuity.access.webmail.folder import ONLY, matching, number
-from mpcontinuity.access.webmail.signed_in import HOME, LONGEST_FORM, Visit, Webmail, own_path
+from mpcontinuity.access.webmail.signed_in import HOME, LONGEST_FORM, Visit, Webmail
 from mpcontinuity.access.webmail.tasks import Task
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import MAX_UID
@@ -24,6 +24,7 @@ from mpcontinuity.mailbox.portions import ROWS
 from mpcontinuity.model import uidset
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer, redirect
+from mpcontinuity.web.before_login import own_path
 from mpcontinuity.web.languages import marked
 from mpcontinuity.web.routes import Route
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlencode
 
-from mpcontinuity.access.webmail.signed_in import HOME, Visit, Webmail, own_path
+from mpcontinuity.access.webmail.signed_in import HOME, Visit, Webmail
 from mpcontinuity.model import public
 from mpcontinuity.web.answers import Answer
+from mpcontinuity.web.before_login import own_path
 from mpcontinuity.web.qr import drawn
 from mpcontinuity.web.routes import Route
 

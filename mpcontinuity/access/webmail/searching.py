@@ -16,7 +16,7 @@ from mpcontinuity.access.webmail.actions import MOST_CHOSEN, Chosen, carry_out
 from mpcontinuity.access.webmail.archive_search import Rows
 from mpcontinuity.access.webmail.folder import number
 from mpcontinuity.access.webmail.question import LONGEST, NotUnderstood, Question, parse
-from mpcontinuity.access.webmail.signed_in import Visit, Webmail, own_path
+from mpcontinuity.access.webmail.signed_in import Visit, Webmail
 from mpcontinuity.archive.query import Query
 from mpcontinuity.mailbox.append import MAX_UID
 from mpcontinuity.mailbox.archived import is_folder
@@ -28,6 +28,7 @@ from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.search import All
 from mpcontinuity.web.answers import Answer
+from mpcontinuity.web.before_login import own_path
 from mpcontinuity.web.languages import marked
 from mpcontinuity.web.routes import Route
 

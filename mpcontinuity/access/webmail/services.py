@@ -16,6 +16,7 @@ from mpcontinuity.archive.folder import EmailArchives
 from mpcontinuity.control.operation import Control
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.timer import Timer
+from mpcontinuity.web.languages import Languages
 from mpcontinuity.writing.desk import Desk
 from mpcontinuity.writing.outbox import Outbox
 
@@ -29,6 +30,7 @@ class WebmailServices:
     in. ``views`` are those of IMAP, ``quotas`` bounds what a user stores, and ``archives`` fills `Email Archive`.
     ``timer`` is the reactor. ``desk`` saves what users write, and ``outbox`` sends it. ``reading`` has messages read
     for display, ``news`` tells pages that are open, and ``tasks`` are what takes longer than a page.
+    ``languages`` are those of its texts.
     """
 
     control: Control
@@ -44,3 +46,4 @@ class WebmailServices:
     news: News
     reading: Reading
     tasks: Tasks = field(default_factory=Tasks)
+    languages: Languages = field(default_factory=Languages)

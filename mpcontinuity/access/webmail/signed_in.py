@@ -7,7 +7,6 @@ counts only with the token of its own session, and from our own pages.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,12 +30,13 @@ from mpcontinuity.mailbox.names import INBOX
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import SECOND, iso
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Refused, Stopping, Temporary
+from mpcontinuity.model.texts import taken
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.web import csrf
-from mpcontinuity.web.answers import HTML, Answer, Stream, redirect
+from mpcontinuity.web.answers import HTML, Answer, Stream, explained, redirect
 from mpcontinuity.web.asked import Asked
-from mpcontinuity.web.before_login import LoginForm, go_on, is_from_elsewhere
+from mpcontinuity.web.before_login import LoginForm, go_on, is_from_elsewhere, own_path
 from mpcontinuity.web.cookies import clear_cookie, set_cookie
 from mpcontinuity.web.headers import PAGES, Guards
 from mpcontinuity.web.languages import ENGLISH, Language, marked
@@ -53,8 +53,6 @@ LONGEST_FORM: Final = 64 * 1024  # octets: a thousand checked boxes and some fie
 STALE: Final = marked("This form was not sent from this page, or is out of date. Please try again.")
 
 _UNDO: Final = "\n"  # stands between what a page says once and what takes it back
-# A path that is gone on to: an address in a message may name a text that is to be written, in 4,096 characters.
-_OWN_PATH: Final = re.compile(r"/[A-Za-z0-9._~%?&=+@/:,-]{0,4200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +149,9 @@ class Visit:
             "here": 0,
             "folders": folders,
             "bulletin": told,
-            "unsent": [(identifier.show(each.id), each.written.subject, self.said(each.fault)) for each in unsent],
+            "unsent": [
+                (identifier.show(each.id), each.written.subject, self.said(taken(each.fault))) for each in unsent
+            ],
             "sentence": sentence(self.language, told),
             "flash": flash,
             "undo": undo,
@@ -180,28 +180,30 @@ class Webmail:
         self.services = services
         self.templates = Templates(PACKAGE)
 
-    def render(self, template: str, secret: str, /, code: int = http.OK, **values: Any) -> Answer:
+    def render(
+        self, template: str, secret: str, /, code: int = http.OK, *, language: Language = ENGLISH, **values: Any
+    ) -> Answer:
         """Returns a page for somebody who is not signed in yet, and has that secret in the cookie."""
         given = {"visit": None, "csrf": csrf.token_of(secret.encode()), "flash": "", "undo": "", **values}
-        return Answer(self.templates.render(template, ENGLISH, **given), code, HTML)
+        return Answer(self.templates.render(template, language, **given), code, HTML)
 
     def get(self, path: str, page: Page, guards: Guards = PAGES) -> Route:
         """Returns the route of a page that shows something. It answers HEAD as well; ``guards`` are as in `Route`."""
-        return Route("GET", path, partial(self._show, page), guards=guards)
+        return Route("GET", path, partial(self._show, page, guards), guards=guards)
 
     def post(self, path: str, page: Page, longest: int = LONGEST_FORM) -> Route:
         """Returns the route of a page that takes a form of up to ``longest`` octets.
 
         The page is called only where the form has the session's token and was sent from a page of ours.
         """
-        return Route("POST", path, partial(self._take, page), longest)
+        return Route("POST", path, partial(self._take, page, PAGES), longest)
 
     def put(self, path: str, page: Page, longest: int, guards: Guards = PAGES) -> Route:
         """Returns the route by which a script of our pages sends up to ``longest`` octets, which come in pieces.
 
         The page is called only where X-CSRF-Token has the session's token.
         """
-        return Route("PUT", path, partial(self._take, page), longest, guards, pieces=True)
+        return Route("PUT", path, partial(self._take, page, guards), longest, guards, pieces=True)
 
     async def visit(self, asked: Asked) -> Visit | None:
         """Returns the visit of whoever is signed in; None where nobody is. Raises Temporary."""
@@ -209,26 +211,37 @@ class Webmail:
         found = await self.services.sessions.find(secret, used=not by_script(asked))
         if found is None or found.session.step:
             return None
-        return Visit(asked, found.who, found.session, secret, self.services, self.templates)
+        language = self.services.languages.find(found.who.language) or asked.language
+        return Visit(asked, found.who, found.session, secret, self.services, self.templates, language)
 
-    async def _show(self, page: Page, asked: Asked) -> Answer | Stream:
+    async def _show(self, page: Page, guards: Guards, asked: Asked) -> Answer | Stream:
         visit = await self.visit(asked)
         if visit is None and COOKIE not in asked.cookies and is_from_elsewhere(asked):
-            return go_on(login_for(own_path(asked.target)))  # which goes on to it, or asks who it is
+            return go_on(login_for(own_path(asked.target)), asked.language)  # which goes on to it, or asks who it is
         if visit is None:
             return signed_out(asked, own_path(asked.target))
-        answer = await page(visit)
+        answer = await _answered(page, visit, guards)
         if visit.session.flash and asked.method == "GET" and not visit.by_script and _is_page(answer):
             await self.services.sessions.flash(visit.secret, "")  # it was said, and the next page says it no more
         return answer
 
-    async def _take(self, page: Page, asked: Asked) -> Answer | Stream:
+    async def _take(self, page: Page, guards: Guards, asked: Asked) -> Answer | Stream:
         visit = await self.visit(asked)
         if visit is None:
             return signed_out(asked, HOME)
         if not csrf.is_ours(asked, visit.secret):
-            raise Refused(visit.said(STALE).rstrip("."), "forbidden")  # the answer ends it
+            return guards.explain(http.FORBIDDEN, visit.said(STALE), visit.language)
+        return await _answered(page, visit, guards)
+
+
+async def _answered(page: Page, visit: Visit, guards: Guards) -> Answer | Stream:
+    """What the page answers; why it cannot is said in the language of the user, which the request alone does not
+    know."""
+    try:
         return await page(visit)
+    except (Refused, Temporary, Stopping) as error:
+        code, sentence = explained(error, visit.language)
+        return guards.explain(code, sentence, visit.language)
 
 
 def _is_page(answer: Answer | Stream) -> bool:
@@ -258,15 +271,6 @@ def signed_out(asked: Asked, onward: str) -> Answer:
 def login_for(onward: str) -> str:
     """Returns the path of the login that leads to ``onward``."""
     return LOGIN if onward == HOME else f"{LOGIN}?{urlencode({'next': onward})}"
-
-
-def own_path(text: str) -> str:
-    """Returns a path of webmail that a client has named, for it to go on to; the first page where it is none.
-
-    No other site may be reached by it, however a browser reads it.
-    """
-    path = text.partition("?")[0]
-    return text if _OWN_PATH.fullmatch(text) and "//" not in path and ".." not in path else HOME
 
 
 def with_secret(answer: Answer, secret: str, services: WebmailServices) -> Answer:

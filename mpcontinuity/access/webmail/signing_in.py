@@ -18,7 +18,7 @@ from mpcontinuity.access.webmail.signed_in import (
     STALE,
     Visit,
     Webmail,
-    own_path,
+    login_for,
     secret_of,
     signed_out,
     with_secret,
@@ -27,6 +27,7 @@ from mpcontinuity.model import public
 from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import Answer, redirect
 from mpcontinuity.web.asked import Asked
+from mpcontinuity.web.before_login import own_path
 from mpcontinuity.web.languages import marked
 from mpcontinuity.web.routes import Route
 
@@ -94,6 +95,8 @@ class SigningIn:
             "login.html",
             secret,
             http.FORBIDDEN if error else http.OK,
+            language=asked.language,
+            again=login_for(_onward(asked)),
             error=error,
             address=asked.form.get("address"),
             host=public.host(self._services.control.settings),

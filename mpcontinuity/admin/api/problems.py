@@ -13,6 +13,7 @@ from mpcontinuity.control.operation import reason
 from mpcontinuity.model.errors import Hint, Kind, Refused, Stopping, Temporary
 from mpcontinuity.web.answers import CODES, Answer
 from mpcontinuity.web.headers import DATA
+from mpcontinuity.web.languages import Language
 
 CONTENT_TYPE: Final = "application/problem+json"
 AGAIN_AFTER: Final = 30  # s, where something cannot be done now
@@ -82,7 +83,7 @@ def problem_of(error: Exception) -> Problem | None:
     return None
 
 
-def _explain(code: int, sentence: str) -> Answer:
+def _explain(code: int, sentence: str, language: Language) -> Answer:
     return Problem(code, sentence).answer()
 
 

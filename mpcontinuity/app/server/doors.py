@@ -48,6 +48,7 @@ from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Limits, Network, Settings
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.store import Store
+from mpcontinuity.web import languages
 from mpcontinuity.web.routes import RoutedSite
 
 _IMPLICIT_TLS = ("submissions", "imaps", "pop3s", "web")
@@ -105,6 +106,7 @@ class Doors:
         self._home_calls = HomeCalls(store, accounts.directory, accounts.origins, mail.homes, timer=reactor)
         self._views = Views(store)
         self._archives = EmailArchives(store, mail.children, reactor)
+        self._languages = languages.load(settings.web.languages)
         self._access = self._make_access()
         self._web = self._make_web(control)
         self._smtp = {
@@ -180,6 +182,8 @@ class Doors:
             most=_MOST_BY_WEB,
             proxies=hosts.networks(self._settings.web.trusted_proxies),
             static=[webmail.PACKAGE],
+            languages=self._languages,
+            in_english=("admin", "api"),
         )
 
     def _webmail_services(self, control: Control) -> WebmailServices:
@@ -198,6 +202,7 @@ class Doors:
             desk=self._mail.desk,
             outbox=self._mail.outbox,
             news=News(self._store, self._reactor, control.randomness),
+            languages=self._languages,
         )
 
     @property

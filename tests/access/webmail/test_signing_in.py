@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from mpcontinuity.access.webmail.signed_in import own_path
 from mpcontinuity.model.errors import Temporary
+from mpcontinuity.web.before_login import own_path
 from tests.access.webmail.office import ANNA, BERT, PASSWORD, Office, log_in
 from tests.admin.portal.browser import Browser, Shown
 from tests.control.conftest import Call

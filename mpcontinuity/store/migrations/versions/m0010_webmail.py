@@ -39,6 +39,7 @@ def upgrade() -> None:
     _pictures()
     _factors()
     _own_texts()
+    op.add_column("account", string("language"))
 
 
 def _conversations() -> None:

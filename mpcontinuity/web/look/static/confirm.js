@@ -10,7 +10,7 @@ function ask(question, answer) {
   const choices = document.createElement("form");
   choices.method = "dialog";
   choices.className = "actions";
-  for (const [value, label, kind] of [["no", "Cancel", "quiet"], ["yes", answer, "danger"]]) {
+  for (const [value, label, kind] of [["no", document.body.dataset.cancel, "quiet"], ["yes", answer, "danger"]]) {
     const button = document.createElement("button");
     button.value = value;
     button.textContent = label;
@@ -34,7 +34,7 @@ document.addEventListener("submit", async (event) => {
   const question = button?.dataset.confirm ?? form.dataset.confirm;
   if (!question || form.dataset.confirmed) return;
   event.preventDefault();
-  if (await ask(question, button?.textContent.trim() || "Yes")) {
+  if (await ask(question, button?.textContent.trim() || document.body.dataset.yes)) {
     form.dataset.confirmed = "yes";
     form.requestSubmit(button);
   } else {

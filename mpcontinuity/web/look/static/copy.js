@@ -12,9 +12,9 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
     const holder = document.getElementById(button.dataset.copy);
     try {
       await navigator.clipboard.writeText(holder.value ?? holder.textContent.trim());
-      button.textContent = "Copied";
+      button.textContent = button.dataset.copied ?? "Copied";
     } catch {
-      button.textContent = "Select it and copy";
+      button.textContent = button.dataset.byHand ?? "Select it and copy";
     }
     setTimeout(() => (button.textContent = label), SHOWN_FOR);
   });

@@ -36,7 +36,7 @@ function keep(part) {
   let runs = true;
   let failures = 0;
   const say = () => {
-    button.textContent = runs ? "Pause live view" : "Resume live view";
+    button.textContent = runs ? (part.dataset.pause ?? "Pause live view") : (part.dataset.resume ?? "Resume live view");
     part.toggleAttribute("data-paused", !runs);
   };
   button.addEventListener("click", () => {

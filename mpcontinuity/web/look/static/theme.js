@@ -17,7 +17,7 @@
     for (const button of document.querySelectorAll("button[data-theme-switch]")) {
       const dark = () =>
         root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-      const say = () => (button.textContent = dark() ? "Light colours" : "Dark colours");
+      const say = () => (button.textContent = dark() ? button.dataset.light : button.dataset.dark);
       button.hidden = false;
       say();
       button.addEventListener("click", () => {

@@ -30,7 +30,7 @@ from mpcontinuity.web.form import BadForm, read_form
 from mpcontinuity.web.headers import DATA, PAGES, Guards
 from mpcontinuity.web.language_choice import LanguageChoice
 from mpcontinuity.web.languages import COOKIE, ENGLISH, Language, Languages, marked
-from mpcontinuity.web.static import answers
+from mpcontinuity.web.static import answers, in_encoding
 
 _TOO_MANY: Final = 429  # RFC 6585 §4
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -276,7 +276,10 @@ class RoutedSite(Site):
         kept = answers(static)
 
         async def file(asked: Asked) -> Answer:
-            return kept.get(asked.path) or Answer(b"There is no such file.\n", http.NOT_FOUND)
+            found = kept.get(asked.path)
+            if found is None:
+                return Answer(b"There is no such file.\n", http.NOT_FOUND)
+            return in_encoding(found, asked.header("accept-encoding"))
 
         self.languages = languages or Languages()
         own = [

@@ -7,10 +7,12 @@ with the hash. What is imported is so a part of the content, and has to come fir
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import mimetypes
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -21,6 +23,8 @@ LOOK: Final = "mpcontinuity.web.look"
 _FOLDER: Final = "/static/"
 _KEPT: Final = b"public, max-age=31536000, immutable"  # the name of what is changed is another one
 
+_WORTH: Final = 0.9  # of its size, below which what is compressed is sent: pictures are compressed already
+_NO_WEIGHT: Final = re.compile(r"q\s*=\s*0(?:\.0{0,3})?")
 _IMPORT: Final = re.compile(rb'(\bfrom |\bimport |\bimport\()"\./([\w.-]+)"')
 
 
@@ -80,6 +84,34 @@ def files(package: str = LOOK) -> Files:
 def answers(packages: Iterable[str]) -> Mapping[str, Answer]:
     """Returns the answers for the files of all these packages and of web/look/, by their paths."""
     return {path: answer for package in (LOOK, *packages) for path, answer in files(package).answers.items()}
+
+
+def in_encoding(answer: Answer, accepted: str) -> Answer:
+    """Returns the answer for a file as a browser takes it whose Accept-Encoding is ``accepted``: compressed, where that
+    makes it smaller. Files are public, so that what compression tells of a secret (BREACH) does not matter.
+    """
+    coded = _compressed(answer.body)
+    if coded is None:
+        return answer
+    fields = {**answer.fields, b"vary": b"accept-encoding"}
+    if not _takes_gzip(accepted):
+        return replace(answer, fields=fields)
+    return replace(answer, body=coded, fields={**fields, b"content-encoding": b"gzip"})
+
+
+@cache
+def _compressed(content: bytes) -> bytes | None:
+    coded = gzip.compress(content, mtime=0)
+    return coded if len(coded) < _WORTH * len(content) else None
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """RFC 9110 §12.5.3; a weight of 0 refuses."""
+    for each in accepted.lower().split(","):
+        name, _, weight = each.partition(";")
+        if name.strip() in ("gzip", "x-gzip"):
+            return not _NO_WEIGHT.fullmatch(weight.strip())
+    return False
 
 
 def _type(path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from twisted.internet.task import Clock
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.web import static
+from mpcontinuity.web.answers import Answer
 from mpcontinuity.web.routes import RoutedSite
 from tests.web.test_pages import Transport
 
@@ -85,3 +88,31 @@ def test_a_site_serves_the_files_of_its_packages(tmp_path: Path, monkeypatch: py
     assert asked(static.files(name).url("list.css")).endswith(b"a {}")
     assert asked(static.files().url("live.js")).startswith(b"HTTP/1.1 200")
     assert asked("/static/list.css").startswith(b"HTTP/1.1 404")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "taken"),
+    [
+        ("gzip, deflate, br, zstd", True),
+        ("br, GZIP;q=0.5", True),
+        ("x-gzip", True),
+        ("", False),
+        ("identity", False),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, br", False),
+        ("notgzip", False),
+    ],
+)
+def test_who_takes_it_gets_what_is_compressed(accepted: str, taken: bool) -> None:
+    files = static.files()
+    plain = files.answers[files.url("base.css")]
+    sent = static.in_encoding(plain, accepted)
+    assert sent.fields[b"vary"] == b"accept-encoding"
+    assert (b"content-encoding" in sent.fields) is taken
+    assert len(sent.body) < len(plain.body) / 2 if taken else sent.body == plain.body
+    assert (gzip.decompress(sent.body) if taken else sent.body) == plain.body
+
+
+def test_what_does_not_get_smaller_is_sent_as_it_is() -> None:
+    noise = Answer(hashlib.sha512(b"noise").digest(), content_type="image/png")
+    assert static.in_encoding(noise, "gzip") is noise

@@ -200,15 +200,20 @@ class View:
 
     def flags_of_all(self) -> Sequence[int]:
         """Returns the flags of every message in this view, in order."""
-        if self._version is self._picture.version:
-            return self._version.flags[: self.exists]
-        return [self._state(place)[0] for place in range(self.exists)]
+        return self._flags(0, self.exists)
 
-    def flagged(self, mask: int, *, present: bool = True) -> list[int]:
-        """Returns the UIDs of the messages that have one of these flags, or none of them if ``present`` is false."""
+    def _flags(self, first: int, end: int) -> Sequence[int]:
+        if self._version is self._picture.version:
+            return self._version.flags[first:end]
+        return [self._state(place)[0] for place in range(first, end)]
+
+    def flagged(self, mask: int, first: int = 1, last: int | None = None, *, present: bool = True) -> list[int]:
+        """Returns the UIDs, among the messages ``first`` to ``last`` or all, of those that have one of these flags, or
+        none of them if ``present`` is false."""
+        end = self.exists if last is None else min(last, self.exists)
         return [
             uid
-            for uid, flags in zip(self._version.uids, self.flags_of_all(), strict=False)
+            for uid, flags in zip(self._version.uids[first - 1 : end], self._flags(first - 1, end), strict=True)
             if bool(flags & mask) is present
         ]
 

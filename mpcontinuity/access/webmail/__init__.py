@@ -9,8 +9,8 @@
   ``signature.py``: the text below what they write.
 - ``acting.py``: what is done with messages. ``actions.py``: the forms for it. ``tasks.py``: what takes long.
 - ``events.py``: what is new, as it happens. ``news.py``: who listens to that.
-- ``folder.py``: the list of a folder. ``folders.py``: folders are made, renamed and deleted. ``message.py``: one
-  message.
+- ``folder.py``: the list of a folder. ``window.py``: its rows by their place, for a script. ``folders.py``: folders are
+  made, renamed and deleted. ``message.py``: one message.
 - ``contents.py``: what a message contains, in a frame of its own. ``attachments.py``: its files and pictures.
   ``reading.py``: has messages read by the processes that read them.
 - ``searching.py``: what a question finds. ``question.py``: what people type. ``conversation.py``: a conversation.

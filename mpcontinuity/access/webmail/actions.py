@@ -5,6 +5,7 @@ What concerns few messages is done before the answer; the rest is a task (tasks.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +15,9 @@ from twisted.web import http
 
 from mpcontinuity.access.webmail import acting
 from mpcontinuity.access.webmail.acting import FLAGS, Counted, Done, Undo, undo_of
-from mpcontinuity.access.webmail.folder import ONLY, matching, number
 from mpcontinuity.access.webmail.signed_in import HOME, LONGEST_FORM, Visit, Webmail
 from mpcontinuity.access.webmail.tasks import Task
+from mpcontinuity.access.webmail.window import matching, narrowing, number
 from mpcontinuity.mailbox import mailboxes
 from mpcontinuity.mailbox.append import MAX_UID
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
@@ -153,14 +154,14 @@ def _failed(visit: Visit, task: Task, error: BaseException) -> str:
     )  # fmt: skip
 
 
-async def _uids(visit: Visit, folder: MailboxInfo) -> list[int]:
+async def _uids(visit: Visit, folder: MailboxInfo) -> Sequence[int]:
     """The messages that the form means, by rising UID: those that are named, or all that its page could have shown,
     and none that came since."""
     form = visit.asked.form
     if form.get("all") == "1":
         upto = number(form.get("upto"), MAX_UID)
-        found = await matching(visit, folder, form.get("only") if form.get("only") in ONLY else "")
-        return [uid for uid in found if uid <= upto]
+        found = (await matching(visit, folder, narrowing(form.get("only")))).uids
+        return found[: bisect_right(found, upto)]
     named = [text for row in form.all("uid") for text in row.split(",", MOST_CHOSEN)]  # a conversation is some
     return sorted({number(text, 0) for text in named[:MOST_CHOSEN]} - {0})
 

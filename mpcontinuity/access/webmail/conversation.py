@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from mpcontinuity.access.webmail.folder import number
 from mpcontinuity.access.webmail.message import note_read
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
+from mpcontinuity.access.webmail.window import number
 from mpcontinuity.mailbox import conversation_list
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.pages import Listed

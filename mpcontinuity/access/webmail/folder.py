@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -9,13 +10,13 @@ from urllib.parse import urlencode
 
 from mpcontinuity.access.webmail.signed_in import HOME, Visit, Webmail
 from mpcontinuity.access.webmail.signing_in import SigningIn
+from mpcontinuity.access.webmail.window import matching, narrowing, number
 from mpcontinuity.mailbox import archived, conversation_list, pages
 from mpcontinuity.mailbox.append import MAX_UID
 from mpcontinuity.mailbox.conversation_list import Conversation
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.pages import Listed
 from mpcontinuity.model import identifier
-from mpcontinuity.model.flags import FLAGGED, SEEN
 from mpcontinuity.web.answers import Answer, Stream
 from mpcontinuity.web.asked import Asked
 from mpcontinuity.web.languages import marked
@@ -24,9 +25,6 @@ from mpcontinuity.web.routes import Route
 ROWS: Final = 50  # of a page
 
 CONVERSATIONS: Final = "conversations"  # as `view`: messages that belong together are one row
-
-# Which messages a list may be narrowed to: the flag, and whether they have it.
-ONLY: Final = {"unread": (SEEN, False), "flagged": (FLAGGED, True)}
 
 _NOTHING: Final = {
     "": marked("There is nothing here."),
@@ -65,38 +63,24 @@ async def show(visit: Visit) -> Answer:
     return await _listing(visit, await visit.folder())
 
 
-async def matching(visit: Visit, folder: MailboxInfo, only: str) -> list[int]:
-    """Returns the UIDs, rising, of the messages to which ``only``, a key of `ONLY`, narrows a folder; of all for an
-    empty one.
-
-    They are found in the picture that sessions of IMAP share. Raises Temporary.
-    """
-    view = await visit.services.views.open(folder)
-    try:
-        if not only:
-            return list(view.uids())
-        mask, present = ONLY[only]
-        return view.flagged(mask, present=present)
-    finally:
-        view.close()
-
-
 async def _listing(visit: Visit, folder: MailboxInfo) -> Answer:
     if archived.is_folder(folder):
         await visit.services.archives.look(visit.user)  # it is filled while somebody looks
     before = number(visit.asked.query.get("before"), MAX_UID + 1)
-    only = visit.asked.query.get("only")
-    only = only if only in ONLY else ""
+    only = narrowing(visit.asked.query.get("only"))
     store = visit.services.control.store
+    total = 0
     together = visit.asked.query.get("view") == CONVERSATIONS and not only
     rows: Sequence[Listed | Conversation]
     if together:
         page = await conversation_list.page(store, folder, before, ROWS)
         rows, following = page.rows, page.before
     else:
-        uids = await _uids(visit, folder, only, before)
+        uids, total = await _uids(visit, folder, only, before)
         rows = await pages.listed(store, folder.id, uids[:ROWS])
         following = uids[ROWS - 1] if len(uids) > ROWS else 0
+    # The window of a script begins at the newest message; the pages behind it are for who has none.
+    window = f"/mail/{folder.id}/rows" if following and before > MAX_UID and not together else ""
     path, view = f"/mail/{folder.id}/", CONVERSATIONS if together else ""
     return await visit.render(
         "folder.html",
@@ -105,6 +89,8 @@ async def _listing(visit: Visit, folder: MailboxInfo) -> Answer:
         only=only,
         together=together,
         rows=rows,
+        window=_with(window, only=only) if window else "",
+        total=total,
         shown=identifier.show,
         changes=not archived.is_folder(folder),
         nothing=visit.said(_NO_OLDER if before <= MAX_UID else _NOTHING[only]),
@@ -113,21 +99,16 @@ async def _listing(visit: Visit, folder: MailboxInfo) -> Answer:
     )
 
 
-async def _uids(visit: Visit, folder: MailboxInfo, only: str, before: int) -> list[int]:
-    """Of a page, the newest first, and of one message more where there are more."""
+async def _uids(visit: Visit, folder: MailboxInfo, only: str, before: int) -> tuple[Sequence[int], int]:
+    """Of a page, the newest first, and of one message more where there are more; and how many there are in all."""
     if not only:
         work = partial(pages.older, mailbox=folder.id, before=before, limit=ROWS + 1)
-        return await visit.services.control.store.read(work)
-    found = [uid for uid in await matching(visit, folder, only) if uid < before]
-    return found[: -ROWS - 2 : -1]
+        return await visit.services.control.store.read(work), folder.messages
+    found = (await matching(visit, folder, only)).uids
+    end = bisect_left(found, before)
+    return found[max(end - ROWS - 1, 0) : end][::-1], len(found)
 
 
 def _with(path: str, **query: str) -> str:
     given = {name: value for name, value in query.items() if value}
     return f"{path}?{urlencode(given)}" if given else path
-
-
-def number(text: str, otherwise: int) -> int:
-    """Returns the UID that a client has written, or ``otherwise`` where it is none."""
-    found = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_UID)) else 0
-    return found if 0 < found <= MAX_UID else otherwise

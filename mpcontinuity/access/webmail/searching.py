@@ -14,9 +14,9 @@ from twisted.web import http
 from mpcontinuity.access.webmail import archive_search
 from mpcontinuity.access.webmail.actions import MOST_CHOSEN, Chosen, carry_out
 from mpcontinuity.access.webmail.archive_search import Rows
-from mpcontinuity.access.webmail.folder import number
 from mpcontinuity.access.webmail.question import LONGEST, NotUnderstood, Question, parse
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
+from mpcontinuity.access.webmail.window import number
 from mpcontinuity.archive.query import Query
 from mpcontinuity.mailbox.append import MAX_UID
 from mpcontinuity.mailbox.archived import is_folder

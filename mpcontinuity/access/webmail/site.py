@@ -19,6 +19,7 @@ from mpcontinuity.access.webmail import (
     searching,
     settings,
     signature,
+    window,
     write,
 )
 from mpcontinuity.access.webmail.services import WebmailServices
@@ -30,6 +31,7 @@ __all__ = ["PACKAGE", "routes"]
 
 _PAGES = (
     folder,
+    window,
     message,
     contents,
     attachments,

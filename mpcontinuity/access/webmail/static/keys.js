@@ -14,7 +14,8 @@ function at() {
 function step(by) {
   const all = rows();
   const place = all.indexOf(at());
-  const next = all[place < 0 ? (by > 0 ? 0 : all.length - 1) : place + by];
+  const seen = () => all.findIndex((row) => row.getBoundingClientRect().top >= 0);
+  const next = all[place < 0 ? Math.max(seen(), 0) : place + by];
   next?.querySelector("a")?.focus();
 }
 
@@ -44,7 +45,7 @@ document.addEventListener("keydown", (event) => {
   if (key) {
     event.preventDefault();
     const box = key.closest("#chosen") && at()?.querySelector("input[type=checkbox]");
-    if (box && !document.querySelector("#messages input:checked")) box.checked = true;
+    if (box && !document.querySelector("#chosen.some, #messages input:checked")) box.checked = true;
     if (key.matches("input")) key.focus();
     else key.click();
   } else if (Object.hasOwn(KEYS, event.key)) {

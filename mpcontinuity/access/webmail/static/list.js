@@ -16,6 +16,21 @@ export function fetched(address) {
   });
 }
 
+// A row as it came, checked where the one is that it replaces.
+export function renewed(old, row) {
+  const now = document.adoptNode(row);
+  localise(now);
+  if (old?.querySelector("input[type=checkbox]")?.checked) now.querySelector("input[type=checkbox]").checked = true;
+  return now;
+}
+
+// Puts a row in the place of another, and the focus where it was.
+export function exchange(old, now) {
+  const focused = old.contains(document.activeElement) && (document.activeElement.matches("input") ? "input" : "a");
+  old.replaceWith(now);
+  if (focused) now.querySelector(focused)?.focus({ preventScroll: true });
+}
+
 export function merge(list, fresh) {
   const known = new Map([...list.children].map((row) => [row.dataset.uid, row]));
   let place = list.firstElementChild;
@@ -24,13 +39,9 @@ export function merge(list, fresh) {
     known.delete(row.dataset.uid);
     let now = old;
     if (!old || old.dataset.modseq !== row.dataset.modseq) {
-      now = document.adoptNode(row);
-      localise(now);
-      const box = old?.querySelector("input[type=checkbox]");
-      if (box?.checked) now.querySelector("input[type=checkbox]").checked = true;
+      now = renewed(old, row);
       if (old?.contains(document.activeElement)) {
-        old.replaceWith(now);
-        now.querySelector(document.activeElement?.matches?.("input") ? "input" : "a")?.focus();
+        exchange(old, now);
         place = now.nextElementSibling;
         continue;
       }

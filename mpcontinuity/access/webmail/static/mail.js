@@ -4,6 +4,7 @@ import { listen } from "./events.js";
 import { merge, renew } from "./list.js";
 import { expire, forgetAll } from "./letters.js";
 import { localise } from "./times.js";
+import { ListWindow } from "./window.js";
 import "./keys.js";
 
 const list = document.getElementById("messages");
@@ -56,16 +57,22 @@ function hear(name, data) {
   else {
     count(data);
     entitle();
-    const shows = list && Number(list.dataset.folder) === data.mailbox && !list.dataset.window;
-    if (shows && Number(list.dataset.modseq) < data.modseq) renew([["messages", merge]]);
+    const shows = list && Number(list.dataset.folder) === data.mailbox;
+    if (shows && Number(list.dataset.modseq) < data.modseq) view ? view.renew() : renew([["messages", merge]]);
     else if (!list && document.querySelector(`[data-empty="${data.mailbox}"]`) && data.messages) location.reload();
   }
 }
 
 localise(document);
+const view = list?.dataset.window ? new ListWindow(list) : null;
 document.querySelector("footer [data-zone]")?.setAttribute("hidden", ""); // times are by the reader's own clock now
 entitle();
 if (document.getElementById("folders") && typeof EventSource === "function") listen(hear);
+
+// From a message back to the list as it was: narrowed, or by conversations.
+const back = document.querySelector("a[data-back]");
+const before = document.referrer ? new URL(document.referrer) : null;
+if (back && before?.origin === location.origin && ["/", back.pathname].includes(before.pathname)) back.href = before.href;
 
 expire();
 

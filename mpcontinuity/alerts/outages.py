@@ -21,7 +21,7 @@ from mpcontinuity.accounts.domains import Domain
 from mpcontinuity.model.clock import DAY, MINUTE
 from mpcontinuity.model.errors import Reported
 from mpcontinuity.model.identifier import first_at, moment_of
-from mpcontinuity.routing.health import SUSPICION, Health, State
+from mpcontinuity.routing.health import SUSPICION, Health, State, current
 from mpcontinuity.store import meta
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -154,7 +154,8 @@ def standings(tx: Transaction) -> list[Standing]:
     for one in declarations.in_force(tx):
         declared.setdefault(one.domain, []).append(one)
     return [
-        _standing(domain, healths[domain.id][0], declared.get(domain.id, []))
+        # A suspicion ends by itself, and home's row says so only when somebody writes it next.
+        _standing(domain, current(healths[domain.id][0], tx.now), declared.get(domain.id, []))
         for domain in domains.listing(tx)
         if domain.id in healths
     ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mpcontinuity.mailbox import keywords
 from mpcontinuity.model import flags
 from mpcontinuity.model.body import Body
+from mpcontinuity.model.owed import DELIVERED, IN_DOUBT, IN_FLIGHT
 from mpcontinuity.queue.lineage import LIVE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -25,6 +26,10 @@ _PLACES = Statement(
 _USES = Statement("SELECT name, use FROM mailbox WHERE account = :account AND use <> ''")
 _ADDRESS = Statement("SELECT address FROM account WHERE id = :account AND status <> 'removed'")
 _IDS = Statement("SELECT id FROM owed WHERE body = :body AND account = :account ORDER BY id LIMIT :most")
+_BESIDES = Statement(
+    """SELECT DISTINCT state FROM owed WHERE body = :body AND account = :account AND id <> :besides AND way = 'imap'
+    AND state IN ('delivered', 'in_flight', 'in_doubt')"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +55,22 @@ class Placed:
     """The places of a message, in the order in which it came there.
 
     ``address`` is the main one of its user, empty where they were removed. ``ids`` are those of all owed rows of the
-    message for this user, who may have got it by several addresses.
+    message for this user, who may have got it by several addresses. ``brought``: home has it by IMAP for another of
+    these addresses already. ``doubted``: it may have it by IMAP for another of them.
     """
 
     address: str
     places: tuple[Placement, ...]
     ids: tuple[int, ...]
+    brought: bool = False
+    doubted: bool = False
 
 
-def placed(tx: Transaction, account: int, body: int) -> Placed:
-    """Returns where a message lies in the mailboxes of its user; of more than MOST places, the first."""
+def placed(tx: Transaction, account: int, body: int, besides: int = 0) -> Placed:
+    """Returns where a message lies in the mailboxes of its user; of more than MOST places, the first.
+
+    ``besides`` is the id of the owed row that is to be brought: what became of the others is told.
+    """
     uses = dict(tx.all(_USES, account=account))
     known: dict[int, dict[int, str]] = {}  # keywords of each mailbox, by their bits
     places = []
@@ -74,7 +85,9 @@ def placed(tx: Transaction, account: int, body: int) -> Placed:
         places.append(Placement(name, inherited, above, tuple(names), date, Body(*where)))
     ids = tuple(id_ for (id_,) in tx.all(_IDS, body=body, account=account, most=MOST))
     address = tx.one(_ADDRESS, account=account)
-    return Placed(address[0] if address else "", tuple(places), ids)
+    others = {state for (state,) in tx.all(_BESIDES, body=body, account=account, besides=besides)}
+    brought, doubted = DELIVERED in others, not others.isdisjoint({IN_FLIGHT, IN_DOUBT})
+    return Placed(address[0] if address else "", tuple(places), ids, brought, doubted)
 
 
 def _above(name: str, uses: dict[str, str]) -> tuple[str, str]:

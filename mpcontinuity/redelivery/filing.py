@@ -72,29 +72,34 @@ class Filing:
             return None
         environment = self.task.environment
         try:
-            placed = await environment.store.read(partial(placements.placed, account=row.account, body=row.body.id))
+            where = partial(placements.placed, account=row.account, body=row.body.id, besides=row.id)
+            placed = await environment.store.read(where)
         except (Temporary, Stopping) as error:  # nothing was sent
             return Result(Outcome(Verdict.FAILED, Stage.CONNECT, None, str(error)), "", None)
-        if not placed.address or (not placed.places and not _in_doubt_here(row)):
+        settings, shown = self.task.domain.settings, imapurl.parse(self.task.domain.settings.home_imap).shown
+        if placed.brought:
+            return Result(_has_it_by_another_address(), shown, None)
+        here = (row.doubted and row.way == IMAP) or placed.doubted  # home may have it by IMAP: never by SMTP then
+        if not placed.address or (not placed.places and not here):
             return None
-        if self._without.get(row.account, 0.0) > environment.timer.seconds() and not _in_doubt_here(row):
+        if self._without.get(row.account, 0.0) > environment.timer.seconds() and not here:
             return None
-        settings, user = self.task.domain.settings, address.parse(placed.address)
-        if not imapurl.is_one_name(user.local) and not _in_doubt_here(row):
+        user = address.parse(placed.address)
+        if not imapurl.is_one_name(user.local) and not here:
             return None
         mailboxes = await self.sessions.take(settings, user)
         if isinstance(mailboxes, NoSession):
-            return self._not_let_in(row, row.account, imapurl.parse(settings.home_imap).shown, mailboxes)
+            return self._not_let_in(row, row.account, shown, mailboxes, here=here)
         self._let_in = True
         self._refused.clear()
-        trip = _Trip(self.task, row, placed, mailboxes, may_finish)
+        trip = _Trip(self.task, row, placed, mailboxes, may_finish, here=here)
         try:
             return await trip.go()
         finally:
             if not trip.waiting:
                 self.sessions.put(settings, user, mailboxes)
 
-    def _not_let_in(self, row: Owed, account: int, host: str, failure: NoSession) -> Result | None:
+    def _not_let_in(self, row: Owed, account: int, host: str, failure: NoSession, *, here: bool) -> Result | None:
         if failure.fault is Fault.IN_USE:  # as 450 to RCPT: others need not go slower for it
             reply = Reply(450, "4.2.1", failure.reason)
             return Result(Outcome(Verdict.TEMPORARY, Stage.RCPT, reply, failure.reason), host, None)
@@ -106,7 +111,7 @@ class Filing:
         self._refused.add(account)
         if len(self._refused) >= _PATIENCE:
             self._let_in = False  # it is the master's login, then
-        if self._let_in and row.attempts > 0 and not _in_doubt_here(row):
+        if self._let_in and row.attempts > 0 and not here:
             self._without[account] = self.task.environment.timer.seconds() + _WITHOUT
             _log.warn(
                 "{user} has no mailbox by IMAP at the home of {domain}, mail goes there by SMTP: {reason}",
@@ -119,10 +124,6 @@ class Filing:
         return Result(Outcome(Verdict.REFUSED, Stage.AUTH, None, failure.reason), host, None)
 
 
-def _in_doubt_here(row: Owed) -> bool:
-    return row.doubted and row.way == IMAP
-
-
 class _Stop(Exception):
     """Raised where the trip ends with this outcome, or (None) goes on by SMTP."""
 
@@ -132,10 +133,16 @@ class _Stop(Exception):
 
 
 class _Trip:
-    """One attempt with one message, in a session of its user. ``waiting``: the session waits for a late answer."""
+    """One attempt with one message, in a session of its user. ``waiting``: the session waits for a late answer.
 
-    def __init__(self, task: Task, row: Owed, placed: Placed, mailboxes: UserMailboxes, may_finish: Leave) -> None:
+    ``here``: home may have it by IMAP.
+    """
+
+    def __init__(
+        self, task: Task, row: Owed, placed: Placed, mailboxes: UserMailboxes, may_finish: Leave, *, here: bool
+    ) -> None:
         self.waiting = False
+        self._here = here
         self._bodies = task.environment.store.bodies
         self._timer = task.environment.timer
         self._row = row
@@ -163,12 +170,15 @@ class _Trip:
             outcome = None
         if self._has and (outcome is None or outcome.verdict not in (Verdict.ACCEPTED, Verdict.DOUBTFUL)):
             # It lies in another of its folders already, so that it may not go by SMTP.
+            await self._leave()  # so that its row says by which way; it may be that home itself has put it there
             reason = outcome.text if outcome is not None else "not all of its folders took it"
             outcome = Outcome(Verdict.DOUBTFUL, Stage.MESSAGE, None, reason)
+        elif outcome is None and self._here:
+            outcome = Outcome(Verdict.REFUSED, Stage.DATA, None, "IMAP does not take it, and may have it already")
         return None if outcome is None else Result(outcome, self._mailboxes.host, self._late)
 
     async def _brought(self) -> Outcome:
-        if self._row.doubted:
+        if self._row.doubted or self._here:
             found = await self._in_doubt()
             if found is not None:
                 return found
@@ -184,7 +194,10 @@ class _Trip:
     # Looking for it
 
     async def _in_doubt(self) -> Outcome | None:
-        """Looks for it in all folders. What is found in INBOX, where SMTP has put it, goes where it belongs."""
+        """Looks for it in all folders. What is found in INBOX, where SMTP has put it, goes where it belongs.
+
+        What is in none of them is not there by IMAP.
+        """
         folders = await self._folders()
         targets = [folders.target(place.folder, place.use, place.above).wire for place in self._places]
         identity = await self._identity(self._places[0] if self._places else None)
@@ -202,6 +215,7 @@ class _Trip:
                 if hit is not None:
                     await self._refile(hit, mailbox)
                     return _has_it(mailbox, hit)
+            self._here = False
         except Unsearched:
             if self._row.attempts < _PATIENCE:
                 raise
@@ -328,6 +342,11 @@ class _Trip:
         if self._known is None or self._mailboxes.listed is None:
             self._known = Folders(await self._mailboxes.load(), self._mailboxes.namespace)
         return self._known
+
+
+def _has_it_by_another_address() -> Outcome:
+    text = "home has it already: it was brought for another address of its user"
+    return Outcome(Verdict.ACCEPTED, Stage.MESSAGE, Reply(250, "", text))
 
 
 def _has_it(mailbox: bytes, hit: Fetched) -> Outcome:

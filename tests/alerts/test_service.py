@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +16,7 @@ from mpcontinuity.alerts.service import EVERY, Watcher
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Temporary
-from mpcontinuity.routing.health import State
+from mpcontinuity.routing.health import SUSPICION, State
 from mpcontinuity.store.statement import Statement
 from tests.alerts.post_room import PostRoom
 from tests.fakes.clock import SeededRandomness
@@ -225,6 +226,18 @@ def test_a_pause_holds_the_report_back(room: PostRoom) -> None:
     room.run(home_state.pause, domain=room.domain.id, reason="")
     room.look(5)
     assert "report of the outage: 1 kept" in str(told(room))
+    assert room.rows("SELECT COUNT(*) FROM outage WHERE recovered > 0") == [(1,)]
+
+
+def test_a_suspicion_holds_the_report_back_no_longer_than_it_lasts(room: PostRoom) -> None:
+    down(room)
+    room.home_becomes(State.UP)
+    known, _ = room.run(home_state.load, domain=room.domain.id)[room.domain.id]
+    suspect = replace(known, state=State.SUSPECT, last_failure=room.clock.now())
+    assert room.run(home_state.save, domain=room.domain.id, known=known, health=suspect, node="")
+    room.look(5)
+    assert room.rows("SELECT COUNT(*) FROM outage WHERE recovered > 0") == [(0,)]
+    room.look(SUSPICION / SECOND - 5)
     assert room.rows("SELECT COUNT(*) FROM outage WHERE recovered > 0") == [(1,)]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpcontinuity.alerts.mailing import MOST_A_DAY
 from mpcontinuity.model.clock import SECOND
+from mpcontinuity.routing.health import SUSPICION
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from tests.simulation.story import DomainPlan
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tests.simulation.play import Play
 
 _DOMAINS = Statement("SELECT id, name FROM domain")
-_STATES = Statement("SELECT id, state, since FROM domain")
+_STATES = Statement("SELECT id, state, since, last_failure FROM domain")
 _MAILS = Statement(
     "SELECT domain, recipient, subject FROM tracking WHERE direction = 'alert' AND subject NOT LIKE 'News %'"
 )
@@ -76,7 +77,12 @@ class Hearing:
     def end(self, tx: Transaction) -> None:
         """All outages are over, have recovered, and cover whatever the history of home servers knows."""
         outages = tx.all(_OUTAGES)
-        calm = {domain for domain, state, since in tx.all(_STATES) if state == "up" and since <= tx.now - SETTLED}
+        # One that is suspect is shown as up.
+        calm = {
+            domain
+            for domain, state, since, failed in tx.all(_STATES)
+            if state == "up" and since <= tx.now - SETTLED and abs(tx.now - failed) >= SUSPICION + SETTLED
+        }
         for outage in outages:
             if outage[1] in calm:  # a home that is down and is owed nothing is probed rarely
                 self._judge_end(*outage)

@@ -71,7 +71,7 @@ _DUE = "due > 0 AND (due <= :now OR due > :farthest) AND (claimed <= :now OR cla
 _WAITS = Statement(f"SELECT 1 FROM draft WHERE {_DUE} LIMIT 1")
 _CLAIM = Statement(
     f"""UPDATE draft SET claimed = :until
-    WHERE id IN (SELECT id FROM draft WHERE {_DUE} ORDER BY due LIMIT 1) AND {_DUE}
+    WHERE id IN (SELECT id FROM draft WHERE {_DUE} AND account > :after ORDER BY account, due LIMIT 1) AND {_DUE}
     RETURNING {_COLUMNS}"""
 )
 _LATER = Statement("UPDATE draft SET claimed = :until WHERE id = :id AND version = :version AND due > 0")
@@ -275,9 +275,17 @@ def give_up(tx: Transaction, draft: DraftVersion, fault: str) -> bool:
     return bool(tx.run(_CANNOT, id=draft.id, version=draft.version, fault=fault, now=tx.now))
 
 
-def claim(tx: Transaction) -> Draft | None:
-    """Returns the next draft whose time to leave has come, which no other process takes within `LEASE`."""
-    return tx.record(_draft, _CLAIM, **_times(tx), until=tx.now + LEASE)
+def claim(tx: Transaction, after: int = 0) -> Draft | None:
+    """Returns the next draft whose time to leave has come, which no other process takes within `LEASE`.
+
+    It is the first one of the user behind the account ``after``, in the order of their ids, as in a circle: who asks
+    with the account of the last one takes users in turn, however much one of them has sent.
+    """
+    for behind in (after, 0) if after else (0,):
+        found = tx.record(_draft, _CLAIM, **_times(tx), until=tx.now + LEASE, after=behind)
+        if found is not None:
+            return found
+    return None
 
 
 def later(tx: Transaction, draft: DraftVersion, wait: int) -> None:

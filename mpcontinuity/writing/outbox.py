@@ -71,6 +71,7 @@ class Outbox:
     submit: Submit
     timer: Timer
     _looking: bool = field(default=False)
+    _last: int = field(default=0)  # the account whose turn it was: all that one has sent keeps no other waiting
 
     async def check(self, user: User, draft: Draft, attached: Sequence[Attached]) -> list[Fault]:
         """Returns what the submission would refuse of a draft, of which nothing is sent. Raises Temporary."""
@@ -114,7 +115,11 @@ class Outbox:
         self._looking = True
         try:
             store = self.desk.store
-            while await store.read(drafts.waits) and (draft := await store.run(drafts.claim)) is not None:
+            while await store.read(drafts.waits):
+                draft = await store.run(partial(drafts.claim, after=self._last))
+                if draft is None:
+                    break
+                self._last = draft.account
                 await self._leave(draft)
         finally:
             self._looking = False

@@ -26,6 +26,7 @@ from mpcontinuity.model.flags import ANSWERED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.settings import Limits
 from mpcontinuity.store.transaction import Transaction
+from mpcontinuity.writing.outbox import Outbox
 from tests.delivery.conftest import CLIENT, Post
 from tests.fakes.stores import result
 from tests.writing.conftest import ANN, LETTER, Study, pieces
@@ -173,6 +174,30 @@ def test_two_processes_that_have_it_in_hand_send_it_once(study: Study) -> None:
         result(outbox._leave(claimed))
     assert study.post.count("outgoing") == 1
     assert len(study.messages("Sent")) == 1
+
+
+def test_all_that_one_user_may_send_keeps_no_other_ones_letter_waiting(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other, third = study.ann.id, study.ann.id + 1, study.ann.id + 2
+
+    def write(tx: Transaction) -> None:
+        accounts = [one] * drafts.MOST + [other, other, third]
+        for number, account in enumerate(accounts, 1):
+            drafts.create(tx, account, LETTER, number, f"<{number}@x>")
+            drafts.send(tx, account, number, 1, f"<{number}@x>")
+
+    left: list[int] = []
+
+    async def leave(outbox: Outbox, draft: Draft) -> None:
+        left.append(draft.account)
+        await outbox.desk.store.run(partial(drafts.leave, departing=[(draft.account, draft.seen)]))
+
+    result(study.store.run(write))
+    monkeypatch.setattr(Outbox, "_leave", leave)
+    study.wait()
+    assert left[:7] == [one, other, third, one, other, one, one]
+    assert len(left) == drafts.MOST + 3
 
 
 def test_who_crashed_with_it_in_hand_does_not_keep_it(study: Study) -> None:

@@ -22,6 +22,7 @@ draft = Table(
     string("written"),  # JSON: what stands in the form; last, since SQLite reads all that stands before a column
     Index("draft_of", "account", "saved"),
     Index("draft_by_due", "due", sqlite_where=text("due > 0"), postgresql_where=text("due > 0")),
+    Index("draft_leaving", "account", "due", sqlite_where=text("due > 0"), postgresql_where=text("due > 0")),
     Index("draft_unsent", "account", "saved", sqlite_where=text("fault <> ''"), postgresql_where=text("fault <> ''")),
 )
 

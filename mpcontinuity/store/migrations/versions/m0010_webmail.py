@@ -92,6 +92,7 @@ def _drafts() -> None:
     op.create_index("draft_of", "draft", ["account", "saved"])
     waits: Any = text("due > 0")
     op.create_index("draft_by_due", "draft", ["due"], sqlite_where=waits, postgresql_where=waits)
+    op.create_index("draft_leaving", "draft", ["account", "due"], sqlite_where=waits, postgresql_where=waits)
     unsent: Any = text("fault <> ''")
     op.create_index("draft_unsent", "draft", ["account", "saved"], sqlite_where=unsent, postgresql_where=unsent)
     op.create_table(

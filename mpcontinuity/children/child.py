@@ -8,8 +8,10 @@ need be. The child has no more than what it is sent: no store, no network and no
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import resource
+import signal
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -82,10 +84,12 @@ def _made(module: str, argument: bytes) -> Work:
 
 
 def _allow(seconds: int) -> None:
-    """From now on: the limit is on what a process has used since it began."""
+    """From now on: the timer ends the process once it has computed for so long. The limit, which knows whole seconds
+    only and is on what a process has used since it began, holds for what disarms the timer."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + seconds, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime) + seconds, hard))
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _received() -> Iterator[tuple[FrameKind, bytes]]:

@@ -13,6 +13,10 @@ _LONGEST_LINE: Final = 64 * 1024
 _BEHIND_SOFT_BREAK = re.compile(rb"=[ \t]++(?=\r?\n)")
 
 
+# What is not its own octets.
+ENCODINGS: Final = frozenset({"base64", "quoted-printable"})
+
+
 class Decoder(Protocol):
     """Takes an encoded body in pieces, and gives what they hold."""
 

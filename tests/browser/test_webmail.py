@@ -28,7 +28,8 @@ class Office(World):
         known = re.sub("[^a-z0-9]", "-", long.lower())  # as the world names it
         reply = f"Re: {long}\r\nReferences: <{known}@sender.example>"
         attached = "The first one\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b"
-        parts = "--b\r\n\r\nHello.\r\n--b\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nHi.\r\n--b--"
+        parts = "--b\r\n\r\nHello.\r\n--b\r\nContent-Disposition: attachment; filename=a.txt\r\n\r\nHi.\r\n"
+        parts += "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: The inner one\r\n\r\nHello within.\r\n--b--"
         assert self.send(attached, body=parts).code == 250
         for subject in (long, reply):
             assert self.send(subject).code == 250
@@ -90,12 +91,14 @@ def parts(office: Office, with_scripts: Window) -> dict[str, str]:
         links = with_scripts.page.locator('main a[href^="/archive/"]').all()
         archived[:] = [link.get_attribute("href") or "" for link in links]
         archived[:] = [each for each in archived if re.fullmatch(r"/archive/\w{13}", each)]
-        return bool(archived)
+        return len(archived) == 3
 
     office.wait_for(indexed)
     with_scripts.go(f"/mail/{found['folder']}/?view=conversations")
     conversation = with_scripts.page.locator('main a[href^="/conversation/"]').first.get_attribute("href") or ""
-    return {**found, "/archive/<id>": archived[0], "/conversation/<id>": conversation}
+    first = archived[-1]
+    enclosed = {"within": "3", "/archive/<id>/enclosed/<within>": f"{first}/enclosed/3"}
+    return {**found, **enclosed, "/archive/<id>": first, "/conversation/<id>": conversation}
 
 
 @pytest.mark.parametrize("rule", mail_rules())

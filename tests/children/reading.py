@@ -97,6 +97,23 @@ async def shown(readers: Readers, whom: object, content: bytes) -> str:
     return work.as_shown(answer).text
 
 
+async def stopped() -> None:
+    """A machine that has no time for a reader: the clock goes on, and the reader computes nothing."""
+    children = pool(reactor)
+    children.keep()
+    readers = Readers(children, reactor)
+    while len(children._free) < 2:
+        await pause(0.05)
+    for pid in children.pids:
+        os.kill(pid, signal.SIGSTOP)
+    reading = Deferred.fromCoroutine(shown(readers, 1, PLAIN))
+    await pause(2.5)
+    for pid in children.pids:
+        os.kill(pid, signal.SIGCONT)
+    say(await reading, children.died)
+    children.stop()
+
+
 async def messages() -> None:
     children = pool(reactor)
     readers = Readers(children, reactor)

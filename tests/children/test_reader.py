@@ -31,6 +31,11 @@ def test_a_reader_has_two_seconds_and_512_mib() -> None:
     assert others == ["soon True", "True", "True"]
 
 
+def test_on_a_busy_machine_a_reader_has_its_time_and_not_the_clocks() -> None:
+    """2.5 s, which it is not given any time: what it takes to see that it is not the clock that counts."""
+    assert _scene("stopped") == ["Hello 0"]
+
+
 def test_readers_are_there_before_there_is_work_and_one_that_is_killed_is_replaced() -> None:
     assert _scene("kept") == ["died", "1 2 1"]
 

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from twisted.web import http
 
-from mpcontinuity.access.webmail import archive_search, attachments, contents
+from mpcontinuity.access.webmail import archive_search, contents
+from mpcontinuity.access.webmail.kinds import VIEWED
 from mpcontinuity.access.webmail.question import LONGEST, NotUnderstood
 from mpcontinuity.access.webmail.searching import read_question
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
@@ -72,8 +73,8 @@ async def show(visit: Visit) -> Answer:
 async def show_message(visit: Visit) -> Answer:
     """Shows a message of the archive."""
     _, row = await archive_search.own(visit, visit.asked.parts["id"])
-    opened = await contents.opened(visit)
-    return await visit.render("archived.html", row=row, opened=opened, viewed=attachments.VIEWED)
+    opened = await contents.opened(visit, anew=True)
+    return await visit.render("archived.html", row=row, opened=opened, viewed=VIEWED)
 
 
 async def keep(visit: Visit) -> Answer:

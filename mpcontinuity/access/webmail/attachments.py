@@ -14,6 +14,7 @@ from typing import IO, Any, Final, cast
 from twisted.web import http
 
 from mpcontinuity.access.webmail.contents import PLACES, message
+from mpcontinuity.access.webmail.kinds import BEGINNINGS, TEXTS
 from mpcontinuity.access.webmail.reading import Message, Reading
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
 from mpcontinuity.message.display import names
@@ -31,17 +32,6 @@ _FILES: Final = DATA.but({"sandbox": ""})
 # A browser's own viewer of PDF is no page of ours, and does not work in a sandbox.
 _VIEWED: Final = DATA.but({"style-src": "'unsafe-inline'", "object-src": "'self'", "plugin-types": "application/pdf"})
 _GONE: Final = marked("There is no such attachment")
-
-# How pictures and PDF begin: what begins otherwise is not shown as one, whatever it says that it is.
-_BEGINNINGS: Final = {
-    "image/png": (b"\x89PNG\r\n\x1a\n",),
-    "image/jpeg": (b"\xff\xd8\xff",),
-    "image/gif": (b"GIF87a", b"GIF89a"),
-    "image/webp": (b"RIFF",),
-    "application/pdf": (b"%PDF-",),
-}
-TEXTS: Final = frozenset({"text/plain", "text/csv", "text/x-log", "text/markdown"})
-VIEWED: Final = frozenset(_BEGINNINGS) | TEXTS  # kinds that a browser shows
 
 
 def routes(webmail: Webmail) -> list[Route]:
@@ -79,7 +69,7 @@ async def download(visit: Visit) -> Stream:
 async def view(visit: Visit) -> Answer | Stream:
     """Streams an attachment for the browser to show, where it is of a kind that can do nothing."""
     of, what = await _attachment(visit)
-    kind = what.kind if what.kind in _BEGINNINGS else TEXT if what.kind in TEXTS else ""
+    kind = what.kind if what.kind in BEGINNINGS else TEXT if what.kind in TEXTS else ""
     pieces = await _begun(visit.services.reading, of, what)
     if pieces is None or not kind:
         return await download(visit)
@@ -108,7 +98,7 @@ async def _begun(reading: Reading, of: Message, what: Attachment) -> AsyncGenera
     """The octets of what is what it says it is; None for others."""
     pieces = reading.decoded(of, what)
     first = await anext(pieces, b"")
-    beginnings = _BEGINNINGS.get(what.kind)
+    beginnings = BEGINNINGS.get(what.kind)
     if beginnings is None:
         known = what.kind in TEXTS
     else:

@@ -17,6 +17,7 @@ from typing import Final
 from twisted.web import http
 
 from mpcontinuity.access.webmail import archive_search
+from mpcontinuity.access.webmail.kinds import VIEWED
 from mpcontinuity.access.webmail.reading import MOST_UID, Message, Reading, body_of
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
 from mpcontinuity.mailbox import trusted_senders
@@ -24,24 +25,29 @@ from mpcontinuity.message.display import names
 from mpcontinuity.message.display.document import document, policy
 from mpcontinuity.message.display.shown import Person, Shown
 from mpcontinuity.model.address import parse
+from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import HTML, TEXT, Answer, Stream
-from mpcontinuity.web.headers import DATA, DOCUMENT
+from mpcontinuity.web.headers import DATA, DOCUMENT, PAGES_WITH_DOCUMENT
 from mpcontinuity.web.languages import marked
 from mpcontinuity.web.routes import Route
 
 BELOW: Final = f"/mail/<int:folder>/<int(max={MOST_UID}):uid>"  # of what belongs to one message
-PLACES: Final = (BELOW, "/archive/<id>")  # where messages are
+_OUTER: Final = (BELOW, "/archive/<id>")
+ENCLOSED: Final = tuple(f"{below}/enclosed/<within>" for below in _OUTER)  # messages that are within others
+PLACES: Final = (*_OUTER, *ENCLOSED)  # where messages are
 _SOURCE: Final = DATA.but({"sandbox": "", "frame-ancestors": "'none'"})
 _SHORT: Final = 400  # characters of a message whose frame is low
 _SHORT_LINES: Final = 8
+_YEAR_9999: Final = 253_370_764_800  # s since 1970
 _HOST: Final = re.compile(r"[A-Za-z0-9._:\[\]-]{1,300}")
 _GONE: Final = marked("There is no such message")
 
 
 def routes(webmail: Webmail) -> list[Route]:
     """Returns the routes of these pages."""
-    return [route for below in PLACES for route in _below(webmail, below)]
+    pages = [webmail.get(below, show_enclosed, PAGES_WITH_DOCUMENT) for below in ENCLOSED]
+    return [*pages, *(route for below in PLACES for route in _below(webmail, below))]
 
 
 def _below(webmail: Webmail, below: str) -> list[Route]:
@@ -52,6 +58,12 @@ def _below(webmail: Webmail, below: str) -> list[Route]:
         webmail.get(f"{below}/original", show_source, _SOURCE),
         webmail.post(f"{below}/pictures", want_pictures),
     ]
+
+
+async def show_enclosed(visit: Visit) -> Answer:
+    """Shows a message that is within another one, on a page of its own."""
+    each = await opened(visit, anew=True)
+    return await visit.render("enclosed.html", here=each.message.folder, opened=each, viewed=VIEWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,11 @@ class Opened:
     asked: str
 
     @property
+    def sent(self) -> int:
+        """When it says that it was sent, in µs; 0 where that is no time of a calendar."""
+        return self.shown.sent * SECOND if 0 < self.shown.sent < _YEAR_9999 else 0
+
+    @property
     def short(self) -> bool:
         """Whether it fits into a low frame: some lines of text, and nothing whose height nobody knows."""
         shown = self.shown
@@ -75,7 +92,19 @@ class Opened:
 
 
 async def message(visit: Visit) -> Message:
-    """Returns the message that the path names. Raises Refused where there is none, or it is not the user's."""
+    """Returns the message that the path names. Raises Refused where there is none, or it is not the user's, and what
+    `Reading.taken_apart` raises for one that is within another."""
+    of = await _outer(visit)
+    if "within" not in visit.asked.parts:
+        return of
+    domain = parse(visit.user.address).domain
+    found = await visit.services.reading.enclosed(of, domain, visit.asked.parts["within"])
+    if found is None:
+        raise Refused(visit.said(_GONE), "unknown")
+    return found
+
+
+async def _outer(visit: Visit) -> Message:
     if "id" in visit.asked.parts:
         kept, row = await archive_search.own(visit, visit.asked.parts["id"])
         return Message(visit.user.id, 0, 0, kept.body, row.id)
@@ -87,11 +116,12 @@ async def message(visit: Visit) -> Message:
     return Message(visit.user.id, folder.id, uid, found)
 
 
-async def opened(visit: Visit) -> Opened:
-    """Returns the message that the path names as it is shown. Raises Refused, Corrupt and Temporary."""
+async def opened(visit: Visit, *, anew: bool = False) -> Opened:
+    """Returns the message that the path names as it is shown. With ``anew``, what readers gave up on a moment ago is
+    tried again. Raises Refused, Corrupt and Temporary."""
     reading, of = visit.services.reading, await message(visit)
     domain = parse(visit.user.address).domain
-    shown = await reading.shown(of, domain)
+    shown = await reading.shown(of, domain, anew=anew)
     if not shown.remote:
         return Opened(of, shown, remote=False, asked="")
     once = await _is_asked(visit, reading, of)
@@ -114,7 +144,7 @@ async def show_document(visit: Visit) -> Answer:
 async def show_printed(visit: Visit) -> Answer:
     """Answers the same with the header above it, to be printed."""
     each = await opened(visit)
-    return await _document(visit, each, _head(visit, each.shown))
+    return await _document(visit, each, _head(visit, each))
 
 
 async def _document(visit: Visit, each: Opened, head: str) -> Answer:
@@ -129,16 +159,17 @@ def _origin(visit: Visit) -> str:
     return f"https://{visit.asked.host}" if _HOST.fullmatch(visit.asked.host) else ""
 
 
-def _head(visit: Visit, shown: Shown) -> str:
+def _head(visit: Visit, each: Opened) -> str:
     """As on paper; all of it is text."""
-    sent = datetime.fromtimestamp(shown.sent, UTC).strftime("%Y-%m-%d %H:%M UTC") if shown.sent > 0 else ""
+    shown = each.shown
+    sent = datetime.fromtimestamp(shown.sent, UTC).strftime("%Y-%m-%d %H:%M UTC") if each.sent else ""
     rows = (
         (visit.said("From"), _people(shown.sender)),
         (visit.said("To"), _people(shown.to)),
         (visit.said("Cc"), _people(shown.cc)),
         (visit.said("Date"), sent),
         (visit.said("Subject"), shown.subject),
-        (visit.said("Attachments"), ", ".join(each.name for each in shown.attachments if not each.inline)),
+        (visit.said("Attachments"), ", ".join(one.name for one in shown.attachments if not one.inline)),
     )
     cells = "".join(
         f"<tr><th align=left>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows if text
@@ -162,15 +193,20 @@ async def show_source(visit: Visit) -> Stream:
     of = await message(visit)
     source = visit.services.reading.source(of)
     if visit.asked.query.get("save"):
-        fields = {b"content-disposition": names.disposition(f"message-{of.archived or of.uid}.eml")}
+        fields = {b"content-disposition": names.disposition(f"message-{_number(of)}.eml")}
         return Stream(source, "application/octet-stream", fields)
     return Stream(source, TEXT, {b"content-disposition": b"inline"})
+
+
+def _number(of: Message) -> str:
+    """As a name of a file has it."""
+    return "-".join(filter(None, (of.archived or str(of.uid), of.within)))
 
 
 async def want_pictures(visit: Visit) -> Answer:
     """Takes the wish to see pictures from elsewhere: in this message, or in all mail of its sender."""
     reading, of = visit.services.reading, await message(visit)
-    if visit.asked.form.get("always"):
+    if visit.asked.form.get("always") and not of.within:
         shown = await reading.taken_apart(of, parse(visit.user.address).domain)
         if len(shown.sender) == 1:
             store = visit.services.control.store

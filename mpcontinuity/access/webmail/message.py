@@ -7,7 +7,8 @@ from functools import partial
 
 from twisted.web import http
 
-from mpcontinuity.access.webmail import acting, attachments, contents, fate
+from mpcontinuity.access.webmail import acting, contents, fate
+from mpcontinuity.access.webmail.kinds import VIEWED
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
 from mpcontinuity.mailbox import archived, conversations, pages
 from mpcontinuity.mailbox.append import UID_BITS
@@ -33,7 +34,7 @@ async def show(visit: Visit) -> Answer:
     listed = await pages.listed(visit.services.control.store, folder.id, [uid])
     if not listed:
         return await visit.render("message_gone.html", http.NOT_FOUND, here=folder.id, folder=folder)
-    opened = await contents.opened(visit)
+    opened = await contents.opened(visit, anew=True)
     await note_read(visit, folder, listed[0])
     entry = folder.id << UID_BITS | uid
     conversation = await visit.services.control.store.read(partial(conversations.with_others, entry=entry))
@@ -43,7 +44,7 @@ async def show(visit: Visit) -> Answer:
         folder=folder,
         message=listed[0],
         opened=opened,
-        viewed=attachments.VIEWED,
+        viewed=VIEWED,
         changes=not archived.is_folder(folder),
         fate=await fate.of_entry(visit, opened.message.body.id),
         conversation=identifier.show(conversation) if conversation else "",

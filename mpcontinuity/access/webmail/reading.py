@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections import OrderedDict
+import re
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import msgspec
 
+from mpcontinuity.access.webmail.kept import Kept, Unread
 from mpcontinuity.accounts import users
 from mpcontinuity.archive import archived
 from mpcontinuity.children.pool import PIECE
@@ -24,9 +26,9 @@ from mpcontinuity.children.readers import Busy, Died, Readers
 from mpcontinuity.mailbox import mailboxes, read, trusted_senders
 from mpcontinuity.message.display import work
 from mpcontinuity.message.display.composed import Composed
-from mpcontinuity.message.display.shown import Attachment, Header, Shortfall, Shown, Wanted
+from mpcontinuity.message.display.shown import Attachment, Header, Shown, Wanted
 from mpcontinuity.message.display.unread import LONGEST, unread
-from mpcontinuity.message.transfer import decoder
+from mpcontinuity.message.transfer import ENCODINGS, decoder
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
@@ -35,10 +37,12 @@ from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.store import meta
 from mpcontinuity.store.store import Store
+from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.verdicts import record
 
 MOST_UID: Final = (1 << 32) - 1  # RFC 9051 §2.3.1.1: what is above would name a message of another folder
-_KEPT: Final = 16 << 20  # octets of what was read, of all users together: the pages of the last minute
+MOST_DEPTH: Final = 8  # messages within each other that have pages: each is read to find the next one
+WITHIN: Final = re.compile(r"[0-9.]{1,200}(?:_[0-9.]{1,200}){0,7}")
 _LASTS: Final = 15 * 60  # s that a path of pictures is valid, at least; twice that at most
 _KEY: Final = "webmail-pictures"  # in `meta`
 _MAC: Final = 16  # octets of a path's proof
@@ -46,10 +50,25 @@ _DIED: Final = "this message cannot be taken apart here: its original, which has
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Where a message stands within another one: ``content[start:end]`` of that, in a transfer ``encoding``."""
+
+    start: int
+    end: int
+    encoding: str
+
+    @property
+    def plain(self) -> bool:
+        """Whether it stands there as it is."""
+        return self.encoding not in ENCODINGS
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message of a user: whose it is, where it is, and where its octets are.
 
-    It is in a folder, or it has an id of the archive.
+    It is in a folder, or it has an id of the archive. One that is enclosed in it is found by ``within``, the paths of
+    the parts that lead to it, such as ``2_1.3``, and ``spans`` are where its octets are.
     """
 
     account: int
@@ -57,29 +76,62 @@ class Message:
     uid: int
     body: Body
     archived: str = ""
+    within: str = ""
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def outer(self) -> str:
+        """The path of the page of the message that is in the folder."""
+        return f"/archive/{self.archived}" if self.archived else f"/mail/{self.folder}/{self.uid}"
 
     @property
     def path(self) -> str:
         """The path of its page."""
-        return f"/archive/{self.archived}" if self.archived else f"/mail/{self.folder}/{self.uid}"
+        return f"{self.outer}/enclosed/{self.within}" if self.within else self.outer
+
+    @property
+    def above(self) -> str:
+        """The path of the page of the message that it is enclosed in; its own, where it is in none."""
+        around = self.within.rpartition("_")[0]
+        return f"{self.outer}/enclosed/{around}" if around else self.outer
 
     @property
     def name(self) -> str:
         """What it is called in paths that prove something."""
-        return self.archived or f"{self.folder}.{self.uid}"
+        around = self.archived or f"{self.folder}.{self.uid}"
+        return f"{around}~{self.within.replace('.', '-')}" if self.within else around
+
+    @property
+    def length(self) -> int:
+        """Its size in octets; an upper bound where its transfer encoding has to be undone."""
+        return self.spans[-1].end - self.spans[-1].start if self.spans else self.body.length
+
+    @property
+    def depth(self) -> int:
+        """How many messages are around it."""
+        return self.within.count("_") + 1 if self.within else 0
+
+    def enclosed(self, what: Attachment) -> str:
+        """Returns the path of the page of a message that is enclosed in it; empty for what is none, or too deep."""
+        if what.note != "message" or self.depth >= MOST_DEPTH:
+            return ""
+        return (
+            f"{self.outer}/enclosed/{self.within}_{what.path}" if self.within else f"{self.outer}/enclosed/{what.path}"
+        )
+
+    def enclosing(self, what: Attachment) -> Message:
+        """Returns the message that it encloses there."""
+        span, spans = Span(what.start, what.end, what.encoding), self.spans
+        if spans and spans[-1].plain:
+            first = spans[-1].start
+            span, spans = Span(first + what.start, first + what.end, what.encoding), spans[:-1]
+        within = f"{self.within}_{what.path}" if self.within else what.path
+        return replace(self, within=within, spans=(*spans, span))
 
 
-class Unread(Exception):
-    """Raised where no reader has read a message. ``why`` is ``busy`` or ``died``."""
-
-    def __init__(self, why: Shortfall) -> None:
-        super().__init__(why)
-        self.why = why
-
-
-# What was asked of a reader: the body, the path of its pictures, whether those from elsewhere are loaded, and the
-# domain of the user, on which warnings depend.
-_Asked = tuple[int, str, bool, str]
+# What was asked of a reader: the body, which message within it, the path of its pictures, whether those from elsewhere
+# are loaded, and the domain of the user, on which warnings depend.
+_Asked = tuple[int, str, str, bool, str]
 
 
 async def body_of(store: Store, folder: int, uid: int) -> Body | None:
@@ -98,20 +150,28 @@ class Reading:
         self._readers = readers
         self._randomness = randomness
         self._key = b""
-        self._kept: OrderedDict[_Asked, Shown] = OrderedDict()
-        self._octets = 0
+        self._kept = Kept(store.clock)
 
-    async def shown(self, of: Message, domain: str, *, remote: bool = False) -> Shown:
+    async def shown(self, of: Message, domain: str, *, remote: bool = False, anew: bool = False) -> Shown:
         """Returns what is shown of a message. ``domain`` is the user's, of which others may look like.
 
-        With ``remote`` the browser loads pictures from elsewhere. Raises Corrupt and Temporary; not where a reader
-        cannot read it, which ``shortfalls`` say: then it is the beginning of its source, without any attachment.
+        With ``remote`` the browser loads pictures from elsewhere. With ``anew``, what readers gave up on a moment ago
+        is tried again. Raises Corrupt and Temporary; not where a reader cannot read it, which ``shortfalls`` say: then
+        it is the beginning of its source, without any attachment.
         """
         try:
-            return await self._read(of, domain, remote=remote)
+            return await self._read(of, domain, remote=remote, anew=anew)
         except Unread as unread_:
-            beginning = await self._store.bodies.content(of.body).read(0, min(LONGEST, of.body.length))
-            return unread(beginning, unread_.why)
+            return unread(await self._beginning(of), unread_.why)
+
+    async def _beginning(self, of: Message) -> bytes:
+        beginning = b""
+        async with aclosing(self.source(of)) as pieces:
+            async for piece in pieces:
+                beginning += piece
+                if len(beginning) >= LONGEST:
+                    break
+        return beginning[:LONGEST]
 
     async def taken_apart(self, of: Message, domain: str) -> Shown:
         """Returns the same for who does something with it: to list no attachment would be to say that there is none.
@@ -125,29 +185,22 @@ class Reading:
                 raise Temporary("too many messages are being read") from unread_
             raise Refused(_DIED, "conflict") from unread_
 
-    async def _read(self, of: Message, domain: str, *, remote: bool) -> Shown:
+    async def _read(self, of: Message, domain: str, *, remote: bool, anew: bool = False) -> Shown:
         images = await self.pictures(of)
-        key = (of.body.id, images, remote, domain)
-        kept = self._kept.get(key)
-        if kept is not None:
-            self._kept.move_to_end(key)
-            return kept
-        verdict = await self._store.read(partial(record.find, body=of.body.id))
+        key: _Asked = (of.body.id, of.within, images, remote, domain)
+        return await self._kept.get(key, partial(self._read_now, of, images, domain, remote=remote), anew=anew)
+
+    async def _read_now(self, of: Message, images: str, domain: str, *, remote: bool) -> Shown:
+        addresses, dmarc = await self._store.read(partial(_known, of=of))
         wanted = Wanted(
-            of.body.length,
-            images,
-            remote=remote,
-            domains=(domain,),
-            dmarc=verdict.dmarc if verdict is not None else "",
+            of.length, images, remote=remote, domains=(domain,) if domain else (), dmarc=dmarc, addresses=addresses
         )
         try:
-            found = work.as_shown(await self._ask(of, wanted, work.SHOW))
+            return work.as_shown(await self._ask(of, wanted, work.SHOW))
         except Busy:
             raise Unread("busy") from None
         except (Died, msgspec.MsgspecError):
             return await self._read_text(of, wanted)
-        self._keep(key, found)
-        return found
 
     async def _read_text(self, of: Message, wanted: Wanted) -> Shown:
         """What a second reader says, which leaves HTML alone."""
@@ -165,7 +218,7 @@ class Reading:
         Raises Temporary where too much is to be read at the time, Refused where readers gave up on it, and Corrupt.
         """
         try:
-            return work.as_composed(await self._ask(of, Wanted(of.body.length, ends), work.QUOTE))
+            return work.as_composed(await self._ask(of, Wanted(of.length, ends), work.QUOTE))
         except Busy:
             raise Temporary("too many messages are being read") from None
         except (Died, msgspec.MsgspecError):
@@ -191,7 +244,7 @@ class Reading:
     async def header(self, of: Message) -> list[Header] | None:
         """Returns the header of a message field by field; None where no reader could read it."""
         try:
-            return work.as_header(await self._ask(of, Wanted(of.body.length), work.HEADER))
+            return work.as_header(await self._ask(of, Wanted(of.length), work.HEADER))
         except (Busy, Died, msgspec.MsgspecError):
             return None
 
@@ -200,25 +253,45 @@ class Reading:
         found = await self.taken_apart(of, domain)
         return next((each for each in found.attachments if each.path == path), None)
 
-    async def decoded(self, of: Message, what: Attachment) -> AsyncGenerator[bytes, None]:
-        """Yields the octets of an attachment as they come, its transfer encoding undone."""
-        content = self._store.bodies.content(of.body)
-        undone = decoder(what.encoding)
-        for at in range(what.start, what.end, PIECE):
-            if piece := undone.feed(await content.read(at, min(PIECE, what.end - at))):
-                yield piece
-        if piece := undone.finish():
-            yield piece
+    async def enclosed(self, of: Message, domain: str, within: str) -> Message | None:
+        """Returns the message that is enclosed in one at the end of these paths, such as ``2_1.3``; None where there is
+        none. Raises what `taken_apart` raises."""
+        if not WITHIN.fullmatch(within):
+            return None
+        for path in within.split("_"):
+            what = await self.attachment(of, domain, path)
+            if what is None or what.note != "message":
+                return None
+            of = of.enclosing(what)
+        return of
 
-    async def source(self, of: Message) -> AsyncGenerator[bytes, None]:
+    def decoded(self, of: Message, what: Attachment) -> AsyncGenerator[bytes, None]:
+        """Yields the octets of an attachment as they come, its transfer encoding undone."""
+        return self._octets(of.enclosing(what))
+
+    def source(self, of: Message) -> AsyncGenerator[bytes, None]:
         """Yields the octets of a message as they are."""
-        content = self._store.bodies.content(of.body)
-        for at in range(0, of.body.length, PIECE):
-            yield await content.read(at, min(PIECE, of.body.length - at))
+        return self._octets(of)
+
+    def _octets(self, of: Message) -> AsyncGenerator[bytes, None]:
+        """What stands within what is encoded is passed by on the way to it."""
+        first, *others = of.spans or (Span(0, of.body.length, ""),)
+        pieces = _undone(self._range(of.body, first.start, first.end), first.encoding)
+        for span in others:
+            pieces = _undone(_cut(pieces, span.start, span.end), span.encoding)
+        return pieces
+
+    async def _range(self, body: Body, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        content = self._store.bodies.content(body)
+        for at in range(start, end, PIECE):
+            yield await content.read(at, min(PIECE, end - at))
 
     async def trusts(self, of: Message, shown: Shown) -> bool:
-        """Returns whether the user wants pictures from elsewhere in mail of its sender, who is who they claim."""
-        if len(shown.sender) != 1 or any(each.kind == "dmarc" for each in shown.warnings):
+        """Returns whether the user wants pictures from elsewhere in mail of its sender.
+
+        That has to be who they claim, which nobody has checked of a message within another one.
+        """
+        if of.within or len(shown.sender) != 1 or any(each.kind == "dmarc" for each in shown.warnings):
             return False
         address = shown.sender[0].address
         return await self._store.read(partial(trusted_senders.trusts, account=of.account, address=address))
@@ -235,14 +308,20 @@ class Reading:
         text, _, proof = capability.rpartition(".")
         if not hmac.compare_digest(proof.encode(), (await self._proof("pictures", text)).encode()):
             return None
-        account, *name, ends = text.split(".")  # as we wrote it
-        if int(ends) * SECOND <= self._store.clock.now():
+        text, _, end = text.rpartition(".")  # as we wrote it
+        text, _, within = text.partition("~")
+        account, *name = text.split(".")
+        if int(end) * SECOND <= self._store.clock.now():
             return None
         if len(name) == 1:
             archived_ids = [identifier.parse(name[0])]
             kept = await self._store.read(partial(archived.find, ids=archived_ids))
-            return Message(int(account), 0, 0, kept[0].body, name[0]) if kept else None
-        return await self._in_folder(int(account), *map(int, name))
+            of = Message(int(account), 0, 0, kept[0].body, name[0]) if kept else None
+        else:
+            of = await self._in_folder(int(account), *map(int, name))
+        if of is None or not within:
+            return of
+        return await self.enclosed(of, await self.domain_of(of), within.replace("-", "."))
 
     async def domain_of(self, of: Message) -> str:
         """Returns the domain of whose message it is: a path of pictures alone has brought us to it, without a session.
@@ -270,16 +349,32 @@ class Reading:
     async def _ask(self, of: Message, wanted: Wanted, question: bytes) -> bytes:
         return await self._readers.ask(of.account, work.argument(wanted), question, partial(self.source, of))
 
-    def _keep(self, key: _Asked, shown: Shown) -> None:
-        if key in self._kept:
-            self._octets -= _weight(self._kept.pop(key))
-        self._kept[key] = shown
-        self._octets += _weight(shown)
-        while self._octets > _KEPT:
-            _, dropped = self._kept.popitem(last=False)
-            self._octets -= _weight(dropped)
+
+def _known(tx: Transaction, of: Message) -> tuple[tuple[str, ...], str]:
+    """The addresses of whose message it is, and what was found of the domain of its sender: of nobody's who wrote what
+    is within it."""
+    user = users.by_id(tx, of.account)
+    addresses = (user.address, *users.listed(tx, user).aliases) if user is not None else ()
+    verdict = record.find(tx, of.body.id) if not of.within else None
+    return addresses, verdict.dmarc if verdict is not None else ""
 
 
-def _weight(shown: Shown) -> int:
-    """About the octets of it in memory."""
-    return 4_000 + 2 * (len(shown.html) + len(shown.text) + len(shown.css)) + 1_000 * len(shown.attachments)
+async def _undone(pieces: AsyncGenerator[bytes, None], encoding: str) -> AsyncGenerator[bytes, None]:
+    undone = decoder(encoding)
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if decoded := undone.feed(piece):
+                yield decoded
+    if decoded := undone.finish():
+        yield decoded
+
+
+async def _cut(pieces: AsyncGenerator[bytes, None], start: int, end: int) -> AsyncGenerator[bytes, None]:
+    at = 0
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if wanted := piece[max(start - at, 0) : max(end - at, 0)]:
+                yield wanted
+            at += len(piece)
+            if at >= end:
+                break

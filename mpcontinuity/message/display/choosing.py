@@ -133,7 +133,7 @@ def _leaf(part: Part, path: str, choice: Choice) -> None:
     if kind == (b"text", b"calendar"):
         choice.calendars.append(part)
         choice.add(path, part, "invitation")
-    elif part.message is not None or kind == (b"message", b"rfc822"):
+    elif part.message is not None or _says_message(part):
         choice.add(path, part, "message")
     elif _is_file(part) or not _is_shown(part):
         note = _note(part)
@@ -141,6 +141,13 @@ def _leaf(part: Part, path: str, choice: Choice) -> None:
         choice.add(path, part, note)
     elif not _show(Text(part, None) if kind == _HTML else Text(None, part), choice):
         choice.add(path, part)
+
+
+def _says_message(part: Part) -> bool:
+    """Also of one that is encoded, which it may not be (RFC 2046 §5.2.1): its structure calls that octets."""
+    given = part.fields.get(b"content-type")
+    kind = contenttype.content_type(given) if given is not None else None
+    return (part.type if kind is None else kind).kind == (b"message", b"rfc822")
 
 
 def _is_shown(part: Part) -> bool:

@@ -121,10 +121,11 @@ class Shown(msgspec.Struct, frozen=True):
 class Wanted(msgspec.Struct, frozen=True):
     """How a message is to be shown.
 
-    ``length`` is its size in octets. ``images`` is the path below which the pictures of this message are, without the
-    slash at its end; empty: none are shown. With ``remote`` the browser loads pictures from elsewhere. ``domains`` are
-    those of this server, and ``dmarc`` is what was found of the sender's domain, such as ``fail``. ``plain`` leaves
-    HTML alone and shows the text only.
+    ``length`` is its size in octets, or what it has at most. ``images`` is the path below which the pictures of this
+    message are, without the slash at its end; empty: none are shown. With ``remote`` the browser loads pictures from
+    elsewhere. ``domains`` are those of this server, and ``dmarc`` is what was found of the sender's domain, such as
+    ``fail``. ``plain`` leaves HTML alone and shows the text only. ``addresses`` are those of the user, by which they
+    are known in an invitation.
     """
 
     length: int
@@ -133,6 +134,7 @@ class Wanted(msgspec.Struct, frozen=True):
     domains: tuple[str, ...] = ()
     dmarc: str = ""
     plain: bool = False
+    addresses: tuple[str, ...] = ()
 
 
 class Header(msgspec.Struct, frozen=True):

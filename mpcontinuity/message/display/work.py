@@ -13,6 +13,7 @@ from mpcontinuity.message import charset
 from mpcontinuity.message.display import composed, show
 from mpcontinuity.message.display.composed import Composed
 from mpcontinuity.message.display.shown import Header, Shown, Wanted
+from mpcontinuity.message.fields import Content
 
 KIND: Final = "mpcontinuity.message.display.work"
 SHOW: Final = b"show"
@@ -54,7 +55,7 @@ class Work:
         So it answers `LETTER`, for which the content is HTML in UTF-8 and no message. Raises ValueError for another
         question.
         """
-        content = self._content if self._content is not None else b""
+        content = self._whole()
         if question == SHOW:
             return _encode(show.show(content, self._asked))
         if question == HEADER:
@@ -64,6 +65,17 @@ class Work:
         if question == LETTER:
             return _encode(composed.composed(bytes(content).decode("utf-8", "replace")))
         raise ValueError("no such question")
+
+    def _whole(self) -> Content:
+        """What has come, which is less than was said where an encoding was undone."""
+        if self._content is None or not self._at:
+            return b""
+        if self._at < len(self._content):
+            try:
+                self._content.resize(self._at)
+            except (SystemError, OSError):  # no such call on this system
+                return self._content[: self._at]
+        return self._content
 
 
 def rehearse() -> None:

@@ -202,6 +202,11 @@ class Dovecot:
         password = MASTER_PASSWORD.replace("/", "%2F").replace(" ", "%20")
         return f"imap://{{user}}*{MASTER}:{password}@127.0.0.1:{self.port}"
 
+    @property
+    def url_of_nobody(self) -> str:
+        """The same, at a port where nobody listens, as if it were away."""
+        return self.url.removesuffix(str(self.port)) + str(_free_port())
+
     def start(self) -> None:
         with (self.folder / "errors").open("wb") as errors:  # no pipe: the server would keep it open
             command = [_COMMAND, "-c", str(self._configuration)]

@@ -14,6 +14,11 @@ def marked(text: str) -> str:
     return text
 
 
+def marked_counts(one: str, many: str) -> tuple[str, str]:
+    """Returns two texts as they are, of which a number chooses one where they are shown."""
+    return one, many
+
+
 class Said(str):
     """A text in English that was made of a ``template``, which the catalogues have, by putting in ``values`` by name.
 

@@ -19,11 +19,11 @@ from twisted.logger import Logger
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
-from mpcontinuity.model.texts import Said, marked
+from mpcontinuity.model.texts import Said, marked, marked_counts
 from mpcontinuity.web.catalogues import po
 from mpcontinuity.web.catalogues.po import BadCatalogue
 
-__all__ = ["COOKIE", "ENGLISH", "Language", "Languages", "load", "marked"]
+__all__ = ["COOKIE", "ENGLISH", "Language", "Languages", "load", "marked", "marked_counts"]
 
 COOKIE: Final = "mpc_language"  # in which a browser keeps what its reader has chosen
 LONGEST_FILE: Final = 4 * 1024 * 1024  # octets of a catalogue: some twenty times what ours have

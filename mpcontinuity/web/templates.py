@@ -38,8 +38,8 @@ class Templates:
 
     All are compiled here. Each is given ``static``, which returns the URL of a file of the package's folder
     ``static`` or of web/look/static/, and what stands in ``more``. What strangers write is shown through the filter
-    ``visible``, and times in what operations say through ``times``. Texts between ``{% trans %}`` and in ``_()`` are
-    in the language of the page.
+    ``visible``, times in what operations say through ``times``, and numbers through ``number``. Texts between
+    ``{% trans %}`` and in ``_()`` are in the language of the page.
     """
 
     def __init__(self, package: str = LOOK, /, **more: Any) -> None:
@@ -61,11 +61,13 @@ class Templates:
             lambda text: self._language.catalogue.gettext(text),
             lambda one, many, number: self._language.catalogue.ngettext(one, many, number),
             newstyle=True,
+            pgettext=lambda context, text: self._language.catalogue.pgettext(context, text),
         )
         self._environment.globals["static"] = static.files(package).url
         self._environment.globals.update(more)
         self._environment.filters["visible"] = visible
         self._environment.filters["times"] = _times
+        self._environment.filters["number"] = lambda value, digits=0: self._language.number(value, digits)
         for name in self._environment.list_templates():
             self._environment.get_template(name)
 

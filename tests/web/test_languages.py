@@ -45,6 +45,12 @@ def test_what_is_fuzzy_or_not_translated_stays_english(german: Language) -> None
     assert german.said("") == ""
 
 
+def test_a_context_tells_texts_apart() -> None:
+    content = GERMAN + '\nmsgid "Archive"\nmsgstr "Archiv"\n\nmsgctxt "do"\nmsgid "Archive"\nmsgstr "Archivieren"\n'
+    texts = read(content.encode(), "de.po").texts
+    assert (texts.gettext("Archive"), texts.pgettext("do", "Archive")) == ("Archiv", "Archivieren")
+
+
 def test_a_text_from_below_is_said_in_the_language_of_whoever_reads_it(german: Language) -> None:
     text = said("The folder %(name)s is made.", name=said("Inbox"))
     assert str(text) == "The folder Inbox is made."
@@ -106,7 +112,6 @@ def test_what_cannot_be_used_is_left_out_and_the_rest_is_there() -> None:
         (b'msgid "a\n', "line 1: is not understood"),
         (b'msgstr "a"\n', "line 1: is not understood"),
         (b"hello\n", "line 1: is not understood"),
-        (b'msgctxt "a"\nmsgid "b"\n', "line 1: msgctxt is not known here"),
         ((HEAD + '"Plural-Forms: nplurals=2; plural=n/0;\\n"\n').encode(), "cannot be read as a catalogue"),
         ((HEAD + '"Plural-Forms: nplurals=9; plural=n;\\n"\n').encode(), "Plural-Forms: names a form"),
     ],

@@ -26,7 +26,7 @@ from mpcontinuity.model import uidset
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer, redirect
 from mpcontinuity.web.before_login import own_path
-from mpcontinuity.web.languages import marked
+from mpcontinuity.web.languages import marked, marked_counts
 from mpcontinuity.web.routes import Route
 
 DOING: Final = "/doing"
@@ -36,23 +36,23 @@ MOST_CHOSEN: Final = LONGEST_FORM // 2  # messages that a form names one by one:
 _MOVES: Final = {"delete": "\\Trash", "junk": "\\Junk", "notjunk": "", "restore": "", "archive": "\\Archive"}
 
 _SAID: Final = {
-    "read": (marked("%(number)d message is marked as read."), marked("%(number)d messages are marked as read.")),
-    "unread": (marked("%(number)d message is marked as unread."), marked("%(number)d messages are marked as unread.")),
-    "flag": (marked("%(number)d message is flagged."), marked("%(number)d messages are flagged.")),
-    "unflag": (marked("%(number)d message is not flagged any more."),
-               marked("%(number)d messages are not flagged any more.")),
-    "delete": (marked("%(number)d message is in the trash."), marked("%(number)d messages are in the trash.")),
-    "purge": (marked("%(number)d message is deleted for good."), marked("%(number)d messages are deleted for good.")),
-    "junk": (marked("%(number)d message is in Junk."), marked("%(number)d messages are in Junk.")),
-    "notjunk": (marked("%(number)d message is no junk, and in the inbox."),
-                marked("%(number)d messages are no junk, and in the inbox.")),
-    "restore": (marked("%(number)d message is back in the inbox."),
-                marked("%(number)d messages are back in the inbox.")),
-    "archive": (marked("%(number)d message is in Archive."), marked("%(number)d messages are in Archive.")),
-    "move": (marked("%(number)d message is moved."), marked("%(number)d messages are moved.")),
-    "undo": (marked("Undone: %(number)d message is as it was."),
-             marked("Undone: %(number)d messages are as they were.")),
-}  # fmt: skip
+    "read": marked_counts("%(number)d message is marked as read.", "%(number)d messages are marked as read."),
+    "unread": marked_counts("%(number)d message is marked as unread.", "%(number)d messages are marked as unread."),
+    "flag": marked_counts("%(number)d message is flagged.", "%(number)d messages are flagged."),
+    "unflag": marked_counts(
+        "%(number)d message is not flagged any more.", "%(number)d messages are not flagged any more."
+    ),
+    "delete": marked_counts("%(number)d message is in the trash.", "%(number)d messages are in the trash."),
+    "purge": marked_counts("%(number)d message is deleted for good.", "%(number)d messages are deleted for good."),
+    "junk": marked_counts("%(number)d message is in Junk.", "%(number)d messages are in Junk."),
+    "notjunk": marked_counts(
+        "%(number)d message is no junk, and in the inbox.", "%(number)d messages are no junk, and in the inbox."
+    ),
+    "restore": marked_counts("%(number)d message is back in the inbox.", "%(number)d messages are back in the inbox."),
+    "archive": marked_counts("%(number)d message is in Archive.", "%(number)d messages are in Archive."),
+    "move": marked_counts("%(number)d message is moved.", "%(number)d messages are moved."),
+    "undo": marked_counts("Undone: %(number)d message is as it was.", "Undone: %(number)d messages are as they were."),
+}
 _NONE_CHOSEN: Final = marked("Choose messages first: check the boxes before them.")
 _NO_FOLDER: Final = marked("Choose the folder to move to.")
 

@@ -32,25 +32,25 @@ def sentence(language: Language, told: Bulletin) -> Sentence | None:
 
 
 def _active(language: Language, told: Bulletin) -> Iterator[str]:
-    say = language.said
+    said = language.said
     if told.cause == "opted in":
-        yield say("Your mail comes to your usual mailbox and is copied here as well, because you chose so.")
+        yield said("Your mail comes to your usual mailbox and is copied here as well, because you chose so.")
         return
     if told.cause == "drill":
-        yield say("This is an exercise: for a few users an outage is played, on purpose and on live mail.")
+        yield said("This is an exercise: for a few users an outage is played, on purpose and on live mail.")
     elif told.cause == "contained":
-        yield say("Your usual mail server was cut off on purpose, to keep harm away.")
+        yield said("Your usual mail server was cut off on purpose, to keep harm away.")
     elif told.cause == "declared":
-        yield say("Your usual mail server is out of use for planned work or by decision of your administrators.")
+        yield said("Your usual mail server is out of use for planned work or by decision of your administrators.")
     else:
-        yield say("Your usual mail server does not answer.")
+        yield said("Your usual mail server does not answer.")
     if told.since:
-        yield say("Since %(time)s your mail comes here.", time=dates.full(language, told.since))
+        yield said("Since %(time)s your mail comes here.", time=dates.full(language, told.since))
     else:
-        yield say("Your mail comes here.")
+        yield said("Your mail comes here.")
     if told.until:
-        yield say("This is to end on %(time)s.", time=dates.full(language, told.until))
-    yield say("Read and write as always: senders notice nothing.")
+        yield said("This is to end on %(time)s.", time=dates.full(language, told.until))
+    yield said("Read and write as always: senders notice nothing.")
     if told.waiting:
         yield language.counted(
             "%(number)d message will go back to your usual mailbox.",
@@ -58,7 +58,7 @@ def _active(language: Language, told: Bulletin) -> Iterator[str]:
             told.waiting,
         )
     else:
-        yield say("All that comes will go back to your usual mailbox.")
+        yield said("All that comes will go back to your usual mailbox.")
 
 
 def _returning(language: Language, told: Bulletin) -> Iterator[str]:

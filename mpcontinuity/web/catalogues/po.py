@@ -31,9 +31,10 @@ class BadCatalogue(ValueError):
 @dataclass(slots=True)
 class Entry:
     """A text of the templates or the code and what stands for it; with a ``plural`` there are several ``texts``, by the
-    number of their form. ``line`` is where it begins."""
+    number of their form. ``context`` tells texts apart that are the same in English. ``line`` is where it begins."""
 
     line: int
+    context: str = ""
     id: str = ""
     plural: str = ""
     fuzzy: bool = False
@@ -80,9 +81,8 @@ def parse(text: str) -> list[Entry]:
         if not line:
             continue
         given = _FIELD.fullmatch(line)
-        if given is not None and given[1] == "msgctxt":
-            raise BadCatalogue(f"line {number}: msgctxt is not known here")
-        if given is not None and given[1] == "msgid":
+        begins = given is not None and (given[1] == "msgctxt" or (given[1] == "msgid" and part != "msgctxt"))
+        if begins:
             entry = Entry(number, fuzzy=fuzzy)
             found.append(entry)
             fuzzy = False
@@ -95,7 +95,9 @@ def parse(text: str) -> list[Entry]:
 
 
 def _add(entry: Entry, part: str, form: int, text: str) -> None:
-    if part == "msgid":
+    if part == "msgctxt":
+        entry.context += text
+    elif part == "msgid":
         entry.id += text
     elif part == "msgid_plural":
         entry.plural += text
@@ -117,11 +119,16 @@ def _why_not(entry: Entry) -> str:
     return next((why for why in whys if why), "")
 
 
+def _key(entry: Entry) -> str:
+    context = f"{entry.context}\x04" if entry.context else ""
+    return f"{context}{entry.id}\0{entry.plural}" if entry.plural else f"{context}{entry.id}"
+
+
 def _mo(entries: Iterable[Entry]) -> bytes:
     """The entries as msgfmt writes them (GNU gettext, "The Format of GNU MO Files")."""
     pairs = sorted(
         (
-            (f"{entry.id}\0{entry.plural}" if entry.plural else entry.id).encode(),
+            _key(entry).encode(),
             "\0".join(entry.texts[form] for form in sorted(entry.texts)).encode(),
         )
         for entry in entries
@@ -145,7 +152,7 @@ def _of_mo(content: bytes) -> Catalogue:
     unfit = []
     for key, text in known.items():
         id_ = key[0] if isinstance(key, tuple) else key
-        why = why_not(str(id_), "", text) if id_ else ""
+        why = why_not(str(id_).rpartition("\x04")[2], "", text) if id_ else ""
         if why:
             unfit.append((key, why))
     for key, _ in unfit:

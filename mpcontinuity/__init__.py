@@ -10,7 +10,8 @@ Each package has a head like this one, which says what is in it, file by file. I
 - ``inbound``: SMTP for those who bring mail. ``access``: IMAP and POP3 for those who read it, and webmail.
 - ``control``: every operation of administrators, as a function. ``check``: finds and mends damage in the store.
 - ``alerts``: what the server itself has to say to people. ``reports``: delivery status notifications to senders.
-  ``webhooks``: tells other systems how domains are. ``writing``: what users write by webmail, until it is on its way.
+  ``vacation``: answers mail in the name of users who are away. ``webhooks``: tells other systems how domains are.
+  ``writing``: what users write by webmail, until it is on its way.
 - ``delivery``: what becomes of a message that comes in or is sent. ``redelivery``: sends home what is owed to it.
   ``homes``: watches home servers. ``dispatch``: sends mail to the world.
 - ``queue``: the rows of what waits to be sent, and the ledger over them.

@@ -32,7 +32,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 DATABASES = ("sqlite", "postgresql")
 
 # Tests of these folders run on both databases; all others on SQLite, unless `--database` says otherwise.
-ON_BOTH = ("accounts", "alerts", "archive", "delivery", "dispatch", "mailbox", "queue", "reports", "tracking")
+ON_BOTH = (
+    "accounts",
+    "alerts",
+    "archive",
+    "delivery",
+    "dispatch",
+    "mailbox",
+    "queue",
+    "reports",
+    "tracking",
+    "vacation",
+)
 # So do these journeys; twice all of them would take too long. Those of two nodes are on PostgreSQL anyway.
 JOURNEYS_ON_BOTH = ("test_users", "test_clients")
 

@@ -7,6 +7,7 @@
   ``plans.py``: outages that are declared for a set time. ``drills.py``: outages that are played for some users.
   ``drill_logins.py``: who logs in meanwhile. ``home_users.py``: whether home's users can use it. ``containment.py``:
   whether home is cut off. ``declarations.py``: what administrators have declared and is in force.
+- ``vacation.py``: what is said in a user's name while they are away.
 - ``relay_check.py``: which addresses become users by `relay-check`.
 - ``user_login.py``: logs users in, at every door. ``administrator_login.py``: logs administrators in, by password or
   token. A session of the portal asks the latter, one of webmail the former.

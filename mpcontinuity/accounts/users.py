@@ -31,7 +31,7 @@ LONGEST_NAME = 250  # characters
 
 _COLUMNS = (
     "account.id, account.domain, account.address, account.name, account.status, account.opt_in, account.relay, "
-    f"account.password_changes, account.language, {user_factors.CONFIRMED}"
+    f"account.password_changes, account.language, {user_factors.CONFIRMED}, account.vacation"
 )
 _USER_COLUMNS = _COLUMNS.count(",") + 1
 _BY_KEYS = Statement(
@@ -147,7 +147,7 @@ class User:
     ``opt_in`` is their wish in mode `optional`; ``password_changes`` counts their passwords before the present one.
     ``second_factor`` says whether that password alone does not let them in. ``app_password`` is the id of the app
     password that they have logged in by, 0 where it was their own. ``language`` is the code of the one in which they
-    read pages; empty: as their browser wishes.
+    read pages; empty: as their browser wishes. ``vacation`` says when their vacation text is sent (vacation.py).
     """
 
     id: int
@@ -161,6 +161,7 @@ class User:
     second_factor: bool = False
     app_password: int = 0
     language: str = ""
+    vacation: int = 0
 
     @property
     def registered(self) -> bool:
@@ -179,6 +180,7 @@ def _user(
     password_changes: int,
     language: str,
     factors: int,
+    vacation: int,
 ) -> User:
     """Returns the user of a row of _COLUMNS."""
     return User(
@@ -192,6 +194,7 @@ def _user(
         password_changes,
         second_factor=factors > 0,
         language=language,
+        vacation=vacation,
     )
 
 

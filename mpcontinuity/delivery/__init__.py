@@ -9,6 +9,7 @@
 - ``answered.py``: remembers what was answered, for a client that comes again. ``awaited.py``: replies of home that are
   still awaited. ``reservations.py``: sessions to home that are reserved for a client.
 - ``refusals.py``: refusals, written into tracking. ``newcomers.py``: addresses that become users by ``relay-check``.
+- ``vacation.py``: which recipients have a vacation text that may answer it.
 - ``outward.py``: mail that leaves. ``submission.py``: of a user. ``from_home.py``: of a home server. ``departure.py``:
   its transaction. ``internal.py``: mail of our users to our own domains.
 - ``release.py``: mail from the archive.

@@ -22,6 +22,7 @@ from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.redirect import OWED_DECISIONS, Redirect
 from mpcontinuity.delivery.relay import Relayed
 from mpcontinuity.delivery.service import IN_DOUBT, KEPT, PASSED, REDIRECTED, REPEATED, Delivery, refused
+from mpcontinuity.delivery.vacation import away
 from mpcontinuity.mailbox.rendering import rendered
 from mpcontinuity.model import events, identifier
 from mpcontinuity.model.address import parse
@@ -61,6 +62,7 @@ class Handover:
     session: str = ""  # for the log
     reports: bool = True  # home tells the sender what becomes of it (RFC 3461)
     tells: bool = False  # home has it, and it is for us to report that
+    answers: bool = False  # home has it, and a vacation text may answer it
     # Asked when the message is complete: the policy by then, and why nothing may go home (empty: it may).
     look_again: Callable[[], Awaitable[tuple[Policy, str]]] | None = None
 
@@ -216,6 +218,7 @@ class Handover:
         else:
             self.delivery.store.bodies.recorded(body.id)
             self.tells = relay.tells(self.message, reports=self.reports)
+            self.answers = bool(away(self.message.taken, kept=False))
         self._settled(PASSED, f"{host} {outcome.text}")
         return Reply(250, outcome.reply.enhanced or "2.0.0", outcome.reply.text)
 

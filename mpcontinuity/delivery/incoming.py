@@ -367,7 +367,7 @@ class Incoming(Reception):
             self._give_up_home()
         transaction, self._transaction = self._transaction, None  # it is the handover's to end
         reply = await handover.relay(transaction, self._begin_at_home)
-        if handover.tells:
+        if handover.tells or handover.answers:
             self._verify()
         return reply
 

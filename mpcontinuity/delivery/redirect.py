@@ -10,6 +10,7 @@ from mpcontinuity.archive.record import INBOUND, NewArchived, expiry
 from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.envelope import Message, Taken
+from mpcontinuity.delivery.vacation import to_answer
 from mpcontinuity.mailbox.append import NewEntry, append_all
 from mpcontinuity.mailbox.mailboxes import inboxes
 from mpcontinuity.model import events
@@ -17,7 +18,9 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.owed import IN_DOUBT, OWED
+from mpcontinuity.queue import vacation
 from mpcontinuity.queue.owed import NewOwed, Parameters, take_in
+from mpcontinuity.queue.vacation import NewDue
 from mpcontinuity.routing.decision import Decision
 from mpcontinuity.store.bodies.references import insert_bodies
 from mpcontinuity.store.transaction import Transaction
@@ -60,11 +63,12 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Redirect]]) -> list[b
     owed: list[NewOwed] = []
     archived: list[NewArchived] = []
     tracked: list[NewRow] = []
+    answers: list[NewDue] = []
     for body, redirect, taken in stored:
         message = redirect.message
-        copies += copies_of(
-            body, message, [one for one in taken if one.decision is Decision.REDIRECT], redirect.rendered
-        )
+        kept = [one for one in taken if one.decision is Decision.REDIRECT]
+        copies += copies_of(body, message, kept, redirect.rendered)
+        answers += to_answer(body, message, kept, kept=True)
         owed += [_owed(redirect, body, one, tx.now) for one in taken if message.owes and one.decision in OWED_DECISIONS]
         archived += archived_as(body, message, taken)
         tracked += [_row(redirect, one, tx.now) for one in taken]
@@ -72,6 +76,7 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Redirect]]) -> list[b
     take_in(tx, owed)
     archive(tx, archived)
     record_all(tx, tracked)
+    vacation.note(tx, answers)
     return [bool(taken) for taken in new]
 
 

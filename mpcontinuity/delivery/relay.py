@@ -13,6 +13,7 @@ from mpcontinuity.archive.record import record_all as archive
 from mpcontinuity.delivery import answered
 from mpcontinuity.delivery.envelope import Message, Taken
 from mpcontinuity.delivery.redirect import Copy, archived_as, copies_of, put_in_inboxes
+from mpcontinuity.delivery.vacation import to_answer
 from mpcontinuity.model import events
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
@@ -20,9 +21,11 @@ from mpcontinuity.model.events import TrackingEvent
 from mpcontinuity.model.outgoing import INBOUND
 from mpcontinuity.model.parameters import MailParameters
 from mpcontinuity.model.reply import Reply
+from mpcontinuity.queue import vacation
 from mpcontinuity.queue.outgoing import NewOutgoing
 from mpcontinuity.queue.owed import Parameters
 from mpcontinuity.queue.unreported import passed_on
+from mpcontinuity.queue.vacation import NewDue
 from mpcontinuity.routing.decision import Decision
 from mpcontinuity.store.bodies.head import Head
 from mpcontinuity.store.bodies.references import insert_bodies, keep_longer
@@ -60,9 +63,11 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
     copies: list[Copy] = []
     archived: list[NewArchived] = []
     tracked: list[NewRow] = []
+    answers: list[NewDue] = []
     unregistered: set[str] = set()
     for body, relayed in messages:
         message = relayed.message
+        answers += to_answer(body, message, message.taken, kept=False)
         copies += copies_of(body, message, relayed.copies, relayed.rendered)
         archived += archived_as(body, message, message.taken)
         event = TrackingEvent(tx.now, relayed.host, relayed.reply.code, relayed.reply.line)
@@ -80,6 +85,7 @@ def commit(tx: Transaction, messages: Sequence[tuple[Body, Relayed]]) -> list[No
     archive(tx, archived)
     record_all(tx, tracked)
     note_taken(tx, unregistered)
+    vacation.note(tx, answers)
     return [None] * len(messages)
 
 

@@ -14,5 +14,5 @@
 - ``trace.py``: Received, Return-Path, and fields that only claim to be ours. ``submitted.py``: the header of a message
   that a user sends. ``composing.py``: writes one that a user composes; ``typed_addresses.py``: the addresses that
   people type. ``dkim.py``: signatures. ``report.py``: delivery status notifications.
-  ``announcement.py``: what the server itself has to say to people.
+  ``announcement.py``: what the server itself has to say to people. ``automatic.py``: which mail no program may answer.
 """

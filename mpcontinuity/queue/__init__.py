@@ -15,5 +15,6 @@
   ``kept.py``: what home has got leaves the mailbox here.
   ``removal.py``: rows whose user or domain is removed.
 - ``outgoing.py``: rows of mail to the world. ``unreported.py``: rows whose sender is still to be told.
+  ``vacation.py``: mail that a vacation text may answer, and who was answered.
 - ``listing.py``, ``outbound.py``: what ``queue list``, ``retry`` and ``remove`` do with either kind.
 """

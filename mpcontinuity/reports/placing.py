@@ -26,10 +26,9 @@ from mpcontinuity.queue import outgoing, owed, unreported
 from mpcontinuity.queue.outgoing import NewOutgoing
 from mpcontinuity.queue.owed import NewOwed, Parameters
 from mpcontinuity.queue.unreported import Unreported
-from mpcontinuity.reports.proof import VERDICT_WITHIN, proves
+from mpcontinuity.reports.proof import proven
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.tracking.record import NewRow, record_all
-from mpcontinuity.verdicts import record
 
 # Nobody is told what became of a report (RFC 3461 §6.2).
 _NEVER = RcptParameters(notify="NEVER")
@@ -93,10 +92,7 @@ def _stranger(tx: Transaction, address: Address, row: Unreported) -> Sender | No
     whatever SPF says, and a report would go to somebody who did not send it."""
     if domains.find(tx, address.domain) is not None:
         return None
-    verdict = record.find(tx, row.body.id)
-    if verdict is None:
-        return Sender(address, proven=None if tx.now < row.received + VERDICT_WITHIN else False)
-    return Sender(address, proven=proves(verdict, address))
+    return Sender(address, proven=proven(tx, row.body.id, row.received, address))
 
 
 def into_inbox(tx: Transaction, body: Body, report: NewReport) -> None:

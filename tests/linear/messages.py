@@ -16,6 +16,7 @@ from mpcontinuity.admin.api import reading
 from mpcontinuity.control import user_file
 from mpcontinuity.message import (
     addresses,
+    automatic,
     charset,
     composing,
     contenttype,
@@ -371,6 +372,12 @@ MESSAGES = {
         (b"", b"From: ", b"From: a\r\n", b"Subject:"),
         (b"Bcc: a\r\n", b"From: a@b\r\n"),
         (b"", b"\r\n\r\nx"),
+    ),
+    "what forbids an automatic answer": Reader(
+        automatic.read,
+        (b"", b"To: ", b"To: a@b, ", b"List-", b"Auto-Submitted: ", b"X-Auto-Response-Suppress: ", b"References: "),
+        (b"To: a@b\r\n", b"a@b, ", b"List-Id: x\r\n", b"list-", b"<a@b> ", b"Precedence: bulk\r\n", b"a+b@c,"),
+        (b"", b"\r\n\r\n"),
     ),
     "length of a header": Reader(_measure, (b"", b"a: ")),
     "header fields": Reader(_fields, (b"", b"To: ", b"Subject: "), (b"To: a\r\n", b"Subject: =?a?q?b?=\r\n")),

@@ -30,7 +30,7 @@ from mpcontinuity.door.spending import SpendingExchange
 from mpcontinuity.homes.user_side import EVERY as USER_SIDE_EVERY
 from mpcontinuity.mailbox import conversation_upkeep, sent
 from mpcontinuity.model.rations import Rations
-from mpcontinuity.queue import folding, kept, outbound
+from mpcontinuity.queue import folding, kept, outbound, vacation
 from mpcontinuity.queue.holders import LOOK_EVERY, Holders
 from mpcontinuity.store.election import Alone
 from mpcontinuity.store.store import Store
@@ -39,6 +39,7 @@ from mpcontinuity.store.timekeeping import Timekeeping, guarded
 from mpcontinuity.store.upkeep import generation, retention
 from mpcontinuity.store.upkeep.reconcile import reconcile, repair_unrecorded
 from mpcontinuity.tracking import retention as tracking_retention
+from mpcontinuity.vacation.service import EVERY as VACATION_EVERY
 from mpcontinuity.webhooks.service import EVERY as WEBHOOKS_EVERY
 from mpcontinuity.webhooks.service import Webhooks
 from mpcontinuity.writing import desk
@@ -80,6 +81,7 @@ class Chores:
             ),
             Housekeeping(reactor, store.election, [("users' side", mail.user_side.look)], every=USER_SIDE_EVERY),
             own([("outbox", mail.outbox.look)], every=OUTBOX_EVERY),
+            Housekeeping(reactor, store.election, [("vacation texts", mail.vacations.look)], every=VACATION_EVERY),
             own([("leases", Holders(store).look)], every=LOOK_EVERY),
             own([("logins", accounts.login.logins.write)], every=LOGINS_EVERY),
             Housekeeping(reactor, store.election, [("webhooks", webhooks.round)], every=WEBHOOKS_EVERY),
@@ -130,6 +132,7 @@ def _of_all(store: Store, mail: Mail, control: Control) -> list[tuple[str, Chore
         ("kept", kept.sweep),
         ("ledger", folding.sweep),
         ("outbound", outbound.sweep),
+        ("vacation answers", vacation.sweep),
     ]
     return [
         ("generation", partial(generation.advance, store)),

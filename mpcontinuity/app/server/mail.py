@@ -46,6 +46,7 @@ from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.reports.service import Reports
 from mpcontinuity.store.store import Store
+from mpcontinuity.vacation.service import Vacations
 from mpcontinuity.verdicts.service import Verdicts
 from mpcontinuity.writing.desk import Desk
 from mpcontinuity.writing.outbox import Outbox
@@ -104,6 +105,7 @@ class Mail:
         self._redelivery = Redelivery(flushing, self._directory, self.homes)
         self.alerts = Watcher(store, settings, randomness, steps=[Notices(store, settings), FirstLogins(store)])
         self.reports = Reports(store, self._directory, hostname=settings.hostname, retry=settings.retry, timer=reactor)
+        self.vacations = Vacations(store, settings)
         self.delivery = Delivery(
             store,
             self._directory,

@@ -71,6 +71,7 @@ account = Table(
     string("alternate"),  # where the user reads mail that needs neither home nor us; empty: not known
     number("absorbed_by"),  # the account that takes over the mail of this one, which is removed then; 0: none
     string("language"),  # in which the user reads pages, by its code; empty: as their browser wishes
+    flag("vacation"),  # when their vacation text is sent (accounts/vacation.py); 0: never
     Index(
         "account_found",
         "domain",

@@ -40,6 +40,7 @@ def upgrade() -> None:
     _factors()
     _own_texts()
     op.add_column("account", string("language"))
+    op.add_column("account", flag("vacation"))
 
 
 def _conversations() -> None:
@@ -170,17 +171,42 @@ def _factors() -> None:
 
 
 def _own_texts() -> None:
+    account = ForeignKey("account.id", ondelete="CASCADE")
     op.create_table(
         "signature",
-        Column(
-            "account",
-            BigInteger,
-            ForeignKey("account.id", ondelete="CASCADE"),
-            primary_key=True,
-            autoincrement=False,
-        ),
+        Column("account", BigInteger, account, primary_key=True, autoincrement=False),
         string("text"),
         flag("new"),
         flag("answers"),
         **BY_KEY,
     )
+    account = ForeignKey("account.id", ondelete="CASCADE")
+    op.create_table(
+        "vacation",
+        Column("account", BigInteger, account, primary_key=True, autoincrement=False),
+        string("subject"),
+        string("text"),
+        number("begins"),
+        number("ends"),
+        **BY_KEY,
+    )
+    op.create_table(
+        "vacation_due",
+        Column("account", BigInteger, primary_key=True, autoincrement=False),
+        Column("sender", Text, primary_key=True),
+        number("body", None),
+        string("recipient"),
+        string("reverse_path"),
+        number("received"),
+        flag("submitted"),
+        **BY_KEY,
+    )
+    op.create_table(
+        "vacation_answer",
+        Column("account", BigInteger, primary_key=True, autoincrement=False),
+        Column("sender", Text, primary_key=True),
+        number("time", None),
+        **BY_KEY,
+    )
+    op.create_index("vacation_answer_of", "vacation_answer", ["account", "time"])
+    op.create_index("vacation_answer_by_time", "vacation_answer", ["time"])

@@ -19,14 +19,14 @@ _CACHED: Final = 128  # octets: values without a boundary or a file name come ag
 _TOKEN = rb"[^][()<>@,;:\\\"/?=\s\x00-\x20\x7f-\xff]++"
 _TYPE = re.compile(rb"[ \t]*+(%b)[ \t]*+/[ \t]*+(%b)" % (_TOKEN, _TOKEN))
 # A token, in quotes where some put it there; what is followed by `=` is a parameter already.
-_DISPOSITION = re.compile(rb'[ \t]*+(?:"?+(%b)"?+(?![ \t]*+=))?+' % _TOKEN)
+_DISPOSITION = re.compile(rb'[ \t]*+(?:"?+(%b)"?+(?![ \t]*+=))?' % _TOKEN)
 # A comment, or a name, with its value if it has one: quoted, or all up to the next semicolon, blanks and all, as some
 # write file names; unless a parameter follows that a semicolon is missing before. Every quantifier takes all it can and
 # gives nothing back, and a name is one match with or without a value: time is linear.
 _KNOWN = rb"(?:charset|boundary|name|filename|format|delsp|protocol|report-type)[ \t]*+="
 _PARAMETER = re.compile(
     rb'\([^()]*+\)?+|([^=;\s"()]++)(?:[ \t]*+=[ \t]*+(?:"((?:[^"\\]++|\\[\s\S])*+)"?+'
-    rb"|([^;\s]*+(?:[ \t]++(?!%b)[^;\s]++)*+)))?+" % _KNOWN,
+    rb"|([^;\s]*+(?:[ \t]++(?!%b)[^;\s]++)*)))?" % _KNOWN,
     re.IGNORECASE,
 )
 _ESCAPE = re.compile(rb"\\([\s\S])")

@@ -29,7 +29,7 @@ MOST_BITS: Final = 4096
 _MOST_EXPONENT: Final = (1 << 32) - 1  # all the world has 65,537
 _MOST_KEY: Final = 1024  # octets of a record's p=, decoded
 
-_FIELD = re.compile(rb"^[!-9;-~]++[ \t]*+:[^\n]*+\n(?:[ \t][^\n]*+\n)*+", re.MULTILINE)
+_FIELD = re.compile(rb"^[!-9;-~]++[ \t]*+:[^\n]*+\n(?:[ \t][^\n]*+\n)*", re.MULTILINE)
 _FOLD = re.compile(rb"\r?\n")
 _B_VALUE = re.compile(rb"(?<![A-Za-z0-9_])(b[ \t\r\n]*=)[^;]*")
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

@@ -13,7 +13,7 @@ from mpcontinuity.message.fields import line
 # question marks in Q words: no more than some of them, so that a value full of beginnings is read in linear time.
 _WORD = re.compile(
     rb"=\?[ \t]{0,4}([^?*\s]{1,64})(?:\*[^?\s]*+)?[ \t]{0,4}\?[ \t]{0,4}([bBqQ])[ \t]{0,4}"
-    rb"\?([^?\r\n]*+(?:(?<!=)\?(?!=)[^?\r\n]*+){0,4}+)\?="
+    rb"\?([^?\r\n]*+(?:(?<!=)\?(?!=)[^?\r\n]*+){0,4})\?="
 )
 
 

@@ -13,7 +13,7 @@ _MAX_OCTETS: Final = 4 * _LONGEST
 _SPACE = re.compile(r"\s+")
 _TRAILER = re.compile(r"(?:\(fwd\)|\s)$", re.IGNORECASE)
 _BLOB = re.compile(r"\[[^\[\]]*+\]\s*+")
-_LEADER = re.compile(r"(?:\[[^\[\]]*+\]\s*+)*+(?:re|fwd?+)\s*+(?:\[[^\[\]]*+\]\s*+)?+:", re.IGNORECASE)
+_LEADER = re.compile(r"(?:\[[^\[\]]*+\]\s*+)*(?:re|fwd?+)\s*+(?:\[[^\[\]]*+\]\s*+)?:", re.IGNORECASE)
 
 
 def base(value: bytes) -> tuple[str, bool]:

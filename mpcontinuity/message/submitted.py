@@ -12,7 +12,7 @@ from mpcontinuity.message.summary import summary
 from mpcontinuity.model.address import quote
 
 _NAME = re.compile(rb"[!-9;-~]++[ \t]*+:")
-_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:([^\r\n]*+\r\n(?:[ \t][^\r\n]*+\r\n)*+)", re.MULTILINE)
+_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:([^\r\n]*+\r\n(?:[ \t][^\r\n]*+\r\n)*)", re.MULTILINE)
 # A field ends where the next line does not go on with it: that line's first octet must be there.
 _FIELD_END = re.compile(rb"\r\n(?=[^ \t])")
 _BLIND = frozenset((b"bcc", b"resent-bcc"))

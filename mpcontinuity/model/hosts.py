@@ -116,7 +116,7 @@ def is_route(text: str) -> bool:
 
 # From the first colon behind scheme and slashes to the last @, also where the slashes are wrong; and what stands in the
 # place of a port and is none, where the @ was forgotten. A password may have any of : / @ in it.
-_PASSWORD = re.compile(r"\A((?:[^:/@]*:/++)?+[^:]*):.*(?=@)", re.DOTALL)
+_PASSWORD = re.compile(r"\A((?:[^:/@]*:/++|(?![^:/@]*:/))[^:]*):.*(?=@)", re.DOTALL)
 _NO_PORT = re.compile(r"\A([^:/@]*:/+[^:/?#\[\]@]+):(?!\d{1,5}(?:[/?#]|$)).+", re.DOTALL)
 
 

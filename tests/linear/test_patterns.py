@@ -16,6 +16,7 @@ import pytest
 import mpcontinuity
 from mpcontinuity.message import fields, trace
 from tests.linear.patterns import faults
+from tests.linear.possessive import forgets
 
 _SEARCHES = ("search", "findall", "finditer", "sub", "subn", "split")
 _CALLS = (*_SEARCHES, "match", "fullmatch", "compile")
@@ -135,3 +136,22 @@ def test_the_check_finds_what_was_wrong_once(pattern: Any, searched: bool) -> No
 )
 def test_it_finds_nothing_where_nothing_is(pattern: Any, searched: bool) -> None:
     assert not faults(re.compile(pattern, re.MULTILINE), searched=searched)
+
+
+def test_every_pattern_means_the_same_to_the_python_of_debian_12() -> None:
+    assert not {(module, name) for module, name, pattern, _ in _all() if forgets(pattern)}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "forgotten"),
+    [
+        (rb"\?([^?\r\n]*+(?:(?<!=)\?(?!=)[^?\r\n]*+){0,4}+)\?=", True),  # encoded words, once: none was read
+        (rb'(?:"?+([a-z]++)"?+(?![ \t]*+=))?+', True),
+        (r"(?:[a-z]{1,63}+\.){1,8}+", True),
+        (rb"(?:\n[ \t][^\n]*+)*+", False),
+        (rb'"(?:[^"\\]++|\\[\s\S])*+"?+', False),
+        (rb"(?:[a-z]{1,63}+\.){1,8}", False),
+    ],
+)
+def test_a_group_whose_turn_gives_up_late_is_found(pattern: Any, forgotten: bool) -> None:
+    assert forgets(re.compile(pattern)) is forgotten

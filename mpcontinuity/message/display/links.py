@@ -12,7 +12,7 @@ MOST: Final = 1_000  # links in one text; what follows is text
 # A search begins at a literal, or where a run of letters begins, and gives nothing back of what it took.
 _FOUND = re.compile(
     r"(?<![\w.+-])(?:(https?://|www\.)[^\s<>\"\x00-\x1f\x7f]{1,2000}+"
-    r"|[A-Za-z0-9._+-]{1,64}+@(?:[A-Za-z0-9-]{1,63}+\.){1,8}+[A-Za-z]{2,24}+)",
+    r"|[A-Za-z0-9._+-]{1,64}+@(?:[A-Za-z0-9-]{1,63}+\.){1,8}[A-Za-z]{2,24}+)",
     re.IGNORECASE,
 )
 _BEHIND: Final = ".,;:!?'*_~|"  # signs that end a sentence, not a link

@@ -9,7 +9,7 @@ from typing import Final
 
 from mpcontinuity.message.display.shown import Person, Warned
 
-_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}+@([\w-]{1,63}+(?:\.[\w-]{1,63}+){1,8}+)")
+_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}+@([\w-]{1,63}+(?:\.[\w-]{1,63}+){1,8})")
 _LONGEST: Final = 1_000  # characters of a name that are looked at
 _LONGEST_DOMAIN: Final = 255  # characters (RFC 1035 §2.3.4)
 # Letters that are taken for others at a glance: what Unicode's confusables have for the letters of host names.

@@ -29,11 +29,12 @@ MOST_SHOWN: Final = 1_000  # messages of a conversation that can be opened in it
 # What `opened` looks at, of all folders together: MOST_SHOWN of each where it is in ten or fewer of them.
 _MOST_LOOKED_AT: Final = 10 * MOST_SHOWN
 _AT_ONCE: Final = 500  # states of messages that one statement reads
+_HEADERS: Final = 100  # that one transaction reads: 5 ms
 
 _WALK: Final = 500  # messages of a folder that one transaction looks at
 MOST_WALKED: Final = 20_000  # that one page looks at: a conversation may have any number of them
 _ROOM: Final = 1_000  # rows that one transaction reads of conversations
-_PEOPLE: Final = 8  # messages whose senders are named
+_PEOPLE: Final = 4  # messages whose senders are named: a list has room for as many
 
 # What is thrown away is in no conversation, unless its own folder is looked at; `Email Archive` has all once more.
 _APART: Final = frozenset({"\\Trash", "\\Junk", ARCHIVED_USE})
@@ -163,16 +164,19 @@ async def _rows(store: Store, folder: MailboxInfo, heads: Sequence[_Head]) -> tu
     members: list[tuple[list[Message], bool]] = []
     while len(members) < len(heads):
         members += await store.read(partial(_members, folder=folder, heads=heads[len(members) :]))
-    senders = await _senders(store, [one for some, _ in members for one in some[:_PEOPLE]])
+    spoken = [_speaking(some) for some, _ in members]
+    senders = {(folder.id, uid): one.overview.sender for uid, one in newest.items()}
+    unknown = [one for some in spoken for one in some if (one.mailbox, one.uid) not in senders]
+    senders |= await _senders(store, unknown)
     rows = []
-    for head, (messages, more) in zip(heads, members, strict=True):
+    for head, (messages, more), speaking in zip(heads, members, spoken, strict=True):
         uid = head.entry & MAX_UID
         if uid not in newest:  # it went meanwhile
             continue
         own = newest[uid]
         here = tuple(sorted((one.uid for one in messages if one.mailbox == folder.id), reverse=True)) or (uid,)
         people = dict.fromkeys(
-            senders[one.mailbox, one.uid] for one in messages[_PEOPLE - 1 :: -1] if (one.mailbox, one.uid) in senders
+            senders[one.mailbox, one.uid] for one in reversed(speaking) if (one.mailbox, one.uid) in senders
         )
         rows.append(
             Conversation(
@@ -193,7 +197,7 @@ def _members(tx: Transaction, folder: MailboxInfo, heads: Sequence[_Head]) -> li
     """The messages of the first conversations, the newest first, and whether there are more; as many conversations as
     one transaction may read, at least one."""
     counted = sorted(_counted(tx, folder.account) | {folder.id})
-    found: list[tuple[list[Message], bool]] = []
+    found: list[tuple[list[int], bool]] = []
     room = _ROOM
     for head in heads:
         if not head.conversation:
@@ -203,29 +207,47 @@ def _members(tx: Transaction, folder: MailboxInfo, heads: Sequence[_Head]) -> li
             break
         there = tx.all(_NEWEST, conversation=head.conversation, mailboxes=counted, most=MOST_COUNTED + 1)
         ids = [id_ for (id_,) in there[:MOST_COUNTED]]
-        more = len(there) > MOST_COUNTED
         room -= len(ids)
-        found.append((_messages(tx, ids), more))
-    return found
+        found.append((ids, len(there) > MOST_COUNTED))
+    states = _states(tx, [id_ for ids, _ in found for id_ in ids])
+    return [
+        (sorted((states[id_] for id_ in ids if id_ in states), key=_age, reverse=True), more) for ids, more in found
+    ]
+
+
+def _speaking(messages: Sequence[Message]) -> list[Message]:
+    """The newest whose senders are named, each once, however often it was copied."""
+    once: dict[int, Message] = {}
+    for one in messages:
+        once.setdefault(one.body, one)
+    return list(once.values())[:_PEOPLE]
 
 
 def _counted(tx: Transaction, account: int) -> set[int]:
     return {info.id for info in mailboxes.listing(tx, account) if info.use not in _APART}
 
 
-def _messages(tx: Transaction, ids: Sequence[int]) -> list[Message]:
-    """The newest first."""
-    found = [
-        Message(id_ >> UID_BITS, id_ & MAX_UID, flags, date, body)
-        for id_, flags, date, body in tx.all(_STATE, ids=ids)
+def _states(tx: Transaction, ids: Sequence[int]) -> dict[int, Message]:
+    """By their ids, those that are there and are not to be deleted."""
+    return {
+        id_: Message(id_ >> UID_BITS, id_ & MAX_UID, flags, date, body)
+        for begin in range(0, len(ids), _AT_ONCE)
+        for id_, flags, date, body in tx.all(_STATE, ids=ids[begin : begin + _AT_ONCE])
         if not flags & DELETED
-    ]
-    return sorted(found, key=_age, reverse=True)
+    }
 
 
 async def _senders(store: Store, messages: Sequence[Message]) -> dict[tuple[int, int], Correspondent]:
-    found = await listed(store, [(one.mailbox, one.uid) for one in messages])
-    return {place: one.overview.sender for place, one in found.items()}
+    found: dict[tuple[int, int], Correspondent] = {}
+    uids: dict[int, list[int]] = {}
+    for one in messages:
+        uids.setdefault(one.mailbox, []).append(one.uid)
+    for mailbox, some in uids.items():
+        some.sort()
+        for begin in range(0, len(some), _HEADERS):
+            senders = await pages.senders(store, mailbox, some[begin : begin + _HEADERS])
+            found |= {(mailbox, uid): sender for uid, sender in senders.items()}
+    return found
 
 
 async def listed(store: Store, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Listed]:
@@ -266,9 +288,7 @@ def opened(tx: Transaction, account: int, conversation: int) -> Opened:
     for first, last in there:
         ids = [row[0] for row in within(first=first, last=last, most=each + 1)]
         more |= len(ids) > each
-        known = newest
-        for begin in range(0, each, _AT_ONCE):
-            known = known + _messages(tx, ids[:each][begin : begin + _AT_ONCE])
+        known = newest + list(_states(tx, ids[:each]).values())
         once = sorted({one.body: one for one in known}.values(), key=_age)
         more |= len(once) > MOST_SHOWN
         newest = once[-MOST_SHOWN:]

@@ -13,7 +13,7 @@ from typing import Final
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.mailbox.read import BODY, FLAGS, INTERNALDATE, MODSEQ, RENDERED, SIZE, UID, Row, rows
 from mpcontinuity.message import rendered
-from mpcontinuity.message.overview import Overview, has_attachment, overview
+from mpcontinuity.message.overview import Correspondent, Overview, has_attachment, overview, sender
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.model.flags import ANSWERED, FLAGGED, SEEN
@@ -79,18 +79,38 @@ async def listed(store: Store, mailbox: int, uids: Sequence[int]) -> list[Listed
     return [found[uid] for uid in uids if uid in found]
 
 
+async def senders(store: Store, mailbox: int, uids: Sequence[int]) -> dict[int, Correspondent]:
+    """Returns who sent those messages, up to `read.MOST`, which rise; of those that are there. Raises Temporary."""
+    found, long = await store.read(partial(_senders, mailbox=mailbox, uids=uids))
+    for row in long:
+        found[row[UID]] = sender(await _head(store, row[BODY]))
+    return found
+
+
+def _senders(tx: Transaction, mailbox: int, uids: Sequence[int]) -> tuple[dict[int, Correspondent], list[Row]]:
+    heads = {row[UID]: _stored(row) for row in rows(tx, mailbox, uids, rendered=True)}
+    lacking = [uid for uid, head in heads.items() if head is None]
+    found = {uid: sender(head) for uid, head in heads.items() if head is not None}
+    return found, rows(tx, mailbox, lacking, rendered=True, body=True)
+
+
 def _listed(tx: Transaction, mailbox: int, uids: Sequence[int]) -> tuple[dict[int, Listed], list[Row]]:
     """What is shown of them by UID, and the rows of those whose header has to be read from the message."""
     found: dict[int, Listed] = {}
     lacking: list[int] = []
     for row in rows(tx, mailbox, uids, rendered=True):
-        blob = row[RENDERED] or b""
-        head = None if rendered.outdated(blob) else rendered.header(blob)
+        head = _stored(row)
         if head is None:
             lacking.append(row[UID])
         else:
             found[row[UID]] = _shown(row, head)
     return found, rows(tx, mailbox, lacking, rendered=True, body=True)
+
+
+def _stored(row: Row) -> bytes | None:
+    """The header as it stands beside the row; None where it has to be read from the message."""
+    blob = row[RENDERED] or b""
+    return None if rendered.outdated(blob) else rendered.header(blob)
 
 
 def _shown(row: Row, head: bytes) -> Listed:

@@ -42,22 +42,29 @@ class Overview(NamedTuple):
 def overview(header: bytes) -> Overview:
     """Returns what a list shows of the message with that header. Never raises."""
     found = fields.index(header)
-    senders = correspondents(found.get(b"from", b""))
     return Overview(
-        one_line(found.get(b"subject", b"")),
-        senders[0] if senders else Correspondent("", ""),
-        correspondents(found.get(b"to", b"")),
+        one_line(found.get(b"subject", b"")), _first(found.get(b"from", b"")), correspondents(found.get(b"to", b""))
     )
 
 
-def correspondents(value: bytes) -> tuple[Correspondent, ...]:
-    """Returns the first `MAX_ADDRESSES` of a list of addresses, the value of a field."""
+def sender(header: bytes) -> Correspondent:
+    """Returns who sent the message with that header, as `overview` does, in a third of its time. Never raises."""
+    return _first(fields.index(header).get(b"from", b""))
+
+
+def _first(value: bytes) -> Correspondent:
+    found = correspondents(value, 1)
+    return found[0] if found else Correspondent("", "")
+
+
+def correspondents(value: bytes, most: int = MAX_ADDRESSES) -> tuple[Correspondent, ...]:
+    """Returns the first ``most`` of a list of addresses, the value of a field."""
     found = []
     for name, _, local, host in addresses.parse(value[:_MAX_LIST]):
         if local and host is not None:
             address = f"{decode(local)}@{decode(host)}" if host else decode(local)
             found.append(Correspondent(one_line(name or b""), visible(address[:MAX_TEXT])))
-            if len(found) == MAX_ADDRESSES:
+            if len(found) == most:
                 break
     return tuple(found)
 

@@ -125,6 +125,7 @@ def _fields(data: bytes) -> None:
     many.pick(block)
     summary.summarise(data)
     overview.overview(block)
+    overview.sender(block)
     subjects.base(data)
     dates.moment(data)
     references.digests(dict.fromkeys((b"message-id", b"references", b"in-reply-to"), data))

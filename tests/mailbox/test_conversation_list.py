@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mpcontinuity.mailbox import change, conversation_list, conversations
+from mpcontinuity.mailbox import change, conversation_list, conversations, pages
 from mpcontinuity.mailbox.append import MAX_UID, UID_BITS
 from mpcontinuity.mailbox.conversation_list import Conversation, Page, opened, page
+from mpcontinuity.message.overview import Correspondent
 from mpcontinuity.model.flags import FLAGGED, SEEN
 from tests.fakes.stores import result
 from tests.mailbox.conftest import User
@@ -91,3 +92,32 @@ def test_another_users_conversation_is_empty(user: User) -> None:
     (conversation,) = of(user, entry)
     assert user.read(opened, account=user.account, conversation=conversation).messages
     assert not user.read(opened, account=other.account, conversation=conversation).messages
+
+
+def test_a_list_reads_the_headers_of_a_few_messages_of_each_conversation_and_of_no_copy(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    def sender(head: bytes) -> Correspondent:
+        read.append(head)
+        return Correspondent("", str(len(read)))
+
+    monkeypatch.setattr(pages, "sender", sender)
+    written = [b"From: p%d@x.example\r\n" % number + message(f"m{number}", "m0") for number in range(10)]
+    deliver(user, *written)
+    (row,) = listed(user)
+    assert len(read) == 3  # beside the newest, which is read for its subject
+    assert len(row.people) == 4
+    deliver(user, message("alone"))
+    for _ in range(5):
+        user.run(change.copy, source=user.mailbox(), uids=((11, 11),), target=user.mailbox())
+    read.clear()
+    copied = listed(user)[0]
+    assert (copied.count, len(copied.uids), len(read)) == (1, 6, 3)
+
+
+def test_who_wrote_last_is_named_last_and_each_once(user: User) -> None:
+    names = ["ann", "bob", "eve", "bob", "dan", "fay"]
+    deliver(user, *(f"From: {name}@x.example\r\n".encode() + message(f"{i}", "0") for i, name in enumerate(names)))
+    assert [each.address for each in listed(user)[0].people] == [f"{name}@x.example" for name in names[2:]]

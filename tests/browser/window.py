@@ -117,9 +117,9 @@ class Window:
         self.size(WIDE, "light")
 
     def _failed(self, request: Request) -> None:
-        """What a script waits for ends with its page."""
-        by_script = request.resource_type in ("eventsource", "fetch", "xhr")
-        if not (by_script and request.failure == "net::ERR_ABORTED"):
+        """What a script waits for ends with its page, and so does the icon, for which the browser itself asks."""
+        with_page = request.resource_type in ("eventsource", "fetch", "xhr") or "/static/icon." in request.url
+        if not (with_page and request.failure == "net::ERR_ABORTED"):
             self._complaints.append(f"{request.url}: {request.failure}")
 
     def _said(self, message: ConsoleMessage) -> None:

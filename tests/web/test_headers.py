@@ -54,13 +54,13 @@ def test_where_there_is_no_route_the_first_neighbour_says_what_a_browser_is_told
 
 
 def test_guards_that_differ_in_a_directive_are_otherwise_those_of_before() -> None:
-    mine = PAGES.but({"manifest-src": "'self'", "script-src": "'none'"}, {b"x-robots-tag": b"all"})
+    mine = PAGES.but({"worker-src": "'self'", "script-src": "'none'"}, {b"x-robots-tag": b"all"})
     policy = mine.sent[b"content-security-policy"].decode()
-    assert policy.endswith("; manifest-src 'self'")
+    assert policy.endswith("; worker-src 'self'")
     assert "script-src 'none'" in policy
     assert mine.sent[b"x-robots-tag"] == b"all"
     assert mine.sent[b"x-frame-options"] == b"DENY"
-    assert "manifest-src" not in PAGES.policy
+    assert "worker-src" not in PAGES.policy
 
 
 def test_a_page_with_guards_of_its_own_takes_forms_alone_and_data_takes_what_it_likes() -> None:

@@ -8,6 +8,7 @@
 - ``settings.py``: a user's password, where they are signed in, and the passwords of their devices.
   ``signature.py``: the text below what they write.
 - ``acting.py``: what is done with messages. ``actions.py``: the forms for it. ``tasks.py``: what takes long.
+- ``installing.py``: what a browser is told that installs webmail, and how it tells of new mail.
 - ``events.py``: what is new, as it happens. ``news.py``: who listens to that.
 - ``folder.py``: the list of a folder. ``window.py``: its rows by their place, for a script. ``folders.py``: folders are
   made, renamed and deleted. ``message.py``: one message.

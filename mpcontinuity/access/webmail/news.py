@@ -47,12 +47,14 @@ MOST_EACH: Final = 10  # of one user: a few browsers; the tabs of one share a co
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """How a folder is: the highest modseq, and how many messages there are, in all and unread."""
+    """How a folder is: the highest modseq, how many messages there are, in all and unread, and the UID that the next
+    one gets: by that and by what is unread a page knows that mail has come."""
 
     mailbox: int
     modseq: int
     messages: int
     unseen: int
+    uidnext: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ class News:
 
 def counts(info: MailboxInfo) -> Counts:
     """Returns what is told of a folder."""
-    return Counts(info.id, info.modseq, info.messages, info.unseen)
+    return Counts(info.id, info.modseq, info.messages, info.unseen, info.uidnext)
 
 
 def _state(tx: Transaction, user: User) -> State:

@@ -13,6 +13,7 @@ from mpcontinuity.access.webmail import (
     events,
     folder,
     folders,
+    installing,
     message,
     outbox,
     people,
@@ -48,6 +49,7 @@ _PAGES = (
     outbox,
     settings,
     signature,
+    installing,
 )
 
 

@@ -80,7 +80,7 @@ def test_who_comes_is_told_how_all_folders_are(office: Office, stream: Stream) -
     inbox = office.folder()
     told = folders(stream.heard())
     assert len(told) == 6
-    assert told[inbox.id] == {"mailbox": inbox.id, "modseq": inbox.modseq, "messages": 0, "unseen": 0}
+    assert told[inbox.id] == {"mailbox": inbox.id, "modseq": inbox.modseq, "messages": 0, "unseen": 0, "uidnext": 1}
 
 
 def test_a_new_message_is_told_with_modseq_and_counts(office: Office, stream: Stream) -> None:
@@ -89,7 +89,9 @@ def test_a_new_message_is_told_with_modseq_and_counts(office: Office, stream: St
     office.put()
     inbox = office.folder()
     told = stream.after()
-    assert folders(told) == {inbox.id: {"mailbox": inbox.id, "modseq": inbox.modseq, "messages": 2, "unseen": 2}}
+    assert folders(told) == {
+        inbox.id: {"mailbox": inbox.id, "modseq": inbox.modseq, "messages": 2, "unseen": 2, "uidnext": 3}
+    }
 
 
 def test_another_users_mail_is_not_told(office: Office, stream: Stream) -> None:

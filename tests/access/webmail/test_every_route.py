@@ -14,7 +14,7 @@ from tests.fakes.stores import result
 
 _PART = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
 # Who is not signed in is answered there; a picture of a message has a path that is a secret of its own.
-_OPEN = ("/login", "/images/")
+_OPEN = ("/login", "/images/", "/manifest.webmanifest")
 
 
 def paths(office: Office, method: str) -> list[str]:

@@ -1,5 +1,5 @@
 // What is new, by one connection of this browser: of its tabs the one that holds the lock has the stream, and tells the
-// others. Who closes that tab passes the lock on.
+// others. Who closes that tab passes the lock on. `hear` is given the name, the data, and whether this is that tab.
 
 const CHANNEL = "mail-events";
 const LOCK = "mail-events";
@@ -10,7 +10,7 @@ export function listen(hear) {
   const open = (passed) => {
     const source = new EventSource("/events");
     const tell = (name, data) => {
-      hear(name, data);
+      hear(name, data, true);
       channel?.postMessage({ name, data });
     };
     for (const name of ["mailbox", "folders", "continuity"]) {

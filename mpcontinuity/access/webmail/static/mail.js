@@ -50,13 +50,26 @@ function ended() {
   if (notice) notice.hidden = false;
 }
 
-function hear(name, data) {
+// Where the reader has asked for notifications.
+function notifying() {
+  try {
+    return localStorage.getItem(`notify:${document.getElementById("folders")?.dataset.user}`) ? import("./notify.js") : null;
+  } catch {
+    return null; // storage is forbidden
+  }
+}
+const notices = notifying();
+const inbox = document.querySelector("#folders a[data-folder]");
+const begin = { uidnext: Number(inbox?.dataset.uidnext), unseen: Number(inbox?.querySelector(".count").dataset.unread) };
+
+function hear(name, data, leading) {
   if (name === "continuity") say(data);
   else if (name === "ended") ended();
   else if (name === "folders") renew([["folders", replace]]).then(entitle);
   else {
     count(data);
     entitle();
+    notices?.then(({ arrived }) => arrived(data, leading === true, begin));
     const shows = list && Number(list.dataset.folder) === data.mailbox;
     if (shows && Number(list.dataset.modseq) < data.modseq) view ? view.renew() : renew([["messages", merge]]);
     else if (!list && document.querySelector(`[data-empty="${data.mailbox}"]`) && data.messages) location.reload();

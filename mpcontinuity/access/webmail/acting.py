@@ -45,19 +45,21 @@ class Undo(msgspec.Struct, frozen=True):
     back: int = 0
     flags: int = 0
 
-    def encoded(self) -> str:
-        """Returns it as a text of one line; empty where that would be too long."""
-        text = msgspec.json.encode(self).decode()
-        return text if len(text) <= LONGEST_UNDO else ""
-
     def ranges(self) -> tuple[Range, ...]:
         """Returns the UIDs. Raises ValueError where they are none."""
         return uidset.resolve(uidset.parse(self.uids.encode("ascii", "replace")), 0)
 
 
-def undo_of(text: str) -> Undo:
-    """Returns what `Undo.encoded` gave. Raises ValueError for anything else."""
-    return msgspec.json.decode(text, type=Undo)
+def encoded(undos: Sequence[Undo]) -> str:
+    """Returns what takes something back, of each folder, as a text of one line; empty for nothing, and where it would
+    be too long."""
+    text = msgspec.json.encode(undos).decode() if undos else ""
+    return text if len(text) <= LONGEST_UNDO else ""
+
+
+def undos_of(text: str) -> list[Undo]:
+    """Returns what `encoded` was given. Raises ValueError for any other text."""
+    return msgspec.json.decode(text, type=list[Undo])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +82,15 @@ async def set_flags(
 ) -> Done:
     """Sets or takes away flags of messages, whose UIDs rise. Raises MailboxRefused and Temporary."""
     refuse_change(folder)
-    there, touched = 0, list[int]()
+    there, touched = 0, list[Range]()
     async for portion in portions(store, folder.id, uids):
         work = partial(change.store_flags, mailbox=folder.id, how=how, flags=flags, keywords=())
         done = await store.run(partial(work, uids=portion.uids), bulk=len(uids) > change.STEP)
         there += len(done.messages)
-        touched += [uid for uid, _, modseq in done.messages if modseq == done.modseq]
+        if len(touched) <= LONGEST_UNDO:  # beyond, there is no undo
+            touched += uidset.of(uid for uid, _, modseq in done.messages if modseq == done.modseq)
         counted(_count(portion.uids))
-    undo = Undo(_INVERSE[how], folder.id, _shown(uidset.of(touched)), flags=flags) if touched else None
+    undo = Undo(_INVERSE[how], folder.id, _shown(uidset.merge(touched)), flags=flags) if touched else None
     return Done(there, len(uids) - there, undo)
 
 

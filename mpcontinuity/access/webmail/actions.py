@@ -5,6 +5,7 @@ What concerns few messages is done before the answer; the rest is a task (tasks.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Final
 from twisted.web import http
 
 from mpcontinuity.access.webmail import acting
-from mpcontinuity.access.webmail.acting import FLAGS, Counted, Done, Undo, undo_of
+from mpcontinuity.access.webmail.acting import FLAGS, Counted, Done, Undo, encoded, undos_of
 from mpcontinuity.access.webmail.signed_in import HOME, LONGEST_FORM, Visit, Webmail
 from mpcontinuity.access.webmail.tasks import Task
 from mpcontinuity.access.webmail.window import matching, narrowing, number
@@ -94,14 +95,9 @@ async def carry_out(visit: Visit, action: str, chosen: Sequence[Chosen], onward:
         raise Refused(visit.said("There is no such action"))
     if action == "purge" and (visit.asked.form.get("sure") != "1" or len(chosen) > 1):
         return await _ask(visit, chosen[0], onward)
-    to: MailboxInfo | None = None
-    if action == "move":
-        given = number(visit.asked.form.get("to"), 0)
-        if not given:
-            return await visit.done(visit.said(_NO_FOLDER), onward)
-        to = await visit.folder(given)
-    elif action in _MOVES:
-        to = await _place(visit, _MOVES[action])
+    if action == "move" and not number(visit.asked.form.get("to"), 0):
+        return await visit.done(visit.said(_NO_FOLDER), onward)
+    to = await _target(visit, action)
     work = partial(_all, visit, action, chosen, to)
     total = sum(len(each.uids) for each in chosen)
     if total <= ROWS:
@@ -110,24 +106,54 @@ async def carry_out(visit: Visit, action: str, chosen: Sequence[Chosen], onward:
     return _begin(visit, total, onward, work)
 
 
+async def carry_out_with_found(
+    visit: Visit, action: str, find: Callable[[], Awaitable[Sequence[Chosen]]], onward: str
+) -> Answer:
+    """Does what ``action`` says, as `carry_out` does, with all messages that are to be found first. That is a task.
+
+    Nothing is deleted for good so, since nobody could say how much that is. Raises Refused and Temporary.
+    """
+    if action not in _SAID or action in ("undo", "purge"):
+        raise Refused(visit.said("There is no such action"))
+    if action == "move" and not number(visit.asked.form.get("to"), 0):
+        return await visit.done(visit.said(_NO_FOLDER), onward)
+    to = await _target(visit, action)
+    task = Task(0, onward)
+
+    async def work(counted: Counted) -> tuple[str, str]:
+        chosen = await find()
+        task.total = sum(len(each.uids) for each in chosen)
+        return await _all(visit, action, chosen, to, counted)
+
+    return _run(visit, task, work)
+
+
+async def _target(visit: Visit, action: str) -> MailboxInfo | None:
+    """The folder to which an action moves messages; None for one that moves none."""
+    if action == "move":
+        return await visit.folder(number(visit.asked.form.get("to"), 0))
+    return await _place(visit, _MOVES[action]) if action in _MOVES else None
+
+
 async def undo(visit: Visit) -> Answer:
     """Takes back what was done last, as far as the messages are still where it put them."""
     onward = own_path(visit.asked.form.get("next") or HOME)
     try:
-        back = undo_of(visit.asked.form.get("undo"))
-        ranges = back.ranges()
+        wanted = [(back, back.ranges()) for back in undos_of(visit.asked.form.get("undo"))]
     except ValueError:
         raise Refused(visit.said("This cannot be undone")) from None
-    there = await visit.folder(back.there)
-    if sum(last - first + 1 for first, last in ranges) > there.uidnext:
-        raise Refused(visit.said("This cannot be undone"))
-    to = await visit.folder(back.back) if back.how == "move" else None
-    uids = list(uidset.numbers(ranges))
-    work = partial(_take_back, visit, back, there, uids, to)
-    if len(uids) <= ROWS:
+    parts = list[_Back]()
+    for back, ranges in wanted:
+        there = await visit.folder(back.there)
+        if sum(last - first + 1 for first, last in ranges) > there.uidnext:
+            raise Refused(visit.said("This cannot be undone"))
+        to = await visit.folder(back.back) if back.how == "move" else None
+        parts.append(_Back(back, there, array("I", uidset.numbers(ranges)), to))
+    work, total = partial(_take_back, visit, parts), sum(len(part.uids) for part in parts)
+    if total <= ROWS:
         text, _ = await work(lambda _: None)
         return await visit.done(text, onward)
-    return _begin(visit, len(uids), onward, work)
+    return _begin(visit, total, onward, work)
 
 
 async def show(visit: Visit) -> Answer:
@@ -136,7 +162,10 @@ async def show(visit: Visit) -> Answer:
 
 
 def _begin(visit: Visit, total: int, onward: str, work: Callable[[Counted], Awaitable[tuple[str, str]]]) -> Answer:
-    task = Task(total, onward)
+    return _run(visit, Task(total, onward), work)
+
+
+def _run(visit: Visit, task: Task, work: Callable[[Counted], Awaitable[tuple[str, str]]]) -> Answer:
     visit.services.tasks.begin(
         visit.user.id, task, lambda running: work(running.counted), lambda error: _failed(visit, task, error)
     )
@@ -185,7 +214,7 @@ async def _all(
     results = [await _one(visit, action, each, to, counted) for each in chosen]
     done, gone = sum(each.count for each in results), sum(each.gone for each in results)
     undone = [each.undo for each in results if each.undo is not None]
-    return _text(visit, action, done, gone), undone[0].encoded() if len(undone) == 1 else ""
+    return _text(visit, action, done, gone), encoded(undone)
 
 
 async def _one(visit: Visit, action: str, chosen: Chosen, to: MailboxInfo | None, counted: Counted) -> Done:
@@ -198,16 +227,28 @@ async def _one(visit: Visit, action: str, chosen: Chosen, to: MailboxInfo | None
     return await acting.remove(store, folder, uids, counted)
 
 
-async def _take_back(
-    visit: Visit, back: Undo, there: MailboxInfo, uids: Sequence[int], to: MailboxInfo | None, counted: Counted
-) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """What is taken back of one folder: messages that are ``there`` now, and the folder ``to`` which they are moved."""
+
+    undo: Undo
+    there: MailboxInfo
+    uids: Sequence[int]
+    to: MailboxInfo | None
+
+
+async def _take_back(visit: Visit, parts: Sequence[_Back], counted: Counted) -> tuple[str, str]:
     store = visit.services.control.store
-    if back.how == "move":
-        assert to is not None
-        done = await acting.move(store, there, uids, to, counted)
-    else:
-        done = await acting.set_flags(store, there, uids, back.how, back.flags & _UNDOABLE, counted)
-    return _text(visit, "undo", done.count, done.gone), ""
+    done, gone = 0, 0
+    for part in parts:
+        how, flags = part.undo.how, part.undo.flags & _UNDOABLE
+        if how == "move":
+            assert part.to is not None
+            result = await acting.move(store, part.there, part.uids, part.to, counted)
+        else:
+            result = await acting.set_flags(store, part.there, part.uids, how, flags, counted)
+        done, gone = done + result.count, gone + result.gone
+    return _text(visit, "undo", done, gone), ""
 
 
 def _text(visit: Visit, action: str, count: int, gone: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from twisted.internet.defer import DeferredLock, DeferredSemaphore
 from twisted.web import http
 
 from mpcontinuity.access.webmail import archive_search
-from mpcontinuity.access.webmail.actions import MOST_CHOSEN, Chosen, carry_out
+from mpcontinuity.access.webmail.actions import MOST_CHOSEN, Chosen, carry_out, carry_out_with_found
 from mpcontinuity.access.webmail.archive_search import Rows
 from mpcontinuity.access.webmail.question import LONGEST, NotUnderstood, Question, parse
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
@@ -23,7 +24,7 @@ from mpcontinuity.mailbox.archived import is_folder
 from mpcontinuity.mailbox.conversation_list import listed
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.pages import Listed
-from mpcontinuity.mailbox.search_all import PAGE, Results, search_all
+from mpcontinuity.mailbox.search_all import MOST_FOLDERS, PAGE, Results, search_all
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.search import All
@@ -35,6 +36,7 @@ from mpcontinuity.web.routes import Route
 PATH: Final = "/search"
 ARCHIVE: Final = "archive"
 IN_ARCHIVE: Final = 10  # messages of the archive that are shown below those of the folders
+AT_A_STRETCH: Final = 1_000  # messages that are found in one turn, where something is done with all
 AT_ONCE: Final = 4  # searches of all users; each has at most one at a time
 _NONE_CHOSEN: Final = marked("Choose messages first: check the boxes before them.")
 
@@ -44,7 +46,7 @@ T = TypeVar("T")
 def routes(webmail: Webmail) -> list[Route]:
     """Returns the routes of these pages."""
     pages = SearchPages()
-    return [webmail.get(PATH, pages.show), webmail.post(f"{PATH}/do", do)]
+    return [webmail.get(PATH, pages.show), webmail.post(f"{PATH}/do", pages.do)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,35 @@ class SearchPages:
         archive, said = await _in_archive(visit, asked.question)
         return await _answer(visit, folders, asked, hits=hits, results=results, archive=archive, not_in_archive=said)
 
+    async def do(self, visit: Visit) -> Answer:
+        """Does with the chosen messages, which may be of several folders, or with all that the search finds, what the
+        button says."""
+        form = visit.asked.form
+        onward = own_path(form.get("next") or PATH)
+        if form.get("all") != "1":
+            return await _do_with_named(visit, onward)
+        folders = [info for info in await visit.folders() if not is_folder(info)]
+        asked = read_question(visit, "", form.get("q"))
+        position = _position(form.get("upto"))
+        if asked.question is None or not asked.text or not position:
+            raise Refused(visit.said("This search is not understood"))
+        find = partial(self._find_all, visit, folders, asked, position)
+        return await carry_out_with_found(visit, form.get("action"), find, onward)
+
+    async def _find_all(
+        self, visit: Visit, folders: list[MailboxInfo], asked: Typed, position: dict[int, int]
+    ) -> list[Chosen]:
+        """All that matches and was there when the page was shown: below the UIDs of ``position``. Others who search
+        have their turns between."""
+        found: dict[int, list[int]] = {}
+        while position:
+            one = partial(_search, visit, folders, asked, position, AT_A_STRETCH)
+            results = await self._in_turn(visit, one)
+            for each in results.rows:
+                found.setdefault(each.mailbox, []).append(each.uid)
+            position = results.position
+        return [Chosen(info, sorted(found[info.id])) for info in folders if info.id in found]
+
     async def _in_turn(self, visit: Visit, work: Callable[[], Awaitable[T]]) -> T:
         lock = self._of_user.setdefault(visit.user.id, DeferredLock())
         await lock.acquire()
@@ -120,9 +151,7 @@ class SearchPages:
                 self._of_user.pop(visit.user.id, None)
 
 
-async def do(visit: Visit) -> Answer:
-    """Does with the chosen messages, which may be of several folders, what the button says."""
-    onward = own_path(visit.asked.form.get("next") or PATH)
+async def _do_with_named(visit: Visit, onward: str) -> Answer:
     uids: dict[int, set[int]] = {}
     for text in visit.asked.form.all("place")[:MOST_CHOSEN]:
         folder, _, uid = text.partition(".")
@@ -143,9 +172,9 @@ def _read(visit: Visit, folders: list[MailboxInfo]) -> Typed:
     return read_question(visit, where)
 
 
-def read_question(visit: Visit, where: str) -> Typed:
-    """Returns the question that the query of a page asks."""
-    text = visit.asked.query.get("q").strip()
+def read_question(visit: Visit, where: str, text: str = "") -> Typed:
+    """Returns the question that a text asks; by default that of the page's query."""
+    text = (text or visit.asked.query.get("q")).strip()
     today = datetime.fromtimestamp(visit.services.control.store.clock.now() // SECOND, UTC).date()
     try:
         return Typed(text, where, parse(text, today))
@@ -153,10 +182,12 @@ def read_question(visit: Visit, where: str) -> Typed:
         return Typed(text[:LONGEST], where, None, visit.said(error.text, **error.values))
 
 
-async def _search(visit: Visit, folders: list[MailboxInfo], asked: Typed, position: dict[int, int] | None) -> Results:
+async def _search(
+    visit: Visit, folders: list[MailboxInfo], asked: Typed, position: dict[int, int] | None, limit: int = PAGE
+) -> Results:
     services = visit.services
     key = asked.question.key() if asked.question is not None else All()
-    return await search_all(services.control.store, services.views, services.timer, folders, key, position)
+    return await search_all(services.control.store, services.views, services.timer, folders, key, position, limit)
 
 
 async def _hits(visit: Visit, results: Results, folders: list[MailboxInfo]) -> list[Hit]:
@@ -196,6 +227,7 @@ async def _answer(
         archive_name=ARCHIVE,
         longest=LONGEST,
         hits=hits,
+        upto=_shown({info.id: info.uidnext for info in folders[:MOST_FOLDERS] if asked.where in ("", str(info.id))}),
         since=results.since if results is not None else 0,
         onward=asked.path(at=_shown(results.position)) if results is not None and more else "",
         archive=archive,

@@ -23,7 +23,8 @@ _log = Logger()
 
 @dataclass(slots=True)
 class Task:
-    """Something that is being done for a user, with ``total`` messages, of which ``done`` are.
+    """Something that is being done for a user, with ``total`` messages, of which ``done`` are; 0 while they are still
+    searched.
 
     ``result`` says what came of it, as a sentence, and is empty until then; ``undo`` is what takes it back (`Undo`),
     where anything does. ``onward`` is the page where the user was.

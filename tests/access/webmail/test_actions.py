@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mpcontinuity.access.webmail import acting, actions
-from mpcontinuity.access.webmail.acting import Undo
+from mpcontinuity.access.webmail.acting import Undo, encoded
 from mpcontinuity.archive.folder import EmailArchives
 from mpcontinuity.mailbox import archived, pages
 from mpcontinuity.mailbox.pages import Listed
@@ -167,7 +167,7 @@ def test_what_another_user_has_is_refused(office: Office, anna: Browser) -> None
     for form in ({"action": "delete", "uid": uid}, {"action": "read", "all": "1"}, {"action": "purge", "sure": "1"}):
         assert anna.post(f"/mail/{theirs.id}/do", {**token, **form}).code == 404
     assert anna.post(f"/mail/{own.id}/do", {**token, "action": "move", "uid": 1, "to": theirs.id}).code == 404
-    back = '{"how":"move","there":%d,"uids":"1","back":%d}'
+    back = '[{"how":"move","there":%d,"uids":"1","back":%d}]'
     for there, to in ((theirs.id, own.id), (own.id, theirs.id)):
         assert anna.post("/undo", {**token, "undo": back % (there, to)}).code == 404
     assert office.folder(address=BERT).messages == 1
@@ -176,7 +176,7 @@ def test_what_another_user_has_is_refused(office: Office, anna: Browser) -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "{}", '{"how":"remove","there":%d,"uids":"*"}', '{"how":"add","there":%d,"uids":"1:4294967295"}'],
+    ["", "x", "[{}]", '[{"how":"remove","there":%d,"uids":"*"}]', '[{"how":"add","there":%d,"uids":"1:4294967295"}]'],
 )
 def test_an_undo_that_is_made_up_is_refused(office: Office, anna: Browser, text: str) -> None:
     token = anna.get("/folders").hidden("/folders/create")
@@ -189,7 +189,7 @@ def test_undo_sets_no_flag_that_no_button_sets(office: Office, anna: Browser) ->
     (uid,) = fill(office, 1)
     token = anna.get("/folders").hidden("/folders/create")
     back = Undo("add", office.folder().id, str(uid), flags=15)
-    anna.post("/undo", {**token, "undo": back.encoded()})
+    anna.post("/undo", {**token, "undo": encoded([back])})
     assert messages(office)[0].flags == SEEN | FLAGGED
 
 
@@ -286,6 +286,6 @@ def test_a_number_that_nothing_can_have_is_unknown(office: Office, anna: Browser
     for path in (f"/mail/{digits}/", f"/mail/{digits}/1", f"/write?reply={digits}.1", f"/write?draft={digits}.1"):
         assert anna.get(path).code in (400, 404), path
     token = {"csrf": anna.get("/folders").hidden("/folders/create")["csrf"]}
-    back = f'{{"how":"move","there":{digits},"uids":"1","back":{digits}}}'
+    back = f'[{{"how":"move","there":{digits},"uids":"1","back":{digits}}}]'
     assert anna.post("/undo", {**token, "undo": back}).code in (400, 404)
     assert anna.get("/search?q=larger:999999999999g").code == 200

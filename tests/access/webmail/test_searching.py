@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 import pytest
 
+from mpcontinuity.access.webmail import searching
 from mpcontinuity.accounts import domains
 from mpcontinuity.mailbox import search_all
 from tests.access.webmail.office import ANNA, BERT, Office
-from tests.admin.portal.browser import Browser
+from tests.admin.portal.browser import Browser, Shown
 from tests.archive.archived import archive, text
 from tests.fakes.stores import result
 
@@ -85,6 +86,53 @@ def test_what_was_found_is_moved_from_several_folders_at_once(office: Office, an
     assert shown.code == 303
     trash = office.folder("Trash").id
     assert len(links(anna.get(f"/mail/{trash}/").page)) == 2
+
+
+def all_found(browser: Browser, asked: str, action: str, **more: str) -> Shown:
+    """Presses a button for all that a search finds; the page that says what came of it."""
+    form = browser.get(f"/search?{asked}").hidden("/search/do")
+    return browser.get(browser.post("/search/do", {**form, "all": "1", "action": action, **more}).location)
+
+
+def test_all_that_a_search_finds_is_moved_from_all_folders_and_put_back(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "AT_A_STRETCH", 7)  # more than one turn
+    for number in range(60):
+        office.put(b"Subject: offer %d\r\n\r\n" % number, ("INBOX", "Sent", "Archive")[number % 3])
+    office.put(b"Subject: other\r\n\r\n")
+    shown = all_found(anna, "q=offer", "delete")
+    assert "60 messages are in the trash." in shown.page
+    assert [office.folder(name).messages for name in ("INBOX", "Sent", "Archive", "Trash")] == [1, 0, 0, 60]
+    shown = anna.get(anna.post("/undo", shown.hidden("/undo")).location)
+    assert "Undone: 60 messages are as they were." in shown.page
+    assert [office.folder(name).messages for name in ("INBOX", "Sent", "Archive", "Trash")] == [21, 20, 20, 0]
+
+
+def test_all_that_a_search_finds_is_what_was_there_when_it_was_shown(office: Office, anna: Browser) -> None:
+    office.put(b"Subject: offer\r\n\r\n")
+    form = anna.get("/search?q=offer").hidden("/search/do")
+    office.put(b"Subject: offer that came later\r\n\r\n")
+    anna.post("/search/do", {**form, "all": "1", "action": "archive"})
+    assert (office.folder().messages, office.folder("Archive").messages) == (1, 1)
+
+
+def test_all_of_a_search_in_one_folder_are_those_of_that_folder(office: Office, anna: Browser) -> None:
+    office.put(name="Sent")
+    office.put()
+    assert "1 message is flagged." in all_found(anna, f"q=hello&in={office.folder('Sent').id}", "flag").page
+
+
+def test_a_search_that_nobody_asked_changes_nothing(office: Office, anna: Browser) -> None:
+    office.put()
+    office.put(address=BERT)
+    form = anna.get("/search?q=hello").hidden("/search/do")
+    for wrong in ({"q": ""}, {"q": "before:soon"}, {"upto": ""}, {"action": "purge"}, {"action": "x"}):
+        assert anna.post("/search/do", {**form, "all": "1", "action": "delete", **wrong}).code == 400, wrong
+    theirs = office.folder(address=BERT).id
+    anna.post("/search/do", {**form, "all": "1", "action": "delete", "upto": f"{theirs}.99"})
+    assert "0 messages are in the trash." in anna.get("/doing").page
+    assert (office.folder().messages, office.folder(address=BERT).messages) == (1, 1)
 
 
 def test_nothing_of_another_user_is_found_nor_changed(office: Office, anna: Browser) -> None:

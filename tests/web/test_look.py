@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
+import tinycss2
 from markupsafe import Markup
 
+import mpcontinuity
 from mpcontinuity.web.charts import bars
 from mpcontinuity.web.templates import look
 
@@ -108,3 +111,22 @@ def test_a_table_names_the_column_of_each_cell_for_phones() -> None:
     )
     assert '<th scope="col" class="number">Mails</th>' in table
     assert '<tr><th scope="row">a</th></tr>' in table
+
+
+_PACKAGE = Path(mpcontinuity.__file__).parent
+
+
+@pytest.mark.parametrize("sheet", [pytest.param(each, id=each.name) for each in sorted(_PACKAGE.rglob("*.css"))])
+def test_a_browser_drops_no_rule_of_a_style_sheet(sheet: Path) -> None:
+    """Behind a brace too many the next rule is none."""
+    rules = tinycss2.parse_stylesheet(sheet.read_text(), skip_comments=True, skip_whitespace=True)
+    preludes = [tinycss2.serialize(each.prelude) for each in rules if each.type == "qualified-rule"]
+    assert [each for each in rules if each.type == "error"] == []
+    assert [each for each in preludes if "}" in each] == []
+
+
+def test_no_template_glues_two_sentences_together() -> None:
+    """The line end behind a tag is no space."""
+    glued = re.compile(r"[^%{}>\s]{% endtrans %}\n(?!{%|</|{#)\S.*")
+    found = {each.name: glued.findall(each.read_text()) for each in _PACKAGE.rglob("*.html")}
+    assert {name: lines for name, lines in found.items() if lines} == {}

@@ -16,6 +16,7 @@ _WAITING = ("journeys", "browser")  # kinds of tests/budgets.py
 
 # Begun first, since what begins last and takes long is waited for by all.
 _LONGEST = (
+    "tests/browser/test_outage.py",
     "tests/journeys/test_alerts.py",
     "tests/browser/test_webmail.py",
     "tests/linear/test_linear.py",

@@ -27,9 +27,9 @@ NAME, PASSWORD = "rita", "correct horse battery staple"
 
 
 @contextmanager
-def serving(folder: Path, *, require_totp: bool = True) -> Iterator[Server]:
-    """A server whose pages are at `origin`."""
-    text = configuration().replace("web = []", 'web = ["tcp:0:interface=127.0.0.1"]')
+def serving(folder: Path, *, require_totp: bool = True, port: int = 0) -> Iterator[Server]:
+    """A server whose pages are at `origin`; at ``port`` where one is named, also after a restart."""
+    text = configuration().replace("web = []", f'web = ["tcp:{port}:interface=127.0.0.1"]')
     text += f"\n[web]\nrequire_totp = {str(require_totp).lower()}\n{_PUBLIC}"
     with Server(folder, text) as server:
         yield server

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 # As root there is no sandbox; and it asks nobody in the world for anything.
@@ -25,6 +25,7 @@ WIDE, NARROW = 1280, 360  # of windows, in CSS pixels
 HEIGHT = 800
 Theme = Literal["light", "dark"]
 PATIENCE = 60_000  # ms for anything to appear: nothing is measured by it
+expect.set_options(timeout=PATIENCE)
 
 _AXE = Path(__file__).with_name("axe.min.js")
 # Whatever of WCAG 2.2 a program can judge, and what axe holds for good practice.

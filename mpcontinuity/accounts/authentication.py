@@ -26,8 +26,8 @@ from mpcontinuity.protocols.sasl.scram import Keys, Scram
 MECHANISMS: Final = (scram.NAME, "PLAIN", "LOGIN")
 MECHANISMS_BOUND: Final = (scram.NAME_PLUS, *MECHANISMS)
 
-# What a wrong password, an unknown name and one who may not log in are told alike.
-WRONG: Final = Failed("wrong name or password", malformed=False)
+# What a wrong password, an unknown name and one who may not log in are told alike: many mail programs show it.
+WRONG: Final = Failed("wrong name or password; with a second factor an app password is needed", malformed=False)
 
 _NOT_EMPTY: Final = Failed("the last answer of SCRAM is empty")
 

@@ -93,25 +93,25 @@ def begin(tx: Transaction, account: int, secret: str) -> None:
     tx.run(_ADD, id=tx.identifier(), account=account, kind=TOTP, handle=b"", secret=secret, now=tx.now)
 
 
-def confirm(tx: Transaction, account: int, domain: int, code: str, recovery: list[str]) -> bool:
-    """Turns the second factor on, if ``code`` is of the secret that was begun; else False, and the guess is counted.
+def confirm(tx: Transaction, account: int, domain: int, code: str, recovery: list[str]) -> None:
+    """Turns the second factor on, where ``code`` is of the secret that was begun.
 
     ``recovery`` are the recovery codes from now on; earlier ones are good no more. Wherever the user is signed in by a
-    password, they are no longer. Raises Refused where no secret waits to be confirmed, or waits no longer.
+    password, they are no longer. Raises Refused for a wrong code, which nobody counts, since whoever sends it was shown
+    the secret; and where no secret waits to be confirmed, or waits no longer.
     """
     tx.lock(_LOCK, account=account)
     _, row = _rows(tx, account)
     if row is None:
         raise Refused("no new secret waits to be confirmed; begin again", "conflict")
-    step = totp.step_with(row.secret, plain(code), tx.now) if row.wrong < MOST_WRONG else None
+    step = totp.step_with(row.secret, plain(code), tx.now)
     if step is None:
-        tx.run(_WRONG, id=row.id)
-        return False
+        why = "the code is wrong: take the present one of the authenticator, and see that its clock is right"
+        raise Refused(why, field="code")
     tx.run(_CONFIRM, id=row.id, step=step, now=tx.now)
     tx.run(_REMOVE_OTHERS, account=account, kind=TOTP, id=row.id)
     give_codes(tx, account, recovery)
     _changed(tx, account, domain)
-    return True
 
 
 def use(tx: Transaction, account: int, code: str) -> bool:

@@ -1,6 +1,7 @@
 """Logs users in: whether a name and a secret belong together, the one answer that IMAP, POP3, SMTP and the web ask for.
 
-A secret is a password, or a proof of it by SCRAM (RFC 5802). How it is judged is in accounts/judging.py.
+A secret is a password, or a proof of it by SCRAM (RFC 5802). How it is judged is in accounts/judging.py. The own
+password of a user who has a second factor (accounts/user_factors.py) opens nothing but a page that asks for that next.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from mpcontinuity.accounts import app_passwords, users
+from mpcontinuity.accounts import app_passwords, user_factors, users
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge, renew_later
 from mpcontinuity.accounts.logins import Logins
@@ -26,6 +27,8 @@ from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 _NOBODY = 0  # no account has this id: who is unknown costs the same look into the store
+
+CODE: Final = "code"  # the step of a login by a browser (`web_sessions.Session.step`) that waits for the second factor
 
 # Salts of names that nobody has are made of it: the same for every process, and after a restart.
 _SECRET = "unknown names"  # its key in `meta`
@@ -43,8 +46,8 @@ class Proof(NamedTuple):
 class UserLogin:
     """Logs users in, in the reactor thread. Unknown names are told the same as wrong passwords, in about the same time.
 
-    ``outcomes`` counts attempts by what became of them: ``succeeded``, ``failed`` or ``throttled``. ``logins`` is told
-    by the doors who has logged in.
+    ``outcomes`` counts attempts by what became of them: ``succeeded``, ``failed`` or ``throttled``, ``code_outcomes``
+    those with a code of the second factor. ``logins`` is told by the doors who has logged in.
     """
 
     def __init__(self, store: Store, directory: Directory, judge: Judge) -> None:
@@ -54,18 +57,32 @@ class UserLogin:
         self.logins = Logins(store)
         self.randomness = judge.randomness
         self.outcomes: Counter[str] = Counter(succeeded=0, failed=0, throttled=0)
+        self.code_outcomes: Counter[str] = Counter(self.outcomes)
         self._secret = b""
 
-    async def check(self, name: str, password: str, peer: str, *, by_device: bool = False) -> User | None:
+    async def check(
+        self, name: str, password: str, peer: str, *, by_device: bool = False, code_follows: bool = False
+    ) -> User | None:
         """Returns the user, or None: unknown, wrong, not active, or guessed too often from ``peer`` (an IP address).
 
-        ``by_device``: the app password of a device is as good as their own. Raises Temporary when it cannot be told
-        now, or when others guess from there.
+        ``by_device``: the app password of a device is as good as their own. ``code_follows``: whoever asks lets a user
+        who has a second factor in by that alone, or asks in a session that has proved it; for all others the own
+        password of such a user is as good as a wrong one. Raises Temporary when it cannot be told now, or when others
+        guess from there.
         """
         user = await self._find(name)
         look = partial(self._password, user, password, peer, by_device)
         proof = await self._judge.judge(_who(user, name), password, peer, look, self.outcomes)
-        return await self._let_in(user, proof)
+        return await self._let_in(user, proof, code_follows=code_follows)
+
+    async def by_code(self, user: User, code: str, peer: str) -> bool:
+        """Uses a code of the second factor up, or a recovery code, and says whether it was good.
+
+        False as well where codes were guessed too often: from ``peer`` (an IP address), or at all since the password
+        was changed. Raises Temporary when it cannot be told now, or when others guess from there.
+        """
+        who = digest_of(f"code of account {user.id}")
+        return bool(await self._judge.judge(who, code, peer, partial(self._code, user.id, code), self.code_outcomes))
 
     async def keys(self, name: str) -> list[Keys]:
         """Returns keys of the passwords of a user, of which SCRAM shows what they have in common, their salt and number
@@ -94,18 +111,27 @@ class UserLogin:
         return await self._let_in(user, proof)
 
     async def still(self, user: User) -> User | None:
-        """Returns the user, or None if they were closed or lost their password since they proved who they are."""
+        """Returns the user, or None if they were closed or lost their password since they proved who they are, or their
+        own password is not enough any more."""
         return await self._let_in(user, Proof(user.password_changes, user.app_password))
 
-    async def _let_in(self, user: User | None, proof: Proof | None) -> User | None:
-        """As they are now, with which of their passwords they proved: when that ends, the session does."""
+    async def _code(self, account: int, code: str) -> bool | None:
+        return await self._store.run(partial(user_factors.use, account=account, code=code)) or None
+
+    async def _let_in(self, user: User | None, proof: Proof | None, *, code_follows: bool = False) -> User | None:
+        """As they are now, with which of their passwords they proved: when that ends, the session does.
+
+        That a right password is refused for want of the second factor counts as no wrong one: a mail program that
+        knows nothing else goes on trying, and is not to lock its user out of the pages."""
         if user is None or proof is None:
             return None
         now = await self._directory.user(parse(user.address))
         if now is None or now.id != user.id or now.status != "active":
             return None
         entered = replace(now, password_changes=proof.changes, app_password=proof.app_password)
-        if now.password_changes > proof.changes and not proof.app_password:
+        if not proof.app_password and (
+            now.password_changes > proof.changes or (now.second_factor and not code_follows)
+        ):
             return None
         return entered if await self._directory.app_password_stands(entered) else None
 
@@ -187,6 +213,11 @@ def signed_in(tx: Transaction, session: Session) -> User | None:
     user = users.by_id(tx, int(session.whose))
     active = user is not None and user.status == "active" and user.password_changes == session.password
     return user if active else None
+
+
+def next_step(tx: Transaction, account: int) -> str:
+    """Returns what a login by a browser waits for once the password is proved: `CODE`, or nothing."""
+    return CODE if user_factors.is_on(tx, account) else ""
 
 
 def _who(user: User | None, name: str) -> bytes:

@@ -25,6 +25,7 @@ from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 
 T = TypeVar("T")
+Step = str | Callable[[Transaction], str]
 
 SEEN_NOTED_EVERY: Final = MINUTE  # how exactly the last use is known: a request costs no write of its own
 UNFINISHED_LASTS: Final = 10 * MINUTE  # for finding one's telephone and typing a code
@@ -125,15 +126,17 @@ def begin(
     whose: str,
     password: int,
     *,
-    step: str = "",
+    step: Step = "",
     peer: str = "",
     agent: str = "",
     replaces: str = "",
 ) -> None:
     """Begins a session under a new ``secret``; the one whose secret is ``replaces`` ends with it.
 
-    The other arguments are as in `Session`. Where there are as many as the kind allows, the oldest ends.
+    ``step`` may be a function that says it in this transaction. The other arguments are as in `Session`. Where there
+    are as many as the kind allows, the oldest ends.
     """
+    step = step if isinstance(step, str) else step(tx)
     if replaces:
         end(tx, kind, replaces)
     stage = "unfinished" if step else ""
@@ -239,7 +242,7 @@ class WebSessions(Generic[T]):
         self._noting: set[bytes] = set()  # sessions whose use is being written down
 
     async def begin(
-        self, whose: str, password: int, *, step: str = "", peer: str = "", agent: str = "", replaces: str = ""
+        self, whose: str, password: int, *, step: Step = "", peer: str = "", agent: str = "", replaces: str = ""
     ) -> str:
         """Begins a session and returns its secret. The arguments are those of the function `begin`.
 

@@ -14,7 +14,8 @@
 - ``drills.py``: outages that are played for some users. ``drill_report.py``: what came of them.
 - ``users.py``, ``imports.py``, ``adoption.py``: users, one by one or from a file, and the mail that waited for them.
   ``user_file.py``: reads that file.
-  ``app_passwords.py``: passwords of single devices. ``continuity.py``: whether continuity is at work for one.
+  ``app_passwords.py``: passwords of single devices. ``user_factors.py``: what users sign in by besides a password.
+  ``continuity.py``: whether continuity is at work for one.
   ``bulletin.py``: what they are told of it.
   ``invitations.py``: links by which users set a password.
   ``telling.py``: what all users of a domain are told.

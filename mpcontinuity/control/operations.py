@@ -39,6 +39,7 @@ from mpcontinuity.control import (
     tokens,
     tracking,
     trial,
+    user_factors,
     users,
     webhooks,
 )
@@ -86,6 +87,8 @@ OPERATIONS = {
         Operation("user app-password add", app_passwords.add, Scope.SELF, address_in="address"),
         Operation("user app-password list", app_passwords.list_, Scope.SELF, address_in="address", looks=True),
         Operation("user app-password remove", app_passwords.remove, Scope.SELF, address_in="address"),
+        Operation("user second-factor show", user_factors.show, Scope.SELF, address_in="address", looks=True),
+        Operation("user second-factor remove", user_factors.remove, Scope.SELF, address_in="address"),
         Operation("user invite", invitations.invite, Scope.DOMAIN, address_in="address"),
         Operation("user adopt list", adoption.held, Scope.DOMAIN, domain_in="domain", looks=True, cursor="address"),
         Operation("user adopt", adoption.register, Scope.DOMAIN, domain_in="domain"),

@@ -15,7 +15,7 @@ FAULT = Reply(451, "4.3.0", "A fault of ours, try again later")
 
 # AUTH (RFC 4954 §6)
 LOGGED_IN = Reply(235, "2.7.0", "Authentication successful")
-WRONG_PASSWORD = Reply(535, "5.7.8", "Authentication credentials invalid")
+WRONG_PASSWORD = Reply(535, "5.7.8", "Wrong name or password; with a second factor an app password is needed")
 TOO_MANY_PASSWORDS = Reply(421, "4.7.0", "Too many wrong passwords")
 NO_LOGIN_NOW = Reply(454, "4.7.0", "Temporary authentication failure, try again later")
 

@@ -1,4 +1,5 @@
-"""Ends the connections of users who were deactivated or removed, or got another password, at whichever door."""
+"""Ends the connections of users who were deactivated or removed, or log in by something else now, at whichever
+door."""
 
 from __future__ import annotations
 
@@ -10,7 +11,13 @@ from twisted.logger import Logger
 
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.users import User
-from mpcontinuity.door.lastword import ACCOUNT_CLOSED, APP_PASSWORD_REMOVED, PASSWORD_CHANGED, LastWord
+from mpcontinuity.door.lastword import (
+    ACCOUNT_CLOSED,
+    APP_PASSWORD_NEEDED,
+    APP_PASSWORD_REMOVED,
+    PASSWORD_CHANGED,
+    LastWord,
+)
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.errors import Stopping, Temporary
 from mpcontinuity.model.events import AccountsChanged, Everything, Notice
@@ -74,4 +81,6 @@ class Closing:
                 connection.stop(APP_PASSWORD_REMOVED)
             elif now.password_changes != user.password_changes and not user.app_password:
                 connection.stop(PASSWORD_CHANGED)
+            elif now.second_factor and not user.app_password:
+                connection.stop(APP_PASSWORD_NEEDED)
             return

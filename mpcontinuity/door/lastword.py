@@ -24,4 +24,5 @@ TOO_MANY_COMMANDS: Final = LastWord("too many commands from your host, try again
 ACCOUNT_CLOSED: Final = LastWord("the account was closed")
 APP_PASSWORD_REMOVED: Final = LastWord("the app password was removed")
 PASSWORD_CHANGED: Final = LastWord("the password was changed")
+APP_PASSWORD_NEEDED: Final = LastWord("a second factor was turned on, and an app password is needed")
 EVICTED: Final = LastWord("another session took the maildrop")

@@ -19,7 +19,7 @@ _PART = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
 
 # What mail programs ask for, and files: no pages.
 _FOR_PROGRAMS = re.compile(
-    r"/(?:\.well-known|mail|autodiscover|mobileconfig|healthz|api|<anycase|.*\.(?:csv|eml|mbox)$)|/setup/phone/made",
+    r"/(?:\.well-known|mail|autodiscover|mobileconfig|healthz|api|<anycase|.*\.(?:csv|eml|mbox)$)|/setup/phone/(?:made|code)",
     re.IGNORECASE,
 )
 
@@ -28,7 +28,9 @@ def rules() -> list[str]:
     """Of all pages; the handlers of these routes are not called."""
     control: Any = SimpleNamespace(settings=Settings())
     nothing: Any = None
-    for_people = SetupServices(control=control, judge=nothing, login=nothing, directory=nothing, sessions=nothing)
+    for_people = SetupServices(
+        control=control, judge=nothing, login=nothing, directory=nothing, sessions=nothing, enter=nothing
+    )
     routes: list[Route] = [
         *portal.routes(control=control, login=nothing, sessions=nothing),
         *setup.routes(for_people),
@@ -55,7 +57,7 @@ def mail_rules() -> list[str]:
     services.desk = SimpleNamespace(limits=Limits())
     routes = webmail.routes(services)
     found = {each.path for each in routes if each.method == "GET" and not _NO_PAGES.match(each.path)}
-    return sorted(found - {"/login"})
+    return sorted(found - {"/login", "/login/code"})
 
 
 def path(rule: str, parts: Mapping[str, str]) -> str:

@@ -142,6 +142,8 @@ ABOUT: dict[str, Callable[[House], dict[str, Any]]] = {
     "user app-password add": lambda house: {"address": "anna@example.org", "name": "a telephone"},
     "user app-password list": lambda house: {"address": "anna@example.org"},
     "user app-password remove": lambda house: {"address": "anna@example.org", "all": True},
+    "user second-factor show": lambda house: {"address": "anna@example.org"},
+    "user second-factor remove": lambda house: {"address": "anna@example.org"},
     "user invite": lambda house: {"address": "anna@example.org", "print": True},
     "user adopt list": lambda house: {"domain": "example.org"},
     "user adopt": lambda house: {"domain": "example.org", "addresses": ["nobody@example.org"]},

@@ -7,6 +7,7 @@ the device is shown once, by the answer that made it; the page beside it looks w
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -14,7 +15,9 @@ from twisted.web import http
 
 from mpcontinuity.access.setup.guide import PHONE, profile_path, values
 from mpcontinuity.access.setup.services import SetupServices, render
+from mpcontinuity.accounts.user_login import next_step
 from mpcontinuity.accounts.users import User
+from mpcontinuity.accounts.web_sessions import SignedIn, Step
 from mpcontinuity.control.caller import Caller
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.model import public
@@ -31,12 +34,17 @@ from mpcontinuity.web.routes import Route
 COOKIE: Final = "mpc_setup"
 FORM: Final = LoginForm("mpc_setup_login")
 MADE: Final = f"{PHONE}/made"
+CODE: Final = f"{PHONE}/code"
 _ARRIVED: Final = "arrived"  # in the query: that the browser was sent on once, from a page of ours
 _LONGEST: Final = 32 * 1024  # octets of a form: an address, and a password of 1,024 characters
 
 _WRONG: Final = (
     "The address or the password is wrong. After too many wrong ones from your network none is taken for a quarter of "
     "an hour. An app password does not open this page."
+)
+_WRONG_CODE: Final = (
+    "The code is wrong, or was used already: take the one that the authenticator shows now, or a recovery code. After "
+    "too many wrong ones from your network none is taken for a quarter of an hour."
 )
 _STALE: Final = "This form was not sent from this page, or is out of date. Please try again."
 
@@ -70,6 +78,8 @@ class DevicePages:
         return [
             Route("GET", PHONE, self.show),
             Route("POST", f"{PHONE}/login", self.log_in, _LONGEST),
+            Route("GET", CODE, self.show),
+            Route("POST", CODE, self.take_code, _LONGEST),
             Route("POST", f"{PHONE}/logout", self.log_out, _LONGEST),
             Route("POST", f"{PHONE}/remove", self.remove, _LONGEST),
             Route("POST", MADE, self.make, _LONGEST),
@@ -77,30 +87,36 @@ class DevicePages:
         ]
 
     async def show(self, asked: Asked) -> Answer:
-        """Asks for address and password; whoever is signed in sees how to set up this device, and their devices."""
-        user = await self._signed_in(asked)
-        if user is not None:
-            return await self._page(asked, user)
+        """Asks for address and password, and for a code of who has a second factor; whoever is signed in sees how to
+        set up this device, and their devices."""
+        found = await self._find(asked)
+        if found is not None:
+            return self._ask_code(asked, found.who) if found.session.step else await self._page(asked, found.who)
         if COOKIE not in asked.cookies and is_from_elsewhere(asked) and _ARRIVED not in asked.query:
             return go_on(f"{PHONE}?{urlencode({'address': asked.query.get('address'), _ARRIVED: '1'})}")
         return self._ask(asked)
 
     async def log_in(self, asked: Asked) -> Answer:
-        """Takes address and password: the user's own, and no app password."""
+        """Takes address and password: the user's own, and no app password. What follows is the code, or the page."""
         before = asked.cookies.get(COOKIE, "")
         if not FORM.is_ours(asked):
             return self._ask(asked, _STALE)
-        user = await self._services.login.check(asked.form.get("address"), asked.form.get("password"), asked.peer)
+        address, password = asked.form.get("address"), asked.form.get("password")
+        user = await self._services.login.check(address, password, asked.peer, code_follows=True)
         if user is None:
             return self._ask(asked, _WRONG)
-        secret = await self._services.sessions.begin(
-            str(user.id),
-            user.password_changes,
-            peer=asked.peer,
-            agent=asked.header("user-agent"),
-            replaces=before,
-        )
-        return self._with_secret(redirect(PHONE), secret)
+        return await self._begin(asked, user, before, partial(next_step, account=user.id))
+
+    async def take_code(self, asked: Asked) -> Answer:
+        """Takes the code of the second factor."""
+        found = await self._find(asked)
+        if found is None or not found.session.step:
+            return redirect(PHONE)
+        if not _is_ours(asked):
+            return self._ask_code(asked, found.who, _STALE)
+        if not await self._services.login.by_code(found.who, asked.form.get("code"), asked.peer):
+            return self._ask_code(asked, found.who, _WRONG_CODE)
+        return await self._begin(asked, found.who, asked.cookies.get(COOKIE, ""))
 
     async def log_out(self, asked: Asked) -> Answer:
         """Ends the session."""
@@ -137,10 +153,20 @@ class DevicePages:
 
     # Parts
 
-    async def _signed_in(self, asked: Asked) -> User | None:
+    async def _find(self, asked: Asked) -> SignedIn[User] | None:
         by_script = asked.header("sec-fetch-dest") == "empty"  # a page that looks again by itself is no use of it
-        found = await self._services.sessions.find(asked.cookies.get(COOKIE, ""), used=not by_script)
-        return found.who if found is not None else None
+        return await self._services.sessions.find(asked.cookies.get(COOKIE, ""), used=not by_script)
+
+    async def _signed_in(self, asked: Asked) -> User | None:
+        found = await self._find(asked)
+        return found.who if found is not None and not found.session.step else None
+
+    async def _begin(self, asked: Asked, user: User, before: str, step: Step = "") -> Answer:
+        agent = asked.header("user-agent")
+        secret = await self._services.sessions.begin(
+            str(user.id), user.password_changes, step=step, peer=asked.peer, agent=agent, replaces=before
+        )
+        return self._with_secret(redirect(PHONE), secret)
 
     async def _refused(self, asked: Asked, user: User | None) -> Answer:
         return self._ask(asked, _STALE) if user is None else await self._page(asked, user, _STALE)
@@ -161,6 +187,15 @@ class DevicePages:
             address=asked.form.get("address") or asked.query.get("address"),
         )
         return FORM.kept(page, secret)
+
+    def _ask_code(self, asked: Asked, user: User, error: str = "") -> Answer:
+        return render(
+            "phone_code.html",
+            http.FORBIDDEN if error else http.OK,
+            csrf=csrf.token_of(asked.cookies[COOKIE].encode()),
+            error=error,
+            address=user.address,
+        )
 
     async def _page(self, asked: Asked, user: User, error: str = "") -> Answer:
         devices = await self._call(asked, user, "user app-password list")

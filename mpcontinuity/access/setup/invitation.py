@@ -25,6 +25,7 @@ from mpcontinuity.control.users import SHORTEST_CHOSEN
 from mpcontinuity.model import public
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.errors import Refused, Temporary
+from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import Answer, explained
 from mpcontinuity.web.asked import Asked
 
@@ -51,8 +52,8 @@ class InvitationPage:
         return found if isinstance(found, Answer) else self._form(found)
 
     async def take(self, asked: Asked) -> Answer:
-        """Takes the form: sets the password and says where the mail is, or says what is wrong; then nothing is
-        changed."""
+        """Takes the form: sets the password and leads to the mail, where the user is signed in, or says what is wrong;
+        then nothing is changed."""
         found = await self._holder(asked)
         if isinstance(found, Answer):
             return found
@@ -65,7 +66,8 @@ class InvitationPage:
             return self._form(found, explained(refused)[1]) if refused.kind == "invalid" else _gone(refused)
         except Temporary:
             return _later()
-        return self._done(found)
+        # It counts for this password alone: where somebody else sets another one meanwhile, it is void.
+        return await self._enter(asked, replace(found, password_changes=found.password_changes + 1))
 
     async def _holder(self, asked: Asked) -> User | Answer:
         services = self._services
@@ -97,7 +99,14 @@ class InvitationPage:
             longest=MAX_LENGTH,
         )
 
-    def _done(self, user: User) -> Answer:
+    async def _enter(self, asked: Asked, user: User) -> Answer:
+        """Another site that has a link of its own could send the form, and sign the browser in to an account of its
+        choice; so that is done for a form of our own page alone."""
+        if csrf.same_origin(asked):
+            try:
+                return await self._services.enter(asked, user)
+            except Temporary:  # the password is set all the same
+                pass
         return render("invitation_done.html", values=values(self._services.control.settings, user.address))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,6 +16,7 @@ from mpcontinuity.accounts.users import User
 from mpcontinuity.accounts.web_sessions import WebSessions
 from mpcontinuity.control.operation import Control
 from mpcontinuity.web.answers import HTML, Answer
+from mpcontinuity.web.asked import Asked
 from mpcontinuity.web.templates import Templates
 
 
@@ -24,7 +26,7 @@ class SetupServices:
 
     ``control`` is what operations work with; each page says who calls them. ``judge`` makes guessing slow, as for
     passwords. ``login`` logs users in, ``sessions`` knows in which browsers they set up a device, and ``directory``
-    which domains are here.
+    which domains are here. ``enter`` signs a user in to webmail who has just set the password.
     """
 
     control: Control
@@ -32,6 +34,7 @@ class SetupServices:
     login: UserLogin
     directory: Directory
     sessions: WebSessions[User]
+    enter: Callable[[Asked, User], Awaitable[Answer]]
 
 
 def render(template: str, code: int = http.OK, **values: Any) -> Answer:

@@ -50,7 +50,7 @@ class FirstPage:
     async def show(self, asked: Asked) -> Answer | Stream:
         """Answers with the one or the other."""
         if await self._webmail.visit(asked) is None:
-            return self._signing_in.ask(asked)
+            return await self._signing_in.step(asked)
         return await self._inbox(asked)
 
 

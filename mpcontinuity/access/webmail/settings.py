@@ -13,8 +13,10 @@ from typing import Any, Final, NamedTuple
 from twisted.web import http
 
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail, with_secret
-from mpcontinuity.accounts import app_passwords, web_sessions
+from mpcontinuity.access.webmail.signing_in import begin
+from mpcontinuity.accounts import app_passwords, user_factors, web_sessions
 from mpcontinuity.accounts.app_passwords import AppPassword
+from mpcontinuity.accounts.user_factors import UserFactor
 from mpcontinuity.accounts.web_sessions import Kind, Session
 from mpcontinuity.control.users import SHORTEST_CHOSEN
 from mpcontinuity.model import identifier
@@ -27,7 +29,7 @@ from mpcontinuity.web.routes import Route
 SETTINGS: Final = "/settings/"
 
 _NOT_THE_SAME: Final = marked("The two new passwords are not the same.")
-_WRONG: Final = marked(
+WRONG: Final = marked(
     "This is not your password, and nothing was changed. After too many wrong ones from your network none is taken for "
     "a quarter of an hour. An app password does not count here."
 )
@@ -87,21 +89,16 @@ async def change_password(visit: Visit) -> Answer:
         return await _wrong(visit, password=short)
     if new != form.get("again"):
         return await _wrong(visit, again=visit.said(_NOT_THE_SAME))
-    user = await visit.services.login.check(visit.user.address, old, visit.asked.peer)
+    user = await visit.services.login.check(visit.user.address, old, visit.asked.peer, code_follows=True)
     if user is None or user.id != visit.user.id:
-        return await _wrong(visit, current=visit.said(_WRONG))
+        return await _wrong(visit, current=visit.said(WRONG))
     try:
         await visit.call("user password", password=new)
     except Refused as refused:
         return await _wrong(visit, password=explained(refused)[1])
     # It counts for the password of this change alone: where somebody else sets another one meanwhile, it is void.
-    secret = await visit.services.sessions.begin(
-        str(user.id),
-        user.password_changes + 1,
-        peer=visit.asked.peer,
-        agent=visit.asked.header("user-agent"),
-        replaces=visit.secret,
-    )
+    changed = replace(user, password_changes=user.password_changes + 1)
+    secret = await begin(visit.services, visit.asked, changed)
     again = replace(visit, secret=secret)
     message = visit.said("Your password is changed. All other browsers are signed out.")
     return with_secret(await again.done(message, SETTINGS), secret, visit.services)
@@ -133,10 +130,11 @@ async def revoke(visit: Visit) -> Answer:
 
 
 class _Theirs(NamedTuple):
-    """The sessions of a user, this one first, and the passwords of their devices."""
+    """The sessions of a user, this one first, the passwords of their devices, and their second factor."""
 
     sessions: list[Session]
     devices: list[AppPassword]
+    factor: UserFactor
 
 
 async def _wrong(visit: Visit, **errors: str) -> Answer:
@@ -153,7 +151,8 @@ async def _page(visit: Visit, code: int = http.OK, **values: Any) -> Answer:
 def _theirs(tx: Transaction, kind: Kind, session: Session) -> _Theirs:
     found = web_sessions.listing(tx, kind, session.whose, limit=kind.most)
     found.sort(key=lambda each: each.id != session.id)
-    return _Theirs(found, app_passwords.listing(tx, int(session.whose)))
+    account = int(session.whose)
+    return _Theirs(found, app_passwords.listing(tx, account), user_factors.find(tx, account))
 
 
 def _end_others(tx: Transaction, kind: Kind, session: Session) -> None:

@@ -22,6 +22,7 @@ from mpcontinuity.accounts.users import User
 from mpcontinuity.accounts.web_sessions import Session
 from mpcontinuity.control.bulletin import Bulletin, bulletin
 from mpcontinuity.control.caller import Caller
+from mpcontinuity.control.operation import Operation
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.mailbox import drafts, mailboxes
 from mpcontinuity.mailbox.drafts import Draft
@@ -88,14 +89,15 @@ class Visit:
         """Returns the one or the other text in the user's language, as ``number`` wants it: ``%(number)d``."""
         return self.language.counted(one, many, number, **values)
 
-    async def call(self, operation: str, /, **arguments: Any) -> Any:
-        """Calls an operation of the control interface in the user's own name and for their own address. Raises Refused
-        and Temporary."""
+    async def call(self, operation: str | Operation, /, **arguments: Any) -> Any:
+        """Calls an operation of the control interface, by its name or one that has none there, in the user's own name
+        and for their own address. Raises Refused and Temporary."""
         caller = Caller(
             self.user.address, parse(self.user.address).domain, self.user.address, f"webmail, {self.asked.peer}"
         )
         control = replace(self.services.control, caller=caller)
-        return await OPERATIONS[operation](control, {"address": self.user.address, **arguments})
+        called = OPERATIONS[operation] if isinstance(operation, str) else operation
+        return await called(control, {"address": self.user.address, **arguments})
 
     async def folders(self) -> list[MailboxInfo]:
         """Returns the user's mailboxes, in the order in which they are shown: those that everybody has, then by

@@ -11,6 +11,7 @@ from mpcontinuity.access.webmail import (
     continuity,
     conversation,
     events,
+    factor,
     folder,
     folders,
     installing,
@@ -25,10 +26,10 @@ from mpcontinuity.access.webmail import (
 )
 from mpcontinuity.access.webmail.services import WebmailServices
 from mpcontinuity.access.webmail.signed_in import PACKAGE, Webmail
-from mpcontinuity.access.webmail.signing_in import SigningIn
+from mpcontinuity.access.webmail.signing_in import SigningIn, welcome
 from mpcontinuity.web.routes import Route
 
-__all__ = ["PACKAGE", "routes"]
+__all__ = ["PACKAGE", "routes", "welcome"]
 
 _PAGES = (
     folder,
@@ -48,6 +49,7 @@ _PAGES = (
     people,
     outbox,
     settings,
+    factor,
     signature,
     installing,
 )

@@ -80,6 +80,8 @@ WAYS: Final[tuple[Way, ...]] = (
     Way("user app-password list", "GET", "users/{address}/app-passwords"),
     Way("user app-password add", "POST", "users/{address}/app-passwords", 201, secret=True),
     Way("user app-password remove", "DELETE", "users/{address}/app-passwords/{id}"),
+    Way("user second-factor show", "GET", "users/{address}/second-factor"),
+    Way("user second-factor remove", "DELETE", "users/{address}/second-factor"),
     Way("user alias add", "PUT", "users/{address}/aliases/{alias}"),
     Way("user alias remove", "DELETE", "users/{address}/aliases/{alias}"),
     Way("user relay", "PUT", "users/{address}/relay"),

@@ -32,6 +32,7 @@ def routes(portal: Portal) -> list[Route]:
         "continuity": set_continuity,
         "invite": invite,
         "app-passwords": end_app_password,
+        "second-factor": remove_second_factor,
         "remove": remove,
     }
     return [
@@ -79,6 +80,7 @@ async def show_one(visit: Visit, errors: dict[str, str] | None = None, link: str
         http.BAD_REQUEST if errors else http.OK,
         user=user,
         app_passwords=await visit.call("user app-password list", address=user.address),
+        factor=await visit.call("user second-factor show", address=user.address),
         link=link,
         path=_path(user.address),
         form=visit.asked.form,
@@ -143,6 +145,12 @@ async def invite(visit: Visit) -> Answer:
 async def end_app_password(visit: Visit) -> Answer:
     """Ends the app password of one device."""
     return await _act(visit, "app", "The device is logged in no more.", "user app-password remove", "id")
+
+
+async def remove_second_factor(visit: Visit) -> Answer:
+    """Takes the second factor of a user away who has lost it."""
+    said = "The second factor is removed. The user is signed out of webmail, and was told by a message in INBOX."
+    return await _act(visit, "factor", said, "user second-factor remove")
 
 
 async def remove(visit: Visit) -> Answer:

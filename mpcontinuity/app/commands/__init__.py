@@ -3,7 +3,8 @@
 - ``main.py``: all commands together.
 - ``domain.py``, ``user.py``, ``alert.py``, ``outage.py``, ``admin.py``, ``archive.py``, ``audit.py``: the
   commands of these names.
-  ``app_password.py``: ``user app-password``. ``users_out.py``: ``domain users-out``.
+  ``app_password.py``: ``user app-password``. ``second_factor.py``: ``user second-factor``.
+  ``users_out.py``: ``domain users-out``.
   ``publishing.py``: ``domain dns`` and ``domain microsoft-365``.
   ``plan.py``: ``domain plan``. ``contain.py``: ``contain``. ``webhook.py``: ``webhook``. ``drill.py``: ``drill``.
   ``drill_page.py``: its report as a page to print.

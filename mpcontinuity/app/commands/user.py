@@ -19,6 +19,7 @@ from mpcontinuity.app.commands.configuration import (
     password_from_stdin,
     value_from_stdin,
 )
+from mpcontinuity.app.commands.second_factor import second_factor
 from mpcontinuity.app.process.refusal import why
 from mpcontinuity.control.client import ControlClient
 from mpcontinuity.control.user_file import BATCH, read
@@ -34,6 +35,7 @@ def user() -> None:
 
 
 user.add_command(app_password)
+user.add_command(second_factor)
 
 
 @user.command("add")

@@ -151,10 +151,10 @@ class Doors:
 
     def _make_web(self, control: Control) -> RoutedSite:
         """One site for all who come by HTTPS; its parts know nothing of each other."""
-        accounts = self._accounts
+        accounts, mail = self._accounts, self._webmail_services(control)
         return RoutedSite(
             [
-                *webmail.routes(self._webmail_services(control)),
+                *webmail.routes(mail),
                 *setup.routes(
                     SetupServices(
                         control=control,
@@ -162,6 +162,7 @@ class Doors:
                         login=accounts.login,
                         directory=accounts.directory,
                         sessions=accounts.setup_sessions,
+                        enter=partial(webmail.welcome, mail),
                     )
                 ),
                 *portal.routes(

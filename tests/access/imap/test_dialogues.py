@@ -42,7 +42,7 @@ def test_greeting_and_login(world: World) -> None:
         C: c SELECT INBOX
         S: c BAD log in first
         C: d LOGIN joe@example.org wrong
-        S: d NO [AUTHENTICATIONFAILED] wrong name or password
+        S: d NO [AUTHENTICATIONFAILED] wrong name or password; with a second factor an app password is needed
         C: e LOGIN joe@example.org secret
         S: e OK [CAPABILITY IMAP4rev1 SASL-IR ID ENABLE LITERAL+ IDLE NAMESPACE … APPENDLIMIT=4000000] logged in
         C: f LOGIN joe@example.org secret

@@ -197,7 +197,10 @@ def test_what_can_be_done_depends_on_tls_and_on_the_login(world: World) -> None:
     secure = world.fetch_by_pop(host="192.0.2.1", implicit_tls=True)
     secure.take()
     wrong = base64.b64encode(b"\0joe@example.org\0wrong").decode()
-    assert secure.ask(f"AUTH PLAIN {wrong}") == b"-ERR [AUTH] wrong name or password\r\n"
+    assert (
+        secure.ask(f"AUTH PLAIN {wrong}")
+        == b"-ERR [AUTH] wrong name or password; with a second factor an app password is needed\r\n"
+    )
 
 
 def test_sasl_scram(world: World) -> None:
@@ -240,7 +243,9 @@ def test_too_many_wrong_passwords_end_the_connection(world: World) -> None:
         assert not client.closed
         client.ask("USER joe@example.org")
         answer = client.ask("PASS wrong")
-        assert answer.startswith(b"-ERR [AUTH] wrong name or password\r\n")
+        assert answer.startswith(
+            b"-ERR [AUTH] wrong name or password; with a second factor an app password is needed\r\n"
+        )
     assert client.closed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from html import unescape
 from typing import Any
 
@@ -12,16 +13,17 @@ import pytest
 
 from mpcontinuity.access.setup.device import COOKIE, device
 from mpcontinuity.access.setup.site import routes
-from mpcontinuity.accounts import app_passwords
+from mpcontinuity.accounts import app_passwords, second_factor, totp, user_factors
 from mpcontinuity.control.changes import Change
 from mpcontinuity.control.operation import Control
+from mpcontinuity.control.users import known
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.settings import Limits, Public, Settings
 from mpcontinuity.web.routes import RoutedSite
 from tests.access.setup.test_invitation import services
 from tests.admin.portal.browser import HOST, Browser, Shown
 from tests.control.conftest import Call
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import ManualClock, SeededRandomness
 from tests.fakes.judging import HERE, Court
 from tests.fakes.stores import result
 
@@ -278,3 +280,27 @@ def test_no_page_has_anything_inline_or_from_elsewhere(anna: Browser) -> None:
         assert b"content-security-policy: default-src 'none'" in shown.head.lower()
         assert b"cache-control: no-store" in shown.head.lower()
     assert COOKIE in str(anna.cookies)
+
+
+def test_who_has_a_second_factor_is_asked_for_its_code_before_a_device_gets_a_password(
+    office: Office, browse: Callable[[], Browser], call: Call
+) -> None:
+    secret, codes = totp.secret(SeededRandomness(1)), second_factor.recovery_codes(SeededRandomness(2))
+    anna = result(office.control.store.read(partial(known, address=ANNA)))
+    result(office.control.store.run(partial(user_factors.begin, account=anna.id, secret=secret)))
+    code = totp.code(secret, totp.step_of(office.court.clock.now()))
+    work = partial(user_factors.confirm, account=anna.id, domain=anna.domain, code=code, recovery=codes)
+    result(office.control.store.run(work))
+    browser = browse()
+    assert log_in(browser).location == PHONE
+    page = browser.get(PHONE)
+    assert ANNA in page.page
+    made = browser.post(f"{PHONE}/made", {**page.hidden(f"{PHONE}/code"), "name": "a thief's"})
+    assert made.code == 403
+    assert names(call) == []
+    shown = browser.send(f"{PHONE}/code", PHONE, code=code)
+    assert shown.code == 403
+    assert 'id="code-error" role="alert"' in shown.page
+    assert browser.send(f"{PHONE}/code", PHONE, code=codes[0]).location == PHONE
+    assert make(browser)[1]
+    assert names(call) == ["iPhone"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,12 +14,13 @@ import pytest
 from mpcontinuity.access.setup.invitation import LONGEST_FORM
 from mpcontinuity.access.setup.services import SetupServices
 from mpcontinuity.access.setup.site import routes
+from mpcontinuity.access.webmail.site import welcome
 from mpcontinuity.accounts import user_login
 from mpcontinuity.accounts.directory import Directory
 from mpcontinuity.accounts.judging import Judge
 from mpcontinuity.accounts.passwords import MAX_LENGTH
 from mpcontinuity.accounts.user_login import UserLogin
-from mpcontinuity.accounts.web_sessions import SETUP, WebSessions
+from mpcontinuity.accounts.web_sessions import SETUP, USER, WebSessions
 from mpcontinuity.control.changes import Change
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.users import SHORTEST_CHOSEN
@@ -46,7 +49,17 @@ def services(control: Control, judge: Judge) -> SetupServices:
     directory = Directory(control.store)
     sessions = WebSessions(control.store, SETUP, SeededRandomness(3), user_login.signed_in)
     login = UserLogin(control.store, directory, judge)
-    return SetupServices(control=control, judge=judge, login=login, directory=directory, sessions=sessions)
+    webmail: Any = SimpleNamespace(
+        sessions=WebSessions(control.store, USER, SeededRandomness(4), user_login.signed_in), login=login
+    )
+    return SetupServices(
+        control=control,
+        judge=judge,
+        login=login,
+        directory=directory,
+        sessions=sessions,
+        enter=partial(welcome, webmail),
+    )
 
 
 class Browser:
@@ -54,6 +67,7 @@ class Browser:
 
     def __init__(self, control: Control, clock: ManualClock) -> None:
         self.noted: list[Change] = []
+        self.cookies = 0  # that the last answer set
         self.court = Court(clock)
         settings = Settings(hostname="mx.example.net", public=Public(host="mail.example.net", ports={"web": 443}))
         self.control = replace(control, settings=settings, note=self.noted.append)
@@ -67,20 +81,21 @@ class Browser:
         channel.makeConnection(transport)
         channel.dataReceived(request)
         head, _, body = transport.value().partition(b"\r\n\r\n")
+        self.cookies = head.lower().count(b"\r\nset-cookie: ")
         return int(head.split()[1]), body.decode()
 
     def get(self, path: str, method: str = "GET") -> tuple[int, str]:
         return self._ask(f"{method} {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode())
 
-    def post(self, path: str, **form: str) -> tuple[int, str]:
+    def post(self, path: str, site: str = "same-origin", **form: str) -> tuple[int, str]:
         body = urlencode(form)
         return self._ask(
             f"POST {path} HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+            f"Sec-Fetch-Site: {site}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
         )
 
-    def set(self, path: str, password: str = PASSWORD) -> tuple[int, str]:
-        return self.post(path, password=password, again=password)
+    def set(self, path: str, password: str = PASSWORD, site: str = "same-origin") -> tuple[int, str]:
+        return self.post(path, site, password=password, again=password)
 
 
 @pytest.fixture
@@ -104,20 +119,29 @@ def rows(store: Store, statement: Statement) -> list[tuple[Any, ...]]:
     return sorted(result(store.read(lambda tx: tx.all(statement))))
 
 
-def test_the_form_sets_the_password_and_says_where_the_mail_is(browser: Browser, path: str, call: Call) -> None:
+def test_the_form_sets_the_password_and_leads_to_the_mail(browser: Browser, path: str, call: Call) -> None:
     code, shown = browser.get(path)
     assert code == 200
     assert 'value="o&#39;hara&amp;co@example.org"' in shown
     assert f'minlength="{SHORTEST_CHOSEN}"' in shown
-    code, shown = browser.set(path)
-    assert code == 200
-    assert "Your password is set" in shown
-    assert re.findall(r'<code id="imap-\w+">([^<]*)', shown) == ["mail.example.net", "1993", "SSL/TLS"]
+    assert browser.set(path) == (303, "")
+    assert browser.cookies == 1
     assert call("user show", address="o'hara&co@example.org")["status"] == "active"
     assert [(note.by, note.operation, note.outcome) for note in browser.noted] == [
         ("o'hara&co@example.org", "user password", "done")
     ]
     assert path.rpartition("/")[2] not in str(browser.noted)
+
+
+def test_another_site_that_sends_the_form_signs_its_visitor_in_to_nobodys_mail(
+    browser: Browser, path: str, call: Call
+) -> None:
+    code, shown = browser.set(path, site="cross-site")
+    assert code == 200
+    assert browser.cookies == 0
+    assert "Your password is set" in shown
+    assert re.findall(r'<code id="imap-\w+">([^<]*)', shown) == ["mail.example.net", "1993", "SSL/TLS"]
+    assert call("user show", address="o'hara&co@example.org")["status"] == "active"
 
 
 def test_to_open_the_link_any_number_of_times_changes_nothing(browser: Browser, path: str, store: Store) -> None:
@@ -144,13 +168,13 @@ def test_a_password_that_will_not_do_shows_the_form_again_and_the_link_stays_goo
         assert "<form" in shown
         assert "horse" not in shown
     assert (rows(store, _ACCOUNTS), rows(store, _LINKS)) == before
-    assert browser.set(path)[0] == 200
+    assert browser.set(path)[0] == 303
 
 
 def test_a_password_of_any_letters_and_of_the_greatest_length_fits_into_the_form(browser: Browser, path: str) -> None:
     password = "\N{ROCKET}" * MAX_LENGTH
     assert len(urlencode({"address": "a" * 512, "password": password, "again": password})) <= LONGEST_FORM
-    assert browser.set(path, password)[0] == 200
+    assert browser.set(path, password)[0] == 303
 
 
 def test_a_form_that_is_too_long_is_cut_off(browser: Browser, path: str) -> None:
@@ -164,7 +188,7 @@ def test_a_link_that_was_used_or_replaced_or_has_expired_says_so(
     clock: ManualClock,
     store: Store,
 ) -> None:
-    assert browser.set(path)[0] == 200
+    assert browser.set(path)[0] == 303
     before = rows(store, _ACCOUNTS)
     replaced, last = invited(call), invited(call)
     clock.advance(7 * DAY / 1_000_000)
@@ -218,7 +242,7 @@ def test_where_it_cannot_be_told_now_one_is_asked_to_come_again(browser: Browser
 
 
 def test_pages_have_no_script_no_inline_style_and_ask_for_nothing_elsewhere(browser: Browser, path: str) -> None:
-    for _, shown in (browser.get(path), browser.get("/invite/x"), browser.set(path)):
+    for _, shown in (browser.get(path), browser.get("/invite/x"), browser.set(path, site="cross-site")):
         assert not re.search(r"<script>|style=|\son\w+=|https?:", shown)
         assert 'lang="en"' in shown
         assert 'name="viewport"' in shown

@@ -110,6 +110,27 @@ DOCUMENT: Final = Guards(
 )
 PAGES_WITH_DOCUMENT: Final = PAGES.but({"frame-src": "'self'"})  # of a page that has the frame
 
+# Where a user writes with formatting: a document of its own, in a frame without an origin. It has scripts of ours, the
+# cookies of nobody, and nothing that it could ask anybody for, so that what is pasted there finds nothing to take even
+# where it came to run. It cleans with a policy of its own (Trusted Types), and text has the styles it was given.
+EDITOR: Final = Guards(
+    {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "blob:",
+        "form-action": "'none'",
+        "frame-ancestors": "'self'",
+        "base-uri": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "dompurify",
+        "sandbox": "allow-scripts",
+    },
+    DOCUMENT.fields,
+    _plain,
+)
+
 # To an opaque origin every other one is foreign, this server's too: a picture of a DOCUMENT has to be for anybody who
 # knows its path, which therefore is a secret.
 PICTURES_OF_DOCUMENT: Final = DATA.but({}, {b"cross-origin-resource-policy": b"cross-origin"})
+FILES: Final = PICTURES_OF_DOCUMENT  # scripts and styles, which are no secret: the editor's frame has them too

@@ -27,7 +27,7 @@ from mpcontinuity.web.asked import Asked, Fields
 from mpcontinuity.web.channel import REQUEST_WITHIN, Channel, Site
 from mpcontinuity.web.cookies import read_cookies
 from mpcontinuity.web.form import BadForm, read_form
-from mpcontinuity.web.headers import DATA, PAGES, Guards
+from mpcontinuity.web.headers import FILES, PAGES, Guards
 from mpcontinuity.web.language_choice import LanguageChoice
 from mpcontinuity.web.languages import COOKIE, ENGLISH, Language, Languages, marked
 from mpcontinuity.web.static import answers, in_encoding
@@ -283,7 +283,7 @@ class RoutedSite(Site):
 
         self.languages = languages or Languages()
         own = [
-            Route("GET", "/static/<name>", file, guards=DATA),
+            Route("GET", "/static/<name>", file, guards=FILES),
             Route("POST", language_choice.PATH, LanguageChoice(self.languages).take, language_choice.LONGEST),
         ]
         self.routes = Routes([*routes, *own])

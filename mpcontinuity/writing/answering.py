@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Final
 
 import msgspec
@@ -13,7 +14,7 @@ from mpcontinuity.message import composing
 from mpcontinuity.message.composing import Correspondent
 from mpcontinuity.message.display import plain
 from mpcontinuity.model.address import Address
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.writing.composition import Quote
 
 LONGEST_QUOTED: Final = 200_000  # characters: more is read where it was written
 
@@ -46,17 +47,10 @@ class Original(msgspec.Struct, frozen=True):
 def reply(original: Original, own: Own, *, everybody: bool) -> Written:
     """Returns an answer to whoever sent a message, or to ``everybody`` it was for.
 
-    Who answers a message of their own writes to those whom it was for. ``own`` tells the user's addresses. Raises
-    Refused where some of those it would be for are not known: nobody is to be left out without a word.
+    Who answers a message of their own writes to those whom it was for. ``own`` tells the user's addresses. How many are
+    left out, since they are not known, says `left_out`.
     """
     by_user = any(own(one.address) for one in original.sender)
-    if original.more and (by_user or everybody):
-        named = len(original.to) + len(original.cc)
-        raise Refused(
-            f"an answer can be written to {named} of those whom this message was for, and would leave out "
-            f"{original.more}: answer its sender alone, or write to a list that has all of them",
-            "conflict",
-        )
     if by_user:
         to, cc = list(original.to), list(original.cc) if everybody else []
     else:
@@ -65,19 +59,24 @@ def reply(original: Original, own: Own, *, everybody: bool) -> Written:
             cc = [*original.to, *original.cc]
     known = {one.address.key for one in to}
     cc = [one for one in _each_once(cc) if one.address.key not in known and not own(one.address)]
-    who = next((one.name or one.address.text for one in original.sender), "")
-    begins = f"On {original.sent}, {who} wrote:" if original.sent else f"{who} wrote:"
     return Written(
         sender=written_to(original, own),
         to=composing.listed(to),
         cc=composing.listed(cc),
         subject=answered(original.subject),
-        text=f"\n\n{begins}\n{plain.quoted(original.text[:LONGEST_QUOTED])}\n",
+        text=f"\n\n{_answered_text(original)}\n",
         in_reply_to=original.message_id,
         references=composing.thread(original.message_id, original.references),
         about=original.entry,
         how="reply",
     )
+
+
+def left_out(original: Original, own: Own, *, everybody: bool) -> int:
+    """Returns how many people an answer would be for who are not among those of `reply`: nobody is to be left out
+    without a word."""
+    by_user = any(own(one.address) for one in original.sender)
+    return original.more if by_user or everybody else 0
 
 
 def forward(original: Original, own: Own, *, enclosed: bool) -> Written:
@@ -92,7 +91,34 @@ def forward(original: Original, own: Own, *, enclosed: bool) -> Written:
     )
 
 
-def _forwarded_text(original: Original) -> str:
+def quote(original: Original, html: str, how: str) -> Quote:
+    """Returns what a letter with formatting quotes of a message: ``html`` is what that says, and can do nothing.
+
+    ``how`` is ``reply`` or ``forward``. Nothing of it covers the letter's own text: what is wider than its place is cut
+    off there.
+    """
+    if how == "forward":
+        lines = "<br>".join(map(escape, [_FORWARD_BEGINS, *_forwarded_header(original)]))
+        return Quote(f'<div>{lines}</div><br><div style="overflow:hidden">{html}</div>', _forwarded_text(original))
+    bar = "overflow:hidden;margin:0 0 0 0.8ex;border-left:2px solid #8a8fa3;padding-left:1ex"
+    begins = escape(_answered_begins(original))
+    whole = f'<div>{begins}</div><blockquote type="cite" style="{bar}">{html}</blockquote>'
+    return Quote(whole, _answered_text(original))
+
+
+def _answered_begins(original: Original) -> str:
+    who = next((one.name or one.address.text for one in original.sender), "")
+    return f"On {original.sent}, {who} wrote:" if original.sent else f"{who} wrote:"
+
+
+def _answered_text(original: Original) -> str:
+    return f"{_answered_begins(original)}\n{plain.quoted(original.text[:LONGEST_QUOTED])}"
+
+
+_FORWARD_BEGINS: Final = "---------- Forwarded message ----------"
+
+
+def _forwarded_header(original: Original) -> list[str]:
     fields = (
         ("From", composing.listed(original.sender)),
         ("Date", original.sent),
@@ -100,8 +126,12 @@ def _forwarded_text(original: Original) -> str:
         ("To", composing.listed(original.to)),
         ("Cc", composing.listed(original.cc)),
     )
-    header = "\n".join([f"{name}: {value}" for name, value in fields if value])
-    return f"---------- Forwarded message ----------\n{header}\n\n{original.text[:LONGEST_QUOTED]}"
+    return [f"{name}: {value}" for name, value in fields if value]
+
+
+def _forwarded_text(original: Original) -> str:
+    header = "\n".join(_forwarded_header(original))
+    return f"{_FORWARD_BEGINS}\n{header}\n\n{original.text[:LONGEST_QUOTED]}"
 
 
 def written_to(original: Original, own: Own) -> str:

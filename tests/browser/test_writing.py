@@ -5,36 +5,18 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.site import origin, serving
+from tests.browser.site import origin
+from tests.browser.study import Study, sign_in, studying
 from tests.browser.window import PATIENCE, Window, window
-from tests.fakes.home import ScriptedHome
-from tests.journeys.world import World
-
-
-class Study(World):
-    """Anna and Ben, whose home server is away."""
-
-    def count(self, folder: str) -> int:
-        with self.imap() as session:
-            return int(session.select(folder, readonly=True)[1][0] or b"0")
-
-    def text(self, folder: str) -> bytes:
-        with self.imap() as session:
-            session.select(folder, readonly=True)
-            found: Any = session.fetch("*", "(BODY.PEEK[])")[1]
-            return bytes(found[0][1])
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
-    with ScriptedHome() as home, serving(tmp_path_factory.mktemp("server"), require_totp=False) as server:
-        study = Study(server, home)
-        study.home.stop()
+    with studying(tmp_path_factory.mktemp("server")) as study:
         yield study
 
 
@@ -43,12 +25,6 @@ def anna(browser: Browser, study: Study) -> Iterator[Window]:
     with window(browser, origin(study.server)) as opened:
         sign_in(opened, study)
         yield opened
-
-
-def sign_in(opened: Window, study: Study) -> None:
-    opened.go("/")
-    opened.fill(address=study.anna, password="secret")
-    opened.press("Log in")
 
 
 def test_the_pages_are_sound_at_both_widths_in_both_themes(anna: Window) -> None:

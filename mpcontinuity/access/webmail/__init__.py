@@ -19,7 +19,8 @@
 - ``searching.py``: what a question finds. ``question.py``: what people type. ``conversation.py``: a conversation.
 - ``archive.py``: the archive as a place of its own. ``archive_search.py``: a user's own mail in it.
 - ``fate.py``: what becomes of a message on its way home, in words.
-- ``write.py``: the form in which a user writes, ``letter_form.py``: how it is read. ``attaching.py``: files that a
+- ``write.py``: where a user writes, ``letter_page.py``: the page of the form, ``letter_form.py``: how it is read,
+  ``saving.py``: how it is saved and sent. ``formatting.py``: letters with formatting. ``attaching.py``: files that a
   script sends. ``outbox.py``: what leaves in a moment, and can be called back. ``originals.py``: what an answer needs
   of a message. ``people.py``: who is meant by what was typed of an address.
 """

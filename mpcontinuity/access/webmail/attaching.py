@@ -14,11 +14,12 @@ import msgspec
 from twisted.web import http
 
 from mpcontinuity.access.webmail.letter_form import id_of
+from mpcontinuity.access.webmail.letter_page import JSON, shown
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
-from mpcontinuity.access.webmail.write import JSON, shown
 from mpcontinuity.mailbox import enclosures
 from mpcontinuity.mailbox.drafts import Draft
-from mpcontinuity.mailbox.enclosures import Attached
+from mpcontinuity.mailbox.enclosures import Attached, Role
+from mpcontinuity.message.display.show import PICTURES
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.web.answers import Answer
 from mpcontinuity.web.headers import DATA
@@ -51,7 +52,9 @@ async def begin(visit: Visit) -> Answer:
     if not size.isascii() or not size.isdecimal() or len(size) > 15:
         raise Refused(visit.said("The size of the file is missing"))
     desk = visit.services.desk
-    attached = await desk.attach(visit.user, draft.id, form.get("name"), form.get("kind"), int(size))
+    file = (form.get("name"), form.get("kind"), int(size))
+    role: Role = "picture" if form.get("role") == "picture" and file[1] in PICTURES else ""
+    attached = await desk.attach(visit.user, draft.id, *file, role=role)
     return _json(shown(attached))
 
 

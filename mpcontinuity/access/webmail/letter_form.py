@@ -23,6 +23,9 @@ _MOST_REFERENCES: Final = 60
 _LONGEST_REFERENCES: Final = 32 * 1024
 _LINE_ENDS: Final = ("\r\n", "\n")
 
+RICH: Final = "rich"  # the format of a letter with formatting, which a script has in hand
+KEPT: Final = "kept"  # the same, of a page without one
+
 TakeFile = Callable[[FileBegins, AsyncIterator[bytes]], Awaitable[None]]
 
 
@@ -32,20 +35,25 @@ class LetterForm:
 
     ``draft`` is the id of the draft, given to the page before the draft was saved for the first time; ``version`` is 0
     until then. ``action`` is the button that was pressed. ``enclose`` says what a new draft takes of another message:
-    ``message 1.2`` or ``files 1.2`` (folder and UID).
+    ``message 1.2`` or ``files 1.2`` (folder and UID); with ``draft 1.2`` it takes that one's place. With ``scripted`` a
+    script had the text with formatting in hand; without one, its plain text could be changed in ``text``. ``below`` is
+    how many of the last characters of the text are a quote, as scripts count them.
     """
 
     draft: int = 0
     version: int = 0
     action: str = ""
     enclose: str = ""
+    scripted: bool = False
+    below: int = 0
     written: Written = field(default_factory=Written)
 
 
 def read_fields(fields: Fields) -> LetterForm:
     """Returns what the fields of a form say. What cannot be read is left out, since no field is typed by hand."""
     references = fields.get("references")[:_LONGEST_REFERENCES].split()[:_MOST_REFERENCES]
-    how = fields.get("how")
+    how, format_ = fields.get("how"), fields.get("format")
+    rich = format_ in (RICH, KEPT)
     written = Written(
         sender=fields.get("sender").strip(),
         to=fields.get("to"),
@@ -57,12 +65,17 @@ def read_fields(fields: Fields) -> LetterForm:
         references=tuple(references),
         about=_number(fields.get("about")),
         how="reply" if how == "reply" else "forward" if how == "forward" else "",
+        rich=rich,
+        html=fields.get("html").replace(*_LINE_ENDS) if rich else "",
+        original=fields.get("original").strip(),
+        quoted=rich and fields.get("quote") == "whole",
     )
     return LetterForm(
         draft=id_of(fields.get("draft")),
         version=_number(fields.get("version")),
         action=fields.get("action")[:40],
         enclose=fields.get("enclose")[:60],
+        scripted=format_ == RICH,
         written=composition.bounded(written),
     )
 

@@ -5,9 +5,10 @@ What it says is read by the reader processes, as for its own page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from mpcontinuity.access.webmail import archive_search, dates
 from mpcontinuity.access.webmail.reading import MOST_UID, Message
@@ -15,17 +16,24 @@ from mpcontinuity.access.webmail.signed_in import Visit
 from mpcontinuity.mailbox import drafts, read
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.drafts import Draft, Written
+from mpcontinuity.mailbox.enclosures import Attached
 from mpcontinuity.message import composing, typed_addresses
 from mpcontinuity.message.composing import Correspondent
-from mpcontinuity.message.display.shown import Person, Shown
+from mpcontinuity.message.display import composed
+from mpcontinuity.message.display.show import PICTURES
+from mpcontinuity.message.display.shown import Attachment, Person, Shown
+from mpcontinuity.model import identifier
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.flags import DRAFT
+from mpcontinuity.web.languages import marked
+from mpcontinuity.writing import answering, composition
 from mpcontinuity.writing.answering import Original
 
 _IN_PART = frozenset({"too-much", "cut", "busy", "died", "encrypted"})
 _ALL_FILES = "This message has more files than can be taken along: forward it as an attachment, which has all of them"
+_ELSEWHERE = marked("This draft can only be written on in the mail program that it is of")
 _ARCHIVE = "archive:"  # before the id of a message of the archive
 
 
@@ -84,16 +92,27 @@ async def original(visit: Visit, found: Place) -> Original:
     )
 
 
-async def draft(visit: Visit, found: Place) -> tuple[Written, bool]:
-    """Returns what stands in a draft that a mail program has put into a mailbox, and whether that
-    had formatting, which webmail does not keep.
+class Begun(NamedTuple):
+    """What stands in a draft of a mail program: the names of its files, and how many pictures from elsewhere it shows,
+    which are left out."""
+
+    written: Written
+    files: Sequence[str]
+    missing: int
+
+
+async def draft(visit: Visit, found: Place) -> Begun:
+    """Returns what stands in a draft that a mail program has put into a mailbox.
 
     Raises Corrupt, Temporary, and Refused where not all of it would stand in it.
     """
     shown = await _taken_apart(visit, found)
     if _IN_PART & set(shown.shortfalls) or shown.more:  # to go on with a part of it would lose the rest
-        raise Refused(visit.said("This draft can only be written on in the mail program that it is of"), "conflict")
+        raise Refused(visit.said(_ELSEWHERE), "conflict")
     sender = _people(shown.sender)
+    html = (await visit.services.reading.quoted(found.message, _ends(visit, found))).html if shown.rich else ""
+    if len(html) > composition.LONGEST_TEXT:
+        raise Refused(visit.said(_ELSEWHERE), "conflict")
     written = Written(
         sender=sender[0].address.text if sender else "",
         to=composing.listed(_people(shown.to)),
@@ -103,8 +122,55 @@ async def draft(visit: Visit, found: Place) -> tuple[Written, bool]:
         text=shown.text,
         in_reply_to=shown.in_reply_to,
         references=tuple(shown.references.split()[: composing.MOST_REFERENCES]),
+        rich=bool(html),
+        html=html,
     )
-    return written, shown.rich
+    files = [each.name for each in shown.attachments if f'"cid:{_content_id(visit, found, each)}"' not in html]
+    return Begun(written, files, shown.remote)
+
+
+async def quote(visit: Visit, to: Draft, attached: Sequence[Attached], found: Place) -> None:
+    """Has a draft quote a message, with the pictures that it shows. What is attached already is not attached again, so
+    that this can be tried as often as it fails.
+
+    Raises Refused, Corrupt and Temporary.
+    """
+    desk, reading = visit.services.desk, visit.services.reading
+    shown = await _taken_apart(visit, found)
+    said = await reading.quoted(found.message, _ends(visit, found))
+    there = {one.content_id for one in attached if one.complete}
+    for each in shown.attachments:
+        name = _content_id(visit, found, each)
+        if name and name not in there and f'"cid:{name}"' in said.html:
+            file = (each.name, each.kind, each.size)
+            picture = await desk.attach(visit.user, to.id, *file, role="picture", content_id=name)
+            await _fill(visit, picture, found, each)
+    quoted = answering.quote(await original(visit, found), said.html, to.written.how)
+    octets = composition.quote_octets(quoted)
+    file = ("quote.json", "application/json", len(octets))
+    kept = await desk.attach(visit.user, to.id, *file, role="quote")
+    await desk.take(visit.user, kept, 0, _pieces(octets))
+
+
+async def _pieces(octets: bytes) -> AsyncIterator[bytes]:
+    yield octets
+
+
+async def _fill(visit: Visit, attached: Attached, found: Place, each: Attachment) -> None:
+    desk = visit.services.desk
+    size = await desk.take(visit.user, attached, 0, visit.services.reading.decoded(found.message, each))
+    await desk.end(attached, size)
+
+
+def _ends(visit: Visit, found: Place) -> str:
+    """What the Content-IDs of the pictures of a message end with in letters of this user."""
+    return f"{identifier.show(found.message.body.id)}@{_domain(visit)}"
+
+
+def _content_id(visit: Visit, found: Place, each: Attachment) -> str:
+    """By what a letter names a picture of a message; empty for what is none."""
+    shown = each.content_id and each.kind in PICTURES
+    return composed.content_id(each, _ends(visit, found)) if shown else ""
 
 
 async def enclose(visit: Visit, to: Draft, found: Place) -> None:
@@ -124,9 +190,9 @@ async def take_files(visit: Visit, to: Draft, found: Place) -> None:
     if "parts" in shown.shortfalls:
         raise Refused(visit.said(_ALL_FILES), "conflict")
     for each in shown.attachments:
-        attached = await desk.attach(visit.user, to.id, each.name, each.kind, each.size)
-        size = await desk.take(visit.user, attached, 0, visit.services.reading.decoded(found.message, each))
-        await desk.end(attached, size)
+        file = (each.name, each.kind, each.size)
+        attached = await desk.attach(visit.user, to.id, *file, content_id=_content_id(visit, found, each))
+        await _fill(visit, attached, found, each)
 
 
 async def says(visit: Visit, body: Body, written: Written) -> bool:
@@ -135,8 +201,9 @@ async def says(visit: Visit, body: Body, written: Written) -> bool:
     shown = await _taken_apart(visit, Place(Message(visit.user.id, 0, 0, body), 0, 0))
     people = {one.address.key for field in (shown.to, shown.cc, shown.bcc) for one in _people(field)}
     typed = [one for text in (written.to, written.cc, written.bcc) for one in typed_addresses.read(text).people]
+    said, meant = "".join(shown.text.split()), "".join(written.text.split())
     return (
-        "".join(shown.text.split()) == "".join(written.text.split())
+        (said.startswith(meant) if written.quoted else said == meant)
         and shown.subject.split() == written.subject.split()
         and people == {one.address.key for one in typed}
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from mpcontinuity.access.webmail.letter_form import id_of
+from mpcontinuity.access.webmail.letter_page import WRITE
+from mpcontinuity.access.webmail.saving import OUTBOX
 from mpcontinuity.access.webmail.signed_in import HOME, Visit, Webmail
-from mpcontinuity.access.webmail.write import OUTBOX, WRITE
 from mpcontinuity.mailbox import drafts
 from mpcontinuity.mailbox.drafts import UNDO, Draft
 from mpcontinuity.model import identifier

@@ -1,80 +1,51 @@
-"""Where a user writes: ``/write``, which saves, attaches and sends. It works without JavaScript.
-
-What was typed is never lost: where something is wrong, the form comes back with it, also where nobody is signed in any
-more. A script saves by the same path every few seconds, and is answered in JSON.
-"""
+"""Where a user writes: ``/write`` shows the form. It works without JavaScript, and who looks at it changes nothing."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import msgspec
-from twisted.web import http
 
 from mpcontinuity.access.webmail import originals
-from mpcontinuity.access.webmail.letter_form import (
-    LONGEST_FIELDS,
-    LONGEST_OF_NOBODY,
-    LetterForm,
-    TakeFile,
-    id_of,
-    read_fields,
-    read_form_with_files,
-)
-from mpcontinuity.access.webmail.signed_in import LOGIN, STALE, Visit, Webmail, by_script
+from mpcontinuity.access.webmail.letter_form import LONGEST_FIELDS, LetterForm, id_of
+from mpcontinuity.access.webmail.letter_page import WRITE, form_of, page
+from mpcontinuity.access.webmail.saving import OUTBOX, WritePages
+from mpcontinuity.access.webmail.signed_in import Visit, Webmail
 from mpcontinuity.mailbox import drafts, signature
-from mpcontinuity.mailbox.drafts import Draft, DraftChanged, Written
-from mpcontinuity.mailbox.enclosures import Attached
-from mpcontinuity.mailbox.names import MailboxRefused
+from mpcontinuity.mailbox.drafts import Written
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import Address
-from mpcontinuity.model.errors import Corrupt, Refused, Temporary
-from mpcontinuity.web import csrf
-from mpcontinuity.web.answers import Answer, Stream, explained, redirect
-from mpcontinuity.web.asked import Asked, Fields
-from mpcontinuity.web.form import BadForm
+from mpcontinuity.model.errors import Refused
+from mpcontinuity.web.answers import Answer, redirect
+from mpcontinuity.web.asked import Fields
+from mpcontinuity.web.headers import PAGES_WITH_DOCUMENT
 from mpcontinuity.web.languages import marked
-from mpcontinuity.web.multipart import FileBegins
 from mpcontinuity.web.routes import Route
-from mpcontinuity.writing import answering, composition
+from mpcontinuity.writing import answering
 from mpcontinuity.writing.composition import Fault
 from mpcontinuity.writing.desk import is_own
 from mpcontinuity.writing.signature import signed
 
-WRITE: Final = "/write"
-OUTBOX: Final = "/outbox"
 _LONGEST_LINKED: Final = 1_000  # characters of a field that a link fills in
 _LONGEST_TEXT_LINKED: Final = 4_096  # of the text: those of a whole link in a message
-JSON: Final = "application/json"
-
-# Forms that are held at a time, of one user in several windows, and of all who are not signed in: 4 MiB together.
-_MOST_EACH: Final = 4
-_MOST_OF_NOBODY: Final = 16
-_TOO_LONG: Final = "you are signed out, and this is too long: sign in in another window, go back here and send it again"
-_KEPT: Final = marked("Nothing you typed is lost: it stands below.")
-_SIGNED_OUT: Final = marked(
-    "You are signed out. What you typed stands below: sign in again in another window, then press the button once more."
+_PICTURES_LEFT_OUT: Final = marked(
+    "This draft shows pictures from elsewhere, which are left out here. To keep them, go on in your mail program."
 )
-_CHANGED: Final = marked(
-    "This draft was changed, sent or discarded in another window. What stands here is kept as a draft of its own."
+_LEFT_OUT: Final = marked(
+    "This message was for %(number)d more people, who are too many to stand here: they do not get your answer."
 )
-_NOT_NOW: Final = marked("The server cannot take this now. What you typed stands below: please try again in a minute.")
-_DAMAGED: Final = marked("What you forward is damaged on this server, and cannot be attached.")
-_FORMATTED: Final = marked(
-    "This draft has formatting, which is lost once it is saved or sent here. To keep it, go on in your mail program."
-)
-_FILES_AGAIN: Final = marked("Please choose your files again.")
 
 
 def routes(webmail: Webmail) -> list[Route]:
     """Returns the routes of this page."""
     pages = WritePages(webmail)
     longest = webmail.services.desk.limits.message_size + LONGEST_FIELDS
-    return [webmail.get(WRITE, show), Route("POST", WRITE, pages.take, longest, pieces=True)]
+    return [
+        webmail.get(WRITE, show, PAGES_WITH_DOCUMENT),
+        Route("POST", WRITE, pages.take, longest, guards=PAGES_WITH_DOCUMENT, pieces=True),
+    ]
 
 
 async def show(visit: Visit) -> Answer:
@@ -83,11 +54,13 @@ async def show(visit: Visit) -> Answer:
     if query.get("draft"):
         return await _open_draft(visit, query.get("draft"))
     form = LetterForm(draft=desk.new_id(), written=_linked(query))
+    faults: list[Fault] = []
     for name in ("reply", "replyall", "forward"):
         if query.get(name):
-            form = await _about(visit, form, name, query.get(name), enclosed=query.get("as") == "attachment")
+            enclosed = query.get("as") == "attachment"
+            form, faults = await _about(visit, form, name, query.get(name), enclosed=enclosed)
     below = await visit.services.control.store.read(partial(signature.find, account=visit.user.id))
-    return await page(visit, replace(form, written=signed(form.written, below)))
+    return await page(visit, replace(form, written=signed(form.written, below)), faults=faults)
 
 
 def _linked(query: Fields) -> Written:
@@ -98,13 +71,23 @@ def _linked(query: Fields) -> Written:
     return Written(to=to, cc=cc, subject=subject, text=text.replace("\r\n", "\n"))
 
 
-async def _about(visit: Visit, form: LetterForm, name: str, place: str, *, enclosed: bool) -> LetterForm:
+async def _about(
+    visit: Visit, form: LetterForm, name: str, place: str, *, enclosed: bool
+) -> tuple[LetterForm, list[Fault]]:
     own = await _own(visit)
     original = await originals.original(visit, await originals.find(visit, place))
-    if name != "forward":
-        return replace(form, written=answering.reply(original, own, everybody=name == "replyall"))
-    written = answering.forward(original, own, enclosed=enclosed)
-    return replace(form, written=written, enclose=f"{'message' if enclosed else 'files'} {place}")
+    if name == "forward":
+        written = answering.forward(original, own, enclosed=enclosed)
+        form = replace(form, enclose=f"{'message' if enclosed else 'files'} {place}")
+        missing = 0
+    else:
+        written = answering.reply(original, own, everybody=name == "replyall")
+        missing = answering.left_out(original, own, everybody=name == "replyall")
+    if not enclosed:
+        written = msgspec.structs.replace(written, original=place)
+    below = len(written.text.lstrip("\n").encode("utf-16-le", "replace")) // 2
+    faults = [Fault("to" if not written.cc else "cc", visit.said(_LEFT_OUT, number=missing))] if missing else []
+    return replace(form, written=written, below=below), faults
 
 
 async def _own(visit: Visit) -> answering.Own:
@@ -124,11 +107,10 @@ async def _open_draft(visit: Visit, named: str) -> Answer:
         if draft is None:  # a mail program has written it
             if not place.is_draft:  # what is sent or discarded would take the original along
                 raise Refused(visit.said("This message is not a draft"), "conflict")
-            take = partial(originals.take_files, visit, found=place)
-            written, formatted = await originals.draft(visit, place)
-            draft = await desk.create_with(visit.user, written, take, entry=place.entry)
-            if formatted:
-                return await visit.done(visit.said(_FORMATTED), f"{WRITE}?draft={identifier.show(draft.id)}")
+            begun = await originals.draft(visit, place)
+            form = LetterForm(draft=desk.new_id(), enclose=f"draft {named}", written=begun.written)
+            said = visit.said(_PICTURES_LEFT_OUT) if begun.missing else ""
+            return await page(visit, form, said=said, coming=begun.files)
         return redirect(f"{WRITE}?draft={identifier.show(draft.id)}")
     found = await desk.find(visit.user, id_of(named))
     if found is None:
@@ -138,336 +120,3 @@ async def _open_draft(visit: Visit, named: str) -> Answer:
         return redirect(OUTBOX)
     faults = [Fault("", visit.said("This was not sent: %(why)s", why=visit.said(draft.fault)))] if draft.fault else []
     return await page(visit, form_of(draft), attached=attached, faults=faults)
-
-
-def form_of(draft: Draft) -> LetterForm:
-    """Returns the form of a draft as it was saved."""
-    return LetterForm(draft=draft.id, version=draft.version, written=draft.written)
-
-
-async def page(
-    visit: Visit,
-    form: LetterForm,
-    code: int = http.OK,
-    *,
-    attached: Sequence[Attached] = (),
-    faults: Sequence[Fault] = (),
-    said: str = "",
-) -> Answer:
-    """Returns the page with the form."""
-    addresses = await visit.services.desk.addresses(visit.user)
-    sender = form.written.sender or visit.user.address
-    if sender not in addresses:
-        addresses = [sender, *addresses] if sender else addresses
-    limits = visit.services.desk.limits
-    return await visit.render(
-        "write.html",
-        code,
-        form=form,
-        draft=identifier.show(form.draft),
-        addresses=addresses,
-        sender=sender,
-        attached=[_Listed(identifier.show(one.id), one.name, one.size, one.complete) for one in attached],
-        choices=[(each, each) for each in addresses],
-        errors=_by_field(faults),
-        said=said,
-        room=composition.room(limits.message_size),
-        written=form.written,
-    )
-
-
-class _Listed(NamedTuple):
-    """An attachment as the page shows it."""
-
-    shown_id: str
-    name: str
-    size: int
-    complete: bool
-
-
-def _by_field(faults: Sequence[Fault]) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for fault in faults:
-        found[fault.field] = f"{found[fault.field]} {fault.text}" if fault.field in found else fault.text
-    return found
-
-
-class WritePages:
-    """Takes the form, whoever is signed in by now."""
-
-    def __init__(self, webmail: Webmail) -> None:
-        self._webmail = webmail
-        self._reading: Counter[int] = Counter()  # forms that come, by account; 0: of whoever is not signed in
-
-    async def take(self, asked: Asked) -> Answer | Stream:
-        """Saves what was written, and does what the button says. Of another site's nothing is read."""
-        if not csrf.same_origin(asked):
-            raise Refused(STALE.rstrip("."), "forbidden")
-        visit = await self._webmail.visit(asked)
-        if visit is None and by_script(asked):
-            return Answer(b"Nobody is signed in here.\n", http.UNAUTHORIZED)
-        account, most = (visit.user.id, _MOST_EACH) if visit is not None else (0, _MOST_OF_NOBODY)
-        if self._reading[account] >= most:
-            raise Temporary("too many letters are being taken")
-        self._reading[account] += 1
-        try:
-            return await self._take(asked, visit)
-        finally:
-            self._reading[account] -= 1
-            self._reading += Counter()  # without those of whom nothing comes
-
-    async def _take(self, asked: Asked, visit: Visit | None) -> Answer | Stream:
-        taking = _Taking(visit)
-        longest = LONGEST_FIELDS if visit is not None else LONGEST_OF_NOBODY
-        try:
-            compute = self._webmail.services.control.compute
-            fields = await read_form_with_files(asked, taking.begin, compute, longest)
-        except BadForm as error:
-            raise Refused("this cannot be read as a form" if visit is not None else _TOO_LONG) from error
-        form = read_fields(fields)
-        if visit is None:
-            return self._signed_out(form)
-        if not csrf.is_ours(replace(asked, form=fields), visit.secret):  # the form is of a session that ended
-            if by_script(asked):
-                said = {"message": visit.said(STALE), "csrf": visit.csrf, "user": str(visit.user.id)}
-                return _json(said, http.FORBIDDEN)
-            words = (STALE, _KEPT, *([_FILES_AGAIN] if taking.passed_over else []))
-            return await page(visit, form, http.CONFLICT, said=" ".join(map(visit.said, words)))
-        return await taking.done(form)
-
-    def _signed_out(self, form: LetterForm) -> Answer:
-        return self._webmail.render(
-            "write_signed_out.html",
-            "",
-            http.UNAUTHORIZED,
-            form=form,
-            written=form.written,
-            draft=identifier.show(form.draft),
-            said=_SIGNED_OUT,
-            login=LOGIN,
-        )
-
-
-class _Taking:
-    """One form that is being taken."""
-
-    def __init__(self, visit: Visit | None) -> None:
-        self._visit = visit
-        self._draft: Draft | None = None
-        self._faults: list[Fault] = []
-        self._made: Draft | None = None  # which was begun for this form
-        self._said = ""
-        self._copied = False  # what was typed is another draft now, which nobody has said to send
-        self._taken = 0  # octets of files
-        self.passed_over = False  # files, which came to nobody
-
-    async def begin(self, fields: Fields) -> TakeFile | None:
-        """Saves what stands before the first file, so that there is a draft that it can be attached to."""
-        visit = self._visit
-        self.passed_over = True
-        if visit is None or not csrf.is_ours(replace(visit.asked, form=fields), visit.secret):
-            return None
-        form = read_fields(fields)
-        try:
-            self._draft = await self._saved(visit, form, show=False)
-        except (Refused, Temporary):
-            return None  # it is said when all has come
-        self.passed_over = False
-        return self._take_file
-
-    async def _take_file(self, file: FileBegins, octets: AsyncIterator[bytes]) -> None:
-        """Its size is not known until it has come: as much is set aside as the request announces."""
-        visit, draft = self._visit, self._draft
-        assert visit is not None
-        assert draft is not None
-        desk, announced = visit.services.desk, max(_announced(visit.asked) - self._taken, 0)
-        try:
-            attached = await desk.attach(visit.user, draft.id, file.name, file.kind, announced)
-            try:
-                size = await desk.take(visit.user, attached, 0, octets)
-                await desk.end(attached, size)
-                self._taken += size
-            except BaseException:
-                await desk.detach(visit.user, draft.id, attached.id)
-                raise
-        except (Refused, Temporary) as error:
-            self._faults.append(Fault("attachments", f"“{file.name[:100]}”: {_why(visit, error)}"))
-        async for _ in octets:  # the rest of one that was refused
-            pass
-
-    async def done(self, form: LetterForm) -> Answer:
-        """Answers the form."""
-        visit = self._visit
-        assert visit is not None
-        if form.action == "discard":
-            return await self._discard(visit, form)
-        try:
-            if form.action == "send" and await self._has_left(visit, form):
-                return redirect(OUTBOX)
-            draft = await self._saved(visit, form, show=True)
-        except Temporary:
-            return await self._again(visit, form, http.SERVICE_UNAVAILABLE, visit.said(_NOT_NOW))
-        except Refused as refused:
-            return await self._again(visit, form, http.CONFLICT, _why(visit, refused))
-        if draft.due:  # a second click
-            return self._answer(visit, draft, (), redirect(OUTBOX))
-        _, attached = await self._there(visit, draft)
-        action, _, what = form.action.partition(" ")
-        if action == "detach":
-            await visit.services.desk.detach(visit.user, draft.id, id_of(what))
-            return await self._go_on(visit, draft)
-        if self.passed_over:
-            self._faults.append(Fault("attachments", visit.said(_FILES_AGAIN)))
-        if self._faults:
-            return await page(visit, form_of(draft), http.BAD_REQUEST, attached=attached, faults=self._faults)
-        if action == "send" and self._copied:
-            return await page(visit, form_of(draft), http.CONFLICT, attached=attached, said=self._said)
-        if action == "send":
-            return await self._send(visit, draft, attached)
-        return await self._go_on(visit, draft)
-
-    async def _go_on(self, visit: Visit, draft: Draft) -> Answer:
-        _, attached = await self._there(visit, draft)
-        onward = f"{WRITE}?draft={identifier.show(draft.id)}"
-        if visit.by_script:
-            return self._answer(visit, draft, attached, redirect(onward))
-        return await visit.done(self._said or visit.said("Saved in Drafts."), onward)
-
-    async def _there(self, visit: Visit, draft: Draft) -> tuple[Draft, Sequence[Attached]]:
-        return await visit.services.desk.find(visit.user, draft.id) or (draft, ())
-
-    async def _send(self, visit: Visit, draft: Draft, attached: Sequence[Attached]) -> Answer:
-        outbox = visit.services.outbox
-        try:
-            faults = await outbox.check(visit.user, draft, attached)
-            if not faults:
-                await outbox.send(visit.user, draft)
-                return self._answer(visit, draft, attached, redirect(OUTBOX))
-        except DraftChanged:
-            return redirect(OUTBOX)
-        except Temporary:
-            faults = [Fault("", visit.said("The server cannot take this now. Your draft is kept: please try again."))]
-        faults = [Fault(fault.field, visit.said(fault.text)) for fault in faults]
-        return await page(visit, form_of(draft), http.BAD_REQUEST, attached=attached, faults=faults)
-
-    def _answer(self, visit: Visit, draft: Draft, attached: Sequence[Attached], otherwise: Answer) -> Answer:
-        if not visit.by_script:
-            return otherwise
-        return _json(
-            {
-                "draft": identifier.show(draft.id),
-                "version": draft.version,
-                "said": self._said,
-                "attachments": [shown(one) for one in attached],
-            }
-        )
-
-    async def _again(self, visit: Visit, form: LetterForm, code: int, why: str) -> Answer:
-        """The form comes back as it was sent, with the draft that was begun for it: the next try goes on with that."""
-        made = self._made
-        if made is not None:
-            form = replace(form, draft=made.id, version=made.version, enclose="")
-        if visit.by_script:
-            there = {"draft": identifier.show(made.id), "version": made.version} if made is not None else {}
-            return _json({"message": why, **there}, code)
-        found = await visit.services.desk.find(visit.user, form.draft) if code == http.CONFLICT else None
-        return await page(visit, form, code, attached=found[1] if found else (), said=why)
-
-    async def _discard(self, visit: Visit, form: LetterForm) -> Answer:
-        try:
-            if form.version:
-                await visit.services.desk.discard(visit.user, form.draft)
-        except DraftChanged as refused:
-            return await self._again(visit, form, http.CONFLICT, _why(visit, refused))
-        return await visit.done(visit.said("The draft is discarded."), "/")
-
-    # Saving
-
-    async def _has_left(self, visit: Visit, form: LetterForm) -> bool:
-        """Whether this very message was sent by a click before, whose answer was lost."""
-        desk = visit.services.desk
-        if self._draft is not None or not form.draft or await desk.find(visit.user, form.draft) is not None:
-            return False
-        body = await desk.sent(visit.user, form.draft)
-        try:
-            return body is not None and await originals.says(visit, body, form.written)
-        except Corrupt:  # then nobody can tell
-            return False
-
-    async def _saved(self, visit: Visit, form: LetterForm, *, show: bool) -> Draft:
-        """The draft with what stands in the form, which is another one where this one has changed meanwhile."""
-        desk, user, before = visit.services.desk, visit.user, self._draft
-        if before is not None:  # saved before its first file came
-            form = replace(form, draft=before.id, version=before.version)
-        draft = await self._at_hand(visit, form)
-        if draft.due or not show:
-            return draft
-        try:
-            return await desk.save(user, draft.id, draft.version, form.written, asked=form.action != "autosave")
-        except DraftChanged:  # a second click that came meanwhile has saved the same
-            there = await desk.find(user, draft.id)
-            if there is None or there[0].written != form.written:
-                raise
-            return there[0]
-
-    async def _at_hand(self, visit: Visit, form: LetterForm) -> Draft:
-        """The draft of the form, a new one, or a copy where it is another one by now than the form was made of.
-
-        One that says the same is no other one, though it is leaving: it was saved by the click before.
-        """
-        desk, user = visit.services.desk, visit.user
-        found = await desk.find(user, form.draft) if form.draft else None
-        if found is None and not form.version:
-            try:
-                self._made = await self._begun(visit, form)
-                return self._made
-            except DraftChanged:  # it was sent already, or a second click has come meanwhile
-                found = await desk.find(user, form.draft)
-        draft, attached = found if found is not None else (None, ())
-        if draft is not None:
-            # One that nobody has been shown was begun by this form, whose answer was lost or said to try again.
-            first = form.version == 0 and draft.version == 1 and not draft.entry
-            same_version = (first or draft.version == form.version) and not draft.due
-            if same_version or draft.written == form.written:
-                return draft
-        self._made = copy = await desk.create_with(user, form.written, partial(desk.copy, user, attached))
-        self._said, self._copied = visit.said(_CHANGED), True
-        return copy
-
-    async def _begun(self, visit: Visit, form: LetterForm) -> Draft:
-        """A new draft, with what it encloses. Raises DraftChanged."""
-        desk = visit.services.desk
-        kind, _, place = form.enclose.partition(" ")
-        if kind not in ("message", "files"):
-            return await desk.create(visit.user, form.written, form.draft)
-
-        async def take(draft: Draft) -> None:
-            attach = originals.enclose if kind == "message" else originals.take_files
-            try:
-                await attach(visit, draft, await originals.find(visit, place))
-            except Refused as refused:
-                self._faults.append(Fault("attachments", _why(visit, refused)))
-            except Corrupt:
-                self._faults.append(Fault("attachments", visit.said(_DAMAGED)))
-
-        return await desk.create_with(visit.user, form.written, take, form.draft)
-
-
-def shown(one: Attached) -> dict[str, Any]:
-    """Returns an attachment as a script is told of it."""
-    return {"id": identifier.show(one.id), "name": one.name, "size": one.size, "received": one.received}
-
-
-def _announced(asked: Asked) -> int:
-    length = asked.header("content-length")
-    return int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else 0
-
-
-def _why(visit: Visit, error: Refused | Temporary) -> str:
-    if isinstance(error, MailboxRefused) and error.code == "OVERQUOTA":
-        return visit.said("Your mailbox is full. Delete some messages first.")
-    return visit.said(explained(error)[1])
-
-
-def _json(value: Any, code: int = http.OK) -> Answer:
-    return Answer(msgspec.json.encode(value), code, JSON)

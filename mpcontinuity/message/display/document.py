@@ -34,9 +34,14 @@ _STYLE: Final = (
 
 def document(shown: Shown, *, head: str = "") -> str:
     """Returns the document. ``head`` is HTML of ours that stands above the message, as on paper."""
-    style = (_LIGHT if shown.coloured else _EITHER) + _STYLE
-    css = f"<style>{shown.css}</style>" if shown.css else ""
-    return _HEAD.format(title="Message", style=style, css=css) + head + shown.html + _END
+    return around(head + shown.html, css=shown.css, coloured=shown.coloured)
+
+
+def around(html: str, *, css: str = "", coloured: bool = False) -> str:
+    """Returns the document around HTML that can do nothing. ``coloured`` says that it has colours of its own."""
+    style = (_LIGHT if coloured else _EITHER) + _STYLE
+    sheet = f"<style>{css}</style>" if css else ""
+    return _HEAD.format(title="Message", style=style, css=sheet) + html + _END
 
 
 def policy(images: str, *, remote: bool = False) -> bytes:

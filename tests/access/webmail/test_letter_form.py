@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mpcontinuity.access.webmail import letter_form, write
+from mpcontinuity.access.webmail import letter_form, saving
 from mpcontinuity.access.webmail.letter_form import LONGEST_OF_NOBODY
+from mpcontinuity.access.webmail.saving import WritePages
 from mpcontinuity.access.webmail.signed_in import Webmail
-from mpcontinuity.access.webmail.write import WritePages
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.web.asked import Asked, Fields
 from mpcontinuity.web.inflow import Inflow
@@ -57,7 +57,7 @@ def test_letters_of_nobody_that_are_held_at_a_time_are_bounded_and_a_user_still_
 ) -> None:
     pages = WritePages(Webmail(office.services))
     held = []
-    for _ in range(write._MOST_OF_NOBODY):
+    for _ in range(saving._MOST_OF_NOBODY):
         asked, inflow = coming()
         held.append((Deferred.fromCoroutine(pages.take(asked)), inflow))
     with pytest.raises(Temporary):

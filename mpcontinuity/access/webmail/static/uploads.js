@@ -8,13 +8,13 @@ const wait = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds *
 export class Failed extends Error {}
 
 // `ask(path, options)` is fetch with what the page adds. Resolves to the attachment as the server has it.
-export async function upload(ask, draft, file, progress) {
+export async function upload(ask, draft, file, progress, role = "") {
   const begun = await ask(`/write/${draft}/attachments`, {
     method: "POST",
-    body: new URLSearchParams({ name: file.name, kind: file.type || "application/octet-stream", size: file.size }),
+    body: new URLSearchParams({ name: file.name, kind: file.type || "application/octet-stream", size: file.size, role }),
   });
   if (!begun.ok) throw new Failed(await reason(begun));
-  const { id } = await begun.json();
+  const { id, cid } = await begun.json();
   let received = 0;
   let failures = 0;
   while (received < file.size) {
@@ -43,7 +43,7 @@ export async function upload(ask, draft, file, progress) {
     if (failures) await wait(Math.min(failures, 5));
     else if (answer?.status === 401) await wait(3);
   }
-  return { id, name: file.name, size: file.size };
+  return { id, cid, name: file.name, size: file.size };
 }
 
 async function standing(ask, draft, id) {

@@ -1,12 +1,14 @@
 // The page where a letter is written: a copy in this browser each second, the draft on the server every few seconds,
-// files in pieces with progress, by drag and drop too, and completion of addresses. Without it the form works as well.
+// files in pieces with progress, by drag and drop too, completion of addresses, and formatting (rich.js). Without it the
+// form works as well.
 
 import { all, drop, keep, kept } from "./letters.js";
 import { Failed, upload } from "./uploads.js";
 
 const SAVED_AFTER = 4000; // ms without a key
 const AGAIN_AFTER = 5000; // ms, where it could not be saved
-const FIELDS = ["sender", "to", "cc", "bcc", "subject", "text"];
+const FIELDS = ["sender", "to", "cc", "bcc", "subject", "text", "format", "html", "quote"];
+const PREFERRED = "write-format"; // in this browser: how letters begin
 
 const form = document.querySelector("form[data-letter]");
 if (form) begin(form);
@@ -16,13 +18,24 @@ function begin(form) {
   const words = form.querySelector("[data-words]").dataset;
   const state = form.querySelector("[data-state]");
   const field = (name) => form.elements.namedItem(name);
-  const read = () => Object.fromEntries(FIELDS.map((name) => [name, field(name)?.value ?? ""]));
+  // Of a letter with formatting the plain text is made by the server.
+  const read = () => {
+    const now = Object.fromEntries(FIELDS.map((name) => [name, field(name)?.value ?? ""]));
+    return now.format === "plain" ? { ...now, html: "", quote: "" } : { ...now, text: "" };
+  };
   const same = (one, other) => FIELDS.every((name) => one[name] === other[name]);
+  if (field("format").value === "kept") field("format").value = "rich";
   let saved = read(); // as the server has it
   let copied = saved;
   let timer = 0;
   let saving = null;
   let uploads = 0;
+  const attached = form.querySelector("[data-attached]");
+  const input = field("files");
+  let edits = 0; // how often an editor was opened
+  let editor = null; // of a letter with formatting
+  const [plain, rich, quote] = ["plain", "rich", "quoted"].map((name) => form.querySelector(`[data-${name}]`));
+  const wanted = []; // ids of pictures that the editor waits for
   let foreign = false; // somebody else has signed in in this browser
 
   const say = (text, link = "") => {
@@ -53,6 +66,7 @@ function begin(form) {
 
   const take = (letter) => {
     for (const name of FIELDS) if (field(name) && name in letter) field(name).value = letter[name];
+    if (letter.format === "rich") edit({ html: letter.html });
   };
   const own = kept(user, draft());
   if (own && own.version >= Number(field("version").value) && !same(own.fields, saved)) {
@@ -64,10 +78,12 @@ function begin(form) {
   } else if (field("version").value === "0" && !field("to").value && !field("text").value.trim()) {
     offer();
   }
+  if (!edits && field("format").value === "rich") edit({ html: field("html").value });
+  else if (!own && field("version").value === "0" && preferred() === "rich") enrich();
 
   // A letter that no server ever got.
   function offer() {
-    const [found] = all(user).filter(([, letter]) => letter.version === 0 && letter.fields?.text?.trim());
+    const [found] = all(user).filter(([, letter]) => letter.version === 0 && (letter.fields?.text?.trim() || letter.fields?.html));
     if (!found) return;
     const [id, letter] = found;
     const box = document.createElement("p");
@@ -134,6 +150,7 @@ function begin(form) {
         saved = now;
         drop(user, given.draft);
         list(given.attachments);
+        show(wanted);
         history.replaceState(null, "", `/write?draft=${given.draft}`);
         say(given.said || words.saved.replace("{}", new Date().toLocaleTimeString()));
         return true;
@@ -150,10 +167,137 @@ function begin(form) {
     return false;
   }
 
-  // What is attached.
-  const attached = form.querySelector("[data-attached]");
-  const input = field("files");
+  // Formatting.
+  function preferred() {
+    try {
+      return localStorage.getItem(PREFERRED);
+    } catch {
+      return "";
+    }
+  }
 
+  function prefer(format) {
+    try {
+      localStorage.setItem(PREFERRED, format);
+    } catch {
+      // then the next letter begins as plain text
+    }
+  }
+
+  // The plain text holds until the editor has it.
+  async function edit(begins) {
+    const hear = {
+      html: (html) => (field("html").value = html),
+      picture: place,
+      files: attach,
+      wanted: (id) => show([id]),
+      send: () => form.requestSubmit(form.querySelector("button[value=send]")),
+    };
+    const mine = ++edits;
+    let opened = null;
+    try {
+      const { open } = await import("./rich.js");
+      opened = await open(rich, words.editor, begins, hear);
+      if ("text" in begins) field("html").value = await opened.html();
+    } catch {
+      // What is changed in the plain text now counts, where that is known: the server compares.
+      if (field("format").value === "rich" && field("text").value.trim()) field("format").value = "kept";
+      field("text").disabled = field("format").value === "rich";
+      return say(words.noEditor);
+    }
+    if (mine !== edits) return opened.close(); // another text has come meanwhile
+    editor?.close();
+    editor = opened;
+    field("format").value = "rich";
+    field("text").disabled = true;
+    plain.hidden = true;
+    rich.hidden = false;
+    quote.hidden = !field("original").value;
+    return undefined;
+  }
+
+  // What the plain text quotes as it was given becomes the quote of the message itself, which the server joins.
+  async function enrich() {
+    const area = field("text");
+    const below = Number(form.dataset.below);
+    const quoted = below ? area.defaultValue.slice(-below) : "";
+    let text = area.value;
+    if (quoted && field("original").value && text.endsWith(quoted)) {
+      text = text.slice(0, -quoted.length).trimEnd();
+      field("quote").value = "whole";
+    }
+    const untouched = same(read(), saved);
+    await edit({ text });
+    if (untouched) saved = copied = read(); // nobody has typed anything
+  }
+
+  async function flatten() {
+    let text = await editor.text();
+    if (field("original").value && field("quote").value === "whole") {
+      const answer = (await save()) && (await fetch(`/write/${draft()}/quote.txt`));
+      if (!answer?.ok) return say(words.notNow);
+      text += `\n\n${await answer.text()}`;
+    }
+    field("text").value = text;
+    field("text").disabled = false;
+    field("format").value = "plain";
+    field("html").value = "";
+    editor.close();
+    editor = null;
+    rich.hidden = quote.hidden = true;
+    plain.hidden = false;
+    return field("text").focus();
+  }
+
+  for (const button of form.querySelectorAll("[data-format-switch]")) button.hidden = false;
+  form.querySelector("[data-to-rich]").addEventListener("click", async () => {
+    prefer("rich");
+    await enrich();
+    editor?.focus();
+  });
+  form.querySelector("[data-to-plain]").addEventListener("click", () => {
+    if (!field("html").value) return flatten().then(() => prefer("plain"));
+    const dialog = document.querySelector("[data-plain-dialog]");
+    dialog.returnValue = "";
+    dialog.addEventListener("close", () => dialog.returnValue === "yes" && flatten().then(() => prefer("plain")), { once: true });
+    return dialog.showModal();
+  });
+  quote.querySelector("details").addEventListener("toggle", async (event) => {
+    const frame = quote.querySelector("iframe");
+    if (!event.target.open || frame.src.includes(draft())) return;
+    if (field("quote").value === "whole" && (await save())) frame.src = `/write/${draft()}/quote`;
+  });
+
+  async function place(file, key) {
+    uploads += 1;
+    try {
+      if (file.size > Number(form.dataset.room)) throw new Failed(words.tooLarge);
+      while (field("version").value === "0" && !(await save())) await new Promise((go) => setTimeout(go, 1000));
+      const { cid } = await upload(ask, draft(), file, (part) => say(`${file.name}: ${Math.round(100 * part)} %`), "picture");
+      editor?.place(file, cid, key);
+    } catch (error) {
+      editor?.refuse(key);
+      say(error instanceof Failed && error.message ? error.message : words.notSent);
+    }
+    uploads -= 1;
+  }
+
+  // Pictures of this draft that the editor has no octets of; those that are not there yet come with the next save.
+  async function show(ids) {
+    if (!ids.length) return;
+    for (const id of ids) if (!wanted.includes(id)) wanted.push(id);
+    if (field("version").value === "0") return;
+    const listed = await fetch(`/write/${draft()}/attachments`).catch(() => null);
+    for (const each of listed?.ok ? await listed.json() : []) {
+      if (!wanted.includes(each.cid)) continue;
+      const answer = await fetch(`/write/${draft()}/attachments/${each.id}`).catch(() => null);
+      if (!answer?.ok) continue;
+      editor?.place(await answer.blob(), each.cid);
+      wanted.splice(wanted.indexOf(each.cid), 1);
+    }
+  }
+
+  // What is attached.
   function list(all) {
     if (uploads) return;
     attached.replaceChildren(...all.map(line));
@@ -224,6 +368,12 @@ function begin(form) {
     if (uploads && button?.value === "send") {
       event.preventDefault();
       say(words.filesComing);
+      return;
+    }
+    if (editor?.changing) {
+      event.preventDefault();
+      await editor.html();
+      form.requestSubmit(button);
       return;
     }
     clearTimeout(timer);

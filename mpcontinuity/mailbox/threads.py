@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 from typing import Final
@@ -20,9 +22,34 @@ from mpcontinuity.store.transaction import Transaction
 # Messages that are put into threads: 65 MiB at the most while it is computed, and half a second to a second of the
 # reactor's thread, in steps of 1 to 10 ms.
 MOST: Final = 100_000
+IN_HAND: Final = 3 * MOST  # messages of all commands together: 200 MiB at the most
 _SUBJECT: Final = 32  # characters of a subject that are kept as they are; of a longer one the digest has as many
 _STEP: Final = 250  # rows of one read, with what is rendered of them
 _READ: Final = 500  # µs or so that one costs this thread
+
+
+@dataclass(slots=True)
+class InHand:
+    """The messages of all threads that are computed in a process, or whose answer its client has not taken yet."""
+
+    _of_account: Counter[int] = field(default_factory=Counter)
+
+    def take(self, account: int, count: int) -> bool:
+        """Returns whether so many more may be put into threads for an account; then they are in hand until `give`.
+
+        One account has MOST at most, so that nobody keeps all others from it; all together have IN_HAND.
+        """
+        if self._of_account[account] + count > MOST or self._of_account.total() + count > IN_HAND:
+            return False
+        self._of_account[account] += count
+        return True
+
+    def give(self, account: int, count: int) -> None:
+        """Ends what `take` has begun."""
+        self._of_account[account] -= count
+        if not self._of_account[account]:
+            del self._of_account[account]
+
 
 Way = Callable[[Sequence[Threaded]], Generator[int, None, Forest]]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.archive.folder import EmailArchives
 from mpcontinuity.door.services import Services
+from mpcontinuity.mailbox.threads import InHand
 from mpcontinuity.mailbox.view import Views
 
 # Seconds between two signs of life in IDLE: routers forget a silent connection after some minutes.
@@ -30,3 +31,4 @@ class ImapServices(Services):
     views: Views
     quotas: Quotas
     archives: EmailArchives | None = None  # None: nobody has the folder
+    threads: InHand = field(default_factory=InHand)

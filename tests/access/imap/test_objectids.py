@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from mpcontinuity.mailbox import threads
 from mpcontinuity.store.statement import Statement
 from tests.access.imap.world import World, converse
 from tests.fakes.stores import result
@@ -109,3 +112,21 @@ def test_a_thread_of_thousands_is_one_answer(world: World) -> None:
         world.deliver(message(str(number), *(str(before) for before in range(number))))
     answer = world.logged_in("INBOX").ask("a THREAD REFERENCES UTF-8 ALL")
     assert b"* THREAD (" + b" ".join(b"%d" % number for number in range(1, 301)) + b")\r\n" in answer
+
+
+def test_messages_in_threads_are_rationed_over_all_sessions(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "MOST", 4)
+    monkeypatch.setattr(threads, "IN_HAND", 6)
+    for name in "123":
+        world.deliver(message(name))
+    client = world.logged_in("INBOX")
+    in_hand = world.services.threads
+    assert in_hand.take(7_000, 4)
+    assert b"a NO [LIMIT] too many messages" in client.ask("a THREAD REFERENCES UTF-8 ALL")
+    assert b"b OK" in client.ask("b THREAD REFERENCES UTF-8 1:2")
+    in_hand.give(7_000, 4)
+    assert b"* THREAD ((1)(2)(3))" in client.ask("c THREAD REFERENCES UTF-8 ALL")
+    assert in_hand.take(7_000, 4)  # what was answered is in hand no more
+    assert not in_hand.take(7_000, 1)  # one account has its part alone
+    assert in_hand.take(7_001, 2)
+    assert not in_hand.take(7_002, 1)

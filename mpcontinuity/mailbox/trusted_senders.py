@@ -1,10 +1,12 @@
 """The table ``trusted_sender``: of whose mail a user wants pictures from elsewhere. Each function is part of a
-transaction."""
+transaction. A row is an address, or a domain with an at sign before it, which stands for all its addresses."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from mpcontinuity.model.address import domain_key
+from mpcontinuity.model.errors import Refused
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -20,8 +22,11 @@ _TRIM = Statement(
     "(SELECT address FROM trusted_sender WHERE account = :account ORDER BY added DESC, address "
     "LIMIT 1000000 OFFSET :most)"
 )
-_FIND = Statement("SELECT 1 FROM trusted_sender WHERE account = :account AND address = :address")
-_LIST = Statement("SELECT address FROM trusted_sender WHERE account = :account ORDER BY address")
+_FIND = Statement("SELECT COUNT(*) FROM trusted_sender WHERE account = :account AND address IN (:address, :domain)")
+_COUNT = Statement("SELECT COUNT(*) FROM trusted_sender WHERE account = :account AND address <> :address")
+_LIST = Statement(
+    "SELECT address FROM trusted_sender WHERE account = :account AND address > :after ORDER BY address LIMIT :limit"
+)
 _REMOVE = Statement("DELETE FROM trusted_sender WHERE account = :account AND address = :address")
 
 
@@ -31,14 +36,23 @@ def add(tx: Transaction, account: int, address: str, now: int) -> None:
     tx.run(_TRIM, account=account, most=MOST)
 
 
+def add_another(tx: Transaction, account: int, address: str) -> None:
+    """Trusts an address, or with an at sign before it a whole domain. Raises Refused for one more than `MOST`: unlike
+    `add`, it drops none."""
+    if int(tx.value(_COUNT, account=account, address=_key(address))) >= MOST:
+        raise Refused(f"{MOST} senders are trusted already", "conflict")
+    add(tx, account, address, tx.now)
+
+
 def trusts(tx: Transaction, account: int, address: str) -> bool:
-    """Returns whether the user trusts the sender."""
-    return tx.value(_FIND, account=account, address=_key(address)) is not None
+    """Returns whether the user trusts the sender, or the sender's domain."""
+    key = _key(address)
+    return bool(tx.value(_FIND, account=account, address=key, domain=key[key.rfind("@") :] if "@" in key else key))
 
 
-def listing(tx: Transaction, account: int) -> list[str]:
-    """Returns the addresses that the user trusts, in order."""
-    return [address for (address,) in tx.all(_LIST, account=account)]
+def listing(tx: Transaction, account: int, after: str = "", limit: int = MOST) -> list[str]:
+    """Returns up to ``limit`` of the addresses and domains that the user trusts, in order, above ``after``."""
+    return [address for (address,) in tx.all(_LIST, account=account, after=after, limit=limit)]
 
 
 def remove(tx: Transaction, account: int, address: str) -> None:
@@ -47,4 +61,5 @@ def remove(tx: Transaction, account: int, address: str) -> None:
 
 
 def _key(address: str) -> str:
-    return address.strip().casefold()[:_LONGEST]
+    local, at, domain = address.strip().casefold()[:_LONGEST].rpartition("@")
+    return f"{local}@{domain_key(domain)}" if at else domain

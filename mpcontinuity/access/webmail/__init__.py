@@ -6,7 +6,7 @@
 - ``sentence.py``: the line about continuity that every page has. ``continuity.py``: opting in and out, and the way to
   set up a telephone. ``dates.py``: times in words.
 - ``settings.py``: a user's password, where they are signed in, and the passwords of their devices. ``factor.py``: what
-  they sign in by besides the password.
+  they sign in by besides the password. ``trust.py``: of whose mail they see pictures from elsewhere.
   ``signature.py``: the text below what they write.
 - ``acting.py``: what is done with messages. ``actions.py``: the forms for it. ``tasks.py``: what takes long.
 - ``installing.py``: what a browser is told that installs webmail, and how it tells of new mail.

@@ -22,6 +22,7 @@ from mpcontinuity.access.webmail import (
     searching,
     settings,
     signature,
+    trust,
     window,
     write,
 )
@@ -52,6 +53,7 @@ _PAGES = (
     outbox,
     settings,
     factor,
+    trust,
     signature,
     installing,
 )

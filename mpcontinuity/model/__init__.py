@@ -10,6 +10,7 @@
 - ``settings.py``: the settings of the server and of domains. ``public.py``: where people find the server.
   ``errors.py``: errors that somebody is told of.
 - ``clock.py``, ``timer.py``, ``randomness.py``: time and chance as arguments. ``durations.py``: durations as text.
-- ``rations.py``: what a client host may take. ``sharing.py``: how processes that share a store count together.
+- ``rations.py``: what a client host may take. ``places.py``: what of it stays open for hours.
+  ``sharing.py``: how processes that share a store count together.
 - ``visible.py``: text from outside, made harmless for terminals. ``texts.py``: texts for people, to be translated.
 """

@@ -234,6 +234,15 @@ class Rations:
         # A single message may always be taken, where nothing was before it.
         self._largest_kept = limits.message_size * self._prices[Kind.KEPT]
 
+    @property
+    def per_host(self) -> int:
+        """How many connections a host may have at a time."""
+        return self._per_host
+
+    def trusts(self, peer: str) -> bool:
+        """Says whether ``peer`` (an IP address) is of a trusted network, whose hosts have no rations."""
+        return bool(self._trusted) and hosts.contains(self._trusted, peer)
+
     # The gate
 
     def take(self, peer: str) -> bool:
@@ -377,8 +386,7 @@ class Rations:
         name = hosts.host_of(peer)
         row = self._hosts.get(name)
         if row is None:
-            trusted = bool(self._trusted) and hosts.contains(self._trusted, peer)
-            row = _Row(name, 1, self._network(peer), trusted=trusted)
+            row = _Row(name, 1, self._network(peer), trusted=self.trusts(peer))
             self._hosts.rest(row, self._seconds())
         return row
 

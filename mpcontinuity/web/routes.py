@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import unquote
@@ -138,7 +138,8 @@ class _RoutedRequest(AnsweredRequest):
     def process(self) -> None:
         route = self._route
         if not self._within_rations():
-            self.send(self._explain(_TOO_MANY, marked("Too many requests. Please come again in a minute.")))
+            answer = self._explain(_TOO_MANY, marked("Too many requests. Please come again in a minute."))
+            self.send(replace(answer, fields={**answer.fields, b"retry-after": b"60"}))
         elif self._allowed and self.method == b"OPTIONS":
             allowed = ", ".join(sorted({*self._allowed, "OPTIONS"}))
             self.send(Answer(b"", fields={b"allow": allowed.encode()}))

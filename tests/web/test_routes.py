@@ -172,6 +172,7 @@ def test_a_host_that_asks_too_much_is_told_to_come_again() -> None:
     web.clock.advance(0)
     answers = transport.value()
     assert b"HTTP/1.1 429 " in answers
+    assert b"\r\nretry-after: 60\r\n" in answers[answers.index(b"HTTP/1.1 429 ") :].lower()
     assert len(web.asked) <= 3 * BATCH
 
 

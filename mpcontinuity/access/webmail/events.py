@@ -44,7 +44,7 @@ async def still(visit: Visit) -> Answer:
 
 async def listen(visit: Visit) -> Stream:
     """Answers with the stream. Raises Temporary where too many listen."""
-    listener = visit.services.news.listen(visit.user)
+    listener = visit.services.news.listen(visit.user, visit.asked.peer)
     return Stream(_pieces(visit, listener), EVENT_STREAM)
 
 

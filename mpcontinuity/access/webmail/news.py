@@ -7,7 +7,6 @@ and tells what differs from what it told last. So nothing is missed, and who doe
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +30,9 @@ from mpcontinuity.model.events import (
     Notice,
     OwedChanged,
 )
+from mpcontinuity.model.places import Places
 from mpcontinuity.model.randomness import Randomness
+from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.timer import Alarm, Timer
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -42,7 +43,7 @@ GATHER: Final = 0.25  # s from a change until it is told: what a program does me
 # domain are to look in the same moment.
 SOONEST: Final = 1.0
 LATEST: Final = 5.0
-MOST: Final = 2_000  # who listen to a process: each has a connection
+MOST: Final = 2_000  # who listen to a process: each has a connection; a host has a part of them (model/places.py)
 MOST_EACH: Final = 10  # of one user: a few browsers; the tabs of one share a connection
 
 
@@ -74,8 +75,9 @@ class State:
 class Listener:
     """One open page, or the tabs of one browser."""
 
-    def __init__(self, news: News, user: User) -> None:
+    def __init__(self, news: News, user: User, peer: str) -> None:
         self.user = user
+        self.peer = peer
         self._news = news
         self._heard: Deferred[None] | None = None
         self._alarm: Alarm | None = None
@@ -140,24 +142,21 @@ class Listener:
 class News:
     """All who listen to one process, in the reactor thread."""
 
-    def __init__(self, store: Store, timer: Timer, randomness: Randomness) -> None:
+    def __init__(self, store: Store, timer: Timer, randomness: Randomness, rations: Rations) -> None:
         self.store = store
+        self._places = Places(MOST, rations)
         self.timer = timer
         self._randomness = randomness
         self._of_account: dict[int, set[Listener]] = {}
-        self._each: Counter[int] = Counter()
         store.listen(self._heard)
 
-    def listen(self, user: User) -> Listener:
-        """Returns somebody who hears what is new for the user. Raises Temporary where too many listen."""
-        listeners = self._of_account.setdefault(user.id, set())
-        if len(listeners) >= MOST_EACH or self._each.total() >= MOST:
-            if not listeners:
-                del self._of_account[user.id]
+    def listen(self, user: User, peer: str) -> Listener:
+        """Returns somebody at ``peer`` (an IP address) who hears what is new for the user. Raises Temporary where too
+        many listen: of them, of that host, or in all."""
+        if len(self._of_account.get(user.id, ())) >= MOST_EACH or not self._places.take(peer):
             raise Temporary("too many listen to what is new")
-        listener = Listener(self, user)
-        listeners.add(listener)
-        self._each[user.id] += 1
+        listener = Listener(self, user, peer)
+        self._of_account.setdefault(user.id, set()).add(listener)
         return listener
 
     def leave(self, listener: Listener) -> None:
@@ -165,15 +164,14 @@ class News:
         listeners = self._of_account.get(listener.user.id, set())
         if listener in listeners:
             listeners.discard(listener)
-            self._each[listener.user.id] -= 1
+            self._places.release(listener.peer)
         if not listeners:
             self._of_account.pop(listener.user.id, None)
-            self._each.pop(listener.user.id, None)
 
     @property
     def count(self) -> int:
         """How many listen."""
-        return self._each.total()
+        return len(self._places)
 
     def _heard(self, notices: Sequence[Notice]) -> None:
         if not self._of_account:

@@ -202,7 +202,7 @@ class Doors:
             timer=self._reactor,
             desk=self._mail.desk,
             outbox=self._mail.outbox,
-            news=News(self._store, self._reactor, control.randomness),
+            news=News(self._store, self._reactor, control.randomness, self._gatekeeper.rations),
             languages=self._languages,
         )
 

@@ -77,7 +77,7 @@ class Office:
             reading=Reading(store, Readers(self.jobs, clock), SeededRandomness(3)),
             desk=self.desk,
             outbox=self.outbox,
-            news=News(store, clock, SeededRandomness(9)),
+            news=News(store, clock, SeededRandomness(9), Rations(Limits(), clock.seconds)),
         )
         self.pages = routes(self.services)
         timer: Any = clock

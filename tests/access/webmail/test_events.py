@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,11 +15,14 @@ from twisted.python.failure import Failure
 
 from mpcontinuity.access.webmail.news import GATHER, HEARTBEAT, LATEST, MOST_EACH, SOONEST, Listener, State
 from mpcontinuity.mailbox import mailboxes
+from mpcontinuity.model.errors import Temporary
 from mpcontinuity.model.events import OwedChanged
+from mpcontinuity.model.settings import Limits
 from tests.access.webmail.office import ANNA, BERT, PASSWORD, Office
 from tests.access.webmail.test_continuity import home_is_down
 from tests.admin.portal.browser import HOST, Browser
 from tests.control.conftest import Call
+from tests.fakes.judging import ELSEWHERE, HERE
 from tests.fakes.stores import result
 from tests.web.test_pages import Transport
 
@@ -206,3 +210,27 @@ def test_what_concerns_a_domain_wakes_its_pages_once_in_seconds_and_not_all_at_o
     assert len(set(looked)) > 1
     office.put()
     assert folders(streams[0].after())  # the user's own is told at once
+
+
+def test_a_host_does_not_take_the_places_of_everybody(office: Office, anna: Browser) -> None:
+    news, user = office.services.news, office.user()
+    others = [news.listen(replace(user, id=1000 + number), HERE) for number in range(Limits().connections_per_host)]
+    assert news.count == Limits().connections_per_host
+    with pytest.raises(Temporary):
+        news.listen(user, HERE)
+    elsewhere = news.listen(user, ELSEWHERE)
+    for each in (*others, elsewhere):
+        each.close()
+        each.close()  # once is enough
+    assert news.count == 0
+    news.listen(user, HERE).close()
+
+
+def test_who_finds_no_place_is_told_when_to_come_again(office: Office, anna: Browser) -> None:
+    news = office.services.news
+    taken = [news.listen(office.user(), ELSEWHERE) for _ in range(MOST_EACH)]
+    answer = anna.get("/events", Sec_Fetch_Dest="empty")
+    assert answer.code == 503
+    assert b"\r\nretry-after: 30\r\n" in answer.head.lower()
+    for each in taken:
+        each.close()

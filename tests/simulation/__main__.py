@@ -16,7 +16,8 @@ import click
 from twisted.logger import globalLogBeginner
 
 import tests.simulation.bugs
-import tests.simulation.sending_bugs  # noqa: F401  registers them
+import tests.simulation.sending_bugs
+import tests.simulation.writing_bugs  # noqa: F401  registers them
 from tests.simulation import replays
 from tests.simulation.keeping import Keeping
 from tests.simulation.planted import BUGS, planted
@@ -52,7 +53,12 @@ def begin() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    # What dead processes of finished stories still say when they are collected is nobody's concern.
+    _be_quiet()
+
+
+def _be_quiet() -> None:
+    """What dead processes of finished stories still say when they are collected is nobody's concern: whatever they
+    waited for is thrown away then, in any order."""
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
 
 
@@ -78,6 +84,7 @@ def main(
     shrink: int | None,
 ) -> None:
     if tell is not None or shrink is not None:
+        _be_quiet()
         with planted(bug):
             sys.exit(_shrink(shrink) if shrink is not None else _tell(story_of(tell or 0)))
     if fresh:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _ROWS = Statement(
     """SELECT owed.id, owed.domain, owed.account, account.address, account.status, owed.recipient, owed.state,
         owed.message_id, owed.body, tracking.outcome, owed.last_code, owed.parameters,
-        way = 'imap' AND state IN ('delivered', 'in_flight', 'in_doubt')
+        way = 'imap' AND state IN ('delivered', 'in_flight', 'in_doubt'), kind
     FROM owed LEFT JOIN account ON account.id = owed.account LEFT JOIN tracking ON tracking.owed = owed.id"""
 )
 _MAILBOXES = Statement(
@@ -262,6 +262,7 @@ class Audit:
         self._course.look(tx)
         self._hearing.look(tx)
         self.held.look(tx)
+        self._play.writing.look(tx)
         self.sent.look(tx)
 
     def _look_at_mailboxes(self, mailboxes: dict[int, Any], entries: list[Any]) -> None:
@@ -322,7 +323,10 @@ class Audit:
         states: dict[tuple[int, str], set[str]] = {}
         # By IMAP a message is brought to a user, whichever of their addresses it is for.
         brought = {(row[2], row[8]) for row in owed if row[12]}
-        for owed_id, _, account, address, status, recipient, state, shown, body, outcome, code, parameters, _ in owed:
+        for *columns, _, kind in owed:
+            if kind == "draft":  # nobody tracks it, and webmail replaces it when it is saved or sent
+                continue
+            owed_id, _, account, address, status, recipient, state, shown, body, outcome, code, parameters = columns
             number = letter_of(shown)
             at_home = (decode_parameters(parameters).shown or show(owed_id)).encode()
             waits = state in (OWED, CLAIMED) and not code and (account, body) not in brought
@@ -421,7 +425,7 @@ class Audit:
         play = self._play
         if any(letter.waiting for letter in (*play.letters.values(), *play.sent.values())):
             return False
-        return not play.machine.look(partial(_any_open))
+        return not play.machine.look(_any_open) and play.machine.look(play.writing.settled)
 
     def end(self) -> None:
         play = self._play
@@ -437,6 +441,7 @@ class Audit:
         play.machine.look(self._look_at_records)
         play.machine.look(self._hearing.end)
         self.filing.end()
+        play.machine.look(play.writing.end)
         play.machine.look(self.sent.end)
 
     def _count_copies(self, tx: Transaction) -> None:

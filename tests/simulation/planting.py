@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import click
 
 import tests.simulation.bugs
-import tests.simulation.sending_bugs  # noqa: F401  registers them
+import tests.simulation.sending_bugs
+import tests.simulation.writing_bugs  # noqa: F401  registers them
 from tests.simulation.__main__ import begin, play
 from tests.simulation.planted import BUGS
 

@@ -22,6 +22,7 @@ from tests.simulation.home import Home, Host
 from tests.simulation.machine import Machine
 from tests.simulation.mailboxes import Mailboxes
 from tests.simulation.network import Network, Weather
+from tests.simulation.outbox import Writing
 from tests.simulation.process import EXCHANGER, Process
 from tests.simulation.reader import Deed, Owner, ReaderSession
 from tests.simulation.sender import Habits, Letter, Sender, SenderSession
@@ -79,7 +80,8 @@ class Play:
         self.hosts[EXCHANGER] = Host(self.exchanger, EXCHANGER)
         self.letters: dict[int, Letter] = {}
         self.sent: dict[int, Letter] = {}  # by users
-        self._sends = any(event.what == "sends" for event in story.events)
+        self._sends = any(event.what in ("sends", "writes") for event in story.events)
+        self.writing = Writing(self)
         self._clients: dict[str, Sender] = {}  # by user
         self.owners = {user: Owner(user) for plan in story.domains for user in plan.users}
         self.senders = [Sender(self.world, number, habits, self._dial) for number, habits in enumerate(story.senders)]
@@ -204,7 +206,8 @@ class Play:
             return
         self.world.note(f"process {self.machine.life.number} starts")
         try:
-            process = Process(self.machine, self.network, self._settings, sends=self._sends)
+            numbers = self.writing.numbers
+            process = Process(self.machine, self.network, self._settings, sends=self._sends, numbers=numbers)
         except Exception as error:
             self._not_started(error)
             return
@@ -277,6 +280,13 @@ class Play:
         letter = Letter(number, user, recipients, content, list(recipients), chunked=chance.random() < 0.3)
         self.sent[number] = letter
         self._clients[user].post(letter)
+
+    def happens_writes(self, user: str, number: int, recipients: tuple[str, ...], undo: float, again: bool) -> None:
+        process = self.process
+        if process is None or not process.serves or not self.machine.on:
+            return
+        written = Deferred.fromCoroutine(self.writing.write(process, user, number, recipients, undo, again))
+        written.addErrback(self._asked, "webmail")
 
     def _dial(self, session: SenderSession) -> bool:
         process = self.process

@@ -18,6 +18,7 @@ from mpcontinuity.accounts.passwords import Passwords
 from mpcontinuity.accounts.quotas import Quotas
 from mpcontinuity.accounts.signing import Signer
 from mpcontinuity.accounts.user_login import UserLogin
+from mpcontinuity.accounts.users import User
 from mpcontinuity.alerts.service import Watcher
 from mpcontinuity.alerts.telling import EVERY as TELLING_EVERY
 from mpcontinuity.alerts.telling import tell_left
@@ -60,6 +61,9 @@ from mpcontinuity.store.timekeeping import LOOK_EVERY, Timekeeping, guarded
 from mpcontinuity.store.upkeep import generation, retention
 from mpcontinuity.store.upkeep.reconcile import reconcile
 from mpcontinuity.tracking import retention as tracking_retention
+from mpcontinuity.writing import desk
+from mpcontinuity.writing.outbox import EVERY as OUTBOX_EVERY
+from mpcontinuity.writing.outbox import Outbox
 from tests.fakes.clock import SeededRandomness
 from tests.fakes.jobs import Here
 from tests.simulation.machine import Machine
@@ -74,8 +78,11 @@ TOLD_AFTER = 20 * SECOND  # that a home server is down
 class Process:
     """Of one life of the machine."""
 
-    def __init__(self, machine: Machine, network: Network, settings: Settings, *, sends: bool) -> None:
-        """``sends``: users send, too, so that what takes their mail on its way is at work."""
+    def __init__(
+        self, machine: Machine, network: Network, settings: Settings, *, sends: bool, numbers: dict[int, int]
+    ) -> None:
+        """``sends``: users send, too, so that what takes their mail on its way is at work. ``numbers``: of letters that
+        are written by webmail, by their drafts."""
         self.settings = settings
         self.time = machine.time
         self.clock = machine.clock
@@ -90,7 +97,7 @@ class Process:
         self._make_delivery(network)
         self.sends = sends
         if sends:
-            self._make_leaving(network)
+            self._make_leaving(network, numbers)
         self.indexer = Indexer(self.store, self.control.jobs, self.time)
         self.housekeeping = Housekeeping(
             self.time,
@@ -105,6 +112,7 @@ class Process:
                 ("packs", guarded(self.store, partial(retention.sweep, self.store))),
                 ("merges", partial(finish_merges, self.control)),
                 ("removals", partial(finish_removals, self.control)),
+                ("drafts", partial(desk.sweep, self.store)),
             ],
         )
 
@@ -140,7 +148,7 @@ class Process:
             failures_per_host=self.settings.limits.login_failures_per_host,
             trusted=(),
             compute=self._at_once,
-            sleep=self._sleep,
+            sleep=self.sleep,
             clock=self.clock,
             randomness=self._randomness,
         )
@@ -206,8 +214,8 @@ class Process:
         )
         self.smtp = SmtpFactory(self.services)
 
-    def _make_leaving(self, network: Network) -> None:
-        """As `app.server.outbound` and the doors 587 and 465 do."""
+    def _make_leaving(self, network: Network, numbers: dict[int, int]) -> None:
+        """As `app.server.outbound`, the doors 587 and 465 and webmail do."""
         settings, time, store = self.settings, self.time, self.store
         names: Any = _OneExchanger()
         connect = network.connector(self.life)
@@ -242,6 +250,11 @@ class Process:
             plaintext_login_networks=(ip_network("0.0.0.0/0"),),
         )
         self.submission = SmtpFactory(services)
+        self.desk = _Desk(store, self._quotas, self._randomness, HOSTNAME, settings.limits)
+        self.desk.numbers = numbers
+        self.outbox = Outbox(self.desk, partial(submission_of, submissions), time)
+        chores = [("outbox", self.outbox.look)]
+        self.writing = Housekeeping(time, store.election, chores, every=OUTBOX_EVERY)
 
     async def start(self) -> None:
         """As `app.server.parts` does."""
@@ -253,6 +266,7 @@ class Process:
             await self.dispatch.start()
             await self.turnover.start()
             self.reports.start()
+            self.writing.start()
         self.serves = True
         self.housekeeping.start()
         self.indexer.start()
@@ -271,6 +285,8 @@ class Process:
         self.alerts.stop()
         self.leaving.stop()
         self.imap.stop()
+        if self.sends:
+            self.writing.stop()
         redelivery = Deferred.fromCoroutine(self.redelivery.stop())
         dispatch = Deferred.fromCoroutine(self.dispatch.stop()) if self.sends else None
         if self.sends:
@@ -289,13 +305,23 @@ class Process:
         await self.store.close()
 
     async def _at_once(self, work: Callable[[], Any], host: str = "") -> Any:
-        await self._sleep(0.002)
+        await self.sleep(0.002)
         return work()
 
-    def _sleep(self, seconds: float) -> Deferred[None]:
+    def sleep(self, seconds: float) -> Deferred[None]:
+        """For as long as the process lives."""
         slept: Deferred[None] = Deferred()
         self.time.callLater(seconds, slept.callback, None)
         return slept
+
+
+class _Desk(desk.Desk):
+    """Names what users write as other letters are named, so that it is known again wherever it comes to."""
+
+    numbers: dict[int, int]  # of letters, by their drafts
+
+    def message_id(self, user: User, draft: int) -> str:
+        return f"<{self.numbers[draft]}@client.example>"
 
 
 class _OneExchanger:

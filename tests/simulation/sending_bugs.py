@@ -31,7 +31,7 @@ def _sent_copy_in_inbox() -> Patches:
 @bug("no-sent-copy")
 def _no_sent_copy() -> Patches:
     """The message leaves, and its author keeps nothing."""
-    return [patch(departure, "_keep_copies", lambda tx, messages: None)]
+    return [patch(departure, "_keep_copies", lambda *_: None)]
 
 
 @bug("sent-copy-is-new-mail")

@@ -13,6 +13,7 @@ from mpcontinuity.mailbox.names import EMAIL_ARCHIVE
 from tests.simulation.home import HEALTHY, LIKELY, MOODS, NOBODY
 from tests.simulation.mailboxes import IMAP_MOODS, PASSWORD
 from tests.simulation.network import Weather
+from tests.simulation.outbox import FIRST_WRITTEN
 from tests.simulation.process import EXCHANGER
 from tests.simulation.reader import Deed
 from tests.simulation.sender import Habits
@@ -233,6 +234,7 @@ class _Author:
         if not self._gentle and chance.random() < 0.15:
             self._merge(chance.choice(domains))
         self._sending(domains)
+        self._writing(domains)
         self._archive(domains)
         self._readers_of_the_archive(domains)
         for domain in domains:
@@ -294,6 +296,24 @@ class _Author:
         while at < self._length:
             self._add(at, "mood", EXCHANGER, chance.choice(moods) if chance.random() < 0.6 else "well")
             at += chance.expovariate(1 / (self._length / 3))
+
+    def _writing(self, domains: tuple[DomainPlan, ...]) -> None:
+        """Users write by webmail, call back what they have sent, and send it again; the process dies meanwhile."""
+        chance = random.Random(f"{self._seed} outbox")  # so that all else is as without it
+        if self._gentle or chance.random() >= 0.2:
+            return
+        users = [user for domain in domains for user in domain.users]
+        away = ["zoe@world.example", "yan@world.example", f"{NOBODY}@world.example"]
+        for number in range(FIRST_WRITTEN, FIRST_WRITTEN + chance.randint(1, 6)):
+            author, at = chance.choice(users), chance.uniform(0, self._length)
+            to = tuple(dict.fromkeys(chance.choices([*users, *away], k=chance.choice((1, 1, 2, 3)))))
+            undo = chance.choice((0.0, 0.0, chance.uniform(0, 9), chance.uniform(9.5, 11.0)))
+            self._add(at, "writes", author, number, to, round(undo, 3), chance.random() < 0.5)
+            if self._likes["crashes"] and chance.random() < 0.6:  # before it leaves, while it does, or behind that
+                how, unit = chance.choice(("power", "power", "kill", "stop")), chance.choice(("turn", "write"))
+                after = int(1.5 ** (chance.random() * (9 if unit == "write" else 12)))
+                moment = at + chance.choice((chance.uniform(0, 1), chance.uniform(0, 10), chance.uniform(9.9, 12.5)))
+                self._add(moment, "crash", "", how, unit, after, chance.choice((0.0, 1.0, 20.0)))
 
     def _archive(self, domains: tuple[DomainPlan, ...]) -> None:
         """A hold, a purge while the domain keeps nothing, another one when it does again; or a release, twice."""

@@ -35,6 +35,7 @@ _REPORTS = Statement("SELECT recipient FROM tracking WHERE direction = 'dsn'")
 _UNREPORTED = Statement(
     "SELECT message_id, recipient FROM outgoing WHERE state IN ('failed', 'expired') AND unreported = 1"
 )
+_GIVEN_UP = Statement("SELECT DISTINCT kind, recipient FROM outgoing WHERE state = 'expired'")
 
 
 class Sent:
@@ -106,6 +107,9 @@ class Sent:
     def look(self, tx: Transaction) -> None:
         """Each message that was answered 250 is in Sent once, and in INBOX of those alone for whom it is."""
         play = self._play
+        if "give_up" not in play.story.retry:
+            for kind, recipient in tx.all(_GIVEN_UP):  # whatever the clock says: no story lasts for days
+                play.fault(f"{kind} to {recipient} was given up, and was not tried for long")
         if not play.sent:
             return
         places = Counter((name, address, _number(shown)) for name, address, shown in tx.all(_ENTRIES))

@@ -98,6 +98,7 @@ class Mailboxes:
         self.closed = False  # it refused to open a folder at one time
         self.on_filed: Callable[[Filed], None] = lambda filed: None
         self.on_taken: Callable[[Taken], None] = lambda taken: None
+        self.on_append: Callable[[], None] = lambda: None  # its last octet is about to come, or has just come
         # Those of a user's addresses to which what has that id is owed: one transaction by SMTP has one id.
         self.recipients: Callable[[str, bytes], set[str]] = lambda user, id_: set()
         self._aliases = aliases
@@ -423,6 +424,7 @@ class ImapHomeSession(Protocol):
         self._message = _Message(found[1].decode(), flags, found[3].decode(), int(announced[1]), self._world.now)
         if not announced[2]:
             self._say("+ go on")
+        self._home.on_append()
 
     def _content(self, message: _Message) -> bool:
         """Whether the message is complete."""
@@ -448,6 +450,7 @@ class ImapHomeSession(Protocol):
 
     def _take(self, message: _Message, data: bytes, number: int, *, heard: bool) -> None:
         home, found = self._home, _IDS.match(data)
+        home.on_append()
         assert found, data[:300]
         ids = frozenset(line.split()[1] for line in found[0].splitlines())
         self._world.note(f"{home.name}: {message.folder} of {self._user} takes letter {number}", *sorted(ids))

@@ -75,6 +75,7 @@ class Play:
         }
         for plan in story.domains:
             boxes = Mailboxes(self.world, plan.name, {alias: user for user, alias in plan.aliases})
+            boxes.on_append = lambda: self._moment("bringing")
             self.homes[plan.name].mailboxes = self.hosts[boxes.name] = boxes
         self.exchanger = Home(self.world, "world.example", ours=False)  # all mail servers of the world
         self.hosts[EXCHANGER] = Host(self.exchanger, EXCHANGER)
@@ -95,6 +96,7 @@ class Play:
         self._buried: list[Process] = []
         self._crash: tuple[str, int] = ("", 0)  # how, and in how many turns
         self._down = 0.0
+        self._moments: dict[str, tuple[str, str, int, float]] = {}  # what is to happen then
         self._stopped = 0
         self._asked_to_stop: Process | None = None
         self._audit = Audit(self)
@@ -206,8 +208,14 @@ class Play:
             return
         self.world.note(f"process {self.machine.life.number} starts")
         try:
-            numbers = self.writing.numbers
-            process = Process(self.machine, self.network, self._settings, sends=self._sends, numbers=numbers)
+            process = Process(
+                self.machine,
+                self.network,
+                self._settings,
+                sends=self._sends,
+                numbers=self.writing.numbers,
+                moment=self._moment,
+            )
         except Exception as error:
             self._not_started(error)
             return
@@ -326,6 +334,19 @@ class Play:
         else:
             self._crash = (how, after)
 
+    def happens_moment(self, name: str, how: str, unit: str, after: int, seconds: float) -> None:
+        """As soon as that is done next, the process dies as `happens_crash` has it, or the disk is ``full``."""
+        self._moments[name] = (how, unit, after, seconds)
+
+    def _moment(self, name: str) -> None:
+        how, unit, after, seconds = self._moments.pop(name, ("", "", 0, 0.0))
+        if how:
+            self.world.note(f"{how} while {name}")
+        if how == "full":
+            self.happens_full("", after, seconds)
+        elif how:
+            self.happens_crash("", how, unit, after, seconds)
+
     def _stop(self) -> None:
         self._asked_to_stop = process = self.process
         assert process is not None
@@ -395,6 +416,8 @@ class Play:
             arguments = {"id": holds[arguments["which"] % len(holds)].id}
         self._audit.declared.asked(operation, arguments)
         self._audit.held.asked(operation, arguments)
+        if operation == "archive export":
+            self._moment("exporting")
         await OPERATIONS[operation](process.control, arguments)
         self._audit.declared.answered(operation, arguments)
         self._audit.held.answered(operation, arguments)
@@ -415,6 +438,7 @@ class Play:
         self.machine.disk.room = None
         self.machine.disk.fail_after(-1)
         self._crash = ("", 0)
+        self._moments.clear()
         self._down = 0.0
         while (self.process is None or not self.machine.on) and not self.faults:
             self._live(1.0)

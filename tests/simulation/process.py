@@ -24,6 +24,7 @@ from mpcontinuity.alerts.telling import EVERY as TELLING_EVERY
 from mpcontinuity.alerts.telling import tell_left
 from mpcontinuity.app.server.housekeeping import Housekeeping
 from mpcontinuity.archive import retention as archive_retention
+from mpcontinuity.archive.archived import Archived
 from mpcontinuity.archive.folder import EmailArchives
 from mpcontinuity.archive.indexer import Indexer
 from mpcontinuity.control.merging import finish_merges
@@ -42,6 +43,7 @@ from mpcontinuity.dispatch.turnover import Turnover
 from mpcontinuity.homes.service import Watch
 from mpcontinuity.inbound.factory import SmtpFactory
 from mpcontinuity.inbound.services import Role, SmtpServices
+from mpcontinuity.mailbox.append import NewEntry
 from mpcontinuity.mailbox.view import Views
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.rations import Rations
@@ -57,6 +59,7 @@ from mpcontinuity.redelivery.environment import FlushEnvironment
 from mpcontinuity.redelivery.pace import Paces
 from mpcontinuity.redelivery.service import Redelivery
 from mpcontinuity.reports.service import Reports
+from mpcontinuity.store.store import Store
 from mpcontinuity.store.timekeeping import LOOK_EVERY, Timekeeping, guarded
 from mpcontinuity.store.upkeep import generation, retention
 from mpcontinuity.store.upkeep.reconcile import reconcile
@@ -68,6 +71,7 @@ from tests.fakes.clock import SeededRandomness
 from tests.fakes.jobs import Here
 from tests.simulation.machine import Machine
 from tests.simulation.network import Network
+from tests.simulation.world import ProcessTime
 
 HOSTNAME = "mx.example"
 EXCHANGER = "mx.world.example"  # that takes all mail to the world
@@ -79,10 +83,18 @@ class Process:
     """Of one life of the machine."""
 
     def __init__(
-        self, machine: Machine, network: Network, settings: Settings, *, sends: bool, numbers: dict[int, int]
+        self,
+        machine: Machine,
+        network: Network,
+        settings: Settings,
+        *,
+        sends: bool,
+        numbers: dict[int, int],
+        moment: Callable[[str], None],
     ) -> None:
         """``sends``: users send, too, so that what takes their mail on its way is at work. ``numbers``: of letters that
-        are written by webmail, by their drafts."""
+        are written by webmail, by their drafts. ``moment`` is told what is being done now: "indexing" or "filling"."""
+        self._moment = moment
         self.settings = settings
         self.time = machine.time
         self.clock = machine.clock
@@ -98,7 +110,7 @@ class Process:
         self.sends = sends
         if sends:
             self._make_leaving(network, numbers)
-        self.indexer = Indexer(self.store, self.control.jobs, self.time)
+        self.indexer = Indexer(self.store, _Indexers(moment), self.time)
         self.housekeeping = Housekeeping(
             self.time,
             self.store.election,
@@ -162,7 +174,7 @@ class Process:
             views=self.views,
             rations=Rations(self.settings.limits, self.time.seconds),
             quotas=self._quotas,
-            archives=EmailArchives(self.store, Here(), self.time),
+            archives=_Archives(self.store, self.time, self._moment),
             timer=self.time,
             tls=None,
             hostname=HOSTNAME,
@@ -322,6 +334,30 @@ class _Desk(desk.Desk):
 
     def message_id(self, user: User, draft: int) -> str:
         return f"<{self.numbers[draft]}@client.example>"
+
+
+class _Indexers(Here):
+    """Tells when a segment of the index is about to be made."""
+
+    def __init__(self, moment: Callable[[str], None]) -> None:
+        super().__init__()
+        self._moment = moment
+
+    async def begin(self, kind: str, argument: bytes) -> Any:
+        self._moment("indexing")
+        return await super().begin(kind, argument)
+
+
+class _Archives(EmailArchives):
+    """Tells when a message is about to be put into a user's Email Archive."""
+
+    def __init__(self, store: Store, time: ProcessTime, moment: Callable[[str], None]) -> None:
+        super().__init__(store, Here(), time)
+        self._moment = moment
+
+    async def _entry(self, message: Archived) -> NewEntry:
+        self._moment("filling")
+        return await super()._entry(message)
 
 
 class _OneExchanger:

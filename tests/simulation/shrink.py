@@ -11,7 +11,7 @@ from tests.simulation.sender import Habits
 from tests.simulation.story import DomainPlan, Event, Story
 
 # What is left out first: without letters there is no story, and the rest is trouble in the order of its size.
-KINDS = ("admin", "reads", "writes", "jump", "full", "weather", "crash", "mood", "letter")
+KINDS = ("moment", "admin", "reads", "writes", "jump", "full", "weather", "crash", "mood", "letter")
 
 
 def kind(fault: str) -> str:

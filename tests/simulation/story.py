@@ -237,6 +237,7 @@ class _Author:
         self._writing(domains)
         self._archive(domains)
         self._readers_of_the_archive(domains)
+        self._at_moments(domains)
         for domain in domains:
             if "home-imap" in dict(domain.settings):
                 self._imap(domain)
@@ -346,6 +347,26 @@ class _Author:
                 deeds = tuple((verb, EMAIL_ARCHIVE, chance.randrange(10), "INBOX") for verb in verbs)
                 at = chance.uniform(self._length / 8, self._length * 1.1)
                 self._add(at, "reads", chance.choice(chance.choice(domains).users), deeds)
+
+    def _at_moments(self, domains: tuple[DomainPlan, ...]) -> None:
+        """The process dies, or the disk is full, while a segment of the index is made, Email Archive is filled, the
+        archive is exported, or a message is appended at home."""
+        chance = random.Random(f"{self._seed} moments")  # so that all else is as without it
+        hows = ["power", "power", "kill"] * self._likes["crashes"] + ["full"] * self._likes["full"]
+        if self._gentle or not hows or chance.random() >= 0.4:
+            return
+        domain = chance.choice(domains)
+        for name in chance.choices(("indexing", "filling", "exporting", "bringing"), k=chance.randint(1, 2)):
+            at, how = chance.uniform(0, self._length * 0.8), chance.choice(hows)
+            after = int(1.5 ** (chance.random() * (30 if how == "full" else 9))) - 1
+            seconds = chance.uniform(0.5, 15) if how == "full" else chance.choice((0.0, 1.0, 20.0))
+            self._add(at, "moment", name, how, chance.choice(("turn", "write")), after, round(seconds, 3))
+            if name == "exporting":
+                of = (("query", "letter"), ("domain", domain.name))
+                self._add(at + 0.01, "admin", domain.name, "archive export", of)
+            elif name == "filling":
+                deeds = (("read", EMAIL_ARCHIVE, chance.randrange(10), "INBOX"),)
+                self._add(at + 0.01, "reads", chance.choice(domain.users), deeds)
 
     def _imap(self, domain: DomainPlan) -> None:
         """Home's IMAP door has moods of its own, and its users file and flag what they have."""

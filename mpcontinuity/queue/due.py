@@ -62,7 +62,7 @@ _MAKE_DUE = Statement(
 )
 _MAKE_NEXT_DUE = Statement(
     f"""UPDATE owed SET next_attempt = 0 WHERE id IN (
-        SELECT id FROM owed WHERE domain = :domain AND state = 'owed' AND next_attempt < {NEVER}
+        SELECT id FROM owed WHERE domain = :domain AND state = 'owed' AND next_attempt < {NEVER} AND run <> :run
             ORDER BY next_attempt, id LIMIT 1)"""
 )
 _PUT_OFF = {
@@ -143,9 +143,9 @@ def make_due(tx: Transaction, domain: int) -> int:
     return tx.run(_MAKE_DUE, domain=domain, step=STEP)
 
 
-def make_next_due(tx: Transaction, domain: int) -> bool:
-    """Makes the row due that would be next, and returns whether there is one."""
-    return tx.run(_MAKE_NEXT_DUE, domain=domain) > 0
+def make_next_due(tx: Transaction, domain: int, run: int) -> bool:
+    """Makes the row due that would be next, none that this ``run`` was refused, and returns whether there is one."""
+    return tx.run(_MAKE_NEXT_DUE, domain=domain, run=run) > 0
 
 
 def put_off(tx: Transaction, domain: int, user: int | str, next_attempt: int) -> int:

@@ -188,8 +188,12 @@ class Flush:
             await self._begin(rows, pace)
 
     async def _make_one_due(self) -> bool:
-        """The message that is to show whether home is back does not wait for its time."""
-        made = await self._environment.store.run(partial(due.make_next_due, domain=self.task.domain.id))
+        """The message that is to show whether home is back does not wait for its time.
+
+        What home has refused for good shows nothing: where nothing else is left the run ends, and judges that.
+        """
+        work = partial(due.make_next_due, domain=self.task.domain.id, run=self._run.id)
+        made = await self._environment.store.run(work)
         self._backlog.read_again()
         return made
 

@@ -30,7 +30,7 @@ class Run:
     """The run that a flush is in; the next one begins where it ends. It lives in the reactor thread.
 
     Its methods raise Temporary where the store cannot be asked. ``not_before`` is the timer's time until which nothing
-    is begun in a pause.
+    is begun in a pause. ``id`` is what the rows bear that it was refused.
     """
 
     def __init__(self, task: Task) -> None:
@@ -42,7 +42,7 @@ class Run:
         self._begin()
 
     def _begin(self) -> None:
-        self._id = self._environment.store.identifiers.next()
+        self.id = self._environment.store.identifiers.next()
         self._refused = False  # whether it has refusals to be judged
         self._ends = self._environment.store.clock.now() + LONGEST
 
@@ -55,11 +55,11 @@ class Run:
     def refused(self) -> int:
         """Notes that the run has a refusal that counts, and returns the run's id, which its row is to bear."""
         self._refused = True
-        return self._id
+        return self.id
 
     async def end(self) -> None:
         """Fails what was refused in it, and begins the next run."""
-        run, refused = self._id, self._refused
+        run, refused = self.id, self._refused
         self._begin()
         if refused:
             await self._task.in_steps(partial(refusals.fail_refused, run=run), refusals.STEP)
@@ -111,7 +111,7 @@ class Run:
     async def _pause(self, reason: str) -> None:
         self._pausing.pause(reason)
         _log.warn("redelivery to {domain} paused: {reason}", domain=self._task.domain.name, reason=reason)
-        run = self._id
+        run = self.id
         self._begin()
         self.not_before = self._environment.timer.seconds() + self.interval
         await self._write_pause(reason)

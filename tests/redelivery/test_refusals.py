@@ -8,7 +8,7 @@ from mpcontinuity.accounts import taken
 from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.owed import DELIVERED, EXPIRED, FAILED, OWED
 from mpcontinuity.queue import listing
-from mpcontinuity.routing.health import State
+from mpcontinuity.routing.health import Health, Proof, State
 from mpcontinuity.store.store import Store
 from tests.redelivery.conftest import World, outage, users
 from tests.redelivery.homes import CLOSED, NO_REPLY, NOT_CLEAR, OK, RELAYING, SPAM, UNKNOWN
@@ -25,6 +25,17 @@ def test_a_refused_message_fails_when_the_run_ends(world: World) -> None:
     assert "I do not like it" in events
     world.wait(7200, 60)
     assert world.home.tried.count("anna@example.org") == 1
+
+
+def test_what_is_refused_fails_also_where_nothing_else_can_show_that_home_is_back(world: World) -> None:
+    rows = world.redirect("nobody", "nobody", "nobody")
+    world.home.answers["nobody@example.org"] = UNKNOWN
+    world.home.health = Health(State.DOWN, world.clock.now(), "451 busy", relapses=2, proof=Proof.MESSAGE)
+    world.flows()
+    world.wait(600)
+    assert world.books.states(*rows) == [FAILED] * 3
+    assert len(world.home.tried) == 3
+    assert world.state() is State.DOWN
 
 
 def test_many_refusals_of_one_recipient_are_no_pause(world: World) -> None:

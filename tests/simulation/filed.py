@@ -114,12 +114,14 @@ class Filing:
         states = before + [places for since, places in history if since >= begun]
         wanted = frozenset().union(*states)
         where = f"letter {kept.number} is in {filed.folder} of {filed.user} at home"
-        if not any(self._fits(boxes, filed, place) for place in wanted):
+        # A MOVE at home keeps the date with which it was appended there, whatever it has had here since.
+        dates = {date for _, places in history for *_, date in places} if filed.moved else set()
+        if not any(self._fits(boxes, filed, place, dates) for place in wanted):
             here = sorted(map(str, wanted))
             self._play.fault(f"{where} with {sorted(kept.flags)} of {kept.date!r}, and was here in {here}")
         self._judge_once(home, filed, history, where)
 
-    def _fits(self, boxes: Mailboxes, filed: Filed, place: Place) -> bool:
+    def _fits(self, boxes: Mailboxes, filed: Filed, place: Place, dates: set[int]) -> bool:
         folder, flags, date = place
         system = {flag for flag in flags if flag.startswith("\\")}
         kept = flags if boxes.keywords else system
@@ -128,7 +130,7 @@ class Filing:
             return False
         if has != kept and not (filed.flagless and has == system):
             return False
-        return not filed.kept.date or _seconds(filed.kept) == date
+        return not filed.kept.date or _seconds(filed.kept) in {date, *dates}
 
     def _judge_once(self, home: Home, filed: Filed, history: list[tuple[float, frozenset[Place]]], where: str) -> None:
         boxes = home.mailboxes

@@ -233,6 +233,8 @@ class _Author:
             self._declared(chance.choice(domains))
         if not self._gentle and chance.random() < 0.15:
             self._merge(chance.choice(domains))
+        if not self._gentle and self._likes["admins"]:
+            self._taken_out(domains[-1])
         self._sending(domains)
         self._writing(domains)
         self._archive(domains)
@@ -383,6 +385,19 @@ class _Author:
 
     def _operation(self, at: float, domain: DomainPlan, operation: str, **arguments: Any) -> None:
         self._add(at, "admin", domain.name, operation, (("name", domain.name), *arguments.items()))
+
+    def _taken_out(self, domain: DomainPlan) -> None:
+        """Home answers late, and an administrator takes out of the queue meanwhile what waits for that."""
+        chance = random.Random(f"{self._seed} taken out")  # so that all else is as without it
+        if chance.random() >= 0.15:
+            return
+        begin = chance.uniform(0, self._length)
+        for host in domain.hosts:
+            self._add(begin, "mood", host, chance.choice(("takes and answers late", "takes and answers very late")))
+            self._add(begin + chance.uniform(8, 20), "mood", host, "well")
+        for _ in range(chance.randint(1, 3)):
+            at = begin + chance.uniform(5, 12)
+            self._add(at, "admin", domain.name, "queue remove", (("which", chance.randrange(4)),))
 
     def _merge(self, domain: DomainPlan) -> None:
         """In an outage mail comes for somebody who waits for a password, and turns out to be a user already; all users

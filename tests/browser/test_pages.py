@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from tests.browser.routes import path, rules
 from tests.browser.site import NAME, PASSWORD, Shop, add_administrator, origin, serving
-from tests.browser.window import NARROW, Window, window
+from tests.browser.window import NARROW, Window, says_the_same, window
 from tests.fakes.home import ScriptedHome
 
 # Those who are signed in do not see it.
@@ -68,11 +68,7 @@ def test_a_page_is_sound_at_both_widths_in_both_themes(rule: str, parts: dict[st
 def test_a_page_says_without_javascript_what_it_says_with_it(
     rule: str, parts: dict[str, str], with_scripts: Window, without_scripts: Window
 ) -> None:
-    seen = []
-    for each in (with_scripts, without_scripts):
-        each.go(path(rule, parts))
-        seen.append((each.heading, each.page.locator("main a").count(), each.page.locator("main form").count()))
-    assert seen[0] == seen[1]
+    says_the_same(path(rule, parts), with_scripts, without_scripts)
 
 
 def test_the_pages_before_the_login_are_sound(browser: Browser, shop: Shop) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Request, expect
 
 from tests.browser.routes import mail_rules, path
 from tests.browser.site import origin, serving
-from tests.browser.window import NARROW, Window, window
+from tests.browser.window import NARROW, Window, says_the_same, window
 from tests.fakes.home import ScriptedHome
 from tests.journeys.world import World
 
@@ -112,11 +112,7 @@ def test_a_page_is_sound_at_both_widths_in_both_themes(rule: str, parts: dict[st
 def test_a_page_says_without_javascript_what_it_says_with_it(
     rule: str, parts: dict[str, str], with_scripts: Window, without_scripts: Window
 ) -> None:
-    seen = []
-    for each in (with_scripts, without_scripts):
-        each.go(path(rule, parts))
-        seen.append((each.heading, each.page.locator("main a").count(), each.page.locator("main form").count()))
-    assert seen[0] == seen[1]
+    says_the_same(path(rule, parts), with_scripts, without_scripts)
 
 
 def test_the_first_useful_page_is_small(browser: Browser, office: Office, signed_in: Any) -> None:

@@ -129,6 +129,15 @@ class Window:
             self._complaints.append(f"console: {message.text}")
 
 
+def says_the_same(path: str, *windows: Window) -> None:
+    """A page has the same heading, links and forms in each window: one of them has no JavaScript."""
+    seen = []
+    for each in windows:
+        each.go(path)
+        seen.append((each.heading, each.page.locator("main a").count(), each.page.locator("main form").count()))
+    assert all(one == seen[0] for one in seen), seen
+
+
 @functools.cache
 def _axe() -> str:
     return _AXE.read_text()

@@ -78,6 +78,7 @@ class Cluster:
         self._names = count(1)
         self._template = ""
         self._free: list[str] = []
+        self._emptying: dict[str, psycopg.Connection[tuple[object, ...]]] = {}  # by the URL
         if folder is None:
             self.folder = Path(tempfile.mkdtemp(prefix="mpcontinuity-pg-", dir=None if durable else _memory()))
         else:
@@ -148,15 +149,25 @@ class Cluster:
 
     def give_back(self, url: str) -> None:
         """Emptied for the next who wants a fresh one, which is faster by far than to copy and drop databases."""
-        with self.connect(name(url)) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            emptying = [f"DELETE FROM {table.name}" for table in metadata.sorted_tables if table.name != "pack"]
-            connection.execute("SET session_replication_role = replica")  # in any order
-            connection.execute("; ".join([*emptying, "DELETE FROM pack WHERE id > 0"]).encode())
+        try:
+            self._empty(url)
+        except psycopg.OperationalError:  # somebody ended our connection, or the server, since the last time
+            self._emptying.pop(url).close()
+            self._empty(url)
         self._free.append(url)
+
+    def _empty(self, url: str) -> None:
+        """By a connection that is kept: a new one costs more than all else, as it has to learn of each table."""
+        connection = self._emptying.get(url)
+        if connection is None:
+            connection = self._emptying[url] = self.connect(name(url))
+            connection.execute("SET session_replication_role = replica")  # in any order
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        emptying = [f"DELETE FROM {table.name}" for table in metadata.sorted_tables if table.name != "pack"]
+        connection.execute("; ".join([*emptying, "DELETE FROM pack WHERE id > 0"]).encode())
 
     def dump(self, database: str) -> str:
         """What pg_dump makes of it."""
@@ -164,6 +175,8 @@ class Cluster:
         return done.stdout
 
     def stop(self) -> None:
+        while self._emptying:
+            self._emptying.popitem()[1].close()
         if self._watcher.poll() is None:
             assert self._watcher.stdin is not None
             self._watcher.stdin.close()

@@ -7,7 +7,7 @@
   set up a telephone. ``dates.py``: times in words.
 - ``settings.py``: a user's password, where they are signed in, and the passwords of their devices. ``factor.py``: what
   they sign in by besides the password. ``trust.py``: of whose mail they see pictures from elsewhere.
-  ``signature.py``: the text below what they write.
+  ``signature.py``: the text below what they write. ``vacation.py``: what is answered while they are away.
 - ``acting.py``: what is done with messages. ``actions.py``: the forms for it. ``tasks.py``: what takes long.
 - ``installing.py``: what a browser is told that installs webmail, and how it tells of new mail.
 - ``events.py``: what is new, as it happens. ``news.py``: who listens to that.

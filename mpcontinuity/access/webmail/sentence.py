@@ -1,4 +1,5 @@
-"""The line in words that stands on every page: whether continuity is at work, and what becomes of the user's mail."""
+"""The lines in words that stand on every page: whether continuity is at work, what becomes of the user's mail, and
+whether their vacation text is on."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mpcontinuity.access.webmail import dates
+from mpcontinuity.accounts.vacation import IN_CONTINUITY, OFF, Vacation
 from mpcontinuity.control.bulletin import Bulletin
 from mpcontinuity.model.clock import HOUR, MINUTE
 from mpcontinuity.web.languages import Language
@@ -29,6 +31,22 @@ def sentence(language: Language, told: Bulletin) -> Sentence | None:
     if told.phase == "returned":
         return Sentence(" ".join(_returned(language, told)), "error" if told.missing else "done")
     return None
+
+
+def absence(language: Language, vacation: Vacation, now: int) -> str:
+    """Returns what is said of a vacation text that is on, or will be; empty where it is off, or over by ``now``."""
+    if vacation.when == OFF or vacation.over(now):
+        return ""
+    if vacation.begins > now:
+        said = language.said("Your vacation text will be on from %(time)s.", time=dates.full(language, vacation.begins))
+    elif vacation.ends:
+        said = language.said("Your vacation text is on until %(time)s.", time=dates.full(language, vacation.ends))
+    else:
+        said = language.said("Your vacation text is on.")
+    if vacation.when == IN_CONTINUITY:
+        only = language.said("It answers only what comes here because your usual mail server does not take it.")
+        return f"{said} {only}"
+    return said
 
 
 def _active(language: Language, told: Bulletin) -> Iterator[str]:

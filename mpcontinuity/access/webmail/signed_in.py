@@ -16,9 +16,11 @@ from urllib.parse import urlencode
 from twisted.web import http
 
 from mpcontinuity.access.webmail import dates
-from mpcontinuity.access.webmail.sentence import sentence
+from mpcontinuity.access.webmail.sentence import absence, sentence
 from mpcontinuity.access.webmail.services import WebmailServices
+from mpcontinuity.accounts import vacation
 from mpcontinuity.accounts.users import User
+from mpcontinuity.accounts.vacation import Vacation
 from mpcontinuity.accounts.web_sessions import Session
 from mpcontinuity.control.bulletin import Bulletin, bulletin
 from mpcontinuity.control.caller import Caller
@@ -142,10 +144,10 @@ class Visit:
         continuity.
 
         Each is given ``visit``, ``csrf``, ``flash`` and what takes it back (``undo``), ``folders``, ``bulletin``,
-        ``unsent`` (drafts that could not be sent), ``sentence`` and ``here`` (the id of the folder that is open, 0 for
-        none) as well. Raises Temporary.
+        ``unsent`` (drafts that could not be sent), ``sentence``, ``away`` (what is said of the vacation text, empty
+        where that is off) and ``here`` (the id of the folder that is open, 0 for none) as well. Raises Temporary.
         """
-        folders, told, unsent = await self.services.control.store.read(partial(_frame, user=self.user))
+        folders, told, unsent, away = await self.services.control.store.read(partial(_frame, user=self.user))
         flash, _, undo = self.session.flash.partition(_UNDO)
         given = {
             "here": 0,
@@ -155,6 +157,7 @@ class Visit:
                 (identifier.show(each.id), each.written.subject, self.said(taken(each.fault))) for each in unsent
             ],
             "sentence": sentence(self.language, told),
+            "away": absence(self.language, away, self.now),
             "flash": flash,
             "undo": undo,
         }
@@ -286,9 +289,14 @@ def with_secret(answer: Answer, secret: str, services: WebmailServices) -> Answe
 _STANDARD: Final = {use: place for place, use in enumerate(("\\Drafts", "\\Sent", "\\Archive", "\\Junk", "\\Trash"), 1)}
 
 
-def _frame(tx: Transaction, user: User) -> tuple[list[MailboxInfo], Bulletin, list[Draft]]:
+def _frame(tx: Transaction, user: User) -> tuple[list[MailboxInfo], Bulletin, list[Draft], Vacation]:
     """What stands on every page, by one read."""
-    return sorted(mailboxes.listing(tx, user.id), key=_place), bulletin(tx, user), drafts.failed(tx, user.id)
+    folders = sorted(mailboxes.listing(tx, user.id), key=_place)
+    away = vacation.find(tx, user.id) if user.vacation else _AT_WORK
+    return folders, bulletin(tx, user), drafts.failed(tx, user.id), away
+
+
+_AT_WORK: Final = Vacation()
 
 
 def _place(info: MailboxInfo) -> tuple[int, str]:

@@ -23,6 +23,7 @@ from mpcontinuity.access.webmail import (
     settings,
     signature,
     trust,
+    vacation,
     window,
     write,
 )
@@ -55,6 +56,7 @@ _PAGES = (
     factor,
     trust,
     signature,
+    vacation,
     installing,
 )
 

@@ -30,6 +30,7 @@ _SAVE = Statement(
         ends = excluded.ends"""
 )
 _SET = Statement("UPDATE account SET vacation = :vacation WHERE id = :account")
+_FORGET = Statement("DELETE FROM vacation WHERE account = :account")
 
 
 class Vacation(msgspec.Struct, frozen=True):
@@ -67,3 +68,8 @@ def save(tx: Transaction, user: User, vacation: Vacation) -> None:
     )
     tx.run(_SET, account=user.id, vacation=vacation.when)
     tx.announce(AccountsChanged(user.domain, user.id))
+
+
+def forget(tx: Transaction, account: int) -> None:
+    """Forgets the vacation text of a user who is removed: without it nothing is answered."""
+    tx.run(_FORGET, account=account)

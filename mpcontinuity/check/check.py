@@ -12,7 +12,7 @@ from mpcontinuity.delivery.relay import repair as take_up
 from mpcontinuity.mailbox import drafts
 from mpcontinuity.mailbox.mailboxes import renew_uidvalidity
 from mpcontinuity.model.errors import Hint, Refused
-from mpcontinuity.queue import recovery
+from mpcontinuity.queue import recovery, vacation
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upkeep import generation
@@ -92,6 +92,8 @@ async def take_in_newer(inspection: Inspection) -> None:
         await _doubt(inspection, indexing.delivered)
         if staying := await store.run(drafts.stay):
             inspection.note(f"{staying} messages of webmail that were to leave are drafts again: they may have left")
+        while await store.run(vacation.drop_some) == vacation.STEP:  # nobody is answered twice
+            pass
         await generation.advance(store, await store.bodies.background(partial(generation.beside, store.packs)))
 
 

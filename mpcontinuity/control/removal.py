@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from mpcontinuity.accounts import leaving_users
+from mpcontinuity.accounts import leaving_users, vacation
 from mpcontinuity.control.operation import Control
-from mpcontinuity.mailbox import change, mailboxes
+from mpcontinuity.mailbox import change, mailboxes, signature
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.queue import listing, removal
 from mpcontinuity.store.transaction import Transaction
@@ -40,12 +40,19 @@ async def erase(control: Control, account: int, *, rows_too: bool = False) -> No
     for info in await store.read(partial(mailboxes.listing, account=account)):
         while await store.run(partial(change.empty, mailbox=info.id), bulk=True):
             pass
-    await store.run(partial(mailboxes.delete_all, account=account))
+    await store.run(partial(_forget_mailboxes, account=account))
     while await store.run(partial(removal.forget_sender, account=account), bulk=True):
         pass
     while rows_too and await store.run(partial(removal.forget_ended_of_account, account=account), bulk=True):
         pass
     await store.run(partial(_forget, account=account, rows_too=rows_too))
+
+
+def _forget_mailboxes(tx: Transaction, account: int) -> None:
+    """And what the user has written to be said in their name. What finds the removal unfinished is the mailboxes."""
+    signature.forget(tx, account)
+    vacation.forget(tx, account)
+    mailboxes.delete_all(tx, account)
 
 
 def _forget(tx: Transaction, account: int, rows_too: bool) -> None:

@@ -16,6 +16,7 @@ _SAVE = Statement(
     """INSERT INTO signature (account, text, new, answers) VALUES (:account, :text, :new, :answers)
     ON CONFLICT (account) DO UPDATE SET text = excluded.text, new = excluded.new, answers = excluded.answers"""
 )
+_FORGET = Statement("DELETE FROM signature WHERE account = :account")
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -43,6 +44,11 @@ def save(tx: Transaction, account: int, signature: Signature) -> None:
         new=int(signature.new),
         answers=int(signature.answers),
     )
+
+
+def forget(tx: Transaction, account: int) -> None:
+    """Forgets the signature of a user who is removed."""
+    tx.run(_FORGET, account=account)
 
 
 def _signature(text: str, new: int, answers: int) -> Signature:

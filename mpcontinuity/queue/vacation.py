@@ -50,6 +50,10 @@ _DROP = Statement("DELETE FROM vacation_due WHERE account = :account AND sender 
 _DROP_LOST = Statement(
     "DELETE FROM vacation_due WHERE NOT EXISTS (SELECT 1 FROM body WHERE body.id = vacation_due.body)"
 )
+_DROP_SOME = Statement(
+    """DELETE FROM vacation_due WHERE (account, sender) IN
+    (SELECT account, sender FROM vacation_due LIMIT :step)"""
+)
 _ANSWERED = Statement(
     """INSERT INTO vacation_answer (account, sender, time) VALUES (:account, :sender, :now)
     ON CONFLICT (account, sender) DO UPDATE SET time = excluded.time WHERE vacation_answer.time <= :since"""
@@ -122,6 +126,12 @@ def due(tx: Transaction, after: tuple[int, str]) -> list[Due]:
 def drop(tx: Transaction, row: Due) -> bool:
     """Takes a row away: it is answered, or never will be. False: another process has done that."""
     return tx.run(_DROP, account=row.account, sender=row.sender, body=row.body.id) > 0
+
+
+def drop_some(tx: Transaction) -> int:
+    """Takes `STEP` rows away, whatever they are, and returns how many: call it again while that is `STEP`. What a
+    backup has of them that was put back may have been answered since."""
+    return tx.run(_DROP_SOME, step=STEP)
 
 
 def answered(tx: Transaction, account: int, sender: str) -> bool:

@@ -7,7 +7,7 @@ twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -54,13 +54,12 @@ class _Found:
     facts: SenderFacts
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Vacations:
-    """Answers mail in the name of users who are away. ``answers`` counts them since the start."""
+    """Answers mail in the name of users who are away."""
 
     store: Store
     settings: Settings
-    answers: int = field(default=0)
 
     async def look(self) -> None:
         """Answers what may be answered now. Raises Temporary and Stopping."""
@@ -154,7 +153,6 @@ class Vacations:
             await store.keep(draft, head, partial(answer.place, answer=new), keep_until=now)
         finally:
             draft.discard()
-        self.answers += 1
         _log.info(
             "vacation text of <{sender}> to <{recipient}>",
             message=show(row.body.id),

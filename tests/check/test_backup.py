@@ -12,8 +12,9 @@ import msgspec
 import pytest
 from twisted.internet.defer import succeed
 
-from mpcontinuity.accounts import home_history, home_state, users
+from mpcontinuity.accounts import home_history, home_state, users, vacation
 from mpcontinuity.accounts.passwords import Passwords
+from mpcontinuity.accounts.vacation import Vacation
 from mpcontinuity.control.backup import backup
 from mpcontinuity.control.operation import Control
 from mpcontinuity.mailbox import drafts
@@ -24,12 +25,15 @@ from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.identifier import LAST
 from mpcontinuity.model.settings import Settings, Tls
 from mpcontinuity.model.settings import Store as StoreSettings
+from mpcontinuity.queue import vacation as waiting
+from mpcontinuity.queue.vacation import NewDue
 from mpcontinuity.routing.health import Health, State
 from mpcontinuity.store.backup import backup as making
 from mpcontinuity.store.backup import manifest
 from mpcontinuity.store.backup.restore import restore
 from mpcontinuity.store.bodies import appender
 from mpcontinuity.store.sqlite.driver import DATABASE
+from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.upkeep import retention
 from mpcontinuity.store.upkeep.reconcile import reconcile
 from tests.check.damaged import Damaged
@@ -121,6 +125,22 @@ def test_what_was_to_leave_from_webmail_when_it_was_made_is_a_draft_with_the_rea
     found = result(other.store.read(partial(drafts.find, account=account.id, id_=7)))
     assert found is not None
     assert (found.due, found.fault) == (0, drafts.RESTORED)
+    other.stop()
+
+
+def test_what_waited_for_a_vacation_text_when_it_was_made_is_answered_no_more(served: Damaged) -> None:
+    user = result(served.store.read(partial(users.find, address=parse("ann@example.org"))))
+    assert user is not None
+    away = Vacation(vacation.ALWAYS, text="Away")
+    result(served.store.run(partial(vacation.save, user=user, vacation=away)))
+    new = NewDue(user.id, "eve@far.example", 1, user.address, "eve@far.example", 1, submitted=True, least=1)
+    result(served.store.run(partial(waiting.note, rows=[new])))
+    back_up(served)
+    other = restored(served)
+    other.serve()
+    count = Statement("SELECT COUNT(*) FROM vacation_due")
+    assert [result(each.store.read(lambda tx: tx.value(count))) for each in (served, other)] == [1, 0]
+    assert result(other.store.read(partial(vacation.find, account=user.id))) == away
     other.stop()
 
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
+from mpcontinuity.accounts import users, vacation
 from mpcontinuity.accounts.users import LONGEST_NAME, MOST_ALIASES
+from mpcontinuity.accounts.vacation import Vacation
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.control.user_file import lines
+from mpcontinuity.mailbox import signature
+from mpcontinuity.mailbox.signature import Signature
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -181,8 +186,20 @@ def test_nothing_of_a_removed_users_mailboxes_is_left_and_the_address_is_free(ca
     assert call("user add", address="anna@example.org")["messages"] == 0
 
 
+def test_the_texts_of_a_removed_user_go_with_them_also_where_the_ledger_keeps_their_row(
+    call: Call, books: Books
+) -> None:
+    user = books.read(partial(users.by_id, account=books.accounts["anna"]))
+    assert user is not None
+    books.run(signature.save, account=user.id, signature=Signature("Anna"))
+    books.run(vacation.save, user=user, vacation=Vacation(vacation.ALWAYS, text="Away"))
+    books.redirect("anna")
+    call("user remove", address="anna@example.org", force=True)
+    for table, rows in (("account", 2), ("signature", 0), ("vacation", 0)):
+        assert books.read(lambda tx, table=table: tx.value(Statement(f"SELECT COUNT(*) FROM {table}"))) == rows
+
+
 def test_a_removal_that_a_crash_interrupted_is_finished(call: Call, control: Any, books: Books) -> None:
-    from mpcontinuity.accounts import users
     from mpcontinuity.control.removal import finish_removals
 
     books.redirect("anna")

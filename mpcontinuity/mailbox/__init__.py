@@ -14,6 +14,7 @@
   ``redelivered.py``: what home has got is marked, and leaves. ``drafts.py``: what users write by webmail;
   ``enclosures.py``: what is attached to it; ``signature.py``: what stands below it.
 - ``archived.py``: the folder `Email Archive`, which shows what the archive has.
-- ``trusted_senders.py``: of whose mail a user wants pictures from elsewhere.
+- ``trusted_senders.py``: of whose mail a user wants pictures from elsewhere. ``invitation_answers.py``: what a user has
+  answered to invitations.
 - ``quota.py``: how much a user stores. ``repair.py``: what ``check --repair`` mends in them.
 """

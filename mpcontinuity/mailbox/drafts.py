@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from mpcontinuity.mailbox import change, enclosures, mailboxes, sent
+from mpcontinuity.mailbox import change, enclosures, invitation_answers, mailboxes, sent
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.model.clock import DAY, MINUTE, SECOND
@@ -92,6 +92,9 @@ class Written(msgspec.Struct, frozen=True):
     With ``rich`` the letter is ``html``, which has been judged (message/display/composed.py), and ``text`` is its plain
     text. ``original`` names the message that may be quoted, as ``folder.uid`` or ``archive:id``, and ``quoted`` says
     that it is, by the enclosure of that role.
+
+    ``calendar`` is what a calendar is told beside the text (message/scheduling.py), where the letter answers an
+    invitation.
     """
 
     sender: str = ""
@@ -108,6 +111,7 @@ class Written(msgspec.Struct, frozen=True):
     html: str = ""
     original: str = ""
     quoted: bool = False
+    calendar: str = ""
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -333,6 +337,7 @@ def discard(tx: Transaction, account: int, id_: int) -> list[int]:
         raise DraftChanged("this draft is being sent, or was discarded already")
     if row[0]:
         _remove(tx, account, [row[0]])
+    invitation_answers.drop(tx, [id_])
     return enclosures.go(tx, [id_])
 
 
@@ -350,4 +355,5 @@ def drop_orphans(tx: Transaction, ids: Sequence[int]) -> int:
     """Removes those of the drafts that are still as `orphans` says, and returns how many."""
     gone = [id_ for (id_,) in tx.all(_DROP_ORPHANS, ids=ids, before=tx.now - KEPT)]
     enclosures.go(tx, gone)
+    invitation_answers.drop(tx, gone)
     return len(gone)

@@ -12,7 +12,8 @@
   reads it. ``imap_string.py``: strings as IMAP sends them. ``lineends.py``: what POP3 adds. ``mbox.py``: files of
   messages.
 - ``trace.py``: Received, Return-Path, and fields that only claim to be ours. ``submitted.py``: the header of a message
-  that a user sends. ``composing.py``: writes one that a user composes; ``typed_addresses.py``: the addresses that
-  people type. ``dkim.py``: signatures. ``report.py``: delivery status notifications.
-  ``announcement.py``: what the server itself has to say to people. ``automatic.py``: which mail no program may answer.
+  that a user sends. ``composing.py``: writes one that a user composes; ``scheduling.py``: an answer to an invitation;
+  ``typed_addresses.py``: the addresses that people type. ``dkim.py``: signatures. ``report.py``: delivery status
+  notifications. ``announcement.py``: what the server itself has to say to people. ``automatic.py``: which
+  mail no program may answer.
 """

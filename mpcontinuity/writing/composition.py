@@ -11,7 +11,7 @@ import msgspec
 from mpcontinuity.mailbox import enclosures
 from mpcontinuity.mailbox.drafts import Draft, Written
 from mpcontinuity.mailbox.enclosures import Attached
-from mpcontinuity.message import composing, typed_addresses
+from mpcontinuity.message import composing, scheduling, typed_addresses
 from mpcontinuity.message.composing import Correspondent, Enclosure, Letter
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.errors import Temporary
@@ -131,7 +131,7 @@ def letter(
         bcc=addressed.bcc,
         subject=written.subject,
         text=f"{written.text}\n\n{quote.text}" if quote is not None else written.text,
-        also=[("text/html", f"{_BEGINS}{html}{_ENDS}")] if written.rich else (),
+        also=_also(written, html),
         time=time,
         message_id=message_id,
         in_reply_to=written.in_reply_to,
@@ -141,6 +141,13 @@ def letter(
         ],
         boundary=boundary,
     )
+
+
+def _also(written: Written, html: str) -> list[tuple[str, str]]:
+    """The other forms of the text. An answer to an invitation is what a calendar reads (RFC 6047 §4.3)."""
+    if written.calendar:
+        return [(scheduling.KIND, written.calendar)]
+    return [("text/html", f"{_BEGINS}{html}{_ENDS}")] if written.rich else []
 
 
 _BEGINS: Final = '<!DOCTYPE html>\n<html><head><meta charset="utf-8"></head><body>\n'
@@ -167,6 +174,8 @@ def size(written: Written, attached: Sequence[Attached]) -> int:
     header = _HEADER + 4 * names + sum(map(len, written.references))  # as encoded words
     if written.rich:
         quoted += _PART + 3 * len(written.html.encode("utf-8", "replace"))
+    if written.calendar:
+        quoted += _PART + 3 * len(written.calendar.encode("utf-8", "replace"))
     return header + quoted + sum(_PART + _encoded_size(one) for one in attached)
 
 

@@ -110,7 +110,7 @@ def test_a_message_is_shown_with_its_pictures_and_nothing_is_asked_of_others(ope
         "the address anna@example.org",
         "One picture from elsewhere",
         "Lunch",
-        "2026-12-01 12:00 UTC",
+        "Tue 1 Dec 2026, 12:00 UTC",
         "notes.txt",
     ):
         assert said in text, said

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import struct
 
+import msgspec
+
+from mpcontinuity.access.webmail import invitations
+from mpcontinuity.message import scheduling
 from mpcontinuity.message.display import (
     composed,
     htmltext,
@@ -20,9 +24,10 @@ from mpcontinuity.message.display import (
 from mpcontinuity.message.display.css import Sheet
 from mpcontinuity.message.display.sanitised import TooMuch, sanitise
 from mpcontinuity.message.display.show import header, show
-from mpcontinuity.message.display.shown import Person, Wanted
+from mpcontinuity.message.display.shown import Invitation, Person, Wanted
 from mpcontinuity.message.display.unread import unread
 from mpcontinuity.message.transfer import decoder
+from mpcontinuity.web.languages import ENGLISH
 from tests.linear.messages import small
 from tests.linear.reader import KIB, Reader
 
@@ -88,7 +93,24 @@ def _html_text(data: bytes) -> None:
 
 
 def _invitation(data: bytes) -> None:
-    invitation.read(_text(data))
+    invitation.read(_text(data), ["a@b.example", "c@d.example"])
+
+
+def _answer(data: bytes) -> None:
+    text = _text(data)
+    scheduling.reply(_event(summary=text, place=text), "accepted", comment=text, time=0)
+
+
+def _when(data: bytes) -> None:
+    text = _text(data)
+    for start in (text, "2026-12-01 12:00", f"2026-12-01 12:00 {text}"):
+        invitations.when(ENGLISH, _event(start=start, end=text))
+
+
+def _event(**values: str) -> Invitation:
+    found = invitation.read("BEGIN:VEVENT\r\nUID:a\r\nEND:VEVENT\r\n")
+    assert found is not None
+    return msgspec.structs.replace(found, **values)
 
 
 def _names(data: bytes) -> None:
@@ -171,9 +193,21 @@ DISPLAY = {
     ),
     "invitation": Reader(
         _invitation,
-        (b"", b"BEGIN:VEVENT\r\n"),
-        (b"BEGIN:VEVENT\r\n", b"ATTENDEE:a\r\n", b"SUMMARY:a\r\n b\r\n", b";A=b", b';A="', b"\r\n ", b"\\n"),
+        (b"", b"BEGIN:VEVENT\r\n", b"METHOD:REQUEST\r\nBEGIN:VEVENT\r\n", b"BEGIN:VTIMEZONE\r\nTZID:a\r\n"),
+        (
+            b"BEGIN:VEVENT\r\n",
+            b"ATTENDEE:a\r\n",
+            b"ATTENDEE:x@b.example\r\n",
+            b"RRULE:FREQ=DAILY\r\n",
+            b"SUMMARY:a\r\n b\r\n",
+            b";A=b",
+            b';A="',
+            b"\r\n ",
+            b"\\n",
+        ),
     ),
+    "answer to an invitation": Reader(_answer, (b"", b"a,"), (b"a", b",", b"\\", b"\r\n", b"\xc3\xa4", b"\x01")),
+    "time of an event": Reader(_when, (b"", b"P"), (b"1", b"P1W", b"2026-12-01 ", b"/a", b"_")),
     "winmail.dat": Reader(
         winmail.names,
         (b"\x78\x9f\x3e\x22\x01\x00",),

@@ -15,7 +15,8 @@
   made, renamed and deleted. ``message.py``: one message.
 - ``contents.py``: what a message contains, in a frame of its own. ``attachments.py``: its files and pictures.
   ``kinds.py``: which of these a browser shows. ``reading.py``: has messages read by the processes that read them.
-  ``kept.py``: what they said, for a moment.
+  ``kept.py``: what they said, for a moment. ``invitations.py``: when an event is, in words, and answers to
+  invitations.
 - ``searching.py``: what a question finds. ``question.py``: what people type. ``conversation.py``: a conversation.
 - ``archive.py``: the archive as a place of its own. ``archive_search.py``: a user's own mail in it.
 - ``fate.py``: what becomes of a message on its way home, in words.

@@ -17,6 +17,7 @@ from typing import Final
 from twisted.web import http
 
 from mpcontinuity.access.webmail import archive_search
+from mpcontinuity.access.webmail.invitations import Event, events
 from mpcontinuity.access.webmail.kinds import VIEWED
 from mpcontinuity.access.webmail.reading import MOST_UID, Message, Reading, body_of
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
@@ -77,6 +78,7 @@ class Opened:
     shown: Shown
     remote: bool
     asked: str
+    events: tuple[Event, ...] = ()
 
     @property
     def sent(self) -> int:
@@ -123,12 +125,13 @@ async def opened(visit: Visit, *, anew: bool = False) -> Opened:
     domain = parse(visit.user.address).domain
     shown = await reading.shown(of, domain, anew=anew)
     if not shown.remote:
-        return Opened(of, shown, remote=False, asked="")
+        return Opened(of, shown, remote=False, asked="", events=events(visit, shown))
     once = await _is_asked(visit, reading, of)
     if not once and not await reading.trusts(of, shown):
-        return Opened(of, shown, remote=False, asked="")
+        return Opened(of, shown, remote=False, asked="", events=events(visit, shown))
     shown = await reading.shown(of, domain, remote=True)
-    return Opened(of, shown, remote=True, asked=f"?pictures={await reading.token(of)}" if once else "")
+    asked = f"?pictures={await reading.token(of)}" if once else ""
+    return Opened(of, shown, remote=True, asked=asked, events=events(visit, shown))
 
 
 async def _is_asked(visit: Visit, reading: Reading, of: Message) -> bool:

@@ -5,7 +5,7 @@ A script of the page says them by the clock of whoever reads it (static/times.js
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 from mpcontinuity.model.clock import SECOND
@@ -42,7 +42,18 @@ def full(language: Language, time: int) -> str:
     )
 
 
-def _month(language: Language, then: datetime) -> str:
+def day(language: Language, then: date) -> str:
+    """Returns a day: ``Tue 3 Nov 2026``."""
+    return language.said(
+        "%(weekday)s %(day)d %(month)s %(year)d",
+        weekday=language.said(_DAYS[then.weekday()]),
+        day=then.day,
+        month=_month(language, then),
+        year=then.year,
+    )
+
+
+def _month(language: Language, then: date) -> str:
     return language.said(_MONTHS[then.month - 1])
 
 

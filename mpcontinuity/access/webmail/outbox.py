@@ -6,6 +6,7 @@ from functools import partial
 
 from mpcontinuity.access.webmail.letter_form import id_of
 from mpcontinuity.access.webmail.letter_page import WRITE
+from mpcontinuity.access.webmail.reading import path_of
 from mpcontinuity.access.webmail.saving import OUTBOX
 from mpcontinuity.access.webmail.signed_in import HOME, Visit, Webmail
 from mpcontinuity.mailbox import drafts
@@ -41,5 +42,9 @@ async def undo(visit: Visit) -> Answer:
     """Calls a message back, and shows it as a draft again."""
     id_ = id_of(visit.asked.form.get("draft"))
     if await visit.services.outbox.undo(visit.user, id_):
+        found = await visit.services.desk.find(visit.user, id_)
+        if found is not None and found[0].written.calendar:
+            await visit.services.desk.discard(visit.user, id_)
+            return await visit.done(visit.said("Not sent. You have not answered."), path_of(found[0].written.about))
         return await visit.done(visit.said("Not sent. Here is your draft."), f"{WRITE}?draft={identifier.show(id_)}")
     return await visit.done(visit.said("This message is on its way already and cannot be called back."), HOME)

@@ -24,6 +24,7 @@ from mpcontinuity.archive import archived
 from mpcontinuity.children.pool import PIECE
 from mpcontinuity.children.readers import Busy, Died, Readers
 from mpcontinuity.mailbox import mailboxes, read, trusted_senders
+from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.message.display import work
 from mpcontinuity.message.display.composed import Composed
 from mpcontinuity.message.display.shown import Attachment, Header, Shown, Wanted
@@ -132,6 +133,11 @@ class Message:
 # What was asked of a reader: the body, which message within it, the path of its pictures, whether those from elsewhere
 # are loaded, and the domain of the user, on which warnings depend.
 _Asked = tuple[int, str, str, bool, str]
+
+
+def path_of(entry: int) -> str:
+    """Returns the path of the page of a message by its entry, mailbox << 32 | uid."""
+    return f"/mail/{entry >> UID_BITS}/{entry & MOST_UID}"
 
 
 async def body_of(store: Store, folder: int, uid: int) -> Body | None:

@@ -11,6 +11,7 @@ import msgspec
 from mpcontinuity.access.webmail import originals
 from mpcontinuity.access.webmail.letter_form import LONGEST_FIELDS, LetterForm, id_of
 from mpcontinuity.access.webmail.letter_page import WRITE, form_of, page
+from mpcontinuity.access.webmail.reading import path_of
 from mpcontinuity.access.webmail.saving import OUTBOX, WritePages
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
 from mpcontinuity.mailbox import drafts, signature
@@ -118,5 +119,7 @@ async def _open_draft(visit: Visit, named: str) -> Answer:
     draft, attached = found
     if draft.due:
         return redirect(OUTBOX)
+    if draft.written.calendar:  # an answer to an invitation, which is given on the page of that
+        return redirect(path_of(draft.written.about))
     faults = [Fault("", visit.said("This was not sent: %(why)s", why=visit.said(draft.fault)))] if draft.fault else []
     return await page(visit, form_of(draft), attached=attached, faults=faults)

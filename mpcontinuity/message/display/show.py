@@ -75,7 +75,7 @@ def show(content: Content, wanted: Wanted) -> Shown:
         coloured=written.coloured,
         remote=written.remote,
         attachments=attachments,
-        invitations=tuple(_invitations(content, choice)),
+        invitations=tuple(_invitations(content, choice, wanted.addresses)),
         warnings=spoofs.warnings(
             head.as_written(b"from"),
             head.people(b"reply-to")[0],
@@ -293,13 +293,14 @@ def _images(attachments: tuple[Attachment, ...], path: str) -> dict[str, str]:
     }
 
 
-def _invitations(content: Content, choice: Choice) -> Iterator[Invitation]:
-    seen: set[str] = set()
+def _invitations(content: Content, choice: Choice, addresses: tuple[str, ...]) -> Iterator[Invitation]:
+    seen: set[tuple[str, str] | None] = set()
     for part in choice.calendars[:_MOST_INVITATIONS]:
         calendar, _ = _first(text.of_part(content, part), invitation.LONGEST)
-        found = invitation.read(calendar)
-        if found is not None and found.uid not in seen:  # Outlook sends it twice
-            seen.add(found.uid)
+        found = invitation.read(calendar, addresses)
+        key = (found.uid, found.recurrence) if found is not None else None
+        if found is not None and key not in seen:  # Outlook sends it twice
+            seen.add(key)
             yield found
 
 

@@ -48,7 +48,13 @@ class Warned(msgspec.Struct, frozen=True):
 class Invitation(msgspec.Struct, frozen=True):
     """What a calendar part says (RFC 5546). Times are as they were written, with the zone: ``2026-11-30 10:00 UTC``.
 
-    ``method`` is in lower case, such as ``request`` or ``cancel``.
+    ``method`` is in lower case, such as ``request`` or ``cancel``. ``more`` is how many attendees are not listed.
+    ``status`` is that of whoever answers, and in a request that of the user: ``accepted``, ``declined``,
+    ``tentative``, ``delegated`` or empty. ``comment`` is that of an answer. ``one_of_many`` says that it is about one
+    of the events that are repeated.
+
+    ``invited`` is the address of the user as the request has it, empty where it cannot be answered; then an answer has
+    the property ``recurrence`` and the lines of its time ``zone`` as they stand here.
     """
 
     method: str
@@ -61,6 +67,13 @@ class Invitation(msgspec.Struct, frozen=True):
     repeats: bool
     uid: str
     sequence: int
+    more: int = 0
+    status: str = ""
+    comment: str = ""
+    one_of_many: bool = False
+    invited: str = ""
+    recurrence: str = ""
+    zone: str = ""
 
 
 class Attachment(msgspec.Struct, frozen=True):

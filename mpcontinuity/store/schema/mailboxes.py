@@ -43,6 +43,19 @@ trusted_sender = Table(
     **BY_KEY,
 )
 
+# What a user has answered to invitations.
+invitation_answer = Table(
+    "invitation_answer",
+    metadata,
+    Column("account", BigInteger, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("event", Text, primary_key=True),  # hash of the event's id, and of which one of those that are repeated
+    number("draft", None),  # the letter that says so, or that has said so
+    string("answer", None),  # accepted, tentative or declined
+    number("time", None),
+    Index("invitation_answer_by_draft", "draft"),
+    **BY_KEY,
+)
+
 keyword = Table(
     "keyword",
     metadata,

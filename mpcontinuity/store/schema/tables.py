@@ -91,6 +91,7 @@ OWNERS: Final[Mapping[str, tuple[str, ...]]] = {
     "verdict": ("verdicts", "queue"),
     "sent": ("mailbox",),
     "trusted_sender": ("mailbox",),
+    "invitation_answer": ("mailbox",),
     "draft": ("mailbox",),
     "signature": ("mailbox",),
     "vacation": ("accounts", "queue"),

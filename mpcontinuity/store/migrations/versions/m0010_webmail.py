@@ -41,6 +41,7 @@ def upgrade() -> None:
     _own_texts()
     op.add_column("account", string("language"))
     op.add_column("account", flag("vacation"))
+    _invitations()
 
 
 def _conversations() -> None:
@@ -210,3 +211,17 @@ def _own_texts() -> None:
     )
     op.create_index("vacation_answer_of", "vacation_answer", ["account", "time"])
     op.create_index("vacation_answer_by_time", "vacation_answer", ["time"])
+
+
+def _invitations() -> None:
+    account = ForeignKey("account.id", ondelete="CASCADE")
+    op.create_table(
+        "invitation_answer",
+        Column("account", BigInteger, account, primary_key=True, autoincrement=False),
+        Column("event", Text, primary_key=True),
+        number("draft", None),
+        string("answer", None),
+        number("time", None),
+        **BY_KEY,
+    )
+    op.create_index("invitation_answer_by_draft", "invitation_answer", ["draft"])

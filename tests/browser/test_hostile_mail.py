@@ -125,9 +125,9 @@ async def log_in(page: Page, where: str) -> str:
     return found[1]
 
 
-async def _faults(hunt: Hunt, inbox: str, uid: int) -> list[str]:
+async def _faults(hunt: Hunt, inbox: str, uid: int, below: str) -> list[str]:
     page = hunt.page
-    path = f"{hunt.where}{inbox}/{uid}"
+    path = f"{hunt.where}{inbox}/{uid}{below}"
     hunt.done.clear()
     found = []
     try:
@@ -161,7 +161,7 @@ async def _open_all(browser: Browser, where: str, messages: Sequence[Hostile]) -
         await hunt.measure()
         inbox = await log_in(hunt.page, where)
         for uid, each in left:
-            if found := await _faults(hunt, inbox, uid):
+            if found := await _faults(hunt, inbox, uid, each.below):
                 faults[f"{each.kind}: {each.name}"] = found
         await context.close()
 

@@ -77,6 +77,52 @@ WRITE_TO = (
     b"From: Bob <bob@far.example>\r\nSubject: Write to us\r\nContent-Type: text/html\r\n\r\n"
     b"<p><a href='mailto:office@far.example?subject=Well...%20yes'>our office</a></p>"
 )
+
+
+def _pdf() -> bytes:
+    """One page, and a script that would lead elsewhere, for what runs scripts in PDF."""
+    script = b'this.submitForm\\("https://far.example/f"\\);app.launchURL\\("https://far.example/u"\\)'
+    objects = (
+        b"<</Type/Catalog/Pages 2 0 R/OpenAction<</S/JavaScript/JS(" + script + b")>>>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]>>",
+    )
+    data, places = b"%PDF-1.4\n", []
+    for number, each in enumerate(objects, 1):
+        places.append(len(data))
+        data += b"%d 0 obj\n%b\nendobj\n" % (number, each)
+    table = b"".join(b"%010d 00000 n \n" % place for place in (*places,))
+    start = len(data)
+    data += b"xref\n0 4\n0000000000 65535 f \n" + table + b"trailer<</Size 4/Root 1 0 R>>\nstartxref\n"
+    return data + b"%d\n%%%%EOF\n" % start
+
+
+VIEWED = several(
+    "mixed",
+    part("text/plain", b"Look"),
+    part(
+        "application/pdf; name=offer.pdf",
+        base64.encodebytes(_pdf()),
+        "Content-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n",
+    ),
+    part(
+        "image/png; name=red.png",
+        base64.encodebytes(_png()),
+        "Content-Disposition: attachment\r\nContent-Transfer-Encoding: base64\r\n",
+    ),
+    part("text/plain; name=notes.txt", b"<b>notes</b>", "Content-Disposition: attachment\r\n"),
+    part("message/rfc822", RICH.replace(b"Subject: Lunch", b"Subject: The inner one")),
+    header="From: Bob <bob@far.example>\r\nTo: anna@example.org\r\nSubject: Files\r\n",
+)
+INVITED = several(
+    "alternative",
+    part("text/plain", b"Come to lunch"),
+    part(
+        "text/calendar; method=REQUEST",
+        _CALENDAR.replace(b"END:VEVENT", b"UID:e1\r\nATTENDEE:mailto:anna@example.org\r\nEND:VEVENT"),
+    ),
+    header="From: Eve <eve@far.example>\r\nTo: anna@example.org\r\nSubject: Lunch\r\n",
+)
 UNREAD = b"From: Bob <bob@far.example>\r\nSubject: x\r\nContent-Type: text/html\r\n\r\n<b>Never read before</b>"
 
 
@@ -84,7 +130,7 @@ UNREAD = b"From: Bob <bob@far.example>\r\nSubject: x\r\nContent-Type: text/html\
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder: Path = tmp_path_factory.mktemp("reading")
     with serving(folder, sanitises=True) as running:
-        deliver(running, [RICH, PLAIN, UNREAD, WRITE_TO])
+        deliver(running, [RICH, PLAIN, UNREAD, WRITE_TO, VIEWED, INVITED])
         yield running
 
 
@@ -242,3 +288,70 @@ def test_the_header_of_a_message_can_be_read_by_everybody(opened: tuple[Window, 
     each.go(f"{inbox}/1/headers")
     assert "bob@far.example" in each.text
     each.sound()
+
+
+def _look_at(each: Window, name: str) -> Page:
+    with each.page.context.expect_page() as opening:
+        each.page.get_by_role("link", name=f"Look at it: {name}").click()
+    opening.value.wait_for_load_state()
+    return opening.value
+
+
+def test_a_pdf_is_looked_at_in_the_browsers_own_viewer_and_leads_nowhere(opened: tuple[Window, str]) -> None:
+    each, inbox = opened
+    asked: list[str] = []
+    each.page.context.on("request", lambda request: asked.append(request.url))
+    each.go(f"{inbox}/5")
+    viewer = _look_at(each, "offer.pdf")
+    until = time.monotonic() + 60
+    while not any(frame.url.startswith("chrome-extension://") for frame in viewer.frames):
+        assert time.monotonic() < until
+        viewer.wait_for_timeout(50)
+    viewer.wait_for_timeout(500)  # what a script in it does by itself is done
+    assert viewer.url == f"{each.origin}{inbox}/5/view/2"
+    assert not [url for url in asked if "far.example" in url]
+    assert len(each.page.context.pages) == 2
+    viewer.close()
+
+
+def test_pictures_and_texts_are_looked_at(opened: tuple[Window, str]) -> None:
+    each, inbox = opened
+    each.go(f"{inbox}/5")
+    picture = _look_at(each, "red.png")
+    assert picture.locator("img").evaluate("one => one.naturalWidth") == 3
+    picture.close()
+    text = _look_at(each, "notes.txt")
+    assert text.locator("body").inner_text() == "<b>notes</b>"
+    text.close()
+
+
+def test_a_message_within_a_message_is_shown_with_its_own_pictures(opened: tuple[Window, str]) -> None:
+    each, inbox = opened
+    each.go(f"{inbox}/5")
+    each.page.get_by_role("link", name="Read it: The inner one.eml").click()
+    each.page.wait_for_url(f"**{inbox}/5/enclosed/5")
+    assert each.heading == "The inner one"
+    frame = each.page.frame_locator("iframe.message")
+    frame.locator("img[alt=red]").wait_for()
+    assert frame.locator("img[alt=red]").evaluate("one => [one.naturalWidth, one.naturalHeight]") == [3, 2]
+    each.sound()
+    each.follow("The message that this one came with")
+    assert each.heading == "Files"
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_an_invitation_is_answered(browser: Browser, server: Server, scripts: bool) -> None:
+    with window(browser, origin(server), scripts=scripts) as each:
+        inbox = log_in(each.page, each.origin)
+        each.go(f"{inbox}/6")
+        assert "That is not who wrote this message" in each.text
+        each.sound()
+        each.fill(comment="Gladly")
+        each.press("Accept")
+        assert "You accepted." in each.text
+        assert "Your answer leaves in a few seconds." in each.text
+        each.sound()
+        each.follow("Call it back")
+        each.page.get_by_role("button", name="Undo").first.click()
+        each.page.wait_for_url(f"**{inbox}/6")
+        assert "You have not answered" in each.text

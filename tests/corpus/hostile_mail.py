@@ -19,11 +19,12 @@ _B64_RUN: Final = base64.b64encode(f"<script>{_RUN}</script>".encode()).decode()
 
 @dataclass(frozen=True)
 class Hostile:
-    """``kind`` is its class. ``quick`` is false for what a reader has to give up on."""
+    """``kind`` is its class. ``below`` is the page below the message's own that is opened; empty: its own."""
 
     kind: str
     name: str
     content: bytes
+    below: str = ""
 
 
 _HEADER = "From: Mallory <mallory@canary.example>\r\nTo: anna@example.org\r\nMIME-Version: 1.0\r\n"
@@ -315,9 +316,73 @@ def _others() -> Iterator[tuple[str, str, bytes]]:
     yield "structure", "html and nothing", _message(f"<svg><desc>{READABLE}<script>{_RUN}</script>".encode())
 
 
+def _enclosed() -> Iterator[Hostile]:
+    """Messages within others, opened on their own pages."""
+    inner = _html(
+        f"<script>{_RUN}</script><iframe src={ELSEWHERE}/f></iframe><img src=x onerror={_RUN}><img src='cid:p@x'>"
+        f"<img src='../part/1'><img src={ELSEWHERE}/p.png><base href={ELSEWHERE}/><form action={ELSEWHERE}/f>",
+        "Subject: </title><script>alert(1)</script>\r\nDate: Fri, 31 Dec 99999 23:59:59 +9999\r\n",
+    )
+    picture = "image/png\r\nContent-ID: <p@x>", b"\x89PNG\r\n\x1a\n"
+
+    def within(message: bytes, encoding: str = "") -> bytes:
+        return _mixed(_TEXT, (f"message/rfc822{encoding}", message), picture)
+
+    encoded = "\r\nContent-Transfer-Encoding: base64"
+    yield Hostile("enclosed messages", "markup", within(inner), "/enclosed/2")
+    yield Hostile("enclosed messages", "encoded", within(base64.encodebytes(inner), encoded), "/enclosed/2")
+    yield Hostile("enclosed messages", "twice", within(within(inner).replace(b"=_b", b"=_c")), "/enclosed/2_2")
+    yield Hostile("enclosed messages", "svg", within(_html(_MARKUP["SVG and animation"]["onload"])), "/enclosed/2")
+    yield Hostile("enclosed messages", "navigation", within(_html(_MARKUP["navigation"]["top"])), "/enclosed/2")
+    yield Hostile("enclosed messages", "bomb", within(_html("<div>" * 100_000)), "/enclosed/2")
+    deep = inner
+    for level in range(100):
+        deep = within(deep.replace(b"=_b", b"=_%d" % level))
+    yield Hostile("enclosed messages", "deep", deep, "/enclosed/2_2_2_2_2_2_2_2")
+    claims = _message(inner, f'message/rfc822; name="\'><script>{_RUN}</script>.eml"')
+    yield Hostile("enclosed messages", "alone", claims, "/enclosed/1")
+
+
+def _asked() -> Iterator[tuple[str, str, bytes]]:
+    """Invitations that can be answered: what stands on the page is a stranger's, also whom the answer goes to."""
+
+    def invitation(event: str, before: str = "") -> bytes:
+        text = (
+            f"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\n{before}BEGIN:VEVENT\r\nUID:<script>{_RUN}</script>\r\n"
+            f'SUMMARY:{READABLE}</h2><script>{_RUN}</script>\r\nDTSTART;TZID="><img src=x onerror=alert(1)>":'
+            f"20261201T120000\r\n{event}ATTENDEE:mailto:anna@example.org\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+        )
+        return _mixed(_TEXT, ("text/calendar; method=REQUEST", text.encode()), subtype="alternative")
+
+    yield (
+        "invitations",
+        "organiser",
+        invitation(f'ORGANIZER;CN="<img src=x onerror={_RUN}>":mailto:"><script>alert(1)</script>"@canary.example\r\n'),
+    )
+    yield "invitations", "elsewhere", invitation("ORGANIZER:mailto:a@canary.example?bcc=b@canary.example\r\n")
+    crowd = 'ATTENDEE;CN="</dd>":mailto:x@canary.example\r\n' * 10_000
+    yield "invitations", "crowd", invitation(f"ORGANIZER:mailto:a@canary.example\r\n{crowd}")
+    rule = "RRULE:FREQ=SECONDLY;COUNT=999999999;BYSECOND=" + ",".join(["1"] * 50_000)
+    yield "invitations", "rule", invitation(f"ORGANIZER:mailto:a@canary.example\r\n{rule}\r\n")
+    yield (
+        "invitations",
+        "folding",
+        invitation("ORGANIZER:mailto:a@canary.example\r\nLOCATION:" + "a\r\n " * 50_000 + "\r\n"),
+    )
+    yield "invitations", "nested", invitation("BEGIN:VEVENT\r\nBEGIN:VALARM\r\n" * 5_000)
+    zones = "BEGIN:VTIMEZONE\r\nTZID:x\r\n" * 5_000
+    yield (
+        "invitations",
+        "zones",
+        invitation("ORGANIZER:mailto:a@canary.example\r\nRECURRENCE-ID;TZID=x:20261201T120000\r\n", zones),
+    )
+    pdf = b"%PDF-1.4\n1 0 obj<</Type/Catalog/OpenAction<</S/JavaScript/JS(app.alert\\(1\\))>>>>endobj\ntrailer<</Root 1 0 R>>"
+    yield "attachment types", "PDF with a script", _mixed(_TEXT, ("application/pdf; name=a.pdf", pdf))
+
+
 def hostile() -> list[Hostile]:
     """Returns all of them."""
     found = [Hostile(kind, name, _html(markup)) for kind, each in _MARKUP.items() for name, markup in each.items()]
     for kind, made in (("depth and width", _depth_and_width), ("size", _size), ("decoders", _decoders)):
         found += [Hostile(kind, name, content) for name, content in made()]
-    return found + [Hostile(*each) for each in _others()]
+    return [*found, *(Hostile(*each) for each in (*_others(), *_asked())), *_enclosed()]

@@ -1,6 +1,6 @@
 """What becomes of a message, in words: one sentence, and the steps that led to it.
 
-It is said to the user whose message it is, of their own part of it alone.
+It is said to the user whose message it is, of their own part of it alone; of what they have sent, for each recipient.
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ from functools import partial
 from typing import Final
 
 from mpcontinuity.access.webmail.signed_in import Visit
+from mpcontinuity.model import events
+from mpcontinuity.model.address import parse
 from mpcontinuity.model.events import REDIRECTED_HOST, TrackingEvent
 from mpcontinuity.model.owed import DELETED, DELIVERED, EXPIRED, FAILED, IN_DOUBT, IN_FLIGHT, RELEASED
 from mpcontinuity.model.visible import visible
 from mpcontinuity.queue.fates import Fate, of_message
+from mpcontinuity.tracking import sent
+from mpcontinuity.tracking.sent import Sent, SentTo
 from mpcontinuity.web.languages import marked
 
 _LONGEST: Final = 300  # characters of home's words that are shown
@@ -40,6 +44,14 @@ _SENT: Final = {
     "waiting": marked("A copy of this message goes to your mail server as soon as that is back."),
     "back": marked("Your mail server has a copy of this message."),
 }
+
+_LOST: Final = marked("not delivered")
+_OF_RECIPIENT: Final = {
+    events.DELIVERED: (marked("delivered"), "done"),
+    events.QUEUED: (marked("on its way, and tried again until it is taken"), "hint"),
+    events.DEFERRED: (marked("kept here, until their mail server is back"), "hint"),
+}
+_HOST_SAID: Final = marked("%(what)s: %(host)s said: %(reply)s")
 
 _CAME: Final = marked("came here, because your mail server did not serve")
 _KEPT: Final = marked("kept in your inbox")
@@ -123,3 +135,74 @@ def _step(visit: Visit, event: TrackingEvent) -> str:
     if event.code:
         return visit.said(_OFFERED, code=event.code, text=text)
     return visit.said(_NO_ANSWER, text=text)
+
+
+@dataclass(frozen=True, slots=True)
+class SentOn:
+    """What became of a message for one recipient: when, in words, and whether that is done, an error or a hint."""
+
+    recipient: str
+    time: int
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldOfSent:
+    """The sentence about all recipients and its kind, what became of it for each, and how many are not named."""
+
+    sentence: str
+    kind: str
+    recipients: tuple[SentOn, ...]
+    more: int
+
+
+async def of_sent(visit: Visit, message_id: str, time: int) -> ToldOfSent | None:
+    """Returns what became of a message that the user has sent, for each of those to whom it went; None where nothing is
+    known of it. ``time`` is that of their copy, in µs. Raises Temporary."""
+    user, store = visit.user, visit.services.control.store
+    own = frozenset(parse(each).key for each in await visit.services.desk.addresses(user))
+    work = partial(sent.of_message, domain=user.domain, own=own, message_id=message_id, time=time)
+    found = await store.read(work)
+    return tell_of_sent(visit, found) if found.recipients else None
+
+
+def tell_of_sent(visit: Visit, found: Sent) -> ToldOfSent:
+    """Returns in words what became of a message for its recipients."""
+    every = sum(found.counts.values())
+    there, waits = found.counts.get(events.DELIVERED, 0), found.counts.get(events.QUEUED, 0)
+    failed = every - there - waits
+    words, kind = [], "done"
+    if failed:
+        kind = "error"
+        words.append(
+            visit.counted("It did not reach %(number)d recipient.", "It did not reach %(number)d recipients.", failed)
+        )
+    elif waits:
+        kind = "hint"
+        words.append(
+            visit.counted(
+                "It is on its way to %(number)d recipient.", "It is on its way to %(number)d recipients.", waits
+            )
+        )
+    if there:
+        words.append(
+            visit.counted(
+                "It was delivered to %(number)d recipient.", "It was delivered to %(number)d recipients.", there
+            )
+        )
+    each = tuple(_sent_on(visit, one) for one in found.recipients)
+    return ToldOfSent(" ".join(words), kind, each, every - len(each))
+
+
+def _sent_on(visit: Visit, one: SentTo) -> SentOn:
+    last = one.last
+    text = visible(last.text[:_LONGEST])
+    said, kind = _OF_RECIPIENT.get(one.status, (_LOST, "error"))
+    words = visit.said(said)
+    if last.host and last.host != REDIRECTED_HOST:
+        reply = f"{last.code} {text}" if last.code else text
+        words = visit.said(_HOST_SAID, what=words, host=visible(last.host[:_LONGEST]), reply=reply)
+    elif kind == "error":
+        words = visit.said("%(what)s: %(why)s", what=words, why=text)
+    return SentOn(visible(one.recipient), last.time, words, kind)

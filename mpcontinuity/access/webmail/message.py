@@ -10,15 +10,17 @@ from typing import Final
 from twisted.web import http
 
 from mpcontinuity.access.webmail import acting, contents, fate, invitations
+from mpcontinuity.access.webmail.fate import ToldOfSent
 from mpcontinuity.access.webmail.kinds import VIEWED
 from mpcontinuity.access.webmail.letter_form import id_of
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
-from mpcontinuity.mailbox import archived, conversations, pages
+from mpcontinuity.mailbox import archived, conversations, pages, sent
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.drafts import DraftChanged
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.pages import Listed
+from mpcontinuity.message.display.shown import Shown
 from mpcontinuity.message.scheduling import ANSWERS, LONGEST_COMMENT
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import parse
@@ -102,8 +104,16 @@ async def _page(visit: Visit, refused: Unsent | None = None, code: int = http.OK
         viewed=VIEWED,
         changes=not archived.is_folder(folder),
         fate=await fate.of_entry(visit, opened.message.body.id),
+        sent=await _sent(visit, folder, listed[0], opened.shown),
         conversation=identifier.show(conversation) if conversation else "",
     )
+
+
+async def _sent(visit: Visit, folder: MailboxInfo, message: Listed, shown: Shown) -> ToldOfSent | None:
+    """What became of it for its recipients, where the user has sent it."""
+    if not sent.takes(folder) or not shown.message_id:
+        return None
+    return await fate.of_sent(visit, shown.message_id, message.date)
 
 
 async def note_read(visit: Visit, folder: MailboxInfo, message: Listed) -> None:

@@ -350,3 +350,10 @@ def test_times_are_said_in_words_with_their_zone(start: str, end: str, said: str
         assert words == said
     if moment is not None:
         assert begins == moment * SECOND
+
+
+def test_an_invitation_within_a_message_is_shown_and_cannot_be_answered(invited: Invited) -> None:
+    invited.put(several("mixed", part("message/rfc822", invitation()), header="From: a@b.example\r\nSubject: x\r\n"))
+    page = invited.anna.get(f"{invited.path}/enclosed/1").page
+    assert "Invitation: Lunch, with all" in page
+    assert "Your answer goes to" not in page

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from mpcontinuity.mailbox import keywords
 from mpcontinuity.model import flags
 from mpcontinuity.model.body import Body
-from mpcontinuity.model.owed import DELIVERED, IN_DOUBT, IN_FLIGHT
 from mpcontinuity.queue.lineage import LIVE
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -27,8 +26,8 @@ _USES = Statement("SELECT name, use FROM mailbox WHERE account = :account AND us
 _ADDRESS = Statement("SELECT address FROM account WHERE id = :account AND status <> 'removed'")
 _IDS = Statement("SELECT id FROM owed WHERE body = :body AND account = :account ORDER BY id LIMIT :most")
 _BESIDES = Statement(
-    """SELECT DISTINCT state FROM owed WHERE body = :body AND account = :account AND id <> :besides AND way = 'imap'
-    AND state IN ('delivered', 'in_flight', 'in_doubt')"""
+    """SELECT 1 FROM owed WHERE body = :body AND account = :account AND id <> :besides AND way = 'imap'
+    AND state IN ('delivered', 'in_flight', 'in_doubt') LIMIT 1"""
 )
 
 
@@ -55,14 +54,13 @@ class Placed:
     """The places of a message, in the order in which it came there.
 
     ``address`` is the main one of its user, empty where they were removed. ``ids`` are those of all owed rows of the
-    message for this user, who may have got it by several addresses. ``brought``: home has it by IMAP for another of
-    these addresses already. ``doubted``: it may have it by IMAP for another of them.
+    message for this user, who may have got it by several addresses. ``doubted``: home has it by IMAP for another of
+    these addresses, or may have it; that may have been somebody else's mailbox, if users were merged since.
     """
 
     address: str
     places: tuple[Placement, ...]
     ids: tuple[int, ...]
-    brought: bool = False
     doubted: bool = False
 
 
@@ -85,9 +83,8 @@ def placed(tx: Transaction, account: int, body: int, besides: int = 0) -> Placed
         places.append(Placement(name, inherited, above, tuple(names), date, Body(*where)))
     ids = tuple(id_ for (id_,) in tx.all(_IDS, body=body, account=account, most=MOST))
     address = tx.one(_ADDRESS, account=account)
-    others = {state for (state,) in tx.all(_BESIDES, body=body, account=account, besides=besides)}
-    brought, doubted = DELIVERED in others, not others.isdisjoint({IN_FLIGHT, IN_DOUBT})
-    return Placed(address[0] if address else "", tuple(places), ids, brought, doubted)
+    doubted = tx.one(_BESIDES, body=body, account=account, besides=besides) is not None
+    return Placed(address[0] if address else "", tuple(places), ids, doubted)
 
 
 def _above(name: str, uses: dict[str, str]) -> tuple[str, str]:

@@ -77,8 +77,6 @@ class Filing:
         except (Temporary, Stopping) as error:  # nothing was sent
             return Result(Outcome(Verdict.FAILED, Stage.CONNECT, None, str(error)), "", None)
         settings, shown = self.task.domain.settings, imapurl.parse(self.task.domain.settings.home_imap).shown
-        if placed.brought:
-            return Result(_has_it_by_another_address(), shown, None)
         here = (row.doubted and row.way == IMAP) or placed.doubted  # home may have it by IMAP: never by SMTP then
         if not placed.address or (not placed.places and not here):
             return None
@@ -342,11 +340,6 @@ class _Trip:
         if self._known is None or self._mailboxes.listed is None:
             self._known = Folders(await self._mailboxes.load(), self._mailboxes.namespace)
         return self._known
-
-
-def _has_it_by_another_address() -> Outcome:
-    text = "home has it already: it was brought for another address of its user"
-    return Outcome(Verdict.ACCEPTED, Stage.MESSAGE, Reply(250, "", text))
 
 
 def _has_it(mailbox: bytes, hit: Fetched) -> Outcome:

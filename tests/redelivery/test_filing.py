@@ -1,4 +1,4 @@
-"""What home has by IMAP for one address of a user is brought for no other of them, and never goes by SMTP."""
+"""What home has by IMAP for one address of a user never goes by SMTP for another of them."""
 
 from __future__ import annotations
 
@@ -91,16 +91,9 @@ def desk(world: World) -> Desk:
     return Desk(world)
 
 
-def test_what_was_brought_for_one_address_is_there_for_the_other(desk: Desk) -> None:
-    desk.first_went(IMAP, heard=True)
-    found = desk.bring_second()
-    assert found is not None
-    assert found.outcome.verdict is Verdict.ACCEPTED
-    assert desk.sessions.asked == 0
-
-
-def test_what_is_in_doubt_by_imap_for_one_address_does_not_go_by_smtp_for_the_other(desk: Desk) -> None:
-    desk.first_went(IMAP, heard=False)
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_went_by_imap_for_one_address_does_not_go_by_smtp_for_the_other(desk: Desk, *, heard: bool) -> None:
+    desk.first_went(IMAP, heard=heard)
     found = desk.bring_second()
     assert found is not None
     assert found.outcome.verdict is Verdict.REFUSED

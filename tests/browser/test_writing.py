@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.site import origin
 from tests.browser.study import Study, sign_in, studying
@@ -115,3 +115,49 @@ def test_who_logs_out_leaves_no_letter_in_the_browser(anna: Window) -> None:
     assert "Secret" in anna.page.evaluate("JSON.stringify(localStorage)")
     anna.press("Log out")
     assert "Secret" not in anna.page.evaluate("JSON.stringify(localStorage)")
+
+
+def test_two_windows_of_one_draft_are_two_drafts_in_the_end(anna: Window, study: Study) -> None:
+    state = "[data-state]"
+    anna.go("/write")
+    anna.fill(subject="Twice", text="Begun")
+    expect(anna.page.locator(state)).to_contain_text("Saved in Drafts", timeout=PATIENCE)
+    other = Window(anna.page.context.new_page(), anna.origin, scripts=True)
+    other.go(anna.path)
+    anna.fill(text="As the first has it")
+    study.wait_for(lambda: b"As the first has it" in study.text("Drafts"))
+    other.fill(text="As the second has it")
+    expect(other.page.locator(state)).to_contain_text("in another window", timeout=PATIENCE)
+    assert study.count("Drafts") == 2
+    assert other.path != anna.path
+    for each, text in ((anna, "As the first has it"), (other, "As the second has it")):
+        each.page.reload()
+        assert each.page.locator("#text").input_value() == text
+        each.press("Discard")
+    assert study.count("Drafts") == 0
+
+
+def test_a_save_whose_answer_is_lost_makes_one_draft_with_the_next(anna: Window, study: Study) -> None:
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method == "POST" and not lost:
+            lost.append(route.request.url)
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    anna.page.route("**/write", lose)
+    anna.go("/write")
+    anna.fill(subject="Lost", text="Begun")
+    state = anna.page.locator("[data-state]")
+    expect(state).to_contain_text("No connection", timeout=PATIENCE)
+    anna.page.locator("#text").fill("Begun, and more")
+    expect(state).to_contain_text("Saved in Drafts", timeout=PATIENCE)
+    found = study.count("Drafts")
+    assert b"and more" in study.text("Drafts")
+    assert lost
+    anna.complaints()  # of that answer
+    anna.press("Discard")
+    assert found == 1

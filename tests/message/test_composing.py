@@ -158,3 +158,26 @@ def test_a_name_does_not_turn_its_direction(name: str) -> None:
 @pytest.mark.parametrize("kind", ["multipart/mixed", "message/partial", "x", "text/html\r\nBcc: x@y", "", "a/b/c"])
 def test_what_is_no_type_of_a_single_file_is_unknown_octets(kind: str) -> None:
     assert composing.media_type(kind) == composing.UNKNOWN
+
+
+@given(st.booleans(), st.lists(st.tuples(st.booleans(), st.binary(max_size=200)), max_size=6))
+def test_every_part_is_where_readers_look_for_it(rich: bool, files: list[tuple[bool, bytes]]) -> None:
+    """A text, or a choice of its forms with the pictures of the richest beside it, and files around all of that."""
+    enclosures = [
+        Enclosure(f"{number}.png", "image/png", f"{number}@a.example" if shown and rich else "")
+        for number, (shown, _) in enumerate(files)
+    ]
+    also = [("text/html", "<p>Hi</p>")] if rich else []
+    message = read(written([octets for _, octets in files], text="Hi", also=also, enclosures=enclosures))
+    kinds = [part.get_content_type() for part in message.walk()]
+    shown = [one for one in enclosures if one.content_id]
+    expected = ["multipart/mixed"] if len(shown) < len(enclosures) else []
+    expected += ["multipart/alternative", "text/plain"] if rich else ["text/plain"]
+    expected += [*(["multipart/related"] if shown else []), "text/html", *["image/png"] * len(shown)] if rich else []
+    expected += ["image/png"] * (len(enclosures) - len(shown))
+    assert kinds == expected
+    pictures = [part for part in message.walk() if part["content-id"]]
+    assert [part["content-id"] for part in pictures] == [f"<{one.content_id}>" for one in shown]
+    assert sorted(part.get_content() for part in message.walk() if part.get_content_type() == "image/png") == sorted(
+        octets for _, octets in files
+    )

@@ -36,6 +36,9 @@ function begin(form) {
   let editor = null; // of a letter with formatting
   const [plain, rich, quote] = ["plain", "rich", "quoted"].map((name) => form.querySelector(`[data-${name}]`));
   const wanted = []; // ids of pictures that the editor waits for
+  // What was sent, and perhaps saved, though no answer came: it is sent again as it was, so that it is known for the same.
+  let unanswered = null;
+  let repeated = false; // for a button, which does not wait for ever
   let foreign = false; // somebody else has signed in in this browser
 
   const say = (text, link = "") => {
@@ -124,14 +127,18 @@ function begin(form) {
   }
 
   async function send() {
-    const now = read();
+    const again = unanswered;
+    const now = again?.now ?? read();
     if (foreign) return false;
-    if (same(now, saved) && field("version").value !== "0") return true;
-    const body = new URLSearchParams();
-    for (const [name, value] of new FormData(form)) if (typeof value === "string") body.append(name, value);
+    if (!again && same(now, saved) && field("version").value !== "0") return true;
+    const body = again?.body ?? new URLSearchParams();
+    if (!again) for (const [name, value] of new FormData(form)) if (typeof value === "string") body.append(name, value);
     body.set("action", "autosave");
+    body.set("csrf", field("csrf").value);
+    unanswered = { now, body };
     try {
       const answer = await fetch("/write", { method: "POST", body });
+      unanswered = null;
       if (answer.status === 401) {
         say(words.signedOut, "/login");
       } else if (answer.status === 403) {
@@ -153,7 +160,8 @@ function begin(form) {
         show(wanted);
         history.replaceState(null, "", `/write?draft=${given.draft}`);
         say(given.said || words.saved.replace("{}", new Date().toLocaleTimeString()));
-        return true;
+        repeated = false;
+        return again ? send() : true;
       } else {
         const kind = answer.headers.get("content-type") ?? "";
         const given = kind.startsWith("application/json") ? await answer.json() : {};
@@ -381,6 +389,10 @@ function begin(form) {
     clearTimeout(timer);
     // It is asked before (confirm.js), which stops the first of two submits and marks the second.
     if (button?.value === "discard" && (form.dataset.confirmed || !button.dataset.confirm)) drop(user, draft());
+    if (unanswered && !repeated) {
+      repeated = true;
+      save();
+    }
     if (!saving) return;
     event.preventDefault();
     await saving;

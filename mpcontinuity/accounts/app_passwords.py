@@ -14,6 +14,7 @@ from mpcontinuity.model.clock import MINUTE
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.events import AccountsChanged
 from mpcontinuity.model.randomness import Randomness
+from mpcontinuity.model.texts import said
 from mpcontinuity.protocols.sasl.scram import read_keys
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
@@ -91,10 +92,14 @@ def add(tx: Transaction, account: int, domain: int, text: str, name: str, scram:
     """
     shown = name.strip()
     if not shown or len(shown) > LONGEST_NAME or not shown.isprintable():
-        raise Refused(f"name: must say for which device it is, in one line of at most {LONGEST_NAME} characters")
+        raise Refused(
+            said("name: must say for which device it is, in one line of at most %(most)d characters", most=LONGEST_NAME)
+        )
     tx.lock(_LOCK, account=account)
     if int(tx.value(_COUNT, account=account)) >= MOST:
-        raise Refused(f"there are {MOST} app passwords already; remove one that no device uses", "conflict")
+        raise Refused(
+            said("there are %(most)d app passwords already; remove one that no device uses", most=MOST), "conflict"
+        )
     fresh = tx.identifier()
     digest = digest_of(account, text)
     tx.run(_ADD, id=fresh, account=account, digest=digest, scram=scram, name=shown, now=tx.now)

@@ -10,6 +10,7 @@ from mpcontinuity.accounts import links, users
 from mpcontinuity.accounts.links import INVITATION, Link
 from mpcontinuity.accounts.users import User
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.texts import marked, said
 from mpcontinuity.store.transaction import Transaction
 
 
@@ -43,11 +44,11 @@ def redeem(tx: Transaction, token: str, user: User) -> None:
     Raises Refused where it is not, and where it is not good (any more); nothing is changed then.
     """
     if _holder(tx, links.use(tx, INVITATION, token)).id != user.id:
-        raise Refused(f"this invitation is not for {user.address}", "conflict")
+        raise Refused(said("this invitation is not for %(address)s", address=user.address), "conflict")
 
 
 def _holder(tx: Transaction, link: Link) -> User:
     user = users.by_id(tx, int(link.subject))
     if user is None or user.status == "inactive":  # a server of an earlier version has not ended the link
-        raise Refused("this invitation is needed no more; ask for a new one", "conflict")
+        raise Refused(marked("this invitation is needed no more; ask for a new one"), "conflict")
     return user

@@ -18,6 +18,7 @@ from mpcontinuity.model.clock import DAY
 from mpcontinuity.model.errors import Refused
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Settings
+from mpcontinuity.model.texts import marked, said
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -46,9 +47,9 @@ class Purpose:
 
 
 # A week: whoever is on leave finds it, and what lies in an old mailbox is of no use. The newest link alone is good.
-INVITATION: Final = Purpose("invitation", "/invite/", 7 * DAY, once=True, most=1, said="invitation")
+INVITATION: Final = Purpose("invitation", "/invite/", 7 * DAY, once=True, most=1, said=marked("invitation"))
 # As long as the contract has it. A subscriber hears of an outage a few times a day.
-ALERT: Final = Purpose("alert", "/outage/", DAY, once=False, most=20, said="link")
+ALERT: Final = Purpose("alert", "/outage/", DAY, once=False, most=20, said=marked("link"))
 
 
 class Link(NamedTuple):
@@ -133,7 +134,11 @@ def find(tx: Transaction, purpose: Purpose, secret: str) -> Link:
     link = look(tx, purpose, secret)
     if link is None:
         raise Refused(
-            f"there is no such {purpose.said}: copy the whole link from the mail, or ask for a new one", "unknown"
+            said(
+                "there is no such %(what)s: copy the whole link from the mail, or ask for a new one",
+                what=said(purpose.said),
+            ),
+            "unknown",
         )
     return link
 
@@ -146,11 +151,13 @@ def look(tx: Transaction, purpose: Purpose, secret: str) -> Link | None:
     *columns, ended = row
     link = Link(*columns)
     if ended and link.used:
-        raise Refused(f"this {purpose.said} was used already; ask for a new one", "conflict")
+        raise Refused(said("this %(what)s was used already; ask for a new one", what=said(purpose.said)), "conflict")
     if ended:
-        raise Refused(f"this {purpose.said} was replaced by a newer one, or is needed no more", "conflict")
+        raise Refused(
+            said("this %(what)s was replaced by a newer one, or is needed no more", what=said(purpose.said)), "conflict"
+        )
     if link.expires <= tx.now:
-        raise Refused(f"this {purpose.said} has expired; ask for a new one", "conflict")
+        raise Refused(said("this %(what)s has expired; ask for a new one", what=said(purpose.said)), "conflict")
     return link
 
 
@@ -162,7 +169,7 @@ def use(tx: Transaction, purpose: Purpose, secret: str) -> Link:
     """
     link = find(tx, purpose, secret)
     if not tx.run(_USE, digest=_digest(secret), now=tx.now, ended=tx.now if purpose.once else 0):
-        raise Refused(f"this {purpose.said} was used already; ask for a new one", "conflict")
+        raise Refused(said("this %(what)s was used already; ask for a new one", what=said(purpose.said)), "conflict")
     return link
 
 

@@ -21,6 +21,7 @@ from mpcontinuity.control.versions import refuse_changed, version_of
 from mpcontinuity.model.address import Address, parse
 from mpcontinuity.model.clock import iso
 from mpcontinuity.model.errors import Hint, Refused
+from mpcontinuity.model.texts import said
 from mpcontinuity.protocols.sasl.scram import SALT_OCTETS
 from mpcontinuity.queue.removal import open_rows
 from mpcontinuity.store.transaction import Transaction
@@ -241,7 +242,10 @@ async def password(control: Control, address: str, password: str, token: str | N
     nothing is changed then.
     """
     if token is not None and len(password) < SHORTEST_CHOSEN:
-        raise Refused(f"the password is too short; take at least {SHORTEST_CHOSEN} characters", field="password")
+        raise Refused(
+            said("the password is too short; take at least %(least)d characters", least=SHORTEST_CHOSEN),
+            field="password",
+        )
     kept = await kept_of(control, own_address(address), password)
     await control.store.run(partial(_set_password, address=address, kept=kept, token=token))
     return await show(control, address)

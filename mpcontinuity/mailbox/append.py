@@ -13,6 +13,7 @@ from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.message.rendered import octets_added, references
 from mpcontinuity.model.events import MailboxChanged
 from mpcontinuity.model.flags import DELETED, SEEN
+from mpcontinuity.model.texts import marked
 from mpcontinuity.store.statement import Rows, Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -74,13 +75,13 @@ def grow(tx: Transaction, mailboxes: Mapping[int, Iterable[tuple[int, int]]]) ->
     if len(counts) > 1:
         lock(tx, mailboxes)
     if tx.run_rows(_GROW, counts) < len(counts):
-        raise MailboxRefused("TRYCREATE", "no such mailbox")
+        raise MailboxRefused("TRYCREATE", marked("no such mailbox"))
     rows = {mailbox: columns for mailbox, *columns in tx.all(_GROWN, mailboxes=mailboxes)}
     grown = {}
     for mailbox, messages, *_ in counts:
         uidnext, modseq, uidvalidity, account = rows[mailbox]
         if uidnext > MAX_UID:
-            raise MailboxRefused("LIMIT", "the mailbox has no UIDs left")
+            raise MailboxRefused("LIMIT", marked("the mailbox has no UIDs left"))
         grown[mailbox] = Appended(account, uidvalidity, uidnext - messages, uidnext - 1, modseq)
     return grown
 

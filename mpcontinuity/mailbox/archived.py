@@ -17,6 +17,7 @@ from mpcontinuity.mailbox.append import MAX_UID, UID_BITS, NewEntry, append, loc
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.names import ARCHIVED_USE, EMAIL_ARCHIVE, MailboxRefused
 from mpcontinuity.model import uidset
+from mpcontinuity.model.texts import said
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -116,7 +117,9 @@ def is_folder(info: MailboxInfo) -> bool:
 def refuse_change(info: MailboxInfo | None) -> None:
     """Raises MailboxRefused where the mailbox is such a folder."""
     if info is not None and is_folder(info):
-        raise MailboxRefused("NOPERM", f"{EMAIL_ARCHIVE} shows what is archived, and cannot be changed")
+        raise MailboxRefused(
+            "NOPERM", said("%(name)s shows what is archived, and cannot be changed", name=EMAIL_ARCHIVE)
+        )
 
 
 def _span(folder: int) -> dict[str, int]:

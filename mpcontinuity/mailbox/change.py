@@ -19,6 +19,7 @@ from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.model import uidset
 from mpcontinuity.model.events import MailboxChanged
 from mpcontinuity.model.flags import DELETED, DOWNLOADED, FIRST_KEYWORD, SEEN
+from mpcontinuity.model.texts import marked
 from mpcontinuity.model.uidset import Range
 from mpcontinuity.store.bodies.references import release
 from mpcontinuity.store.statement import Statement
@@ -115,7 +116,7 @@ def store_flags(
     """Changes flags. Raises MailboxRefused, and changes nothing, when the mailbox cannot hold another keyword."""
     row = tx.one(_LOCK, mailbox=mailbox)
     if row is None:
-        raise MailboxRefused("NONEXISTENT", "no such mailbox")
+        raise MailboxRefused("NONEXISTENT", marked("no such mailbox"))
     _, _, modseq, account = row
     modseq += 1
     entries = _entries(tx, mailbox, uids)
@@ -178,7 +179,7 @@ def expunge(tx: Transaction, mailbox: int, uids: Sequence[Range] | None = None) 
     r"""Removes the messages flagged ``\Deleted``, of ``uids`` or of all, and returns the UIDs of those that went."""
     row = tx.one(_LOCK, mailbox=mailbox)
     if row is None:
-        raise MailboxRefused("NONEXISTENT", "no such mailbox")
+        raise MailboxRefused("NONEXISTENT", marked("no such mailbox"))
     _, deleted, _, _ = row
     if not deleted:
         return ()
@@ -207,7 +208,7 @@ def _copy(tx: Transaction, source: int, uids: Sequence[Range], target: int) -> t
     locked = {mailbox: tx.one(_LOCK, mailbox=mailbox) for mailbox in sorted({source, target})}
     there = locked[target]
     if there is None:
-        raise MailboxRefused("TRYCREATE", "no such mailbox")
+        raise MailboxRefused("TRYCREATE", marked("no such mailbox"))
     entries = _entries(tx, source, uids)
     if not entries:
         return Copied(there[0], (), ()), entries
@@ -247,7 +248,7 @@ def _remove(tx: Transaction, mailbox: int, entries: Sequence[_Entry]) -> None:
         deleted=sum(bool(flags & DELETED) for _, flags, _, _, _ in entries),
     )
     if row is None:
-        raise MailboxRefused("NONEXISTENT", "no such mailbox")
+        raise MailboxRefused("NONEXISTENT", marked("no such mailbox"))
     modseq, account, floor = row
     uids = _uids(entries)
     ids = _ids(mailbox, uids)

@@ -18,6 +18,7 @@ from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.model.clock import DAY, MINUTE, SECOND
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.texts import marked, said
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.store.upkeep import retention
@@ -28,7 +29,7 @@ UNDO: Final = 10 * SECOND  # from Send until a message leaves
 LEASE: Final = MINUTE  # for which a process has a message in hand that leaves: longer than it takes
 KEPT: Final = DAY  # of a draft whose message was deleted: a window in which it is open may still save it
 # Why a message is not sent that was to leave when a backup was made that was put back.
-RESTORED: Final = "The server was restored from a backup: look whether this message was sent before you send it"
+RESTORED: Final = marked("The server was restored from a backup: look whether this message was sent before you send it")
 STEP: Final = 100  # rows of one transaction
 MOST_FAILED: Final = 3  # that are said: it is read with every page
 
@@ -206,18 +207,20 @@ def create(tx: Transaction, account: int, written: Written, id_: int, message_id
     ``message_id``. Raises DraftChanged where it was made or sent already, and Refused.
     """
     if sent.find(tx, account, message_id) is not None:
-        raise DraftChanged("this message was sent already")
+        raise DraftChanged(marked("this message was sent already"))
     if tx.value(_COUNT, account=account) >= MOST:
-        raise Refused(f"there are {MOST} drafts already: send or discard some of them first", "conflict")
+        raise Refused(
+            said("there are %(most)d drafts already: send or discard some of them first", most=MOST), "conflict"
+        )
     if not tx.run(_INSERT, id=id_, account=account, entry=entry, written=_text(written), now=tx.now):
-        raise DraftChanged("this draft was saved in another window")
+        raise DraftChanged(marked("this draft was saved in another window"))
     return Draft(id_, account, 1, entry, written, 0, "", "", tx.now)
 
 
 def save(tx: Transaction, account: int, id_: int, version: int, written: Written) -> Draft:
     """Saves what stands in the form, and returns the draft with its new version. Raises DraftChanged."""
     if not tx.run(_SAVE, id=id_, account=account, version=version, written=_text(written), now=tx.now):
-        raise DraftChanged("this draft was changed in another window")
+        raise DraftChanged(marked("this draft was changed in another window"))
     found = find(tx, account, id_)
     assert found is not None
     return found
@@ -256,7 +259,7 @@ def send(tx: Transaction, account: int, id_: int, version: int, message_id: str)
     """Has a draft leave after `UNDO`, by that id, and returns when, in µs. Raises DraftChanged."""
     due = tx.now + UNDO
     if not tx.run(_SEND, id=id_, account=account, version=version, due=due, message_id=message_id):
-        raise DraftChanged("this draft was changed in another window, or is being sent already")
+        raise DraftChanged(marked("this draft was changed in another window, or is being sent already"))
     return due
 
 
@@ -334,7 +337,7 @@ def discard(tx: Transaction, account: int, id_: int) -> list[int]:
     """
     row = tx.one(_DELETE, id=id_, account=account)
     if row is None:
-        raise DraftChanged("this draft is being sent, or was discarded already")
+        raise DraftChanged(marked("this draft is being sent, or was discarded already"))
     if row[0]:
         _remove(tx, account, [row[0]])
     invitation_answers.drop(tx, [id_])

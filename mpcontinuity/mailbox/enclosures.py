@@ -15,6 +15,7 @@ import msgspec
 from mpcontinuity.mailbox.names import MailboxRefused
 from mpcontinuity.mailbox.quota import Quota, used
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.texts import marked, said
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -108,13 +109,13 @@ def begin(tx: Transaction, account: int, draft: int, file: File, *, quota: Quota
     """
     others = of(tx, draft)
     if len(others) >= MOST:
-        raise Refused(f"a message has at most {MOST} attachments", "conflict")
+        raise Refused(said("a message has at most %(most)d attachments", most=MOST), "conflict")
     if sum(one.size for one in others) + file.size > longest:
-        raise Refused("together with this file the message would be too large", "conflict")
+        raise Refused(marked("together with this file the message would be too large"), "conflict")
     if quota.octets:
         held = used(tx, account).octets + int(tx.value(_OF_ACCOUNT, account=account))
         if held + file.size > quota.octets:
-            raise MailboxRefused("OVERQUOTA", "your mailbox is full: delete some messages first")
+            raise MailboxRefused("OVERQUOTA", marked("your mailbox is full: delete some messages first"))
     id_ = tx.identifier()
     values = msgspec.structs.asdict(file)
     tx.run(_INSERT, id=id_, account=account, draft=draft, **values)

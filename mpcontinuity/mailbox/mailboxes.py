@@ -24,6 +24,7 @@ from mpcontinuity.mailbox.names import (
 )
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.events import MailboxChanged, MailboxListChanged
+from mpcontinuity.model.texts import marked, said
 from mpcontinuity.store import meta
 from mpcontinuity.store.bodies.references import release
 from mpcontinuity.store.statement import Statement
@@ -128,7 +129,7 @@ def inbox(tx: Transaction, account: int) -> int:
     """Returns the id of INBOX. Raises MailboxRefused for an account without one."""
     found = inboxes(tx, [account])
     if account not in found:
-        raise MailboxRefused("NONEXISTENT", "the account has no INBOX")
+        raise MailboxRefused("NONEXISTENT", marked("the account has no INBOX"))
     return found[account]
 
 
@@ -141,7 +142,7 @@ def get(tx: Transaction, account: int, name: str) -> MailboxInfo:
     """Returns the mailbox of this name. Raises MailboxRefused if there is none."""
     info = find(tx, account, name)
     if info is None:
-        raise MailboxRefused("NONEXISTENT", "no mailbox of that name")
+        raise MailboxRefused("NONEXISTENT", marked("no mailbox of that name"))
     return info
 
 
@@ -154,9 +155,9 @@ def create(tx: Transaction, account: int, name: str, use: str = "", *, most: int
     name = check(name.removesuffix(SEPARATOR))
     taken = dict(tx.all(_NAMES, account=account))
     if name in taken:
-        raise MailboxRefused("ALREADYEXISTS", "there is a mailbox of that name")
+        raise MailboxRefused("ALREADYEXISTS", marked("there is a mailbox of that name"))
     if use and (use not in STANDARD.values() or use in taken.values()):
-        raise MailboxRefused("USEATTR", "that special use is unknown, or another mailbox has it")
+        raise MailboxRefused("USEATTR", marked("that special use is unknown, or another mailbox has it"))
     _refuse_below_archived(taken, name)
     named = above(taken).union(taken)
     missing = [superior for superior in superiors(name) if superior not in named]
@@ -168,13 +169,15 @@ def create(tx: Transaction, account: int, name: str, use: str = "", *, most: int
 
 def _refuse_below_archived(taken: Mapping[str, str], name: str) -> None:
     if any(taken.get(superior) == ARCHIVED_USE for superior in superiors(name)):
-        raise MailboxRefused("NOPERM", f"{EMAIL_ARCHIVE} shows what is archived, and has no mailboxes below it")
+        raise MailboxRefused(
+            "NOPERM", said("%(name)s shows what is archived, and has no mailboxes below it", name=EMAIL_ARCHIVE)
+        )
 
 
 def _check_number(names: int, most: int | None) -> None:
     most = MAX_MAILBOXES if most is None else most
     if names > most:
-        raise MailboxRefused("LIMIT", f"an account has at most {most} mailboxes")
+        raise MailboxRefused("LIMIT", said("an account has at most %(most)d mailboxes", most=most))
 
 
 def create_standard(tx: Transaction, account: int) -> None:
@@ -187,7 +190,7 @@ def create_standard(tx: Transaction, account: int) -> None:
 def create_archived(tx: Transaction, account: int) -> MailboxInfo:
     """Creates the folder of mailbox/archived.py, whatever the quota, and subscribes to it. Raises MailboxRefused."""
     if find(tx, account, EMAIL_ARCHIVE) is not None:
-        raise MailboxRefused("ALREADYEXISTS", "there is a mailbox of that name")
+        raise MailboxRefused("ALREADYEXISTS", marked("there is a mailbox of that name"))
     _insert(tx, account, [(EMAIL_ARCHIVE, ARCHIVED_USE)])
     tx.run(_SUBSCRIBE, account=account, name=EMAIL_ARCHIVE)
     tx.announce(MailboxListChanged(account))
@@ -234,14 +237,14 @@ def rename(tx: Transaction, account: int, old: str, new: str, *, most: int | Non
     taken = dict(tx.all(_NAMES, account=account))
     named = above(taken).union(taken)
     if old not in named:
-        raise MailboxRefused("NONEXISTENT", "no mailbox of that name")
+        raise MailboxRefused("NONEXISTENT", marked("no mailbox of that name"))
     if taken.get(old) == ARCHIVED_USE:
-        raise MailboxRefused("NOPERM", f"{EMAIL_ARCHIVE} shows what is archived, and keeps its name")
+        raise MailboxRefused("NOPERM", said("%(name)s shows what is archived, and keeps its name", name=EMAIL_ARCHIVE))
     _refuse_below_archived(taken, new)
     if new in named:
-        raise MailboxRefused("ALREADYEXISTS", "there is a mailbox of that name")
+        raise MailboxRefused("ALREADYEXISTS", marked("there is a mailbox of that name"))
     if new.startswith(old + SEPARATOR) and old != INBOX:
-        raise MailboxRefused("CANNOT", "a mailbox cannot be moved below itself")
+        raise MailboxRefused("CANNOT", marked("a mailbox cannot be moved below itself"))
     moved = [] if old == INBOX else [name for name in taken if name.startswith(old + SEPARATOR)]
     for name in moved:
         check(new + name[len(old) :])
@@ -278,9 +281,9 @@ def deletable(tx: Transaction, account: int, name: str) -> MailboxInfo:
     """Returns the mailbox if ``delete`` would take it. Raises MailboxRefused."""
     info = get(tx, account, name)
     if info.use == ARCHIVED_USE:
-        raise MailboxRefused("CANNOT", f"{info.name} shows what is archived, and cannot be deleted")
+        raise MailboxRefused("CANNOT", said("%(name)s shows what is archived, and cannot be deleted", name=info.name))
     if info.name == INBOX or info.use:
-        raise MailboxRefused("CANNOT", "a standard folder cannot be deleted; delete the messages in it instead")
+        raise MailboxRefused("CANNOT", marked("a standard folder cannot be deleted; delete the messages in it instead"))
     return info
 
 

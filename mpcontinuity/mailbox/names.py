@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from mpcontinuity.model.errors import Kind, Refused
+from mpcontinuity.model.texts import marked, said
 
 SEPARATOR = "/"
 INBOX = "INBOX"
@@ -50,13 +51,13 @@ def check(name: str) -> str:
     name = canonical(name)
     levels = name.split(SEPARATOR)
     if not all(levels):
-        raise MailboxRefused("CANNOT", "a mailbox name must not be empty, begin or end with / or contain //")
+        raise MailboxRefused("CANNOT", marked("a mailbox name must not be empty, begin or end with / or contain //"))
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
-        raise MailboxRefused("CANNOT", "a mailbox name must not contain control characters")
+        raise MailboxRefused("CANNOT", marked("a mailbox name must not contain control characters"))
     if len(name.encode()) > MAX_OCTETS:
-        raise MailboxRefused("LIMIT", f"a mailbox name has at most {MAX_OCTETS} octets")
+        raise MailboxRefused("LIMIT", said("a mailbox name has at most %(most)d octets", most=MAX_OCTETS))
     if len(levels) > MAX_DEPTH:
-        raise MailboxRefused("LIMIT", f"mailboxes nest at most {MAX_DEPTH} levels deep")
+        raise MailboxRefused("LIMIT", said("mailboxes nest at most %(most)d levels deep", most=MAX_DEPTH))
     return name
 
 

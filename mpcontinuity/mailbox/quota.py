@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mpcontinuity.mailbox.names import ARCHIVED_USE, MailboxRefused, above
+from mpcontinuity.model.texts import said
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -59,6 +60,10 @@ def check(tx: Transaction, account: int, quota: Quota, *, octets: int = 0, messa
         return
     held = used(tx, account)
     if quota.octets and held.octets + octets > quota.octets:
-        raise MailboxRefused("OVERQUOTA", f"that is more than {quota.octets} octets; delete some messages first")
+        raise MailboxRefused(
+            "OVERQUOTA", said("that is more than %(most)d octets; delete some messages first", most=quota.octets)
+        )
     if quota.messages and held.messages + messages > quota.messages:
-        raise MailboxRefused("OVERQUOTA", f"that is more than {quota.messages} messages; delete some of them first")
+        raise MailboxRefused(
+            "OVERQUOTA", said("that is more than %(most)d messages; delete some of them first", most=quota.messages)
+        )

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from mpcontinuity.message.composing import LONGEST_NAME, Correspondent, shown
 from mpcontinuity.model.address import BadAddress, parse
+from mpcontinuity.model.texts import again, said
 
 # A text in quotes, an address in brackets, a comment, what separates, a run of anything else. No quantifier gives back
 # what it took: time is linear.
@@ -62,7 +63,7 @@ def _person(tokens: Sequence[str]) -> Correspondent | str:
     whole = shown("".join(tokens), _LONGEST_SHOWN)
     brackets = [token for token in tokens if token[0] == "<"]
     if len(brackets) > 1:
-        return f"“{whole}” has two addresses: put a comma between them."
+        return said("“%(address)s” has two addresses: put a comma between them.", address=whole)
     if brackets:
         address = brackets[0][1:].removesuffix(">").strip()
         name = "".join([token for token in tokens if token[0] not in "<("])
@@ -73,9 +74,9 @@ def _person(tokens: Sequence[str]) -> Correspondent | str:
     try:
         found = parse(address.removeprefix("mailto:"))
     except BadAddress as error:
-        return f"“{whole}” is not a mail address: {error}."
+        return said("“%(address)s” is not a mail address: %(why)s.", address=whole, why=again(error.args[0]))
     if found.impossible:
-        return f"“{whole}” is not a mail address: there can be no such domain."
+        return said("“%(address)s” is not a mail address: there can be no such domain.", address=whole)
     return Correspondent(_name(name), found)
 
 

@@ -12,6 +12,8 @@ from contextlib import suppress
 import idna
 import msgspec
 
+from mpcontinuity.model.texts import marked, said
+
 # RFC 5321 §4.5.3.1 has 64 octets of local part, 255 of domain and 254 together. Only the server of the domain knows its
 # local parts, and mailing lists and carriers have longer ones: as many octets as such commands leave room for.
 MAX_DOMAIN = 255
@@ -89,7 +91,7 @@ def _folded(local: str) -> str:
 def parse(text: str) -> Address:
     """Parses an address without angle brackets. Raises BadAddress."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_ADDRESS:
-        raise BadAddress(f"longer than {MAX_ADDRESS} octets")
+        raise BadAddress(said("longer than %(most)d octets", most=MAX_ADDRESS))
     quoted = _QUOTED.match(text)
     if quoted:
         raw, rest = quoted.group(), text[quoted.end() :]
@@ -97,24 +99,24 @@ def parse(text: str) -> Address:
     else:
         raw, at, host = text.rpartition("@")
         if not at:
-            raise BadAddress("no @ and domain")
+            raise BadAddress(marked("no @ and domain"))
         local, rest = raw, at + host
         if not _DOT_STRING.fullmatch(local):
-            raise BadAddress("the part before the @ is not a valid local part")
+            raise BadAddress(marked("the part before the @ is not a valid local part"))
     if not local:
-        raise BadAddress("the part before the @ is empty")
+        raise BadAddress(marked("the part before the @ is empty"))
     if not rest.startswith("@"):
-        raise BadAddress("no @ and domain")
+        raise BadAddress(marked("no @ and domain"))
     if rest.endswith(".") and not rest.endswith(".."):
         rest, text = rest[:-1], text[:-1]
     domain = rest[1:]
     if len(domain) > MAX_DOMAIN or not (_DOMAIN.fullmatch(domain) or _LITERAL.fullmatch(domain)):
-        raise BadAddress("the part after the @ is not a valid domain")
+        raise BadAddress(marked("the part after the @ is not a valid domain"))
     if not domain.isascii():
         try:
             domain = ascii_domain(domain)
         except ValueError:
-            raise BadAddress("the part after the @ is not a valid domain") from None
+            raise BadAddress(marked("the part after the @ is not a valid domain")) from None
     return Address(local, domain.lower(), text)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
-_KEPT: Final = '{"text":'  # how a text begins that was kept with its values
+_KEPT: Final = '[{"text":'  # how texts begin that were kept with their values
 
 
 def marked(text: str) -> str:
@@ -37,25 +38,36 @@ def said(template: str, /, **values: Any) -> Said:
     return made
 
 
-class _Kept(msgspec.Struct, frozen=True):
-    text: str
-    values: dict[str, Any]
+def again(text: str) -> Said:
+    """Returns a text that was marked, as a value of another one: so it is translated with that."""
+    return text if isinstance(text, Said) else said(text)
 
 
-def kept(text: str) -> str:
-    """Returns a text as it is kept in a database, so that `taken` finds of what it was made."""
-    if not isinstance(text, Said):
-        return text
-    values = {name: each if isinstance(each, int | float) else str(each) for name, each in text.values.items()}
-    return msgspec.json.encode(_Kept(text.template, values)).decode()
+def kept(texts: Sequence[str]) -> str:
+    """Returns texts as they are kept in one column of a database, so that `taken` finds of what each was made. One that
+    is as it is stands there as it is."""
+    if len(texts) == 1 and not isinstance(texts[0], Said):
+        return str(texts[0])
+    return msgspec.json.encode([_to_wire(text) for text in texts]).decode() if texts else ""
 
 
-def taken(text: str) -> str:
-    """Returns the text that `kept` made into this one, which is a `Said` again where it was one."""
-    if not text.startswith(_KEPT):
-        return text
+def taken(column: str) -> list[str]:
+    """Returns the texts that `kept` put into a column: each is a `Said` again where it was one."""
+    if not column.startswith(_KEPT):
+        return [column] if column else []
     try:
-        found = msgspec.json.decode(text, type=_Kept)
-        return said(found.text, **found.values)
+        return [str_ for each in msgspec.json.decode(column) if isinstance(str_ := _from_wire(each), str)]
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-        return text
+        return [column]
+
+
+def _to_wire(value: object) -> object:
+    if isinstance(value, Said):
+        return {"text": value.template, "values": {name: _to_wire(each) for name, each in value.values.items()}}
+    return value if isinstance(value, int | float) else str(value)
+
+
+def _from_wire(wire: Any) -> Any:
+    if not isinstance(wire, dict):
+        return wire
+    return said(wire["text"], **{name: _from_wire(each) for name, each in wire["values"].items()})

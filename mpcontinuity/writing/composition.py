@@ -15,6 +15,7 @@ from mpcontinuity.message import composing, scheduling, typed_addresses
 from mpcontinuity.message.composing import Correspondent, Enclosure, Letter
 from mpcontinuity.model.address import Address, BadAddress, parse
 from mpcontinuity.model.errors import Temporary
+from mpcontinuity.model.texts import again, said
 from mpcontinuity.store.store import Store
 
 LONGEST_TEXT: Final = 512 * 1024  # characters: a book; what is longer is a file
@@ -100,7 +101,7 @@ def envelope(written: Written, name: str, own: str) -> tuple[Envelope, list[Faul
     try:
         sender = parse(written.sender or own)
     except BadAddress as error:
-        faults.append(Fault("sender", f"This is not a mail address: {error}."))
+        faults.append(Fault("sender", said("This is not a mail address: %(why)s.", why=again(error.args[0]))))
         sender = parse(own)
     return Envelope(Correspondent(name, sender), people["to"], people["cc"], people["bcc"]), faults
 

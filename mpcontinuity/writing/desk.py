@@ -28,6 +28,7 @@ from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.flags import DRAFT, SEEN
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.model.settings import Limits
+from mpcontinuity.model.texts import marked
 from mpcontinuity.store.bodies import references
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -132,10 +133,10 @@ class Desk:
         written = composition.bounded(written)
         found = await self.find(user, id_)
         if found is None:
-            raise DraftChanged("this draft was sent or discarded in another window")
+            raise DraftChanged(marked("this draft was sent or discarded in another window"))
         draft, attached = found
         if draft.due or draft.version != version:
-            raise DraftChanged("this draft was changed in another window, or is being sent")
+            raise DraftChanged(marked("this draft was changed in another window, or is being sent"))
         attached = [one for one in attached if one.complete]
         if not self._is_to_be_shown(draft, composition.size(written, attached), asked=asked):
             return await self.store.run(
@@ -203,7 +204,7 @@ class Desk:
         """
         longest = composition.room(self.limits.message_size)
         if size > longest:
-            raise Refused("together with this file the message would be too large", "conflict")
+            raise Refused(marked("together with this file the message would be too large"), "conflict")
         self.store.bodies.check_room(size)
         await self.quotas.count_for_domain(user, size)
         if role == "picture" and not content_id:
@@ -357,7 +358,7 @@ def _open(tx: Transaction, account: int, draft: int) -> None:
     """Raises Refused where the user is not writing it any more."""
     found = drafts.find(tx, account, draft)
     if found is None or found.due:
-        raise Refused("this draft was sent or discarded meanwhile", "conflict")
+        raise Refused(marked("this draft was sent or discarded meanwhile"), "conflict")
 
 
 def _begin(tx: Transaction, account: int, draft: int, file: File, quota: Quota, longest: int) -> Attached:
@@ -368,7 +369,7 @@ def _begin(tx: Transaction, account: int, draft: int, file: File, quota: Quota, 
 def _add(tx: Transaction, account: int, draft: int, id_: int, start: int, data: bytes) -> None:
     _open(tx, account, draft)
     if not enclosures.add(tx, id_, start, data):
-        raise Refused("this part of the file was not expected", "conflict")
+        raise Refused(marked("this part of the file was not expected"), "conflict")
 
 
 def _drop(tx: Transaction, account: int, draft: int, id_: int) -> bool:

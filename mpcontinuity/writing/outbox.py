@@ -34,6 +34,7 @@ from mpcontinuity.model.errors import Reported, Stopping, Temporary
 from mpcontinuity.model.flags import ANSWERED
 from mpcontinuity.model.parameters import MailParameters, RcptParameters
 from mpcontinuity.model.reply import Reply
+from mpcontinuity.model.texts import kept, marked, said
 from mpcontinuity.model.timer import Timer
 from mpcontinuity.store.transaction import Transaction
 from mpcontinuity.writing import composition
@@ -77,13 +78,11 @@ class Outbox:
         """Returns what the submission would refuse of a draft, of which nothing is sent. Raises Temporary."""
         addressed, faults = composition.envelope(draft.written, user.name, user.address)
         if not addressed.recipients and not faults:
-            faults.append(Fault("to", "Say to whom this message goes."))
+            faults.append(Fault("to", marked("Say to whom this message goes.")))
         faults += _incomplete(attached)
         longest = self.desk.limits.message_size
         if composition.size(draft.written, attached) > longest:
-            faults.append(
-                Fault("attachments", f"The message is too large: {longest // 1_000_000} MB with all its attachments.")
-            )
+            faults.append(Fault("attachments", said(_TOO_LARGE, size=longest // 1_000_000)))
         if faults:
             return faults
         transaction = self._begin(user, addressed, draft, attached)
@@ -147,7 +146,7 @@ class Outbox:
         elif any(fault in _PASSING for fault in faults) and store.clock.now() - draft.due < _PATIENCE:
             await store.run(partial(drafts.later, draft=draft.seen, wait=_AGAIN))
         else:
-            text = " ".join([fault.text for fault in faults[:5]])
+            text = kept([fault.text for fault in faults[:5]])
             await store.run(partial(drafts.give_up, draft=draft.seen, fault=text))
 
     async def _depart(self, user: User, draft: Draft, attached: Sequence[Attached]) -> list[Fault]:
@@ -203,37 +202,45 @@ class Outbox:
                 _log.info("a message is not marked as answered: {error}", error=error)
 
 
-_GONE: Final = Fault("", "Your account is not active any more.")
-_NOT_NOW: Final = Fault("", "The server could not take the message.")
-_MISTAKE: Final = Fault("", "The server could not make a message of this. Its administrator can help.")
-_NO_ROOM: Final = Fault("", "There is no room on the server at the moment. Please try again later.")
+_TOO_LARGE: Final = marked("The message is too large: %(size)d MB with all its attachments.")
+_GONE: Final = Fault("", marked("Your account is not active any more."))
+_NOT_NOW: Final = Fault("", marked("The server could not take the message."))
+_MISTAKE: Final = Fault("", marked("The server could not make a message of this. Its administrator can help."))
+_NO_ROOM: Final = Fault("", marked("There is no room on the server at the moment. Please try again later."))
 _TOO_MANY_NOW: Final = Fault(
-    "to", "You have written to as many people as you may within an hour. Please try again later."
+    "to", marked("You have written to as many people as you may within an hour. Please try again later.")
 )
 _PASSING: Final = frozenset({_NOT_NOW, _NO_ROOM, _TOO_MANY_NOW})
 _WORDS: Final = {
-    replies.NOT_YOUR_ADDRESS: Fault("sender", "You may not write by this address."),
-    replies.NOT_YOUR_FROM: Fault("sender", "You may not write by this address."),
+    replies.NOT_YOUR_ADDRESS: Fault("sender", marked("You may not write by this address.")),
+    replies.NOT_YOUR_FROM: Fault("sender", marked("You may not write by this address.")),
     replies.NOT_ACTIVE: _GONE,
-    replies.MAILBOX_FULL: Fault("", "Your mailbox is full, and keeps what you send. Delete some messages first."),
-    replies.DOMAIN_FULL: Fault("", "The mailboxes of your organisation are full together. Its administrator can help."),
-    replies.TOO_MANY_RECIPIENTS: Fault("to", "These are more people than one message may have. Send it in parts."),
+    replies.MAILBOX_FULL: Fault(
+        "", marked("Your mailbox is full, and keeps what you send. Delete some messages first.")
+    ),
+    replies.DOMAIN_FULL: Fault(
+        "", marked("The mailboxes of your organisation are full together. Its administrator can help.")
+    ),
+    replies.TOO_MANY_RECIPIENTS: Fault(
+        "to", marked("These are more people than one message may have. Send it in parts.")
+    ),
     replies.TOO_MANY_THIS_HOUR: _TOO_MANY_NOW,
     replies.NO_ROOM: _NO_ROOM,
     replies.IN_HAND: _NOT_NOW,
-    replies.LOOP: Fault("", "The message that you forward has gone round in a circle."),
+    replies.LOOP: Fault("", marked("The message that you forward has gone round in a circle.")),
 }
 _OF_RECIPIENT: Final = {
-    replies.SOURCE_ROUTED: "this server does not take addresses with %, ! or a second @.",
-    replies.BAD_DOMAIN: "there can be no such domain.",
-    replies.NO_SUCH_MAILBOX: "there is no such mailbox here.",
+    replies.SOURCE_ROUTED: marked("this server does not take addresses with a percent sign, ! or a second @."),
+    replies.BAD_DOMAIN: marked("there can be no such domain."),
+    replies.NO_SUCH_MAILBOX: marked("there is no such mailbox here."),
 }
 
 
 def _incomplete(attached: Sequence[Attached]) -> list[Fault]:
     """What has not come whole."""
     names = [one.name for one in attached if not one.complete]
-    return [Fault("attachments", f"“{name}” has not arrived whole: attach it again.") for name in names]
+    text = marked("“%(name)s” has not arrived whole: attach it again.")
+    return [Fault("attachments", said(text, name=name)) for name in names]
 
 
 async def _refusals(transaction: UserTransaction, addressed: Envelope) -> list[Fault]:
@@ -244,7 +251,8 @@ async def _refusals(transaction: UserTransaction, addressed: Envelope) -> list[F
     for field_, address in addressed.recipients:
         reply = await transaction.recipient(address, RcptParameters())
         known = _OF_RECIPIENT.get(reply)
-        faults += [Fault(field_, f"“{address.text}”: {known}")] if known else _said(field_, reply)
+        known_ = [Fault(field_, said("“%(address)s”: %(why)s", address=address.text, why=said(known)))] if known else []
+        faults += known_ or _said(field_, reply)
         if len(faults) >= _MOST_SAID:
             break
     return list(dict.fromkeys(faults))
@@ -257,7 +265,7 @@ def _said(field_: str, reply: Reply) -> list[Fault]:
     """A refusal in words; nothing, where it is none."""
     if reply.positive:
         return []
-    return [_WORDS.get(reply) or Fault(field_, f"The server refuses this: {reply.line}.")]
+    return [_WORDS.get(reply) or Fault(field_, said("The server refuses this: %(reply)s.", reply=reply.line))]
 
 
 def _mark(tx: Transaction, draft: Draft) -> None:

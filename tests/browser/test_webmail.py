@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Request, expect
 
+from scripts.languages import CATALOGUES, read
 from tests.browser.routes import mail_rules, path
 from tests.browser.site import origin, serving
 from tests.browser.window import NARROW, Window, says_the_same, window
@@ -40,6 +41,28 @@ class Office(World):
             session.select("INBOX")
             _, found = session.uid("SEARCH", "ALL")
         return {"uid": found[0].split()[0].decode()}
+
+
+# What a page says: its texts, and those of attributes that people hear or scripts say.
+_SAID = """
+() => {
+    const said = [];
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) said.push(texts.currentNode.textContent);
+    for (const one of document.querySelectorAll('body, body *')) {
+        for (const each of one.attributes) {
+            if (/^(aria-label|title|alt|placeholder|data-.*)$/.test(each.name)) said.push(each.value);
+        }
+    }
+    return said.map(text => text.trim().replace(/\\s+/g, ' ')).filter(text => text);
+}
+"""
+
+
+def english() -> set[str]:
+    """Texts of which German has other words."""
+    pairs = [(each.id, each.string) for each in read(CATALOGUES / "de.po") if each.id and isinstance(each.id, str)]
+    return {id_ for id_, said in pairs if "%(" not in id_} - {said for _, said in pairs}
 
 
 def signed_in_at(opened: Window, address: str) -> None:
@@ -106,6 +129,39 @@ def test_a_page_is_sound_at_both_widths_in_both_themes(rule: str, parts: dict[st
     with_scripts.go(path(rule, parts))
     assert with_scripts.heading
     with_scripts.sound()
+
+
+@pytest.fixture(scope="module")
+def in_german(browser: Browser, office: Office, signed_in: Any) -> Iterator[Window]:
+    with window(browser, origin(office.server), state=signed_in, locale="de-DE") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("rule", mail_rules())
+def test_a_page_in_german_says_nothing_in_english_and_fits_a_telephone(
+    rule: str, parts: dict[str, str], in_german: Window
+) -> None:
+    in_german.size(NARROW, "light")
+    in_german.go(path(rule, parts))
+    assert in_german.page.locator("html").get_attribute("lang") == "de"
+    assert set(in_german.page.evaluate(_SAID)) & english() == set()
+    assert not in_german.faults()
+
+
+def test_the_login_is_in_the_language_of_the_browser_until_somebody_chooses_another(
+    browser: Browser, office: Office
+) -> None:
+    with window(browser, origin(office.server), locale="de-AT") as stranger:
+        stranger.go("/login?next=/archive/")
+        assert stranger.heading == "Ihre Mail"
+        stranger.sound()
+        stranger.press("English")
+        assert (stranger.heading, stranger.path) == ("Your mail", "/login?next=%2Farchive%2F")
+        stranger.go("/setup")
+        assert stranger.heading == "Set up your mail program"
+        stranger.press("Deutsch")
+        assert stranger.heading == "Mailprogramm einrichten"
+        stranger.sound()
 
 
 @pytest.mark.parametrize("rule", mail_rules())

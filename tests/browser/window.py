@@ -154,13 +154,16 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def window(browser: Browser, origin: str, *, scripts: bool = True, state: Any = None) -> Iterator[Window]:
-    """A window of a new profile; ``state``: cookies of another one (`state_of`)."""
+def window(
+    browser: Browser, origin: str, *, scripts: bool = True, state: Any = None, locale: str = "en-US"
+) -> Iterator[Window]:
+    """A window of a new profile; ``state``: cookies of another one (`state_of`). ``locale``: what its reader speaks."""
     context = browser.new_context(
         java_script_enabled=scripts,
         ignore_https_errors=True,  # the certificate is self-signed
         viewport={"width": WIDE, "height": HEIGHT},
         storage_state=state,
+        locale=locale,
     )
     try:
         yield Window(context.new_page(), origin, scripts=scripts)

@@ -59,9 +59,14 @@ def test_a_text_from_below_is_said_in_the_language_of_whoever_reads_it(german: L
 
 def test_a_text_that_was_kept_is_what_it_was(german: Language) -> None:
     text = said("The folder %(name)s is made.", name='A "B" {}')
-    assert german.said(taken(kept(text))) == 'Der Ordner A "B" {} ist angelegt.'
-    for plain in ("A plain one", '{"text":', '{"text":"%(a)s","values":{}}'):
-        assert taken(kept(plain)) == plain
+    within = said("The folder %(name)s is made.", name=said("Inbox"))
+    assert [german.said(each) for each in taken(kept([text, within]))] == [
+        'Der Ordner A "B" {} ist angelegt.',
+        "Der Ordner Posteingang ist angelegt.",
+    ]
+    assert taken(kept([])) == []
+    for plain in ("A plain one", '[{"text":', '[{"text":"%(a)s","values":{}}]', '[{"text":1}]'):
+        assert taken(kept([plain])) == [plain]
 
 
 @pytest.mark.parametrize(

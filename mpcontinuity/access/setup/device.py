@@ -24,6 +24,7 @@ from mpcontinuity.model import public
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.texts import marked
 from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import Answer, explained, redirect
 from mpcontinuity.web.asked import Asked
@@ -38,26 +39,26 @@ CODE: Final = f"{PHONE}/code"
 _ARRIVED: Final = "arrived"  # in the query: that the browser was sent on once, from a page of ours
 _LONGEST: Final = 32 * 1024  # octets of a form: an address, and a password of 1,024 characters
 
-_WRONG: Final = (
+_WRONG: Final = marked(
     "The address or the password is wrong. After too many wrong ones from your network none is taken for a quarter of "
     "an hour. An app password does not open this page."
 )
-_WRONG_CODE: Final = (
+_WRONG_CODE: Final = marked(
     "The code is wrong, or was used already: take the one that the authenticator shows now, or a recovery code. After "
     "too many wrong ones from your network none is taken for a quarter of an hour."
 )
-_STALE: Final = "This form was not sent from this page, or is out of date. Please try again."
+_STALE: Final = marked("This form was not sent from this page, or is out of date. Please try again.")
 
 # What browsers call themselves, the telling word first: a telephone's says "Linux" or "Mac OS X" as well.
 _DEVICES: Final = (
     ("iPhone", "iPhone", "apple"),
     ("iPad", "iPad", "apple"),
-    ("Android", "Android telephone", "android"),
+    ("Android", marked("Android telephone"), "android"),
     ("Macintosh", "Mac", "apple"),
-    ("Windows", "Windows computer", "computer"),
-    ("Linux", "Linux computer", "computer"),
+    ("Windows", marked("Windows computer"), "computer"),
+    ("Linux", marked("Linux computer"), "computer"),
 )
-_UNKNOWN: Final = ("device", "computer")
+_UNKNOWN: Final = (marked("device"), "computer")
 
 
 def device(agent: str) -> tuple[str, str]:
@@ -93,7 +94,7 @@ class DevicePages:
         if found is not None:
             return self._ask_code(asked, found.who) if found.session.step else await self._page(asked, found.who)
         if COOKIE not in asked.cookies and is_from_elsewhere(asked) and _ARRIVED not in asked.query:
-            return go_on(f"{PHONE}?{urlencode({'address': asked.query.get('address'), _ARRIVED: '1'})}")
+            return go_on(f"{PHONE}?{urlencode({'address': asked.query.get('address'), _ARRIVED: '1'})}", asked.language)
         return self._ask(asked)
 
     async def log_in(self, asked: Asked) -> Answer:
@@ -132,7 +133,7 @@ class DevicePages:
         try:
             made = await self._call(asked, user, "user app-password add", name=asked.form.get("name"))
         except Refused as refused:
-            return await self._page(asked, user, explained(refused)[1])
+            return await self._page(asked, user, explained(refused, asked.language)[1])
         return await self._made(asked, user, made.password)
 
     async def look(self, asked: Asked) -> Answer:
@@ -148,7 +149,7 @@ class DevicePages:
         try:
             await self._call(asked, user, "user app-password remove", id=asked.form.get("id"))
         except Refused as refused:
-            return await self._page(asked, user, explained(refused)[1])
+            return await self._page(asked, user, explained(refused, asked.language)[1])
         return redirect(PHONE)
 
     # Parts
@@ -179,10 +180,12 @@ class DevicePages:
     def _ask(self, asked: Asked, error: str = "") -> Answer:
         secret = FORM.secret(asked, self._services.control.randomness)
         page = render(
+            asked,
             "phone_login.html",
             http.FORBIDDEN if error else http.OK,
             csrf=csrf.token_of(secret.encode()),
-            error=error,
+            again=PHONE,
+            error=asked.language.said(error),
             host=public.host(self._services.control.settings),
             address=asked.form.get("address") or asked.query.get("address"),
         )
@@ -190,10 +193,12 @@ class DevicePages:
 
     def _ask_code(self, asked: Asked, user: User, error: str = "") -> Answer:
         return render(
+            asked,
             "phone_code.html",
             http.FORBIDDEN if error else http.OK,
             csrf=csrf.token_of(asked.cookies[COOKIE].encode()),
-            error=error,
+            again=PHONE,
+            error=asked.language.said(error),
             address=user.address,
         )
 
@@ -201,10 +206,12 @@ class DevicePages:
         devices = await self._call(asked, user, "user app-password list")
         name, kind = device(asked.header("user-agent"))
         return render(
+            asked,
             "phone.html",
             http.BAD_REQUEST if error else http.OK,
-            error=error,
-            name=asked.form.get("name") or name,
+            again=PHONE,
+            error=asked.language.said(error),
+            name=asked.form.get("name") or asked.language.said(name),
             devices=devices,
             **self._about(asked, user, kind),
         )
@@ -215,7 +222,7 @@ class DevicePages:
         if not devices:
             return redirect(PHONE)
         kind = device(asked.header("user-agent"))[1]
-        return render("phone_made.html", made=devices[-1], password=password, **self._about(asked, user, kind))
+        return render(asked, "phone_made.html", made=devices[-1], password=password, **self._about(asked, user, kind))
 
     def _about(self, asked: Asked, user: User, kind: str) -> dict[str, Any]:
         settings = self._services.control.settings

@@ -10,6 +10,7 @@ from mpcontinuity.model import public
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.model.public import Place
 from mpcontinuity.model.settings import Settings
+from mpcontinuity.model.texts import again, marked
 from mpcontinuity.protocols.discovery import mobileconfig, useragent
 from mpcontinuity.web.answers import Answer
 from mpcontinuity.web.asked import Asked
@@ -17,7 +18,7 @@ from mpcontinuity.web.qr import drawn
 from mpcontinuity.web.routes import Route
 
 PHONE: Final = f"{useragent.SETUP}/phone"
-_YOURS: Final = "your address"
+_YOURS: Final = marked("your address")
 
 
 class Values(NamedTuple):
@@ -47,14 +48,16 @@ class Guide:
             try:
                 address = parse(given).text
             except BadAddress as bad:
-                error = f"This is not a mail address: {bad}."
+                text = marked("This is not a mail address: %(why)s.")
+                error = asked.language.said(text, why=again(bad.args[0]))
         return render(
+            asked,
             "setup.html",
             host=public.host(self._settings),
             given=given,
             error=error,
             address=address,
-            values=values(self._settings, address or _YOURS),
+            values=values(self._settings, address or asked.language.said(_YOURS)),
             profile=profile_path(address) if address else "",
             phone=PHONE,
             qr=self._qr,

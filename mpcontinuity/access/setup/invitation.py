@@ -25,6 +25,7 @@ from mpcontinuity.control.users import SHORTEST_CHOSEN
 from mpcontinuity.model import public
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.errors import Refused, Temporary
+from mpcontinuity.model.texts import marked
 from mpcontinuity.web import csrf
 from mpcontinuity.web.answers import Answer, explained
 from mpcontinuity.web.asked import Asked
@@ -33,7 +34,7 @@ from mpcontinuity.web.asked import Asked
 LONGEST_FORM: Final = 2 * 12 * MAX_LENGTH + 2048
 
 _WHO: Final = digest_of("an invitation")  # what wrong links are counted by: whose it would be, nobody can tell
-_NONE: Final = (
+_NONE: Final = marked(
     "There is no such invitation. Open the whole link from the mail, or ask for a new one. If too many wrong links "
     "were opened from your network, wait a quarter of an hour."
 )
@@ -49,7 +50,7 @@ class InvitationPage:
     async def show(self, asked: Asked) -> Answer:
         """Answers with the form, or says why the link is not good."""
         found = await self._holder(asked)
-        return found if isinstance(found, Answer) else self._form(found)
+        return found if isinstance(found, Answer) else self._form(asked, found)
 
     async def take(self, asked: Asked) -> Answer:
         """Takes the form: sets the password and leads to the mail, where the user is signed in, or says what is wrong;
@@ -59,13 +60,17 @@ class InvitationPage:
             return found
         password = asked.form.get("password")
         if password != asked.form.get("again"):
-            return self._form(found, "The two passwords are not the same.")
+            return self._form(asked, found, asked.language.said("The two passwords are not the same."))
         try:
             await self._set(found, password, asked)
         except Refused as refused:
-            return self._form(found, explained(refused)[1]) if refused.kind == "invalid" else _gone(refused)
+            return (
+                self._form(asked, found, explained(refused, asked.language)[1])
+                if refused.kind == "invalid"
+                else _gone(asked, refused)
+            )
         except Temporary:
-            return _later()
+            return _later(asked)
         # It counts for this password alone: where somebody else sets another one meanwhile, it is void.
         return await self._enter(asked, replace(found, password_changes=found.password_changes + 1))
 
@@ -75,10 +80,10 @@ class InvitationPage:
         try:
             user = await services.judge.judge(_WHO, asked.parts["token"], asked.peer, look, self.outcomes)
         except Refused as refused:
-            return _gone(refused)
+            return _gone(asked, refused)
         except Temporary:
-            return _later()
-        return user or _said(_NONE, http.NOT_FOUND)
+            return _later(asked)
+        return user or _said(asked, asked.language.said(_NONE), http.NOT_FOUND)
 
     async def _set(self, user: User, password: str, asked: Asked) -> None:
         domain = parse(user.address).domain
@@ -87,8 +92,9 @@ class InvitationPage:
         arguments = {"address": user.address, "password": password, "token": asked.parts["token"]}
         await OPERATIONS["user password"](control, arguments)
 
-    def _form(self, user: User, error: str = "") -> Answer:
+    def _form(self, asked: Asked, user: User, error: str = "") -> Answer:
         return render(
+            asked,
             "invitation.html",
             http.BAD_REQUEST if error else http.OK,
             error=error,
@@ -107,16 +113,17 @@ class InvitationPage:
                 return await self._services.enter(asked, user)
             except Temporary:  # the password is set all the same
                 pass
-        return render("invitation_done.html", values=values(self._services.control.settings, user.address))
+        return render(asked, "invitation_done.html", values=values(self._services.control.settings, user.address))
 
 
-def _gone(refused: Refused) -> Answer:
-    return _said(explained(refused)[1], http.GONE)
+def _gone(asked: Asked, refused: Refused) -> Answer:
+    return _said(asked, explained(refused, asked.language)[1], http.GONE)
 
 
-def _later() -> Answer:
-    return _said("This cannot be done now. Please try again in some minutes.", http.SERVICE_UNAVAILABLE)
+def _later(asked: Asked) -> Answer:
+    text = marked("This cannot be done now. Please try again in some minutes.")
+    return _said(asked, asked.language.said(text), http.SERVICE_UNAVAILABLE)
 
 
-def _said(sentence: str, code: int) -> Answer:
-    return render("said.html", code, title="Set your password", sentence=sentence)
+def _said(asked: Asked, sentence: str, code: int) -> Answer:
+    return render(asked, "said.html", code, title=asked.language.said("Set your password"), sentence=sentence)

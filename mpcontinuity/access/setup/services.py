@@ -37,9 +37,13 @@ class SetupServices:
     enter: Callable[[Asked, User], Awaitable[Answer]]
 
 
-def render(template: str, code: int = http.OK, **values: Any) -> Answer:
-    """Returns a page: a template of this package with ``values``."""
-    return Answer(_templates().render(template, **values), code, HTML)
+def render(asked: Asked, template: str, code: int = http.OK, **values: Any) -> Answer:
+    """Returns a page in the language of whoever asks: a template of this package with ``values``.
+
+    ``again`` is the path to which the choice of another language leads back; that of the page where none is given.
+    """
+    given = {"again": asked.path, **values}
+    return Answer(_templates().render(template, asked.language, **given), code, HTML)
 
 
 @cache

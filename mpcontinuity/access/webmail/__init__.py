@@ -5,6 +5,7 @@
   ``signing_in.py``: the login and its steps, and logging out.
 - ``sentence.py``: the line about continuity that every page has. ``continuity.py``: opting in and out, and the way to
   set up a telephone. ``dates.py``: times in words.
+- ``language.py``: in which language a user reads pages.
 - ``settings.py``: a user's password, where they are signed in, and the passwords of their devices. ``factor.py``: what
   they sign in by besides the password. ``trust.py``: of whose mail they see pictures from elsewhere.
   ``signature.py``: the text below what they write. ``vacation.py``: what is answered while they are away.

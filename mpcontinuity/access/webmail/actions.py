@@ -25,7 +25,7 @@ from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.portions import ROWS
 from mpcontinuity.model import uidset
 from mpcontinuity.model.errors import Refused
-from mpcontinuity.web.answers import Answer, redirect
+from mpcontinuity.web.answers import Answer, explained, redirect
 from mpcontinuity.web.before_login import own_path
 from mpcontinuity.web.languages import marked, marked_counts
 from mpcontinuity.web.routes import Route
@@ -173,7 +173,7 @@ def _run(visit: Visit, task: Task, work: Callable[[Counted], Awaitable[tuple[str
 
 
 def _failed(visit: Visit, task: Task, error: BaseException) -> str:
-    why = f"{error.text[:1].upper()}{error.text[1:]}." if isinstance(error, Refused) else ""
+    why = explained(error, visit.language)[1] if isinstance(error, Refused) else ""
     return " ".join(
         (
             why or visit.said("This could not be ended now."),

@@ -7,6 +7,7 @@ it hears at once what it has missed.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -64,19 +65,28 @@ async def _pieces(visit: Visit, listener: Listener) -> AsyncGenerator[bytes, Non
                 before, last = state, ""
             if not await listener.wait(HEARTBEAT):
                 yield _ALIVE
-            if not await _stands(visit):  # who changes a password wakes its user
+            present = await _present(visit)
+            if present is None:  # who changes a password wakes its user
                 yield _event("ended", {})
                 return
+            visit = present
     finally:
         listener.close()
 
 
-async def _stands(visit: Visit) -> bool:
-    """Whether the session goes on; while the store is away nobody can tell, and it does."""
+async def _present(visit: Visit) -> Visit | None:
+    """The visit as it is now, in the language that its user has chosen meanwhile; None once the session has ended.
+
+    While the store is away nobody can tell, and it goes on.
+    """
     try:
-        return await visit.services.sessions.find(visit.secret, used=False) is not None
+        found = await visit.services.sessions.find(visit.secret, used=False)
     except Temporary:
-        return True
+        return visit
+    if found is None:
+        return None
+    language = visit.services.languages.find(found.who.language) or visit.asked.language
+    return replace(visit, user=found.who, language=language)
 
 
 def _told(visit: Visit, before: State | None, state: State, last: str) -> list[bytes]:

@@ -92,7 +92,7 @@ async def _page(visit: Visit, code: int = http.OK, **values: Any) -> Answer:
 
 def _why(visit: Visit, refused: MailboxRefused) -> str:
     known = {"ALREADYEXISTS": _TAKEN, "LIMIT": _FULL}.get(refused.code)
-    return visit.said(known) if known is not None else explained(refused)[1]
+    return visit.said(known) if known is not None else explained(refused, visit.language)[1]
 
 
 def _create(tx: Transaction, account: int, name: str, most: int | None) -> MailboxInfo:

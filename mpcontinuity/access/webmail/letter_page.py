@@ -96,7 +96,7 @@ def why(visit: Visit, error: Refused | Temporary) -> str:
     """Returns in words why something cannot be done."""
     if isinstance(error, MailboxRefused) and error.code == "OVERQUOTA":
         return visit.said("Your mailbox is full. Delete some messages first.")
-    return visit.said(explained(error)[1])
+    return explained(error, visit.language)[1]
 
 
 def json(value: Any, code: int = http.OK) -> Answer:

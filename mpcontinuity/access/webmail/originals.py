@@ -32,7 +32,9 @@ from mpcontinuity.writing import answering, composition
 from mpcontinuity.writing.answering import Original
 
 _IN_PART = frozenset({"too-much", "cut", "busy", "died", "encrypted"})
-_ALL_FILES = "This message has more files than can be taken along: forward it as an attachment, which has all of them"
+_ALL_FILES = marked(
+    "This message has more files than can be taken along: forward it as an attachment, which has all of them"
+)
 _ELSEWHERE = marked("This draft can only be written on in the mail program that it is of")
 _ARCHIVE = "archive:"  # before the id of a message of the archive
 

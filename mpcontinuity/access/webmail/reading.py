@@ -36,6 +36,7 @@ from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.randomness import Randomness
+from mpcontinuity.model.texts import marked
 from mpcontinuity.store import meta
 from mpcontinuity.store.store import Store
 from mpcontinuity.store.transaction import Transaction
@@ -47,7 +48,9 @@ WITHIN: Final = re.compile(r"[0-9.]{1,200}(?:_[0-9.]{1,200}){0,7}")
 _LASTS: Final = 15 * 60  # s that a path of pictures is valid, at least; twice that at most
 _KEY: Final = "webmail-pictures"  # in `meta`
 _MAC: Final = 16  # octets of a path's proof
-_DIED: Final = "this message cannot be taken apart here: its original, which has all that is in it, can be saved"
+_DIED: Final = marked(
+    "this message cannot be taken apart here: its original, which has all that is in it, can be saved"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,10 @@ OUTBOX: Final = "/outbox"
 # Forms that are held at a time, of one user in several windows, and of all who are not signed in: 4 MiB together.
 _MOST_EACH: Final = 4
 _MOST_OF_NOBODY: Final = 16
-_TOO_LONG: Final = "you are signed out, and this is too long: sign in in another window, go back here and send it again"
+_STALE: Final = marked("this form was not sent from this page, or is out of date: please try again")
+_TOO_LONG: Final = marked(
+    "you are signed out, and this is too long: sign in in another window, go back here and send it again"
+)
 _KEPT: Final = marked("Nothing you typed is lost: it stands below.")
 _SIGNED_OUT: Final = marked(
     "You are signed out. What you typed stands below: sign in again in another window, then press the button once more."
@@ -71,7 +74,7 @@ class WritePages:
     async def take(self, asked: Asked) -> Answer | Stream:
         """Saves what was written, and does what the button says. Of another site's nothing is read."""
         if not csrf.same_origin(asked):
-            raise Refused(STALE.rstrip("."), "forbidden")
+            raise Refused(_STALE, "forbidden")
         visit = await self._webmail.visit(asked)
         if visit is None and by_script(asked):
             return Answer(b"Nobody is signed in here.\n", http.UNAUTHORIZED)
@@ -92,10 +95,10 @@ class WritePages:
             compute = self._webmail.services.control.compute
             fields = await read_form_with_files(asked, taking.begin, compute, longest)
         except BadForm as error:
-            raise Refused("this cannot be read as a form" if visit is not None else _TOO_LONG) from error
+            raise Refused(marked("this cannot be read as a form") if visit is not None else _TOO_LONG) from error
         form = read_fields(fields)
         if visit is None:
-            return self._signed_out(form)
+            return self._signed_out(asked, form)
         if not csrf.is_ours(replace(asked, form=fields), visit.secret):  # the form is of a session that ended
             if by_script(asked):
                 said = {"message": visit.said(STALE), "csrf": visit.csrf, "user": str(visit.user.id)}
@@ -104,7 +107,7 @@ class WritePages:
             return await page(visit, form, http.CONFLICT, said=" ".join(map(visit.said, words)))
         return await taking.done(form)
 
-    def _signed_out(self, form: LetterForm) -> Answer:
+    def _signed_out(self, asked: Asked, form: LetterForm) -> Answer:
         return self._webmail.render(
             "write_signed_out.html",
             "",
@@ -113,6 +116,7 @@ class WritePages:
             written=form.written,
             format=format_of(form),
             draft=identifier.show(form.draft),
+            language=asked.language,
             said=_SIGNED_OUT,
             login=LOGIN,
         )

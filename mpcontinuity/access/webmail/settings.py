@@ -95,7 +95,7 @@ async def change_password(visit: Visit) -> Answer:
     try:
         await visit.call("user password", password=new)
     except Refused as refused:
-        return await _wrong(visit, password=explained(refused)[1])
+        return await _wrong(visit, password=explained(refused, visit.language)[1])
     # It counts for the password of this change alone: where somebody else sets another one meanwhile, it is void.
     changed = replace(user, password_changes=user.password_changes + 1)
     secret = await begin(visit.services, visit.asked, changed)

@@ -154,7 +154,8 @@ class Visit:
             "folders": folders,
             "bulletin": told,
             "unsent": [
-                (identifier.show(each.id), each.written.subject, self.said(taken(each.fault))) for each in unsent
+                (identifier.show(each.id), each.written.subject, " ".join(map(self.said, taken(each.fault))))
+                for each in unsent
             ],
             "sentence": sentence(self.language, told),
             "away": absence(self.language, away, self.now),

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
+from mpcontinuity.model.texts import marked
 
 MOST: Final = 100  # that run at a time in a process: each is one short transaction after the other
 REMEMBERED: Final = 1_000  # users of whom the last one is known, to say what came of it
@@ -59,7 +60,7 @@ class Tasks:
         words why it could not be ended. Raises Refused while another one runs, and Temporary where too many do."""
         before = self.find(user)
         if before is not None and not before.result:
-            raise Refused("what you asked for before is still being done", "conflict")
+            raise Refused(marked("what you asked for before is still being done"), "conflict")
         if sum(not each.result for each in self._of_user.values()) >= MOST:
             raise Temporary("too many long tasks at a time")
         self._of_user.pop(user, None)

@@ -19,6 +19,7 @@ from mpcontinuity.mailbox.drafts import Written
 from mpcontinuity.model import identifier
 from mpcontinuity.model.address import Address
 from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.texts import taken
 from mpcontinuity.web.answers import Answer, redirect
 from mpcontinuity.web.asked import Fields
 from mpcontinuity.web.headers import PAGES_WITH_DOCUMENT
@@ -121,5 +122,9 @@ async def _open_draft(visit: Visit, named: str) -> Answer:
         return redirect(OUTBOX)
     if draft.written.calendar:  # an answer to an invitation, which is given on the page of that
         return redirect(path_of(draft.written.about))
-    faults = [Fault("", visit.said("This was not sent: %(why)s", why=visit.said(draft.fault)))] if draft.fault else []
+    faults = (
+        [Fault("", visit.said("This was not sent: %(why)s", why=" ".join(map(visit.said, taken(draft.fault)))))]
+        if draft.fault
+        else []
+    )
     return await page(visit, form_of(draft), attached=attached, faults=faults)

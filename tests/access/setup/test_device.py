@@ -111,7 +111,7 @@ def test_a_device_gets_a_password_of_its_own_which_opens_the_mail_doors(
 
 def test_the_page_waits_for_the_device_and_turns_green_when_it_has_logged_in(anna: Browser, office: Office) -> None:
     shown, password = make(anna)
-    assert '<div id="seen" data-live="3">' in shown.page
+    assert '<div id="seen" data-live="3"' in shown.page
     waiting = anna.get(f"{PHONE}/made")
     assert "Waiting for iPhone" in waiting.page
     assert '<meta http-equiv="refresh"' in waiting.page

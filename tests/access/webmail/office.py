@@ -31,6 +31,7 @@ from mpcontinuity.model.clock import DAY, SECOND
 from mpcontinuity.model.rations import Rations
 from mpcontinuity.model.recipients import Recipients
 from mpcontinuity.model.settings import Limits, Public, Settings
+from mpcontinuity.web import languages
 from mpcontinuity.web.routes import RoutedSite
 from mpcontinuity.writing.desk import Desk
 from mpcontinuity.writing.outbox import Outbox
@@ -78,10 +79,12 @@ class Office:
             desk=self.desk,
             outbox=self.outbox,
             news=News(store, clock, SeededRandomness(9), Rations(Limits(), clock.seconds)),
+            languages=languages.load(),
         )
         self.pages = routes(self.services)
         timer: Any = clock
-        self.site = RoutedSite(self.pages, timer, Rations(Limits(), clock.seconds), most=1 << 30, static=[PACKAGE])
+        spoken, rations = self.services.languages, Rations(Limits(), clock.seconds)
+        self.site = RoutedSite(self.pages, timer, rations, most=1 << 30, static=[PACKAGE], languages=spoken)
 
     def user(self, address: str = ANNA) -> User:
         found = result(self.store.read(partial(users.find, address=parse(address))))

@@ -7,10 +7,12 @@ function short(then, now) {
   if (then.toDateString() === now.toDateString()) {
     return `${then.getHours()}:${String(then.getMinutes()).padStart(2, "0")}`;
   }
-  const day = `${then.getDate()} ${then.toLocaleString(language, { month: "short" })}`;
+  const english = spoken === "en"; // the day comes first there too, as the server says it
+  const day = english ? `${then.getDate()} ${then.toLocaleString(language, { month: "short" })}` : days.format(then);
   return then.getFullYear() === now.getFullYear() ? day : `${day} ${then.getFullYear()}`;
 }
 
+const days = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
 const full = new Intl.DateTimeFormat(language, {
   weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "numeric", minute: "2-digit",
 });

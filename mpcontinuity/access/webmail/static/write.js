@@ -7,6 +7,7 @@ import { Failed, upload } from "./uploads.js";
 
 const SAVED_AFTER = 4000; // ms without a key
 const AGAIN_AFTER = 5000; // ms, where it could not be saved
+const megabytes = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
 const FIELDS = ["sender", "to", "cc", "bcc", "subject", "text", "format", "html", "quote"];
 const PREFERRED = "write-format"; // in this browser: how letters begin
 
@@ -159,7 +160,7 @@ function begin(form) {
         list(given.attachments);
         show(wanted);
         history.replaceState(null, "", `/write?draft=${given.draft}`);
-        say(given.said || words.saved.replace("{}", new Date().toLocaleTimeString()));
+        say(given.said || words.saved.replace("{}", new Date().toLocaleTimeString(document.documentElement.lang)));
         repeated = false;
         return again ? send() : true;
       } else {
@@ -324,7 +325,7 @@ function begin(form) {
   function size(octets) {
     const shown = document.createElement("span");
     shown.className = "quiet";
-    shown.textContent = octets < 1e6 ? `${Math.ceil(octets / 1e3)} kB` : `${(octets / 1e6).toFixed(1)} MB`;
+    shown.textContent = octets < 1e6 ? `${Math.ceil(octets / 1e3)} kB` : `${megabytes.format(octets / 1e6)} MB`;
     return shown;
   }
 

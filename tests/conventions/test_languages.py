@@ -31,4 +31,6 @@ def test_a_server_reads_a_catalogue_as_others_read_it(path: Path) -> None:
             found = language.catalogue.pgettext(message.context, id_)
         else:
             found = language.said(id_)
-        assert found == message.string or not id_
+        translated: Any = message.string
+        untranslated = not all(translated) if isinstance(id_, tuple) else not translated
+        assert found == translated or untranslated or not id_

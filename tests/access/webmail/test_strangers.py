@@ -34,7 +34,7 @@ MESSAGE = several(
 _ANSWER = b"Subject: Re: private\r\nMessage-ID: <2@x>\r\nReferences: <1@x>\r\n\r\nprivate\r\n"
 _LINK = re.compile(r'(?:href|src)="(/[^"#]*)')
 # Where each ends it does not matter what is there, and what is everybody's.
-_NOT_FOLLOWED = re.compile(r"/(?:static|logout|login|setup|write\?(?:reply|forward)|images|mail/\d+/\?)")
+_NOT_FOLLOWED = re.compile(r"/(?:static|manifest|logout|login|setup|write\?(?:reply|forward)|images|mail/\d+/\?)")
 _PART = re.compile(r"<(?:(int)[^<>]*:)?\w+>")
 
 
@@ -70,7 +70,8 @@ def theirs(office: Office, bert: Browser) -> list[str]:
                 found[each] = None
             elif not _NOT_FOLLOWED.match(each):
                 waiting.append(each)
-    return list(found)
+    # What scripts and frames of a draft ask for, which this one may not have.
+    return [*found, *(f"/write/{draft}/{each}" for each in ("quote", "quote.txt", f"attachments/{'0' * 13}"))]
 
 
 def rules(office: Office) -> dict[str, re.Pattern[str]]:

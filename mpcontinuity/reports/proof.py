@@ -19,9 +19,10 @@ _PASS = "pass"
 def proves(verdict: SenderVerdict, sender: Address) -> bool:
     """Returns whether the verdict proves it.
 
-    Either SPF passed, which is about the reverse path, or a good signature is of its domain or of a domain above it,
-    since the owner of a domain answers for what is below. DMARC says nothing here, because it is about the address in
-    From.
+    Either SPF passed, which is about the reverse path, or that is the address in From, and a good signature is of its
+    domain or of a domain above it, since the owner of a domain answers for what is below. A signature of another
+    author's message proves nothing: whoever has such a message can send it again in anybody's name. DMARC says nothing
+    here, because it is about the address in From.
     """
     if verdict.spf == _PASS:
         return True

@@ -14,7 +14,7 @@ import msgspec
 from mpcontinuity.message import addresses, dkim, fields
 from mpcontinuity.message.dkim import BadSignature, BodyHash, Signature
 from mpcontinuity.message.header_limits import LONGEST
-from mpcontinuity.model.address import ascii_domain
+from mpcontinuity.model.address import ascii_domain, quote
 
 KIND: Final = __name__
 MOST: Final = 5  # signatures that are looked at; a message with more does not mean well (RFC 6376 §8.4)
@@ -41,11 +41,13 @@ class SignatureResult(msgspec.Struct, frozen=True):
 class Examined(msgspec.Struct, frozen=True):
     """What shows without the keys.
 
-    ``author`` is the domain of From as A-labels, empty where there is none or several.
+    ``author`` is the domain of From as A-labels, empty where there is none or several. ``address`` is the one address
+    in From, empty where there is none or several.
     """
 
     author: str
     signatures: tuple[SignatureResult, ...]
+    address: str = ""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -114,19 +116,27 @@ class Work:
         if asked.keys:
             return msgspec.msgpack.encode(list(map(self._verified, self._read, asked.keys)))
         self._digests = {way: each.digest() for way, each in self._hashes.items()}
-        return msgspec.msgpack.encode(Examined(self._author(), tuple(map(self._seen, self._read))))
+        return msgspec.msgpack.encode(Examined(self._author(), tuple(map(self._seen, self._read)), self._address()))
+
+    def _authors(self) -> list[tuple[str, str]]:
+        """Local part and domain of each address in From."""
+        value = b",".join(field.raw.partition(b":")[2] for field in self._present if field.name == b"from")
+        return [
+            (one.mailbox.decode("utf-8", "replace"), one.host.decode("utf-8", "replace").lower().rstrip("."))
+            for one in addresses.parse(value)
+            if one.mailbox is not None and one.host
+        ]
 
     def _author(self) -> str:
-        domains = set()
-        value = b",".join(field.raw.partition(b":")[2] for field in self._present if field.name == b"from")
-        for mailbox in addresses.parse(value):
-            if mailbox.mailbox is not None and mailbox.host:
-                host = mailbox.host.decode("utf-8", "replace").lower().rstrip(".")
-                try:
-                    domains.add(host if host.isascii() else ascii_domain(host))
-                except UnicodeError:
-                    return ""
+        try:
+            domains = {host if host.isascii() else ascii_domain(host) for _, host in self._authors()}
+        except UnicodeError:
+            return ""
         return domains.pop() if len(domains) == 1 else ""
+
+    def _address(self) -> str:
+        authors = self._authors()
+        return f"{quote(authors[0][0])}@{authors[0][1]}" if len(authors) == 1 else ""
 
     def _seen(self, one: Signature | SignatureResult) -> SignatureResult:
         """As far as it shows without its key."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 import msgspec
 
@@ -14,7 +15,10 @@ _ADD = Statement(
     SELECT id, :spf, :dkim, :dmarc, :details FROM body WHERE id = :body ON CONFLICT (body) DO NOTHING"""
 )
 _FIND = Statement("SELECT spf, dkim, dmarc, details FROM verdict WHERE body = :body")
-_SIGNED = re.compile(r"\bdkim=pass header\.d=([^ ;]+)")  # as service.py writes it
+# What service.py writes behind a good signature where the address in From, which it covers, is that of the reverse
+# path. RFC 8601 §2.3 has `policy` for what the receiver finds by its own rules.
+BY_AUTHOR: Final = " policy.reverse-path=author"
+_GOOD: Final = "dkim=pass header.d="
 _PLAIN = re.compile(r"[A-Za-z0-9._@:\[\]-]+")
 
 
@@ -42,8 +46,15 @@ def find(tx: Transaction, body: int) -> SenderVerdict | None:
 
 
 def signers(verdict: SenderVerdict) -> list[str]:
-    """Returns the domains whose signatures are good."""
-    return _SIGNED.findall(verdict.details)
+    """Returns the domains whose signatures are good, and of a message whose reverse path is its author's address.
+
+    A good signature alone says who wrote the message, and nothing of who sends it: anybody may send a message that
+    they have once more, from any address.
+    """
+    results = [one.strip() for one in verdict.details.split(";")]
+    return [
+        one.removeprefix(_GOOD).split(" ")[0] for one in results if one.startswith(_GOOD) and one.endswith(BY_AUTHOR)
+    ]
 
 
 def token(text: str) -> str:

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mpcontinuity.children.pool import Died, Jobs
-from mpcontinuity.model.address import ascii_domain
+from mpcontinuity.model.address import BadAddress, ascii_domain, parse
 from mpcontinuity.model.body import Content
 from mpcontinuity.model.clock import SECOND
 from mpcontinuity.model.errors import Corrupt, Stopping, Temporary
@@ -159,12 +159,14 @@ async def verdict_of(
     sender = spf.NONE
     if ip is not None and host:
         sender = await spf.SpfCheck(dns, ip, identity, arrived.helo).result(host)
-    author, signed = await signatures.check(dns, jobs, content, now)
+    examined = await signatures.check(dns, jobs, content, now)
+    author, signed = examined.author, examined.signatures
     good = [each.domain for each in signed if each.result == examination.PASS]
     policy = await dmarc.check(dns, author, host if sender == spf.PASS else "", good)
     by = "mailfrom" if arrived.reverse_path else "helo"
     shown = [f"spf={sender} smtp.{by}={token(host or arrived.helo)}"]
-    shown += [_shown(each) for each in signed] or ["dkim=none"]
+    by_author = _is_of(examined.address, arrived.reverse_path)
+    shown += [_shown(each, by_author=by_author) for each in signed] or ["dkim=none"]
     wanted = f" (p={token(policy.wanted)})" if policy.wanted else ""
     shown.append(f"dmarc={policy.result}{wanted} header.from={token(author or 'unknown')}")
     return SenderVerdict(sender, _best(signed), policy.result, ";\r\n\t".join([hostname, *shown]))
@@ -189,7 +191,16 @@ def _best(signed: Sequence[SignatureResult]) -> str:
     return next((result for result in order if result in results), examination.NONE)
 
 
-def _shown(found: SignatureResult) -> str:
+def _is_of(author: str, reverse_path: str) -> bool:
+    """Whether they are the same address, but for a tag."""
+    try:
+        return bool(author and reverse_path) and parse(author).untagged_key == parse(reverse_path).untagged_key
+    except BadAddress:
+        return False
+
+
+def _shown(found: SignatureResult, *, by_author: bool) -> str:
     why = f" ({found.why})" if found.why else ""
     of = f" header.d={token(found.domain)} header.s={token(found.selector)}" if found.domain else ""
-    return f"dkim={found.result}{why}{of}"
+    policy = record.BY_AUTHOR if by_author and found.result == examination.PASS else ""
+    return f"dkim={found.result}{why}{of}{policy}"

@@ -5,19 +5,18 @@ A child process reads the message; the keys come from DNS.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import msgspec
 
 from mpcontinuity.children.pool import PIECE, Died, Jobs
 from mpcontinuity.model.body import Content
 from mpcontinuity.outbound.lookup import NoAnswer
 from mpcontinuity.verdicts import examination
 from mpcontinuity.verdicts.dns import Dns
-from mpcontinuity.verdicts.examination import PERMERROR, TEMPERROR, Question, SignatureResult
+from mpcontinuity.verdicts.examination import PERMERROR, TEMPERROR, Examined, Question, SignatureResult
 
 
-async def check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str, Sequence[SignatureResult]]:
-    """Returns the domain of From (empty where there is none, or several) and the signatures in the order of the
-    message.
+async def check(dns: Dns, jobs: Jobs, content: Content, now: int) -> Examined:
+    """Returns who is in From, and the signatures in the order of the message, checked.
 
     ``now`` is in seconds since 1970. A child that died is replaced once, because the cause may have been another
     process. Raises Died and Corrupt.
@@ -28,7 +27,7 @@ async def check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str, 
         return await _check(dns, jobs, content, now)
 
 
-async def _check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str, Sequence[SignatureResult]]:
+async def _check(dns: Dns, jobs: Jobs, content: Content, now: int) -> Examined:
     job = await jobs.begin(examination.KIND, str(now).encode())
     try:
         for at in range(0, content.length, PIECE):
@@ -45,7 +44,7 @@ async def _check(dns: Dns, jobs: Jobs, content: Content, now: int) -> tuple[str,
                 after if isinstance(key, str) else before
                 for before, after, key in zip(found, verified, keys, strict=True)
             ]
-        return examined.author, found
+        return msgspec.structs.replace(examined, signatures=tuple(found))
     finally:
         job.close()
 

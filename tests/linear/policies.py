@@ -89,7 +89,9 @@ POLICIES = {
     ),
     "dmarc": Reader(_dmarc, (b"v=DMARC1;", b"v"), (b"p=none;", b"np=x;"), (b"", b"=DMARC1"), _DNS),
     "token": Reader(_token, most=_DNS),
-    "signers of a verdict": Reader(_signers, units=(b"dkim=pass header.d=", b"dkim=pass header.d=a ")),
+    "signers of a verdict": Reader(
+        _signers, units=(b"dkim=pass header.d=", b"dkim=pass header.d=a ", b"dkim=pass header.d=a header.s=b ")
+    ),
     # Four times the longest name there is (RFC 1035 §2.3.4).
     "names in DNS": Reader(_name, units=(b"\xc3\xa4.", b"\xd9\xa0", b"xn--a.", b"\x1b"), most=KIB),
 }

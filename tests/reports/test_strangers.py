@@ -196,12 +196,23 @@ FORGED = verdict("fail")
         (verdict("none"), 0),
         (verdict("temperror"), 0),
         (verdict("permerror"), 0),
-        (verdict("fail", "dkim=pass header.d=far.example header.s=s"), 1),  # forwarded as it was
-        (verdict("fail", "dkim=pass header.d=elsewhere.example header.s=s"), 0),
-        (verdict("fail", "dkim=pass header.d=ar.example header.s=s"), 0),
-        (verdict("fail", "dkim=pass header.d=www.far.example header.s=s"), 0),
+        (
+            verdict("fail", "dkim=pass header.d=far.example header.s=s policy.reverse-path=author"),
+            1,
+        ),  # forwarded as it was
+        (verdict("fail", "dkim=pass header.d=far.example header.s=s"), 0),  # another's message, sent once more
+        (verdict("fail", "dkim=pass header.d=elsewhere.example header.s=s policy.reverse-path=author"), 0),
+        (verdict("fail", "dkim=pass header.d=ar.example header.s=s policy.reverse-path=author"), 0),
+        (verdict("fail", "dkim=pass header.d=www.far.example header.s=s policy.reverse-path=author"), 0),
         (verdict("fail", "dkim=fail (the header has changed) header.d=far.example header.s=s"), 0),
-        (verdict("fail", "dkim=pass header.d=x.example header.s=a", "dkim=pass header.d=far.example header.s=b"), 1),
+        (
+            verdict(
+                "fail",
+                "dkim=pass header.d=x.example header.s=a policy.reverse-path=author",
+                "dkim=pass header.d=far.example header.s=b policy.reverse-path=author",
+            ),
+            1,
+        ),
         (verdict("pass", "dkim=fail header.d=far.example header.s=s"), 1),
         (None, 0),
     ],
@@ -216,7 +227,7 @@ def test_a_failure_is_told_to_who_proved_to_be_of_the_reverse_paths_domain(
 
 
 def test_a_signature_of_the_domain_above_is_good_for_what_is_below(fates: Fates) -> None:
-    signed = verdict("fail", "dkim=pass header.d=FAR.example header.s=s")
+    signed = verdict("fail", "dkim=pass header.d=FAR.example header.s=s policy.reverse-path=author")
     fates.home_refuses(fates.receives("bounces@mail.far.example", verdict=signed))
     fates.wait()
     assert len(fates.on_their_way()) == 1

@@ -43,7 +43,9 @@ EVE = "eve@far.example"
 TEXT = "I am back on Monday.\nGrüße, Ann"
 
 PASSED = SenderVerdict("pass", "none", "pass", "mx;\r\n\tspf=pass smtp.mailfrom=far.example")
-SIGNED = SenderVerdict("none", "pass", "none", "mx;\r\n\tdkim=pass header.d=far.example header.s=s")
+SIGNED = SenderVerdict(
+    "none", "pass", "none", "mx;\r\n\tdkim=pass header.d=far.example header.s=s policy.reverse-path=author"
+)
 FORGED = SenderVerdict("softfail", "none", "fail", "mx;\r\n\tspf=softfail")
 # Its reverse path is its own; who stands in From is another.
 SPOOFED = SenderVerdict("pass", "none", "fail", "mx;\r\n\tspf=pass smtp.mailfrom=far.example")

@@ -86,7 +86,7 @@ def test_good_mail_passes_everything(desk: Desk) -> None:
     assert verdict.details.split(";\r\n\t") == [
         "mx.example.org",
         "spf=pass smtp.mailfrom=far.example",
-        "dkim=pass header.d=far.example header.s=s1",
+        "dkim=pass header.d=far.example header.s=s1 policy.reverse-path=author",
         "dmarc=pass (p=reject) header.from=far.example",
     ]
 
@@ -102,6 +102,28 @@ def test_the_good_signers_are_read_from_what_was_written(desk: Desk) -> None:
     assert record.signers(good) == ["far.example"]
     for bad in (signed() + b"\r\nOther\r\n", HEADER + b"\r\n" + BODY):
         assert record.signers(desk.check(bad)) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "reverse_path", "signers"),
+    [
+        (HEADER, "bob+lists@FAR.example", ["far.example"]),
+        (HEADER, "victim@far.example", []),  # a message of bob's that somebody else sends once more
+        (b"Sender: victim@far.example\r\n" + HEADER, "victim@far.example", []),
+        (HEADER, "", []),
+    ],
+)
+def test_a_signature_is_of_who_sends_only_where_that_is_its_author(
+    desk: Desk, header: bytes, reverse_path: str, signers: list[str]
+) -> None:
+    signature = signed().removesuffix(HEADER)
+    verdict = desk.check(signature + header + b"\r\n" + BODY, reverse_path=reverse_path)
+    assert verdict.dkim == "pass"
+    assert record.signers(verdict) == signers
+    several = desk.check(
+        signature + b"From: victim@far.example\r\n" + HEADER + b"\r\n" + BODY, reverse_path=reverse_path
+    )
+    assert not record.signers(several)
 
 
 def test_forwarded_mail_passes_by_its_signature(desk: Desk) -> None:

@@ -7,6 +7,8 @@ of the page, and the page has no HTML of either in its own document (docs/decisi
 from __future__ import annotations
 
 import base64
+import re
+from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Final
@@ -28,6 +30,7 @@ from mpcontinuity.writing.composition import Quote
 
 _DRAFT: Final = "/write/<draft>"
 _QUOTE: Final = DOCUMENT.but({"img-src": "data:"})
+_PICTURE: Final = re.compile(r'"cid:([^"]++)"')
 _MOST_SHOWN: Final = 4 << 20  # octets of pictures that the document of a quote shows; more are sent all the same
 
 _TOO_MUCH: Final = marked(
@@ -73,13 +76,15 @@ async def show_editor(visit: Visit) -> Answer:
 async def show_quote(visit: Visit) -> Answer:
     """Answers what a draft quotes as a document."""
     found, attached = await _quote(visit)
-    html, room = found.html, _MOST_SHOWN
+    shown, room = Counter(_PICTURE.findall(found.html)), _MOST_SHOWN
+    data: dict[str, str] = {}
     for one in attached:
-        name = f'"cid:{one.content_id}"'
-        if one.content_id and one.complete and one.kind in PICTURES and one.size <= room and name in html:
-            room -= one.size
-            octets = b"".join([piece async for piece in composition.pieces(visit.services.desk.store, one)])
-            html = html.replace(name, f'"data:{one.kind};base64,{base64.b64encode(octets).decode()}"')
+        octets = shown[one.content_id] * one.size  # each place where it is shown has it anew
+        if 0 < octets <= room and one.complete and one.kind in PICTURES:
+            room -= octets
+            picture = b"".join([piece async for piece in composition.pieces(visit.services.desk.store, one)])
+            data[one.content_id] = f'"data:{one.kind};base64,{base64.b64encode(picture).decode()}"'
+    html = _PICTURE.sub(lambda match: data.get(match[1], match[0]), found.html)
     return Answer(around(html, coloured=True).encode("utf-8", "replace"), content_type=HTML)
 
 

@@ -158,6 +158,16 @@ def test_what_it_quotes_is_joined_when_it_is_sent_with_its_pictures(office: Offi
         assert "multipart/related" in [each.get_content_type() for each in letter.walk()]
 
 
+def test_a_picture_that_is_shown_often_counts_as_often(office: Office, anna: Browser) -> None:
+    html = b"<p>See <i>this</i></p>" + b"<img src=cid:pic>" * 100
+    often = QUOTABLE.replace(b"<img src=cid:pic>", html).replace(b"PNG\r\n", b"PNG" * 20_000 + b"\r\n")
+    path = rich(anna, f"/write?reply={office.folder().id}.{office.put(often)}", quote="whole").location
+    document = anna.get(f"{path.partition('?')[0]}/{path.partition('=')[2]}/quote")
+    assert "<i>this</i>" in document.page
+    assert document.page.count("cid:") == 100  # 100 times 60 KB are more than a page shows
+    assert len(document.page) < 20_000
+
+
 def test_nothing_of_the_original_is_sent_where_that_is_wanted(office: Office, anna: Browser) -> None:
     on = f"/write?reply={office.folder().id}.{office.put(QUOTABLE)}"
     path = rich(anna, on, quote="whole").location

@@ -227,12 +227,16 @@ class Audit:
         if play.deaths.full_between(attempt.begun, ended):
             return True
         # A relay answers doubt with 451, which the client perhaps did not read.
-        return any(
-            self.owner(each) in self.unsure
-            or self.owner(each) not in play.owners
-            or each.partition("@")[2] in self.relays
-            for each in letter.recipients
-        )
+        return any(map(self.relayed, letter.recipients))
+
+    def relayed(self, recipient: str) -> bool:
+        """Whether we may be a plain relay for that address now and then, so that we keep nothing that is in doubt."""
+        owner = self.owner(recipient)
+        return owner in self.unsure or owner not in self._play.owners or recipient.partition("@")[2] in self.relays
+
+    def takes_of(self, letter: Letter, recipient: str) -> list[Taken]:
+        """What home took of a letter for that recipient, in order."""
+        return self._takes.get((letter.number, recipient), [])
 
     # What the database says
 
@@ -478,7 +482,12 @@ class Audit:
 
     def _judge_records(self, letter: Letter, recipient: str, archived: Any, tracked: Any) -> None:
         play = self._play
-        if any(shown.encode() in taken.content for shown in play.unrecorded for taken in self._takes_of(letter)):
+        if any(
+            shown.encode() in taken.content
+            for shown in play.unrecorded
+            for each in letter.recipients
+            for taken in self.takes_of(letter, each)
+        ):
             return  # home took it while our disk was full, which is made good at the next start
         plan = next(each for each in play.story.domains if each.name == recipient.partition("@")[2])
         kept = dict(plan.settings).get("retention-days") != "0" and plan.name not in self.held.lowered
@@ -487,9 +496,6 @@ class Audit:
         statuses = tracked.get((letter.number, recipient), [])
         if not set(statuses) & {"delivered", "deferred"}:
             play.fault(f"letter {letter.number} to {recipient} was answered 250, and is tracked as {statuses}")
-
-    def _takes_of(self, letter: Letter) -> list[Taken]:
-        return [taken for (number, _), takes in self._takes.items() if number == letter.number for taken in takes]
 
 
 def _any_open(tx: Transaction) -> bool:

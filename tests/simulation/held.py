@@ -10,6 +10,7 @@ from mpcontinuity.mailbox.names import ARCHIVED_USE
 from mpcontinuity.model.address import parse
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from tests.simulation.sender import Letter
 
 if TYPE_CHECKING:
     from tests.simulation.audit import Audit
@@ -71,9 +72,21 @@ class Held:
 
     def releases(self, number: int) -> int:
         """How often a letter may have arrived because it was released: searches release once what came, however often
-        that was."""
+        that was, and again what home took without that being heard."""
         letter = self._play.letters[number]
-        return letter.times + self._audit.excusable(letter) if self.released(letter.recipients) else 0
+        if not self.released(letter.recipients):
+            return 0
+        return letter.times + self._audit.excusable(letter) + self._unheard(letter)
+
+    def _unheard(self, letter: Letter) -> int:
+        """Times that home took it for a relay and its answer was lost: nobody but the archive has it then, where it
+        stays unreleased. Of a message to a user we keep what is in doubt, and it is brought under the same id."""
+        return sum(
+            not taken.known
+            for recipient in letter.recipients
+            if self._audit.relayed(recipient)
+            for taken in self._audit.takes_of(letter, recipient)[:-1]  # of the last one nobody can have heard yet
+        )
 
     def released(self, recipients: tuple[str, ...]) -> bool:
         """Whether an administrator wanted that released which is archived of one of their domains."""

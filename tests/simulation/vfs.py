@@ -145,7 +145,10 @@ class _Connection:
         return _Cursor(self._connection)
 
     def close(self) -> None:
-        self._connection.close()
+        # It copies the WAL into the database. Where the disk is full the WAL stays: sqlite3_close_v2 is content with
+        # that, and so is pysqlite3. apsw tells what its VFS has raised.
+        with contextlib.suppress(apsw.FullError):
+            self._connection.close()
 
 
 class SimulatedDriver:

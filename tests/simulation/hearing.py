@@ -21,6 +21,7 @@ _MAILS = Statement(
     "SELECT domain, recipient, subject FROM tracking WHERE direction = 'alert' AND subject NOT LIKE 'News %'"
 )
 _OUTAGES = Statement("SELECT id, domain, began, ended, told, recovered, report FROM outage ORDER BY id")
+_TOLD = Statement("SELECT 1 FROM tracking WHERE subject = :subject LIMIT 1")
 _FALLS = Statement("SELECT domain, time FROM home_change WHERE state = 'down'")
 
 # What stands in the subject of a mail that tells of a step, and the step's name in the row of the outage.
@@ -34,6 +35,11 @@ SETTLED = 30 * SECOND  # since home is up, the end of an outage was looked at
 def subscribers(plan: DomainPlan) -> tuple[str, ...]:
     """Who hears of a domain: somebody elsewhere, and a user of its own."""
     return (f"oncall@watch-{plan.name}", *plan.users[:1])
+
+
+def told(tx: Transaction, subject: str) -> bool:
+    """Whether anybody has been told that."""
+    return tx.one(_TOLD, subject=subject) is not None
 
 
 class Hearing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +50,17 @@ class Reactor:
 
     def _run(self) -> None:
         self._calls.popleft()()
+
+
+@dataclass
+class Deaths:
+    """When processes ended, how, and when the disk was full: what excuses something later."""
+
+    of: dict[int, float] = field(default_factory=dict)  # by number of life
+    full: list[tuple[float, float]] = field(default_factory=list)
+
+    def full_between(self, start: float, end: float) -> bool:
+        return any(begun <= end and ended >= start for begun, ended in self.full)
 
 
 class Machine:

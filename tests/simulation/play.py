@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -17,9 +18,9 @@ from mpcontinuity.model import settings
 from mpcontinuity.model.errors import Refused, Stopping, Temporary
 from tests.simulation.audit import Audit
 from tests.simulation.finding import look_for_all
-from tests.simulation.hearing import subscribers
+from tests.simulation.hearing import subscribers, told
 from tests.simulation.home import Home, Host
-from tests.simulation.machine import Machine
+from tests.simulation.machine import Deaths, Machine
 from tests.simulation.mailboxes import Mailboxes
 from tests.simulation.network import Network, Weather
 from tests.simulation.outbox import Writing
@@ -46,17 +47,6 @@ class Result:
     simulated: float
     fingerprint: str
     trace: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Deaths:
-    """When processes ended, how, and when the disk was full: what excuses something later."""
-
-    of: dict[int, float] = field(default_factory=dict)  # by number of life
-    full: list[tuple[float, float]] = field(default_factory=list)
-
-    def full_between(self, start: float, end: float) -> bool:
-        return any(begun <= end and ended >= start for begun, ended in self.full)
 
 
 class Play:
@@ -174,10 +164,17 @@ class Play:
             else:
                 if machine.on and self.process is not None and not self.process.stops:
                     self._audit.filing.look()
+                    self._look_for_news()
                 if self._crash[0]:
                     self._maybe_crash()
         if self.process is not None and machine.on and not self.process.stops:  # its database may be closed by now
             self._audit.look()
+
+    def _look_for_news(self) -> None:
+        """That the first users are told something is a moment of that subject."""
+        for subject in [name for name in self._moments if name.startswith("News ")]:
+            if self.machine.look(partial(told, subject=subject)):
+                self._moment(subject)
 
     def _maybe_crash(self) -> None:
         how, turns = self._crash

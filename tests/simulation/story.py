@@ -240,6 +240,7 @@ class _Author:
         self._archive(domains)
         self._readers_of_the_archive(domains)
         self._at_moments(domains)
+        self._told(domains[0])
         for domain in domains:
             if "home-imap" in dict(domain.settings):
                 self._imap(domain)
@@ -369,6 +370,15 @@ class _Author:
             elif name == "filling":
                 deeds = (("read", EMAIL_ARCHIVE, chance.randrange(10), "INBOX"),)
                 self._add(at + 0.01, "reads", chance.choice(domain.users), deeds)
+
+    def _told(self, domain: DomainPlan) -> None:
+        """The process dies as soon as the first users have been told something: it is gone on with, and told once."""
+        chance = random.Random(f"{self._seed} told")  # so that all else is as without it
+        if self._gentle or not self._likes["crashes"] or chance.random() >= 0.2:
+            return
+        at, subject = chance.uniform(0, self._length * 0.8), f"News {chance.randrange(1_000_000)}"
+        self._add(at, "moment", subject, chance.choice(("power", "kill")), "write", chance.randrange(8), 1.0)
+        self._operation(at + 0.01, domain, "domain tell", subject=subject, text=TOLD)
 
     def _imap(self, domain: DomainPlan) -> None:
         """Home's IMAP door has moods of its own, and its users file and flag what they have."""

@@ -345,12 +345,14 @@ def test_an_invitation_is_answered(browser: Browser, server: Server, scripts: bo
         inbox = log_in(each.page, each.origin)
         each.go(f"{inbox}/6")
         assert "That is not who wrote this message" in each.text
-        each.sound()
+        if scripts:  # axe is one
+            each.sound()
         each.fill(comment="Gladly")
         each.press("Accept")
         assert "You accepted." in each.text
         assert "Your answer leaves in a few seconds." in each.text
-        each.sound()
+        if scripts:  # axe is one
+            each.sound()
         each.follow("Call it back")
         each.page.get_by_role("button", name="Undo").first.click()
         each.page.wait_for_url(f"**{inbox}/6")

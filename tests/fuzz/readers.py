@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator
 from datetime import date
 from ipaddress import ip_address
@@ -14,7 +15,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from mpcontinuity.access.webmail import question
+from mpcontinuity.access.webmail import invitations, question
 from mpcontinuity.admin.api import reading
 from mpcontinuity.archive import document, segment
 from mpcontinuity.archive import query as language
@@ -32,10 +33,12 @@ from mpcontinuity.message import (
     fields,
     rendered,
     report,
+    scheduling,
     submitted,
     summary,
     trace,
 )
+from mpcontinuity.message.display import invitation as calendar
 from mpcontinuity.message.display import show
 from mpcontinuity.message.display.shown import Wanted
 from mpcontinuity.message.lineends import octets_added
@@ -53,10 +56,12 @@ from mpcontinuity.routing import refusal
 from mpcontinuity.verdicts import dmarc, spf
 from mpcontinuity.verdicts.dns import Ip
 from mpcontinuity.web import form
+from mpcontinuity.web.languages import ENGLISH
 from tests.corpus import messages
 from tests.fuzz.target import Target
 
 _NOW = 1_790_000_000  # s
+_CONTROL = re.compile(rb"[\0-\x08\x0a-\x1f\x7f]|\xe2\x80[\xa8\xa9]")
 
 
 def structure(data: bytes) -> None:
@@ -86,6 +91,30 @@ def display(data: bytes) -> None:
         assert 0 <= each.start <= each.end <= len(data)
         assert each.name
     show.header(data)
+
+
+def invitation(data: bytes) -> None:
+    """What is answered says what was chosen, by whom, and nothing that the invitation put there."""
+    text = data.decode("utf-8", "surrogateescape")
+    found = calendar.read(text, ("anna@example.org", "ann@example.org"))
+    if found is None:
+        return
+    assert invitations.when(ENGLISH, found)[1] >= 0
+    if not found.invited:
+        return
+    for answer in scheduling.ANSWERS:
+        written = scheduling.reply(found, answer, comment=text[-200:], time=_NOW * SECOND)
+        lines = written.encode().split(b"\r\n")
+        assert all(len(line) <= 75 and not _CONTROL.search(line) for line in lines), lines
+        names = [re.split("[:;]", line)[0] for line in written.replace("\r\n ", "").split("\r\n")]
+        assert names[-2:] == ["END", ""]
+        for name in ("METHOD", "UID", "ORGANIZER", "ATTENDEE"):
+            assert names.count(name) == 1, names
+        again = calendar.read(written)
+        assert again is not None
+        assert (again.method, again.status, again.uid) == ("reply", answer, found.uid)
+        assert again.organizer.address == found.organizer.address
+        assert [each.address for each in again.attendees] == [found.invited]
 
 
 def undotted(wire: bytes) -> bytes:
@@ -295,8 +324,22 @@ _SHOWN = (
     b"Content-Type: text/plain; format=flowed\r\n\r\n> a \r\n> b\r\nwww.a.example\r\n",
     b"Content-Type: application/ms-tnef\r\n\r\n\x78\x9f\x3e\x22\0\0\2\x10\x80\1\0\2\0\0\0a\0\0\0",
 )
+_INVITATION = (
+    b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VTIMEZONE\r\nTZID:a b\r\nBEGIN:STANDARD\r\nDTSTART:19701025T030000\r\n"
+    b"TZOFFSETFROM:+0200\r\nTZOFFSETTO:+0100\r\nRRULE:FREQ=YEARLY;BYMONTH=10\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\n"
+    b"BEGIN:VEVENT\r\nUID:e1@x\r\nSEQUENCE:3\r\nSUMMARY:Lunch\\, w\xc3\xa4h\r\n rend\r\n%b"
+    b'ORGANIZER;CN="B, B":mailto:bob@far.example\r\nATTENDEE;PARTSTAT=ACCEPTED:mailto:carl@x.example\r\n'
+    b"ATTENDEE;CN=A:MAILTO:Anna+x@example.org\r\nBEGIN:VALARM\r\nEND:VALARM\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+)
+_TIMES = (
+    b"DTSTART:20261201T120000Z\r\nDURATION:P1W2DT3H4M\r\n",
+    b"DTSTART;VALUE=DATE:20261201\r\nDTEND;VALUE=DATE:20261203\r\nRECURRENCE-ID;VALUE=DATE:20261201\r\n",
+    b'DTSTART;TZID=a b:20261201T120000\r\nRECURRENCE-ID;TZID="a b":20261201T120000\r\nRRULE:FREQ=DAILY\r\n',
+    b"DTSTART;TZID=Europe/Berlin:20261201T120000\r\nDTEND;TZID=Europe/Berlin:20261201T130000\r\nCOMMENT:x\r\n",
+)
 READERS = {
     "message shown": Target(display, _SHOWN),
+    "invitation": Target(invitation, tuple(_INVITATION % times for times in _TIMES)),
     "autodiscover": Target(
         autodiscovery,
         (

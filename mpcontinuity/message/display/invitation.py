@@ -28,8 +28,9 @@ _WANTED: Final = frozenset(
         "SUMMARY DTSTART DTEND DURATION LOCATION ORGANIZER RRULE RDATE UID SEQUENCE COMMENT RECURRENCE-ID",
     )
 )
-# What is repeated in an answer is of these signs alone: nothing in it ends its line.
-_REPEATED = re.compile(r"[ -~\u00a1-\ufffd]{1,1000}")
+# What is repeated in an answer is of these signs alone: nothing in it ends its line, also for readers to whom U+2028
+# does, and halves of pairs (surrogates) could not be written at all.
+_REPEATED = re.compile(r"[ -~\u00a1-\u2027\u202a-\ud7ff\ue000-\ufffd]{1,1000}")
 _ZONE_NAME = re.compile(r"[ !#-+\--9<-~]{1,80}")  # in quotes (RFC 5545 §3.1)
 _ONE_OF_MANY = re.compile(r"[0-9]{8}(?:T[0-9]{6}Z?)?")
 _ZONE_LINES: Final = frozenset(re.findall(r"\w+", "BEGIN END TZID DTSTART TZOFFSETFROM TZOFFSETTO TZNAME RRULE RDATE"))

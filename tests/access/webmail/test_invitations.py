@@ -233,6 +233,7 @@ def test_one_of_many_is_answered_with_its_time_and_zone_and_nothing_else_of_thei
         calendar(EVENT.replace("UID:e1@far.example\r\n", "")),
         calendar(EVENT.replace("UID:e1", "UID:" + "x" * 1_001)),
         calendar(EVENT.replace("UID:e1", "UID:\x07e1")),
+        calendar(EVENT.replace("UID:e1", "UID:e\u20281")),
         calendar(EVENT.replace("mailto:bob@far.example", "mailto:bob")),
         calendar(EVENT.replace("mailto:bob@far.example", "mailto:anna@example.org")),
         calendar(EVENT.replace("mailto:bob@far.example", "mailto:bo\u202eb@far.example")),

@@ -304,3 +304,68 @@ def test_a_letter_with_formatting_is_called_back_with_it(anna: Window) -> None:
     anna.press("Undo")
     expect(editor(anna).locator("#letter i")).to_have_text("Not yet", timeout=PATIENCE)
     anna.press("Discard")
+
+
+def sign(opened: Window, text: str) -> None:
+    opened.go("/settings/signature")
+    opened.fill(text=text)
+    opened.press("Save")
+
+
+def test_the_signature_is_in_the_html_as_its_characters_also_where_letters_begin_with_formatting(
+    anna: Window, study: Study
+) -> None:
+    before = study.count("Sent")
+    sign(anna, "<b>Anna</b> & Co\n  0 < 1")
+    place = placed(anna, study, ORIGINAL.replace(b"Subject: Figures", b"Subject: Signed"), "Signed")
+    enrich(anna)  # this browser remembers it
+    for path, sends in ((f"/write?to={study.ben}&subject=New", 1), (f"/write?reply={place}", 2)):
+        anna.go(path)
+        text = editor(anna).get_by_role("textbox", name="Text")
+        expect(text).to_contain_text("<b>Anna</b> & Co", timeout=PATIENCE)
+        expect(editor(anna).locator("#letter b")).to_have_count(0)
+        anna.fill(to=study.ben)
+        text.press("Control+Home")
+        anna.page.keyboard.type("My text")
+        saved(anna)
+        anna.press("Send")
+        message = sent(study, before + sends - 1)
+        html, plain = part(message, "html"), part(message, "plain").replace("\r\n", "\n")
+        assert html.count("&lt;b&gt;Anna&lt;/b&gt; &amp; Co") == 1
+        assert html.index("My text") < html.index("&lt;b&gt;Anna")
+        assert plain.startswith("My text\n")
+        assert "\n-- \n<b>Anna</b> & Co\n0 < 1\n" in plain
+        if "reply" in path:
+            assert html.index("&lt;b&gt;Anna") < html.index("<blockquote")
+    assert study.count("Drafts") == 0
+    sign(anna, "")
+
+
+def test_to_switch_again_and_again_quotes_the_message_once(anna: Window, study: Study) -> None:
+    before = study.count("Sent")
+    place = placed(anna, study, ORIGINAL.replace(b"Subject: Figures", b"Subject: Switched"), "Switched")
+    frame = enrich(anna, f"/write?reply={place}")
+    anna.fill(to=study.ben)
+    frame.get_by_role("textbox", name="Text").click()
+    anna.page.keyboard.type("My answer")
+    text = anna.page.locator("#text")
+    for _ in range(2):
+        anna.page.get_by_role("button", name="Write plain text").click()
+        anna.page.get_by_role("button", name="Make plain text").click()
+        expect(text).to_be_visible(timeout=PATIENCE)
+        assert text.input_value().count("> Dear Anna") == 1
+        saved(anna)
+        anna.page.get_by_role("button", name="Write with formatting").click()
+        expect(editor(anna).locator("#letter")).to_have_text("My answer", timeout=PATIENCE)
+        expect(anna.page.get_by_label("All of it")).to_be_checked()
+    anna.page.get_by_role("button", name="Write plain text").click()
+    anna.page.get_by_role("button", name="Make plain text").click()
+    expect(text).to_be_visible(timeout=PATIENCE)
+    saved(anna)
+    anna.page.reload()
+    anna.page.get_by_role("button", name="Write with formatting").click()  # nobody knows any more that it is a quote
+    expect(editor(anna).locator("#letter")).to_contain_text("> Dear Anna", timeout=PATIENCE)
+    anna.press("Send")
+    message = sent(study, before)
+    assert part(message, "plain").count("Dear Anna") == 1
+    assert part(message, "html").count("Dear") == 1

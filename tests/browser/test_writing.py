@@ -161,3 +161,45 @@ def test_a_save_whose_answer_is_lost_makes_one_draft_with_the_next(anna: Window,
     anna.complaints()  # of that answer
     anna.press("Discard")
     assert found == 1
+
+
+def test_a_letter_that_no_server_got_is_offered_again_also_to_who_has_a_signature(anna: Window, study: Study) -> None:
+    for signature in ("", "Anna Berg"):
+        anna.go("/settings/signature")
+        anna.fill(text=signature)
+        anna.press("Save")
+        anna.go("/write")
+        anna.page.route(
+            "**/write", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
+        )
+        anna.fill(subject="Lost", text="Typed while there was no connection")
+        anna.page.wait_for_timeout(1200)  # a copy each second
+        anna.go("/write")
+        offered = anna.page.locator("p.notice").filter(has_text="was not saved")
+        expect(offered).to_contain_text("Lost")
+        anna.page.unroute("**/write")
+        offered.get_by_role("button", name="Go on with it").click()
+        assert anna.page.locator("#text").input_value() == "Typed while there was no connection"
+        expect(anna.page.locator("[data-state]")).to_contain_text("Saved in Drafts", timeout=PATIENCE)
+        anna.press("Discard")
+        assert study.count("Drafts") == 0
+    anna.complaints()
+
+
+def test_an_answer_that_no_server_got_is_one_also_where_it_is_taken_up_again(anna: Window, study: Study) -> None:
+    original = b"From: bob@x.example\r\nSubject: Asked\r\nMessage-ID: <asked@x.example>\r\n\r\nWhen?\r\n"
+    with study.imap() as session:
+        session.append("INBOX", "", None, original)
+    anna.go("/")
+    path = anna.page.get_by_role("link", name="Asked").first.get_attribute("href") or ""
+    anna.page.route("**/write", lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    anna.go(f"/write?reply={'.'.join(path.split('/')[2:4])}")
+    anna.fill(text="At noon")
+    anna.page.wait_for_timeout(1200)  # a copy each second
+    anna.go("/write")
+    anna.page.unroute("**/write")
+    anna.page.get_by_role("button", name="Go on with it").click()
+    expect(anna.page.locator("[data-state]")).to_contain_text("Saved in Drafts", timeout=PATIENCE)
+    assert b"In-Reply-To: <asked@x.example>" in study.text("Drafts")
+    anna.complaints()
+    anna.press("Discard")

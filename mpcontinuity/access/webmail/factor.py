@@ -16,7 +16,7 @@ from mpcontinuity.access.webmail.settings import SETTINGS, WRONG
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail, with_secret
 from mpcontinuity.access.webmail.signing_in import WRONG_CODE, begin
 from mpcontinuity.accounts import app_passwords, totp, user_factors
-from mpcontinuity.accounts.second_factor import plain
+from mpcontinuity.accounts.second_factor import digest_of, plain
 from mpcontinuity.accounts.user_factors import UserFactor
 from mpcontinuity.accounts.users import User
 from mpcontinuity.control.user_factors import OWN, uri
@@ -62,7 +62,8 @@ async def confirm(visit: Visit) -> Answer:
     codes."""
     form, now = visit.asked.form, await _look(visit)
     begun, on = now.factor.begun, now.factor.since > 0
-    if not begun:
+    # Another one may have begun meanwhile, in a browser of somebody who knows the password: nobody is to take theirs.
+    if not begun or form.get("shown") != _mark(begun):
         return await _page(visit, page=visit.said(_TOO_LATE))
     # Looked at first, so that no code of the other authenticator is used up in vain.
     if totp.step_with(begun, plain(form.get("code")), visit.now) is None:
@@ -143,4 +144,9 @@ async def _key(visit: Visit, key: str, **errors: str) -> Answer:
     code = http.BAD_REQUEST if errors else http.OK
     image = drawn(uri(visit.services.control, visit.user.address, key))
     on = (await _look(visit)).factor.since > 0
-    return await visit.render("factor_key.html", code, key=key, qr=image, on=on, errors=errors)
+    return await visit.render("factor_key.html", code, key=key, qr=image, mark=_mark(key), on=on, errors=errors)
+
+
+def _mark(key: str) -> str:
+    """By which a form says what key its page shows."""
+    return digest_of(key).hex()

@@ -17,6 +17,7 @@ from mpcontinuity.access.webmail.signing_in import begin
 from mpcontinuity.accounts import app_passwords, user_factors, web_sessions
 from mpcontinuity.accounts.app_passwords import AppPassword
 from mpcontinuity.accounts.user_factors import UserFactor
+from mpcontinuity.accounts.user_login import next_step
 from mpcontinuity.accounts.web_sessions import Kind, Session
 from mpcontinuity.control.users import SHORTEST_CHOSEN
 from mpcontinuity.model import identifier
@@ -98,10 +99,17 @@ async def change_password(visit: Visit) -> Answer:
         return await _wrong(visit, password=explained(refused, visit.language)[1])
     # It counts for the password of this change alone: where somebody else sets another one meanwhile, it is void.
     changed = replace(user, password_changes=user.password_changes + 1)
-    secret = await begin(visit.services, visit.asked, changed)
+    secret = await begin(visit.services, visit.asked, changed, step=partial(_unproved, visit=visit))
     again = replace(visit, secret=secret)
     message = visit.said("Your password is changed. All other browsers are signed out.")
     return with_secret(await again.done(message, SETTINGS), secret, visit.services)
+
+
+def _unproved(tx: Transaction, visit: Visit) -> str:
+    """What is to be asked of whoever has changed the password: a second factor that was turned on since they signed in
+    ended that session, and no new one comes of it by the password alone."""
+    since = user_factors.find(tx, visit.user.id).since
+    return next_step(tx, visit.user.id) if since > visit.session.created else ""
 
 
 async def end_session(visit: Visit) -> Answer:

@@ -48,6 +48,8 @@ _ATTRIBUTES: Final = {
 }
 _CONTENT_ID: Final = re.compile(r"[A-Za-z0-9.@_+-]{1,200}")  # as writing/ gives them
 _MAIL: Final = re.compile(r"mailto:[^\s<>\"]{1,2000}", re.IGNORECASE)
+# The line before a signature has a blank at its end (RFC 3676 §4.3), of which HTML knows nothing.
+_SIGNATURE: Final = re.compile(r"^--$", re.MULTILINE)
 _LINK: Final = re.compile(r'<a href="([^"<]{0,4096})"[^<>]{0,1000}>([^<]{0,1000})</a>')
 
 
@@ -72,7 +74,7 @@ def composed(html: str) -> Composed:
 
 def text_of(html: str) -> str:
     """Returns the plain text of HTML that is composed. A link says where it leads, where its text does not."""
-    return htmltext.text_of(_LINK.sub(_said, html))
+    return _SIGNATURE.sub("-- ", htmltext.text_of(_LINK.sub(_said, html)))
 
 
 def _said(found: re.Match[str]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
+from typing import Any
 
 import pytest
 
 from mpcontinuity.access.webmail.signing_in import welcome
-from mpcontinuity.accounts import totp
+from mpcontinuity.accounts import totp, user_factors
 from mpcontinuity.accounts.web_sessions import UNFINISHED_LASTS
 from mpcontinuity.control.user_factors import OWN
 from mpcontinuity.model.clock import SECOND
@@ -90,6 +92,17 @@ def test_before_it_is_on_the_page_says_what_changes_and_then_what_is_next(office
     assert "Recovery codes left: 10." in after
     assert phone.codes[0] not in after
     assert phone.secret not in after.replace(" ", "")
+
+
+def test_whose_address_a_mail_server_logs_in_by_is_told_that_it_needs_an_app_password(
+    office: Office, anna: Browser, call: Call
+) -> None:
+    assert "mail server" not in anna.get(FACTOR).page
+    call("user relay", address=ANNA, on=True)
+    assert "By your password it cannot do so any more." in anna.get(FACTOR).page
+    phone = Phone(office)
+    assert "Your mail server needs one as well." in phone.confirm(anna, phone.scan(anna)).page
+    assert "So does your mail server" in anna.get(FACTOR).page
 
 
 @pytest.mark.parametrize("database", DATABASES, indirect=True)
@@ -201,6 +214,20 @@ def test_what_is_wrong_is_said_at_its_field_and_the_key_stays(
     assert "is on" in phone.confirm(anna, shown).page
 
 
+def test_nobody_is_shown_or_confirms_a_key_that_somebody_else_has_begun(office: Office, anna: Browser) -> None:
+    other = office.browser()
+    log_in(other)
+    phone, stranger = Phone(office), Phone(office)
+    shown = phone.scan(anna)
+    stranger.scan(other)
+    for code in (phone.code(), stranger.code()):
+        given = phone.confirm(anna, shown, code=code)
+        assert given.code == 400
+        assert "begun again elsewhere" in given.page
+        assert stranger.secret not in given.page.replace(" ", "")
+    assert not office.user().second_factor
+
+
 def test_a_key_that_waits_no_longer_turns_nothing_on(office: Office, anna: Browser) -> None:
     phone = Phone(office)
     shown = phone.scan(anna)
@@ -290,6 +317,33 @@ def test_the_password_is_changed_without_a_code_in_a_browser_that_has_given_one(
     assert anna.send("/settings/password", SETTINGS, **form).location == SETTINGS
     assert is_signed_in(anna)
     assert log_in(office.browser(), password="a better one").location == CODE
+
+
+def test_a_password_that_is_changed_while_a_factor_is_turned_on_signs_nobody_in_without_it(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.clock.advance(1)
+    phone, other = Phone(office), office.browser()
+    log_in(other)
+    account, check = office.user(), office.services.login.check
+
+    async def slow(*who: Any, **how: Any) -> Any:  # the password takes a while to be checked
+        user = await check(*who, **how)
+        monkeypatch.undo()
+        secret = totp.secret(office.control.randomness)
+        code = phone.code(secret)
+        await office.store.run(partial(user_factors.begin, account=account.id, secret=secret))
+        confirm = partial(user_factors.confirm, account=account.id, domain=account.domain, code=code, recovery=[])
+        await office.store.run(confirm)
+        return user
+
+    form = {"current": PASSWORD, "password": "a better one", "again": "a better one"}
+    form["csrf"] = other.get(SETTINGS).hidden("/settings/password")["csrf"]
+    monkeypatch.setattr(office.services.login, "check", slow)
+    other.post("/settings/password", form)
+    assert office.user().second_factor
+    assert not is_signed_in(other)
+    assert other.get(CODE).hidden(CODE)
 
 
 def test_too_many_wrong_codes_are_said_in_the_settings(office: Office, anna: Browser, phone: Phone) -> None:

@@ -25,7 +25,8 @@ QUOTABLE = (
     b"<style>p{display:none}</style><p>See <i>this</i></p><img src=cid:pic><img src=https://canary.example/a.png>\r\n"
     b"--b\r\nContent-Type: image/png; name=pic.png\r\nContent-ID: <pic>\r\n\r\nPNG\r\n--b--\r\n"
 )
-SAMPLE = [each for number, each in enumerate(hostile()) if len(each.content) < 300_000 and number % 6 == 0]
+EACH_CLASS = {each.kind: each for each in sorted(hostile(), key=lambda each: len(each.content), reverse=True)}.values()
+TOO_MANY_FILES = next(each for each in hostile() if each.name == "many parts")
 
 
 def rich(browser: Browser, on: str = "/write", /, **form: Any) -> Shown:
@@ -240,22 +241,26 @@ def test_who_clicks_twice_sends_it_once(office: Office, anna: Browser) -> None:
 
 
 @pytest.mark.parametrize("how", ["reply", "forward"])
-@pytest.mark.parametrize("each", SAMPLE, ids=lambda each: f"{each.kind}: {each.name}")
-def test_an_answer_to_hostile_mail_has_nothing_that_runs_or_asks(
+@pytest.mark.parametrize("each", EACH_CLASS, ids=lambda each: f"{each.kind}: {each.name}")
+def test_an_answer_to_hostile_mail_is_sent_and_has_nothing_that_runs_or_asks(
     office: Office, anna: Browser, each: Hostile, how: str
 ) -> None:
-    answers_hostile(office, anna, each, how)
-
-
-def answers_hostile(office: Office, anna: Browser, each: Hostile, how: str) -> None:
-    on = f"/write?{how}={office.folder().id}.{office.put(each.content)}"
-    shown = anna.get(on)
-    if shown.code != 200:  # no reader could read it
-        return
-    shown = rich(anna, on, quote="whole", action="send")
-    if shown.code != 303:
-        assert shown.code == 400, shown.page
-        return
-    letter = sent(office)
-    html = part(letter, "html").lower()
+    shown = answer(office, anna, each, how)
+    assert shown.code == 303, shown.page
+    html = part(sent(office), "html").lower()
     judge(html.partition("<body>")[2].rpartition("</body>")[0])
+
+
+def test_of_hostile_mail_that_alone_is_not_forwarded_of_which_the_files_are_too_many(
+    office: Office, anna: Browser
+) -> None:
+    """Over all 252 answers to the corpus this was the one that was not sent."""
+    shown = answer(office, anna, TOO_MANY_FILES, "forward")
+    assert shown.code == 400
+    assert "more files than can be taken along" in shown.page
+    office.clock.advance(UNDO / SECOND + 1)
+    assert contents(office, "Sent") == []
+
+
+def answer(office: Office, anna: Browser, each: Hostile, how: str) -> Shown:
+    return rich(anna, f"/write?{how}={office.folder().id}.{office.put(each.content)}", quote="whole", action="send")

@@ -128,3 +128,8 @@ def test_whatever_is_typed_can_do_nothing_and_stays_as_it_is_when_it_is_judged_a
 def test_a_message_is_quoted_by_the_same_function_as_in_a_reader() -> None:
     content = b"Content-Type: text/html\r\n\r\n<p>x</p>"
     assert quoted(content, Wanted(len(content), ENDS)) == quote(content)
+
+
+def test_the_line_before_a_signature_has_its_blank_in_plain_text() -> None:
+    found = composed("<div>Dear Eve</div><div><br></div><div>-- </div><div>Anna -- and Co</div><div>---</div>")
+    assert found.text == "Dear Eve\n\n-- \nAnna -- and Co\n---"

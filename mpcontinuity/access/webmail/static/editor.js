@@ -175,7 +175,7 @@
     };
     const place_ = (item) => [...item.parentNode.children].indexOf(item) + 1;
     walk(letter, 0, () => "- ");
-    return lines.map((line) => line.trimEnd()).join("\n").trim();
+    return lines.map((line) => line.trimEnd().replace(/^--$/, "-- ")).join("\n").trim(); // that of a signature
   }
 
   function changed() {

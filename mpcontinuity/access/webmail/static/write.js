@@ -9,6 +9,8 @@ const SAVED_AFTER = 4000; // ms without a key
 const AGAIN_AFTER = 5000; // ms, where it could not be saved
 const megabytes = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
 const FIELDS = ["sender", "to", "cc", "bcc", "subject", "text", "format", "html", "quote"];
+// What the letter is about, and what it takes along: as it began, also where it is taken up on another page.
+const ABOUT = ["in_reply_to", "references", "about", "how", "original", "enclose"];
 const PREFERRED = "write-format"; // in this browser: how letters begin
 
 const form = document.querySelector("form[data-letter]");
@@ -36,6 +38,9 @@ function begin(form) {
   let edits = 0; // how often an editor was opened
   let editor = null; // of a letter with formatting
   const [plain, rich, quote] = ["plain", "rich", "quoted"].map((name) => form.querySelector(`[data-${name}]`));
+  // What stands at the end of the plain text, where that quotes; the server joins the same to one with formatting.
+  const below = Number(form.dataset.below);
+  let quoted = below ? field("text").defaultValue.slice(-below).trim() : "";
   const wanted = []; // ids of pictures that the editor waits for
   // What was sent, and perhaps saved, though no answer came: it is sent again as it was, so that it is known for the same.
   let unanswered = null;
@@ -60,7 +65,8 @@ function begin(form) {
   const copy = () => {
     const now = read();
     if (!same(now, copied)) {
-      keep(user, draft(), { fields: now, version: Number(field("version").value) });
+      const about = Object.fromEntries(ABOUT.map((name) => [name, field(name)?.value ?? ""]));
+      keep(user, draft(), { fields: { ...now, ...about }, version: Number(field("version").value) });
       copied = now;
       schedule(SAVED_AFTER);
     }
@@ -69,8 +75,15 @@ function begin(form) {
   addEventListener("pagehide", copy);
 
   const take = (letter) => {
-    for (const name of FIELDS) if (field(name) && name in letter) field(name).value = letter[name];
-    if (letter.format === "rich") edit({ html: letter.html });
+    if (letter.enclose && !field("enclose") && field("version").value === "0") {
+      const enclose = Object.assign(document.createElement("input"), { type: "hidden", name: "enclose" });
+      form.prepend(enclose);
+    }
+    for (const name of [...FIELDS, ...ABOUT]) if (field(name) && name in letter) field(name).value = letter[name];
+    if (letter.format === "rich") return edit({ html: letter.html });
+    field("quote").value = "none";
+    quote.hidden = true;
+    return undefined;
   };
   const own = kept(user, draft());
   if (own && own.version >= Number(field("version").value) && !same(own.fields, saved)) {
@@ -79,8 +92,8 @@ function begin(form) {
     schedule(SAVED_AFTER);
   } else if (own && own.version < Number(field("version").value)) {
     drop(user, draft());
-  } else if (field("version").value === "0" && !field("to").value && !field("text").value.trim()) {
-    offer();
+  } else if (field("version").value === "0" && !field("how").value && !field("to").value) {
+    offer(); // where a letter begins with nothing, or with a signature
   }
   if (!edits && field("format").value === "rich") edit({ html: field("html").value });
   else if (!own && field("version").value === "0" && preferred() === "rich") enrich();
@@ -227,12 +240,9 @@ function begin(form) {
 
   // What the plain text quotes as it was given becomes the quote of the message itself, which the server joins.
   async function enrich() {
-    const area = field("text");
-    const below = Number(form.dataset.below);
-    const quoted = below ? area.defaultValue.slice(-below) : "";
-    let text = area.value;
-    if (quoted && field("original").value && text.endsWith(quoted)) {
-      text = text.slice(0, -quoted.length).trimEnd();
+    let text = field("text").value;
+    if (quoted && field("original").value && text.trimEnd().endsWith(quoted)) {
+      text = text.trimEnd().slice(0, -quoted.length).trimEnd();
       field("quote").value = "whole";
     }
     const untouched = same(read(), saved);
@@ -245,8 +255,10 @@ function begin(form) {
     if (field("original").value && field("quote").value === "whole") {
       const answer = (await save()) && (await fetch(`/write/${draft()}/quote.txt`));
       if (!answer?.ok) return say(words.notNow);
-      text += `\n\n${await answer.text()}`;
+      quoted = (await answer.text()).trim();
+      text += `\n\n${quoted}`;
     }
+    field("quote").value = "none"; // it is in the text now, or is not wanted
     field("text").value = text;
     field("text").disabled = false;
     field("format").value = "plain";

@@ -6,22 +6,17 @@ users know. docs/simulation.md lists the invariants.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mpcontinuity.accounts import domains
 from mpcontinuity.mailbox.names import EMAIL_ARCHIVE
-from mpcontinuity.model.body import Body
-from mpcontinuity.model.errors import Corrupt
 from mpcontinuity.model.identifier import parse, show
 from mpcontinuity.model.owed import CLAIMED, DELETED, EXPIRED, FAILED, OPEN, OUTCOMES, OWED, RELEASED
 from mpcontinuity.queue import ledger
 from mpcontinuity.queue.owed import decode_parameters
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
+from tests.simulation.boxes import Boxes
 from tests.simulation.course import Course
 from tests.simulation.declared import Declared
 from tests.simulation.filed import Filing
@@ -30,6 +25,7 @@ from tests.simulation.held import Held
 from tests.simulation.home import Taken
 from tests.simulation.memory import left_over, unbounded
 from tests.simulation.reader import Owner
+from tests.simulation.records import Records, unrelated
 from tests.simulation.sender import Attempt, Letter, letter_of
 from tests.simulation.sent import Sent
 from tests.simulation.story import TOLD
@@ -51,15 +47,10 @@ _ENTRIES = Statement(
     """SELECT entry.id, entry.body, flags, entry.modseq, size, body.origin FROM entry JOIN body ON body.id = entry.body
     ORDER BY entry.id"""
 )
-_ARCHIVE = Statement("SELECT body, message_id, recipients FROM archive")
 _NAMED = Statement("SELECT body, message_id FROM archive UNION SELECT body, message_id FROM owed")
-_BODIES = Statement('SELECT id, pack, "offset", length, prefix, crc FROM body')
 _TOLD = Statement("SELECT subject, recipient, COUNT(*) FROM tracking WHERE subject LIKE 'News %' GROUP BY 1, 2")
 _UNSENT = Statement("SELECT 1 FROM outgoing WHERE kind = 'outbound' AND state IN ('queued', 'claimed') LIMIT 1")
 _UNTOLD = Statement("SELECT 1 FROM telling WHERE ended = 0 LIMIT 1")
-_TRACKING = Statement(
-    "SELECT message_id, recipient, status, outcome, code, owed FROM tracking WHERE direction <> 'alert'"
-)
 
 STALE = 60.0  # seconds that a message may be under way to home since it was claimed
 NOTICED = 30.0  # seconds from a client's end to that of what was done for it
@@ -73,8 +64,6 @@ class Audit:
         self._takes: dict[tuple[int, str], list[Taken]] = {}  # by letter and recipient, in order
         self._last: dict[bytes, list[Taken]] = {}  # by id
         self._releasing: set[int] = set()
-        self._bodies: dict[int, int] = {}  # entry: body
-        self._high: dict[int, tuple[int, int, int]] = {}  # mailbox: uidvalidity, uidnext, modseq
         self._numbers: dict[int, int] = {}  # body: letter
         self._changes = -1
         self._owner_of = {user: user for user in play.owners}
@@ -88,6 +77,8 @@ class Audit:
         self.held = Held(play, self)
         self.filing = Filing(play, self)
         self.sent = Sent(play, self)
+        self._boxes = Boxes(play, self, self._numbers)
+        self._records = Records(play, self, self._numbers)
 
     def _read_story(self) -> None:
         for plan in self._play.story.domains:
@@ -148,7 +139,7 @@ class Audit:
             self._judge_deleted(letter, recipient, taken)
             takes = self._takes.setdefault((letter.number, recipient), [])
             takes.append(taken)
-            groups = _unrelated(takes)
+            groups = unrelated(takes)
             if groups > letter.times + self.excusable(letter) + self.held.releases(letter.number):
                 play.fault(f"letter {letter.number} reached {recipient} {groups} times with different ids")
 
@@ -195,7 +186,7 @@ class Audit:
         letter = play.letters[number]
         if not content.endswith(b"\r\n" + letter.content):
             play.fault(f"{owner.address} sees letter {number} changed: {content[:400]!r}")
-        if not self._is_for(letter, owner.address):
+        if not self.is_for(letter, owner.address):
             play.fault(f"{owner.address} sees letter {number}, which is for {letter.recipients}")
 
     def owner(self, recipient: str) -> str:
@@ -203,10 +194,10 @@ class Audit:
             return self._owner_of[recipient]
         return self._owner_of.get(_untagged(recipient), _untagged(recipient))
 
-    def _is_for(self, letter: Letter, address: str) -> bool:
-        return any(self._reaches(recipient, address) for recipient in letter.recipients)
+    def is_for(self, letter: Letter, address: str) -> bool:
+        return any(self.reaches(recipient, address) for recipient in letter.recipients)
 
-    def _reaches(self, recipient: str, user: str) -> bool:
+    def reaches(self, recipient: str, user: str) -> bool:
         """Also where an address was given to somebody meanwhile, or registered by itself once its user was gone."""
         return user in (self.owner(recipient), _untagged(recipient)) or user in self._shared.get(recipient, ())
 
@@ -260,7 +251,7 @@ class Audit:
         self._numbers.update({body: number for body, number in named.items() if number in self._play.letters})
         entries = tx.all(_ENTRIES)
         mailboxes = {row[0]: row[1:] for row in tx.all(_MAILBOXES)}
-        self._look_at_mailboxes(mailboxes, entries)
+        self._boxes.look(mailboxes, entries)
         self._look_at_what_was_told(tx)
         self._look_at_owed(tx.all(_ROWS), mailboxes, entries)
         self._course.look(tx)
@@ -268,50 +259,6 @@ class Audit:
         self.held.look(tx)
         self._play.writing.look(tx)
         self.sent.look(tx)
-
-    def _look_at_mailboxes(self, mailboxes: dict[int, Any], entries: list[Any]) -> None:
-        fault = self._play.fault
-        counts: dict[int, list[int]] = {mailbox: [0, 0, 0, 0] for mailbox in mailboxes}
-        inboxes: Counter[tuple[int, str]] = Counter()
-        for entry, body, flags, modseq, size, origin in entries:
-            mailbox, uid = entry >> 32, entry & 0xFFFFFFFF
-            address, name, _, uidnext, highest = mailboxes[mailbox][:5]
-            count = counts[mailbox]
-            count[0] += 1
-            count[1] += not flags & 1
-            count[2] += size
-            count[3] += bool(flags & 8)
-            if uid >= uidnext or modseq > highest:
-                fault(f"{name} of {address}: UID {uid}, modseq {modseq} beyond {uidnext}, {highest}")
-            known = self._bodies.get(entry)
-            if known is None:
-                self._bodies[entry] = body
-                if mailbox in self._high and uid < self._high[mailbox][1]:
-                    fault(f"{name} of {address}: UID {uid} appeared although UIDNEXT was {self._high[mailbox][1]}")
-                number = self._numbers.get(body)
-                if number and not self._is_for(self._play.letters[number], address):
-                    fault(f"letter {number} is in {name} of {address}")
-            elif known != body:
-                fault(f"{name} of {address}: UID {uid} is another message than before")
-            number = self._numbers.get(body, 0)
-            if name == "INBOX" and number and not origin:
-                inboxes[number, address] += 1
-        for mailbox, row in mailboxes.items():
-            address, name, *high = row[:5]
-            if tuple(counts[mailbox]) != row[5:]:
-                fault(f"{name} of {address} counts {row[5:]}, and has {counts[mailbox]}")
-            before = self._high.get(mailbox)
-            if before is not None and (high[0] != before[0] or high[1] < before[1] or high[2] < before[2]):
-                fault(f"{name} of {address} went from {before} back to {high}")
-            self._high[mailbox] = (high[0], high[1], high[2])
-        for (number, address), times in inboxes.items():
-            owner = self._play.owners.get(address)
-            if times > 1 and (owner is None or number not in owner.copied | owner.moving):
-                letter = self._play.letters[number]
-                # Two addresses of a user may have come in transactions of their own.
-                ways = sum(self._reaches(each, address) for each in letter.recipients)
-                if times > ways * (letter.times + self.held.releases(number)) + self.excusable(letter):
-                    fault(f"letter {number} is {times} times in INBOX of {address}")
 
     def _look_at_what_was_told(self, tx: Transaction) -> None:
         """Each user is told once; what they are told has a subject that nothing else has."""
@@ -375,7 +322,7 @@ class Audit:
         elif (
             state == RELEASED
             and owed_id not in self._releasing
-            and not any(self._reaches(recipient, user) for user in play.removing)
+            and not any(self.reaches(recipient, user) for user in play.removing)
         ):
             play.fault(f"{where} no administrator said so")
         elif state == FAILED and not any(
@@ -407,22 +354,7 @@ class Audit:
     def started(self) -> None:
         """A process is ready: what it found on the disk is whole."""
         self.look()
-        self._look_at_bodies()
-
-    def _look_at_bodies(self) -> None:
-        """Every body is there, as it was sent."""
-        process = self._play.process
-        assert process is not None
-        bodies = self._play.machine.look(lambda tx: [Body(*row) for row in tx.all(_BODIES)])
-        process.store.bodies.read_many(bodies).addCallback(partial(self._compare, bodies))
-
-    def _compare(self, bodies: Sequence[Body], contents: Sequence[bytes | Corrupt]) -> None:
-        for body, content in zip(bodies, contents, strict=True):
-            number = self._numbers.get(body.id)
-            if isinstance(content, Corrupt):
-                self._play.fault(f"the index names what is not there: {content}, letter {number}")
-            elif number and not content.endswith(b"\r\n" + self._play.letters[number].content):
-                self._play.fault(f"the body of letter {number} is not what was sent: {content[:400]!r}")
+        self._records.look_at_bodies()
 
     def settled(self) -> bool:
         """Whether nothing waits any more."""
@@ -438,64 +370,15 @@ class Audit:
             waiting = [each.number for each in play.letters.values() if each.waiting]
             rows = play.machine.look(lambda tx: [row for row in tx.all(_ROWS) if row[6] in OPEN])
             play.fault(f"not settled: letters {waiting} wait, and home is owed {rows}")
-        self._look_at_bodies()
-        play.machine.look(self._count_copies)
+        self._records.look_at_bodies()
+        play.machine.look(self._records.count_copies)
         if fault := left_over(play):
             play.fault(fault)
-        play.machine.look(self._look_at_records)
+        play.machine.look(self._records.look)
         play.machine.look(self._hearing.end)
         self.filing.end()
         play.machine.look(play.writing.end)
         play.machine.look(self.sent.end)
-
-    def _count_copies(self, tx: Transaction) -> None:
-        """The same octets that were answered 250 twice are two messages, where nobody was cut off in between."""
-        play = self._play
-        if play.removing or {event.what for event in play.story.events} & {"weather", "crash", "full"}:
-            return
-        shown: dict[int, set[str]] = {}
-        for row in tx.all(_ROWS):
-            shown.setdefault(letter_of(row[7]), set()).add(decode_parameters(row[11]).shown or show(row[0]))
-        for letter in play.letters.values():
-            recipient = letter.recipients[0]
-            if letter.times == 1 or recipient.startswith("postmaster@"):
-                continue
-            takes = self._takes.get((letter.number, recipient), [])
-            at_home = {one.decode() for taken in takes for one in taken.ids}
-            copies = _unrelated(takes) + len(shown.get(letter.number, set()) - at_home)
-            if copies < letter.read:
-                play.fault(f"letter {letter.number} was answered 250 {letter.read} times, and there are {copies} of it")
-
-    def _look_at_records(self, tx: Transaction) -> None:
-        """Archive and tracking have all that passed."""
-        play = self._play
-        archived: dict[int, set[str]] = {}
-        for _, shown, recipients in tx.all(_ARCHIVE):
-            archived.setdefault(letter_of(shown), set()).update(json.loads(recipients))
-        tracked: dict[tuple[int, str], list[str]] = {}
-        for shown, recipient, status, *_ in tx.all(_TRACKING):
-            if shown:
-                tracked.setdefault((letter_of(shown), recipient), []).append(status)
-        for letter in play.letters.values():
-            for recipient in letter.answered:
-                self._judge_records(letter, recipient, archived, tracked)
-
-    def _judge_records(self, letter: Letter, recipient: str, archived: Any, tracked: Any) -> None:
-        play = self._play
-        if any(
-            shown.encode() in taken.content
-            for shown in play.unrecorded
-            for each in letter.recipients
-            for taken in self.takes_of(letter, each)
-        ):
-            return  # home took it while our disk was full, which is made good at the next start
-        plan = next(each for each in play.story.domains if each.name == recipient.partition("@")[2])
-        kept = dict(plan.settings).get("retention-days") != "0" and plan.name not in self.held.lowered
-        if kept and recipient not in archived.get(letter.number, ()):
-            play.fault(f"letter {letter.number} to {recipient} is not in the archive")
-        statuses = tracked.get((letter.number, recipient), [])
-        if not set(statuses) & {"delivered", "deferred"}:
-            play.fault(f"letter {letter.number} to {recipient} was answered 250, and is tracked as {statuses}")
 
 
 def _any_open(tx: Transaction) -> bool:
@@ -505,13 +388,3 @@ def _any_open(tx: Transaction) -> bool:
 def _untagged(address: str) -> str:
     local, _, domain = address.partition("@")
     return f"{local.partition('+')[0]}@{domain}"
-
-
-def _unrelated(takes: list[Taken]) -> int:
-    """How many of them share an id with none of those before: a repeat is known by its id."""
-    seen: set[bytes] = set()
-    count = 0
-    for taken in takes:
-        count += seen.isdisjoint(taken.ids)
-        seen |= taken.ids
-    return count

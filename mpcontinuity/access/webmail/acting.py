@@ -58,7 +58,9 @@ def encoded(undos: Sequence[Undo]) -> str:
 
 
 def undos_of(text: str) -> list[Undo]:
-    """Returns what `encoded` was given. Raises ValueError for any other text."""
+    """Returns what `encoded` was given. Raises ValueError for any other text, also for one longer than it gives."""
+    if len(text) > LONGEST_UNDO:
+        raise ValueError("longer than what there is to undo")
     return msgspec.json.decode(text, type=list[Undo])
 
 

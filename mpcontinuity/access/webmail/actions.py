@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -142,10 +143,11 @@ async def undo(visit: Visit) -> Answer:
         wanted = [(back, back.ranges()) for back in undos_of(visit.asked.form.get("undo"))]
     except ValueError:
         raise Refused(visit.said("This cannot be undone")) from None
-    parts = list[_Back]()
+    parts, meant = list[_Back](), Counter[int]()
     for back, ranges in wanted:
         there = await visit.folder(back.there)
-        if sum(last - first + 1 for first, last in ranges) > there.uidnext:
+        meant[there.id] += sum(last - first + 1 for first, last in ranges)
+        if meant[there.id] > there.uidnext:  # of all that came from one folder or another: each message is meant once
             raise Refused(visit.said("This cannot be undone"))
         to = await visit.folder(back.back) if back.how == "move" else None
         parts.append(_Back(back, there, array("I", uidset.numbers(ranges)), to))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from typing import IO, Any, Final, cast
 
@@ -132,13 +133,15 @@ async def download_all(visit: Visit) -> Stream:
 async def _zipped(reading: Reading, of: Message, files: tuple[Attachment, ...]) -> AsyncGenerator[bytes, None]:
     """As they are: most are compressed already, and a stream costs no memory. Times are left out."""
     sink = _Sink()
-    with zipfile.ZipFile(cast(IO[bytes], sink), "w", zipfile.ZIP_STORED) as archive:
-        for what, name in zip(files, names.unique(each.name for each in files), strict=True):
-            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=False) as entry:
-                async for piece in reading.decoded(of, what):
-                    entry.write(piece)
-                    for each in sink.taken():
-                        yield each
+    files = tuple(sorted(files, key=lambda each: each.start))
+    async with aclosing(reading.in_turn(of)) as turn:
+        with zipfile.ZipFile(cast(IO[bytes], sink), "w", zipfile.ZIP_STORED) as archive:
+            for what, name in zip(files, names.unique(each.name for each in files), strict=True):
+                with archive.open(zipfile.ZipInfo(name), "w", force_zip64=False) as entry:
+                    async for piece in turn.decoded(what):
+                        entry.write(piece)
+                        for each in sink.taken():
+                            yield each
     for each in sink.taken():
         yield each
 

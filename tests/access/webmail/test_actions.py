@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from html import unescape
@@ -183,6 +184,19 @@ def test_an_undo_that_is_made_up_is_refused(office: Office, anna: Browser, text:
     given = text % office.folder().id if "%d" in text else text
     assert anna.post("/undo", {**token, "undo": given}).code in (303, 400)
     assert anna.post(f"/mail/{office.folder().id}/do", {**token, "uid": "1", "action": "explode"}).code == 400
+
+
+@pytest.mark.parametrize("entries", [2, 200])
+def test_an_undo_that_means_a_message_twice_or_is_longer_than_ours_is_refused(
+    office: Office, anna: Browser, entries: int
+) -> None:
+    uids = fill(office)
+    token = anna.get("/folders").hidden("/folders/create")
+    one = {"how": "add", "there": office.folder().id, "uids": f"{uids[0]}:{uids[-1]}", "flags": FLAGGED}
+    assert anna.post("/undo", {**token, "undo": json.dumps([one] * entries)}).code == 400
+    assert not any(each.flagged for each in messages(office))
+    assert anna.post("/undo", {**token, "undo": json.dumps([one])}).code == 303
+    assert all(each.flagged for each in messages(office))
 
 
 def test_undo_sets_no_flag_that_no_button_sets(office: Office, anna: Browser) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
 import quopri
 import re
+import zipfile
+from collections.abc import AsyncGenerator
 
 import pytest
 
-from mpcontinuity.access.webmail.reading import MOST_DEPTH
+from mpcontinuity.access.webmail.reading import MOST_DEPTH, Message, Reading
 from mpcontinuity.model.clock import HOUR
 from tests.access.webmail.office import ANNA, BERT, Office
 from tests.access.webmail.test_contents import PICTURE, header, octets
@@ -186,3 +189,29 @@ def test_where_readers_die_of_an_enclosed_message_its_first_octets_are_shown(ann
     shown = anna.get(path)
     assert "could not be read as it was written" in shown.page
     assert "&lt;p&gt;Within" in shown.page
+
+
+@pytest.mark.parametrize("count", [2, 12])
+def test_all_files_of_an_encoded_message_come_of_one_pass_over_it(
+    anna: Browser, office: Office, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [b"%d " % number * 9_000 for number in range(count)]
+    files = [
+        part(f"application/x-own; name={number}.own", base64.encodebytes(each), "Content-Transfer-Encoding: base64\r\n")
+        for number, each in enumerate(contents)
+    ]
+    inner = several("mixed", *files, header="From: a@b.example\r\nSubject: many\r\n")
+    path = f"/mail/{office.folder().id}/{office.put(around(base64.encodebytes(inner), 'base64'))}/enclosed/2"
+    assert f"{count - 1}.own" in anna.get(path).page
+    passes = list[Message]()
+    octets_of = Reading._octets
+
+    def noted(self: Reading, of: Message) -> AsyncGenerator[bytes, None]:
+        passes.append(of)
+        return octets_of(self, of)
+
+    monkeypatch.setattr(Reading, "_octets", noted)
+    with zipfile.ZipFile(io.BytesIO(octets(anna.get(f"{path}/all.zip")))) as archive:
+        assert [archive.read(name) for name in archive.namelist()] == contents
+    assert len([each for each in passes if each.within == "2"]) <= 2, "one for the zip, one perhaps to find them"
+    assert len(passes) < 5

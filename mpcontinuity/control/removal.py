@@ -6,7 +6,7 @@ from functools import partial
 
 from mpcontinuity.accounts import leaving_users, vacation
 from mpcontinuity.control.operation import Control
-from mpcontinuity.mailbox import change, mailboxes, signature
+from mpcontinuity.mailbox import change, invitation_answers, mailboxes, signature, trusted_senders
 from mpcontinuity.model.errors import Hint, Refused
 from mpcontinuity.queue import listing, removal
 from mpcontinuity.store.transaction import Transaction
@@ -52,6 +52,8 @@ def _forget_mailboxes(tx: Transaction, account: int) -> None:
     """And what the user has written to be said in their name. What finds the removal unfinished is the mailboxes."""
     signature.forget(tx, account)
     vacation.forget(tx, account)
+    invitation_answers.forget(tx, account)
+    trusted_senders.forget(tx, account)
     mailboxes.delete_all(tx, account)
 
 

@@ -1,7 +1,7 @@
 """The table ``invitation_answer``: what a user has answered to invitations. Each function is part of a transaction.
 
 An answer is a letter, which is a draft until it leaves: a row whose draft is there has not been sent, and one whose
-draft is gone was, since a draft that is discarded takes its row along.
+draft is gone was, since a draft that is discarded takes its row along, or gives back what was sent before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ MOST: Final = 2_000  # of one user, years of them: with more the oldest goes, an
 _NOTE = Statement(
     """INSERT INTO invitation_answer (account, event, draft, answer, time)
     VALUES (:account, :event, :draft, :answer, :now)
-    ON CONFLICT (account, event) DO UPDATE SET draft = excluded.draft, answer = excluded.answer, time = excluded.time"""
+    ON CONFLICT (account, event) DO UPDATE SET draft = excluded.draft, answer = excluded.answer, time = excluded.time,
+        sent_answer = CASE WHEN EXISTS (SELECT 1 FROM draft WHERE draft.id = invitation_answer.draft)
+            THEN invitation_answer.sent_answer ELSE invitation_answer.answer END,
+        sent_time = CASE WHEN EXISTS (SELECT 1 FROM draft WHERE draft.id = invitation_answer.draft)
+            THEN invitation_answer.sent_time ELSE invitation_answer.time END"""
 )
 _TRIM = Statement(
     """DELETE FROM invitation_answer WHERE account = :account AND event IN (SELECT event FROM invitation_answer
@@ -31,7 +35,12 @@ _FIND = Statement(
     FROM invitation_answer LEFT JOIN draft ON draft.id = invitation_answer.draft
     WHERE invitation_answer.account = :account AND event = :event"""
 )
+_GIVE_BACK = Statement(
+    """UPDATE invitation_answer SET draft = 0, answer = sent_answer, time = sent_time, sent_answer = '', sent_time = 0
+    WHERE draft IN [:drafts] AND sent_time > 0"""
+)
 _DROP = Statement("DELETE FROM invitation_answer WHERE draft IN [:drafts]")
+_FORGET = Statement("DELETE FROM invitation_answer WHERE account = :account")
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -62,9 +71,15 @@ def find(tx: Transaction, account: int, event: str) -> Answered | None:
 
 
 def drop(tx: Transaction, drafts: Collection[int]) -> None:
-    """Forgets answers that are not sent, since their drafts are discarded."""
+    """Forgets answers that are not sent, since their drafts are discarded: what was sent before them stands."""
     if drafts:
+        tx.run(_GIVE_BACK, drafts=list(drafts))
         tx.run(_DROP, drafts=list(drafts))
+
+
+def forget(tx: Transaction, account: int) -> None:
+    """Forgets all that a user has answered, who is removed."""
+    tx.run(_FORGET, account=account)
 
 
 def _answered(answer: str, time: int, draft: int, waits: int, leaves: int) -> Answered:

@@ -28,6 +28,7 @@ _LIST = Statement(
     "SELECT address FROM trusted_sender WHERE account = :account AND address > :after ORDER BY address LIMIT :limit"
 )
 _REMOVE = Statement("DELETE FROM trusted_sender WHERE account = :account AND address = :address")
+_FORGET = Statement("DELETE FROM trusted_sender WHERE account = :account")
 
 
 def add(tx: Transaction, account: int, address: str, now: int) -> None:
@@ -63,3 +64,8 @@ def remove(tx: Transaction, account: int, address: str) -> None:
 def _key(address: str) -> str:
     local, at, domain = address.strip().casefold()[:_LONGEST].rpartition("@")
     return f"{local}@{domain_key(domain)}" if at else domain
+
+
+def forget(tx: Transaction, account: int) -> None:
+    """Forgets all whom a user trusts, who is removed."""
+    tx.run(_FORGET, account=account)

@@ -356,4 +356,4 @@ def test_an_invitation_is_answered(browser: Browser, server: Server, scripts: bo
         each.follow("Call it back")
         each.page.get_by_role("button", name="Undo").first.click()
         each.page.wait_for_url(f"**{inbox}/6")
-        assert "You have not answered" in each.text
+        assert "Your answer is taken back" in each.text

@@ -13,7 +13,7 @@ from mpcontinuity.accounts.vacation import Vacation
 from mpcontinuity.control.operation import Control
 from mpcontinuity.control.operations import OPERATIONS
 from mpcontinuity.control.user_file import lines
-from mpcontinuity.mailbox import signature
+from mpcontinuity.mailbox import invitation_answers, signature, trusted_senders
 from mpcontinuity.mailbox.signature import Signature
 from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.store.statement import Statement
@@ -193,9 +193,12 @@ def test_the_texts_of_a_removed_user_go_with_them_also_where_the_ledger_keeps_th
     assert user is not None
     books.run(signature.save, account=user.id, signature=Signature("Anna"))
     books.run(vacation.save, user=user, vacation=Vacation(vacation.ALWAYS, text="Away"))
+    books.run(invitation_answers.note, account=user.id, event="e", draft=1, answer="accepted")
+    books.run(trusted_senders.add, account=user.id, address="bob@far.example", now=1)
     books.redirect("anna")
     call("user remove", address="anna@example.org", force=True)
-    for table, rows in (("account", 2), ("signature", 0), ("vacation", 0)):
+    kept = {"account": 2, "signature": 0, "vacation": 0, "invitation_answer": 0, "trusted_sender": 0}
+    for table, rows in kept.items():
         assert books.read(lambda tx, table=table: tx.value(Statement(f"SELECT COUNT(*) FROM {table}"))) == rows
 
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from mpcontinuity.access.webmail import dates
 from mpcontinuity.access.webmail.reading import Message
 from mpcontinuity.access.webmail.signed_in import Visit
-from mpcontinuity.mailbox import invitation_answers
+from mpcontinuity.mailbox import invitation_answers, pages
 from mpcontinuity.mailbox.append import UID_BITS
 from mpcontinuity.mailbox.drafts import DraftChanged, Written
 from mpcontinuity.mailbox.invitation_answers import Answered
@@ -138,6 +138,12 @@ async def send(
     await store.run(partial(invitation_answers.note, account=user.id, event=_event(each), draft=made.id, answer=answer))
     await outbox.send(user, made)
     return []
+
+
+async def is_there(visit: Visit, about: int) -> bool:
+    """Returns whether the message of an invitation is where it was answered."""
+    folder, uid = about >> UID_BITS, about & (1 << UID_BITS) - 1
+    return bool(await pages.listed(visit.services.control.store, folder, [uid]))
 
 
 async def _withdraw(visit: Visit, before: Answered) -> None:

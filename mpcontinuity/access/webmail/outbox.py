@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from mpcontinuity.access.webmail.invitations import is_there
 from mpcontinuity.access.webmail.letter_form import id_of
 from mpcontinuity.access.webmail.letter_page import WRITE
 from mpcontinuity.access.webmail.reading import path_of
@@ -45,6 +46,10 @@ async def undo(visit: Visit) -> Answer:
         found = await visit.services.desk.find(visit.user, id_)
         if found is not None and found[0].written.calendar:
             await visit.services.desk.discard(visit.user, id_)
-            return await visit.done(visit.said("Not sent. You have not answered."), path_of(found[0].written.about))
+            about = found[0].written.about
+            there = await is_there(visit, about)  # who has answered may have moved it meanwhile
+            return await visit.done(
+                visit.said("Not sent. Your answer is taken back."), path_of(about) if there else HOME
+            )
         return await visit.done(visit.said("Not sent. Here is your draft."), f"{WRITE}?draft={identifier.show(id_)}")
     return await visit.done(visit.said("This message is on its way already and cannot be called back."), HOME)

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from mpcontinuity.access.webmail import originals
+from mpcontinuity.access.webmail.invitations import is_there
 from mpcontinuity.access.webmail.letter_form import LONGEST_FIELDS, LetterForm, id_of
 from mpcontinuity.access.webmail.letter_page import WRITE, form_of, page
 from mpcontinuity.access.webmail.reading import path_of
@@ -120,7 +121,7 @@ async def _open_draft(visit: Visit, named: str) -> Answer:
     draft, attached = found
     if draft.due:
         return redirect(OUTBOX)
-    if draft.written.calendar:  # an answer to an invitation, which is given on the page of that
+    if draft.written.calendar and await is_there(visit, draft.written.about):  # it is answered on that page
         return redirect(path_of(draft.written.about))
     faults = (
         [Fault("", visit.said("This was not sent: %(why)s", why=" ".join(map(visit.said, taken(draft.fault)))))]

@@ -52,6 +52,8 @@ invitation_answer = Table(
     number("draft", None),  # the letter that says so, or that has said so
     string("answer", None),  # accepted, tentative or declined
     number("time", None),
+    string("sent_answer"),  # the one before, which has left: it stands where this one is called back
+    number("sent_time"),
     Index("invitation_answer_by_draft", "draft"),
     **BY_KEY,
 )

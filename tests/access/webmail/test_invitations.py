@@ -19,6 +19,7 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.web.languages import ENGLISH
 from tests.access.webmail.office import ANNA, BERT, Office
 from tests.admin.portal.browser import Browser, Shown
+from tests.conftest import DATABASES
 from tests.control.conftest import Call
 from tests.fakes.stores import result
 from tests.message.display.messages import part, several
@@ -169,10 +170,38 @@ def test_an_answer_that_is_called_back_was_not_given(invited: Invited) -> None:
     outbox = invited.anna.get("/outbox")
     assert invited.anna.post("/outbox/undo", outbox.hidden("/outbox/undo")).location == invited.path
     page = invited.anna.get(invited.path).page
-    assert "You have not answered" in page
+    assert "Your answer is taken back" in page
     assert "You accepted" not in page
     assert invited.leave() == []
     assert result(invited.office.store.read(lambda tx: tx.all(Statement("SELECT id FROM draft")))) == []
+
+
+@pytest.mark.parametrize("database", DATABASES, indirect=True)
+def test_an_answer_that_was_sent_stands_where_another_one_is_called_back(invited: Invited) -> None:
+    invited.put(invitation())
+    invited.answer("accepted")
+    assert len(invited.leave()) == 1
+    for another in ("declined", "tentative"):  # of which the first is withdrawn by the second
+        invited.answer(another)
+    outbox = invited.anna.get("/outbox")
+    invited.anna.post("/outbox/undo", outbox.hidden("/outbox/undo"))
+    assert "You accepted. Your answer was sent on" in invited.anna.get(invited.path).page
+    assert len(invited.leave()) == 1
+    invited.answer("declined")
+    assert len(invited.leave()) == 2
+    assert "You declined. Your answer was sent on" in invited.anna.get(invited.path).page
+
+
+def test_an_answer_is_called_back_though_its_invitation_was_put_elsewhere(invited: Invited) -> None:
+    invited.put(invitation())
+    invited.answer("accepted")
+    folder, uid = invited.path.split("/")[2:]
+    do = f"/mail/{folder}/do"
+    trash = {**invited.anna.get(invited.path).hidden(do), "uid": uid, "action": "delete"}
+    assert invited.anna.post(do, trash).code == 303
+    outbox = invited.anna.get("/outbox")
+    assert invited.anna.post("/outbox/undo", outbox.hidden("/outbox/undo")).location == "/"
+    assert invited.leave() == []
 
 
 def test_an_answer_that_cannot_be_sent_is_said_to_be_and_is_given_anew(invited: Invited) -> None:
@@ -194,7 +223,7 @@ def test_what_is_refused_of_an_answer_is_said_at_it_and_what_was_typed_stays(inv
     invited.put(invitation(calendar(EVENT.replace("bob@far.example", "bob%far@example.org"))))
     shown = invited.answer("accepted", comment="See <you>")
     assert shown.code == 400
-    assert "this server does not take addresses with %" in shown.page
+    assert "this server does not take addresses with a percent sign" in shown.page
     assert 'value="See &lt;you&gt;"' in shown.page
     assert "You accepted" not in shown.page
     assert invited.leave() == []

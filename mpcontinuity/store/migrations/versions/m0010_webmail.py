@@ -222,6 +222,8 @@ def _invitations() -> None:
         number("draft", None),
         string("answer", None),
         number("time", None),
+        string("sent_answer"),
+        number("sent_time"),
         **BY_KEY,
     )
     op.create_index("invitation_answer_by_draft", "invitation_answer", ["draft"])

@@ -9,7 +9,7 @@ import msgspec
 
 from mpcontinuity.model.address import BadAddress, parse
 from mpcontinuity.model.clock import MINUTE
-from mpcontinuity.model.events import TrackingEvent
+from mpcontinuity.model.events import DEFERRED, DELIVERED, QUEUED, TrackingEvent
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
@@ -43,8 +43,8 @@ class SentTo(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What became of it for all: the first of them, those who wait or did not get it before others, and how many there
-    are of each status."""
+    """What became of it for all: the first of them, those who did not get it before those who wait and those who have
+    it, and how many there are of each status."""
 
     recipients: tuple[SentTo, ...]
     counts: dict[str, int]
@@ -66,15 +66,15 @@ def of_message(tx: Transaction, domain: int, own: frozenset[str], message_id: st
     ]
     counts = Counter(status for status, *_ in theirs)
     shown = []
-    for status, recipient, code, text, steps in sorted(theirs, key=_is_there)[:MOST]:
+    for status, recipient, code, text, steps in sorted(theirs, key=_urgency)[:MOST]:
         events = _events.decode(steps)
         shown.append(SentTo(recipient, status, events[-1] if events else TrackingEvent(time, "", code, text)))
     return Sent(tuple(shown), dict(counts))
 
 
-def _is_there(row: tuple[str, str, int, str, str]) -> bool:
+def _urgency(row: tuple[str, str, int, str, str]) -> int:
     status, *_ = row
-    return status == "delivered"
+    return {DELIVERED: 2, QUEUED: 1, DEFERRED: 1}.get(status, 0)
 
 
 def _is_own(sender: str, own: frozenset[str]) -> bool:

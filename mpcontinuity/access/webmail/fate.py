@@ -5,6 +5,7 @@ It is said to the user whose message it is, of their own part of it alone; of wh
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -21,6 +22,7 @@ from mpcontinuity.tracking.sent import Sent, SentTo
 from mpcontinuity.web.languages import marked
 
 _LONGEST: Final = 300  # characters of home's words that are shown
+_CODE: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3} ")  # before our own words it tells a user nothing (RFC 3463)
 
 _DELETED: Final = marked("You have deleted this message: it stays deleted, and your mail server will not get it.")
 _STAYS_DELETED: Final = marked("You had deleted this message: it stays deleted, and your mail server never got it.")
@@ -131,7 +133,7 @@ def _step(visit: Visit, event: TrackingEvent) -> str:
         return visit.said(_KEPT)
     text = visible(event.text[:_LONGEST])
     if not event.host:  # our own note
-        return text
+        return _plain(text)
     if event.code:
         return visit.said(_OFFERED, code=event.code, text=text)
     return visit.said(_NO_ANSWER, text=text)
@@ -170,7 +172,8 @@ async def of_sent(visit: Visit, message_id: str, time: int) -> ToldOfSent | None
 def tell_of_sent(visit: Visit, found: Sent) -> ToldOfSent:
     """Returns in words what became of a message for its recipients."""
     every = sum(found.counts.values())
-    there, waits = found.counts.get(events.DELIVERED, 0), found.counts.get(events.QUEUED, 0)
+    there = found.counts.get(events.DELIVERED, 0)
+    waits = found.counts.get(events.QUEUED, 0) + found.counts.get(events.DEFERRED, 0)
     failed = every - there - waits
     words, kind = [], "done"
     if failed:
@@ -204,5 +207,11 @@ def _sent_on(visit: Visit, one: SentTo) -> SentOn:
         reply = f"{last.code} {text}" if last.code else text
         words = visit.said(_HOST_SAID, what=words, host=visible(last.host[:_LONGEST]), reply=reply)
     elif kind == "error":
-        words = visit.said("%(what)s: %(why)s", what=words, why=text)
+        words = visit.said("%(what)s: %(why)s", what=words, why=_plain(text))
     return SentOn(visible(one.recipient), last.time, words, kind)
+
+
+def _plain(note: str) -> str:
+    """A note of our own without its code."""
+    code = _CODE.match(note)
+    return note[code.end() :] if code is not None else note

@@ -69,7 +69,9 @@ def test_what_was_sent_says_for_each_recipient_what_became_of_it(office: Office,
     said = TrackingEvent(office.clock.now(), "mx.far.example", 250, "2.0.0 Ok: queued as <B>7")
     end(office, "bob@far.example", DELIVERED_ONE, said)
     end(office, "eve@far.example", BOUNCED, TrackingEvent(office.clock.now(), "mx.far.example", 550, "5.1.1 Nobody"))
-    end(office, "carl@x.example", BOUNCED, TrackingEvent(office.clock.now(), "", 0, "Removed by an administrator"))
+    end(
+        office, "carl@x.example", BOUNCED, TrackingEvent(office.clock.now(), "", 0, "5.7.0 Removed by an administrator")
+    )
     later = TrackingEvent(office.clock.now(), "mx.x.example", 451, "4.2.0 Busy")
     add(office, "dora@x.example", later)
     shown = anna.get(page).page
@@ -90,6 +92,9 @@ def test_of_many_recipients_those_who_did_not_get_it_are_named_first(office: Off
     assert f"It is on its way to 1 recipient. It was delivered to {len(many) - 1} recipients." in shown
     assert f"{many[-1]}: on its way" in shown
     assert "and 20 more" in shown
+    end(office, many[-2], BOUNCED, TrackingEvent(office.clock.now(), "", 550, "5.1.2 far.example does not exist"))
+    shown = anna.get(f"/mail/{office.folder('Sent').id}/{uid}").page
+    assert shown.index(f"{many[-2]}: not delivered: far.example does not exist") < shown.index(f"{many[-1]}: on its")
 
 
 def test_a_copy_of_a_mail_program_is_found_by_its_id_near_its_time_and_anothers_is_not(

@@ -60,6 +60,7 @@ def test_a_session_that_ends_while_typing_loses_nothing(anna: Window, study: Stu
     sign_in(other, study)
     expect(state).to_contain_text("Saved in Drafts", timeout=PATIENCE)
     assert b"A long letter" in study.text("Drafts")
+    anna.complaints()  # 401 and 403
     anna.press("Discard")
 
 
@@ -203,3 +204,21 @@ def test_an_answer_that_no_server_got_is_one_also_where_it_is_taken_up_again(ann
     assert b"In-Reply-To: <asked@x.example>" in study.text("Drafts")
     anna.complaints()
     anna.press("Discard")
+
+
+def test_who_loads_the_page_again_or_goes_back_writes_the_same_letter_and_sends_it_once(
+    anna: Window, study: Study
+) -> None:
+    before = study.count("Sent")
+    anna.go("/write")
+    anna.fill(to=study.ben, subject="Again", text="Typed before anything was saved")
+    anna.page.wait_for_timeout(1200)  # a copy each second
+    anna.page.reload()
+    assert anna.page.locator("#text").input_value() == "Typed before anything was saved"
+    assert anna.page.locator("#to").input_value() == study.ben
+    anna.press("Send")
+    study.wait_for(lambda: study.count("Sent") == before + 1)
+    anna.page.go_back()
+    expect(anna.page.get_by_text("it was sent or discarded")).to_be_visible(timeout=PATIENCE)
+    assert study.count("Drafts") == 0
+    anna.complaints()  # 404

@@ -63,7 +63,9 @@ async def judged(visit: Visit, form: LetterForm) -> tuple[LetterForm, str]:
     if found is None or found.too_much:
         raise Refused(visit.said(_DIED if found is None else _TOO_MUCH))
     if not form.scripted and written.text.split() != found.text.split():
-        plain = msgspec.structs.replace(written, rich=False, html="", quoted=False)
+        quote = await _find_quote(visit, form.draft) if written.quoted else None
+        text = f"{written.text}\n\n{quote[0].text}" if quote is not None else written.text
+        plain = msgspec.structs.replace(written, text=text, rich=False, html="", quoted=False)
         return replace(form, written=plain), visit.said(_LOST)
     return replace(form, written=msgspec.structs.replace(written, html=found.html, text=found.text)), ""
 
@@ -95,13 +97,20 @@ async def show_quoted_text(visit: Visit) -> Answer:
 
 
 async def _quote(visit: Visit) -> tuple[Quote, list[Attached]]:
-    draft = await visit.services.desk.find(visit.user, id_of(visit.asked.parts["draft"]))
+    found = await _find_quote(visit, id_of(visit.asked.parts["draft"]))
+    if found is None:
+        raise Refused(visit.said("Nothing is quoted here"), "unknown")
+    return found
+
+
+async def _find_quote(visit: Visit, id_: int) -> tuple[Quote, list[Attached]] | None:
+    draft = await visit.services.desk.find(visit.user, id_)
     if draft is not None:
         written = msgspec.structs.replace(draft[0].written, rich=True, quoted=True)
         contents = await composition.contents(visit.services.desk.store, written, draft[1])
         if contents.quote is not None:
             return contents.quote, draft[1]
-    raise Refused(visit.said("Nothing is quoted here"), "unknown")
+    return None
 
 
 async def show_picture(visit: Visit) -> Stream:

@@ -132,6 +132,7 @@ class _Taking:
         self._made: Draft | None = None  # which was begun for this form
         self._said = ""
         self._copied = False  # what was typed is another draft now, which nobody has said to send
+        self._lost = False  # its formatting is, of which whoever sends it is to know first
         self._taken = 0  # octets of files
         self.passed_over = False  # files, which came to nobody
 
@@ -177,6 +178,7 @@ class _Taking:
             return await self._discard(visit, form)
         try:
             form, self._said = await judged(visit, form)
+            self._lost = bool(self._said)
             if form.action == "send" and await self._has_left(visit, form):
                 return redirect(OUTBOX)
             draft = await self._saved(visit, form, show=True)
@@ -198,7 +200,7 @@ class _Taking:
             return self._answer(visit, draft, attached, redirect(WRITE))
         if self._faults:
             return await page(visit, form_of(draft), http.BAD_REQUEST, attached=attached, faults=self._faults)
-        if action == "send" and self._copied:
+        if action == "send" and (self._copied or self._lost):
             return await page(visit, form_of(draft), http.CONFLICT, attached=attached, said=self._said)
         if action == "send":
             return await self._send(visit, draft, attached)

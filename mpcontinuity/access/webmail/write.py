@@ -36,6 +36,7 @@ _LONGEST_TEXT_LINKED: Final = 4_096  # of the text: those of a whole link in a m
 _PICTURES_LEFT_OUT: Final = marked(
     "This draft shows pictures from elsewhere, which are left out here. To keep them, go on in your mail program."
 )
+_GONE: Final = marked("There is no such draft any more: it was sent or discarded")
 _LEFT_OUT: Final = marked(
     "This message was for %(number)d more people, who are too many to stand here: they do not get your answer."
 )
@@ -56,7 +57,12 @@ async def show(visit: Visit) -> Answer:
     query, desk = visit.asked.query, visit.services.desk
     if query.get("draft"):
         return await _open_draft(visit, query.get("draft"))
-    form = LetterForm(draft=desk.new_id(), written=_linked(query))
+    begun = id_of(query.get("new"))
+    if begun:
+        there = await _begun_before(visit, begun)
+        if there is not None:
+            return there
+    form = LetterForm(draft=begun or desk.new_id(), written=_linked(query))
     faults: list[Fault] = []
     for name in ("reply", "replyall", "forward"):
         if query.get(name):
@@ -64,6 +70,17 @@ async def show(visit: Visit) -> Answer:
             form, faults = await _about(visit, form, name, query.get(name), enclosed=enclosed)
     below = await visit.services.control.store.read(partial(signature.find, account=visit.user.id))
     return await page(visit, replace(form, written=signed(form.written, below)), faults=faults)
+
+
+async def _begun_before(visit: Visit, draft: int) -> Answer | None:
+    """Where a letter is by now that a script has put the id of into the address: who goes back in the history of the
+    browser writes the same one, and cannot send it twice. None: nobody has saved it."""
+    desk = visit.services.desk
+    if await desk.find(visit.user, draft) is not None:
+        return redirect(f"{WRITE}?draft={identifier.show(draft)}")
+    if await desk.sent(visit.user, draft) is not None:
+        raise Refused(visit.said(_GONE), "unknown")
+    return None
 
 
 def _linked(query: Fields) -> Written:
@@ -117,7 +134,7 @@ async def _open_draft(visit: Visit, named: str) -> Answer:
         return redirect(f"{WRITE}?draft={identifier.show(draft.id)}")
     found = await desk.find(visit.user, id_of(named))
     if found is None:
-        raise Refused(visit.said("There is no such draft any more: it was sent or discarded"), "unknown")
+        raise Refused(visit.said(_GONE), "unknown")
     draft, attached = found
     if draft.due:
         return redirect(OUTBOX)

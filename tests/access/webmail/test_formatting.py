@@ -123,6 +123,23 @@ def test_who_has_no_script_keeps_the_formatting_until_they_change_the_text(offic
     assert (value(shown.page, "format"), typed(shown.page)) == ("plain", "Dear Adam")
 
 
+def test_without_a_script_a_changed_text_keeps_what_it_quotes_and_is_shown_before_it_leaves(
+    office: Office, anna: Browser
+) -> None:
+    path = rich(anna, f"/write?reply={office.folder().id}.{office.put(QUOTABLE)}", quote="whole").location
+    form = {**anna.get(path).hidden("/write"), "to": "eve@far.example", "quote": "whole", "text": "Dear Adam"}
+    shown = anna.post("/write", {**form, "action": "send"})
+    assert shown.code == 409
+    assert "formatting, which is gone" in shown.page
+    assert typed(shown.page).startswith("Dear Adam\n\nOn ")
+    assert "> See this" in typed(shown.page)
+    office.clock.advance(UNDO / SECOND + 1)
+    assert contents(office, "Sent") == []
+    form = {**shown.hidden("/write"), "to": "eve@far.example", "text": typed(shown.page), "action": "send"}
+    assert anna.post("/write", form).location == "/outbox"
+    assert part(sent(office), "plain").count("> See this") == 1
+
+
 def test_it_is_there_when_the_session_has_ended(office: Office, anna: Browser) -> None:
     form = {**anna.get("/write").hidden("/write"), "format": "rich", "html": HTML, "quote": "whole", "action": "send"}
     stranger = office.browser()

@@ -590,3 +590,19 @@ def test_a_message_that_is_no_draft_is_not_opened_as_one_and_stays(
     assert anna.get(f"/write?draft={office.folder(folder).id}.{uid}").code == 409
     assert count(office, "draft") == 0
     assert contents(office, folder) == [WITH_FILES]
+
+
+def test_the_id_of_a_letter_in_the_address_leads_to_it_wherever_it_is_by_now(office: Office, anna: Browser) -> None:
+    id_ = anna.get("/write").hidden("/write")["draft"]
+    path = f"/write?new={id_}"
+    assert anna.get(path).hidden("/write")["draft"] == id_
+    form = {**anna.get(path).hidden("/write"), "to": "eve@far.example", "text": "Once"}
+    saved = anna.post("/write", {**form, "action": "save"}).location
+    assert anna.get(path).location == saved == f"/write?draft={id_}"
+    form = {**anna.get(saved).hidden("/write"), "to": "eve@far.example", "text": "Once"}
+    anna.post("/write", {**form, "action": "send"})
+    assert anna.get(saved).location == "/outbox"
+    office.clock.advance(11)
+    assert anna.get(path).code == 404
+    assert len(contents(office, "Sent")) == 1
+    assert office.browser(BERT).get(path).hidden("/write")["draft"] == id_  # of another's letter nobody is told

@@ -47,6 +47,13 @@ function begin(form) {
   let repeated = false; // for a button, which does not wait for ever
   let foreign = false; // somebody else has signed in in this browser
 
+  // Who loads this page again, or comes back to it, goes on with the same letter.
+  const here = new URL(location.href);
+  if (field("version").value === "0" && here.pathname === "/write" && !here.searchParams.has("draft")) {
+    here.searchParams.set("new", field("draft").value);
+    history.replaceState(null, "", here);
+  }
+
   const say = (text, link = "") => {
     state.textContent = text;
     if (!link) return;

@@ -143,7 +143,7 @@ def log_in(opened: Window, house: House) -> None:
 
 
 def sentence(opened: Window) -> Locator:
-    return opened.page.locator("#sentence p")
+    return opened.page.locator("#sentence .said")
 
 
 def read(house: House, opened: Window) -> None:
@@ -273,7 +273,9 @@ def hear_of_the_end(house: House, opened: Window) -> None:
     """It is said on the page that is open; home has each message once, and what she sent."""
     house.home.start()
     expect(sentence(opened)).to_contain_text("The outage is over")
-    expect(sentence(opened)).to_contain_text("All 4 messages that came meanwhile went back to your usual mailbox.")
+    expect(sentence(opened)).to_contain_text(
+        "All 4 messages of that time, received and sent, went back to your usual mailbox."
+    )
     expect(sentence(opened)).to_contain_text("0 are missing.")
     picture(opened, "17-over")
     opened.sound()

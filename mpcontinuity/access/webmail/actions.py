@@ -54,6 +54,10 @@ _SAID: Final = {
     "archive": marked_counts("%(number)d message is in Archive.", "%(number)d messages are in Archive."),
     "move": marked_counts("%(number)d message is moved.", "%(number)d messages are moved."),
     "undo": marked_counts("Undone: %(number)d message is as it was.", "Undone: %(number)d messages are as they were."),
+    "back": marked_counts(
+        "Undone: %(number)d message is back in its folder; it stands where new mail does.",
+        "Undone: %(number)d messages are back in their folder; they stand where new mail does.",
+    ),
 }
 _NONE_CHOSEN: Final = marked("Choose messages first: check the boxes before them.")
 _NO_FOLDER: Final = marked("Choose the folder to move to.")
@@ -92,7 +96,7 @@ async def carry_out(visit: Visit, action: str, chosen: Sequence[Chosen], onward:
     The action is one of `FLAGS`, delete, junk, notjunk, restore, archive, move (to the folder in the form's field
     ``to``) or purge, which is asked for once more. Raises Refused and Temporary.
     """
-    if action not in _SAID or action == "undo":
+    if action not in _SAID or action in ("undo", "back"):
         raise Refused(visit.said("There is no such action"))
     if action == "purge" and (visit.asked.form.get("sure") != "1" or len(chosen) > 1):
         return await _ask(visit, chosen[0], onward)
@@ -114,7 +118,7 @@ async def carry_out_with_found(
 
     Nothing is deleted for good so, since nobody could say how much that is. Raises Refused and Temporary.
     """
-    if action not in _SAID or action in ("undo", "purge"):
+    if action not in _SAID or action in ("undo", "back", "purge"):
         raise Refused(visit.said("There is no such action"))
     if action == "move" and not number(visit.asked.form.get("to"), 0):
         return await visit.done(visit.said(_NO_FOLDER), onward)
@@ -250,7 +254,8 @@ async def _take_back(visit: Visit, parts: Sequence[_Back], counted: Counted) -> 
         else:
             result = await acting.set_flags(store, part.there, part.uids, how, flags, counted)
         done, gone = done + result.count, gone + result.gone
-    return _text(visit, "undo", done, gone), ""
+    what = "back" if any(part.undo.how == "move" for part in parts) else "undo"
+    return _text(visit, what, done, gone), ""
 
 
 def _text(visit: Visit, action: str, count: int, gone: int) -> str:

@@ -53,6 +53,16 @@ def day(language: Language, then: date) -> str:
     )
 
 
+def pattern(language: Language) -> str:
+    """Returns how `short` writes a day: ``%(day)d %(month)s``."""
+    return language.said("%(day)d %(month)s")
+
+
+def months(language: Language) -> str:
+    """Returns its names of the months, with commas between them."""
+    return ",".join(map(language.said, _MONTHS))
+
+
 def _month(language: Language, then: date) -> str:
     return language.said(_MONTHS[then.month - 1])
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from mpcontinuity.access.webmail.news import HEARTBEAT, Listener, State, counts
-from mpcontinuity.access.webmail.sentence import sentence
+from mpcontinuity.access.webmail.sentence import Piece, sentence
 from mpcontinuity.access.webmail.signed_in import Visit, Webmail
 from mpcontinuity.model.errors import Temporary
 from mpcontinuity.web.answers import PIECE, Answer, Stream
@@ -27,10 +27,11 @@ _ALIVE: Final = b":\n\n"
 
 
 class Said(msgspec.Struct, frozen=True):
-    """What is to be said of continuity: a sentence, and how it looks; both empty for nothing."""
+    """What is to be said of continuity: a sentence, and how it looks; all empty for nothing."""
 
-    text: str
-    kind: str
+    first: tuple[Piece, ...] = ()
+    rest: tuple[Piece, ...] = ()
+    kind: str = ""
 
 
 def routes(webmail: Webmail) -> list[Route]:
@@ -103,7 +104,7 @@ def _told(visit: Visit, before: State | None, state: State, last: str) -> list[b
     found += [_event("mailbox", counts(each)) for each in changed]
     if before is None or before.bulletin != state.bulletin:
         said = sentence(visit.language, state.bulletin)
-        found.append(_event("continuity", Said(said.text, said.kind) if said is not None else Said("", "")))
+        found.append(_event("continuity", Said(said.first, said.rest, said.kind) if said is not None else Said()))
     if not found:
         return []
     whole = b"".join(found) + _event("state", {}, state.id)

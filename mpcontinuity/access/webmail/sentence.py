@@ -7,30 +7,65 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from mpcontinuity.access.webmail import dates
 from mpcontinuity.accounts.vacation import IN_CONTINUITY, OFF, Vacation
 from mpcontinuity.control.bulletin import Bulletin
-from mpcontinuity.model.clock import HOUR, MINUTE
-from mpcontinuity.web.languages import Language
+from mpcontinuity.model.clock import HOUR, MINUTE, iso
+from mpcontinuity.web.languages import Language, marked
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A piece of what is said: words, or a time, which is ``at`` in full by ISO 8601, so that a browser can say it by
+    the clock of whoever reads it."""
+
+    text: str
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What is said, and how it looks: ``warning`` while continuity is at work, ``done`` when all is over."""
+    """What is said, and how it looks: ``warning`` while continuity is at work, ``done`` when all is over.
 
-    text: str
+    ``first`` says the main thing; ``rest``, which a small screen hides at first, may be empty.
+    """
+
+    first: tuple[Piece, ...]
+    rest: tuple[Piece, ...]
     kind: Literal["warning", "hint", "done", "error"]
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return " ".join("".join(piece.text for piece in each) for each in (self.first, self.rest) if each)
 
 
 def sentence(language: Language, told: Bulletin) -> Sentence | None:
     """Returns what the user is told; None where there is nothing to say."""
     if told.phase == "active":
-        return Sentence(" ".join(_active(language, told)), "hint" if told.cause == "opted in" else "warning")
+        return _of(_active(language, told), "hint" if told.cause == "opted in" else "warning")
     if told.phase == "returning":
-        return Sentence(" ".join(_returning(language, told)), "error" if told.missing else "hint")
+        return _of(_returning(language, told), "error" if told.missing else "hint")
     if told.phase == "returned":
-        return Sentence(" ".join(_returned(language, told)), "error" if told.missing else "done")
+        return _of(_returned(language, told), "error" if told.missing else "done")
     return None
+
+
+def _of(said: Iterator[str | tuple[Piece, ...]], kind: Literal["warning", "hint", "done", "error"]) -> Sentence:
+    first, *others = [(Piece(each),) if isinstance(each, str) else each for each in said]
+    rest = [piece for each in others for piece in (Piece(" "), *each)]
+    return Sentence(first, tuple(rest[1:]), kind)
+
+
+def _timed(language: Language, text: str, **times: int) -> tuple[Piece, ...]:
+    """A text with times in µs in it, by their names."""
+    parts = language.said(text, **{name: name.join(("\0", "\0")) for name in times}).split("\0")
+    return tuple(
+        Piece(dates.full(language, times[part]), iso(times[part])) if at % 2 else Piece(part)
+        for at, part in enumerate(parts)
+        if part
+    )
 
 
 def absence(language: Language, vacation: Vacation, now: int) -> str:
@@ -49,7 +84,7 @@ def absence(language: Language, vacation: Vacation, now: int) -> str:
     return said
 
 
-def _active(language: Language, told: Bulletin) -> Iterator[str]:
+def _active(language: Language, told: Bulletin) -> Iterator[str | tuple[Piece, ...]]:
     said = language.said
     if told.cause == "opted in":
         yield said("Your mail comes to your usual mailbox and is copied here as well, because you chose so.")
@@ -63,11 +98,11 @@ def _active(language: Language, told: Bulletin) -> Iterator[str]:
     else:
         yield said("Your usual mail server does not answer.")
     if told.since:
-        yield said("Since %(time)s your mail comes here.", time=dates.full(language, told.since))
+        yield _timed(language, marked("Since %(time)s your mail comes here."), time=told.since)
     else:
         yield said("Your mail comes here.")
     if told.until:
-        yield said("This is to end on %(time)s.", time=dates.full(language, told.until))
+        yield _timed(language, marked("This is to end on %(time)s."), time=told.until)
     yield said("Read and write as always: senders notice nothing.")
     if told.waiting:
         yield language.counted(
@@ -79,7 +114,7 @@ def _active(language: Language, told: Bulletin) -> Iterator[str]:
         yield said("All that comes will go back to your usual mailbox.")
 
 
-def _returning(language: Language, told: Bulletin) -> Iterator[str]:
+def _returning(language: Language, told: Bulletin) -> Iterator[str | tuple[Piece, ...]]:
     yield language.said("Your usual mail server takes mail again.")
     yield language.counted(
         "%(number)d message is still on its way there.",
@@ -91,19 +126,20 @@ def _returning(language: Language, told: Bulletin) -> Iterator[str]:
     yield from _missing(language, told)
 
 
-def _returned(language: Language, told: Bulletin) -> Iterator[str]:
-    yield language.said(
-        "The outage is over: it lasted from %(began)s until %(ended)s.",
-        began=dates.full(language, told.since),
-        ended=dates.full(language, told.ended),
+def _returned(language: Language, told: Bulletin) -> Iterator[str | tuple[Piece, ...]]:
+    yield _timed(
+        language,
+        marked("The outage is over: it lasted from %(began)s until %(ended)s."),
+        began=told.since,
+        ended=told.ended,
     )
     sums = told.sums
     if not sums.taken_in:
         yield language.said("No mail came for you meanwhile.")
     elif sums.delivered == sums.taken_in:
         yield language.counted(
-            "The one message that came meanwhile went back to your usual mailbox.",
-            "All %(number)d messages that came meanwhile went back to your usual mailbox.",
+            "The one message of that time, received or sent, went back to your usual mailbox.",
+            "All %(number)d messages of that time, received and sent, went back to your usual mailbox.",
             sums.delivered,
         )
     else:

@@ -120,6 +120,16 @@ class Visit:
         """Returns a time in µs as machines write it."""
         return iso(time)
 
+    @property
+    def day_pattern(self) -> str:
+        """How a list writes a day, for the script that says times by the clock of the reader."""
+        return dates.pattern(self.language)
+
+    @property
+    def months(self) -> str:
+        """The names of the months, with commas between them, for the same."""
+        return dates.months(self.language)
+
     def full(self, time: int) -> str:
         """Returns a time in µs with its day and year."""
         return dates.full(self.language, time)

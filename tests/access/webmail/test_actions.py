@@ -148,7 +148,10 @@ def test_an_undo_of_what_is_gone_meanwhile_does_nothing(office: Office, anna: Br
     shown = act(anna, office, "delete", fill(office, 1))
     form = shown.hidden("/undo")
     act(anna, office, "purge", [each.uid for each in messages(office, "Trash")], "Trash", sure="1")
-    assert "0 messages are as they were. 1 was gone already" in anna.get(anna.post("/undo", form).location).page
+    assert (
+        "0 messages are back in their folder; they stand where new mail does. 1 was gone already"
+        in anna.get(anna.post("/undo", form).location).page
+    )
 
 
 def test_opening_a_message_marks_it_read_and_looking_ahead_does_not(office: Office, anna: Browser) -> None:

@@ -35,7 +35,8 @@ def test_every_page_says_since_when_and_that_senders_notice_nothing(office: Offi
     home_is_down(office)
     page = anna.get(given).page
     assert "Your usual mail server does not answer." in page
-    assert "Since Mon 21 Sep 2026, 14:13 UTC your mail comes here." in page
+    assert 'Since <time datetime="2026-09-21T14:13:' in page
+    assert "data-full>Mon 21 Sep 2026, 14:13 UTC</time> your mail comes here." in page
     assert "senders notice nothing" in page
 
 
@@ -50,7 +51,7 @@ def test_what_will_go_back_and_what_went_back_is_said_in_numbers() -> None:
     assert "5 minutes more" in said(phase="returning", waiting=3, lasts=5 * MINUTE)
     assert "3 hours more" in said(phase="returning", waiting=3, lasts=3 * HOUR)
     over = said(phase="returned", since=START, ended=START + HOUR, sums=Sums("", taken_in=4, delivered=4))
-    assert "All 4 messages that came meanwhile went back to your usual mailbox. 0 are missing." in over
+    assert "All 4 messages of that time, received and sent, went back to your usual mailbox. 0 are missing." in over
     mixed = Sums("", taken_in=4, delivered=2, deleted=1, failed=1)
     over = said(phase="returned", since=START, ended=START + HOUR, sums=mixed)
     assert "2 messages went back" in over

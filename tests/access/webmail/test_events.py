@@ -124,12 +124,13 @@ def test_who_comes_back_hears_what_was_missed_and_nothing_else(office: Office, a
 
 
 def test_an_outage_is_told_in_words(office: Office, stream: Stream) -> None:
-    assert ("continuity", {"text": "", "kind": ""}) in stream.heard()
+    assert ("continuity", {"first": [], "rest": [], "kind": ""}) in stream.heard()
     home_is_down(office)
     office.clock.advance(LATEST)
     (said,) = [data for name, data in stream.after() if name == "continuity"]
     assert said["kind"] == "warning"
-    assert "does not answer" in said["text"]
+    assert said["first"] == [{"text": "Your usual mail server does not answer.", "at": ""}]
+    assert any(each["at"].startswith("2026-09-21T14:13") for each in said["rest"])
 
 
 def test_what_is_silent_gets_a_heartbeat(office: Office, stream: Stream) -> None:

@@ -105,7 +105,7 @@ def test_all_that_a_search_finds_is_moved_from_all_folders_and_put_back(
     assert "60 messages are in the trash." in shown.page
     assert [office.folder(name).messages for name in ("INBOX", "Sent", "Archive", "Trash")] == [1, 0, 0, 60]
     shown = anna.get(anna.post("/undo", shown.hidden("/undo")).location)
-    assert "Undone: 60 messages are as they were." in shown.page
+    assert "Undone: 60 messages are back in their folder" in shown.page
     assert [office.folder(name).messages for name in ("INBOX", "Sent", "Archive", "Trash")] == [21, 20, 20, 0]
 
 

@@ -31,18 +31,31 @@ function count({ mailbox, unseen }) {
   shown.lastChild.textContent = unseen;
 }
 
-function say({ text, kind }) {
+function put(line, pieces) {
+  if (line.dataset.said === JSON.stringify(pieces)) return;
+  line.dataset.said = JSON.stringify(pieces);
+  line.replaceChildren(
+    ...pieces.map(({ text, at }) => {
+      if (!at) return text;
+      const time = document.createElement("time");
+      time.dateTime = at;
+      time.dataset.full = "";
+      time.textContent = text;
+      return time;
+    }),
+  );
+  localise(line);
+}
+
+function say({ first, rest, kind }) {
   const aside = document.getElementById("sentence");
   if (!aside) return;
-  let line = aside.querySelector("p");
-  if (!line && text) {
-    line = document.createElement("p");
-    line.setAttribute("role", "status");
-    aside.prepend(line);
-  }
-  if (line && line.textContent !== text) line.textContent = text;
+  const more = aside.querySelector("details");
+  put(aside.querySelector(".said > p"), first);
+  put(more.querySelector("p"), rest);
+  more.hidden = !rest.length;
   aside.className = `sentence ${kind || "quiet"}`;
-  aside.hidden = !text && !aside.querySelector("form");
+  aside.hidden = !first.length && !aside.querySelector("form");
 }
 
 function ended() {

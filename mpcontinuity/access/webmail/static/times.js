@@ -2,17 +2,18 @@
 
 const spoken = document.documentElement.lang;
 const language = navigator.language.startsWith(spoken) ? navigator.language : spoken; // en-GB, where the page is in en
+const said = document.querySelector("[data-day]")?.dataset; // as the server writes a day, and its names of months
+const pattern = said?.day ?? "%(day)d %(month)s";
+const months = (said?.months ?? "Jan,Feb,Mar,Apr,May,Jun,Jul,Aug,Sep,Oct,Nov,Dec").split(",");
 
 function short(then, now) {
   if (then.toDateString() === now.toDateString()) {
     return `${then.getHours()}:${String(then.getMinutes()).padStart(2, "0")}`;
   }
-  const english = spoken === "en"; // the day comes first there too, as the server says it
-  const day = english ? `${then.getDate()} ${then.toLocaleString(language, { month: "short" })}` : days.format(then);
+  const day = pattern.replace("%(day)d", then.getDate()).replace("%(month)s", months[then.getMonth()]);
   return then.getFullYear() === now.getFullYear() ? day : `${day} ${then.getFullYear()}`;
 }
 
-const days = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
 const full = new Intl.DateTimeFormat(language, {
   weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "numeric", minute: "2-digit",
 });

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -14,6 +14,7 @@ from mpcontinuity.message import composing
 from mpcontinuity.message.composing import Correspondent
 from mpcontinuity.message.display import plain
 from mpcontinuity.model.address import Address
+from mpcontinuity.model.texts import marked
 from mpcontinuity.writing.composition import Quote
 
 LONGEST_QUOTED: Final = 200_000  # characters: more is read where it was written
@@ -22,6 +23,22 @@ _ANSWER = re.compile(r"(?:re|aw|antw|sv|rif|odp|vs)(?:\[\d{1,3}\])?:\s*+", re.IG
 _FORWARDED = re.compile(r"(?:fwd?|wg|tr|rv|i)(?:\[\d{1,3}\])?:\s*+", re.IGNORECASE)
 
 Own = Callable[[Address], bool]
+
+
+class Say(Protocol):
+    """Says a marked text in the language of whoever writes, with values put in by name."""
+
+    def __call__(self, text: str, /, **values: Any) -> str: ...
+
+
+_WROTE: Final = marked("On %(date)s, %(who)s wrote:")
+_WROTE_ONCE: Final = marked("%(who)s wrote:")
+_FORWARD_BEGINS: Final = marked("Forwarded message")
+_FROM: Final = marked("From: %(people)s")
+_DATE: Final = marked("Date: %(date)s")
+_SUBJECT: Final = marked("Subject: %(subject)s")
+_TO: Final = marked("To: %(people)s")
+_CC: Final = marked("Cc: %(people)s")
 
 
 class Original(msgspec.Struct, frozen=True):
@@ -44,11 +61,11 @@ class Original(msgspec.Struct, frozen=True):
     more: int = 0
 
 
-def reply(original: Original, own: Own, *, everybody: bool) -> Written:
+def reply(original: Original, own: Own, say: Say, *, everybody: bool) -> Written:
     """Returns an answer to whoever sent a message, or to ``everybody`` it was for.
 
     Who answers a message of their own writes to those whom it was for. ``own`` tells the user's addresses. How many are
-    left out, since they are not known, says `left_out`.
+    left out, since they are not known, says `left_out`. ``say`` has the language of what stands above the quote.
     """
     by_user = any(own(one.address) for one in original.sender)
     if by_user:
@@ -64,7 +81,7 @@ def reply(original: Original, own: Own, *, everybody: bool) -> Written:
         to=composing.listed(to),
         cc=composing.listed(cc),
         subject=answered(original.subject),
-        text=f"\n\n{_answered_text(original)}\n",
+        text=f"\n\n{_answered_text(original, say)}\n",
         in_reply_to=original.message_id,
         references=composing.thread(original.message_id, original.references),
         about=original.entry,
@@ -79,59 +96,61 @@ def left_out(original: Original, own: Own, *, everybody: bool) -> int:
     return original.more if by_user or everybody else 0
 
 
-def forward(original: Original, own: Own, *, enclosed: bool) -> Written:
+def forward(original: Original, own: Own, say: Say, *, enclosed: bool) -> Written:
     """Returns a message that forwards another one, whose text is quoted unless it is ``enclosed`` as a file."""
     return Written(
         sender=written_to(original, own),
         subject=forwarded(original.subject),
-        text="" if enclosed else f"\n\n{_forwarded_text(original)}\n",
+        text="" if enclosed else f"\n\n{_forwarded_text(original, say)}\n",
         references=composing.thread(original.message_id, original.references),
         about=original.entry,
         how="forward",
     )
 
 
-def quote(original: Original, html: str, how: str) -> Quote:
+def quote(original: Original, html: str, how: str, say: Say) -> Quote:
     """Returns what a letter with formatting quotes of a message: ``html`` is what that says, and can do nothing.
 
     ``how`` is ``reply`` or ``forward``. Nothing of it covers the letter's own text: what is wider than its place is cut
     off there.
     """
     if how == "forward":
-        lines = "<br>".join(map(escape, [_FORWARD_BEGINS, *_forwarded_header(original)]))
-        return Quote(f'<div>{lines}</div><br><div style="overflow:hidden">{html}</div>', _forwarded_text(original))
+        lines = "<br>".join(map(escape, _forwarded_header(original, say)))
+        return Quote(f'<div>{lines}</div><br><div style="overflow:hidden">{html}</div>', _forwarded_text(original, say))
     bar = "overflow:hidden;margin:0 0 0 0.8ex;border-left:2px solid #8a8fa3;padding-left:1ex"
-    begins = escape(_answered_begins(original))
+    begins = escape(_answered_begins(original, say))
     whole = f'<div>{begins}</div><blockquote type="cite" style="{bar}">{html}</blockquote>'
-    return Quote(whole, _answered_text(original))
+    return Quote(whole, _answered_text(original, say))
 
 
-def _answered_begins(original: Original) -> str:
+def _answered_begins(original: Original, say: Say) -> str:
     who = next((one.name or one.address.text for one in original.sender), "")
-    return f"On {original.sent}, {who} wrote:" if original.sent else f"{who} wrote:"
+    return say(_WROTE, date=original.sent, who=who) if original.sent else say(_WROTE_ONCE, who=who)
 
 
-def _answered_text(original: Original) -> str:
-    return f"{_answered_begins(original)}\n{plain.quoted(original.text[:LONGEST_QUOTED])}"
+def _answered_text(original: Original, say: Say) -> str:
+    return f"{_answered_begins(original, say)}\n{plain.quoted(original.text[:LONGEST_QUOTED])}"
 
 
-_FORWARD_BEGINS: Final = "---------- Forwarded message ----------"
-
-
-def _forwarded_header(original: Original) -> list[str]:
-    fields = (
-        ("From", composing.listed(original.sender)),
-        ("Date", original.sent),
-        ("Subject", original.subject),
-        ("To", composing.listed(original.to)),
-        ("Cc", composing.listed(original.cc)),
+def _forwarded_header(original: Original, say: Say) -> list[str]:
+    """Lines that say what follows."""
+    sender, to, cc = (composing.listed(each) for each in (original.sender, original.to, original.cc))
+    lines = (
+        sender and say(_FROM, people=sender),
+        original.sent and say(_DATE, date=original.sent),
+        original.subject and say(_SUBJECT, subject=original.subject),
+        to and say(_TO, people=to),
+        cc and say(_CC, people=cc),
     )
-    return [f"{name}: {value}" for name, value in fields if value]
+    return [f"{_HYPHENS} {say(_FORWARD_BEGINS)} {_HYPHENS}", *filter(None, lines)]
 
 
-def _forwarded_text(original: Original) -> str:
-    header = "\n".join(_forwarded_header(original))
-    return f"{_FORWARD_BEGINS}\n{header}\n\n{original.text[:LONGEST_QUOTED]}"
+_HYPHENS: Final = "-" * 10
+
+
+def _forwarded_text(original: Original, say: Say) -> str:
+    header = "\n".join(_forwarded_header(original, say))
+    return f"{header}\n\n{original.text[:LONGEST_QUOTED]}"
 
 
 def written_to(original: Original, own: Own) -> str:

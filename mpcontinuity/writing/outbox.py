@@ -80,6 +80,7 @@ class Outbox:
         if not addressed.recipients and not faults:
             faults.append(Fault("to", marked("Say to whom this message goes.")))
         faults += _incomplete(attached)
+        faults += self._too_many(addressed)
         longest = self.desk.limits.message_size
         if composition.size(draft.written, attached) > longest:
             faults.append(Fault("attachments", said(_TOO_LARGE, size=longest // 1_000_000)))
@@ -90,6 +91,13 @@ class Outbox:
             return await _refusals(transaction, addressed)
         finally:
             transaction.abandon()
+
+    def _too_many(self, addressed: Envelope) -> list[Fault]:
+        """Said by the field in which the first one stands who is too many."""
+        recipients, most = addressed.recipients, self.desk.limits.recipients
+        if len(recipients) <= most:
+            return []
+        return [Fault(recipients[most][0], said(_TOO_MANY, number=len(recipients), most=most))]
 
     async def send(self, user: User, draft: Draft) -> int:
         """Has a draft leave once the time to undo is over, and returns when, in µs. Raises DraftChanged, Temporary."""
@@ -203,6 +211,9 @@ class Outbox:
 
 
 _TOO_LARGE: Final = marked("The message is too large: %(size)d MB with all its attachments.")
+_TOO_MANY: Final = marked(
+    "These are %(number)d people with all fields, and one message may have %(most)d. Send it in parts."
+)
 _GONE: Final = Fault("", marked("Your account is not active any more."))
 _NOT_NOW: Final = Fault("", marked("The server could not take the message."))
 _MISTAKE: Final = Fault("", marked("The server could not make a message of this. Its administrator can help."))

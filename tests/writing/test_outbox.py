@@ -248,6 +248,14 @@ def test_too_many_recipients_are_said(post: Post) -> None:
     three = Written(to="a@far.example, b@far.example, c@far.example")
     (fault,) = study.send(study.save(three))
     assert "within an hour" in fault.text
+
+
+def test_of_too_many_people_the_field_says_how_many_they_are(study: Study) -> None:
+    people = ", ".join(f"p{number}@far.example" for number in range(1_200))
+    (fault,) = study.send(study.save(Written(to="eve@far.example", bcc=people, subject="All", text="All")))
+    assert fault.field == "bcc"
+    assert "1201 people" in fault.text
+    assert "1000" in fault.text
     assert study.send(study.save(LETTER)) == []  # those of the refused one do not count
 
 

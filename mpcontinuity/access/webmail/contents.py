@@ -9,14 +9,13 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from html import escape
 from typing import Final
 
 from twisted.web import http
 
-from mpcontinuity.access.webmail import archive_search
+from mpcontinuity.access.webmail import archive_search, dates
 from mpcontinuity.access.webmail.invitations import Event, events
 from mpcontinuity.access.webmail.kinds import VIEWED
 from mpcontinuity.access.webmail.reading import MOST_UID, Message, Reading, body_of
@@ -165,7 +164,7 @@ def _origin(visit: Visit) -> str:
 def _head(visit: Visit, each: Opened) -> str:
     """As on paper; all of it is text."""
     shown = each.shown
-    sent = datetime.fromtimestamp(shown.sent, UTC).strftime("%Y-%m-%d %H:%M UTC") if each.sent else ""
+    sent = dates.full(visit.language, shown.sent * SECOND) if each.sent else ""
     rows = (
         (visit.said("From"), _people(shown.sender)),
         (visit.said("To"), _people(shown.to)),

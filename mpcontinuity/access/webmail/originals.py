@@ -147,7 +147,7 @@ async def quote(visit: Visit, to: Draft, attached: Sequence[Attached], found: Pl
             file = (each.name, each.kind, each.size)
             picture = await desk.attach(visit.user, to.id, *file, role="picture", content_id=name)
             await _fill(visit, picture, found, each)
-    quoted = answering.quote(await original(visit, found), said.html, to.written.how)
+    quoted = answering.quote(await original(visit, found), said.html, to.written.how, visit.said)
     octets = composition.quote_octets(quoted)
     file = ("quote.json", "application/json", len(octets))
     kept = await desk.attach(visit.user, to.id, *file, role="quote")

@@ -97,11 +97,11 @@ async def _about(
     own = await _own(visit)
     original = await originals.original(visit, await originals.find(visit, place))
     if name == "forward":
-        written = answering.forward(original, own, enclosed=enclosed)
+        written = answering.forward(original, own, visit.said, enclosed=enclosed)
         form = replace(form, enclose=f"{'message' if enclosed else 'files'} {place}")
         missing = 0
     else:
-        written = answering.reply(original, own, everybody=name == "replyall")
+        written = answering.reply(original, own, visit.said, everybody=name == "replyall")
         missing = answering.left_out(original, own, everybody=name == "replyall")
     if not enclosed:
         written = msgspec.structs.replace(written, original=place)

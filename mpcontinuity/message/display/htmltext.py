@@ -12,6 +12,7 @@ LONGEST: Final = 512 * 1024  # characters of text that come out of it
 _NAME = re.compile(r"[/!?]?([A-Za-z][A-Za-z0-9]{0,15})?")
 _BLANKS = re.compile(r"[ \t\r\n\f]++")
 _APART: Final = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "dl"})
+_LISTS: Final = frozenset({"ul", "ol"})
 _CELLS: Final = frozenset({"td", "th"})
 _GONE: Final = frozenset({*HIDDEN, "title", "template", "head"})
 _DEEPEST: Final = 10  # levels of what is quoted
@@ -57,6 +58,7 @@ class _Writer:
         self._line: list[str] = []
         self._level = self._last = 0  # of this line, and of the one before
         self._wants_blank = False
+        self._lists: list[int] = []  # of each list that is open the number of its last item; -1: it has none
 
     def text(self, raw: str) -> None:
         if raw and self.room > 0:
@@ -68,7 +70,7 @@ class _Writer:
             self._end(forced=True)
         elif name == "li" and not closes:
             self._end()
-            self._line.append("- ")
+            self._line.append(self._item())
         elif name == "hr":
             self._end()
             self._line.append("-" * 20)
@@ -79,7 +81,22 @@ class _Writer:
             self._end()
             if name == "blockquote":
                 self._level = max(self._level - 1, 0) if closes else min(self._level + 1, _DEEPEST)
+            elif name in _LISTS:
+                self._list(name, closes)
             self._wants_blank = self._wants_blank or name in _APART
+
+    def _list(self, name: str, closes: bool) -> None:
+        if not closes:
+            self._lists.append(0 if name == "ol" else -1)
+        elif self._lists:
+            self._lists.pop()
+
+    def _item(self) -> str:
+        """What an item of a list begins with."""
+        if not self._lists or self._lists[-1] < 0:
+            return "- "
+        self._lists[-1] += 1
+        return f"{self._lists[-1]}. "
 
     def _end(self, *, forced: bool = False) -> None:
         text = _BLANKS.sub(" ", "".join(self._line)).strip()

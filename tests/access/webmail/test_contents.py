@@ -185,6 +185,14 @@ def test_the_header_is_shown_field_by_field_and_the_paper_has_it_above(anna: Bro
     assert "sandbox" in header(printed, "content-security-policy")
 
 
+def test_the_paper_has_the_date_as_its_reader_writes_it(anna: Browser, office: Office) -> None:
+    dated = b"Date: Tue, 03 Nov 2026 14:05:00 +0000\r\nFrom: a@far.example\r\n\r\nHello\r\n"
+    path = f"/mail/{office.folder().id}/{office.put(dated)}/print"
+    assert "<td>Tue 3 Nov 2026, 14:05 UTC</td>" in anna.get(path).page
+    anna.send("/settings/language", language="de")
+    assert "<td>Di., 3. Nov. 2026, 14:05 UTC</td>" in anna.get(path).page
+
+
 BELOW = ("", "/document", "/print", "/headers", "/original", "/part/2", "/view/2", "/all.zip")
 
 

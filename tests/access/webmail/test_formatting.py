@@ -229,6 +229,20 @@ def test_nobody_quotes_or_sees_what_is_anothers(office: Office, anna: Browser) -
         assert office.browser().get(f"/write/{draft}/{below}").code in (303, 401)
 
 
+@pytest.mark.parametrize("how", ["reply", "forward"])
+def test_what_stands_above_a_quote_is_in_the_language_of_its_user(office: Office, anna: Browser, how: str) -> None:
+    anna.send("/settings/language", language="de")
+    on = f"/write?{how}={office.folder().id}.{office.put(QUOTABLE)}"
+    words = "schrieb Bob:" if how == "reply" else "---------- Weitergeleitete Nachricht ----------"
+    assert words in typed(anna.get(on).page)
+    rich(anna, on, quote="whole", action="send")
+    letter = sent(office)
+    for each in ("html", "plain"):
+        assert words in part(letter, each)
+        assert "Von: Bob" in part(letter, each) or how == "reply"
+        assert "wrote" not in part(letter, each)
+
+
 def test_a_picture_that_is_pasted_is_sent_where_the_text_shows_it(office: Office, anna: Browser) -> None:
     draft = rich(anna).location.partition("=")[2]
     csrf = anna.get(f"/write?draft={draft}").hidden("/write")["csrf"]

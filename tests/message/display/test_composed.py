@@ -80,6 +80,12 @@ def test_the_text_says_where_links_lead() -> None:
 
 def test_lines_and_items_are_lines_of_the_text() -> None:
     assert letter("<div>a</div><div><br></div><div>b</div><ul><li>c</li></ul>").text == "a\n\nb\n\n- c"
+    nested = "<ol><li>a</li><li>b<ul><li>c</li></ul></li><li>d</li></ol><ol><li>e</li></ol>"
+    assert letter(nested).text.split("\n") == ["1. a", "2. b", "", "- c", "", "3. d", "", "1. e"]
+
+
+def test_the_line_above_a_signature_has_its_blank_and_no_other_line_has() -> None:
+    assert letter("<div>a --</div><div>--</div><div>Ann</div>").text == "a --\n-- \nAnn"
 
 
 def test_what_is_more_than_browsers_show_is_said_to_be() -> None:

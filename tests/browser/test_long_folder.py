@@ -214,4 +214,4 @@ def test_all_of_a_folder_are_marked_beside_the_page_that_says_how_far_it_is(inbo
     inbox.press("Mark as unread")
     inbox.page.get_by_text(re.compile(r"\d{4} messages are marked as unread\.")).wait_for()
     inbox.press("Undo")
-    inbox.page.get_by_text(re.compile(r"Undone: \d{4} messages are back in their folder")).wait_for()
+    inbox.page.get_by_text(re.compile(r"Undone: \d{4} messages are as they were\.")).wait_for()

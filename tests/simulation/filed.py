@@ -128,7 +128,9 @@ class Filing:
         has = filed.kept.flags
         if boxes.called(folder) != filed.folder and not (boxes.closed and filed.folder == "INBOX"):
             return False
-        if has != kept and not (filed.flagless and has == system):
+        # What its author has sent is seen at home, in whichever folder it is.
+        seen = {"\\Seen"} if filed.kept.number in self._play.sent else set()
+        if has not in (kept, kept | seen) and not (filed.flagless and has in (system, system | seen)):
             return False
         return not filed.kept.date or _seconds(filed.kept) in {date, *dates}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from functools import partial
 from typing import Final
 
@@ -115,8 +115,20 @@ async def contents(store: Store, written: Written, attached: Sequence[Attached])
             octets = b"".join([piece async for piece in pieces(store, one)])
             quote = _as_quote(octets)
     shown = _html(written, quote)
-    wanted = [one for one in attached if one.role == "" or (one.role == "picture" and _shows(shown, one))]
+    whole = {one.content_id for one in attached if one.complete}
+    wanted = [one for one in attached if one.role == "" or _is_wanted(shown, one, whole)]
     return Contents(wanted, quote)
+
+
+def needed(contents: Contents, attached: Sequence[Attached]) -> list[Attached]:
+    """Returns those of what is attached to a draft that its message is made of, for `size`."""
+    quotes = [one for one in attached if one.role == QUOTE and one.complete and contents.quote is not None]
+    return [*contents.attached, *quotes]
+
+
+def _is_wanted(html: str, one: Attached, whole: Collection[str]) -> bool:
+    """Whether a picture is shown. One that was cut off and came anew is there twice."""
+    return one.role == "picture" and _shows(html, one) and (one.complete or one.content_id not in whole)
 
 
 def letter(

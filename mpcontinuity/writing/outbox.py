@@ -79,14 +79,16 @@ class Outbox:
         addressed, faults = composition.envelope(draft.written, user.name, user.address)
         if not addressed.recipients and not faults:
             faults.append(Fault("to", marked("Say to whom this message goes.")))
-        faults += _incomplete(attached)
+        contents = await composition.contents(self.desk.store, draft.written, attached)
+        needed = composition.needed(contents, attached)
+        faults += _incomplete(needed)
         faults += self._too_many(addressed)
         longest = self.desk.limits.message_size
-        if composition.size(draft.written, attached) > longest:
+        if composition.size(draft.written, needed) > longest:
             faults.append(Fault("attachments", said(_TOO_LARGE, size=longest // 1_000_000)))
         if faults:
             return faults
-        transaction = self._begin(user, addressed, draft, attached)
+        transaction = self._begin(user, addressed, draft, needed)
         try:
             return await _refusals(transaction, addressed)
         finally:
@@ -160,10 +162,12 @@ class Outbox:
     async def _depart(self, user: User, draft: Draft, attached: Sequence[Attached]) -> list[Fault]:
         """Why it was refused; nothing: it has departed. Raises NotLeaving and Temporary."""
         addressed, faults = composition.envelope(draft.written, user.name, user.address)
-        faults += _incomplete(attached)  # one that was begun between the check and the click
+        contents = await composition.contents(self.desk.store, draft.written, attached)
+        needed = composition.needed(contents, attached)
+        faults += _incomplete(needed)  # one that was begun between the check and the click
         if faults:
             return faults
-        transaction = self._begin(user, addressed, draft, attached)
+        transaction = self._begin(user, addressed, draft, needed)
         try:
             faults = await _refusals(transaction, addressed)
             if not faults:
@@ -171,7 +175,6 @@ class Outbox:
             if faults:
                 transaction.abandon()
                 return faults
-            contents = await composition.contents(self.desk.store, draft.written, attached)
             letter = composition.letter(
                 draft,
                 addressed,
@@ -247,9 +250,10 @@ _OF_RECIPIENT: Final = {
 }
 
 
-def _incomplete(attached: Sequence[Attached]) -> list[Fault]:
-    """What has not come whole."""
-    names = [one.name for one in attached if not one.complete]
+def _incomplete(needed: Sequence[Attached]) -> list[Fault]:
+    """What has not come whole of all that the message is made of: a picture that its text does not show is none of
+    that, and nobody could remove it."""
+    names = [one.name for one in needed if not one.complete]
     text = marked("“%(name)s” has not arrived whole: attach it again.")
     return [Fault("attachments", said(text, name=name)) for name in names]
 

@@ -17,7 +17,7 @@ from mpcontinuity.delivery.submission import submission_of
 from mpcontinuity.mailbox import drafts
 from mpcontinuity.mailbox.append import UID_BITS, lock
 from mpcontinuity.mailbox.drafts import Draft, DraftChanged, DraftVersion, NotLeaving, Written
-from mpcontinuity.mailbox.enclosures import Attached
+from mpcontinuity.mailbox.enclosures import Attached, Role
 from mpcontinuity.model.address import parse
 from mpcontinuity.model.body import Body
 from mpcontinuity.model.clock import DAY
@@ -274,6 +274,42 @@ def test_half_an_attachment_is_not_sent(study: Study) -> None:
     result(study.desk.take(study.ann, attached, 0, pieces(b"12345")))
     (fault,) = study.send(draft)
     assert (fault.field, "a.txt" in fault.text) == ("attachments", True)
+
+
+@pytest.mark.parametrize("role", ["picture", "quote"])
+def test_a_picture_or_a_quote_that_was_cut_off_and_is_not_in_the_letter_does_not_keep_it(
+    study: Study, role: Role
+) -> None:
+    draft = study.save()
+    cut_off(study, draft, role)
+    assert study.send(draft) == []
+    study.wait()
+    assert study.post.count("outgoing") == 1
+    (sent,) = study.messages("Sent")
+    assert list(sent.iter_attachments()) == []
+
+
+def test_a_picture_that_the_letter_shows_is_sent_whole_or_not_at_all(study: Study) -> None:
+    draft = study.save()
+    first = cut_off(study, draft, "picture")
+    shows = msgspec.structs.replace(LETTER, rich=True, html=f'<p><img src="cid:{first.content_id}"></p>')
+    draft = study.save(shows, draft)
+    (fault,) = study.send(draft)
+    assert (fault.field, "a.png" in fault.text) == ("attachments", True)
+    again = cut_off(study, draft, "picture", first.content_id)  # as a quote is tried again
+    result(study.desk.take(study.ann, again, 5, pieces(b"67890")))
+    assert study.send(draft) == []
+    study.wait()
+    (sent,) = study.messages("Sent")
+    assert [part.get_content() for part in sent.walk() if part.get_content_type() == "image/png"] == [b"1234567890"]
+
+
+def cut_off(study: Study, draft: Draft, role: Role, content_id: str = "") -> Attached:
+    """Half of a picture or quote has come."""
+    file = ("a.png", "image/png", 10)
+    attached: Attached = result(study.desk.attach(study.ann, draft.id, *file, role=role, content_id=content_id))
+    result(study.desk.take(study.ann, attached, 0, pieces(b"12345")))
+    return attached
 
 
 def test_what_cannot_be_sent_when_its_time_has_come_is_a_draft_again_with_the_reason(study: Study) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mpcontinuity.model.clock import DAY, HOUR, MINUTE
+from mpcontinuity.model.hosts import network_of
 from mpcontinuity.model.randomness import Randomness
 from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.store import Store
@@ -102,12 +104,17 @@ _FLASH = Statement("UPDATE web_session SET flash = :flash WHERE digest = :digest
 _END = Statement("DELETE FROM web_session WHERE digest = :digest AND kind = :kind")
 _END_ONE = Statement("DELETE FROM web_session WHERE id = :id AND kind = :kind AND whose = :whose")
 _END_ALL = Statement("DELETE FROM web_session WHERE kind = :kind AND whose = :whose")
-# Finished and unfinished ones are counted apart: who knows a password and no code pushes out nobody.
+# Finished and unfinished ones are counted apart: who knows a password and no code pushes out nobody who is signed in.
 _END_OLDEST = Statement(
     """DELETE FROM web_session WHERE digest IN (SELECT digest FROM web_session
-        WHERE kind = :kind AND whose = :whose AND CASE step WHEN '' THEN '' ELSE 'unfinished' END = :stage
+        WHERE kind = :kind AND whose = :whose AND step = ''
         ORDER BY created DESC, digest LIMIT 1000 OFFSET :kept)"""
 )
+_UNFINISHED = Statement(
+    "SELECT id, peer FROM web_session WHERE kind = :kind AND whose = :whose AND step <> '' "
+    "ORDER BY created DESC, digest LIMIT 1000"
+)
+_END_THESE = Statement("DELETE FROM web_session WHERE id IN [:ids]")
 _FORGET = Statement(
     "DELETE FROM web_session WHERE digest IN "
     "(SELECT digest FROM web_session WHERE idle_end <= :before ORDER BY idle_end LIMIT :step)"
@@ -134,13 +141,16 @@ def begin(
     """Begins a session under a new ``secret``; the one whose secret is ``replaces`` ends with it.
 
     ``step`` may be a function that says it in this transaction. The other arguments are as in `Session`. Where there
-    are as many as the kind allows, the oldest ends.
+    are as many as the kind allows, the oldest ends; of unfinished ones the oldest of the network that has most of them,
+    so that who knows the password alone does not keep its owner from typing the code.
     """
     step = step if isinstance(step, str) else step(tx)
     if replaces:
         end(tx, kind, replaces)
-    stage = "unfinished" if step else ""
-    tx.run(_END_OLDEST, kind=kind.name, whose=whose, stage=stage, kept=kind.most - 1)
+    if step:
+        _end_unfinished(tx, kind, whose, network_of(peer))
+    else:
+        tx.run(_END_OLDEST, kind=kind.name, whose=whose, kept=kind.most - 1)
     ends = tx.now + (UNFINISHED_LASTS if step else kind.lasts)
     tx.run(
         _ADD,
@@ -156,6 +166,21 @@ def begin(
         peer=peer,
         agent=agent[:_LONGEST_AGENT],
     )
+
+
+def _end_unfinished(tx: Transaction, kind: Kind, whose: str, network: str) -> None:
+    """Ends so many that one more of that network has room."""
+    rows = [(id_, network_of(peer)) for id_, peer in tx.all(_UNFINISHED, kind=kind.name, whose=whose)]
+    held = Counter([network, *(one for _, one in rows)])
+    ended = []
+    while len(rows) >= kind.most:
+        # Where several have as many, that of the newcomer gives way.
+        last = max(range(len(rows)), key=lambda at: (held[rows[at][1]], rows[at][1] == network, at))
+        id_, of = rows.pop(last)
+        held[of] -= 1
+        ended.append(id_)
+    if ended:
+        tx.run(_END_THESE, ids=ended)
 
 
 def find(tx: Transaction, kind: Kind, digest: bytes) -> Session | None:

@@ -203,6 +203,24 @@ def test_who_knows_the_password_and_no_code_pushes_nobody_out(hall: Hall) -> Non
     assert [session.step for session in hall.listed()] == [""]
 
 
+def test_who_knows_the_password_alone_does_not_push_out_its_owner_who_types_the_code(hall: Hall) -> None:
+    secret = hall.begin(step="code", peer="192.0.2.1")
+    for number in range(2 * ADMINISTRATOR.most):
+        hall.clock.advance(0.5)
+        hall.begin(step="code", peer=f"2001:db8::{number:x}")  # one network
+    assert hall.find(secret) is not None
+    assert len(hall.run(lambda tx: tx.all(KEPT))) == ADMINISTRATOR.most
+
+
+def test_a_login_begins_though_others_have_begun_as_many_as_there_may_be(hall: Hall) -> None:
+    for _ in range(ADMINISTRATOR.most):
+        hall.begin(step="code", peer="198.51.100.1")
+    secret = hall.begin(step="code", peer="192.0.2.1")
+    for _ in range(ADMINISTRATOR.most):
+        hall.begin(step="code", peer="198.51.100.1")
+    assert hall.find(secret) is not None
+
+
 def test_an_unfinished_login_ends_after_some_minutes(hall: Hall) -> None:
     secret = hall.begin(step="code")
     hall.clock.advance(600 - 1)

@@ -115,13 +115,14 @@ class _SearchAll:
         self._folders = folders
         self._key = key
         self._texts = _texts(key)
-        self._until = timer.seconds() + PATIENCE
+        self._until = 0.0
         self._spent = 0
 
     async def page(self, limit: int) -> tuple[list[Found], int]:
         """The rows, and the date of what was not looked at."""
         for folder in self._folders:
             await self._look_ahead(folder)
+        self._until = self._timer.seconds() + PATIENCE  # from here on, so that each page comes on by a stretch
         rows: list[Found] = []
         while len(rows) < limit:
             ready = max((one for one in self._folders if one.hits), key=lambda one: one.hits[0].date, default=None)

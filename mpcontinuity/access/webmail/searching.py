@@ -26,7 +26,7 @@ from mpcontinuity.mailbox.mailboxes import MailboxInfo
 from mpcontinuity.mailbox.pages import Listed
 from mpcontinuity.mailbox.search_all import MOST_FOLDERS, PAGE, Results, search_all
 from mpcontinuity.model.clock import SECOND
-from mpcontinuity.model.errors import Refused
+from mpcontinuity.model.errors import Refused, Temporary
 from mpcontinuity.model.search import All
 from mpcontinuity.web.answers import Answer
 from mpcontinuity.web.before_login import own_path
@@ -126,11 +126,14 @@ class SearchPages:
         self, visit: Visit, folders: list[MailboxInfo], asked: Typed, position: dict[int, int]
     ) -> list[Chosen]:
         """All that matches and was there when the page was shown: below the UIDs of ``position``. Others who search
-        have their turns between."""
+        have their turns between. Raises Temporary where a turn ends before anything was looked at: it would go on for
+        ever."""
         found: dict[int, list[int]] = {}
         while position:
             one = partial(_search, visit, folders, asked, position, AT_A_STRETCH)
             results = await self._in_turn(visit, one)
+            if results.position == position and not results.rows:
+                raise Temporary("a search does not come on")
             for each in results.rows:
                 found.setdefault(each.mailbox, []).append(each.uid)
             position = results.position

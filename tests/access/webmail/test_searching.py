@@ -109,6 +109,20 @@ def test_all_that_a_search_finds_is_moved_from_all_folders_and_put_back(
     assert [office.folder(name).messages for name in ("INBOX", "Sent", "Archive", "Trash")] == [21, 20, 20, 0]
 
 
+def test_all_that_a_search_finds_is_given_up_where_nothing_comes_on(
+    office: Office, anna: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.put(b"Subject: offer\r\n\r\n")
+    form = anna.get("/search?q=offer").hidden("/search/do")
+    monkeypatch.setattr(search_all, "MOST_WORK", 0)
+    anna.post("/search/do", {**form, "all": "1", "action": "archive"})
+    assert "This could not be ended now." in anna.get("/doing").page
+    assert office.folder().messages == 1
+    monkeypatch.undo()
+    anna.post("/search/do", {**form, "all": "1", "action": "archive"})
+    assert office.folder().messages == 0
+
+
 def test_all_that_a_search_finds_is_what_was_there_when_it_was_shown(office: Office, anna: Browser) -> None:
     office.put(b"Subject: offer\r\n\r\n")
     form = anna.get("/search?q=offer").hidden("/search/do")

@@ -39,7 +39,7 @@ class Ruling(enum.Enum):
     AGAIN = "its sender was answered within a week"
     RATIONED = "too many were answered within a day"
     OFF = "the text was turned off meanwhile"
-    NOT_PERSONAL = "it names no address of the user"
+    NOT_PERSONAL = "it does not name the address that it came for"
     AUTOMATIC = "its header forbids it"
 
 
@@ -93,8 +93,10 @@ def by_sender(facts: SenderFacts) -> Ruling:
     return Ruling.RATIONED if facts.today >= facts.most else Ruling.ANSWER
 
 
-def by_message(circumstances: Circumstances, own: frozenset[str]) -> Ruling:
-    """Decides by the header of the message: it has to name an address of the user, and no program may have sent it."""
+def by_message(circumstances: Circumstances, recipient: Address) -> Ruling:
+    """Decides by the header of the message: it has to name the address that it came for, and no program may have sent
+    it. That it names another address of the same user is not enough, since an answer would say whose both are."""
     if circumstances.automatic:
         return Ruling.AUTOMATIC
-    return Ruling.ANSWER if circumstances.recipients & own else Ruling.NOT_PERSONAL
+    named = circumstances.recipients & {recipient.key, recipient.untagged_key}
+    return Ruling.ANSWER if named else Ruling.NOT_PERSONAL

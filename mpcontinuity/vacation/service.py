@@ -103,7 +103,7 @@ class Vacations:
             circumstances = await self._circumstances(row)
         except Corrupt as error:
             return Ruling.AUTOMATIC, f"it cannot be read: {error}"
-        ruling = by_message(circumstances, found.facts.own)
+        ruling = by_message(circumstances, parse(row.recipient))
         if ruling is Ruling.ANSWER:
             await self._answer(row, found.user, found.written, circumstances)
         return ruling, circumstances.automatic

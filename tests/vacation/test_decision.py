@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from mpcontinuity.message.automatic import Circumstances
+from mpcontinuity.model.address import parse
 from mpcontinuity.vacation.decision import Ruling, SenderFacts, address_of, by_message, by_sender
 
 OWN = frozenset({"anna@example.org", "sales@example.org"})
@@ -61,14 +62,18 @@ def test_a_person_may_have_a_name_that_is_like_it(local: str) -> None:
     ("circumstances", "ruling"),
     [
         (Circumstances(recipients=frozenset({"anna@example.org"})), Ruling.ANSWER),
-        (Circumstances(recipients=frozenset({"bert@example.org", "sales@example.org"})), Ruling.ANSWER),
+        (Circumstances(recipients=frozenset({"bert@example.org", "anna+x@example.org"})), Ruling.NOT_PERSONAL),
+        (Circumstances(recipients=frozenset({"bert@example.org", "anna@example.org"})), Ruling.ANSWER),
+        (Circumstances(recipients=frozenset({"sales@example.org"})), Ruling.NOT_PERSONAL),
         (Circumstances(recipients=frozenset({"bert@example.org"})), Ruling.NOT_PERSONAL),
         (Circumstances(), Ruling.NOT_PERSONAL),
         (Circumstances("it is of a mailing list", frozenset({"anna@example.org"})), Ruling.AUTOMATIC),
     ],
 )
 def test_it_is_decided_by_the_message(circumstances: Circumstances, ruling: Ruling) -> None:
-    assert by_message(circumstances, OWN) is ruling
+    assert by_message(circumstances, parse("Anna@example.org")) is ruling
+    tagged = by_message(circumstances, parse("anna+y@example.org"))
+    assert tagged is ruling
 
 
 def test_the_answer_goes_to_the_reverse_path() -> None:

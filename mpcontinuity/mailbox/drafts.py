@@ -204,7 +204,8 @@ def create(tx: Transaction, account: int, written: Written, id_: int, message_id
     """Adds a draft. ``entry`` is its message, where a mail program has put it there.
 
     ``id_`` was given to the page where it is written, so that a form that is sent twice makes one draft; it leaves by
-    ``message_id``. Raises DraftChanged where it was made or sent already, and Refused.
+    ``message_id``. Where another user has a draft of that id, which a form can say that nobody gave to it, this one has
+    a new id, and nobody hears of the other. Raises DraftChanged where it was made or sent already, and Refused.
     """
     if sent.find(tx, account, message_id) is not None:
         raise DraftChanged(marked("this message was sent already"))
@@ -212,8 +213,12 @@ def create(tx: Transaction, account: int, written: Written, id_: int, message_id
         raise Refused(
             said("there are %(most)d drafts already: send or discard some of them first", most=MOST), "conflict"
         )
-    if not tx.run(_INSERT, id=id_, account=account, entry=entry, written=_text(written), now=tx.now):
-        raise DraftChanged(marked("this draft was saved in another window"))
+    row = {"account": account, "entry": entry, "written": _text(written), "now": tx.now}
+    if not tx.run(_INSERT, id=id_, **row):
+        fresh = tx.identifier()
+        if find(tx, account, id_) is not None or not tx.run(_INSERT, id=fresh, **row):
+            raise DraftChanged(marked("this draft was saved in another window"))
+        id_ = fresh
     return Draft(id_, account, 1, entry, written, 0, "", "", tx.now)
 
 

@@ -344,7 +344,7 @@ def _unveil(tx: Transaction, staged: Draft, id_: int, message_id: str, entry: in
     there = drafts.of_entry(tx, account, entry) if entry else None
     if there is None:
         there = drafts.create(tx, account, staged.written, id_, message_id, entry)
-        enclosures.move(tx, account, staged.id, id_)
+        enclosures.move(tx, account, staged.id, there.id)
     drafts.drop_staged(tx, account, staged.id)
     return there
 

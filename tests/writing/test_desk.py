@@ -260,6 +260,24 @@ def test_whoever_begins_a_draft_by_the_id_of_anothers_gets_nothing_of_it(study: 
     assert not result(study.desk.detach(bob, draft.id, attached.id))
 
 
+def test_a_draft_that_another_user_saved_by_this_ones_id_keeps_nothing_from_being_saved(study: Study) -> None:
+    bob, id_ = study.user(BOB), study.desk.new_id()
+    theirs = result(study.desk.create(bob, Written(text="mine"), id_))
+    draft = result(study.desk.create(study.ann, LETTER, id_))
+    assert draft.id != id_
+    staged = result(study.desk.create_with(study.ann, LETTER, partial(enclose, study), id_))
+    there = study.found(staged)
+    assert there is not None
+    assert [one.complete for one in there[1]] == [True]
+    assert result(study.desk.find(bob, id_)) == (theirs, [])
+    assert study.send(study.save(LETTER, draft)) == []
+
+
+async def enclose(study: Study, draft: Draft) -> None:
+    attached = await study.desk.attach(study.ann, draft.id, "a.txt", "a/b", 5)
+    await study.desk.take(study.ann, attached, 0, pieces(b"12345"))
+
+
 def test_no_message_is_made_of_a_part_of_a_file(study: Study) -> None:
     draft = study.save()
     study.attach(draft, b"x" * 700_000)

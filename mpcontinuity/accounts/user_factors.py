@@ -17,6 +17,9 @@ from mpcontinuity.store.statement import Statement
 from mpcontinuity.store.transaction import Transaction
 
 TOTP: Final = "totp"
+# Wrong codes that a good one makes up for: more than anybody types wrong before they are in. Were all forgotten, who
+# knows the password could try a hundred between any two logins of its user; so it is ten in the long run.
+FORGIVEN: Final = 10
 
 # Of `account`, as it is told of each user: 0 for nobody who has none.
 CONFIRMED: Final = "(SELECT COUNT(*) FROM user_factor WHERE user_factor.account = account.id AND since > 0)"
@@ -32,7 +35,10 @@ _FIND = Statement(
 )
 _CONFIRM = Statement("UPDATE user_factor SET since = :now, used = :step, last_used = :now, wrong = 0 WHERE id = :id")
 # Two who bring the same code at the same time: the second waits for the first, and then finds it used.
-_USE = Statement("UPDATE user_factor SET used = :step, last_used = :now, wrong = 0 WHERE id = :id AND used < :step")
+_USE = Statement(
+    "UPDATE user_factor SET used = :step, last_used = :now, wrong = CASE WHEN wrong > :forgiven THEN wrong - :forgiven "
+    "ELSE 0 END WHERE id = :id AND used < :step"
+)
 _WRONG = Statement("UPDATE user_factor SET wrong = wrong + 1 WHERE id = :id")
 _FORGIVE = Statement("UPDATE user_factor SET wrong = 0 WHERE account = :account")
 _REMOVE_OTHERS = Statement("DELETE FROM user_factor WHERE account = :account AND kind = :kind AND id <> :id")
@@ -59,7 +65,8 @@ class UserFactor(NamedTuple):
 
     ``since`` is when it was confirmed, in µs; 0: there is none yet. ``codes`` is how many recovery codes are left.
     ``begun`` is the secret that waits to be confirmed, empty where none does, ``begun_at`` when it was made. ``spent``
-    says that so many wrong codes came that none but a recovery code is taken until the password is changed.
+    says that so many wrong codes came that none but a recovery code is taken until the password is changed. ``wrong``
+    is how many count, of which a good one makes up for `FORGIVEN`.
     """
 
     since: int
@@ -67,6 +74,7 @@ class UserFactor(NamedTuple):
     begun: str
     begun_at: int
     spent: bool
+    wrong: int = 0
 
 
 def find(tx: Transaction, account: int) -> UserFactor:
@@ -75,7 +83,8 @@ def find(tx: Transaction, account: int) -> UserFactor:
     codes = int(tx.value(_CODES, account=account))
     spent = confirmed is not None and confirmed.wrong >= MOST_WRONG
     secret, made = (begun.secret, begun.created) if begun is not None else ("", 0)
-    return UserFactor(confirmed.since if confirmed is not None else 0, codes, secret, made, spent)
+    since, wrong = (confirmed.since, confirmed.wrong) if confirmed is not None else (0, 0)
+    return UserFactor(since, codes, secret, made, spent, wrong)
 
 
 def is_on(tx: Transaction, account: int) -> bool:
@@ -126,7 +135,7 @@ def use(tx: Transaction, account: int, code: str) -> bool:
     if len(typed) != totp.DIGITS:  # nobody guesses 80 bits: these are good though too many wrong ones came
         return tx.run(_USE_CODE, account=account, digest=digest_of(typed)) > 0
     step = totp.step_with(row.secret, typed, tx.now) if row.wrong < MOST_WRONG else None
-    if step is not None and tx.run(_USE, id=row.id, step=step, now=tx.now):
+    if step is not None and tx.run(_USE, id=row.id, step=step, now=tx.now, forgiven=FORGIVEN):
         return True
     tx.run(_WRONG, id=row.id)
     return False

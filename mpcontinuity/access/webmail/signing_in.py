@@ -32,6 +32,7 @@ from mpcontinuity.access.webmail.signed_in import (
 )
 from mpcontinuity.accounts import totp, user_factors
 from mpcontinuity.accounts.second_factor import plain
+from mpcontinuity.accounts.user_factors import UserFactor
 from mpcontinuity.accounts.user_login import next_step
 from mpcontinuity.accounts.users import User
 from mpcontinuity.accounts.web_sessions import SignedIn, Step
@@ -58,6 +59,11 @@ WRONG_CODE: Final = marked(
 )
 _AGAIN: Final = marked("That took too long, or was ended. Please log in again.")
 _WELCOME: Final = marked("Your password is set, and here is your mail. The settings lead on to your phone as well.")
+_SLIPS: Final = 2  # wrong codes that people type themselves, of which nothing is said
+_WRONG_BEFORE: Final = marked(
+    "Lately wrong codes came with your right password: %(number)d. If that was not you, somebody knows your password: "
+    "change it now."
+)
 _LEFT: Final = marked("You have used a recovery code up. Left: %(number)d. The settings have new ones.")
 
 _log = Logger()
@@ -114,12 +120,15 @@ class SigningIn:
         if not csrf.is_ours(asked, secret):
             return self._ask_code(asked, found, STALE)
         user, code = found.who, asked.form.get("code")
+        wrong = (await self._factor(user)).wrong
         if not await self._services.login.by_code(user, code, asked.peer):
             # Whoever that is knows the password. How often it can be said is bounded as wrong codes are.
             _log.info("login of {user!r} from {peer}: the code is wrong", user=user.address, peer=asked.peer)
             return self._ask_code(asked, found, WRONG_CODE)
-        said = await self._said_of_recovery(asked, user) if len(plain(code)) != totp.DIGITS else ""
-        return await _signed_in(self._services, asked, user, _onward(asked), said)
+        said = [asked.language.said(_WRONG_BEFORE, number=wrong)] if wrong > _SLIPS else []
+        if len(plain(code)) != totp.DIGITS:
+            said.append(asked.language.said(_LEFT, number=(await self._factor(user)).codes))
+        return await _signed_in(self._services, asked, user, _onward(asked), " ".join(said))
 
     async def begin_anew(self, asked: Asked) -> Answer:
         """Ends a login that is under way, for another address."""
@@ -164,9 +173,8 @@ class SigningIn:
             onward=_onward(asked),
         )
 
-    async def _said_of_recovery(self, asked: Asked, user: User) -> str:
-        left = (await self._services.control.store.read(partial(user_factors.find, account=user.id))).codes
-        return asked.language.said(_LEFT, number=left)
+    async def _factor(self, user: User) -> UserFactor:
+        return await self._services.control.store.read(partial(user_factors.find, account=user.id))
 
 
 async def enter(services: WebmailServices, asked: Asked, user: User, flash: str, onward: str = HOME) -> Answer:

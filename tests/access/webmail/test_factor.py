@@ -148,6 +148,21 @@ def test_a_recovery_code_lets_in_once_and_the_next_page_says_how_many_are_left(o
     assert give(again, phone.codes[3]).code == 403
 
 
+def test_who_logs_in_is_told_of_wrong_codes_that_somebody_else_has_sent(office: Office, phone: Phone) -> None:
+    for number in range(3):
+        result(office.services.login.by_code(office.user(), "000000", f"198.51.100.{number}"))
+    browser = office.browser()
+    log_in(browser)
+    give(browser, phone.code())
+    assert "wrong codes came with your right password: 3." in browser.get("/").page
+    log_in(again := office.browser())
+    give(again, "000000")  # one's own slip
+    give(again, phone.codes[0])
+    page = again.get("/").page
+    assert "wrong codes" not in page
+    assert "Left: 9" in page
+
+
 def test_guesses_are_slowed_down_and_lock_nobody_out_of_the_password(office: Office, phone: Phone) -> None:
     browser = office.browser()
     log_in(browser)

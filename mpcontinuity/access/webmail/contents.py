@@ -120,7 +120,12 @@ async def _outer(visit: Visit) -> Message:
 async def opened(visit: Visit, *, anew: bool = False) -> Opened:
     """Returns the message that the path names as it is shown. With ``anew``, what readers gave up on a moment ago is
     tried again. Raises Refused, Corrupt and Temporary."""
-    reading, of = visit.services.reading, await message(visit)
+    return await opened_of(visit, await message(visit), anew=anew)
+
+
+async def opened_of(visit: Visit, of: Message, *, anew: bool = False) -> Opened:
+    """Returns a message of the user as it is shown, as `opened` does. Raises Corrupt and Temporary."""
+    reading = visit.services.reading
     domain = parse(visit.user.address).domain
     shown = await reading.shown(of, domain, anew=anew)
     if not shown.remote:

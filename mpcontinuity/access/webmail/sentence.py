@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from mpcontinuity.access.webmail import dates
 from mpcontinuity.accounts.vacation import IN_CONTINUITY, OFF, Vacation
 from mpcontinuity.control.bulletin import Bulletin
-from mpcontinuity.model.clock import HOUR, MINUTE, iso
+from mpcontinuity.model.clock import HOUR, MINUTE, SECOND, iso
 from mpcontinuity.web.languages import Language, marked
 
 
@@ -75,7 +76,10 @@ def absence(language: Language, vacation: Vacation, now: int) -> str:
     if vacation.begins > now:
         said = language.said("Your vacation text will be on from %(time)s.", time=dates.full(language, vacation.begins))
     elif vacation.ends:
-        said = language.said("Your vacation text is on until %(time)s.", time=dates.full(language, vacation.ends))
+        last = datetime.fromtimestamp((vacation.ends - 1) // SECOND, UTC)  # as it was typed: the end is the next 0:00
+        said = language.said(
+            "Your vacation text is on until %(day)s, this day included.", day=dates.day(language, last)
+        )
     else:
         said = language.said("Your vacation text is on.")
     if vacation.when == IN_CONTINUITY:

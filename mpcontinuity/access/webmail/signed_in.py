@@ -55,6 +55,7 @@ LONGEST_FORM: Final = 64 * 1024  # octets: a thousand checked boxes and some fie
 
 STALE: Final = marked("This form was not sent from this page, or is out of date. Please try again.")
 
+_EXPLAINED: Final = (Refused, Temporary, Stopping)
 _UNDO: Final = "\n"  # stands between what a page says once and what takes it back
 
 
@@ -236,7 +237,10 @@ class Webmail:
             return go_on(login_for(own_path(asked.target)), asked.language)  # which goes on to it, or asks who it is
         if visit is None:
             return signed_out(asked, own_path(asked.target))
-        answer = await _answered(page, visit, guards)
+        try:
+            answer = await page(visit)
+        except _EXPLAINED as error:
+            return _explanation(error, visit, guards)
         if visit.session.flash and asked.method == "GET" and not visit.by_script and _is_page(answer):
             await self.services.sessions.flash(visit.secret, "")  # it was said, and the next page says it no more
         return answer
@@ -247,22 +251,22 @@ class Webmail:
             return signed_out(asked, HOME)
         if not csrf.is_ours(asked, visit.secret):
             return guards.explain(http.FORBIDDEN, visit.said(STALE), visit.language)
-        return await _answered(page, visit, guards)
+        try:
+            return await page(visit)
+        except _EXPLAINED as error:
+            return _explanation(error, visit, guards)
 
 
-async def _answered(page: Page, visit: Visit, guards: Guards) -> Answer | Stream:
-    """What the page answers; why it cannot is said in the language of the user, which the request alone does not
-    know."""
-    try:
-        return await page(visit)
-    except (Refused, Temporary, Stopping) as error:
-        code, sentence = explained(error, visit.language)
-        return guards.explain(code, sentence, visit.language)
+def _explanation(error: Refused | Temporary | Stopping, visit: Visit, guards: Guards) -> Answer:
+    """Why a page cannot answer, in the language of the user, which the request alone does not know."""
+    code, sentence = explained(error, visit.language)
+    return guards.explain(code, sentence, visit.language)
 
 
 def _is_page(answer: Answer | Stream) -> bool:
-    """Whether somebody reads it: no file, and not the way to another page."""
-    return isinstance(answer, Answer) and answer.code < http.MULTIPLE_CHOICE and answer.content_type == HTML
+    """Whether somebody reads it: no file, and not the way to another page. That a message is gone is read too."""
+    redirects = http.MULTIPLE_CHOICE <= answer.code < http.BAD_REQUEST if isinstance(answer, Answer) else True
+    return isinstance(answer, Answer) and not redirects and answer.content_type == HTML
 
 
 def by_script(asked: Asked) -> bool:

@@ -71,7 +71,12 @@ async def save(visit: Visit) -> Answer:
     )
     await visit.services.control.store.run(partial(vacation.save, user=visit.user, vacation=wanted))
     off = wanted.when == OFF
-    said = visit.said("Your vacation text is off.") if off else visit.said("Your vacation text is on.")
+    if off:
+        said = visit.said("Your vacation text is off.")
+    elif begins > visit.now:
+        said = visit.said("Your vacation text will be on from %(time)s.", time=visit.full(begins))
+    else:
+        said = visit.said("Your vacation text is on.")
     return await visit.done(said, VACATION)
 
 

@@ -324,3 +324,13 @@ def test_a_sender_whose_domain_failed_its_check_is_marked_and_not_trusted(anna: 
     assert "https://far.example/a.png" in anna.get(f"{path}/document").page
     assert "The check of far.example failed" in anna.get(other).page
     assert "far.example" not in anna.get(f"{other}/document").page
+
+
+def test_what_a_page_says_once_is_not_said_again_after_that_of_a_message_that_is_gone(
+    anna: Browser, office: Office
+) -> None:
+    path = f"/mail/{office.folder().id}/{office.put(MESSAGE)}"
+    anna.send(f"{path.rpartition('/')[0]}/do", path, action="delete", next=path)
+    gone = anna.get(path)
+    assert (gone.code, ">Undo<" in gone.page) == (404, True)
+    assert ">Undo<" not in anna.get("/folders").page

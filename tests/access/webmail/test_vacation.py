@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 
 import pytest
 
+from mpcontinuity.access.webmail import dates
 from mpcontinuity.accounts import vacation
 from mpcontinuity.accounts.vacation import ALWAYS, IN_CONTINUITY, LONGEST, LONGEST_SUBJECT, OFF, Vacation
 from mpcontinuity.model.clock import DAY, SECOND
+from mpcontinuity.web.languages import ENGLISH
 from tests.access.webmail.office import ANNA, BERT, Office
 from tests.access.webmail.test_write import typed
 from tests.admin.portal.browser import Browser, Shown
@@ -44,7 +46,7 @@ def test_it_is_kept_as_it_is_typed_for_this_user_alone(office: Office, anna: Bro
     assert office.user().vacation == IN_CONTINUITY
     assert (kept(office, BERT), office.user(BERT).vacation) == (Vacation(), OFF)
     page = anna.get(PAGE).page
-    assert "Your vacation text is on." in page
+    assert "Your vacation text will be on from " in page
     assert typed(page) == TEXT
     assert f'name="first" type="date" value="{first}"' in page
     assert f'name="last" type="date" value="{last}"' in page
@@ -106,8 +108,13 @@ def test_every_page_says_that_it_is_on_and_leads_to_it(office: Office, anna: Bro
     assert f'href="{PAGE}"' in page
     assert "It answers only" not in anna.get(PAGE).page  # which says it itself
     send(anna, when="always", last=day(office, 1))
-    assert f"{on} until " in anna.get("/folders").page
+    anna.get("/folders")
+    last = dates.day(ENGLISH, date.fromisoformat(day(office, 1)))
+    assert f"{on} until {last}, this day included." in anna.get("/folders").page
     send(anna, when="always", first=day(office, 1))
+    page = anna.get(PAGE).page
+    assert "Your vacation text will be on from " in page
+    assert on not in page
     assert "Your vacation text will be on from " in anna.get("/folders").page
     send(anna, when="off")
     assert "Your vacation text is off." in anna.get("/folders").page  # once

@@ -53,7 +53,13 @@ function keep(part) {
         const page = await fetched(location.href);
         const now = page.getElementById(part.id);
         if (!now) throw new Error("signed out");
-        if (!busy(part)) part.replaceChildren(...[...now.childNodes].map((node) => document.adoptNode(node)));
+        if (!busy(part)) {
+          part.replaceChildren(...[...now.childNodes].map((node) => document.adoptNode(node)));
+          if (!("live" in now.dataset)) {
+            button.remove(); // it is done: nothing is live any more
+            return;
+          }
+        }
         failures = 0;
       } catch {
         failures += 1;

@@ -334,3 +334,13 @@ def test_what_a_page_says_once_is_not_said_again_after_that_of_a_message_that_is
     gone = anna.get(path)
     assert (gone.code, ">Undo<" in gone.page) == (404, True)
     assert ">Undo<" not in anna.get("/folders").page
+
+
+def test_who_a_message_went_to_is_named_by_name_and_address(anna: Browser, office: Office) -> None:
+    many = ", ".join(f"c{number}@y.example" for number in range(7))
+    fields = f"To: Ann <anna@example.org>, x@x.example\r\nCc: Carl <c@x.example>, {many}"
+    uid = office.put(f"From: a@x.example\r\n{fields}\r\n\r\n".encode())
+    page = anna.get(f"/mail/{office.folder().id}/{uid}").page
+    words = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "To Ann &lt;anna@example.org&gt; , x@x.example Cc Carl &lt;c@x.example&gt; , c0@y.example," in words
+    assert re.search(r"c3@y.example\s+and 3 more\s+c4@y.example", words)

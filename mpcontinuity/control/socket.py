@@ -80,7 +80,7 @@ async def answer(control: Control, line: bytes, progress: Progress = unheard) ->
         if operation is None:
             raise Refused(f"{request.operation}: this server has no such operation; is its version older?", "unknown")
     except Refused as error:
-        return msgspec.json.encode(Refusal(error.text, error.kind))
+        return msgspec.json.encode(Refusal(str(error), error.kind))
     except (
         msgspec.MsgspecError,
         UnicodeDecodeError,

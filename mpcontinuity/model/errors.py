@@ -62,7 +62,8 @@ class Refused(Reported):
         self.field = field
 
     def __str__(self) -> str:
-        return self.text
+        """In English, as a plain text: what JSON is made of knows no `texts.Said`."""
+        return str(self.text)
 
 
 class Temporary(Reported):

@@ -23,6 +23,7 @@ from mpcontinuity.model.errors import (
     from_wire,
     to_wire,
 )
+from mpcontinuity.model.texts import Said, said
 from mpcontinuity.queue.unreported import Changed
 from mpcontinuity.reports.placing import NoInbox
 from mpcontinuity.store.driver import Again, Conflict, Lost
@@ -92,3 +93,10 @@ def test_a_text_that_is_no_utf8_can_be_told() -> None:
 )
 def test_a_response_code_of_imap_has_its_kind(code: str, kind: str) -> None:
     assert MailboxRefused(code, "").kind == kind
+
+
+def test_what_a_refusal_says_is_a_plain_text_for_json_also_where_it_can_be_translated() -> None:
+    refused = Refused(said("longer than %(most)d octets", most=254))
+    assert msgspec.json.encode(str(refused)) == b'"longer than 254 octets"'
+    assert isinstance(refused.text, Said)
+    assert refused.text.template == "longer than %(most)d octets"

@@ -163,7 +163,7 @@ class Calls:
             result = await coming(control)
         except Refused as refused:
             if refused.kind == "conflict" and way.operation in _CHANGING and asked.header("if-match"):
-                raise Problem(PRECONDITION_FAILED, refused.text) from None
+                raise Problem(PRECONDITION_FAILED, str(refused)) from None
             raise
         return _shown(way, asked, result)
 

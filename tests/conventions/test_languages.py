@@ -6,12 +6,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from babel.messages.catalog import Message
 
 from mpcontinuity.web import languages
 from mpcontinuity.web.catalogues import po
-from scripts.languages import CATALOGUES, read
+from scripts.languages import CATALOGUES, Text, read, template
 
 OURS = sorted(CATALOGUES.glob("*.po"))
+
+
+def _text(message: Message) -> Text:
+    one, many = message.id if isinstance(message.id, tuple) else (message.id, "")
+    return Text(message.context or "", str(one), str(many))
+
+
+@pytest.fixture(scope="module")
+def texts() -> dict[Text, str]:
+    return template()
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
+def test_every_text_is_translated_and_every_translation_is_of_a_text(path: Path, texts: dict[Text, str]) -> None:
+    entries = {_text(message): message for message in read(path) if message.id}
+    wrong = [f"{file}: not in {path.name}: {text.id!r}" for text, file in texts.items() if text not in entries]
+    for text, message in entries.items():
+        forms = message.string if isinstance(message.string, tuple) else (message.string,)
+        if text not in texts:
+            wrong.append(f"{path.name}: is no text any more: {text.id!r}")
+        elif not all(forms) or message.fuzzy:
+            wrong.append(f"{texts[text]}: not translated in {path.name}: {text.id!r}")
+    assert not wrong, "\n".join(["run scripts/languages, and fill in what it says", *wrong])
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
@@ -31,6 +55,4 @@ def test_a_server_reads_a_catalogue_as_others_read_it(path: Path) -> None:
             found = language.catalogue.pgettext(message.context, id_)
         else:
             found = language.said(id_)
-        translated: Any = message.string
-        untranslated = not all(translated) if isinstance(id_, tuple) else not translated
-        assert found == translated or untranslated or not id_
+        assert found == message.string or not id_

@@ -107,7 +107,9 @@ def turn_on(web: Web) -> str:
     shown = re.search(r'<code class="key">([A-Z2-7 ]+)</code>', page)
     assert shown is not None
     secret = shown[1].replace(" ", "")
-    page = web.send(f"{FACTOR}/confirm", page, code=_code(secret), password="secret")
+    key = re.search(r'name="shown" value="([^"]+)"', page)
+    assert key is not None
+    page = web.send(f"{FACTOR}/confirm", page, shown=key[1], code=_code(secret), password="secret")
     assert "The second factor is on" in page
     return secret
 

@@ -38,6 +38,8 @@ class Course:
         self._ended: dict[int, str] = {}  # owed: outcome
         self._owed: set[int] = set()
         self._paused: dict[str, int] = {}  # by domain: when its flush paused last, by the wall clock
+        self._failed_before: dict[str, set[int]] = {}  # by domain: what was seen as failed before that; clocks jump
+        self._failed: set[int] = set()  # owed
 
     def look(self, tx: Transaction) -> None:
         for entry, flags, modseq in tx.all(_ENTRIES):
@@ -47,8 +49,11 @@ class Course:
             self._flags[entry] = (flags, modseq)
         for owed, recipient, kind, state, text, ended, domain, paused, *home, received, events in tx.all(_OWED):
             self._judge_end(owed, state, text, events)
-            if state == FAILED and paused and ended >= self._paused.get(domain, ended + 1) and _REFUSED in events:
-                self._play.fault(f"a message failed although the flush had paused: {text}")
+            if state == FAILED:
+                self._failed.add(owed)
+                late = paused and ended >= self._paused.get(domain, ended + 1)
+                if late and owed not in self._failed_before[domain] and _REFUSED in events:
+                    self._play.fault(f"a message failed although the flush had paused: {text}")
             if owed not in self._owed:
                 self._owed.add(owed)
                 self._judge_redirect(received, home, events)
@@ -58,6 +63,7 @@ class Course:
     def paused(self, domain: str) -> None:
         """The flush says so."""
         self._paused[domain] = self._play.machine.clock.now()
+        self._failed_before[domain] = set(self._failed)
 
     def _judge_end(self, owed: int, state: str, text: str, events: str) -> None:
         before = self._ended.get(owed)

@@ -32,8 +32,8 @@ function count({ mailbox, unseen }) {
 }
 
 function put(line, pieces) {
-  if (line.dataset.said === JSON.stringify(pieces)) return;
-  line.dataset.said = JSON.stringify(pieces);
+  if (line.dataset.pieces === JSON.stringify(pieces)) return;
+  line.dataset.pieces = JSON.stringify(pieces);
   line.replaceChildren(
     ...pieces.map(({ text, at }) => {
       if (!at) return text;

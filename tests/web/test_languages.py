@@ -117,6 +117,8 @@ def test_what_cannot_be_used_is_left_out_and_the_rest_is_there() -> None:
         (b'msgid "a\n', "line 1: is not understood"),
         (b'msgstr "a"\n', "line 1: is not understood"),
         (b"hello\n", "line 1: is not understood"),
+        (b'msgid "a" "b"\n', "line 1: is not understood"),
+        (b'msgid "a\\x41"\n', "line 1: \\x is not understood"),
         ((HEAD + '"Plural-Forms: nplurals=2; plural=n/0;\\n"\n').encode(), "cannot be read as a catalogue"),
         ((HEAD + '"Plural-Forms: nplurals=9; plural=n;\\n"\n').encode(), "Plural-Forms: names a form"),
     ],

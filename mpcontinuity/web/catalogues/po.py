@@ -6,7 +6,6 @@ a server starts, and what a reader of the repository sees is what is shown.
 
 from __future__ import annotations
 
-import ast
 import re
 import struct
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,9 @@ from mpcontinuity.web.catalogues.fitting import why_not
 MOST_FORMS: Final = 6  # of a plural, which Arabic has
 _FIELD: Final = re.compile(r'(msgctxt|msgid|msgid_plural|msgstr(?:\[([0-5])\])?)\s+(".*")')
 _CONTINUED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+# What msgfmt takes behind a backslash, but for codes of characters, which a file in UTF-8 has no need of.
+_ESCAPED: Final = re.compile(r"\\(.)")
+_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 _MAGIC: Final = 0x950412DE
 _TRIED: Final = 1_000  # numbers for which the rule of plurals has to name a form
 
@@ -106,10 +108,12 @@ def _add(entry: Entry, part: str, form: int, text: str) -> None:
 
 
 def _unquoted(line: str, number: int) -> str:
+    if not _CONTINUED.fullmatch(line):
+        raise BadCatalogue(f"line {number}: is not understood")
     try:
-        return str(ast.literal_eval(line))
-    except (ValueError, SyntaxError):
-        raise BadCatalogue(f"line {number}: is not understood") from None
+        return _ESCAPED.sub(lambda found: _ESCAPES[found[1]], line[1:-1])
+    except KeyError as error:
+        raise BadCatalogue(f"line {number}: \\{error.args[0]} is not understood") from None
 
 
 def _why_not(entry: Entry) -> str:

@@ -163,7 +163,7 @@ class Cluster:
             connection = self._emptying[url] = self.connect(name(url))
             connection.execute("SET session_replication_role = replica")  # in any order
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"  # waits until it has gone
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         emptying = [f"DELETE FROM {table.name}" for table in metadata.sorted_tables if table.name != "pack"]
